@@ -1,0 +1,71 @@
+"""When the next tick and the next reconciliation are due; who wants one sooner says so here."""
+
+from __future__ import annotations
+
+import math
+
+import trio
+
+__all__ = ["Cadence"]
+
+# Fills of one block come as a burst: ticks woken by them are at least this far apart.
+BURST_S = 0.05
+
+
+class Cadence:
+    """Ticks every `interval_s`, a reconciliation every `reconcile_every` of these; both can be woken.
+
+    A late tick is not made up for and none is skipped. Ticks woken by fills do not count towards the
+    reconciliation: a busy market would spend its request weight on looking.
+    """
+
+    def __init__(self, interval_s: float, reconcile_every: int) -> None:
+        self.interval_s = interval_s
+        self._reconcile_every = reconcile_every
+        self._due_s = math.inf
+        self._n_ticks = 0
+        self._tick_wanted = trio.Event()
+        self._reconcile_due_s = math.inf
+        self._reconcile_moved = trio.Event()
+
+    def start(self) -> None:
+        """The first tick is due now."""
+        self._due_s = trio.current_time()
+
+    def wake_tick(self) -> None:
+        """Tick as soon as may be."""
+        self._tick_wanted.set()
+
+    async def wait_for_tick(self) -> None:
+        """Return when the next tick is due; called when one is done."""
+        done_s = trio.current_time()
+        if done_s >= self._due_s:  # the one that is done was due, not woken
+            self._count_tick()
+            self._due_s = max(self._due_s + self.interval_s, done_s)
+        with trio.move_on_at(self._due_s):
+            await self._tick_wanted.wait()
+            await trio.sleep_until(done_s + BURST_S)
+        self._tick_wanted = trio.Event()
+
+    def _count_tick(self) -> None:
+        self._n_ticks += 1
+        if self._n_ticks % self._reconcile_every == 0:
+            self.want_reconcile(0)
+
+    def want_reconcile(self, after_s: float) -> None:
+        """Reconcile in `after_s`, or sooner if one is due sooner."""
+        due_s = trio.current_time() + after_s
+        if due_s < self._reconcile_due_s:
+            self._reconcile_due_s = due_s
+            self._reconcile_moved.set()
+
+    def on_reconcile(self) -> None:
+        """One begins now: whatever was wanted until here is served by it."""
+        self._reconcile_due_s = math.inf
+
+    async def wait_for_reconcile(self) -> None:
+        """Return when a reconciliation is due."""
+        while trio.current_time() < self._reconcile_due_s:
+            self._reconcile_moved = trio.Event()
+            with trio.move_on_at(self._reconcile_due_s):
+                await self._reconcile_moved.wait()

@@ -1,0 +1,31 @@
+"""One tree of errors: the operator's, the venue's. Ours are assertions and are not caught."""
+
+from __future__ import annotations
+
+__all__ = ["ConfigError", "ProtocolError", "Unreachable", "VenueError"]
+
+_EXCERPT_CHARS = 120  # enough to recognise a message, too little to fill a log
+
+
+class ConfigError(ValueError):
+    """A value of the operator's is wrong: says which, what is allowed, what to do."""
+
+
+class VenueError(Exception):
+    """The venue did not do what was asked; trying again may help."""
+
+
+class Unreachable(VenueError):
+    """No usable answer came: refused, timed out, cut off, or an HTTP error."""
+
+
+class ProtocolError(VenueError):
+    """An answer or message came and could not be read.
+
+    `path` is the field that was wrong, `excerpt` a short piece of what stood there.
+    """
+
+    def __init__(self, path: str, found: object) -> None:
+        self.path = path
+        self.excerpt = repr(found)[:_EXCERPT_CHARS]
+        super().__init__(f"cannot read {path}: {self.excerpt}")

@@ -1,0 +1,37 @@
+"""Which fills were counted already. Forgets by age alone: trade ids are hashes and do not rise."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TypeAlias
+
+__all__ = ["FillKey", "FillMemory"]
+
+# (time_ms, coin, tid, oid) where the message carries them; (None, None, tid, None) in a bare call
+FillKey: TypeAlias = tuple[int | None, str | None, int, int | None]
+
+# the venue promises 10,000 fills of history: ten times that cannot be replayed at us
+FILLS_REMEMBERED = 100_000
+
+
+class FillMemory:
+    """A bounded set of fill keys. What is older than the oldest forgotten one counts as seen."""
+
+    def __init__(self, capacity: int = FILLS_REMEMBERED) -> None:
+        self._capacity = capacity
+        self._keys: OrderedDict[FillKey, None] = OrderedDict()
+        self._forgotten_until_ms = -1
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, key: FillKey) -> bool:
+        """Remember a fill; False if it was known, or is older than what is remembered."""
+        time_ms = key[0]
+        if key in self._keys or (time_ms is not None and time_ms <= self._forgotten_until_ms):
+            return False
+        self._keys[key] = None
+        if len(self._keys) > self._capacity:
+            forgotten, _ = self._keys.popitem(last=False)
+            self._forgotten_until_ms = max(self._forgotten_until_ms, -1 if forgotten[0] is None else forgotten[0])
+        return True

@@ -1,0 +1,297 @@
+"""What rests, what is in flight and what is in doubt; each fill counted once.
+
+An order is sent (an `Intent`), rests (a `TrackedOrder`), may be in doubt, and leaves; after that it stays
+known to its late fills. Nothing here reads a clock: times are handed in, in seconds of one steady clock.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from mm_trio.fill_memory import FillMemory
+from mm_trio.model import (
+    Doubt,
+    FillResult,
+    Intent,
+    Number,
+    ReconcileResult,
+    Side,
+    TrackedOrder,
+    to_decimal,
+)
+
+__all__ = ["OrderState"]
+
+# Orders that left and are still known to late fills: the venue keeps about 2,000 order records itself.
+LEFT_REMEMBERED = 20_000
+# Fills and endings of orders nobody knows (other hands on the same account): enough for any burst of ours.
+PARKED_REMEMBERED = 10_000
+
+_LIVE = ("open", "resting", "triggered")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class _Bounded(OrderedDict[_K, _V], Generic[_K, _V]):
+    """A dict that forgets its oldest entry beyond `capacity`."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self._capacity = capacity
+
+    def __setitem__(self, key: _K, value: _V) -> None:
+        super().__setitem__(key, value)
+        if len(self) > self._capacity:
+            self.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A fill as it was told, until its order is known."""
+
+    tid: int
+    size: Decimal
+    price: Decimal | None
+    fee: Decimal
+    fee_token: str | None
+
+
+class OrderState:
+    """All that is known of our orders of one coin, keyed by the venue's oid (cloid while in flight)."""
+
+    def __init__(self) -> None:
+        self._orders: dict[int, TrackedOrder] = {}
+        self._intents: dict[str, Intent] = {}
+        self._left: _Bounded[int, TrackedOrder] = _Bounded(LEFT_REMEMBERED)
+        self._untold: dict[int, TrackedOrder] = {}
+        self._parked: _Bounded[int, list[_Told]] = _Bounded(PARKED_REMEMBERED)
+        self._ended_early: _Bounded[int, tuple[str, Decimal | None]] = _Bounded(PARKED_REMEMBERED)
+        self._fills = FillMemory()
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def get_current_orders(self) -> tuple[TrackedOrder, ...]:
+        """Every order that may rest under a known oid, in doubt or not, oldest first."""
+        return tuple(self._orders.values())
+
+    def get_intents(self) -> tuple[Intent, ...]:
+        """Every order sent whose answer is not known."""
+        return tuple(self._intents.values())
+
+    def get_doubts(self) -> tuple[Doubt, ...]:
+        """Every order that may rest or may have traded: in doubt, unanswered, or left with fills untold."""
+        doubtful = [o for o in self._orders.values() if o.status == "in_doubt"]
+        doubtful += self._untold.values()
+        return (
+            *(Doubt(o.side, o.level_index, o.price, o.size, o.touched_s, oid=o.oid, cloid=o.cloid) for o in doubtful),
+            *(Doubt(i.side, i.level_index, i.price, i.size, i.sent_s, cloid=i.cloid) for i in self._intents.values()),
+        )
+
+    def get_untold(self) -> tuple[TrackedOrder, ...]:
+        """Orders that left the book while fills of them have not been told: `size` is how much."""
+        return tuple(self._untold.values())
+
+    def find(self, oid: int) -> TrackedOrder | None:
+        """The order that rests (or may rest) under this oid."""
+        return self._orders.get(oid)
+
+    def find_left(self, oid: int) -> TrackedOrder | None:
+        """An order of ours that left the book, as it was then."""
+        return self._untold.get(oid) or self._left.get(oid)
+
+    def is_taken(self, side: Side, level_index: int) -> bool:
+        """Whether an order of ours rests, may rest or is on its way at this (side, level)."""
+        return any(
+            o.side == side and o.level_index == level_index
+            for group in (self._orders.values(), self._untold.values(), self._intents.values())
+            for o in group
+        )
+
+    def boundary_level(self, n_orders: int) -> int:
+        """The observed boundary: the lowest level with an ask of ours, `n_orders` without one."""
+        return min((o.level_index for o in self._orders.values() if o.side == "sell"), default=n_orders)
+
+    def reconcile(self, exchange_oids: Iterable[int]) -> ReconcileResult:
+        """Compare with the oids that rest at the venue. Changes nothing."""
+        there, here = set(exchange_oids), self._orders.keys()
+        return ReconcileResult(tuple(sorted(there - here)), tuple(sorted(here - there)))
+
+    # --- places -------------------------------------------------------------------------------
+
+    def on_sent(self, intent: Intent) -> None:
+        """An order is about to leave, or a replacement for the order `intent.replaces`."""
+        assert intent.cloid not in self._intents, intent
+        self._intents[intent.cloid] = intent
+        if intent.replaces is not None:
+            self.on_doubt(intent.replaces, now_s=intent.sent_s)
+
+    def on_never_placed(self, cloid: str) -> None:
+        """The order was refused, or it is proven that it never reached the book."""
+        self._intents.pop(cloid, None)
+
+    def on_place_confirmed(
+        self,
+        oid: int,
+        side: Side,
+        level_index: int,
+        price: Number,
+        size: Number,
+        *,
+        cloid: str | None = None,
+        now_s: float = 0.0,
+    ) -> tuple[FillResult, ...]:
+        """The order rests under `oid`; `size` is what it began with, or what rests of it now.
+
+        Gives the fills that came before it was known, now bound to it. Safe to call twice.
+        """
+        if cloid is not None:
+            self._intents.pop(cloid, None)
+        if oid in self._orders or oid in self._left or oid in self._untold:
+            return ()
+        order = TrackedOrder(oid, side, level_index, to_decimal(price), to_decimal(size), cloid=cloid, touched_s=now_s)
+        self._orders[oid] = order
+        results = tuple(self._book(oid, fill, now_s) for fill in self._parked.pop(oid, ()))
+        if oid in self._ended_early:
+            status, remaining = self._ended_early.pop(oid)
+            self._on_ended(oid, status, remaining, now_s)
+        return results
+
+    def on_modify_response(
+        self,
+        original_oid: int,
+        new_oid: int,
+        status: str,
+        *,
+        remaining: Number | None = None,
+        now_s: float = 0.0,
+    ) -> tuple[FillResult, ...]:
+        """The order has a new status: live ("resting", "open") re-keys it, every other one ends it.
+
+        `remaining` is what the venue says was left at the end: where we count more, fills of it are still
+        to be told. Gives fills of the new oid that came before it was known.
+        """
+        if status not in _LIVE:
+            self._on_ended(original_oid, status, None if remaining is None else to_decimal(remaining), now_s)
+            return ()
+        if new_oid == original_oid:
+            if (order := self._orders.get(original_oid)) is not None:
+                self._orders[original_oid] = replace(order, status="resting", touched_s=now_s)
+            return ()
+        old = self._orders.pop(original_oid, None)
+        if old is not None:
+            self._left[original_oid] = replace(old, touched_s=now_s)
+        else:
+            old = self.find_left(original_oid)
+        if old is None:
+            return ()
+        return self.on_place_confirmed(
+            new_oid, old.side, old.level_index, old.price, old.size, cloid=old.cloid, now_s=now_s
+        )
+
+    # --- endings and doubts -------------------------------------------------------------------
+
+    def _on_ended(self, oid: int, status: str, remaining: Decimal | None, now_s: float) -> None:
+        order = self._orders.pop(oid, None) or self._left.pop(oid, None)
+        if order is None:
+            if oid not in self._untold:
+                self._ended_early[oid] = (status, remaining)
+            return
+        untold = order.size if status == "filled" else order.size - remaining if remaining is not None else 0
+        if untold > 0:
+            self._untold[oid] = replace(order, size=Decimal(untold), status="untold", touched_s=now_s)
+        else:
+            self._left[oid] = replace(order, touched_s=now_s)
+
+    def on_cancel_confirmed(self, oid: int, *, now_s: float = 0.0) -> None:
+        """The venue said that the cancel was carried out."""
+        if (order := self._orders.pop(oid, None)) is not None:
+            self._left[oid] = replace(order, touched_s=now_s)
+
+    def remove_ghost(self, oid: int, *, now_s: float = 0.0) -> None:
+        """It is proven that the order is gone; late fills of it still count."""
+        order = self._orders.pop(oid, None) or self._untold.pop(oid, None)
+        if order is not None:
+            self._left[oid] = replace(order, touched_s=now_s)
+
+    def on_doubt(self, oid: int, *, now_s: float = 0.0) -> None:
+        """Nobody can say whether the order rests: its level is locked until that is settled."""
+        if (order := self._orders.get(oid)) is not None:
+            self._orders[oid] = replace(order, status="in_doubt", touched_s=now_s)
+
+    def on_seen_resting(self, oid: int, *, now_s: float = 0.0) -> None:
+        """The venue shows the order among those that rest, or refused to touch it."""
+        if (order := self._orders.get(oid)) is not None and order.status == "in_doubt":
+            self._orders[oid] = replace(order, status="resting", touched_s=now_s)
+
+    # --- fills --------------------------------------------------------------------------------
+
+    def remember_fill(self, tid: int, oid: int, *, time_ms: int | None = None, coin: str | None = None) -> None:
+        """A fill that is in the balances already: never to be counted."""
+        self._fills.add(_fill_key(tid, oid, time_ms, coin))
+
+    def on_fill(
+        self,
+        tid: int,
+        oid: int,
+        sz: Number,
+        *,
+        time_ms: int | None = None,
+        coin: str | None = None,
+        price: Number | None = None,
+        fee: Number = 0,
+        fee_token: str | None = None,
+        now_s: float = 0.0,
+    ) -> FillResult | None:
+        """Count a fill of `sz` once. None for a duplicate, and for an order not yet known: kept until it is."""
+        if not self._fills.add(_fill_key(tid, oid, time_ms, coin)):
+            return None
+        fill = _Told(tid, to_decimal(sz), None if price is None else to_decimal(price), to_decimal(fee), fee_token)
+        if oid not in self._orders and self.find_left(oid) is None:
+            self._parked.setdefault(oid, []).append(fill)
+            return None
+        return self._book(oid, fill, now_s)
+
+    def on_intent_seen(self, intent: Intent, oid: int, *, now_s: float) -> tuple[FillResult, ...]:
+        """An answer, a frame or a row proves that the order in flight reached the book, under `oid`.
+
+        What it replaces has left with that. Gives the fills that came before it was known.
+        """
+        if intent.replaces is not None and (old := self._orders.pop(intent.replaces, None)) is not None:
+            self._left[old.oid] = replace(old, touched_s=now_s)
+        return self.on_place_confirmed(
+            oid, intent.side, intent.level_index, intent.price, intent.size, cloid=intent.cloid, now_s=now_s
+        )
+
+    def _book(self, oid: int, fill: _Told, now_s: float) -> FillResult:
+        order = self._orders.get(oid) or self._untold.get(oid) or self._left[oid]
+        left = max(order.size - fill.size, Decimal(0))
+        order = replace(order, size=left, filled=order.filled + fill.size, touched_s=now_s)
+        if oid in self._orders and left > 0:
+            self._orders[oid] = order
+        elif oid in self._untold and left > 0:
+            self._untold[oid] = order
+        else:
+            self._orders.pop(oid, None)
+            self._untold.pop(oid, None)
+            self._left[oid] = order
+        return FillResult(
+            order.side,
+            order.level_index,
+            order.price if fill.price is None else fill.price,
+            fill.size,
+            left == 0,
+            oid=oid,
+            tid=fill.tid,
+            fee=fill.fee,
+            fee_token=fill.fee_token,
+        )
+
+
+def _fill_key(
+    tid: int, oid: int, time_ms: int | None, coin: str | None
+) -> tuple[int | None, str | None, int, int | None]:
+    return (None, None, tid, None) if time_ms is None and coin is None else (time_ms, coin, tid, oid)

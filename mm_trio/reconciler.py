@@ -1,0 +1,163 @@
+"""One reconciliation, asked and settled: snapshot, suspicion, proof, fills, balances, budget.
+
+Absence needs proof: an order that a snapshot misses is looked for in a second one and asked for directly,
+its fills are looked up and booked, and only then it is a ghost. A question that fails heals nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import trio
+
+from mm_trio.batch_emitter import BatchEmitter
+from mm_trio.inventory import BalanceCheck
+from mm_trio.maker_state import MakerState
+from mm_trio.model import FillResult, Intent, OpenOrder, OrderDiff, OrderStatus
+from mm_trio.reconcile import FRESH_S, Findings, read_snapshot
+from mm_trio.venue.client import VenueClient
+
+__all__ = ["Reconciler"]
+
+_log = logging.getLogger(__name__)
+
+# Fills are looked up from this much before the newest we know: venue clocks of one batch may lie apart.
+FILLS_OVERLAP_MS = 60_000
+# An order in flight expires at the venue; this much later the last replica must have heard of it.
+EXPIRY_GRACE_S = 3.0
+# Fills that the venue still does not list this long after an order ended will not come.
+UNTOLD_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Proofs:
+    """Answers to direct questions: by oid for missing orders, by cloid for orders in flight."""
+
+    missing: tuple[tuple[int, OrderStatus], ...]
+    unseen: tuple[tuple[Intent, OrderStatus], ...]
+
+
+class Reconciler:
+    """Runs one reconciliation at a time, for whoever holds the outbound lane."""
+
+    def __init__(
+        self,
+        client: VenueClient,
+        state: MakerState,
+        emitter: BatchEmitter,
+        *,
+        on_booked: Callable[[Iterable[FillResult]], None],
+    ) -> None:
+        self._client = client
+        self._state = state
+        self._emitter = emitter
+        self._on_booked = on_booked
+
+    async def reconcile(self) -> BalanceCheck:
+        """Compare everything with the venue and settle what can be settled; gives the balances' verdict.
+
+        Errors: VenueError; what was proven until then is applied.
+        """
+        state, client = self._state, self._client
+        rows, findings = await self._take_snapshot()
+        proofs = _Proofs((), ())
+        if findings.missing or findings.unseen:
+            suspects = findings
+            rows, findings = await self._take_snapshot()
+            proofs = await self._ask_directly(suspects, findings)
+        await self.book_missed_fills()
+        self._apply_proofs(proofs)
+        asked_s = trio.current_time()
+        balances = await client.fetch_balances(state.market)
+        state.note_foreign_holds(rows)
+        check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time())
+        state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+        await self.cancel_orphans(findings.orphans)
+        return check
+
+    async def cancel_orphans(self, orphans: Iterable[OpenOrder]) -> None:
+        """Cancel orders of our coin that rest and that nothing of ours explains."""
+        oids = [order.oid for order in orphans]
+        if oids:
+            _log.warning("orphans=%d cancelled: oids=%s", len(oids), oids[:10])
+            await self._emitter.emit(OrderDiff(cancels=oids), self._state.rate_limit)
+
+    async def book_missed_fills(self) -> None:
+        """Look up fills since the newest we know, and book those no frame told us."""
+        asked_s = trio.current_time()
+        since_ms = max(0, self._state.newest_fill_ms - FILLS_OVERLAP_MS)
+        for fill in await self._client.fetch_fills(self._state.market, since_ms=since_ms):
+            self._on_booked(self._state.apply_fill(fill, now_s=trio.current_time()))
+        for order in self._state.order_state.get_untold():
+            if order.touched_s <= asked_s - UNTOLD_PATIENCE_S:
+                _log.error(
+                    "oid=%d ended with %s unaccounted for, and the venue lists no fill of it",
+                    order.oid,
+                    order.size,
+                )
+                self._state.order_state.remove_ghost(order.oid, now_s=asked_s)
+
+    async def _take_snapshot(self) -> tuple[tuple[OpenOrder, ...], Findings]:
+        state = self._state
+        asked_s = trio.current_time()
+        rows = await self._client.fetch_open_orders()
+        findings = read_snapshot(
+            [row for row in rows if row.coin == state.market.coin],
+            state.order_state,
+            asked_s=asked_s,
+            keep_foreign=state.keep_foreign,
+        )
+        for intent, row in findings.arrived:
+            self._on_booked(state.apply_arrival(intent, row.oid, now_s=trio.current_time()))
+        for oid in findings.resting:
+            state.order_state.on_seen_resting(oid, now_s=trio.current_time())
+        return rows, findings
+
+    async def _ask_directly(self, first: Findings, second: Findings) -> _Proofs:
+        missing = [oid for oid in first.missing if oid in second.missing]
+        unseen = [intent for intent in first.unseen if intent in second.unseen]
+        return _Proofs(
+            tuple([(oid, await self._client.fetch_order_status(oid=oid)) for oid in missing]),
+            tuple([(intent, await self._client.fetch_order_status(cloid=intent.cloid)) for intent in unseen]),
+        )
+
+    def _apply_proofs(self, proofs: _Proofs) -> None:
+        now_s = trio.current_time()
+        for oid, status in proofs.missing:
+            self._settle_missing(oid, status, now_s)
+        for intent, status in proofs.unseen:
+            self._settle_unseen(intent, status, now_s)
+
+    def _settle_missing(self, oid: int, status: OrderStatus, now_s: float) -> None:
+        orders = self._state.order_state
+        order = orders.find(oid)
+        if order is None:  # its fills or a frame explained it meanwhile
+            return
+        if status.live:
+            orders.on_seen_resting(oid, now_s=now_s)
+            return
+        if status.order is None and order.touched_s > now_s - FRESH_S:
+            return  # the venue may not have heard of it yet
+        untold = status.order is not None and order.size > status.order.size
+        _log.warning("ghost oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
+        if untold:
+            assert status.order is not None
+            orders.on_modify_response(oid, oid, status.status, remaining=status.order.size, now_s=now_s)
+        else:
+            orders.remove_ghost(oid, now_s=now_s)
+
+    def _settle_unseen(self, intent: Intent, status: OrderStatus, now_s: float) -> None:
+        orders = self._state.order_state
+        if intent not in orders.get_intents():
+            return
+        if status.order is None:
+            if now_s >= intent.expires_s + EXPIRY_GRACE_S:
+                _log.info("place side=%s level=%d never arrived", intent.side, intent.level_index)
+                orders.on_never_placed(intent.cloid)
+            return
+        oid = status.order.oid
+        self._on_booked(self._state.apply_arrival(intent, oid, now_s=now_s))
+        if not status.live:
+            orders.on_modify_response(oid, oid, status.status, remaining=status.order.size, now_s=now_s)

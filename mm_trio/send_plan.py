@@ -1,0 +1,65 @@
+"""Diff + budget -> what we dare send now, in which order, in batches. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mm_trio.model import DesiredOrder, OrderDiff
+
+__all__ = ["SendPlan", "batches", "plan_sends"]
+
+# The venue refuses more than 200 items in one action; half of that keeps an answer small.
+MAX_BATCH_ITEMS = 100
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class SendPlan:
+    """What may go out of a diff. `uses_slot`: its one item goes although the budget is used up."""
+
+    diff: OrderDiff
+    cancel_only: bool
+    uses_slot: bool = False
+    n_left_out: int = 0
+
+
+def plan_sends(diff: OrderDiff, *, remaining: int, slot_is_free: bool) -> SendPlan:
+    """Cut a diff to what the budget covers, from the far ends inwards, both sides alike.
+
+    Cancels always pass: the venue takes them on a wider limit. Where the budget covers nothing else, one
+    item may go whenever the venue's slot is free, the one nearest to the boundary.
+    """
+    wanted = _from_inside_outwards(diff)
+    cancel_only = remaining <= 0
+    left = max(0, remaining - len(diff.cancels))
+    uses_slot = cancel_only and slot_is_free and bool(wanted)
+    kept = wanted[: 1 if uses_slot else left]
+    cut = OrderDiff(
+        modifies=[(oid, order) for oid, order in kept if oid is not None],
+        places=[order for oid, order in kept if oid is None],
+        cancels=diff.cancels,
+    )
+    return SendPlan(cut, cancel_only, uses_slot, len(wanted) - len(kept))
+
+
+def _from_inside_outwards(diff: OrderDiff) -> list[tuple[int | None, DesiredOrder]]:
+    items: list[tuple[int | None, DesiredOrder]] = [*diff.modifies, *((None, order) for order in diff.places)]
+    lowest_ask = min((o.level_index for _, o in items if o.side == "sell"), default=None)
+    highest_bid = max((o.level_index for _, o in items if o.side == "buy"), default=None)
+
+    def distance(item: tuple[int | None, DesiredOrder]) -> tuple[int, str]:
+        order = item[1]
+        if order.side == "sell":
+            return order.level_index - (lowest_ask or 0), order.side
+        return (highest_bid or 0) - order.level_index, order.side
+
+    return sorted(items, key=distance)
+
+
+def batches(items: Sequence[_T], size: int = MAX_BATCH_ITEMS) -> Iterator[Sequence[_T]]:
+    """Cut a sequence into pieces of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,174 @@
+"""State -> what this tick should send: boundary, desired orders, what is left out, the difference. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from mm_trio.inventory import Inventory
+from mm_trio.model import DesiredOrder, Doubt, OrderDiff, TrackedOrder
+from mm_trio.order_differ import compute_diff
+from mm_trio.order_state import OrderState
+from mm_trio.pricing_grid import PricingGrid
+from mm_trio.quoting_engine import (
+    compute_boundary,
+    compute_desired_orders,
+    compute_lagging_window,
+    cut_tranches,
+)
+
+__all__ = ["QuoteSettings", "TickPlan", "plan_tick"]
+
+# Above every fee of the venue (taker, base tier, 0.07 %): what a fee in base may take off a partly filled bid
+FEE_CAP = Decimal("0.001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteSettings:
+    """How to quote. `order_size` in base, `min_notional` in quote, windows in levels a side."""
+
+    order_size: Decimal
+    min_notional: Decimal
+    active_levels: int | None = None
+    window_slack: int = 0
+    dead_zone_bps: Decimal = Decimal(5)
+    price_tolerance_bps: Decimal = Decimal(1)
+    size_tolerance_pct: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class TickPlan:
+    """`boundary_level` is quoted from; `observed_level` is where the resting asks begin now."""
+
+    boundary_level: int
+    observed_level: int
+    desired: tuple[DesiredOrder, ...]
+    diff: OrderDiff
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An order that this tick leaves as it is: it locks its level and its share of the funds."""
+
+    side: str
+    level_index: int
+    price: Decimal
+    size: Decimal
+
+
+def plan_tick(grid: PricingGrid, inventory: Inventory, state: OrderState, settings: QuoteSettings) -> TickPlan:
+    """What should change now. Orders in doubt, and crumbs that rest, are left alone and counted as spent.
+
+    Source: specification, tick steps 1-5.
+    """
+    tokens, quote = inventory.effective_token, inventory.effective_usdc
+    orders, doubts = state.get_current_orders(), state.get_doubts()
+    may_rest: list[TrackedOrder | Doubt] = [*orders, *doubts]
+    bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
+    boundary = compute_boundary(grid, tokens, settings.order_size, bid_levels=bid_levels)
+    desired = _compute_window(grid, boundary, tokens, quote, settings, may_rest)
+    quoted_from = min((o.level_index for o in desired if o.side == "sell"), default=grid.n_orders)
+
+    resting = [order for order in orders if order.status == "resting"]
+    rest = _RestLevel.of(grid, tokens, settings)
+    kept = [_Kept(d.side, d.level_index, d.price, d.size) for d in doubts]
+    kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if rest.is_shrunken_crumb(o, settings)]
+    locked = {order.level_index for order in kept}
+    desired = _fit_beside(desired, kept, locked, tokens // grid.lot * grid.lot, quote)
+    desired = rest.keep_partly_filled_bid(desired, resting, grid.lot)
+    diff = compute_diff(
+        desired,
+        [order for order in resting if order.level_index not in locked],
+        settings.dead_zone_bps,
+        settings.price_tolerance_bps,
+        settings.size_tolerance_pct,
+    )
+    return TickPlan(quoted_from, state.boundary_level(grid.n_orders), desired, diff)
+
+
+def _compute_window(
+    grid: PricingGrid,
+    boundary: int,
+    tokens: Decimal,
+    quote: Decimal,
+    settings: QuoteSettings,
+    resting: Sequence[TrackedOrder | Doubt],
+) -> tuple[DesiredOrder, ...]:
+    active, slack = settings.active_levels, settings.window_slack
+    wide = compute_desired_orders(
+        grid,
+        boundary,
+        tokens,
+        quote,
+        settings.order_size,
+        min_notional=settings.min_notional,
+        active_levels=None if active is None else active + slack,
+    )
+    if active is None or slack == 0:
+        return wide
+    pairs = {(order.side, order.level_index) for order in resting}
+    return compute_lagging_window(wide, pairs, active_levels=active, slack=slack)
+
+
+def _fit_beside(
+    desired: Iterable[DesiredOrder], kept: Sequence[_Kept], locked: set[int], tokens: Decimal, quote: Decimal
+) -> tuple[DesiredOrder, ...]:
+    """What of `desired` can rest beside the kept orders: no level twice, none that meets one, all paid for."""
+    lowest_ask = min((o.price for o in kept if o.side == "sell"), default=None)
+    highest_bid = max((o.price for o in kept if o.side == "buy"), default=None)
+    tokens -= sum(o.size for o in kept if o.side == "sell")
+    quote -= sum(o.size * o.price for o in kept if o.side == "buy")
+    fitting: list[DesiredOrder] = []
+    for order in desired:  # from the boundary outwards, so that the far ends go first
+        if order.level_index in locked:
+            continue
+        if order.side == "sell":
+            meets = highest_bid is not None and order.price <= highest_bid
+            paid_for = order.size <= tokens
+            tokens -= order.size if paid_for and not meets else 0
+        else:
+            meets = lowest_ask is not None and order.price >= lowest_ask
+            paid_for = order.size * order.price <= quote
+            quote -= order.size * order.price if paid_for and not meets else 0
+        if paid_for and not meets:
+            fitting.append(order)
+    return tuple(fitting)
+
+
+@dataclass(frozen=True, slots=True)
+class _RestLevel:
+    """The level of the token balance's rest, and what it would hold on either side (-1: there is none)."""
+
+    level: int
+    ask_size: Decimal
+    bid_size: Decimal
+
+    @classmethod
+    def of(cls, grid: PricingGrid, tokens: Decimal, settings: QuoteSettings) -> _RestLevel:
+        full, rest = cut_tranches(tokens, order_size=settings.order_size, lot=grid.lot)
+        return cls(max(-1, grid.n_orders - full - 1) if rest else -1, rest, settings.order_size - rest)
+
+    def is_shrunken_crumb(self, order: TrackedOrder, settings: QuoteSettings) -> bool:
+        """It was filled down below what may be placed: it stays, to be filled whole."""
+        due = self.ask_size if order.side == "sell" else self.bid_size
+        return (
+            order.level_index == self.level
+            and order.size * order.price < settings.min_notional
+            and due * order.price < settings.min_notional
+        )
+
+    def keep_partly_filled_bid(
+        self, desired: tuple[DesiredOrder, ...], resting: Iterable[TrackedOrder], lot: Decimal
+    ) -> tuple[DesiredOrder, ...]:
+        """A bid short by no more than the fee on what it bought is right as it is, and costs no request."""
+        rests = next((o for o in resting if o.side == "buy" and o.level_index == self.level and o.filled), None)
+        if rests is None:
+            return desired
+        most = rests.size + rests.filled * FEE_CAP + lot
+        return tuple(
+            DesiredOrder(o.side, o.level_index, o.price, rests.size)
+            if o.side == "buy" and o.level_index == self.level and rests.size < o.size <= most
+            else o
+            for o in desired
+        )

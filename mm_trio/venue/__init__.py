@@ -1,0 +1,1 @@
+"""The venue's boundary: its wire, the SDK, and the bridge from the SDK's threads."""

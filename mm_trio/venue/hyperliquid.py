@@ -1,0 +1,191 @@
+"""The official SDK's objects: how they are built, and sockets that can be thrown away.
+
+The only module that imports the SDK. What it protects from: constructors that start a socket thread by
+accident, threads that keep the process alive, a socket that never reconnects, a metadata list with gaps,
+proxies in front of loopback, and debug logging of signed payloads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import websocket
+from hyperliquid.exchange import Exchange
+from hyperliquid.info import Info
+from hyperliquid.utils.error import Error as SdkError
+from hyperliquid.utils.types import Cloid
+from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
+
+__all__ = [
+    "VENUE_FAILURES",
+    "DisposableSocket",
+    "discard_socket",
+    "fetch_spot_meta",
+    "make_cloid",
+    "make_exchange",
+    "make_info",
+    "quiet_sdk_logging",
+    "replace_socket",
+]
+
+# What a call of the SDK may raise for the world's sake: network (`requests` errors are OSErrors), its own two
+# errors, and what it trips over when an HTTP 4xx carries JSON that it does not expect.
+VENUE_FAILURES = (OSError, SdkError, KeyError, AttributeError, ValueError, websocket.WebSocketException)
+
+CONNECT_TIMEOUT_S = 10.0
+HTTP_TIMEOUT_S = 5.0  # for one read of the SDK's HTTP; its default is to wait for ever
+_GREETING = "Websocket connection established."
+_NO_TOKENS: Any = {"universe": [], "tokens": []}
+_NO_PERPS: Any = {"universe": []}
+_log = logging.getLogger(__name__)
+
+
+def make_cloid(cloid: str) -> Any:
+    """The SDK's type for a client order id."""
+    return Cloid.from_str(cloid)
+
+
+class _NoSdkPayloads(logging.Filter):
+    """Drops what the SDK logs on the root logger: signed payloads, which anybody could replay."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        path = record.pathname.replace("\\", "/")
+        return "/hyperliquid/" not in path or "/mm_trio/" in path
+
+
+def quiet_sdk_logging() -> None:
+    """Keep the SDK's records out of every log, whatever its level. Safe to call twice."""
+    root = logging.getLogger()
+    if not any(isinstance(f, _NoSdkPayloads) for f in root.filters):
+        root.addFilter(_NoSdkPayloads())
+    # its two lines for each lost socket are said better by the watchdog
+    logging.getLogger("websocket").setLevel(logging.CRITICAL)
+
+
+def _is_loopback(base_url: str) -> bool:
+    return urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _bare_info(base_url: str, spot_meta: Any) -> Info:
+    info = Info(base_url, skip_ws=True, meta=_NO_PERPS, spot_meta=spot_meta, timeout=HTTP_TIMEOUT_S)
+    if _is_loopback(base_url):
+        info.session.trust_env = False  # a proxy of the environment cannot see our loopback
+    return info
+
+
+def fetch_spot_meta(base_url: str) -> Any:
+    """The venue's spotMeta, by one blocking call and without a socket. Errors: `VENUE_FAILURES`."""
+    return _bare_info(base_url, _NO_TOKENS).spot_meta()
+
+
+def _known_pairs(spot_meta: Mapping[str, Any]) -> Any:
+    """Metadata the SDK's constructors accept: without pairs whose token is not listed."""
+    listed = {token["index"] for token in spot_meta["tokens"]}
+    pairs = [pair for pair in spot_meta["universe"] if listed.issuperset(pair["tokens"])]
+    return {"universe": pairs, "tokens": spot_meta["tokens"]}
+
+
+def make_info(base_url: str, spot_meta: Mapping[str, Any]) -> Info:
+    """An `Info` without a call and without a socket; `replace_socket` gives it one."""
+    quiet_sdk_logging()
+    return _bare_info(base_url, _known_pairs(spot_meta))
+
+
+def make_exchange(base_url: str, wallet: Any, spot_meta: Mapping[str, Any], *, account: str) -> Exchange:
+    """An `Exchange` that signs with `wallet` for `account`, without a call."""
+    quiet_sdk_logging()
+    exchange = Exchange(
+        wallet,
+        base_url,
+        meta=_NO_PERPS,
+        spot_meta=_known_pairs(spot_meta),
+        account_address=account,
+        timeout=HTTP_TIMEOUT_S,
+    )
+    if _is_loopback(base_url):
+        exchange.session.trust_env = False
+    return exchange
+
+
+class DisposableSocket(WebsocketManager):  # type: ignore[misc]
+    """The SDK's manager for one connection: its threads never hold the process, its end is never waited for."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(base_url)
+        self.daemon = True
+        self.ping_sender.daemon = True
+        self._no_proxy = ["127.0.0.1", "localhost", "::1"] if _is_loopback(base_url) else None
+        self._settled = threading.Event()  # open, or over
+
+    def run(self) -> None:
+        """Read until the connection ends; then it is over, there is no reconnecting."""
+        self.ping_sender.start()
+        try:
+            # checking UTF-8 in pure Python is most of the cost of a message, and json.loads checks it again
+            self.ws.run_forever(skip_utf8_validation=True, http_no_proxy=self._no_proxy)
+        finally:
+            self.stop_event.set()
+            self._settled.set()
+
+    def on_open(self, ws: Any) -> None:
+        """The connection is open: send what was queued."""
+        super().on_open(ws)
+        self._settled.set()
+
+    def wait_open(self) -> None:
+        """Block until the connection is open. Errors: ConnectionError if it ended first, or takes too long."""
+        self._settled.wait(CONNECT_TIMEOUT_S)
+        if not self.ws_ready or not self.is_alive():
+            raise ConnectionError(f"no WebSocket connection within {CONNECT_TIMEOUT_S:g} s")
+
+    def stop(self) -> None:
+        """End it without waiting for anything."""
+        _discard(self)
+
+    def on_message(self, _ws: Any, message: str | bytes) -> None:
+        """Dispatch a frame to its callbacks; what cannot be read is dropped and told in one line.
+
+        Error frames are logged: the SDK drops them in silence, and a refused feed would look like a quiet one.
+        """
+        text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
+        if text == _GREETING:
+            return
+        try:
+            frame = json.loads(text)
+            identifier = ws_msg_to_identifier(frame)
+            if frame["channel"] == "error":
+                _log.info("feed refused: %s", str(frame.get("data"))[:200])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            _log.warning("socket: unreadable frame of %d characters dropped", len(text))
+            return
+        for subscription in self.active_subscriptions.get(identifier, ()):
+            subscription.callback(frame)
+
+
+def _discard(manager: Any) -> None:
+    """Let go of a socket manager, ours or the SDK's: its threads end by themselves, nobody waits."""
+    manager.stop_event.set()
+    manager.ws.keep_running = False
+    if (sock := manager.ws.sock) is not None:
+        sock.abort()
+
+
+def replace_socket(info: Any) -> None:
+    """Give `info` a fresh, connected socket in place of the old one. Blocks; errors: ConnectionError."""
+    if info.ws_manager is not None:
+        _discard(info.ws_manager)
+    fresh = DisposableSocket(info.base_url)
+    info.ws_manager = fresh
+    fresh.start()
+    fresh.wait_open()
+
+
+def discard_socket(info: Any) -> None:
+    """Let go of the socket of `info`, if it has one of the SDK's kind."""
+    if isinstance(getattr(info, "ws_manager", None), WebsocketManager):
+        _discard(info.ws_manager)

@@ -1,0 +1,92 @@
+"""Is the feed alive? A dead socket thread and a silent connection both count as lost."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+
+import trio
+
+from mm_trio.errors import VenueError
+from mm_trio.venue import wire
+from mm_trio.venue.bridge import Inbox
+from mm_trio.venue.client import VenueClient
+
+__all__ = ["FeedWatch"]
+
+_log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.5
+# Pauses between attempts to connect, doubled up to the last: the venue takes 30 new connections a minute.
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+
+
+class FeedWatch:
+    """Owns the connection: opens it, subscribes every feed, and knows when something was last heard."""
+
+    def __init__(
+        self,
+        client: VenueClient,
+        inbox: Inbox,
+        *,
+        reopen: Callable[[], object],
+        stale_after_s: float | None,
+        rng: random.Random,
+    ) -> None:
+        self._client = client
+        self._inbox = inbox
+        self._reopen = reopen
+        self._stale_after_s = stale_after_s
+        self._rng = rng
+        self._connection = 0
+        self._heard_s = trio.current_time()
+        self._n_lost = 0  # messages the inbox had no room for, as far as we reacted to it
+
+    def on_message(self, connection: int) -> None:
+        """A message came; one of an earlier connection says nothing of this one."""
+        if connection == self._connection:
+            self._heard_s = trio.current_time()
+
+    def find_fault(self) -> str | None:
+        """What is wrong with the feed, None if nothing is known to be."""
+        if not self._client.feed_is_alive():
+            return "socket closed"
+        silent_s = trio.current_time() - self._heard_s
+        if self._stale_after_s is not None and silent_s >= self._stale_after_s:
+            return f"nothing heard for {silent_s:.0f} s"
+        if self._inbox.n_overflown > self._n_lost:
+            return "more messages than could be kept"
+        return None
+
+    async def connect(self, *, fresh: bool) -> None:
+        """Subscribe every feed, on a new connection if `fresh` or if there is none. Errors: VenueError."""
+        self._n_lost = self._inbox.n_overflown
+        if fresh or not self._client.feed_is_alive():
+            await self._client.call_blocking(self._reopen)
+        self._connection += 1
+        self._heard_s = trio.current_time()
+        for feed in (*wire.FEEDS, wire.HEARTBEAT_FEED):
+            await self._client.subscribe(feed, self._inbox.callback(feed, self._connection))
+
+    async def wait_for_fault(self) -> str:
+        """Watch until something is wrong with the feed; gives what."""
+        while (fault := self.find_fault()) is None:  # noqa: ASYNC110 - a dead thread sets no event
+            await trio.sleep(LOOK_EVERY_S)
+        return fault
+
+    async def reconnect(self) -> None:
+        """Try until every feed is subscribed on a new connection, with growing, jittered pauses."""
+        attempt = 0
+        while True:
+            try:
+                await self.connect(fresh=True)
+            except VenueError as error:
+                pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, 10))
+                pause_s *= self._rng.uniform(0.5, 1.0)
+                attempt += 1
+                _log.warning("feed: attempt %d failed (%s), again in %.1f s", attempt, error, pause_s)
+                await trio.sleep(pause_s)
+            else:
+                return

@@ -1,0 +1,368 @@
+"""The orchestrator: one nursery for tick, reconciliation, watchdog and inbox; it owns the state.
+
+Who runs what: the apply task changes state by what the feeds tell, one message after the other. The tick
+sends. A reconciliation asks, settles and cancels orphans; it and the tick take turns on one lane. The
+watchdog alone opens sockets. All of them live and die with the nursery in `WsState.run`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Literal, Never
+
+import trio
+
+from mm_trio.batch_emitter import BatchEmitter
+from mm_trio.cadence import Cadence
+from mm_trio.errors import ConfigError, VenueError
+from mm_trio.feeds import FeedReader
+from mm_trio.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
+from mm_trio.maker_state import MakerState
+from mm_trio.model import EmitResult, FillResult, Number, OpenOrder, to_decimal
+from mm_trio.order_state import OrderState
+from mm_trio.pricing_grid import PricingGrid
+from mm_trio.rate_limit import RateLimitBudget
+from mm_trio.reconciler import Reconciler
+from mm_trio.shutdown import cancel_and_verify
+from mm_trio.startup import check_order_size, seed_state
+from mm_trio.stats import RunStats
+from mm_trio.tick_plan import QuoteSettings, TickPlan, plan_tick
+from mm_trio.venue.bridge import Inbox
+from mm_trio.venue.client import RunSync, VenueClient
+from mm_trio.venue.hyperliquid import discard_socket, quiet_sdk_logging, replace_socket
+from mm_trio.watchdog import FeedWatch
+
+__all__ = ["WsState"]
+
+_log = logging.getLogger(__name__)
+
+GRACE_S = 10.0  # for cancelling what rests, on the way out
+ASK_AFTER_DOUBT_S = 1.0  # frames settle nearly every doubt before that
+LONGEST_ASK_PAUSE_S = 8.0
+RETRY_RECONCILE_S = 3.0
+
+
+class WsState:
+    """A HIP-2 market maker for one spot pair: `await WsState(...).run()` is its whole life.
+
+    `coin` is the pair (`@107`, `PURR/USDC`, `HYPE/USDC`); prices in quote per base, `order_sz` and
+    `allocated_token` in base, `allocated_usdc` and `min_notional` in quote, every `_s` in seconds.
+    `info` and `exchange` are objects of the official SDK or of its shape, `address` the account that trades.
+    `run_sync(fn, *args, **options)` is how a blocking call is made; nothing else starts a thread.
+    `reopen_feed` is a blocking callable that gives `info` a fresh, connected socket. After `run` ended,
+    `orders_may_rest` names what could not be proven cancelled.
+    Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
+    Source: the market maker's specification, requirements of the orchestrator.
+    """
+
+    def __init__(
+        self,
+        *,
+        coin: str,
+        start_px: Number,
+        n_orders: int,
+        order_sz: Number,
+        info: Any,
+        exchange: Any,
+        address: str,
+        interval_s: float = 3.0,
+        dead_zone_bps: Number = 5,
+        price_tolerance_bps: Number = 1,
+        size_tolerance_pct: Number = 1,
+        reconcile_every: int = 20,
+        tick_size: Number = "0.003",
+        min_notional: Number = 10,
+        active_levels: int | None = None,
+        window_slack: int = 0,
+        allocated_token: Number | None = None,
+        allocated_usdc: Number | None = None,
+        cancel_on_shutdown: bool = True,
+        foreign_orders: Literal["cancel", "keep"] = "cancel",
+        requote_on_fill: bool = False,
+        feed_stale_after_s: float | None = 30.0,
+        run_sync: RunSync = trio.to_thread.run_sync,
+        reopen_feed: Callable[[], object] | None = None,
+        rng: random.Random | None = None,
+        wall_ms: Callable[[], int] | None = None,
+    ) -> None:
+        if not interval_s > 0 or reconcile_every < 1:
+            raise ConfigError(
+                f"interval_s must be above 0 and reconcile_every 1 or more, got {interval_s} and {reconcile_every}"
+            )
+        if foreign_orders not in ("cancel", "keep"):
+            raise ConfigError(f"foreign_orders must be 'cancel' or 'keep', got {foreign_orders!r}")
+        self.coin = coin
+        self.settings = QuoteSettings(
+            order_size=to_decimal(order_sz, name="order_sz"),
+            min_notional=to_decimal(min_notional, name="min_notional"),
+            active_levels=active_levels,
+            window_slack=window_slack,
+            dead_zone_bps=to_decimal(dead_zone_bps, name="dead_zone_bps"),
+            price_tolerance_bps=to_decimal(price_tolerance_bps, name="price_tolerance_bps"),
+            size_tolerance_pct=to_decimal(size_tolerance_pct, name="size_tolerance_pct"),
+        )
+        # whether the ladder can be at all; at the start it is made again with the market's decimals
+        self.grid = PricingGrid(start_px, n_orders, tick_size=tick_size)
+        self.order_state = OrderState()
+        self.inventory = Inventory(order_sz, allocated_token, allocated_usdc)
+        self.rate_limit = RateLimitBudget()
+        self.stats = RunStats()
+        self.asset_id: int | None = None
+        self.boundary_level: int | None = None
+        self.orders_may_rest: tuple[str, ...] = ()
+        self._make_grid = partial(PricingGrid, start_px, n_orders, tick_size=tick_size)
+        self._cadence = Cadence(interval_s, reconcile_every)
+        self._keep_foreign = foreign_orders == "keep"
+        self._cancel_on_shutdown = cancel_on_shutdown
+        self._requote_on_fill = requote_on_fill
+        self._client = VenueClient(info, exchange, address=address, run_sync=run_sync)
+        self._reopen_feed = reopen_feed or partial(_replace_sdk_socket, info)
+        self._feed_stale_after_s = feed_stale_after_s
+        self._rng = rng or random.Random()
+        self._wall_ms = wall_ms
+        self._epoch = self._rng.getrandbits(32)
+        self._lane = trio.Lock()  # the tick and a reconciliation take turns
+        self._paused: str | None = "starting"  # why nothing new is placed, None while quoting
+        self._doubt_pause_s = ASK_AFTER_DOUBT_S
+
+    # --- the life of a maker ------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start, quote until cancelled, and leave with nothing resting.
+
+        Errors: the start's are raised as they are (ConfigError, VenueError); a failed request later is not
+        raised; what is wrong with us ends all tasks and comes out in a group, after our orders are cancelled.
+        """
+        quiet_sdk_logging()
+        state, orphans = await self._seed()
+        inbox = Inbox()
+        emitter = BatchEmitter(
+            self._client,
+            state,
+            epoch=self._epoch,
+            wall_ms=self._wall_ms or _make_wall_clock(),
+            stats=self.stats,
+            on_booked=self._on_booked,
+        )
+        reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
+        watch = FeedWatch(
+            self._client,
+            inbox,
+            reopen=self._reopen_feed,
+            stale_after_s=self._feed_stale_after_s,
+            rng=self._rng,
+        )
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._apply_forever, inbox, state, watch)
+                await self._begin(watch, reconciler, orphans)
+                nursery.start_soon(self._tick_forever, state, emitter, watch)
+                nursery.start_soon(self._reconcile_forever, reconciler)
+                nursery.start_soon(self._watch_forever, watch, reconciler)
+        finally:
+            inbox.close()
+            discard_socket(self._client.info)
+            if self._cancel_on_shutdown:
+                self.orders_may_rest = await cancel_and_verify(
+                    self._client, state, emitter, reconciler, epoch=self._epoch, grace_s=GRACE_S
+                )
+
+    async def _seed(self) -> tuple[MakerState, tuple[OpenOrder, ...]]:
+        """Read market, fills, orders, balances and budget, all before anything is subscribed."""
+        market = await self._client.fetch_market(self.coin)
+        self.coin, self.asset_id = market.coin, market.asset_id
+        self.grid = self._make_grid(sz_decimals=market.base.sz_decimals)
+        check_order_size(self.grid, self.settings.order_size, self.settings.min_notional)
+        state, orphans = await seed_state(
+            self._client,
+            market,
+            self.grid,
+            self.order_state,
+            self.inventory,
+            self.rate_limit,
+            keep_foreign=self._keep_foreign,
+        )
+        plan = plan_tick(self.grid, self.inventory, self.order_state, self.settings)
+        self.boundary_level = plan.boundary_level
+        _log.info(
+            "start coin=%s asset=%d levels=%d px=%s..%s boundary=%d token=%s quote=%s adopted=%d orphans=%d",
+            market.coin,
+            market.asset_id,
+            self.grid.n_orders,
+            self.grid.levels[0],
+            self.grid.levels[-1],
+            plan.boundary_level,
+            self.inventory.effective_token,
+            self.inventory.effective_usdc,
+            len(self.order_state.get_current_orders()),
+            len(orphans),
+        )
+        return state, orphans
+
+    async def _begin(self, watch: FeedWatch, reconciler: Reconciler, orphans: tuple[OpenOrder, ...]) -> None:
+        """Subscribe every feed and deal with orphans; a feed that fails is the watchdog's from here on."""
+        try:
+            await watch.connect(fresh=False)
+        except VenueError as error:
+            self._paused = str(error)
+            _log.warning("feed: %s", error)
+            return
+        await reconciler.cancel_orphans(orphans)
+        self._paused = None
+
+    # --- the inbox ----------------------------------------------------------------------------
+
+    async def _apply_forever(self, inbox: Inbox, state: MakerState, watch: FeedWatch) -> Never:
+        reader = FeedReader(
+            state,
+            self.stats,
+            on_booked=self._on_booked,
+            on_balances=self._on_balances,
+            on_trouble=self._on_trouble,
+        )
+        while True:
+            message = await inbox.receive()
+            watch.on_message(message.connection)
+            reader.apply(message.feed, message.body, now_s=trio.current_time())
+
+    def _on_booked(self, fills: Iterable[FillResult]) -> None:
+        for fill in fills:
+            self.stats.on_fill(fill)
+            _log.info(
+                "fill side=%s level=%d px=%s sz=%s fee=%s full=%s oid=%d tid=%d token=%s quote=%s",
+                fill.side,
+                fill.level_index,
+                fill.price,
+                fill.size,
+                fill.fee,
+                fill.fully_filled,
+                fill.oid,
+                fill.tid,
+                self.inventory.effective_token,
+                self.inventory.effective_usdc,
+            )
+            if fill.fee_token not in (None, "base", "quote"):
+                self.stats.errors += 1
+                _log.error("fill tid=%d has a fee in %s, which is no token of ours", fill.tid, fill.fee_token)
+            if self._requote_on_fill:
+                self._cadence.wake_tick()
+
+    def _on_balances(self, check: BalanceCheck) -> None:
+        if check.verdict is BalanceVerdict.ASK_AGAIN:
+            self._cadence.want_reconcile(BALANCE_CONFIRM_S)
+        elif check.verdict is BalanceVerdict.ADOPTED:
+            _log.warning(
+                "balances changed by no fill of ours: token %+f quote %+f; taken over",
+                check.token_change,
+                check.usdc_change,
+            )
+
+    def _on_trouble(self, reason: str) -> None:
+        _log.info("reconciliation wanted: %s", reason)
+        self._cadence.want_reconcile(0)
+
+    # --- the tick -----------------------------------------------------------------------------
+
+    async def _tick_forever(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch) -> Never:
+        self._cadence.start()
+        while True:
+            started_s = trio.current_time()
+            await self.tick(state, emitter, watch)
+            took_s = trio.current_time() - started_s
+            if took_s > self._cadence.interval_s:
+                _log.warning("tick took %.2f s, more than the interval of %g s", took_s, self._cadence.interval_s)
+            await self._cadence.wait_for_tick()
+
+    async def tick(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch) -> None:
+        """Quote once: what should rest, less what rests, sent. Nothing while the feed is known dead."""
+        async with self._lane:
+            if self._paused is not None or watch.find_fault() is not None:
+                return
+            plan = plan_tick(self.grid, self.inventory, self.order_state, self.settings)
+            self.boundary_level = plan.boundary_level
+            result = await emitter.emit(plan.diff, self.rate_limit)
+            self.stats.ticks += 1
+            self._log_tick(plan, result)
+            state.note_doubts(trio.current_time())
+            if self.order_state.get_doubts():
+                self._cadence.want_reconcile(self._doubt_pause_s)
+
+    def _log_tick(self, plan: TickPlan, result: EmitResult) -> None:
+        drift = "" if plan.observed_level == plan.boundary_level else f" drift=observed:{plan.observed_level}"
+        _log.info(
+            "tick=%d boundary=%d%s desired=%d cancelled=%d modified=%d placed=%d errors=%d budget=%d "
+            "cum_vlm=%s n_requests=%d%s",
+            self.stats.ticks,
+            plan.boundary_level,
+            drift,
+            len(plan.desired),
+            result.n_cancelled,
+            result.n_modified,
+            result.n_placed,
+            result.n_errors,
+            self.rate_limit.remaining(),
+            self.rate_limit.cum_vlm,
+            self.rate_limit.n_requests,
+            " cancel_only" if result.cancel_only_mode else "",
+        )
+
+    # --- reconciliation -----------------------------------------------------------------------
+
+    async def _reconcile_forever(self, reconciler: Reconciler) -> Never:
+        while True:
+            await self._cadence.wait_for_reconcile()
+            await self._reconcile(reconciler)
+
+    async def _reconcile(self, reconciler: Reconciler) -> bool:
+        """Reconcile once, between two ticks; whether the venue answered everything."""
+        async with self._lane:
+            self._cadence.on_reconcile()
+            try:
+                self._on_balances(await reconciler.reconcile())
+            except VenueError as error:
+                self.stats.errors += 1
+                _log.warning("reconciliation failed, again in %g s: %s", RETRY_RECONCILE_S, error)
+                self._cadence.want_reconcile(RETRY_RECONCILE_S)
+                return False
+            self.stats.reconciliations += 1
+            if self.order_state.get_doubts():
+                self._doubt_pause_s = min(2 * self._doubt_pause_s, LONGEST_ASK_PAUSE_S)
+                self._cadence.want_reconcile(self._doubt_pause_s)
+            else:
+                self._doubt_pause_s = ASK_AFTER_DOUBT_S
+            return True
+
+    # --- the watchdog -------------------------------------------------------------------------
+
+    async def _watch_forever(self, watch: FeedWatch, reconciler: Reconciler) -> Never:
+        while True:
+            fault = self._paused or await watch.wait_for_fault()
+            self._paused = fault
+            _log.warning("feed lost: %s; nothing new is placed until it is back and reconciled", fault)
+            await watch.reconnect()
+            self.stats.reconnects += 1
+            while watch.find_fault() is None:
+                if await self._reconcile(reconciler):
+                    self._paused = None
+                    _log.info("feed is back, reconciled")
+                    self._cadence.wake_tick()
+                    break
+                await trio.sleep(RETRY_RECONCILE_S)
+
+
+def _replace_sdk_socket(info: Any) -> None:
+    if isinstance(getattr(info, "base_url", None), str):
+        replace_socket(info)
+
+
+def _make_wall_clock() -> Callable[[], int]:
+    """Milliseconds of the venue's calendar, never behind the time that passed on the loop's clock.
+
+    The wall clock alone would stand still under a virtual clock; the loop's clock alone sleeps with a laptop.
+    """
+    wall_s, loop_s = time.time(), trio.current_time()
+    return lambda: int(1000 * max(time.time(), wall_s + trio.current_time() - loop_s))

@@ -65,10 +65,14 @@ def _split_sides(
     if rest == 0 or room < full or rest_level < 0:
         return _Sides(boundary, boundary - 1, -1, None)
     price = grid.levels[rest_level]
-    worth_it = {"sell": rest * price >= min_notional, "buy": (order_size - rest) * price >= min_notional}
-    wanted: tuple[Side, Side] = ("sell", "buy") if room > full else ("buy", "sell")
-    # a crumb cannot be placed: then the level is the other side's, unless that is a crumb as well
-    side: Side | None = next((s for s in wanted if worth_it[s]), None)
+    ask_is_crumb = rest * price < min_notional
+    bid_is_crumb = (order_size - rest) * price < min_notional
+    side: Side | None = "buy"
+    if room > full:
+        # an ask too small to place leaves its level to the bid; where that is too small as well, to nobody
+        side = "sell" if not ask_is_crumb else None if bid_is_crumb else "buy"
+    elif bid_is_crumb:
+        side = None  # it rests and was filled down to a crumb: whoever asks lets it be
     return _Sides(rest_level + 1, rest_level - 1, rest_level, side)
 
 

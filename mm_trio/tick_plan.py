@@ -77,13 +77,15 @@ def plan_tick(grid: PricingGrid, inventory: Inventory, state: OrderState, settin
     locked = {order.level_index for order in kept}
     desired = _fit_beside(desired, kept, locked, tokens // grid.lot * grid.lot, quote)
     desired = rest.keep_partly_filled_bid(desired, resting, grid.lot)
+    current = [order for order in resting if order.level_index not in locked]
     diff = compute_diff(
-        desired,
-        [order for order in resting if order.level_index not in locked],
-        settings.dead_zone_bps,
-        settings.price_tolerance_bps,
-        settings.size_tolerance_pct,
+        desired, current, settings.dead_zone_bps, settings.price_tolerance_bps, settings.size_tolerance_pct
     )
+    funds = _Funds(
+        tokens - sum(o.size for o in kept if o.side == "sell"),
+        quote - sum(o.size * o.price for o in kept if o.side == "buy"),
+    )
+    diff = _shrink_unfunded(diff, desired, current, funds)
     return TickPlan(quoted_from, state.boundary_level(grid.n_orders), desired, diff)
 
 
@@ -134,6 +136,34 @@ def _fit_beside(
         if paid_for and not meets:
             fitting.append(order)
     return tuple(fitting)
+
+
+@dataclass(frozen=True, slots=True)
+class _Funds:
+    tokens: Decimal
+    quote: Decimal
+
+
+def _shrink_unfunded(
+    diff: OrderDiff, desired: Sequence[DesiredOrder], current: Sequence[TrackedOrder], funds: _Funds
+) -> OrderDiff:
+    """Let no tolerance keep more resting than we own: then what is too large shrinks, far ends first."""
+    changed = {oid for oid, _ in diff.modifies} | set(diff.cancels)
+    aims = {(order.side, order.level_index): order for order in desired}
+    unchanged = {(o.side, o.level_index): o for o in current if o.oid not in changed}
+    after = [unchanged.get(pair, aim) for pair, aim in aims.items()]
+    over = {
+        "sell": sum((o.size for o in after if o.side == "sell"), Decimal(0)) - funds.tokens,
+        "buy": sum((o.size * o.price for o in after if o.side == "buy"), Decimal(0)) - funds.quote,
+    }
+    shrunk: list[tuple[int, DesiredOrder]] = []
+    for pair, aim in reversed(aims.items()):
+        order = unchanged.get(pair)
+        if order is not None and over[aim.side] > 0 and order.size > aim.size:
+            shrunk.append((order.oid, aim))
+            unit = Decimal(1) if aim.side == "sell" else order.price
+            over[aim.side] -= (order.size - aim.size) * unit
+    return OrderDiff((*diff.modifies, *shrunk), diff.places, diff.cancels) if shrunk else diff
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Inbox:
         self._token = trio.lowlevel.current_trio_token()
         self._send, self._receive = trio.open_memory_channel[FeedMessage](0)
         self._backlog: deque[FeedMessage] = deque()
+        self._closed = False  # read by the SDK's threads: once set they need not wait for the loop
         self.n_overflown = 0
 
     def callback(self, feed: str, connection: int) -> Callable[[Any], None]:
@@ -51,6 +52,8 @@ class Inbox:
         return on_message
 
     def _hand_over(self, message: FeedMessage) -> None:
+        if self._closed:
+            return
         if trio.lowlevel.in_trio_run():
             self._hand_over_on_the_loop(message)
             return
@@ -79,6 +82,7 @@ class Inbox:
 
     def close(self) -> None:
         """Let no more in: threads that wait return quietly."""
+        self._closed = True
         self._receive.close()
         self._send.close()
         self._backlog.clear()

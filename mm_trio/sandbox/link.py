@@ -1,0 +1,40 @@
+"""One TCP connection, with the two ways in which a network can fail it: cut, and deaf."""
+
+from __future__ import annotations
+
+import trio
+
+__all__ = ["Link"]
+
+_CHUNK = 65_536  # bytes taken from the kernel at once
+
+
+class Link:
+    """A byte stream. While `is_silent` it swallows what either side says and keeps the connection."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self.is_silent = False
+
+    @property
+    def is_open(self) -> bool:
+        """False from the moment it is cut."""
+        return self._stream.socket.fileno() != -1
+
+    async def send_all(self, data: bytes) -> None:
+        """Errors: BrokenResourceError if the client is gone, ClosedResourceError if we cut it."""
+        if self.is_silent:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._stream.send_all(data)
+
+    async def receive_some(self) -> bytes:
+        """What came; empty at the end, which even the deaf notice. Errors: as `send_all`."""
+        while True:
+            data = bytes(await self._stream.receive_some(_CHUNK))
+            if not data or not self.is_silent:
+                return data
+
+    def cut(self) -> None:
+        """Close at once, whoever is sending or waiting; they get ClosedResourceError. Twice is once."""
+        self._stream.socket.close()

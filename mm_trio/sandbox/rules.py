@@ -1,0 +1,116 @@
+"""The venue's rules for a spot order, its fees, and the exact words of its refusals.
+
+Pure functions of plain values. Static rules look at one order alone and refuse a whole batch;
+everything that needs a balance or the book is decided in the exchange.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+
+from mm_trio.sandbox.markets import Pair, Token
+from mm_trio.sandbox.messages import NewOrder
+
+# Top level: the action is refused and nothing happens.
+OVER_WEIGHT = "Signed action over weight limit of 200."
+EXPIRED = "Action already expired"
+UNKNOWN_ASSET = "Invalid spot"  # the venue's own words were never captured
+MUST_DEPOSIT = "Must deposit before performing actions. User: {address}"
+TOO_MANY_REQUESTS = (
+    "Too many cumulative requests sent ({used} > {limit}) for cumulative volume traded ${volume}. "
+    "Place taker orders to free up 1 request per USDC traded."
+)
+SCHEDULE_GATE = "Cannot set scheduled cancel time until enough volume traded. Required: $1000000. Traded: ${volume}."
+MODIFY_PLACING = "Error placing new order during modify: {error}"
+
+# Static: one status for the whole batch.
+EMPTY_BATCH = "Orders are empty."
+ZERO_SIZE = "Order has zero size."
+ZERO_PRICE = "Order has zero price."
+BAD_PRICE = "Order has invalid price."
+BAD_SIZE = "Order has invalid size."
+OFF_TICK = "Price must be divisible by tick size."
+OFF_BAND = "Order price cannot be more than 80% away from the reference price"
+NO_TRIGGERS = "Placing trigger orders is not enabled on spot trading yet."
+
+# Runtime: one status per item.
+MIN_NOTIONAL = "Order must have minimum value of {minimum} {quote}."
+NO_BALANCE = "Insufficient spot balance"
+POST_ONLY = "Post only order would have immediately matched, bbo was {bid}@{ask}."
+NO_MATCH = "Order could not immediately match against any resting orders."
+NO_REDUCE_ONLY = "Reduce-only is invalid for spot trading."
+TOO_MANY_OPEN = "Too many open orders"
+DUPLICATE_CLOID = "Duplicate cloid."  # made up: nobody captured what the venue does here
+NOT_CANCELLED = "Order was never placed, already canceled, or filled."
+MODIFY_DEAD = "Cannot modify canceled or filled order"
+MODIFY_INVALID = "Attempted to modify to invalid new order"
+OVERDRAWN = "Insufficient balance for withdrawal"  # ours; a withdrawal is no L1 action
+
+MAX_ITEMS = 200
+MAX_SIGNIFICANT_FIGURES = 5
+PRICE_DECIMALS = 8  # less the base token's size decimals
+BAND_LOW, BAND_HIGH = Decimal("0.2"), Decimal(5)
+
+
+def with_asset(text: str, asset: int) -> str:
+    """Most order errors name the asset at their end."""
+    return f"{text} asset={asset}"
+
+
+def plain(number: Decimal) -> str:
+    """A number as error texts print it: no trailing zeros, no exponent."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def quantum(decimals: int) -> Decimal:
+    return Decimal(1).scaleb(-decimals)
+
+
+def floor_to(number: Decimal, decimals: int) -> Decimal:
+    return number.quantize(quantum(decimals), rounding=ROUND_DOWN)
+
+
+def find_static_error(order: NewOrder, pair: Pair, *, reference: Decimal | None) -> str | None:
+    """What makes the venue refuse the whole batch this order is in, or None.
+
+    `reference` is the last trade price; without one there is no price band.
+    """
+    if order.tif == "Trigger":
+        return NO_TRIGGERS
+    if order.size == 0:
+        return ZERO_SIZE
+    if order.price == 0:
+        return ZERO_PRICE
+    if order.size % quantum(pair.base.sz_decimals):
+        return BAD_SIZE
+    if order.price % quantum(PRICE_DECIMALS - pair.base.sz_decimals):
+        return BAD_PRICE
+    if order.price % 1 and count_figures(order.price) > MAX_SIGNIFICANT_FIGURES:
+        return with_asset(OFF_TICK, order.asset)
+    if reference is not None and not BAND_LOW * reference < order.price <= BAND_HIGH * reference:
+        return OFF_BAND
+    return None
+
+
+def count_figures(number: Decimal) -> int:
+    """Significant figures, trailing zeros apart; an integer price is legal whatever their count."""
+    return len(number.normalize().as_tuple().digits)
+
+
+def compute_fee(pair: Pair, *, is_buy: bool, price: Decimal, size: Decimal, rate: Decimal) -> Decimal:
+    """The fee of one side of a fill, in the token that side receives.
+
+    It is quantised in quote wei first; for a buy then turned into base at the price and cut to base wei.
+    """
+    fee = floor_to(price * size * rate, pair.quote.wei_decimals)
+    return floor_to(fee / price, pair.base.wei_decimals) if is_buy else fee
+
+
+def fee_token(pair: Pair, *, is_buy: bool) -> Token:
+    return pair.base if is_buy else pair.quote
+
+
+def compute_hold(*, is_buy: bool, price: Decimal, size: Decimal) -> Decimal:
+    """What a resting order reserves: quote for a bid, base for an ask; nothing for its fee."""
+    return price * size if is_buy else size

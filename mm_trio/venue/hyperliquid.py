@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import eth_account
 import websocket
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
@@ -29,6 +30,7 @@ __all__ = [
     "make_cloid",
     "make_exchange",
     "make_info",
+    "make_wallet",
     "quiet_sdk_logging",
     "replace_socket",
 ]
@@ -43,6 +45,11 @@ _GREETING = "Websocket connection established."
 _NO_TOKENS: Any = {"universe": [], "tokens": []}
 _NO_PERPS: Any = {"universe": []}
 _log = logging.getLogger(__name__)
+
+
+def make_wallet(private_key: str) -> Any:
+    """The signer of a private key (hex); it shows its address and never the key."""
+    return eth_account.Account.from_key(private_key)
 
 
 def make_cloid(cloid: str) -> Any:

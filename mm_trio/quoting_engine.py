@@ -8,14 +8,14 @@ order is right as it is, and only a complete fill flips a level.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 from mm_trio.model import DesiredOrder, Number, Side, to_decimal
 from mm_trio.pricing_grid import PricingGrid
 
-__all__ = ["Tranches", "compute_boundary", "compute_desired_orders", "compute_lagging_window", "cut_tranches"]
+__all__ = ["Tranches", "compute_boundary", "compute_desired_orders", "cut_tranches", "cut_window"]
 
 _ZERO = Decimal(0)
 
@@ -154,19 +154,21 @@ def _compute_bids(
     return bids
 
 
-def compute_lagging_window(
-    wide: Sequence[DesiredOrder], resting: Collection[tuple[Side, int]], *, active_levels: int, slack: int
+def cut_window(
+    orders: Sequence[DesiredOrder],
+    resting: Collection[tuple[Side, int]],
+    *,
+    most: Mapping[Side, int],
+    slack: int,
 ) -> tuple[DesiredOrder, ...]:
-    """Cut a window of `active_levels + slack` a side so that its far ends stay where they rest.
+    """Keep so many orders a side, from the boundary outwards; far ends may lag where they rest.
 
-    An end that lags by at most `slack` levels is kept; one that lags by more goes back to exactly
-    `active_levels`. The inside is never left out. Both sides ascend outwards from the boundary in `wide`.
+    `orders` go outwards on both sides. An end that lags by at most `slack` levels stays where it is; one
+    that lags by more goes back to exactly `most` of its side. The inside is never left out.
     """
     kept: list[DesiredOrder] = []
-    for side in ("sell", "buy"):
-        orders = [order for order in wide if order.side == side]
-        depth = max((i for i, o in enumerate(orders, 1) if (o.side, o.level_index) in resting), default=0)
-        if not active_levels - slack <= depth <= active_levels + slack:
-            depth = active_levels
-        kept.extend(orders[:depth])
+    for side, n in most.items():
+        of_side = [order for order in orders if order.side == side]
+        depth = max((i for i, o in enumerate(of_side, 1) if (o.side, o.level_index) in resting), default=0)
+        kept.extend(of_side[: depth if n - slack <= depth <= n + slack else n])
     return tuple(kept)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mm_trio.inventory import Inventory
-from mm_trio.model import DesiredOrder, Doubt, OrderDiff, TrackedOrder
+from mm_trio.model import DesiredOrder, Doubt, OrderDiff, Side, TrackedOrder
 from mm_trio.order_differ import compute_diff
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.quoting_engine import (
     compute_boundary,
     compute_desired_orders,
-    compute_lagging_window,
     cut_tranches,
+    cut_window,
 )
 
 __all__ = ["QuoteSettings", "TickPlan", "plan_tick"]
@@ -51,7 +51,7 @@ class TickPlan:
 class _Kept:
     """An order that this tick leaves as it is: it locks its level and its share of the funds."""
 
-    side: str
+    side: Side
     level_index: int
     price: Decimal
     size: Decimal
@@ -67,15 +67,28 @@ def plan_tick(grid: PricingGrid, inventory: Inventory, state: OrderState, settin
     may_rest: list[TrackedOrder | Doubt] = [*orders, *doubts]
     bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
     boundary = compute_boundary(grid, tokens, settings.order_size, bid_levels=bid_levels)
-    desired = _compute_window(grid, boundary, tokens, quote, settings, may_rest)
-    quoted_from = min((o.level_index for o in desired if o.side == "sell"), default=grid.n_orders)
 
     resting = [order for order in orders if order.status == "resting"]
     rest = _RestLevel.of(grid, tokens, settings)
     kept = [_Kept(d.side, d.level_index, d.price, d.size) for d in doubts]
     kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if rest.is_shrunken_crumb(o, settings)]
     locked = {order.level_index for order in kept}
+    active, slack = settings.active_levels, settings.window_slack
+    desired = compute_desired_orders(
+        grid,
+        boundary,
+        tokens,
+        quote,
+        settings.order_size,
+        min_notional=settings.min_notional,
+        active_levels=None if active is None else active + slack + len(kept),
+    )
+    quoted_from = min((o.level_index for o in desired if o.side == "sell"), default=grid.n_orders)
     desired = _fit_beside(desired, kept, locked, tokens // grid.lot * grid.lot, quote)
+    if active is not None:
+        most = _count_free_slots(active, kept)
+        pairs = {(order.side, order.level_index) for order in resting}
+        desired = cut_window(desired, pairs, most=most, slack=slack)
     desired = rest.keep_partly_filled_bid(desired, resting, grid.lot)
     current = [order for order in resting if order.level_index not in locked]
     diff = compute_diff(
@@ -89,28 +102,12 @@ def plan_tick(grid: PricingGrid, inventory: Inventory, state: OrderState, settin
     return TickPlan(quoted_from, state.boundary_level(grid.n_orders), desired, diff)
 
 
-def _compute_window(
-    grid: PricingGrid,
-    boundary: int,
-    tokens: Decimal,
-    quote: Decimal,
-    settings: QuoteSettings,
-    resting: Sequence[TrackedOrder | Doubt],
-) -> tuple[DesiredOrder, ...]:
-    active, slack = settings.active_levels, settings.window_slack
-    wide = compute_desired_orders(
-        grid,
-        boundary,
-        tokens,
-        quote,
-        settings.order_size,
-        min_notional=settings.min_notional,
-        active_levels=None if active is None else active + slack,
-    )
-    if active is None or slack == 0:
-        return wide
-    pairs = {(order.side, order.level_index) for order in resting}
-    return compute_lagging_window(wide, pairs, active_levels=active, slack=slack)
+def _count_free_slots(active_levels: int, kept: Iterable[_Kept]) -> dict[Side, int]:
+    """How many orders each side may have beside the kept ones."""
+    free: dict[Side, int] = {"sell": active_levels, "buy": active_levels}
+    for order in kept:
+        free[order.side] = max(0, free[order.side] - 1)
+    return free
 
 
 def _fit_beside(

@@ -107,7 +107,7 @@ class VenueClient:
         return wire.parse_order_status(await self._read(self.info.query_order_by_cloid, self._address, question))
 
     async def _read(self, call: Callable[..., Any], *args: Any) -> Any:
-        name = getattr(call, "__name__", "request")
+        name = getattr(call, "__name__", None) or getattr(getattr(call, "func", None), "__name__", "request")
         try:
             with trio.fail_after(self._read_timeout_s):
                 return await self._run_sync(call, *args, abandon_on_cancel=True)

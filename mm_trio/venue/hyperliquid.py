@@ -41,6 +41,7 @@ VENUE_FAILURES = (OSError, SdkError, KeyError, AttributeError, ValueError, webso
 
 CONNECT_TIMEOUT_S = 10.0
 HTTP_TIMEOUT_S = 5.0  # for one read of the SDK's HTTP; its default is to wait for ever
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _GREETING = "Websocket connection established."
 _NO_TOKENS: Any = {"universe": [], "tokens": []}
 _NO_PERPS: Any = {"universe": []}
@@ -75,7 +76,7 @@ def quiet_sdk_logging() -> None:
 
 
 def _is_loopback(base_url: str) -> bool:
-    return urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
+    return urlsplit(base_url).hostname in _LOOPBACK_HOSTS
 
 
 def _bare_info(base_url: str, spot_meta: Any) -> Info:
@@ -126,7 +127,10 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         super().__init__(base_url)
         self.daemon = True
         self.ping_sender.daemon = True
-        self._no_proxy = ["127.0.0.1", "localhost", "::1"] if _is_loopback(base_url) else None
+        # the library heeds a list of exceptions only beside a proxy of its own, so it gets one that is never used
+        never = {"http_proxy_host": "unused", "http_proxy_port": 1, "proxy_type": "http"}
+        direct = {**never, "http_no_proxy": list(_LOOPBACK_HOSTS)}
+        self._connect_options: dict[str, Any] = direct if _is_loopback(base_url) else {}
         self._settled = threading.Event()  # open, or over
 
     def run(self) -> None:
@@ -134,7 +138,7 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         self.ping_sender.start()
         try:
             # checking UTF-8 in pure Python is most of the cost of a message, and json.loads checks it again
-            self.ws.run_forever(skip_utf8_validation=True, http_no_proxy=self._no_proxy)
+            self.ws.run_forever(skip_utf8_validation=True, **self._connect_options)
         finally:
             self.stop_event.set()
             self._settled.set()
@@ -148,7 +152,7 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         """Block until the connection is open. Errors: ConnectionError if it ended first, or takes too long."""
         self._settled.wait(CONNECT_TIMEOUT_S)
         if not self.ws_ready or not self.is_alive():
-            raise ConnectionError(f"no WebSocket connection within {CONNECT_TIMEOUT_S:g} s")
+            raise ConnectionError(f"the socket to {self.ws.url} did not open")
 
     def stop(self) -> None:
         """End it without waiting for anything."""

@@ -1,0 +1,91 @@
+"""How mm_trio is checked: `nox` runs lint, types, tests on every Python, e2e and build.
+
+More by name: `nox -s props` (many examples). What follows `--` goes to the tool of the session.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.sessions = ["lint", "types", "tests", "e2e", "build", "matrix"]
+
+# nox finds a pyenv interpreter only if its folder is on the path
+_PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+for _version in PYTHONS:
+    for _bin in sorted(_PYENV.glob(f"versions/{_version}.*/bin")):
+        os.environ["PATH"] += os.pathsep + str(_bin)
+
+_ran: set[str] = set()  # Pythons whose tests ran in this run of nox
+
+
+def _groups(*names: str) -> tuple[str, ...]:
+    """The requirements of dependency groups of pyproject.toml."""
+    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *names)
+
+
+@nox.session(python="3.11")
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    session.install(*_groups("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python="3.11")
+def types(session: nox.Session) -> None:
+    """Mypy, strict, over the package and the tests."""
+    session.install("-e", ".", *_groups("types"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """All tests that need neither sockets nor the real clock, and those of the bridge."""
+    session.install("-e", ".", *_groups("test"))
+    session.run("pytest", "-m", "not e2e", "-p", "xdist", "-n", "2", *session.posargs)
+    assert isinstance(session.python, str)
+    _ran.add(session.python)
+
+
+@nox.session(python=PYTHONS)
+def e2e(session: nox.Session) -> None:
+    """The real SDK against the exchange on loopback, on the real clock, one test at a time."""
+    session.install("-e", ".", *_groups("test"))
+    session.run("pytest", "-m", "e2e", *session.posargs)
+
+
+@nox.session(python="3.11")
+def props(session: nox.Session) -> None:
+    """The property tests with many examples."""
+    session.install("-e", ".", *_groups("test"))
+    session.run("pytest", "tests/props", "--hypothesis-profile", "many", *session.posargs)
+
+
+@nox.session(python="3.11")
+def build(session: nox.Session) -> None:
+    """The wheel installs by itself, and its demo runs."""
+    session.install(*_groups("build"))
+    dist = Path(session.create_tmp()) / "dist"
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(dist), silent=True)
+    wheel = max(dist.glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    session.install("--force-reinstall", str(wheel))
+    session.cd(str(dist))  # away from the checkout, so that the wheel is what is imported
+    session.run("mm-trio", "--version")
+    session.run("mm-trio", "demo", "--duration", "5", "--json", silent=not session.interactive)
+
+
+@nox.session(venv_backend="none")
+def matrix(session: nox.Session) -> None:
+    """Fail if the tests ran on no Python at all, or under CI not on every one."""
+    missing = [version for version in PYTHONS if version not in _ran]
+    if len(missing) == len(PYTHONS) or (missing and "CI" in os.environ):
+        session.error(f"the tests did not run on {', '.join(missing)}")
+    session.log(f"tests ran on {', '.join(sorted(_ran))}")

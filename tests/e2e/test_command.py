@@ -1,0 +1,133 @@
+"""The program as a process: what it prints, how it ends, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+DEADLINE_S = 60
+CAPTURE = "shared/fixtures/hyperliquid/rest/hypercore_hip2like_maker_fills_testnet_selected.json"
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mm_trio", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    with start(*arguments) as process:
+        out, err = process.communicate(timeout=DEADLINE_S)
+        return process.returncode, out, err
+
+
+def last_object(out: str) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return summary
+
+
+def test_a_demo_of_given_duration_ends_by_itself_and_its_ledger_is_exact() -> None:
+    code, out, err = run("demo", "--duration", "8", "--seed", "1", "--json")
+
+    assert code == 0, err
+    summary = last_object(out)
+    assert summary["ledger_exact"] is True
+    assert summary["orders_resting_at_exit"] == 0
+    assert summary["errors"] == 0
+    assert summary["fills"] > 0
+    assert summary["fill_volume"] > 0
+    assert summary["ticks"] > 0
+    assert 29 < summary["spread_bps_median"] < 31
+    assert len(out.splitlines()) == 1
+
+
+def test_a_demo_whose_sockets_are_cut_loses_no_fill() -> None:
+    code, out, err = run("demo", "--duration", "10", "--seed", "3", "--drop-ws", "2", "--json")
+
+    assert code == 0, err
+    summary = last_object(out)
+    assert summary["reconnects"] == 2
+    assert summary["ledger_exact"] is True
+    assert summary["orders_resting_at_exit"] == 0
+    assert summary["errors"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_demo_with_nothing_resting_and_exit_code_0(number: signal.Signals) -> None:
+    with start("demo", "--json") as process:
+        assert process.stderr is not None
+        for line in process.stderr:  # it quotes: the first tick was logged
+            if "tick=1 " in line:
+                break
+        process.send_signal(number)
+        out, err = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == 0, err
+    assert last_object(out)["orders_resting_at_exit"] == 0
+
+
+@pytest.mark.captures
+def test_the_recorded_fills_come_out_row_by_row() -> None:
+    capture = Path(__file__).resolve().parents[3] / CAPTURE
+    if not capture.exists():
+        pytest.skip("the captured messages are not beside this checkout")
+
+    code, out, err = run("demo", "--tape", str(capture), "--coin", "@1226", "--duration", "20", "--json")
+
+    assert code == 0, err
+    summary = last_object(out)
+    rows = [row for row in json.loads(capture.read_text()) if row["coin"] == "@1226"]
+    assert [(side, float(px), float(sz)) for side, px, sz in summary["fill_rows"]] == [
+        ("buy" if row["side"] == "B" else "sell", float(row["px"]), float(row["sz"])) for row in rows
+    ]
+    assert summary["tape_matched"] is True
+    assert summary["ledger_exact"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("demo", "--coin", "NOPE"), "unknown coin 'NOPE'"),
+        (("demo", "--tape", "no-such-file.json", "--coin", "@1226"), "no-such-file.json: cannot be read"),
+        (("demo", "--duration", "-1"), "must be a number of seconds above 0"),
+        (("demo", "--duraton", "1"), "unrecognized arguments"),
+        (("dmo",), "invalid choice"),
+    ],
+)
+def test_a_mistake_of_the_operator_gets_a_clear_line_and_exit_code_2(arguments: tuple[str, ...], told: str) -> None:
+    code, out, err = run(*arguments)
+
+    assert code == 2
+    assert told in err
+    assert "Traceback" not in err + out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code, out, _ = run("--help")
+    heavy = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, mm_trio.cli; print([m for m in ('trio', 'hyperliquid', 'eth_account') if m in sys.modules])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert code == 0
+    assert "demo" in out
+    assert heavy.stdout.strip() == "[]"

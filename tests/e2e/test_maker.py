@@ -1,0 +1,187 @@
+"""The maker on the official SDK, over HTTP and WebSocket, on the real clock. A test makes each taker's move."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import trio
+
+from mm_trio import WsState
+from mm_trio.sandbox.auth import Auth
+from mm_trio.sandbox.exchange import Exchange
+from mm_trio.sandbox.front import Front
+from mm_trio.sandbox.messages import Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.server import SandboxServer, serve
+from mm_trio.venue.hyperliquid import fetch_spot_meta, make_exchange, make_info, make_wallet
+
+pytestmark = pytest.mark.e2e
+
+COIN, ASSET, BASE, QUOTE = "@107", 10_107, 150, 0
+TAKER = "0x" + "b2" * 20
+KEY = "0x" + "5e" * 32  # of nobody: it signs on loopback only
+DEADLINE_S = 20.0
+
+
+class Loopback:
+    """The exchange behind its server, and a maker on the SDK beside it."""
+
+    def __init__(self, front: Front, server: SandboxServer, spot_meta: Any) -> None:
+        self.front = front
+        self.server = server
+        wallet = make_wallet(KEY)
+        self.account: str = wallet.address.lower()
+        for address in (self.account, TAKER):
+            front.apply(Deposit(address, BASE, Decimal(1000)))
+            front.apply(Deposit(address, QUOTE, Decimal(100_000)))
+        self.info = make_info(server.url, spot_meta)
+        self.maker = WsState(
+            coin=COIN,
+            start_px="20",
+            n_orders=40,
+            order_sz="5",
+            active_levels=6,
+            allocated_token="100",
+            allocated_usdc="2000",
+            interval_s=0.2,
+            requote_on_fill=True,
+            info=self.info,
+            exchange=make_exchange(server.url, wallet, spot_meta, account=self.account),
+            address=self.account,
+            feed_stale_after_s=3.0,
+        )
+
+    def take(self, size: str, *, buy: bool) -> None:
+        book = self.front.exchange.book(COIN)
+        worst = book.asks[-1] if buy else book.bids[-1]
+        order = NewOrder(ASSET, buy, worst.price, Decimal(size), "Ioc")
+        self.front.apply(PlaceOrders(TAKER, (order,)))
+
+    def resting(self) -> dict[tuple[str, int], Decimal]:
+        return {
+            ("buy" if o.is_buy else "sell", self.maker.grid.levels.index(o.price)): o.size
+            for o in self.front.exchange.open_orders(self.account)
+        }
+
+    def ledger_is_exact(self) -> bool:
+        account = self.front.exchange.account(self.account)
+        inventory = self.maker.inventory
+        assert inventory.virtual_token is not None
+        assert inventory.virtual_usdc is not None
+        return (inventory.virtual_token - 100, inventory.virtual_usdc - 2000) == (
+            account.total(BASE) - 1000,
+            account.total(QUOTE) - 100_000,
+        )
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with trio.fail_after(DEADLINE_S):
+        while not condition():  # noqa: ASYNC110 - the condition lies across a socket
+            await trio.sleep(0.01)
+
+
+@asynccontextmanager
+async def loopback() -> AsyncIterator[Loopback]:
+    """A maker that quotes; on leaving it is cancelled and must have left nothing behind."""
+    exchange = Exchange()
+    front = Front(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
+    async with trio.open_nursery() as world:
+        server = await world.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
+        box = Loopback(front, server, spot_meta)
+        async with trio.open_nursery() as trading:
+            trading.start_soon(box.maker.run)
+            await until(lambda: len(box.resting()) == 12)
+            yield box
+            trading.cancel_scope.cancel()
+        assert box.resting() == {}
+        assert box.maker.orders_may_rest == ()
+        world.cancel_scope.cancel()
+
+
+async def test_a_level_that_was_taken_flips() -> None:
+    async with loopback() as box:
+        boundary = box.maker.boundary_level
+        assert boundary == 20
+
+        box.take("5", buy=True)
+        await until(lambda: box.resting().get(("buy", 20)) == 5)
+
+        assert box.maker.boundary_level == 21
+        assert ("sell", 20) not in box.resting()
+        assert box.ledger_is_exact()
+
+
+async def test_a_sweep_over_five_levels_and_a_partial_fill_are_quoted_again() -> None:
+    async with loopback() as box:
+        box.take("23", buy=True)
+        await until(lambda: box.resting().get(("sell", 24)) == 2 and len(box.resting()) == 12)
+
+        assert {level for side, level in box.resting() if side == "buy"} == set(range(18, 24))
+        assert box.ledger_is_exact()
+        assert box.maker.stats.errors == 0
+
+
+async def test_a_dropped_socket_is_replaced_and_what_was_traded_meanwhile_is_booked() -> None:
+    async with loopback() as box:
+        box.server.drop_sockets()
+        box.take("12", buy=False)  # nobody hears of it on the socket
+        await until(lambda: box.maker.stats.reconnects == 1 and box.ledger_is_exact())
+        await until(lambda: len(box.resting()) == 12 and box.resting().get(("sell", 18)) == 5)
+
+        box.take("5", buy=True)
+        await until(lambda: box.maker.stats.fills == 4)  # the new socket speaks again
+        assert box.maker.stats.errors == 0
+
+
+async def test_a_socket_gone_silent_is_replaced() -> None:
+    async with loopback() as box:
+        box.server.silence_sockets()
+        box.take("5", buy=True)
+
+        await until(lambda: box.maker.stats.reconnects >= 1 and box.ledger_is_exact())
+        await until(lambda: box.resting().get(("buy", 20)) == 5)
+
+
+async def test_no_thread_of_a_socket_outlives_the_maker_for_long() -> None:
+    before = set(threading.enumerate())
+    async with loopback() as box:
+        box.server.drop_sockets()
+        await until(lambda: box.maker.stats.reconnects == 1)
+        started = [t for t in threading.enumerate() if t not in before and type(t).__name__ == "DisposableSocket"]
+
+        assert started
+        assert all(thread.daemon for thread in started)
+
+    await until(lambda: not any(type(t).__name__ == "DisposableSocket" for t in threading.enumerate()))
+
+
+async def test_no_signed_payload_reaches_a_log_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with loopback() as box:
+        box.take("5", buy=True)
+        await until(lambda: box.maker.stats.fills == 1)
+
+    text = "\n".join(record.getMessage() for record in caplog.records)
+    assert "fill side=sell" in text
+    assert "signature" not in text
+    assert KEY[2:] not in text
+
+
+async def test_a_proxy_of_the_environment_does_not_come_between_us_and_loopback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async with loopback() as box:
+        box.take("5", buy=True)
+        await until(lambda: box.maker.stats.fills == 1)

@@ -18,8 +18,8 @@ from mm_trio.errors import ConfigError, VenueError
 if TYPE_CHECKING:
     import trio
 
-    from mm_trio.demo import DemoSummary
-    from mm_trio.demo_market import DemoMarket
+    from mm_trio.commands.demo import DemoSummary
+    from mm_trio.commands.demo_market import DemoMarket
 
 __all__ = ["main"]
 
@@ -88,7 +88,7 @@ def _count(text: str) -> int:
 def _run_demo(arguments: argparse.Namespace) -> int:
     import trio
 
-    from mm_trio.demo_market import default_market, tape_demo_market
+    from mm_trio.commands.demo_market import default_market, tape_demo_market
 
     _set_up_logging(sys.stderr if arguments.json else sys.stdout)
     coin = arguments.coin or DEFAULT_COIN
@@ -107,7 +107,7 @@ async def _demo_until_signal(market: DemoMarket, arguments: argparse.Namespace) 
     """The demo, ended early by SIGINT or SIGTERM: then too it leaves by cancelling what rests."""
     import trio
 
-    from mm_trio.demo import run_demo
+    from mm_trio.commands.demo import run_demo
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:

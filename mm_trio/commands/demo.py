@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from mm_trio.demo_market import DemoMarket
+from mm_trio.commands.demo_market import DemoMarket
 from mm_trio.sandbox.auth import Auth
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front

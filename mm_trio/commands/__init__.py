@@ -1,0 +1,1 @@
+"""What each command does, below the arguments and above everything else."""

@@ -18,7 +18,6 @@ from mm_trio.model import (
     Answer,
     Cancelled,
     DesiredOrder,
-    Doubt,
     EmitResult,
     Filled,
     FillResult,
@@ -28,10 +27,10 @@ from mm_trio.model import (
     Refused,
     Resting,
     Side,
-    TrackedOrder,
     Unknown,
 )
 from mm_trio.rate_limit import RateLimitBudget
+from mm_trio.room import Room
 from mm_trio.send_plan import batches, plan_sends
 from mm_trio.stats import RunStats
 from mm_trio.venue.client import VenueClient
@@ -58,6 +57,7 @@ class BatchEmitter:
         wall_ms: Callable[[], int],
         stats: RunStats | None = None,
         on_booked: Callable[[Iterable[FillResult]], None] = lambda results: None,
+        may_place: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client = client
         self._state = state
@@ -65,6 +65,7 @@ class BatchEmitter:
         self._wall_ms = wall_ms
         self._stats = stats or RunStats()
         self._on_booked = on_booked
+        self._may_place = may_place
         self._n_cloids = 0
         self._n_emits = 0
         self._crossed: dict[tuple[Side, int], tuple[int, int]] = {}  # pair -> refusals in a row, back at emit
@@ -78,19 +79,36 @@ class BatchEmitter:
         self._n_emits += 1
         now_s = trio.current_time()
         wanted = OrderDiff(diff.modifies, self._without_sitting_out(diff.places), diff.cancels)
-        plan = plan_sends(wanted, remaining=budget.remaining(), slot_is_free=budget.slot_is_free(now_s))
+        resting = self._state.order_state.get_current_orders()
+        plan = plan_sends(wanted, resting, remaining=budget.remaining(), slot_is_free=budget.slot_is_free(now_s))
         self._note_cancel_only(plan.cancel_only, plan.n_left_out)
         outcome = _Outcome()
         for oids in batches(plan.diff.cancels):
             await self._send_cancels(oids, budget, outcome, planned_s=now_s)
         # those that shrink free what those that grow need
         for modifies in batches(sorted(plan.diff.modifies, key=self._growth)):
+            if not await self._still_wanted():
+                break
             await self._send_modifies(modifies, budget, outcome)
         for places in batches(plan.diff.places):
+            if not await self._still_wanted():
+                break
             await self._send_places(places, budget, outcome)
         if plan.uses_slot:
             budget.on_slot_taken(trio.current_time())
-        return EmitResult(outcome.n_cancelled, outcome.n_modified, outcome.n_placed, outcome.n_errors, plan.cancel_only)
+        return EmitResult(
+            outcome.n_cancelled,
+            outcome.n_modified,
+            outcome.n_placed,
+            outcome.n_errors,
+            plan.cancel_only,
+            outcome.contradicted,
+        )
+
+    async def _still_wanted(self) -> bool:
+        """Whether something new may still go out; raises `Cancelled` when we are asked to leave meanwhile."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return self._may_place()
 
     # --- cancels ------------------------------------------------------------------------------
 
@@ -158,11 +176,16 @@ class BatchEmitter:
 
     async def _send_places(self, places: Sequence[DesiredOrder], budget: RateLimitBudget, outcome: _Outcome) -> None:
         orders = self._state.order_state
-        beside = _Neighbours(self._state)
+        book, ledger = self._state.order_state, self._state.inventory
+        room = Room(
+            [*book.get_current_orders(), *book.get_doubts(known_oids=False)],
+            tokens=ledger.effective_token,
+            quote=ledger.effective_usdc,
+        )
         sent: list[tuple[DesiredOrder, Intent]] = []
         for order in places:
-            # a cancel that failed, a fill meanwhile: the plan may be older than the book
-            if beside.admits(order):
+            # a cancel or a shrink that failed, a fill meanwhile: the plan may be older than the book
+            if room.take(order):
                 intent = self._intend(order)
                 orders.on_sent(intent)
                 sent.append((order, intent))
@@ -224,11 +247,16 @@ class BatchEmitter:
                 refusals[answer.text] = refusals.get(answer.text, 0) + 1
             elif isinstance(answer, Unknown):
                 refusals[f"unknown: {answer.why}"] = refusals.get(f"unknown: {answer.why}", 0) + 1
+            if isinstance(answer, Refused) and answer.refusal is Refusal.BALANCE:
+                outcome.contradicted = True
         outcome.n_errors += sum(refusals.values())
         for text, count in refusals.items():
             _log.warning("%s items=%d of %d: %s", what, count, len(answers), text)
-        if isinstance(answers[0], Refused) and answers[0].refusal is Refusal.BUDGET:
+        first = answers[0]
+        if isinstance(first, Refused) and first.refusal is Refusal.BUDGET:
             budget.on_refused(len(answers))
+        elif isinstance(first, Refused) and first.refusal is Refusal.EXPIRED:
+            _log.error("the venue's clock is more than %g s ahead of this machine's: set the clock", EXPIRY_S)
 
     def _note_cancel_only(self, cancel_only: bool, n_left_out: int) -> None:
         if cancel_only and not self._cancel_only:
@@ -246,26 +274,4 @@ class _Outcome:
 
     def __init__(self) -> None:
         self.n_cancelled = self.n_modified = self.n_placed = self.n_errors = 0
-
-
-class _Neighbours:
-    """What rests or may rest, seen by an order that wants in: no level twice, no quote of ours met."""
-
-    def __init__(self, state: MakerState) -> None:
-        book = state.order_state
-        present: list[TrackedOrder | Doubt] = [*book.get_current_orders(), *book.get_doubts()]
-        self._levels = {order.level_index for order in present}
-        self._lowest_ask = min((o.price for o in present if o.side == "sell"), default=None)
-        self._highest_bid = max((o.price for o in present if o.side == "buy"), default=None)
-
-    def admits(self, order: DesiredOrder) -> bool:
-        """Whether the order may go; if so it counts as present from now on."""
-        if order.level_index in self._levels:
-            return False
-        if order.side == "sell":
-            meets = self._highest_bid is not None and order.price <= self._highest_bid
-        else:
-            meets = self._lowest_ask is not None and order.price >= self._lowest_ask
-        if not meets:
-            self._levels.add(order.level_index)
-        return not meets
+        self.contradicted = False

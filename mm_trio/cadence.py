@@ -10,6 +10,8 @@ __all__ = ["Cadence"]
 
 # Fills of one block come as a burst: ticks woken by them are at least this far apart.
 BURST_S = 0.05
+# A reconciliation has request weight 62 of the 1200 a minute that one IP has: at most 15 of them.
+RECONCILE_GAP_S = 4.0
 
 
 class Cadence:
@@ -26,6 +28,7 @@ class Cadence:
         self._n_ticks = 0
         self._tick_wanted = trio.Event()
         self._reconcile_due_s = math.inf
+        self._reconciled_s = -math.inf
         self._reconcile_moved = trio.Event()
 
     def start(self) -> None:
@@ -53,14 +56,15 @@ class Cadence:
             self.want_reconcile(0)
 
     def want_reconcile(self, after_s: float) -> None:
-        """Reconcile in `after_s`, or sooner if one is due sooner."""
-        due_s = trio.current_time() + after_s
+        """Reconcile in `after_s`, or sooner if one is due sooner; never within a few seconds of the last."""
+        due_s = max(trio.current_time() + after_s, self._reconciled_s + RECONCILE_GAP_S)
         if due_s < self._reconcile_due_s:
             self._reconcile_due_s = due_s
             self._reconcile_moved.set()
 
     def on_reconcile(self) -> None:
         """One begins now: whatever was wanted until here is served by it."""
+        self._reconciled_s = trio.current_time()
         self._reconcile_due_s = math.inf
 
     async def wait_for_reconcile(self) -> None:

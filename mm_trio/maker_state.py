@@ -6,7 +6,7 @@ Pure: no task, clock or socket. Whoever calls is on the one thread of the loop, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from mm_trio.cloid import decode_cloid
@@ -25,7 +25,8 @@ class MakerState:
     """Orders, ledger and budget of one maker on one market, and the rules that join them.
 
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`);
-    `newest_fill_ms` the venue's time of the newest fill it told us.
+    `looked_up_ms` is the venue's time up to which its fill history was read: frames do not move it, so
+    that a fill no frame told is found however late the history can be read again.
     """
 
     market: Market
@@ -35,7 +36,7 @@ class MakerState:
     rate_limit: RateLimitBudget
     keep_foreign: bool
     unquiet_s: float = float("-inf")
-    newest_fill_ms: int = 0
+    looked_up_ms: int = 0
     foreign_holds: Balances = field(default_factory=lambda: Balances(Decimal(0), Decimal(0)))
 
     # --- fills --------------------------------------------------------------------------------
@@ -43,7 +44,11 @@ class MakerState:
     def remember_fill(self, fill: Fill) -> None:
         """A fill that is in the balances we start from: never to be applied."""
         self.order_state.remember_fill(fill.tid, fill.oid, time_ms=fill.time_ms, coin=fill.coin)
-        self.newest_fill_ms = max(self.newest_fill_ms, fill.time_ms or 0)
+        self.on_looked_up(fill)
+
+    def on_looked_up(self, fill: Fill) -> None:
+        """A row of the fill history, which was read up to here."""
+        self.looked_up_ms = max(self.looked_up_ms, fill.time_ms or 0)
 
     def apply_fill(self, fill: Fill, *, now_s: float) -> tuple[FillResult, ...]:
         """Count a fill once and move the ledger; gives what was booked.
@@ -51,7 +56,6 @@ class MakerState:
         Nothing for a duplicate, and for an order not known yet: that fill is kept until it is. A fill that
         carries the cloid of an order in flight makes it known, before any answer.
         """
-        self.newest_fill_ms = max(self.newest_fill_ms, fill.time_ms or 0)
         booked: tuple[FillResult, ...] = ()
         if fill.cloid is not None and self.order_state.find(fill.oid) is None:
             for intent in self.order_state.get_intents():
@@ -103,8 +107,9 @@ class MakerState:
             return booked, False
         if known:
             return booked, False
-        if not self._is_foreign(row):
-            adopted = self.adopt(row, now_s=now_s)
+        if not self.is_foreign(row):
+            # at its full size: the fills that made it less are told apart from this, and counted then
+            adopted = self.adopt(replace(row, size=row.original_size or row.size), now_s=now_s)
             return booked if adopted is None else adopted, adopted is None
         return booked, False
 
@@ -123,10 +128,11 @@ class MakerState:
 
     def seed_orders(self, rows: Sequence[OpenOrder], *, now_s: float) -> tuple[OpenOrder, ...]:
         """Adopt what rests at the start; gives the orphans."""
-        ours = [row for row in rows if row.coin == self.market.coin and not self._is_foreign(row)]
+        ours = [row for row in rows if row.coin == self.market.coin and not self.is_foreign(row)]
         return tuple(row for row in ours if self.adopt(row, now_s=now_s) is None)
 
-    def _is_foreign(self, row: OpenOrder) -> bool:
+    def is_foreign(self, row: OpenOrder) -> bool:
+        """Whether an order of our coin is nobody's business but its owner's."""
         return self.keep_foreign and decode_cloid(row.cloid) is None
 
     # --- balances -----------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class TrackedOrder:
 class Intent:
     """An order we sent, or a replacement for `replaces`, whose answer we do not have yet.
 
-    It cannot be executed later than `expires_s`; `asked` counts how often the venue was asked about it.
+    It cannot be executed later than `expires_s`.
     """
 
     cloid: str
@@ -212,13 +212,17 @@ class ReconcileResult:
 
 @dataclass(frozen=True, slots=True)
 class EmitResult:
-    """What one emit did. `n_errors` counts items refused or left unknown."""
+    """What one emit did. `n_errors` counts items refused or left unknown.
+
+    `contradicted`: the venue refused for want of a balance that our ledger says is there.
+    """
 
     n_cancelled: int = 0
     n_modified: int = 0
     n_placed: int = 0
     n_errors: int = 0
     cancel_only_mode: bool = False
+    contradicted: bool = False
 
 
 # --- what the venue says ----------------------------------------------------------------------

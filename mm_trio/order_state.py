@@ -30,6 +30,7 @@ __all__ = ["OrderState"]
 LEFT_REMEMBERED = 20_000
 # Fills and endings of orders nobody knows (other hands on the same account): enough for any burst of ours.
 PARKED_REMEMBERED = 10_000
+PARKED_PER_ORDER = 1_000  # an order of ours is in flight for seconds; more fills than this are a stranger's
 
 _LIVE = ("open", "resting", "triggered")
 _K = TypeVar("_K")
@@ -82,9 +83,12 @@ class OrderState:
         """Every order sent whose answer is not known."""
         return tuple(self._intents.values())
 
-    def get_doubts(self) -> tuple[Doubt, ...]:
-        """Every order that may rest or may have traded: in doubt, unanswered, or left with fills untold."""
-        doubtful = [o for o in self._orders.values() if o.status == "in_doubt"]
+    def get_doubts(self, *, known_oids: bool = True) -> tuple[Doubt, ...]:
+        """Every order that may rest or may have traded: in doubt, unanswered, or left with fills untold.
+
+        Without `known_oids` those that `get_current_orders` has as well are left out.
+        """
+        doubtful = [o for o in self._orders.values() if known_oids and o.status == "in_doubt"]
         doubtful += self._untold.values()
         return (
             *(Doubt(o.side, o.level_index, o.price, o.size, o.touched_s, oid=o.oid, cloid=o.cloid) for o in doubtful),
@@ -251,7 +255,9 @@ class OrderState:
             return None
         fill = _Told(tid, to_decimal(sz), None if price is None else to_decimal(price), to_decimal(fee), fee_token)
         if oid not in self._orders and self.find_left(oid) is None:
-            self._parked.setdefault(oid, []).append(fill)
+            parked = self._parked.setdefault(oid, [])
+            if len(parked) < PARKED_PER_ORDER:
+                parked.append(fill)
             return None
         return self._book(oid, fill, now_s)
 

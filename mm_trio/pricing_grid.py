@@ -58,7 +58,7 @@ class PricingGrid:
         if self.sz_decimals is not None and -int(rounded.as_tuple().exponent) > decimals:
             rounded = rounded.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)
         # plain digits: 1.2E+4 and 12000 are equal, and the second is what people and venues read
-        return rounded.quantize(Decimal(1)) if int(rounded.as_tuple().exponent) > 0 else rounded
+        return Decimal(int(rounded)) if int(rounded.as_tuple().exponent) > 0 else rounded
 
     @property
     def lot(self) -> Decimal:

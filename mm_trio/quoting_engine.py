@@ -170,5 +170,5 @@ def cut_window(
     for side, n in most.items():
         of_side = [order for order in orders if order.side == side]
         depth = max((i for i, o in enumerate(of_side, 1) if (o.side, o.level_index) in resting), default=0)
-        kept.extend(of_side[: depth if n - slack <= depth <= n + slack else n])
+        kept.extend(of_side[: depth if max(1, n - slack) <= depth <= n + slack else n])
     return tuple(kept)

@@ -23,7 +23,7 @@ __all__ = ["Reconciler"]
 
 _log = logging.getLogger(__name__)
 
-# Fills are looked up from this much before the newest we know: venue clocks of one batch may lie apart.
+# Fills are looked up from this much before the newest one looked up last: venue clocks of one batch may lie apart.
 FILLS_OVERLAP_MS = 60_000
 # An order in flight expires at the venue; this much later the last replica must have heard of it.
 EXPIRY_GRACE_S = 3.0
@@ -55,10 +55,11 @@ class Reconciler:
         self._emitter = emitter
         self._on_booked = on_booked
 
-    async def reconcile(self) -> BalanceCheck:
-        """Compare everything with the venue and settle what can be settled; gives the balances' verdict.
+    async def reconcile(self) -> tuple[BalanceCheck, bool]:
+        """Compare everything with the venue and settle what can be settled.
 
-        Errors: VenueError; what was proven until then is applied.
+        Gives the balances' verdict, and whether no orphan is left. Errors: VenueError; what was proven until
+        then is applied.
         """
         state, client = self._state, self._client
         rows, findings = await self._take_snapshot()
@@ -74,22 +75,24 @@ class Reconciler:
         state.note_foreign_holds(rows)
         check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time())
         state.rate_limit.sync_from_exchange(*await client.fetch_budget())
-        await self.cancel_orphans(findings.orphans)
-        return check
+        return check, await self.cancel_orphans(findings.orphans)
 
-    async def cancel_orphans(self, orphans: Iterable[OpenOrder]) -> None:
-        """Cancel orders of our coin that rest and that nothing of ours explains."""
+    async def cancel_orphans(self, orphans: Iterable[OpenOrder]) -> bool:
+        """Cancel orders of our coin that rest and that nothing of ours explains; whether all were confirmed."""
         oids = [order.oid for order in orphans]
-        if oids:
-            _log.warning("orphans=%d cancelled: oids=%s", len(oids), oids[:10])
-            await self._emitter.emit(OrderDiff(cancels=oids), self._state.rate_limit)
+        if not oids:
+            return True
+        result = await self._emitter.emit(OrderDiff(cancels=oids), self._state.rate_limit)
+        _log.warning("orphans=%d cancelled=%d oids=%s", len(oids), result.n_cancelled, oids[:10])
+        return result.n_cancelled == len(oids)
 
     async def book_missed_fills(self) -> None:
-        """Look up fills since the newest we know, and book those no frame told us."""
+        """Look up fills since the last time, and book those no frame told us."""
         asked_s = trio.current_time()
-        since_ms = max(0, self._state.newest_fill_ms - FILLS_OVERLAP_MS)
+        since_ms = max(0, self._state.looked_up_ms - FILLS_OVERLAP_MS)
         for fill in await self._client.fetch_fills(self._state.market, since_ms=since_ms):
             self._on_booked(self._state.apply_fill(fill, now_s=trio.current_time()))
+            self._state.on_looked_up(fill)
         for order in self._state.order_state.get_untold():
             if order.touched_s <= asked_s - UNTOLD_PATIENCE_S:
                 _log.error(
@@ -140,12 +143,10 @@ class Reconciler:
             return
         if status.order is None and order.touched_s > now_s - FRESH_S:
             return  # the venue may not have heard of it yet
-        untold = status.order is not None and order.size > status.order.size
         _log.warning("ghost oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
-        if untold:
-            assert status.order is not None
+        if status.order is not None:  # what it was filled by and no fill has told keeps its level locked
             orders.on_modify_response(oid, oid, status.status, remaining=status.order.size, now_s=now_s)
-        else:
+        if all(untold.oid != oid for untold in orders.get_untold()):
             orders.remove_ghost(oid, now_s=now_s)
 
     def _settle_unseen(self, intent: Intent, status: OrderStatus, now_s: float) -> None:

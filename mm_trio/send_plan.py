@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mm_trio.model import DesiredOrder, OrderDiff
+from mm_trio.model import DesiredOrder, OrderDiff, TrackedOrder
 
 __all__ = ["SendPlan", "batches", "plan_sends"]
 
@@ -26,13 +26,14 @@ class SendPlan:
     n_left_out: int = 0
 
 
-def plan_sends(diff: OrderDiff, *, remaining: int, slot_is_free: bool) -> SendPlan:
+def plan_sends(diff: OrderDiff, resting: Iterable[TrackedOrder], *, remaining: int, slot_is_free: bool) -> SendPlan:
     """Cut a diff to what the budget covers, from the far ends inwards, both sides alike.
 
-    Cancels always pass: the venue takes them on a wider limit. Where the budget covers nothing else, one
-    item may go whenever the venue's slot is free, the one nearest to the boundary.
+    `resting` is what the diff starts from: with what is wanted it shows where each side begins. Cancels
+    always pass: the venue takes them on a wider limit. Where the budget covers nothing else, one item may go
+    whenever the venue's slot is free, the one nearest to the boundary.
     """
-    wanted = _from_inside_outwards(diff)
+    wanted = _from_inside_outwards(diff, resting)
     cancel_only = remaining <= 0
     left = max(0, remaining - len(diff.cancels))
     uses_slot = cancel_only and slot_is_free and bool(wanted)
@@ -45,16 +46,17 @@ def plan_sends(diff: OrderDiff, *, remaining: int, slot_is_free: bool) -> SendPl
     return SendPlan(cut, cancel_only, uses_slot, len(wanted) - len(kept))
 
 
-def _from_inside_outwards(diff: OrderDiff) -> list[tuple[int | None, DesiredOrder]]:
+def _from_inside_outwards(diff: OrderDiff, resting: Iterable[TrackedOrder]) -> list[tuple[int | None, DesiredOrder]]:
     items: list[tuple[int | None, DesiredOrder]] = [*diff.modifies, *((None, order) for order in diff.places)]
-    lowest_ask = min((o.level_index for _, o in items if o.side == "sell"), default=None)
-    highest_bid = max((o.level_index for _, o in items if o.side == "buy"), default=None)
+    there: list[TrackedOrder | DesiredOrder] = [order for order in resting if order.oid not in diff.cancels]
+    there += [order for _, order in items]
+    lowest_ask = min((order.level_index for order in there if order.side == "sell"), default=0)
+    highest_bid = max((order.level_index for order in there if order.side == "buy"), default=0)
 
     def distance(item: tuple[int | None, DesiredOrder]) -> tuple[int, str]:
         order = item[1]
-        if order.side == "sell":
-            return order.level_index - (lowest_ask or 0), order.side
-        return (highest_bid or 0) - order.level_index, order.side
+        away = order.level_index - lowest_ask if order.side == "sell" else highest_bid - order.level_index
+        return away, order.side
 
     return sorted(items, key=distance)
 

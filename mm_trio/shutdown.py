@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import trio
 
 from mm_trio.batch_emitter import BatchEmitter
-from mm_trio.cloid import decode_cloid
 from mm_trio.errors import VenueError
 from mm_trio.maker_state import MakerState
 from mm_trio.model import OrderDiff
+from mm_trio.order_state import OrderState
 from mm_trio.reconciler import Reconciler
 from mm_trio.venue.client import VenueClient
 
-__all__ = ["cancel_and_verify"]
+__all__ = ["cancel_and_verify", "name_remaining"]
 
 _log = logging.getLogger(__name__)
 
@@ -27,15 +28,15 @@ async def cancel_and_verify(
     emitter: BatchEmitter,
     reconciler: Reconciler,
     *,
-    epoch: int,
     grace_s: float,
 ) -> tuple[str, ...]:
     """Cancel our orders until the venue shows none of them; gives those that may rest after `grace_s`.
 
     Shielded: being cancelled ourselves does not stop it. Fills on the way out are booked.
     """
-    remaining: tuple[str, ...] = ("not asked",)
     still_listed: list[int] = []
+    remaining = name_remaining(state.order_state)
+    client.leave_by_s = trio.current_time() + grace_s
     with trio.move_on_after(grace_s, shield=True):
         while True:
             try:
@@ -44,12 +45,12 @@ async def cancel_and_verify(
                 await emitter.cancel_in_flight(state.rate_limit)
                 if state.order_state.get_doubts():
                     await reconciler.reconcile()
-                still_listed = await _find_ours(client, state, epoch)
+                still_listed = await _find_ours(client, state)
                 await reconciler.book_missed_fills()
-                remaining = _name_remaining(state, still_listed)
+                remaining = name_remaining(state.order_state, still_listed)
             except VenueError as error:
                 _log.warning("leaving: %s", error)
-                remaining = (*_name_remaining(state, still_listed), f"not verified: {error}")
+                remaining = (*name_remaining(state.order_state, still_listed), f"not verified: {error}")
             if not remaining:
                 return ()
             await trio.sleep(VERIFY_AGAIN_S)
@@ -57,20 +58,19 @@ async def cancel_and_verify(
     return remaining
 
 
-async def _find_ours(client: VenueClient, state: MakerState, epoch: int) -> list[int]:
-    """Oids of ours, tracked or left, among those that rest at the venue."""
-    orders = state.order_state
-    found: list[int] = []
-    for row in await client.fetch_open_orders():
-        parts = decode_cloid(row.cloid)
-        ours = parts is not None and parts.epoch == epoch
-        if row.coin == state.market.coin and (ours or orders.find(row.oid) or orders.find_left(row.oid)):
-            found.append(row.oid)
-    return found
+async def _find_ours(client: VenueClient, state: MakerState) -> list[int]:
+    """Oids of our coin that rest at the venue and are not somebody else's business."""
+    rows = await client.fetch_open_orders()
+    return [
+        row.oid
+        for row in rows
+        if row.coin == state.market.coin
+        and (not state.is_foreign(row) or state.order_state.find(row.oid) or state.order_state.find_left(row.oid))
+    ]
 
 
-def _name_remaining(state: MakerState, still_listed: list[int]) -> tuple[str, ...]:
-    orders = state.order_state
+def name_remaining(orders: OrderState, still_listed: Sequence[int] = ()) -> tuple[str, ...]:
+    """Every order that may rest: tracked, in flight, or listed by the venue as ours."""
     oids = {order.oid for order in orders.get_current_orders()} | set(still_listed)
     return (
         *(f"oid {oid}" for oid in sorted(oids)),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from mm_trio.errors import ConfigError
 from mm_trio.inventory import Inventory
 from mm_trio.model import DesiredOrder, Doubt, OrderDiff, Side, TrackedOrder
 from mm_trio.order_differ import compute_diff
@@ -17,6 +18,7 @@ from mm_trio.quoting_engine import (
     cut_tranches,
     cut_window,
 )
+from mm_trio.room import Room
 
 __all__ = ["QuoteSettings", "TickPlan", "plan_tick"]
 
@@ -35,6 +37,18 @@ class QuoteSettings:
     dead_zone_bps: Decimal = Decimal(5)
     price_tolerance_bps: Decimal = Decimal(1)
     size_tolerance_pct: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        if self.active_levels is not None and self.active_levels < 1:
+            raise ConfigError(f"active_levels must be 1 or more (or None for all), got {self.active_levels}")
+        if not 0 <= self.window_slack < (self.active_levels or self.window_slack + 1):
+            raise ConfigError(
+                f"window_slack must be 0 or more and below active_levels, got {self.window_slack} "
+                f"with active_levels={self.active_levels}"
+            )
+        for name in ("min_notional", "dead_zone_bps", "price_tolerance_bps", "size_tolerance_pct"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,9 @@ def plan_tick(grid: PricingGrid, inventory: Inventory, state: OrderState, settin
     kept = [_Kept(d.side, d.level_index, d.price, d.size) for d in doubts]
     kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if rest.is_shrunken_crumb(o, settings)]
     locked = {order.level_index for order in kept}
+    # an order that rests where another is in doubt is left alone as well, and counts as spent
+    doubted = {doubt.level_index for doubt in doubts}
+    kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if o.level_index in doubted]
     active, slack = settings.active_levels, settings.window_slack
     desired = compute_desired_orders(
         grid,
@@ -84,7 +101,10 @@ def plan_tick(grid: PricingGrid, inventory: Inventory, state: OrderState, settin
         active_levels=None if active is None else active + slack + len(kept),
     )
     quoted_from = min((o.level_index for o in desired if o.side == "sell"), default=grid.n_orders)
-    desired = _fit_beside(desired, kept, locked, tokens // grid.lot * grid.lot, quote)
+    room = Room(kept, tokens=tokens, quote=quote)
+    free_tokens, free_quote = room.tokens, room.quote
+    # from the boundary outwards, so that the far ends go without
+    desired = tuple([order for order in desired if room.take(order)])
     if active is not None:
         most = _count_free_slots(active, kept)
         pairs = {(order.side, order.level_index) for order in resting}
@@ -94,11 +114,7 @@ def plan_tick(grid: PricingGrid, inventory: Inventory, state: OrderState, settin
     diff = compute_diff(
         desired, current, settings.dead_zone_bps, settings.price_tolerance_bps, settings.size_tolerance_pct
     )
-    funds = _Funds(
-        tokens - sum(o.size for o in kept if o.side == "sell"),
-        quote - sum(o.size * o.price for o in kept if o.side == "buy"),
-    )
-    diff = _shrink_unfunded(diff, desired, current, funds)
+    diff = _shrink_unfunded(diff, desired, current, tokens=free_tokens, quote=free_quote)
     return TickPlan(quoted_from, state.boundary_level(grid.n_orders), desired, diff)
 
 
@@ -110,39 +126,13 @@ def _count_free_slots(active_levels: int, kept: Iterable[_Kept]) -> dict[Side, i
     return free
 
 
-def _fit_beside(
-    desired: Iterable[DesiredOrder], kept: Sequence[_Kept], locked: set[int], tokens: Decimal, quote: Decimal
-) -> tuple[DesiredOrder, ...]:
-    """What of `desired` can rest beside the kept orders: no level twice, none that meets one, all paid for."""
-    lowest_ask = min((o.price for o in kept if o.side == "sell"), default=None)
-    highest_bid = max((o.price for o in kept if o.side == "buy"), default=None)
-    tokens -= sum(o.size for o in kept if o.side == "sell")
-    quote -= sum(o.size * o.price for o in kept if o.side == "buy")
-    fitting: list[DesiredOrder] = []
-    for order in desired:  # from the boundary outwards, so that the far ends go first
-        if order.level_index in locked:
-            continue
-        if order.side == "sell":
-            meets = highest_bid is not None and order.price <= highest_bid
-            paid_for = order.size <= tokens
-            tokens -= order.size if paid_for and not meets else 0
-        else:
-            meets = lowest_ask is not None and order.price >= lowest_ask
-            paid_for = order.size * order.price <= quote
-            quote -= order.size * order.price if paid_for and not meets else 0
-        if paid_for and not meets:
-            fitting.append(order)
-    return tuple(fitting)
-
-
-@dataclass(frozen=True, slots=True)
-class _Funds:
-    tokens: Decimal
-    quote: Decimal
-
-
 def _shrink_unfunded(
-    diff: OrderDiff, desired: Sequence[DesiredOrder], current: Sequence[TrackedOrder], funds: _Funds
+    diff: OrderDiff,
+    desired: Sequence[DesiredOrder],
+    current: Sequence[TrackedOrder],
+    *,
+    tokens: Decimal,
+    quote: Decimal,
 ) -> OrderDiff:
     """Let no tolerance keep more resting than we own: then what is too large shrinks, far ends first."""
     changed = {oid for oid, _ in diff.modifies} | set(diff.cancels)
@@ -150,8 +140,8 @@ def _shrink_unfunded(
     unchanged = {(o.side, o.level_index): o for o in current if o.oid not in changed}
     after = [unchanged.get(pair, aim) for pair, aim in aims.items()]
     over = {
-        "sell": sum((o.size for o in after if o.side == "sell"), Decimal(0)) - funds.tokens,
-        "buy": sum((o.size * o.price for o in after if o.side == "buy"), Decimal(0)) - funds.quote,
+        "sell": sum((o.size for o in after if o.side == "sell"), Decimal(0)) - tokens,
+        "buy": sum((o.size * o.price for o in after if o.side == "buy"), Decimal(0)) - quote,
     }
     shrunk: list[tuple[int, DesiredOrder]] = []
     for pair, aim in reversed(aims.items()):

@@ -21,6 +21,7 @@ LOOK_EVERY_S = 0.5
 # Pauses between attempts to connect, doubled up to the last: the venue takes 30 new connections a minute.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+STEADY_S = 30.0  # a connection that lasted this long was a good one
 
 
 class FeedWatch:
@@ -42,6 +43,8 @@ class FeedWatch:
         self._rng = rng
         self._connection = 0
         self._heard_s = trio.current_time()
+        self._connected_s = trio.current_time()
+        self._n_attempts = 0
         self._n_lost = 0  # messages the inbox had no room for, as far as we reacted to it
 
     def on_message(self, connection: int) -> None:
@@ -64,9 +67,9 @@ class FeedWatch:
         """Subscribe every feed, on a new connection if `fresh` or if there is none. Errors: VenueError."""
         self._n_lost = self._inbox.n_overflown
         if fresh or not self._client.feed_is_alive():
-            await self._client.call_blocking(self._reopen)
+            await self._client.ask(self._reopen)
         self._connection += 1
-        self._heard_s = trio.current_time()
+        self._heard_s = self._connected_s = trio.current_time()
         for feed in (*wire.FEEDS, wire.HEARTBEAT_FEED):
             await self._client.subscribe(feed, self._inbox.callback(feed, self._connection))
 
@@ -77,16 +80,25 @@ class FeedWatch:
         return fault
 
     async def reconnect(self) -> None:
-        """Try until every feed is subscribed on a new connection, with growing, jittered pauses."""
-        attempt = 0
+        """Try until every feed is subscribed on a new, living connection.
+
+        Pauses grow with every attempt, also with one that succeeded and did not last.
+        """
+        if trio.current_time() - self._connected_s >= STEADY_S:
+            self._n_attempts = 0
         while True:
+            if self._n_attempts:
+                await trio.sleep(self._compute_pause_s())
+            self._n_attempts += 1
             try:
                 await self.connect(fresh=True)
             except VenueError as error:
-                pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, 10))
-                pause_s *= self._rng.uniform(0.5, 1.0)
-                attempt += 1
-                _log.warning("feed: attempt %d failed (%s), again in %.1f s", attempt, error, pause_s)
-                await trio.sleep(pause_s)
+                _log.warning("feed: attempt %d failed: %s", self._n_attempts, error)
             else:
-                return
+                if self._client.feed_is_alive():
+                    return
+                _log.warning("feed: attempt %d: connected and closed at once", self._n_attempts)
+
+    def _compute_pause_s(self) -> float:
+        pause_s: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._n_attempts - 1, 10))
+        return pause_s * self._rng.uniform(0.5, 1.0)

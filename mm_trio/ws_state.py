@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal, Never
@@ -22,12 +23,12 @@ from mm_trio.errors import ConfigError, VenueError
 from mm_trio.feeds import FeedReader
 from mm_trio.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.maker_state import MakerState
-from mm_trio.model import EmitResult, FillResult, Number, OpenOrder, to_decimal
+from mm_trio.model import EmitResult, FillResult, Market, Number, OpenOrder, to_decimal
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.rate_limit import RateLimitBudget
 from mm_trio.reconciler import Reconciler
-from mm_trio.shutdown import cancel_and_verify
+from mm_trio.shutdown import cancel_and_verify, name_remaining
 from mm_trio.startup import check_order_size, seed_state
 from mm_trio.stats import RunStats
 from mm_trio.tick_plan import QuoteSettings, TickPlan, plan_tick
@@ -44,6 +45,7 @@ GRACE_S = 10.0  # for cancelling what rests, on the way out
 ASK_AFTER_DOUBT_S = 1.0  # frames settle nearly every doubt before that
 LONGEST_ASK_PAUSE_S = 8.0
 RETRY_RECONCILE_S = 3.0
+RECENT_FILLS = 50  # for who watches
 
 
 class WsState:
@@ -93,6 +95,8 @@ class WsState:
             raise ConfigError(
                 f"interval_s must be above 0 and reconcile_every 1 or more, got {interval_s} and {reconcile_every}"
             )
+        if feed_stale_after_s is not None and not feed_stale_after_s > 0:
+            raise ConfigError(f"feed_stale_after_s must be above 0 (or None: off), got {feed_stale_after_s}")
         if foreign_orders not in ("cancel", "keep"):
             raise ConfigError(f"foreign_orders must be 'cancel' or 'keep', got {foreign_orders!r}")
         self.coin = coin
@@ -111,9 +115,10 @@ class WsState:
         self.inventory = Inventory(order_sz, allocated_token, allocated_usdc)
         self.rate_limit = RateLimitBudget()
         self.stats = RunStats()
+        self.market: Market | None = None
         self.asset_id: int | None = None
+        self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.boundary_level: int | None = None
-        self.orders_may_rest: tuple[str, ...] = ()
         self._make_grid = partial(PricingGrid, start_px, n_orders, tick_size=tick_size)
         self._cadence = Cadence(interval_s, reconcile_every)
         self._keep_foreign = foreign_orders == "keep"
@@ -128,6 +133,7 @@ class WsState:
         self._lane = trio.Lock()  # the tick and a reconciliation take turns
         self._paused: str | None = "starting"  # why nothing new is placed, None while quoting
         self._doubt_pause_s = ASK_AFTER_DOUBT_S
+        self._left_behind: tuple[str, ...] | None = None  # what the way out found, once it is done
 
     # --- the life of a maker ------------------------------------------------------------------
 
@@ -138,17 +144,24 @@ class WsState:
         raised; what is wrong with us ends all tasks and comes out in a group, after our orders are cancelled.
         """
         quiet_sdk_logging()
-        state, orphans = await self._seed()
+        try:
+            await self._quote(*await self._seed())
+        finally:
+            discard_socket(self._client.info)  # its threads are not daemons where the SDK made them
+
+    @property
+    def orders_may_rest(self) -> tuple[str, ...]:
+        """Orders of ours that may rest at the venue; after `run`, those it could not prove to be gone."""
+        return name_remaining(self.order_state) if self._left_behind is None else self._left_behind
+
+    @property
+    def paused_because(self) -> str | None:
+        """Why nothing new is placed, None while quoting."""
+        return self._paused
+
+    async def _quote(self, state: MakerState, orphans: tuple[OpenOrder, ...]) -> None:
+        """The nursery: everything between the start and the way out."""
         inbox = Inbox()
-        emitter = BatchEmitter(
-            self._client,
-            state,
-            epoch=self._epoch,
-            wall_ms=self._wall_ms or _make_wall_clock(),
-            stats=self.stats,
-            on_booked=self._on_booked,
-        )
-        reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
         watch = FeedWatch(
             self._client,
             inbox,
@@ -156,6 +169,16 @@ class WsState:
             stale_after_s=self._feed_stale_after_s,
             rng=self._rng,
         )
+        emitter = BatchEmitter(
+            self._client,
+            state,
+            epoch=self._epoch,
+            wall_ms=self._wall_ms or _make_wall_clock(),
+            stats=self.stats,
+            on_booked=self._on_booked,
+            may_place=lambda: self._paused is None and watch.find_fault() is None,
+        )
+        reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._apply_forever, inbox, state, watch)
@@ -165,16 +188,13 @@ class WsState:
                 nursery.start_soon(self._watch_forever, watch, reconciler)
         finally:
             inbox.close()
-            discard_socket(self._client.info)
             if self._cancel_on_shutdown:
-                self.orders_may_rest = await cancel_and_verify(
-                    self._client, state, emitter, reconciler, epoch=self._epoch, grace_s=GRACE_S
-                )
+                self._left_behind = await cancel_and_verify(self._client, state, emitter, reconciler, grace_s=GRACE_S)
 
     async def _seed(self) -> tuple[MakerState, tuple[OpenOrder, ...]]:
         """Read market, fills, orders, balances and budget, all before anything is subscribed."""
         market = await self._client.fetch_market(self.coin)
-        self.coin, self.asset_id = market.coin, market.asset_id
+        self.market, self.coin, self.asset_id = market, market.coin, market.asset_id
         self.grid = self._make_grid(sz_decimals=market.base.sz_decimals)
         check_order_size(self.grid, self.settings.order_size, self.settings.min_notional)
         state, orphans = await seed_state(
@@ -211,7 +231,10 @@ class WsState:
             self._paused = str(error)
             _log.warning("feed: %s", error)
             return
-        await reconciler.cancel_orphans(orphans)
+        cleared = await reconciler.cancel_orphans(orphans)
+        while not cleared:  # they are dealt with before the first quotes
+            await trio.sleep(RETRY_RECONCILE_S)
+            cleared = await self._reconcile(reconciler)
         self._paused = None
 
     # --- the inbox ----------------------------------------------------------------------------
@@ -232,6 +255,7 @@ class WsState:
     def _on_booked(self, fills: Iterable[FillResult]) -> None:
         for fill in fills:
             self.stats.on_fill(fill)
+            self.recent_fills.append((trio.current_time(), fill))
             _log.info(
                 "fill side=%s level=%d px=%s sz=%s fee=%s full=%s oid=%d tid=%d token=%s quote=%s",
                 fill.side,
@@ -287,6 +311,8 @@ class WsState:
             result = await emitter.emit(plan.diff, self.rate_limit)
             self.stats.ticks += 1
             self._log_tick(plan, result)
+            if result.contradicted:
+                self._on_trouble("the venue says a balance is too small that the ledger has")
             state.note_doubts(trio.current_time())
             if self.order_state.get_doubts():
                 self._cadence.want_reconcile(self._doubt_pause_s)
@@ -318,23 +344,26 @@ class WsState:
             await self._reconcile(reconciler)
 
     async def _reconcile(self, reconciler: Reconciler) -> bool:
-        """Reconcile once, between two ticks; whether the venue answered everything."""
+        """Reconcile once, between two ticks; whether the venue answered everything and no orphan is left."""
         async with self._lane:
             self._cadence.on_reconcile()
             try:
-                self._on_balances(await reconciler.reconcile())
+                check, no_orphan_left = await reconciler.reconcile()
             except VenueError as error:
                 self.stats.errors += 1
                 _log.warning("reconciliation failed, again in %g s: %s", RETRY_RECONCILE_S, error)
                 self._cadence.want_reconcile(RETRY_RECONCILE_S)
                 return False
             self.stats.reconciliations += 1
+            self._on_balances(check)
             if self.order_state.get_doubts():
                 self._doubt_pause_s = min(2 * self._doubt_pause_s, LONGEST_ASK_PAUSE_S)
                 self._cadence.want_reconcile(self._doubt_pause_s)
             else:
                 self._doubt_pause_s = ASK_AFTER_DOUBT_S
-            return True
+            if not no_orphan_left:
+                self._cadence.want_reconcile(RETRY_RECONCILE_S)
+            return no_orphan_left
 
     # --- the watchdog -------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from mm_trio.sandbox import rules
 from mm_trio.sandbox.book import LiveOrder
 from mm_trio.sandbox.messages import Fill, OrderRecord
 
+__all__ = ["BASE_REQUESTS", "CANCEL_LANE_EXTRA", "SLOT_MS", "STALE_COST", "Account", "AccountView", "Balance"]
+
 BASE_REQUESTS = 10_000
 CANCEL_LANE_EXTRA = 100_000
 SLOT_MS = 10_000  # with the budget gone, one action passes per slot

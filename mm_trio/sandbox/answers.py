@@ -11,6 +11,28 @@ from mm_trio.sandbox.accounts import BASE_REQUESTS
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.rows import Json, fill_row, frontend_row, level_row, number, order_row, status_row
 
+__all__ = [
+    "BOOK_DEPTH",
+    "MAX_ROWS",
+    "all_mids",
+    "bbo",
+    "fills_by_time",
+    "fills_newest_first",
+    "frontend_open_orders",
+    "historical_orders",
+    "is_known",
+    "l2_book",
+    "mid",
+    "open_orders",
+    "order_status",
+    "perp_state",
+    "spot_meta_and_ctxs",
+    "spot_state",
+    "user_fees",
+    "user_rate_limit",
+    "web_data2",
+]
+
 MAX_ROWS = 2000  # of fills or orders in one answer
 BOOK_DEPTH = 20  # levels a side
 

@@ -13,6 +13,8 @@ from itertools import islice
 
 from mm_trio.sandbox.messages import OrderRecord
 
+__all__ = ["Book", "BookView", "Level", "LiveOrder", "MatchPlan"]
+
 
 @dataclass(slots=True)
 class LiveOrder:

@@ -10,6 +10,37 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+__all__ = [
+    "Action",
+    "Answered",
+    "BalancesChanged",
+    "BookChanged",
+    "CancelByCloid",
+    "CancelByOid",
+    "Cancelled",
+    "Command",
+    "Deposit",
+    "Effect",
+    "Fill",
+    "FillMade",
+    "Filled",
+    "ItemError",
+    "ItemStatus",
+    "ModifyOrders",
+    "NewOrder",
+    "Noop",
+    "OrderChanged",
+    "OrderRecord",
+    "PlaceOrders",
+    "Refused",
+    "Resting",
+    "ScheduleCancel",
+    "Tif",
+    "Trade",
+    "TradeMade",
+    "Withdraw",
+]
+
 Tif = Literal["Alo", "Ioc", "Gtc", "Trigger"]
 
 

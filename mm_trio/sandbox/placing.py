@@ -15,6 +15,8 @@ from mm_trio.sandbox.book import MatchPlan
 from mm_trio.sandbox.messages import Filled, ItemError, ItemStatus, NewOrder, OrderRecord, Resting
 from mm_trio.sandbox.state import State, Step
 
+__all__ = ["Placing"]
+
 
 class Placing:
     """Decides orders one by one; all changes go through `state`."""

@@ -24,6 +24,21 @@ from mm_trio.sandbox.messages import (
     Trade,
 )
 
+__all__ = [
+    "Json",
+    "action_answer",
+    "fill_row",
+    "frontend_row",
+    "item_status",
+    "level_row",
+    "number",
+    "order_row",
+    "side",
+    "status_row",
+    "trade_row",
+    "update_row",
+]
+
 Json = dict[str, object]
 
 

@@ -11,6 +11,47 @@ from decimal import ROUND_DOWN, Decimal
 from mm_trio.sandbox.markets import Pair, Token
 from mm_trio.sandbox.messages import NewOrder
 
+__all__ = [
+    "BAD_PRICE",
+    "BAD_SIZE",
+    "DUPLICATE_CLOID",
+    "EMPTY_BATCH",
+    "EXPIRED",
+    "MAX_ITEMS",
+    "MAX_SIGNIFICANT_FIGURES",
+    "MIN_NOTIONAL",
+    "MODIFY_DEAD",
+    "MODIFY_INVALID",
+    "MODIFY_PLACING",
+    "MUST_DEPOSIT",
+    "NOT_CANCELLED",
+    "NO_BALANCE",
+    "NO_MATCH",
+    "NO_REDUCE_ONLY",
+    "NO_TRIGGERS",
+    "OFF_BAND",
+    "OFF_TICK",
+    "OVERDRAWN",
+    "OVER_WEIGHT",
+    "POST_ONLY",
+    "PRICE_DECIMALS",
+    "SCHEDULE_GATE",
+    "TOO_MANY_OPEN",
+    "TOO_MANY_REQUESTS",
+    "UNKNOWN_ASSET",
+    "ZERO_PRICE",
+    "ZERO_SIZE",
+    "compute_fee",
+    "compute_hold",
+    "count_figures",
+    "fee_token",
+    "find_static_error",
+    "floor_to",
+    "plain",
+    "quantum",
+    "with_asset",
+]
+
 # Top level: the action is refused and nothing happens.
 OVER_WEIGHT = "Signed action over weight limit of 200."
 EXPIRED = "Action already expired"

@@ -30,6 +30,8 @@ from mm_trio.sandbox.messages import (
     TradeMade,
 )
 
+__all__ = ["PUBLIC_TRADES_KEPT", "TID_BITS", "State", "Step", "derive_hash", "derive_tid"]
+
 PUBLIC_TRADES_KEPT = 30  # what a `trades` subscription replays
 TID_BITS = 50
 

@@ -1,7 +1,7 @@
 """The venue's answers to actions -> one `Answer` for each item sent, in order.
 
-A single error for a batch of n means all n; a list shorter than the batch leaves the rest unknown; what
-cannot be read is unknown. Only texts known to be said before anything was done count as "untouched".
+A single error of the payload for a batch of n means all n; a list that is shorter in any other way leaves the
+rest unknown; what cannot be read is unknown. Only texts known to be said before anything was done count as "untouched".
 """
 
 from __future__ import annotations
@@ -57,11 +57,10 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
     statuses = _find_statuses(raw, response)
     if statuses is None:
         return (Unknown("answer without statuses"),) * n
-    if len(statuses) == 1 < n and isinstance(statuses[0], Mapping) and "error" in statuses[0]:
-        text = str(statuses[0]["error"])
-        refusal = _classify(text)
-        return (Refused(refusal, text, untouched=refusal is not Refusal.GONE),) * n
     answers = [_parse_status(status) for status in statuses[:n]]
+    first = answers[0]
+    if len(answers) == 1 and isinstance(first, Refused) and first.refusal in _WHOLE_BATCH:
+        return (first,) * n
     return (*answers, *(Unknown("no status for this item"),) * (n - len(answers)))
 
 
@@ -85,7 +84,8 @@ def _parse_status(status: Any) -> Answer:
             if "resting" in status:
                 return Resting(_oid(status["resting"]))
             if "filled" in status:
-                return Filled(_oid(status["filled"]), Decimal(str(status["filled"]["totalSz"])))
+                size = Decimal(str(status["filled"]["totalSz"]))
+                return Filled(_oid(status["filled"]), size) if size.is_finite() else Unknown("filled with no size")
         except (KeyError, TypeError, ValueError, InvalidOperation):
             pass
     return Unknown(f"unknown status {str(status)[:100]}")

@@ -7,6 +7,7 @@ come is `Unknown`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -31,11 +32,13 @@ from mm_trio.venue.hyperliquid import VENUE_FAILURES, make_cloid
 
 __all__ = ["RunSync", "VenueClient"]
 
+_log = logging.getLogger(__name__)
+
 RunSync: TypeAlias = Callable[..., Awaitable[Any]]
 
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 READ_TIMEOUT_S = 10.0
-WRITE_TIMEOUT_S = 10.0
+WRITE_TIMEOUT_S = 6.0
 FILLS_PER_PAGE = 2_000  # the venue's most per answer
 MAX_FILL_PAGES = 50  # the venue promises 10,000 fills; ten times that is no history but a fault
 
@@ -56,6 +59,8 @@ class VenueClient:
         self.info = info
         self._exchange = exchange
         self._address = address
+        self.coin = ""  # the venue's name of our pair, once the market is known
+        self.leave_by_s = float("inf")  # no action outlasts this moment of the loop's clock
         self._run_sync = run_sync
         self._read_timeout_s = read_timeout_s
         self._write_timeout_s = write_timeout_s
@@ -64,19 +69,25 @@ class VenueClient:
 
     async def fetch_market(self, coin: str) -> Market:
         """The pair named `coin`. Errors: ConfigError for an unknown one, VenueError."""
-        return wire.parse_market(await self._read(self.info.spot_meta), coin)
+        market = wire.parse_market(await self.ask(self.info.spot_meta), coin)
+        self.coin = market.coin
+        return market
 
     async def fetch_open_orders(self) -> tuple[OpenOrder, ...]:
         """Open orders of the account, of every coin (weight 20)."""
-        return wire.parse_open_orders(await self._read(self.info.open_orders, self._address))
+        raw = await self.ask(self.info.open_orders, self._address)
+        rows, unreadable = wire.parse_open_orders(raw, self.coin)
+        if unreadable:
+            _log.warning("open orders: %d rows of other coins unreadable: %s", len(unreadable), unreadable[0])
+        return rows
 
     async def fetch_balances(self, market: Market) -> Balances:
         """Totals of the market's two tokens (weight 2)."""
-        return wire.parse_balances(await self._read(self.info.spot_user_state, self._address), market)
+        return wire.parse_balances(await self.ask(self.info.spot_user_state, self._address), market)
 
     async def fetch_budget(self) -> tuple[Decimal, int]:
         """(volume, requests used) of the address (weight 20)."""
-        return wire.parse_rate_limit(await self._read(self.info.user_rate_limit, self._address))
+        return wire.parse_rate_limit(await self.ask(self.info.user_rate_limit, self._address))
 
     async def fetch_fills(self, market: Market, *, since_ms: int) -> tuple[Fill, ...]:
         """Every fill of our coin from `since_ms` on, oldest first (weight 20 and 1 per 20 rows a page).
@@ -85,7 +96,7 @@ class VenueClient:
         """
         fills: list[Fill] = []
         for _ in range(MAX_FILL_PAGES):
-            rows = await self._read(self.info.user_fills_by_time, self._address, since_ms)
+            rows = await self.ask(self.info.user_fills_by_time, self._address, since_ms)
             page, bad = wire.parse_fills(rows, market)
             if bad:
                 raise bad[0]
@@ -101,12 +112,13 @@ class VenueClient:
     async def fetch_order_status(self, *, oid: int | None = None, cloid: str | None = None) -> OrderStatus:
         """What the venue knows of one order, by oid or by cloid (weight 2)."""
         if oid is not None:
-            return wire.parse_order_status(await self._read(self.info.query_order_by_oid, self._address, oid))
+            return wire.parse_order_status(await self.ask(self.info.query_order_by_oid, self._address, oid))
         assert cloid is not None
         question = make_cloid(cloid)
-        return wire.parse_order_status(await self._read(self.info.query_order_by_cloid, self._address, question))
+        return wire.parse_order_status(await self.ask(self.info.query_order_by_cloid, self._address, question))
 
-    async def _read(self, call: Callable[..., Any], *args: Any) -> Any:
+    async def ask(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Any blocking call, with a deadline. Errors: Unreachable."""
         name = getattr(call, "__name__", None) or getattr(getattr(call, "func", None), "__name__", "request")
         try:
             with trio.fail_after(self._read_timeout_s):
@@ -117,10 +129,6 @@ class VenueClient:
             raise Unreachable(f"{name}: {type(error).__name__}: {str(error)[:200]}") from error
 
     # --- the socket ---------------------------------------------------------------------------
-
-    async def call_blocking(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Any other blocking call, with the deadline and errors of a question."""
-        return await self._read(call, *args)
 
     def feed_is_alive(self) -> bool:
         """Whether the SDK's socket thread runs; it tells nothing of a connection gone silent."""
@@ -133,7 +141,7 @@ class VenueClient:
         if feed != wire.HEARTBEAT_FEED:
             subscription["user"] = self._address
         try:
-            await self._read(self.info.subscribe, subscription, callback)
+            await self.ask(self.info.subscribe, subscription, callback)
         except NotImplementedError as error:  # the SDK's word for a connection that has this feed already
             raise Unreachable(f"subscribe {feed}: {error}") from error
 
@@ -172,10 +180,10 @@ class VenueClient:
         self, call: Callable[..., Any], items: list[dict[str, Any]], *, expires_ms: int
     ) -> tuple[Answer, ...]:
         """One action, whole: a request on its way is not cut off by our leaving, only by its deadline."""
-        raw: Any = None
+        deadline_s = min(trio.current_time() + self._write_timeout_s, self.leave_by_s)
         why = f"no answer in {self._write_timeout_s:g} s"
         try:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + self._write_timeout_s):
+            with trio.CancelScope(shield=True, deadline=deadline_s):
                 raw = await self._run_sync(self._act, call, items, expires_ms, abandon_on_cancel=True)
                 return parse_answers(raw, len(items))
         except VENUE_FAILURES as error:

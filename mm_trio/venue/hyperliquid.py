@@ -7,6 +7,7 @@ proxies in front of loopback, and debug logging of signed payloads.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -59,11 +60,10 @@ def make_cloid(cloid: str) -> Any:
 
 
 class _NoSdkPayloads(logging.Filter):
-    """Drops what the SDK logs on the root logger: signed payloads, which anybody could replay."""
+    """Drops what the SDK logs on the root logger itself: signed payloads, which anybody could replay."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        path = record.pathname.replace("\\", "/")
-        return "/hyperliquid/" not in path or "/mm_trio/" in path
+        return record.name != "root" or "/hyperliquid/" not in record.pathname.replace("\\", "/")
 
 
 def quiet_sdk_logging() -> None:
@@ -199,4 +199,5 @@ def replace_socket(info: Any) -> None:
 def discard_socket(info: Any) -> None:
     """Let go of the socket of `info`, if it has one of the SDK's kind."""
     if isinstance(getattr(info, "ws_manager", None), WebsocketManager):
-        _discard(info.ws_manager)
+        with contextlib.suppress(OSError):  # whatever state the socket is in, our leaving goes on
+            _discard(info.ws_manager)

@@ -45,6 +45,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 _SPOT_ASSET_BASE = 10_000
+_MOST_DIGITS = 20  # before or behind the point
 _SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
 # every other status ends an order; so a status invented tomorrow does too
 _LIVE_STATUSES = frozenset({"open", "triggered"})
@@ -78,7 +79,15 @@ def _decimal(raw: Any, path: str) -> Decimal:
         number = Decimal(repr(raw) if isinstance(raw, float) else raw)
     except InvalidOperation:
         raise ProtocolError(path, raw) from None
-    if not number.is_finite():
+    # what no market has would overflow where it is reckoned with
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        raise ProtocolError(path, raw)
+    return number
+
+
+def _positive(raw: Any, path: str) -> Decimal:
+    number = _decimal(raw, path)
+    if number <= 0:
         raise ProtocolError(path, raw)
     return number
 
@@ -173,9 +182,18 @@ def _parse_pair(raw: Any, path: str) -> tuple[str, int, int, int]:
     )
 
 
-def parse_open_orders(raw: Any) -> tuple[OpenOrder, ...]:
-    """All rows of openOrders or frontendOpenOrders. Errors: ProtocolError if one cannot be read."""
-    return _all_rows(raw, "openOrders", _parse_order)
+def parse_open_orders(raw: Any, coin: str) -> Rows[OpenOrder]:
+    """Rows of openOrders or frontendOpenOrders, and those of other coins that cannot be read.
+
+    Errors: ProtocolError if a row of `coin`, or of no coin that can be read, is unreadable.
+    """
+    rows, unreadable = _rows(raw, "openOrders", _parse_order)
+    if unreadable:
+        for row in raw:
+            named = row.get("coin") if isinstance(row, Mapping) else None
+            if not isinstance(named, str) or named == coin:
+                _parse_order(row, "openOrders")
+    return rows, unreadable
 
 
 def _parse_order(raw: Any, path: str) -> OpenOrder:
@@ -185,7 +203,7 @@ def _parse_order(raw: Any, path: str) -> OpenOrder:
         coin=_text(_get(raw, "coin", path), f"{path}.coin"),
         oid=_integer(_get(raw, "oid", path), f"{path}.oid"),
         side=_side(_get(raw, "side", path), f"{path}.side"),
-        price=_decimal(_get(raw, "limitPx", path), f"{path}.limitPx"),
+        price=_positive(_get(raw, "limitPx", path), f"{path}.limitPx"),
         size=_decimal(_get(raw, "sz", path), f"{path}.sz"),
         original_size=None if original is None else _decimal(original, f"{path}.origSz"),
         cloid=None if cloid is None else _text(cloid, f"{path}.cloid"),
@@ -200,7 +218,11 @@ def parse_balances(raw: Any, market: Market) -> Balances:
         path = f"spotState.balances[{i}]"
         # names are not unique and some rows have no token index: the index decides where it is there
         token = row.get("token") if isinstance(row, Mapping) else None
-        index = token if token is not None else names.get(_text(_get(row, "coin", path), f"{path}.coin"))
+        index = (
+            _integer(token, f"{path}.token")
+            if token is not None
+            else names.get(_text(_get(row, "coin", path), f"{path}.coin"))
+        )
         if index in totals:
             totals[index] = _decimal(_get(row, "total", path), f"{path}.total")
     return Balances(totals[market.base.index], totals[market.quote.index])
@@ -232,8 +254,8 @@ def _parse_fill(raw: Any, path: str, market: Market) -> Fill | None:
     return Fill(
         oid=_integer(_get(raw, "oid", path), f"{path}.oid"),
         tid=_integer(_get(raw, "tid", path), f"{path}.tid"),
-        size=_decimal(_get(raw, "sz", path), f"{path}.sz"),
-        price=None if price is None else _decimal(price, f"{path}.px"),
+        size=_positive(_get(raw, "sz", path), f"{path}.sz"),
+        price=None if price is None else _positive(price, f"{path}.px"),
         side=None if side is None else _side(side, f"{path}.side"),
         time_ms=None if time_ms is None else _integer(time_ms, f"{path}.time"),
         fee=Decimal(0) if fee is None else _decimal(fee, f"{path}.fee"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -15,17 +16,46 @@ from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.inprocess import InProcessVenue
 from mm_trio.sandbox.markets import DEFAULT_MARKETS, Markets
-from mm_trio.sandbox.messages import Deposit, Fill, NewOrder, OrderRecord, PlaceOrders, Tif, Withdraw
+from mm_trio.sandbox.messages import (
+    CancelByOid,
+    Command,
+    Deposit,
+    Effect,
+    Fill,
+    NewOrder,
+    OrderRecord,
+    PlaceOrders,
+    Tif,
+    Withdraw,
+)
 
 MAKER = "0x" + "a1" * 20
 TAKER = "0x" + "b2" * 20
 COIN = "@107"  # HYPE/USDC in the default market: two decimals of size
 BASE, QUOTE = 150, 0
+ALLOCATION: dict[str, Any] = {"allocated_token": 100, "allocated_usdc": 5000}  # all that a World's maker has
 EPOCH_MS = 1_790_000_000_000  # where the venue's calendar stands when a test begins
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a method that a test listened to (fixture `spy`)."""
+
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+    result: Any
+
+
+Spy = Callable[[object, str], list[Call]]
 
 
 def dec(number: str | int) -> Decimal:
     return Decimal(number)
+
+
+def booked(maker: WsState) -> tuple[Decimal | None, Decimal | None]:
+    """What the maker's own ledger says of its allocation; None for a side without one."""
+    return maker.inventory.virtual_token, maker.inventory.virtual_usdc
 
 
 async def run_inline(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -47,6 +77,20 @@ def run_with_latency(there_s: float, back_s: float) -> Callable[..., Any]:
     return run
 
 
+class WatchedFront(Front):
+    """A front that lets tests look at the exchange after every change, whoever made it."""
+
+    def __init__(self, exchange: Exchange, *, now_ms: Callable[[], int], web_data2: bool) -> None:
+        super().__init__(exchange, now_ms=now_ms, web_data2=web_data2)
+        self.checks: list[Callable[[], object]] = []
+
+    def apply(self, command: Command) -> tuple[Effect, ...]:
+        effects = super().apply(command)
+        for check in self.checks:
+            check()
+        return effects
+
+
 class World:
     """The exchange, a funded maker and taker, and the maker's clients. Time is the loop's."""
 
@@ -64,7 +108,7 @@ class World:
         self.pair = markets.pair(coin)
         self.exchange = Exchange(markets, **exchange)
         self.started_s = trio.current_time()
-        self.front = Front(self.exchange, now_ms=self.now_ms, web_data2=web_data2)
+        self.front = WatchedFront(self.exchange, now_ms=self.now_ms, web_data2=web_data2)
         self.venue = InProcessVenue(self.front)
         self.info = self.venue.info(MAKER)
         self.sdk_exchange = self.venue.exchange(MAKER)
@@ -132,6 +176,20 @@ class World:
             return Decimal(price)
         return min(Decimal(price), levels[-1].price) if buy else max(Decimal(price), levels[-1].price)
 
+    def cancel(self, *oids: int, address: str = MAKER) -> None:
+        """Somebody cancels by hand."""
+        self.front.apply(CancelByOid(address, tuple((self.pair.asset, oid) for oid in oids)))
+
+    def spend_budget(self, n_items: int, address: str = MAKER) -> None:
+        """Use up so many requests of an address, by cancels of orders that never were."""
+        while n_items > 0:
+            self.cancel(*range(1, min(n_items, 200) + 1), address=address)
+            n_items -= 200
+
+    def say(self, channel: str, data: object) -> None:
+        """The venue sends this frame now, past those that are held."""
+        self.info.ws_manager.dispatch({"channel": channel, "data": data})
+
     # --- looking ------------------------------------------------------------------------------
 
     def resting(self, address: str = MAKER) -> list[OrderRecord]:
@@ -147,12 +205,37 @@ class World:
             found[pair] = order.size
         return found
 
+    def guard(self, maker: WsState) -> None:
+        """From now on every change at the exchange is checked: no level holds two of ours, no quote meets ours."""
+
+        def check() -> None:
+            book = self.book_of(maker)
+            bids = [level for side, level in book if side == "buy"]
+            asks = [level for side, level in book if side == "sell"]
+            assert not bids or not asks or max(bids) < min(asks), (bids, asks)
+
+        self.front.checks.append(check)
+
+    def ledger(self, token: str | int, usdc: str | int) -> tuple[Decimal, Decimal]:
+        """An allocation and what the exchange's own record of the maker's fills makes of it."""
+        base, quote = dec(token), dec(usdc)
+        for fill in self.fills():
+            if fill.coin == self.coin:
+                sign = 1 if fill.is_buy else -1
+                base += sign * fill.size - (fill.fee if fill.fee_token == self.pair.base.name else 0)
+                quote -= sign * fill.size * fill.price + (fill.fee if fill.fee_token == self.pair.quote.name else 0)
+        return base, quote
+
     def fills(self, address: str = MAKER) -> tuple[Fill, ...]:
         return self.exchange.fills(address)
 
     def totals(self, address: str = MAKER) -> tuple[Decimal, Decimal]:
         account = self.exchange.account(address)
         return account.total(self.pair.base.index), account.total(self.pair.quote.index)
+
+    def levels(self, maker: WsState, side: str) -> list[int]:
+        """Levels with an order of the maker's at the exchange, ascending."""
+        return sorted(level for its_side, level in self.book_of(maker) if its_side == side)
 
     def calls(self, method: str) -> int:
         return sum(name == method for name, _ in self.venue.calls)
@@ -188,5 +271,5 @@ class World:
 async def until(condition: Callable[[], object], *, within_s: float = 60.0) -> None:
     """Wait for a condition, looking often; virtual time makes that free."""
     with trio.fail_after(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - conditions of all kinds, and nobody to set an event
             await trio.sleep(0.01)

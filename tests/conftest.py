@@ -1,0 +1,39 @@
+"""What all tests share: where captures lie, and a way to listen to a method that goes on working."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import Call, Spy
+
+CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "hyperliquid"
+
+
+@pytest.fixture
+def captures() -> Path:
+    """The folder of captured venue messages; skips where there is none."""
+    if not CAPTURES.is_dir():
+        pytest.skip(f"no captures at {CAPTURES}")
+    return CAPTURES
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
+    """`spy(owner, name)` lets the method of an object (or function of a module) run and lists its calls."""
+
+    def listen(owner: object, name: str) -> list[Call]:
+        real: Callable[..., Any] = getattr(owner, name)
+        calls: list[Call] = []
+
+        def heard(*args: Any, **options: Any) -> Any:
+            result = real(*args, **options)
+            calls.append(Call(args, options, result))
+            return result
+
+        monkeypatch.setattr(owner, name, heard)
+        return calls
+
+    return listen

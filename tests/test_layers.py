@@ -1,0 +1,305 @@
+"""Which way imports point: read from the source, so that a wrong arrow fails here and not in somebody's review."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "mm_trio"
+ROOT = Path(__file__).resolve().parents[1] / PACKAGE
+
+CORE = {
+    "errors",
+    "model",
+    "pricing_grid",
+    "quoting_engine",
+    "order_differ",
+    "order_state",
+    "fill_memory",
+    "inventory",
+    "rate_limit",
+    "send_plan",
+    "reconcile",
+    "room",
+    "tick_plan",
+    "maker_state",
+    "cloid",
+    "stats",
+}
+# a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business
+NOT_FOR_CORE = {"time", "datetime", "os", "logging", "pathlib", "threading", "socket", "sqlite3", "io", "asyncio"}
+NOT_FOR_CORE |= {"subprocess", "shutil", "tempfile", "secrets", "uuid"}
+ONLY_THE_SDK_MODULE = frozenset({"hyperliquid", "websocket"})
+# the command line and the room of keys may make a wallet of a key
+MAY_IMPORT_ETH_ACCOUNT = ("venue.hyperliquid", "venue.keys", "cli", "commands")
+FIELD_NAMES = frozenset({"limitPx", "limit_px", "szDecimals", "origSz", "feeToken", "spotState"})
+# rooms inside the sandbox whose names only their neighbours use
+
+
+@dataclass(frozen=True)
+class Import:
+    """`what` is imported at `line` of `module`. `lazy`: inside a function, or for the type checker alone."""
+
+    module: str
+    what: str
+    line: int
+    lazy: bool
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line} imports {self.what}"
+
+
+def name_of(path: Path) -> str:
+    """`venue.wire`, `cli`; the package itself is the empty name, `sandbox` is sandbox/__init__.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_bytes(), str(path)) for name, path in SOURCES.items()}
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def find_imports(module: str) -> list[Import]:
+    """Every import of a module, absolute; names of ours that are modules count as these modules."""
+    found: list[Import] = []
+
+    def add(node: ast.Import | ast.ImportFrom, *, lazy: bool) -> None:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            assert node.level == 0, f"{module}:{node.lineno}: imports are absolute here"
+            origin = node.module or ""
+            inside = origin.removeprefix(PACKAGE).removeprefix(".")
+            names = [
+                f"{origin}.{alias.name}"
+                if origin.split(".")[0] == PACKAGE and f"{inside}.{alias.name}".strip(".") in SOURCES
+                else origin
+                for alias in node.names
+            ]
+        found.extend(Import(module, name, node.lineno, lazy) for name in dict.fromkeys(names))
+
+    def walk(node: ast.AST, *, lazy: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import | ast.ImportFrom):
+                add(child, lazy=lazy)
+            else:
+                later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                walk(child, lazy=lazy or later or is_type_checking(child))
+
+    walk(TREES[module], lazy=False)
+    return found
+
+
+IMPORTS = {module: find_imports(module) for module in SOURCES}
+ALL_IMPORTS = [found for imports in IMPORTS.values() for found in imports]
+
+
+def top(name: str) -> str:
+    return name.split(".")[0]
+
+
+def ours(found: Import) -> str | None:
+    """The module of ours that is imported, by its name within the package."""
+    if top(found.what) != PACKAGE:
+        return None
+    return found.what.removeprefix(PACKAGE).removeprefix(".")
+
+
+def told(wrong: list[Import]) -> list[str]:
+    return [str(found) for found in wrong]
+
+
+def test_the_core_is_all_there() -> None:
+    assert set(SOURCES) >= CORE
+
+
+@pytest.mark.parametrize("module", sorted(CORE))
+def test_the_core_imports_the_standard_library_and_itself(module: str) -> None:
+    wrong = [
+        found
+        for found in IMPORTS[module]
+        if (ours(found) not in CORE if top(found.what) == PACKAGE else top(found.what) not in sys.stdlib_module_names)
+    ]
+
+    assert told(wrong) == []
+
+
+@pytest.mark.parametrize("module", sorted(CORE))
+def test_the_core_knows_no_clock_log_file_or_thread(module: str) -> None:
+    wrong = [found for found in IMPORTS[module] if top(found.what) in NOT_FOR_CORE]
+
+    assert told(wrong) == []
+
+
+@pytest.mark.parametrize("module", sorted(CORE))
+def test_chance_reaches_the_core_only_as_a_value(module: str) -> None:
+    """`random.Random` may be named as a type; the module's own functions are a hidden global."""
+    used = [
+        ast.unparse(node)
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random"
+    ]
+
+    assert [name for name in used if name != "random.Random"] == []
+
+
+def test_only_one_module_imports_the_sdk() -> None:
+    wrong = [f for f in ALL_IMPORTS if top(f.what) in ONLY_THE_SDK_MODULE and f.module != "venue.hyperliquid"]
+
+    assert told(wrong) == []
+
+
+def test_only_who_makes_wallets_imports_eth_account() -> None:
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if top(found.what) == "eth_account" and not found.module.startswith(MAY_IMPORT_ETH_ACCOUNT)
+    ]
+
+    assert told(wrong) == []
+
+
+def test_the_sandbox_imports_nothing_of_the_maker() -> None:
+    """Shared code would hide a shared mistake."""
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if top(found.module) == "sandbox" and (name := ours(found)) is not None and top(name) != "sandbox"
+    ]
+
+    assert told(wrong) == []
+
+
+def test_the_maker_imports_nothing_of_the_sandbox() -> None:
+    """Whose `info` and `exchange` it gets is decided where it is started."""
+    maker = {"ws_state", *[name for name in SOURCES if top(name) == "venue"]}
+    reached: set[str] = set()
+    waiting = list(maker)
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += [name for found in IMPORTS[module] if (name := ours(found)) in SOURCES and name]
+
+    assert {name for name in reached if top(name) == "sandbox"} == set()
+    assert reached > maker
+
+
+def test_the_venue_boundary_knows_the_core_and_no_task_of_the_maker() -> None:
+    allowed = CORE | {name for name in SOURCES if top(name) == "venue"}
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if top(found.module) == "venue" and (name := ours(found)) is not None and name not in allowed
+    ]
+
+    assert told(wrong) == []
+
+
+def test_nothing_imports_the_command_line() -> None:
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if (name := ours(found)) is not None
+        and top(name) in ("cli", "__main__")
+        and top(found.module) not in ("cli", "__main__")
+    ]
+
+    assert told(wrong) == []
+
+
+def test_no_module_imports_the_package_for_a_name_that_has_a_home() -> None:
+    """`from mm_trio import X` inside the package would go in a circle; only the version lives there."""
+    wrong = [
+        found
+        for module, tree in TREES.items()
+        for found in ast.walk(tree)
+        if isinstance(found, ast.ImportFrom)
+        and found.module == PACKAGE
+        and any(alias.name not in SOURCES and alias.name != "__version__" for alias in found.names)
+        and module != "__main__"
+    ]
+
+    assert [f"{node.lineno}: {ast.unparse(node)}" for node in wrong] == []
+
+
+def test_there_is_no_cycle() -> None:
+    arrows = {
+        module: {name for found in imports if not found.lazy and (name := ours(found)) in SOURCES and name != module}
+        for module, imports in IMPORTS.items()
+    }
+    done: set[str] = set()
+    path: list[str] = []
+
+    def visit(module: str) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module in done:
+            return
+        path.append(module)
+        for name in sorted(arrows[module]):
+            visit(name)
+        path.pop()
+        done.add(module)
+
+    for module in sorted(arrows):
+        visit(module)
+    assert done == set(SOURCES)
+
+
+def find_strings(tree: ast.AST) -> set[str]:
+    """String constants of the code, docstrings apart."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+    }
+
+
+def test_the_venues_field_names_have_one_home() -> None:
+    """Of the maker; the sandbox writes its JSON on its own."""
+    homes = {
+        module: sorted(names)
+        for module, tree in TREES.items()
+        if top(module) != "sandbox" and (names := find_strings(tree) & FIELD_NAMES)
+    }
+
+    assert homes == {"venue.wire": sorted(FIELD_NAMES)}
+
+
+@pytest.mark.parametrize("module", sorted(name for name in SOURCES if name.split(".")[-1] != "__main__"))
+def test_every_module_names_what_it_offers(module: str) -> None:
+    """An `__init__` that is only a docstring has nothing to offer."""
+    tree = TREES[module]
+    assigned = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+    ]
+    only_docstring = all(isinstance(node, ast.Expr) for node in tree.body)
+
+    assert assigned or only_docstring
+    for value in assigned:
+        names = ast.literal_eval(value)
+        assert len(names) == len(set(names))
+
+
+def test_the_package_re_exports_lazily() -> None:
+    eager = [found for found in IMPORTS[""] if not found.lazy]
+
+    assert {top(found.what) for found in eager} <= set(sys.stdlib_module_names)
+    assert any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in TREES[""].body)

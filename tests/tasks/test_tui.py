@@ -1,0 +1,224 @@
+"""The live screen under trio-asyncio, drawn nowhere. On the real clock: Textual's timers read it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+import trio_asyncio  # type: ignore[import-untyped]
+from builders import World
+from desk_kit import make_view
+from textual.pilot import Pilot
+
+from mm_trio.desk.terminal import RecentRecords
+from mm_trio.desk.tui import DeskApp, Panel, ViewFailed, run_tui
+from mm_trio.desk.view import MakerView, take_view
+
+Steps = Callable[[Pilot[None]], Awaitable[object]]
+
+
+async def drive(app: DeskApp, steps: Steps, *, size: tuple[int, int] = (80, 24)) -> None:
+    """Run the application without a terminal and let `steps` use it."""
+
+    async def inside() -> None:
+        async with app.run_test(size=size) as pilot:
+            await steps(pilot)
+
+    async with trio_asyncio.open_loop():
+        await trio_asyncio.aio_as_trio(inside)()
+
+
+def read_screen(app: DeskApp) -> str:
+    """What the screen shows, line by line."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def test_the_screen_shows_the_numbers_of_a_running_maker() -> None:
+    world, started_s = World(token=100, usdc=3000), trio.current_time()
+    screens: list[str] = []
+
+    async with world.running(world.maker(active_levels=6)) as maker:
+
+        def take() -> MakerView:
+            return take_view(maker, now_s=trio.current_time(), started_s=started_s, title="a test")
+
+        app = DeskApp(take)
+
+        async def steps(pilot: Pilot[None]) -> None:
+            await pilot.pause(0.1)
+            screens.append(read_screen(app))
+            world.buy("2")
+            await pilot.pause(0.6)
+            screens.append(read_screen(app))
+
+        await drive(app, steps)
+
+        boundary_price = maker.grid.levels[20]
+    first, second = screens
+    assert f"boundary 20 at {boundary_price}" in first
+    assert "100.00" in first
+    assert "3,000.00" in first
+    assert "6 asks 6 bids" in first
+    assert "a test" in first
+    assert "98.00" in second
+    assert "1 since the start" in second
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_a_key_quits(key: str) -> None:
+    app = DeskApp(make_view)
+
+    await drive(app, lambda pilot: pilot.press(key))
+
+    assert (app.return_code, app.failure) == (0, None)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60), (40, 10), (10, 3)])
+async def test_every_size_of_terminal_can_be_drawn_on(size: tuple[int, int]) -> None:
+    app = DeskApp(make_view)
+    screens: list[str] = []
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.pause(0.1)
+        screens.append(read_screen(app))
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.5)
+        screens.append(read_screen(app))
+
+    await drive(app, steps, size=size)
+
+    assert [len(line) for line in screens[0].splitlines()] == [size[0]] * size[1]
+    assert "boundary 10 at 20.607" in screens[1]
+    assert "● quoting" in screens[1]
+    assert "stop: cancel our orders and leave" in screens[1]
+
+
+async def test_the_last_records_of_the_log_are_on_the_screen() -> None:
+    records = RecentRecords()
+    app = DeskApp(make_view, records=records)
+    screens: list[str] = []
+
+    async def steps(pilot: Pilot[None]) -> None:
+        records.handle(logging.LogRecord("test", logging.WARNING, __file__, 1, "feed [socket] lost", (), None))
+        await pilot.pause(0.6)
+        screens.append(read_screen(app))
+
+    await drive(app, steps)
+
+    assert "feed [socket] lost" in screens[0]  # as it is: brackets are no markup here
+
+
+async def test_a_snapshot_that_cannot_be_taken_ends_the_view_with_one_line_and_no_values() -> None:
+    taken = 0
+
+    def take() -> MakerView:
+        nonlocal taken
+        secret = "0xkey"
+        taken += 1
+        if taken > 2:
+            raise ZeroDivisionError(f"after {len(secret)}\nletters")
+        return make_view()
+
+    with pytest.raises(ViewFailed) as caught:
+        await run_tui(take, headless=True)
+
+    assert str(caught.value).startswith("ZeroDivisionError: after 5 letters (test_tui.py:")
+    assert "0xkey" not in str(caught.value)
+
+
+async def test_a_broken_widget_ends_the_view_and_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def render(self: Panel) -> str:
+        secret = "0xkey"
+        raise RuntimeError(f"cannot draw {len(secret)}")
+
+    monkeypatch.setattr(Panel, "render", render)
+
+    with pytest.raises(ViewFailed, match=r"^RuntimeError: cannot draw 5 \(test_tui.py:\d+\)$"):
+        await run_tui(make_view, headless=True)
+
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_a_view_that_cannot_begin_fails_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeskApp, "CSS", "Screen { this is not css }")
+
+    with pytest.raises(ViewFailed):
+        await run_tui(make_view, headless=True)
+
+
+async def test_a_failing_callback_of_the_event_loop_fails_the_view_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fall() -> None:
+        raise RuntimeError("fell out of the loop")
+
+    def on_mount(self: DeskApp) -> None:
+        asyncio.get_running_loop().call_soon(fall)
+
+    monkeypatch.setattr(DeskApp, "on_mount", on_mount)
+
+    with pytest.raises(ViewFailed, match=r"fell out of the loop"):
+        await run_tui(make_view, headless=True)
+
+
+async def test_the_neighbours_of_a_failing_view_go_on() -> None:
+    beats = 0
+
+    async def beat_forever() -> None:
+        nonlocal beats
+        while True:
+            beats += 1
+            await trio.sleep(0.01)
+
+    def take() -> MakerView:
+        raise ZeroDivisionError
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(beat_forever)
+        with pytest.raises(ViewFailed):
+            await run_tui(take, headless=True)
+        seen = beats
+        await trio.sleep(0.1)
+        nursery.cancel_scope.cancel()
+
+    assert beats > seen
+
+
+async def test_a_cancelled_view_leaves_within_half_a_second() -> None:
+    with trio.move_on_after(0.5) as scope:
+        await run_tui(make_view, headless=True)
+    left_s = trio.current_time() - scope.deadline
+
+    assert scope.cancelled_caught
+    assert left_s < 0.5
+
+
+async def test_a_view_that_fails_while_it_is_cancelled_is_just_cancelled() -> None:
+    scope = trio.CancelScope()
+
+    def take() -> MakerView:
+        scope.cancel()
+        raise ZeroDivisionError
+
+    with scope:
+        await run_tui(take, headless=True)
+
+    assert scope.cancelled_caught
+
+
+async def test_the_view_looks_four_times_a_second() -> None:
+    times: list[float] = []
+
+    def take() -> MakerView:
+        times.append(time.monotonic())
+        return make_view()
+
+    with trio.move_on_after(1.6):
+        await run_tui(take, headless=True)
+
+    assert 4 <= len(times) <= 10

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     import trio
 
     from mm_trio.commands.demo import DemoSummary
-    from mm_trio.commands.demo_market import DemoMarket
+    from mm_trio.commands.run import RunSummary
+    from mm_trio.ws_state import WsState
 
 __all__ = ["main"]
 
@@ -30,7 +33,9 @@ EXIT_MAY_REST = 4
 EXIT_BUG = 70
 
 DEFAULT_COIN = "@107"
+DEFAULT_PORT = 3001
 _TAPE_TAIL_S = 3.0  # between the last row of a tape and the end of a demo of given duration
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,11 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 clean, 2 configuration or usage, 3 the venue, 4 orders may still rest, 70 a bug of ours.
     """
-    arguments = _make_parser().parse_args(["demo"] if argv is None and len(sys.argv) == 1 else argv)
+    words = list(sys.argv[1:] if argv is None else argv) or ["demo"]
+    arguments = _make_parser().parse_args(words)
     try:
-        return _run_demo(arguments)
+        code: int = arguments.run(arguments)
+        return code
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         return _explain(error)
+
+
+# --- arguments --------------------------------------------------------------------------------
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -51,21 +61,66 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mm-trio {__version__}")
     commands = parser.add_subparsers(metavar="command", required=True)
+    _add_demo(commands)
+    _add_run(commands)
+    _add_sandbox(commands)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="the maker against an exchange of its own, on this machine (also without a command)",
         description="Starts an exchange on a free loopback port, funds an account, lets takers trade, and runs the "
-        "maker against it through the official SDK. Ctrl-C ends it.",
+        "maker against it through the official SDK. On a terminal it shows the ladder live; q or Ctrl-C ends it.",
         allow_abbrev=False,
     )
-    demo.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds (default: at Ctrl-C)")
+    demo.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds (default: when told)")
     demo.add_argument("--seed", type=int, default=1, metavar="N", help="of the takers and the account (default: 1)")
     demo.add_argument("--tape", type=Path, metavar="FILE", help="replay recorded fills (a JSON list of userFills rows)")
-    demo.add_argument("--coin", default=None, metavar="C", help=f"pair to trade (default: {DEFAULT_COIN})")
+    demo.add_argument("--coin", default=DEFAULT_COIN, metavar="C", help=f"pair to trade (default: {DEFAULT_COIN})")
     demo.add_argument("--drop-ws", type=_count, default=0, metavar="N", help="cut every socket N times on the way")
-    demo.add_argument("--plain", action="store_true", help="one line for each event")
-    demo.add_argument("--json", action="store_true", help="a JSON object as the last line, the log to stderr")
-    return parser
+    _add_output(demo)
+    demo.set_defaults(run=_demo)
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="the maker on sandbox, testnet or mainnet",
+        description="Runs the maker as FILE says. The signing key comes from MM_TRIO_PRIVATE_KEY, MM_TRIO_KEY_FILE "
+        "(mode 0600) or MM_TRIO_KEYSTORE, never from FILE. On mainnet nothing is sent: it reads, plans and shows.",
+        allow_abbrev=False,
+    )
+    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (TOML)")
+    run.add_argument("--live", action="store_true", help="send on mainnet (not offered by this version)")
+    run.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds (default: when told)")
+    _add_output(run)
+    run.set_defaults(run=_run)
+
+
+def _add_sandbox(commands: Any) -> None:
+    sandbox = commands.add_parser(
+        "sandbox",
+        help="the exchange alone, for any client of the official SDK",
+        description="Serves an exchange on loopback with one funded account, and prints its agent's test key and a "
+        "configuration for `run`. Takers come once somebody makes a market. Ctrl-C ends it.",
+        allow_abbrev=False,
+    )
+    sandbox.add_argument("--host", default="127.0.0.1", help="loopback address (default: 127.0.0.1)")
+    sandbox.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, metavar="N", help=f"0: a free one (default: {DEFAULT_PORT})"
+    )
+    sandbox.add_argument("--coin", default=DEFAULT_COIN, metavar="C", help=f"pair of the takers ({DEFAULT_COIN})")
+    sandbox.add_argument("--seed", type=int, default=1, metavar="N", help="of the takers and the account (default: 1)")
+    sandbox.add_argument("--no-takers", action="store_true", help="nobody trades but the clients")
+    sandbox.add_argument("--json", action="store_true", help="the first line is a JSON object: url, account, key, coin")
+    sandbox.set_defaults(run=_sandbox)
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--plain", action="store_true", help="one line for each event, also on a terminal")
+    command.add_argument("--json", action="store_true", help="a JSON object as the last line, the log to stderr")
 
 
 def _seconds(text: str) -> float:
@@ -82,70 +137,161 @@ def _count(text: str) -> int:
     return value
 
 
-# --- demo -------------------------------------------------------------------------------------
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65_535:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, got {text}")
+    return value
 
 
-def _run_demo(arguments: argparse.Namespace) -> int:
-    import trio
+# --- commands ---------------------------------------------------------------------------------
 
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from mm_trio.commands.demo import run_demo
     from mm_trio.commands.demo_market import default_market, tape_demo_market
 
     _set_up_logging(sys.stderr if arguments.json else sys.stdout)
-    coin = arguments.coin or DEFAULT_COIN
     if arguments.tape is None:
-        market = default_market(coin, seed=arguments.seed)
+        market = default_market(arguments.coin, seed=arguments.seed)
     else:
         squeezed_s = None if arguments.duration is None else max(1.0, arguments.duration - _TAPE_TAIL_S)
-        market = tape_demo_market(arguments.tape, coin, duration_s=squeezed_s)
+        market = tape_demo_market(arguments.tape, arguments.coin, duration_s=squeezed_s)
+    work = partial(
+        run_demo,
+        market,
+        seed=arguments.seed,
+        duration_s=arguments.duration,
+        n_drops=arguments.drop_ws,
+        attend=_choose_screen(arguments, title="demo"),
+    )
+    return _finish(_run_until_signal(work), arguments)
 
-    summary = trio.run(_demo_until_signal, market, arguments)
-    _print_summary(summary.to_json(), as_json=arguments.json)
-    return EXIT_MAY_REST if summary.orders_may_rest else EXIT_CLEAN
+
+def _run(arguments: argparse.Namespace) -> int:
+    from mm_trio.commands.run import plan_forever, run_settings
+    from mm_trio.config import load_settings
+    from mm_trio.venue.keys import load_key
+
+    _set_up_logging(sys.stderr if arguments.json else sys.stdout)
+    settings = load_settings(arguments.config, environ=os.environ)
+    if settings.market.network == "mainnet":
+        if arguments.live:
+            raise ConfigError(
+                "--live on mainnet is not offered yet: a maker that trades real money needs its durable ledger and "
+                "limits first; leave --live out to see what it would send, or use testnet"
+            )
+        return _finish(_run_until_signal(partial(plan_forever, settings, duration_s=arguments.duration)), arguments)
+    key = load_key(os.environ, passphrase=_ask_passphrase if sys.stdin.isatty() else None)
+    work = partial(
+        run_settings,
+        settings,
+        key,
+        duration_s=arguments.duration,
+        attend=_choose_screen(arguments, title=settings.market.network),
+    )
+    return _finish(_run_until_signal(work), arguments)
 
 
-async def _demo_until_signal(market: DemoMarket, arguments: argparse.Namespace) -> DemoSummary:
-    """The demo, ended early by SIGINT or SIGTERM: then too it leaves by cancelling what rests."""
+def _sandbox(arguments: argparse.Namespace) -> int:
+    from mm_trio.commands.sandbox import SandboxAccess, run_sandbox
+
+    _set_up_logging(sys.stderr)
+
+    def show(access: SandboxAccess) -> None:
+        if arguments.json:
+            print(access.to_json(), flush=True)
+        print(access.to_text(), file=sys.stderr if arguments.json else sys.stdout, flush=True)
+
+    work = partial(
+        run_sandbox,
+        host=arguments.host,
+        port=arguments.port,
+        coin=arguments.coin,
+        seed=arguments.seed,
+        with_takers=not arguments.no_takers,
+        on_ready=show,
+    )
+    _run_until_signal(work)
+    return EXIT_CLEAN
+
+
+def _ask_passphrase() -> str:
+    from getpass import getpass
+
+    return getpass("passphrase of the keystore: ")
+
+
+def _choose_screen(
+    arguments: argparse.Namespace, *, title: str
+) -> Callable[[WsState, trio.CancelScope], Awaitable[None]] | None:
+    """The screen's task where there is a terminal and nobody asked for lines. Its import takes most of a second."""
+    if arguments.plain or arguments.json or sys.platform == "win32":
+        return None
+    from mm_trio.desk.terminal import is_terminal
+
+    if not is_terminal():
+        return None
+    from mm_trio.commands.attend import show_screen
+
+    async def attend(maker: WsState, trading: trio.CancelScope) -> None:
+        await show_screen(maker, title=title, trading=trading)
+
+    return attend
+
+
+# --- signals ----------------------------------------------------------------------------------
+
+
+def _run_until_signal(work: Callable[..., Awaitable[Any]]) -> Any:
+    """Run `work(trading=scope)`; the first signal cancels the scope, so that it leaves by cancelling what rests."""
     import trio
 
-    from mm_trio.commands.demo import run_demo
+    async def run() -> Any:
+        with trio.open_signal_receiver(*_SIGNALS) as signals:
+            async with trio.open_nursery() as nursery:
+                trading = trio.CancelScope()
+                nursery.start_soon(_cancel_on_signal, signals, trading)
+                result = await work(trading=trading)
+                nursery.cancel_scope.cancel()
+        return result
 
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-            trading = trio.CancelScope()
-            nursery.start_soon(_cancel_on_signal, signals, trading)
-            summary = await run_demo(
-                market,
-                seed=arguments.seed,
-                duration_s=arguments.duration,
-                n_drops=arguments.drop_ws,
-                trading=trading,
-            )
-            nursery.cancel_scope.cancel()
-    return summary
+    return trio.run(run)
 
 
-async def _cancel_on_signal(signals: Any, scope: trio.CancelScope) -> None:
+async def _cancel_on_signal(signals: Any, trading: trio.CancelScope) -> None:
+    log = logging.getLogger(__name__)
     async for number in signals:
-        logging.getLogger(__name__).info("%s: leaving, orders are cancelled", signal.Signals(number).name)
-        scope.cancel()
+        name = signal.Signals(number).name
+        if trading.cancel_called:
+            log.warning("%s: leaving already; cancelling what rests takes 10 s at most", name)
+        else:
+            log.info("%s: leaving, orders are cancelled", name)
+        trading.cancel()
 
 
-def _print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(summary), flush=True)
-        return
-    for name, value in summary.items():
-        if name != "fill_rows":
-            print(f"{name:24} {value}")
+# --- output and exit codes --------------------------------------------------------------------
+
+
+def _finish(summary: DemoSummary | RunSummary, arguments: argparse.Namespace) -> int:
+    told = summary.to_json()
+    if arguments.json:
+        print(json.dumps(told), flush=True)
+    else:
+        for name, value in told.items():
+            if name != "fill_rows":
+                print(f"{name:24} {value}")
+    if summary.orders_may_rest:
+        for order in summary.orders_may_rest:
+            print(f"mm-trio: may still rest: {order}", file=sys.stderr)
+        return EXIT_MAY_REST
+    return EXIT_CLEAN
 
 
 def _set_up_logging(stream: Any) -> None:
     """One line an event. Ours from INFO on, everybody else's warnings; the root never goes to DEBUG."""
     logging.basicConfig(stream=stream, level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     logging.getLogger("mm_trio").setLevel(logging.INFO)
-
-
-# --- exit codes -------------------------------------------------------------------------------
 
 
 def _explain(error: BaseException) -> int:

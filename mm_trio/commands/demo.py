@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -91,10 +91,12 @@ async def run_demo(
     duration_s: float | None,
     n_drops: int = 0,
     trading: trio.CancelScope,
+    attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None = None,
 ) -> DemoSummary:
     """Run a demo until its duration ends, its tape is over, or `trading` is cancelled.
 
-    `n_drops`: every socket is cut so many times on the way. Errors: VenueError if the start fails.
+    `n_drops`: every socket is cut so many times on the way. `attend` is a task beside the maker that shows
+    it. Errors: VenueError if the start fails.
     """
     async with trio.open_nursery() as world:
         exchange = Exchange(
@@ -107,7 +109,11 @@ async def run_demo(
         server = await world.start(serve, front, Auth(lambda address: address in exchange.addresses()))
         desk = await _set_up(market, front, server, seed)
         with trading:
-            await _trade(desk, duration_s=duration_s, n_drops=n_drops)
+            async with trio.open_nursery() as company:
+                if attend is not None:
+                    company.start_soon(attend, desk.maker, trading)
+                await _trade(desk, duration_s=duration_s, n_drops=n_drops)
+                company.cancel_scope.cancel()
         summary = _sum_up(desk)
         world.cancel_scope.cancel()
     return summary

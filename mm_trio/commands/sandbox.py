@@ -15,6 +15,7 @@ from random import Random
 import trio
 
 from mm_trio.commands.demo_market import default_market
+from mm_trio.errors import ConfigError
 from mm_trio.sandbox.auth import Auth
 from mm_trio.sandbox.book import BookView
 from mm_trio.sandbox.exchange import Exchange
@@ -49,6 +50,16 @@ class SandboxAccess:
             {"url": self.url, "account": self.account, "private_key": self.private_key, "coin": self.coin}
         )
 
+    def to_text(self) -> str:
+        """What a person needs, ready to be copied."""
+        return f"""\
+# The sandbox listens at {self.url}; Ctrl-C ends it.
+# 1. the test key of its agent, for the shell that runs the maker (worth nothing anywhere else):
+export MM_TRIO_PRIVATE_KEY={self.private_key}
+# 2. a configuration; save what follows as sandbox.toml, then: mm-trio run --config sandbox.toml
+
+{self.to_config()}"""
+
     def to_config(self) -> str:
         """A configuration that `run` accepts as it is; the key goes into the environment."""
         market = default_market(self.coin, seed=0)
@@ -72,9 +83,16 @@ usdc = "{market.quote}"
 
 
 async def run_sandbox(
-    *, host: str, port: int, coin: str, seed: int, with_takers: bool, on_ready: Callable[[SandboxAccess], None]
+    *,
+    host: str,
+    port: int,
+    coin: str,
+    seed: int,
+    with_takers: bool,
+    on_ready: Callable[[SandboxAccess], None],
+    trading: trio.CancelScope,
 ) -> None:
-    """Serve until cancelled. `on_ready` is told once the port is open and the account is funded.
+    """Serve until `trading` is cancelled. `on_ready` is told once the port is open and the account is funded.
 
     Errors: ConfigError for an unknown coin or a host that is not loopback, OSError for a port that is taken.
     """
@@ -89,13 +107,17 @@ async def run_sandbox(
     for address, token, usdc in ((account, 2 * market.tokens, 2 * market.quote), (TAKER, PLENTY, PLENTY)):
         front.apply(Deposit(address, base, token))
         front.apply(Deposit(address, quote, usdc))
-    async with trio.open_nursery() as nursery:
-        server: SandboxServer = await nursery.start(partial(serve, front, auth, host=host, port=port))
-        on_ready(SandboxAccess(server.url, account, key, market.pair.name))
-        if with_takers:
-            habits = TakerHabits(mean_pause_s=1.0)
-            takers = _MarketTakers(SeededTakers(market.pair, rng=Random(seed), habits=habits))
-            nursery.start_soon(partial(trade_forever, front, takers, address=TAKER, coin=market.pair.name))
+    with trading:
+        async with trio.open_nursery() as nursery:
+            try:
+                server: SandboxServer = await nursery.start(partial(serve, front, auth, host=host, port=port))
+            except ValueError as error:
+                raise ConfigError(str(error)) from error
+            on_ready(SandboxAccess(server.url, account, key, market.pair.name))
+            if with_takers:
+                habits = TakerHabits(mean_pause_s=1.0)
+                takers = _MarketTakers(SeededTakers(market.pair, rng=Random(seed), habits=habits))
+                nursery.start_soon(partial(trade_forever, front, takers, address=TAKER, coin=market.pair.name))
 
 
 class _MarketTakers:

@@ -101,6 +101,10 @@ class Auth:
         """Let the key of `agent` act for `master`. One agent has one master; the last word holds."""
         self._master_of[agent.lower()] = master.lower()
 
+    def find_master(self, agent: str) -> str | None:
+        """The account that an agent acts for; None for who is no agent."""
+        return self._master_of.get(agent.lower())
+
     def admit(self, request: SignedAction, *, now_ms: int) -> str:
         """The account that this request acts for; its nonce is spent from here on.
 

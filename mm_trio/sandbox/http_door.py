@@ -41,7 +41,7 @@ class HttpDoor:
         self._front = front
         self._auth = auth
         self._now_ms = now_ms
-        self._rooms: dict[str, Callable[[object], object]] = {"/info": front.info, "/exchange": self._act}
+        self._rooms: dict[str, Callable[[object], object]] = {"/info": self._inform, "/exchange": self._act}
 
     def answer(self, method: str, path: str, content_type: str, body: bytes) -> Answer:
         """The answer to one request; never an exception, whatever the client sent.
@@ -63,6 +63,14 @@ class HttpDoor:
             return Answer(200, encode_json(room(request)))
         except BadRequest as refusal:
             return Answer(refusal.status, refusal.body.encode(), _JSON if refusal.body == "null" else _TEXT)
+
+    def _inform(self, request: object) -> object:
+        """Agents are known at the door alone: the exchange inside has accounts."""
+        if isinstance(request, dict) and request.get("type") == "userRole":
+            master = self._auth.find_master(str(request.get("user")))
+            if master is not None:
+                return {"role": "agent", "data": {"user": master}}
+        return self._front.info(request)
 
     def _act(self, request: object) -> object:
         """Read it all, then ask who signed it, then act: a body that cannot be read spends no nonce."""

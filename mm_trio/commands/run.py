@@ -1,0 +1,202 @@
+"""The maker on a network, as the configuration says; on mainnet it plans and shows, and sends nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from mm_trio.config import Settings
+from mm_trio.errors import ConfigError, ProtocolError, Unreachable, VenueError
+from mm_trio.inventory import Inventory
+from mm_trio.order_state import OrderState
+from mm_trio.pricing_grid import PricingGrid
+from mm_trio.rate_limit import RateLimitBudget
+from mm_trio.startup import check_order_size, seed_state
+from mm_trio.stats import RunStats
+from mm_trio.tick_plan import QuoteSettings, plan_tick
+from mm_trio.venue import wire
+from mm_trio.venue.client import VenueClient
+from mm_trio.venue.hyperliquid import VENUE_FAILURES, fetch_spot_meta, make_exchange, make_info, make_wallet
+from mm_trio.venue.keys import Secret, is_master_key
+from mm_trio.ws_state import WsState
+
+__all__ = ["RunSummary", "open_maker", "plan_forever", "run_settings"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run did."""
+
+    stats: RunStats
+    orders_may_rest: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary in plain JSON values."""
+        stats = self.stats
+        return {
+            "ticks": stats.ticks,
+            "fills": stats.fills,
+            "fill_volume": float(stats.fill_volume),
+            "requests": stats.requests,
+            "items": stats.items,
+            "reconnects": stats.reconnects,
+            "reconciliations": stats.reconciliations,
+            "errors": stats.errors,
+            "orders_may_rest": list(self.orders_may_rest),
+        }
+
+
+async def open_maker(settings: Settings, key: Secret) -> WsState:
+    """A maker on the SDK's objects, its key checked with the venue. Errors: ConfigError, VenueError."""
+    market = settings.market
+    spot_meta = await _ask(fetch_spot_meta, market.base_url)
+    wallet = make_wallet(key.reveal())
+    info = make_info(market.base_url, spot_meta)
+    await _check_signer(info, wallet.address, market.account, network=market.network)
+    return WsState(
+        **settings.maker_parameters(_make_grid(settings, spot_meta)),
+        info=info,
+        exchange=make_exchange(market.base_url, wallet, spot_meta, account=market.account),
+        address=market.account,
+    )
+
+
+async def run_settings(
+    settings: Settings,
+    key: Secret,
+    *,
+    duration_s: float | None,
+    trading: trio.CancelScope,
+    attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None = None,
+) -> RunSummary:
+    """Run until the duration ends or `trading` is cancelled; it leaves by cancelling what rests.
+
+    `attend` is a task beside the maker that shows it. Errors: ConfigError, VenueError.
+    """
+    maker: WsState | None = None
+    with trading:
+        maker = await open_maker(settings, key)
+        _log.info("%s", settings.describe())
+        if duration_s is not None:
+            trading.deadline = trio.current_time() + duration_s
+        async with trio.open_nursery() as nursery:
+            if attend is not None:
+                nursery.start_soon(attend, maker, trading)
+            await maker.run()
+    return RunSummary(RunStats(), ()) if maker is None else RunSummary(maker.stats, maker.orders_may_rest)
+
+
+async def plan_forever(settings: Settings, *, trading: trio.CancelScope, duration_s: float | None) -> RunSummary:
+    """Read, plan and show what would be sent, once per interval; sends nothing and needs no key."""
+    spot_meta = await _ask(fetch_spot_meta, settings.market.base_url)
+    grid = _make_grid(settings, spot_meta)
+    stats = RunStats()
+    with trading:
+        if duration_s is not None:
+            trading.deadline = trio.current_time() + duration_s
+        while True:
+            try:
+                await _show_plan(settings, spot_meta, grid)
+                stats.ticks += 1
+            except VenueError as error:
+                stats.errors += 1
+                _log.warning("plan: %s", error)
+            await trio.sleep(settings.tuning.interval_s)
+    return RunSummary(stats, ())
+
+
+async def _show_plan(settings: Settings, spot_meta: Any, grid: PricingGrid) -> None:
+    """One look at the venue, and what a maker that starts now would send."""
+    parameters = settings.maker_parameters(grid)
+    client = VenueClient(
+        make_info(settings.market.base_url, spot_meta),
+        None,
+        address=settings.market.account,
+        run_sync=trio.to_thread.run_sync,
+    )
+    market = await client.fetch_market(settings.market.coin)
+    quoting = QuoteSettings(
+        order_size=parameters["order_sz"],
+        min_notional=parameters["min_notional"],
+        active_levels=parameters["active_levels"],
+        window_slack=parameters["window_slack"],
+        dead_zone_bps=parameters["dead_zone_bps"],
+        price_tolerance_bps=parameters["price_tolerance_bps"],
+        size_tolerance_pct=parameters["size_tolerance_pct"],
+    )
+    check_order_size(grid, quoting.order_size, quoting.min_notional)
+    inventory = Inventory(parameters["order_sz"], parameters.get("allocated_token"), parameters.get("allocated_usdc"))
+    orders = OrderState()
+    keep = parameters["foreign_orders"] == "keep"
+    _, orphans = await seed_state(client, market, grid, orders, inventory, RateLimitBudget(), keep_foreign=keep)
+    plan = plan_tick(grid, inventory, orders, quoting)
+    _log.info(
+        "plan boundary=%d token=%s quote=%s would cancel=%d modify=%d place=%d; nothing is sent",
+        plan.boundary_level,
+        inventory.effective_token,
+        inventory.effective_usdc,
+        len(plan.diff.cancels) + len(orphans),
+        len(plan.diff.modifies),
+        len(plan.diff.places),
+    )
+    for order in plan.diff.places:
+        _log.info("plan place side=%s level=%d px=%s sz=%s", order.side, order.level_index, order.price, order.size)
+
+
+def _make_grid(settings: Settings, spot_meta: Any) -> PricingGrid:
+    """The ladder at the market's own decimals. Errors: ConfigError."""
+    strategy = settings.strategy
+    market = wire.parse_market(spot_meta, settings.market.coin)
+    try:
+        return PricingGrid(
+            strategy.start_px,
+            strategy.n_orders,
+            tick_size=strategy.tick_size,
+            sz_decimals=market.base.sz_decimals,
+        )
+    except ValueError as error:
+        raise ConfigError(f"[strategy] {error}") from error
+
+
+async def _ask(call: Any, *args: Any) -> Any:
+    """One blocking question at the start. Errors: Unreachable."""
+    try:
+        with trio.fail_after(30):
+            return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
+    except trio.TooSlowError:
+        raise Unreachable(f"{args[0] if args else 'the venue'}: no answer in 30 s") from None
+    except VENUE_FAILURES as error:
+        raise Unreachable(f"{args[0] if args else 'the venue'}: {type(error).__name__}: {str(error)[:200]}") from error
+
+
+async def _check_signer(info: Any, signer: str, account: str, *, network: str) -> None:
+    """Refuse a key that the venue does not let act for the account. Errors: ConfigError, ProtocolError."""
+    if is_master_key(signer, account):
+        if network == "mainnet":
+            raise ConfigError(
+                f"the key is the account's own ({account}): it could withdraw; approve an agent (API wallet) "
+                "and use the agent's key"
+            )
+        _log.warning("the key is the account's own: on mainnet only an agent's key is taken")
+        return
+    try:
+        role = await _ask(info.user_role, signer)
+    except Unreachable as error:
+        _log.warning("could not check the key's role: %s", error)
+        return
+    try:
+        master = str(role["data"]["user"]).lower() if role["role"] == "agent" else None
+    except (KeyError, TypeError):
+        raise ProtocolError("userRole", role) from None
+    if master != account:
+        told = f"an agent of {master}" if master else f"known as {role['role']!r}"
+        raise Unreachable(
+            f"the venue refuses this key: its address {signer} is {told}, not an agent of {account}; "
+            "check [market] account, the network, and whether the agent was approved or has expired"
+        )

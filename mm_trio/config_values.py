@@ -1,0 +1,114 @@
+"""How one value of the configuration is read: its type, its bounds, and the words that tell them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import TypeAlias
+
+__all__ = [
+    "AMOUNT",
+    "MAX_DIGITS",
+    "NAME",
+    "PRICE",
+    "Kind",
+    "Metadata",
+    "boolean_value",
+    "choice_value",
+    "decimal_value",
+    "loopback_url",
+    "seconds_value",
+    "text_value",
+    "whole_value",
+]
+
+MAX_DIGITS = 28  # what a Decimal keeps through arithmetic in its default context
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`read` gives the value, or None for what `allowed` does not describe."""
+
+    allowed: str
+    such_as: str
+    read: Callable[[object], object | None]
+
+
+Metadata: TypeAlias = dict[str, Kind]
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_EXACT = Context(prec=2 * MAX_DIGITS)
+
+
+def _to_number(raw: object) -> Decimal | None:
+    if isinstance(raw, float):
+        raw = repr(raw)  # the shortest: 0.1 is one tenth; nan and inf do not match below
+    if isinstance(raw, str):
+        return Decimal(raw) if len(raw) <= MAX_DIGITS and _NUMBER.fullmatch(raw) else None
+    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**MAX_DIGITS:
+        return Decimal(raw)
+    return None
+
+
+def decimal_value(least: str, most: str, unit: str, *, such_as: str) -> Metadata:
+    low, high = Decimal(least), Decimal(most)
+
+    def read(raw: object) -> Decimal | None:
+        number = _to_number(raw)
+        # adding nothing writes 1E+3 as 1000 and -0 as 0
+        return _EXACT.add(number, Decimal(0)) if number is not None and low <= number <= high else None
+
+    return {"kind": Kind(f"a number from {least} to {most} ({unit})", such_as, read)}
+
+
+def seconds_value(least: str, most: str, *, such_as: str) -> Metadata:
+    exact = decimal_value(least, most, "seconds", such_as=such_as)["kind"]
+
+    def read(raw: object) -> float | None:
+        number = exact.read(raw)
+        return float(number) if isinstance(number, Decimal) else None
+
+    return {"kind": Kind(exact.allowed, such_as, read)}
+
+
+def whole_value(least: int, most: int, unit: str, *, such_as: str) -> Metadata:
+    def read(raw: object) -> int | None:
+        if isinstance(raw, float) or (isinstance(raw, str) and not _WHOLE.fullmatch(raw)):
+            return None
+        number = _to_number(raw)
+        return int(number) if number is not None and least <= number <= most else None
+
+    return {"kind": Kind(f"a whole number from {least} to {most} ({unit})", such_as, read)}
+
+
+def boolean_value(*, such_as: str) -> Metadata:
+    def read(raw: object) -> bool | None:
+        return raw if isinstance(raw, bool) else _WORDS.get(raw.lower()) if isinstance(raw, str) else None
+
+    return {"kind": Kind("true or false", such_as, read)}
+
+
+def text_value(pattern: str, allowed: str, *, such_as: str, then: Callable[[str], str | None] = str) -> Metadata:
+    def read(raw: object) -> str | None:
+        return then(raw) if isinstance(raw, str) and re.fullmatch(pattern, raw) else None
+
+    return {"kind": Kind(allowed, such_as, read)}
+
+
+def choice_value(*names: str) -> Metadata:
+    return text_value("|".join(names), f"one of {', '.join(names)}", such_as=names[0])
+
+
+PRICE = ("0.00000001", "1000000000", "quote per base")
+AMOUNT = ("0", "1000000000000000")  # some tokens count in millions of millions
+NAME = r"(?!\.)[^\s/@\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,32}"  # no path in it: state lives in a folder of this name
+_LOOPBACK = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::([0-9]{1,5}))?/?")
+
+
+def loopback_url(url: str) -> str | None:
+    """The address as the SDK wants it. A pattern, since two parsers can see two hosts in one odd text."""
+    match = _LOOPBACK.fullmatch(url)
+    return url.rstrip("/") if match and 1 <= int(match[1] or 80) <= 65535 else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 
 import trio
 
-__all__ = ["Cadence"]
+__all__ = ["Cadence", "make_wall_clock"]
 
 # Fills of one block come as a burst: ticks woken by them are at least this far apart.
 BURST_S = 0.05
@@ -73,3 +75,12 @@ class Cadence:
             self._reconcile_moved = trio.Event()
             with trio.move_on_at(self._reconcile_due_s):
                 await self._reconcile_moved.wait()
+
+
+def make_wall_clock() -> Callable[[], int]:
+    """Milliseconds of the venue's calendar, never behind the time that passed on the loop's clock.
+
+    The wall clock alone would stand still under a virtual clock; the loop's clock alone sleeps with a laptop.
+    """
+    wall_s, loop_s = time.time(), trio.current_time()
+    return lambda: int(1000 * max(time.time(), wall_s + trio.current_time() - loop_s))

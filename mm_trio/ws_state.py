@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,12 +17,13 @@ from typing import Any, Literal, Never
 import trio
 
 from mm_trio.batch_emitter import BatchEmitter
-from mm_trio.cadence import Cadence
+from mm_trio.cadence import Cadence, make_wall_clock
+from mm_trio.chronicle import log_balances_adopted, log_fill, log_start, log_tick
 from mm_trio.errors import ConfigError, VenueError
 from mm_trio.feeds import FeedReader
 from mm_trio.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.maker_state import MakerState
-from mm_trio.model import EmitResult, FillResult, Market, Number, OpenOrder, to_decimal
+from mm_trio.model import FillResult, Market, Number, OpenOrder, to_decimal
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.rate_limit import RateLimitBudget
@@ -31,7 +31,7 @@ from mm_trio.reconciler import Reconciler
 from mm_trio.shutdown import cancel_and_verify, name_remaining
 from mm_trio.startup import check_order_size, seed_state
 from mm_trio.stats import RunStats
-from mm_trio.tick_plan import QuoteSettings, TickPlan, plan_tick
+from mm_trio.tick_plan import QuoteSettings, plan_tick
 from mm_trio.venue.bridge import Inbox
 from mm_trio.venue.client import RunSync, VenueClient
 from mm_trio.venue.hyperliquid import discard_socket, quiet_sdk_logging, replace_socket
@@ -125,7 +125,7 @@ class WsState:
         self._cancel_on_shutdown = cancel_on_shutdown
         self._requote_on_fill = requote_on_fill
         self._client = VenueClient(info, exchange, address=address, run_sync=run_sync)
-        self._reopen_feed = reopen_feed or partial(_replace_sdk_socket, info)
+        self._reopen_feed = reopen_feed or partial(replace_socket, info)
         self._feed_stale_after_s = feed_stale_after_s
         self._rng = rng or random.Random()
         self._wall_ms = wall_ms
@@ -173,7 +173,7 @@ class WsState:
             self._client,
             state,
             epoch=self._epoch,
-            wall_ms=self._wall_ms or _make_wall_clock(),
+            wall_ms=self._wall_ms or make_wall_clock(),
             stats=self.stats,
             on_booked=self._on_booked,
             may_place=lambda: self._paused is None and watch.find_fault() is None,
@@ -208,19 +208,7 @@ class WsState:
         )
         plan = plan_tick(self.grid, self.inventory, self.order_state, self.settings)
         self.boundary_level = plan.boundary_level
-        _log.info(
-            "start coin=%s asset=%d levels=%d px=%s..%s boundary=%d token=%s quote=%s adopted=%d orphans=%d",
-            market.coin,
-            market.asset_id,
-            self.grid.n_orders,
-            self.grid.levels[0],
-            self.grid.levels[-1],
-            plan.boundary_level,
-            self.inventory.effective_token,
-            self.inventory.effective_usdc,
-            len(self.order_state.get_current_orders()),
-            len(orphans),
-        )
+        log_start(state, boundary_level=plan.boundary_level, n_orphans=len(orphans))
         return state, orphans
 
     async def _begin(self, watch: FeedWatch, reconciler: Reconciler, orphans: tuple[OpenOrder, ...]) -> None:
@@ -256,19 +244,7 @@ class WsState:
         for fill in fills:
             self.stats.on_fill(fill)
             self.recent_fills.append((trio.current_time(), fill))
-            _log.info(
-                "fill side=%s level=%d px=%s sz=%s fee=%s full=%s oid=%d tid=%d token=%s quote=%s",
-                fill.side,
-                fill.level_index,
-                fill.price,
-                fill.size,
-                fill.fee,
-                fill.fully_filled,
-                fill.oid,
-                fill.tid,
-                self.inventory.effective_token,
-                self.inventory.effective_usdc,
-            )
+            log_fill(fill, self.inventory)
             if fill.fee_token not in (None, "base", "quote"):
                 self.stats.errors += 1
                 _log.error("fill tid=%d has a fee in %s, which is no token of ours", fill.tid, fill.fee_token)
@@ -279,11 +255,7 @@ class WsState:
         if check.verdict is BalanceVerdict.ASK_AGAIN:
             self._cadence.want_reconcile(BALANCE_CONFIRM_S)
         elif check.verdict is BalanceVerdict.ADOPTED:
-            _log.warning(
-                "balances changed by no fill of ours: token %+f quote %+f; taken over",
-                check.token_change,
-                check.usdc_change,
-            )
+            log_balances_adopted(check)
 
     def _on_trouble(self, reason: str) -> None:
         _log.info("reconciliation wanted: %s", reason)
@@ -310,31 +282,12 @@ class WsState:
             self.boundary_level = plan.boundary_level
             result = await emitter.emit(plan.diff, self.rate_limit)
             self.stats.ticks += 1
-            self._log_tick(plan, result)
+            log_tick(self.stats.ticks, plan, result, self.rate_limit)
             if result.contradicted:
                 self._on_trouble("the venue says a balance is too small that the ledger has")
             state.note_doubts(trio.current_time())
             if self.order_state.get_doubts():
                 self._cadence.want_reconcile(self._doubt_pause_s)
-
-    def _log_tick(self, plan: TickPlan, result: EmitResult) -> None:
-        drift = "" if plan.observed_level == plan.boundary_level else f" drift=observed:{plan.observed_level}"
-        _log.info(
-            "tick=%d boundary=%d%s desired=%d cancelled=%d modified=%d placed=%d errors=%d budget=%d "
-            "cum_vlm=%s n_requests=%d%s",
-            self.stats.ticks,
-            plan.boundary_level,
-            drift,
-            len(plan.desired),
-            result.n_cancelled,
-            result.n_modified,
-            result.n_placed,
-            result.n_errors,
-            self.rate_limit.remaining(),
-            self.rate_limit.cum_vlm,
-            self.rate_limit.n_requests,
-            " cancel_only" if result.cancel_only_mode else "",
-        )
 
     # --- reconciliation -----------------------------------------------------------------------
 
@@ -381,17 +334,3 @@ class WsState:
                     self._cadence.wake_tick()
                     break
                 await trio.sleep(RETRY_RECONCILE_S)
-
-
-def _replace_sdk_socket(info: Any) -> None:
-    if isinstance(getattr(info, "base_url", None), str):
-        replace_socket(info)
-
-
-def _make_wall_clock() -> Callable[[], int]:
-    """Milliseconds of the venue's calendar, never behind the time that passed on the loop's clock.
-
-    The wall clock alone would stand still under a virtual clock; the loop's clock alone sleeps with a laptop.
-    """
-    wall_s, loop_s = time.time(), trio.current_time()
-    return lambda: int(1000 * max(time.time(), wall_s + trio.current_time() - loop_s))

@@ -187,7 +187,12 @@ def _discard(manager: Any) -> None:
 
 
 def replace_socket(info: Any) -> None:
-    """Give `info` a fresh, connected socket in place of the old one. Blocks; errors: ConnectionError."""
+    """Give `info` a fresh, connected socket in place of the old one. Blocks; errors: ConnectionError.
+
+    A stand-in without an address has no socket: there is nothing to replace.
+    """
+    if not isinstance(getattr(info, "base_url", None), str):
+        return
     if info.ws_manager is not None:
         _discard(info.ws_manager)
     fresh = DisposableSocket(info.base_url)

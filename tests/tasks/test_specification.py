@@ -11,7 +11,7 @@ import trio
 from builders import EPOCH_MS, MAKER, Call, Spy, World, dec, run_inline, run_with_latency, until
 from trio.testing import MockClock
 
-from mm_trio import tick_plan
+from mm_trio import tick_plan, ws_state
 from mm_trio.batch_emitter import BatchEmitter
 from mm_trio.inventory import BalanceVerdict
 from mm_trio.model import EmitResult, OrderDiff
@@ -321,7 +321,7 @@ async def test_a_tick_takes_its_seven_steps_in_order(
             (tick_plan, "compute_boundary"),
             (tick_plan, "compute_desired_orders"),
             (tick_plan, "compute_diff"),
-            (maker, "_log_tick"),
+            (ws_state, "log_tick"),
         ):
             note(owner, name)
         note(maker.order_state, "get_current_orders")
@@ -334,7 +334,7 @@ async def test_a_tick_takes_its_seven_steps_in_order(
         "compute_diff",
     ]
     assert "get_current_orders" in steps[: steps.index("compute_diff")]
-    assert steps.index("_log_tick") > steps.index("compute_diff")
+    assert steps.index("log_tick") > steps.index("compute_diff")
     desired, diff = seen["compute_desired_orders"], seen["compute_diff"]
     assert desired.args == (maker.grid, 21, maker.inventory.effective_token, maker.inventory.effective_usdc, 5)
     assert diff.args == (desired.result, diff.args[1], 7, 2, 3)

@@ -18,6 +18,7 @@ from mm_trio.model import (
     Answer,
     Cancelled,
     DesiredOrder,
+    Doubt,
     EmitResult,
     Filled,
     FillResult,
@@ -27,6 +28,7 @@ from mm_trio.model import (
     Refused,
     Resting,
     Side,
+    TrackedOrder,
     Unknown,
 )
 from mm_trio.rate_limit import RateLimitBudget
@@ -86,7 +88,9 @@ class BatchEmitter:
         for oids in batches(plan.diff.cancels):
             await self._send_cancels(oids, budget, outcome, planned_s=now_s)
         # those that shrink free what those that grow need
-        for modifies in batches(sorted(plan.diff.modifies, key=self._growth)):
+        growing = [modify for modify in plan.diff.modifies if self._growth(modify) > 0]
+        shrinking = [modify for modify in plan.diff.modifies if modify not in growing]
+        for modifies in (*batches(shrinking), *batches(growing)):
             if not await self._still_wanted():
                 break
             await self._send_modifies(modifies, budget, outcome)
@@ -148,11 +152,11 @@ class BatchEmitter:
     async def _send_modifies(
         self, modifies: Sequence[tuple[int, DesiredOrder]], budget: RateLimitBudget, outcome: _Outcome
     ) -> None:
-        orders = self._state.order_state
+        orders, room = self._state.order_state, self._make_room()
         sent: list[tuple[int, DesiredOrder, Intent]] = []
         for oid, order in modifies:
             target = orders.find(oid)
-            if target is not None and target.status == "resting":
+            if target is not None and target.status == "resting" and room.resize(target, order):
                 intent = self._intend(order, replaces=oid)
                 orders.on_sent(intent)
                 sent.append((oid, order, intent))
@@ -175,13 +179,7 @@ class BatchEmitter:
     # --- places -------------------------------------------------------------------------------
 
     async def _send_places(self, places: Sequence[DesiredOrder], budget: RateLimitBudget, outcome: _Outcome) -> None:
-        orders = self._state.order_state
-        book, ledger = self._state.order_state, self._state.inventory
-        room = Room(
-            [*book.get_current_orders(), *book.get_doubts(known_oids=False)],
-            tokens=ledger.effective_token,
-            quote=ledger.effective_usdc,
-        )
+        orders, room = self._state.order_state, self._make_room()
         sent: list[tuple[DesiredOrder, Intent]] = []
         for order in places:
             # a cancel or a shrink that failed, a fill meanwhile: the plan may be older than the book
@@ -203,6 +201,12 @@ class BatchEmitter:
                 orders.on_never_placed(intent.cloid)
             else:
                 outcome.n_placed += self._apply_arrival(intent, answer)
+
+    def _make_room(self) -> Room:
+        """What is free beside all that rests or may rest, now: the plan may be older than the book."""
+        orders, ledger = self._state.order_state, self._state.inventory
+        present: list[TrackedOrder | Doubt] = [*orders.get_current_orders(), *orders.get_doubts(known_oids=False)]
+        return Room(present, tokens=ledger.effective_token, quote=ledger.effective_usdc)
 
     def _apply_arrival(self, intent: Intent, answer: Answer) -> bool:
         """Whether the answer proves that the order reached the book; if so, it is tracked from now on."""

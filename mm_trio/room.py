@@ -46,6 +46,18 @@ class Room:
         """Whether something is at this level, on either side."""
         return level_index in self._levels
 
+    def resize(self, present: Present, order: DesiredOrder) -> bool:
+        """Whether a present order can become `order`: never for more than is free. If so, funds change hands."""
+        if order.side == "sell":
+            more = order.size - present.size
+            fits = more <= 0 or more <= self.tokens
+            self.tokens -= more if fits else 0
+        else:
+            more = order.size * order.price - present.size * present.price
+            fits = more <= 0 or more <= self.quote
+            self.quote -= more if fits else 0
+        return fits
+
     def take(self, order: DesiredOrder) -> bool:
         """Whether the order fits beside all that is there; if so its level and funds are taken."""
         if order.level_index in self._levels:

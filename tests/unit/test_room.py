@@ -51,3 +51,13 @@ def test_orders_that_are_there_may_cost_more_than_is_owned(side: str, free: tupl
     room = Room([tracked(1, side, 0)], tokens=dec(0), quote=dec(0))  # type: ignore[arg-type]
 
     assert (room.tokens, room.quote) == (dec(free[0]), dec(free[1]))
+
+
+def test_an_order_grows_only_into_what_is_free_and_frees_what_it_gives_up() -> None:
+    room = Room([desired("sell", 8, 2), desired("buy", 5, 1)], tokens=dec(5), quote=dec(1000))
+
+    assert not room.resize(desired("sell", 8, 2), desired("sell", 8, 6))  # 3 are free, 4 are wanted
+    assert room.resize(desired("sell", 8, 2), desired("sell", 8, 1))
+    assert room.resize(desired("sell", 9, 1), desired("sell", 9, 5))
+    assert room.tokens == 0
+    assert room.resize(desired("buy", 5, 1), desired("buy", 5, 2))

@@ -1,0 +1,157 @@
+"""What `run` does on mainnet without `--live`, here against an exchange on loopback: it reads and plans, no more."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+
+import pytest
+import trio
+
+from mm_trio.commands.run import RunSummary, plan_forever
+from mm_trio.config import Settings, parse_settings
+from mm_trio.pricing_grid import PricingGrid
+from mm_trio.sandbox.auth import Auth
+from mm_trio.sandbox.exchange import Exchange
+from mm_trio.sandbox.front import Front
+from mm_trio.sandbox.messages import Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.server import serve
+
+pytestmark = pytest.mark.e2e
+
+ACCOUNT = "0x" + "a1" * 20
+COIN, ASSET, BASE, QUOTE = "@107", 10_107, 150, 0
+DEADLINE_S = 20.0
+GRID = PricingGrid("20", 40, sz_decimals=2)
+
+
+@dataclass
+class Plan:
+    """A planner at work on an exchange, its lines, and after its end what it gave."""
+
+    front: Front
+    caplog: pytest.LogCaptureFixture
+    exchange_scope: trio.CancelScope
+    trading: trio.CancelScope
+    summary: RunSummary | None = None
+
+    def lines(self, start: str) -> list[str]:
+        return [line for record in self.caplog.records if (line := record.getMessage()).startswith(start)]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        with trio.fail_after(DEADLINE_S):
+            while not condition():  # noqa: ASYNC110 - the condition lies across a socket
+                await trio.sleep(0.01)
+
+    async def end(self) -> RunSummary:
+        self.trading.cancel()
+        await self.until(lambda: self.summary)
+        assert self.summary is not None
+        return self.summary
+
+
+def make_settings(url: str, **tuning: object) -> Settings:
+    document = {
+        "market": {"coin": COIN, "account": ACCOUNT, "api_url": url},
+        "strategy": {"start_px": "20", "n_orders": 40, "order_sz": "5", "active_levels": 6},
+        "allocation": {"token": "100", "usdc": "2000"},
+        "tuning": {"interval_s": 0.1, **tuning},
+    }
+    return parse_settings(document, environ={}, source="the test")
+
+
+@asynccontextmanager
+async def planning(
+    caplog: pytest.LogCaptureFixture,
+    *,
+    resting: tuple[NewOrder, ...] = (),
+    duration_s: float | None = None,
+    **tuning: object,
+) -> AsyncIterator[Plan]:
+    """A planner for a funded account, some orders of which rest already."""
+    caplog.set_level(logging.INFO, logger="mm_trio")
+    exchange = Exchange()
+    front = Front(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
+    for token, amount in ((BASE, 1000), (QUOTE, 100_000)):
+        front.apply(Deposit(ACCOUNT, token, Decimal(amount)))
+    if resting:
+        front.apply(PlaceOrders(ACCOUNT, resting))
+    async with trio.open_nursery() as nursery:
+        scope, url = await nursery.start(serve_in_scope, front)
+        plan = Plan(front, caplog, scope, trio.CancelScope())
+
+        async def work() -> None:
+            plan.summary = await plan_forever(make_settings(url, **tuning), trading=plan.trading, duration_s=duration_s)
+
+        nursery.start_soon(work)
+        yield plan
+        nursery.cancel_scope.cancel()
+
+
+async def serve_in_scope(
+    front: Front, *, task_status: trio.TaskStatus[tuple[trio.CancelScope, str]] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """An exchange that a test can make disappear."""
+    auth = Auth(lambda address: address in front.exchange.addresses())
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(partial(serve, front, auth))
+            task_status.started((scope, server.url))
+
+
+async def test_it_logs_what_would_be_placed_and_sends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with planning(caplog) as plan:
+        await plan.until(lambda: len(plan.lines("plan boundary")) >= 2)
+        summary = await plan.end()
+
+        told = "plan boundary=20 token=100 quote=2000 would cancel=0 modify=0 place=12; nothing is sent"
+        assert set(plan.lines("plan boundary")) == {told}
+        assert set(plan.lines("plan place")) == {
+            f"plan place side={'sell' if level >= 20 else 'buy'} level={level} px={GRID.levels[level]} sz=5"
+            for level in range(14, 26)
+        }
+        assert plan.front.exchange.open_orders(ACCOUNT) == ()
+        assert plan.front.exchange.account(ACCOUNT).n_requests == 0
+        assert summary.to_json()["ticks"] >= 2
+        assert (summary.stats.errors, summary.stats.items, summary.orders_may_rest) == (0, 0, ())
+
+
+@pytest.mark.parametrize(("foreign", "n_cancels"), [("keep", 0), ("cancel", 1)])
+async def test_orders_that_rest_already_are_planned_for_and_left_alone(
+    caplog: pytest.LogCaptureFixture, foreign: str, n_cancels: int
+) -> None:
+    """One of the account's below the ladder would be cancelled if foreign orders are; its hold bounds nothing here."""
+    stray = NewOrder(ASSET, True, Decimal("15"), Decimal(3), "Alo")
+    async with planning(caplog, resting=(stray,), foreign_orders=foreign) as plan:
+        n_requests = plan.front.exchange.account(ACCOUNT).n_requests
+        await plan.until(lambda: plan.lines("plan boundary"))
+        await plan.end()
+
+        assert f" would cancel={n_cancels} modify=0 place=12;" in plan.lines("plan boundary")[0]
+        assert [order.price for order in plan.front.exchange.open_orders(ACCOUNT)] == [15]
+        assert plan.front.exchange.account(ACCOUNT).n_requests == n_requests
+
+
+async def test_an_exchange_that_went_away_is_an_error_in_the_log_and_planning_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with planning(caplog) as plan:
+        await plan.until(lambda: plan.lines("plan boundary"))
+        plan.exchange_scope.cancel()
+        await plan.until(lambda: len(plan.lines("plan: ")) >= 2)
+        summary = await plan.end()
+
+        assert summary.stats.errors >= 2
+
+
+async def test_its_duration_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with planning(caplog, duration_s=0.5) as plan:
+        await plan.until(lambda: plan.summary)
+
+        assert len(plan.lines("plan boundary")) >= 1
+        assert plan.trading.cancelled_caught

@@ -57,9 +57,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def e2e(session: nox.Session) -> None:
-    """The real SDK against the exchange on loopback, on the real clock, one test at a time."""
+    """The real SDK against the exchange on loopback, on the real clock; most of it is waiting, so two at a time."""
     session.install("-e", ".", *_groups("test"))
-    session.run("pytest", "-m", "e2e", *session.posargs)
+    session.run("pytest", "-m", "e2e", "-p", "xdist", "-n", "2", *session.posargs)
 
 
 @nox.session(python="3.11")

@@ -169,9 +169,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from mm_trio.commands.run import plan_forever, run_settings
     from mm_trio.config import load_settings
-    from mm_trio.venue.keys import load_key
 
     _set_up_logging(sys.stderr if arguments.json else sys.stdout)
     settings = load_settings(arguments.config, environ=os.environ)
@@ -181,8 +179,14 @@ def _run(arguments: argparse.Namespace) -> int:
                 "--live on mainnet is not offered yet: a maker that trades real money needs its durable ledger and "
                 "limits first; leave --live out to see what it would send, or use testnet"
             )
+        from mm_trio.commands.run import plan_forever
+
         return _finish(_run_until_signal(partial(plan_forever, settings, duration_s=arguments.duration)), arguments)
+    from mm_trio.venue.keys import load_key
+
     key = load_key(os.environ, passphrase=_ask_passphrase if sys.stdin.isatty() else None)
+    from mm_trio.commands.run import run_settings  # late: the SDK takes most of a second, a typo none
+
     work = partial(
         run_settings,
         settings,
@@ -247,8 +251,14 @@ def _run_until_signal(work: Callable[..., Awaitable[Any]]) -> Any:
     """Run `work(trading=scope)`; the first signal cancels the scope, so that it leaves by cancelling what rests."""
     import trio
 
+    # one that is ignored already stays so (nohup); the others are ignored once the receiver is gone again:
+    # an impatient second Ctrl-C must not cost the summary, the exit code or the names of what may rest
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heeded:
+        signal.signal(number, signal.SIG_IGN)
+
     async def run() -> Any:
-        with trio.open_signal_receiver(*_SIGNALS) as signals:
+        with trio.open_signal_receiver(*heeded) as signals:
             async with trio.open_nursery() as nursery:
                 trading = trio.CancelScope()
                 nursery.start_soon(_cancel_on_signal, signals, trading)
@@ -308,7 +318,7 @@ def _explain(error: BaseException) -> int:
     for kind, code in kinds:
         if all(isinstance(leaf, kind) for leaf in leaves):
             for leaf in leaves:
-                print(f"mm-trio: {leaf or type(leaf).__name__}", file=sys.stderr)
+                print(f"mm-trio: {str(leaf) or type(leaf).__name__}", file=sys.stderr)
             return code
     traceback.print_exception(error)
     return EXIT_BUG

@@ -20,7 +20,14 @@ from mm_trio.stats import RunStats
 from mm_trio.tick_plan import QuoteSettings, plan_tick
 from mm_trio.venue import wire
 from mm_trio.venue.client import VenueClient
-from mm_trio.venue.hyperliquid import VENUE_FAILURES, fetch_spot_meta, make_exchange, make_info, make_wallet
+from mm_trio.venue.hyperliquid import (
+    VENUE_FAILURES,
+    describe_failure,
+    fetch_spot_meta,
+    make_exchange,
+    make_info,
+    make_wallet,
+)
 from mm_trio.venue.keys import Secret, is_master_key
 from mm_trio.ws_state import WsState
 
@@ -94,10 +101,10 @@ async def run_settings(
 
 async def plan_forever(settings: Settings, *, trading: trio.CancelScope, duration_s: float | None) -> RunSummary:
     """Read, plan and show what would be sent, once per interval; sends nothing and needs no key."""
-    spot_meta = await _ask(fetch_spot_meta, settings.market.base_url)
-    grid = _make_grid(settings, spot_meta)
     stats = RunStats()
     with trading:
+        spot_meta = await _ask(fetch_spot_meta, settings.market.base_url)
+        grid = _make_grid(settings, spot_meta)
         if duration_s is not None:
             trading.deadline = trio.current_time() + duration_s
         while True:
@@ -172,7 +179,7 @@ async def _ask(call: Any, *args: Any) -> Any:
     except trio.TooSlowError:
         raise Unreachable(f"{args[0] if args else 'the venue'}: no answer in 30 s") from None
     except VENUE_FAILURES as error:
-        raise Unreachable(f"{args[0] if args else 'the venue'}: {type(error).__name__}: {str(error)[:200]}") from error
+        raise Unreachable(f"{args[0] if args else 'the venue'}: {describe_failure(error)}") from error
 
 
 async def _check_signer(info: Any, signer: str, account: str, *, network: str) -> None:

@@ -28,7 +28,7 @@ from mm_trio.model import (
 )
 from mm_trio.venue import wire
 from mm_trio.venue.answers import parse_answers
-from mm_trio.venue.hyperliquid import VENUE_FAILURES, make_cloid
+from mm_trio.venue.hyperliquid import VENUE_FAILURES, describe_failure, make_cloid
 
 __all__ = ["RunSync", "VenueClient"]
 
@@ -126,7 +126,7 @@ class VenueClient:
         except trio.TooSlowError:
             raise Unreachable(f"{name}: no answer in {self._read_timeout_s:g} s") from None
         except VENUE_FAILURES as error:
-            raise Unreachable(f"{name}: {type(error).__name__}: {str(error)[:200]}") from error
+            raise Unreachable(f"{name}: {describe_failure(error)}") from error
 
     # --- the socket ---------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class VenueClient:
                 raw = await self._run_sync(self._act, call, items, expires_ms, abandon_on_cancel=True)
                 return parse_answers(raw, len(items))
         except VENUE_FAILURES as error:
-            why = f"{type(error).__name__}: {str(error)[:200]}"
+            why = describe_failure(error)
         return (Unknown(why),) * len(items)
 
     def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:

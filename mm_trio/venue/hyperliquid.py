@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -23,9 +24,12 @@ from hyperliquid.utils.error import Error as SdkError
 from hyperliquid.utils.types import Cloid
 from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
 
+from mm_trio.venue.wire import RETIRED_FEED
+
 __all__ = [
     "VENUE_FAILURES",
     "DisposableSocket",
+    "describe_failure",
     "discard_socket",
     "fetch_spot_meta",
     "make_cloid",
@@ -47,6 +51,15 @@ _GREETING = "Websocket connection established."
 _NO_TOKENS: Any = {"universe": [], "tokens": []}
 _NO_PERPS: Any = {"universe": []}
 _log = logging.getLogger(__name__)
+
+
+def describe_failure(error: BaseException) -> str:
+    """One short line for one of `VENUE_FAILURES`: the HTTP status or the system's own words, where there are."""
+    status = getattr(error, "status_code", None)
+    if isinstance(error, SdkError) and status is not None:
+        return f"HTTP {status}"
+    reason = re.search(r"\[Errno -?\d+\] [^'\")\]]+", str(error))  # behind the pools of the HTTP library
+    return f"{type(error).__name__}: {reason[0] if reason else str(error)[:200]}"
 
 
 def make_wallet(private_key: str) -> Any:
@@ -170,12 +183,19 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
             frame = json.loads(text)
             identifier = ws_msg_to_identifier(frame)
             if frame["channel"] == "error":
-                _log.info("feed refused: %s", str(frame.get("data"))[:200])
+                _log_refusal(str(frame.get("data")))
         except (ValueError, KeyError, TypeError, AttributeError):
             _log.warning("socket: unreadable frame of %d characters dropped", len(text))
             return
         for subscription in self.active_subscriptions.get(identifier, ()):
             subscription.callback(frame)
+
+
+def _log_refusal(text: str) -> None:
+    if RETIRED_FEED in text:
+        _log.info("%s is not served here; balances are read over REST", RETIRED_FEED)
+    else:
+        _log.warning("feed refused: %s", text[:200])
 
 
 def _discard(manager: Any) -> None:

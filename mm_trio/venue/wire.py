@@ -26,6 +26,7 @@ from mm_trio.model import (
 __all__ = [
     "FEEDS",
     "HEARTBEAT_FEED",
+    "RETIRED_FEED",
     "Rows",
     "encode_cancel",
     "encode_order",
@@ -51,7 +52,8 @@ _SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
 _LIVE_STATUSES = frozenset({"open", "triggered"})
 
 # The feeds of the specification, by the name of the subscription; and one that speaks in a quiet market too.
-FEEDS = ("orderUpdates", "userFills", "webData2")
+RETIRED_FEED = "webData2"  # refused by the venue since August 2026; subscribed to for venues that still have it
+FEEDS = ("orderUpdates", "userFills", RETIRED_FEED)
 HEARTBEAT_FEED = "allMids"
 
 Rows = tuple[tuple[_T, ...], tuple[ProtocolError, ...]]  # what could be read, and what could not

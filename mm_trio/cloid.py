@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from mm_trio.model import Side
 
-__all__ = ["CloidParts", "decode_cloid", "encode_cloid"]
+__all__ = ["MAX_LEVELS", "CloidParts", "decode_cloid", "encode_cloid"]
 
 PRODUCT_TAG = 0x6D6D7472  # "mmtr": an order that carries it was placed by this program
 _LEVEL_BITS, _NUMBER_BITS = 15, 48
+MAX_LEVELS = 1 << _LEVEL_BITS  # what a ladder may have, so that every order can say where it belongs
 
 
 @dataclass(frozen=True, slots=True)

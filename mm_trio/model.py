@@ -57,6 +57,14 @@ def to_decimal(value: Number, *, name: str = "number") -> Decimal:
     return number
 
 
+def _make_exact(value: object, *names: str) -> None:
+    """Turn what somebody gave as int, str or float into Decimals, once, where a frozen value is made."""
+    for name in names:
+        given = getattr(value, name)
+        if type(given) is not Decimal:
+            object.__setattr__(value, name, to_decimal(given, name=name))
+
+
 # --- the market -------------------------------------------------------------------------------
 
 
@@ -104,6 +112,9 @@ class DesiredOrder:
     price: Decimal
     size: Decimal
 
+    def __post_init__(self) -> None:
+        _make_exact(self, "price", "size")
+
 
 @dataclass(frozen=True, slots=True)
 class TrackedOrder:
@@ -122,6 +133,9 @@ class TrackedOrder:
     cloid: str | None = None
     touched_s: float = 0.0
     filled: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        _make_exact(self, "price", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +214,9 @@ class FillResult:
     tid: int = field(default=0, compare=False)
     fee: Decimal = field(default=Decimal(0), compare=False)
     fee_token: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        _make_exact(self, "price", "size")
 
 
 @dataclass(frozen=True, slots=True)

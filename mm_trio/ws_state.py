@@ -19,6 +19,7 @@ import trio
 from mm_trio.batch_emitter import BatchEmitter
 from mm_trio.cadence import Cadence, make_wall_clock
 from mm_trio.chronicle import log_balances_adopted, log_fill, log_start, log_tick
+from mm_trio.cloid import MAX_LEVELS
 from mm_trio.errors import ConfigError, VenueError
 from mm_trio.feeds import FeedReader
 from mm_trio.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
@@ -95,6 +96,8 @@ class WsState:
             raise ConfigError(
                 f"interval_s must be above 0 and reconcile_every 1 or more, got {interval_s} and {reconcile_every}"
             )
+        if n_orders > MAX_LEVELS:
+            raise ConfigError(f"n_orders must be {MAX_LEVELS} or less, got {n_orders}")
         if feed_stale_after_s is not None and not feed_stale_after_s > 0:
             raise ConfigError(f"feed_stale_after_s must be above 0 (or None: off), got {feed_stale_after_s}")
         if foreign_orders not in ("cancel", "keep"):

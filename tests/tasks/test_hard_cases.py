@@ -262,6 +262,7 @@ async def test_a_balance_row_with_an_odd_token_is_refused_and_survived(
         {"min_notional": -1},
         {"size_tolerance_pct": -1},
         {"interval_s": 0},
+        {"n_orders": 32_769},
         {"reconcile_every": 0},
         {"foreign_orders": "ignore"},
     ],

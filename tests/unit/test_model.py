@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from core_kit import dec, desired
 
-from mm_trio.model import FillResult, Number, OrderDiff, to_decimal
+from mm_trio.model import DesiredOrder, FillResult, Number, OrderDiff, TrackedOrder, to_decimal
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,13 @@ def test_two_results_of_the_same_size_and_place_are_equal_whatever_trade_they_ca
 
     assert one == FillResult("buy", 1, dec(20), dec(5), True, oid=8, tid=9)
     assert one != FillResult("buy", 1, dec(20), dec(5), False, oid=1, tid=2)
+
+
+def test_orders_and_fills_read_any_number_exactly() -> None:
+    wanted = DesiredOrder("buy", 3, "20.1", 5)  # type: ignore[arg-type]
+    rests = TrackedOrder(1, "buy", 3, 20.1, "5")  # type: ignore[arg-type]
+    fill = FillResult("buy", 3, 20.1, 5, True)  # type: ignore[arg-type]
+
+    assert {wanted.price, rests.price, fill.price} == {Decimal("20.1")}
+    assert {wanted.size, rests.size, fill.size} == {Decimal(5)}
+    assert all(type(number) is Decimal for number in (wanted.size, rests.price, fill.size))

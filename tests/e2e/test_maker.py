@@ -32,7 +32,7 @@ DEADLINE_S = 20.0
 class Loopback:
     """The exchange behind its server, and a maker on the SDK beside it."""
 
-    def __init__(self, front: Front, server: SandboxServer, spot_meta: Any) -> None:
+    def __init__(self, front: Front, server: SandboxServer, spot_meta: Any, **changed: Any) -> None:
         self.front = front
         self.server = server
         wallet = make_wallet(KEY)
@@ -41,21 +41,22 @@ class Loopback:
             front.apply(Deposit(address, BASE, Decimal(1000)))
             front.apply(Deposit(address, QUOTE, Decimal(100_000)))
         self.info = make_info(server.url, spot_meta)
-        self.maker = WsState(
-            coin=COIN,
-            start_px="20",
-            n_orders=40,
-            order_sz="5",
-            active_levels=6,
-            allocated_token="100",
-            allocated_usdc="2000",
-            interval_s=0.2,
-            requote_on_fill=True,
-            info=self.info,
-            exchange=make_exchange(server.url, wallet, spot_meta, account=self.account),
-            address=self.account,
-            feed_stale_after_s=3.0,
-        )
+        parameters: dict[str, Any] = {
+            "coin": COIN,
+            "start_px": "20",
+            "n_orders": 40,
+            "order_sz": "5",
+            "active_levels": 6,
+            "allocated_token": "100",
+            "allocated_usdc": "2000",
+            "interval_s": 0.2,
+            "requote_on_fill": True,
+            "info": self.info,
+            "exchange": make_exchange(server.url, wallet, spot_meta, account=self.account),
+            "address": self.account,
+            "feed_stale_after_s": 3.0,
+        }
+        self.maker = WsState(**(parameters | changed))
 
     def take(self, size: str, *, buy: bool) -> None:
         book = self.front.exchange.book(COIN)
@@ -87,14 +88,14 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def loopback() -> AsyncIterator[Loopback]:
+async def loopback(*, web_data2: bool = False, **changed: Any) -> AsyncIterator[Loopback]:
     """A maker that quotes; on leaving it is cancelled and must have left nothing behind."""
     exchange = Exchange()
-    front = Front(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
+    front = Front(exchange, now_ms=lambda: time.time_ns() // 1_000_000, web_data2=web_data2)
     async with trio.open_nursery() as world:
         server = await world.start(serve, front, Auth(lambda address: address in exchange.addresses()))
         spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
-        box = Loopback(front, server, spot_meta)
+        box = Loopback(front, server, spot_meta, **changed)
         async with trio.open_nursery() as trading:
             trading.start_soon(box.maker.run)
             await until(lambda: len(box.resting()) == 12)
@@ -147,6 +148,15 @@ async def test_a_socket_gone_silent_is_replaced() -> None:
 
         await until(lambda: box.maker.stats.reconnects >= 1 and box.ledger_is_exact())
         await until(lambda: box.resting().get(("buy", 20)) == 5)
+
+
+async def test_a_deposit_told_by_web_data_is_checked_and_taken_over() -> None:
+    """No reconciliation would come by itself: it is the pushed balance that asks for one."""
+    async with loopback(web_data2=True, reconcile_every=1_000_000) as box:
+        box.front.apply(Deposit(box.account, BASE, Decimal(7)))
+
+        await until(lambda: box.maker.inventory.account_token == 1007)
+        assert box.maker.stats.errors == 0
 
 
 async def test_no_thread_of_a_socket_outlives_the_maker_for_long() -> None:

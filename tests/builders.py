@@ -77,6 +77,19 @@ def run_with_latency(there_s: float, back_s: float) -> Callable[..., Any]:
     return run
 
 
+class Hanging:
+    """A `run_sync` that never answers once `hangs` is set."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+
+    async def __call__(self, fn: Any, *args: Any, **options: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        if self.hangs:
+            await trio.sleep_forever()
+        return fn(*args)
+
+
 class WatchedFront(Front):
     """A front that lets tests look at the exchange after every change, whoever made it."""
 

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from statistics import median
@@ -14,11 +13,10 @@ from typing import Any
 
 import trio
 
-from mm_trio.commands.demo_market import DemoMarket
+from mm_trio.commands.demo_market import TAKER, DemoMarket, fund_accounts
 from mm_trio.sandbox.auth import Auth
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.messages import Deposit
 from mm_trio.sandbox.server import SandboxServer, serve
 from mm_trio.sandbox.takers import trade_forever
 from mm_trio.stats import RunStats
@@ -29,8 +27,6 @@ __all__ = ["DemoSummary", "run_demo"]
 
 _log = logging.getLogger(__name__)
 
-TAKER = "0x" + "7a" * 20
-PLENTY = Decimal(10) ** 12  # what the taker owns of both tokens
 MAKER_FEE, TAKER_FEE = "0.0004", "0.0007"  # the venue's base tier for spot
 START_WITHIN_S = 30.0
 SETTLE_WITHIN_S = 10.0  # for the last fills of the takers to be booked
@@ -127,12 +123,7 @@ async def _set_up(market: DemoMarket, front: Front, server: SandboxServer, seed:
     """Fund both accounts and build the maker on the SDK's own objects."""
     wallet = make_wallet(sha256(f"mm_trio demo {seed}".encode()).hexdigest())
     account = wallet.address.lower()
-    base, quote = market.pair.base.index, market.pair.quote.index
-    # more than the allocation, so that it is the allocation that bounds the maker
-    front.apply(Deposit(account, base, 2 * market.tokens))
-    front.apply(Deposit(account, quote, 2 * market.quote))
-    front.apply(Deposit(TAKER, base, PLENTY))
-    front.apply(Deposit(TAKER, quote, PLENTY))
+    fund_accounts(front, market, account)
     spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url, abandon_on_cancel=True)
     maker = WsState(
         coin=market.pair.name,

@@ -13,14 +13,18 @@ from random import Random
 
 from mm_trio.errors import ConfigError
 from mm_trio.pricing_grid import PricingGrid
+from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.markets import DEFAULT_MARKETS, USDC, Markets, Pair, Token
+from mm_trio.sandbox.messages import Deposit
 from mm_trio.sandbox.takers import SeededTakers, TakerHabits, Takers
 from mm_trio.sandbox.tape import TapeRow, TapeTakers, ladder_start, read_tape, tape_market
 
-__all__ = ["DemoMarket", "default_market", "tape_demo_market"]
+__all__ = ["TAKER", "DemoMarket", "default_market", "fund_accounts", "tape_demo_market"]
 
 STEP = Decimal("0.003")
 VENUE_MIN_NOTIONAL = Decimal(10)
+TAKER = "0x" + "7a" * 20
+PLENTY = Decimal(10) ** 12  # what the taker owns of both tokens
 LEVELS_AROUND = 12  # kept free above and below a tape's prices
 
 
@@ -44,6 +48,13 @@ class DemoMarket:
     is_free: bool = False
     takes_s: float | None = None
     tape: tuple[TapeRow, ...] = ()
+
+
+def fund_accounts(front: Front, market: DemoMarket, account: str) -> None:
+    """Pay in twice the allocation for `account`, so that it is the allocation that bounds it, and plenty for takers."""
+    for address, tokens, quote in ((account, 2 * market.tokens, 2 * market.quote), (TAKER, PLENTY, PLENTY)):
+        front.apply(Deposit(address, market.pair.base.index, tokens))
+        front.apply(Deposit(address, market.pair.quote.index, quote))
 
 
 def default_market(coin: str, *, seed: int) -> DemoMarket:

@@ -7,20 +7,19 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from random import Random
 
 import trio
 
-from mm_trio.commands.demo_market import default_market
+from mm_trio.commands.demo_market import TAKER, default_market, fund_accounts
 from mm_trio.errors import ConfigError
 from mm_trio.sandbox.auth import Auth
 from mm_trio.sandbox.book import BookView
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.messages import Deposit, NewOrder
+from mm_trio.sandbox.messages import NewOrder
 from mm_trio.sandbox.server import SandboxServer, serve
 from mm_trio.sandbox.takers import SeededTakers, TakerHabits, trade_forever
 from mm_trio.venue.hyperliquid import make_wallet
@@ -29,8 +28,6 @@ __all__ = ["SandboxAccess", "run_sandbox"]
 
 _log = logging.getLogger(__name__)
 
-TAKER = "0x" + "7a" * 20
-PLENTY = Decimal(10) ** 12
 # Takers come when somebody makes a market: a lone order of a script under test is left alone.
 LADDER_DEPTH = 3
 
@@ -103,10 +100,7 @@ async def run_sandbox(
     key = "0x" + sha256(f"mm_trio sandbox agent {seed}".encode()).hexdigest()
     account = make_wallet(sha256(f"mm_trio sandbox account {seed}".encode()).hexdigest()).address.lower()
     auth.register_agent(make_wallet(key).address.lower(), master=account)
-    base, quote = market.pair.base.index, market.pair.quote.index
-    for address, token, usdc in ((account, 2 * market.tokens, 2 * market.quote), (TAKER, PLENTY, PLENTY)):
-        front.apply(Deposit(address, base, token))
-        front.apply(Deposit(address, quote, usdc))
+    fund_accounts(front, market, account)
     with trading:
         async with trio.open_nursery() as nursery:
             try:

@@ -36,7 +36,6 @@ __all__ = [
     "parse_market",
     "parse_open_orders",
     "parse_order_status",
-    "parse_order_updates",
     "parse_rate_limit",
     "read_balance_message",
     "read_fill_message",
@@ -288,18 +287,13 @@ def parse_order_status(raw: Any) -> OrderStatus:
 
 def read_update_message(message: Any, market: Market) -> Rows[OrderUpdate]:
     """Status changes of our coin's orders in an orderUpdates message, and what could not be read."""
-    return parse_order_updates(_get(message, "data", "orderUpdates"), market)
-
-
-def parse_order_updates(raw: Any, market: Market) -> Rows[OrderUpdate]:
-    """The same from the message's `data`."""
 
     def parse(row: Any, path: str) -> OrderUpdate:
         order = _parse_order(_get(row, "order", path), f"{path}.order")
         status = _text(_get(row, "status", path), f"{path}.status")
         return OrderUpdate(order, status, status in _LIVE_STATUSES)
 
-    updates, bad = _rows(raw, "orderUpdates", parse)
+    updates, bad = _rows(_get(message, "data", "orderUpdates"), "orderUpdates", parse)
     return tuple(update for update in updates if update.order.coin == market.coin), bad
 
 

@@ -9,26 +9,13 @@ from typing import Any
 
 import pytest
 import trio
-from builders import ALLOCATION, COIN, MAKER, World, booked, run_with_latency, until
+from builders import ALLOCATION, COIN, MAKER, Hanging, World, booked, run_with_latency, until
 from trio.testing import MockClock
 
 from mm_trio.cloid import CloidParts, encode_cloid
 from mm_trio.errors import ConfigError, Unreachable
 
 WOULD_CROSS = "Post only order would have immediately matched, bbo was 1@2. asset=10107"
-
-
-class Hanging:
-    """A `run_sync` that never answers once `hangs` is set."""
-
-    def __init__(self) -> None:
-        self.hangs = False
-
-    async def __call__(self, fn: Any, *args: Any, **options: Any) -> Any:
-        await trio.lowlevel.checkpoint()
-        if self.hangs:
-            await trio.sleep_forever()
-        return fn(*args)
 
 
 def garble_fills(world: World, is_garbled: Callable[[], bool]) -> None:

@@ -6,23 +6,10 @@ from typing import Any
 
 import pytest
 import trio
-from builders import ALLOCATION, MAKER, Spy, World, booked, until
+from builders import ALLOCATION, MAKER, Hanging, Spy, World, booked, until
 from trio.testing import MockClock
 
 CANCEL_ERROR = {"status": "err", "response": "Something broke"}
-
-
-class Hanging:
-    """A `run_sync` that never answers once `hangs` is set."""
-
-    def __init__(self) -> None:
-        self.hangs = False
-
-    async def __call__(self, fn: Any, *args: Any, **options: Any) -> Any:
-        await trio.lowlevel.checkpoint()
-        if self.hangs:
-            await trio.sleep_forever()
-        return fn(*args)
 
 
 async def test_cancellation_leaves_nothing_resting(autojump_clock: MockClock) -> None:

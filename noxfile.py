@@ -63,6 +63,17 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def kill(session: nox.Session) -> None:
+    """A thousand SIGKILLs of the maker while takers trade; `-- N [SEED]` for so many, or to repeat a run's moments."""
+    session.install("-e", ".", *_groups("test"))
+    names = ("MM_TRIO_KILLS", "MM_TRIO_KILL_SEED")
+    environ = {"MM_TRIO_KILLS": os.environ.get("MM_TRIO_KILLS", "1000")} | dict(
+        zip(names, session.posargs, strict=False)
+    )
+    session.run("pytest", "-s", "tests/e2e/test_kill.py", env=environ)
+
+
+@nox.session(python="3.11")
 def props(session: nox.Session) -> None:
     """The property tests with many examples."""
     session.install("-e", ".", *_groups("test"))

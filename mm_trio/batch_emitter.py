@@ -2,6 +2,8 @@
 
 Before an action leaves, every order in it is written down as in flight or in doubt; only a definite answer
 changes that. So a lost answer, a cancelled task or a dead venue leaves behind exactly what is not known.
+What could offer more than we own if the old order trades while a modify is on its way is cancelled first, and
+placed anew once it is known what was left of it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from decimal import Decimal
 import trio
 
 from mm_trio.cloid import CloidParts, encode_cloid
+from mm_trio.errors import JournalError, VenueError
 from mm_trio.maker_state import MakerState
 from mm_trio.model import (
     Answer,
@@ -35,6 +38,7 @@ from mm_trio.rate_limit import RateLimitBudget
 from mm_trio.room import Room
 from mm_trio.send_plan import batches, plan_sends
 from mm_trio.stats import RunStats
+from mm_trio.venue.actions import ActionLane
 from mm_trio.venue.client import VenueClient
 
 __all__ = ["BatchEmitter"]
@@ -45,6 +49,8 @@ _log = logging.getLogger(__name__)
 EXPIRY_S = 10.0
 # After n refusals in a row because of a foreign order in the way, a level sits out so many emits.
 _SIT_OUT = (0, 1, 3)
+# Direct questions (weight 2 each) within one emit, about what was left of orders it cancelled.
+MOST_ENDS_ASKED = 20
 
 
 class BatchEmitter:
@@ -52,19 +58,19 @@ class BatchEmitter:
 
     def __init__(
         self,
+        lane: ActionLane,
         client: VenueClient,
         state: MakerState,
         *,
         epoch: int,
-        wall_ms: Callable[[], int],
         stats: RunStats | None = None,
         on_booked: Callable[[Iterable[FillResult]], None] = lambda results: None,
         may_place: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._lane = lane
         self._client = client
         self._state = state
         self._epoch = epoch
-        self._wall_ms = wall_ms
         self._stats = stats or RunStats()
         self._on_booked = on_booked
         self._may_place = may_place
@@ -76,7 +82,8 @@ class BatchEmitter:
     async def emit(self, diff: OrderDiff, budget: RateLimitBudget) -> EmitResult:
         """Send what the budget covers of `diff`; an empty diff makes no call.
 
-        Never raises for the venue's sake: what was not answered is left in flight or in doubt.
+        Never raises for the venue's sake: what was not answered is left in flight or in doubt. Errors:
+        JournalError, and then nothing that is not written down was sent.
         """
         self._n_emits += 1
         now_s = trio.current_time()
@@ -85,16 +92,21 @@ class BatchEmitter:
         plan = plan_sends(wanted, resting, remaining=budget.remaining(), slot_is_free=budget.slot_is_free(now_s))
         self._note_cancel_only(plan.cancel_only, plan.n_left_out)
         outcome = _Outcome()
-        for oids in batches(plan.diff.cancels):
+        modifies, replaced = self._split_modifies(plan.diff.modifies)
+        spare = 0 if plan.uses_slot or plan.cancel_only else max(0, budget.remaining() - plan.diff.n_items)
+        replaced = replaced[:spare]  # two items instead of one: what the budget does not cover waits as it is
+        for oids in batches([*plan.diff.cancels, *(oid for oid, _ in replaced)]):
             await self._send_cancels(oids, budget, outcome, planned_s=now_s)
         # those that shrink free what those that grow need
-        growing = [modify for modify in plan.diff.modifies if self._growth(modify) > 0]
-        shrinking = [modify for modify in plan.diff.modifies if modify not in growing]
-        for modifies in (*batches(shrinking), *batches(growing)):
+        growing = [modify for modify in modifies if self._growth(modify) > 0]
+        shrinking = [modify for modify in modifies if modify not in growing]
+        for some in (*batches(shrinking), *batches(growing)):
             if not await self._still_wanted():
                 break
-            await self._send_modifies(modifies, budget, outcome)
-        for places in batches(plan.diff.places):
+            await self._send_modifies(some, budget, outcome)
+        wanted_places = [*plan.diff.places, *(order for _, order in replaced)]
+        await self._settle_ends(wanted_places)
+        for places in batches(wanted_places):
             if not await self._still_wanted():
                 break
             await self._send_places(places, budget, outcome)
@@ -107,6 +119,7 @@ class BatchEmitter:
             outcome.n_errors,
             plan.cancel_only,
             outcome.contradicted,
+            outcome.n_held_back,
         )
 
     async def _still_wanted(self) -> bool:
@@ -126,7 +139,7 @@ class BatchEmitter:
             return
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
-        answers = await self._client.send_cancels(oids, coin=self._state.market.coin, expires_ms=self._expires_ms())
+        answers = await self._lane.send_cancels(oids, expires_ms=self._lane.compute_expiry_ms(EXPIRY_S))
         self._note_answers("cancel", answers, budget, outcome)
         for oid, answer in zip(oids, answers, strict=True):
             if isinstance(answer, Cancelled):
@@ -136,11 +149,20 @@ class BatchEmitter:
                 orders.on_seen_resting(oid, now_s=trio.current_time())
 
     async def cancel_in_flight(self, budget: RateLimitBudget) -> None:
-        """Cancel by cloid what was sent and never answered. It stays in flight until the venue explains it."""
-        for intents in batches(self._state.order_state.get_intents()):
-            answers = await self._client.send_cancels_by_cloid(
-                intents, coin=self._state.market.coin, expires_ms=self._expires_ms()
-            )
+        """Take back what was sent and never answered, on the way out.
+
+        An action whose nonce proves unused can never run. What did arrive is cancelled by its cloid, and stays in
+        flight until the venue explains it.
+        """
+        orders = self._state.order_state
+        for nonce in sorted({i.nonce for i in orders.get_intents() if i.nonce is not None}):
+            budget.on_request(1)
+            if await self._lane.burn_nonce(nonce, expires_ms=self._lane.compute_expiry_ms(EXPIRY_S)):
+                for intent in [i for i in orders.get_intents() if i.nonce == nonce]:
+                    orders.on_never_placed(intent.cloid, why="its nonce was unused")
+        for intents in batches(orders.get_intents()):
+            expires_ms = self._lane.compute_expiry_ms(EXPIRY_S)
+            answers = await self._lane.send_cancels_by_cloid(intents, expires_ms=expires_ms)
             self._note_answers("cancel", answers, budget, _Outcome())
 
     # --- modifies -----------------------------------------------------------------------------
@@ -149,28 +171,40 @@ class BatchEmitter:
         order = self._state.order_state.find(modify[0])
         return modify[1].size - (order.size if order is not None else modify[1].size)
 
+    def _split_modifies(
+        self, modifies: Sequence[tuple[int, DesiredOrder]]
+    ) -> tuple[list[tuple[int, DesiredOrder]], list[tuple[int, DesiredOrder]]]:
+        """Those that may go as they are, and those whose old order has to be gone first."""
+        orders, room = self._state.order_state, self._make_room()
+        safe: list[tuple[int, DesiredOrder]] = []
+        replaced: list[tuple[int, DesiredOrder]] = []
+        for oid, order in modifies:
+            target = orders.find(oid)
+            if target is not None:
+                (safe if room.covers_both(target, order) else replaced).append((oid, order))
+        return safe, replaced
+
     async def _send_modifies(
         self, modifies: Sequence[tuple[int, DesiredOrder]], budget: RateLimitBudget, outcome: _Outcome
     ) -> None:
         orders, room = self._state.order_state, self._make_room()
-        sent: list[tuple[int, DesiredOrder, Intent]] = []
+        chosen: list[tuple[int, DesiredOrder]] = []
         for oid, order in modifies:
             target = orders.find(oid)
             if target is not None and target.status == "resting" and room.resize(target, order):
-                intent = self._intend(order, replaces=oid)
-                orders.on_sent(intent)
-                sent.append((oid, order, intent))
-        if not sent:
+                chosen.append((oid, order))
+        if not chosen:
             return
-        answers = await self._client.send_modifies(
-            [(oid, order, intent.cloid) for oid, order, intent in sent],
-            coin=self._state.market.coin,
-            expires_ms=self._expires_ms(),
-        )
+        intents = self._intend([order for _, order in chosen], replaces=[oid for oid, _ in chosen])
+        try:
+            answers = await self._lane.send_modifies(intents)
+        except JournalError as error:
+            self._take_back(intents, str(error))
+            raise
         self._note_answers("modify", answers, budget, outcome)
-        for (oid, _, intent), answer in zip(sent, answers, strict=True):
+        for (oid, _), intent, answer in zip(chosen, intents, answers, strict=True):
             if isinstance(answer, Refused):
-                orders.on_never_placed(intent.cloid)
+                orders.on_never_placed(intent.cloid, why=answer.text)
                 if answer.untouched:
                     orders.on_seen_resting(oid, now_s=trio.current_time())
             else:
@@ -178,35 +212,48 @@ class BatchEmitter:
 
     # --- places -------------------------------------------------------------------------------
 
+    async def _settle_ends(self, places: Sequence[DesiredOrder]) -> None:
+        """Ask what was left of orders cancelled just now, where that decides whether the places are covered."""
+        orders, room = self._state.order_state, self._make_room()
+        uncovered = {order.side for order in places if not room.take(order)}
+        for left in orders.get_unsettled()[:MOST_ENDS_ASKED]:
+            if left.side in uncovered:
+                try:
+                    told = await self._client.fetch_order_status(oid=left.oid)
+                except VenueError as error:
+                    _log.info("what was left of oid=%d is not known yet: %s", left.oid, error)
+                    return
+                if told.order is not None and not told.live:
+                    now_s = trio.current_time()
+                    orders.on_modify_response(left.oid, left.oid, told.status, remaining=told.order.size, now_s=now_s)
+
     async def _send_places(self, places: Sequence[DesiredOrder], budget: RateLimitBudget, outcome: _Outcome) -> None:
         orders, room = self._state.order_state, self._make_room()
-        sent: list[tuple[DesiredOrder, Intent]] = []
-        for order in places:
-            # a cancel or a shrink that failed, a fill meanwhile: the plan may be older than the book
-            if room.take(order):
-                intent = self._intend(order)
-                orders.on_sent(intent)
-                sent.append((order, intent))
-        if not sent:
+        # a cancel or a shrink that failed, a fill meanwhile: the plan may be older than the book
+        fitting = [order for order in places if room.take(order)]
+        if len(fitting) < len(places) and orders.get_unsettled():
+            outcome.n_held_back += len(places) - len(fitting)
+        intents = self._intend(fitting)
+        if not intents:
             return
-        answers = await self._client.send_places(
-            [(order, intent.cloid) for order, intent in sent],
-            coin=self._state.market.coin,
-            expires_ms=self._expires_ms(),
-        )
+        try:
+            answers = await self._lane.send_places(intents)
+        except JournalError as error:
+            self._take_back(intents, str(error))
+            raise
         self._note_answers("place", answers, budget, outcome)
-        for (order, intent), answer in zip(sent, answers, strict=True):
-            self._note_crossing((order.side, order.level_index), answer)
+        for intent, answer in zip(intents, answers, strict=True):
+            self._note_crossing((intent.side, intent.level_index), answer)
             if isinstance(answer, Refused):
-                orders.on_never_placed(intent.cloid)
+                orders.on_never_placed(intent.cloid, why=answer.text)
             else:
                 outcome.n_placed += self._apply_arrival(intent, answer)
 
     def _make_room(self) -> Room:
         """What is free beside all that rests or may rest, now: the plan may be older than the book."""
-        orders, ledger = self._state.order_state, self._state.inventory
+        orders = self._state.order_state
         present: list[TrackedOrder | Doubt] = [*orders.get_current_orders(), *orders.get_doubts(known_oids=False)]
-        return Room(present, tokens=ledger.effective_token, quote=ledger.effective_usdc)
+        return Room.beside(present, self._state.inventory, unsettled=orders.get_unsettled())
 
     def _apply_arrival(self, intent: Intent, answer: Answer) -> bool:
         """Whether the answer proves that the order reached the book; if so, it is tracked from now on."""
@@ -221,7 +268,13 @@ class BatchEmitter:
     # --- levels where something foreign is in the way -------------------------------------------
 
     def _without_sitting_out(self, places: Iterable[DesiredOrder]) -> list[DesiredOrder]:
-        return [p for p in places if self._crossed.get((p.side, p.level_index), (0, 0))[1] <= self._n_emits]
+        now_s = trio.current_time()
+        return [
+            place
+            for place in places
+            if self._crossed.get((place.side, place.level_index), (0, 0))[1] <= self._n_emits
+            and not self._state.is_sitting_out(place.side, place.level_index, now_s=now_s)
+        ]
 
     def _note_crossing(self, pair: tuple[Side, int], answer: Answer) -> None:
         if isinstance(answer, Refused) and answer.refusal is Refusal.WOULD_CROSS:
@@ -233,14 +286,27 @@ class BatchEmitter:
 
     # --- all actions --------------------------------------------------------------------------
 
-    def _intend(self, order: DesiredOrder, *, replaces: int | None = None) -> Intent:
-        self._n_cloids += 1
-        cloid = encode_cloid(CloidParts(self._epoch, order.side, order.level_index, self._n_cloids))
-        now_s = trio.current_time()
-        return Intent(cloid, order.side, order.level_index, order.price, order.size, replaces, now_s, now_s + EXPIRY_S)
+    def _intend(self, orders: Sequence[DesiredOrder], *, replaces: Sequence[int | None] = ()) -> list[Intent]:
+        """Give each order its cloid, all of one action their nonce and deadline, and write them down as sent."""
+        if not orders:
+            return []
+        now_s, nonce = trio.current_time(), self._lane.take_nonce()
+        expires_ms = self._lane.compute_expiry_ms(EXPIRY_S)
+        intents: list[Intent] = []
+        for order, old in zip(orders, replaces or [None] * len(orders), strict=True):
+            self._n_cloids += 1
+            cloid = encode_cloid(CloidParts(self._epoch, order.side, order.level_index, self._n_cloids))
+            where = (order.side, order.level_index, order.price, order.size)
+            intents.append(Intent(cloid, *where, old, now_s, now_s + EXPIRY_S, expires_ms, nonce))
+            self._state.order_state.on_sent(intents[-1])
+        return intents
 
-    def _expires_ms(self) -> int:
-        return self._wall_ms() + int(EXPIRY_S * 1000)
+    def _take_back(self, intents: Iterable[Intent], why: str) -> None:
+        """What was not written down was not sent."""
+        for intent in intents:
+            self._state.order_state.on_never_placed(intent.cloid, why=why)
+            if intent.replaces is not None:
+                self._state.order_state.on_seen_resting(intent.replaces, now_s=trio.current_time())
 
     def _note_answers(self, what: str, answers: tuple[Answer, ...], budget: RateLimitBudget, outcome: _Outcome) -> None:
         budget.on_request(len(answers))
@@ -278,4 +344,5 @@ class _Outcome:
 
     def __init__(self) -> None:
         self.n_cancelled = self.n_modified = self.n_placed = self.n_errors = 0
+        self.n_held_back = 0
         self.contradicted = False

@@ -41,8 +41,8 @@ class Cadence:
         """Tick as soon as may be."""
         self._tick_wanted.set()
 
-    async def wait_for_tick(self) -> None:
-        """Return when the next tick is due; called when one is done."""
+    async def wait_for_tick(self) -> float:
+        """Return when the next tick is due; called when one is done. Gives the seconds that we were held up by."""
         done_s = trio.current_time()
         if done_s >= self._due_s:  # the one that is done was due, not woken
             self._count_tick()
@@ -51,6 +51,7 @@ class Cadence:
             await self._tick_wanted.wait()
             await trio.sleep_until(done_s + BURST_S)
         self._tick_wanted = trio.Event()
+        return trio.current_time() - self._due_s
 
     def _count_tick(self) -> None:
         self._n_ticks += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 
 from mm_trio.inventory import BalanceCheck, Inventory
 from mm_trio.maker_state import MakerState
@@ -10,7 +11,7 @@ from mm_trio.model import EmitResult, FillResult
 from mm_trio.rate_limit import RateLimitBudget
 from mm_trio.tick_plan import TickPlan
 
-__all__ = ["log_balances_adopted", "log_fill", "log_start", "log_tick"]
+__all__ = ["log_allocation_changed", "log_balances_adopted", "log_fill", "log_start", "log_tick"]
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,15 @@ def log_tick(n: int, plan: TickPlan, result: EmitResult, budget: RateLimitBudget
         budget.cum_vlm,
         budget.n_requests,
         " cancel_only" if result.cancel_only_mode else "",
+    )
+
+
+def log_allocation_changed(inventory: Inventory, allocation: tuple[Decimal | None, Decimal | None]) -> None:
+    """The configuration allots other amounts than the ledger's last life had."""
+    _log.warning(
+        "allocation token=%s quote=%s, in the last life token=%s quote=%s: the ledger moves by the difference",
+        *allocation,
+        *inventory.allocation,
     )
 
 

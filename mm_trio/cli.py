@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mm_trio import __version__
-from mm_trio.errors import ConfigError, VenueError
+from mm_trio.errors import ConfigError, LedgerError, VenueError, find_leaves
 
 if TYPE_CHECKING:
     import trio
@@ -30,6 +30,7 @@ EXIT_CLEAN = 0
 EXIT_CONFIG = 2
 EXIT_VENUE = 3
 EXIT_MAY_REST = 4
+EXIT_HALTED = 5
 EXIT_BUG = 70
 
 DEFAULT_COIN = "@107"
@@ -41,7 +42,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit code.
 
-    0 clean, 2 configuration or usage, 3 the venue, 4 orders may still rest, 70 a bug of ours.
+    0 clean, 2 configuration or usage, 3 the venue, 4 orders may still rest, 5 halted, 70 a bug of ours.
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["demo"]
     arguments = _make_parser().parse_args(words)
@@ -94,6 +95,11 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (TOML)")
     run.add_argument("--live", action="store_true", help="send on mainnet (not offered by this version)")
+    run.add_argument(
+        "--take-over",
+        action="store_true",
+        help="go on with resting orders of an mm_trio whose ledger is not here, and that is gone for good",
+    )
     run.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds (default: when told)")
     _add_output(run)
     run.set_defaults(run=_run)
@@ -191,6 +197,8 @@ def _run(arguments: argparse.Namespace) -> int:
         run_settings,
         settings,
         key,
+        environ=os.environ,
+        take_over=arguments.take_over,
         duration_s=arguments.duration,
         attend=_choose_screen(arguments, title=settings.market.network),
     )
@@ -291,11 +299,14 @@ def _finish(summary: DemoSummary | RunSummary, arguments: argparse.Namespace) ->
         for name, value in told.items():
             if name != "fill_rows":
                 print(f"{name:24} {value}")
+    halted_because = told.get("halted_because", [])
+    for reason in halted_because:
+        print(f"mm-trio: halted: {reason}", file=sys.stderr)
     if summary.orders_may_rest:
         for order in summary.orders_may_rest:
             print(f"mm-trio: may still rest: {order}", file=sys.stderr)
         return EXIT_MAY_REST
-    return EXIT_CLEAN
+    return EXIT_HALTED if halted_because else EXIT_CLEAN
 
 
 def _set_up_logging(stream: Any) -> None:
@@ -306,12 +317,13 @@ def _set_up_logging(stream: Any) -> None:
 
 def _explain(error: BaseException) -> int:
     """One clear line for the operator's and the world's errors, a whole traceback for ours."""
-    leaves = list(_leaves(error))
+    leaves = find_leaves(error)
     if any(isinstance(leaf, SystemExit) for leaf in leaves):
         raise error
     kinds: tuple[tuple[type[BaseException], int], ...] = (
         (ConfigError, EXIT_CONFIG),
         (VenueError, EXIT_VENUE),
+        (LedgerError, EXIT_HALTED),
         (OSError, EXIT_VENUE),
         (KeyboardInterrupt, EXIT_CLEAN),
     )
@@ -322,9 +334,3 @@ def _explain(error: BaseException) -> int:
             return code
     traceback.print_exception(error)
     return EXIT_BUG
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]

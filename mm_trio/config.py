@@ -141,6 +141,9 @@ class Tuning:
     feed_stale_after_s: float = field(default=30.0, metadata=seconds_value("1", "3600", such_as="30.0"))
     foreign_orders: Literal["cancel", "keep"] = field(default="keep", metadata=choice_value("keep", "cancel"))
     cancel_on_shutdown: bool = field(default=True, metadata=boolean_value(such_as="true"))
+    feed_lag_limit_s: float | None = field(default=10.0, metadata=seconds_value("1", "3600", such_as="10.0"))
+    hand_cancel_pause_s: float = field(default=10.0, metadata=seconds_value("0", "3600", such_as="10.0"))
+    hand_cancels_to_stop: int | None = field(default=None, metadata=whole_value(1, 1000, "cancels", such_as="3"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

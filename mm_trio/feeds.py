@@ -21,8 +21,9 @@ _log = logging.getLogger(__name__)
 class FeedReader:
     """Applies messages to the state.
 
-    `on_booked` gets the fills that moved the ledger, `on_balances` the verdict on a pushed balance, and
-    `on_trouble` a reason to look at everything anew: a message that cannot be read, an order of a stranger.
+    `on_booked` gets the fills that moved the ledger, `on_balances` the verdict on a pushed balance, `on_trouble`
+    a reason to look at everything anew: a message that cannot be read, an order of a stranger. `on_told_at` gets
+    the venue's time (ms) of what is told as it happens.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class FeedReader:
         on_booked: Callable[[Iterable[FillResult]], None],
         on_balances: Callable[[BalanceCheck], None],
         on_trouble: Callable[[str], None],
+        on_told_at: Callable[[int], None],
     ) -> None:
         self._state = state
         self._stats = stats
         self._on_booked = on_booked
         self._on_balances = on_balances
         self._on_trouble = on_trouble
+        self._on_told_at = on_told_at
         self._readers: dict[str, Callable[[Any, float], None]] = {
             "orderUpdates": self._read_order_updates,
             "userFills": self._read_fills,
@@ -59,6 +62,8 @@ class FeedReader:
     def _read_order_updates(self, body: Any, now_s: float) -> None:
         updates, unreadable = wire.read_update_message(body, self._state.market)
         for update in updates:
+            if update.time_ms is not None:
+                self._on_told_at(update.time_ms)
             booked, is_stranger = self._state.apply_order_update(update, now_s=now_s)
             self._on_booked(booked)
             if is_stranger:
@@ -67,7 +72,10 @@ class FeedReader:
 
     def _read_fills(self, body: Any, now_s: float) -> None:
         fills, unreadable = wire.read_fill_message(body, self._state.market)
+        is_news = not wire.is_snapshot(body)
         for fill in fills:
+            if is_news and fill.time_ms is not None:
+                self._on_told_at(fill.time_ms)
             self._on_booked(self._state.apply_fill(fill, now_s=now_s))
         self._report_unreadable("userFills", unreadable)
 

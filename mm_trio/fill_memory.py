@@ -25,6 +25,18 @@ class FillMemory:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def forget_until(self, time_ms: int) -> None:
+        """Count every fill up to this time as seen."""
+        self._forgotten_until_ms = max(self._forgotten_until_ms, time_ms)
+
+    def keys_since(self, time_ms: int) -> list[tuple[int, str, int, int]]:
+        """Keys of remembered fills after this time, oldest remembered first."""
+        return [
+            (when_ms, coin, tid, oid)
+            for when_ms, coin, tid, oid in self._keys
+            if when_ms is not None and coin is not None and oid is not None and when_ms > time_ms
+        ]
+
     def add(self, key: FillKey) -> bool:
         """Remember a fill; False if it was known, or is older than what is remembered."""
         time_ms = key[0]

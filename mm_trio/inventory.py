@@ -1,7 +1,8 @@
 """What we own and may offer: moved by fills, checked by balances. Where a fill changes the inventory.
 
 `account` follows the venue's balance of the two tokens; `virtual` begins at the operator's allocation and
-moves by fills alone. What may be offered is the smaller of the two.
+moves by fills alone. What may be offered is the smaller of the two. Both are sums of a ledger's entries: where
+balances are taken over, the difference is recorded here; a fill is recorded where it is bound to its order.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
-from mm_trio.model import Number, to_decimal
+from mm_trio.entries import Adjusted, Allocated, Entry, Record, Summed, forget
+from mm_trio.model import FillResult, Number, Side, to_decimal
 
 __all__ = ["BalanceCheck", "BalanceVerdict", "FeeToken", "Inventory"]
 
@@ -59,6 +61,8 @@ class Inventory:
         self.virtual_usdc = None if allocated_usdc is None else to_decimal(allocated_usdc, name="allocated_usdc")
         self.account_token = to_decimal(account_token, name="account_token")
         self.account_usdc = to_decimal(account_usdc, name="account_usdc")
+        self.allocation = (self.virtual_token, self.virtual_usdc)  # as the operator set it; fills move `virtual`
+        self.record: Record = forget
         self._doubted_since_s: float | None = None  # when the first differing balance was asked for
 
     @property
@@ -71,6 +75,13 @@ class Inventory:
         """Quote we may spend; never below zero."""
         return _effective(self.virtual_usdc, self.account_usdc)
 
+    def find_guarded_sides(self) -> frozenset[Side]:
+        """Sides on which the account holds no more than the ledger, so that the venue's own check covers both."""
+        token = self.virtual_token is None or self.account_token <= self.virtual_token
+        usdc = self.virtual_usdc is None or self.account_usdc <= self.virtual_usdc
+        sides: tuple[tuple[Side, bool], ...] = (("sell", token), ("buy", usdc))
+        return frozenset(side for side, is_guarded in sides if is_guarded)
+
     def on_ask_fill(self, px: Number, sz: Number, fee: Number = 0, fee_token: FeeToken = "quote") -> None:
         """We sold `sz` at `px`. The venue takes the fee from what is received: quote, unless told."""
         price, size = to_decimal(px), to_decimal(sz)
@@ -80,6 +91,41 @@ class Inventory:
         """We bought `sz` at `px`. The venue takes the fee from what is received: base, unless told."""
         price, size = to_decimal(px), to_decimal(sz)
         self._move(size, -price * size, to_decimal(fee), fee_token)
+
+    def book(self, fill: FillResult) -> None:
+        """Move by a fill of an order of ours, with its fee in whichever of our tokens it was taken.
+
+        A fee in a third token leaves our two alone: the balance check finds what else it cost.
+        """
+        default: FeeToken = "quote" if fill.side == "sell" else "base"
+        fee = fill.fee if fill.fee_token in ("base", "quote", None) else Decimal(0)
+        fee_token: FeeToken = "base" if (fill.fee_token or default) == "base" else "quote"
+        move = self.on_ask_fill if fill.side == "sell" else self.on_bid_fill
+        move(fill.price, fill.size, fee, fee_token)
+
+    def on_allocated(self, allocation: Allocated) -> None:
+        """The operator's allocation is this from here on: the ledger moves by what it gained or lost on the last."""
+        token, usdc = self.allocation
+        self.virtual_token = _shift(self.virtual_token, token, allocation.token)
+        self.virtual_usdc = _shift(self.virtual_usdc, usdc, allocation.usdc)
+        self.allocation = (allocation.token, allocation.usdc)
+        self.record(allocation)
+
+    def on_adjusted(self, entry: Adjusted) -> None:
+        """The account moved by no fill of ours."""
+        self.account_token += entry.token
+        self.account_usdc += entry.usdc
+        self.record(entry)
+
+    def on_summed(self, sums: Summed) -> None:
+        """Where a checkpoint says that the sums stand."""
+        self.virtual_token, self.virtual_usdc = sums.virtual_token, sums.virtual_usdc
+        self.account_token, self.account_usdc = sums.account_token, sums.account_usdc
+
+    def summarise(self) -> tuple[Entry, ...]:
+        """Entries that recreate this ledger."""
+        sums = Summed(self.virtual_token, self.virtual_usdc, self.account_token, self.account_usdc)
+        return Allocated(*self.allocation), sums
 
     def _move(self, token: Decimal, usdc: Decimal, fee: Decimal, fee_token: FeeToken) -> None:
         if fee_token not in ("base", "quote"):
@@ -110,7 +156,7 @@ class Inventory:
             return BalanceCheck(BalanceVerdict.EQUAL, *change)
         if asked_s is not None and not self._is_confirmed(asked_s, quiet_since_s):
             return BalanceCheck(BalanceVerdict.ASK_AGAIN, *change)
-        self.account_token, self.account_usdc = token, usdc
+        self.on_adjusted(Adjusted(*change, "balance"))
         self._doubted_since_s = None
         return BalanceCheck(BalanceVerdict.ADOPTED, *change)
 
@@ -125,3 +171,7 @@ class Inventory:
 
 def _effective(virtual: Decimal | None, account: Decimal) -> Decimal:
     return max(Decimal(0), account if virtual is None else min(virtual, account))
+
+
+def _shift(virtual: Decimal | None, before: Decimal | None, now: Decimal | None) -> Decimal | None:
+    return now if virtual is None or before is None or now is None else virtual + now - before

@@ -5,19 +5,27 @@ Pure: no task, clock or socket. Whoever calls is on the one thread of the loop, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from mm_trio.cloid import decode_cloid
+from mm_trio.entries import Entry, LookedUp, Record, Remembered, forget
+from mm_trio.errors import HistoryLost
 from mm_trio.inventory import BalanceCheck, Inventory
-from mm_trio.model import Balances, Fill, FillResult, Intent, Market, OpenOrder, OrderUpdate
+from mm_trio.model import Balances, Fill, FillResult, Intent, Market, OpenOrder, OrderUpdate, Side, TrackedOrder
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.rate_limit import RateLimitBudget
 from mm_trio.reconcile import compute_foreign_holds, match_intent
 
-__all__ = ["MakerState"]
+__all__ = ["FILLS_OVERLAP_MS", "MakerState"]
+
+# Fills are looked up from this much before the newest one looked up last: venue clocks of one batch may lie apart.
+FILLS_OVERLAP_MS = 60_000
+
+
+CANCELLED_BY_OWNER = "canceled"  # the venue's word for a cancel that was asked for; its own have longer ones
 
 
 @dataclass(slots=True)
@@ -26,7 +34,8 @@ class MakerState:
 
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`);
     `looked_up_ms` is the venue's time up to which its fill history was read: frames do not move it, so
-    that a fill no frame told is found however late the history can be read again.
+    that a fill no frame told is found however late the history can be read again. `epochs` are the lives that
+    this ledger knows to be its own; with `knows_all_lives` an order of this program from any other is a rival's.
     """
 
     market: Market
@@ -38,6 +47,13 @@ class MakerState:
     unquiet_s: float = float("-inf")
     looked_up_ms: int = 0
     foreign_holds: Balances = field(default_factory=lambda: Balances(Decimal(0), Decimal(0)))
+    epochs: set[int] = field(default_factory=set)
+    knows_all_lives: bool = False
+    record: Record = forget
+    on_cancelled_by_hand: Callable[[TrackedOrder], None] = lambda order: None
+    hand_cancel_pause_s: float = 0.0
+    _sitting_out: dict[tuple[Side, int], float] = field(default_factory=dict)
+    _recorded_ms: int = 0
 
     # --- fills --------------------------------------------------------------------------------
 
@@ -50,6 +66,47 @@ class MakerState:
         """A row of the fill history, which was read up to here."""
         self.looked_up_ms = max(self.looked_up_ms, fill.time_ms or 0)
 
+    @property
+    def look_up_from_ms(self) -> int:
+        """Where the fill history is read from."""
+        return max(0, self.looked_up_ms - FILLS_OVERLAP_MS)
+
+    def check_history(self, fills: Sequence[Fill]) -> None:
+        """Whether the history just read joins on to what was read before. Errors: HistoryLost.
+
+        It goes on without the newest fill known: the venue forgot some, and what they moved cannot be told.
+        """
+        times = [fill.time_ms or 0 for fill in fills]
+        is_cut = self.looked_up_ms not in times and max(times, default=0) > self.looked_up_ms
+        if self.knows_all_lives and self.looked_up_ms and is_cut:
+            raise HistoryLost(
+                f"the venue's fill history of {self.market.coin} begins after our last known fill (time "
+                f"{self.looked_up_ms}): fills in between are lost to it, and what we own cannot be told; check "
+                "with `mm-trio ledger audit`, then begin a new ledger"
+            )
+
+    def on_reconciled(self) -> None:
+        """Everything is read and applied. With nothing in doubt a restart need not read the fills before this."""
+        if self.order_state.get_doubts() or self.looked_up_ms <= self._recorded_ms:
+            return
+        self._recorded_ms = self.looked_up_ms
+        self.record(LookedUp(self.looked_up_ms))
+
+    def on_opened(self) -> None:
+        """A new ledger begins: the fills that its first balance has already are written down."""
+        after_ms = self.look_up_from_ms - 1
+        self.record(Remembered(after_ms, self.order_state.get_fill_keys(after_ms)))
+        self.on_reconciled()
+
+    def summarise(self) -> tuple[Entry, ...]:
+        """What a checkpoint says of orders, fills and sums."""
+        after_ms = max(0, self._recorded_ms - FILLS_OVERLAP_MS) - 1
+        return (
+            *self.inventory.summarise(),
+            *self.order_state.summarise(remember_after_ms=after_ms),
+            LookedUp(self._recorded_ms),
+        )
+
     def apply_fill(self, fill: Fill, *, now_s: float) -> tuple[FillResult, ...]:
         """Count a fill once and move the ledger; gives what was booked.
 
@@ -57,10 +114,14 @@ class MakerState:
         carries the cloid of an order in flight makes it known, before any answer.
         """
         booked: tuple[FillResult, ...] = ()
-        if fill.cloid is not None and self.order_state.find(fill.oid) is None:
-            for intent in self.order_state.get_intents():
-                if intent.cloid == fill.cloid.lower():
-                    booked = self.apply_arrival(intent, fill.oid, now_s=now_s)
+        orders = self.order_state
+        if fill.cloid is not None and orders.find(fill.oid) is None and orders.find_left(fill.oid) is None:
+            intent = orders.find_intent(fill.cloid.lower())
+            if intent is not None:
+                booked = self.apply_arrival(intent, fill.oid, now_s=now_s)
+            elif (parts := decode_cloid(fill.cloid)) is not None and parts.epoch in self.epochs and fill.price:
+                # an order of ours that we had given up for never placed: what it traded is ours all the same
+                orders.on_left_unnoticed(fill.oid, parts.side, parts.level_index, fill.price, fill.size, now_s=now_s)
         result = self.order_state.on_fill(
             fill.tid,
             fill.oid,
@@ -78,12 +139,7 @@ class MakerState:
         """Move ledger and budget by fills of orders of ours; gives them back."""
         results = tuple(results)
         for result in results:
-            default = "quote" if result.side == "sell" else "base"
-            known = result.fee_token in ("base", "quote")
-            # a fee in a third token leaves our two alone: the balance check finds what else it cost
-            fee = result.fee if known or result.fee_token is None else 0
-            move = self.inventory.on_ask_fill if result.side == "sell" else self.inventory.on_bid_fill
-            move(result.price, result.size, fee, result.fee_token if known else default)  # type: ignore[arg-type]
+            self.inventory.book(result)
             self.rate_limit.on_fill(result.price * result.size)
             self.unquiet_s = now_s
         return results
@@ -103,10 +159,16 @@ class MakerState:
             booked = self.apply_arrival(intent, row.oid, now_s=now_s)
             known = True
         if not update.live:
+            order = state.find(row.oid)
+            if order is not None and order.status == "resting" and update.status == CANCELLED_BY_OWNER:
+                self._sitting_out[order.side, order.level_index] = now_s + self.hand_cancel_pause_s
+                self.on_cancelled_by_hand(order)
             state.on_modify_response(row.oid, row.oid, update.status, remaining=row.size, now_s=now_s)
             return booked, False
         if known:
             return booked, False
+        if self.is_rival(row):
+            return booked, True
         if not self.is_foreign(row):
             # at its full size: the fills that made it less are told apart from this, and counted then
             adopted = self.adopt(replace(row, size=row.original_size or row.size), now_s=now_s)
@@ -133,7 +195,21 @@ class MakerState:
 
     def is_foreign(self, row: OpenOrder) -> bool:
         """Whether an order of our coin is nobody's business but its owner's."""
-        return self.keep_foreign and decode_cloid(row.cloid) is None
+        return self.is_rival(row) or (self.keep_foreign and decode_cloid(row.cloid) is None)
+
+    def is_rival(self, row: OpenOrder) -> bool:
+        """Whether an order of our coin was placed by this program, and by no life that this ledger knows."""
+        parts = decode_cloid(row.cloid)
+        return (
+            self.knows_all_lives
+            and parts is not None
+            and parts.epoch not in self.epochs
+            and row.coin == self.market.coin
+        )
+
+    def is_sitting_out(self, side: Side, level_index: int, *, now_s: float) -> bool:
+        """Whether an order here was cancelled by hand so lately that the hand may still be at it."""
+        return now_s < self._sitting_out.get((side, level_index), now_s)
 
     # --- balances -----------------------------------------------------------------------------
 

@@ -142,7 +142,8 @@ class TrackedOrder:
 class Intent:
     """An order we sent, or a replacement for `replaces`, whose answer we do not have yet.
 
-    It cannot be executed later than `expires_s`.
+    It cannot be executed later than `expires_s` (the loop's clock), `expires_ms` (the venue's calendar).
+    `nonce` is that of the action it left with, None where the exchange object chose one by itself.
     """
 
     cloid: str
@@ -153,6 +154,8 @@ class Intent:
     replaces: int | None = None
     sent_s: float = 0.0
     expires_s: float = 0.0
+    expires_ms: int = 0
+    nonce: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,8 @@ class FillResult:
     fully_filled: bool
     oid: int = field(default=0, compare=False)
     tid: int = field(default=0, compare=False)
+    time_ms: int | None = field(default=None, compare=False)
+    coin: str | None = field(default=None, compare=False)
     fee: Decimal = field(default=Decimal(0), compare=False)
     fee_token: str | None = field(default=None, compare=False)
 
@@ -231,7 +236,8 @@ class ReconcileResult:
 class EmitResult:
     """What one emit did. `n_errors` counts items refused or left unknown.
 
-    `contradicted`: the venue refused for want of a balance that our ledger says is there.
+    `contradicted`: the venue refused for want of a balance that our ledger says is there. `n_held_back` orders
+    wait until it is known what was left of others that were cancelled.
     """
 
     n_cancelled: int = 0
@@ -240,6 +246,7 @@ class EmitResult:
     n_errors: int = 0
     cancel_only_mode: bool = False
     contradicted: bool = False
+    n_held_back: int = 0
 
 
 # --- what the venue says ----------------------------------------------------------------------
@@ -337,6 +344,7 @@ class OrderUpdate:
     order: OpenOrder
     status: str
     live: bool
+    time_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from mm_trio.cloid import decode_cloid
 from mm_trio.model import Balances, Intent, Market, OpenOrder
 from mm_trio.order_state import OrderState
 
-__all__ = ["Findings", "compute_foreign_holds", "match_intent", "read_snapshot"]
+__all__ = ["Findings", "compute_foreign_holds", "describe_rivals", "match_intent", "read_snapshot"]
 
 # No verdict on the absence of an order that we touched less than this before asking: answers of the venue
 # were seen to lag its own acknowledgements by up to a second.
@@ -99,3 +99,12 @@ def compute_foreign_holds(rows: Iterable[OpenOrder], market: Market, *, keep_for
         base += amount if held == market.base.index else 0
         quote += amount if held == market.quote.index else 0
     return Balances(base, quote)
+
+
+def describe_rivals(rows: Sequence[OpenOrder]) -> str:
+    """What to tell where orders of another instance of this program rest."""
+    oids = ", ".join(str(row.oid) for row in rows[:5])
+    return (
+        f"{len(rows)} orders of another mm_trio rest on {rows[0].coin} (oids {oids}): it runs elsewhere, or its ledger "
+        "is elsewhere; one account and coin has one maker. End the other one, or bring its state folder here"
+    )

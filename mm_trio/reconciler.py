@@ -13,18 +13,17 @@ from dataclasses import dataclass
 import trio
 
 from mm_trio.batch_emitter import BatchEmitter
+from mm_trio.errors import LedgerError
 from mm_trio.inventory import BalanceCheck
 from mm_trio.maker_state import MakerState
 from mm_trio.model import FillResult, Intent, OpenOrder, OrderDiff, OrderStatus
-from mm_trio.reconcile import FRESH_S, Findings, read_snapshot
+from mm_trio.reconcile import FRESH_S, Findings, describe_rivals, read_snapshot
 from mm_trio.venue.client import VenueClient
 
 __all__ = ["Reconciler"]
 
 _log = logging.getLogger(__name__)
 
-# Fills are looked up from this much before the newest one looked up last: venue clocks of one batch may lie apart.
-FILLS_OVERLAP_MS = 60_000
 # An order in flight expires at the venue; this much later the last replica must have heard of it.
 EXPIRY_GRACE_S = 3.0
 # Fills that the venue still does not list this long after an order ended will not come.
@@ -58,8 +57,8 @@ class Reconciler:
     async def reconcile(self) -> tuple[BalanceCheck, bool]:
         """Compare everything with the venue and settle what can be settled.
 
-        Gives the balances' verdict, and whether no orphan is left. Errors: VenueError; what was proven until
-        then is applied.
+        Gives the balances' verdict, and whether no orphan is left. Errors: VenueError, LedgerError; what was
+        proven until then is applied.
         """
         state, client = self._state, self._client
         rows, findings = await self._take_snapshot()
@@ -75,6 +74,7 @@ class Reconciler:
         state.note_foreign_holds(rows)
         check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time())
         state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+        state.on_reconciled()
         return check, await self.cancel_orphans(findings.orphans)
 
     async def cancel_orphans(self, orphans: Iterable[OpenOrder]) -> bool:
@@ -87,12 +87,14 @@ class Reconciler:
         return result.n_cancelled == len(oids)
 
     async def book_missed_fills(self) -> None:
-        """Look up fills since the last time, and book those no frame told us."""
+        """Look up fills since the last time, and book those no frame told us. Errors: VenueError, LedgerError."""
         asked_s = trio.current_time()
-        since_ms = max(0, self._state.looked_up_ms - FILLS_OVERLAP_MS)
-        for fill in await self._client.fetch_fills(self._state.market, since_ms=since_ms):
+        fills = await self._client.fetch_fills(self._state.market, since_ms=self._state.look_up_from_ms)
+        self._state.check_history(fills)
+        for fill in fills:
             self._on_booked(self._state.apply_fill(fill, now_s=trio.current_time()))
             self._state.on_looked_up(fill)
+        self._state.order_state.on_fills_read(asked_s - FRESH_S)
         for order in self._state.order_state.get_untold():
             if order.touched_s <= asked_s - UNTOLD_PATIENCE_S:
                 _log.error(
@@ -106,6 +108,9 @@ class Reconciler:
         state = self._state
         asked_s = trio.current_time()
         rows = await self._client.fetch_open_orders()
+        rivals = [row for row in rows if state.is_rival(row)]
+        if rivals:
+            raise LedgerError(describe_rivals(rivals))
         findings = read_snapshot(
             [row for row in rows if row.coin == state.market.coin],
             state.order_state,
@@ -156,7 +161,7 @@ class Reconciler:
         if status.order is None:
             if now_s >= intent.expires_s + EXPIRY_GRACE_S:
                 _log.info("place side=%s level=%d never arrived", intent.side, intent.level_index)
-                orders.on_never_placed(intent.cloid)
+                orders.on_never_placed(intent.cloid, why=f"the venue knows no such order: {status.status}")
             return
         oid = status.order.oid
         self._on_booked(self._state.apply_arrival(intent, oid, now_s=now_s))

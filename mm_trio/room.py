@@ -1,11 +1,15 @@
-"""What may still rest beside orders that are there: no level twice, no quote of ours met, all paid for. Pure."""
+"""What may still rest beside orders that are there: no level twice, no quote of ours met, all paid for. Pure.
+
+Paid for by the ledger, also if an order that is about to leave, or left just now, traded without our knowing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, Self
 
+from mm_trio.inventory import Inventory
 from mm_trio.model import DesiredOrder, Side
 
 __all__ = ["Present", "Room"]
@@ -25,9 +29,21 @@ class Present(Protocol):
 
 
 class Room:
-    """Levels, prices and funds that `present` orders leave free. `tokens` in base, `quote` in quote units."""
+    """Levels, prices and funds that `present` orders leave free. `tokens` in base, `quote` in quote units.
 
-    def __init__(self, present: Iterable[Present], *, tokens: Decimal, quote: Decimal) -> None:
+    `guarded` are the sides on which the account holds no more than the ledger: there the venue itself refuses
+    what the ledger does not cover, whatever traded unseen.
+    """
+
+    def __init__(
+        self,
+        present: Iterable[Present],
+        *,
+        tokens: Decimal,
+        quote: Decimal,
+        guarded: frozenset[Side] = frozenset(("buy", "sell")),
+    ) -> None:
+        self._guarded = guarded
         self._levels: set[int] = set()
         self._lowest_ask: Decimal | None = None
         self._highest_bid: Decimal | None = None
@@ -42,12 +58,38 @@ class Room:
                 self._highest_bid = order.price if self._highest_bid is None else max(self._highest_bid, order.price)
                 self.quote -= order.size * order.price
 
-    def is_locked(self, level_index: int) -> bool:
-        """Whether something is at this level, on either side."""
-        return level_index in self._levels
+    @classmethod
+    def beside(cls, present: Iterable[Present], ledger: Inventory, *, unsettled: Iterable[Present]) -> Self:
+        """What the ledger leaves beside `present`, if all of `unsettled` traded before it left."""
+        room = cls(
+            present, tokens=ledger.effective_token, quote=ledger.effective_usdc, guarded=ledger.find_guarded_sides()
+        )
+        for order in unsettled:
+            if order.side == "sell" and "sell" not in room._guarded:
+                room.tokens -= order.size
+            elif order.side == "buy" and "buy" not in room._guarded:
+                room.quote -= order.size * order.price
+        return room
+
+    def covers_both(self, present: Present, order: DesiredOrder) -> bool:
+        """Whether `order` may replace `present` in one request: covered even if all of `present` trades meanwhile.
+
+        If so, the funds of `order` are taken.
+        """
+        if order.side in self._guarded:
+            return True
+        if order.side == "sell":
+            fits = order.size <= self.tokens
+            self.tokens -= order.size if fits else 0
+        else:
+            fits = order.size * order.price <= self.quote
+            self.quote -= order.size * order.price if fits else 0
+        return fits
 
     def resize(self, present: Present, order: DesiredOrder) -> bool:
         """Whether a present order can become `order`: never for more than is free. If so, funds change hands."""
+        if order.side not in self._guarded:
+            return self.covers_both(present, order)
         if order.side == "sell":
             more = order.size - present.size
             fits = more <= 0 or more <= self.tokens

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import trio
 
 from mm_trio.batch_emitter import BatchEmitter
-from mm_trio.errors import VenueError
+from mm_trio.errors import LedgerError, VenueError
 from mm_trio.maker_state import MakerState
 from mm_trio.model import OrderDiff
 from mm_trio.order_state import OrderState
 from mm_trio.reconciler import Reconciler
+from mm_trio.venue.actions import ActionLane
 from mm_trio.venue.client import VenueClient
 
 __all__ = ["cancel_and_verify", "name_remaining"]
@@ -24,6 +25,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
 
 
 async def cancel_and_verify(
+    lane: ActionLane,
     client: VenueClient,
     state: MakerState,
     emitter: BatchEmitter,
@@ -38,7 +40,7 @@ async def cancel_and_verify(
     still_listed: list[int] = []
     remaining = name_remaining(state.order_state)
     pause_s = FIRST_PAUSE_S
-    client.leave_by_s = trio.current_time() + grace_s
+    lane.leave_by_s = trio.current_time() + grace_s
     with trio.move_on_after(grace_s, shield=True):
         while True:
             try:
@@ -50,7 +52,7 @@ async def cancel_and_verify(
                 still_listed = await _find_ours(client, state)
                 await reconciler.book_missed_fills()
                 remaining = name_remaining(state.order_state, still_listed)
-            except VenueError as error:
+            except (VenueError, LedgerError) as error:
                 _log.warning("leaving: %s", error)
                 remaining = (*name_remaining(state.order_state, still_listed), f"not verified: {error}")
             if not remaining:

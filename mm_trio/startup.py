@@ -7,24 +7,27 @@ the two readings could be in either: then all is read again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import trio
 
-from mm_trio.errors import ConfigError, Unreachable
-from mm_trio.inventory import Inventory
+from mm_trio.cloid import decode_cloid
+from mm_trio.entries import Began
+from mm_trio.errors import ConfigError, HistoryLost, Unreachable
+from mm_trio.inventory import BalanceCheck
 from mm_trio.maker_state import MakerState
-from mm_trio.model import Balances, Fill, Market, OpenOrder
-from mm_trio.order_state import OrderState
+from mm_trio.model import Balances, Fill, FillResult, Market, OpenOrder
 from mm_trio.pricing_grid import PricingGrid
-from mm_trio.rate_limit import RateLimitBudget
+from mm_trio.reconcile import describe_rivals, match_intent
 from mm_trio.venue.client import VenueClient
 
-__all__ = ["check_order_size", "seed_state"]
+__all__ = ["check_order_size", "resume_state", "seed_state"]
 
 _log = logging.getLogger(__name__)
 
 SEED_TRIES = 10  # a pair that trades between every two readings ten times in a row is read by nobody
+REACH_TRIES, REACH_PAUSE_S = 4, 1.0
 # What an order bought arrives less the fee: a whole tranche of just the minimum could never be sold again.
 _FEE_MARGIN = Decimal("1.01")
 
@@ -53,39 +56,93 @@ def check_order_size(grid: PricingGrid, order_size: Decimal, min_notional: Decim
         )
 
 
-async def seed_state(
-    client: VenueClient,
-    market: Market,
-    grid: PricingGrid,
-    order_state: OrderState,
-    inventory: Inventory,
-    rate_limit: RateLimitBudget,
-    *,
-    keep_foreign: bool,
-) -> tuple[MakerState, tuple[OpenOrder, ...]]:
-    """Seed orders, balances and budget; gives the state and the orders that rest and are not taken over.
+async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool = False) -> tuple[OpenOrder, ...]:
+    """Begin from what the venue says: orders, balances and budget; gives the orders that rest and are not taken over.
 
-    Errors: VenueError.
+    Errors: VenueError; ConfigError where orders of another instance rest.
     """
-    state = MakerState(market, grid, order_state, inventory, rate_limit, keep_foreign)
-    rows, balances, fills = await _read_consistently(client, market)
+    rows, balances, fills = await _read_consistently(client, state.market, since_ms=0)
+    _check_rivals(state, rows, take_over=take_over)
     for fill in fills:
         state.remember_fill(fill)
     orphans = state.seed_orders(rows, now_s=trio.current_time())
     state.note_foreign_holds(rows)
     state.apply_balances(balances, asked_s=None, now_s=trio.current_time())
-    rate_limit.sync_from_exchange(*await client.fetch_budget())
-    return state, orphans
+    state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+    state.on_opened()
+    return orphans
+
+
+async def resume_state(
+    client: VenueClient, state: MakerState, *, take_over: bool = False
+) -> tuple[tuple[OpenOrder, ...], tuple[FillResult, ...], BalanceCheck | None]:
+    """Go on from a replayed ledger: book what traded meanwhile, and see which orders rest.
+
+    Gives the orders that rest and belong nowhere, the fills now booked, and what became of the balances (None
+    where an order is still in flight: its fill may be in them, so the first reconciliation looks at them).
+    Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; ConfigError
+    where orders of another instance rest.
+    """
+    orders = state.order_state
+    rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.look_up_from_ms)
+    _check_rivals(state, rows, take_over=take_over)
+    await _check_reach(client, state, fills)
+    now_s = trio.current_time()
+    booked: list[FillResult] = []
+    ours = [row for row in rows if row.coin == state.market.coin]
+    for row in ours:
+        if (intent := match_intent(orders.get_intents(), row)) is not None:
+            booked += state.apply_arrival(intent, row.oid, now_s=now_s)
+    for fill in fills:
+        booked += state.apply_fill(fill, now_s=now_s)
+        state.on_looked_up(fill)
+    astray = {order.oid for order in orders.relevel(state.grid.level_for_price)}
+    for row in ours:
+        if row.oid not in astray:
+            orders.on_seen_resting(row.oid, now_s=now_s)
+    unknown = [row for row in ours if orders.find(row.oid) is None and orders.find_left(row.oid) is None]
+    orphans = state.seed_orders(unknown, now_s=now_s)
+    state.note_foreign_holds(rows)
+    check = None
+    if not orders.get_intents():
+        check = state.apply_balances(balances, asked_s=None, now_s=now_s)
+    state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+    return (*orphans, *(row for row in ours if row.oid in astray)), tuple(booked), check
+
+
+def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], *, take_over: bool) -> None:
+    """Refuse to begin beside another instance; or make its lives ours, where the operator says so."""
+    rivals = [row for row in rows if state.is_rival(row)]
+    if rivals and not take_over:
+        raise ConfigError(f"{describe_rivals(rivals)}; if it is gone for good, take its orders over: --take-over")
+    for epoch in sorted({parts.epoch for row in rivals if (parts := decode_cloid(row.cloid)) is not None}):
+        state.epochs.add(epoch)
+        state.record(Began(epoch, {}))
+
+
+async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[Fill]) -> None:
+    """The newest fill that the ledger knows has to be in the history, or fills after it may be missing too."""
+    for _ in range(REACH_TRIES):
+        if not state.looked_up_ms or any(fill.time_ms == state.looked_up_ms for fill in fills):
+            return
+        await trio.sleep(REACH_PAUSE_S)  # a replica may lag behind what it told us before
+        fills = await client.fetch_fills(state.market, since_ms=state.look_up_from_ms)
+    raise HistoryLost(
+        f"the venue's fill history of {state.market.coin} does not have our last known fill (time "
+        f"{state.looked_up_ms}): fills since then may be lost to it too, and what we own cannot be told. "
+        "`mm-trio ledger audit` shows the difference; to begin anew from the configured allocation, move the state "
+        "folder away"
+    )
 
 
 async def _read_consistently(
-    client: VenueClient, market: Market
+    client: VenueClient, market: Market, *, since_ms: int
 ) -> tuple[tuple[OpenOrder, ...], Balances, tuple[Fill, ...]]:
-    fills = {_key(fill): fill for fill in await client.fetch_fills(market, since_ms=0)}
+    fills = {_key(fill): fill for fill in await client.fetch_fills(market, since_ms=since_ms)}
     for _ in range(SEED_TRIES):
         rows = await client.fetch_open_orders()
         balances = await client.fetch_balances(market)
-        newest_ms = max((fill.time_ms or 0 for fill in fills.values()), default=0)
+        newest_ms = max((fill.time_ms or 0 for fill in fills.values()), default=since_ms)
         later = {_key(fill): fill for fill in await client.fetch_fills(market, since_ms=newest_ms)}
         if later.keys() <= fills.keys():
             return rows, balances, tuple(fills.values())

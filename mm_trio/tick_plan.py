@@ -71,19 +71,29 @@ class _Kept:
     size: Decimal
 
 
-def plan_tick(grid: PricingGrid, inventory: Inventory, state: OrderState, settings: QuoteSettings) -> TickPlan:
+def plan_tick(
+    grid: PricingGrid,
+    inventory: Inventory,
+    state: OrderState,
+    settings: QuoteSettings,
+    *,
+    last_boundary: int | None = None,
+) -> TickPlan:
     """What should change now. Orders in doubt, and crumbs that rest, are left alone and counted as spent.
 
-    Source: specification, tick steps 1-5.
+    `last_boundary` is what an earlier life quoted from, while nothing of ours rests that could tell which side the
+    level of the rest had. Source: specification, tick steps 1-5.
     """
     tokens, quote = inventory.effective_token, inventory.effective_usdc
     orders, doubts = state.get_current_orders(), state.get_doubts()
     may_rest: list[TrackedOrder | Doubt] = [*orders, *doubts]
     bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
+    rest = _RestLevel.of(grid, tokens, settings)
+    if last_boundary == rest.level + 1 and all(order.level_index != rest.level for order in may_rest):
+        bid_levels.add(rest.level)
     boundary = compute_boundary(grid, tokens, settings.order_size, bid_levels=bid_levels)
 
     resting = [order for order in orders if order.status == "resting"]
-    rest = _RestLevel.of(grid, tokens, settings)
     kept = [_Kept(d.side, d.level_index, d.price, d.size) for d in doubts]
     kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if rest.is_shrunken_crumb(o, settings)]
     locked = {order.level_index for order in kept}

@@ -1,4 +1,4 @@
-"""Is the feed alive? A dead socket thread and a silent connection both count as lost."""
+"""Is the feed alive? A dead socket, a silent one, a late one, one that did not take our subscriptions: all are lost."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ _log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
 # Pauses between attempts to connect, doubled up to the last: the venue takes 30 new connections a minute.
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 5.0
 STEADY_S = 30.0  # a connection that lasted this long was a good one
+SLEPT_S = 5.0  # the calendar went on by so much more than our clock: the machine slept
+ACK_WITHIN_S = 10.0
 
 
 class FeedWatch:
@@ -34,12 +36,18 @@ class FeedWatch:
         *,
         reopen: Callable[[], object],
         stale_after_s: float | None,
+        wall_ms: Callable[[], int],
+        lag_limit_s: float | None = None,
         rng: random.Random,
     ) -> None:
         self._client = client
         self._inbox = inbox
         self._reopen = reopen
         self._stale_after_s = stale_after_s
+        self._lag_limit_s = lag_limit_s
+        self._wall_ms = wall_ms
+        self._lag_s = 0.0  # of the last message that said when it was true
+        self._asleep_s = self._compute_asleep_s()
         self._rng = rng
         self._connection = 0
         self._heard_s = trio.current_time()
@@ -52,6 +60,14 @@ class FeedWatch:
         if connection == self._connection:
             self._heard_s = trio.current_time()
 
+    def on_told_at(self, time_ms: int) -> None:
+        """A message told of what happened at this time of the venue's calendar."""
+        self._lag_s = (self._wall_ms() - time_ms) / 1000
+
+    def _compute_asleep_s(self) -> float:
+        """How far the calendar is ahead of the loop's clock, which stands still while the machine sleeps."""
+        return self._wall_ms() / 1000 - trio.current_time()
+
     def find_fault(self) -> str | None:
         """What is wrong with the feed, None if nothing is known to be."""
         if not self._client.feed_is_alive():
@@ -59,6 +75,11 @@ class FeedWatch:
         silent_s = trio.current_time() - self._heard_s
         if self._stale_after_s is not None and silent_s >= self._stale_after_s:
             return f"nothing heard for {silent_s:.0f} s"
+        if self._lag_limit_s is not None and self._lag_s > self._lag_limit_s:
+            return f"messages come {self._lag_s:.0f} s late"
+        slept_s = self._compute_asleep_s() - self._asleep_s
+        if slept_s > SLEPT_S:
+            return f"the machine slept for {slept_s:.0f} s"
         if self._inbox.n_overflown > self._n_lost:
             return "more messages than could be kept"
         return None
@@ -66,12 +87,16 @@ class FeedWatch:
     async def connect(self, *, fresh: bool) -> None:
         """Subscribe every feed, on a new connection if `fresh` or if there is none. Errors: VenueError."""
         self._n_lost = self._inbox.n_overflown
+        self._lag_s, self._asleep_s = 0.0, self._compute_asleep_s()
         if fresh or not self._client.feed_is_alive():
             await self._client.ask(self._reopen)
         self._connection += 1
         self._heard_s = self._connected_s = trio.current_time()
         for feed in (*wire.FEEDS, wire.HEARTBEAT_FEED):
             await self._client.subscribe(feed, self._inbox.callback(feed, self._connection))
+        await self._client.wait_acknowledged(
+            [feed for feed in wire.FEEDS if feed != wire.RETIRED_FEED], within_s=ACK_WITHIN_S
+        )
 
     async def wait_for_fault(self) -> str:
         """Watch until something is wrong with the feed; gives what."""

@@ -1,8 +1,8 @@
 """The orchestrator: one nursery for tick, reconciliation, watchdog and inbox; it owns the state.
 
 Who runs what: the apply task changes state by what the feeds tell, one message after the other. The tick
-sends. A reconciliation asks, settles and cancels orphans; it and the tick take turns on one lane. The
-watchdog alone opens sockets. All of them live and die with the nursery in `WsState.run`.
+sends. A reconciliation asks, settles and cancels orphans; it and the tick take turns. The watchdog alone opens
+sockets. The keeper writes down what was recorded. All of them live and die with the nursery in `WsState.run`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, Never
 
@@ -18,21 +19,26 @@ import trio
 
 from mm_trio.batch_emitter import BatchEmitter
 from mm_trio.cadence import Cadence, make_wall_clock
-from mm_trio.chronicle import log_balances_adopted, log_fill, log_start, log_tick
+from mm_trio.chronicle import log_allocation_changed, log_balances_adopted, log_fill, log_start, log_tick
 from mm_trio.cloid import MAX_LEVELS
-from mm_trio.errors import ConfigError, VenueError
+from mm_trio.entries import Allocated, Began, Quoted
+from mm_trio.errors import ConfigError, LedgerError, VenueError
 from mm_trio.feeds import FeedReader
 from mm_trio.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
+from mm_trio.ledger_keeper import LedgerKeeper
 from mm_trio.maker_state import MakerState
-from mm_trio.model import FillResult, Market, Number, OpenOrder, to_decimal
+from mm_trio.model import FillResult, Market, Number, OpenOrder, TrackedOrder, to_decimal
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.rate_limit import RateLimitBudget
 from mm_trio.reconciler import Reconciler
+from mm_trio.recovery import LedgerFile, recover
+from mm_trio.replay import Recovered
 from mm_trio.shutdown import cancel_and_verify, name_remaining
-from mm_trio.startup import check_order_size, seed_state
+from mm_trio.startup import check_order_size, resume_state, seed_state
 from mm_trio.stats import RunStats
-from mm_trio.tick_plan import QuoteSettings, plan_tick
+from mm_trio.tick_plan import QuoteSettings, TickPlan, plan_tick
+from mm_trio.venue.actions import ActionLane
 from mm_trio.venue.bridge import Inbox
 from mm_trio.venue.client import RunSync, VenueClient
 from mm_trio.venue.hyperliquid import discard_socket, quiet_sdk_logging, replace_socket
@@ -46,6 +52,8 @@ GRACE_S = 10.0  # for cancelling what rests, on the way out
 ASK_AFTER_DOUBT_S = 1.0  # frames settle nearly every doubt before that
 LONGEST_ASK_PAUSE_S = 8.0
 RETRY_RECONCILE_S = 3.0
+STALL_S = 2.0  # a tick that is so late found the loop stalled: everything is read anew before it quotes
+HAND_CANCELS_WITHIN_S = 60.0
 RECENT_FILLS = 50  # for who watches
 
 
@@ -56,7 +64,11 @@ class WsState:
     `allocated_token` in base, `allocated_usdc` and `min_notional` in quote, every `_s` in seconds.
     `info` and `exchange` are objects of the official SDK or of its shape, `address` the account that trades.
     `run_sync(fn, *args, **options)` is how a blocking call is made; nothing else starts a thread.
-    `reopen_feed` is a blocking callable that gives `info` a fresh, connected socket. After `run` ended,
+    `reopen_feed` is a blocking callable that gives `info` a fresh, connected socket. `journal` is an open
+    `Journal`: the ledger and every intent are durable in it, and a restart goes on from there; without one they
+    live in memory. `take_over`: go on with orders of another instance's that rest, instead of refusing.
+    `feed_lag_limit_s`: how late messages may come. An order that its owner cancelled by hand is placed again after
+    `hand_cancel_pause_s`; so many within a minute as `hand_cancels_to_stop` end the maker. After `run` ended,
     `orders_may_rest` names what could not be proven cancelled.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
@@ -89,6 +101,11 @@ class WsState:
         feed_stale_after_s: float | None = 30.0,
         run_sync: RunSync = trio.to_thread.run_sync,
         reopen_feed: Callable[[], object] | None = None,
+        journal: LedgerFile | None = None,
+        take_over: bool = False,
+        feed_lag_limit_s: float | None = None,
+        hand_cancel_pause_s: float = 0.0,
+        hand_cancels_to_stop: int | None = None,
         rng: random.Random | None = None,
         wall_ms: Callable[[], int] | None = None,
     ) -> None:
@@ -127,13 +144,30 @@ class WsState:
         self._keep_foreign = foreign_orders == "keep"
         self._cancel_on_shutdown = cancel_on_shutdown
         self._requote_on_fill = requote_on_fill
-        self._client = VenueClient(info, exchange, address=address, run_sync=run_sync)
+        self._client = VenueClient(info, address=address, run_sync=run_sync)
+        self._exchange = exchange
+        self._run_sync = run_sync
         self._reopen_feed = reopen_feed or partial(replace_socket, info)
         self._feed_stale_after_s = feed_stale_after_s
+        self._feed_lag_limit_s = feed_lag_limit_s
+        self._journal = journal
+        self._take_over = take_over
+        self._hand_cancel_pause_s = hand_cancel_pause_s
+        self._hand_cancels: deque[float] | None = deque(maxlen=hand_cancels_to_stop) if hand_cancels_to_stop else None
         self._rng = rng or random.Random()
         self._wall_ms = wall_ms
         self._epoch = self._rng.getrandbits(32)
-        self._lane = trio.Lock()  # the tick and a reconciliation take turns
+        self._allocation = self.inventory.allocation
+        self._parameters = {
+            "coin": coin,
+            "start_px": str(self.grid.levels[0]),
+            "n_orders": str(n_orders),
+            "tick_size": str(tick_size),
+            "order_sz": str(self.settings.order_size),
+        }
+        self._last_boundary: int | None = None  # of an earlier life, until orders of ours rest again
+        self._turn = trio.Lock()  # the tick and a reconciliation take turns
+        self._nursery: trio.Nursery | None = None
         self._paused: str | None = "starting"  # why nothing new is placed, None while quoting
         self._doubt_pause_s = ASK_AFTER_DOUBT_S
         self._left_behind: tuple[str, ...] | None = None  # what the way out found, once it is done
@@ -147,8 +181,24 @@ class WsState:
         raised; what is wrong with us ends all tasks and comes out in a group, after our orders are cancelled.
         """
         quiet_sdk_logging()
+        wall_ms = self._wall_ms or make_wall_clock()
         try:
-            await self._quote(*await self._seed())
+            market = await self._client.fetch_market(self.coin)
+            recovered = await self._recover(wall_ms)
+            state = self._make_state(market, recovered)
+            keeper = LedgerKeeper(
+                self._journal,
+                run_sync=self._run_sync,
+                wall_ms=wall_ms,
+                summarise=lambda: (*(Began(epoch, {}) for epoch in sorted(state.epochs)), *state.summarise()),
+                n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
+            )
+            lane = ActionLane(self._exchange, run_sync=self._run_sync, ledger=keeper, wall_ms=wall_ms)
+            lane.coin = market.coin
+            if recovered is not None:
+                lane.on_nonce_used(recovered.last_nonce)
+            orphans = await self._seed(state, keeper, recovered)
+            await self._quote(state, keeper, lane, wall_ms, orphans)
         finally:
             discard_socket(self._client.info)  # its threads are not daemons where the SDK made them
 
@@ -162,7 +212,14 @@ class WsState:
         """Why nothing new is placed, None while quoting."""
         return self._paused
 
-    async def _quote(self, state: MakerState, orphans: tuple[OpenOrder, ...]) -> None:
+    async def _quote(
+        self,
+        state: MakerState,
+        keeper: LedgerKeeper,
+        lane: ActionLane,
+        wall_ms: Callable[[], int],
+        orphans: tuple[OpenOrder, ...],
+    ) -> None:
         """The nursery: everything between the start and the way out."""
         inbox = Inbox()
         watch = FeedWatch(
@@ -170,49 +227,100 @@ class WsState:
             inbox,
             reopen=self._reopen_feed,
             stale_after_s=self._feed_stale_after_s,
+            lag_limit_s=self._feed_lag_limit_s,
+            wall_ms=wall_ms,
             rng=self._rng,
         )
         emitter = BatchEmitter(
+            lane,
             self._client,
             state,
             epoch=self._epoch,
-            wall_ms=self._wall_ms or make_wall_clock(),
             stats=self.stats,
             on_booked=self._on_booked,
-            may_place=lambda: self._paused is None and watch.find_fault() is None,
+            may_place=lambda: self._paused is None and watch.find_fault() is None and keeper.fault is None,
         )
         reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
         try:
             async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(keeper.keep_forever)
                 nursery.start_soon(self._apply_forever, inbox, state, watch)
                 await self._begin(watch, reconciler, orphans)
-                nursery.start_soon(self._tick_forever, state, emitter, watch)
+                nursery.start_soon(self._tick_forever, state, emitter, watch, reconciler)
                 nursery.start_soon(self._reconcile_forever, reconciler)
                 nursery.start_soon(self._watch_forever, watch, reconciler)
         finally:
             inbox.close()
             if self._cancel_on_shutdown:
-                self._left_behind = await cancel_and_verify(self._client, state, emitter, reconciler, grace_s=GRACE_S)
+                self._left_behind = await cancel_and_verify(
+                    lane, self._client, state, emitter, reconciler, grace_s=GRACE_S
+                )
+            with suppress(LedgerError), trio.CancelScope(shield=True):
+                await keeper.flush()
 
-    async def _seed(self) -> tuple[MakerState, tuple[OpenOrder, ...]]:
-        """Read market, fills, orders, balances and budget, all before anything is subscribed."""
-        market = await self._client.fetch_market(self.coin)
+    # --- the ledger and the start ---------------------------------------------------------------
+
+    async def _recover(self, wall_ms: Callable[[], int]) -> Recovered | None:
+        """What the journal says of earlier lives; None where there is no journal."""
+        if self._journal is None:
+            return None
+        return await recover(
+            self._journal, order_size=self.settings.order_size, run_sync=self._run_sync, wall_ms=wall_ms()
+        )
+
+    def _make_state(self, market: Market, recovered: Recovered | None) -> MakerState:
         self.market, self.coin, self.asset_id = market, market.coin, market.asset_id
         self.grid = self._make_grid(sz_decimals=market.base.sz_decimals)
         check_order_size(self.grid, self.settings.order_size, self.settings.min_notional)
-        state, orphans = await seed_state(
-            self._client,
+        earlier = set() if recovered is None else recovered.epochs
+        while self._epoch in earlier:
+            self._epoch = self._rng.getrandbits(32)
+        if recovered is not None and not recovered.is_new:
+            self.order_state, self.inventory = recovered.order_state, recovered.inventory
+            if recovered.parameters == self._parameters:
+                self._last_boundary = recovered.boundary_level
+        return MakerState(
             market,
             self.grid,
             self.order_state,
             self.inventory,
             self.rate_limit,
-            keep_foreign=self._keep_foreign,
+            self._keep_foreign,
+            looked_up_ms=0 if recovered is None else recovered.looked_up_ms,
+            epochs={*earlier, self._epoch},
+            knows_all_lives=recovered is not None,
+            hand_cancel_pause_s=self._hand_cancel_pause_s,
+            on_cancelled_by_hand=self._on_cancelled_by_hand,
         )
-        plan = plan_tick(self.grid, self.inventory, self.order_state, self.settings)
-        self.boundary_level = plan.boundary_level
-        log_start(state, boundary_level=plan.boundary_level, n_orphans=len(orphans))
-        return state, orphans
+
+    async def _seed(
+        self, state: MakerState, keeper: LedgerKeeper, recovered: Recovered | None
+    ) -> tuple[OpenOrder, ...]:
+        """Read fills, orders, balances and budget, all before anything is subscribed; gives the orphans."""
+        state.record = state.order_state.record = state.inventory.record = keeper.record
+        keeper.record(Began(self._epoch, self._parameters))
+        if recovered is None or recovered.is_new:
+            keeper.record(Allocated(*self.inventory.allocation))
+            orphans = await seed_state(self._client, state, take_over=self._take_over)
+        else:
+            if state.inventory.allocation != self._allocation:
+                log_allocation_changed(state.inventory, self._allocation)
+                state.inventory.on_allocated(Allocated(*self._allocation))
+            orphans, booked, check = await resume_state(self._client, state, take_over=self._take_over)
+            self._on_booked(booked)
+            if check is not None:
+                self._on_balances(check)
+        await keeper.flush()
+        self.boundary_level = self._plan().boundary_level
+        log_start(state, boundary_level=self.boundary_level, n_orphans=len(orphans))
+        return orphans
+
+    def _plan(self) -> TickPlan:
+        plan = plan_tick(self.grid, self.inventory, self.order_state, self.settings, last_boundary=self._last_boundary)
+        if self.order_state.get_current_orders():  # from here on the orders tell which side rests
+            self._last_boundary = None
+        return plan
 
     async def _begin(self, watch: FeedWatch, reconciler: Reconciler, orphans: tuple[OpenOrder, ...]) -> None:
         """Subscribe every feed and deal with orphans; a feed that fails is the watchdog's from here on."""
@@ -223,6 +331,8 @@ class WsState:
             _log.warning("feed: %s", error)
             return
         cleared = await reconciler.cancel_orphans(orphans)
+        if self.order_state.get_doubts():  # of an earlier life: what became of them is asked before anything new
+            cleared = await self._reconcile(reconciler) and cleared
         while not cleared:  # they are dealt with before the first quotes
             await trio.sleep(RETRY_RECONCILE_S)
             cleared = await self._reconcile(reconciler)
@@ -237,6 +347,7 @@ class WsState:
             on_booked=self._on_booked,
             on_balances=self._on_balances,
             on_trouble=self._on_trouble,
+            on_told_at=watch.on_told_at,
         )
         while True:
             message = await inbox.receive()
@@ -264,24 +375,49 @@ class WsState:
         _log.info("reconciliation wanted: %s", reason)
         self._cadence.want_reconcile(0)
 
+    def _on_cancelled_by_hand(self, order: TrackedOrder) -> None:
+        _log.warning(
+            "oid=%d side=%s level=%d was cancelled by hand; placed again in %g s",
+            order.oid,
+            order.side,
+            order.level_index,
+            self._hand_cancel_pause_s,
+        )
+        recent, now_s = self._hand_cancels, trio.current_time()
+        if recent is None or self._nursery is None:
+            return
+        recent.append(now_s)
+        if len(recent) == recent.maxlen and recent[0] >= now_s - HAND_CANCELS_WITHIN_S:
+            _log.warning("%d orders were cancelled by hand: that is a wish to stop, leaving", len(recent))
+            self._nursery.cancel_scope.cancel()
+
     # --- the tick -----------------------------------------------------------------------------
 
-    async def _tick_forever(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch) -> Never:
+    async def _tick_forever(
+        self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch, reconciler: Reconciler
+    ) -> Never:
         self._cadence.start()
+        late_s = 0.0
         while True:
+            if late_s > STALL_S:
+                _log.warning("the loop stood still for %.1f s: everything is read anew before it quotes", late_s)
+                while not await self._reconcile(reconciler):  # noqa: ASYNC110 - each look is a try
+                    await trio.sleep(RETRY_RECONCILE_S)
             started_s = trio.current_time()
             await self.tick(state, emitter, watch)
             took_s = trio.current_time() - started_s
             if took_s > self._cadence.interval_s:
                 _log.warning("tick took %.2f s, more than the interval of %g s", took_s, self._cadence.interval_s)
-            await self._cadence.wait_for_tick()
+            late_s = await self._cadence.wait_for_tick()
 
     async def tick(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch) -> None:
         """Quote once: what should rest, less what rests, sent. Nothing while the feed is known dead."""
-        async with self._lane:
+        async with self._turn:
             if self._paused is not None or watch.find_fault() is not None:
                 return
-            plan = plan_tick(self.grid, self.inventory, self.order_state, self.settings)
+            plan = self._plan()
+            if plan.boundary_level != self.boundary_level or self.stats.ticks == 0:
+                state.record(Quoted(plan.boundary_level))
             self.boundary_level = plan.boundary_level
             result = await emitter.emit(plan.diff, self.rate_limit)
             self.stats.ticks += 1
@@ -289,7 +425,7 @@ class WsState:
             if result.contradicted:
                 self._on_trouble("the venue says a balance is too small that the ledger has")
             state.note_doubts(trio.current_time())
-            if self.order_state.get_doubts():
+            if self.order_state.get_doubts() or result.n_held_back:
                 self._cadence.want_reconcile(self._doubt_pause_s)
 
     # --- reconciliation -----------------------------------------------------------------------
@@ -301,7 +437,7 @@ class WsState:
 
     async def _reconcile(self, reconciler: Reconciler) -> bool:
         """Reconcile once, between two ticks; whether the venue answered everything and no orphan is left."""
-        async with self._lane:
+        async with self._turn:
             self._cadence.on_reconcile()
             try:
                 check, no_orphan_left = await reconciler.reconcile()

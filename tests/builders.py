@@ -105,7 +105,10 @@ class WatchedFront(Front):
 
 
 class World:
-    """The exchange, a funded maker and taker, and the maker's clients. Time is the loop's."""
+    """The exchange, a funded maker and taker, and the maker's clients. Time is the loop's.
+
+    `signing`: the maker's exchange can sign and post apart.
+    """
 
     def __init__(
         self,
@@ -115,6 +118,7 @@ class World:
         coin: str = COIN,
         markets: Markets = DEFAULT_MARKETS,
         web_data2: bool = False,
+        signing: bool = False,
         **exchange: Any,
     ) -> None:
         self.coin = coin
@@ -124,7 +128,7 @@ class World:
         self.front = WatchedFront(self.exchange, now_ms=self.now_ms, web_data2=web_data2)
         self.venue = InProcessVenue(self.front)
         self.info = self.venue.info(MAKER)
-        self.sdk_exchange = self.venue.exchange(MAKER)
+        self.sdk_exchange = self.venue.signing_exchange(MAKER) if signing else self.venue.exchange(MAKER)
         self.fund(MAKER, token, usdc)
         self.fund(TAKER, 1_000_000_000, 1_000_000_000)
 

@@ -28,6 +28,8 @@ CORE = {
     "tick_plan",
     "maker_state",
     "cloid",
+    "entries",
+    "replay",
     "stats",
 }
 # a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import trio
 
 from mm_trio.config import Settings
-from mm_trio.errors import ConfigError, ProtocolError, Unreachable, VenueError
+from mm_trio.errors import ConfigError, HistoryLost, LedgerError, ProtocolError, Unreachable, VenueError, find_leaves
 from mm_trio.inventory import Inventory
+from mm_trio.journal import Journal
+from mm_trio.maker_state import MakerState
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.rate_limit import RateLimitBudget
 from mm_trio.startup import check_order_size, seed_state
+from mm_trio.state_folder import hold_state_folder, set_aside
 from mm_trio.stats import RunStats
 from mm_trio.tick_plan import QuoteSettings, plan_tick
 from mm_trio.venue import wire
@@ -35,6 +41,8 @@ __all__ = ["RunSummary", "open_maker", "plan_forever", "run_settings"]
 
 _log = logging.getLogger(__name__)
 
+MOST_SKEW_S = 5.0  # half of what an action may take to arrive before it expires
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
@@ -42,6 +50,7 @@ class RunSummary:
 
     stats: RunStats
     orders_may_rest: tuple[str, ...]
+    halted_because: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The summary in plain JSON values."""
@@ -56,47 +65,109 @@ class RunSummary:
             "reconciliations": stats.reconciliations,
             "errors": stats.errors,
             "orders_may_rest": list(self.orders_may_rest),
+            "halted_because": list(self.halted_because),
         }
 
 
-async def open_maker(settings: Settings, key: Secret) -> WsState:
-    """A maker on the SDK's objects, its key checked with the venue. Errors: ConfigError, VenueError."""
+@asynccontextmanager
+async def open_maker(
+    settings: Settings, key: Secret, *, environ: Mapping[str, str], take_over: bool = False, anew: bool = False
+) -> AsyncIterator[WsState]:
+    """A maker on the SDK's objects and on its ledger, which it holds for as long as this is open.
+
+    Its key and the clock are checked with the venue. `anew`: the ledger there is set aside. Errors: ConfigError,
+    VenueError, LedgerError.
+    """
     market = settings.market
     spot_meta = await _ask(fetch_spot_meta, market.base_url)
     wallet = make_wallet(key.reveal())
     info = make_info(market.base_url, spot_meta)
     await _check_signer(info, wallet.address, market.account, network=market.network)
-    return WsState(
-        **settings.maker_parameters(_make_grid(settings, spot_meta)),
-        info=info,
-        exchange=make_exchange(market.base_url, wallet, spot_meta, account=market.account),
-        address=market.account,
-    )
+    coin = wire.parse_market(spot_meta, market.coin).coin
+    await _check_clock(info, coin)
+    parameters = settings.maker_parameters(_make_grid(settings, spot_meta))
+    with hold_state_folder(
+        environ, network=market.network, account=market.account, coin=coin, signer=wallet.address
+    ) as folder:
+        if anew:
+            _log.warning("the ledger of another sandbox is set aside: %s", set_aside(folder))
+        journal = await trio.to_thread.run_sync(Journal.open, folder)
+        try:
+            yield WsState(
+                **parameters,
+                info=info,
+                exchange=make_exchange(market.base_url, wallet, spot_meta, account=market.account),
+                address=market.account,
+                journal=journal,
+                take_over=take_over,
+            )
+        finally:
+            journal.close()
 
 
 async def run_settings(
     settings: Settings,
     key: Secret,
     *,
+    environ: Mapping[str, str],
     duration_s: float | None,
     trading: trio.CancelScope,
+    take_over: bool = False,
     attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None = None,
 ) -> RunSummary:
     """Run until the duration ends or `trading` is cancelled; it leaves by cancelling what rests.
 
-    `attend` is a task beside the maker that shows it. Errors: ConfigError, VenueError.
+    `attend` is a task beside the maker that shows it. A ledger that can no longer be kept ends it too, and the
+    summary says why. Errors: ConfigError, VenueError; LedgerError where it could not begin.
     """
-    maker: WsState | None = None
+    run = partial(
+        _run_once,
+        settings,
+        key,
+        environ=environ,
+        duration_s=duration_s,
+        trading=trading,
+        take_over=take_over,
+        attend=attend,
+    )
+    try:
+        return await run(anew=False)
+    except HistoryLost:
+        if settings.market.network != "sandbox":
+            raise
+    return await run(anew=True)  # a sandbox forgets everything when it ends: its accounts begin anew, so do we
+
+
+async def _run_once(
+    settings: Settings,
+    key: Secret,
+    *,
+    environ: Mapping[str, str],
+    duration_s: float | None,
+    trading: trio.CancelScope,
+    take_over: bool,
+    attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None,
+    anew: bool,
+) -> RunSummary:
+    summary = RunSummary(RunStats(), ())
     with trading:
-        maker = await open_maker(settings, key)
-        _log.info("%s", settings.describe())
-        if duration_s is not None:
-            trading.deadline = trio.current_time() + duration_s
-        async with trio.open_nursery() as nursery:
-            if attend is not None:
-                nursery.start_soon(attend, maker, trading)
-            await maker.run()
-    return RunSummary(RunStats(), ()) if maker is None else RunSummary(maker.stats, maker.orders_may_rest)
+        async with open_maker(settings, key, environ=environ, take_over=take_over, anew=anew) as maker:
+            _log.info("%s", settings.describe())
+            if duration_s is not None:
+                trading.deadline = trio.current_time() + duration_s
+            failures: list[BaseException] = []
+            try:
+                async with trio.open_nursery() as nursery:
+                    if attend is not None:
+                        nursery.start_soon(attend, maker, trading)
+                    await maker.run()
+                    nursery.cancel_scope.cancel()
+            except* LedgerError as group:
+                failures = find_leaves(group)
+            if failures and not maker.stats.ticks:
+                raise failures[0]
+            summary = RunSummary(maker.stats, maker.orders_may_rest, tuple(sorted({str(leaf) for leaf in failures})))
+    return summary
 
 
 async def plan_forever(settings: Settings, *, trading: trio.CancelScope, duration_s: float | None) -> RunSummary:
@@ -123,7 +194,6 @@ async def _show_plan(settings: Settings, spot_meta: Any, grid: PricingGrid) -> N
     parameters = settings.maker_parameters(grid)
     client = VenueClient(
         make_info(settings.market.base_url, spot_meta),
-        None,
         address=settings.market.account,
         run_sync=trio.to_thread.run_sync,
     )
@@ -141,7 +211,7 @@ async def _show_plan(settings: Settings, spot_meta: Any, grid: PricingGrid) -> N
     inventory = Inventory(parameters["order_sz"], parameters.get("allocated_token"), parameters.get("allocated_usdc"))
     orders = OrderState()
     keep = parameters["foreign_orders"] == "keep"
-    _, orphans = await seed_state(client, market, grid, orders, inventory, RateLimitBudget(), keep_foreign=keep)
+    orphans = await seed_state(client, MakerState(market, grid, orders, inventory, RateLimitBudget(), keep))
     plan = plan_tick(grid, inventory, orders, quoting)
     _log.info(
         "plan boundary=%d token=%s quote=%s would cancel=%d modify=%d place=%d; nothing is sent",
@@ -180,6 +250,22 @@ async def _ask(call: Any, *args: Any) -> Any:
         raise Unreachable(f"{args[0] if args else 'the venue'}: no answer in 30 s") from None
     except VENUE_FAILURES as error:
         raise Unreachable(f"{args[0] if args else 'the venue'}: {describe_failure(error)}") from error
+
+
+async def _check_clock(info: Any, coin: str) -> None:
+    """Refuse a clock that the venue's deadlines and nonces would not stand. Errors: ConfigError."""
+    asked_s = time.time()
+    try:
+        told_ms = wire.parse_book_time(await _ask(info.l2_snapshot, coin))
+    except VenueError as error:
+        _log.warning("could not compare the clock with the venue's: %s", error)
+        return
+    ahead_s = max(asked_s - told_ms / 1000, 0.0) or min(time.time() - told_ms / 1000, 0.0)
+    if abs(ahead_s) > MOST_SKEW_S:
+        raise ConfigError(
+            f"this machine's clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the venue's; at "
+            f"most {MOST_SKEW_S:g} s is allowed: set the clock (NTP)"
+        )
 
 
 async def _check_signer(info: Any, signer: str, account: str, *, network: str) -> None:

@@ -94,7 +94,8 @@ async def run_sandbox(
     Errors: ConfigError for an unknown coin or a host that is not loopback, OSError for a port that is taken.
     """
     market = default_market(coin, seed=seed)
-    exchange = Exchange(market.markets)
+    # an account of a sandbox is the same at every start, its orders are not: no ledger must take new for old
+    exchange = Exchange(market.markets, first_oid=time.time_ns() // 1_000_000)
     front = Front(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
     auth = Auth(lambda address: address in exchange.addresses())
     key = "0x" + sha256(f"mm_trio sandbox agent {seed}".encode()).hexdigest()

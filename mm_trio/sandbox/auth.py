@@ -1,15 +1,14 @@
 """Who signed this, for whom does it act, and was it sent before?
 
-Knows the venue's hash of an action, its EIP-712 envelope and its nonce rules. Knows neither orders nor
-sockets, and reads no clock: `now_ms` is an argument. Actions that a wallet signs directly (transfers,
+Knows the venue's hash of an action and its EIP-712 envelope; the nonce rules are in `nonces`. Knows neither orders
+nor sockets, and reads no clock: `now_ms` is an argument. Actions that a wallet signs directly (transfers,
 approval of agents) have another envelope and are not offered.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgpack
 from eth_keys.exceptions import BadSignature
@@ -17,12 +16,10 @@ from eth_keys.main import KeyAPI
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
+from mm_trio.sandbox.nonces import KEPT_NONCES, Nonces
+
 __all__ = ["KEPT_NONCES", "Auth", "AuthRefused", "SignedAction", "Unpackable", "recover_signer"]
 
-KEPT_NONCES = 100  # per signer; docs *Nonces and API wallets*
-_DAY_MS = 86_400_000
-_WINDOW_BACK_MS = 2 * _DAY_MS
-_WINDOW_AHEAD_MS = _DAY_MS
 _KEYS = KeyAPI()  # picks coincurve where that is installed, once
 
 # EIP-712, all that does not depend on the action. Source "b": every network but mainnet.
@@ -64,28 +61,6 @@ class SignedAction:
     expires_after: int | None = None
 
 
-@dataclass(slots=True)
-class _Nonces:
-    """The highest nonces of one signer, ascending. Bound: `KEPT_NONCES`, the venue's."""
-
-    kept: list[int] = field(default_factory=list)
-
-    def admit(self, nonce: int, *, now_ms: int) -> None:
-        """Remember a nonce, or say why not: seen before, too old for us to know, outside the window."""
-        place = bisect_left(self.kept, nonce)
-        if self.kept[place : place + 1] == [nonce]:
-            raise AuthRefused(f"Invalid nonce: duplicate nonce {nonce}")
-        is_full = len(self.kept) == KEPT_NONCES
-        floor = max(now_ms - _WINDOW_BACK_MS, self.kept[0] if is_full else 0)
-        if nonce < floor:
-            raise AuthRefused(f"Invalid nonce: nonce too low {nonce} < {floor}")
-        if nonce > now_ms + _WINDOW_AHEAD_MS:
-            raise AuthRefused(f"Invalid nonce: nonce too high {nonce} > {now_ms + _WINDOW_AHEAD_MS}")
-        self.kept.insert(place, nonce)
-        if is_full:
-            del self.kept[0]
-
-
 class Auth:
     """The door of the exchange: signer to account, and each nonce once.
 
@@ -95,7 +70,7 @@ class Auth:
     def __init__(self, has_account: Callable[[str], bool]) -> None:
         self._has_account = has_account
         self._master_of: dict[str, str] = {}
-        self._nonces: dict[str, _Nonces] = {}
+        self._nonces: dict[str, Nonces] = {}
 
     def register_agent(self, agent: str, *, master: str) -> None:
         """Let the key of `agent` act for `master`. One agent has one master; the last word holds."""
@@ -121,7 +96,9 @@ class Auth:
         if request.vault is not None:
             raise AuthRefused(f"Vault not registered: {request.vault.lower()}")
         # only known signers get a nonce set, so the number of sets is bounded by accounts and agents
-        self._nonces.setdefault(signer, _Nonces()).admit(request.nonce, now_ms=now_ms)
+        refusal = self._nonces.setdefault(signer, Nonces()).admit(request.nonce, now_ms=now_ms)
+        if refusal is not None:
+            raise AuthRefused(refusal)
         return account
 
 

@@ -6,6 +6,7 @@ planned against book and balance first and committed whole after. What a decisio
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from decimal import Decimal, localcontext
 
@@ -83,6 +84,13 @@ class Exchange:
             step = Step(now_ms, derive_hash("command", self._n_commands))
             self._run_schedules(step)
             return step.effects(self._run(step, replace(command, address=command.address.lower())))
+
+    def copy(self) -> Exchange:
+        """A second exchange that stands as this one stands now. What never changes is shared, so it is cheap."""
+        shared: list[object] = [self.markets, *self.markets.pairs]
+        for account in self._state.accounts.values():
+            shared += [*account.fills, *account.records()]
+        return copy.deepcopy(self, {id(value): value for value in shared})
 
     def account(self, address: str) -> AccountView:
         """Errors: KeyError for an address that never had a deposit."""

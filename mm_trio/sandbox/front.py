@@ -24,7 +24,7 @@ class Front:
 
     def __init__(self, exchange: Exchange, *, now_ms: Callable[[], int], web_data2: bool = False) -> None:
         self.exchange = exchange
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._web_data2 = web_data2
         self._connections: list[Connection] = []
         self._untold: deque[News] = deque()
@@ -32,22 +32,29 @@ class Front:
 
     def info(self, request: object) -> object:
         """Answer the body of a `/info` request. Errors: BadRequest."""
-        return answer_question(self.exchange, request, now_ms=self._now_ms())
+        return answer_question(self.exchange, request, now_ms=self.now_ms())
 
     def act(self, address: str, action: object, *, expires_after: int | None = None) -> Json:
         """Carry out an action whose signer is known; the answer is the body of a 200.
 
         Errors: BadRequest 422 for what is not in the schema; nothing happened then.
         """
+        return self.carry_out(self.read_action(address, action, expires_after=expires_after))
+
+    def read_action(self, address: str, action: object, *, expires_after: int | None) -> Command:
+        """An action as a command; nothing happens yet. Errors: BadRequest 422."""
         try:
-            command = parse_action(address, action, expires_after=expires_after)
+            return parse_action(address, action, expires_after=expires_after)
         except Unreadable as unreadable:
             raise BadRequest(422, UNREADABLE) from unreadable
+
+    def carry_out(self, command: Command) -> Json:
+        """Run the command of an action; gives the body of a 200."""
         return action_answer(self.apply(command))
 
     def apply(self, command: Command) -> tuple[Effect, ...]:
         """Run a core command now, tell every connection, hand back the effects."""
-        effects = self.exchange.apply(self._now_ms(), command)
+        effects = self.exchange.apply(self.now_ms(), command)
         self._untold.append(News.sort(effects))
         self._tell_all()
         return effects
@@ -61,7 +68,7 @@ class Front:
         connection = Connection(
             self.exchange,
             send,
-            now_ms=self._now_ms,
+            now_ms=self.now_ms,
             web_data2=self._web_data2,
             on_close=self._forget,
         )

@@ -1,47 +1,42 @@
 """The exchange in the shape of the SDK's `Info` and `Exchange`: the stand-in of all tests.
 
 No thread, no socket, no SDK. Everything happens inside the call that causes it: a callback runs within
-the order that fills, on the caller's thread. The handles of `InProcessVenue` bring a network's troubles.
+the order that fills, on the caller's thread. The handles of `InProcessVenue` bring a network's troubles;
+those that concern single calls and frames are in `troubles`.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from typing import Any, Protocol
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 from mm_trio.sandbox.feed import Feed
 from mm_trio.sandbox.front import Front
+from mm_trio.sandbox.inprocess_exchange import (
+    CloidLike,
+    InProcessExchange,
+    InProcessSigningExchange,
+    SignedInProcess,
+    raw_cloid,
+    read_names,
+)
+from mm_trio.sandbox.nonces import Nonces
+from mm_trio.sandbox.troubles import CallTroubles, FrameTroubles
 
-__all__ = ["InProcessExchange", "InProcessInfo", "InProcessVenue"]
+__all__ = ["InProcessExchange", "InProcessInfo", "InProcessSigningExchange", "InProcessVenue", "SignedInProcess"]
 
 Json = dict[str, Any]
-_Run = Callable[[], Any]
 
 
-class HasRaw(Protocol):
-    """The SDK's `Cloid`."""
-
-    def to_raw(self) -> str: ...
-
-
-CloidLike = HasRaw | str
-
-
-class InProcessVenue:
-    """One front, the clients made for it, and the switches that disturb them.
-
-    `calls` has (method, items) of each call; reads count 0 items. Interferences are per method name, used
-    up one per call, in the order they were asked for.
-    """
+class InProcessVenue(CallTroubles, FrameTroubles):
+    """One front, the clients made for it, and the switches that disturb them."""
 
     def __init__(self, front: Front) -> None:
-        self.front = front
-        self.calls: list[tuple[str, int]] = []
+        CallTroubles.__init__(self, front)
+        FrameTroubles.__init__(self)
         self._infos: list[InProcessInfo] = []
-        self._interferences: defaultdict[str, deque[Callable[[_Run], Any]]] = defaultdict(deque)
-        self._held: deque[tuple[Feed, Json]] | None = None
+        self._nonces: defaultdict[str, Nonces] = defaultdict(Nonces)
 
     def info(self, address: str | None = None) -> InProcessInfo:
         """A new client with a connection of its own. `address` is for the reader: questions name theirs."""
@@ -50,7 +45,12 @@ class InProcessVenue:
         return info
 
     def exchange(self, address: str) -> InProcessExchange:
+        """A new client that signs and sends in one step."""
         return InProcessExchange(self, address)
+
+    def signing_exchange(self, address: str) -> InProcessSigningExchange:
+        """A new client that can sign and post apart. All clients of an address share its nonces."""
+        return InProcessSigningExchange(self, address, nonces=lambda signer: self._nonces[signer.lower()])
 
     def drop_feed(self) -> None:
         """Every connection dies, as the SDK shows it: no longer alive, no callback told."""
@@ -67,62 +67,13 @@ class InProcessVenue:
         for info in self._infos:
             info.reopen_feed()
 
-    def hold_frames(self) -> None:
-        """From now on frames queue up."""
-        if self._held is None:
-            self._held = deque()
-
-    def release_frames(self) -> None:
-        """Deliver what queued up, in order; later frames come at once again."""
-        held, self._held = self._held or deque(), None
-        while held:
-            feed, frame = held.popleft()
-            feed.dispatch(frame)
-
-    def deliver(self, feed: Feed, frame: Json) -> None:
-        if self._held is None:
-            feed.dispatch(frame)
-        else:
-            self._held.append((feed, frame))
-
-    def fail_next(self, method: str, exception: BaseException, *, applied: bool) -> None:
-        """The next call of that method raises; if `applied`, after it had its effect: the answer is lost."""
-
-        def fail(run: _Run) -> Any:
-            if applied:
-                run()
-            raise exception
-
-        self._interferences[method].append(fail)
-
-    def answer_next(self, method: str, raw: object) -> None:
-        """The next call of that method does nothing and returns this."""
-        self._interferences[method].append(lambda run: raw)
-
-    def truncate_next(self, method: str, n: int) -> None:
-        """The next call of that method has its effect, but only its first `n` statuses come back."""
-
-        def truncate(run: _Run) -> Any:
-            answer = run()
-            data = answer["response"]["data"]
-            data["statuses"] = data["statuses"][:n]
-            return answer
-
-        self._interferences[method].append(truncate)
-
-    def call(self, method: str, n_items: int, run: _Run) -> Any:
-        """Run a client's call, or what was asked for in its place."""
-        self.calls.append((method, n_items))
-        interferences = self._interferences[method]
-        return interferences.popleft()(run) if interferences else run()
-
 
 class InProcessInfo:
     """The reading half. Names and parameters are the SDK's."""
 
     def __init__(self, venue: InProcessVenue) -> None:
         self._venue = venue
-        self.name_to_coin, self.coin_to_asset = _read_names(venue.front)
+        self.name_to_coin, self.coin_to_asset = read_names(venue.front)
         self.ws_manager = Feed(venue.front, venue.deliver)
 
     def name_to_asset(self, name: str) -> int:
@@ -151,7 +102,7 @@ class InProcessInfo:
             subscription["coin"] = self.name_to_coin[subscription["coin"]]
 
     def _ask(self, method: str, **request: object) -> Any:
-        return self._venue.call(method, 0, lambda: self._venue.front.info(request))
+        return self._venue.ask(method, request)
 
     def spot_meta(self) -> Any:
         return self._ask("spot_meta", type="spotMeta")
@@ -216,86 +167,3 @@ class InProcessInfo:
 
     def extra_agents(self, user: str) -> Any:
         return self._ask("extra_agents", type="extraAgents", user=user)
-
-
-class InProcessExchange:
-    """The acting half, for one address. Requests are the SDK's dicts, with sizes and prices as floats."""
-
-    def __init__(self, venue: InProcessVenue, address: str) -> None:
-        self._venue = venue
-        self._address = address
-        self._name_to_coin, self._coin_to_asset = _read_names(venue.front)
-        self.expires_after: int | None = None
-
-    def set_expires_after(self, expires_after: int | None) -> None:
-        self.expires_after = expires_after
-
-    def bulk_orders(
-        self, order_requests: Sequence[Mapping[str, Any]], builder: object = None, grouping: str = "na"
-    ) -> Any:
-        orders = [self._order_wire(request) for request in order_requests]
-        return self._act("bulk_orders", len(orders), {"type": "order", "orders": orders, "grouping": grouping})
-
-    def bulk_modify_orders_new(self, modify_requests: Sequence[Mapping[str, Any]]) -> Any:
-        modifies = [
-            {
-                "oid": modify["oid"] if isinstance(modify["oid"], int) else raw_cloid(modify["oid"]),
-                "order": self._order_wire(modify["order"]),
-            }
-            for modify in modify_requests
-        ]
-        return self._act("bulk_modify_orders_new", len(modifies), {"type": "batchModify", "modifies": modifies})
-
-    def bulk_cancel(self, cancel_requests: Sequence[Mapping[str, Any]]) -> Any:
-        cancels = [{"a": self._asset(row["coin"]), "o": row["oid"]} for row in cancel_requests]
-        return self._act("bulk_cancel", len(cancels), {"type": "cancel", "cancels": cancels})
-
-    def bulk_cancel_by_cloid(self, cancel_requests: Sequence[Mapping[str, Any]]) -> Any:
-        cancels = [{"asset": self._asset(row["coin"]), "cloid": raw_cloid(row["cloid"])} for row in cancel_requests]
-        return self._act("bulk_cancel_by_cloid", len(cancels), {"type": "cancelByCloid", "cancels": cancels})
-
-    def schedule_cancel(self, time: int | None) -> Any:
-        return self._act("schedule_cancel", 1, {"type": "scheduleCancel"} | ({} if time is None else {"time": time}))
-
-    def noop(self, nonce: int) -> Any:
-        return self._act("noop", 1, {"type": "noop"})
-
-    def _asset(self, name: str) -> int:
-        return self._coin_to_asset[self._name_to_coin[name]]
-
-    def _order_wire(self, request: Mapping[str, Any]) -> Json:
-        cloid = request.get("cloid")
-        wire = {
-            "a": self._asset(request["coin"]),
-            "b": request["is_buy"],
-            "p": float_to_wire(request["limit_px"]),
-            "s": float_to_wire(request["sz"]),
-            "r": request["reduce_only"],
-            "t": request["order_type"],
-        }
-        return wire if cloid is None else {**wire, "c": raw_cloid(cloid)}
-
-    def _act(self, method: str, n_items: int, action: Json) -> Any:
-        front, expires_after = self._venue.front, self.expires_after
-        return self._venue.call(method, n_items, lambda: front.act(self._address, action, expires_after=expires_after))
-
-
-def float_to_wire(value: float) -> str:
-    """A float as the SDK writes it: no trailing zeros. Errors: ValueError beyond 8 decimals."""
-    rounded = f"{value:.8f}"
-    if abs(float(rounded) - value) >= 1e-12:
-        raise ValueError("float_to_wire causes rounding", value)
-    return f"{Decimal(rounded).normalize():f}"
-
-
-def raw_cloid(cloid: CloidLike) -> str:
-    return cloid if isinstance(cloid, str) else cloid.to_raw()
-
-
-def _read_names(front: Front) -> tuple[dict[str, str], dict[str, int]]:
-    """Name to coin, with `BASE/QUOTE` for the first pair of that name, and coin to asset id."""
-    pairs = front.exchange.markets.pairs
-    names = {pair.name: pair.name for pair in pairs}
-    for pair in pairs:
-        names.setdefault(f"{pair.base.name}/{pair.quote.name}", pair.name)
-    return names, {pair.name: pair.asset for pair in pairs}

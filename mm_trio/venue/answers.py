@@ -12,7 +12,7 @@ from typing import Any
 
 from mm_trio.model import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
 
-__all__ = ["parse_answers"]
+__all__ = ["parse_answers", "parse_noop"]
 
 # fragments of the venue's texts, lower case, first match wins; sources: docs "Error responses" and live answers
 _TEXTS: tuple[tuple[str, Refusal], ...] = (
@@ -62,6 +62,13 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
     if len(answers) == 1 and isinstance(first, Refused) and first.refusal in _WHOLE_BATCH:
         return (first,) * n
     return (*answers, *(Unknown("no status for this item"),) * (n - len(answers)))
+
+
+def parse_noop(raw: Any) -> tuple[Answer, ...]:
+    """The answer to a noop: nothing if it was carried out, else the one reason."""
+    if isinstance(raw, Mapping) and raw.get("status") == "ok":
+        return ()
+    return parse_answers(raw, 1)
 
 
 def _find_statuses(raw: Mapping[str, Any], response: Any) -> list[Any] | None:

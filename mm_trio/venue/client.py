@@ -1,33 +1,21 @@
-"""The maker's questions and orders to the venue, as coroutines with deadlines and typed answers.
+"""The maker's questions to the venue, as coroutines with deadlines and typed answers; and its socket.
 
-Every blocking call of the SDK goes through the `run_sync` seam, here and nowhere else. Questions raise a
-`VenueError` when no usable answer came; actions never raise for the world's sake: an answer that did not
-come is `Unknown`.
+Every blocking call of the SDK goes through the `run_sync` seam, here and in `actions`, nowhere else. A question
+raises a `VenueError` when no usable answer came.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 import trio
 
 from mm_trio.errors import ProtocolError, Unreachable
-from mm_trio.model import (
-    Answer,
-    Balances,
-    DesiredOrder,
-    Fill,
-    Intent,
-    Market,
-    OpenOrder,
-    OrderStatus,
-    Unknown,
-)
+from mm_trio.model import Balances, Fill, Market, OpenOrder, OrderStatus
 from mm_trio.venue import wire
-from mm_trio.venue.answers import parse_answers
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, describe_failure, make_cloid
 
 __all__ = ["RunSync", "VenueClient"]
@@ -38,32 +26,20 @@ RunSync: TypeAlias = Callable[..., Awaitable[Any]]
 
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 READ_TIMEOUT_S = 10.0
-WRITE_TIMEOUT_S = 6.0
+ACK_LOOK_S = 0.02
 FILLS_PER_PAGE = 2_000  # the venue's most per answer
 MAX_FILL_PAGES = 50  # the venue promises 10,000 fills; ten times that is no history but a fault
 
 
 class VenueClient:
-    """`info` and `exchange` are the SDK's objects or anything of their shape; `address` is the account."""
+    """`info` is the SDK's object or anything of its shape; `address` is the account."""
 
-    def __init__(
-        self,
-        info: Any,
-        exchange: Any,
-        *,
-        address: str,
-        run_sync: RunSync,
-        read_timeout_s: float = READ_TIMEOUT_S,
-        write_timeout_s: float = WRITE_TIMEOUT_S,
-    ) -> None:
+    def __init__(self, info: Any, *, address: str, run_sync: RunSync, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         self.info = info
-        self._exchange = exchange
         self._address = address
         self.coin = ""  # the venue's name of our pair, once the market is known
-        self.leave_by_s = float("inf")  # no action outlasts this moment of the loop's clock
         self._run_sync = run_sync
         self._read_timeout_s = read_timeout_s
-        self._write_timeout_s = write_timeout_s
 
     # --- questions ----------------------------------------------------------------------------
 
@@ -135,6 +111,18 @@ class VenueClient:
         manager = getattr(self.info, "ws_manager", None)
         return manager is not None and bool(manager.is_alive())
 
+    async def wait_acknowledged(self, feeds: Collection[str], *, within_s: float) -> None:
+        """Return when the venue acknowledged these subscriptions, where the socket can tell. Errors: Unreachable."""
+        manager = getattr(self.info, "ws_manager", None)
+        if manager is None or not hasattr(type(manager), "acknowledged"):
+            return
+        with trio.move_on_after(within_s):
+            while not manager.acknowledged.issuperset(feeds):  # noqa: ASYNC110 - filled by a thread of the SDK's
+                await trio.sleep(ACK_LOOK_S)
+            return
+        missing = sorted(set(feeds) - manager.acknowledged)
+        raise Unreachable(f"subscriptions not acknowledged in {within_s:g} s: {', '.join(missing)}")
+
     async def subscribe(self, feed: str, callback: Callable[[Any], None]) -> None:
         """Subscribe to one feed on the connection that `info` has now. Errors: Unreachable."""
         subscription = {"type": feed}
@@ -144,53 +132,3 @@ class VenueClient:
             await self.ask(self.info.subscribe, subscription, callback)
         except NotImplementedError as error:  # the SDK's word for a connection that has this feed already
             raise Unreachable(f"subscribe {feed}: {error}") from error
-
-    # --- actions ------------------------------------------------------------------------------
-
-    async def send_places(
-        self, items: Sequence[tuple[DesiredOrder, str]], *, coin: str, expires_ms: int
-    ) -> tuple[Answer, ...]:
-        """Place orders, each with its cloid, post-only."""
-        orders = [wire.encode_order(order, coin=coin, cloid=make_cloid(cloid)) for order, cloid in items]
-        return await self._write(self._exchange.bulk_orders, orders, expires_ms=expires_ms)
-
-    async def send_modifies(
-        self, items: Sequence[tuple[int, DesiredOrder, str]], *, coin: str, expires_ms: int
-    ) -> tuple[Answer, ...]:
-        """Replace orders, each by a new one with its own cloid."""
-        modifies = [
-            {"oid": oid, "order": wire.encode_order(order, coin=coin, cloid=make_cloid(cloid))}
-            for oid, order, cloid in items
-        ]
-        return await self._write(self._exchange.bulk_modify_orders_new, modifies, expires_ms=expires_ms)
-
-    async def send_cancels(self, oids: Sequence[int], *, coin: str, expires_ms: int) -> tuple[Answer, ...]:
-        """Cancel orders by oid."""
-        cancels = [wire.encode_cancel(oid, coin=coin) for oid in oids]
-        return await self._write(self._exchange.bulk_cancel, cancels, expires_ms=expires_ms)
-
-    async def send_cancels_by_cloid(
-        self, intents: Sequence[Intent], *, coin: str, expires_ms: int
-    ) -> tuple[Answer, ...]:
-        """Cancel orders whose oid we never learnt."""
-        cancels = [{"coin": coin, "cloid": make_cloid(intent.cloid)} for intent in intents]
-        return await self._write(self._exchange.bulk_cancel_by_cloid, cancels, expires_ms=expires_ms)
-
-    async def _write(
-        self, call: Callable[..., Any], items: list[dict[str, Any]], *, expires_ms: int
-    ) -> tuple[Answer, ...]:
-        """One action, whole: a request on its way is not cut off by our leaving, only by its deadline."""
-        deadline_s = min(trio.current_time() + self._write_timeout_s, self.leave_by_s)
-        why = f"no answer in {self._write_timeout_s:g} s"
-        try:
-            with trio.CancelScope(shield=True, deadline=deadline_s):
-                raw = await self._run_sync(self._act, call, items, expires_ms, abandon_on_cancel=True)
-                return parse_answers(raw, len(items))
-        except VENUE_FAILURES as error:
-            why = describe_failure(error)
-        return (Unknown(why),) * len(items)
-
-    def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:
-        # one attribute of the SDK's object for all later actions: set before each one, on the one lane
-        self._exchange.set_expires_after(expires_ms)
-        return call(items)

@@ -12,7 +12,9 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +22,10 @@ import eth_account
 import websocket
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
+from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.error import Error as SdkError
+from hyperliquid.utils.error import ServerError
+from hyperliquid.utils.signing import order_request_to_order_wire, order_wires_to_order_action, sign_l1_action
 from hyperliquid.utils.types import Cloid
 from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
 
@@ -29,6 +34,8 @@ from mm_trio.venue.wire import RETIRED_FEED
 __all__ = [
     "VENUE_FAILURES",
     "DisposableSocket",
+    "SignedAction",
+    "SigningExchange",
     "describe_failure",
     "discard_socket",
     "fetch_spot_meta",
@@ -36,6 +43,7 @@ __all__ = [
     "make_exchange",
     "make_info",
     "make_wallet",
+    "may_be_sent_again",
     "quiet_sdk_logging",
     "replace_socket",
 ]
@@ -60,6 +68,14 @@ def describe_failure(error: BaseException) -> str:
         return f"HTTP {status}"
     reason = re.search(r"\[Errno -?\d+\] [^'\")\]]+", str(error))  # behind the pools of the HTTP library
     return f"{type(error).__name__}: {reason[0] if reason else str(error)[:200]}"
+
+
+def may_be_sent_again(error: BaseException) -> bool:
+    """Whether one of `VENUE_FAILURES` leaves open if the request arrived: a broken connection, a 5xx.
+
+    Not a 4xx: the door read it and said no, or that we ask too often.
+    """
+    return isinstance(error, OSError | ServerError)
 
 
 def make_wallet(private_key: str) -> Any:
@@ -117,10 +133,70 @@ def make_info(base_url: str, spot_meta: Mapping[str, Any]) -> Info:
     return _bare_info(base_url, _known_pairs(spot_meta))
 
 
-def make_exchange(base_url: str, wallet: Any, spot_meta: Mapping[str, Any], *, account: str) -> Exchange:
+@dataclass(frozen=True, slots=True)
+class SignedAction:
+    """One action as it goes over the wire, however often. `digest` is the sha256 of its bytes, in hex."""
+
+    nonce: int
+    digest: str
+    body: bytes = field(repr=False)  # with the signature: whoever has it may send it
+
+
+class SigningExchange(Exchange):  # type: ignore[misc]
+    """The SDK's `Exchange` with signing and sending apart, so that nonce and deadline come from the one lane."""
+
+    def sign_action(
+        self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int
+    ) -> SignedAction:
+        """Sign what the SDK's method of that name would send for these items. No call is made."""
+        action = self._make_action(method, items)
+        signature = sign_l1_action(
+            self.wallet, action, self.vault_address, nonce, expires_after, self.base_url == MAINNET_API_URL
+        )
+        payload = {
+            "action": action,
+            "nonce": nonce,
+            "signature": signature,
+            "vaultAddress": self.vault_address,
+            "expiresAfter": expires_after,
+        }
+        body = json.dumps(payload, separators=(",", ":")).encode()
+        return SignedAction(nonce, sha256(body).hexdigest(), body)
+
+    def _make_action(self, method: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        asset = self.info.name_to_asset
+        if method == "bulk_orders":
+            orders = [order_request_to_order_wire(item, asset(item["coin"])) for item in items]
+            action: dict[str, Any] = order_wires_to_order_action(orders, None, "na")
+            return action
+        if method == "bulk_modify_orders_new":
+            modifies = [
+                {"oid": item["oid"], "order": order_request_to_order_wire(item["order"], asset(item["order"]["coin"]))}
+                for item in items
+            ]
+            return {"type": "batchModify", "modifies": modifies}
+        if method == "bulk_cancel":
+            return {"type": "cancel", "cancels": [{"a": asset(item["coin"]), "o": item["oid"]} for item in items]}
+        if method == "bulk_cancel_by_cloid":
+            cancels = [{"asset": asset(item["coin"]), "cloid": item["cloid"].to_raw()} for item in items]
+            return {"type": "cancelByCloid", "cancels": cancels}
+        assert method == "noop", method
+        return {"type": "noop"}
+
+    def post_signed(self, signed: SignedAction) -> Any:
+        """Send it, for the first time or again. Blocks; errors: `VENUE_FAILURES`."""
+        response = self.session.post(f"{self.base_url}/exchange", data=signed.body, timeout=self.timeout)
+        self._handle_exception(response)
+        try:
+            return response.json()
+        except ValueError:
+            return None  # it came and says nothing
+
+
+def make_exchange(base_url: str, wallet: Any, spot_meta: Mapping[str, Any], *, account: str) -> SigningExchange:
     """An `Exchange` that signs with `wallet` for `account`, without a call."""
     quiet_sdk_logging()
-    exchange = Exchange(
+    exchange = SigningExchange(
         wallet,
         base_url,
         meta=_NO_PERPS,
@@ -145,6 +221,7 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         direct = {**never, "http_no_proxy": list(_LOOPBACK_HOSTS)}
         self._connect_options: dict[str, Any] = direct if _is_loopback(base_url) else {}
         self._settled = threading.Event()  # open, or over
+        self._acknowledged: frozenset[str] = frozenset()  # replaced whole: read by another thread
 
     def run(self) -> None:
         """Read until the connection ends; then it is over, there is no reconnecting."""
@@ -160,6 +237,11 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         """The connection is open: send what was queued."""
         super().on_open(ws)
         self._settled.set()
+
+    @property
+    def acknowledged(self) -> frozenset[str]:
+        """Names of the feeds whose subscription the venue has confirmed."""
+        return self._acknowledged
 
     def wait_open(self) -> None:
         """Block until the connection is open. Errors: ConnectionError if it ended first, or takes too long."""
@@ -181,6 +263,9 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
             return
         try:
             frame = json.loads(text)
+            if frame["channel"] == "subscriptionResponse":
+                self._acknowledged |= {frame["data"]["subscription"]["type"]}
+                return
             identifier = ws_msg_to_identifier(frame)
             if frame["channel"] == "error":
                 _log_refusal(str(frame.get("data")))

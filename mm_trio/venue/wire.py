@@ -30,8 +30,10 @@ __all__ = [
     "Rows",
     "encode_cancel",
     "encode_order",
+    "is_snapshot",
     "newest_fill_ms",
     "parse_balances",
+    "parse_book_time",
     "parse_fills",
     "parse_market",
     "parse_open_orders",
@@ -266,6 +268,11 @@ def _parse_fill(raw: Any, path: str, market: Market) -> Fill | None:
     )
 
 
+def parse_book_time(raw: Any) -> int:
+    """The venue's time (ms) in an l2Book answer."""
+    return _integer(_get(raw, "time", "l2Book"), "l2Book.time")
+
+
 def newest_fill_ms(raw: Any) -> int:
     """The newest time in a page of userFills rows of any coin."""
     return max(_integer(_get(row, "time", f"fills[{i}]"), f"fills[{i}].time") for i, row in enumerate(raw))
@@ -291,7 +298,9 @@ def read_update_message(message: Any, market: Market) -> Rows[OrderUpdate]:
     def parse(row: Any, path: str) -> OrderUpdate:
         order = _parse_order(_get(row, "order", path), f"{path}.order")
         status = _text(_get(row, "status", path), f"{path}.status")
-        return OrderUpdate(order, status, status in _LIVE_STATUSES)
+        told_ms = row.get("statusTimestamp")
+        time_ms = None if told_ms is None else _integer(told_ms, f"{path}.statusTimestamp")
+        return OrderUpdate(order, status, status in _LIVE_STATUSES, time_ms)
 
     updates, bad = _rows(_get(message, "data", "orderUpdates"), "orderUpdates", parse)
     return tuple(update for update in updates if update.order.coin == market.coin), bad
@@ -301,6 +310,12 @@ def read_fill_message(message: Any, market: Market) -> Rows[Fill]:
     """Fills of our coin in a userFills message, snapshot or not, and what could not be read."""
     data = _get(message, "data", "userFills")
     return parse_fills(_get(data, "fills", "userFills.data"), market)
+
+
+def is_snapshot(message: Any) -> bool:
+    """Whether a userFills message repeats what was, as the first one after subscribing does."""
+    data = message.get("data") if isinstance(message, Mapping) else None
+    return isinstance(data, Mapping) and data.get("isSnapshot") is True
 
 
 def read_balance_message(message: Any, market: Market) -> Balances | None:

@@ -28,9 +28,7 @@ def test_an_order_fits_where_nothing_is_meets_nothing_and_is_paid_for(order: Des
 
     room = Room(present, tokens=dec(10), quote=spent + 5 * desired("buy", 4).price)
 
-    assert room.is_locked(5)
     assert room.take(order) is fits
-    assert room.is_locked(order.level_index) is (fits or order.level_index == 5)
 
 
 def test_what_is_taken_is_gone_and_what_did_not_fit_takes_nothing() -> None:

@@ -1,47 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from sandbox_kit import HYPE, MAKER, TAKER, buy, cloid, make_front, sell
+from inprocess_kit import Cloid, listen, make_clocked_venue, make_venue, oid_of, request, take
+from sandbox_kit import HYPE, MAKER, TAKER, buy, cloid, sell
 
-from mm_trio.sandbox.inprocess import InProcessInfo, InProcessVenue, float_to_wire
 from mm_trio.sandbox.messages import PlaceOrders
-
-
-class Cloid:
-    """In the shape of the SDK's."""
-
-    def __init__(self, raw: str) -> None:
-        self._raw = raw
-
-    def to_raw(self) -> str:
-        return self._raw
-
-
-def make_venue() -> InProcessVenue:
-    return InProcessVenue(make_front())
-
-
-def request(**changes: object) -> dict[str, Any]:
-    return {
-        "coin": HYPE,
-        "is_buy": False,
-        "sz": 1.0,
-        "limit_px": 20.0,
-        "order_type": {"limit": {"tif": "Alo"}},
-        "reduce_only": False,
-    } | changes
-
-
-def take(venue: InProcessVenue, size: str = "1") -> None:
-    venue.front.take(PlaceOrders(TAKER, (buy("20", size, "Ioc"),)))
-
-
-def listen(info: InProcessInfo, **subscription: object) -> list[dict[str, Any]]:
-    frames: list[dict[str, Any]] = []
-    info.subscribe(subscription, frames.append)
-    return frames
 
 
 def test_an_order_with_floats_is_placed_found_and_cancelled() -> None:
@@ -73,14 +36,6 @@ def test_a_modify_takes_an_oid_or_a_cloid() -> None:
     assert exchange.bulk_cancel_by_cloid([{"coin": HYPE, "cloid": Cloid(cloid(1))}])["status"] == "ok"
 
 
-def test_calls_are_counted_with_their_items() -> None:
-    venue = make_venue()
-    venue.exchange(MAKER).bulk_orders([request(), request(limit_px=21.0)])
-    venue.info(MAKER).spot_user_state(MAKER)
-
-    assert venue.calls == [("bulk_orders", 2), ("spot_user_state", 0)]
-
-
 def test_the_expiry_is_an_attribute_of_the_exchange_object() -> None:
     exchange = make_venue().exchange(MAKER)
     exchange.set_expires_after(1)
@@ -106,16 +61,6 @@ def test_the_first_pair_owns_an_alias() -> None:
     assert info.name_to_coin["HYPE/USDT0"] == "@207"
     assert info.name_to_asset("HYPE/USDC") == 10107
     assert info.l2_snapshot("HYPE/USDC")["coin"] == HYPE
-
-
-@pytest.mark.parametrize("value, wire", [(20.0, "20"), (0.1, "0.1"), (1e-8, "0.00000001"), (1e6, "1000000")])
-def test_a_float_is_written_as_the_sdk_writes_it(value: float, wire: str) -> None:
-    assert float_to_wire(value) == wire
-
-
-def test_a_float_that_would_round_is_refused() -> None:
-    with pytest.raises(ValueError, match="causes rounding"):
-        float_to_wire(0.123456789)
 
 
 def test_every_read_of_the_sdk_that_a_maker_needs_answers() -> None:
@@ -245,72 +190,6 @@ def test_a_coin_unknown_to_the_venue_kills_the_connection() -> None:
     assert not info.ws_manager.is_alive()
 
 
-def test_held_frames_come_later_in_order() -> None:
-    venue = make_venue()
-    frames = listen(venue.info(MAKER), type="orderUpdates", user=MAKER)
-    venue.hold_frames()
-    venue.exchange(MAKER).bulk_orders([request()])
-    take(venue)
-    assert frames == []
-
-    venue.release_frames()
-
-    assert [frame["data"][0]["status"] for frame in frames] == ["open", "filled"]
-
-
-def test_frames_held_for_a_dead_connection_are_lost() -> None:
-    venue = make_venue()
-    info = venue.info(MAKER)
-    frames = listen(info, type="orderUpdates", user=MAKER)
-    venue.hold_frames()
-    venue.exchange(MAKER).bulk_orders([request()])
-    venue.reopen_feed()
-
-    venue.release_frames()
-
-    assert frames == []
-
-
-@pytest.mark.parametrize("applied, n_resting", [(True, 1), (False, 0)])
-def test_a_call_can_fail_before_or_after_it_had_its_effect(applied: bool, n_resting: int) -> None:
-    venue = make_venue()
-    exchange = venue.exchange(MAKER)
-    venue.fail_next("bulk_orders", TimeoutError("no answer"), applied=applied)
-
-    with pytest.raises(TimeoutError):
-        exchange.bulk_orders([request()])
-
-    assert len(venue.info(MAKER).open_orders(MAKER)) == n_resting
-    assert exchange.bulk_orders([request()])["status"] == "ok"
-
-
-def test_an_answer_can_be_put_in_the_place_of_a_call() -> None:
-    venue = make_venue()
-    venue.answer_next("open_orders", None)
-
-    assert venue.info(MAKER).open_orders(MAKER) is None
-    assert venue.info(MAKER).open_orders(MAKER) == []
-
-
-def test_an_answer_can_lack_statuses() -> None:
-    venue = make_venue()
-    venue.truncate_next("bulk_orders", 1)
-
-    answer = venue.exchange(MAKER).bulk_orders([request(), request(limit_px=21.0)])
-
-    assert len(answer["response"]["data"]["statuses"]) == 1
-    assert len(venue.info(MAKER).open_orders(MAKER)) == 2
-
-
-def test_interferences_are_used_up_in_the_order_they_were_asked_for() -> None:
-    venue = make_venue()
-    venue.answer_next("all_mids", 1)
-    venue.answer_next("all_mids", 2)
-    info = venue.info(MAKER)
-
-    assert [info.all_mids(), info.all_mids(), info.all_mids()] == [1, 2, {}]
-
-
 def test_a_manual_order_of_the_same_user_is_heard_like_any_other() -> None:
     venue = make_venue()
     frames = listen(venue.info(MAKER), type="orderUpdates", user=MAKER)
@@ -318,3 +197,45 @@ def test_a_manual_order_of_the_same_user_is_heard_like_any_other() -> None:
     venue.front.take(PlaceOrders(MAKER, (sell("20", "1"),)))
 
     assert frames[0]["data"][0]["status"] == "open"
+
+
+def test_fills_by_time_come_in_pages_of_two_thousand() -> None:
+    """A page is followed by one that begins where it ended; the fills of that moment come twice."""
+    venue, clock = make_clocked_venue()
+    venue.exchange(MAKER).bulk_orders([request(limit_px=40.0, sz=600.0)])
+    for _ in range(2_100):
+        clock.now_ms += 1
+        venue.front.take(PlaceOrders(TAKER, (buy("40", "0.25", "Ioc"),)))
+    info = venue.info(MAKER)
+
+    first = info.user_fills_by_time(MAKER, 0)
+    second = info.user_fills_by_time(MAKER, first[-1]["time"])
+
+    assert (len(first), len(second)) == (2_000, 101)
+    assert first[-1] == second[0]
+    assert len({row["tid"] for row in first + second}) == 2_100
+
+
+def test_the_oldest_fills_are_forgotten_beyond_what_the_venue_keeps() -> None:
+    venue, clock = make_clocked_venue(fills_kept=3)
+    venue.exchange(MAKER).bulk_orders([request(sz=5.0)])
+    start_ms = clock.now_ms
+    for _ in range(5):
+        clock.now_ms += 1
+        take(venue)
+
+    rows = venue.info(MAKER).user_fills_by_time(MAKER, start_ms)
+
+    assert [row["time"] - start_ms for row in rows] == [3, 4, 5]
+
+
+def test_an_order_whose_record_is_forgotten_is_unknown() -> None:
+    venue, _ = make_clocked_venue(order_records=1)
+    oids = []
+    for price in (20.0, 21.0):
+        oids.append(oid_of(venue.exchange(MAKER).bulk_orders([request(limit_px=price)])))
+        venue.exchange(MAKER).bulk_cancel([{"coin": HYPE, "oid": oids[-1]}])
+
+    answers = [venue.info(MAKER).query_order_by_oid(MAKER, oid)["status"] for oid in oids]
+
+    assert answers == ["unknownOid", "order"]

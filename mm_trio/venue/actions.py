@@ -1,0 +1,173 @@
+"""The maker's actions to the venue: one lane with rising nonces, deadlines, typed answers, and unknown outcomes.
+
+An action never raises for the world's sake: what was not answered is `Unknown`. Two kinds of exchange object
+are served. One that signs apart from sending (`sign_action`, `post_signed`) gets its nonce and deadline from
+here, is written ahead with the hash of its bytes, and may be sent again as it is; a plain one of the SDK's shape
+chooses its nonce itself, and is never asked twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import trio
+
+from mm_trio.entries import Entry, Requested
+from mm_trio.errors import JournalError
+from mm_trio.model import Answer, DesiredOrder, Intent, Refusal, Refused, Unknown
+from mm_trio.venue import wire
+from mm_trio.venue.answers import parse_answers, parse_noop
+from mm_trio.venue.client import RunSync
+from mm_trio.venue.hyperliquid import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again
+
+__all__ = ["ActionLane", "WritesAhead"]
+
+# Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
+WRITE_TIMEOUT_S = 6.0
+# The same bytes again, where a connection broke and nothing says whether they arrived: the venue takes a nonce once.
+RESEND_AFTER_S = 1.0
+MOST_SENDS = 3
+
+
+class WritesAhead(Protocol):
+    """Who makes entries durable."""
+
+    def record(self, entry: Entry) -> None: ...
+    async def flush(self) -> None: ...
+
+
+class ActionLane:
+    """The one way out. One action at a time; `coin` is the venue's name of our pair, once it is known."""
+
+    def __init__(
+        self,
+        exchange: Any,
+        *,
+        run_sync: RunSync,
+        ledger: WritesAhead,
+        wall_ms: Callable[[], int],
+        write_timeout_s: float = WRITE_TIMEOUT_S,
+    ) -> None:
+        self._exchange = exchange
+        self._run_sync = run_sync
+        self._ledger = ledger
+        self._wall_ms = wall_ms
+        self._write_timeout_s = write_timeout_s
+        # on the class: an object that answers to every name is a plain one
+        self._signs = hasattr(type(exchange), "post_signed")
+        self._last_nonce = 0
+        self.coin = ""
+        self.leave_by_s = float("inf")  # no action outlasts this moment of the loop's clock
+
+    def on_nonce_used(self, nonce: int) -> None:
+        """An earlier life used nonces up to this one."""
+        self._last_nonce = max(self._last_nonce, nonce)
+
+    def take_nonce(self) -> int | None:
+        """The nonce of the next action: the clock, and always above the last. None where the exchange chooses."""
+        if not self._signs:
+            return None
+        self._last_nonce = max(self._last_nonce + 1, self._wall_ms())
+        return self._last_nonce
+
+    def compute_expiry_ms(self, after_s: float) -> int:
+        """The moment of the venue's calendar `after_s` from now."""
+        return self._wall_ms() + int(1000 * after_s)
+
+    # --- orders -------------------------------------------------------------------------------
+
+    async def send_places(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
+        """Place orders of one nonce and expiry, post-only. Errors: JournalError, and then nothing was sent."""
+        items = [self._encode(intent) for intent in intents]
+        return await self._carry_out("bulk_orders", items, nonce=intents[0].nonce, expires_ms=intents[0].expires_ms)
+
+    async def send_modifies(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
+        """Replace orders, each by a new one with its own cloid. Errors: JournalError, and then nothing was sent."""
+        items = [{"oid": intent.replaces, "order": self._encode(intent)} for intent in intents]
+        return await self._carry_out(
+            "bulk_modify_orders_new", items, nonce=intents[0].nonce, expires_ms=intents[0].expires_ms
+        )
+
+    def _encode(self, intent: Intent) -> dict[str, Any]:
+        order = DesiredOrder(intent.side, intent.level_index, intent.price, intent.size)
+        return wire.encode_order(order, coin=self.coin, cloid=make_cloid(intent.cloid))
+
+    # --- cancels: they always may, also where nothing can be written down any more -------------------
+
+    async def send_cancels(self, oids: Sequence[int], *, expires_ms: int) -> tuple[Answer, ...]:
+        """Cancel orders by oid."""
+        items = [wire.encode_cancel(oid, coin=self.coin) for oid in oids]
+        return await self._carry_out("bulk_cancel", items, nonce=self.take_nonce(), expires_ms=expires_ms, always=True)
+
+    async def send_cancels_by_cloid(self, intents: Sequence[Intent], *, expires_ms: int) -> tuple[Answer, ...]:
+        """Cancel orders whose oid we never learnt."""
+        items = [{"coin": self.coin, "cloid": make_cloid(intent.cloid)} for intent in intents]
+        nonce = self.take_nonce()
+        return await self._carry_out("bulk_cancel_by_cloid", items, nonce=nonce, expires_ms=expires_ms, always=True)
+
+    async def burn_nonce(self, nonce: int, *, expires_ms: int) -> bool:
+        """Use up the nonce of an unanswered action; True if it was unused: then that action can never run."""
+        if not self._signs:
+            return False
+        answers = await self._carry_out("noop", [], nonce=nonce, expires_ms=expires_ms, always=True)
+        return answers == ()
+
+    # --- one action ---------------------------------------------------------------------------
+
+    async def _carry_out(
+        self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool = False
+    ) -> tuple[Answer, ...]:
+        """One action, whole: a request on its way is not cut off by our leaving, only by its deadline."""
+        parse = partial(parse_answers, n=len(items)) if items else parse_noop
+        unanswered = (Unknown(f"no answer in {self._write_timeout_s:g} s"),) * max(1, len(items))
+        deadline_s = min(trio.current_time() + self._write_timeout_s, self.leave_by_s)
+        with trio.CancelScope(shield=True, deadline=deadline_s):
+            call, *args = await self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
+            for n_sent in range(1, MOST_SENDS + 1):
+                try:
+                    answers = parse(await self._run_sync(call, *args, abandon_on_cancel=True))
+                except VENUE_FAILURES as error:
+                    unanswered = (Unknown(describe_failure(error)),) * len(unanswered)
+                    if n_sent == MOST_SENDS or not self._signs or not may_be_sent_again(error):
+                        return unanswered
+                    await trio.sleep(RESEND_AFTER_S)
+                    continue
+                return _read_again(answers) if n_sent > 1 else answers
+        return unanswered
+
+    async def _prepare(
+        self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool
+    ) -> tuple[Any, ...]:
+        """Sign, and write ahead; gives the call that sends, and its arguments."""
+        if nonce is None:
+            post: tuple[Any, ...] = (self._act, getattr(self._exchange, method), items, expires_ms)
+        else:
+            signed = await self._run_sync(self._sign, method, items, nonce, expires_ms, abandon_on_cancel=True)
+            self._ledger.record(Requested(nonce, method, len(items), signed.digest, expires_ms))
+            post = (self._exchange.post_signed, signed)
+        try:
+            await self._ledger.flush()
+        except JournalError:
+            if not always:
+                raise
+        return post
+
+    def _sign(self, method: str, items: list[dict[str, Any]], nonce: int, expires_ms: int) -> Any:
+        return self._exchange.sign_action(method, items, nonce=nonce, expires_after=expires_ms)
+
+    def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:
+        # one attribute of the SDK's object for all later actions: set before each one, on the one lane
+        self._exchange.set_expires_after(expires_ms)
+        return call(items)
+
+
+def _read_again(answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
+    """An answer to bytes that were sent before: a used nonce says that they arrived, and not what came of it."""
+    return tuple(
+        Unknown("it arrived, the answer was lost")
+        if isinstance(answer, Refused) and answer.refusal is Refusal.NONCE
+        else answer
+        for answer in answers
+    )

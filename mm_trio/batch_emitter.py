@@ -38,15 +38,17 @@ from mm_trio.rate_limit import RateLimitBudget
 from mm_trio.room import Room
 from mm_trio.send_plan import batches, plan_sends
 from mm_trio.stats import RunStats
-from mm_trio.venue.actions import ActionLane
+from mm_trio.venue.actions import ActionLane, Burnt
 from mm_trio.venue.client import VenueClient
 
-__all__ = ["BatchEmitter"]
+__all__ = ["EXPIRY_GRACE_S", "BatchEmitter"]
 
 _log = logging.getLogger(__name__)
 
 # An action that did not arrive within this is refused by the venue (expiresAfter): it cannot land later.
 EXPIRY_S = 10.0
+# So much later the last replica must have heard of it.
+EXPIRY_GRACE_S = 3.0
 # After n refusals in a row because of a foreign order in the way, a level sits out so many emits.
 _SIT_OUT = (0, 1, 3)
 # Direct questions (weight 2 each) within one emit, about what was left of orders it cancelled.
@@ -139,6 +141,7 @@ class BatchEmitter:
             return
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
+        self._state.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
         answers = await self._lane.send_cancels(oids, expires_ms=self._lane.compute_expiry_ms(EXPIRY_S))
         self._note_answers("cancel", answers, budget, outcome)
         for oid, answer in zip(oids, answers, strict=True):
@@ -155,11 +158,15 @@ class BatchEmitter:
         flight until the venue explains it.
         """
         orders = self._state.order_state
-        for nonce in sorted({i.nonce for i in orders.get_intents() if i.nonce is not None}):
+        now_s = trio.current_time()
+        for nonce in sorted({i.nonce for i in orders.get_intents() if i.nonce is not None and i.expires_s > now_s}):
             budget.on_request(1)
-            if await self._lane.burn_nonce(nonce, expires_ms=self._lane.compute_expiry_ms(EXPIRY_S)):
-                for intent in [i for i in orders.get_intents() if i.nonce == nonce]:
-                    orders.on_never_placed(intent.cloid, why="its nonce was unused")
+            burnt = await self._lane.burn_nonce(nonce, expires_ms=self._lane.compute_expiry_ms(EXPIRY_S))
+            for intent in [i for i in orders.get_intents() if i.nonce == nonce]:
+                if burnt is Burnt.WAS_UNUSED:
+                    orders.on_never_placed(intent.cloid, why=burnt.value)
+                elif burnt is Burnt.WAS_USED:
+                    orders.on_cannot_arrive_after(intent.cloid, trio.current_time())
         for intents in batches(orders.get_intents()):
             expires_ms = self._lane.compute_expiry_ms(EXPIRY_S)
             answers = await self._lane.send_cancels_by_cloid(intents, expires_ms=expires_ms)
@@ -257,9 +264,11 @@ class BatchEmitter:
 
     def _apply_arrival(self, intent: Intent, answer: Answer) -> bool:
         """Whether the answer proves that the order reached the book; if so, it is tracked from now on."""
+        now_s = trio.current_time()
+        if isinstance(answer, Unknown) and answer.second is not None and answer.second.refusal is Refusal.NONCE:
+            self._state.order_state.on_cannot_arrive_after(intent.cloid, now_s)
         if not isinstance(answer, Resting | Filled):
             return False
-        now_s = trio.current_time()
         self._on_booked(self._state.apply_arrival(intent, answer.oid, now_s=now_s))
         if isinstance(answer, Filled):  # post-only orders do not fill at once: let the venue explain
             self._state.order_state.on_doubt(answer.oid, now_s=now_s)
@@ -297,6 +306,8 @@ class BatchEmitter:
             self._n_cloids += 1
             cloid = encode_cloid(CloidParts(self._epoch, order.side, order.level_index, self._n_cloids))
             where = (order.side, order.level_index, order.price, order.size)
+            if old is not None:
+                self._state.expect_ends([old], until_s=now_s + EXPIRY_S + EXPIRY_GRACE_S)
             intents.append(Intent(cloid, *where, old, now_s, now_s + EXPIRY_S, expires_ms, nonce))
             self._state.order_state.on_sent(intents[-1])
         return intents

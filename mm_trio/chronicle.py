@@ -80,10 +80,18 @@ def log_allocation_changed(inventory: Inventory, allocation: tuple[Decimal | Non
     )
 
 
-def log_balances_adopted(check: BalanceCheck) -> None:
+def log_balances_adopted(check: BalanceCheck, inventory: Inventory) -> None:
     """The venue's balances were taken over the ledger's: a transfer or a loss."""
     _log.warning(
         "balances changed by no fill of ours: token %+f quote %+f; taken over",
         check.token_change,
         check.usdc_change,
     )
+    for name, allotted, held in (
+        ("token", inventory.virtual_token, inventory.account_token),
+        ("quote", inventory.virtual_usdc, inventory.account_usdc),
+    ):
+        if allotted is not None and held < allotted:
+            _log.warning(
+                "shortfall of %s: %s in the ledger, %s in the account; no more is offered", name, allotted, held
+            )

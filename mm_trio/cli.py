@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 EXIT_CLEAN = 0
+EXIT_NO = 1
 EXIT_CONFIG = 2
 EXIT_VENUE = 3
 EXIT_MAY_REST = 4
@@ -65,6 +66,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_run(commands)
     _add_sandbox(commands)
+    _add_ledger(commands)
     return parser
 
 
@@ -122,6 +124,38 @@ def _add_sandbox(commands: Any) -> None:
     sandbox.add_argument("--no-takers", action="store_true", help="nobody trades but the clients")
     sandbox.add_argument("--json", action="store_true", help="the first line is a JSON object: url, account, key, coin")
     sandbox.set_defaults(run=_sandbox)
+
+
+def _add_ledger(commands: Any) -> None:
+    ledger = commands.add_parser(
+        "ledger",
+        help="what a maker wrote down: its journal",
+        description="The journal of a maker: every order before it was sent, every answer, fill, fee and transfer.",
+        allow_abbrev=False,
+    )
+    verbs = ledger.add_subparsers(metavar="verb", required=True)
+    audit = verbs.add_parser(
+        "audit",
+        help="explain every difference to the venue's balances",
+        description="Reads the whole journal, checks that nothing in it was changed or lost, sums it up and compares "
+        "it with the venue's balances. Changes and sends nothing; also while the maker runs. Exit 1: not all is "
+        "explained.",
+        allow_abbrev=False,
+    )
+    audit.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (TOML) of the maker")
+    audit.add_argument("--json", action="store_true", help="a JSON object as the last line")
+    audit.set_defaults(run=_ledger_audit)
+    rebuild = verbs.add_parser(
+        "rebuild",
+        help="make a damaged journal anew",
+        description="Begins a new journal with every entry of the damaged one that can be read and with what the venue "
+        "knows of the rest; the old file is set aside, not deleted. The next start of the maker books what traded "
+        "since. Refuses while the maker runs.",
+        allow_abbrev=False,
+    )
+    rebuild.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (TOML) of the maker")
+    rebuild.add_argument("--json", action="store_true", help="a JSON object as the last line")
+    rebuild.set_defaults(run=_ledger_rebuild)
 
 
 def _add_output(command: argparse.ArgumentParser) -> None:
@@ -182,8 +216,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if settings.market.network == "mainnet":
         if arguments.live:
             raise ConfigError(
-                "--live on mainnet is not offered yet: a maker that trades real money needs its durable ledger and "
-                "limits first; leave --live out to see what it would send, or use testnet"
+                "--live on mainnet is not offered yet: a maker that trades real money needs its limits first; leave "
+                "--live out to see what it would send, or use testnet"
             )
         from mm_trio.commands.run import plan_forever
 
@@ -203,6 +237,28 @@ def _run(arguments: argparse.Namespace) -> int:
         attend=_choose_screen(arguments, title=settings.market.network),
     )
     return _finish(_run_until_signal(work), arguments)
+
+
+def _ledger_rebuild(arguments: argparse.Namespace) -> int:
+    from mm_trio.commands.ledger import rebuild_ledger
+    from mm_trio.config import load_settings
+
+    _set_up_logging(sys.stderr)
+    settings = load_settings(arguments.config, environ=os.environ)
+    rebuilt = _run_until_signal(partial(rebuild_ledger, settings, environ=os.environ))
+    print(json.dumps(rebuilt.to_json()) if arguments.json else rebuilt.to_text(), flush=True)
+    return EXIT_CLEAN
+
+
+def _ledger_audit(arguments: argparse.Namespace) -> int:
+    from mm_trio.commands.ledger import audit_ledger
+    from mm_trio.config import load_settings
+
+    _set_up_logging(sys.stderr)
+    settings = load_settings(arguments.config, environ=os.environ)
+    report = _run_until_signal(partial(audit_ledger, settings, environ=os.environ))
+    print(json.dumps(report.to_json()) if arguments.json else report.to_text(), flush=True)
+    return EXIT_CLEAN if report.audit.is_ok else EXIT_NO
 
 
 def _sandbox(arguments: argparse.Namespace) -> int:

@@ -22,8 +22,7 @@ class FeedReader:
     """Applies messages to the state.
 
     `on_booked` gets the fills that moved the ledger, `on_balances` the verdict on a pushed balance, `on_trouble`
-    a reason to look at everything anew: a message that cannot be read, an order of a stranger. `on_told_at` gets
-    the venue's time (ms) of what is told as it happens.
+    a reason to look at everything anew: a message that cannot be read, an order of a stranger.
     """
 
     def __init__(
@@ -34,36 +33,39 @@ class FeedReader:
         on_booked: Callable[[Iterable[FillResult]], None],
         on_balances: Callable[[BalanceCheck], None],
         on_trouble: Callable[[str], None],
-        on_told_at: Callable[[int], None],
     ) -> None:
         self._state = state
         self._stats = stats
         self._on_booked = on_booked
         self._on_balances = on_balances
         self._on_trouble = on_trouble
-        self._on_told_at = on_told_at
+        self._told_ms: int | None = None
         self._readers: dict[str, Callable[[Any, float], None]] = {
             "orderUpdates": self._read_order_updates,
             "userFills": self._read_fills,
             "webData2": self._read_balances,
         }
 
-    def apply(self, feed: str, body: Any, *, now_s: float) -> None:
-        """Apply one message. What cannot be read of it is counted and told, never raised."""
+    def apply(self, feed: str, body: Any, *, now_s: float) -> int | None:
+        """Apply one message. What cannot be read of it is counted and told, never raised.
+
+        Gives the venue's time (ms) of the last thing it told as it happened, if it told any.
+        """
+        self._told_ms = None
         read = self._readers.get(feed)
         if read is None:  # the heartbeat: it came, and that is all it says
-            return
+            return None
         try:
             read(body, now_s)
         except ProtocolError as error:
             self._report_unreadable(feed, [error])
         self._state.note_doubts(now_s)
+        return self._told_ms
 
     def _read_order_updates(self, body: Any, now_s: float) -> None:
         updates, unreadable = wire.read_update_message(body, self._state.market)
         for update in updates:
-            if update.time_ms is not None:
-                self._on_told_at(update.time_ms)
+            self._told_ms = update.time_ms
             booked, is_stranger = self._state.apply_order_update(update, now_s=now_s)
             self._on_booked(booked)
             if is_stranger:
@@ -71,11 +73,10 @@ class FeedReader:
         self._report_unreadable("orderUpdates", unreadable)
 
     def _read_fills(self, body: Any, now_s: float) -> None:
-        fills, unreadable = wire.read_fill_message(body, self._state.market)
+        fills, unreadable = wire.read_fill_message(body, self._state.market, whole=self._state.knows_all_lives)
         is_news = not wire.is_snapshot(body)
         for fill in fills:
-            if is_news and fill.time_ms is not None:
-                self._on_told_at(fill.time_ms)
+            self._told_ms = fill.time_ms if is_news else None
             self._on_booked(self._state.apply_fill(fill, now_s=now_s))
         self._report_unreadable("userFills", unreadable)
 

@@ -24,6 +24,7 @@ __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 
 JOURNAL_NAME = "journal.sqlite3"
 APPLICATION_ID = 0x6D6D7472  # "mmtr", in the header of the file
+REMEDY = "`mm-trio ledger rebuild` makes a new one of what can be read and what the venue knows"
 BUSY_TIMEOUT_S = 5.0  # a reader (`ledger audit`) may hold the file for a moment
 
 # What turns version n of the file into n + 1; an empty file is version 0.
@@ -94,10 +95,26 @@ class Journal:
         if not path.is_file():
             raise JournalError(f"there is no ledger at {path}")
         with _explained(path):
-            journal = cls(path, _connect(f"file:{path}?mode=ro", is_uri=True))
-            journal._check_file()
-            journal._find_end()
+            journal = cls(path, _connect(_read_only(path), is_uri=True))
+            try:
+                journal._check_file()
+                journal._check_version()
+                journal._find_end()
+            except BaseException:
+                journal.close()
+                raise
         return journal
+
+    @classmethod
+    def salvage(cls, folder: Path) -> list[JournalRow]:
+        """The rows of a damaged ledger up to the first that is not what was written; none of a file that is none."""
+        rows: list[JournalRow] = []
+        with contextlib.suppress(JournalError), _explained(folder / JOURNAL_NAME):
+            connection = _connect(_read_only(folder / JOURNAL_NAME), is_uri=True)
+            with contextlib.closing(connection):
+                for row in cls(folder / JOURNAL_NAME, connection).read(since_checkpoint=False):
+                    rows.append(row)  # one by one: what came before the damage stays
+        return rows
 
     def read(self, *, since_checkpoint: bool = True) -> Iterator[JournalRow]:
         """Rows in order, from the last checkpoint on or all of them; the chain is checked on the way.
@@ -112,8 +129,9 @@ class Journal:
             )
             for expected, (seq, at_ms, kind, body, told) in enumerate(rows, start=first):
                 chain = _link(chain, seq, at_ms, kind, body)
-                if seq != expected or chain != told:
-                    raise JournalError(f"{self.path} is damaged: entry {expected} is not what was written")
+                is_beginning = seq > first or first == 1 or not since_checkpoint or kind == "checkpoint"
+                if seq != expected or chain != told or not is_beginning:
+                    raise JournalError(f"{self.path} is damaged: entry {expected} is not what was written; {REMEDY}")
                 yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
@@ -145,17 +163,16 @@ class Journal:
     # --- opening ------------------------------------------------------------------------------
 
     def _check_file(self) -> None:
+        owner = int(self._connection.execute("PRAGMA application_id").fetchone()[0])
+        is_empty = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if owner != APPLICATION_ID and not is_empty:
+            raise JournalError(f"{self.path} is no ledger of mm_trio: it is left as it is")
         told = [row[0] for row in self._connection.execute("PRAGMA quick_check(3)")]
         if told != ["ok"]:
-            raise JournalError(f"{self.path} is damaged: {told[0]}")
+            raise JournalError(f"{self.path} is damaged: {told[0]}; {REMEDY}")
 
     def _migrate(self) -> None:
-        version = self._version()
-        if version > len(MIGRATIONS):
-            raise JournalError(
-                f"{self.path} is of version {version}, this program knows {len(MIGRATIONS)}: "
-                "it was written by a newer mm_trio, use that one"
-            )
+        version = self._check_version()
         if version == len(MIGRATIONS):
             return
         if version:
@@ -165,8 +182,14 @@ class Journal:
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             self._connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
 
-    def _version(self) -> int:
-        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+    def _check_version(self) -> int:
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise JournalError(
+                f"{self.path} is of version {version}, this program knows {len(MIGRATIONS)}: "
+                "it was written by a newer mm_trio, use that one"
+            )
+        return version
 
     def _back_up(self, path: Path) -> None:
         """A whole copy beside the file, before its shape changes."""
@@ -200,6 +223,10 @@ def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def _read_only(path: Path) -> str:
+    return f"{path.resolve().as_uri()}?mode=ro"
+
+
 def _make_private(path: Path) -> None:
     """Create the file for its owner alone, before SQLite makes it with whatever umask there is."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -213,9 +240,12 @@ def _explained(path: Path) -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise
     except sqlite3.Error as error:
-        raise JournalError(f"the ledger {path} cannot be used: {error}") from error
+        remedy = f"; {REMEDY}" if type(error) is sqlite3.DatabaseError else ""  # its subclasses are no damage
+        raise JournalError(f"the ledger {path} cannot be used: {error}{remedy}") from error
     except OSError as error:
         raise JournalError(f"the ledger {path} cannot be used: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise JournalError(f"{path} is damaged: a text in it cannot be read; {REMEDY}") from error
 
 
 def _link(chain: bytes, seq: int, at_ms: int, kind: str, body: str) -> bytes:

@@ -105,6 +105,9 @@ class LedgerKeeper:
         except trio.TooSlowError:
             self._fault = JournalError(f"the ledger was not written in {COMMIT_WITHIN_S:g} s: the disk hangs")
             raise self._fault from None
+        except BaseException as error:  # a bug of ours; nothing may be written behind the hole it left
+            self._fault = JournalError(f"the ledger was not written: {type(error).__name__}")
+            raise
         self._n_durable += len(batch)
         self._n_since_checkpoint += len(batch)
 

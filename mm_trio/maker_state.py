@@ -25,6 +25,7 @@ __all__ = ["FILLS_OVERLAP_MS", "MakerState"]
 FILLS_OVERLAP_MS = 60_000
 
 
+ENDS_REMEMBERED = 10_000  # cancels and modifies of some seconds
 CANCELLED_BY_OWNER = "canceled"  # the venue's word for a cancel that was asked for; its own have longer ones
 
 
@@ -53,7 +54,11 @@ class MakerState:
     on_cancelled_by_hand: Callable[[TrackedOrder], None] = lambda order: None
     hand_cancel_pause_s: float = 0.0
     _sitting_out: dict[tuple[Side, int], float] = field(default_factory=dict)
-    _recorded_ms: int = 0
+    _ends_expected: dict[int, float] = field(default_factory=dict)  # oid -> until when it may still end by our wish
+    _recorded_ms: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._recorded_ms = self.looked_up_ms  # what an earlier life recorded holds until this one knows better
 
     # --- fills --------------------------------------------------------------------------------
 
@@ -160,7 +165,9 @@ class MakerState:
             known = True
         if not update.live:
             order = state.find(row.oid)
-            if order is not None and order.status == "resting" and update.status == CANCELLED_BY_OWNER:
+            is_ours = now_s <= self._ends_expected.get(row.oid, float("-inf"))
+            by_owner = update.status == CANCELLED_BY_OWNER
+            if order is not None and order.status == "resting" and by_owner and not is_ours:
                 self._sitting_out[order.side, order.level_index] = now_s + self.hand_cancel_pause_s
                 self.on_cancelled_by_hand(order)
             state.on_modify_response(row.oid, row.oid, update.status, remaining=row.size, now_s=now_s)
@@ -206,6 +213,12 @@ class MakerState:
             and parts.epoch not in self.epochs
             and row.coin == self.market.coin
         )
+
+    def expect_ends(self, oids: Iterable[int], *, until_s: float) -> None:
+        """We ask the venue to end these orders; however late it does, it is no hand's work until then."""
+        self._ends_expected.update(dict.fromkeys(oids, until_s))
+        while len(self._ends_expected) > ENDS_REMEMBERED:
+            del self._ends_expected[next(iter(self._ends_expected))]
 
     def is_sitting_out(self, side: Side, level_index: int, *, now_s: float) -> bool:
         """Whether an order here was cancelled by hand so lately that the hand may still be at it."""

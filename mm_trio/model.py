@@ -300,9 +300,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No answer that could be read: it may have been done or not."""
+    """No answer that could be read: it may have been done or not.
+
+    `second`: the refusal that the same bytes met when they were sent again.
+    """
 
     why: str
+    second: Refused | None = None
 
 
 Answer: TypeAlias = Resting | Filled | Cancelled | Refused | Unknown

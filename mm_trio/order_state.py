@@ -155,6 +155,11 @@ class OrderState:
         if intent.replaces is not None:
             self.on_doubt(intent.replaces, now_s=intent.sent_s)
 
+    def on_cannot_arrive_after(self, cloid: str, now_s: float) -> None:
+        """It is proven that the order will not reach the book any more if it did not yet."""
+        if (intent := self._intents.get(cloid)) is not None:
+            self._intents[cloid] = replace(intent, expires_s=min(intent.expires_s, now_s))
+
     def on_never_placed(self, cloid: str, *, why: str = "") -> None:
         """The order was refused, or it is proven that it never reached the book."""
         if self._intents.pop(cloid, None) is not None:

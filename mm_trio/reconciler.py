@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
-from mm_trio.batch_emitter import BatchEmitter
+from mm_trio.batch_emitter import EXPIRY_GRACE_S, BatchEmitter
 from mm_trio.errors import LedgerError
 from mm_trio.inventory import BalanceCheck
 from mm_trio.maker_state import MakerState
@@ -24,8 +24,6 @@ __all__ = ["Reconciler"]
 
 _log = logging.getLogger(__name__)
 
-# An order in flight expires at the venue; this much later the last replica must have heard of it.
-EXPIRY_GRACE_S = 3.0
 # Fills that the venue still does not list this long after an order ended will not come.
 UNTOLD_PATIENCE_S = 10.0
 

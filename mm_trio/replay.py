@@ -63,8 +63,8 @@ def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_m
     """
     found = Recovered(OrderState(), Inventory(order_size))
     for entry in entries:
-        if isinstance(entry, Checkpoint):
-            found.n_since_checkpoint = 0
+        if isinstance(entry, Checkpoint):  # it says all that was before
+            found = Recovered(OrderState(), Inventory(order_size), n_entries=found.n_entries)
             for part in entry.entries:
                 _apply(found, part, now_s=now_s, wall_ms=wall_ms)
         else:
@@ -80,7 +80,9 @@ def _apply(found: Recovered, entry: Entry, *, now_s: float, wall_ms: int) -> Non
     match entry:
         case Booked():
             ledger.book(orders.on_booked_before(entry))
-        case Sent():
+        case Sent(cloid):
+            if orders.find_intent(cloid) is not None:
+                raise ValueError(f"order sent twice: {cloid}")
             found.last_nonce = max(found.last_nonce, entry.nonce or 0)
             orders.on_sent(_make_intent(entry, now_s=now_s, wall_ms=wall_ms))
         case Arrived(cloid, oid):

@@ -40,8 +40,9 @@ async def cancel_and_verify(
     still_listed: list[int] = []
     remaining = name_remaining(state.order_state)
     pause_s = FIRST_PAUSE_S
-    lane.leave_by_s = trio.current_time() + grace_s
-    with trio.move_on_after(grace_s, shield=True):
+    lane.on_leaving(grace_s)
+    with trio.move_on_at(lane.leave_by_s) as leaving:
+        leaving.shield = True
         while True:
             try:
                 known = [order.oid for order in state.order_state.get_current_orders()]

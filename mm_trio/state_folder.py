@@ -7,7 +7,7 @@ signer, so that two makers with one key would refuse each other's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -33,24 +33,26 @@ def _find_network(environ: Mapping[str, str], network: str) -> Path:
 
 @contextmanager
 def hold_state_folder(
-    environ: Mapping[str, str], *, network: str, account: str, coin: str, signer: str
+    environ: Mapping[str, str], *, network: str, account: str, coin: str, signer: str | None
 ) -> Iterator[Path]:
     """The folder, made and locked, for as long as the maker lives; a process that dies lets go of it.
 
-    Errors: ConfigError where another maker holds it, or the signer's lock; JournalError where it cannot be made.
+    `signer` None: for who only mends the ledger and signs nothing. Errors: ConfigError where another maker holds it,
+    or the signer's lock; JournalError where it cannot be made.
     """
     folder = find_state_folder(environ, network=network, account=account, coin=coin)
     signers = _find_network(environ, network) / "signers"
     ours = _make_lock(folder / LOCK_NAME)
-    key = _make_lock(signers / f"{signer.lower()}.lock")
-    with (
-        _hold(ours, f"another mm_trio makes the market in {coin} for {account}: end it first, or watch that one"),
-        _hold(
-            key,
-            f"another mm_trio signs with this key ({signer}): the venue counts nonces by signer, so each maker needs "
-            "an agent (API wallet) of its own",
-        ),
-    ):
+    with ExitStack() as held:
+        held.enter_context(
+            _hold(ours, f"another mm_trio makes the market in {coin} for {account}: end it first, or watch that one")
+        )
+        if signer is not None:
+            refusal = (
+                f"another mm_trio signs with this key ({signer}): the venue counts nonces by signer, so each maker "
+                "needs an agent (API wallet) of its own"
+            )
+            held.enter_context(_hold(_make_lock(signers / f"{signer.lower()}.lock"), refusal))
         yield folder
 
 
@@ -83,7 +85,7 @@ def set_aside(folder: Path) -> Path:
         n += 1
     try:
         aside.mkdir(mode=0o700)
-        for path in folder.glob(f"{JOURNAL_NAME}*"):
+        for path in sorted(folder.glob(f"{JOURNAL_NAME}*")):  # the file itself first: its log is nothing without it
             path.rename(aside / path.name)
     except OSError as error:
         raise JournalError(f"the ledger in {folder} cannot be set aside: {error.strerror or error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 
@@ -24,6 +25,7 @@ LONGEST_PAUSE_S = 5.0
 STEADY_S = 30.0  # a connection that lasted this long was a good one
 SLEPT_S = 5.0  # the calendar went on by so much more than our clock: the machine slept
 ACK_WITHIN_S = 10.0
+PONG_WITHIN_S = 5.0
 
 
 class FeedWatch:
@@ -53,16 +55,18 @@ class FeedWatch:
         self._heard_s = trio.current_time()
         self._connected_s = trio.current_time()
         self._n_attempts = 0
+        self._probed: tuple[float, int] | None = None  # when, and how many frames had come on the wire until then
         self._n_lost = 0  # messages the inbox had no room for, as far as we reacted to it
 
-    def on_message(self, connection: int) -> None:
-        """A message came; one of an earlier connection says nothing of this one."""
+    def on_message(self, connection: int, told_ms: int | None = None) -> None:
+        """A message came, of what happened at `told_ms` of the venue's calendar; one of an earlier connection says
+        nothing of this one.
+        """
         if connection == self._connection:
             self._heard_s = trio.current_time()
-
-    def on_told_at(self, time_ms: int) -> None:
-        """A message told of what happened at this time of the venue's calendar."""
-        self._lag_s = (self._wall_ms() - time_ms) / 1000
+            self._probed = None
+            if told_ms is not None:
+                self._lag_s = (self._wall_ms() - told_ms) / 1000
 
     def _compute_asleep_s(self) -> float:
         """How far the calendar is ahead of the loop's clock, which stands still while the machine sleeps."""
@@ -75,6 +79,8 @@ class FeedWatch:
         silent_s = trio.current_time() - self._heard_s
         if self._stale_after_s is not None and silent_s >= self._stale_after_s:
             return f"nothing heard for {silent_s:.0f} s"
+        if self._probed is not None and self._has_no_pong(*self._probed):
+            return f"no answer to a ping in {PONG_WITHIN_S:g} s"
         if self._lag_limit_s is not None and self._lag_s > self._lag_limit_s:
             return f"messages come {self._lag_s:.0f} s late"
         slept_s = self._compute_asleep_s() - self._asleep_s
@@ -88,6 +94,7 @@ class FeedWatch:
         """Subscribe every feed, on a new connection if `fresh` or if there is none. Errors: VenueError."""
         self._n_lost = self._inbox.n_overflown
         self._lag_s, self._asleep_s = 0.0, self._compute_asleep_s()
+        self._probed = None
         if fresh or not self._client.feed_is_alive():
             await self._client.ask(self._reopen)
         self._connection += 1
@@ -100,9 +107,26 @@ class FeedWatch:
 
     async def wait_for_fault(self) -> str:
         """Watch until something is wrong with the feed; gives what."""
-        while (fault := self.find_fault()) is None:  # noqa: ASYNC110 - a dead thread sets no event
+        while (fault := self.find_fault()) is None:
+            await self._probe_if_silent()
             await trio.sleep(LOOK_EVERY_S)
         return fault
+
+    def _has_no_pong(self, asked_s: float, n_frames: int) -> bool:
+        return trio.current_time() >= asked_s + PONG_WITHIN_S and self._client.count_frames() == n_frames
+
+    async def _probe_if_silent(self) -> None:
+        """Half way to stale, see whether there still is a connection: a pong proves that, and nothing of the feeds."""
+        if self._stale_after_s is None or self._probed is not None:
+            return
+        if (
+            trio.current_time() - self._heard_s < self._stale_after_s / 2
+            or (n_frames := self._client.count_frames()) is None
+        ):
+            return
+        self._probed = (trio.current_time(), n_frames)
+        with suppress(VenueError):  # a ping that cannot be sent gets no pong
+            await self._client.ping()
 
     async def reconnect(self) -> None:
         """Try until every feed is subscribed on a new, living connection.

@@ -17,11 +17,11 @@ from typing import Any, Literal, Never
 
 import trio
 
-from mm_trio.batch_emitter import BatchEmitter
+from mm_trio.batch_emitter import EXPIRY_GRACE_S, BatchEmitter
 from mm_trio.cadence import Cadence, make_wall_clock
 from mm_trio.chronicle import log_allocation_changed, log_balances_adopted, log_fill, log_start, log_tick
 from mm_trio.cloid import MAX_LEVELS
-from mm_trio.entries import Allocated, Began, Quoted
+from mm_trio.entries import Allocated, Began, Entry, Quoted, Requested
 from mm_trio.errors import ConfigError, LedgerError, VenueError
 from mm_trio.feeds import FeedReader
 from mm_trio.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
@@ -144,7 +144,7 @@ class WsState:
         self._keep_foreign = foreign_orders == "keep"
         self._cancel_on_shutdown = cancel_on_shutdown
         self._requote_on_fill = requote_on_fill
-        self._client = VenueClient(info, address=address, run_sync=run_sync)
+        self._client = VenueClient(info, address=address, run_sync=run_sync, whole_fills=journal is not None)
         self._exchange = exchange
         self._run_sync = run_sync
         self._reopen_feed = reopen_feed or partial(replace_socket, info)
@@ -190,7 +190,7 @@ class WsState:
                 self._journal,
                 run_sync=self._run_sync,
                 wall_ms=wall_ms,
-                summarise=lambda: (*(Began(epoch, {}) for epoch in sorted(state.epochs)), *state.summarise()),
+                summarise=lambda: self._summarise(state, lane),
                 n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
             )
             lane = ActionLane(self._exchange, run_sync=self._run_sync, ledger=keeper, wall_ms=wall_ms)
@@ -245,6 +245,7 @@ class WsState:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(keeper.keep_forever)
+                nursery.start_soon(self._hurry_on_leaving, lane)
                 nursery.start_soon(self._apply_forever, inbox, state, watch)
                 await self._begin(watch, reconciler, orphans)
                 nursery.start_soon(self._tick_forever, state, emitter, watch, reconciler)
@@ -258,6 +259,23 @@ class WsState:
                 )
             with suppress(LedgerError), trio.CancelScope(shield=True):
                 await keeper.flush()
+
+    def _summarise(self, state: MakerState, lane: ActionLane) -> tuple[Entry, ...]:
+        """What a checkpoint says: all that the next life goes on with."""
+        return (
+            *(Began(epoch, {}) for epoch in sorted(state.epochs)),
+            Began(self._epoch, self._parameters),
+            *state.summarise(),
+            *(() if self.boundary_level is None else (Quoted(self.boundary_level),)),
+            Requested(lane.last_nonce, "earlier", 0, "", 0),
+        )
+
+    async def _hurry_on_leaving(self, lane: ActionLane) -> Never:
+        """Wait for the nursery's end, and tell the lane at once: a request may be on its way just then."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            lane.on_leaving(GRACE_S)
 
     # --- the ledger and the start ---------------------------------------------------------------
 
@@ -347,12 +365,11 @@ class WsState:
             on_booked=self._on_booked,
             on_balances=self._on_balances,
             on_trouble=self._on_trouble,
-            on_told_at=watch.on_told_at,
         )
         while True:
             message = await inbox.receive()
-            watch.on_message(message.connection)
-            reader.apply(message.feed, message.body, now_s=trio.current_time())
+            told_ms = reader.apply(message.feed, message.body, now_s=trio.current_time())
+            watch.on_message(message.connection, told_ms)
 
     def _on_booked(self, fills: Iterable[FillResult]) -> None:
         for fill in fills:
@@ -369,7 +386,7 @@ class WsState:
         if check.verdict is BalanceVerdict.ASK_AGAIN:
             self._cadence.want_reconcile(BALANCE_CONFIRM_S)
         elif check.verdict is BalanceVerdict.ADOPTED:
-            log_balances_adopted(check)
+            log_balances_adopted(check, self.inventory)
 
     def _on_trouble(self, reason: str) -> None:
         _log.info("reconciliation wanted: %s", reason)
@@ -450,12 +467,18 @@ class WsState:
             self._on_balances(check)
             if self.order_state.get_doubts():
                 self._doubt_pause_s = min(2 * self._doubt_pause_s, LONGEST_ASK_PAUSE_S)
-                self._cadence.want_reconcile(self._doubt_pause_s)
+                self._cadence.want_reconcile(min(self._doubt_pause_s, self._compute_wait_for_expiry_s()))
             else:
                 self._doubt_pause_s = ASK_AFTER_DOUBT_S
             if not no_orphan_left:
                 self._cadence.want_reconcile(RETRY_RECONCILE_S)
             return no_orphan_left
+
+    def _compute_wait_for_expiry_s(self) -> float:
+        """Seconds until the first order in flight can be given up, if the venue knows nothing of it."""
+        now_s = trio.current_time()
+        waits_s = [i.expires_s + EXPIRY_GRACE_S - now_s for i in self.order_state.get_intents()]
+        return min((wait_s for wait_s in waits_s if wait_s > 0), default=LONGEST_ASK_PAUSE_S)
 
     # --- the watchdog -------------------------------------------------------------------------
 

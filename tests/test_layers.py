@@ -28,6 +28,7 @@ CORE = {
     "tick_plan",
     "maker_state",
     "cloid",
+    "audit",
     "entries",
     "replay",
     "stats",

@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import trio
 
 from mm_trio.commands.demo_market import TAKER, DemoMarket, fund_accounts
+from mm_trio.journal import Journal
 from mm_trio.sandbox.auth import Auth
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
@@ -77,6 +80,7 @@ class _Desk:
     server: SandboxServer
     account: str
     maker: WsState
+    journal: Journal
     spreads_bps: list[float] = field(default_factory=list)
 
 
@@ -94,6 +98,19 @@ async def run_demo(
     `n_drops`: every socket is cut so many times on the way. `attend` is a task beside the maker that shows
     it. Errors: VenueError if the start fails.
     """
+    with TemporaryDirectory(prefix="mm_trio-demo-") as state:  # a ledger as `run` keeps it, for this demo alone
+        return await _run_in(Path(state), market, seed, duration_s, n_drops, trading, attend)
+
+
+async def _run_in(
+    state: Path,
+    market: DemoMarket,
+    seed: int,
+    duration_s: float | None,
+    n_drops: int,
+    trading: trio.CancelScope,
+    attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None,
+) -> DemoSummary:
     async with trio.open_nursery() as world:
         exchange = Exchange(
             market.markets,
@@ -103,7 +120,7 @@ async def run_demo(
         )
         front = Front(exchange, now_ms=_now_ms)
         server = await world.start(serve, front, Auth(lambda address: address in exchange.addresses()))
-        desk = await _set_up(market, front, server, seed)
+        desk = await _set_up(market, front, server, seed, state)
         with trading:
             async with trio.open_nursery() as company:
                 if attend is not None:
@@ -111,6 +128,7 @@ async def run_demo(
                 await _trade(desk, duration_s=duration_s, n_drops=n_drops)
                 company.cancel_scope.cancel()
         summary = _sum_up(desk)
+        desk.journal.close()
         world.cancel_scope.cancel()
     return summary
 
@@ -119,8 +137,9 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _set_up(market: DemoMarket, front: Front, server: SandboxServer, seed: int) -> _Desk:
-    """Fund both accounts and build the maker on the SDK's own objects."""
+async def _set_up(market: DemoMarket, front: Front, server: SandboxServer, seed: int, state: Path) -> _Desk:
+    """Fund both accounts and build the maker on the SDK's own objects and a new ledger."""
+    journal = Journal.open(state)
     wallet = make_wallet(sha256(f"mm_trio demo {seed}".encode()).hexdigest())
     account = wallet.address.lower()
     fund_accounts(front, market, account)
@@ -139,8 +158,9 @@ async def _set_up(market: DemoMarket, front: Front, server: SandboxServer, seed:
         info=make_info(server.url, spot_meta),
         exchange=make_exchange(server.url, wallet, spot_meta, account=account),
         address=account,
+        journal=journal,
     )
-    return _Desk(market, front, server, account, maker)
+    return _Desk(market, front, server, account, maker, journal)
 
 
 async def _trade(desk: _Desk, *, duration_s: float | None, n_drops: int) -> None:

@@ -37,7 +37,7 @@ from mm_trio.venue.hyperliquid import (
 from mm_trio.venue.keys import Secret, is_master_key
 from mm_trio.ws_state import WsState
 
-__all__ = ["RunSummary", "open_maker", "plan_forever", "run_settings"]
+__all__ = ["RunSummary", "ask_at_start", "make_grid", "open_maker", "plan_forever", "run_settings"]
 
 _log = logging.getLogger(__name__)
 
@@ -79,13 +79,13 @@ async def open_maker(
     VenueError, LedgerError.
     """
     market = settings.market
-    spot_meta = await _ask(fetch_spot_meta, market.base_url)
+    spot_meta = await ask_at_start(fetch_spot_meta, market.base_url)
     wallet = make_wallet(key.reveal())
     info = make_info(market.base_url, spot_meta)
     await _check_signer(info, wallet.address, market.account, network=market.network)
     coin = wire.parse_market(spot_meta, market.coin).coin
     await _check_clock(info, coin)
-    parameters = settings.maker_parameters(_make_grid(settings, spot_meta))
+    parameters = settings.maker_parameters(make_grid(settings, spot_meta))
     with hold_state_folder(
         environ, network=market.network, account=market.account, coin=coin, signer=wallet.address
     ) as folder:
@@ -149,13 +149,14 @@ async def _run_once(
     attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None,
     anew: bool,
 ) -> RunSummary:
-    summary = RunSummary(RunStats(), ())
+    made: list[WsState] = []
+    failures: list[BaseException] = []
     with trading:
         async with open_maker(settings, key, environ=environ, take_over=take_over, anew=anew) as maker:
+            made.append(maker)
             _log.info("%s", settings.describe())
             if duration_s is not None:
                 trading.deadline = trio.current_time() + duration_s
-            failures: list[BaseException] = []
             try:
                 async with trio.open_nursery() as nursery:
                     if attend is not None:
@@ -164,18 +165,19 @@ async def _run_once(
                     nursery.cancel_scope.cancel()
             except* LedgerError as group:
                 failures = find_leaves(group)
-            if failures and not maker.stats.ticks:
-                raise failures[0]
-            summary = RunSummary(maker.stats, maker.orders_may_rest, tuple(sorted({str(leaf) for leaf in failures})))
-    return summary
+    if failures and not made[0].stats.ticks:
+        raise failures[0]
+    if not made:
+        return RunSummary(RunStats(), ())
+    return RunSummary(made[0].stats, made[0].orders_may_rest, tuple(sorted({str(leaf) for leaf in failures})))
 
 
 async def plan_forever(settings: Settings, *, trading: trio.CancelScope, duration_s: float | None) -> RunSummary:
     """Read, plan and show what would be sent, once per interval; sends nothing and needs no key."""
     stats = RunStats()
     with trading:
-        spot_meta = await _ask(fetch_spot_meta, settings.market.base_url)
-        grid = _make_grid(settings, spot_meta)
+        spot_meta = await ask_at_start(fetch_spot_meta, settings.market.base_url)
+        grid = make_grid(settings, spot_meta)
         if duration_s is not None:
             trading.deadline = trio.current_time() + duration_s
         while True:
@@ -226,7 +228,7 @@ async def _show_plan(settings: Settings, spot_meta: Any, grid: PricingGrid) -> N
         _log.info("plan place side=%s level=%d px=%s sz=%s", order.side, order.level_index, order.price, order.size)
 
 
-def _make_grid(settings: Settings, spot_meta: Any) -> PricingGrid:
+def make_grid(settings: Settings, spot_meta: Any) -> PricingGrid:
     """The ladder at the market's own decimals. Errors: ConfigError."""
     strategy = settings.strategy
     market = wire.parse_market(spot_meta, settings.market.coin)
@@ -241,7 +243,7 @@ def _make_grid(settings: Settings, spot_meta: Any) -> PricingGrid:
         raise ConfigError(f"[strategy] {error}") from error
 
 
-async def _ask(call: Any, *args: Any) -> Any:
+async def ask_at_start(call: Any, *args: Any) -> Any:
     """One blocking question at the start. Errors: Unreachable."""
     try:
         with trio.fail_after(30):
@@ -256,7 +258,7 @@ async def _check_clock(info: Any, coin: str) -> None:
     """Refuse a clock that the venue's deadlines and nonces would not stand. Errors: ConfigError."""
     asked_s = time.time()
     try:
-        told_ms = wire.parse_book_time(await _ask(info.l2_snapshot, coin))
+        told_ms = wire.parse_book_time(await ask_at_start(info.l2_snapshot, coin))
     except VenueError as error:
         _log.warning("could not compare the clock with the venue's: %s", error)
         return
@@ -279,7 +281,7 @@ async def _check_signer(info: Any, signer: str, account: str, *, network: str) -
         _log.warning("the key is the account's own: on mainnet only an agent's key is taken")
         return
     try:
-        role = await _ask(info.user_role, signer)
+        role = await ask_at_start(info.user_role, signer)
     except Unreachable as error:
         _log.warning("could not check the key's role: %s", error)
         return

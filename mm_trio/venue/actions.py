@@ -8,7 +8,9 @@ chooses its nonce itself, and is never asked twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,19 +18,28 @@ import trio
 
 from mm_trio.entries import Entry, Requested
 from mm_trio.errors import JournalError
-from mm_trio.model import Answer, DesiredOrder, Intent, Refusal, Refused, Unknown
+from mm_trio.model import Answer, Cancelled, DesiredOrder, Intent, Refusal, Refused, Unknown
 from mm_trio.venue import wire
 from mm_trio.venue.answers import parse_answers, parse_noop
 from mm_trio.venue.client import RunSync
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again
 
-__all__ = ["ActionLane", "WritesAhead"]
+__all__ = ["ActionLane", "Burnt", "WritesAhead"]
 
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 WRITE_TIMEOUT_S = 6.0
 # The same bytes again, where a connection broke and nothing says whether they arrived: the venue takes a nonce once.
 RESEND_AFTER_S = 1.0
 MOST_SENDS = 3
+LAST_ANSWER_SHARE = 0.3  # of the time to leave, for the answer to what was on its way then
+
+
+class Burnt(Enum):
+    """What a noop with an action's nonce told of that nonce."""
+
+    WAS_UNUSED = "the action never ran, and never will"
+    WAS_USED = "the action ran or was refused, or an earlier noop used it: it will not run any more"
+    UNKNOWN = "no answer"
 
 
 class WritesAhead(Protocol):
@@ -57,20 +68,21 @@ class ActionLane:
         self._write_timeout_s = write_timeout_s
         # on the class: an object that answers to every name is a plain one
         self._signs = hasattr(type(exchange), "post_signed")
-        self._last_nonce = 0
+        self.last_nonce = 0
+        self._scope: trio.CancelScope | None = None  # of the action on its way
         self.coin = ""
         self.leave_by_s = float("inf")  # no action outlasts this moment of the loop's clock
 
     def on_nonce_used(self, nonce: int) -> None:
         """An earlier life used nonces up to this one."""
-        self._last_nonce = max(self._last_nonce, nonce)
+        self.last_nonce = max(self.last_nonce, nonce)
 
     def take_nonce(self) -> int | None:
         """The nonce of the next action: the clock, and always above the last. None where the exchange chooses."""
         if not self._signs:
             return None
-        self._last_nonce = max(self._last_nonce + 1, self._wall_ms())
-        return self._last_nonce
+        self.last_nonce = max(self.last_nonce + 1, self._wall_ms())
+        return self.last_nonce
 
     def compute_expiry_ms(self, after_s: float) -> int:
         """The moment of the venue's calendar `after_s` from now."""
@@ -107,12 +119,23 @@ class ActionLane:
         nonce = self.take_nonce()
         return await self._carry_out("bulk_cancel_by_cloid", items, nonce=nonce, expires_ms=expires_ms, always=True)
 
-    async def burn_nonce(self, nonce: int, *, expires_ms: int) -> bool:
-        """Use up the nonce of an unanswered action; True if it was unused: then that action can never run."""
+    async def burn_nonce(self, nonce: int, *, expires_ms: int) -> Burnt:
+        """Use up the nonce of an unanswered action, so that it cannot run any more if it did not yet."""
         if not self._signs:
-            return False
-        answers = await self._carry_out("noop", [], nonce=nonce, expires_ms=expires_ms, always=True)
-        return answers == ()
+            return Burnt.UNKNOWN
+        (answer,) = await self._carry_out("noop", [], nonce=nonce, expires_ms=expires_ms, always=True)
+        if isinstance(answer, Cancelled):
+            return Burnt.WAS_UNUSED
+        told = answer.second if isinstance(answer, Unknown) else answer
+        is_used = isinstance(told, Refused) and told.refusal is Refusal.NONCE
+        return Burnt.WAS_USED if is_used else Burnt.UNKNOWN
+
+    def on_leaving(self, within_s: float) -> None:
+        """The maker leaves: no action outlasts `within_s` from now, and the one on its way gets a part of that."""
+        now_s = trio.current_time()
+        self.leave_by_s = min(self.leave_by_s, now_s + within_s)
+        if self._scope is not None:
+            self._scope.deadline = min(self._scope.deadline, now_s + within_s * LAST_ANSWER_SHARE)
 
     # --- one action ---------------------------------------------------------------------------
 
@@ -123,7 +146,7 @@ class ActionLane:
         parse = partial(parse_answers, n=len(items)) if items else parse_noop
         unanswered = (Unknown(f"no answer in {self._write_timeout_s:g} s"),) * max(1, len(items))
         deadline_s = min(trio.current_time() + self._write_timeout_s, self.leave_by_s)
-        with trio.CancelScope(shield=True, deadline=deadline_s):
+        with self._open_scope(deadline_s):
             call, *args = await self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
             for n_sent in range(1, MOST_SENDS + 1):
                 try:
@@ -136,6 +159,15 @@ class ActionLane:
                     continue
                 return _read_again(answers) if n_sent > 1 else answers
         return unanswered
+
+    @contextmanager
+    def _open_scope(self, deadline_s: float) -> Iterator[None]:
+        """Our leaving does not cut an action off, it only hurries it."""
+        with trio.CancelScope(shield=True, deadline=deadline_s) as self._scope:
+            try:
+                yield
+            finally:
+                self._scope = None
 
     async def _prepare(
         self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool
@@ -164,10 +196,13 @@ class ActionLane:
 
 
 def _read_again(answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
-    """An answer to bytes that were sent before: a used nonce says that they arrived, and not what came of it."""
+    """An answer to bytes that were sent before: a refusal of the whole says nothing of what became of the first.
+
+    The nonce is used, where the first ones arrived; whether another reason is looked at before it nobody says.
+    """
     return tuple(
-        Unknown("it arrived, the answer was lost")
-        if isinstance(answer, Refused) and answer.refusal is Refusal.NONCE
+        Unknown(f"sent twice, the first answer was lost, the second: {answer.text}", second=answer)
+        if isinstance(answer, Refused) and answer.untouched
         else answer
         for answer in answers
     )

@@ -57,7 +57,9 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
     statuses = _find_statuses(raw, response)
     if statuses is None:
         return (Unknown("answer without statuses"),) * n
-    answers = [_parse_status(status) for status in statuses[:n]]
+    if len(statuses) > n:
+        return (Unknown(f"{len(statuses)} statuses for {n} items"),) * n  # whose is which nobody can say
+    answers = [_parse_status(status) for status in statuses]
     first = answers[0]
     if len(answers) == 1 and isinstance(first, Refused) and first.refusal in _WHOLE_BATCH:
         return (first,) * n
@@ -65,9 +67,9 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
 
 
 def parse_noop(raw: Any) -> tuple[Answer, ...]:
-    """The answer to a noop: nothing if it was carried out, else the one reason."""
+    """The answer to a noop: `Cancelled` if it was carried out, else the one reason why not."""
     if isinstance(raw, Mapping) and raw.get("status") == "ok":
-        return ()
+        return (Cancelled(),)
     return parse_answers(raw, 1)
 
 
@@ -83,8 +85,7 @@ def _parse_status(status: Any) -> Answer:
     if status == "success":
         return Cancelled()
     if isinstance(status, Mapping):
-        if "error" in status:
-            text = str(status["error"])
+        if isinstance(text := status.get("error"), str):
             refusal = _classify(text)
             return Refused(refusal, text, untouched=refusal in _WHOLE_BATCH)
         try:

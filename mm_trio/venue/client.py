@@ -32,13 +32,25 @@ MAX_FILL_PAGES = 50  # the venue promises 10,000 fills; ten times that is no his
 
 
 class VenueClient:
-    """`info` is the SDK's object or anything of its shape; `address` is the account."""
+    """`info` is the SDK's object or anything of its shape; `address` is the account.
 
-    def __init__(self, info: Any, *, address: str, run_sync: RunSync, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+    `whole_fills`: a fill that leaves out what an exact ledger needs is refused.
+    """
+
+    def __init__(
+        self,
+        info: Any,
+        *,
+        address: str,
+        run_sync: RunSync,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        whole_fills: bool = False,
+    ) -> None:
         self.info = info
         self._address = address
         self.coin = ""  # the venue's name of our pair, once the market is known
         self._run_sync = run_sync
+        self._whole_fills = whole_fills
         self._read_timeout_s = read_timeout_s
 
     # --- questions ----------------------------------------------------------------------------
@@ -73,7 +85,7 @@ class VenueClient:
         fills: list[Fill] = []
         for _ in range(MAX_FILL_PAGES):
             rows = await self.ask(self.info.user_fills_by_time, self._address, since_ms)
-            page, bad = wire.parse_fills(rows, market)
+            page, bad = wire.parse_fills(rows, market, whole=self._whole_fills)
             if bad:
                 raise bad[0]
             fills.extend(page)
@@ -110,6 +122,15 @@ class VenueClient:
         """Whether the SDK's socket thread runs; it tells nothing of a connection gone silent."""
         manager = getattr(self.info, "ws_manager", None)
         return manager is not None and bool(manager.is_alive())
+
+    def count_frames(self) -> int | None:
+        """Frames that came on this connection, pongs too; None where the socket cannot tell."""
+        manager = getattr(self.info, "ws_manager", None)
+        return manager.n_frames if manager is not None and hasattr(type(manager), "ping") else None
+
+    async def ping(self) -> None:
+        """Ask the venue for a sign of life. Errors: Unreachable."""
+        await self.ask(self.info.ws_manager.ping)
 
     async def wait_acknowledged(self, feeds: Collection[str], *, within_s: float) -> None:
         """Return when the venue acknowledged these subscriptions, where the socket can tell. Errors: Unreachable."""

@@ -222,6 +222,7 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         self._connect_options: dict[str, Any] = direct if _is_loopback(base_url) else {}
         self._settled = threading.Event()  # open, or over
         self._acknowledged: frozenset[str] = frozenset()  # replaced whole: read by another thread
+        self.n_frames = 0  # counted by the reading thread alone
 
     def run(self) -> None:
         """Read until the connection ends; then it is over, there is no reconnecting."""
@@ -249,6 +250,10 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         if not self.ws_ready or not self.is_alive():
             raise ConnectionError(f"the socket to {self.ws.url} did not open")
 
+    def ping(self) -> None:
+        """Send the venue's ping; its pong counts as a frame."""
+        self.ws.send(json.dumps({"method": "ping"}))
+
     def stop(self) -> None:
         """End it without waiting for anything."""
         _discard(self)
@@ -258,6 +263,7 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
 
         Error frames are logged: the SDK drops them in silence, and a refused feed would look like a quiet one.
         """
+        self.n_frames += 1
         text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
         if text == _GREETING:
             return

@@ -239,16 +239,22 @@ def parse_rate_limit(raw: Any) -> tuple[Decimal, int]:
     )
 
 
-def parse_fills(raw: Any, market: Market) -> Rows[Fill]:
-    """Fills of our coin among userFills rows, and what could not be read."""
-    fills, bad = _rows(raw, "fills", lambda row, path: _parse_fill(row, path, market))
+def parse_fills(raw: Any, market: Market, *, whole: bool = False) -> Rows[Fill]:
+    """Fills of our coin among userFills rows, and what could not be read.
+
+    `whole`: a row that leaves out what an exact ledger needs (time, price, side, fee) is one that cannot be read.
+    """
+    fills, bad = _rows(raw, "fills", lambda row, path: _parse_fill(row, path, market, whole=whole))
     return tuple(fill for fill in fills if fill is not None and fill.coin == market.coin), bad
 
 
-def _parse_fill(raw: Any, path: str, market: Market) -> Fill | None:
+def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | None:
     coin = _text(_get(raw, "coin", path), f"{path}.coin")
     if coin != market.coin:
         return None
+    for name in ("time", "px", "side", "fee", "feeToken") if whole else ():
+        if _get(raw, name, path) is None:
+            raise ProtocolError(f"{path}.{name}", raw)
     fee, cloid, time_ms = raw.get("fee"), raw.get("cloid"), raw.get("time")
     price, side, fee_token = raw.get("px"), raw.get("side"), raw.get("feeToken")
     if fee_token is not None:
@@ -306,10 +312,10 @@ def read_update_message(message: Any, market: Market) -> Rows[OrderUpdate]:
     return tuple(update for update in updates if update.order.coin == market.coin), bad
 
 
-def read_fill_message(message: Any, market: Market) -> Rows[Fill]:
+def read_fill_message(message: Any, market: Market, *, whole: bool = False) -> Rows[Fill]:
     """Fills of our coin in a userFills message, snapshot or not, and what could not be read."""
     data = _get(message, "data", "userFills")
-    return parse_fills(_get(data, "fills", "userFills.data"), market)
+    return parse_fills(_get(data, "fills", "userFills.data"), market, whole=whole)
 
 
 def is_snapshot(message: Any) -> bool:

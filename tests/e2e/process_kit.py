@@ -84,7 +84,7 @@ def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = N
             stdout=out,
             stderr=err,
             cwd=folder,
-            env=clean_environ(**(environ or {})),
+            env=clean_environ(**({"XDG_STATE_HOME": str(folder / "state")} | dict(environ or {}))),
         )
     try:
         yield Program(process, out_path, err_path)

@@ -2,7 +2,7 @@
 
 A line is run as it stands but for this: `mm-trio` becomes `python -m mm_trio` of this Python; what would run long
 gets `--duration 2`, in place of its own if it has one; a sandbox listens on `--port 0`; the file of `--config` holds
-what a sandbox of the test printed. What has no duration (no command at all, `sandbox`) is ended by SIGINT once it
+what a sandbox of the test printed. A `ledger` line comes after a run of it. What has no duration (no command at all, `sandbox`) is ended by SIGINT once it
 works. Any other line fails, so that none is shown that nobody tried.
 """
 
@@ -78,11 +78,13 @@ def test_a_command_of_the_readme_works(tmp_path: Path, command: str) -> None:
 
     if {"--help", "--version"} & set(arguments):
         run_to_its_end(tmp_path, arguments)
-    elif name == "run":
+    elif name in ("run", "ledger"):
         config = tmp_path / arguments[arguments.index("--config") + 1]
         with open_sandbox(tmp_path) as sandbox:
             config.write_text(sandbox.config)
-            run_to_its_end(tmp_path, shorten(arguments), sandbox.key)
+            run_to_its_end(tmp_path, shorten(arguments if name == "run" else ["run", *arguments[2:]]), sandbox.key)
+            if name == "ledger":  # of the maker that ran
+                run_to_its_end(tmp_path, arguments)
             assert sandbox.ask("openOrders") == []
     elif name in BOUNDED:
         run_to_its_end(tmp_path, shorten(arguments))

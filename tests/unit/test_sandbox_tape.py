@@ -270,6 +270,7 @@ def test_prices_of_no_ladder_are_refused(prices: list[str]) -> None:
         ladder_start([Decimal(p) for p in prices], step=STEP, sz_decimals=2, levels_below=5)
 
 
+@settings(deadline=None)
 @given(
     mantissa=st.integers(10_000, 99_999),
     exponent=st.integers(-8, 0),

@@ -1,0 +1,194 @@
+"""What the durable ledger costs: a journalled intent on its way to the exchange, and a restart.
+
+Run by `nox -s bench`, or `python benchmarks/ledger.py`. Figures of one machine at one moment: read ratios, and
+medians of interleaved runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from mm_trio.cloid import CloidParts, encode_cloid
+from mm_trio.commands.demo_market import default_market, fund_accounts
+from mm_trio.entries import Adjusted, Allocated, Arrived, Began, Booked, Checkpoint, Entry, Sent
+from mm_trio.journal import Journal
+from mm_trio.ledger_keeper import LedgerKeeper
+from mm_trio.model import Intent, Unknown
+from mm_trio.order_state import OrderState
+from mm_trio.replay import Recovered, replay
+from mm_trio.sandbox.auth import Auth
+from mm_trio.sandbox.exchange import Exchange
+from mm_trio.sandbox.front import Front
+from mm_trio.sandbox.server import serve
+from mm_trio.venue.actions import ActionLane
+from mm_trio.venue.hyperliquid import fetch_spot_meta, make_exchange, make_wallet
+
+__all__: list[str] = []
+
+PRICE, SIZE = Decimal("20.5"), Decimal(5)
+WARM_UP = 20
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+# --- a journalled intent ----------------------------------------------------------------------
+
+
+async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
+    """Milliseconds (p50) of one place over loopback through the SDK, without and with a journal, interleaved."""
+    market = default_market("@107", seed=1)
+    exchange = Exchange(market.markets, max_open_orders=10 * n)
+    front = Front(exchange, now_ms=_now_ms)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        wallet = make_wallet(sha256(b"mm_trio benchmark").hexdigest())
+        account = wallet.address.lower()
+        fund_accounts(front, market, account)
+        spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
+        sender = make_exchange(server.url, wallet, spot_meta, account=account)
+        journal = Journal.open(folder)
+        times_ms: dict[str, list[float]] = {"in_memory": [], "journalled": []}
+        lanes = {}
+        for name, file in (("in_memory", None), ("journalled", journal)):
+            keeper = LedgerKeeper(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
+            lanes[name] = (
+                ActionLane(sender, run_sync=trio.to_thread.run_sync, ledger=keeper, wall_ms=_now_ms),
+                OrderState(),
+            )
+            lanes[name][0].coin = market.pair.name
+            lanes[name][1].record = keeper.record
+        last_nonce = 0
+        for i in range(2 * (n + WARM_UP)):
+            name = ("in_memory", "journalled")[i % 2]
+            lane, orders = lanes[name]
+            lane.on_nonce_used(last_nonce)
+            began_s = time.perf_counter()
+            last_nonce = lane.take_nonce() or 0
+            cloid = encode_cloid(CloidParts(1, "buy", 0, i))
+            price = Decimal("20.000") + Decimal(i % 500) / 1000
+            intent = Intent(cloid, "buy", 0, price, SIZE, expires_ms=lane.compute_expiry_ms(10), nonce=last_nonce)
+            orders.on_sent(intent)
+            (answer,) = await lane.send_places([intent])
+            took_ms = 1000 * (time.perf_counter() - began_s)
+            assert not isinstance(answer, Unknown), answer
+            if i >= 2 * WARM_UP:
+                times_ms[name].append(took_ms)
+        journal.close()
+        nursery.cancel_scope.cancel()
+    found = {f"request_{name}_p50_ms": statistics.median(times) for name, times in times_ms.items()}
+    added = found["request_journalled_p50_ms"] - found["request_in_memory_p50_ms"]
+    return {**found, "journal_adds_p50_ms": added}
+
+
+def measure_commits(folder: Path, *, n: int) -> dict[str, float]:
+    """Milliseconds (p50) of one durable commit of one entry, and of twenty."""
+    journal = Journal.open(folder)
+    found: dict[str, float] = {}
+    for size in (1, 20):
+        entries = _make_sent(size)
+        times = [_time(partial(journal.append, entries, at_ms=_now_ms())) for _ in range(n)]
+        found[f"commit_of_{size}_p50_ms"] = 1000 * statistics.median(times)
+    journal.close()
+    return found
+
+
+def _time(work: Callable[[], object]) -> float:
+    began_s = time.perf_counter()
+    work()
+    return time.perf_counter() - began_s
+
+
+def _make_sent(n: int) -> list[Entry]:
+    return [Sent(f"0x{i:032x}", "buy", i, PRICE, SIZE, None, 1, 1) for i in range(n)]
+
+
+# --- a restart --------------------------------------------------------------------------------
+
+
+def measure_restart(folder: Path, *, n: int) -> dict[str, float]:
+    """Seconds to open and replay a journal of `n` entries, from the first one and from its last checkpoint."""
+    journal = Journal.open(folder)
+    batch: list[Entry] = []
+    for i, entry in enumerate(_make_history(n), start=1):
+        batch.append(entry)
+        if len(batch) == 10_000 or i == n:
+            journal.append(batch, at_ms=_now_ms())
+            batch.clear()
+            _show_progress("writing the journal", i, n)
+    journal.close()
+    found = {f"restart_of_{n}_s": _time(lambda: _restart(folder))}
+    state = _restart(folder)
+    journal = Journal.open(folder)
+    parts = (*state.inventory.summarise(), *state.order_state.summarise(remember_after_ms=n))
+    journal.append([Checkpoint(parts)], at_ms=_now_ms())
+    journal.append(list(_make_history(1_000, begin=n))[2:], at_ms=_now_ms())
+    journal.close()
+    found[f"restart_of_{n}_from_checkpoint_s"] = _time(lambda: _restart(folder))
+    return found
+
+
+def _restart(folder: Path) -> Recovered:
+    journal = Journal.open(folder)
+    try:
+        return replay((row.entry for row in journal.read()), order_size=SIZE, now_s=0.0, wall_ms=_now_ms())
+    finally:
+        journal.close()
+
+
+def _make_history(n: int, *, begin: int = 0) -> Iterator[Entry]:
+    """A busy maker's entries: every order sent, arrived, filled whole."""
+    yield Began(1, {})
+    yield Allocated(Decimal(10) ** 9, Decimal(10) ** 9)
+    yield Adjusted(Decimal(10) ** 9, Decimal(10) ** 9, "balance")
+    for i in range(begin + 3, begin + n, 3):
+        side = "buy" if i % 2 else "sell"
+        yield Sent(f"0x{i:032x}", side, i % 100, PRICE, SIZE, None, i, i)  # type: ignore[arg-type]
+        yield Arrived(f"0x{i:032x}", i)
+        yield Booked(i, i, i, "@107", side, i % 100, PRICE, SIZE, Decimal("0.002"), "base")  # type: ignore[arg-type]
+
+
+# --- the report -------------------------------------------------------------------------------
+
+
+def _show_progress(what: str, done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{what}: {done:,} of {of:,}", end="" if done < of else "\n", file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, and print one line a figure or a JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=300, metavar="N", help="places measured each way")
+    parser.add_argument("--entries", type=int, default=1_000_000, metavar="N", help="length of the journal replayed")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="mm_trio-bench-") as name:
+        base = Path(name)
+        found: dict[str, Any] = measure_commits(base / "commits", n=arguments.requests)
+        found |= trio.run(lambda: measure_requests(base / "requests", n=arguments.requests))
+        found |= measure_restart(base / "restart", n=arguments.entries)
+    rounded = {key: round(value, 3) for key, value in found.items()}
+    if arguments.json:
+        print(json.dumps(rounded))
+    else:
+        for key, value in rounded.items():
+            print(f"{key:44} {value:>10.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""`ledger audit` and `ledger rebuild`: a maker's journal explained entry by entry, and a damaged one made anew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from mm_trio.audit import Audit, compute_audit
+from mm_trio.cloid import decode_cloid
+from mm_trio.commands.run import ask_at_start, make_grid
+from mm_trio.config import Settings
+from mm_trio.entries import Adopted, Allocated, Arrived, Began, Entry, LookedUp
+from mm_trio.journal import Journal, JournalRow
+from mm_trio.maker_state import FILLS_OVERLAP_MS
+from mm_trio.model import Balances, Market
+from mm_trio.reconcile import compute_foreign_holds
+from mm_trio.state_folder import find_state_folder, hold_state_folder, set_aside
+from mm_trio.venue import wire
+from mm_trio.venue.client import VenueClient
+from mm_trio.venue.hyperliquid import fetch_spot_meta, make_info
+
+__all__ = ["AuditReport", "Rebuilt", "audit_ledger", "rebuild_ledger"]
+
+# Orders without a cloid in their fills' rows are asked for one by one; the venue keeps about so many of them.
+MOST_ORDERS_ASKED = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """An audit, and whose it is."""
+
+    audit: Audit
+    folder: Path
+    coin: str
+    base: str
+    quote: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; amounts are decimal strings."""
+        return {**self.audit.to_json(), "coin": self.coin, "folder": str(self.folder)}
+
+    def to_text(self) -> str:
+        """A table for people: what moved the account, what it should be, what it is, and why they differ."""
+        audit = self.audit
+        rows: list[tuple[str, ...]] = [("", "count", self.base, self.quote)]
+        rows += [(line.what, str(line.count), f"{line.token:+f}", f"{line.usdc:+f}") for line in audit.movements]
+        rows.append(("the account by this ledger", "", f"{audit.account.token:f}", f"{audit.account.usdc:f}"))
+        rows.append(("the account at the venue", "", f"{audit.venue.token:f}", f"{audit.venue.usdc:f}"))
+        rows.append(("difference", "", f"{audit.gap.token:+f}", f"{audit.gap.usdc:+f}"))
+        rows += [(f"  {x.what}", str(x.count), f"{x.token:+f}", f"{x.usdc:+f}") for x in audit.explained]
+        left = audit.unexplained
+        rows.append(("  unexplained: a transfer, or a loss", "", f"{left.token:+f}", f"{left.usdc:+f}"))
+        allotted = ["the whole account" if amount is None else f"{amount:f}" for amount in audit.ledger]
+        rows.append(("allocation with all fills", "", *allotted))
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        table = [
+            "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+            for row in rows
+        ]
+        unlisted = [f"booked, and not in the venue's history: time={f.time_ms} tid={f.tid}" for f in audit.unlisted]
+        verdict = "every difference is explained" if audit.is_ok else "NOT everything is explained"
+        head = f"{self.folder}: {audit.n_entries} entries, {audit.n_fills} fills, chain unbroken; {verdict}"
+        return "\n".join([head, *table, *unlisted])
+
+
+async def audit_ledger(settings: Settings, *, environ: Mapping[str, str], trading: trio.CancelScope) -> AuditReport:
+    """Read the whole journal, its chain checked row by row, and ask the venue; nothing is changed or sent.
+
+    Errors: ConfigError, VenueError; JournalError where there is no ledger or it is damaged.
+    """
+    place = settings.market
+    with trading:
+        spot_meta = await ask_at_start(fetch_spot_meta, place.base_url)
+        market = wire.parse_market(spot_meta, place.coin)
+        folder = find_state_folder(environ, network=place.network, account=place.account, coin=market.coin)
+        info = make_info(place.base_url, spot_meta)
+        client = VenueClient(info, address=place.account, run_sync=trio.to_thread.run_sync)
+        client.coin = market.coin
+        fills = await client.fetch_fills(market, since_ms=0)
+        rows = await client.fetch_open_orders()
+        total = await client.fetch_balances(market)
+        held = compute_foreign_holds(rows, market, keep_foreign=True)
+        venue = Balances(total.token - held.token, total.usdc - held.usdc)
+        audit = await trio.to_thread.run_sync(_read_and_compute, folder, fills, venue)
+        return AuditReport(audit, folder, market.coin, market.base.name, market.quote.name)
+    raise KeyboardInterrupt  # a signal came first
+
+
+def _read_and_compute(folder: Path, fills: Any, venue: Balances) -> Audit:
+    journal = Journal.open_to_read(folder)
+    try:
+        rows = journal.read(since_checkpoint=False)
+        return compute_audit(((row.at_ms, row.entry) for row in rows), fills, venue)
+    finally:
+        journal.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What became of a damaged ledger: where the old one is, and what the new one begins with."""
+
+    folder: Path
+    aside: Path
+    n_entries: int
+    n_lives_found: int
+    n_orders_found: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "folder": str(self.folder),
+            "set_aside": str(self.aside),
+            "entries_saved": self.n_entries,
+            "lives_found": self.n_lives_found,
+            "orders_found": self.n_orders_found,
+        }
+
+    def to_text(self) -> str:
+        """What happened, and what to do next."""
+        return (
+            f"{self.folder}: a new ledger of the {self.n_entries} entries that could be read; of the rest the venue "
+            f"knew {self.n_lives_found} lives and {self.n_orders_found} orders\n"
+            f"the old one is in {self.aside}\n"
+            "the next start books what traded since; look at `mm-trio ledger audit` after it"
+        )
+
+
+async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], trading: trio.CancelScope) -> Rebuilt:
+    """Make a new ledger of what a damaged one still says and what the venue knows; the old file stays, set aside.
+
+    Exact as far as the venue's fill history reaches; without one readable entry the ledger is the configured
+    allocation with every fill of an order of this program. Errors: ConfigError, VenueError, JournalError.
+    """
+    place = settings.market
+    with trading:
+        spot_meta = await ask_at_start(fetch_spot_meta, place.base_url)
+        market = wire.parse_market(spot_meta, place.coin)
+        client = VenueClient(
+            make_info(place.base_url, spot_meta), address=place.account, run_sync=trio.to_thread.run_sync
+        )
+        client.coin = market.coin
+        with hold_state_folder(
+            environ, network=place.network, account=place.account, coin=market.coin, signer=None
+        ) as folder:
+            rows = await trio.to_thread.run_sync(Journal.salvage, folder)
+            found = await _find_what_is_lost(client, market, [row.entry for row in rows])
+            parameters = settings.maker_parameters(make_grid(settings, spot_meta))
+            opening: list[Entry] = []
+            if not rows:
+                opening.append(Allocated(parameters.get("allocated_token"), parameters.get("allocated_usdc")))
+                found = found if any(isinstance(entry, Began) for entry in found) else [Began(0, {}), *found]
+            aside = set_aside(folder)
+            await trio.to_thread.run_sync(_write_anew, folder, rows, [*opening, *found])
+            n_lives = sum(isinstance(entry, Began) for entry in found)
+            return Rebuilt(folder, aside, len(rows), n_lives, sum(isinstance(entry, Adopted) for entry in found))
+    raise KeyboardInterrupt  # a signal came first
+
+
+async def _find_what_is_lost(client: VenueClient, market: Market, entries: Sequence[Entry]) -> list[Entry]:
+    """Lives and orders of this program that the venue tells of and the entries do not."""
+    epochs = {entry.epoch for entry in entries if isinstance(entry, Began)}
+    oids = {entry.oid for entry in entries if isinstance(entry, Adopted | Arrived)}
+    since_ms = max((entry.until_ms for entry in entries if isinstance(entry, LookedUp)), default=0)
+    fills = await client.fetch_fills(market, since_ms=max(0, since_ms - FILLS_OVERLAP_MS))
+    cloids = [row.cloid for row in await client.fetch_open_orders() if row.coin == market.coin]
+    cloids += [fill.cloid for fill in fills]
+    found: list[Entry] = []
+    for oid in sorted({fill.oid for fill in fills if fill.cloid is None} - oids)[-MOST_ORDERS_ASKED:]:
+        order = (await client.fetch_order_status(oid=oid)).order
+        parts = None if order is None else decode_cloid(order.cloid)
+        if order is not None and parts is not None:
+            cloids.append(order.cloid)
+            size = order.size if order.original_size is None else order.original_size
+            found.append(Adopted(oid, parts.side, parts.level_index, order.price, size, order.cloid, Decimal(0)))
+    lives = {parts.epoch for cloid in cloids if (parts := decode_cloid(cloid)) is not None} - epochs
+    return [*(Began(epoch, {}) for epoch in sorted(lives)), *found]
+
+
+def _write_anew(folder: Path, rows: Sequence[JournalRow], found: Sequence[Entry]) -> None:
+    journal = Journal.open(folder)
+    try:
+        for at_ms, alike in groupby(rows, key=lambda row: row.at_ms):
+            journal.append([row.entry for row in alike], at_ms=at_ms)
+        journal.append(found, at_ms=time.time_ns() // 1_000_000)
+    finally:
+        journal.close()

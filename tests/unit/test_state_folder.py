@@ -1,0 +1,224 @@
+"""Where a maker's ledger lies, and that only one maker has it, and only one signs with a key."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mm_trio.errors import ConfigError, JournalError
+from mm_trio.journal import Journal
+from mm_trio.state_folder import find_state_folder, hold_state_folder, set_aside
+
+ACCOUNT, OTHER_ACCOUNT = "0x" + "A1" * 20, "0x" + "b2" * 20
+SIGNER, OTHER_SIGNER = "0x" + "C3" * 20, "0x" + "d4" * 20
+WHO = {"network": "testnet", "account": ACCOUNT, "coin": "@107", "signer": SIGNER}
+
+
+def state_home(path: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(path)}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"network": "mainnet"}, {"account": OTHER_ACCOUNT}, {"coin": "PURR/USDC"}],
+)
+def test_each_network_account_and_coin_has_a_folder_of_its_own(tmp_path: Path, changed: dict[str, str]) -> None:
+    who = {"network": "testnet", "account": ACCOUNT, "coin": "@107"}
+
+    folders = [find_state_folder(state_home(tmp_path), **some) for some in (who, who | changed)]
+
+    assert folders[0] != folders[1]
+    assert all(folder.is_relative_to(tmp_path) for folder in folders)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_account_is_the_same_however_it_is_spelt(tmp_path: Path) -> None:
+    spelt = {
+        find_state_folder(state_home(tmp_path), network="testnet", account=account, coin="@107")
+        for account in (ACCOUNT, ACCOUNT.lower())
+    }
+
+    assert len(spelt) == 1
+
+
+def test_a_pair_with_a_slash_is_one_folder(tmp_path: Path) -> None:
+    folder = find_state_folder(state_home(tmp_path), network="testnet", account=ACCOUNT, coin="PURR/USDC")
+
+    assert folder.name == "PURR-USDC"
+
+
+@pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": ""}], ids=["unset", "empty"])
+def test_without_a_variable_it_is_below_the_home_folder(environ: dict[str, str]) -> None:
+    folder = find_state_folder(environ, network="testnet", account=ACCOUNT, coin="@107")
+
+    assert folder.is_relative_to(Path.home() / ".local" / "state" / "mm_trio" / "testnet")
+
+
+def test_the_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    with hold_state_folder(state_home(tmp_path), **WHO) as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.rglob("*lock"))
+
+
+def test_a_second_maker_of_the_same_market_is_refused_and_told_why(tmp_path: Path) -> None:
+    with (
+        hold_state_folder(state_home(tmp_path), **WHO),
+        pytest.raises(ConfigError, match=rf"makes the market in @107 for {ACCOUNT}.*\(lock {tmp_path}"),
+        hold_state_folder(state_home(tmp_path), **WHO | {"signer": OTHER_SIGNER}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("changed", [{"coin": "@207"}, {"account": OTHER_ACCOUNT}])
+def test_a_second_maker_with_the_same_key_is_refused_and_told_why(tmp_path: Path, changed: dict[str, str]) -> None:
+    spelt_otherwise = {"signer": SIGNER.lower()}
+    with (
+        hold_state_folder(state_home(tmp_path), **WHO),
+        pytest.raises(ConfigError, match="signs with this key.*an agent .* of its own"),
+        hold_state_folder(state_home(tmp_path), **WHO | changed | spelt_otherwise),
+    ):
+        pass
+
+
+def test_makers_with_keys_of_their_own_on_other_markets_live_side_by_side(tmp_path: Path) -> None:
+    with (
+        hold_state_folder(state_home(tmp_path), **WHO) as one,
+        hold_state_folder(state_home(tmp_path), **WHO | {"coin": "@207", "signer": OTHER_SIGNER}) as other,
+    ):
+        assert one != other
+
+
+def test_one_key_may_sign_on_two_networks(tmp_path: Path) -> None:
+    with (
+        hold_state_folder(state_home(tmp_path), **WHO),
+        hold_state_folder(state_home(tmp_path), **WHO | {"network": "mainnet"}),
+    ):
+        pass
+
+
+def test_a_refused_key_leaves_the_folder_free(tmp_path: Path) -> None:
+    with hold_state_folder(state_home(tmp_path), **WHO):
+        other = WHO | {"coin": "@207"}
+        with pytest.raises(ConfigError), hold_state_folder(state_home(tmp_path), **other):
+            pass
+        with hold_state_folder(state_home(tmp_path), **other | {"signer": OTHER_SIGNER}):
+            pass
+
+
+def test_who_ends_lets_go_however_it_ends(tmp_path: Path) -> None:
+    def hold_and_fail() -> None:
+        with hold_state_folder(state_home(tmp_path), **WHO):
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        hold_and_fail()
+
+    with hold_state_folder(state_home(tmp_path), **WHO):
+        pass
+
+
+def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
+    """A lock that outlives its process would keep a crashed maker from coming back."""
+    script = (
+        "import sys\n"
+        "from mm_trio.state_folder import hold_state_folder\n"
+        f"with hold_state_folder({state_home(tmp_path)!r}, **{WHO!r}):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(ConfigError), hold_state_folder(state_home(tmp_path), **WHO):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(10)
+
+    with hold_state_folder(state_home(tmp_path), **WHO):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mm_trio").write_text("a file in the way")
+
+    with (
+        pytest.raises(JournalError, match=f"{tmp_path}.* cannot be made: "),
+        hold_state_folder(state_home(tmp_path), **WHO),
+    ):
+        pass
+
+
+def test_a_lock_that_cannot_be_taken_is_named(tmp_path: Path) -> None:
+    folder = find_state_folder(state_home(tmp_path), network="testnet", account=ACCOUNT, coin="@107")
+    (folder / "lock").mkdir(parents=True)
+
+    with (
+        pytest.raises(JournalError, match=f"{folder}/lock cannot be locked: "),
+        hold_state_folder(state_home(tmp_path), **WHO),
+    ):
+        pass
+
+
+# --- set aside --------------------------------------------------------------------------------
+
+
+def test_a_ledger_set_aside_is_whole_and_out_of_the_way(tmp_path: Path) -> None:
+    for name in ("journal.sqlite3", "journal.sqlite3-wal", "journal.sqlite3-shm", "lock"):
+        (tmp_path / name).write_text(name)
+
+    aside = set_aside(tmp_path)
+
+    assert aside.parent == tmp_path
+    assert aside.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.read_text() for path in aside.iterdir()} == {
+        name: name for name in ("journal.sqlite3", "journal.sqlite3-wal", "journal.sqlite3-shm")
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", aside.name]
+
+
+def test_a_ledger_can_be_set_aside_again_and_again(tmp_path: Path) -> None:
+    places = []
+    for _ in range(3):
+        Journal.open(tmp_path).close()
+        places.append(set_aside(tmp_path))
+
+    assert len(set(places)) == 3
+    assert all((place / "journal.sqlite3").is_file() for place in places)
+
+
+def test_a_ledger_that_cannot_be_set_aside_is_named(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="cannot be set aside: "):
+        set_aside(tmp_path / "missing")
+
+
+def test_the_file_goes_before_what_belongs_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended half-way, a file without its write-ahead log would be opened as a ledger that lacks its last entries."""
+    moved: list[str] = []
+    for suffix in ("-wal", "", "-shm"):
+        (tmp_path / f"journal.sqlite3{suffix}").touch()
+    rename = Path.rename
+
+    def note(path: Path, target: Path) -> Path:
+        moved.append(path.name)
+        return rename(path, target)
+
+    listed = [tmp_path / f"journal.sqlite3{suffix}" for suffix in ("-wal", "-shm", "")]
+    monkeypatch.setattr(Path, "rename", note)
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter(listed))
+    set_aside(tmp_path)
+
+    assert moved[0] == "journal.sqlite3"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_state_folder_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+
+    with pytest.raises(JournalError, match=str(tmp_path)), hold_state_folder(state_home(tmp_path), **WHO):
+        pass

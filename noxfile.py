@@ -1,6 +1,7 @@
 """How mm_trio is checked: `nox` runs lint, types, tests on every Python, e2e and build.
 
-More by name: `nox -s props` (many examples). What follows `--` goes to the tool of the session.
+More by name: `nox -s props` (many examples), `kill` (a thousand SIGKILLs), `bench` (what things cost). What follows
+`--` goes to the tool of the session.
 """
 
 from __future__ import annotations
@@ -74,10 +75,17 @@ def kill(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def bench(session: nox.Session) -> None:
+    """What the ledger costs: a journalled request, a commit, a restart of a million entries."""
+    session.install("-e", ".")
+    session.run("python", "benchmarks/ledger.py", *session.posargs)
+
+
+@nox.session(python="3.11")
 def props(session: nox.Session) -> None:
     """The property tests with many examples."""
     session.install("-e", ".", *_groups("test"))
-    session.run("pytest", "tests/props", "--hypothesis-profile", "many", *session.posargs)
+    session.run("pytest", "tests/props", *session.posargs, env={"MM_TRIO_EXAMPLES": "20"})
 
 
 @nox.session(python="3.11")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import sides
@@ -11,7 +12,7 @@ from ladders import sides
 from mm_trio.model import DesiredOrder, TrackedOrder
 from mm_trio.order_differ import compute_diff
 
-many = settings(max_examples=100, deadline=None)
+many = settings(max_examples=100 * FACTOR, deadline=None)
 
 levels = st.integers(0, 6)
 prices = st.integers(19_900, 20_200).map(lambda ticks: Decimal(ticks).scaleb(-3))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
+from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import GRIDS, sides
@@ -17,7 +18,7 @@ from mm_trio.model import Fill, Intent, Market, OpenOrder, OrderUpdate, Side, To
 from mm_trio.order_state import OrderState
 from mm_trio.rate_limit import RateLimitBudget
 
-many = settings(max_examples=120, deadline=None)
+many = settings(max_examples=120 * FACTOR, deadline=None)
 
 GRID = GRIDS[0]
 MARKET = Market("@107", 10107, Token(150, "HYPE", 2), Token(0, "USDC", 8), {"@107": (150, 0)})

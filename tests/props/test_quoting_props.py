@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import pairwise
 
+from effort import FACTOR
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ladders import grids, in_lots, quote_for
@@ -13,7 +14,7 @@ from mm_trio.model import DesiredOrder
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.quoting_engine import compute_boundary, compute_desired_orders, cut_tranches
 
-many = settings(max_examples=100, deadline=None)
+many = settings(max_examples=100 * FACTOR, deadline=None)
 
 
 def split(orders: tuple[DesiredOrder, ...]) -> tuple[list[DesiredOrder], list[DesiredOrder]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
+from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
@@ -367,7 +368,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert untold(found.order_state) <= untold(self.state.order_state)
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+LedgerMachine.TestCase.settings = settings(max_examples=100 * FACTOR, stateful_step_count=30, deadline=None)
 TestLedger = LedgerMachine.TestCase
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import GRIDS, sides
@@ -10,7 +11,7 @@ from mm_trio.cloid import CloidParts, decode_cloid, encode_cloid
 from mm_trio.model import DesiredOrder, OrderDiff
 from mm_trio.send_plan import batches, plan_sends
 
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=150 * FACTOR, deadline=None)
 GRID = GRIDS[1]
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 
+from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import grids, in_lots, inventories, states
@@ -16,7 +17,7 @@ from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.tick_plan import QuoteSettings, TickPlan, plan_tick
 
-many = settings(max_examples=80, deadline=None)
+many = settings(max_examples=80 * FACTOR, deadline=None)
 Order = DesiredOrder | TrackedOrder | Doubt
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from mm_trio.model import Market, Refused, Token
 from mm_trio.venue import wire
 from mm_trio.venue.answers import parse_answers
 
-many = settings(max_examples=120, deadline=None)
+many = settings(max_examples=120 * FACTOR, deadline=None)
 
 MARKET = Market("@107", 10107, Token(150, "HYPE", 2), Token(0, "USDC", 8), {"@107": (150, 0)})
 CLOID = "0x6d6d7472000000010000000000000001"
@@ -113,7 +114,7 @@ def test_the_message_as_the_venue_sends_it_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80 * FACTOR, deadline=None)
 @given(st.data())
 def test_a_mutated_message_is_read_or_is_a_protocol_error(name: str, data: st.DataObject) -> None:
     message, read = MESSAGES[name]

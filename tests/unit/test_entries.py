@@ -122,7 +122,7 @@ def test_an_intent_is_written_down_whole() -> None:
     ],
 )
 def test_what_no_entry_was_ever_written_as_is_refused(kind: str, values: Any) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         decode_entry(kind, values)
 
 

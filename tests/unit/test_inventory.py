@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from core_kit import dec
 
+from mm_trio.entries import Adjusted, Allocated, Entry, Summed
 from mm_trio.inventory import BALANCE_CONFIRM_S, BalanceVerdict, Inventory
+from mm_trio.model import FillResult
 
 EQUAL, ASK_AGAIN, ADOPTED = BalanceVerdict.EQUAL, BalanceVerdict.ASK_AGAIN, BalanceVerdict.ADOPTED
 
@@ -172,3 +174,106 @@ def test_an_equal_look_in_between_ends_the_suspicion() -> None:
     ledger.on_balance_update(50, 1000, asked_s=103.0, quiet_since_s=0.0)
 
     assert ledger.on_balance_update(40, 1000, asked_s=106.0, quiet_since_s=0.0).verdict is ASK_AGAIN
+
+
+# --- the operator's allocation ------------------------------------------------------------------
+
+
+def test_a_changed_allocation_moves_the_ledger_by_what_it_gained_or_lost() -> None:
+    ledger = Inventory(5, 20, 400, account_token=50, account_usdc=1000)
+    ledger.on_ask_fill(20, 5)
+
+    ledger.on_allocated(Allocated(dec(30), dec(100)))
+
+    assert (ledger.virtual_token, ledger.virtual_usdc) == (dec(25), dec(200))
+    assert ledger.allocation == (dec(30), dec(100))
+
+
+def test_the_same_allocation_again_changes_nothing() -> None:
+    ledger = Inventory(5, 20, 400, account_token=50, account_usdc=1000)
+    ledger.on_bid_fill(20, 5)
+    before = (ledger.virtual_token, ledger.virtual_usdc)
+
+    ledger.on_allocated(Allocated(dec(20), dec(400)))
+
+    assert (ledger.virtual_token, ledger.virtual_usdc) == before
+
+
+def test_an_allocation_that_is_lifted_or_new_is_as_the_operator_says() -> None:
+    ledger = Inventory(5, 20, None, account_token=50, account_usdc=1000)
+    ledger.on_ask_fill(20, 5)
+
+    ledger.on_allocated(Allocated(None, dec(70)))
+
+    assert (ledger.virtual_token, ledger.virtual_usdc) == (None, dec(70))
+    assert effective(ledger) == ("45", "70")
+
+
+@pytest.mark.parametrize(
+    "allocation, account, guarded",
+    [
+        ((None, None), (50, 1000), {"sell", "buy"}),
+        ((50, 1000), (50, 1000), {"sell", "buy"}),
+        ((60, 2000), (50, 1000), {"sell", "buy"}),
+        ((49, 1000), (50, 1000), {"buy"}),
+        ((50, 999), (50, 1000), {"sell"}),
+        ((0, 0), (50, 1000), set()),
+    ],
+)
+def test_a_side_is_guarded_where_the_account_holds_no_more_than_the_ledger(
+    allocation: tuple[int | None, int | None], account: tuple[int, int], guarded: set[str]
+) -> None:
+    assert Inventory(5, *allocation, *account).find_guarded_sides() == guarded
+
+
+def test_a_fill_is_booked_with_its_fee_in_whichever_of_our_tokens_it_was_taken() -> None:
+    sums = []
+    for side in ("buy", "sell"):
+        for fee_token in (None, "base", "quote", "USDT0"):
+            ledger = whole()
+            ledger.book(FillResult(side, 3, dec(20), dec(5), True, fee=dec(1), fee_token=fee_token))
+            sums.append((int(ledger.account_token), int(ledger.account_usdc)))
+
+    assert sums == [(54, 900), (54, 900), (55, 899), (55, 900), (45, 1099), (44, 1100), (45, 1099), (45, 1100)]
+
+
+# --- what is recorded ---------------------------------------------------------------------------
+
+
+def test_what_moved_the_account_by_no_fill_is_recorded_as_the_difference() -> None:
+    ledger, recorded = whole(), list[Entry]()
+    ledger.record = recorded.append
+
+    ledger.on_balance_update(60, 900)
+    ledger.on_balance_update(60, 900)  # equal: nothing happened
+    ledger.on_balance_update(61, 900, asked_s=100.0, quiet_since_s=0.0)  # not believed yet
+    ledger.on_allocated(Allocated(dec(7), None))
+
+    assert recorded == [Adjusted(dec(10), dec(-100), "balance"), Allocated(dec(7), None)]
+
+
+def test_a_fill_is_recorded_where_it_is_bound_and_not_here() -> None:
+    ledger, recorded = whole(), list[Entry]()
+    ledger.record = recorded.append
+
+    ledger.on_ask_fill(20, 5)
+
+    assert recorded == []
+
+
+@pytest.mark.parametrize("allocation", [(None, None), (20, None), (20, 400)])
+def test_a_summary_recreates_the_ledger(allocation: tuple[int | None, int | None]) -> None:
+    ledger = Inventory(5, *allocation, account_token=50, account_usdc=1000)
+    ledger.on_ask_fill("20.06", 15, fee="0.04")
+    ledger.on_bid_fill("19.94", "2.5", fee="0.001")
+    again = Inventory(5)
+
+    for entry in ledger.summarise():
+        if isinstance(entry, Allocated):
+            again.on_allocated(entry)
+        elif isinstance(entry, Summed):
+            again.on_summed(entry)
+
+    assert again.summarise() == ledger.summarise()
+    assert effective(again) == effective(ledger)
+    assert again.find_guarded_sides() == ledger.find_guarded_sides()

@@ -1,4 +1,4 @@
-"""Entries on their way to the journal: in order, none twice, none passed over, and nobody goes on before his is there."""
+"""Entries on their way to the journal: in order, none twice, none passed over; nobody goes on before his is there."""
 
 from __future__ import annotations
 

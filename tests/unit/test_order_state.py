@@ -9,6 +9,7 @@ import pytest
 from core_kit import GRID, OURS, TERMINAL_STATUSES, dec, intent, rest, tracked
 
 from mm_trio import order_state as module
+from mm_trio.entries import Adopted, Arrived, Booked, Ended, Entry, NeverPlaced, Remembered, Sent
 from mm_trio.model import FillResult, ReconcileResult
 from mm_trio.order_state import OrderState
 
@@ -390,3 +391,247 @@ def test_what_is_remembered_of_strangers_and_of_orders_that_left_is_bounded(monk
 
     assert [oid for oid in range(1, 6) if state.find_left(oid)] == [3, 4, 5]
     assert [oid for oid in range(101, 106) if state.on_place_confirmed(oid, "buy", 1, 20, 5)] == [103, 104, 105]
+
+
+# --- cancelled by us, and not told yet what was left ------------------------------------------
+
+
+def unsettled(state: OrderState) -> dict[int, str]:
+    return {order.oid: str(order.size) for order in state.get_unsettled()}
+
+
+def test_an_order_that_we_cancelled_is_unsettled_until_somebody_says_what_was_left() -> None:
+    state = state_with(1, 2, 3)
+    state.on_cancel_confirmed(1)
+    state.on_intent_seen(intent("buy", 2, replaces=2), 9, now_s=1)
+    state.on_modify_response(3, 3, "canceled", remaining=5)
+    assert unsettled(state) == {1: "5", 2: "5"}
+    assert state.get_doubts() == ()
+
+    state.on_modify_response(1, 1, "canceled", remaining=5)
+
+    assert unsettled(state) == {2: "5"}
+
+
+def test_a_fill_makes_less_of_what_an_unsettled_order_may_have_traded() -> None:
+    state = state_with(1)
+    state.on_cancel_confirmed(1)
+    state.on_fill(77, 1, 2)
+    assert unsettled(state) == {1: "3"}
+
+    state.on_fill(78, 1, 3)
+
+    assert unsettled(state) == {}
+    assert state.find_left(1) is not None
+
+
+def test_an_unsettled_order_that_traded_before_it_left_is_untold_until_its_fill_is() -> None:
+    state = state_with(1)
+    state.on_cancel_confirmed(1)
+
+    state.on_modify_response(1, 1, "canceled", remaining=3)
+
+    assert (unsettled(state), [str(order.size) for order in state.get_untold()]) == ({}, ["2"])
+    assert state.is_taken("buy", 1)
+
+
+def test_the_fill_history_settles_whoever_left_before_it_was_asked_for() -> None:
+    state = state_with(1, 2)
+    state.on_cancel_confirmed(1, now_s=10.0)
+    state.on_cancel_confirmed(2, now_s=10.1)
+
+    state.on_fills_read(10.0)
+
+    assert unsettled(state) == {2: "5"}
+    assert state.find_left(1) is not None
+
+
+# --- fills of orders of which nothing else is known -------------------------------------------
+
+
+def test_an_order_that_left_unnoticed_is_known_to_its_fills_and_takes_no_level() -> None:
+    state = OrderState()
+    state.on_left_unnoticed(1, "buy", 1, GRID.levels[1], dec(2), now_s=1.0)
+
+    assert (sizes(state), state.is_taken("buy", 1)) == ({}, False)
+    assert state.on_fill(77, 1, 2) == result(1, 2, full=True)
+    assert state.on_fill(77, 1, 2) is None
+
+
+def test_an_order_that_is_known_did_not_leave_unnoticed() -> None:
+    state = state_with(1)
+
+    state.on_left_unnoticed(1, "sell", 7, GRID.levels[7], dec(1), now_s=1.0)
+
+    assert sizes(state) == {1: "5"}
+
+
+# --- another ladder ---------------------------------------------------------------------------
+
+
+def test_orders_go_to_where_they_belong_on_another_ladder() -> None:
+    state = state_with(1, 2)
+    state.on_sent(intent("sell", 3))
+
+    astray = state.relevel(lambda price: GRID.levels.index(price) + 10)
+
+    assert astray == ()
+    assert [order.level_index for order in state.get_current_orders()] == [11, 12]
+    assert [order.level_index for order in state.get_intents()] == [13]
+
+
+def test_orders_that_belong_nowhere_or_where_another_is_are_named_and_stay() -> None:
+    state = rest(OrderState(), tracked(1, "buy", 1), tracked(2, "buy", 2), tracked(3, "sell", 3), tracked(4, "buy", 4))
+    there = {GRID.levels[1]: 7, GRID.levels[2]: 7, GRID.levels[3]: 7}
+
+    astray = state.relevel(there.get)
+
+    assert [order.oid for order in astray] == [2, 4]
+    assert [order.level_index for order in state.get_current_orders()] == [7, 2, 7, 4]
+
+
+def test_an_order_in_flight_that_belongs_nowhere_keeps_its_level() -> None:
+    state = OrderState()
+    state.on_sent(intent("sell", 3))
+
+    state.relevel(lambda price: None)
+
+    assert state.is_taken("sell", 3)
+
+
+# --- what is recorded -------------------------------------------------------------------------
+
+
+def recording(*oids: int) -> tuple[OrderState, list[Entry]]:
+    state, entries = state_with(*oids), list[Entry]()
+    state.record = entries.append
+    return state, entries
+
+
+def test_each_change_that_a_restart_must_know_is_recorded_once_and_in_order() -> None:
+    state, entries = recording(1)
+    old, new = intent("sell", 3), intent("buy", 1, 4, cloid="0x5", replaces=1)
+    state.on_sent(old)
+    state.on_never_placed(old.cloid, why="refused")
+    state.on_never_placed(old.cloid, why="refused")
+    state.on_sent(new)
+    state.on_fill(77, 9, 1, time_ms=1000, coin="@107", price="19.99", fee="0.001", fee_token="base")
+    state.on_intent_seen(new, 9, now_s=2)
+    state.on_intent_seen(new, 9, now_s=2)
+    state.on_fill(77, 9, 1, time_ms=1000, coin="@107")
+    state.remove_ghost(9)
+    state.remove_ghost(9)
+
+    assert entries == [
+        Sent.of(old),
+        NeverPlaced(old.cloid, "refused"),
+        Sent.of(new),
+        Arrived("0x5", 9),
+        Ended(1, "cancelled", None),
+        Booked(9, 77, 1000, "@107", "buy", 1, dec("19.99"), dec(1), dec("0.001"), "base"),
+        Ended(9, "ghost", None),
+    ]
+
+
+def test_an_order_taken_over_and_one_that_came_of_no_intent_of_ours_are_recorded_as_such() -> None:
+    state, entries = recording()
+    state.on_place_confirmed(1, "buy", 1, GRID.levels[1], 3, cloid=OURS, filled=2)
+    state.on_place_confirmed(1, "buy", 1, GRID.levels[1], 3, cloid=OURS, filled=2)
+    state.on_intent_seen(intent("sell", 3, cloid="0x5"), 9, now_s=2)
+
+    assert entries == [
+        Adopted(1, "buy", 1, GRID.levels[1], dec(3), OURS, dec(2)),
+        Adopted(9, "sell", 3, GRID.levels[3], dec(5), "0x5", dec(0)),
+    ]
+
+
+def test_an_ending_is_recorded_with_what_was_left_and_a_cancel_of_ours_by_both_words_of_it() -> None:
+    state, entries = recording(1, 2)
+    state.on_modify_response(1, 1, "canceled", remaining=3)
+    state.on_cancel_confirmed(2)
+    state.on_modify_response(2, 2, "canceled", remaining=5)
+
+    assert entries == [Ended(1, "canceled", dec(3)), Ended(2, "cancelled", None), Ended(2, "canceled", dec(5))]
+
+
+def test_doubts_and_words_about_strangers_are_not_recorded() -> None:
+    state, entries = recording(1)
+    state.on_doubt(1)
+    state.on_seen_resting(1)
+    state.on_fill(77, 8, 1)
+    state.on_modify_response(8, 8, "canceled", remaining=0)
+    state.on_cancel_confirmed(8)
+    state.remove_ghost(8)
+    state.on_never_placed("0x0")
+    state.on_fills_read(100.0)
+
+    assert entries == []
+
+
+def test_an_order_in_flight_that_turns_out_to_be_one_we_know_is_recorded_as_no_more_in_flight() -> None:
+    state, entries = recording(9)
+    state.on_sent(intent("sell", 3))
+
+    state.on_intent_seen(intent("sell", 3), 9, now_s=2)
+
+    assert state.get_intents() == ()
+    assert len(entries) == 2
+    assert isinstance(entries[1], Arrived | NeverPlaced)
+
+
+# --- after a restart --------------------------------------------------------------------------
+
+
+def test_after_a_restart_all_that_may_rest_is_in_doubt_however_fresh() -> None:
+    state = state_with(1, 2, 3)
+    state.on_cancel_confirmed(2, now_s=10.0)
+    state.on_modify_response(3, 3, "filled", now_s=10.0)
+
+    state.on_restarted(now_s=50.0)
+
+    (order,) = state.get_current_orders()
+    assert (order.status, order.touched_s) == ("in_doubt", float("-inf"))
+    assert [found.touched_s for oid in (2, 3) if (found := state.find_left(oid)) is not None] == [50.0, 50.0]
+    assert unsettled(state) == {}
+
+
+def test_a_summary_has_only_so_many_of_the_orders_that_left_and_the_latest_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LEFT_IN_CHECKPOINT", 2)
+    state = state_with(1, 2, 3, 4)
+    for oid in (1, 2, 3):
+        state.on_cancel_confirmed(oid)
+
+    entries = state.summarise(remember_after_ms=0)
+
+    assert [entry.oid for entry in entries if isinstance(entry, Adopted)] == [2, 3, 4]
+
+
+def test_a_summary_remembers_the_fills_after_a_time_and_not_those_of_orders_unknown_yet() -> None:
+    state = state_with(1)
+    for tid, oid, time_ms in ((77, 1, 1000), (78, 1, 1001), (79, 8, 1002)):
+        state.on_fill(tid, oid, 1, time_ms=time_ms, coin="@107")
+
+    assert state.summarise(remember_after_ms=1000)[0] == Remembered(1000, ((1001, "@107", 78, 1),))
+
+
+def test_a_fill_told_before_what_is_remembered_counts_as_seen() -> None:
+    state = state_with(1)
+    state.remember_fills(Remembered(1000, ((1001, "@107", 78, 1),)))
+
+    told = [(77, 1000), (78, 1001), (79, 1001)]
+    counted = [tid for tid, time_ms in told if state.on_fill(tid, 1, 1, time_ms=time_ms, coin="@107") is not None]
+
+    assert counted == [79]
+
+
+def test_an_order_that_can_no_longer_arrive_is_waited_for_no_longer() -> None:
+    state = OrderState()
+    state.on_sent(intent("sell", 3))
+
+    state.on_cannot_arrive_after(OURS, 4.0)
+    state.on_cannot_arrive_after(OURS, 8.0)
+    state.on_cannot_arrive_after("0x0", 8.0)
+
+    assert [found.expires_s for found in state.get_intents()] == [4.0]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from core_kit import dec, desired, intent, tracked
+from decimal import Decimal
 
-from mm_trio.model import DesiredOrder
+import pytest
+from core_kit import GRID, dec, desired, intent, tracked
+
+from mm_trio.inventory import Inventory
+from mm_trio.model import DesiredOrder, Side
 from mm_trio.room import Present, Room
 
 
@@ -59,3 +62,77 @@ def test_an_order_grows_only_into_what_is_free_and_frees_what_it_gives_up() -> N
     assert room.resize(desired("sell", 9, 1), desired("sell", 9, 5))
     assert room.tokens == 0
     assert room.resize(desired("buy", 5, 1), desired("buy", 5, 2))
+
+
+# --- the ledger beside a wallet that holds more --------------------------------------------------
+
+
+def allotted(token: int | None, usdc: int | None, *, account_token: int = 100, account_usdc: int = 10_000) -> Inventory:
+    return Inventory(5, token, usdc, account_token=account_token, account_usdc=account_usdc)
+
+
+def test_beside_what_is_there_the_ledger_s_own_amounts_are_free() -> None:
+    room = Room.beside([tracked(1, "sell", 8), tracked(2, "buy", 2)], allotted(20, 500), unsettled=[])
+
+    assert (room.tokens, room.quote) == (dec(15), 500 - 5 * GRID.levels[2])
+
+
+def test_what_left_unexplained_may_have_traded_where_the_wallet_holds_more_than_the_ledger() -> None:
+    """The venue would take the orders all the same, and sell what is not ours to sell."""
+    left = [tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)]
+
+    room = Room.beside([], allotted(20, 500), unsettled=left)
+
+    assert (room.tokens, room.quote) == (dec(17), 500 - GRID.levels[2])
+
+
+@pytest.mark.parametrize("ledger", [allotted(None, None), allotted(100, 10_000), allotted(200, 20_000)])
+def test_where_the_wallet_holds_no_more_the_venue_itself_refuses_what_is_not_covered(ledger: Inventory) -> None:
+    room = Room.beside([], ledger, unsettled=[tracked(1, "sell", 8), tracked(2, "buy", 2)])
+
+    assert (room.tokens, room.quote) == (ledger.effective_token, ledger.effective_usdc)
+
+
+def test_each_side_is_guarded_for_itself() -> None:
+    room = Room.beside([], allotted(20, None), unsettled=[tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)])
+
+    assert (room.tokens, room.quote) == (dec(17), dec(10_000))
+
+
+@pytest.mark.parametrize("side, level", [("sell", 8), ("buy", 2)])
+def test_an_order_is_replaced_in_one_request_only_where_both_are_paid_for(side: Side, level: int) -> None:
+    """The old one may trade whole while the request is on its way."""
+    old, price = tracked(1, side, level), GRID.levels[level]
+    enough, too_little = (10, 10 * price), (dec("9.99"), 10 * price - dec("0.01"))
+    fits = []
+    for tokens, quote in (enough, too_little):
+        room = Room([old], tokens=Decimal(tokens), quote=quote, guarded=frozenset())
+        before = room.tokens, room.quote
+        fits.append(room.covers_both(old, desired(side, level)))
+        assert ((room.tokens, room.quote) == before) is not fits[
+            -1
+        ]  # the funds are taken where it fits, and only there
+
+    assert fits == [True, False]
+
+
+@pytest.mark.parametrize("side, level", [("sell", 8), ("buy", 2)])
+def test_an_order_that_only_shrinks_is_not_covered_either_where_the_wallet_holds_more(side: Side, level: int) -> None:
+    old = tracked(1, side, level)
+    room = Room([old], tokens=dec(5), quote=5 * GRID.levels[level], guarded=frozenset())
+
+    assert not room.covers_both(old, desired(side, level, 1))
+    assert not room.resize(old, desired(side, level, 1))
+
+
+def test_two_replacements_are_not_paid_for_by_the_same_funds() -> None:
+    old = [tracked(1, "sell", 8), tracked(2, "sell", 9)]
+    room = Room(old, tokens=dec(15), quote=dec(0), guarded=frozenset())
+
+    assert [room.covers_both(order, desired("sell", order.level_index)) for order in old] == [True, False]
+
+
+def test_on_a_guarded_side_an_order_may_always_be_replaced() -> None:
+    room = Room([tracked(1, "sell", 8)], tokens=dec(5), quote=dec(0), guarded=frozenset({"sell"}))
+
+    assert room.covers_both(tracked(1, "sell", 8), desired("sell", 8))

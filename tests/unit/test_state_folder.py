@@ -79,7 +79,7 @@ def test_a_second_maker_with_the_same_key_is_refused_and_told_why(tmp_path: Path
     spelt_otherwise = {"signer": SIGNER.lower()}
     with (
         hold_state_folder(state_home(tmp_path), **WHO),
-        pytest.raises(ConfigError, match="signs with this key.*an agent .* of its own"),
+        pytest.raises(ConfigError, match=r"signs with this key.*an agent .* of its own"),
         hold_state_folder(state_home(tmp_path), **WHO | changed | spelt_otherwise),
     ):
         pass

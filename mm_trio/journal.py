@@ -1,8 +1,8 @@
 """The ledger's file: entries in, entries out, durable. The only module with SQL.
 
 Append-only SQLite in WAL mode with `synchronous=FULL`: what `append` returned from survives a power cut. Each
-row carries a hash over itself and the row before, so that a changed, lost or added one is found. Everything here
-blocks and is for one caller at a time; `LedgerKeeper` calls it off the loop.
+row carries a hash over itself and the row before, so that a changed one or a hole is found. Everything here blocks
+and is for one caller at a time; `LedgerKeeper` calls it off the loop.
 """
 
 from __future__ import annotations

@@ -164,12 +164,7 @@ class MakerState:
             booked = self.apply_arrival(intent, row.oid, now_s=now_s)
             known = True
         if not update.live:
-            order = state.find(row.oid)
-            is_ours = now_s <= self._ends_expected.get(row.oid, float("-inf"))
-            by_owner = update.status == CANCELLED_BY_OWNER
-            if order is not None and order.status == "resting" and by_owner and not is_ours:
-                self._sitting_out[order.side, order.level_index] = now_s + self.hand_cancel_pause_s
-                self.on_cancelled_by_hand(order)
+            self.note_hand(row.oid, update.status, now_s=now_s)
             state.on_modify_response(row.oid, row.oid, update.status, remaining=row.size, now_s=now_s)
             return booked, False
         if known:
@@ -213,6 +208,15 @@ class MakerState:
             and parts.epoch not in self.epochs
             and row.coin == self.market.coin
         )
+
+    def note_hand(self, oid: int, status: str, *, now_s: float) -> None:
+        """An order of ours ended so: by its owner's hand, if we did not ask for it. Its level sits out for a while."""
+        order = self.order_state.find(oid)
+        is_wanted = now_s <= self._ends_expected.get(oid, float("-inf"))
+        if order is None or order.status != "resting" or status != CANCELLED_BY_OWNER or is_wanted:
+            return
+        self._sitting_out[order.side, order.level_index] = now_s + self.hand_cancel_pause_s
+        self.on_cancelled_by_hand(order)
 
     def expect_ends(self, oids: Iterable[int], *, until_s: float) -> None:
         """We ask the venue to end these orders; however late it does, it is no hand's work until then."""

@@ -181,9 +181,10 @@ class OrderState:
 
         Gives the fills that came before it was known, now bound to it. Safe to call twice.
         """
-        if cloid is not None:
-            self._intents.pop(cloid, None)
+        was_in_flight = cloid is not None and self._intents.pop(cloid, None) is not None
         if self._is_known(oid):
+            if cloid is not None and was_in_flight:
+                self.record(Arrived(cloid, oid))
             return ()
         order = TrackedOrder(
             oid,
@@ -393,15 +394,13 @@ class OrderState:
         What it replaces has left with that. Gives the fills that came before it was known.
         """
         was_in_flight = self._intents.pop(intent.cloid, None) is not None
+        if was_in_flight:
+            self.record(Arrived(intent.cloid, oid))
         if self._is_known(oid):
             return ()
-        self.record(
-            Arrived(intent.cloid, oid)
-            if was_in_flight
-            else Adopted(
-                oid, intent.side, intent.level_index, intent.price, intent.size, intent.cloid, filled=Decimal(0)
-            )
-        )
+        if not was_in_flight:
+            where = (intent.side, intent.level_index, intent.price, intent.size)
+            self.record(Adopted(oid, *where, intent.cloid, filled=Decimal(0)))
         if intent.replaces is not None:
             self.on_cancel_confirmed(intent.replaces, now_s=now_s)
         order = TrackedOrder(

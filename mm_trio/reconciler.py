@@ -147,6 +147,7 @@ class Reconciler:
         if status.order is None and order.touched_s > now_s - FRESH_S:
             return  # the venue may not have heard of it yet
         _log.warning("ghost oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
+        self._state.note_hand(oid, status.status, now_s=now_s)
         if status.order is not None:  # what it was filled by and no fill has told keeps its level locked
             orders.on_modify_response(oid, oid, status.status, remaining=status.order.size, now_s=now_s)
         if all(untold.oid != oid for untold in orders.get_untold()):

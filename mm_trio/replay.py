@@ -35,7 +35,8 @@ class Recovered:
     """What a ledger's entries amount to.
 
     `epochs` are those of all lives so far, `looked_up_ms` is the venue's time that its fill history was read
-    to, `last_nonce` the highest that was used, `boundary_level` the last that was quoted from.
+    to, `newest_fill_ms` the time of the newest fill it has, `last_nonce` the highest that was used, `boundary_level`
+    the last that was quoted from.
     """
 
     order_state: OrderState
@@ -43,6 +44,7 @@ class Recovered:
     epochs: set[int] = field(default_factory=set)
     parameters: dict[str, str] = field(default_factory=dict)
     looked_up_ms: int = 0
+    newest_fill_ms: int = 0
     last_nonce: int = 0
     boundary_level: int | None = None
     n_entries: int = 0
@@ -79,6 +81,7 @@ def _apply(found: Recovered, entry: Entry, *, now_s: float, wall_ms: int) -> Non
     orders, ledger = found.order_state, found.inventory
     match entry:
         case Booked():
+            found.newest_fill_ms = max(found.newest_fill_ms, entry.time_ms or 0)
             ledger.book(orders.on_booked_before(entry))
         case Sent(cloid):
             if orders.find_intent(cloid) is not None:
@@ -120,6 +123,7 @@ def _apply(found: Recovered, entry: Entry, *, now_s: float, wall_ms: int) -> Non
         case LookedUp(until_ms):
             found.looked_up_ms = until_ms
         case Remembered():
+            found.newest_fill_ms = max([found.newest_fill_ms, *(key[0] for key in entry.keys)])
             orders.remember_fills(entry)
         case Began(epoch, parameters):
             found.epochs.add(epoch)

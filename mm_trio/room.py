@@ -74,7 +74,7 @@ class Room:
     def covers_both(self, present: Present, order: DesiredOrder) -> bool:
         """Whether `order` may replace `present` in one request: covered even if all of `present` trades meanwhile.
 
-        If so, the funds of `order` are taken.
+        If so, the funds of `order` are taken; on a guarded side the venue sees to it, and nothing is.
         """
         if order.side in self._guarded:
             return True

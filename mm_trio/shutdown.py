@@ -57,6 +57,7 @@ async def cancel_and_verify(
                 _log.warning("leaving: %s", error)
                 remaining = (*name_remaining(state.order_state, still_listed), f"not verified: {error}")
             if not remaining:
+                state.on_reconciled()
                 return ()
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -74,10 +74,11 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
 
 
 async def resume_state(
-    client: VenueClient, state: MakerState, *, take_over: bool = False
+    client: VenueClient, state: MakerState, *, newest_fill_ms: int, take_over: bool = False
 ) -> tuple[tuple[OpenOrder, ...], tuple[FillResult, ...], BalanceCheck | None]:
     """Go on from a replayed ledger: book what traded meanwhile, and see which orders rest.
 
+    `newest_fill_ms` is the time of the newest fill in the ledger: the venue has to list it still.
     Gives the orders that rest and belong nowhere, the fills now booked, and what became of the balances (None
     where an order is still in flight: its fill may be in them, so the first reconciliation looks at them).
     Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; ConfigError
@@ -86,7 +87,7 @@ async def resume_state(
     orders = state.order_state
     rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.look_up_from_ms)
     _check_rivals(state, rows, take_over=take_over)
-    await _check_reach(client, state, fills)
+    await _check_reach(client, state, fills, newest_fill_ms)
     now_s = trio.current_time()
     booked: list[FillResult] = []
     ours = [row for row in rows if row.coin == state.market.coin]
@@ -120,16 +121,17 @@ def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], *, take_over: bo
         state.record(Began(epoch, {}))
 
 
-async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[Fill]) -> None:
+async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[Fill], newest_ms: int) -> None:
     """The newest fill that the ledger knows has to be in the history, or fills after it may be missing too."""
+    newest_ms = max(newest_ms, state.looked_up_ms)
     for _ in range(REACH_TRIES):
-        if not state.looked_up_ms or any(fill.time_ms == state.looked_up_ms for fill in fills):
+        if not newest_ms or any(fill.time_ms == newest_ms for fill in fills):
             return
         await trio.sleep(REACH_PAUSE_S)  # a replica may lag behind what it told us before
         fills = await client.fetch_fills(state.market, since_ms=state.look_up_from_ms)
     raise HistoryLost(
         f"the venue's fill history of {state.market.coin} does not have our last known fill (time "
-        f"{state.looked_up_ms}): fills since then may be lost to it too, and what we own cannot be told. "
+        f"{newest_ms}): fills since then may be lost to it too, and what we own cannot be told. "
         "`mm-trio ledger audit` shows the difference; to begin anew from the configured allocation, move the state "
         "folder away"
     )

@@ -325,7 +325,9 @@ class WsState:
             if state.inventory.allocation != self._allocation:
                 log_allocation_changed(state.inventory, self._allocation)
                 state.inventory.on_allocated(Allocated(*self._allocation))
-            orphans, booked, check = await resume_state(self._client, state, take_over=self._take_over)
+            orphans, booked, check = await resume_state(
+                self._client, state, newest_fill_ms=recovered.newest_fill_ms, take_over=self._take_over
+            )
             self._on_booked(booked)
             if check is not None:
                 self._on_balances(check)

@@ -41,6 +41,7 @@ __all__ = ["RunSummary", "ask_at_start", "make_grid", "open_maker", "plan_foreve
 
 _log = logging.getLogger(__name__)
 
+CLOSE_WITHIN_S = 2.0
 MOST_SKEW_S = 5.0  # half of what an action may take to arrive before it expires
 
 
@@ -102,7 +103,8 @@ async def open_maker(
                 take_over=take_over,
             )
         finally:
-            journal.close()
+            with trio.move_on_after(CLOSE_WITHIN_S, shield=True):  # a disk that hangs must not keep us here
+                await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
 
 
 async def run_settings(

@@ -61,7 +61,7 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
         return (Unknown(f"{len(statuses)} statuses for {n} items"),) * n  # whose is which nobody can say
     answers = [_parse_status(status) for status in statuses]
     first = answers[0]
-    if len(answers) == 1 and isinstance(first, Refused) and first.refusal in _WHOLE_BATCH:
+    if len(answers) == 1 and isinstance(first, Refused) and first.untouched:
         return (first,) * n
     return (*answers, *(Unknown("no status for this item"),) * (n - len(answers)))
 
@@ -87,7 +87,8 @@ def _parse_status(status: Any) -> Answer:
     if isinstance(status, Mapping):
         if isinstance(text := status.get("error"), str):
             refusal = _classify(text)
-            return Refused(refusal, text, untouched=refusal in _WHOLE_BATCH)
+            # "… placing new order during modify": the order that was to be replaced is gone
+            return Refused(refusal, text, untouched=refusal in _WHOLE_BATCH and "during modify" not in text.lower())
         try:
             if "resting" in status:
                 return Resting(_oid(status["resting"]))

@@ -2,8 +2,8 @@
 
 A line is run as it stands but for this: `mm-trio` becomes `python -m mm_trio` of this Python; what would run long
 gets `--duration 2`, in place of its own if it has one; a sandbox listens on `--port 0`; the file of `--config` holds
-what a sandbox of the test printed. A `ledger` line comes after a run of it. What has no duration (no command at all, `sandbox`) is ended by SIGINT once it
-works. Any other line fails, so that none is shown that nobody tried.
+what a sandbox of the test printed. A `ledger` line comes after a run of it. What has no duration (no command at all,
+`sandbox`) is ended by SIGINT once it works. Any other line fails, so that none is shown that nobody tried.
 """
 
 from __future__ import annotations

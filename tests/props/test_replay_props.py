@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
+import pytest
 from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -368,8 +369,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert untold(found.order_state) <= untold(self.state.order_state)
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=100 * FACTOR, stateful_step_count=30, deadline=None)
-TestLedger = LedgerMachine.TestCase
+LedgerMachine.TestCase.settings = settings(max_examples=60 * FACTOR, stateful_step_count=30, deadline=None)
+TestLedger = pytest.mark.timeout(120 * FACTOR)(LedgerMachine.TestCase)  # each step replays all before it
 
 
 # --- entries as plain values ------------------------------------------------------------------

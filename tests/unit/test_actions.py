@@ -53,7 +53,7 @@ class Signed:
 
 
 class Script:
-    """What comes of each sending, one after the other; an error is raised. `log` is shared with the ledger."""
+    """What comes of each sending, one after the other; an error is raised. The ledger writes to the same `log`."""
 
     def __init__(self, log: list[str], *outcomes: Any) -> None:
         self.log = log
@@ -570,7 +570,7 @@ SPOT_META = {
 
 
 class Door:
-    """In place of a session of HTTP: takes what is sent, answers with `status` and `text`."""
+    """In place of HTTP: takes what is sent, answers with `status` and `text`."""
 
     def __init__(self, status: int = 200, text: str = "{}") -> None:
         self.sent: list[dict[str, Any]] = []

@@ -333,7 +333,7 @@ def whole_file(folder: Path) -> bytes:
         [checkpoint(4)],
         [booked(50), booked(51)],
         [checkpoint(5)],
-        *([booked(60 + n), Arrived(f"0x{n}", n)] for n in range(4)),
+        *((booked(60 + n), Arrived(f"0x{n}", n)) for n in range(4)),
     )
     return (folder / JOURNAL_NAME).read_bytes()
 

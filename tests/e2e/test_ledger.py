@@ -1,0 +1,110 @@
+"""The ledger as an operator meets it: audited, damaged, rebuilt, refused to a second maker."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from process_kit import Sandbox, open_sandbox, run, running
+
+pytestmark = pytest.mark.e2e
+
+
+def run_maker(folder: Path, config: Path, sandbox: Sandbox, *, seconds: str = "4") -> tuple[int, str, str]:
+    return run(folder, "run", "--config", str(config), "--duration", seconds, "--json", environ=sandbox.key)
+
+
+def audit(folder: Path, config: Path) -> tuple[int, dict[str, Any]]:
+    code, out, err = run(folder, "ledger", "audit", "--config", str(config), "--json")
+    assert out, err
+    return code, json.loads(out.splitlines()[-1])
+
+
+def find_journal(folder: Path) -> Path:
+    (path,) = folder.glob("state/mm_trio/sandbox/*/*/journal.sqlite3")
+    return path
+
+
+def test_a_ledger_is_audited_goes_on_after_a_restart_and_can_be_rebuilt(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        assert run_maker(tmp_path, config, sandbox)[0] == 0
+        code, first = audit(tmp_path, config)
+        assert (code, first["ok"], first["fills"] > 0) == (0, True, True)
+
+        code, _, err = run_maker(tmp_path, config, sandbox, seconds="2")
+        assert code == 0
+        start = next(line for line in err.splitlines() if " start " in line)
+        assert f"token={first['ledger']['token']} quote={first['ledger']['usdc']}" in start
+
+        journal = find_journal(tmp_path)
+        with sqlite3.connect(journal) as file:
+            file.execute("DROP TRIGGER entries_stay")
+            n_entries = file.execute("SELECT max(seq) FROM entries").fetchone()[0]
+            file.execute("UPDATE entries SET body = replace(body, '1', '2') WHERE seq = ?", (n_entries // 2,))
+        file.close()
+        code, _, err = run_maker(tmp_path, config, sandbox)
+        assert (code, "Traceback" in err) == (5, False)
+        assert "ledger rebuild" in err.splitlines()[-1]
+        assert run(tmp_path, "ledger", "audit", "--config", str(config))[0] == 5
+
+        code, out, _ = run(tmp_path, "ledger", "rebuild", "--config", str(config), "--json")
+        assert (code, json.loads(out)["entries_saved"]) == (0, n_entries // 2 - 1)
+        assert (journal.parent / "set-aside-1" / "journal.sqlite3").is_file()
+        assert run_maker(tmp_path, config, sandbox, seconds="2")[0] == 0
+        code, last = audit(tmp_path, config)
+        assert (code, last["ok"]) == (0, True)
+        assert last["fills"] >= first["fills"]
+
+
+def test_a_ledger_of_which_nothing_can_be_read_is_rebuilt_from_the_venue_s_fills(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        assert run_maker(tmp_path, config, sandbox)[0] == 0
+        before = audit(tmp_path, config)[1]
+        journal = find_journal(tmp_path)
+        for path in journal.parent.glob("journal.sqlite3-*"):
+            path.unlink()
+        journal.write_bytes(b"not a ledger at all" * 1000)
+        assert run_maker(tmp_path, config, sandbox)[0] == 5
+
+        assert run(tmp_path, "ledger", "rebuild", "--config", str(config))[0] == 0
+        assert run_maker(tmp_path, config, sandbox, seconds="1")[0] == 0
+
+        code, after = audit(tmp_path, config)
+        assert (code, after["ok"]) == (0, True)
+        assert after["fills"] >= before["fills"]
+
+
+def test_there_is_no_ledger_to_audit_before_the_first_run(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        code, out, err = run(tmp_path, "ledger", "audit", "--config", str(sandbox.save_config(tmp_path)))
+
+    assert (code, out) == (5, "")
+    assert "there is no ledger at" in err
+
+
+def test_a_sandbox_that_was_started_anew_gets_a_new_ledger(tmp_path: Path) -> None:
+    """Its account is the same, and knows nothing of the fills that the old ledger has."""
+    for n_run in range(2):
+        with open_sandbox(tmp_path) as sandbox:
+            config = sandbox.save_config(tmp_path)
+            code, _, err = run_maker(tmp_path, config, sandbox, seconds="8")  # it asks more than once for the old fills
+            assert (code, "set aside" in err) == (0, n_run == 1), err
+            assert audit(tmp_path, config)[1]["ok"]
+
+
+def test_a_second_maker_is_refused_while_the_first_goes_on(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        with running(tmp_path, "run", "--config", str(config), "--plain", environ=sandbox.key) as first:
+            first.wait_for("tick=1 ")
+            code, _, err = run_maker(tmp_path, config, sandbox)
+            assert (code, len(err.splitlines())) == (2, 1)
+            assert "another mm_trio makes the market" in err
+            code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config))
+            assert (code, "another mm_trio" in err) == (2, True)
+            first.wait_for("tick=2 ")

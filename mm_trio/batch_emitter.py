@@ -41,14 +41,15 @@ from mm_trio.stats import RunStats
 from mm_trio.venue.actions import ActionLane, Burnt
 from mm_trio.venue.client import VenueClient
 
-__all__ = ["EXPIRY_GRACE_S", "BatchEmitter"]
+__all__ = ["EXPIRY_GRACE_S", "MOST_ENDS_ASKED", "BatchEmitter"]
 
 _log = logging.getLogger(__name__)
 
 # An action that did not arrive within this is refused by the venue (expiresAfter): it cannot land later.
 EXPIRY_S = 10.0
-# So much later the last replica must have heard of it.
-EXPIRY_GRACE_S = 3.0
+# So much later it cannot have happened unheard: our clock may be 2 s off the venue's (`run` refuses more), and the
+# answers of a replica 2 s old.
+EXPIRY_GRACE_S = 4.0
 # After n refusals in a row because of a foreign order in the way, a level sits out so many emits.
 _SIT_OUT = (0, 1, 3)
 # Direct questions (weight 2 each) within one emit, about what was left of orders it cancelled.

@@ -41,8 +41,8 @@ class Cadence:
         """Tick as soon as may be."""
         self._tick_wanted.set()
 
-    async def wait_for_tick(self) -> float:
-        """Return when the next tick is due; called when one is done. Gives the seconds that we were held up by."""
+    async def wait_for_tick(self) -> None:
+        """Return when the next tick is due; called when one is done."""
         done_s = trio.current_time()
         if done_s >= self._due_s:  # the one that is done was due, not woken
             self._count_tick()
@@ -51,7 +51,6 @@ class Cadence:
             await self._tick_wanted.wait()
             await trio.sleep_until(done_s + BURST_S)
         self._tick_wanted = trio.Event()
-        return trio.current_time() - self._due_s
 
     def _count_tick(self) -> None:
         self._n_ticks += 1
@@ -79,9 +78,16 @@ class Cadence:
 
 
 def make_wall_clock() -> Callable[[], int]:
-    """Milliseconds of the venue's calendar, never behind the time that passed on the loop's clock.
+    """Milliseconds of the venue's calendar: the wall clock of now, carried on by what has passed since.
 
-    The wall clock alone would stand still under a virtual clock; the loop's clock alone sleeps with a laptop.
+    A wall clock that is set on the way would let deadlines leap. The loop's clock sleeps with a laptop, the one since
+    boot does not; it in turn stands still under a virtual clock.
     """
-    wall_s, loop_s = time.time(), trio.current_time()
-    return lambda: int(1000 * max(time.time(), wall_s + trio.current_time() - loop_s))
+    wall_s, loop_s, boot_s = time.time(), trio.current_time(), _read_boot_clock()
+    return lambda: int(1000 * (wall_s + max(trio.current_time() - loop_s, _read_boot_clock() - boot_s)))
+
+
+def _read_boot_clock() -> float:
+    """Seconds since some moment, sleep included where the system has such a clock."""
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)

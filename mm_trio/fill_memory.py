@@ -37,10 +37,13 @@ class FillMemory:
             if when_ms is not None and coin is not None and oid is not None and when_ms > time_ms
         ]
 
+    def has(self, key: FillKey) -> bool:
+        """Whether the fill is known, or older than what is remembered."""
+        return key in self._keys or (key[0] is not None and key[0] <= self._forgotten_until_ms)
+
     def add(self, key: FillKey) -> bool:
         """Remember a fill; False if it was known, or is older than what is remembered."""
-        time_ms = key[0]
-        if key in self._keys or (time_ms is not None and time_ms <= self._forgotten_until_ms):
+        if self.has(key):
             return False
         self._keys[key] = None
         if len(self._keys) > self._capacity:

@@ -62,6 +62,7 @@ class Inventory:
         self.account_token = to_decimal(account_token, name="account_token")
         self.account_usdc = to_decimal(account_usdc, name="account_usdc")
         self.allocation = (self.virtual_token, self.virtual_usdc)  # as the operator set it; fills move `virtual`
+        self.expects_transfers = False
         self.record: Record = forget
         self._doubted_since_s: float | None = None  # when the first differing balance was asked for
 
@@ -76,9 +77,13 @@ class Inventory:
         return _effective(self.virtual_usdc, self.account_usdc)
 
     def find_guarded_sides(self) -> frozenset[Side]:
-        """Sides on which the account holds no more than the ledger, so that the venue's own check covers both."""
-        token = self.virtual_token is None or self.account_token <= self.virtual_token
-        usdc = self.virtual_usdc is None or self.account_usdc <= self.virtual_usdc
+        """Sides on which the venue's own check of balances covers the ledger too.
+
+        They are those without an allocation: the ledger is the account there. And those whose account holds no
+        more than the ledger, unless `expects_transfers`: it may hold more by now, for a transfer is known late.
+        """
+        token = self.virtual_token is None or (not self.expects_transfers and self.account_token <= self.virtual_token)
+        usdc = self.virtual_usdc is None or (not self.expects_transfers and self.account_usdc <= self.virtual_usdc)
         sides: tuple[tuple[Side, bool], ...] = (("sell", token), ("buy", usdc))
         return frozenset(side for side, is_guarded in sides if is_guarded)
 

@@ -169,7 +169,7 @@ class Journal:
             raise JournalError(f"{self.path} is no ledger of mm_trio: it is left as it is")
         told = [row[0] for row in self._connection.execute("PRAGMA quick_check(3)")]
         if told != ["ok"]:
-            raise JournalError(f"{self.path} is damaged: {told[0]}; {REMEDY}")
+            raise JournalError(f"{self.path} is damaged: {' '.join(told[0].split())}; {REMEDY}")
 
     def _migrate(self) -> None:
         version = self._check_version()

@@ -17,7 +17,7 @@ from mm_trio.model import Balances, Fill, FillResult, Intent, Market, OpenOrder,
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.rate_limit import RateLimitBudget
-from mm_trio.reconcile import compute_foreign_holds, match_intent
+from mm_trio.reconcile import FRESH_S, compute_foreign_holds, match_intent
 
 __all__ = ["FILLS_OVERLAP_MS", "MakerState"]
 
@@ -25,6 +25,7 @@ __all__ = ["FILLS_OVERLAP_MS", "MakerState"]
 FILLS_OVERLAP_MS = 60_000
 
 
+UNKNOWN_OID_PATIENCE_S = 60.0
 ENDS_REMEMBERED = 10_000  # cancels and modifies of some seconds
 CANCELLED_BY_OWNER = "canceled"  # the venue's word for a cancel that was asked for; its own have longer ones
 
@@ -90,6 +91,18 @@ class MakerState:
                 "with `mm-trio ledger audit`, then begin a new ledger"
             )
 
+    def has_newest_known(self, fills: Sequence[Fill]) -> bool:
+        """Whether a history just read is as new as what was read before; one that is not proves no absence."""
+        return not self.looked_up_ms or any(fill.time_ms == self.looked_up_ms for fill in fills)
+
+    @property
+    def unknown_oid_patience_s(self) -> float:
+        """How long after it was touched an order that the venue told us of must be unknown to it to be gone.
+
+        Only a replica that lags can say so; beside a durable ledger nothing is lost by waiting for it.
+        """
+        return UNKNOWN_OID_PATIENCE_S if self.knows_all_lives else FRESH_S
+
     def on_reconciled(self) -> None:
         """Everything is read and applied. With nothing in doubt a restart need not read the fills before this."""
         if self.order_state.get_doubts() or self.looked_up_ms <= self._recorded_ms:
@@ -111,6 +124,11 @@ class MakerState:
             *self.order_state.summarise(remember_after_ms=after_ms),
             LookedUp(self._recorded_ms),
         )
+
+    def sum_uncounted(self, fills: Iterable[Fill]) -> Decimal:
+        """What these fills amount to, those left out that were counted before (base)."""
+        new = [f.size for f in fills if not self.order_state.was_told(f.tid, f.oid, time_ms=f.time_ms, coin=f.coin)]
+        return sum(new, Decimal(0))
 
     def apply_fill(self, fill: Fill, *, now_s: float) -> tuple[FillResult, ...]:
         """Count a fill once and move the ledger; gives what was booked.

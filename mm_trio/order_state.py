@@ -296,6 +296,10 @@ class OrderState:
         """A fill that is in the balances already: never to be counted."""
         self._fills.add(_fill_key(tid, oid, time_ms, coin))
 
+    def was_told(self, tid: int, oid: int, *, time_ms: int | None, coin: str | None) -> bool:
+        """Whether this fill was counted, or is in a balance, or is kept for an order not yet known."""
+        return self._fills.has(_fill_key(tid, oid, time_ms, coin))
+
     def on_fill(
         self,
         tid: int,
@@ -382,7 +386,8 @@ class OrderState:
     def on_restarted(self, *, now_s: float) -> None:
         """A replay is done: whatever may rest has to be seen before it is believed."""
         for oid, order in self._orders.items():
-            self._orders[oid] = replace(order, status="in_doubt", touched_s=float("-inf"))
+            # as if it were sent just now: a replica that lags may not have heard of it
+            self._orders[oid] = replace(order, status="in_doubt", touched_s=now_s)
         for place in (self._left, self._untold):
             for oid, order in place.items():
                 place[oid] = replace(order, touched_s=now_s)

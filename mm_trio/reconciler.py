@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
-from mm_trio.batch_emitter import EXPIRY_GRACE_S, BatchEmitter
+from mm_trio.batch_emitter import EXPIRY_GRACE_S, MOST_ENDS_ASKED, BatchEmitter
 from mm_trio.errors import LedgerError
 from mm_trio.inventory import BalanceCheck
 from mm_trio.maker_state import MakerState
@@ -65,8 +65,13 @@ class Reconciler:
             suspects = findings
             rows, findings = await self._take_snapshot()
             proofs = await self._ask_directly(suspects, findings)
-        await self.book_missed_fills()
+        try:
+            await self.book_missed_fills()
+        except LedgerError:  # we leave because of it, and then these tell what still rests
+            self._apply_proofs(proofs)
+            raise
         self._apply_proofs(proofs)
+        await self._settle_ends()
         asked_s = trio.current_time()
         balances = await client.fetch_balances(state.market)
         state.note_foreign_holds(rows)
@@ -92,8 +97,10 @@ class Reconciler:
         for fill in fills:
             self._on_booked(self._state.apply_fill(fill, now_s=trio.current_time()))
             self._state.on_looked_up(fill)
-        self._state.order_state.on_fills_read(asked_s - FRESH_S)
-        for order in self._state.order_state.get_untold():
+        # one that lags does not have the last fills of those that left just now
+        is_current = self._state.has_newest_known(fills)
+        self._state.order_state.on_fills_read(asked_s - (FRESH_S if is_current else UNTOLD_PATIENCE_S))
+        for order in self._state.order_state.get_untold() if is_current else ():
             if order.touched_s <= asked_s - UNTOLD_PATIENCE_S:
                 _log.error(
                     "oid=%d ended with %s unaccounted for, and the venue lists no fill of it",
@@ -101,6 +108,15 @@ class Reconciler:
                     order.size,
                 )
                 self._state.order_state.remove_ghost(order.oid, now_s=asked_s)
+
+    async def _settle_ends(self) -> None:
+        """Ask what was left of orders that we cancelled or replaced, where no frame has told it."""
+        orders = self._state.order_state
+        for left in orders.get_unsettled()[:MOST_ENDS_ASKED]:
+            status = await self._client.fetch_order_status(oid=left.oid)
+            if status.order is not None and not status.live:
+                now_s = trio.current_time()
+                orders.on_modify_response(left.oid, left.oid, status.status, remaining=status.order.size, now_s=now_s)
 
     async def _take_snapshot(self) -> tuple[tuple[OpenOrder, ...], Findings]:
         state = self._state
@@ -144,8 +160,9 @@ class Reconciler:
         if status.live:
             orders.on_seen_resting(oid, now_s=now_s)
             return
-        if status.order is None and order.touched_s > now_s - FRESH_S:
-            return  # the venue may not have heard of it yet
+        if status.order is None and order.touched_s > now_s - self._state.unknown_oid_patience_s:
+            orders.on_doubt(oid, now_s=order.touched_s)  # the venue may not have heard of it yet; nothing else is done about it either
+            return
         _log.warning("ghost oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
         self._state.note_hand(oid, status.status, now_s=now_s)
         if status.order is not None:  # what it was filled by and no fill has told keeps its level locked

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import trio
@@ -75,16 +76,17 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
 
 async def resume_state(
     client: VenueClient, state: MakerState, *, newest_fill_ms: int, take_over: bool = False
-) -> tuple[tuple[OpenOrder, ...], tuple[FillResult, ...], BalanceCheck | None]:
+) -> tuple[tuple[OpenOrder, ...], tuple[FillResult, ...], BalanceCheck]:
     """Go on from a replayed ledger: book what traded meanwhile, and see which orders rest.
 
     `newest_fill_ms` is the time of the newest fill in the ledger: the venue has to list it still.
-    Gives the orders that rest and belong nowhere, the fills now booked, and what became of the balances (None
-    where an order is still in flight: its fill may be in them, so the first reconciliation looks at them).
+    Gives the orders that rest and belong nowhere, the fills now booked, and what became of the balances: one
+    that differs is taken over when a second look, seconds later, differs too.
     Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; ConfigError
     where orders of another instance rest.
     """
     orders = state.order_state
+    asked_s = trio.current_time()
     rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.look_up_from_ms)
     _check_rivals(state, rows, take_over=take_over)
     await _check_reach(client, state, fills, newest_fill_ms)
@@ -94,19 +96,22 @@ async def resume_state(
     for row in ours:
         if (intent := match_intent(orders.get_intents(), row)) is not None:
             booked += state.apply_arrival(intent, row.oid, now_s=now_s)
-    for fill in fills:
-        booked += state.apply_fill(fill, now_s=now_s)
-        state.on_looked_up(fill)
     astray = {order.oid for order in orders.relevel(state.grid.level_for_price)}
     for row in ours:
         if row.oid not in astray:
             orders.on_seen_resting(row.oid, now_s=now_s)
-    unknown = [row for row in ours if orders.find(row.oid) is None and orders.find_left(row.oid) is None]
+    # before the fills, which bring it down to what rests now: a row that is ours and that the ledger does not know
+    unknown = [
+        replace(row, size=row.size + state.sum_uncounted(fill for fill in fills if fill.oid == row.oid))
+        for row in ours
+        if orders.find(row.oid) is None and orders.find_left(row.oid) is None
+    ]
     orphans = state.seed_orders(unknown, now_s=now_s)
+    for fill in fills:
+        booked += state.apply_fill(fill, now_s=now_s)
+        state.on_looked_up(fill)
     state.note_foreign_holds(rows)
-    check = None
-    if not orders.get_intents():
-        check = state.apply_balances(balances, asked_s=None, now_s=now_s)
+    check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s)
     state.rate_limit.sync_from_exchange(*await client.fetch_budget())
     return (*orphans, *(row for row in ours if row.oid in astray)), tuple(booked), check
 

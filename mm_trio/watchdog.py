@@ -26,6 +26,7 @@ STEADY_S = 30.0  # a connection that lasted this long was a good one
 SLEPT_S = 5.0  # the calendar went on by so much more than our clock: the machine slept
 ACK_WITHIN_S = 10.0
 PONG_WITHIN_S = 5.0
+STALL_S = 2.5  # a look that is so late found the loop standing still (2 s, and the half second it was due in)
 
 
 class FeedWatch:
@@ -55,6 +56,7 @@ class FeedWatch:
         self._heard_s = trio.current_time()
         self._connected_s = trio.current_time()
         self._n_attempts = 0
+        self._looked_s: float | None = None  # while it watches: every half second, or the loop stands still
         self._probed: tuple[float, int] | None = None  # when, and how many frames had come on the wire until then
         self._n_lost = 0  # messages the inbox had no room for, as far as we reacted to it
 
@@ -83,6 +85,8 @@ class FeedWatch:
             return f"no answer to a ping in {PONG_WITHIN_S:g} s"
         if self._lag_limit_s is not None and self._lag_s > self._lag_limit_s:
             return f"messages come {self._lag_s:.0f} s late"
+        if self._looked_s is not None and trio.current_time() - self._looked_s > STALL_S:
+            return f"the loop stood still for {trio.current_time() - self._looked_s:.1f} s"
         slept_s = self._compute_asleep_s() - self._asleep_s
         if slept_s > SLEPT_S:
             return f"the machine slept for {slept_s:.0f} s"
@@ -107,9 +111,13 @@ class FeedWatch:
 
     async def wait_for_fault(self) -> str:
         """Watch until something is wrong with the feed; gives what."""
-        while (fault := self.find_fault()) is None:
-            await self._probe_if_silent()
-            await trio.sleep(LOOK_EVERY_S)
+        try:
+            while (fault := self.find_fault()) is None:
+                self._looked_s = trio.current_time()
+                await self._probe_if_silent()
+                await trio.sleep(LOOK_EVERY_S)
+        finally:
+            self._looked_s = None
         return fault
 
     def _has_no_pong(self, asked_s: float, n_frames: int) -> bool:
@@ -125,7 +133,7 @@ class FeedWatch:
         ):
             return
         self._probed = (trio.current_time(), n_frames)
-        with suppress(VenueError):  # a ping that cannot be sent gets no pong
+        with suppress(VenueError), trio.move_on_after(LOOK_EVERY_S):  # a ping that cannot be sent gets no pong
             await self._client.ping()
 
     async def reconnect(self) -> None:

@@ -52,7 +52,6 @@ GRACE_S = 10.0  # for cancelling what rests, on the way out
 ASK_AFTER_DOUBT_S = 1.0  # frames settle nearly every doubt before that
 LONGEST_ASK_PAUSE_S = 8.0
 RETRY_RECONCILE_S = 3.0
-STALL_S = 2.0  # a tick that is so late found the loop stalled: everything is read anew before it quotes
 HAND_CANCELS_WITHIN_S = 60.0
 RECENT_FILLS = 50  # for who watches
 
@@ -197,7 +196,11 @@ class WsState:
             lane.coin = market.coin
             if recovered is not None:
                 lane.on_nonce_used(recovered.last_nonce)
-            orphans = await self._seed(state, keeper, recovered)
+            try:
+                orphans = await self._seed(state, keeper, recovered)
+            except LedgerError:  # what rests of an earlier life would rest unattended
+                await self._leave(state, lane)
+                raise
             await self._quote(state, keeper, lane, wall_ms, orphans)
         finally:
             discard_socket(self._client.info)  # its threads are not daemons where the SDK made them
@@ -248,7 +251,7 @@ class WsState:
                 nursery.start_soon(self._hurry_on_leaving, lane)
                 nursery.start_soon(self._apply_forever, inbox, state, watch)
                 await self._begin(watch, reconciler, orphans)
-                nursery.start_soon(self._tick_forever, state, emitter, watch, reconciler)
+                nursery.start_soon(self._tick_forever, state, emitter, watch)
                 nursery.start_soon(self._reconcile_forever, reconciler)
                 nursery.start_soon(self._watch_forever, watch, reconciler)
         finally:
@@ -259,6 +262,13 @@ class WsState:
                 )
             with suppress(LedgerError), trio.CancelScope(shield=True):
                 await keeper.flush()
+
+    async def _leave(self, state: MakerState, lane: ActionLane) -> None:
+        """Cancel what rests, where quoting never began."""
+        if self._cancel_on_shutdown:
+            emitter = BatchEmitter(lane, self._client, state, epoch=self._epoch, stats=self.stats)
+            reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
+            self._left_behind = await cancel_and_verify(lane, self._client, state, emitter, reconciler, grace_s=GRACE_S)
 
     def _summarise(self, state: MakerState, lane: ActionLane) -> tuple[Entry, ...]:
         """What a checkpoint says: all that the next life goes on with."""
@@ -316,6 +326,7 @@ class WsState:
         self, state: MakerState, keeper: LedgerKeeper, recovered: Recovered | None
     ) -> tuple[OpenOrder, ...]:
         """Read fills, orders, balances and budget, all before anything is subscribed; gives the orphans."""
+        state.inventory.expects_transfers = recovered is not None
         state.record = state.order_state.record = state.inventory.record = keeper.record
         keeper.record(Began(self._epoch, self._parameters))
         if recovered is None or recovered.is_new:
@@ -329,8 +340,7 @@ class WsState:
                 self._client, state, newest_fill_ms=recovered.newest_fill_ms, take_over=self._take_over
             )
             self._on_booked(booked)
-            if check is not None:
-                self._on_balances(check)
+            self._on_balances(check)
         await keeper.flush()
         self.boundary_level = self._plan().boundary_level
         log_start(state, boundary_level=self.boundary_level, n_orphans=len(orphans))
@@ -412,22 +422,15 @@ class WsState:
 
     # --- the tick -----------------------------------------------------------------------------
 
-    async def _tick_forever(
-        self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch, reconciler: Reconciler
-    ) -> Never:
+    async def _tick_forever(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch) -> Never:
         self._cadence.start()
-        late_s = 0.0
         while True:
-            if late_s > STALL_S:
-                _log.warning("the loop stood still for %.1f s: everything is read anew before it quotes", late_s)
-                while not await self._reconcile(reconciler):  # noqa: ASYNC110 - each look is a try
-                    await trio.sleep(RETRY_RECONCILE_S)
             started_s = trio.current_time()
             await self.tick(state, emitter, watch)
             took_s = trio.current_time() - started_s
             if took_s > self._cadence.interval_s:
                 _log.warning("tick took %.2f s, more than the interval of %g s", took_s, self._cadence.interval_s)
-            late_s = await self._cadence.wait_for_tick()
+            await self._cadence.wait_for_tick()
 
     async def tick(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch) -> None:
         """Quote once: what should rest, less what rests, sent. Nothing while the feed is known dead."""
@@ -486,15 +489,24 @@ class WsState:
 
     async def _watch_forever(self, watch: FeedWatch, reconciler: Reconciler) -> Never:
         while True:
-            fault = self._paused or await watch.wait_for_fault()
-            self._paused = fault
+            fault = self._paused
+            if fault is None:
+                fault = self._paused = await watch.wait_for_fault()
+                if watch.find_fault() is None:  # the feed is well, it was us who stood still
+                    _log.warning("%s; nothing new is placed until everything is read anew", fault)
+                    await self._read_anew(watch, reconciler)
+                    continue
             _log.warning("feed lost: %s; nothing new is placed until it is back and reconciled", fault)
             await watch.reconnect()
             self.stats.reconnects += 1
-            while watch.find_fault() is None:
-                if await self._reconcile(reconciler):
-                    self._paused = None
-                    _log.info("feed is back, reconciled")
-                    self._cadence.wake_tick()
-                    break
-                await trio.sleep(RETRY_RECONCILE_S)
+            await self._read_anew(watch, reconciler)
+
+    async def _read_anew(self, watch: FeedWatch, reconciler: Reconciler) -> None:
+        """Reconcile until that succeeds, and quote again; leaves it paused where the feed is lost meanwhile."""
+        while watch.find_fault() is None:
+            if await self._reconcile(reconciler):
+                self._paused = None
+                _log.info("feed is back, reconciled")
+                self._cadence.wake_tick()
+                return
+            await trio.sleep(RETRY_RECONCILE_S)

@@ -42,7 +42,7 @@ __all__ = ["RunSummary", "ask_at_start", "make_grid", "open_maker", "plan_foreve
 _log = logging.getLogger(__name__)
 
 CLOSE_WITHIN_S = 2.0
-MOST_SKEW_S = 5.0  # half of what an action may take to arrive before it expires
+MOST_SKEW_S = 2.0  # an action's deadline is of our clock, and is believed to have passed 4 s after it
 
 
 @dataclass(frozen=True, slots=True)

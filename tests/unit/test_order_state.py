@@ -590,7 +590,7 @@ def test_after_a_restart_all_that_may_rest_is_in_doubt_however_fresh() -> None:
     state.on_restarted(now_s=50.0)
 
     (order,) = state.get_current_orders()
-    assert (order.status, order.touched_s) == ("in_doubt", float("-inf"))
+    assert (order.status, order.touched_s) == ("in_doubt", 50.0)
     assert [found.touched_s for oid in (2, 3) if (found := state.find_left(oid)) is not None] == [50.0, 50.0]
     assert unsettled(state) == {}
 

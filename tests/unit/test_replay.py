@@ -125,7 +125,7 @@ def test_an_order_that_arrived_may_rest_and_has_to_be_seen_before_it_is_believed
 
     assert sizes(found) == {9: "3"}
     (order,) = found.get_current_orders()
-    assert (order.status, order.cloid, order.touched_s) == ("in_doubt", OURS, float("-inf"))
+    assert (order.status, order.cloid, order.touched_s) == ("in_doubt", OURS, 50.0)
     assert found.get_intents() == ()
 
 

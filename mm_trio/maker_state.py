@@ -178,7 +178,7 @@ class MakerState:
         row, state = update.order, self.order_state
         booked: tuple[FillResult, ...] = ()
         known = state.find(row.oid) is not None or state.find_left(row.oid) is not None
-        if not known and (intent := match_intent(state.get_intents(), row)) is not None:
+        if not known and (intent := self.match_intent(row)) is not None:
             booked = self.apply_arrival(intent, row.oid, now_s=now_s)
             known = True
         if not update.live:
@@ -194,6 +194,10 @@ class MakerState:
             adopted = self.adopt(replace(row, size=row.original_size or row.size), now_s=now_s)
             return booked if adopted is None else adopted, adopted is None
         return booked, False
+
+    def match_intent(self, row: OpenOrder) -> Intent | None:
+        """The order in flight that this row is."""
+        return match_intent(self.order_state.get_intents(), row, keep_foreign=self.keep_foreign)
 
     def adopt(self, row: OpenOrder, *, now_s: float) -> tuple[FillResult, ...] | None:
         """Take over an order that rests: at the level within half a step of its price, one for each.

@@ -38,10 +38,15 @@ class Findings:
     unseen: tuple[Intent, ...]
 
 
-def match_intent(intents: Iterable[Intent], row: OpenOrder) -> Intent | None:
-    """The order in flight that this row is: by cloid, or where the row has none by side, price and size."""
+def match_intent(intents: Iterable[Intent], row: OpenOrder, *, keep_foreign: bool) -> Intent | None:
+    """The order in flight that this row is: by cloid, or where the row has none by side, price and size.
+
+    With `keep_foreign` a row without a cloid is somebody else's, however alike.
+    """
     if row.cloid is not None:
         return next((i for i in intents if i.cloid == row.cloid.lower()), None)
+    if keep_foreign:
+        return None
     size = row.size if row.original_size is None else row.original_size
     alike = [i for i in intents if (i.side, i.price, i.size) == (row.side, row.price, size)]
     return alike[0] if len(alike) == 1 else None
@@ -64,7 +69,7 @@ def read_snapshot(rows: Sequence[OpenOrder], state: OrderState, *, asked_s: floa
         if left is not None:
             if asked_s - left.touched_s >= LEAVING_S:
                 orphans.append(row)
-        elif (intent := match_intent(intents, row)) is not None:
+        elif (intent := match_intent(intents, row, keep_foreign=keep_foreign)) is not None:
             intents.remove(intent)
             arrived.append((intent, row))
         elif not keep_foreign or decode_cloid(row.cloid) is not None:

@@ -161,7 +161,8 @@ class Reconciler:
             orders.on_seen_resting(oid, now_s=now_s)
             return
         if status.order is None and order.touched_s > now_s - self._state.unknown_oid_patience_s:
-            orders.on_doubt(oid, now_s=order.touched_s)  # the venue may not have heard of it yet; nothing else is done about it either
+            # the venue may not have heard of it yet; until it has, the level stays locked
+            orders.on_doubt(oid, now_s=order.touched_s)
             return
         _log.warning("ghost oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
         self._state.note_hand(oid, status.status, now_s=now_s)

@@ -20,7 +20,7 @@ from mm_trio.inventory import BalanceCheck
 from mm_trio.maker_state import MakerState
 from mm_trio.model import Balances, Fill, FillResult, Market, OpenOrder
 from mm_trio.pricing_grid import PricingGrid
-from mm_trio.reconcile import describe_rivals, match_intent
+from mm_trio.reconcile import describe_rivals
 from mm_trio.venue.client import VenueClient
 
 __all__ = ["check_order_size", "resume_state", "seed_state"]
@@ -94,7 +94,7 @@ async def resume_state(
     booked: list[FillResult] = []
     ours = [row for row in rows if row.coin == state.market.coin]
     for row in ours:
-        if (intent := match_intent(orders.get_intents(), row)) is not None:
+        if (intent := state.match_intent(row)) is not None:
             booked += state.apply_arrival(intent, row.oid, now_s=now_s)
     astray = {order.oid for order in orders.relevel(state.grid.level_for_price)}
     for row in ours:

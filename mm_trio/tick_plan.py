@@ -90,7 +90,9 @@ def plan_tick(
     bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
     rest = _RestLevel.of(grid, tokens, settings)
     if last_boundary == rest.level + 1 and all(order.level_index != rest.level for order in may_rest):
-        bid_levels.add(rest.level)
+        worth = rest.bid_size * grid.levels[rest.level]
+        if settings.min_notional <= worth <= quote:  # one that cannot rest would keep its level for ever
+            bid_levels.add(rest.level)
     boundary = compute_boundary(grid, tokens, settings.order_size, bid_levels=bid_levels)
 
     resting = [order for order in orders if order.status == "resting"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from line_kit import (
 )
 from trio.testing import MockClock
 
+from mm_trio.journal import Journal
 from mm_trio.sandbox import rows
 from mm_trio.sandbox.feed import Feed
 from mm_trio.sandbox.messages import NewOrder, PlaceOrders
@@ -185,7 +187,9 @@ def spoil(frame: dict[str, Any], rng: random.Random) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_c8_no_unreadable_frame_ends_the_reader_or_moves_the_ledger(autojump_clock: MockClock, seed: int) -> None:
+async def test_c8_no_unreadable_frame_ends_the_reader_or_moves_the_ledger(
+    autojump_clock: MockClock, tmp_path: Path, seed: int
+) -> None:
     """Every frame comes spoilt beside itself; with an odd seed the good one is lost."""
     world, rng = World(signing=True), random.Random(seed)
     deliver = world.venue.deliver
@@ -200,7 +204,7 @@ async def test_c8_no_unreadable_frame_ends_the_reader_or_moves_the_ledger(autoju
         deliver(feed, frame)
 
     world.info.ws_manager = Feed(world.front, deliver_spoilt)
-    maker = world.maker(run_sync=Line(), requote_on_fill=True, **EXACT)
+    maker = world.maker(run_sync=Line(), requote_on_fill=True, journal=Journal.open(tmp_path), **EXACT)
     world.guard(maker)
     async with world.running(maker):
         for _ in range(40):
@@ -238,11 +242,11 @@ async def test_c8_a_bad_row_leaves_its_neighbours_counted_and_has_all_looked_at_
 @pytest.mark.parametrize("field", ["time", "fee", "px", "feeToken", "sz", "tid", "oid", "coin", "cloid", "side"])
 @pytest.mark.parametrize("loss", ["deleted", "null"])
 async def test_c8_a_fill_row_that_lost_a_field_is_counted_once_and_with_its_fee(
-    autojump_clock: MockClock, field: str, loss: str
+    autojump_clock: MockClock, tmp_path: Path, field: str, loss: str
 ) -> None:
     """The frame is spoilt, every reading over REST is whole."""
     world = World(signing=True)
-    maker = world.maker(run_sync=Line(), reconcile_every=2, **EXACT)
+    maker = world.maker(run_sync=Line(), reconcile_every=2, journal=Journal.open(tmp_path), **EXACT)
     world.guard(maker)
 
     async with world.running(maker):

@@ -147,7 +147,11 @@ async def test_a17_a_modify_of_an_order_just_filled_locks_its_level_until_that_f
     assert booked(maker) == world.ledger(100, 5000)
 
 
-@pytest.mark.parametrize("order", [None, "reversed", random.Random(1), random.Random(2)], ids=str)
+@pytest.mark.parametrize(
+    "order",
+    [None, "reversed", random.Random(1), random.Random(2)],
+    ids=["in order", "reversed", "shuffled", "shuffled again"],
+)
 @pytest.mark.parametrize("roomy", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a18_a_fill_of_the_old_oid_that_is_told_after_the_modify_counts(

@@ -71,11 +71,16 @@ def test_an_order_in_flight_that_is_seen_has_arrived_and_is_no_orphan() -> None:
     ],
 )
 def test_a_row_is_matched_by_cloid_and_without_one_by_side_price_and_first_size(seen: OpenOrder, is_ours: bool) -> None:
-    assert (match_intent([intent("buy", 0)], seen) is not None) is is_ours
+    assert (match_intent([intent("buy", 0)], seen, keep_foreign=False) is not None) is is_ours
 
 
 def test_a_row_without_cloid_that_could_be_either_of_two_is_neither() -> None:
-    assert match_intent([intent("buy", 0), intent("buy", 0, cloid=SECOND)], row(9)) is None
+    assert match_intent([intent("buy", 0), intent("buy", 0, cloid=SECOND)], row(9), keep_foreign=False) is None
+
+
+def test_where_others_orders_are_kept_a_row_without_a_cloid_is_none_of_ours_however_alike() -> None:
+    assert match_intent([intent("buy", 0)], row(9), keep_foreign=True) is None
+    assert match_intent([intent("buy", 0)], row(9, cloid=OURS), keep_foreign=True) is not None
 
 
 @pytest.mark.parametrize(

@@ -288,3 +288,32 @@ def test_an_order_beside_a_doubt_of_the_other_side_counts_as_spent() -> None:
     state.order_state.on_modify_response(1, 1, "canceled", remaining=3)
 
     assert [order for order in plan(state).diff.places if order.side == "sell"] == []
+
+
+# --- a restart --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("last_boundary", "boundary"), [(None, 7), (8, 8), (7, 7), (9, 7)])
+def test_a_restart_keeps_the_side_that_the_level_of_the_rest_had(last_boundary: int | None, boundary: int) -> None:
+    """Two of the five on level 7 are ours: an ask of 2 there, or the bid of 3 that it was before."""
+    state = make_state(token=12, usdc=205)
+
+    found = plan_tick(GRID, state.inventory, state.order_state, settings(), last_boundary=last_boundary)
+
+    assert found.boundary_level == boundary
+
+
+def test_a_bid_that_cannot_be_paid_any_more_does_not_keep_its_level_after_a_restart() -> None:
+    state = make_state(token=2, usdc=10)
+
+    found = plan_tick(GRID, state.inventory, state.order_state, settings(min_notional=10), last_boundary=10)
+
+    assert quotes(found.desired) == [("sell", 9, "2.00")]
+
+
+def test_what_rests_on_the_level_of_the_rest_tells_its_side_whatever_was_before() -> None:
+    state = converge(make_state(token=12, usdc=205))
+
+    found = plan_tick(GRID, state.inventory, state.order_state, settings(), last_boundary=8)
+
+    assert found.boundary_level == 7

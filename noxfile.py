@@ -32,6 +32,11 @@ def _groups(*names: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *names)
 
 
+def _unless_first(session: nox.Session) -> str:
+    """What takes minutes and does not depend on the interpreter runs on the first one alone."""
+    return "" if session.python == PYTHONS[0] else " and not slow"
+
+
 @nox.session(python="3.11")
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""
@@ -49,9 +54,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All tests that need neither sockets nor the real clock, and those of the bridge."""
+    """All tests that need neither sockets nor the real clock, and those of the bridge; the slow ones on one Python."""
     session.install("-e", ".", *_groups("test"))
-    session.run("pytest", "-m", "not e2e", "-p", "xdist", "-n", "2", *session.posargs)
+    session.run("pytest", "-m", f"not e2e{_unless_first(session)}", "-p", "xdist", "-n", "2", *session.posargs)
     assert isinstance(session.python, str)
     _ran.add(session.python)
 
@@ -60,7 +65,7 @@ def tests(session: nox.Session) -> None:
 def e2e(session: nox.Session) -> None:
     """The real SDK against the exchange on loopback, on the real clock; most of it is waiting, so two at a time."""
     session.install("-e", ".", *_groups("test"))
-    session.run("pytest", "-m", "e2e", "-p", "xdist", "-n", "2", *session.posargs)
+    session.run("pytest", "-m", f"e2e{_unless_first(session)}", "-p", "xdist", "-n", "2", *session.posargs)
 
 
 @nox.session(python="3.11")

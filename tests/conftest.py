@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from builders import Call, Spy
+from hypothesis import HealthCheck, settings
 
+# how long an example takes says something of the machine, and nothing of the program
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "hyperliquid"
 
 

@@ -31,6 +31,7 @@ KILLS = int(os.environ.get("MM_TRIO_KILLS", "20"))
 SEED = int(os.environ.get("MM_TRIO_KILL_SEED", "-1"))
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.e2e,
     pytest.mark.timeout(180 + 8 * KILLS),
     pytest.mark.skipif(sys.platform != "linux", reason="asks Linux whether a commit is under way"),

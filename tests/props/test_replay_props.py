@@ -370,7 +370,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 LedgerMachine.TestCase.settings = settings(max_examples=60 * FACTOR, stateful_step_count=30, deadline=None)
-TestLedger = pytest.mark.timeout(120 * FACTOR)(LedgerMachine.TestCase)  # each step replays all before it
+# each step replays all before it
+TestLedger = pytest.mark.slow(pytest.mark.timeout(120 * FACTOR)(LedgerMachine.TestCase))
 
 
 # --- entries as plain values ------------------------------------------------------------------

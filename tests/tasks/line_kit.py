@@ -173,7 +173,7 @@ def find_divergence(world: World, maker: WsState) -> str:
     elif rest:
         short = order_size - rest - book.get(("buy", level), Decimal(0))
         due["buy", level] = order_size - rest - (short if 0 < short <= order_size * FEE_CAP + LOT else 0)
-        usdc -= due["buy", level] * levels[level]
+        usdc -= (order_size - rest) * levels[level]  # the maker keeps the fee's part for it
         level -= 1
     while level >= 0:
         size = min(order_size, usdc / levels[level])

@@ -93,6 +93,7 @@ async def test_c1_sockets_that_close_at_once_are_not_asked_for_more_than_30_time
     assert line.new_risk(since) == []
 
 
+@pytest.mark.slow
 async def test_c1_what_is_on_its_way_when_the_socket_closes_is_not_doubled(autojump_clock: MockClock) -> None:
     """Requests take half a second each way, and the socket closes at every tenth of it."""
     for tenth in range(10):

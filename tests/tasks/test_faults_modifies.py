@@ -289,6 +289,7 @@ async def test_a19_with_a_window_a_plain_modify_is_used_since_the_ledger_covers_
     assert booked(maker) == world.ledger(100, 5000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a19_whatever_trades_while_requests_are_on_their_way_the_offers_are_covered(

@@ -67,6 +67,7 @@ async def test_e1_cut_at_any_call_the_next_life_has_the_exact_ledger_and_one_lad
     assert second.orders_may_rest == ()
 
 
+@pytest.mark.slow
 async def test_e1_life_after_life_each_killed_the_last_one_knows_everything(
     autojump_clock: MockClock, tmp_path: Path
 ) -> None:

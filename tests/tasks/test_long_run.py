@@ -17,6 +17,8 @@ DAY_S = 24 * 3600
 HABITS = TakerHabits(mean_pause_s=25, swing=Decimal("0.03"), max_levels=13)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", [20_260_101])
 async def test_a_day_of_takers_is_booked_to_the_digit_and_never_doubles_a_level(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, seed: int

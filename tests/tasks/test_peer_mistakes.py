@@ -211,6 +211,7 @@ async def test_item_9_fills_that_a_new_connection_tells_again_are_not_applied_ag
     assert second.stats.fills == 0
 
 
+@pytest.mark.slow
 async def test_item_10_the_last_trades_are_known_after_thousands_of_them(autojump_clock: MockClock) -> None:
     """Trade ids rise and fall; the newest hundred are told again after each ten."""
     world, rng = World(signing=True), random.Random(10)

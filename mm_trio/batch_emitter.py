@@ -41,7 +41,7 @@ from mm_trio.stats import RunStats
 from mm_trio.venue.actions import ActionLane, Burnt
 from mm_trio.venue.client import VenueClient
 
-__all__ = ["EXPIRY_GRACE_S", "MOST_ENDS_ASKED", "BatchEmitter"]
+__all__ = ["EXPIRY_GRACE_S", "EXPIRY_S", "MOST_ENDS_ASKED", "BatchEmitter"]
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class BatchEmitter:
         self._epoch = epoch
         self._stats = stats or RunStats()
         self._on_booked = on_booked
-        self._may_place = may_place
+        self.may_place = may_place
         self._n_cloids = 0
         self._n_emits = 0
         self._crossed: dict[tuple[Side, int], tuple[int, int]] = {}  # pair -> refusals in a row, back at emit
@@ -128,7 +128,7 @@ class BatchEmitter:
     async def _still_wanted(self) -> bool:
         """Whether something new may still go out; raises `Cancelled` when we are asked to leave meanwhile."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        return self._may_place()
+        return self.may_place()
 
     # --- cancels ------------------------------------------------------------------------------
 
@@ -321,6 +321,9 @@ class BatchEmitter:
                 self._state.order_state.on_seen_resting(intent.replaces, now_s=trio.current_time())
 
     def _note_answers(self, what: str, answers: tuple[Answer, ...], budget: RateLimitBudget, outcome: _Outcome) -> None:
+        if isinstance(answers[0], Refused) and answers[0].refusal is Refusal.NOT_SENT:
+            _log.info("%s items=%d: %s", what, len(answers), answers[0].text)
+            return
         budget.on_request(len(answers))
         self._stats.on_answers(answers)
         refusals: dict[str, int] = {}

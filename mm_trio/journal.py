@@ -155,6 +155,11 @@ class Journal:
                 raise
         self._seq, self._chain = seq, chain
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever written to it."""
+        return self._seq == 0
+
     def close(self) -> None:
         """Close the file; what was appended stays."""
         with contextlib.suppress(sqlite3.Error):

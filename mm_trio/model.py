@@ -266,6 +266,7 @@ class Refusal(Enum):
     NONCE = "nonce refused"
     SIGNER = "signature or agent not accepted"
     TOO_MANY = "too many items or open orders"
+    NOT_SENT = "never left this machine"
     OTHER = "another reason"
 
 

@@ -120,6 +120,15 @@ class OrderState:
         """
         return tuple(self._unsettled.values())
 
+    def find_parked(self, *, price: Decimal, most: Decimal, since_ms: int) -> tuple[int, ...]:
+        """Oids nobody knows whose fills, since then, were at this price and of `most` in all."""
+        return tuple(
+            oid
+            for oid, fills in self._parked.items()
+            if all(fill.price == price and (fill.key[0] or 0) >= since_ms for fill in fills)
+            and sum((fill.size for fill in fills), Decimal(0)) <= most
+        )
+
     def find(self, oid: int) -> TrackedOrder | None:
         """The order that rests (or may rest) under this oid."""
         return self._orders.get(oid)

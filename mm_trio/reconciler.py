@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
-from mm_trio.batch_emitter import EXPIRY_GRACE_S, MOST_ENDS_ASKED, BatchEmitter
+from mm_trio.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
 from mm_trio.errors import LedgerError
 from mm_trio.inventory import BalanceCheck
 from mm_trio.maker_state import MakerState
@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 # Fills that the venue still does not list this long after an order ended will not come.
 UNTOLD_PATIENCE_S = 10.0
+FORGOTTEN = "forgotten by the venue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,26 @@ class Reconciler:
         unseen = [intent for intent in first.unseen if intent in second.unseen]
         return _Proofs(
             tuple([(oid, await self._client.fetch_order_status(oid=oid)) for oid in missing]),
-            tuple([(intent, await self._client.fetch_order_status(cloid=intent.cloid)) for intent in unseen]),
+            tuple([(intent, await self._ask_for_intent(intent)) for intent in unseen]),
         )
+
+    async def _ask_for_intent(self, intent: Intent) -> OrderStatus:
+        """By its cloid; where that is unknown, by every order unknown to us that traded at its price since.
+
+        For the venue forgets orders, and rows of fills may come without a cloid.
+        """
+        status = await self._client.fetch_order_status(cloid=intent.cloid)
+        if status.order is not None:
+            return status
+        since_ms = intent.expires_ms - int(1000 * (EXPIRY_S + EXPIRY_GRACE_S))
+        for oid in self._state.order_state.find_parked(price=intent.price, most=intent.size, since_ms=since_ms):
+            told = await self._client.fetch_order_status(oid=oid)
+            if told.order is None:
+                _log.error("oid=%d traded at the price of an order of ours in flight, and the venue forgot it", oid)
+                return OrderStatus(None, FORGOTTEN, live=False)
+            if told.order.cloid is not None and told.order.cloid.lower() == intent.cloid:
+                return told
+        return status
 
     def _apply_proofs(self, proofs: _Proofs) -> None:
         now_s = trio.current_time()
@@ -176,6 +195,8 @@ class Reconciler:
         if intent not in orders.get_intents():
             return
         if status.order is None:
+            if status.status == FORGOTTEN:  # it may be the one: its level stays locked
+                return
             if now_s >= intent.expires_s + EXPIRY_GRACE_S:
                 _log.info("place side=%s level=%d never arrived", intent.side, intent.level_index)
                 orders.on_never_placed(intent.cloid, why=f"the venue knows no such order: {status.status}")

@@ -181,6 +181,8 @@ class WsState:
         """
         quiet_sdk_logging()
         wall_ms = self._wall_ms or make_wall_clock()
+        if self._journal is not None and not self._journal.is_new:
+            self._left_behind = ("orders of an earlier life: not looked at yet",)
         try:
             market = await self._client.fetch_market(self.coin)
             recovered = await self._recover(wall_ms)
@@ -196,10 +198,12 @@ class WsState:
             lane.coin = market.coin
             if recovered is not None:
                 lane.on_nonce_used(recovered.last_nonce)
+            self._left_behind = None
             try:
                 orphans = await self._seed(state, keeper, recovered)
-            except LedgerError:  # what rests of an earlier life would rest unattended
-                await self._leave(state, lane)
+            except BaseException:
+                if recovered is not None and not recovered.is_new:  # what rests of it would rest unattended
+                    await self._leave(state, lane)
                 raise
             await self._quote(state, keeper, lane, wall_ms, orphans)
         finally:
@@ -244,6 +248,7 @@ class WsState:
             may_place=lambda: self._paused is None and watch.find_fault() is None and keeper.fault is None,
         )
         reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
+        lane.may_send = emitter.may_place
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery

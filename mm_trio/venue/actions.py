@@ -70,6 +70,7 @@ class ActionLane:
         self._signs = hasattr(type(exchange), "post_signed")
         self.last_nonce = 0
         self._scope: trio.CancelScope | None = None  # of the action on its way
+        self.may_send: Callable[[], bool] = lambda: True  # asked right before anything new leaves
         self.coin = ""
         self.leave_by_s = float("inf")  # no action outlasts this moment of the loop's clock
 
@@ -149,6 +150,9 @@ class ActionLane:
         with self._open_scope(deadline_s):
             call, *args = await self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
             for n_sent in range(1, MOST_SENDS + 1):
+                if not always and (self.leave_by_s < float("inf") or not self.may_send()):
+                    refusal = Refused(Refusal.NOT_SENT, "not sent: leaving, or paused", untouched=True)
+                    return unanswered if n_sent > 1 else (refusal,) * len(unanswered)
                 try:
                     answers = parse(await self._run_sync(call, *args, abandon_on_cancel=True))
                 except VENUE_FAILURES as error:

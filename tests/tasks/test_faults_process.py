@@ -162,6 +162,8 @@ async def test_e4_a_bug_in_the_ledger_ends_the_maker_with_nothing_resting_and_no
 class FailingJournal:
     """Takes so many commits and then none any more."""
 
+    is_new = True
+
     def __init__(self, journal: Journal, n_good: int) -> None:
         self._journal, self._n_left = journal, n_good
 

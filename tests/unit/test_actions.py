@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -497,11 +498,38 @@ async def test_leaving_gives_no_action_more_time_than_it_had(autojump_clock: tri
     bench.lane.on_leaving(3.0)
     bench.lane.on_leaving(1000.0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(bench.place)
+        nursery.start_soon(partial(bench.lane.send_cancels, [1], expires_ms=EXPIRES_MS))
         await trio.sleep(1.0)
         bench.lane.on_leaving(1000.0)
 
     assert trio.current_time() - began_s == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("signs", [True, False])
+@pytest.mark.parametrize("why", ["leaving", "paused"])
+async def test_nothing_new_is_sent_once_we_leave_or_are_paused_and_a_cancel_is(signs: bool, why: str) -> None:
+    bench = Bench(statuses("success"), signs=signs)
+    if why == "leaving":
+        bench.lane.on_leaving(5.0)
+    else:
+        bench.lane.may_send = lambda: False
+
+    (answer,) = await bench.place()
+
+    assert isinstance(answer, Refused)
+    assert (answer.refusal, answer.untouched) == (Refusal.NOT_SENT, True)
+    assert "post" not in bench.log
+    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+
+
+async def test_what_was_sent_once_is_not_sent_again_when_we_are_paused_meanwhile(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bench = Bench(ConnectionResetError("cut"), statuses(resting(1)))
+    bench.lane.may_send = lambda: "post" not in bench.log
+
+    assert [type(answer) for answer in await bench.place()] == [Unknown]
+    assert bench.log.count("post") == 1
 
 
 @pytest.mark.parametrize("signs", [True, False])

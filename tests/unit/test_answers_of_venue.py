@@ -44,7 +44,7 @@ def ok(*statuses: Any) -> dict[str, Any]:
 
 
 def test_every_kind_of_refusal_has_a_text() -> None:
-    assert {refusal for _, refusal in TEXTS} == set(Refusal)
+    assert {refusal for _, refusal in TEXTS} == set(Refusal) - {Refusal.NOT_SENT}  # the one word of ours
 
 
 @pytest.mark.parametrize("text, refusal", TEXTS)

@@ -227,6 +227,7 @@ def test_an_order_sent_twice_is_a_contradiction_too() -> None:
 async def test_a_contradiction_is_a_trouble_of_the_ledger_for_who_recovers() -> None:
     class Paper:
         path = "paper"
+        is_new = False
 
         def read(self) -> Iterable[JournalRow]:
             return [JournalRow(1, 0, Arrived(OURS, 9))]
@@ -338,6 +339,8 @@ def test_a_checkpoint_early_in_a_life_forgets_neither_fills_nor_how_far_the_hist
 
 class Paper:
     """A journal in memory."""
+
+    is_new = False
 
     def __init__(self) -> None:
         self.rows: list[JournalRow] = []

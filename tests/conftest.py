@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,28 @@ import pytest
 from builders import Call, Spy
 from hypothesis import HealthCheck, settings
 
+from mm_trio.journal import Journal
+
 # how long an example takes says something of the machine, and nothing of the program
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "hyperliquid"
+
+
+@pytest.fixture(autouse=True)
+def close_journals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every ledger file that a test opened is closed after it; a maker that was killed in it cannot."""
+    opened: list[Journal] = []
+    begin: Callable[..., None] = Journal.__init__
+
+    def note(journal: Journal, *args: Any) -> None:
+        begin(journal, *args)
+        opened.append(journal)
+
+    monkeypatch.setattr(Journal, "__init__", note)
+    yield
+    for journal in opened:
+        journal.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from mm_trio.entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked
 from mm_trio.inventory import Inventory
 from mm_trio.model import Balances, Fill, FillResult
 
-__all__ = ["Audit", "AuditLine", "compute_audit"]
+__all__ = ["Audit", "AuditLine", "compute_audit", "compute_effect"]
 
 NOTHING = Decimal(0)
 
@@ -163,7 +163,7 @@ def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], v
     for fill in fills:
         if (fill.time_ms, fill.tid, fill.oid) in known.fills or (fill.time_ms or 0) <= known.adjusted_ms:
             continue
-        (unbooked if known.is_ours(fill) else foreign).add(*_compute_effect(fill))
+        (unbooked if known.is_ours(fill) else foreign).add(*compute_effect(fill))
     oldest_ms = min((fill.time_ms or 0 for fill in fills), default=None)
     unlisted = [
         fill
@@ -184,7 +184,7 @@ def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], v
     )
 
 
-def _compute_effect(fill: Fill) -> tuple[Decimal, Decimal]:
+def compute_effect(fill: Fill) -> tuple[Decimal, Decimal]:
     """What a fill did to the account: (base, quote), its fee included where it was taken in one of them."""
     sign = 1 if fill.side == "buy" else -1
     cost = fill.size * (fill.price or NOTHING)

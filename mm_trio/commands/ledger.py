@@ -12,11 +12,11 @@ from typing import Any
 
 import trio
 
-from mm_trio.audit import Audit, compute_audit
+from mm_trio.audit import Audit, compute_audit, compute_effect
 from mm_trio.cloid import decode_cloid
 from mm_trio.commands.run import ask_at_start, make_grid
 from mm_trio.config import Settings
-from mm_trio.entries import Adopted, Allocated, Arrived, Began, Entry, LookedUp
+from mm_trio.entries import Adjusted, Adopted, Allocated, Arrived, Began, Entry, LookedUp
 from mm_trio.journal import Journal, JournalRow
 from mm_trio.maker_state import FILLS_OVERLAP_MS
 from mm_trio.model import Balances, Market
@@ -156,6 +156,7 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], trad
             if not rows:
                 opening.append(Allocated(parameters.get("allocated_token"), parameters.get("allocated_usdc")))
                 found = found if any(isinstance(entry, Began) for entry in found) else [Began(0, {}), *found]
+                opening.append(await _compute_first_balance(client, market, found))
             aside = set_aside(folder)
             await trio.to_thread.run_sync(_write_anew, folder, rows, [*opening, *found])
             n_lives = sum(isinstance(entry, Began) for entry in found)
@@ -181,6 +182,21 @@ async def _find_what_is_lost(client: VenueClient, market: Market, entries: Seque
             found.append(Adopted(oid, parts.side, parts.level_index, order.price, size, order.cloid, Decimal(0)))
     lives = {parts.epoch for cloid in cloids if (parts := decode_cloid(cloid)) is not None} - epochs
     return [*(Began(epoch, {}) for epoch in sorted(lives)), *found]
+
+
+async def _compute_first_balance(client: VenueClient, market: Market, found: Sequence[Entry]) -> Adjusted:
+    """The account before the fills that the next start will book: what it holds now, without them."""
+    epochs = {entry.epoch for entry in found if isinstance(entry, Began)}
+    oids = {entry.oid for entry in found if isinstance(entry, Adopted)}
+    total = await client.fetch_balances(market)
+    held = compute_foreign_holds(await client.fetch_open_orders(), market, keep_foreign=True)
+    token, usdc = total.token - held.token, total.usdc - held.usdc
+    for fill in await client.fetch_fills(market, since_ms=0):
+        parts = decode_cloid(fill.cloid)
+        if fill.oid in oids or (parts is not None and parts.epoch in epochs):
+            moved = compute_effect(fill)
+            token, usdc = token - moved[0], usdc - moved[1]
+    return Adjusted(token, usdc, "rebuilt")
 
 
 def _write_anew(folder: Path, rows: Sequence[JournalRow], found: Sequence[Entry]) -> None:

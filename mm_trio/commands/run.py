@@ -122,56 +122,50 @@ async def run_settings(
     `attend` is a task beside the maker that shows it. A ledger that can no longer be kept ends it too, and the
     summary says why. Errors: ConfigError, VenueError; LedgerError where it could not begin.
     """
-    run = partial(
-        _run_once,
-        settings,
-        key,
-        environ=environ,
-        duration_s=duration_s,
-        trading=trading,
-        take_over=take_over,
-        attend=attend,
-    )
-    try:
-        return await run(anew=False)
-    except HistoryLost:
-        if settings.market.network != "sandbox":
-            raise
-    return await run(anew=True)  # a sandbox forgets everything when it ends: its accounts begin anew, so do we
+    lives: list[WsState] = []
+    failures: list[BaseException] = []
+    run = partial(_run_once, settings, key, lives, failures, environ=environ, take_over=take_over, attend=attend)
+    with trading:
+        if duration_s is not None:
+            trading.deadline = trio.current_time() + duration_s
+        await run(trading=trading, anew=False)
+        is_other_world = settings.market.network == "sandbox" and not lives[-1].stats.ticks
+        if is_other_world and any(isinstance(failure, HistoryLost) for failure in failures):
+            # a sandbox forgets everything when it ends: its accounts begin anew, so do we
+            failures.clear()
+            await run(trading=trading, anew=True)
+    if failures and not lives[-1].stats.ticks:
+        raise failures[0]
+    if not lives:
+        return RunSummary(RunStats(), ())
+    told = tuple(sorted({str(failure) for failure in failures}))
+    return RunSummary(lives[-1].stats, lives[-1].orders_may_rest, told)
 
 
 async def _run_once(
     settings: Settings,
     key: Secret,
+    lives: list[WsState],
+    failures: list[BaseException],
     *,
     environ: Mapping[str, str],
-    duration_s: float | None,
-    trading: trio.CancelScope,
     take_over: bool,
     attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None,
+    trading: trio.CancelScope,
     anew: bool,
-) -> RunSummary:
-    made: list[WsState] = []
-    failures: list[BaseException] = []
-    with trading:
-        async with open_maker(settings, key, environ=environ, take_over=take_over, anew=anew) as maker:
-            made.append(maker)
-            _log.info("%s", settings.describe())
-            if duration_s is not None:
-                trading.deadline = trio.current_time() + duration_s
-            try:
-                async with trio.open_nursery() as nursery:
-                    if attend is not None:
-                        nursery.start_soon(attend, maker, trading)
-                    await maker.run()
-                    nursery.cancel_scope.cancel()
-            except* LedgerError as group:
-                failures = find_leaves(group)
-    if failures and not made[0].stats.ticks:
-        raise failures[0]
-    if not made:
-        return RunSummary(RunStats(), ())
-    return RunSummary(made[0].stats, made[0].orders_may_rest, tuple(sorted({str(leaf) for leaf in failures})))
+) -> None:
+    """One maker from its start to its end, added to `lives`; why its ledger could not be kept goes to `failures`."""
+    async with open_maker(settings, key, environ=environ, take_over=take_over, anew=anew) as maker:
+        lives.append(maker)
+        _log.info("%s", settings.describe())
+        try:
+            async with trio.open_nursery() as nursery:
+                if attend is not None:
+                    nursery.start_soon(attend, maker, trading)
+                await maker.run()
+                nursery.cancel_scope.cancel()
+        except* LedgerError as group:
+            failures += find_leaves(group)
 
 
 async def plan_forever(settings: Settings, *, trading: trio.CancelScope, duration_s: float | None) -> RunSummary:

@@ -72,7 +72,7 @@ def test_a_ledger_of_which_nothing_can_be_read_is_rebuilt_from_the_venue_s_fills
         assert run_maker(tmp_path, config, sandbox)[0] == 5
 
         assert run(tmp_path, "ledger", "rebuild", "--config", str(config))[0] == 0
-        assert run_maker(tmp_path, config, sandbox, seconds="1")[0] == 0
+        assert run_maker(tmp_path, config, sandbox)[0] == 0
 
         code, after = audit(tmp_path, config)
         assert (code, after["ok"]) == (0, True)

@@ -227,13 +227,18 @@ class BatchEmitter:
         for left in orders.get_unsettled()[:MOST_ENDS_ASKED]:
             if left.side in uncovered:
                 try:
-                    told = await self._client.fetch_order_status(oid=left.oid)
+                    await self.settle_end(left)
                 except VenueError as error:
                     _log.info("what was left of oid=%d is not known yet: %s", left.oid, error)
                     return
-                if told.order is not None and not told.live:
-                    now_s = trio.current_time()
-                    orders.on_modify_response(left.oid, left.oid, told.status, remaining=told.order.size, now_s=now_s)
+
+    async def settle_end(self, left: TrackedOrder) -> None:
+        """Ask the venue what was left of an order that we cancelled or replaced. Errors: VenueError."""
+        told = await self._client.fetch_order_status(oid=left.oid)
+        if told.order is not None and not told.live:
+            self._state.order_state.on_modify_response(
+                left.oid, left.oid, told.status, remaining=told.order.size, now_s=trio.current_time()
+            )
 
     async def _send_places(self, places: Sequence[DesiredOrder], budget: RateLimitBudget, outcome: _Outcome) -> None:
         orders, room = self._state.order_state, self._make_room()

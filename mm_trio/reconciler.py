@@ -112,12 +112,8 @@ class Reconciler:
 
     async def _settle_ends(self) -> None:
         """Ask what was left of orders that we cancelled or replaced, where no frame has told it."""
-        orders = self._state.order_state
-        for left in orders.get_unsettled()[:MOST_ENDS_ASKED]:
-            status = await self._client.fetch_order_status(oid=left.oid)
-            if status.order is not None and not status.live:
-                now_s = trio.current_time()
-                orders.on_modify_response(left.oid, left.oid, status.status, remaining=status.order.size, now_s=now_s)
+        for left in self._state.order_state.get_unsettled()[:MOST_ENDS_ASKED]:
+            await self._emitter.settle_end(left)
 
     async def _take_snapshot(self) -> tuple[tuple[OpenOrder, ...], Findings]:
         state = self._state

@@ -95,7 +95,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A signed action is about to leave. `digest` is of its bytes; the signature itself is kept nowhere."""
+    """A signed action is about to leave. `digest` is the hash that was signed; the signature itself is kept nowhere."""
 
     nonce: int
     method: str

@@ -7,7 +7,7 @@ go on before an entry is durable flushes. Without a journal the ledger lives in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Never, Protocol
+from typing import Never, Protocol, TypeVar
 
 import trio
 
@@ -16,6 +16,8 @@ from mm_trio.errors import JournalError
 from mm_trio.venue.client import RunSync
 
 __all__ = ["AppendsEntries", "LedgerKeeper"]
+
+T = TypeVar("T")
 
 COMMIT_WITHIN_S = 5.0  # a disk that takes longer is no ledger's
 CHECKPOINT_EVERY = 50_000  # entries; a replay of so many takes well below a second
@@ -73,12 +75,22 @@ class LedgerKeeper:
 
     async def flush(self) -> None:
         """Return when everything recorded until now is durable. Errors: JournalError."""
-        goal = self._n_recorded
+        await self._write_until(self._n_recorded, lambda: None)
+
+    async def flush_and(self, work: Callable[[], T]) -> T:
+        """The result of `work()`, when everything recorded until now is durable: one trip to a thread for both.
+
+        Errors: JournalError.
+        """
+        results = await self._write_until(self._n_recorded, work)
+        return results[0] if results else await self._run_sync(work, abandon_on_cancel=True)
+
+    async def _write_until(self, goal: int, work: Callable[[], T]) -> list[T]:
+        """What `work()` gave, or nothing where there was nothing to write: then it was not called."""
         async with self._turn:  # whoever waited here finds that the one before wrote for it
             if self._fault is not None:
                 raise self._fault
-            if self._n_durable < goal:
-                await self._commit()
+            return [await self._commit(work)] if self._n_durable < goal else []
 
     async def keep_forever(self) -> Never:
         """Write what is recorded, soon. Errors: JournalError, which ends the maker."""
@@ -87,7 +99,7 @@ class LedgerKeeper:
             self._recorded = trio.Event()
             await self.flush()
 
-    async def _commit(self) -> None:
+    async def _commit(self, work: Callable[[], T]) -> T:
         assert self._journal is not None
         batch, self._pending = self._pending, []
         if self._n_since_checkpoint + len(batch) >= CHECKPOINT_EVERY:
@@ -98,7 +110,7 @@ class LedgerKeeper:
         try:
             # not to be cut short: it would be unknown whether it was written
             with trio.CancelScope(shield=True), trio.fail_after(COMMIT_WITHIN_S):
-                await self._run_sync(self._append, batch, self._wall_ms(), abandon_on_cancel=True)
+                result: T = await self._run_sync(self._append, batch, self._wall_ms(), work, abandon_on_cancel=True)
         except JournalError as error:
             self._fault = error
             raise
@@ -110,7 +122,9 @@ class LedgerKeeper:
             raise
         self._n_durable += len(batch)
         self._n_since_checkpoint += len(batch)
+        return result
 
-    def _append(self, batch: Sequence[Entry], at_ms: int) -> Any:
+    def _append(self, batch: Sequence[Entry], at_ms: int, work: Callable[[], T]) -> T:
         assert self._journal is not None
         self._journal.append(batch, at_ms=at_ms)
+        return work()

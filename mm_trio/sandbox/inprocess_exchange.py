@@ -146,7 +146,7 @@ class InProcessSigningExchange(InProcessExchange):
             "noop": self._encode_noop,
         }
 
-    def sign_action(self, method: str, items: Items, *, nonce: int, expires_after: int) -> SignedInProcess:
+    def make_action(self, method: str, items: Items, *, nonce: int, expires_after: int) -> SignedInProcess:
         """The action that this SDK method would send for these items; nothing is sent, no nonce is spent.
 
         Errors: KeyError for another method or a coin that is not listed; ValueError beyond 8 decimals.
@@ -160,6 +160,10 @@ class InProcessSigningExchange(InProcessExchange):
             nonce=nonce,
             expires_after=expires_after,
         )
+
+    def sign_action(self, unsigned: SignedInProcess) -> SignedInProcess:
+        """The same: there is no key."""
+        return unsigned
 
     def post_signed(self, signed: SignedInProcess) -> Any:
         """Send it, for the first time or again. Errors: BadRequest for what the schema would not take."""

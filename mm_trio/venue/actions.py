@@ -1,9 +1,9 @@
 """The maker's actions to the venue: one lane with rising nonces, deadlines, typed answers, and unknown outcomes.
 
 An action never raises for the world's sake: what was not answered is `Unknown`. Two kinds of exchange object
-are served. One that signs apart from sending (`sign_action`, `post_signed`) gets its nonce and deadline from
-here, is written ahead with the hash of its bytes, and may be sent again as it is; a plain one of the SDK's shape
-chooses its nonce itself, and is never asked twice.
+are served. One that signs apart from sending (`make_action`, `sign_action`, `post_signed`) gets its nonce and
+deadline from here, is written ahead with the hash that it signs, and may be sent again as it is; a plain one of
+the SDK's shape chooses its nonce itself, and is never asked twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 
@@ -25,6 +25,8 @@ from mm_trio.venue.client import RunSync
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again
 
 __all__ = ["ActionLane", "Burnt", "WritesAhead"]
+
+T = TypeVar("T")
 
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 WRITE_TIMEOUT_S = 6.0
@@ -46,7 +48,7 @@ class WritesAhead(Protocol):
     """Who makes entries durable."""
 
     def record(self, entry: Entry) -> None: ...
-    async def flush(self) -> None: ...
+    async def flush_and(self, work: Callable[[], T]) -> T: ...
 
 
 class ActionLane:
@@ -176,22 +178,24 @@ class ActionLane:
     async def _prepare(
         self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool
     ) -> tuple[Any, ...]:
-        """Sign, and write ahead; gives the call that sends, and its arguments."""
-        if nonce is None:
-            post: tuple[Any, ...] = (self._act, getattr(self._exchange, method), items, expires_ms)
-        else:
-            signed = await self._run_sync(self._sign, method, items, nonce, expires_ms, abandon_on_cancel=True)
-            self._ledger.record(Requested(nonce, method, len(items), signed.digest, expires_ms))
-            post = (self._exchange.post_signed, signed)
+        """Write ahead, and sign; gives the call that sends, and its arguments."""
+        if nonce is not None:
+            unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
+            self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
+            signed = await self._write_ahead(partial(self._exchange.sign_action, unsigned), always=always)
+            return self._exchange.post_signed, signed
+        await self._write_ahead(lambda: None, always=always)
+        return self._act, getattr(self._exchange, method), items, expires_ms
+
+    async def _write_ahead(self, work: Callable[[], T], *, always: bool) -> T:
+        """What `work()` gives, by a thread that makes durable what was recorded until now."""
         try:
-            await self._ledger.flush()
+            return await self._ledger.flush_and(work)
         except JournalError:
             if not always:
                 raise
-        return post
-
-    def _sign(self, method: str, items: list[dict[str, Any]], nonce: int, expires_ms: int) -> Any:
-        return self._exchange.sign_action(method, items, nonce=nonce, expires_after=expires_ms)
+            result: T = await self._run_sync(work, abandon_on_cancel=True)
+            return result
 
     def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:
         # one attribute of the SDK's object for all later actions: set before each one, on the one lane

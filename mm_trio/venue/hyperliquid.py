@@ -14,7 +14,6 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,10 +24,15 @@ from hyperliquid.info import Info
 from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.error import Error as SdkError
 from hyperliquid.utils.error import ServerError
-from hyperliquid.utils.signing import order_request_to_order_wire, order_wires_to_order_action, sign_l1_action
+from hyperliquid.utils.signing import (
+    action_hash,
+    order_request_to_order_wire,
+    order_wires_to_order_action,
+)
 from hyperliquid.utils.types import Cloid
 from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
 
+from mm_trio.venue.signatures import ActionSigner
 from mm_trio.venue.wire import RETIRED_FEED
 
 __all__ = [
@@ -36,6 +40,7 @@ __all__ = [
     "DisposableSocket",
     "SignedAction",
     "SigningExchange",
+    "UnsignedAction",
     "describe_failure",
     "discard_socket",
     "fetch_spot_meta",
@@ -134,36 +139,49 @@ def make_info(base_url: str, spot_meta: Mapping[str, Any]) -> Info:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedAction:
-    """One action as it goes over the wire, however often. `digest` is the sha256 of its bytes, in hex."""
+class UnsignedAction:
+    """What will be signed. `digest` is the hash that the signature is made over (venue: the connection id), in hex."""
 
+    action: Mapping[str, Any]
     nonce: int
+    expires_after: int
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAction:
+    """One action as it goes over the wire, however often."""
+
     body: bytes = field(repr=False)  # with the signature: whoever has it may send it
 
 
 class SigningExchange(Exchange):  # type: ignore[misc]
     """The SDK's `Exchange` with signing and sending apart, so that nonce and deadline come from the one lane."""
 
-    def sign_action(
-        self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int
-    ) -> SignedAction:
-        """Sign what the SDK's method of that name would send for these items. No call is made."""
-        action = self._make_action(method, items)
-        signature = sign_l1_action(
-            self.wallet, action, self.vault_address, nonce, expires_after, self.base_url == MAINNET_API_URL
-        )
-        payload = {
-            "action": action,
-            "nonce": nonce,
-            "signature": signature,
-            "vaultAddress": self.vault_address,
-            "expiresAfter": expires_after,
-        }
-        body = json.dumps(payload, separators=(",", ":")).encode()
-        return SignedAction(nonce, sha256(body).hexdigest(), body)
+    def __init__(self, wallet: Any, base_url: str, **options: Any) -> None:
+        super().__init__(wallet, base_url, **options)
+        self._signer = ActionSigner(wallet, is_mainnet=self.base_url == MAINNET_API_URL)
 
-    def _make_action(self, method: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def make_action(
+        self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int
+    ) -> UnsignedAction:
+        """What the SDK's method of that name would sign and send for these items."""
+        action = self._encode_action(method, items)
+        digest = action_hash(action, self.vault_address, nonce, expires_after).hex()
+        return UnsignedAction(action, nonce, expires_after, digest)
+
+    def sign_action(self, unsigned: UnsignedAction) -> SignedAction:
+        """Sign it; no call is made. Blocks for the time of one signature."""
+        payload = {
+            "action": unsigned.action,
+            "nonce": unsigned.nonce,
+            "signature": self._signer.sign(bytes.fromhex(unsigned.digest)),
+            "vaultAddress": self.vault_address,
+            "expiresAfter": unsigned.expires_after,
+        }
+        return SignedAction(json.dumps(payload, separators=(",", ":")).encode())
+
+    def _encode_action(self, method: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         asset = self.info.name_to_asset
         if method == "bulk_orders":
             orders = [order_request_to_order_wire(item, asset(item["coin"])) for item in items]

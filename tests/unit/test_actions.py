@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import requests
@@ -19,7 +19,7 @@ from mm_trio.entries import Entry, Requested
 from mm_trio.errors import JournalError
 from mm_trio.model import Answer, Cancelled, Intent, Refusal, Refused, Resting, Side, Unknown
 from mm_trio.venue.actions import LAST_ANSWER_SHARE, MOST_SENDS, RESEND_AFTER_S, WRITE_TIMEOUT_S, ActionLane, Burnt
-from mm_trio.venue.hyperliquid import SigningExchange, make_exchange, make_wallet
+from mm_trio.venue.hyperliquid import SignedAction, SigningExchange, make_exchange, make_wallet
 
 NOW_MS = 1_790_000_000_000
 EXPIRES_MS = NOW_MS + 10_000
@@ -76,9 +76,12 @@ class SigningFake:
         self.posted: list[Signed] = []
         self.signed: list[Signed] = []
 
-    def sign_action(self, method: str, items: Sequence[Any], *, nonce: int, expires_after: int) -> Signed:
-        self.signed.append(Signed(method, tuple(repr(item) for item in items), nonce, expires_after))
-        return self.signed[-1]
+    def make_action(self, method: str, items: Sequence[Any], *, nonce: int, expires_after: int) -> Signed:
+        return Signed(method, tuple(repr(item) for item in items), nonce, expires_after)
+
+    def sign_action(self, unsigned: Signed) -> Signed:
+        self.signed.append(unsigned)
+        return unsigned
 
     def post_signed(self, signed: Signed) -> Any:
         self.posted.append(signed)
@@ -104,6 +107,9 @@ class PlainFake:
         return call
 
 
+T = TypeVar("T")
+
+
 class Ledger:
     """Who makes entries durable; raises `trouble` while it is set, and takes `takes_s`."""
 
@@ -117,11 +123,12 @@ class Ledger:
         self.entries.append(entry)
         self.log.append("record")
 
-    async def flush(self) -> None:
+    async def flush_and(self, work: Callable[[], T]) -> T:
         await trio.sleep(self.takes_s)
         self.log.append("flush")
         if self.trouble is not None:
             raise self.trouble
+        return work()
 
 
 class Clock:
@@ -431,11 +438,10 @@ async def test_a_plain_exchange_has_no_nonce_to_burn() -> None:
 # --- deadlines --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", ["post_signed", "_sign"])
 async def test_an_action_that_is_not_answered_is_unknown_at_its_deadline(
-    autojump_clock: trio.testing.MockClock, call: str
+    autojump_clock: trio.testing.MockClock,
 ) -> None:
-    bench = Bench(run_sync=hang(call))
+    bench = Bench(run_sync=hang("post_signed"))
     began_s = trio.current_time()
 
     answers = await bench.place(2)
@@ -617,6 +623,10 @@ def make_signing(base_url: str = "https://example.invalid", door: Door | None = 
     return exchange
 
 
+def sign(exchange: SigningExchange, method: str, items: list[Any]) -> SignedAction:
+    return exchange.sign_action(exchange.make_action(method, items, nonce=NOW_MS, expires_after=EXPIRES_MS))
+
+
 def order(side: Side = "buy") -> dict[str, Any]:
     signing = Bench(statuses(resting(1)), signs=False)
     intent = replace(signing.intents()[0], side=side)
@@ -645,7 +655,7 @@ def test_what_is_signed_is_what_the_sdk_would_send(
     getattr(sdk, method)(make_items())
     exchange = make_signing(base_url, ours)
 
-    signed = exchange.sign_action(method, make_items(), nonce=NOW_MS, expires_after=EXPIRES_MS)
+    signed = sign(exchange, method, make_items())
     exchange.post_signed(signed)
     exchange.post_signed(signed)
 
@@ -661,13 +671,26 @@ def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> No
     sdk.set_expires_after(EXPIRES_MS)
     sdk.noop(NOW_MS)
     exchange = make_signing(door=ours)
-    exchange.post_signed(exchange.sign_action("noop", [], nonce=NOW_MS, expires_after=EXPIRES_MS))
+    exchange.post_signed(sign(exchange, "noop", []))
 
     assert json.loads(ours.sent[0]["data"]) == theirs.sent[0]["json"]
 
 
+def test_a_digest_tells_one_action_from_another() -> None:
+    exchange = make_signing()
+
+    def make(*items: dict[str, Any], nonce: int = NOW_MS, expires_after: int = EXPIRES_MS) -> str:
+        return exchange.make_action("bulk_orders", items, nonce=nonce, expires_after=expires_after).digest
+
+    one = make(order())
+    others = {make(order("sell")), make(order(), nonce=NOW_MS + 1), make(order(), expires_after=EXPIRES_MS + 1)}
+
+    assert make(order()) == one
+    assert len(others | {one}) == 4
+
+
 def test_a_signed_action_shows_neither_signature_nor_key() -> None:
-    signed = make_signing().sign_action("bulk_orders", [order()], nonce=NOW_MS, expires_after=EXPIRES_MS)
+    signed = sign(make_signing(), "bulk_orders", [order()])
 
     assert b"signature" in signed.body
     for hidden in ("signature", "11" * 32, '"r"'):
@@ -678,4 +701,4 @@ def test_a_signed_action_shows_neither_signature_nor_key() -> None:
 def test_an_answer_that_is_no_json_came_and_says_nothing(text: str) -> None:
     exchange = make_signing(door=Door(200, text))
 
-    assert exchange.post_signed(exchange.sign_action("noop", [], nonce=NOW_MS, expires_after=EXPIRES_MS)) is None
+    assert exchange.post_signed(sign(exchange, "noop", [])) is None

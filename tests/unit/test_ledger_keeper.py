@@ -237,6 +237,36 @@ async def test_whatever_made_a_write_fail_nobody_is_told_that_it_was_done(
     assert [n for n in believed if entry(n) not in paper.entries] == []
 
 
+async def test_work_is_done_by_the_thread_that_writes_behind_what_was_recorded() -> None:
+    paper = Paper()
+    calls: list[str] = []
+
+    async def run_counted(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        calls.append(fn.__name__)
+        return fn(*args)
+
+    keeper = make_keeper(paper, run_sync=run_counted)
+    keeper.record(entry(0))
+
+    assert await keeper.flush_and(lambda: list(paper.entries)) == [entry(0)]
+    assert len(calls) == 1
+    assert await keeper.flush_and(lambda: "nothing to write") == "nothing to write"
+    assert await make_keeper(None).flush_and(lambda: "no journal") == "no journal"
+
+
+async def test_work_is_not_done_where_the_ledger_cannot_be_kept() -> None:
+    paper = Paper()
+    paper.trouble = JournalError("the disk is full")
+    keeper = make_keeper(paper)
+    done: list[int] = []
+    for n in range(2):
+        keeper.record(entry(n))
+        with pytest.raises(JournalError, match="the disk is full"):
+            await keeper.flush_and(lambda: done.append(1))
+
+    assert done == []
+
+
 async def test_after_a_bug_of_ours_no_entry_is_written_behind_the_hole() -> None:
     paper = Paper()
     paper.trouble = ValueError("a bug of ours")

@@ -22,7 +22,7 @@ def sign(
     nonce: int = NOW_MS,
     expires_after: int = LATER_MS,
 ) -> SignedInProcess:
-    return exchange.sign_action(method, items, nonce=nonce, expires_after=expires_after)
+    return exchange.sign_action(exchange.make_action(method, items, nonce=nonce, expires_after=expires_after))
 
 
 def n_resting(venue: InProcessVenue) -> int:
@@ -33,8 +33,8 @@ def test_only_the_signing_exchange_can_sign_and_post_apart() -> None:
     venue = make_venue()
     plain, signing = venue.exchange(MAKER), venue.signing_exchange(MAKER)
 
-    assert not any(hasattr(type(plain), name) for name in ("sign_action", "post_signed"))
-    assert all(hasattr(type(signing), name) for name in ("sign_action", "post_signed"))
+    assert not any(hasattr(type(plain), name) for name in ("make_action", "sign_action", "post_signed"))
+    assert all(hasattr(type(signing), name) for name in ("make_action", "sign_action", "post_signed"))
 
 
 def test_signing_has_no_effect() -> None:

@@ -106,7 +106,7 @@ def test_calls_are_counted_with_their_items() -> None:
 def test_a_signed_post_is_disturbed_under_the_name_of_its_method(applied: bool, n_resting: int) -> None:
     venue = make_venue()
     exchange = venue.signing_exchange(MAKER)
-    signed = exchange.sign_action("bulk_orders", [request()], nonce=NOW_MS, expires_after=NOW_MS)
+    signed = exchange.make_action("bulk_orders", [request()], nonce=NOW_MS, expires_after=NOW_MS)
     venue.fail_next("bulk_orders", TimeoutError(), applied=applied)
     venue.answer_next("bulk_orders", {"error": "busy"})
 
@@ -124,7 +124,7 @@ def test_a_signed_post_can_lack_statuses() -> None:
     orders = [request(), request(limit_px=21.0)]
     venue.truncate_next("bulk_orders", 1)
 
-    answer = exchange.post_signed(exchange.sign_action("bulk_orders", orders, nonce=NOW_MS, expires_after=NOW_MS))
+    answer = exchange.post_signed(exchange.make_action("bulk_orders", orders, nonce=NOW_MS, expires_after=NOW_MS))
 
     assert len(answer["response"]["data"]["statuses"]) == 1
     assert len(venue.info(MAKER).open_orders(MAKER)) == 2
@@ -191,7 +191,7 @@ def test_late_calls_run_in_order_at_the_time_of_then() -> None:
 def test_of_a_late_post_and_the_same_bytes_again_one_has_an_effect() -> None:
     venue = make_venue()
     exchange = venue.signing_exchange(MAKER)
-    signed = exchange.sign_action("bulk_orders", [request()], nonce=NOW_MS, expires_after=NOW_MS)
+    signed = exchange.make_action("bulk_orders", [request()], nonce=NOW_MS, expires_after=NOW_MS)
     venue.execute_late("bulk_orders")
     with pytest.raises(TimeoutError):
         exchange.post_signed(signed)

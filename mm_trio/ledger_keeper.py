@@ -7,7 +7,8 @@ go on before an entry is durable flushes. Without a journal the ledger lives in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Never, Protocol, TypeVar
+from functools import partial
+from typing import Any, Never, Protocol, TypeVar
 
 import trio
 
@@ -77,13 +78,13 @@ class LedgerKeeper:
         """Return when everything recorded until now is durable. Errors: JournalError."""
         await self._write_until(self._n_recorded, lambda: None)
 
-    async def flush_and(self, work: Callable[[], T]) -> T:
-        """The result of `work()`, when everything recorded until now is durable: one trip to a thread for both.
+    async def flush_and(self, work: Callable[..., T], *args: Any) -> T:
+        """The result of `work(*args)`, when everything recorded until now is durable: one trip to a thread for both.
 
         Errors: JournalError.
         """
-        results = await self._write_until(self._n_recorded, work)
-        return results[0] if results else await self._run_sync(work, abandon_on_cancel=True)
+        results = await self._write_until(self._n_recorded, partial(work, *args))
+        return results[0] if results else await self._run_sync(work, *args, abandon_on_cancel=True)
 
     async def _write_until(self, goal: int, work: Callable[[], T]) -> list[T]:
         """What `work()` gave, or nothing where there was nothing to write: then it was not called."""

@@ -9,10 +9,10 @@ the SDK's shape chooses its nonce itself, and is never asked twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from enum import Enum
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import trio
 
@@ -25,8 +25,6 @@ from mm_trio.venue.client import RunSync
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again
 
 __all__ = ["ActionLane", "Burnt", "WritesAhead"]
-
-T = TypeVar("T")
 
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 WRITE_TIMEOUT_S = 6.0
@@ -48,7 +46,8 @@ class WritesAhead(Protocol):
     """Who makes entries durable."""
 
     def record(self, entry: Entry) -> None: ...
-    async def flush_and(self, work: Callable[[], T]) -> T: ...
+    async def flush(self) -> None: ...
+    async def flush_and(self, work: Callable[..., Any], *args: Any) -> Any: ...
 
 
 class ActionLane:
@@ -179,23 +178,19 @@ class ActionLane:
         self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool
     ) -> tuple[Any, ...]:
         """Write ahead, and sign; gives the call that sends, and its arguments."""
-        if nonce is not None:
-            unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
-            self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
-            signed = await self._write_ahead(partial(self._exchange.sign_action, unsigned), always=always)
-            return self._exchange.post_signed, signed
-        await self._write_ahead(lambda: None, always=always)
-        return self._act, getattr(self._exchange, method), items, expires_ms
-
-    async def _write_ahead(self, work: Callable[[], T], *, always: bool) -> T:
-        """What `work()` gives, by a thread that makes durable what was recorded until now."""
+        if nonce is None:
+            with suppress(JournalError) if always else nullcontext():
+                await self._ledger.flush()
+            return self._act, getattr(self._exchange, method), items, expires_ms
+        unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
+        self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
         try:
-            return await self._ledger.flush_and(work)
+            signed = await self._ledger.flush_and(self._exchange.sign_action, unsigned)
         except JournalError:
             if not always:
                 raise
-            result: T = await self._run_sync(work, abandon_on_cancel=True)
-            return result
+            signed = await self._run_sync(self._exchange.sign_action, unsigned, abandon_on_cancel=True)
+        return self._exchange.post_signed, signed
 
     def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:
         # one attribute of the SDK's object for all later actions: set before each one, on the one lane

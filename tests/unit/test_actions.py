@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import requests
@@ -107,9 +107,6 @@ class PlainFake:
         return call
 
 
-T = TypeVar("T")
-
-
 class Ledger:
     """Who makes entries durable; raises `trouble` while it is set, and takes `takes_s`."""
 
@@ -123,12 +120,15 @@ class Ledger:
         self.entries.append(entry)
         self.log.append("record")
 
-    async def flush_and(self, work: Callable[[], T]) -> T:
+    async def flush_and(self, work: Callable[..., Any], *args: Any) -> Any:
+        await self.flush()
+        return work(*args)
+
+    async def flush(self) -> None:
         await trio.sleep(self.takes_s)
         self.log.append("flush")
         if self.trouble is not None:
             raise self.trouble
-        return work()
 
 
 class Clock:

@@ -21,7 +21,6 @@ from mm_trio.model import (
     Answer,
     Cancelled,
     DesiredOrder,
-    Doubt,
     EmitResult,
     Filled,
     FillResult,
@@ -91,22 +90,28 @@ class BatchEmitter:
         self._n_emits += 1
         now_s = trio.current_time()
         wanted = OrderDiff(diff.modifies, self._without_sitting_out(diff.places), diff.cancels)
-        resting = self._state.order_state.get_current_orders()
-        plan = plan_sends(wanted, resting, remaining=budget.remaining(), slot_is_free=budget.slot_is_free(now_s))
+        orders = self._state.order_state.orders
+        plan = plan_sends(
+            wanted,
+            orders.find_inside(without=set(diff.cancels)),
+            remaining=budget.remaining(),
+            slot_is_free=budget.slot_is_free(now_s),
+            leaving=[orders[oid] for oid in diff.cancels if oid in orders],
+        )
         self._note_cancel_only(plan.cancel_only, plan.n_left_out)
         outcome = _Outcome()
         modifies, replaced = self._split_modifies(plan.diff.modifies)
         spare = 0 if plan.uses_slot or plan.cancel_only else max(0, budget.remaining() - plan.diff.n_items)
-        replaced = replaced[:spare]  # two items instead of one: what the budget does not cover waits as it is
-        for oids in batches([*plan.diff.cancels, *(oid for oid, _ in replaced)]):
+        # two items instead of one: what the budget does not cover waits as it is, or leaves if it has to
+        replaced, beyond = replaced[:spare], replaced[spare:]
+        gone = [*(oid for oid, _ in replaced), *(oid for oid, _ in beyond if oid in diff.cancels)]
+        for oids in batches([*plan.diff.cancels, *gone]):
             await self._send_cancels(oids, budget, outcome, planned_s=now_s)
         # those that shrink free what those that grow need
         growing = [modify for modify in modifies if self._growth(modify) > 0]
         shrinking = [modify for modify in modifies if modify not in growing]
-        for some in (*batches(shrinking), *batches(growing)):
-            if not await self._still_wanted():
-                break
-            await self._send_modifies(some, budget, outcome)
+        waiting = await self._send_all_modifies([*batches(shrinking), *batches(growing)], budget, outcome)
+        await self._send_all_modifies([*batches(waiting)], budget, outcome)  # where an order of ours was in the way
         wanted_places = [*plan.diff.places, *(order for _, order in replaced)]
         await self._settle_ends(wanted_places)
         for places in batches(wanted_places):
@@ -192,17 +197,33 @@ class BatchEmitter:
                 (safe if room.covers_both(target, order) else replaced).append((oid, order))
         return safe, replaced
 
+    async def _send_all_modifies(
+        self, modifies: Sequence[Sequence[tuple[int, DesiredOrder]]], budget: RateLimitBudget, outcome: _Outcome
+    ) -> list[tuple[int, DesiredOrder]]:
+        """Batch after batch; gives those that could not go where they should, because of another order of ours."""
+        waiting: list[tuple[int, DesiredOrder]] = []
+        for some in modifies:
+            if not await self._still_wanted():
+                break
+            waiting += await self._send_modifies(some, budget, outcome)
+        return waiting
+
     async def _send_modifies(
         self, modifies: Sequence[tuple[int, DesiredOrder]], budget: RateLimitBudget, outcome: _Outcome
-    ) -> None:
+    ) -> list[tuple[int, DesiredOrder]]:
         orders, room = self._state.order_state, self._make_room()
         chosen: list[tuple[int, DesiredOrder]] = []
+        waiting: list[tuple[int, DesiredOrder]] = []
         for oid, order in modifies:
             target = orders.find(oid)
-            if target is not None and target.status == "resting" and room.resize(target, order):
+            if target is None or target.status != "resting":
+                continue
+            if not room.take_level(target, order):
+                waiting.append((oid, order))
+            elif room.resize(target, order):
                 chosen.append((oid, order))
         if not chosen:
-            return
+            return waiting
         intents = self._intend([order for _, order in chosen], replaces=[oid for oid, _ in chosen])
         try:
             answers = await self._lane.send_modifies(intents)
@@ -217,6 +238,7 @@ class BatchEmitter:
                     orders.on_seen_resting(oid, now_s=trio.current_time())
             else:
                 outcome.n_modified += self._apply_arrival(intent, answer)
+        return waiting
 
     # --- places -------------------------------------------------------------------------------
 
@@ -265,8 +287,8 @@ class BatchEmitter:
     def _make_room(self) -> Room:
         """What is free beside all that rests or may rest, now: the plan may be older than the book."""
         orders = self._state.order_state
-        present: list[TrackedOrder | Doubt] = [*orders.get_current_orders(), *orders.get_doubts(known_oids=False)]
-        return Room.beside(present, self._state.inventory, unsettled=orders.get_unsettled())
+        doubts = orders.get_doubts(known_oids=False)
+        return Room.beside(orders.orders, doubts, self._state.inventory, unsettled=orders.get_unsettled())
 
     def _apply_arrival(self, intent: Intent, answer: Answer) -> bool:
         """Whether the answer proves that the order reached the book; if so, it is tracked from now on."""

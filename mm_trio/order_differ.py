@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from mm_trio.model import DesiredOrder, Number, OrderDiff, Side, TrackedOrder, to_decimal
 
-__all__ = ["compute_diff"]
+__all__ = ["compute_diff", "is_off", "is_within_dead_zone"]
 
 _BPS = Decimal(10_000)
 _PERCENT = Decimal(100)
@@ -36,7 +36,7 @@ def compute_diff(
     if (
         not cancels
         and wanted.keys() == resting.keys()
-        and _within_dead_zone(desired, current, to_decimal(dead_zone_bps))
+        and is_within_dead_zone(_sum_up(desired), _sum_up(current), to_decimal(dead_zone_bps))
     ):
         return OrderDiff()
     cancels.extend(order.oid for pair, order in resting.items() if pair not in wanted)
@@ -47,27 +47,34 @@ def compute_diff(
         rests = resting.get(pair)
         if rests is None:
             places.append(aim)
-        elif (
-            abs(rests.price - aim.price) * _BPS > price_tolerance * aim.price
-            or abs(rests.size - aim.size) * _PERCENT > size_tolerance * aim.size
-        ):
+        elif is_off(rests, aim, price_tolerance, size_tolerance):
             modifies.append((rests.oid, aim))
     return OrderDiff(modifies, places, sorted(cancels))
 
 
-def _within_dead_zone(desired: Iterable[DesiredOrder], current: Iterable[TrackedOrder], dead_zone_bps: Decimal) -> bool:
+def is_off(rests: TrackedOrder, aim: DesiredOrder, price_tolerance_bps: Decimal, size_tolerance_pct: Decimal) -> bool:
+    """Whether price or size differ by more than is tolerated."""
+    return (
+        abs(rests.price - aim.price) * _BPS > price_tolerance_bps * aim.price
+        or abs(rests.size - aim.size) * _PERCENT > size_tolerance_pct * aim.size
+    )
+
+
+def is_within_dead_zone(
+    wanted: tuple[Decimal, Decimal], rests: tuple[Decimal, Decimal], dead_zone_bps: Decimal
+) -> bool:
+    """Whether the mean prices are that near to each other. Both are (size in base, cost in quote) of all orders."""
     if dead_zone_bps <= 0:
         return False
-    wanted, rests = _mean_price(desired), _mean_price(current)
-    if wanted is None or rests is None:
-        return wanted is rests
-    return abs(wanted - rests) * _BPS < dead_zone_bps * wanted
+    if not wanted[0] or not rests[0]:
+        return wanted[0] == rests[0]
+    wanted_price, resting_price = wanted[1] / wanted[0], rests[1] / rests[0]
+    return abs(wanted_price - resting_price) * _BPS < dead_zone_bps * wanted_price
 
 
-def _mean_price(orders: Iterable[DesiredOrder] | Iterable[TrackedOrder]) -> Decimal | None:
-    """Size-weighted mean price, None without size."""
+def _sum_up(orders: Iterable[DesiredOrder] | Iterable[TrackedOrder]) -> tuple[Decimal, Decimal]:
     size = cost = Decimal(0)
     for order in orders:
         size += order.size
         cost += order.size * order.price
-    return cost / size if size else None
+    return size, cost

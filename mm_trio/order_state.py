@@ -26,6 +26,7 @@ from mm_trio.model import (
     TrackedOrder,
     to_decimal,
 )
+from mm_trio.resting_orders import RestingOrders
 
 __all__ = ["OrderState"]
 
@@ -74,7 +75,7 @@ class OrderState:
 
     def __init__(self) -> None:
         self.record: Record = forget
-        self._orders: dict[int, TrackedOrder] = {}
+        self._orders = RestingOrders()
         self._intents: dict[str, Intent] = {}
         self._left: _Bounded[int, TrackedOrder] = _Bounded(LEFT_REMEMBERED)
         self._untold: dict[int, TrackedOrder] = {}
@@ -89,6 +90,16 @@ class OrderState:
         """Every order that may rest under a known oid, in doubt or not, oldest first."""
         return tuple(self._orders.values())
 
+    @property
+    def orders(self) -> RestingOrders:
+        """The same by oid, with their sums and best levels: to read."""
+        return self._orders
+
+    @property
+    def has_doubts(self) -> bool:
+        """Whether `get_doubts` gives any."""
+        return bool(self._intents or self._untold or self._orders.n_in_doubt)
+
     def get_intents(self) -> tuple[Intent, ...]:
         """Every order sent whose answer is not known."""
         return tuple(self._intents.values())
@@ -102,8 +113,7 @@ class OrderState:
 
         Without `known_oids` those that `get_current_orders` has as well are left out.
         """
-        doubtful = [o for o in self._orders.values() if known_oids and o.status == "in_doubt"]
-        doubtful += self._untold.values()
+        doubtful = [*(self._orders.in_doubt if known_oids else ()), *self._untold.values()]
         return (
             *(Doubt(o.side, o.level_index, o.price, o.size, o.touched_s, oid=o.oid, cloid=o.cloid) for o in doubtful),
             *(Doubt(i.side, i.level_index, i.price, i.size, i.sent_s, cloid=i.cloid) for i in self._intents.values()),
@@ -139,15 +149,16 @@ class OrderState:
 
     def is_taken(self, side: Side, level_index: int) -> bool:
         """Whether an order of ours rests, may rest or is on its way at this (side, level)."""
-        return any(
+        return self._orders.find_at(side, level_index) is not None or any(
             o.side == side and o.level_index == level_index
-            for group in (self._orders.values(), self._untold.values(), self._intents.values())
+            for group in (self._untold.values(), self._intents.values())
             for o in group
         )
 
     def boundary_level(self, n_orders: int) -> int:
         """The observed boundary: the lowest level with an ask of ours, `n_orders` without one."""
-        return min((o.level_index for o in self._orders.values() if o.side == "sell"), default=n_orders)
+        lowest = self._orders.best_level("sell")
+        return n_orders if lowest is None else lowest
 
     def reconcile(self, exchange_oids: Iterable[int]) -> ReconcileResult:
         """Compare with the oids that rest at the venue. Changes nothing."""

@@ -32,6 +32,8 @@ class PricingGrid:
             raise ValueError(f"sz_decimals must be from 0 to {SPOT_PRICE_DECIMALS}, got {sz_decimals}")
         self.n_orders = n_orders
         self.sz_decimals = sz_decimals
+        # the least step of a size in base; the finest the wire carries where `sz_decimals` is unknown
+        self.lot = Decimal(1).scaleb(-(SPOT_PRICE_DECIMALS if sz_decimals is None else sz_decimals))
         self.tick_size = to_decimal(tick_size, name="tick_size")
         if self.tick_size <= 0:
             raise ValueError(f"tick_size must be above 0 (0.003 is 0.3 %), got {tick_size}")
@@ -59,11 +61,6 @@ class PricingGrid:
             rounded = rounded.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)
         # plain digits: 1.2E+4 and 12000 are equal, and the second is what people and venues read
         return Decimal(int(rounded)) if int(rounded.as_tuple().exponent) > 0 else rounded
-
-    @property
-    def lot(self) -> Decimal:
-        """The least step of a size in base; the finest the wire carries where `sz_decimals` is unknown."""
-        return Decimal(1).scaleb(-(SPOT_PRICE_DECIMALS if self.sz_decimals is None else self.sz_decimals))
 
     def price_at_level(self, level: int) -> Decimal:
         """Price of a level. Errors: IndexError outside 0 .. n_orders - 1."""

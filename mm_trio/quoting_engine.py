@@ -15,7 +15,16 @@ from typing import NamedTuple
 from mm_trio.model import DesiredOrder, Number, Side, to_decimal
 from mm_trio.pricing_grid import PricingGrid
 
-__all__ = ["Tranches", "compute_boundary", "compute_desired_orders", "cut_tranches", "cut_window"]
+__all__ = [
+    "Sides",
+    "Tranches",
+    "compute_boundary",
+    "compute_depth",
+    "compute_desired_orders",
+    "cut_tranches",
+    "cut_window",
+    "split_sides",
+]
 
 _ZERO = Decimal(0)
 
@@ -47,7 +56,7 @@ def compute_boundary(grid: PricingGrid, tokens: Decimal, order_size: Decimal, *,
     return above_rest if rest == 0 or above_rest - 1 in bid_levels else above_rest - 1
 
 
-class _Sides(NamedTuple):
+class Sides(NamedTuple):
     """Where each side begins, and the one order that belongs to the rest (level, side), if any."""
 
     first_full_ask: int
@@ -56,14 +65,15 @@ class _Sides(NamedTuple):
     rest_side: Side | None
 
 
-def _split_sides(
+def split_sides(
     grid: PricingGrid, boundary: int, tranches: Tranches, order_size: Decimal, min_notional: Decimal
-) -> _Sides:
+) -> Sides:
+    """Who has the level of the rest, and where the full orders begin on either side of it."""
     full, rest = tranches
     room = grid.n_orders - boundary
     rest_level = boundary if room > full else boundary - 1
     if rest == 0 or room < full or rest_level < 0:
-        return _Sides(boundary, boundary - 1, -1, None)
+        return Sides(boundary, boundary - 1, -1, None)
     price = grid.levels[rest_level]
     ask_is_crumb = rest * price < min_notional
     bid_is_crumb = (order_size - rest) * price < min_notional
@@ -73,7 +83,7 @@ def _split_sides(
         side = "sell" if not ask_is_crumb else None if bid_is_crumb else "buy"
     elif bid_is_crumb:
         side = None  # it rests and was filled down to a crumb: whoever asks lets it be
-    return _Sides(rest_level + 1, rest_level - 1, rest_level, side)
+    return Sides(rest_level + 1, rest_level - 1, rest_level, side)
 
 
 def compute_desired_orders(
@@ -102,7 +112,7 @@ def compute_desired_orders(
     if order_size <= 0:
         raise ValueError(f"order_sz must be above 0, got {order_sz}")
     tranches = cut_tranches(to_decimal(effective_token), order_size=order_size, lot=grid.lot)
-    sides = _split_sides(grid, boundary_level, tranches, order_size, minimum)
+    sides = split_sides(grid, boundary_level, tranches, order_size, minimum)
     asks = _compute_asks(grid, sides, tranches, order_size, minimum, active_levels)
     best_bid = order_size - tranches.rest if sides.rest_side == "buy" else None
     bids = _compute_bids(grid, sides, best_bid, to_decimal(effective_usdc), order_size, minimum, active_levels)
@@ -111,7 +121,7 @@ def compute_desired_orders(
 
 def _compute_asks(
     grid: PricingGrid,
-    sides: _Sides,
+    sides: Sides,
     tranches: Tranches,
     order_size: Decimal,
     minimum: Decimal,
@@ -131,7 +141,7 @@ def _compute_asks(
 
 def _compute_bids(
     grid: PricingGrid,
-    sides: _Sides,
+    sides: Sides,
     best_size: Decimal | None,
     quote: Decimal,
     order_size: Decimal,
@@ -164,11 +174,17 @@ def cut_window(
     """Keep so many orders a side, from the boundary outwards; far ends may lag where they rest.
 
     `orders` go outwards on both sides. An end that lags by at most `slack` levels stays where it is; one
-    that lags by more goes back to exactly `most` of its side. The inside is never left out.
+    that lags by more moves until it does not: on its way back it passes there for nothing. Where none rests there
+    are exactly `most` of its side. The inside is never left out.
     """
     kept: list[DesiredOrder] = []
     for side, n in most.items():
         of_side = [order for order in orders if order.side == side]
         depth = max((i for i, o in enumerate(of_side, 1) if (o.side, o.level_index) in resting), default=0)
-        kept.extend(of_side[: depth if max(1, n - slack) <= depth <= n + slack else n])
+        kept.extend(of_side[: compute_depth(depth, most=n, slack=slack)])
     return tuple(kept)
+
+
+def compute_depth(resting: int, *, most: int, slack: int) -> int:
+    """How many orders of one side there should be, where they rest `resting` deep (0: none does)."""
+    return min(max(resting, most - slack), most + slack) if resting else most

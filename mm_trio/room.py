@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from mm_trio.inventory import Inventory
 from mm_trio.model import DesiredOrder, Side
+from mm_trio.resting_orders import RestingOrders
 
 __all__ = ["Present", "Room"]
 
@@ -45,6 +46,7 @@ class Room:
     ) -> None:
         self._guarded = guarded
         self._levels: set[int] = set()
+        self._orders: RestingOrders | None = None
         self._lowest_ask: Decimal | None = None
         self._highest_bid: Decimal | None = None
         self.tokens = tokens
@@ -59,11 +61,20 @@ class Room:
                 self.quote -= order.size * order.price
 
     @classmethod
-    def beside(cls, present: Iterable[Present], ledger: Inventory, *, unsettled: Iterable[Present]) -> Self:
-        """What the ledger leaves beside `present`, if all of `unsettled` traded before it left."""
+    def beside(
+        cls, orders: RestingOrders, present: Iterable[Present], ledger: Inventory, *, unsettled: Iterable[Present]
+    ) -> Self:
+        """What the ledger leaves beside `orders` and `present`, if all of `unsettled` traded before it left."""
         room = cls(
-            present, tokens=ledger.effective_token, quote=ledger.effective_usdc, guarded=ledger.find_guarded_sides()
+            present,
+            tokens=ledger.effective_token - orders.sum_size("sell"),
+            quote=ledger.effective_usdc - orders.sum_cost("buy"),
+            guarded=ledger.find_guarded_sides(),
         )
+        room._orders = orders
+        asks = [price for price in (room._lowest_ask, orders.best_price("sell")) if price is not None]
+        bids = [price for price in (room._highest_bid, orders.best_price("buy")) if price is not None]
+        room._lowest_ask, room._highest_bid = min(asks, default=None), max(bids, default=None)
         for order in unsettled:
             if order.side == "sell" and "sell" not in room._guarded:
                 room.tokens -= order.size
@@ -102,15 +113,37 @@ class Room:
 
     def take(self, order: DesiredOrder) -> bool:
         """Whether the order fits beside all that is there; if so its level and funds are taken."""
-        if order.level_index in self._levels:
+        if not self._is_clear(order):
             return False
         if order.side == "sell":
-            fits = order.size <= self.tokens and (self._highest_bid is None or order.price > self._highest_bid)
+            fits = order.size <= self.tokens
             self.tokens -= order.size if fits else 0
         else:
             cost = order.size * order.price
-            fits = cost <= self.quote and (self._lowest_ask is None or order.price < self._lowest_ask)
+            fits = cost <= self.quote
             self.quote -= cost if fits else 0
         if fits:
             self._levels.add(order.level_index)
         return fits
+
+    def take_level(self, present: Present, order: DesiredOrder) -> bool:
+        """Whether `present` may become an order of its own level, or of a free one that meets no quote of ours.
+
+        If so that level is taken as well: its own is `present`'s until the venue says that it left.
+        """
+        if order.level_index == present.level_index:
+            return True
+        is_clear = self._is_clear(order)
+        if is_clear:
+            self._levels.add(order.level_index)
+        return is_clear
+
+    def _is_clear(self, order: DesiredOrder) -> bool:
+        level = order.level_index
+        if level in self._levels:
+            return False
+        if self._orders is not None and (level in self._orders.levels("sell") or level in self._orders.levels("buy")):
+            return False
+        if order.side == "sell":
+            return self._highest_bid is None or order.price > self._highest_bid
+        return self._lowest_ask is None or order.price < self._lowest_ask

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from mm_trio.model import DesiredOrder, OrderDiff, TrackedOrder
 
-__all__ = ["SendPlan", "batches", "plan_sends"]
+__all__ = ["SendPlan", "batches", "join_moves", "plan_sends"]
 
 # The venue refuses more than 200 items in one action; half of that keeps an answer small.
 MAX_BATCH_ITEMS = 100
@@ -26,24 +26,57 @@ class SendPlan:
     n_left_out: int = 0
 
 
-def plan_sends(diff: OrderDiff, resting: Iterable[TrackedOrder], *, remaining: int, slot_is_free: bool) -> SendPlan:
+def plan_sends(
+    diff: OrderDiff,
+    resting: Iterable[TrackedOrder],
+    *,
+    remaining: int,
+    slot_is_free: bool,
+    leaving: Iterable[TrackedOrder] = (),
+) -> SendPlan:
     """Cut a diff to what the budget covers, from the far ends inwards, both sides alike.
 
     `resting` is what the diff starts from: with what is wanted it shows where each side begins. Cancels
     always pass: the venue takes them on a wider limit. Where the budget covers nothing else, one item may go
-    whenever the venue's slot is free, the one nearest to the boundary.
+    whenever the venue's slot is free, the one nearest to the boundary. `leaving` are orders that the diff
+    cancels and that may move instead: that costs no more than their cancels, and saves as many places.
     """
-    wanted = _from_inside_outwards(diff, resting)
     cancel_only = remaining <= 0
-    left = max(0, remaining - len(diff.cancels))
+    moves = join_moves(diff, leaving)[: max(0, remaining)]
+    diff = _take_out(diff, moves)
+    wanted = _from_inside_outwards(diff, resting)
+    left = max(0, remaining - len(diff.cancels) - len(moves))
     uses_slot = cancel_only and slot_is_free and bool(wanted)
     kept = wanted[: 1 if uses_slot else left]
     cut = OrderDiff(
-        modifies=[(oid, order) for oid, order in kept if oid is not None],
+        modifies=[*moves, *((oid, order) for oid, order in kept if oid is not None)],
         places=[order for oid, order in kept if oid is None],
         cancels=diff.cancels,
     )
     return SendPlan(cut, cancel_only, uses_slot, len(wanted) - len(kept))
+
+
+def join_moves(diff: OrderDiff, leaving: Iterable[TrackedOrder]) -> tuple[tuple[int, DesiredOrder], ...]:
+    """Where an order leaves and another appears on the same side: the two as one modify, the farthest one first.
+
+    Gives (oid, DesiredOrder) pairs; a modify is one item, a cancel and a place are two.
+    """
+    moves: list[tuple[int, DesiredOrder]] = []
+    gone = sorted(leaving, key=lambda order: order.level_index)
+    for side, outwards in (("sell", reversed(gone)), ("buy", iter(gone))):
+        going = (order.oid for order in outwards if order.side == side and order.oid in diff.cancels)
+        coming = (order for order in diff.places if order.side == side)  # from the inside outwards
+        moves.extend(zip(going, coming, strict=False))
+    return tuple(moves)
+
+
+def _take_out(diff: OrderDiff, moves: Sequence[tuple[int, DesiredOrder]]) -> OrderDiff:
+    gone, come = {oid for oid, _ in moves}, [order for _, order in moves]
+    return OrderDiff(
+        diff.modifies,
+        [order for order in diff.places if order not in come],
+        [oid for oid in diff.cancels if oid not in gone],
+    )
 
 
 def _from_inside_outwards(diff: OrderDiff, resting: Iterable[TrackedOrder]) -> list[tuple[int | None, DesiredOrder]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from mm_trio.errors import ConfigError
@@ -20,7 +20,7 @@ from mm_trio.quoting_engine import (
 )
 from mm_trio.room import Room
 
-__all__ = ["QuoteSettings", "TickPlan", "plan_tick"]
+__all__ = ["QuoteSettings", "RestLevel", "TickPlan", "plan_tick"]
 
 # Above every fee of the venue (taker, base tier, 0.07 %): what a fee in base may take off a partly filled bid
 FEE_CAP = Decimal("0.001")
@@ -57,7 +57,7 @@ class TickPlan:
 
     boundary_level: int
     observed_level: int
-    desired: tuple[DesiredOrder, ...]
+    desired: Sequence[DesiredOrder]
     diff: OrderDiff
 
 
@@ -88,7 +88,7 @@ def plan_tick(
     orders, doubts = state.get_current_orders(), state.get_doubts()
     may_rest: list[TrackedOrder | Doubt] = [*orders, *doubts]
     bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
-    rest = _RestLevel.of(grid, tokens, settings)
+    rest = RestLevel.of(grid, tokens, settings)
     if last_boundary == rest.level + 1 and all(order.level_index != rest.level for order in may_rest):
         worth = rest.bid_size * grid.levels[rest.level]
         if settings.min_notional <= worth <= quote:  # one that cannot rest would keep its level for ever
@@ -166,7 +166,7 @@ def _shrink_unfunded(
 
 
 @dataclass(frozen=True, slots=True)
-class _RestLevel:
+class RestLevel:
     """The level of the token balance's rest, and what it would hold on either side (-1: there is none)."""
 
     level: int
@@ -174,7 +174,7 @@ class _RestLevel:
     bid_size: Decimal
 
     @classmethod
-    def of(cls, grid: PricingGrid, tokens: Decimal, settings: QuoteSettings) -> _RestLevel:
+    def of(cls, grid: PricingGrid, tokens: Decimal, settings: QuoteSettings) -> RestLevel:
         full, rest = cut_tranches(tokens, order_size=settings.order_size, lot=grid.lot)
         return cls(max(-1, grid.n_orders - full - 1) if rest else -1, rest, settings.order_size - rest)
 
@@ -194,10 +194,12 @@ class _RestLevel:
         rests = next((o for o in resting if o.side == "buy" and o.level_index == self.level and o.filled), None)
         if rests is None:
             return desired
-        most = rests.size + rests.filled * FEE_CAP + lot
         return tuple(
-            DesiredOrder(o.side, o.level_index, o.price, rests.size)
-            if o.side == "buy" and o.level_index == self.level and rests.size < o.size <= most
-            else o
+            self.keep_filled_bid(o, rests, lot) if o.side == "buy" and o.level_index == self.level else o
             for o in desired
         )
+
+    def keep_filled_bid(self, aim: DesiredOrder, rests: TrackedOrder, lot: Decimal) -> DesiredOrder:
+        """The same for one bid of this level that rests, and was filled in part."""
+        most = rests.size + rests.filled * FEE_CAP + lot
+        return replace(aim, size=rests.size) if rests.size < aim.size <= most else aim

@@ -37,7 +37,8 @@ from mm_trio.replay import Recovered
 from mm_trio.shutdown import cancel_and_verify, name_remaining
 from mm_trio.startup import check_order_size, resume_state, seed_state
 from mm_trio.stats import RunStats
-from mm_trio.tick_plan import QuoteSettings, TickPlan, plan_tick
+from mm_trio.tick_plan import QuoteSettings, TickPlan
+from mm_trio.tick_planner import TickPlanner
 from mm_trio.venue.actions import ActionLane
 from mm_trio.venue.bridge import Inbox
 from mm_trio.venue.client import RunSync, VenueClient
@@ -165,6 +166,7 @@ class WsState:
             "order_sz": str(self.settings.order_size),
         }
         self._last_boundary: int | None = None  # of an earlier life, until orders of ours rest again
+        self._planner = TickPlanner(self.grid, self.inventory, self.order_state, self.settings)
         self._turn = trio.Lock()  # the tick and a reconciliation take turns
         self._nursery: trio.Nursery | None = None
         self._paused: str | None = "starting"  # why nothing new is placed, None while quoting
@@ -313,6 +315,7 @@ class WsState:
             self.order_state, self.inventory = recovered.order_state, recovered.inventory
             if recovered.parameters == self._parameters:
                 self._last_boundary = recovered.boundary_level
+        self._planner = TickPlanner(self.grid, self.inventory, self.order_state, self.settings)
         return MakerState(
             market,
             self.grid,
@@ -352,8 +355,8 @@ class WsState:
         return orphans
 
     def _plan(self) -> TickPlan:
-        plan = plan_tick(self.grid, self.inventory, self.order_state, self.settings, last_boundary=self._last_boundary)
-        if self.order_state.get_current_orders():  # from here on the orders tell which side rests
+        plan = self._planner.plan(last_boundary=self._last_boundary)
+        if self.order_state.orders:  # from here on the orders tell which side rests
             self._last_boundary = None
         return plan
 

@@ -18,6 +18,7 @@ from mm_trio import WsState, compute_desired_orders
 from mm_trio.entries import Checkpoint, Entry, Requested, Sent
 from mm_trio.errors import LedgerError
 from mm_trio.journal import Journal
+from mm_trio.pricing_grid import PricingGrid
 from mm_trio.sandbox.inprocess import InProcessSigningExchange
 
 KINDS = ["plain", "signing"]  # of the exchange object: in one step, or signing apart from sending
@@ -51,6 +52,11 @@ def make_maker(world: World, folder: Path | None = None, **changed: Any) -> WsSt
 def remake_maker(world: World, folder: Path, **changed: Any) -> WsState:
     """The next life: a new client, a new process's view of the same journal."""
     return make_maker(world, folder, info=world.venue.info(MAKER), **changed)
+
+
+def cost_of_bids(n: int, *, best: int = 19) -> Decimal:
+    """What so many full bids cost, the best of them on that level of the world's ladder."""
+    return 5 * sum(PricingGrid(20, 40, sz_decimals=2).levels[best + 1 - n : best + 1])
 
 
 class Mortal:
@@ -231,7 +237,12 @@ def change_statuses(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any],
 # --- how to make the maker send one kind of request ------------------------------------------------
 
 ACTIONS = ["bulk_orders", "bulk_modify_orders_new", "bulk_cancel"]
-WINDOW: dict[str, dict[str, Any]] = {method: {"active_levels": 5} for method in ACTIONS[1:]}  # for `provoke`
+# For `provoke`: a window that leaves room for old and new at once; and one whose bids are all that the ledger pays for,
+# so that one has to be gone before another can be placed.
+WINDOW: dict[str, dict[str, Any]] = {
+    "bulk_modify_orders_new": {"active_levels": 5},
+    "bulk_cancel": {"active_levels": 5, "allocated_usdc": cost_of_bids(5)},
+}
 
 
 async def provoke(world: World, maker: WsState, method: str) -> float:
@@ -239,7 +250,7 @@ async def provoke(world: World, maker: WsState, method: str) -> float:
 
 
     Places: the ask of level 20 is gone, a bid takes its place. Modifies: the ask of level 20 grows, since the bid
-    below it bought; a window leaves room for both sizes. Cancels: the window follows the market.
+    below it bought; a window leaves room for both sizes. Cancels: a bid at level 20 takes the lowest one's funds.
     """
     if method == "bulk_modify_orders_new":
         world.buy("3")

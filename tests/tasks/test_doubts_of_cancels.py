@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import trio
 from builders import ALLOCATION, MAKER, Spy, World, booked, until
+from fault_kit import cost_of_bids
 from trio.testing import MockClock
 
+# a window of three, and nothing to pay for another bid before one is gone
+TIGHT: dict[str, Any] = {"active_levels": 3, "allocated_token": 100, "allocated_usdc": cost_of_bids(3)}
 BAD_TICK = "Price must be divisible by tick size. asset=10107"
 
 
@@ -30,7 +33,7 @@ async def test_a_cancel_refused_because_its_order_was_filled_leaves_the_fill_to_
 ) -> None:
     """The window moves up and the lowest bid should go; takers were faster, and nobody has told us yet."""
     world = World()
-    maker = world.maker(active_levels=3, **ALLOCATION)
+    maker = world.maker(**TIGHT)
     world.guard(maker)
 
     async with world.running(maker):
@@ -46,14 +49,14 @@ async def test_a_cancel_refused_because_its_order_was_filled_leaves_the_fill_to_
         book = world.book_of(maker)
 
     assert ("buy", 17) in in_doubt
-    assert booked(maker) == world.ledger(100, 5000)
-    assert len(book) == 6
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
+    assert set(book) == {("sell", 18), ("sell", 19), ("sell", 20), ("buy", 17)}
 
 
 @pytest.mark.parametrize("raw", [{"status": "err", "response": "Something broke"}, None, answer()])
 async def test_an_error_for_a_cancel_proves_nothing(autojump_clock: MockClock, raw: object) -> None:
     world = World()
-    maker = world.maker(active_levels=3)
+    maker = world.maker(**TIGHT)
     world.guard(maker)
 
     async with world.running(maker):
@@ -69,14 +72,14 @@ async def test_an_error_for_a_cancel_proves_nothing(autojump_clock: MockClock, r
 
 
 @pytest.mark.parametrize("applied", [True, False])
-async def test_places_wait_for_the_cancels_that_make_room(autojump_clock: MockClock, applied: bool) -> None:
-    """Tokens arrive, so the best bid must become an ask; the answer to its cancel is lost."""
+async def test_what_needs_a_level_waits_for_the_order_that_leaves_it(autojump_clock: MockClock, applied: bool) -> None:
+    """Tokens arrive, so there must be an ask where the best bid is; the answer to its move is lost."""
     world = World(web_data2=True)
     maker = world.maker(active_levels=2)
     world.guard(maker)
 
     async with world.running(maker):
-        world.venue.fail_next("bulk_cancel", TimeoutError("answer lost"), applied=applied)
+        world.venue.fail_next("bulk_modify_orders_new", TimeoutError("answer lost"), applied=applied)
         if applied:
             world.venue.hold_frames()
         world.fund(MAKER, "5", 0)

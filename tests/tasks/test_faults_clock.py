@@ -84,7 +84,7 @@ async def test_a21_nonces_rise_over_a_step_of_the_clock_and_over_a_restart_behin
         nursery.cancel_scope.cancel()
 
     check_nonces(tmp_path)
-    assert booked(second) == world.ledger(100, 5000)
+    assert booked(second) == world.ledger(*second.inventory.allocation)
     assert world.resting() == []
 
 
@@ -129,7 +129,7 @@ async def test_a21_a_clock_as_far_ahead_as_a_start_allows_lets_no_late_order_dou
         await until_definite(maker, trio.current_time())
         await until_on_target(world, maker)
 
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,7 +152,7 @@ async def test_a21_a_clock_that_leaps_ahead_lets_no_late_order_double_a_level(
         ahead_ms[0] = 0
         await until_on_target(world, maker, within_s=120)
 
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 @pytest.mark.parametrize("text", ["Invalid nonce: duplicate nonce 7", "Invalid nonce: nonce too low 7 < 8"])
@@ -218,4 +218,4 @@ async def test_a21_a_nonce_of_a_life_that_died_with_it_is_not_taken_again(
         nursery.cancel_scope.cancel()
 
     check_nonces(tmp_path)
-    assert booked(second) == world.ledger(100, 5000)
+    assert booked(second) == world.ledger(*second.inventory.allocation)

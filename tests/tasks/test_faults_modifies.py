@@ -13,10 +13,12 @@ from builders import BASE, MAKER, World, booked, dec, run_inline, until
 from fault_kit import (
     KINDS,
     ROOMY,
+    WINDOW,
     Mortal,
     change_statuses,
     compute_ledger,
     converge,
+    cost_of_bids,
     count_orders,
     in_turn,
     is_definite,
@@ -37,6 +39,9 @@ from mm_trio import WsState
 MODIFY, CANCEL = "bulk_modify_orders_new", "bulk_cancel"
 POST_ONLY = "Post only order would have immediately matched, bbo was 21.24@21.245. asset=10107"
 LATENCY_S = 0.2
+# one level a side, and nothing to pay for another bid before that one is gone
+TIGHT: dict[str, Any] = {"active_levels": 1, "allocated_usdc": cost_of_bids(1)}
+
 
 # --- A16: the old order is gone, the new one was refused ------------------------------------------
 
@@ -84,7 +89,7 @@ async def test_a16_a_growing_modify_that_the_balance_does_not_cover_empties_its_
 ) -> None:
     """Somebody borrows all that no order holds, for as long as the request takes."""
     world = make_world(kind)
-    maker = make_maker(world, tmp_path, active_levels=5)
+    maker = make_maker(world, tmp_path, **WINDOW[MODIFY])
     free = [dec(0)]
 
     def borrow() -> None:
@@ -92,8 +97,9 @@ async def test_a16_a_growing_modify_that_the_balance_does_not_cover_empties_its_
         world.withdraw(MAKER, str(free[0]))
 
     async with world.running(maker):
-        on_request(world, MODIFY, lambda: world.fund(MAKER, str(free[0]), 0), after=True)
-        on_request(world, MODIFY, borrow)
+        # the first one moves the far end of the window, the second lets the ask grow
+        on_request(world, MODIFY, lambda: world.fund(MAKER, str(free[0]), 0), after=True, nth=2)
+        on_request(world, MODIFY, borrow, nth=2)
         sent_s = await provoke(world, maker, MODIFY)
         asks = [order.price for order in world.resting() if not order.is_buy]
         await until_definite(maker, sent_s)
@@ -114,7 +120,7 @@ async def test_a17_a_modify_of_an_order_just_filled_locks_its_level_until_that_f
     autojump_clock: MockClock, tmp_path: Path, kind: str, roomy: bool, history: str
 ) -> None:
     world = make_world(kind, **(ROOMY if roomy else {}))
-    maker = make_maker(world, tmp_path, active_levels=5)
+    maker = make_maker(world, tmp_path, **WINDOW[MODIFY])
 
     async with world.running(maker):
 
@@ -158,7 +164,7 @@ async def test_a18_a_fill_of_the_old_oid_that_is_told_after_the_modify_counts(
     autojump_clock: MockClock, tmp_path: Path, kind: str, roomy: bool, order: Any
 ) -> None:
     world = make_world(kind, **(ROOMY if roomy else {}))
-    maker = make_maker(world, tmp_path, active_levels=5, reconcile_every=100)
+    maker = make_maker(world, tmp_path, reconcile_every=100, **WINDOW[MODIFY])
 
     async with world.running(maker):
         on_request(world, MODIFY, in_turn(world.venue.hold_frames, lambda: world.buy("1")))
@@ -180,7 +186,7 @@ async def test_a18_a_fill_of_the_old_oid_that_only_the_next_life_can_find_counts
     autojump_clock: MockClock, tmp_path: Path, kind: str, roomy: bool
 ) -> None:
     world, mortal = make_world(kind, **(ROOMY if roomy else {})), Mortal(0.05, 0.05)
-    first = make_maker(world, tmp_path, active_levels=5, run_sync=mortal)
+    first = make_maker(world, tmp_path, run_sync=mortal, **WINDOW[MODIFY])
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(mortal.live, first)
@@ -190,7 +196,7 @@ async def test_a18_a_fill_of_the_old_oid_that_only_the_next_life_can_find_counts
         await trio.sleep(0.07)  # the answer is read and written down
         mortal.is_dead = True
         world.venue.stop_losing_frames()
-        second = remake_maker(world, tmp_path, active_levels=5, run_sync=run_inline)
+        second = remake_maker(world, tmp_path, run_sync=run_inline, **WINDOW[MODIFY])
         began_s = trio.current_time()
         async with world.running(second):
             await until_definite(second, began_s)
@@ -333,9 +339,9 @@ async def test_a19_whatever_trades_while_requests_are_on_their_way_the_offers_ar
 async def test_a20_a_fill_that_overtakes_a_cancel_is_booked_and_a_cancel_error_cancels_nothing(
     autojump_clock: MockClock, kind: str, roomy: bool, size: str, history: str, frames: str
 ) -> None:
-    """A window of one: the ask trades, the bid below is cancelled for a higher one, and trades before that."""
+    """A window of one, and funds for one: the ask trades, the bid below has to go first, and trades before that."""
     world = make_world(kind, **(ROOMY if roomy else {}))
-    maker = make_maker(world, active_levels=1, reconcile_every=5, run_sync=Mortal(LATENCY_S, LATENCY_S))
+    maker = make_maker(world, **TIGHT, reconcile_every=5, run_sync=Mortal(LATENCY_S, LATENCY_S))
 
     def fill() -> None:
         if frames != "live":
@@ -366,7 +372,7 @@ async def test_a20_a_fill_that_overtakes_a_cancel_is_booked_and_a_cancel_error_c
 
     assert not forgotten
     assert in_doubt or size == "2" or frames == "live"
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 @pytest.mark.parametrize("history", ["live", "empty"])
@@ -408,7 +414,7 @@ async def test_a20_a_fill_that_overtook_a_cancel_is_booked_by_the_next_life(
     autojump_clock: MockClock, tmp_path: Path, kind: str, size: str, moment: str
 ) -> None:
     world, mortal = make_world(kind, **ROOMY), Mortal(0.05, 0.05)
-    first = make_maker(world, tmp_path, active_levels=1, run_sync=mortal)
+    first = make_maker(world, tmp_path, **TIGHT, run_sync=mortal)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(mortal.live, first)
@@ -423,9 +429,9 @@ async def test_a20_a_fill_that_overtook_a_cancel_is_booked_by_the_next_life(
         world.buy("5")
         await until(lambda: mortal.dies_next)
         await trio.sleep(0.1)
-        second = remake_maker(world, tmp_path, active_levels=1, run_sync=run_inline)
+        second = remake_maker(world, tmp_path, **TIGHT, run_sync=run_inline)
         async with world.running(second):
             await converge(world, second, trio.current_time())
         nursery.cancel_scope.cancel()
 
-    assert booked(second) == world.ledger(100, 5000)
+    assert booked(second) == world.ledger(*second.inventory.allocation)

@@ -66,7 +66,7 @@ async def test_b1_a_question_that_fails_heals_nothing(autojump_clock: MockClock,
         n_ghosts = len(world.exchange.records(MAKER))
 
     assert n_ghosts < 100
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 @pytest.mark.parametrize("method", READS)
@@ -121,7 +121,7 @@ async def test_b1_an_empty_history_does_not_say_that_a_cancelled_order_never_tra
         await until_on_target(world, maker, within_s=60)
 
     assert world.calls("bulk_cancel") >= 1
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 # --- B2: snapshots from the past ----------------------------------------------------------------
@@ -151,7 +151,7 @@ async def test_b2_a_replica_that_lags_doubles_no_order_and_undoes_no_fill(
         world.venue.thaw_reads()
         await until_on_target(world, maker)
 
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 @pytest.mark.parametrize("lag_s", [2.5, 5.0, 12.0])  # longer than expiry and grace nobody waits
@@ -174,7 +174,7 @@ async def test_b2_a_replica_that_lags_behind_an_unanswered_request_doubles_no_or
         world.venue.release_frames()
         await until_on_target(world, maker)
 
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 # --- B3: a history that does not reach back --------------------------------------------------------
@@ -204,7 +204,7 @@ async def test_b3_a_maker_that_was_away_books_every_fill_or_halts_where_the_hist
     if n_fills < 50:
         async with world.running(second):
             await trio.sleep(10)
-        assert booked(second) == world.ledger(100, 5000)
+        assert booked(second) == world.ledger(*second.inventory.allocation)
     else:
         n_orders = len(world.exchange.records(MAKER))
         with trio.fail_after(120), pytest.raises((LedgerError, BaseExceptionGroup)) as caught:

@@ -47,7 +47,7 @@ async def test_a1_a_request_lost_before_the_venue_is_dead_after_its_expiry_and_p
         lose(world, method, applied=False)
         await converge(world, maker, await provoke(world, maker, method))
 
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
     check_nonces(tmp_path)
 
 
@@ -92,7 +92,7 @@ async def test_a2_a_request_that_was_carried_out_and_never_answered_is_found_and
 
     assert on_target
     assert n_orders == 2  # the one at the start and the one that was not answered for
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
     check_nonces(tmp_path)
 
 
@@ -116,7 +116,7 @@ async def test_a2_a_place_lost_in_the_last_moment_leaves_nothing_behind(
     assert trio.current_time() - left_s <= 10
     assert world.resting() == []
     assert maker.orders_may_rest == ()
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
     check_nonces(tmp_path)
 
 
@@ -137,7 +137,7 @@ async def test_a2_a_modify_or_cancel_lost_in_the_last_moment_leaves_nothing_behi
     assert world.resting() == []
     if kind == "signing" or applied:  # a plain one cannot burn the nonce: it has to say that it does not know
         assert maker.orders_may_rest == ()
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 @pytest.mark.parametrize("applied", [True, False])
@@ -190,7 +190,7 @@ async def test_a2_a_process_that_dies_around_a_request_leaves_a_journal_that_exp
         nursery.cancel_scope.cancel()
 
     assert on_target
-    assert booked(second) == world.ledger(100, 5000)
+    assert booked(second) == world.ledger(*second.inventory.allocation)
     assert world.resting() == []
     assert second.orders_may_rest == ()
     check_nonces(tmp_path)
@@ -223,7 +223,7 @@ async def test_a7_an_error_although_it_was_carried_out_is_an_unknown_outcome(
 
     assert n_orders == 2
     assert on_target
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 @pytest.mark.parametrize("applied", [True, False])
@@ -243,7 +243,7 @@ async def test_a7_an_error_in_the_last_moment_leaves_nothing_behind(
 
     assert world.resting() == []
     assert maker.orders_may_rest == ()
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 # --- A3, A4: an answer that does not come, a request that comes late ---------------------------------
@@ -279,7 +279,7 @@ async def test_a3_a_request_that_hangs_ends_by_its_own_deadline_and_the_ticks_go
         world.venue.release_frames()
         await until_on_target(world, maker)
 
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -320,7 +320,7 @@ async def test_a4_a_request_that_arrives_late_finds_its_level_locked_or_is_refus
         world.venue.run_late()  # those that were sent again meanwhile
         await until_on_target(world, maker)
 
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)
     assert world.resting() == []
 
 
@@ -345,4 +345,4 @@ async def test_a4_a_late_cancel_of_ours_is_not_taken_for_the_owners(
         n_resting = len(world.resting())
 
     assert n_resting
-    assert booked(maker) == world.ledger(100, 5000)
+    assert booked(maker) == world.ledger(*maker.inventory.allocation)

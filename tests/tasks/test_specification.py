@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 import trio
-from builders import EPOCH_MS, MAKER, Call, Spy, World, dec, run_inline, run_with_latency, until
+from builders import EPOCH_MS, MAKER, Spy, World, dec, run_inline, run_with_latency, until
 from trio.testing import MockClock
 
-from mm_trio import tick_plan, ws_state
+from mm_trio import ws_state
 from mm_trio.batch_emitter import BatchEmitter
 from mm_trio.inventory import BalanceVerdict
-from mm_trio.model import EmitResult, OrderDiff
+from mm_trio.model import EmitResult, OrderDiff, TrackedOrder
+from mm_trio.order_differ import compute_diff
 from mm_trio.pricing_grid import PricingGrid
+from mm_trio.quoting_engine import compute_desired_orders
 from mm_trio.reconciler import Reconciler
+from mm_trio.tick_plan import TickPlan
+from mm_trio.tick_planner import TickPlanner
 from mm_trio.venue.bridge import Inbox
 
 READS = {"spot_meta", "open_orders", "spot_user_state", "user_rate_limit", "user_fills_by_time"}
@@ -296,50 +300,41 @@ async def test_tick_with_no_changes_needed(autojump_clock: MockClock, emits: Any
 
 
 async def test_a_tick_takes_its_seven_steps_in_order(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, emits: Any
 ) -> None:
+    """Boundary, desired orders, current orders, the difference with our tolerances; sent; told."""
     world = World()
     maker = world.maker(dead_zone_bps=7, price_tolerance_bps=2, size_tolerance_pct=3)
     steps: list[str] = []
-    seen: dict[str, Call] = {}
+    planned: list[tuple[TickPlan, tuple[TrackedOrder, ...]]] = []
+    real_plan, real_log = TickPlanner.plan, ws_state.log_tick
 
-    def note(owner: Any, name: str) -> None:
-        real = getattr(owner, name)
+    def plan(planner: TickPlanner, **options: Any) -> TickPlan:
+        steps.append("plan")
+        planned.append((real_plan(planner, **options), maker.order_state.get_current_orders()))
+        return planned[-1][0]
 
-        def heard(*args: Any, **options: Any) -> Any:
-            result = real(*args, **options)
-            steps.append(name)
-            seen[name] = Call(args, options, result)
-            return result
-
-        monkeypatch.setattr(owner, name, heard)
+    def log(*args: Any) -> None:
+        steps.append("log")
+        real_log(*args)
 
     async with world.running(maker):
         world.buy("5")
         await until(lambda: maker.stats.fills == 1)
-        for owner, name in (
-            (tick_plan, "compute_boundary"),
-            (tick_plan, "compute_desired_orders"),
-            (tick_plan, "compute_diff"),
-            (ws_state, "log_tick"),
-        ):
-            note(owner, name)
-        note(maker.order_state, "get_current_orders")
-        with caplog.at_level(logging.INFO, logger="mm_trio"):
-            await until(lambda: maker.stats.ticks == 2)
+        tokens, quote = maker.inventory.effective_token, maker.inventory.effective_usdc
+        monkeypatch.setattr(TickPlanner, "plan", plan)
+        monkeypatch.setattr(ws_state, "log_tick", log)
+        n_emits = len(emits)
+        await until(lambda: maker.stats.ticks == 2)
 
-    assert [s for s in steps if s != "get_current_orders"][:3] == [
-        "compute_boundary",
-        "compute_desired_orders",
-        "compute_diff",
-    ]
-    assert "get_current_orders" in steps[: steps.index("compute_diff")]
-    assert steps.index("log_tick") > steps.index("compute_diff")
-    desired, diff = seen["compute_desired_orders"], seen["compute_diff"]
-    assert desired.args == (maker.grid, 21, maker.inventory.effective_token, maker.inventory.effective_usdc, 5)
-    assert diff.args == (desired.result, diff.args[1], 7, 2, 3)
-    assert len(diff.args[1]) == 39
-    assert [order.level_index for order in diff.result.places] == [20]
+    found, current = planned[0]
+    desired = compute_desired_orders(maker.grid, found.boundary_level, tokens, quote, 5, min_notional=10)
+    assert steps[:2] == ["plan", "log"]
+    assert (found.boundary_level, len(current)) == (21, 39)
+    assert tuple(found.desired) == desired
+    assert found.diff == compute_diff(desired, current, 7, 2, 3)
+    assert [order.level_index for order in found.diff.places] == [20]
+    assert emits[n_emits][1] == found.diff
 
 
 async def test_the_budget_is_in_the_log_line_of_the_tick(

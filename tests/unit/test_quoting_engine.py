@@ -180,7 +180,7 @@ WIDE: tuple[DesiredOrder, ...] = (*(desired("sell", level) for level in (5, 6, 7
 @pytest.mark.parametrize(
     "deepest_resting, kept",
     [
-        (8, [5, 6]),  # two too deep: back to the window
+        (8, [5, 6, 7]),  # two too deep: as far as may be
         (7, [5, 6, 7]),
         (6, [5, 6]),
         (5, [5]),  # one short
@@ -195,10 +195,12 @@ def test_the_far_end_of_a_window_may_lag_by_the_slack(deepest_resting: int | Non
     assert [order.level_index for order in orders if order.side == "sell"] == kept
 
 
-def test_an_end_that_lags_by_more_goes_back_to_the_window_and_the_inside_is_never_left_out() -> None:
-    orders = cut_window(WIDE, [("sell", 8), ("buy", 4)], most={"sell": 2, "buy": 1}, slack=1)
+def test_an_end_that_lags_by_more_moves_until_it_does_not_and_the_inside_is_never_left_out() -> None:
+    deep = cut_window(WIDE, [("sell", 8), ("buy", 4)], most={"sell": 2, "buy": 1}, slack=1)
+    short = cut_window(WIDE, [("sell", 5), ("buy", 4)], most={"sell": 4, "buy": 1}, slack=1)
 
-    assert [(order.side, order.level_index) for order in orders] == [("sell", 5), ("sell", 6), ("buy", 4)]
+    assert [(order.side, order.level_index) for order in deep] == [("sell", n) for n in (5, 6, 7)] + [("buy", 4)]
+    assert [(order.side, order.level_index) for order in short] == [("sell", n) for n in (5, 6, 7)] + [("buy", 4)]
 
 
 def test_a_side_with_nothing_resting_is_quoted_however_far_its_end_may_lag() -> None:

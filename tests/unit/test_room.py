@@ -8,7 +8,8 @@ import pytest
 from core_kit import GRID, dec, desired, intent, tracked
 
 from mm_trio.inventory import Inventory
-from mm_trio.model import DesiredOrder, Side
+from mm_trio.model import DesiredOrder, Side, TrackedOrder
+from mm_trio.resting_orders import RestingOrders
 from mm_trio.room import Present, Room
 
 
@@ -71,8 +72,14 @@ def allotted(token: int | None, usdc: int | None, *, account_token: int = 100, a
     return Inventory(5, token, usdc, account_token=account_token, account_usdc=account_usdc)
 
 
+def book(*orders: TrackedOrder) -> RestingOrders:
+    found = RestingOrders()
+    found.update({order.oid: order for order in orders})
+    return found
+
+
 def test_beside_what_is_there_the_ledger_s_own_amounts_are_free() -> None:
-    room = Room.beside([tracked(1, "sell", 8), tracked(2, "buy", 2)], allotted(20, 500), unsettled=[])
+    room = Room.beside(book(tracked(1, "sell", 8), tracked(2, "buy", 2)), [], allotted(20, 500), unsettled=[])
 
     assert (room.tokens, room.quote) == (dec(15), 500 - 5 * GRID.levels[2])
 
@@ -81,20 +88,20 @@ def test_what_left_unexplained_may_have_traded_where_the_wallet_holds_more_than_
     """The venue would take the orders all the same, and sell what is not ours to sell."""
     left = [tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)]
 
-    room = Room.beside([], allotted(20, 500), unsettled=left)
+    room = Room.beside(book(), [], allotted(20, 500), unsettled=left)
 
     assert (room.tokens, room.quote) == (dec(17), 500 - GRID.levels[2])
 
 
 @pytest.mark.parametrize("ledger", [allotted(None, None), allotted(100, 10_000), allotted(200, 20_000)])
 def test_where_the_wallet_holds_no_more_the_venue_itself_refuses_what_is_not_covered(ledger: Inventory) -> None:
-    room = Room.beside([], ledger, unsettled=[tracked(1, "sell", 8), tracked(2, "buy", 2)])
+    room = Room.beside(book(), [], ledger, unsettled=[tracked(1, "sell", 8), tracked(2, "buy", 2)])
 
     assert (room.tokens, room.quote) == (ledger.effective_token, ledger.effective_usdc)
 
 
 def test_each_side_is_guarded_for_itself() -> None:
-    room = Room.beside([], allotted(20, None), unsettled=[tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)])
+    room = Room.beside(book(), [], allotted(20, None), unsettled=[tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)])
 
     assert (room.tokens, room.quote) == (dec(17), dec(10_000))
 

@@ -450,7 +450,7 @@ class WsState:
                 state.record(Quoted(plan.boundary_level))
             self.boundary_level = plan.boundary_level
             result = await emitter.emit(plan.diff, self.rate_limit)
-            self.stats.ticks += 1
+            self.stats.on_tick(trio.current_time(), budget_left=self.rate_limit.remaining())
             log_tick(self.stats.ticks, plan, result, self.rate_limit)
             if result.contradicted:
                 self._on_trouble("the venue says a balance is too small that the ledger has")

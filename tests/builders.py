@@ -233,9 +233,11 @@ class World:
 
         self.front.checks.append(check)
 
-    def ledger(self, token: str | int, usdc: str | int) -> tuple[Decimal, Decimal]:
+    def ledger(self, token: str | int | Decimal | None, usdc: str | int | Decimal | None) -> tuple[Decimal, Decimal]:
         """An allocation and what the exchange's own record of the maker's fills makes of it."""
-        base, quote = dec(token), dec(usdc)
+        assert token is not None, "no allocation"
+        assert usdc is not None, "no allocation"
+        base, quote = Decimal(token), Decimal(usdc)
         for fill in self.fills():
             if fill.coin == self.coin:
                 sign = 1 if fill.is_buy else -1

@@ -66,7 +66,7 @@ def make_view(**changed: Any) -> MakerView:
             token_value=Decimal("3091.05"),
             total_value=Decimal("6103.16"),
         ),
-        budget=BudgetView(remaining=9421, items=579, hours_left=9.4),
+        budget=BudgetView(remaining=9421, items=579, items_per_1000=11.2, hours_left=9.4),
         health=HealthView(
             state="quoting",
             why=None,

@@ -50,19 +50,11 @@ class DemoSummary:
 
     def to_json(self) -> dict[str, Any]:
         """The summary in plain JSON values; `fill_rows` are (side, price, size) of ours, oldest first."""
-        stats = self.stats
         summary: dict[str, Any] = {
-            "ticks": stats.ticks,
-            "fills": stats.fills,
-            "fill_volume": float(stats.fill_volume),
-            "requests": stats.requests,
-            "items": stats.items,
+            **self.stats.to_json(),
             "spread_bps_median": round(median(self.spreads_bps), 3) if self.spreads_bps else None,
             "orders_resting_at_exit": self.orders_resting,
             "ledger_exact": self.ledger_exact,
-            "reconnects": stats.reconnects,
-            "reconciliations": stats.reconciliations,
-            "errors": stats.errors,
             "fill_rows": self.fill_rows,
         }
         if self.tape_rows:

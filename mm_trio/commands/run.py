@@ -55,16 +55,8 @@ class RunSummary:
 
     def to_json(self) -> dict[str, Any]:
         """The summary in plain JSON values."""
-        stats = self.stats
         return {
-            "ticks": stats.ticks,
-            "fills": stats.fills,
-            "fill_volume": float(stats.fill_volume),
-            "requests": stats.requests,
-            "items": stats.items,
-            "reconnects": stats.reconnects,
-            "reconciliations": stats.reconciliations,
-            "errors": stats.errors,
+            **self.stats.to_json(),
             "orders_may_rest": list(self.orders_may_rest),
             "halted_because": list(self.halted_because),
         }

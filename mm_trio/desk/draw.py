@@ -150,13 +150,13 @@ def _shorten(number: Decimal) -> str:
 
 def _draw_budget(view: MakerView) -> list[Line]:
     budget = view.budget
-    hours = budget.hours_left
+    hours, per_1000 = budget.hours_left, budget.items_per_1000
     lasts = "-" if hours is None else "does not shrink" if hours == inf else format_duration(hours * 3600)
     style = ALERT if hours is not None and hours < FEW_HOURS else PLAIN
     return [
         (("BUDGET", TITLE),),
         _draw_pair("left", f"{budget.remaining:,}", BAD if budget.remaining <= 0 else PLAIN),
-        _draw_pair("sent this run", f"{budget.items:,}"),
+        _draw_pair("sent", f"{budget.items:,}" + ("" if per_1000 is None else f" · {per_1000:.1f} per 1,000")),
         _draw_pair("lasts", lasts, style),
     ]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from math import inf
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mm_trio.model import FillResult, Market, Side
@@ -21,7 +20,6 @@ __all__ = ["BudgetView", "FillRow", "HealthView", "InventoryView", "LadderRow", 
 
 LEVELS_A_SIDE = 30  # more than the tallest terminal has lines for
 FILLS_SHOWN = 20
-RATE_AFTER_S = 60.0  # before that, the first ladder's places would be taken for the rate of use
 
 RowStatus: TypeAlias = Literal["resting", "changing", "leaving", "wanted", "in flight", "in doubt", "free"]
 State: TypeAlias = Literal["starting", "quoting", "paused", "cancel only"]
@@ -81,10 +79,14 @@ class InventoryView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetView:
-    """What may still be sent. `items` of this run; `hours_left`: inf if it does not shrink, None while too early."""
+    """What may still be sent. `items` of this run, and of them for each 1,000 of quote filled.
+
+    `hours_left`: inf if it does not shrink, None while it is too early to tell.
+    """
 
     remaining: int
     items: int
+    items_per_1000: float | None
     hours_left: float | None
 
 
@@ -259,11 +261,12 @@ def _take_inventory(maker: WsState, price: Decimal | None) -> InventoryView:
 def _take_budget(maker: WsState, run_s: float) -> BudgetView:
     """The forecast: at this run's mean use of items, less what its fills earned."""
     stats, remaining = maker.stats, maker.rate_limit.remaining()
-    hours_left = None
-    if run_s >= RATE_AFTER_S:
-        used_per_s = (stats.items - float(stats.fill_volume)) / run_s
-        hours_left = max(0, remaining) / used_per_s / 3600 if used_per_s > 0 else inf
-    return BudgetView(remaining=remaining, items=stats.items, hours_left=hours_left)
+    return BudgetView(
+        remaining=remaining,
+        items=stats.items,
+        items_per_1000=stats.items_per_1000,
+        hours_left=stats.forecast_hours(remaining, run_s),
+    )
 
 
 def _take_health(maker: WsState, *, started: bool) -> HealthView:

@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ from hyperliquid.utils.signing import (
 )
 from hyperliquid.utils.types import Cloid
 from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
+from requests.adapters import HTTPAdapter
 
 from mm_trio.venue.signatures import ActionSigner
 from mm_trio.venue.wire import RETIRED_FEED
@@ -59,6 +61,10 @@ VENUE_FAILURES = (OSError, SdkError, KeyError, AttributeError, ValueError, webso
 
 CONNECT_TIMEOUT_S = 10.0
 HTTP_TIMEOUT_S = 5.0  # for one read of the SDK's HTTP; its default is to wait for ever
+# A cancel that does not wait its turn: 0.4 s instead of 0.7 s when measured. Source: venue page on latency.
+FAST = {"f": True}
+# The venue, or somebody on the way, forgets a connection that was idle for minutes, and the next request breaks.
+IDLE_AT_MOST_S = 60.0
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _GREETING = "Websocket connection established."
 _NO_TOKENS: Any = {"universe": [], "tokens": []}
@@ -113,10 +119,32 @@ def _is_loopback(base_url: str) -> bool:
     return urlsplit(base_url).hostname in _LOOPBACK_HOSTS
 
 
+class _FreshConnections(HTTPAdapter):
+    """Sends over kept connections, unless they were idle for long: then over a new one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._used_s = time.monotonic()
+
+    def send(self, request: Any, *args: Any, **options: Any) -> Any:
+        """As the adapter of the library does it."""
+        if time.monotonic() - self._used_s > IDLE_AT_MOST_S:
+            self.poolmanager.clear()
+        try:
+            return super().send(request, *args, **options)
+        finally:
+            self._used_s = time.monotonic()
+
+
+def _prepare_session(session: Any, base_url: str) -> None:
+    session.mount(base_url, _FreshConnections())
+    if _is_loopback(base_url):
+        session.trust_env = False  # a proxy of the environment cannot see our loopback
+
+
 def _bare_info(base_url: str, spot_meta: Any) -> Info:
     info = Info(base_url, skip_ws=True, meta=_NO_PERPS, spot_meta=spot_meta, timeout=HTTP_TIMEOUT_S)
-    if _is_loopback(base_url):
-        info.session.trust_env = False  # a proxy of the environment cannot see our loopback
+    _prepare_session(info.session, base_url)
     return info
 
 
@@ -194,10 +222,11 @@ class SigningExchange(Exchange):  # type: ignore[misc]
             ]
             return {"type": "batchModify", "modifies": modifies}
         if method == "bulk_cancel":
-            return {"type": "cancel", "cancels": [{"a": asset(item["coin"]), "o": item["oid"]} for item in items]}
+            cancels = [{"a": asset(item["coin"]), "o": item["oid"]} for item in items]
+            return {"type": "cancel", "cancels": cancels, **FAST}
         if method == "bulk_cancel_by_cloid":
             cancels = [{"asset": asset(item["coin"]), "cloid": item["cloid"].to_raw()} for item in items]
-            return {"type": "cancelByCloid", "cancels": cancels}
+            return {"type": "cancelByCloid", "cancels": cancels, **FAST}
         assert method == "noop", method
         return {"type": "noop"}
 
@@ -222,8 +251,7 @@ def make_exchange(base_url: str, wallet: Any, spot_meta: Mapping[str, Any], *, a
         account_address=account,
         timeout=HTTP_TIMEOUT_S,
     )
-    if _is_loopback(base_url):
-        exchange.session.trust_env = False
+    _prepare_session(exchange.session, base_url)
     return exchange
 
 

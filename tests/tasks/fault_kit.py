@@ -56,7 +56,7 @@ def remake_maker(world: World, folder: Path, **changed: Any) -> WsState:
 
 def cost_of_bids(n: int, *, best: int = 19) -> Decimal:
     """What so many full bids cost, the best of them on that level of the world's ladder."""
-    return 5 * sum(PricingGrid(20, 40, sz_decimals=2).levels[best + 1 - n : best + 1])
+    return 5 * sum(PricingGrid(20, 40, sz_decimals=2).levels[best + 1 - n : best + 1], dec(0))
 
 
 class Mortal:

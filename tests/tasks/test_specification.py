@@ -11,8 +11,8 @@ import trio
 from builders import EPOCH_MS, MAKER, Spy, World, dec, run_inline, run_with_latency, until
 from trio.testing import MockClock
 
-from mm_trio import ws_state
 from mm_trio.batch_emitter import BatchEmitter
+from mm_trio.chronicle import log_tick
 from mm_trio.inventory import BalanceVerdict
 from mm_trio.model import EmitResult, OrderDiff, TrackedOrder
 from mm_trio.order_differ import compute_diff
@@ -307,7 +307,7 @@ async def test_a_tick_takes_its_seven_steps_in_order(
     maker = world.maker(dead_zone_bps=7, price_tolerance_bps=2, size_tolerance_pct=3)
     steps: list[str] = []
     planned: list[tuple[TickPlan, tuple[TrackedOrder, ...]]] = []
-    real_plan, real_log = TickPlanner.plan, ws_state.log_tick
+    real_plan, real_log = TickPlanner.plan, log_tick
 
     def plan(planner: TickPlanner, **options: Any) -> TickPlan:
         steps.append("plan")
@@ -323,7 +323,7 @@ async def test_a_tick_takes_its_seven_steps_in_order(
         await until(lambda: maker.stats.fills == 1)
         tokens, quote = maker.inventory.effective_token, maker.inventory.effective_usdc
         monkeypatch.setattr(TickPlanner, "plan", plan)
-        monkeypatch.setattr(ws_state, "log_tick", log)
+        monkeypatch.setattr("mm_trio.ws_state.log_tick", log)
         n_emits = len(emits)
         await until(lambda: maker.stats.ticks == 2)
 

@@ -13,13 +13,16 @@ import requests
 import trio
 from builders import run_inline
 from core_kit import GRID, dec
+from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.error import ClientError, ServerError
+from hyperliquid.utils.signing import sign_l1_action
+from requests.adapters import HTTPAdapter
 
 from mm_trio.entries import Entry, Requested
 from mm_trio.errors import JournalError
 from mm_trio.model import Answer, Cancelled, Intent, Refusal, Refused, Resting, Side, Unknown
 from mm_trio.venue.actions import LAST_ANSWER_SHARE, MOST_SENDS, RESEND_AFTER_S, WRITE_TIMEOUT_S, ActionLane, Burnt
-from mm_trio.venue.hyperliquid import SignedAction, SigningExchange, make_exchange, make_wallet
+from mm_trio.venue.hyperliquid import IDLE_AT_MOST_S, SignedAction, SigningExchange, make_exchange, make_wallet
 
 NOW_MS = 1_790_000_000_000
 EXPIRES_MS = NOW_MS + 10_000
@@ -647,7 +650,7 @@ def order(side: Side = "buy") -> dict[str, Any]:
 def test_what_is_signed_is_what_the_sdk_would_send(
     monkeypatch: pytest.MonkeyPatch, base_url: str, method: str, make_items: Callable[[], list[Any]]
 ) -> None:
-    """Signature and all: a difference in one field would be another signer to the venue."""
+    """Signature and all: a difference in one field would be another signer to the venue. Cancels are fast ones."""
     monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
     theirs, ours = Door(), Door()
     sdk = make_signing(base_url, theirs)
@@ -659,7 +662,13 @@ def test_what_is_signed_is_what_the_sdk_would_send(
     exchange.post_signed(signed)
     exchange.post_signed(signed)
 
-    assert [json.loads(sent["data"]) for sent in ours.sent] == [theirs.sent[0]["json"]] * 2
+    expected = theirs.sent[0]["json"]
+    if expected["action"]["type"].startswith("cancel"):
+        expected["action"]["f"] = True
+        is_mainnet = base_url == MAINNET_API_URL
+        signature = sign_l1_action(sdk.wallet, expected["action"], None, NOW_MS, EXPIRES_MS, is_mainnet)
+        expected["signature"] = signature
+    assert [json.loads(sent["data"]) for sent in ours.sent] == [expected] * 2
     assert ours.sent[0]["data"] is ours.sent[1]["data"]
     assert {sent["url"] for sent in ours.sent} == {theirs.sent[0]["url"]}
     assert ours.sent[0]["timeout"] == theirs.sent[0]["timeout"]
@@ -674,6 +683,24 @@ def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> No
     exchange.post_signed(sign(exchange, "noop", []))
 
     assert json.loads(ours.sent[0]["data"]) == theirs.sent[0]["json"]
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody on the way may have forgotten it: the request would break, and nobody could say what came of it."""
+    now_s, fresh = [1000.0], [0]
+    monkeypatch.setattr("mm_trio.venue.hyperliquid.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr(HTTPAdapter, "send", lambda self, request, **options: request)
+    exchange = make_exchange("http://127.0.0.1:1", make_wallet(KEY), SPOT_META, account="0x" + "a1" * 20)
+    adapter = exchange.session.get_adapter("http://127.0.0.1:1/exchange")
+    monkeypatch.setattr(adapter.poolmanager, "clear", lambda: fresh.__setitem__(0, fresh[0] + 1))
+
+    counts = []
+    for idle_s in (1.0, IDLE_AT_MOST_S, IDLE_AT_MOST_S + 1, 1.0):
+        now_s[0] += idle_s
+        adapter.send("request", timeout=5)
+        counts.append(fresh[0])
+
+    assert counts == [0, 0, 1, 1]
 
 
 def test_a_digest_tells_one_action_from_another() -> None:

@@ -80,7 +80,7 @@ def test_the_right_column_has_inventory_budget_and_health_in_its_width() -> None
     ("hours", "words"), [(None, "lasts  -"), (inf, "lasts does not shrink"), (0.5, "lasts 30 min")]
 )
 def test_the_budget_forecast_in_words(hours: float | None, words: str) -> None:
-    budget = BudgetView(remaining=9421, items=579, hours_left=hours)
+    budget = BudgetView(remaining=9421, items=579, items_per_1000=None, hours_left=hours)
 
     lines = to_text(draw_side(make_view(budget=budget))).splitlines()
 

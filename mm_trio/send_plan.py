@@ -62,16 +62,17 @@ def join_moves(diff: OrderDiff, leaving: Iterable[TrackedOrder]) -> tuple[tuple[
     Gives (oid, DesiredOrder) pairs; a modify is one item, a cancel and a place are two.
     """
     moves: list[tuple[int, DesiredOrder]] = []
-    gone = sorted(leaving, key=lambda order: order.level_index)
-    for side, outwards in (("sell", reversed(gone)), ("buy", iter(gone))):
-        going = (order.oid for order in outwards if order.side == side and order.oid in diff.cancels)
+    cancels = set(diff.cancels)
+    gone = sorted((order for order in leaving if order.oid in cancels), key=lambda order: order.level_index)
+    for side, from_far in (("sell", reversed(gone)), ("buy", iter(gone))):
+        going = (order.oid for order in from_far if order.side == side)
         coming = (order for order in diff.places if order.side == side)  # from the inside outwards
         moves.extend(zip(going, coming, strict=False))
     return tuple(moves)
 
 
 def _take_out(diff: OrderDiff, moves: Sequence[tuple[int, DesiredOrder]]) -> OrderDiff:
-    gone, come = {oid for oid, _ in moves}, [order for _, order in moves]
+    gone, come = {oid for oid, _ in moves}, {order for _, order in moves}
     return OrderDiff(
         diff.modifies,
         [order for order in diff.places if order not in come],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from decimal import Decimal
+from types import FrameType, FunctionType, ModuleType
 
 import pytest
 import trio
 from builders import ALLOCATION, TAKER, World, booked
 from trio.testing import MockClock
 
-from mm_trio import watchdog
+from mm_trio import WsState, maker_state, order_state, watchdog
+from mm_trio.fill_memory import FillMemory
 from mm_trio.sandbox.takers import SeededTakers, TakerHabits, trade_forever
 
 DAY_S = 24 * 3600
@@ -51,3 +54,58 @@ async def test_a_day_of_takers_is_booked_to_the_digit_and_never_doubles_a_level(
     assert len(book) in (19, 20)
     assert maker.stats.errors == 0
     assert world.resting() == []
+
+
+def count_kept(maker: WsState) -> int:
+    """Objects that the maker keeps alive; the venue's and the test's own are not its."""
+    seen: set[int] = set()
+    todo: list[object] = [maker]
+    while todo:
+        thing = todo.pop()
+        if id(thing) in seen or isinstance(thing, type | ModuleType | FunctionType | FrameType):
+            continue
+        if type(thing).__module__.startswith(("mm_trio.sandbox", "builders", "trio.")):
+            continue
+        seen.add(id(thing))
+        todo.extend(gc.get_referents(thing))
+    return len(seen)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_a_day_of_heavy_trading_leaves_tasks_and_memory_as_they_were(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is remembered is bounded: with low bounds they are reached in an hour, and nothing grows after that."""
+    monkeypatch.setattr(watchdog, "LOOK_EVERY_S", 5.0)
+    monkeypatch.setattr(order_state, "LEFT_REMEMBERED", 100)
+    monkeypatch.setattr(maker_state, "ENDS_REMEMBERED", 100)
+    world = World()
+    maker = world.maker(
+        active_levels=10,
+        window_slack=2,
+        interval_s=6,
+        reconcile_every=10,
+        requote_on_fill=True,
+        rng=random.Random(1),
+        **ALLOCATION,
+    )
+    maker.order_state._fills = FillMemory(100)
+    takers = SeededTakers(world.pair, rng=random.Random(1), habits=HABITS)
+    samples: list[tuple[int, int]] = []
+
+    async def sample() -> None:
+        for _ in range(24):
+            await trio.sleep(3600)
+            samples.append((trio.lowlevel.current_statistics().tasks_living, count_kept(maker)))
+
+    async with world.running(maker):
+        with trio.move_on_after(DAY_S + 60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(sample)
+                await trade_forever(world.front, takers, address=TAKER, coin=world.coin)
+
+    assert maker.stats.fills > 2500
+    tasks, kept = zip(*samples, strict=True)
+    assert len(set(tasks)) == 1
+    assert max(kept[12:]) <= max(kept[1:12]) * 1.1

@@ -87,3 +87,38 @@ def test_batches_stay_below_the_limit_of_the_venue_and_lose_nothing() -> None:
     assert [item for piece in pieces for item in piece] == list(range(250))
     assert MAX_BATCH_ITEMS <= 200
     assert list(batches([])) == []
+
+
+# --- an order that leaves where another appears ---------------------------------------------------
+
+
+def test_what_leaves_a_side_moves_to_where_an_order_is_missing_on_it_the_farthest_one_to_the_inside() -> None:
+    leaving = [tracked(1, "sell", 8), tracked(2, "sell", 9), tracked(3, "buy", 1)]
+    diff = OrderDiff(places=[ASKS[0], BIDS[0], BIDS[1]], cancels=[1, 2, 3])
+
+    plan = plan_sends(diff, [], remaining=100, slot_is_free=True, leaving=leaving)
+
+    assert plan.diff == OrderDiff([(2, ASKS[0]), (3, BIDS[0])], [BIDS[1]], [1])
+
+
+def test_no_order_moves_to_the_other_side() -> None:
+    diff = OrderDiff(places=[BIDS[0]], cancels=[1])
+
+    assert plan_sends(diff, [], remaining=9, slot_is_free=True, leaving=[tracked(1, "sell", 8)]).diff == diff
+
+
+@pytest.mark.parametrize("remaining, n_moves", [(3, 3), (2, 2), (1, 1), (0, 0), (-3, 0)])
+def test_a_move_costs_what_its_cancel_costs_and_beyond_the_budget_the_cancel_is_left(
+    remaining: int, n_moves: int
+) -> None:
+    """The venue takes cancels on a wider limit, and modifies not."""
+    leaving = [tracked(1, "buy", 1), tracked(2, "buy", 2), tracked(3, "buy", 3)]
+    places = [desired("buy", level) for level in (6, 5, 4)]
+
+    plan = plan_sends(
+        OrderDiff(places=places, cancels=[1, 2, 3]), [], remaining=remaining, slot_is_free=False, leaving=leaving
+    )
+
+    assert plan.diff.modifies == tuple(zip([1, 2, 3], places, strict=True))[:n_moves]
+    assert plan.diff.cancels == tuple([1, 2, 3][n_moves:])
+    assert plan.diff.places == ()

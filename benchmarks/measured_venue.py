@@ -1,0 +1,185 @@
+"""An exchange with scripted takers that notes how its one maker keeps up: the side that measures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import trio
+
+from mm_trio.pricing_grid import PricingGrid
+from mm_trio.sandbox.auth import Auth
+from mm_trio.sandbox.exchange import Exchange
+from mm_trio.sandbox.front import Front
+from mm_trio.sandbox.limits import Limits
+from mm_trio.sandbox.markets import DEFAULT_MARKETS
+from mm_trio.sandbox.messages import (
+    CancelByCloid,
+    CancelByOid,
+    Command,
+    Deposit,
+    Effect,
+    ModifyOrders,
+    NewOrder,
+    PlaceOrders,
+)
+from mm_trio.sandbox.server import serve
+
+__all__ = ["COIN", "N_ORDERS", "ORDER_SIZE", "START_PRICE", "TOKENS", "USDC", "Script", "run_venue"]
+
+COIN, START_PRICE, N_ORDERS, ORDER_SIZE, TOKENS, USDC = "@107", "20", 60, 5, 150, 3200
+TAKER = "0x" + "7a" * 20
+PLENTY = Decimal(10) ** 9
+FURTHEST = 8  # levels that the market may move from where it began
+SETTLE_S = 4.0  # before the first taker and after the last: longer than any tick
+LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Takers: so many, so often on average, with pauses and sides drawn from `seed`."""
+
+    n_fills: int
+    every_s: float
+    seed: int
+
+    @property
+    def lasts_s(self) -> float:
+        """At the most."""
+        return 1.5 * self.n_fills * self.every_s + 2 * SETTLE_S
+
+
+@dataclass
+class Record:
+    """What is seen of the maker while the takers trade. A fill waits for an order at its price on the other side."""
+
+    maker: str
+    boundary: int = 0  # the lowest level that should be asked at
+    is_on: bool = False
+    n_fills: int = 0
+    n_actions: int = 0
+    n_items: int = 0
+    n_questions: int = 0
+    waits_s: list[float] = field(default_factory=list)
+    wrong_s: float = 0.0
+    traded_s: float = 0.0
+    _owed: dict[tuple[bool, Decimal], float] = field(default_factory=dict)  # (is a bid, price) -> fill told at
+
+    def on_request(self, command: Command, now_s: float) -> None:
+        """An action of the maker has arrived; replacements in it end their fills' waits."""
+        orders: tuple[NewOrder, ...] = ()
+        match command:
+            case PlaceOrders(orders=orders):
+                self.n_items += len(orders)
+            case ModifyOrders(modifies=modifies):
+                self.n_items += len(modifies)
+                orders = tuple(order for _, order in modifies)
+            case CancelByOid(cancels=cancels) | CancelByCloid(cancels=cancels):
+                self.n_items += len(cancels)
+        self.n_actions += 1
+        for order in orders:
+            told_s = self._owed.pop((order.is_buy, order.price), None)
+            if told_s is not None:
+                self.waits_s.append(now_s - told_s)
+
+    def on_fill(self, *, of_bid: bool, price: Decimal, now_s: float) -> None:
+        """A whole order of the maker was taken, and its frame is on the way."""
+        self.n_fills += 1
+        self.boundary += -1 if of_bid else 1
+        # a level that was taken back before it was quoted again is owed nothing
+        self._owed.pop((of_bid, price), None)
+        self._owed[not of_bid, price] = now_s
+
+
+class MeasuredFront(Front):
+    """A front that tells the record of every command, and how long the best prices were wrong."""
+
+    def __init__(self, exchange: Exchange, record: Record) -> None:
+        super().__init__(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
+        self._record = record
+        self._levels = PricingGrid(START_PRICE, N_ORDERS, sz_decimals=2).levels
+        self._seen_s = time.perf_counter()
+
+    def info(self, request: object) -> object:
+        self._record.n_questions += self._record.is_on
+        return super().info(request)
+
+    def apply(self, command: Command) -> tuple[Effect, ...]:
+        sender = getattr(command, "address", "").lower()  # the exchange's owner has none
+        if self._record.is_on and sender == self._record.maker:
+            self._record.on_request(command, time.perf_counter())
+        self.look()
+        return super().apply(command)
+
+    def look(self) -> None:
+        """Count the time since the last look, in which nothing changed."""
+        now_s = time.perf_counter()
+        record, passed_s = self._record, now_s - self._seen_s
+        self._seen_s = now_s
+        if record.is_on:
+            record.traded_s += passed_s
+            record.wrong_s += passed_s * (self.exchange.best_bid_ask(COIN) != self._right_best())
+
+    def find_boundary(self) -> int:
+        """The level of the best ask."""
+        ask = self.exchange.best_bid_ask(COIN)[1]
+        assert ask is not None
+        return self._levels.index(ask)
+
+    def _right_best(self) -> tuple[Decimal, Decimal]:
+        return self._levels[self._record.boundary - 1], self._levels[self._record.boundary]
+
+
+def run_venue(pipe: Any, script: Script, maker: str, levels: int) -> None:
+    """Tell the address, wait for a ladder of so many levels a side, let the takers trade, tell the record."""
+    trio.run(_run, pipe, script, maker, levels)
+
+
+async def _run(pipe: Any, script: Script, maker: str, levels: int) -> None:
+    exchange = Exchange(DEFAULT_MARKETS.dense(), maker_fee="0", taker_fee="0", limits=Limits.off())
+    record = Record(maker)
+    front = MeasuredFront(exchange, record)
+    pair = exchange.markets.pair(COIN)
+    for owner in (maker, TAKER):
+        for token in (pair.base.index, pair.quote.index):
+            front.apply(Deposit(owner, token, PLENTY))
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        pipe.send(server.url)
+        while min(len(exchange.book(COIN).bids), len(exchange.book(COIN).asks)) < levels:  # noqa: ASYNC110
+            await trio.sleep(LOOK_EVERY_S)
+        await trio.sleep(SETTLE_S)
+        record.boundary = begin = front.find_boundary()
+        front.look()
+        record.is_on = True
+        await _take_all(front, record, script, begin)
+        await trio.sleep(SETTLE_S)
+        front.look()
+        record.is_on = False
+        names = ("n_fills", "n_actions", "n_items", "n_questions", "waits_s", "wrong_s", "traded_s")
+        pipe.send({name: getattr(record, name) for name in names})
+        await trio.sleep_forever()
+
+
+async def _take_all(front: MeasuredFront, record: Record, script: Script, begin: int) -> None:
+    """Each taker takes the whole best order of a side; at the end of the way they all turn back."""
+    rng, due_s = Random(script.seed), trio.current_time()
+    for _ in range(script.n_fills):
+        due_s += script.every_s * rng.uniform(0.5, 1.5)  # in step with nobody's ticks
+        is_buy = rng.random() < 0.5 - (record.boundary - begin) / (2 * FURTHEST)
+        await trio.sleep_until(due_s)
+        _take_best(front, record, is_buy=is_buy)
+
+
+def _take_best(front: MeasuredFront, record: Record, *, is_buy: bool) -> None:
+    book = front.exchange.book(COIN, depth=1)
+    levels = book.asks if is_buy else book.bids
+    if not levels:
+        return
+    price, size = levels[0].price, levels[0].size
+    asset = front.exchange.markets.pair(COIN).asset
+    front.apply(PlaceOrders(TAKER, (NewOrder(asset=asset, is_buy=is_buy, price=price, size=size, tif="Ioc"),)))
+    record.on_fill(of_bid=not is_buy, price=price, now_s=time.perf_counter())

@@ -1,12 +1,14 @@
 """How mm_trio is checked: `nox` runs lint, types, tests on every Python, e2e and build.
 
-More by name: `nox -s props` (many examples), `kill` (a thousand SIGKILLs), `bench` (what things cost). What follows
+More by name: `nox -s props` (many examples), `kill` (a thousand SIGKILLs), `nightly` (the simulation with fresh seeds),
+`soak` (the sandbox with every fault), `others` (strangers on the sandbox), `bench` (what things cost). What follows
 `--` goes to the tool of the session.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import nox
@@ -25,6 +27,7 @@ for _version in PYTHONS:
         os.environ["PATH"] += os.pathsep + str(_bin)
 
 _ran: set[str] = set()  # Pythons whose tests ran in this run of nox
+_peer_python: list[str] = []  # of the environment that `peer` made
 
 
 def _groups(*names: str) -> tuple[str, ...]:
@@ -80,10 +83,48 @@ def kill(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def peer(session: nox.Session) -> None:
+    """The environment of another program's maker, apart from ours: two programs want an SDK each."""
+    session.install(*_groups("peer"))
+    _peer_python.append(str(Path(session.bin) / "python"))
+
+
+@nox.session(python="3.11", requires=["peer"])
+def others(session: nox.Session) -> None:
+    """A stranger's SDK script on the sandbox, and that other maker for MM_TRIO_PEER_SECONDS (default: two minutes)."""
+    session.install("-e", ".", *_groups("test"))
+    environ = {
+        "MM_TRIO_PEER_PYTHON": _peer_python[-1],
+        "MM_TRIO_PEER_SECONDS": os.environ.get("MM_TRIO_PEER_SECONDS", "120"),
+    }
+    session.run("pytest", "tests/others", *session.posargs, env=environ)
+
+
+@nox.session(python="3.11")
+def soak(session: nox.Session) -> None:
+    """A sandbox with every fault at once and three clients of the official SDK, for ten minutes; `-- N`: N seconds."""
+    session.install("-e", ".", *_groups("test"))
+    seconds = session.posargs[0] if session.posargs else os.environ.get("MM_TRIO_SOAK_S", "600")
+    session.run("pytest", "-s", "tests/e2e/test_soak.py", env={"MM_TRIO_SOAK_S": seconds})
+
+
+@nox.session(python="3.11")
+def nightly(session: nox.Session) -> None:
+    """The simulation with seeds nobody has run yet, for an hour; `-- MINUTES`. What fails is told with its seed."""
+    session.install("-e", ".")
+    ends_s = time.monotonic() + 60 * float(session.posargs[0] if session.posargs else 60)
+    first, size = int(time.time()) * 10_000, 100
+    while time.monotonic() < ends_s:
+        session.run("python", "-m", "mm_trio", "sim", "--seed", f"{first}..{first + size - 1}", "--json")
+        first += size
+
+
+@nox.session(python="3.11")
 def bench(session: nox.Session) -> None:
-    """What the ledger costs: a journalled request, a commit, a restart of a million entries."""
+    """What the ledger costs, and what the sandbox can take; `--json` goes to both, the rest to the ledger's."""
     session.install("-e", ".")
     session.run("python", "benchmarks/ledger.py", *session.posargs)
+    session.run("python", "benchmarks/sandbox.py", *(word for word in session.posargs if word == "--json"))
 
 
 @nox.session(python="3.11")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mm_trio.commands.demo import DemoSummary
     from mm_trio.commands.run import RunSummary
+    from mm_trio.commands.sandbox_report import ReplaySummary, SandboxAccess, SandboxSummary
     from mm_trio.ws_state import WsState
 
 __all__ = ["main"]
@@ -66,6 +67,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_run(commands)
     _add_sandbox(commands)
+    _add_sim(commands)
     _add_ledger(commands)
     return parser
 
@@ -111,19 +113,59 @@ def _add_sandbox(commands: Any) -> None:
     sandbox = commands.add_parser(
         "sandbox",
         help="the exchange alone, for any client of the official SDK",
-        description="Serves an exchange on loopback with one funded account, and prints its agent's test key and a "
-        "configuration for `run`. Takers come once somebody makes a market. Ctrl-C ends it.",
+        description="Serves an exchange on loopback with funded accounts, and prints an agent's test key, the token of "
+        "its control room and a configuration for `run`. Takers come once somebody makes a market. Ctrl-C ends it.",
         allow_abbrev=False,
     )
     sandbox.add_argument("--host", default="127.0.0.1", help="loopback address (default: 127.0.0.1)")
     sandbox.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, metavar="N", help=f"0: a free one (default: {DEFAULT_PORT})"
     )
-    sandbox.add_argument("--coin", default=DEFAULT_COIN, metavar="C", help=f"pair of the takers ({DEFAULT_COIN})")
-    sandbox.add_argument("--seed", type=int, default=1, metavar="N", help="of the takers and the account (default: 1)")
-    sandbox.add_argument("--no-takers", action="store_true", help="nobody trades but the clients")
-    sandbox.add_argument("--json", action="store_true", help="the first line is a JSON object: url, account, key, coin")
+    sandbox.add_argument("--json", action="store_true", help="a JSON object as the first line and as the last one")
+    market = sandbox.add_argument_group("market")
+    market.add_argument("--coin", default=DEFAULT_COIN, metavar="C", help=f"pair of the takers ({DEFAULT_COIN})")
+    market.add_argument(
+        "--pairs", action="extend", type=_words, default=[], metavar="C,C", help="further pairs that takers trade"
+    )
+    market.add_argument("--accounts", type=_some, default=1, metavar="N", help="funded accounts (default: 1)")
+    market.add_argument("--seed", type=int, default=1, metavar="N", help="of the takers and accounts (default: 1)")
+    market.add_argument("--no-takers", action="store_true", help="nobody trades but the clients")
+    market.add_argument("--tape", type=Path, metavar="FILE", help="takers replay recorded fills (userFills rows)")
+    market.add_argument("--tape-duration", type=_seconds, metavar="S", help="squeeze the tape into S seconds")
+    market.add_argument(
+        "--dense-meta", action="store_true", help="token indices without gaps, for clients that count positions"
+    )
+    venue = sandbox.add_argument_group("venue")
+    venue.add_argument(
+        "--limits", default="venue", metavar="L", help="venue, off, or scaled:X times the venue's (default: venue)"
+    )
+    venue.add_argument("--stepped", action="store_true", help="time stands until POST /sandbox/step lets it pass")
+    venue.add_argument("--save-history", type=Path, metavar="FILE", help="write down every command of the exchange")
+    venue.add_argument("--replay", type=Path, metavar="FILE", help="replay such a file, check its end, and leave")
+    faults = sandbox.add_argument_group("faults")
+    faults.add_argument(
+        "--fault", action="append", default=[], metavar="KIND:RATE", help="all:0.05 is 5 %% of every kind; may repeat"
+    )
+    faults.add_argument("--fault-plan", type=Path, metavar="FILE", help="rules in TOML or JSON; --fault overrides them")
+    faults.add_argument("--fault-seed", type=int, default=1, metavar="N", help="of the faults (default: 1)")
     sandbox.set_defaults(run=_sandbox)
+
+
+def _add_sim(commands: Any) -> None:
+    sim = commands.add_parser(
+        "sim",
+        help="the maker on a virtual clock, among faults, judged by an oracle",
+        description="Runs the maker against an exchange in the same process, under virtual time: faults first, then "
+        "calm in which its book has to become right, then a stop. A seed gives the same run everywhere. Exit 1: a rule "
+        "was broken.",
+        allow_abbrev=False,
+    )
+    sim.add_argument("--seed", default="1..10", metavar="N|A..B", help="one seed or a range (default: 1..10)")
+    sim.add_argument("--hours", type=float, metavar="H", help="simulated, of all seeds together (default: 10 min each)")
+    sim.add_argument("--faults", default="all", metavar="F", help="all, none, or names with commas (default: all)")
+    sim.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
+    sim.add_argument("--json", action="store_true", help="a JSON object as the last line")
+    sim.set_defaults(run=_sim)
 
 
 def _add_ledger(commands: Any) -> None:
@@ -175,6 +217,17 @@ def _count(text: str) -> int:
     if not 0 <= value <= 1000:
         raise argparse.ArgumentTypeError(f"must be from 0 to 1000, got {text}")
     return value
+
+
+def _some(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"must be from 1 to 100, got {text}")
+    return value
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _port(text: str) -> int:
@@ -239,6 +292,19 @@ def _run(arguments: argparse.Namespace) -> int:
     return _finish(_run_until_signal(work), arguments)
 
 
+def _sim(arguments: argparse.Namespace) -> int:
+    from mm_trio.commands.sim import run_sim
+
+    summary = run_sim(
+        seeds=arguments.seed,
+        hours=arguments.hours,
+        faults=arguments.faults,
+        jobs=arguments.jobs,
+        as_json=arguments.json,
+    )
+    return EXIT_NO if summary.failed else EXIT_CLEAN
+
+
 def _ledger_rebuild(arguments: argparse.Namespace) -> int:
     from mm_trio.commands.ledger import rebuild_ledger
     from mm_trio.config import load_settings
@@ -262,25 +328,39 @@ def _ledger_audit(arguments: argparse.Namespace) -> int:
 
 
 def _sandbox(arguments: argparse.Namespace) -> int:
-    from mm_trio.commands.sandbox import SandboxAccess, run_sandbox
+    from mm_trio.commands import sandbox
+    from mm_trio.commands.sandbox_history import replay_history
 
     _set_up_logging(sys.stderr)
+    if arguments.replay is not None:
+        return _tell(replay_history(arguments.replay), arguments)
+    options = sandbox.SandboxOptions(
+        host=arguments.host,
+        port=arguments.port,
+        coins=(arguments.coin, *arguments.pairs),
+        seed=arguments.seed,
+        n_accounts=arguments.accounts,
+        with_takers=not arguments.no_takers,
+        tape=arguments.tape,
+        tape_s=arguments.tape_duration,
+        dense_meta=arguments.dense_meta,
+        limits=sandbox.parse_limits(arguments.limits),
+        is_stepped=arguments.stepped,
+        faults=sandbox.plan_faults(arguments.fault, arguments.fault_plan),
+        fault_seed=arguments.fault_seed,
+        history=arguments.save_history,
+    )
 
     def show(access: SandboxAccess) -> None:
         if arguments.json:
             print(access.to_json(), flush=True)
         print(access.to_text(), file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
-    work = partial(
-        run_sandbox,
-        host=arguments.host,
-        port=arguments.port,
-        coin=arguments.coin,
-        seed=arguments.seed,
-        with_takers=not arguments.no_takers,
-        on_ready=show,
-    )
-    _run_until_signal(work)
+    return _tell(_run_until_signal(partial(sandbox.run_sandbox, options, on_ready=show)), arguments)
+
+
+def _tell(summary: SandboxSummary | ReplaySummary, arguments: argparse.Namespace) -> int:
+    print(json.dumps(summary.to_json()) if arguments.json else summary.to_text(), flush=True)
     return EXIT_CLEAN
 
 

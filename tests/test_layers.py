@@ -19,6 +19,7 @@ CORE = {
     "quoting_engine",
     "order_differ",
     "order_state",
+    "resting_orders",
     "fill_memory",
     "inventory",
     "rate_limit",
@@ -26,6 +27,8 @@ CORE = {
     "reconcile",
     "room",
     "tick_plan",
+    "tick_planner",
+    "ladder",
     "maker_state",
     "cloid",
     "audit",
@@ -194,6 +197,34 @@ def test_the_maker_imports_nothing_of_the_sandbox() -> None:
 
     assert {name for name in reached if top(name) == "sandbox"} == set()
     assert reached > maker
+
+
+def test_the_simulation_looks_on_from_outside() -> None:
+    """It starts the maker and reads its journal; what is right it works out by itself, or a mistake would be shared."""
+    of_the_maker = {"ws_state", "journal", "entries", "replay", "errors"}
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if top(found.module) == "sim"
+        and (name := ours(found)) is not None
+        and top(name) not in ("sim", "sandbox")
+        and name not in of_the_maker
+    ]
+
+    assert told(wrong) == []
+
+
+def test_only_its_command_imports_the_simulation() -> None:
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if (name := ours(found)) is not None
+        and top(name) == "sim"
+        and top(found.module) != "sim"
+        and found.module != "commands.sim"
+    ]
+
+    assert told(wrong) == []
 
 
 def test_the_venue_boundary_knows_the_core_and_no_task_of_the_maker() -> None:

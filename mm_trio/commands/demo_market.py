@@ -57,20 +57,20 @@ def fund_accounts(front: Front, market: DemoMarket, account: str) -> None:
         front.apply(Deposit(address, market.pair.quote.index, quote))
 
 
-def default_market(coin: str, *, seed: int) -> DemoMarket:
+def default_market(coin: str, *, seed: int, markets: Markets = DEFAULT_MARKETS) -> DemoMarket:
     """A ladder of 60 levels from 20.0, half of it funded on either side, and takers drawn from `seed`.
 
-    Errors: ConfigError for a coin that the default metadata does not have.
+    Errors: ConfigError for a coin that `markets` does not have.
     """
-    names = {pair.name: pair for pair in DEFAULT_MARKETS.pairs}
-    names |= {f"{pair.base.name}/{pair.quote.name}": pair for pair in reversed(DEFAULT_MARKETS.pairs)}
+    names = {pair.name: pair for pair in markets.pairs}
+    names |= {f"{pair.base.name}/{pair.quote.name}": pair for pair in reversed(markets.pairs)}
     if coin not in names:
         raise ConfigError(f"unknown coin {coin!r}: the demo's exchange lists {', '.join(sorted(names))}")
     pair, size, n_orders = names[coin], Decimal(5), 60
     grid = PricingGrid("20", n_orders, tick_size=STEP, sz_decimals=pair.base.sz_decimals)
     bids = grid.levels[: n_orders // 2]
     return DemoMarket(
-        markets=DEFAULT_MARKETS,
+        markets=markets,
         pair=pair,
         start_px=grid.levels[0],
         n_orders=n_orders,

@@ -1,18 +1,23 @@
 """What the exchange knows, in the venue's JSON: the answers to `/info` and the bodies of frames.
 
-Only what is asked about an account or a market; the rows are made in `rows`, the dispatch is in `questions`.
+What is asked about an account, and a market as of now; the rows are made in `rows`, the dispatch is in `questions`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from mm_trio.sandbox.accounts import BASE_REQUESTS
+from mm_trio.sandbox.aggregation import aggregate_fills, aggregate_levels
 from mm_trio.sandbox.exchange import Exchange
+from mm_trio.sandbox.facts import Fill
+from mm_trio.sandbox.ledger_rows import ledger_row
 from mm_trio.sandbox.rows import Json, fill_row, frontend_row, level_row, number, order_row, status_row
 
 __all__ = [
     "BOOK_DEPTH",
+    "MAX_LEDGER_ROWS",
     "MAX_ROWS",
     "all_mids",
     "bbo",
@@ -22,18 +27,18 @@ __all__ = [
     "historical_orders",
     "is_known",
     "l2_book",
+    "ledger_updates",
     "mid",
     "open_orders",
     "order_status",
     "perp_state",
-    "spot_meta_and_ctxs",
     "spot_state",
-    "user_fees",
     "user_rate_limit",
     "web_data2",
 ]
 
 MAX_ROWS = 2000  # of fills or orders in one answer
+MAX_LEDGER_ROWS = 500  # docs *Info endpoint*, Pagination
 BOOK_DEPTH = 20  # levels a side
 
 
@@ -64,16 +69,42 @@ def spot_state(exchange: Exchange, user: str) -> Json:
     }
 
 
-def fills_newest_first(exchange: Exchange, user: str) -> list[Json]:
-    return [fill_row(fill) for fill in reversed(exchange.fills(user)[-MAX_ROWS:])]
+def fills_newest_first(exchange: Exchange, user: str, *, aggregate: bool = False) -> list[Json]:
+    """The newest fills, or the newest sums of them: what is summed up is summed before it is counted."""
+    return [fill_row(fill) for fill in _choose(exchange.fills(user), aggregate)[: -MAX_ROWS - 1 : -1]]
 
 
-def fills_by_time(exchange: Exchange, user: str, *, start_ms: int, end_ms: int | None) -> list[Json]:
-    """The oldest fills of the span, both ends included, oldest first."""
-    rows = [
+def fills_by_time(
+    exchange: Exchange,
+    user: str,
+    *,
+    start_ms: int,
+    end_ms: int | None,
+    aggregate: bool = False,
+    newest_first: bool = False,
+) -> list[Json]:
+    """The oldest fills of the span, both ends included, oldest first; with `newest_first` from the other end.
+
+    Page by the last time and know a fill again by its trade id: of more than a page in one millisecond the rest
+    cannot be reached, here as on the venue. Source: docs *Info endpoint*; which end is kept of too many is not known.
+    """
+    within = [
         fill for fill in exchange.fills(user) if start_ms <= fill.time_ms and (end_ms is None or fill.time_ms <= end_ms)
     ]
-    return [fill_row(fill) for fill in rows[:MAX_ROWS]]
+    chosen = _choose(within, aggregate)
+    return [fill_row(fill) for fill in (chosen[: -MAX_ROWS - 1 : -1] if newest_first else chosen[:MAX_ROWS])]
+
+
+def _choose(fills: Sequence[Fill], aggregate: bool) -> Sequence[Fill]:
+    return aggregate_fills(fills) if aggregate else fills
+
+
+def ledger_updates(exchange: Exchange, user: str, *, start_ms: int, end_ms: int | None) -> list[Json]:
+    """Deposits, withdrawals and transfers of the span, both ends included, oldest first."""
+    rows = [
+        row for row in exchange.ledger(user) if start_ms <= row.time_ms and (end_ms is None or row.time_ms <= end_ms)
+    ]
+    return [ledger_row(exchange, row) for row in rows[:MAX_LEDGER_ROWS]]
 
 
 def order_status(exchange: Exchange, user: str, key: int | str) -> Json:
@@ -96,34 +127,7 @@ def user_rate_limit(exchange: Exchange, user: str) -> Json:
         "cumVlm": number(view.volume) if view else "0.0",
         "nRequestsUsed": view.n_requests if view else 0,
         "nRequestsCap": view.request_cap if view else BASE_REQUESTS,
-        "nRequestsSurplus": 0,
-    }
-
-
-def user_fees(exchange: Exchange) -> Json:
-    """Base tier for everyone; the spot rates are this exchange's own."""
-    taker, maker = number(exchange.taker_fee), number(exchange.maker_fee)
-    return {
-        "dailyUserVlm": [],
-        "feeSchedule": {
-            "cross": "0.00045",
-            "add": "0.00015",
-            "spotCross": taker,
-            "spotAdd": maker,
-            "tiers": {"vip": [], "mm": []},
-            "referralDiscount": "0.04",
-            "stakingDiscountTiers": [],
-        },
-        "userCrossRate": "0.00045",
-        "userAddRate": "0.00015",
-        "userSpotCrossRate": taker,
-        "userSpotAddRate": maker,
-        "activeReferralDiscount": "0.0",
-        "trial": None,
-        "feeTrialEscrow": "0.0",
-        "nextTrialAvailableTimestamp": None,
-        "stakingLink": None,
-        "activeStakingDiscount": {"bpsOfMaxSupply": "0.0", "discount": "0.0"},
+        "nRequestsSurplus": view.surplus if view else 0,
     }
 
 
@@ -131,10 +135,26 @@ def is_known(exchange: Exchange, user: str) -> bool:
     return user.lower() in exchange.addresses()
 
 
-def l2_book(exchange: Exchange, coin: str, *, now_ms: int) -> Json:
-    book = exchange.book(coin, depth=BOOK_DEPTH)
-    levels = [[level_row(level) for level in levels] for levels in (book.bids, book.asks)]
-    return {"coin": coin, "time": now_ms, "levels": levels}
+def l2_book(
+    exchange: Exchange, coin: str, *, now_ms: int, sig_figs: int | None = None, mantissa: int | None = None
+) -> Json:
+    """The book; summed up to so many figures, it also tells the spread of the book as it is.
+
+    Source: docs *Info endpoint*, l2Book; measured: `spread`, and bids rounded down and asks up. An empty side has no
+    spread: decided here.
+    """
+    book = exchange.book(coin, depth=BOOK_DEPTH if sig_figs is None else None)
+    levels = [
+        [
+            level_row(level)
+            for level in aggregate_levels(side, is_bid=is_bid, sig_figs=sig_figs, mantissa=mantissa)[:BOOK_DEPTH]
+        ]
+        for side, is_bid in ((book.bids, True), (book.asks, False))
+    ]
+    answer: Json = {"coin": coin, "time": now_ms, "levels": levels}
+    if sig_figs is not None and book.bids and book.asks:
+        answer["spread"] = number(book.asks[0].price - book.bids[0].price)
+    return answer
 
 
 def bbo(exchange: Exchange, coin: str, *, now_ms: int) -> Json:
@@ -155,50 +175,29 @@ def all_mids(exchange: Exchange) -> dict[str, str]:
     return {coin: number(value) for coin, value in mids if value is not None}
 
 
-def spot_meta_and_ctxs(exchange: Exchange) -> list[object]:
-    return [
-        exchange.markets.spot_meta(),
-        [_asset_ctx(exchange, pair.name) for pair in exchange.markets.pairs],
-    ]
-
-
-def _asset_ctx(exchange: Exchange, coin: str) -> Json:
-    middle = mid(exchange, coin)
-    mark = exchange.last_price(coin) or middle or Decimal(0)
-    return {
-        "prevDayPx": number(mark),
-        "dayNtlVlm": "0.0",
-        "markPx": number(mark),
-        "midPx": None if middle is None else number(middle),
-        "circulatingSupply": "0.0",
-        "coin": coin,
-        "totalSupply": "0.0",
-        "dayBaseVlm": "0.0",
-    }
-
-
-def perp_state() -> Json:
-    """`clearinghouseState` of someone without perps."""
+def perp_state(*, now_ms: int | None = None) -> Json:
+    """`clearinghouseState` of someone without perps; a frame has the time elsewhere."""
     nothing = {
         "accountValue": "0.0",
         "totalNtlPos": "0.0",
         "totalRawUsd": "0.0",
         "totalMarginUsed": "0.0",
     }
-    return {
+    state: Json = {
         "marginSummary": nothing,
-        "crossMarginSummary": nothing,
+        "crossMarginSummary": dict(nothing),
         "crossMaintenanceMarginUsed": "0.0",
         "withdrawable": "0.0",
         "assetPositions": [],
     }
+    return state if now_ms is None else {**state, "time": now_ms}
 
 
 def web_data2(exchange: Exchange, user: str, *, now_ms: int) -> Json:
     """The retired page of everything, as far as a spot trader reads it."""
     return {
         "user": user,
-        "clearinghouseState": perp_state(),
+        "clearinghouseState": perp_state(now_ms=now_ms),
         "openOrders": frontend_open_orders(exchange, user),
         "spotState": spot_state(exchange, user),
         "serverTime": now_ms,

@@ -1,8 +1,7 @@
 """Who signed this, for whom does it act, and was it sent before?
 
-Knows the venue's hash of an action and its EIP-712 envelope; the nonce rules are in `nonces`. Knows neither orders
-nor sockets, and reads no clock: `now_ms` is an argument. Actions that a wallet signs directly (transfers,
-approval of agents) have another envelope and are not offered.
+The hashes are in `signing`, the approvals in `agents`, the nonce rules in `nonces`; here they are put in the venue's
+order of checks. Knows neither orders nor sockets, and reads no clock: `now_ms` is an argument.
 """
 
 from __future__ import annotations
@@ -10,27 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgpack
-from eth_keys.exceptions import BadSignature
-from eth_keys.main import KeyAPI
-from eth_utils.crypto import keccak
-from eth_utils.exceptions import ValidationError
-
+from mm_trio.sandbox.agents import Agent, Agents
 from mm_trio.sandbox.nonces import KEPT_NONCES, Nonces
+from mm_trio.sandbox.signing import SignedAction, Unpackable, recover_signer
 
-__all__ = ["KEPT_NONCES", "Auth", "AuthRefused", "SignedAction", "Unpackable", "recover_signer"]
+__all__ = [
+    "KEPT_NONCES",
+    "MUST_DEPOSIT",
+    "NONCE_MISMATCH",
+    "NO_SUCH_WALLET",
+    "NO_VAULT",
+    "Auth",
+    "AuthRefused",
+    "Claim",
+    "SignedAction",
+    "Unpackable",
+    "recover_signer",
+]
 
-_KEYS = KeyAPI()  # picks coincurve where that is installed, once
-
-# EIP-712, all that does not depend on the action. Source "b": every network but mainnet.
-_DOMAIN_SEPARATOR = keccak(
-    keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-    + keccak(text="Exchange")
-    + keccak(text="1")
-    + (1337).to_bytes(32, "big")
-    + bytes(32)
-)
-_AGENT_PREFIX = keccak(text="Agent(string source,bytes32 connectionId)") + keccak(text="b")
+UNRECOVERABLE = "Unable to recover signer."
+NO_SUCH_WALLET = "User or API Wallet {address} does not exist."
+MUST_DEPOSIT = "Must deposit before performing actions. User: {address}"
+NO_VAULT = "Vault not registered: {address}"
+NONCE_MISMATCH = "Nonce mismatch."
 
 
 class AuthRefused(Exception):
@@ -41,44 +42,34 @@ class AuthRefused(Exception):
         self.text = text
 
 
-class Unpackable(Exception):
-    """The action has no msgpack form (a number beyond 64 bits, deep nesting): nobody can have signed it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedAction:
-    """One body of `POST /exchange`, its fields checked for type and nothing else.
+class Claim:
+    """What a signature of a user-signed action comes to: the recovered address, and the envelope's numbers."""
 
-    `action` keeps the key order in which it arrived: the hash depends on it.
-    """
-
-    action: dict[str, object]
+    signer: str | None
     nonce: int
-    r: int
-    s: int
-    v: int
+    inner_nonce: int
     vault: str | None = None
-    expires_after: int | None = None
 
 
 class Auth:
     """The door of the exchange: signer to account, and each nonce once.
 
-    `has_account` tells whether an address (lower case) has ever held anything.
+    `has_account` tells whether an address (lower case) has ever held anything. `agents` may be asked and changed.
     """
 
     def __init__(self, has_account: Callable[[str], bool]) -> None:
-        self._has_account = has_account
-        self._master_of: dict[str, str] = {}
+        self.has_account = has_account
         self._nonces: dict[str, Nonces] = {}
+        self.agents = Agents(on_removed=self._forget_nonces)
 
     def register_agent(self, agent: str, *, master: str) -> None:
-        """Let the key of `agent` act for `master`. One agent has one master; the last word holds."""
-        self._master_of[agent.lower()] = master.lower()
+        """Let the key of `agent` act for `master`, for ever and unlisted. One agent has one master; the last holds."""
+        self.agents.register(Agent(address=agent.lower(), master=master.lower()))
 
-    def find_master(self, agent: str) -> str | None:
-        """The account that an agent acts for; None for who is no agent."""
-        return self._master_of.get(agent.lower())
+    def revoke_agent(self, agent: str) -> None:
+        """Let the key of `agent` act for nobody, as if its end had come. Its nonces stay spent: it may come back."""
+        self.agents.forget(agent.lower())
 
     def admit(self, request: SignedAction, *, now_ms: int) -> str:
         """The account that this request acts for; its nonce is spent from here on.
@@ -89,44 +80,48 @@ class Auth:
         """
         signer = recover_signer(request)
         if signer is None:
-            raise AuthRefused("Unable to recover signer.")
-        account = self._master_of.get(signer, signer)
-        if not self._has_account(account):
-            raise AuthRefused(f"User or API Wallet {signer} does not exist.")
-        if request.vault is not None:
-            raise AuthRefused(f"Vault not registered: {request.vault.lower()}")
-        # only known signers get a nonce set, so the number of sets is bounded by accounts and agents
-        refusal = self._nonces.setdefault(signer, Nonces()).admit(request.nonce, now_ms=now_ms)
-        if refusal is not None:
-            raise AuthRefused(refusal)
+            raise AuthRefused(UNRECOVERABLE)
+        agent = self.agents.find(signer, now_ms=now_ms)
+        account = signer if agent is None else agent.master
+        if not self.has_account(account):
+            raise AuthRefused(NO_SUCH_WALLET.format(address=signer))
+        if agent is not None and request.action.get("type") == "reserveRequestWeight":
+            # observed: the one L1 action that an agent may not send; it is told as if it acted for itself
+            raise AuthRefused(MUST_DEPOSIT.format(address=signer))
+        self._refuse_vault(request.vault)
+        self._spend(signer, request.nonce, now_ms)
         return account
 
+    def admit_user(self, claim: Claim, *, now_ms: int) -> str:
+        """The account that signed a user-signed action itself; its nonce is spent from here on.
 
-def recover_signer(request: SignedAction) -> str | None:
-    """The address whose key made this signature, in lower case; None if it is no signature at all.
+        Errors: `AuthRefused`, and then no nonce is spent. An agent is refused as an address without money: it has
+        none of its own. Source: hypercore's probes (the two nonces are compared before the signer is looked at).
+        """
+        if claim.nonce != claim.inner_nonce:
+            raise AuthRefused(NONCE_MISMATCH)
+        if claim.signer is None:
+            raise AuthRefused(UNRECOVERABLE)
+        if not self.has_account(claim.signer):
+            raise AuthRefused(MUST_DEPOSIT.format(address=claim.signer))
+        self._refuse_vault(claim.vault)
+        self._spend(claim.signer, claim.nonce, now_ms)
+        return claim.signer
 
-    A changed action gives another address, not None: that is how signatures on this curve work.
-    Errors: `Unpackable`.
-    """
-    digest = keccak(b"\x19\x01" + _DOMAIN_SEPARATOR + keccak(_AGENT_PREFIX + _compute_connection_id(request)))
-    if request.v not in (27, 28):
-        return None
-    try:
-        signature = _KEYS.Signature(vrs=(request.v - 27, request.r, request.s))
-        public_key = _KEYS.ecdsa_recover(digest, signature)
-    except (BadSignature, ValidationError):
-        return None
-    return str(public_key.to_address())
+    def _refuse_vault(self, vault: str | None) -> None:
+        """There are no vaults and no sub-accounts here."""
+        if vault is not None:
+            raise AuthRefused(NO_VAULT.format(address=vault.lower()))
 
+    def _spend(self, signer: str, nonce: int, now_ms: int) -> None:
+        # only known signers get a nonce set, so the number of sets is bounded by accounts and agents
+        refusal = self._nonces.setdefault(signer, Nonces()).admit(nonce, now_ms=now_ms)
+        if refusal is not None:
+            raise AuthRefused(refusal)
 
-def _compute_connection_id(request: SignedAction) -> bytes:
-    """The venue's hash of action, nonce, vault and expiry."""
-    expiry = b""
-    try:
-        packed = msgpack.packb(request.action) + request.nonce.to_bytes(8, "big")
-        if request.expires_after is not None:
-            expiry = b"\x00" + request.expires_after.to_bytes(8, "big")
-    except (OverflowError, ValueError) as error:
-        raise Unpackable(str(error)) from error
-    vault = b"\x00" if request.vault is None else b"\x01" + bytes.fromhex(request.vault.removeprefix("0x"))
-    return bytes(keccak(packed + vault + expiry))
+    def _forget_nonces(self, agent: str) -> None:
+        """As the venue may do it: who approves an old agent anew lets its old actions be sent again.
+
+        Source: docs *Nonces and API wallets*, which advise against reusing an agent for this reason.
+        """
+        self._nonces.pop(agent, None)

@@ -6,86 +6,44 @@ It speaks in JSON objects through the `send` it was given and knows nothing of s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
-from mm_trio.sandbox import answers, rows
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.messages import (
-    BalancesChanged,
-    BookChanged,
-    Effect,
-    Fill,
-    FillMade,
-    OrderChanged,
-    OrderRecord,
-    Trade,
-    TradeMade,
-)
-from mm_trio.sandbox.questions import BadRequest, read_user
+from mm_trio.sandbox.channels import Channels
+from mm_trio.sandbox.news import News
 from mm_trio.sandbox.rows import Json
+from mm_trio.sandbox.subscriptions import InvalidSubscription, Subscription, UnknownCoin, UnreadableSubscription
+from mm_trio.sandbox.ws_limits import Share
 
-__all__ = ["CloseConnection", "Connection", "News"]
+__all__ = ["NOT_A_REQUEST", "CloseConnection", "Connection", "News"]
 
-_OF_USER = ("userFills", "userEvents", "orderUpdates", "spotState", "openOrders", "webData2")
-_OF_USER_SILENT = ("webData3", "notification", "userFundings", "userNonFundingLedgerUpdates")
-_OF_COIN = ("trades", "bbo", "l2Book")
-_OF_COIN_SILENT = ("candle", "activeAssetCtx")
-_NOT_BY_USER = ("selfTradeCanceled", "scheduledCancel")
+NOT_A_REQUEST = "Error parsing JSON into valid websocket request: "
 
 
 class CloseConnection(Exception):
     """The venue hangs up without a frame, as it does on an unknown coin."""
 
 
-@dataclass(slots=True)
-class News:
-    """The effects of one command, sorted by whom they concern."""
-
-    records: dict[str, list[OrderRecord]] = field(default_factory=dict)
-    fills: dict[str, list[Fill]] = field(default_factory=dict)
-    trades: dict[str, list[Trade]] = field(default_factory=dict)
-    books: set[str] = field(default_factory=set)
-    wallets: set[str] = field(default_factory=set)
-
-    @classmethod
-    def sort(cls, effects: tuple[Effect, ...]) -> News:
-        news = cls()
-        for effect in effects:
-            match effect:
-                case OrderChanged(record=record):
-                    news.records.setdefault(record.address, []).append(record)
-                case FillMade(fill=fill):
-                    news.fills.setdefault(fill.address, []).append(fill)
-                case TradeMade(trade=trade):
-                    news.trades.setdefault(trade.coin, []).append(trade)
-                case BookChanged(coin=coin):
-                    news.books.add(coin)
-                case BalancesChanged(address=address):
-                    news.wallets.add(address)
-        return news
-
-
 class Connection:
     """Subscriptions by what they are about; frames go out in the order of subscribing."""
 
     def __init__(
-        self,
-        exchange: Exchange,
-        send: Callable[[Json], None],
-        *,
-        now_ms: Callable[[], int],
-        web_data2: bool,
-        on_close: Callable[[Connection], None],
+        self, channels: Channels, send: Callable[[Json], None], *, on_close: Callable[[Connection], None]
     ) -> None:
-        self._exchange = exchange
+        self._channels = channels
         self._send = send
-        self._now_ms = now_ms
-        self._web_data2 = web_data2
         self._on_close = on_close
-        self._subscriptions: dict[str, Json] = {}
-        self._best: dict[str, object] = {}  # the last bbo told, by coin
+        self._subscriptions: dict[str, Subscription] = {}  # by their text
+        self._share: Share | None = None
+        self._flush: Callable[[], None] | None = None
         self._is_open = True
+
+    def limit_by(self, share: Share) -> None:
+        """From now on, count what is subscribed to; a wish beyond the bounds is answered with an error frame."""
+        self._share = share
+
+    def flush_by(self, flush: Callable[[], None]) -> None:
+        """From now on, call this when all of a block's news were handed to `send`."""
+        self._flush = flush
 
     def close(self) -> None:
         """Nothing is sent after this; closing twice is fine."""
@@ -93,134 +51,67 @@ class Connection:
         self._subscriptions.clear()
         self._on_close(self)
 
-    def handle(self, message: object) -> None:
-        """Take one control frame of the client. Errors: CloseConnection for an unknown coin."""
+    def handle(self, message: object, *, text: str | None = None) -> None:
+        """Take one control frame of the client; `text` is how he worded it, for quoting.
+
+        Errors: CloseConnection for an unknown coin.
+        """
         body = message if isinstance(message, dict) else {}
-        method, subscription = body.get("method"), body.get("subscription")
+        method = body.get("method")
         if method == "ping":
             self._emit({"channel": "pong"})
-        elif method not in ("subscribe", "unsubscribe") or not self._is_offered(subscription):
-            text = json.dumps(message)
-            self._emit_error(f"Error parsing JSON into valid websocket request: {text}")
-        else:
-            assert isinstance(subscription, dict)
-            self._switch(str(method), subscription)
+            return
+        try:
+            if method not in ("subscribe", "unsubscribe"):
+                raise UnreadableSubscription
+            self._switch(str(method), self._channels.read(body.get("subscription")))
+        except UnreadableSubscription:
+            self.refuse(NOT_A_REQUEST + (json.dumps(message) if text is None else text))
+        except InvalidSubscription:
+            self.refuse(f"Invalid subscription {json.dumps(body['subscription'], separators=(',', ':'))}")
+        except UnknownCoin as unknown:
+            raise CloseConnection(f"unknown coin {unknown.args[0]!r}") from None
+
+    def refuse(self, text: str) -> None:
+        """Answer with an error frame; the connection lives."""
+        self._emit({"channel": "error", "data": text})
 
     def tell(self, news: News) -> None:
         """Send what the news means for each subscription."""
         for subscription in tuple(self._subscriptions.values()):
-            frame = self._frame_of_news(subscription, news)
-            if frame is not None:
-                self._emit(frame)
+            self._emit_all(self._channels.tell(subscription, news))
+        if self._flush and self._subscriptions:
+            self._flush()
 
     def beat(self) -> None:
-        """Send what comes by the clock: books, best prices and mids."""
+        """Send what comes by the clock: books, mids and the like, where it is time again."""
         for subscription in tuple(self._subscriptions.values()):
-            if subscription["type"] in ("allMids", "bbo", "l2Book", "webData2"):
-                self._emit(self._snapshot(subscription))
+            self._emit_all(self._channels.beat(subscription))
 
-    def _is_offered(self, subscription: object) -> bool:
-        kind = subscription.get("type") if isinstance(subscription, dict) else None
-        if kind == "webData2":
-            return self._web_data2
-        return kind == "allMids" or kind in (*_OF_USER, *_OF_USER_SILENT, *_OF_COIN, *_OF_COIN_SILENT)
-
-    def _switch(self, method: str, wanted: Json) -> None:
-        try:
-            subscription = self._normalise(wanted)
-        except BadRequest:
-            self._emit_error(f"Invalid subscription {json.dumps(wanted)}")
-            return
-        key = json.dumps(subscription, sort_keys=True)
+    def _switch(self, method: str, wanted: Subscription) -> None:
+        key = wanted.text
         if (key in self._subscriptions) == (method == "subscribe"):
-            self._emit_error(f"Already {method}d: {json.dumps(subscription)}")
-            return
-        echo = {"method": method, "subscription": subscription}
-        self._emit({"channel": "subscriptionResponse", "data": echo})
-        if method == "unsubscribe":
+            self.refuse(f"Already {method}d: {key}")
+        elif method == "unsubscribe":
             del self._subscriptions[key]
-            return
-        self._subscriptions[key] = subscription
-        if subscription["type"] in ("userFills", "trades", "bbo", "l2Book", "allMids", *_OF_USER[3:]):
-            self._emit(self._snapshot(subscription))
+            if self._share:
+                self._share.unsubscribe(wanted.user)
+            self._acknowledge(method, wanted)
+        elif self._share and (refusal := self._share.subscribe(wanted.user)):
+            self.refuse(refusal)
+        else:
+            self._subscriptions[key] = wanted
+            self._acknowledge(method, wanted)
+            self._emit_all(self._channels.show(wanted))
 
-    def _normalise(self, wanted: Json) -> Json:
-        """The subscription as the venue echoes it."""
-        kind, subscription = wanted["type"], dict(wanted)
-        if kind in _OF_USER or kind in _OF_USER_SILENT:
-            subscription["user"] = read_user(wanted.get("user"))
-        if kind in _OF_COIN or kind in _OF_COIN_SILENT:
-            self._check_coin(wanted.get("coin"))
-        if kind == "userFills":
-            subscription.setdefault("aggregateByTime", False)
-        if kind == "l2Book":
-            subscription = {**subscription, "nSigFigs": None, "mantissa": None}
-        return subscription
+    def _acknowledge(self, method: str, subscription: Subscription) -> None:
+        echo = {"method": method, "subscription": subscription.echo}
+        self._emit({"channel": "subscriptionResponse", "data": echo})
 
-    def _check_coin(self, coin: object) -> None:
-        try:
-            self._exchange.markets.pair(str(coin))
-        except KeyError:
-            raise CloseConnection(f"unknown coin {coin!r}") from None
-
-    def _snapshot(self, subscription: Json) -> Json:
-        """The frame that shows all there is to one subscription, now."""
-        exchange, now_ms = self._exchange, self._now_ms()
-        coin, user = str(subscription.get("coin")), str(subscription.get("user"))
-        match subscription["type"]:
-            case "userFills":
-                fills = answers.fills_newest_first(exchange, user)
-                return _frame("userFills", {"isSnapshot": True, "user": user, "fills": fills})
-            case "spotState":
-                return _frame("spotState", {"user": user, "spotState": answers.spot_state(exchange, user)})
-            case "openOrders":
-                orders = answers.frontend_open_orders(exchange, user)
-                return _frame("openOrders", {"dex": "", "user": user, "orders": orders})
-            case "webData2":
-                return _frame("webData2", answers.web_data2(exchange, user, now_ms=now_ms))
-            case "trades":
-                return _frame("trades", [rows.trade_row(trade) for trade in exchange.trades(coin)])
-            case "bbo":
-                best = answers.bbo(exchange, coin, now_ms=now_ms)
-                self._best[coin] = best["bbo"]
-                return _frame("bbo", best)
-            case "l2Book":
-                return _frame("l2Book", answers.l2_book(exchange, coin, now_ms=now_ms))
-            case _:
-                return _frame("allMids", {"mids": answers.all_mids(exchange)})
-
-    def _frame_of_news(self, subscription: Json, news: News) -> Json | None:
-        coin, user = str(subscription.get("coin")), str(subscription.get("user"))
-        fills, records = news.fills.get(user, []), news.records.get(user, [])
-        match subscription["type"]:
-            case "userFills" if fills:
-                return _frame("userFills", {"user": user, "fills": [rows.fill_row(fill) for fill in fills]})
-            case "userEvents" if fills:
-                return _frame("user", {"fills": [rows.fill_row(fill) for fill in fills]})
-            case "userEvents" if lost := [r for r in records if r.status in _NOT_BY_USER]:
-                return _frame("user", {"nonUserCancel": [{"coin": r.coin, "oid": r.oid} for r in lost]})
-            case "orderUpdates" if records:
-                return _frame("orderUpdates", [rows.update_row(record) for record in records])
-            case "trades" if coin in news.trades:
-                return _frame("trades", [rows.trade_row(trade) for trade in news.trades[coin]])
-            case "bbo" if coin in news.books:
-                told = self._best.get(coin)
-                frame = self._snapshot(subscription)
-                return None if self._best[coin] == told else frame
-            case "openOrders" if records or fills:
-                return self._snapshot(subscription)
-            case "spotState" | "webData2" if user in news.wallets:
-                return self._snapshot(subscription)
-            case _:
-                return None
+    def _emit_all(self, frames: Iterable[Json]) -> None:
+        for frame in frames:
+            self._emit(frame)
 
     def _emit(self, frame: Json) -> None:
         if self._is_open:
             self._send(frame)
-
-    def _emit_error(self, text: str) -> None:
-        self._emit(_frame("error", text))
-
-
-def _frame(channel: str, data: object) -> Json:
-    return {"channel": channel, "data": data}

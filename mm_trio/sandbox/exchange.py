@@ -1,51 +1,52 @@
 """The exchange core: `apply(now_ms, command)` and the effects it had. No clock, no I/O, no chance.
 
-It decides: who may act, what a batch comes to, order by order, in the venue's order of checks. Each order is
-planned against book and balance first and committed whole after. What a decision changes is in `state`.
+It admits: who may act, and at what price. What an action comes to is decided in `actions` and `placing`, what
+the owner may do in `owner`; what a decision changes is in `state`.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, getcontext, setcontext
 
 from mm_trio.sandbox import rules
-from mm_trio.sandbox.accounts import Account, AccountView
+from mm_trio.sandbox.accounts import AccountView
+from mm_trio.sandbox.actions import Actions, count_items
 from mm_trio.sandbox.book import BookView
+from mm_trio.sandbox.digest import digest_state
+from mm_trio.sandbox.facts import Fill, LedgerRow, OrderRecord, Trade
+from mm_trio.sandbox.fees import DayVolume, Rates
+from mm_trio.sandbox.limits import Limits
 from mm_trio.sandbox.markets import DEFAULT_MARKETS, Markets
 from mm_trio.sandbox.messages import (
-    Action,
+    ACTIONS,
+    CANCELS,
     Answered,
-    CancelByCloid,
-    CancelByOid,
-    Cancelled,
     Command,
     Deposit,
     Effect,
-    Fill,
-    ItemError,
-    ItemStatus,
-    ModifyOrders,
-    NewOrder,
-    OrderRecord,
-    PlaceOrders,
     Refused,
-    ScheduleCancel,
-    Trade,
+    Transfer,
     Withdraw,
 )
+from mm_trio.sandbox.owner import Owner
 from mm_trio.sandbox.placing import Placing
-from mm_trio.sandbox.state import State, Step, derive_hash
+from mm_trio.sandbox.settings import Settings
+from mm_trio.sandbox.state import State, Step
 
 __all__ = ["Exchange"]
 
-EXACT_DIGITS = 60  # two numbers of 20 + 8 digits multiply without rounding
-SCHEDULE_VOLUME = Decimal(1_000_000)
+EXACT = Context(prec=60)  # two numbers of 20 + 8 digits multiply without rounding
+Observer = Callable[[int, Command], object]
 
 
 class Exchange:
-    """One exchange. Everything it does happens inside `apply`; the other methods only read."""
+    """One exchange. Everything it does happens inside `apply`; the other methods only read.
+
+    `observer`, if there is one, is told of each command before it is carried out.
+    """
 
     def __init__(
         self,
@@ -53,24 +54,46 @@ class Exchange:
         *,
         maker_fee: str = "0.0004",
         taker_fee: str = "0.0007",
+        fee_tiers: bool = False,
+        dust_conversion: bool = False,
         min_notional: str = "10",
         first_oid: int = 90_000_000_001,
-        order_records: int = 2000,
-        fills_kept: int = 50_000,
-        max_open_orders: int = 1000,
+        limits: Limits | None = None,
+        order_records: int | None = None,
+        fills_kept: int | None = None,
+        max_open_orders: int | None = None,
     ) -> None:
+        """The last three are short for a change of `limits`; rates are fractions, `min_notional` is in the quote."""
+        bounds = limits or Limits()
+        self.limits = replace(
+            bounds,
+            order_records=bounds.order_records if order_records is None else order_records,
+            fills_kept=bounds.fills_kept if fills_kept is None else fills_kept,
+            open_orders=bounds.open_orders if max_open_orders is None else max_open_orders,
+        )
+        self.settings = Settings(
+            markets=markets,
+            maker_fee=Decimal(maker_fee),
+            taker_fee=Decimal(taker_fee),
+            fee_tiers=fee_tiers,
+            dust_conversion=dust_conversion,
+            min_notional=Decimal(min_notional),
+            first_oid=first_oid,
+            limits=self.limits,
+        )
         self.markets = markets
         self.maker_fee, self.taker_fee = Decimal(maker_fee), Decimal(taker_fee)
-        self._n_commands = 0
+        self.observer: Observer | None = None
+        self._context = EXACT.copy()
         self._state = State(
             markets,
-            maker_fee=self.maker_fee,
-            taker_fee=self.taker_fee,
+            rates=Rates(self.maker_fee, self.taker_fee),
+            fee_tiers=fee_tiers,
             first_oid=first_oid,
-            order_records=order_records,
-            fills_kept=fills_kept,
+            limits=self.limits,
         )
-        self._placing = Placing(self._state, min_notional=Decimal(min_notional), max_open_orders=max_open_orders)
+        self._owner = Owner(self._state, dust_conversion=dust_conversion)
+        self._actions = Actions(self._state, Placing(self._state, min_notional=Decimal(min_notional)))
 
     def apply(self, now_ms: int, command: Command) -> tuple[Effect, ...]:
         """Carry out a command at that time.
@@ -78,19 +101,37 @@ class Exchange:
         Gives: for an action `Answered` or `Refused` first, then what changed. Errors: none; a command the
         venue would refuse is answered so.
         """
-        with localcontext() as context:
-            context.prec = EXACT_DIGITS
-            self._n_commands += 1
-            step = Step(now_ms, derive_hash("command", self._n_commands))
-            self._run_schedules(step)
-            return step.effects(self._run(step, replace(command, address=command.address.lower())))
+        if self.observer is not None:
+            self.observer(now_ms, command)
+        outer = getcontext()
+        setcontext(self._context)
+        try:
+            counters = self._state.counters
+            counters.n_commands += 1
+            counters.now_ms = now_ms
+            step = Step(now_ms, counters.n_commands)
+            self._owner.keep_daily_appointments(step)
+            if self._state.appointments:
+                self._actions.run_schedules(step)
+            return step.effects(self._run(step, _in_lower_case(command)))
+        finally:
+            setcontext(outer)
 
     def copy(self) -> Exchange:
-        """A second exchange that stands as this one stands now. What never changes is shared, so it is cheap."""
-        shared: list[object] = [self.markets, *self.markets.pairs]
+        """A second exchange that stands as this one stands now. What never changes is shared, so it is cheap.
+
+        Nobody observes the copy.
+        """
+        shared: list[object] = [self.markets, *self.markets.pairs, self.limits, self.settings]
         for account in self._state.accounts.values():
-            shared += [*account.fills, *account.records()]
-        return copy.deepcopy(self, {id(value): value for value in shared})
+            shared += [*account.fills, *account.records(), *account.ledger]
+        for trades in self._state.trades.values():
+            shared += trades
+        observer, self.observer = self.observer, None
+        try:
+            return copy.deepcopy(self, {id(value): value for value in shared})
+        finally:
+            self.observer = observer
 
     def account(self, address: str) -> AccountView:
         """Errors: KeyError for an address that never had a deposit."""
@@ -135,104 +176,75 @@ class Exchange:
     def fees_collected(self, token: int) -> Decimal:
         return self._state.fees_collected.get(token, Decimal(0))
 
+    def dust_collected(self, token: int) -> Decimal:
+        """What the system took in for dust; negative for a token that it paid with."""
+        return self._state.dust.get(token, Decimal(0))
+
+    def fee_rates(self, address: str) -> Rates:
+        """What that address pays today; the usual rates for one that is not known."""
+        return self._state.rates_of(self._state.accounts.get(address.lower()))
+
+    def day_volumes(self, address: str) -> tuple[DayVolume, ...]:
+        """What an address traded in each of the last UTC days in which it did, oldest first."""
+        account = self._state.accounts.get(address.lower())
+        return () if account is None else tuple(sorted(replace(volume) for volume in account.days.values()))
+
+    def ledger(self, address: str) -> tuple[LedgerRow, ...]:
+        """Movements of funds that were no trades, oldest first."""
+        account = self._state.accounts.get(address.lower())
+        return () if account is None else tuple(account.ledger)
+
+    def scheduled_cancel_ms(self, address: str) -> int | None:
+        return self._state.appointments.get(address.lower())
+
+    @property
+    def post_only(self) -> bool:
+        """Is it the time after an upgrade, in which only post-only orders pass?"""
+        return self._state.switches.post_only
+
+    def is_halted(self, coin: str) -> bool:
+        return self.markets.pair(coin).asset in self._state.switches.halted
+
+    def next_appointment_ms(self) -> int | None:
+        """When the next scheduled cancel, or sale of dust, is due, for whoever lets time pass."""
+        midnight = self._owner.next_midnight_ms()
+        times = [*self._state.appointments.values(), *(() if midnight is None else (midnight,))]
+        return min(times, default=None)
+
+    @property
+    def n_commands(self) -> int:
+        return self._state.counters.n_commands
+
+    def digest(self) -> str:
+        """Two exchanges with the same digest stand alike, to the last digit and the last row kept."""
+        return digest_state(self._state)
+
     def _run(self, step: Step, command: Command) -> Answered | Refused | None:
+        if isinstance(command, ACTIONS):
+            account = self._state.accounts.get(command.address)
+            if account is None:
+                return Refused(rules.MUST_DEPOSIT.format(address=command.address))
+            refusal = account.admit(
+                step.now_ms,
+                n_items=count_items(command),
+                cancels=isinstance(command, CANCELS),
+                expires_after=command.expires_after,
+            )
+            return Refused(refusal) if refusal else self._actions.act(step, account, command)
         if isinstance(command, Deposit):
-            self._state.open_account(command.address).change(command.token, total=command.amount)
-            step.wallets[command.address] = None
-            return None
-        account = self._state.accounts.get(command.address)
-        if account is None:
-            return Refused(rules.MUST_DEPOSIT.format(address=command.address))
-        if isinstance(command, Withdraw):
-            return self._withdraw(step, account, command)
-        refusal = account.admit(
-            step.now_ms,
-            n_items=_count_items(command),
-            cancels=isinstance(command, CancelByOid | CancelByCloid),
-            expires_after=command.expires_after,
-        )
-        return Refused(refusal) if refusal else self._act(step, account, command)
-
-    def _withdraw(self, step: Step, account: Account, command: Withdraw) -> Refused | None:
-        if command.amount > account.balance(command.token).available:
-            return Refused(rules.OVERDRAWN)
-        account.change(command.token, total=-command.amount)
-        step.wallets[account.address] = None
-        return None
-
-    def _act(self, step: Step, account: Account, command: Action) -> Answered | Refused:
-        match command:
-            case PlaceOrders(orders=orders):
-                error = self._check_batch(orders)
-                place = self._placing.place
-                return error or Answered("order", tuple(place(step, account, order) for order in orders))
-            case ModifyOrders():
-                return self._modify_all(step, account, command)
-            case CancelByOid(cancels=cancels) | CancelByCloid(cancels=cancels):
-                if any(asset not in self._state.pairs for asset, _ in cancels):
-                    return Refused(rules.UNKNOWN_ASSET)
-                return Answered("cancel", tuple(self._cancel(step, account, asset, key) for asset, key in cancels))
-            case ScheduleCancel(time_ms=time_ms):
-                if account.volume < SCHEDULE_VOLUME:
-                    return Refused(rules.SCHEDULE_GATE.format(volume=f"{rules.floor_to(account.volume, 2):f}"))
-                account.cancel_at_ms = time_ms
-        return Answered("default", ())
-
-    def _run_schedules(self, step: Step) -> None:
-        """Time passes only with commands, so an appointment is kept at the first one after it."""
-        for account in self._state.accounts.values():
-            if account.cancel_at_ms is not None and account.cancel_at_ms <= step.now_ms:
-                account.cancel_at_ms = None
-                for order in tuple(account.live.values()):
-                    self._state.end_live(step, order, "scheduledCancel")
-
-    def _check_batch(self, orders: tuple[NewOrder, ...]) -> Answered | Refused | None:
-        """The static rules: the first broken one refuses the batch, with one status for all."""
-        if any(order.asset not in self._state.pairs for order in orders):
-            return Refused(rules.UNKNOWN_ASSET)
-        if not orders:
-            return Answered("order", (ItemError(rules.EMPTY_BATCH),))
-        for order in orders:
-            reference = self._state.last_prices.get(order.asset)
-            error = rules.find_static_error(order, self._state.pairs[order.asset], reference=reference)
-            if error is not None:
-                return Answered("order", (ItemError(error),))
-        return None
-
-    def _cancel(self, step: Step, account: Account, asset: int, key: int | str) -> ItemStatus:
-        order = account.find_live(key)
-        if order is None or order.record.asset != asset:
-            return ItemError(rules.with_asset(rules.NOT_CANCELLED, asset))
-        self._state.end_live(step, order, "canceled")
-        return Cancelled()
-
-    def _modify_all(self, step: Step, account: Account, command: ModifyOrders) -> Answered | Refused:
-        answer = self._check_batch(tuple(order for _, order in command.modifies))
-        static = answer is not None
-        if answer is None:
-            modify = self._placing.modify
-            statuses = tuple(modify(step, account, key, order) for key, order in command.modifies)
-            answer = Answered("order", statuses)
-        return answer if isinstance(answer, Refused) or not command.single else _as_single(answer, static=static)
+            return self._owner.move_funds(step, command)
+        if isinstance(command, Withdraw | Transfer):
+            if command.address not in self._state.accounts:
+                return Refused(rules.MUST_DEPOSIT.format(address=command.address))
+            return self._owner.move_funds(step, command)
+        return self._owner.run(step, command)
 
 
-def _as_single(answer: Answered, *, static: bool) -> Answered | Refused:
-    """The `modify` action answers `default`, without the new oid, and errors at the top level."""
-    (status,) = answer.statuses
-    if not isinstance(status, ItemError):
-        return Answered("default", ())
-    if static or status.text in (rules.MODIFY_DEAD, rules.MODIFY_INVALID):
-        return Refused(status.text)
-    return Refused(rules.MODIFY_PLACING.format(error=status.text))
-
-
-def _count_items(command: Action) -> int:
-    match command:
-        case PlaceOrders(orders=orders):
-            return len(orders)
-        case ModifyOrders(modifies=modifies):
-            return len(modifies)
-        case CancelByOid(cancels=cancels) | CancelByCloid(cancels=cancels):
-            return len(cancels)
-        case _:
-            return 1
+def _in_lower_case(command: Command) -> Command:
+    """The command with its addresses in lower case; the same one, mostly."""
+    address: str = getattr(command, "address", "0x")
+    other: str | None = getattr(command, "destination", None)
+    if address.islower() and (other is None or other.islower()):
+        return command
+    changed = {"address": address.lower()} | ({} if other is None else {"destination": other.lower()})
+    return replace(command, **changed)  # type: ignore[arg-type]  # which command has which is seen above

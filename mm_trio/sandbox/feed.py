@@ -18,7 +18,7 @@ Callback = Callable[[Any], None]
 
 _ONLY_ONCE = ("userEvents", "orderUpdates")
 _BY_USER = ("userFills", "webData2", "userFundings", "userNonFundingLedgerUpdates")
-_BY_COIN = ("l2Book", "trades", "bbo", "candle", "activeAssetCtx")
+_BY_COIN = ("l2Book", "trades", "bbo", "activeAssetCtx")
 
 
 class Feed:
@@ -94,6 +94,10 @@ def _identify_subscription(subscription: Json) -> str | None:
         return f"{kind}:{subscription['user'].lower()}"
     if kind in _BY_COIN:
         return f"{kind}:{subscription['coin'].lower()}"
+    if kind == "candle":
+        return f"candle:{subscription['coin'].lower()},{subscription['interval']}"
+    if kind == "activeAssetData":
+        return f"activeAssetData:{subscription['coin'].lower()},{subscription['user'].lower()}"
     return None
 
 
@@ -104,11 +108,15 @@ def _identify_frame(frame: Json) -> str:
             return "userEvents"
         case "trades":
             return f"trades:{data[0]['coin'].lower()}" if data else "nothing"
-        case "userFills" | "webData2":
-            return f"{channel}:{data['user'].lower()}"  # type: ignore[index]
-        case "l2Book" | "bbo":
-            return f"{channel}:{data['coin'].lower()}"  # type: ignore[index]
+        case "candle":
+            return f"candle:{data['s'].lower()},{data['i']}"  # type: ignore[index]
+        case "activeSpotAssetCtx":
+            return f"activeAssetCtx:{data['coin'].lower()}"  # type: ignore[index]
         case "allMids" | "orderUpdates":
             return str(channel)
+        case _ if channel in _BY_USER:
+            return f"{channel}:{data['user'].lower()}"  # type: ignore[index]
+        case _ if channel in _BY_COIN:
+            return f"{channel}:{data['coin'].lower()}"  # type: ignore[index]
         case _:
             return "nothing"  # pong, error, subscriptionResponse and what the SDK does not know

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from mm_trio.sandbox.agents import Agents
+from mm_trio.sandbox.channel_view import DOCUMENTED, Cadence
+from mm_trio.sandbox.channels import Channels
 from mm_trio.sandbox.connection import CloseConnection, Connection, News
 from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.messages import Command, Effect
+from mm_trio.sandbox.messages import Command, Effect, PassTime
 from mm_trio.sandbox.questions import UNREADABLE, BadRequest, answer_question
 from mm_trio.sandbox.rows import Json, action_answer
 from mm_trio.sandbox.wire_in import Unreadable, parse_action
@@ -20,19 +23,23 @@ __all__ = ["BadRequest", "CloseConnection", "Connection", "Front"]
 
 
 class Front:
-    """One exchange and the connections that hear of it."""
+    """One exchange and the connections that hear of it. `web_data2`: offer it; `cadence`: how often books may come."""
 
-    def __init__(self, exchange: Exchange, *, now_ms: Callable[[], int], web_data2: bool = False) -> None:
+    def __init__(
+        self, exchange: Exchange, *, now_ms: Callable[[], int], web_data2: bool = False, cadence: Cadence = DOCUMENTED
+    ) -> None:
         self.exchange = exchange
         self.now_ms = now_ms
+        self.agents: Agents | None = None  # known where there is a door that asks for signatures
         self._web_data2 = web_data2
+        self._channels = Channels(exchange, now_ms=now_ms, web_data2=web_data2, cadence=cadence)
         self._connections: list[Connection] = []
         self._untold: deque[News] = deque()
         self._telling = False
 
     def info(self, request: object) -> object:
         """Answer the body of a `/info` request. Errors: BadRequest."""
-        return answer_question(self.exchange, request, now_ms=self.now_ms())
+        return answer_question(self.exchange, request, now_ms=self.now_ms(), agents=self.agents)
 
     def act(self, address: str, action: object, *, expires_after: int | None = None) -> Json:
         """Carry out an action whose signer is known; the answer is the body of a 200.
@@ -63,22 +70,33 @@ class Front:
         """`apply`, under the name that takers know."""
         return self.apply(command)
 
+    def freeze(self, earlier: Front | None = None) -> Front:
+        """Another front, on a copy of the exchange, that tells of this moment for ever.
+
+        `earlier`: one that was frozen before; its copy is used again if nothing has been done since.
+        """
+        frozen_ms = self.now_ms()
+        is_same = earlier is not None and earlier.exchange.n_commands == self.exchange.n_commands
+        exchange = earlier.exchange if earlier is not None and is_same else self.exchange.copy()
+        return Front(exchange, now_ms=lambda: frozen_ms, web_data2=self._web_data2)
+
     def connect(self, send: Callable[[Json], None]) -> Connection:
         """A new connection without subscriptions; its frames go to `send`."""
-        connection = Connection(
-            self.exchange,
-            send,
-            now_ms=self.now_ms,
-            web_data2=self._web_data2,
-            on_close=self._forget,
-        )
+        connection = Connection(self._channels, send, on_close=self._forget)
         self._connections.append(connection)
         return connection
 
     def beat(self) -> None:
-        """Send the frames that come by the clock; called now and then by whoever owns time."""
+        """Keep what is due and send the frames that come by the clock; called now and then by whoever owns time."""
+        self.pass_time()
         for connection in tuple(self._connections):
             connection.beat()
+
+    def pass_time(self) -> None:
+        """Keep the exchange's appointments that are due, as the next command would."""
+        due_ms = self.exchange.next_appointment_ms()
+        if due_ms is not None and due_ms <= self.now_ms():
+            self.apply(PassTime())
 
     def _forget(self, connection: Connection) -> None:
         if connection in self._connections:

@@ -7,24 +7,33 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Never
 
-from mm_trio.sandbox.auth import Auth, AuthRefused, SignedAction, Unpackable
+from mm_trio.sandbox import weights
+from mm_trio.sandbox.auth import Auth, AuthRefused, Claim, SignedAction, Unpackable
+from mm_trio.sandbox.canonical import canonical_action
 from mm_trio.sandbox.front import BadRequest, Front
-from mm_trio.sandbox.rows import action_answer
-from mm_trio.sandbox.wire_in import Unreadable, parse_action
+from mm_trio.sandbox.rows import Json, action_answer
+from mm_trio.sandbox.signing import Signature, recover_user
+from mm_trio.sandbox.user_actions import is_user_signed, parse_user_action
+from mm_trio.sandbox.user_desk import UserDesk
+from mm_trio.sandbox.weights import IpWeights
+from mm_trio.sandbox.wire_in import Unreadable, parse_action, parse_integer
 
 __all__ = ["Answer", "HttpDoor", "encode_json", "parse_json"]
 
 NOT_JSON = "Failed to parse the request body as JSON"
 WRONG_TYPE = "Expected request with `Content-Type: application/json`"
 UNREADABLE = "Failed to deserialize the JSON body into the target type"
+NO_EXPIRY = "expiresAfter is not supported for this action."  # the venue's words were never captured
 _JSON, _TEXT = b"application/json", b"text/plain; charset=utf-8"
-_U64 = 1 << 64
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _WORD = re.compile(r"0x[0-9a-fA-F]{1,64}")  # the SDK prints r and s without padding
+_JSON_TYPE = re.compile(r"application/([a-z0-9.-]+\+)?json")  # measured: any `+json` will do
+_ENVELOPE = {"action", "nonce", "signature", "vaultAddress", "expiresAfter"}
+_MOST_DIGITS = 100  # in one number of JSON; the venue's largest type has 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,61 +43,98 @@ class Answer:
     content_type: bytes = _JSON
 
 
-class HttpDoor:
-    """`POST /info` and `POST /exchange` of one exchange."""
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What is behind a path: who answers, and what a body weighs before and after."""
 
-    def __init__(self, front: Front, auth: Auth, *, now_ms: Callable[[], int]) -> None:
+    answer: Callable[[object], object]
+    weigh: Callable[[object], int]
+    weigh_answer: Callable[[object, object], int]
+
+
+class HttpDoor:
+    """`POST /info` and `POST /exchange` of one exchange.
+
+    `ip_weights` counts what each client address sends; without it nothing is counted. Doors may share it.
+    """
+
+    def __init__(
+        self, front: Front, auth: Auth, *, now_ms: Callable[[], int], ip_weights: IpWeights | None = None
+    ) -> None:
         self._front = front
         self._auth = auth
         self._now_ms = now_ms
-        self._rooms: dict[str, Callable[[object], object]] = {"/info": self._inform, "/exchange": self._act}
+        self._ip_weights = IpWeights(None) if ip_weights is None else ip_weights
+        self._desk = UserDesk(front.exchange, front.apply, auth.agents)
+        front.agents = auth.agents  # so that it can be asked about them, through whatever door
+        self._rooms = {
+            "/info": _Room(front.info, weights.weigh_question, weights.weigh_rows),
+            "/exchange": _Room(self._act, weights.weigh_action, lambda request, answer: 0),
+        }
 
-    def answer(self, method: str, path: str, content_type: str, body: bytes) -> Answer:
-        """The answer to one request; never an exception, whatever the client sent.
+    def answer(self, method: str, path: str, content_type: str, body: bytes, *, ip: str | None = "127.0.0.1") -> Answer:
+        """The answer to one request of that client address; never an exception, whatever the client sent.
 
-        Source: protocol notes on the HTTP level: content type first, then JSON, then its shape.
+        `ip` None: it weighs nothing, as a request over a WebSocket, which has bounds of its own.
+        Source: hypercore's probes of the HTTP level: content type first, then JSON, then its shape. Decided here:
+        where the weight is looked at, and that what is no JSON weighs nothing.
         """
         room = self._rooms.get(path)
         if room is None:
             return Answer(404, b"Not Found", _TEXT)
         if method != "POST":
             return Answer(405, b"Method Not Allowed", _TEXT)
-        if content_type.partition(";")[0].strip().lower() != "application/json":
+        if not _JSON_TYPE.fullmatch(content_type.partition(";")[0].strip().lower()):
             return Answer(415, WRONG_TYPE.encode(), _TEXT)
         try:
-            request = parse_json(body)
+            request = _parse_body(body)
         except ValueError:
             return Answer(400, NOT_JSON.encode(), _TEXT)
+        if ip is not None and not self._ip_weights.admit(ip, room.weigh(request), now_ms=self._now_ms()):
+            return Answer(429, b"null")
         try:
-            return Answer(200, encode_json(room(request)))
+            answer = room.answer(request)
         except BadRequest as refusal:
             return Answer(refusal.status, refusal.body.encode(), _JSON if refusal.body == "null" else _TEXT)
-
-    def _inform(self, request: object) -> object:
-        """Agents are known at the door alone: the exchange inside has accounts."""
-        if isinstance(request, dict) and request.get("type") == "userRole":
-            master = self._auth.find_master(str(request.get("user")))
-            if master is not None:
-                return {"role": "agent", "data": {"user": master}}
-        return self._front.info(request)
+        if ip is not None:
+            self._ip_weights.charge(ip, room.weigh_answer(request, answer), now_ms=self._now_ms())
+        return Answer(200, encode_json(answer))
 
     def _act(self, request: object) -> object:
         """Read it all, then ask who signed it, then act: a body that cannot be read spends no nonce."""
-        signed = _parse_signed(request)
+        envelope = _parse_envelope(request)
         try:
-            command = parse_action("", signed.action, expires_after=signed.expires_after)
-            account = self._auth.admit(signed, now_ms=self._now_ms())
+            return self._carry_out_user(envelope) if is_user_signed(envelope.action) else self._carry_out(envelope)
         except (Unreadable, Unpackable) as error:
             raise BadRequest(422, UNREADABLE) from error
         except AuthRefused as refusal:
             return {"status": "err", "response": refusal.text}
+
+    def _carry_out(self, envelope: SignedAction) -> Json:
+        command = parse_action("", envelope.action, expires_after=envelope.expires_after)
+        signed = replace(envelope, action=canonical_action(dict(envelope.action)))
+        account = self._auth.admit(signed, now_ms=self._now_ms())
         return action_answer(self._front.apply(replace(command, address=account)))
+
+    def _carry_out_user(self, envelope: SignedAction) -> Json:
+        action = parse_user_action(envelope.action)
+        if envelope.expires_after is not None:
+            raise AuthRefused(NO_EXPIRY)
+        signature = Signature(envelope.r, envelope.s, envelope.v)
+        claim = Claim(
+            signer=recover_user(action.kind, action.fields, action.chain_id, signature),
+            nonce=envelope.nonce,
+            inner_nonce=action.nonce,
+            vault=envelope.vault,
+        )
+        now_ms = self._now_ms()
+        return self._desk.carry_out(self._auth.admit_user(claim, now_ms=now_ms), action, now_ms=now_ms)
 
 
 def parse_json(text: str | bytes) -> object:
     """JSON as the venue takes it: no NaN, no Infinity. Errors: ValueError, also for endless nesting."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_int)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -102,9 +148,25 @@ def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON")
 
 
-def _parse_signed(request: object) -> SignedAction:
-    """The envelope of an action. Errors: BadRequest where a field is missing or of another type."""
-    if not isinstance(request, dict):
+def _parse_int(digits: str) -> int | float:
+    """A number too long for any type of the venue becomes one that no reader takes, and costs no time."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float("inf")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_parse_int)
+
+
+def _parse_body(body: bytes) -> object:
+    """The first JSON value of a body; measured: what comes behind it is not looked at. Errors: as `parse_json`."""
+    try:
+        return _DECODER.raw_decode(body.decode().lstrip(" \t\r\n"))[0]
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _parse_envelope(request: object) -> SignedAction:
+    """The envelope of an action. Errors: BadRequest where a field is missing, of another type or unknown."""
+    if not isinstance(request, dict) or request.keys() - _ENVELOPE:
         raise BadRequest(422, UNREADABLE)
     action, signature = request.get("action"), request.get("signature")
     if not isinstance(action, dict) or not isinstance(signature, dict):
@@ -115,8 +177,8 @@ def _parse_signed(request: object) -> SignedAction:
     return SignedAction(
         action=action,
         nonce=_parse_u64(request.get("nonce")),
-        r=_parse_word(signature.get("r")),
-        s=_parse_word(signature.get("s")),
+        r=_parse_word(signature, "r"),
+        s=_parse_word(signature, "s"),
         v=_parse_u64(signature.get("v")),
         vault=vault,
         expires_after=None if expires_after is None else _parse_u64(expires_after),
@@ -124,12 +186,14 @@ def _parse_signed(request: object) -> SignedAction:
 
 
 def _parse_u64(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _U64:
-        raise BadRequest(422, UNREADABLE)
-    return value
+    try:
+        return parse_integer(value)
+    except Unreadable as error:
+        raise BadRequest(422, UNREADABLE) from error
 
 
-def _parse_word(value: object) -> int:
+def _parse_word(signature: Mapping[str, object], name: str) -> int:
+    value = signature.get(name)
     if not isinstance(value, str) or not _WORD.fullmatch(value):
         raise BadRequest(422, UNREADABLE)
     return int(value, 16)

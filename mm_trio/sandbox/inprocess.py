@@ -167,3 +167,76 @@ class InProcessInfo:
 
     def extra_agents(self, user: str) -> Any:
         return self._ask("extra_agents", type="extraAgents", user=user)
+
+    # What a spot maker hardly asks, so that whatever the SDK offers is there.
+
+    def user_state(self, address: str, dex: str = "") -> Any:
+        return self._ask("user_state", type="clearinghouseState", user=address, dex=dex)
+
+    def meta_and_asset_ctxs(self) -> Any:
+        return self._ask("meta_and_asset_ctxs", type="metaAndAssetCtxs")
+
+    def perp_dexs(self) -> Any:
+        return self._ask("perp_dexs", type="perpDexs")
+
+    def candles_snapshot(self, name: str, interval: str, startTime: int, endTime: int) -> Any:
+        req = {"coin": self.name_to_coin[name], "interval": interval, "startTime": startTime, "endTime": endTime}
+        return self._ask("candles_snapshot", type="candleSnapshot", req=req)
+
+    def funding_history(self, name: str, startTime: int, endTime: int | None = None) -> Any:
+        span = _span(startTime, endTime)
+        return self._ask("funding_history", type="fundingHistory", coin=self.name_to_coin[name], **span)
+
+    def user_funding_history(self, user: str, startTime: int, endTime: int | None = None) -> Any:
+        return self._ask("user_funding_history", type="userFunding", user=user, **_span(startTime, endTime))
+
+    def user_non_funding_ledger_updates(self, user: str, startTime: int, endTime: int | None = None) -> Any:
+        span = {"startTime": startTime, "endTime": endTime}
+        return self._ask("user_non_funding_ledger_updates", type="userNonFundingLedgerUpdates", user=user, **span)
+
+    def portfolio(self, user: str) -> Any:
+        return self._ask("portfolio", type="portfolio", user=user)
+
+    def user_twap_slice_fills(self, user: str) -> Any:
+        return self._ask("user_twap_slice_fills", type="userTwapSliceFills", user=user)
+
+    def user_vault_equities(self, user: str) -> Any:
+        return self._ask("user_vault_equities", type="userVaultEquities", user=user)
+
+    def user_staking_summary(self, address: str) -> Any:
+        return self._ask("user_staking_summary", type="delegatorSummary", user=address)
+
+    def user_staking_delegations(self, address: str) -> Any:
+        return self._ask("user_staking_delegations", type="delegations", user=address)
+
+    def user_staking_rewards(self, address: str) -> Any:
+        return self._ask("user_staking_rewards", type="delegatorRewards", user=address)
+
+    def delegator_history(self, user: str) -> Any:
+        return self._ask("delegator_history", type="delegatorHistory", user=user)
+
+    def query_referral_state(self, user: str) -> Any:
+        return self._ask("query_referral_state", type="referral", user=user)
+
+    def query_sub_accounts(self, user: str) -> Any:
+        return self._ask("query_sub_accounts", type="subAccounts", user=user)
+
+    def query_user_to_multi_sig_signers(self, multi_sig_user: str) -> Any:
+        return self._ask("query_user_to_multi_sig_signers", type="userToMultiSigSigners", user=multi_sig_user)
+
+    def query_user_abstraction_state(self, user: str) -> Any:
+        return self._ask("query_user_abstraction_state", type="userAbstraction", user=user)
+
+    def query_user_dex_abstraction_state(self, user: str) -> Any:
+        return self._ask("query_user_dex_abstraction_state", type="userDexAbstraction", user=user)
+
+    def query_perp_deploy_auction_status(self) -> Any:
+        return self._ask("query_perp_deploy_auction_status", type="perpDeployAuctionStatus")
+
+    def query_spot_deploy_auction_status(self, user: str) -> Any:
+        return self._ask("query_spot_deploy_auction_status", type="spotDeployState", user=user)
+
+
+def _span(start_ms: int, end_ms: int | None) -> Json:
+    """The SDK leaves an end out that is not given."""
+    return {"startTime": start_ms} | ({} if end_ms is None else {"endTime": end_ms})

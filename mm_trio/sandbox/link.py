@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import trio
 
 __all__ = ["Link"]
@@ -15,6 +17,16 @@ class Link:
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self.is_silent = False
+        self._twin: socket.socket | None = None  # the same connection, for writing without a turn of the loop
+        try:
+            self._peer = str(stream.socket.getpeername()[0])
+        except OSError:  # came and went
+            self._peer = ""
+
+    @property
+    def peer(self) -> str:
+        """The client's address on the network, without its port; empty once it is gone."""
+        return self._peer
 
     @property
     def is_open(self) -> bool:
@@ -28,6 +40,22 @@ class Link:
         else:
             await self._stream.send_all(data)
 
+    def send_now(self, data: bytes) -> bytes:
+        """Hand over what the kernel takes without waiting, and give back the rest.
+
+        Errors: none; who sends the rest learns of a connection that is over. Nobody may be within `send_all`.
+        """
+        if self.is_silent:
+            return b""
+        try:
+            if self._twin is None:
+                own = self._stream.socket
+                self._twin = socket.fromfd(own.fileno(), own.family, own.type)
+                self._twin.setblocking(False)
+            return data[self._twin.send(data) :]
+        except OSError:
+            return data
+
     async def receive_some(self) -> bytes:
         """What came; empty at the end, which even the deaf notice. Errors: as `send_all`."""
         while True:
@@ -38,3 +66,5 @@ class Link:
     def cut(self) -> None:
         """Close at once, whoever is sending or waiting; they get ClosedResourceError. Twice is once."""
         self._stream.socket.close()
+        if self._twin is not None:
+            self._twin.close()

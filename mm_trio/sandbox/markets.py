@@ -6,6 +6,7 @@ Indices are sparse on purpose, as on the venue: the position of a row in its lis
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 __all__ = ["DEFAULT_MARKETS", "USDC", "Markets", "Pair", "Token"]
 
@@ -21,6 +22,7 @@ class Token:
     sz_decimals: int
     wei_decimals: int
     token_id: str
+    total_supply: Decimal | None = None  # where it is known, no order may be larger than half of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,15 @@ class Markets:
                 raise ValueError(f"token index {token.index} is taken")
             tokens = (*tokens, token)
         return replace(self, pairs=(*self.pairs, pair), tokens=tokens)
+
+    def dense(self) -> Markets:
+        """The same pairs, with tokens renumbered in the order of the list: then an index is a position.
+
+        For clients that take the one for the other, as many did before indices had gaps.
+        """
+        renumbered = {token.index: replace(token, index=i) for i, token in enumerate(self.tokens)}
+        pairs = (replace(p, base=renumbered[p.base.index], quote=renumbered[p.quote.index]) for p in self.pairs)
+        return Markets(pairs=tuple(pairs), tokens=tuple(renumbered.values()))
 
     def spot_meta(self) -> dict[str, object]:
         """The venue's `spotMeta` answer."""

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from mm_trio.sandbox.facts import DUST_DIRECTION, Fill, LedgerRow, OrderRecord, Tif, Trade
+
 __all__ = [
+    "ACTIONS",
+    "CANCELS",
+    "DUST_DIRECTION",
     "Action",
     "Answered",
     "BalancesChanged",
@@ -19,29 +24,40 @@ __all__ = [
     "CancelByOid",
     "Cancelled",
     "Command",
+    "ConvertDust",
+    "DelistPair",
     "Deposit",
     "Effect",
+    "ExhaustBudget",
     "Fill",
     "FillMade",
     "Filled",
+    "ForgetRecords",
     "ItemError",
     "ItemStatus",
+    "LedgerChanged",
+    "LedgerRow",
     "ModifyOrders",
     "NewOrder",
     "Noop",
     "OrderChanged",
     "OrderRecord",
+    "OwnerCommand",
+    "PassTime",
     "PlaceOrders",
     "Refused",
+    "RelistPair",
+    "ReserveRequestWeight",
     "Resting",
     "ScheduleCancel",
+    "SetFees",
+    "SetPostOnly",
     "Tif",
     "Trade",
     "TradeMade",
+    "Transfer",
     "Withdraw",
 ]
-
-Tif = Literal["Alo", "Ioc", "Gtc", "Trigger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +100,36 @@ class PlaceOrders:
 
 @dataclass(frozen=True, slots=True)
 class CancelByOid:
-    """`cancels` are (asset, oid) pairs."""
+    """`cancels` are (asset, oid) pairs. `fast` changes when the venue runs it, and nothing else."""
 
     address: str
     cancels: tuple[tuple[int, int], ...]
     expires_after: int | None = None
+    fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CancelByCloid:
-    """`cancels` are (asset, cloid) pairs."""
+    """`cancels` are (asset, cloid) pairs. `fast` changes when the venue runs it, and nothing else."""
 
     address: str
     cancels: tuple[tuple[int, str], ...]
     expires_after: int | None = None
+    fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ModifyOrders:
-    """`modifies` are (oid or cloid, new order) pairs; `single` is the venue's older one-order action."""
+    """`modifies` are (oid or cloid, new order) pairs; `single` is the venue's older one-order action.
+
+    Without `always_place` the new order must be post-only, or is made so.
+    """
 
     address: str
     modifies: tuple[tuple[int | str, NewOrder], ...]
     expires_after: int | None = None
     single: bool = False
+    always_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,63 +147,89 @@ class Noop:
     expires_after: int | None = None
 
 
-Action = PlaceOrders | CancelByOid | CancelByCloid | ModifyOrders | ScheduleCancel | Noop
-Command = Action | Deposit | Withdraw
+@dataclass(frozen=True, slots=True)
+class ReserveRequestWeight:
+    """Buy so many requests above the budget, for `destination` or the sender itself."""
+
+    address: str
+    weight: int
+    destination: str | None = None
+    expires_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class OrderRecord:
-    """An order at its last change of status; `size` is what was left of it then."""
+class Transfer:
+    """Move a token to another address, which gets an account if it has none; refused beyond what is free."""
 
-    oid: int
     address: str
+    destination: str
+    token: int
+    amount: Decimal
+
+
+# What the owner of the exchange does, and not one of its clients. None of them costs anybody anything.
+
+
+@dataclass(frozen=True, slots=True)
+class SetFees:
+    """Rates of that address from now on, per unit; None: the ones that apply to all."""
+
+    address: str
+    maker: Decimal | None
+    taker: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExhaustBudget:
+    """Let the address have sent exactly as much as it may."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRecords:
+    """Drop the record of an ended order, by oid or cloid; None: of all ended orders of that address."""
+
+    address: str
+    key: int | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DelistPair:
+    """Trading in that asset ends: what rests is cancelled, and what comes is refused."""
+
     asset: int
-    coin: str
-    is_buy: bool
-    price: Decimal
-    size: Decimal
-    original_size: Decimal
-    tif: Tif
-    cloid: str | None
-    reduce_only: bool
-    placed_ms: int
-    status: str
-    status_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
-    """One side of one trade, as its owner sees it. `fee` is in `fee_token`, what was received."""
+class RelistPair:
+    """Trading in that asset goes on."""
 
-    address: str
-    coin: str
-    price: Decimal
-    size: Decimal
-    is_buy: bool
-    time_ms: int
-    start_position: Decimal
-    hash: str
-    oid: int
-    crossed: bool
-    fee: Decimal
-    fee_token: str
-    tid: int
-    cloid: str | None
+    asset: int
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
-    """One trade, as the public sees it; `is_buy` is the taker's side."""
+class SetPostOnly:
+    """Begin, or end, the time after an upgrade of the network in which only post-only orders pass."""
 
-    coin: str
-    is_buy: bool
-    price: Decimal
-    size: Decimal
-    time_ms: int
-    hash: str
-    tid: int
-    buyer: str
-    seller: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertDust:
+    """Sell, for every address, the balances below one lot that are worth at most one quote unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassTime:
+    """Nothing but the time: appointments that are due are kept."""
+
+
+Action = PlaceOrders | CancelByOid | CancelByCloid | ModifyOrders | ScheduleCancel | Noop | ReserveRequestWeight
+CANCELS = (CancelByOid, CancelByCloid)
+ACTIONS = (PlaceOrders, *CANCELS, ModifyOrders, ScheduleCancel, Noop, ReserveRequestWeight)
+OwnerCommand = SetFees | ExhaustBudget | ForgetRecords | DelistPair | RelistPair | SetPostOnly | ConvertDust | PassTime
+Command = Action | Deposit | Withdraw | Transfer | OwnerCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,4 +301,9 @@ class BalancesChanged:
     address: str
 
 
-Effect = Answered | Refused | OrderChanged | FillMade | TradeMade | BookChanged | BalancesChanged
+@dataclass(frozen=True, slots=True)
+class LedgerChanged:
+    row: LedgerRow
+
+
+Effect = Answered | Refused | OrderChanged | FillMade | TradeMade | BookChanged | BalancesChanged | LedgerChanged

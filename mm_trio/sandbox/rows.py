@@ -107,7 +107,7 @@ def fill_row(fill: Fill) -> Json:
         "side": side(is_buy=fill.is_buy),
         "time": fill.time_ms,
         "startPosition": number(fill.start_position),
-        "dir": "Buy" if fill.is_buy else "Sell",
+        "dir": fill.direction,
         "closedPnl": "0.0",
         "hash": fill.hash,
         "oid": fill.oid,

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from mm_trio.sandbox import rules
+from mm_trio.sandbox import fees, rules
 from mm_trio.sandbox.accounts import Account
 from mm_trio.sandbox.book import Book, LiveOrder
+from mm_trio.sandbox.facts import Fill, LedgerRow, OrderRecord, Trade
+from mm_trio.sandbox.fees import DAY_MS, Rates
+from mm_trio.sandbox.limits import Limits
 from mm_trio.sandbox.markets import Markets, Pair
 from mm_trio.sandbox.messages import (
     Answered,
     BalancesChanged,
     BookChanged,
     Effect,
-    Fill,
     FillMade,
+    LedgerChanged,
     NewOrder,
     OrderChanged,
-    OrderRecord,
     Refused,
-    Trade,
     TradeMade,
 )
 
@@ -34,25 +35,37 @@ __all__ = ["PUBLIC_TRADES_KEPT", "TID_BITS", "State", "Step", "derive_hash", "de
 
 PUBLIC_TRADES_KEPT = 30  # what a `trades` subscription replays
 TID_BITS = 50
+_TID_STEP = 0x9E3779B97F4A7  # odd, so that it meets each number of 50 bits once
+_ZERO = Decimal(0)
 
 
-@dataclass(slots=True)
 class Step:
     """One command being carried out: its time, its transaction hash, its effects so far."""
 
-    now_ms: int
-    hash: str
-    changes: list[Effect] = field(default_factory=list)
-    books: dict[str, None] = field(default_factory=dict)  # ordered sets
-    wallets: dict[str, None] = field(default_factory=dict)
+    __slots__ = ("_hash", "_number", "books", "changes", "now_ms", "wallets")
+
+    def __init__(self, now_ms: int, number: int) -> None:
+        self.now_ms = now_ms
+        self.changes: list[Effect] = []
+        self.books: dict[str, None] = {}  # ordered sets
+        self.wallets: dict[str, None] = {}
+        self._number = number
+        self._hash: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """Made when it is first asked for: most commands trade nothing."""
+        if self._hash is None:
+            self._hash = derive_hash("command", self._number)
+        return self._hash
 
     def effects(self, answer: Answered | Refused | None) -> tuple[Effect, ...]:
         """The answer first, then each change in the order it happened, then what to look at again."""
         return (
             *(() if answer is None else (answer,)),
             *self.changes,
-            *(BookChanged(coin) for coin in self.books),
-            *(BalancesChanged(address) for address in self.wallets),
+            *[BookChanged(coin) for coin in self.books],
+            *[BalancesChanged(address) for address in self.wallets],
         )
 
 
@@ -62,62 +75,94 @@ def derive_hash(label: str, number: int) -> str:
 
 
 def derive_tid(number: int) -> int:
-    """50 bits that do not grow with time, as the venue's trade ids do not."""
-    return int(derive_hash("trade", number), 16) % (1 << TID_BITS)
+    """50 bits that do not grow with time, as the venue's trade ids do not. No two numbers give the same."""
+    return number * _TID_STEP % (1 << TID_BITS)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What is counted over the whole exchange."""
+
+    next_oid: int
+    n_commands: int = 0
+    n_trades: int = 0
+    now_ms: int = 0  # of the last command
+    dust_day: int | None = None  # the UTC day whose dust has been sold
+
+
+@dataclass(slots=True)
+class Switches:
+    """What the owner has switched."""
+
+    halted: dict[int, None] = field(default_factory=dict)  # an ordered set of assets
+    post_only: bool = False
 
 
 class State:
     """Accounts, books, fees and counters of the whole exchange."""
 
-    def __init__(
-        self,
-        markets: Markets,
-        *,
-        maker_fee: Decimal,
-        taker_fee: Decimal,
-        first_oid: int,
-        order_records: int,
-        fills_kept: int,
-    ) -> None:
+    def __init__(self, markets: Markets, *, rates: Rates, fee_tiers: bool, first_oid: int, limits: Limits) -> None:
+        self.limits = limits
         self.pairs: dict[int, Pair] = {pair.asset: pair for pair in markets.pairs}
+        self.tokens = {token.index for token in markets.tokens}
         self.books: dict[int, Book] = {asset: Book() for asset in self.pairs}
         self.accounts: dict[str, Account] = {}
+        self.appointments: dict[str, int] = {}  # scheduled cancels by address, in ms
         self.fees_collected: dict[int, Decimal] = {}
+        self.dust: dict[int, Decimal] = {}  # what the system bought, and, negative, what it paid
         self.last_prices: dict[int, Decimal] = {}
         self.trades: dict[int, deque[Trade]] = {asset: deque(maxlen=PUBLIC_TRADES_KEPT) for asset in self.pairs}
-        self._rates = {True: taker_fee, False: maker_fee}  # by `crossed`
-        self._next_oid = first_oid
-        self._n_trades = 0
-        self._order_records = order_records
-        self._fills_kept = fills_kept
+        self.counters = Counters(first_oid)
+        self.switches = Switches()
+        self._rates = rates
+        self._fee_tiers = fee_tiers
+        quotes = {pair.quote.index for pair in markets.pairs}
+        self._quote_pairs = {asset for asset, pair in self.pairs.items() if pair.base.index in quotes}
 
     def open_account(self, address: str) -> Account:
         """The account of that address, made if it is new."""
-        if address not in self.accounts:
-            self.accounts[address] = Account(address, order_records=self._order_records, fills_kept=self._fills_kept)
-        return self.accounts[address]
+        account = self.accounts.get(address)
+        if account is None:
+            account = self.accounts[address] = Account(address, self.limits)
+        return account
 
     def take_oid(self) -> int:
-        oid = self._next_oid
-        self._next_oid += 1
+        oid = self.counters.next_oid
+        self.counters.next_oid = oid + 1
         return oid
+
+    def rates_of(self, account: Account | None, asset: int | None = None) -> Rates:
+        """What an address pays today, in that pair, or in one that is not special."""
+        rates = None if account is None else account.rates
+        if rates is None:
+            rates = self._rates
+            if self._fee_tiers and account is not None:
+                today = self.counters.now_ms // DAY_MS
+                rates = fees.choose_rates(rates, fees.weigh_volume(account.days, today=today))
+        return fees.cut_for_quote_pair(rates) if asset in self._quote_pairs else rates
+
+    def note_funds(self, step: Step, row: LedgerRow) -> None:
+        """Tell and keep a movement of funds that is no trade; the balances are the caller's business."""
+        self.accounts[row.address].ledger.append(row)
+        step.changes.append(LedgerChanged(row))
+        step.wallets[row.address] = None
 
     def write_record(self, step: Step, oid: int, owner: str, order: NewOrder, status: str) -> OrderRecord:
         return OrderRecord(
-            oid=oid,
-            address=owner,
-            asset=order.asset,
-            coin=self.pairs[order.asset].name,
-            is_buy=order.is_buy,
-            price=order.price,
-            size=order.size,
-            original_size=order.size,
-            tif=order.tif,
-            cloid=order.cloid,
-            reduce_only=order.reduce_only,
-            placed_ms=step.now_ms,
-            status=status,
-            status_ms=step.now_ms,
+            oid,
+            owner,
+            order.asset,
+            self.pairs[order.asset].name,
+            order.is_buy,
+            order.price,
+            order.size,
+            order.size,
+            order.tif,
+            order.cloid,
+            order.reduce_only,
+            step.now_ms,
+            status,
+            step.now_ms,
         )
 
     def rest(self, step: Step, record: OrderRecord) -> None:
@@ -132,10 +177,11 @@ class State:
 
     def end_live(self, step: Step, order: LiveOrder, status: str) -> None:
         """Take a resting order off the book, release what it still holds, keep its record."""
-        self._hold(step, order, -order.remaining)
+        if order.remaining:
+            self._hold(step, order, -order.remaining)
         self.books[order.record.asset].remove(order)
         step.books[order.record.coin] = None
-        self.end_record(step, replace(order.as_of_now(), status=status, status_ms=step.now_ms))
+        self.end_record(step, order.record.turned(status, size=order.remaining, at_ms=step.now_ms))
 
     def end_record(self, step: Step, record: OrderRecord) -> None:
         """Note the last status of an order that rests no more, or never did."""
@@ -144,61 +190,69 @@ class State:
 
     def settle(self, step: Step, taker: OrderRecord, maker: LiveOrder, size: Decimal) -> None:
         """Trade so much at the maker's price: holds, balances, fees, both fills, the public print."""
-        resting = maker.record
-        self._hold(step, maker, -size)
+        resting, counters = maker.record, self.counters
         maker.remaining -= size
-        self._n_trades += 1
-        tid = derive_tid(self._n_trades)
-        for record, crossed in ((taker, True), (resting, False)):
-            self._settle_side(step, record, price=resting.price, size=size, crossed=crossed, tid=tid)
+        counters.n_trades += 1
+        tid = derive_tid(counters.n_trades)
+        price, gross = resting.price, resting.price * size
+        self._settle_side(step, taker, price=price, size=size, gross=gross, tid=tid, crossed=True)
+        self._settle_side(step, resting, price=price, size=size, gross=gross, tid=tid, crossed=False)
         buyer, seller = (taker, resting) if taker.is_buy else (resting, taker)
-        trade = Trade(
-            taker.coin,
-            taker.is_buy,
-            resting.price,
-            size,
-            step.now_ms,
-            step.hash,
-            tid,
-            buyer.address,
-            seller.address,
-        )
+        trade = Trade(taker.coin, taker.is_buy, price, size, step.now_ms, step.hash, tid, buyer.address, seller.address)
         self.trades[taker.asset].append(trade)
-        self.last_prices[taker.asset] = resting.price
+        self.last_prices[taker.asset] = price
         step.changes.append(TradeMade(trade))
         step.books[taker.coin] = None
         if not maker.remaining:
             self.end_live(step, maker, "filled")
 
     def _settle_side(
-        self, step: Step, record: OrderRecord, *, price: Decimal, size: Decimal, crossed: bool, tid: int
+        self,
+        step: Step,
+        record: OrderRecord,
+        *,
+        price: Decimal,
+        size: Decimal,
+        gross: Decimal,
+        tid: int,
+        crossed: bool,
     ) -> None:
-        pair, account = self.pairs[record.asset], self.accounts[record.address]
-        gross, side = price * size, record.is_buy
-        fee = rules.compute_fee(pair, is_buy=side, price=price, size=size, rate=self._rates[crossed])
-        received = rules.fee_token(pair, is_buy=side)
+        """One side of a trade. What the maker's order held for this part is released as it is paid out."""
+        asset, is_buy, now_ms = record.asset, record.is_buy, step.now_ms
+        pair, account = self.pairs[asset], self.accounts[record.address]
+        base, quote = pair.base.index, pair.quote.index
+        rates = self.rates_of(account, asset)
+        rate = rates.taker if crossed else rates.maker
+        fee = rules.compute_fee(pair, is_buy=is_buy, price=price, size=size, rate=rate)
+        start = account.total(base)
+        held = _ZERO if crossed else -gross if is_buy else -size  # a maker trades at its own price
+        if is_buy:
+            account.change(quote, total=-gross, hold=held)
+            account.change(base, total=size - fee)
+        else:
+            account.change(base, total=-size, hold=held)
+            account.change(quote, total=gross - fee)
+        counted = gross * fees.QUOTE_PAIR_SHARE if asset in self._quote_pairs else gross
+        account.on_volume(gross, day=now_ms // DAY_MS, crossed=crossed, counted=counted)
+        received = rules.fee_token(pair, is_buy=is_buy)
+        self.fees_collected[received.index] = self.fees_collected.get(received.index, _ZERO) + fee
         fill = Fill(
-            address=record.address,
-            coin=record.coin,
-            price=price,
-            size=size,
-            is_buy=side,
-            time_ms=step.now_ms,
-            start_position=account.balance(pair.base.index).total,
-            hash=step.hash,
-            oid=record.oid,
-            crossed=crossed,
-            fee=fee,
-            fee_token=received.name,
-            tid=tid,
-            cloid=record.cloid,
+            record.address,
+            record.coin,
+            price,
+            size,
+            is_buy,
+            now_ms,
+            start,
+            step.hash,
+            record.oid,
+            crossed,
+            fee,
+            received.name,
+            tid,
+            record.cloid,
         )
-        account.change(pair.base.index, total=size if side else -size)
-        account.change(pair.quote.index, total=-gross if side else gross)
-        account.change(received.index, total=-fee)
-        account.volume += gross
         account.fills.append(fill)
-        self.fees_collected[received.index] = self.fees_collected.get(received.index, Decimal(0)) + fee
         step.changes.append(FillMade(fill))
         step.wallets[record.address] = None
 

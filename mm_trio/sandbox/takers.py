@@ -18,7 +18,9 @@ from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.markets import Pair
 from mm_trio.sandbox.messages import NewOrder, PlaceOrders
 
-__all__ = ["SeededTakers", "TakerHabits", "Takers", "trade_forever"]
+__all__ = ["SeededTakers", "TakerHabits", "Takers", "schedule_takers", "trade_forever"]
+
+_LEAST_PAUSE_S = 0.001  # a flow without pauses must not keep a clock for itself
 
 
 class Takers(Protocol):
@@ -134,3 +136,27 @@ async def trade_forever(
         orders = takers.decide(front.exchange.book(coin))
         if orders:
             front.apply(PlaceOrders(address=address, orders=orders))
+
+
+def schedule_takers(
+    front: Front,
+    takers: Takers,
+    *,
+    address: str,
+    coin: str,
+    call_in: Callable[[float, Callable[[], object]], None],
+) -> None:
+    """Let takers trade from `address` on a clock of one's own: each makes the appointment of the next."""
+
+    def come() -> None:
+        orders = takers.decide(front.exchange.book(coin))
+        if orders:
+            front.apply(PlaceOrders(address=address, orders=orders))
+        wait()
+
+    def wait() -> None:
+        pause_s = takers.pause_s()
+        if pause_s is not None:
+            call_in(max(pause_s, _LEAST_PAUSE_S), come)
+
+    wait()

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
@@ -25,7 +26,8 @@ from mm_trio.sandbox.auth import Auth, SignedAction
 from mm_trio.sandbox.book import BookView
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.messages import Command, Deposit, Effect, Fill, FillMade, NewOrder, Withdraw
+from mm_trio.sandbox.limits import Limits
+from mm_trio.sandbox.messages import ACTIONS, Command, Effect, Fill, FillMade, NewOrder
 from mm_trio.sandbox.server import SandboxServer, serve
 from mm_trio.sandbox.takers import SeededTakers, TakerHabits, trade_forever
 from mm_trio.venue.hyperliquid import make_wallet
@@ -105,7 +107,8 @@ class _WatchedFront(Front):
     """Looks at the account after every command, whoever sent it, and books every fill of it."""
 
     def __init__(self, market: DemoMarket, account: str, trap: Trap) -> None:
-        super().__init__(Exchange(market.markets), now_ms=lambda: time.time_ns() // 1_000_000)
+        limits = replace(Limits(), ws_new_per_minute=None)  # a maker a second, and each has a socket
+        super().__init__(Exchange(market.markets, limits=limits), now_ms=lambda: time.time_ns() // 1_000_000)
         self.market = market
         self.account = account
         self.trap = trap
@@ -119,7 +122,7 @@ class _WatchedFront(Front):
             if isinstance(effect, FillMade) and effect.fill.address == self.account:
                 self._book(effect.fill)
         self._check_orders(command)
-        if command.address == self.account and not isinstance(command, Deposit | Withdraw) and self.nursery:
+        if isinstance(command, ACTIONS) and command.address == self.account and self.nursery:
             self.trap.reach("executed")
             # trio writes before it lets another task run, so this one runs once the answer is on its way
             self.nursery.start_soon(self._reach_answered)

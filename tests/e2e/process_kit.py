@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -110,6 +110,7 @@ class Sandbox:
     private_key: str
     coin: str
     config: str  # the text that it printed
+    access: dict[str, Any] = field(repr=False)  # all of its first line
 
     @property
     def key(self) -> dict[str, str]:
@@ -133,10 +134,20 @@ class Sandbox:
             door.request("POST", "/info", body, {"Content-Type": "application/json"})
             return json.load(door.getresponse())
 
+    def control(self, verb: str, request: Mapping[str, object] | None = None) -> Any:
+        """What its control room answers; without a request it is only asked."""
+        with closing(http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=DEADLINE_S)) as door:
+            method, body = ("GET", None) if request is None else ("POST", json.dumps(request))
+            door.request(method, f"/sandbox/{verb}", body, {"Authorization": f"Bearer {self.access['control_token']}"})
+            answer = json.load(response := door.getresponse())
+            assert response.status == 200, answer
+            return answer
+
 
 @contextmanager
 def open_sandbox(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[Sandbox]:
     """`sandbox --port 0 --json`, ready."""
     with running(folder, "sandbox", "--port", "0", "--json", *arguments, environ=environ) as program:
         config = program.wait_for(r'(?s)\[market\].*\nusdc = "[0-9.]+"\n')
-        yield Sandbox(program, **json.loads(program.out.splitlines()[0]), config=config)
+        access = json.loads(program.out.splitlines()[0])
+        yield Sandbox(program, access["url"], access["account"], access["private_key"], access["coin"], config, access)

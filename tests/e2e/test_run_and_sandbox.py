@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from process_kit import Sandbox, open_sandbox, run, running
 
-from mm_trio.commands.sandbox import SandboxAccess
+from mm_trio.commands.demo_market import default_market
+from mm_trio.commands.sandbox_report import SandboxAccess, TestAccount
 from mm_trio.config import parse_settings
 from mm_trio.sandbox.markets import DEFAULT_MARKETS
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.e2e
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ACCOUNT = "0x" + "ab" * 20
 STRANGER = "0x" + "5e" * 32  # a valid key that no exchange knows
+TOKEN = "a-token-of-the-control-room"
 NOBODY = {"MM_TRIO_PRIVATE_KEY": STRANGER}
 FIRST_FILL = "fill side="
 QUOTES = r"tick=1 .* placed=20 errors=0"
@@ -208,11 +210,13 @@ def test_what_the_sandbox_prints_for_a_person_is_accepted_as_it_is(tmp_path: Pat
 
 @pytest.mark.parametrize("coin", [pair.name for pair in DEFAULT_MARKETS.pairs])
 def test_the_printed_configuration_names_every_pair_as_run_wants_it(coin: str) -> None:
-    access = SandboxAccess("http://127.0.0.1:3001", ACCOUNT, STRANGER, coin)
+    accounts, markets = (TestAccount(ACCOUNT, STRANGER),), (default_market(coin, seed=0),)
+    access = SandboxAccess("http://127.0.0.1:3001", accounts, TOKEN, markets)
     settings = parse_settings(tomllib.loads(access.to_config()), environ={}, source="the sandbox")
 
     assert (settings.market.coin, settings.market.account, settings.market.base_url) == (coin, ACCOUNT, access.url)
     assert STRANGER not in repr(access)
+    assert TOKEN not in repr(access)
 
 
 @pytest.mark.parametrize(

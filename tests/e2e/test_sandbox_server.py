@@ -27,8 +27,9 @@ from mm_trio.sandbox.auth import Auth
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.messages import Deposit
+from mm_trio.sandbox.outbox import MAX_FRAMES
 from mm_trio.sandbox.server import SandboxServer, serve
-from mm_trio.sandbox.ws_door import GREETING, MAX_QUEUED
+from mm_trio.sandbox.ws_door import GREETING, SocketHabits
 
 pytestmark = pytest.mark.e2e
 
@@ -170,6 +171,39 @@ async def test_the_sdks_socket_hears_of_orders_and_fills(venue: Venue) -> None:
     assert kinds == ["open", "filled"]
     assert (fill["side"], fill["px"], fill["sz"], fill["crossed"]) == ("B", "20.0", "1.5", False)
     assert venue.server.n_connections == 1
+    info.ws_manager.stop_event.set()
+
+
+@pytest.mark.usefixtures("distinct_nonces")
+async def test_every_channel_that_the_sdk_knows_reaches_its_callback(nursery: trio.Nursery) -> None:
+    """`webData2` is switched on; `activeAssetData` is about perps and stays silent."""
+    front = Front(Exchange(), now_ms=lambda: time_ns() // 1_000_000, web_data2=True)
+    for address in (WALLET.address, STRANGER.address):
+        for token in (0, 150):
+            front.apply(Deposit(address, token, Decimal(100_000)))
+    venue = await open_venue(nursery, front)
+    of_coin = ("l2Book", "trades", "bbo", "activeAssetCtx", "candle")
+    of_user = ("userEvents", "userFills", "orderUpdates", "userFundings", "userNonFundingLedgerUpdates", "webData2")
+    wishes: list[Any] = [
+        {"type": "allMids"},
+        *({"type": kind, "coin": "HYPE/USDC", "interval": "1m"} for kind in of_coin),
+        *({"type": kind, "user": WALLET.address} for kind in of_user),
+    ]
+    heard: dict[str, queue.Queue[Any]] = {wish["type"]: queue.Queue() for wish in wishes}
+
+    def listen() -> Info:
+        info = venue.info(skip_ws=False)
+        for wish in wishes:
+            info.subscribe(wish, heard[wish["type"]].put)
+        heard["userFills"].get(timeout=DEADLINE_S)
+        statuses(venue.sdk().order("@107", True, 1.5, 20.0, ALO))
+        statuses(venue.sdk(STRANGER).order("@107", False, 1.5, 20.0, IOC))
+        return info
+
+    info = await in_thread(listen)
+
+    channels = {kind: (await in_thread(heard[kind].get, timeout=DEADLINE_S))["channel"] for kind in heard}
+    assert channels == {kind: kind for kind in heard} | {"userEvents": "user", "activeAssetCtx": "activeSpotAssetCtx"}
     info.ws_manager.stop_event.set()
 
 
@@ -353,7 +387,7 @@ async def test_a_ping_a_split_message_and_a_closing_handshake_are_understood(ven
 
 
 async def test_a_connection_that_was_told_nothing_is_closed_as_inactive(nursery: trio.Nursery) -> None:
-    venue = await open_venue(nursery, inactive_after_s=0.02)
+    venue = await open_venue(nursery, habits=SocketHabits(inactive_after_s=0.02))
 
     def wait() -> Any:
         return venue.open_socket().recv_frame()
@@ -381,7 +415,7 @@ async def test_dropped_sockets_die_now_and_new_ones_are_welcome(venue: Venue) ->
 
 async def test_a_silenced_socket_stays_open_and_hears_nothing_not_even_a_pong(nursery: trio.Nursery) -> None:
     """The inactivity rule does not end it either; in the end it is cut, and nothing had come."""
-    venue = await open_venue(nursery, beat_every_s=0.005, inactive_after_s=0.01)
+    venue = await open_venue(nursery, beat_every_s=0.005, habits=SocketHabits(inactive_after_s=0.01))
     client = await in_thread(venue.open_socket)
     venue.server.silence_sockets()
 
@@ -403,22 +437,22 @@ async def test_a_client_that_does_not_read_is_cut_off(venue: Venue) -> None:
     await in_thread(client.send, '{"method":"subscribe","subscription":{"type":"allMids"}}')
     await in_thread(client.recv)
 
-    for _ in range(MAX_QUEUED + 2):  # the first is handed over, the last finds no room
+    for _ in range(MAX_FRAMES + 2):  # the first is handed over, the last finds no room
         venue.front.beat()
 
     texts = await in_thread(receive_until_end, client)
-    assert len(texts) < MAX_QUEUED
+    assert len(texts) < MAX_FRAMES
     assert venue.server.n_connections == 0
 
 
 async def test_a_client_that_does_not_read_does_not_delay_the_end() -> None:
-    """25 MB of complaints fill every buffer on the way, so a write hangs when the server is cancelled."""
+    """12 MB of complaints fill every buffer on the way, so a write hangs when the server is cancelled."""
     with trio.fail_after(2 * DEADLINE_S):
         async with trio.open_nursery() as nursery:
             venue = await open_venue(nursery)
             client = await in_thread(venue.open_socket)
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            await in_thread(lambda: [client.send("x" * 50_000) for _ in range(500)])
+            await in_thread(lambda: [client.send("x" * 50_000) for _ in range(250)])
             assert venue.server.n_connections == 1
             nursery.cancel_scope.cancel()
 

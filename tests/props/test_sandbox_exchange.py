@@ -6,15 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
-from hypothesis import given
+import pytest
+from effort import FACTOR
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mm_trio.sandbox.exchange import Exchange
+from mm_trio.sandbox.history import Recorder, read_history, replay
 from mm_trio.sandbox.messages import (
     Answered,
     CancelByCloid,
     CancelByOid,
     Command,
+    ConvertDust,
+    DelistPair,
     Deposit,
     Effect,
     Fill,
@@ -25,10 +30,18 @@ from mm_trio.sandbox.messages import (
     OrderRecord,
     PlaceOrders,
     Refused,
+    RelistPair,
+    ReserveRequestWeight,
+    SetFees,
+    SetPostOnly,
     Tif,
     TradeMade,
+    Transfer,
     Withdraw,
 )
+
+pytestmark = pytest.mark.timeout(60 * FACTOR)
+many = settings(max_examples=100 * FACTOR, deadline=None)
 
 ADDRESSES = tuple("0x" + digit * 40 for digit in "abc")
 COINS = {10107: "@107", 10207: "@207"}  # one base token, two quote tokens
@@ -59,23 +72,43 @@ commands: st.SearchStrategy[Command] = st.one_of(
         ModifyOrders,
         addresses,
         st.lists(st.tuples(oids | cloids, orders), min_size=1, max_size=3).map(tuple),
+        always_place=st.booleans(),
     ),
     st.builds(Withdraw, addresses, st.sampled_from(TOKENS), amounts),
 )
 sessions = st.lists(commands, min_size=1, max_size=25)
+rates = st.none() | st.sampled_from((Decimal("-0.00003"), Decimal(0), Decimal("0.01")))
+of_the_owner: st.SearchStrategy[Command] = st.one_of(
+    st.builds(DelistPair, assets),
+    st.builds(RelistPair, assets),
+    st.builds(SetPostOnly, st.booleans()),
+    st.builds(SetFees, addresses, rates, rates),
+    st.builds(ConvertDust),
+    st.builds(Deposit, addresses, st.sampled_from(TOKENS), st.integers(1, 9).map(lambda n: Decimal(n) / 1000)),
+    st.builds(Transfer, addresses, addresses, st.sampled_from(TOKENS), amounts),
+    st.builds(ReserveRequestWeight, addresses, st.integers(1, 9)),
+)
+eventful_sessions = st.lists(commands | commands | of_the_owner, min_size=1, max_size=30)
+
+
+FUNDING = tuple(
+    Deposit(address, token, Decimal(amount))
+    for address in ADDRESSES
+    for token, amount in ((0, 300), (150, 15), (268, 200))
+)
 
 
 def open_exchange() -> Exchange:
     exchange = Exchange(first_oid=FIRST_OID)
-    for address in ADDRESSES:
-        for token, amount in ((0, 300), (150, 15), (268, 200)):
-            exchange.apply(0, Deposit(address, token, Decimal(amount)))
+    for deposit in FUNDING:
+        exchange.apply(0, deposit)
     return exchange
 
 
 def sum_of_tokens(exchange: Exchange) -> dict[int, Decimal]:
     views = [exchange.account(address) for address in ADDRESSES]
-    return {token: sum((view.total(token) for view in views), exchange.fees_collected(token)) for token in TOKENS}
+    taken = {token: exchange.fees_collected(token) + exchange.dust_collected(token) for token in TOKENS}
+    return {token: sum((view.total(token) for view in views), taken[token]) for token in TOKENS}
 
 
 def fills_of(effects: Iterable[Effect]) -> list[Fill]:
@@ -86,19 +119,21 @@ def resting(exchange: Exchange) -> list[OrderRecord]:
     return [order for address in ADDRESSES for order in exchange.open_orders(address)]
 
 
-@given(sessions)
+@many
+@given(eventful_sessions)
 def test_no_token_is_made_or_lost(session: list[Command]) -> None:
     exchange = open_exchange()
     expected = sum_of_tokens(exchange)
 
     for command in session:
         effects = exchange.apply(1, command)
-        if isinstance(command, Withdraw) and not any(isinstance(effect, Refused) for effect in effects):
-            expected[command.token] -= command.amount
+        if isinstance(command, Withdraw | Deposit) and not any(isinstance(effect, Refused) for effect in effects):
+            expected[command.token] += command.amount if isinstance(command, Deposit) else -command.amount
         assert sum_of_tokens(exchange) == expected
 
 
-@given(sessions)
+@many
+@given(eventful_sessions)
 def test_what_is_held_is_exactly_what_rests(session: list[Command]) -> None:
     exchange = open_exchange()
     for command in session:
@@ -114,7 +149,8 @@ def test_what_is_held_is_exactly_what_rests(session: list[Command]) -> None:
             assert all(view.hold(token) == held[address, token] <= view.total(token) for token in TOKENS)
 
 
-@given(sessions)
+@many
+@given(eventful_sessions)
 def test_the_book_is_the_resting_orders_and_never_crossed(session: list[Command]) -> None:
     exchange = open_exchange()
     for command in session:
@@ -153,6 +189,7 @@ def match_naively(
     return hits
 
 
+@many
 @given(sessions)
 def test_the_best_price_trades_first_and_the_eldest_of_equals(session: list[Command]) -> None:
     exchange = open_exchange()
@@ -168,6 +205,7 @@ def test_the_best_price_trades_first_and_the_eldest_of_equals(session: list[Comm
         assert [(fill.oid, fill.size) for fill in fills if not fill.crossed] == hits
 
 
+@many
 @given(sessions)
 def test_both_sides_of_a_trade_tell_the_same_story(session: list[Command]) -> None:
     exchange = open_exchange()
@@ -192,6 +230,7 @@ def test_both_sides_of_a_trade_tell_the_same_story(session: list[Command]) -> No
                 )
 
 
+@many
 @given(sessions)
 def test_every_item_has_a_status_or_the_batch_has_one(session: list[Command]) -> None:
     exchange = open_exchange()
@@ -214,6 +253,7 @@ def test_every_item_has_a_status_or_the_batch_has_one(session: list[Command]) ->
         assert len(answer.statuses) in (len(items), 1)
 
 
+@many
 @given(sessions)
 def test_an_order_ends_once_and_its_balance_is_the_sum_of_its_fills(session: list[Command]) -> None:
     exchange = open_exchange()
@@ -234,8 +274,36 @@ def test_an_order_ends_once_and_its_balance_is_the_sum_of_its_fills(session: lis
                 assert filled[order.oid] == order.original_size - order.size
 
 
-@given(sessions)
-def test_the_same_session_has_the_same_effects(session: list[Command]) -> None:
+@many
+@given(eventful_sessions)
+def test_the_same_session_has_the_same_effects_and_leads_to_the_same_state(session: list[Command]) -> None:
     first, second = open_exchange(), open_exchange()
 
     assert [first.apply(1, command) for command in session] == [second.apply(1, command) for command in session]
+    assert first.digest() == second.digest()
+
+
+@many
+@given(eventful_sessions, st.integers(0, 30))
+def test_a_copy_goes_on_as_its_original_does(session: list[Command], at: int) -> None:
+    original = open_exchange()
+    for command in session[:at]:
+        original.apply(1, command)
+    copied = original.copy()
+    assert copied.digest() == original.digest()
+
+    for command in session[at:]:
+        assert copied.apply(1, command) == original.apply(1, command)
+    assert copied.digest() == original.digest()
+
+
+@many
+@given(eventful_sessions)
+def test_a_recorded_session_replays_to_the_same_state(session: list[Command]) -> None:
+    exchange, lines = Exchange(first_oid=FIRST_OID), list[str]()
+    recorder = Recorder(exchange, lines.append)
+    for at, command in enumerate([*FUNDING, *session]):
+        exchange.apply(at, command)
+    recorder.close()
+
+    assert replay(read_history(lines)).digest() == exchange.digest()

@@ -194,3 +194,28 @@ def test_addresses_are_the_same_in_any_letter_case() -> None:
 
     assert len(exchange.open_orders(MAKER)) == 1
     assert exchange.account(MAKER).hold(PURR_TOKEN) == 0
+
+
+def test_an_action_is_in_time_until_the_block_is_later_than_it_says() -> None:
+    exchange = make_exchange()
+    order = PlaceOrders(MAKER, (sell("20", "1"),), expires_after=1000)
+
+    assert isinstance(run(exchange, order, now_ms=1000)[0], Resting)
+    assert refusal(exchange, order, now_ms=1001) == "Action already expired"
+
+
+def test_an_action_without_items_costs_one() -> None:
+    exchange = make_exchange()
+    run(exchange, CancelByOid(MAKER, ()))
+    run(exchange, Noop(MAKER))
+
+    assert exchange.account(MAKER).n_requests == 2
+
+
+def test_an_order_that_breaks_a_static_rule_leaves_no_record_and_one_that_breaks_another_does() -> None:
+    exchange = make_exchange()
+    place(exchange, MAKER, sell("20", "1.005"))
+    assert exchange.records(MAKER) == ()
+
+    place(exchange, MAKER, sell("20", "0.1"))
+    assert [record.status for record in exchange.records(MAKER)] == ["minTradeNtlRejected"]

@@ -55,3 +55,19 @@ def test_a_taken_name_or_token_index_is_refused() -> None:
         DEFAULT_MARKETS.with_pair(Pair("@107", 5000, TRADES, USDC))
     with pytest.raises(ValueError, match="token index 150"):
         DEFAULT_MARKETS.with_pair(Pair("@5000", 5000, Token("OTHER", 150, 2, 8, "0x00"), USDC))
+
+
+def test_dense_markets_are_the_same_pairs_with_positions_for_indices() -> None:
+    dense = DEFAULT_MARKETS.dense()
+    meta = dense.spot_meta()
+
+    tokens, universe = meta["tokens"], meta["universe"]
+    assert isinstance(tokens, list)
+    assert isinstance(universe, list)
+    assert [token["index"] for token in tokens] == list(range(len(tokens)))
+    names = {pair.name: (pair.base.name, pair.quote.name) for pair in DEFAULT_MARKETS.pairs}
+    assert {row["name"]: tuple(tokens[i]["name"] for i in row["tokens"]) for row in universe} == names
+
+
+def test_one_pair_at_least_is_quoted_in_another_token_than_usdc() -> None:
+    assert [pair.name for pair in DEFAULT_MARKETS.pairs if pair.quote != USDC] == ["@207"]

@@ -15,6 +15,7 @@ from sandbox_kit import (
     outcome,
     refusal,
     rest,
+    run,
     sell,
     status_of,
     take,
@@ -22,11 +23,13 @@ from sandbox_kit import (
 
 from mm_trio.sandbox.messages import (
     Answered,
+    Filled,
     ItemError,
     ModifyOrders,
     NewOrder,
     OrderChanged,
     Resting,
+    Tif,
 )
 
 INVALID = "Attempted to modify to invalid new order"
@@ -165,3 +168,114 @@ def test_a_batch_of_modifies_costs_its_items() -> None:
     exchange.apply(2, ModifyOrders(MAKER, ((1, sell("20", "1")), (2, sell("21", "1")))))
 
     assert exchange.account(MAKER).n_requests == 2
+
+
+def always(target: int | str, order: NewOrder, *, single: bool = False) -> ModifyOrders:
+    return ModifyOrders(MAKER, ((target, order),), single=single, always_place=True)
+
+
+@pytest.mark.parametrize("tif", ["Ioc", "Gtc"])
+def test_with_leave_to_place_in_any_case_a_crossing_order_trades(tif: Tif) -> None:
+    exchange = make_exchange()
+    rest(exchange, TAKER, buy("19", "1"))
+    oid = rest(exchange, MAKER, sell("20", "2"))
+
+    (status,) = run(exchange, always(oid, sell("18", "2", tif)))
+
+    assert isinstance(status, Filled)
+    assert (status.size, status.average_price) == (dec("1"), dec("19"))
+    assert status_of(exchange, oid) == "canceled"
+    left = [(order.oid, order.size, order.tif) for order in exchange.open_orders(MAKER)]
+    assert left == ([(status.oid, dec("1"), "Gtc")] if tif == "Gtc" else [])
+
+
+def test_with_leave_to_place_in_any_case_a_gtc_stays_a_gtc_and_without_it_becomes_alo() -> None:
+    exchange = make_exchange()
+    first, second = rest(exchange, MAKER, sell("20", "1")), rest(exchange, MAKER, sell("20", "1"))
+
+    run(exchange, always(first, sell("21", "1", "Gtc")))
+    modify(exchange, second, sell("22", "1", "Gtc"))
+
+    assert [order.tif for order in exchange.open_orders(MAKER)] == ["Gtc", "Alo"]
+
+
+def test_an_ioc_replacement_that_meets_nothing_loses_the_old_order_too() -> None:
+    exchange = make_exchange()
+    oid = rest(exchange, MAKER, sell("20", "1"))
+    words = "Order could not immediately match against any resting orders. asset=10107"
+
+    assert run(exchange, always(oid, sell("20", "1", "Ioc"))) == (ItemError(words),)
+    assert status_of(exchange, oid) == "canceled"
+
+
+@pytest.mark.parametrize(
+    "order", [buy("19", "1"), NewOrder(10107, False, dec("21"), dec("1"), "Gtc", reduce_only=True)]
+)
+def test_leave_to_place_in_any_case_does_not_change_what_makes_no_sense(order: NewOrder) -> None:
+    exchange = make_exchange()
+    oid = rest(exchange, MAKER, sell("20", "1"))
+
+    assert run(exchange, always(oid, order)) == (ItemError(INVALID),)
+    assert status_of(exchange, oid) == "open"
+
+
+def test_the_single_modify_with_leave_to_place_tells_its_errors_at_the_top_too() -> None:
+    exchange = make_exchange()
+    oid = rest(exchange, MAKER, sell("20", "1"))
+
+    text = refusal(exchange, always(oid, sell("20", "1", "Ioc"), single=True))
+
+    assert text.startswith("Error placing new order during modify: Order could not immediately match")
+
+
+def test_a_trigger_order_cannot_replace_anything() -> None:
+    exchange = make_exchange()
+    oid = rest(exchange, MAKER, sell("20", "1"))
+
+    assert modify(exchange, oid, sell("21", "1", "Trigger")) == ItemError(
+        "Placing trigger orders is not enabled on spot trading yet."
+    )
+    assert status_of(exchange, oid) == "open"
+
+
+def test_a_new_price_outside_of_the_band_leaves_the_old_order_resting() -> None:
+    exchange = make_exchange()
+    rest(exchange, TAKER, buy("20", "1"))
+    take(exchange, sell("20", "1", "Ioc"), address=MAKER)
+    oid = rest(exchange, MAKER, sell("20", "1"))
+
+    assert refusal(exchange, single(oid, sell("100.01", "1"))) == (
+        "Order price cannot be more than 80% away from the reference price"
+    )
+    assert status_of(exchange, oid) == "open"
+
+
+def test_one_bad_replacement_refuses_the_whole_batch_of_modifies() -> None:
+    exchange = make_exchange()
+    oids = [rest(exchange, MAKER, sell("20", "1")) for _ in range(2)]
+
+    statuses = run(exchange, ModifyOrders(MAKER, ((oids[0], sell("21", "1")), (oids[1], sell("21", "1.001")))))
+
+    assert statuses == (ItemError("Order has invalid size."),)
+    assert [status_of(exchange, oid) for oid in oids] == ["open", "open"]
+
+
+def test_a_dead_item_leaves_the_other_modifies_of_its_batch_alone() -> None:
+    exchange = make_exchange()
+    oid = rest(exchange, MAKER, sell("20", "1"))
+
+    statuses = run(exchange, ModifyOrders(MAKER, ((5, sell("21", "1")), (oid, sell("21", "1")))))
+
+    assert [type(status) for status in statuses] == [ItemError, Resting]
+
+
+def test_a_replacement_may_carry_the_cloid_of_its_old_order_or_another() -> None:
+    exchange = make_exchange()
+    oid = rest(exchange, MAKER, sell("20", "1", tag=1))
+
+    status = modify(exchange, cloid(1), sell("21", "1", tag=2))
+
+    assert isinstance(status, Resting)
+    assert [order.cloid for order in exchange.open_orders(MAKER)] == [cloid(2)]
+    assert status_of(exchange, cloid(1)) == "canceled"
+    assert status_of(exchange, oid) == "canceled"

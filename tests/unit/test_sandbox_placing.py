@@ -325,7 +325,7 @@ def test_reduce_only_means_nothing_on_spot() -> None:
     exchange = make_exchange()
     order = NewOrder(HYPE_ASSET, True, dec("20"), dec("1"), "Gtc", reduce_only=True)
 
-    assert error_of(place(exchange, MAKER, order)) == "Reduce-only is invalid for spot trading. asset=10107"
+    assert error_of(place(exchange, MAKER, order)) == "Reduce-only is invalid for spot trading."
 
 
 def test_there_is_an_end_to_open_orders() -> None:
@@ -333,7 +333,7 @@ def test_there_is_an_end_to_open_orders() -> None:
 
     statuses = place(exchange, MAKER, *(sell(f"2{i}", "1") for i in range(3)))
 
-    assert statuses[2] == ItemError("Too many open orders asset=10107")
+    assert statuses[2] == ItemError("Too many open orders")
 
 
 def test_the_rest_of_a_batch_goes_on_after_a_runtime_refusal() -> None:
@@ -353,3 +353,101 @@ def test_filled_means_gone_from_the_book_with_nothing_left() -> None:
     record = exchange.find_record(MAKER, oid)
     assert record is not None
     assert (record.status, record.size) == ("filled", dec("0"))
+
+
+NO_MATCH = "Order could not immediately match against any resting orders. asset=10107"
+NO_BALANCE = "Insufficient spot balance asset=10107"
+TOO_SMALL = "Order must have minimum value of 10 USDC. asset=10107"
+
+
+@pytest.mark.parametrize(
+    "ask, usdc, size, text",
+    [
+        (None, "0", "0.1", NO_MATCH),  # before the balance, which is zero, and the value, which is 2
+        ("20", "0", "0.1", NO_BALANCE),  # before the value
+        ("20", "1", "0.4", TOO_SMALL),  # before the question what one quote unit can pay for
+        ("20", "0.1", "1", NO_BALANCE),  # not a single lot
+    ],
+)
+def test_an_ioc_is_looked_at_in_the_measured_order(ask: str | None, usdc: str, size: str, text: str) -> None:
+    exchange = make_exchange()
+    exchange.apply(0, Deposit(NOBODY, USDC_TOKEN, dec(usdc)))
+    if ask is not None:
+        rest(exchange, MAKER, sell(ask, "10"))
+
+    assert error_of(place(exchange, NOBODY, buy("20", size, "Ioc"))) == text
+
+
+def test_an_ioc_is_worth_its_whole_size_at_the_first_price_it_meets() -> None:
+    exchange = make_exchange()
+    rest(exchange, MAKER, sell("19.5", "0.52"))
+    rest(exchange, MAKER, sell("22", "10"))
+
+    assert error_of(place(exchange, TAKER, buy("22", "0.51", "Ioc"))) == TOO_SMALL  # 9.945 at 19.5, though 11.22 at 22
+    assert take(exchange, buy("22", "0.52", "Ioc")).size == dec("0.52")
+
+
+def test_a_resting_order_is_worth_its_size_at_its_own_price() -> None:
+    exchange = make_exchange()
+
+    assert error_of(place(exchange, MAKER, sell("20", "0.49"))) == TOO_SMALL
+    rest(exchange, MAKER, sell("20", "0.5"))
+
+
+def test_an_order_that_cannot_be_paid_whole_does_not_rest_in_part() -> None:
+    exchange = make_exchange()
+
+    assert error_of(place(exchange, MAKER, buy("20", "5000.01"))) == NO_BALANCE
+    assert exchange.open_orders(MAKER) == ()
+    rest(exchange, MAKER, buy("20", "5000"))
+
+
+def test_a_post_only_order_never_meets_its_owners_own_orders_either() -> None:
+    exchange = make_exchange()
+    rest(exchange, MAKER, sell("20", "1"))
+
+    assert error_of(place(exchange, MAKER, buy("20", "1"))) == (
+        "Post only order would have immediately matched, bbo was 0@20. asset=10107"
+    )
+    assert len(exchange.open_orders(MAKER)) == 1
+
+
+def test_a_cancel_may_be_a_fast_one_and_is_the_same_cancel() -> None:
+    exchange = make_exchange()
+    first, second = rest(exchange, MAKER, sell("20", "1")), rest(exchange, MAKER, sell("20", "1", tag=2))
+
+    assert run(exchange, CancelByOid(MAKER, ((HYPE_ASSET, first),), fast=True)) == (Cancelled(),)
+    assert run(exchange, CancelByCloid(MAKER, ((HYPE_ASSET, cloid(2)),), fast=True)) == (Cancelled(),)
+    assert [status_of(exchange, oid) for oid in (first, second)] == ["canceled", "canceled"]
+
+
+def test_a_cloid_finds_the_newest_order_that_had_it() -> None:
+    exchange = make_exchange()
+    oids = []
+    for _ in range(3):
+        oids.append(rest(exchange, MAKER, sell("20", "1", tag=7)))
+        cancel(exchange, oids[-1])
+
+    record = exchange.find_record(MAKER, cloid(7))
+    assert record is not None
+    assert record.oid == oids[-1]
+
+
+def test_a_filled_gtc_may_be_far_from_over_and_its_record_says_open() -> None:
+    exchange = make_exchange()
+    rest(exchange, MAKER, sell("20", "2"))
+
+    filled = take(exchange, buy("20", "5", "Gtc"))
+
+    record = exchange.find_record(TAKER, filled.oid)
+    assert record is not None
+    assert (record.status, record.size, record.original_size) == ("open", dec("3"), dec("5"))
+
+
+def test_orders_of_a_pair_quoted_in_another_token_hold_that_token() -> None:
+    exchange = make_exchange()
+    exchange.apply(0, Deposit(MAKER, 268, dec("100")))
+    rest(exchange, MAKER, buy("20", "5", asset=10207))
+
+    view = exchange.account(MAKER)
+    assert (view.hold(268), view.hold(USDC_TOKEN)) == (dec("100"), dec("0"))

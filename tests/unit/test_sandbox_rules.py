@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -34,9 +35,12 @@ def test_five_figures_are_legal_and_any_integer_is(price: str) -> None:
     assert rules.find_static_error(buy(price, "1"), PAIR, reference=None) is None
 
 
+@pytest.mark.parametrize("make_order", [buy, sell])
 @pytest.mark.parametrize("price, refused", [("4", True), ("4.01", False), ("100", False), ("100.01", True)])
-def test_the_price_band_excludes_its_lower_end_and_includes_its_upper_one(price: str, refused: bool) -> None:
-    error = rules.find_static_error(buy(price, "1"), PAIR, reference=Decimal(20))
+def test_the_price_band_excludes_its_lower_end_and_includes_its_upper_one(
+    price: str, refused: bool, make_order: Callable[[str, str], NewOrder]
+) -> None:
+    error = rules.find_static_error(make_order(price, "1"), PAIR, reference=Decimal(20))
 
     assert error == ("Order price cannot be more than 80% away from the reference price" if refused else None)
 

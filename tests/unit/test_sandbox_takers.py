@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 from random import Random
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mm_trio.sandbox.book import BookView, Level
+from mm_trio.sandbox.clock import SteppedClock
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.markets import DEFAULT_MARKETS
 from mm_trio.sandbox.messages import CancelByOid, Deposit, NewOrder, PlaceOrders
-from mm_trio.sandbox.takers import SeededTakers, TakerHabits, trade_forever
+from mm_trio.sandbox.takers import SeededTakers, TakerHabits, schedule_takers, trade_forever
 
 HYPE = DEFAULT_MARKETS.pair("@107")
 MAKER, TAKER = "0x" + "1" * 40, "0x" + "2" * 40
@@ -187,3 +189,27 @@ async def test_takers_trade_with_whoever_rests() -> None:
     assert len(exchange.fills(MAKER)) >= 50
     assert {fill.is_buy for fill in exchange.fills(MAKER)} == {True, False}
     assert not exchange.open_orders(TAKER)
+
+
+def test_takers_on_a_clock_come_each_at_his_own_time_and_end_with_the_flow() -> None:
+    class Two(SeededTakers):
+        pauses: ClassVar[list[float | None]] = [2.0, 0.0, None]
+
+        def pause_s(self) -> float | None:  # type: ignore[override]
+            return self.pauses.pop(0)
+
+        def decide(self, book: BookView) -> tuple[NewOrder, ...]:
+            return (NewOrder(HYPE.asset, True, Decimal(20), Decimal(1), "Ioc"),)
+
+    clock = SteppedClock(1_795_000_000_000)
+    front = Front(Exchange(), now_ms=clock.now_ms)
+    for address in (MAKER, TAKER):
+        front.apply(Deposit(address, HYPE.base.index, Decimal(10_000)))
+        front.apply(Deposit(address, HYPE.quote.index, Decimal(1_000_000)))
+    front.apply(PlaceOrders(MAKER, (NewOrder(HYPE.asset, False, Decimal(20), Decimal(5), "Alo"),)))
+
+    schedule_takers(front, Two(HYPE, rng=Random(1)), address=TAKER, coin="@107", call_in=clock.call_in)
+    clock.step_to(1_795_000_100_000)
+
+    assert [fill.time_ms for fill in front.exchange.fills(TAKER)] == [1_795_000_002_000, 1_795_000_002_001]
+    assert clock.next_due_ms() is None

@@ -137,7 +137,11 @@ def _add_sandbox(commands: Any) -> None:
     )
     venue = sandbox.add_argument_group("venue")
     venue.add_argument(
-        "--limits", default="venue", metavar="L", help="venue, off, or scaled:X times the venue's (default: venue)"
+        "--limits",
+        default="account",
+        metavar="L",
+        help="account: the venue's limits of an account; venue: also those of an IP address, which all clients of this "
+        "machine share; off; or scaled:X times the venue's (default: account)",
     )
     venue.add_argument("--stepped", action="store_true", help="time stands until POST /sandbox/step lets it pass")
     venue.add_argument("--save-history", type=Path, metavar="FILE", help="write down every command of the exchange")

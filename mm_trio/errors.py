@@ -28,6 +28,10 @@ class Unreachable(VenueError):
     """No usable answer came: refused, timed out, cut off, or an HTTP error."""
 
 
+class Busy(Unreachable):
+    """The venue asks us to wait: HTTP 429, the requests of this IP address are used up for now."""
+
+
 class ProtocolError(VenueError):
     """An answer or message came and could not be read.
 

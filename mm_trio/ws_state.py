@@ -186,7 +186,8 @@ class WsState:
         if self._journal is not None and not self._journal.is_new:
             self._left_behind = ("orders of an earlier life: not looked at yet",)
         try:
-            market = await self._client.fetch_market(self.coin)
+            with self._client.waiting_while_busy():
+                market = await self._client.fetch_market(self.coin)
             recovered = await self._recover(wall_ms)
             state = self._make_state(market, recovered)
             keeper = LedgerKeeper(
@@ -202,7 +203,8 @@ class WsState:
                 lane.on_nonce_used(recovered.last_nonce)
             self._left_behind = None
             try:
-                orphans = await self._seed(state, keeper, recovered)
+                with self._client.waiting_while_busy():
+                    orphans = await self._seed(state, keeper, recovered)
             except BaseException:
                 if recovered is not None and not recovered.is_new:  # what rests of it would rest unattended
                     await self._leave(state, lane)

@@ -13,7 +13,16 @@ from typing import Any
 import trio
 
 from mm_trio.config import Settings
-from mm_trio.errors import ConfigError, HistoryLost, LedgerError, ProtocolError, Unreachable, VenueError, find_leaves
+from mm_trio.errors import (
+    Busy,
+    ConfigError,
+    HistoryLost,
+    LedgerError,
+    ProtocolError,
+    Unreachable,
+    VenueError,
+    find_leaves,
+)
 from mm_trio.inventory import Inventory
 from mm_trio.journal import Journal
 from mm_trio.maker_state import MakerState
@@ -25,13 +34,13 @@ from mm_trio.state_folder import hold_state_folder, set_aside
 from mm_trio.stats import RunStats
 from mm_trio.tick_plan import QuoteSettings, plan_tick
 from mm_trio.venue import wire
-from mm_trio.venue.client import VenueClient
+from mm_trio.venue.client import BUSY_PAUSE_S, START_PATIENCE_S, VenueClient
 from mm_trio.venue.hyperliquid import (
     VENUE_FAILURES,
-    describe_failure,
     fetch_spot_meta,
     make_exchange,
     make_info,
+    make_read_error,
     make_wallet,
 )
 from mm_trio.venue.keys import Secret, is_master_key
@@ -232,14 +241,21 @@ def make_grid(settings: Settings, spot_meta: Any) -> PricingGrid:
 
 
 async def ask_at_start(call: Any, *args: Any) -> Any:
-    """One blocking question at the start. Errors: Unreachable."""
-    try:
-        with trio.fail_after(30):
-            return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
-    except trio.TooSlowError:
-        raise Unreachable(f"{args[0] if args else 'the venue'}: no answer in 30 s") from None
-    except VENUE_FAILURES as error:
-        raise Unreachable(f"{args[0] if args else 'the venue'}: {describe_failure(error)}") from error
+    """One blocking question at the start, again for a while where the venue is busy. Errors: Unreachable."""
+    whom = args[0] if args else "the venue"
+    patient_until_s = trio.current_time() + START_PATIENCE_S
+    while True:
+        try:
+            with trio.fail_after(30):
+                return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
+        except trio.TooSlowError:
+            raise Unreachable(f"{whom}: no answer in 30 s") from None
+        except VENUE_FAILURES as failure:
+            error = make_read_error(whom, failure)
+            if not isinstance(error, Busy) or trio.current_time() + BUSY_PAUSE_S > patient_until_s:
+                raise error from failure
+            _log.info("%s: the venue wants us to wait, again in %g s", error, BUSY_PAUSE_S)
+            await trio.sleep(BUSY_PAUSE_S)
 
 
 async def _check_clock(info: Any, coin: str) -> None:

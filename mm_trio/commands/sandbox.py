@@ -58,7 +58,7 @@ class SandboxOptions:
     tape: Path | None = None
     tape_s: float | None = None
     dense_meta: bool = False
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=Limits.of_accounts)
     is_stepped: bool = False
     faults: FaultPlan = field(default_factory=FaultPlan)
     fault_seed: int = 1
@@ -75,14 +75,16 @@ def plan_faults(words: list[str], plan_file: Path | None) -> FaultPlan:
 
 
 def parse_limits(text: str) -> Limits:
-    """`venue`, `off` or `scaled:X`. Errors: ConfigError."""
+    """`account`, `venue`, `off` or `scaled:X`. Errors: ConfigError."""
+    if text == "account":
+        return Limits.of_accounts()
     if text == "venue":
         return Limits()
     if text == "off":
         return Limits.off()
     name, _, factor = text.partition(":")
     if name != "scaled":
-        raise ConfigError(f"limits: must be venue, off or scaled:X, got {text!r}")
+        raise ConfigError(f"limits: must be account, venue, off or scaled:X, got {text!r}")
     try:
         return Limits().scaled(float(factor))
     except ValueError as error:

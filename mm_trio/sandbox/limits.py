@@ -51,6 +51,11 @@ class Limits:
     ws_posts_in_flight: int | None = 100
 
     @classmethod
+    def of_accounts(cls) -> Limits:
+        """The venue's, without those that one machine's clients would share: on loopback all have one address."""
+        return cls(ip_weight_per_minute=None, ws_connections=None, ws_new_per_minute=None)
+
+    @classmethod
     def off(cls) -> Limits:
         """No bound at all, except the number of rows kept, which bounds memory."""
         return replace(cls(), **dict.fromkeys(_SWITCHABLE))  # type: ignore[arg-type]

@@ -7,16 +7,17 @@ raises a `VenueError` when no usable answer came.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 import trio
 
-from mm_trio.errors import ProtocolError, Unreachable
+from mm_trio.errors import Busy, ProtocolError, Unreachable
 from mm_trio.model import Balances, Fill, Market, OpenOrder, OrderStatus
 from mm_trio.venue import wire
-from mm_trio.venue.hyperliquid import VENUE_FAILURES, describe_failure, make_cloid
+from mm_trio.venue.hyperliquid import VENUE_FAILURES, make_cloid, make_read_error
 
 __all__ = ["RunSync", "VenueClient"]
 
@@ -27,6 +28,9 @@ RunSync: TypeAlias = Callable[..., Awaitable[Any]]
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 READ_TIMEOUT_S = 10.0
 ACK_LOOK_S = 0.02
+# The weight of an IP address is counted over a minute: so long a start waits for it, looking now and then.
+START_PATIENCE_S = 70.0
+BUSY_PAUSE_S = 5.0
 FILLS_PER_PAGE = 2_000  # the venue's most per answer
 MAX_FILL_PAGES = 50  # the venue promises 10,000 fills; ten times that is no history but a fault
 
@@ -52,6 +56,7 @@ class VenueClient:
         self._run_sync = run_sync
         self._whole_fills = whole_fills
         self._read_timeout_s = read_timeout_s
+        self._patient_until_s = float("-inf")
 
     # --- questions ----------------------------------------------------------------------------
 
@@ -105,8 +110,30 @@ class VenueClient:
         question = make_cloid(cloid)
         return wire.parse_order_status(await self.ask(self.info.query_order_by_cloid, self._address, question))
 
+    @contextmanager
+    def waiting_while_busy(self) -> Iterator[None]:
+        """For a start: questions wait until the venue has weight for this IP address again, a minute at most."""
+        self._patient_until_s = trio.current_time() + START_PATIENCE_S
+        try:
+            yield
+        finally:
+            self._patient_until_s = float("-inf")
+
     async def ask(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Any blocking call, with a deadline. Errors: Unreachable."""
+        """Any blocking call, with a deadline; while there is patience for that, again where it is Busy.
+
+        Errors: Unreachable.
+        """
+        while True:
+            try:
+                return await self._ask_once(call, *args)
+            except Busy as error:
+                if trio.current_time() + BUSY_PAUSE_S > self._patient_until_s:
+                    raise
+                _log.info("%s: the venue wants us to wait, again in %g s", error, BUSY_PAUSE_S)
+                await trio.sleep(BUSY_PAUSE_S)
+
+    async def _ask_once(self, call: Callable[..., Any], *args: Any) -> Any:
         name = getattr(call, "__name__", None) or getattr(getattr(call, "func", None), "__name__", "request")
         try:
             with trio.fail_after(self._read_timeout_s):
@@ -114,7 +141,7 @@ class VenueClient:
         except trio.TooSlowError:
             raise Unreachable(f"{name}: no answer in {self._read_timeout_s:g} s") from None
         except VENUE_FAILURES as error:
-            raise Unreachable(f"{name}: {describe_failure(error)}") from error
+            raise make_read_error(name, error) from error
 
     # --- the socket ---------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from hyperliquid.utils.types import Cloid
 from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
 from requests.adapters import HTTPAdapter
 
+from mm_trio.errors import Busy, Unreachable
 from mm_trio.venue.signatures import ActionSigner
 from mm_trio.venue.wire import RETIRED_FEED
 
@@ -49,6 +50,7 @@ __all__ = [
     "make_cloid",
     "make_exchange",
     "make_info",
+    "make_read_error",
     "make_wallet",
     "may_be_sent_again",
     "quiet_sdk_logging",
@@ -59,6 +61,7 @@ __all__ = [
 # errors, and what it trips over when an HTTP 4xx carries JSON that it does not expect.
 VENUE_FAILURES = (OSError, SdkError, KeyError, AttributeError, ValueError, websocket.WebSocketException)
 
+HTTP_TOO_MANY = 429
 CONNECT_TIMEOUT_S = 10.0
 HTTP_TIMEOUT_S = 5.0  # for one read of the SDK's HTTP; its default is to wait for ever
 # A cancel that does not wait its turn: 0.4 s instead of 0.7 s when measured. Source: venue page on latency.
@@ -79,6 +82,12 @@ def describe_failure(error: BaseException) -> str:
         return f"HTTP {status}"
     reason = re.search(r"\[Errno -?\d+\] [^'\")\]]+", str(error))  # behind the pools of the HTTP library
     return f"{type(error).__name__}: {reason[0] if reason else str(error)[:200]}"
+
+
+def make_read_error(what: object, error: BaseException) -> Unreachable:
+    """One of `VENUE_FAILURES`, met by a question, as an error of ours."""
+    is_busy = getattr(error, "status_code", None) == HTTP_TOO_MANY
+    return (Busy if is_busy else Unreachable)(f"{what}: {describe_failure(error)}")
 
 
 def may_be_sent_again(error: BaseException) -> bool:

@@ -24,7 +24,7 @@ QUOTES = r"tick=1 .* placed=20 errors=0"
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One exchange, where nobody trades, for the tests that leave nothing behind."""
-    with open_sandbox(tmp_path_factory.mktemp("sandbox"), "--no-takers") as opened:
+    with open_sandbox(tmp_path_factory.mktemp("sandbox"), "--no-takers", "--limits", "off") as opened:
         yield opened
 
 

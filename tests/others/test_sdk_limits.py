@@ -24,7 +24,9 @@ WEIGHT_PER_MINUTE, WEIGHT_OF_ROLE = 1200, 60
 
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Script, Script]]:
-    with open_sandbox(tmp_path_factory.mktemp("limited"), "--no-takers", "--accounts", "2") as sandbox:
+    with open_sandbox(
+        tmp_path_factory.mktemp("limited"), "--no-takers", "--accounts", "2", "--limits", "venue"
+    ) as sandbox:
         yield open_script(sandbox.access), open_script(sandbox.access, number=1)
         assert "Traceback" not in sandbox.program.err
 

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import trio
 from builders import ALLOCATION, MAKER, World, run_inline
+from hyperliquid.utils.error import ClientError
 from trio.testing import MockClock
 
 from mm_trio import WsState
-from mm_trio.errors import ConfigError, Unreachable
+from mm_trio.errors import Busy, ConfigError, Unreachable
 from mm_trio.journal import Journal
+from mm_trio.venue.client import BUSY_PAUSE_S, START_PATIENCE_S
 
 
 async def leave_orders(world: World, folder: Path) -> None:
@@ -117,3 +119,31 @@ async def test_the_owner_s_order_that_is_like_one_of_ours_in_flight_stays_the_ow
         assert maker.stats.fills == 1
         assert [order.size for order in by_hand] == [3]
     assert [order.oid for order in world.resting()] == [order.oid for order in by_hand]
+
+
+# --- a venue that wants us to wait ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["spot_meta", "open_orders", "user_rate_limit"])
+async def test_a_start_waits_until_the_venue_has_weight_for_this_address_again(
+    autojump_clock: MockClock, method: str
+) -> None:
+    world = World()
+    for _ in range(4):
+        world.venue.fail_next(method, ClientError(429, None, "null", None, None), applied=False)
+    began_s = trio.current_time()
+
+    async with world.running(world.maker()):
+        assert trio.current_time() - began_s >= 4 * BUSY_PAUSE_S
+        assert len(world.resting()) == 40
+
+
+async def test_a_start_does_not_wait_for_ever(autojump_clock: MockClock) -> None:
+    world = World()
+    for _ in range(100):
+        world.venue.fail_next("open_orders", ClientError(429, None, "null", None, None), applied=False)
+    began_s = trio.current_time()
+
+    with pytest.raises(Busy, match="HTTP 429"):
+        await world.maker().run()
+    assert trio.current_time() - began_s <= START_PATIENCE_S

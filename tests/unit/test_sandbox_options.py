@@ -17,6 +17,9 @@ from mm_trio.sandbox.limits import Limits
 
 def test_limits_are_the_venues_or_off_or_scaled() -> None:
     assert parse_limits("venue") == Limits()
+    assert parse_limits("account") == Limits.of_accounts()
+    assert parse_limits("account").base_requests == Limits().base_requests
+    assert parse_limits("account").ip_weight_per_minute is None
     assert parse_limits("off").ip_weight_per_minute is None
     assert parse_limits("scaled:2.5").ip_weight_per_minute == 3000
 

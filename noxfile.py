@@ -121,10 +121,13 @@ def nightly(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def bench(session: nox.Session) -> None:
-    """What the ledger costs, and what the sandbox can take; `--json` goes to both, the rest to the ledger's."""
+    """What things cost, after `nox -s peer bench` beside another maker; `--json` goes to all, the rest to the first."""
     session.install("-e", ".")
     session.run("python", "benchmarks/ledger.py", *session.posargs)
-    session.run("python", "benchmarks/sandbox.py", *(word for word in session.posargs if word == "--json"))
+    environ = {"MM_TRIO_PEER_PYTHON": _peer_python[-1]} if _peer_python else {}
+    for name in ("sandbox", "tick", "bridge", "ingest", "life"):
+        wants_json = [word for word in session.posargs if word == "--json"]
+        session.run("python", f"benchmarks/{name}.py", *wants_json, env=environ)
 
 
 @nox.session(python="3.11")

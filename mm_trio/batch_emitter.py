@@ -115,7 +115,7 @@ class BatchEmitter:
         wanted_places = [*plan.diff.places, *(order for _, order in replaced)]
         await self._settle_ends(wanted_places)
         for places in batches(wanted_places):
-            if not await self._still_wanted():
+            if not await self._still_wanted(outcome):
                 break
             await self._send_places(places, budget, outcome)
         if plan.uses_slot:
@@ -130,10 +130,10 @@ class BatchEmitter:
             outcome.n_held_back,
         )
 
-    async def _still_wanted(self) -> bool:
+    async def _still_wanted(self, outcome: _Outcome) -> bool:
         """Whether something new may still go out; raises `Cancelled` when we are asked to leave meanwhile."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        return self.may_place()
+        return self.may_place() and not outcome.is_out_of_budget
 
     # --- cancels ------------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class BatchEmitter:
         """Batch after batch; gives those that could not go where they should, because of another order of ours."""
         waiting: list[tuple[int, DesiredOrder]] = []
         for some in modifies:
-            if not await self._still_wanted():
+            if not await self._still_wanted(outcome):
                 break
             waiting += await self._send_modifies(some, budget, outcome)
         return waiting
@@ -367,6 +367,7 @@ class BatchEmitter:
         first = answers[0]
         if isinstance(first, Refused) and first.refusal is Refusal.BUDGET:
             budget.on_refused(len(answers))
+            outcome.is_out_of_budget = True
         elif isinstance(first, Refused) and first.refusal is Refusal.EXPIRED:
             _log.error("the venue's clock is more than %g s ahead of this machine's: set the clock", EXPIRY_S)
 
@@ -388,3 +389,4 @@ class _Outcome:
         self.n_cancelled = self.n_modified = self.n_placed = self.n_errors = 0
         self.n_held_back = 0
         self.contradicted = False
+        self.is_out_of_budget = False

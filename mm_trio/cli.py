@@ -165,7 +165,7 @@ def _add_sim(commands: Any) -> None:
         allow_abbrev=False,
     )
     sim.add_argument("--seed", default="1..10", metavar="N|A..B", help="one seed or a range (default: 1..10)")
-    sim.add_argument("--hours", type=float, metavar="H", help="simulated, of all seeds together (default: 10 min each)")
+    sim.add_argument("--hours", type=float, metavar="H", help="simulated for each seed (default: 7 to 15 minutes)")
     sim.add_argument("--faults", default="all", metavar="F", help="all, none, or names with commas (default: all)")
     sim.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
     sim.add_argument("--json", action="store_true", help="a JSON object as the last line")

@@ -95,6 +95,7 @@ def compute_desired_orders(
     *,
     min_notional: Number = 0,
     active_levels: int | None = None,
+    locked: Collection[int] = (),
 ) -> tuple[DesiredOrder, ...]:
     """The orders that should rest: asks ascending from the boundary, then bids descending below it.
 
@@ -102,7 +103,8 @@ def compute_desired_orders(
     lots of the grid, rounded down: the asks never exceed the tokens, the bids' cost never the quote.
     With room above the boundary for more asks than there are whole tranches the rest is the first ask; with
     room for exactly those it is withheld and the best bid is `order_sz` less the rest. An order worth less
-    than `min_notional` is withheld. `active_levels`: at most so many orders a side.
+    than `min_notional` is withheld. `active_levels`: at most so many orders a side. On `locked` levels there is no
+    room for a bid: none is there, and none is paid for.
     Errors: ValueError for a boundary outside 0 .. n_orders or an `order_sz` not above zero.
     """
     order_size = to_decimal(order_sz, name="order_sz")
@@ -115,7 +117,8 @@ def compute_desired_orders(
     sides = split_sides(grid, boundary_level, tranches, order_size, minimum)
     asks = _compute_asks(grid, sides, tranches, order_size, minimum, active_levels)
     best_bid = order_size - tranches.rest if sides.rest_side == "buy" else None
-    bids = _compute_bids(grid, sides, best_bid, to_decimal(effective_usdc), order_size, minimum, active_levels)
+    quote = to_decimal(effective_usdc)
+    bids = _compute_bids(grid, sides, best_bid, quote, order_size, minimum, active_levels, locked)
     return (*asks, *bids)
 
 
@@ -147,12 +150,15 @@ def _compute_bids(
     order_size: Decimal,
     minimum: Decimal,
     most: int | None,
+    locked: Collection[int],
 ) -> list[DesiredOrder]:
     bids: list[DesiredOrder] = []
     top = sides.first_full_bid if best_size is None else sides.rest_level
     for level in range(top, -1, -1):
         if most is not None and len(bids) >= most:
             break
+        if level in locked:
+            continue
         price = grid.levels[level]
         size = best_size if best_size is not None and level == top else order_size
         funded = quote // (price * grid.lot) * grid.lot  # exact: an integer quotient, never rounded up

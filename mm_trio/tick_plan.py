@@ -103,17 +103,18 @@ def plan_tick(
     doubted = {doubt.level_index for doubt in doubts}
     kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if o.level_index in doubted]
     active, slack = settings.active_levels, settings.window_slack
+    room = Room(kept, tokens=tokens, quote=quote)
     desired = compute_desired_orders(
         grid,
         boundary,
         tokens,
-        quote,
+        max(room.quote, Decimal(0)),  # what is kept is paid for already
         settings.order_size,
         min_notional=settings.min_notional,
         active_levels=None if active is None else active + slack + len(kept),
+        locked={order.level_index for order in kept},
     )
     quoted_from = min((o.level_index for o in desired if o.side == "sell"), default=grid.n_orders)
-    room = Room(kept, tokens=tokens, quote=quote)
     free_tokens, free_quote = room.tokens, room.quote
     # from the boundary outwards, so that the far ends go without
     desired = tuple([order for order in desired if room.take(order)])

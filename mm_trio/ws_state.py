@@ -52,6 +52,9 @@ _log = logging.getLogger(__name__)
 GRACE_S = 10.0  # for cancelling what rests, on the way out
 ASK_AFTER_DOUBT_S = 1.0  # frames settle nearly every doubt before that
 LONGEST_ASK_PAUSE_S = 8.0
+# Of the 1,200 that the venue grants a minute. A reconciliation is 82, and more with doubts. Regular ones leave enough
+# for some after lost feeds and for the way out; those leave a little.
+REGULAR_WEIGHT, URGENT_WEIGHT = 400, 130
 RETRY_RECONCILE_S = 3.0
 HAND_CANCELS_WITHIN_S = 60.0
 RECENT_FILLS = 50  # for who watches
@@ -465,7 +468,15 @@ class WsState:
     async def _reconcile_forever(self, reconciler: Reconciler) -> Never:
         while True:
             await self._cadence.wait_for_reconcile()
+            await self._wait_for_weight(REGULAR_WEIGHT)
             await self._reconcile(reconciler)
+
+    async def _wait_for_weight(self, weight: int) -> None:
+        """Return when the venue takes questions of so much weight from this address; ticks go on meanwhile."""
+        wait_s = self._client.weight.compute_wait_s(weight, now_s=trio.current_time())
+        if wait_s > 0:
+            _log.info("a reconciliation waits %.1f s: the requests of this minute are used up", wait_s)
+            await trio.sleep(wait_s)
 
     async def _reconcile(self, reconciler: Reconciler) -> bool:
         """Reconcile once, between two ticks; whether the venue answered everything and no orphan is left."""
@@ -514,6 +525,7 @@ class WsState:
     async def _read_anew(self, watch: FeedWatch, reconciler: Reconciler) -> None:
         """Reconcile until that succeeds, and quote again; leaves it paused where the feed is lost meanwhile."""
         while watch.find_fault() is None:
+            await self._wait_for_weight(URGENT_WEIGHT)
             if await self._reconcile(reconciler):
                 self._paused = None
                 _log.info("feed is back, reconciled")

@@ -23,6 +23,7 @@ CORE = {
     "fill_memory",
     "inventory",
     "rate_limit",
+    "request_weight",
     "send_plan",
     "reconcile",
     "room",

@@ -16,6 +16,7 @@ import trio
 
 from mm_trio.errors import Busy, ProtocolError, Unreachable
 from mm_trio.model import Balances, Fill, Market, OpenOrder, OrderStatus
+from mm_trio.request_weight import RequestWeight, find_weight, find_weight_of_rows
 from mm_trio.venue import wire
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, make_cloid, make_read_error
 
@@ -57,6 +58,7 @@ class VenueClient:
         self._whole_fills = whole_fills
         self._read_timeout_s = read_timeout_s
         self._patient_until_s = float("-inf")
+        self.weight = RequestWeight()
 
     # --- questions ----------------------------------------------------------------------------
 
@@ -134,10 +136,14 @@ class VenueClient:
                 await trio.sleep(BUSY_PAUSE_S)
 
     async def _ask_once(self, call: Callable[..., Any], *args: Any) -> Any:
-        name = getattr(call, "__name__", None) or getattr(getattr(call, "func", None), "__name__", "request")
+        named = getattr(call, "func", call)
+        name: str = getattr(named, "__name__", "request")
         try:
             with trio.fail_after(self._read_timeout_s):
-                return await self._run_sync(call, *args, abandon_on_cancel=True)
+                self.weight.on_request(find_weight(name), now_s=trio.current_time())
+                answer = await self._run_sync(call, *args, abandon_on_cancel=True)
+                self.weight.on_request(find_weight_of_rows(name, answer), now_s=trio.current_time())
+                return answer
         except trio.TooSlowError:
             raise Unreachable(f"{name}: no answer in {self._read_timeout_s:g} s") from None
         except VENUE_FAILURES as error:

@@ -210,3 +210,21 @@ async def test_a_batch_never_has_more_than_a_hundred_items(autojump_clock: MockC
     assert n_resting == 300
     assert sizes == [100] * 6
     assert world.resting() == []
+
+
+async def test_what_is_refused_for_want_of_budget_is_the_last_that_a_tick_sends(autojump_clock: MockClock) -> None:
+    """Our count was too high; the modify tells us, and the places behind it would be refused as well."""
+    world = World(token="103")
+    maker = world.maker(active_levels=5)
+
+    async with world.running(maker):
+        before = world.calls("bulk_orders")
+        refusal = "Too many cumulative requests sent (10001 > 10000) for cumulative volume traded $0."
+        world.venue.answer_next("bulk_modify_orders_new", {"status": "err", "response": refusal})
+        world.buy("13")
+        n_modifies = world.calls("bulk_modify_orders_new")
+        await until(lambda: world.calls("bulk_modify_orders_new") > n_modifies)
+        await trio.sleep(1)
+        sent = world.calls("bulk_orders") - before
+
+    assert sent == 0

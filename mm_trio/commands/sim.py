@@ -1,0 +1,87 @@
+"""The `sim` command: which seeds and faults were asked for, a bar while they run, and what came of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from mm_trio.errors import ConfigError
+from mm_trio.sandbox.fault_kinds import FaultKind
+from mm_trio.sim.campaign import MOST_SEEDS, Campaign, Summary, run_campaign
+from mm_trio.sim.episode import SeedReport
+from mm_trio.sim.swarm import NOT_SIMULATED, SIMULATED
+
+__all__ = ["parse_faults", "parse_seeds", "run_sim"]
+
+BAR = 30
+MOST_HOURS = 1_000_000.0
+
+
+def parse_seeds(text: str) -> tuple[int, int]:
+    """`7` or `1..60`, both ends included. Errors: ConfigError."""
+    first, _, last = text.partition("..")
+    try:
+        low, high = int(first), int(last or first)
+    except ValueError:
+        raise ConfigError(f"--seed must be a number or a range such as 1..60, got {text!r}") from None
+    if not 0 <= low <= high or high - low >= MOST_SEEDS:
+        raise ConfigError(f"--seed must go upwards from 0 or more, at most {MOST_SEEDS} seeds, got {text!r}")
+    return low, high
+
+
+def parse_faults(text: str) -> tuple[FaultKind, ...] | None:
+    """`all` (None: a random subset in each seed), `none`, or names with commas. Errors: ConfigError."""
+    if text == "all":
+        return None
+    if text == "none":
+        return ()
+    known = {kind.value: kind for kind in SIMULATED}
+    names = [name.strip().replace("-", "_") for name in text.split(",")]
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        absent = {kind.value for kind in NOT_SIMULATED} & set(wrong)
+        why = "not simulated" if absent == set(wrong) else "unknown"
+        raise ConfigError(f"--faults: {why}: {', '.join(wrong)}; there are: all, none, {', '.join(sorted(known))}")
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def run_sim(*, seeds: str, hours: float | None, faults: str, jobs: int | None, as_json: bool) -> Summary:
+    """Run them and print what came of it. Errors: ConfigError for arguments that make no campaign."""
+    first, last = parse_seeds(seeds)
+    if hours is not None and not 0 < hours <= MOST_HOURS:
+        raise ConfigError(f"--hours must be above 0 and at most {MOST_HOURS:g}, got {hours:g}")
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"--jobs must be 1 or more, got {jobs}")
+    campaign = Campaign(first=first, last=last, faults=parse_faults(faults), hours=hours)
+    on_done = _make_bar(sys.stderr, len(campaign.seeds))
+    summary = run_campaign(campaign, jobs=jobs or os.cpu_count() or 1, on_done=on_done)
+    print(summary.to_text(), file=sys.stderr if as_json else sys.stdout, flush=True)
+    if as_json:
+        print(json.dumps(summary.to_json()), flush=True)
+    return summary
+
+
+def _make_bar(stream: TextIO, n_seeds: int) -> Callable[[SeedReport], None]:
+    """A bar on a terminal, and nothing elsewhere; a failure is told at once."""
+    is_terminal = stream.isatty()
+    n_done = n_failed = 0
+
+    def on_done(report: SeedReport) -> None:
+        nonlocal n_done, n_failed
+        n_done += 1
+        if report.violations:
+            n_failed += 1
+            print(f"{CLEAR if is_terminal else ''}seed {report.seed}: {report.violations[0]}", file=stream, flush=True)
+        if is_terminal:
+            full = BAR * n_done // n_seeds
+            bar = "#" * full + "." * (BAR - full)
+            end = "\n" if n_done == n_seeds else ""
+            print(f"{CLEAR}[{bar}] {n_done}/{n_seeds} seeds, {n_failed} failed", end=end, file=stream, flush=True)
+
+    return on_done
+
+
+CLEAR = "\r\x1b[K"

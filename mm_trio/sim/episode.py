@@ -1,0 +1,254 @@
+"""One seed from its beginning to its end: faults, calm, a stop; and what became of it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import trio
+
+from mm_trio.errors import find_leaves
+from mm_trio.journal import Journal
+from mm_trio.replay import replay as replay_entries
+from mm_trio.sim.rules import Judge, Violation
+from mm_trio.sim.schedule import run_virtual
+from mm_trio.sim.swarm import Swarm
+from mm_trio.sim.trace import Trace
+from mm_trio.sim.world import World
+
+__all__ = ["SeedReport", "simulate"]
+
+LOOK_S = 0.25
+TICKS = 5
+# What a maker may need besides its next reconciliation and five ticks: a silent socket is found after 20 to 30 s, an
+# order in flight may still expire (10 s and 3 of patience), the last connection may have been tried just now.
+CALM_S = 45.0
+HOLD_S = 8.0  # so long it has to stay as it is
+EXPIRY_S, RESOLVE_S = 10.0, 5.0
+START_S = 10.0
+TRIPS = 16  # of a start; more than a reconciliation just underway and the answer to a fill take together
+AFTERMATH_S = 5.0
+LATEST_ARRIVAL_S = 61.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedReport:
+    """What one seed came to.
+
+    `core_s` is what it cost of a processor; `digest` is of its whole trace; `converged_s` None: it did not;
+    `reaction_s` from a fill to the last order that answered it; `last_steps` before a violation.
+    """
+
+    seed: int
+    sim_s: float
+    core_s: float
+    struck: dict[str, int]
+    violations: tuple[Violation, ...]
+    last_steps: tuple[str, ...]
+    converged_s: float | None
+    reaction_s: float | None
+    digest: str
+    n_steps: int
+    n_lives: int
+    n_checks: dict[str, int]
+    seen: dict[str, int]
+
+
+def simulate(swarm: Swarm) -> SeedReport:
+    """Run one seed's world to its end, or to the first violation."""
+    began_s = time.process_time()
+    logging.getLogger("mm_trio").setLevel(logging.CRITICAL)
+    folder = Path(tempfile.mkdtemp(prefix="mm-trio-sim-", dir=_find_fast_folder()))
+    try:
+        report = run_virtual(_Episode(swarm, folder).run, seed=swarm.seed)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return replace(report, core_s=time.process_time() - began_s)
+
+
+def _find_fast_folder() -> str | None:
+    """A folder in memory where there is one: what is durable there lasts as long as the run."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+class _Episode:
+    """The phases of a run, and what they find."""
+
+    def __init__(self, swarm: Swarm, folder: Path) -> None:
+        self._swarm = swarm
+        self._folder = folder
+        self._converged_s: float | None = None
+        self._reaction_s: float | None = None
+
+    async def run(self) -> SeedReport:
+        scope = trio.CancelScope()
+        trace = Trace(trio.current_time)
+        judge = Judge(trio.current_time, on_first=lambda violation: scope.cancel())
+        world: World | None = None
+        try:
+            with scope:
+                async with trio.open_nursery() as nursery:
+                    world = World(self._swarm, folder=self._folder, nursery=nursery, judge=judge, trace=trace)
+                    await self._run_phases(world, nursery)
+                    nursery.cancel_scope.cancel()
+            if world is not None and not judge.violations:
+                self._check_journal(world)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its seed
+            if not judge.violations:
+                told = traceback.format_exception(find_leaves(error)[0])
+                judge.report("SIM", "".join(told[-4:]).strip())
+        return SeedReport(
+            seed=self._swarm.seed,
+            sim_s=trio.current_time(),
+            core_s=0.0,
+            struck={kind.value: n for kind, n in sorted(world.tally.struck.items(), key=lambda item: item[0].value)}
+            if world is not None
+            else {},
+            violations=tuple(judge.violations[:1]),
+            last_steps=tuple(trace.tell_last()) if judge.violations else (),
+            converged_s=self._converged_s,
+            reaction_s=self._reaction_s,
+            digest=trace.digest,
+            n_steps=trace.n_steps,
+            n_lives=len(world.lives) if world is not None else 0,
+            n_checks=dict(judge.n_checks),
+            seen=dict(judge.seen),
+        )
+
+    async def _run_phases(self, world: World, nursery: trio.Nursery) -> None:
+        nursery.start_soon(world.frames.carry_forever)
+        nursery.start_soon(world.beat_forever)
+        nursery.start_soon(world.live_forever)
+        nursery.start_soon(world.disturb_forever)
+        await trio.sleep(self._swarm.safety_s)
+        await world.calm()
+        self._converged_s = await self._converge(world)
+        await self._hold(world)
+        await self._react(world)
+        if self._swarm.restarts_in_calm:
+            await self._restart(world)
+        world.check_view()
+        await self._stop(world)
+
+    # --- calm -----------------------------------------------------------------------------------
+
+    async def _converge(self, world: World) -> float:
+        """L1 and L3: the due book, and nothing unknown, within a time that the maker's own periods set.
+
+        Gives how long that took, in seconds.
+        """
+        tuning, began_s = self._swarm.tuning, trio.current_time()
+        interval_s: float = tuning["interval_s"]
+        most_s = CALM_S + interval_s * (TICKS + tuning["reconcile_every"])
+        steady_s = 2 * interval_s + 2 * (self._swarm.there_s + self._swarm.back_s)  # a tick under way may still send
+        settled_s: float | None = None
+        while settled_s is None or trio.current_time() < settled_s + steady_s:
+            now_s, wrong = trio.current_time(), world.find_unsettled()
+            if wrong is None:
+                settled_s = now_s if settled_s is None else settled_s
+            else:
+                settled_s = None
+                if now_s - began_s > most_s:
+                    self._report_unsettled(world, f"{most_s:.0f} s of calm, and still {wrong}")
+            self._check_unknowns(world, since_s=began_s)
+            await trio.sleep(LOOK_S)
+        world.judge.n_checks["L1"] += 1
+        return settled_s - began_s
+
+    def _report_unsettled(self, world: World, text: str) -> None:
+        """S5 where the ledger is what is wrong, else L1."""
+        life = world.life
+        is_ledger = life is not None and life.is_quoting and world.find_ledger_error(life.maker) is not None
+        world.judge.report("S5" if is_ledger else "L1", text)
+
+    def _check_unknowns(self, world: World, *, since_s: float) -> None:
+        """L3: what was sent is known in time, from when the venue answers again."""
+        life, now_s = world.life, trio.current_time()
+        patience_s = RESOLVE_S + 4 * (self._swarm.there_s + self._swarm.back_s)
+        if life is None or life.is_over or now_s < since_s + EXPIRY_S + patience_s + CALM_S / 2:
+            return
+        for intent in life.maker.order_state.get_intents():
+            is_in_time = now_s <= max(intent.expires_s, since_s + CALM_S / 2) + patience_s
+            world.judge.check("L3", is_in_time, lambda i=intent: f"unknown since {i.sent_s:.1f} s: {i}")  # type: ignore[misc]
+
+    async def _hold(self, world: World) -> None:
+        """S5, S21: it stays as it is."""
+        until_s = trio.current_time() + HOLD_S
+        while trio.current_time() < until_s:
+            await trio.sleep(LOOK_S)
+            wrong = world.find_unsettled()
+            world.judge.check("S21", wrong is None, lambda w=wrong: f"it was settled, and then: {w}")  # type: ignore[misc]
+
+    async def _react(self, world: World) -> None:
+        """L2: the best ask is bought, or the best bid sold to, and the book is put right in the trips that it takes."""
+        traded_s = trio.current_time()
+        if not world.take_best():
+            return
+        await self._converge(world)
+        swarm = self._swarm
+        trips_s = TRIPS * (swarm.there_s + swarm.back_s + swarm.disk_s)
+        most_s = swarm.frame_s + trips_s + swarm.tuning["interval_s"]
+        took_s = max(world.last_change_s - traded_s, 0.0)
+        world.judge.check("L2", took_s <= most_s, lambda: f"the answer to a fill took {took_s:.2f} s of {most_s:.2f} s")
+        if swarm.tuning["requote_on_fill"]:
+            self._reaction_s = took_s
+
+    async def _restart(self, world: World) -> None:
+        """L4: stopped and started again, it quotes again soon, from where it was."""
+        before = world.life
+        assert before is not None
+        before.stop()
+        await before.ended.wait()
+        await self._converge(world)
+        life, swarm = world.life, self._swarm
+        assert life is not None
+        quoted_s = life.requests.first_risk_s
+        most_s = START_S + TRIPS * (swarm.there_s + swarm.back_s + swarm.disk_s)
+        is_soon = quoted_s is None or quoted_s - life.began_s <= most_s
+        world.judge.check("L4", is_soon, lambda: f"its first order left {(quoted_s or 0) - life.began_s:.1f} s later")
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def _stop(self, world: World) -> None:
+        """S14, L5: asked to leave, it leaves nothing behind. What is still on its way is waited for."""
+        world.is_ending = True
+        life = world.life
+        assert life is not None
+        world.trace.add("phase", "stop")
+        life.line.hangs = self._swarm.hangs_at_the_stop
+        life.stop()
+        await life.ended.wait()
+        is_late = any(past.line.n_underway for past in world.lives)
+        await trio.sleep(LATEST_ARRIVAL_S if is_late else AFTERMATH_S)
+        if not life.line.hangs:  # else what rests was named, or its end was judged wrong
+            world.judge.check("S14", not life.left, lambda: f"a stop in calm left {life.left}")
+            world.judge.check("S14", not world.view.resting, lambda: f"rests after the stop: {world.view.book()}")
+        world.check_view()
+
+    def _check_journal(self, world: World) -> None:
+        """S5: the journal, read from its file and replayed from its beginning, gives the ledger."""
+        journal = Journal.open_to_read(self._folder)
+        try:
+            entries = [row.entry for row in journal.read(since_checkpoint=False)]
+        finally:
+            journal.close()
+        found = replay_entries(
+            entries, order_size=self._swarm.ladder.order_size, now_s=trio.current_time(), wall_ms=world.now_ms()
+        )
+        told, due = (found.inventory.virtual_token, found.inventory.virtual_usdc), world.due_ledger()
+        world.judge.check("S5", told == due, lambda: f"the journal says {told}, due is {due}")
+        assert world.life is not None
+        live = world.life.maker.inventory
+        told_account, lived = (
+            (found.inventory.account_token, found.inventory.account_usdc),
+            (
+                live.account_token,
+                live.account_usdc,
+            ),
+        )
+        world.judge.check("S5", told_account == lived, lambda: f"the journal's account {told_account}, it was {lived}")

@@ -1,0 +1,217 @@
+"""The `run_sync` of a simulated maker: every blocking call travels there and back in virtual time, among faults.
+
+A request that its caller gave up on is still on its way: it arrives, and nobody hears the answer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+import trio
+
+from mm_trio.sandbox.fault_kinds import FaultKind
+from mm_trio.sandbox.inprocess import SignedInProcess
+from mm_trio.sim.swarm import Swarm
+from mm_trio.sim.tally import FaultTally
+
+__all__ = ["Line", "Witness"]
+
+Call = Callable[[], Any]
+
+LOCAL = frozenset({"_append", "_replay", "sign_action"})  # on the maker's own machine
+SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
+LISTS = frozenset({"open_orders", "user_fills_by_time"})
+STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
+
+WRITES = (
+    FaultKind.REQUEST_LOST,
+    FaultKind.ANSWER_LOST,
+    FaultKind.ANSWER_HUNG,
+    FaultKind.ANSWER_DELAYED,
+    FaultKind.ANSWER_GARBLED,
+    FaultKind.ANSWER_TRUNCATED,
+    FaultKind.RATE_LIMITED,
+    FaultKind.BAD_GATEWAY,
+    FaultKind.ERROR_BUT_APPLIED,
+    FaultKind.LATE_EXECUTION,
+)
+READS = (FaultKind.READ_FAILED, FaultKind.RATE_LIMITED, FaultKind.BAD_GATEWAY)
+
+HTTP_TIMEOUT_S = 5.0  # after which the maker's HTTP gives up by itself
+LATEST_S = 60.0  # of an action that runs late
+GARBAGE: tuple[Any, ...] = (
+    None,
+    {},
+    "x",
+    [],
+    {"status": "ok"},
+    {"status": "err", "response": "internal error"},
+    {"status": "ok", "response": {"type": "order", "data": {"statuses": []}}},
+    {"status": "ok", "response": {"type": "order", "data": {"statuses": [{"mystery": 1}]}}},
+)
+
+
+class Witness(Protocol):
+    """Who watches the line: the oracle."""
+
+    def on_leaving(self, method: str, args: tuple[Any, ...]) -> None:
+        """A call leaves the maker."""
+
+    def on_arriving(self, signed: SignedInProcess) -> None:
+        """A signed action reaches the venue."""
+
+    def on_arrived(self) -> None:
+        """The venue is done with it."""
+
+    def on_answered(self, method: str, answer: Any) -> None:
+        """A call came back well."""
+
+
+class Line:
+    """One maker's line to the world. Its latencies and faults are drawn from a stream of its own."""
+
+    def __init__(
+        self, swarm: Swarm, tally: FaultTally, witness: Witness, *, rng: Random, nursery: trio.Nursery
+    ) -> None:
+        self._swarm = swarm
+        self._tally = tally
+        self._witness = witness
+        self._rng = rng
+        self._nursery = nursery
+        self.hangs = False  # every call from now on, for a stop that nobody answers
+        self.is_revoked = False  # the venue no longer knows the signer
+        self.n_underway = 0  # actions that were given up on and have not arrived
+
+    async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Make a blocking call: `run_sync(fn, *args)`."""
+        name: str = getattr(fn, "__name__", type(fn).__name__)
+        if name in LOCAL:
+            await trio.sleep(self._rng.uniform(0, self._swarm.disk_s))
+            return fn(*args)
+        method = args[0].method if name == "post_signed" else name
+        self._witness.on_leaving(method, args)
+        if self.hangs:
+            await trio.sleep_forever()
+        if name == "post_signed":
+            answer = await self._post(fn, args[0])
+        else:
+            answer = await self._ask(name, lambda: fn(*args))
+        self._witness.on_answered(method, answer)
+        return answer
+
+    # --- actions ------------------------------------------------------------------------------
+
+    async def _post(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
+        there_s, back_s = self._draw_latency()
+        kind = self._tally.pick(self._rng, WRITES)
+        if self.is_revoked:
+            self._tally.count(FaultKind.AGENT_REVOKED)
+            await trio.sleep(there_s + back_s)
+            return {"status": "err", "response": f"User or API Wallet {signed.address} does not exist."}
+
+        def arrive() -> Any:
+            self._witness.on_arriving(signed)
+            try:
+                return post(signed)
+            finally:
+                self._witness.on_arrived()
+
+        if kind is None:
+            return await self._travel(arrive, there_s, back_s)
+        if kind is not FaultKind.ANSWER_TRUNCATED:
+            self._tally.count(kind)
+        return await self._post_amiss(kind, arrive, there_s, back_s)
+
+    async def _post_amiss(self, kind: FaultKind, arrive: Call, there_s: float, back_s: float) -> Any:
+        rng = self._rng
+        match kind:
+            case FaultKind.REQUEST_LOST | FaultKind.BAD_GATEWAY:
+                await trio.sleep(there_s + back_s)
+                raise ConnectionResetError("lost on the way" if kind is FaultKind.REQUEST_LOST else "HTTP 502")
+            case FaultKind.RATE_LIMITED:
+                await trio.sleep(there_s + back_s)
+                raise AttributeError("HTTP 429, null")  # what the SDK trips over
+            case FaultKind.LATE_EXECUTION:
+                self._send_off(arrive, rng.uniform(0.5, LATEST_S))
+                await trio.sleep(rng.choice((there_s + back_s, HTTP_TIMEOUT_S)))
+                raise TimeoutError("no answer")
+            case FaultKind.ANSWER_LOST | FaultKind.ERROR_BUT_APPLIED:
+                await self._travel(arrive, there_s, back_s)
+                raise ConnectionResetError("answer lost" if kind is FaultKind.ANSWER_LOST else "HTTP 502")
+            case FaultKind.ANSWER_HUNG:
+                await self._travel(arrive, there_s, rng.choice((HTTP_TIMEOUT_S, 30.0)))
+                raise TimeoutError("no answer in time")
+            case FaultKind.ANSWER_DELAYED:
+                return await self._travel(arrive, there_s, rng.uniform(1, HTTP_TIMEOUT_S + 2))
+            case FaultKind.ANSWER_GARBLED:
+                await self._travel(arrive, there_s, back_s)
+                return copy.deepcopy(rng.choice(GARBAGE))
+            case _:
+                return self._truncate(await self._travel(arrive, there_s, back_s))
+
+    def _truncate(self, answer: Any) -> Any:
+        response = answer["response"]
+        if isinstance(response, dict) and "data" in response:
+            statuses = response["data"]["statuses"]
+            del statuses[self._rng.randrange(len(statuses)) :]
+            self._tally.count(FaultKind.ANSWER_TRUNCATED)
+        return answer
+
+    # --- questions ----------------------------------------------------------------------------
+
+    async def _ask(self, name: str, ask: Call) -> Any:
+        there_s, back_s = self._draw_latency()
+        kind = self._tally.pick(self._rng, READS)
+        if name in SOCKET:
+            kind = None
+        if kind is None:
+            await trio.sleep(there_s)
+            answer = ask()
+            await trio.sleep(back_s)
+            return self._change_answer(name, answer)
+        self._tally.count(kind)
+        await trio.sleep(there_s + back_s)
+        raise AttributeError("HTTP 429, null") if kind is FaultKind.RATE_LIMITED else OSError(f"HTTP 50x: {kind.value}")
+
+    def _change_answer(self, name: str, answer: Any) -> Any:
+        if name in LISTS and answer and self._tally.pick(self._rng, (FaultKind.READ_EMPTY,)):
+            self._tally.count(FaultKind.READ_EMPTY)
+            return []
+        if name == "user_fills_by_time" and not self._swarm.tells_cloids:
+            return [{key: row[key] for key in row if key != "cloid"} for row in answer]
+        if name in STATUSES and self._tally.pick(self._rng, (FaultKind.STATUS_FORGOTTEN,)):
+            is_over = answer.get("status") == "order" and answer["order"]["status"] != "open"
+            self._tally.count(FaultKind.STATUS_FORGOTTEN, n=int(is_over))
+            return {"status": "unknownOid"} if is_over else answer
+        return answer
+
+    # --- the way ------------------------------------------------------------------------------
+
+    def _draw_latency(self) -> tuple[float, float]:
+        return self._rng.uniform(0.001, self._swarm.there_s), self._rng.uniform(0.001, self._swarm.back_s)
+
+    async def _travel(self, arrive: Call, there_s: float, back_s: float) -> Any:
+        """Get there, have the effect, come back. What is given up on the way there still arrives."""
+        due_s = trio.current_time() + there_s
+        try:
+            await trio.sleep(there_s)
+        except trio.Cancelled:
+            self._send_off(arrive, due_s - trio.current_time())
+            raise
+        answer = arrive()
+        await trio.sleep(back_s)
+        return answer
+
+    def _send_off(self, arrive: Call, after_s: float) -> None:
+        """It arrives then, and nobody waits for it."""
+        self.n_underway += 1
+
+        async def travel() -> None:
+            await trio.sleep(after_s)
+            self.n_underway -= 1
+            arrive()
+
+        self._nursery.start_soon(travel)

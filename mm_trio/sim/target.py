@@ -1,0 +1,124 @@
+"""The HIP-2 book that is due, worked out from the venue's own record: an oracle's second opinion, not the maker's.
+
+Source: HIP-2 and the specification's boundary rule: `k` whole tranches of the tokens are the top `k` asks; the level
+below them belongs to the rest `p` and keeps the side that rests there, an ask of `p` or a bid of the tranche less `p`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+from mm_trio.sim.swarm import Ladder
+
+__all__ = ["Place", "compute_levels", "find_divergence"]
+
+Place = tuple[str, int]  # ("buy" | "sell", level)
+
+FEE_CAP = Decimal("0.001")  # above every fee in base that a partly filled bid may be short of
+FIVE_FIGURES = Context(prec=5, rounding=ROUND_HALF_EVEN)
+PRICE_DECIMALS = 8
+
+
+def compute_levels(ladder: Ladder, *, sz_decimals: int) -> tuple[Decimal, ...]:
+    """The prices of the ladder, lowest first."""
+    tick = Decimal(1).scaleb(sz_decimals - PRICE_DECIMALS)
+    price = ladder.start_px
+    levels: list[Decimal] = []
+    for _ in range(ladder.n_orders):
+        price = FIVE_FIGURES.plus(price)
+        if price % tick:
+            price = price.quantize(tick, rounding=ROUND_HALF_EVEN)
+        levels.append(price)
+        price *= 1 + ladder.step
+    return tuple(levels)
+
+
+def find_divergence(
+    book: Mapping[Place, Decimal],
+    *,
+    ladder: Ladder,
+    levels: tuple[Decimal, ...],
+    lot: Decimal,
+    tokens: Decimal,
+    quote: Decimal,
+) -> str | None:
+    """Where `book`, what rests of ours, is not what `tokens` and `quote` ask for; None if it is.
+
+    `tokens` and `quote` are what may be offered: the smaller of ledger and wallet. No tolerance but one: on a partly
+    filled bid the fee, taken in base.
+    """
+    tokens = max(tokens - tokens % lot, Decimal(0))
+    n_full, rest = int(tokens // ladder.order_size), tokens % ladder.order_size
+    lowest_full = len(levels) - n_full
+    asks: list[tuple[int, Decimal]] = []
+    bids: list[tuple[int, Decimal]] = []
+    level = lowest_full - 1
+    if rest and level >= 0:
+        side, size, kept = _choose_rest(book, ladder, (level, levels[level]), lot, rest, quote)
+        if side == "sell":
+            asks.append((level, size))
+        elif side == "buy":
+            bids.append((level, size))
+            quote -= kept * levels[level]
+        level -= 1
+    asks += [(i, ladder.order_size) for i in range(max(0, lowest_full), len(levels))]
+    bids += _fund_bids(ladder, levels, lot, level, quote)
+    return _compare(book, ladder, "sell", asks) or _compare(book, ladder, "buy", bids)
+
+
+def _choose_rest(
+    book: Mapping[Place, Decimal],
+    ladder: Ladder,
+    place: tuple[int, Decimal],
+    lot: Decimal,
+    rest: Decimal,
+    quote: Decimal,
+) -> tuple[str | None, Decimal, Decimal]:
+    """Which side the level of the rest has, how much is due there, and for how much of a bid quote is kept."""
+    level, price = place
+    short = ladder.order_size - rest
+    funded = min(short, max(quote, Decimal(0)) // (price * lot) * lot)
+    bid, ask = book.get(("buy", level)), book.get(("sell", level))
+    if bid is not None:
+        if max(bid, short) * price < ladder.min_notional:  # traded down to a crumb: it stays as it is
+            return "buy", bid, bid
+        is_fee = 0 < short - bid <= ladder.order_size * FEE_CAP + lot and bid <= funded
+        return "buy", bid if is_fee else funded, funded  # the part that the fee took is kept for it
+    if ask is not None:
+        return "sell", ask if max(ask, rest) * price < ladder.min_notional else rest, Decimal(0)
+    if rest * price >= ladder.min_notional:
+        return "sell", rest, Decimal(0)
+    can_bid = funded * price >= ladder.min_notional
+    return ("buy", funded, funded) if can_bid else (None, Decimal(0), Decimal(0))
+
+
+def _fund_bids(
+    ladder: Ladder, levels: tuple[Decimal, ...], lot: Decimal, top: int, quote: Decimal
+) -> list[tuple[int, Decimal]]:
+    """Bids from `top` downwards as far as the quote reaches, the last one partial."""
+    bids: list[tuple[int, Decimal]] = []
+    for level in range(top, -1, -1):
+        price = levels[level]
+        funded = max(quote, Decimal(0)) // (price * lot) * lot
+        size = min(ladder.order_size, funded)
+        if size * price >= ladder.min_notional:
+            bids.append((level, size))
+        if funded < ladder.order_size:
+            break
+        quote -= size * price
+    return bids
+
+
+def _compare(book: Mapping[Place, Decimal], ladder: Ladder, side: str, due: list[tuple[int, Decimal]]) -> str | None:
+    """What rests is due, from the inside outwards without a hole; the far end may lag by the window's slack."""
+    rests = {level: size for (its_side, level), size in book.items() if its_side == side}
+    least, most = len(due), len(due)
+    if ladder.active_levels is not None:
+        least = min(least, ladder.active_levels - ladder.window_slack)
+        most = min(most, ladder.active_levels + ladder.window_slack)
+    wanted = dict(due[: min(most, max(least, len(rests)))])
+    for level in sorted({*wanted, *rests}):
+        if rests.get(level) != wanted.get(level):
+            return f"{side} at level {level}: due {wanted.get(level, 0)}, rests {rests.get(level, 0)}"
+    return None

@@ -1,0 +1,61 @@
+"""What happened in a run, in order: hashed whole, and the last steps kept to be shown."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+
+__all__ = ["STEPS_KEPT", "Trace", "combine"]
+
+STEPS_KEPT = 120  # what a person reads of a failure
+LINE, LINE_COMPARED = 260, 100
+_PLAIN = re.compile(r"Decimal\('([^']*)'\)")
+
+
+class Trace:
+    """Takes steps; `digest` is a function of all of them and of their virtual times. `now_s` gives the time."""
+
+    def __init__(self, now_s: Callable[[], float], *, keep: int = STEPS_KEPT) -> None:
+        self._now_s = now_s
+        self._hash = sha256()
+        self._recent: deque[tuple[float, str, object]] = deque(maxlen=keep)
+        self.n_steps = 0
+
+    def add(self, kind: str, what: object) -> None:
+        """A step; `what` is told by its `repr`, which must say all and be the same in every process."""
+        now_s = self._now_s()
+        self._hash.update(f"{now_s!r} {kind} {what!r}\n".encode())
+        self._recent.append((now_s, kind, what))
+        self.n_steps += 1
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits."""
+        return self._hash.hexdigest()
+
+    def tell_last(self) -> list[str]:
+        """The last steps, oldest first, one line each; the same thing done again at once is told once."""
+        lines: list[str] = []
+        last, n = "", 0
+        for at_s, kind, what in self._recent:
+            line = f"{at_s:10.3f} s  {kind:8} {_shorten(what)}"
+            n = n + 1 if line[:LINE_COMPARED] == last else 1
+            if n == 1:
+                lines.append(line)
+            else:
+                lines[-1] = f"{line}  (the last of {n})"
+            last = line[:LINE_COMPARED]
+        return lines
+
+
+def _shorten(what: object) -> str:
+    """Numbers as people write them, and no more of a long step than a line holds."""
+    text = _PLAIN.sub(lambda match: match[1], str(what))
+    return text if len(text) <= LINE else f"{text[:LINE]} ..."
+
+
+def combine(digests: Iterable[str]) -> str:
+    """One digest of many, in the order given."""
+    return sha256("\n".join(digests).encode()).hexdigest()

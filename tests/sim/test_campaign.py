@@ -1,0 +1,141 @@
+"""Seeds by the number: a fixed set that has to come out clean, and what a campaign says of itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mm_trio.cli import main
+from mm_trio.commands.sim import parse_faults, parse_seeds
+from mm_trio.errors import ConfigError
+from mm_trio.sandbox.fault_kinds import FaultKind
+from mm_trio.sim import campaign as campaigns
+from mm_trio.sim.campaign import Campaign, run_campaign
+from mm_trio.sim.episode import SeedReport, simulate
+from mm_trio.sim.rules import RULES, Violation
+from mm_trio.sim.swarm import SIMULATED, draw_swarm
+
+FIXED = Campaign(first=1, last=60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_sixty_seeds_break_no_rule() -> None:
+    summary = run_campaign(FIXED, jobs=2, on_done=lambda report: None)
+
+    assert summary.failed == (), summary.to_text()
+    assert summary.sim_hours >= 10
+    assert summary.n_not_converged == 0
+    assert sum(summary.struck.values()) > 5000
+    assert set(summary.struck) == {kind.value for kind in SIMULATED}
+
+
+def test_a_few_short_seeds_break_no_rule() -> None:
+    summary = run_campaign(Campaign(first=1, last=4, hours=120 / 3600), jobs=1, on_done=lambda report: None)
+
+    assert summary.failed == (), summary.to_text()
+    assert summary.sim_hours >= 4 * 120 / 3600
+    assert summary.n_checks["S1"] > 100
+
+
+def test_without_faults_none_strikes() -> None:
+    report = simulate(draw_swarm(3, faults=(), safety_s=60))
+
+    assert report.struck == {}
+    assert report.violations == ()
+
+
+def test_only_the_faults_that_were_named_strike() -> None:
+    report = simulate(draw_swarm(3, faults=(FaultKind.ANSWER_LOST, FaultKind.FRAME_DROPPED), safety_s=120))
+
+    assert set(report.struck) <= {"answer_lost", "frame_dropped"}
+    assert report.struck
+
+
+def test_a_longer_run_begins_like_a_shorter_one() -> None:
+    short, long = (draw_swarm(3, faults=None, safety_s=seconds) for seconds in (60, 120))
+
+    assert (short.rates, short.ladder, short.tuning) == (long.rates, long.ladder, long.tuning)
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def test_the_command_says_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["sim", "--seed", "3", "--hours", "0.02", "--faults", "answer_lost,frame_dropped", "--json"])
+
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert code == 0
+    assert told["seeds"] == 1
+    assert told["sim_hours"] >= 0.02
+    assert told["violations"] == told["not_converged"] == 0
+    assert set(told["faults_injected"]) <= {"answer_lost", "frame_dropped"}
+    assert len(told["trace_hash"]) == 64
+    assert told["wall_s"] > 0
+    assert told["failure_bound"] == 1
+
+
+def test_a_violation_is_told_with_the_command_that_repeats_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    honest = simulate
+
+    def break_a_rule(swarm: object) -> SeedReport:
+        from dataclasses import replace
+
+        report = honest(swarm)  # type: ignore[arg-type]
+        return replace(report, violations=(Violation("S1", 1.5, "two at one place"),), last_steps=("a step",))
+
+    monkeypatch.setattr(campaigns, "simulate", break_a_rule)
+
+    code = main(["sim", "--seed", "4..5", "--hours", "0.02", "--faults", "none", "--jobs", "1"])
+
+    out, err = capsys.readouterr()
+    assert code == 1
+    assert "VIOLATION S1 at 1.500 s: two at one place" in out
+    assert "python -m mm_trio sim --seed 4 --faults none --hours 0.020000" in out
+    assert "a step" in out
+    assert "seed 4: S1" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--seed", "x"],
+        ["--seed", "5..1"],
+        ["--seed", "-1"],
+        ["--seed", "1..9999999"],
+        ["--seed", "1", "--hours", "0"],
+        ["--seed", "1", "--hours", "nan"],
+        ["--seed", "1", "--jobs", "0"],
+        ["--seed", "1", "--faults", "no_such_fault"],
+        ["--seed", "1", "--faults", "delisted"],
+    ],
+)
+def test_arguments_that_make_no_campaign_are_refused_in_one_line(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["sim", *words])
+
+    err = capsys.readouterr().err
+    assert code == 2
+    assert err.count("\n") == 1
+    assert err.startswith("mm-trio: --")
+
+
+def test_faults_are_named_as_the_sandbox_names_them() -> None:
+    assert parse_faults("all") is None
+    assert parse_faults("none") == ()
+    assert parse_faults("answer-lost, read_stale,answer_lost") == (FaultKind.ANSWER_LOST, FaultKind.READ_STALE)
+    with pytest.raises(ConfigError, match="unknown: nonsense"):
+        parse_faults("nonsense")
+
+
+def test_seeds_are_a_number_or_a_range() -> None:
+    assert parse_seeds("7") == (7, 7)
+    assert parse_seeds("1..60") == (1, 60)
+
+
+def test_every_rule_says_what_it_means() -> None:
+    assert all(text and text[-1] != "." for text in RULES.values())

@@ -1,0 +1,55 @@
+"""Every seeded mistake is caught by a rule of the oracle within a few seeds; without one nothing is."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from mutants import MUTANTS
+
+from mm_trio.sim.episode import SeedReport, simulate
+from mm_trio.sim.swarm import draw_swarm
+
+MOST_SEEDS = int(os.environ.get("MM_TRIO_MUTANT_SEEDS", "40"))
+
+# These take more than a handful of seeds, and a minute: `MM_TRIO_MUTANTS=all` for them too.
+RARE = frozenset(
+    {
+        "a fill of an order not yet known is dropped for good",
+        "an order in flight is given up at once",
+        "what a snapshot misses is gone",
+        "only cancelled orders end",
+        "a used up budget stays used up",
+        "a used up budget is no reason to wait",
+        "the way out is not verified",
+    }
+)
+IS_WHOLE = os.environ.get("MM_TRIO_MUTANTS") == "all"
+
+pytestmark = pytest.mark.slow
+
+
+def catch(n_seeds: int = MOST_SEEDS) -> SeedReport | None:
+    """The first seed, from 1 on, that breaks a rule."""
+    for seed in range(1, n_seeds + 1):
+        report = simulate(draw_swarm(seed, faults=None))
+        if report.violations:
+            return report
+    return None
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", sorted(MUTANTS if IS_WHOLE else MUTANTS.keys() - RARE))
+def test_a_mistake_is_caught_by_a_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MUTANTS[name](monkeypatch)
+
+    report = catch()
+
+    assert report is not None, f"{name}: not caught in {MOST_SEEDS} seeds"
+    assert report.violations[0].rule != "SIM", report.violations[0]
+    print(f"{name} | {report.violations[0].rule} | {report.seed}")
+
+
+def test_there_are_enough_mistakes() -> None:
+    assert len(MUTANTS) >= 20
+    assert set(MUTANTS) >= RARE

@@ -62,11 +62,14 @@ class SeedReport:
 def simulate(swarm: Swarm) -> SeedReport:
     """Run one seed's world to its end, or to the first violation."""
     began_s = time.process_time()
-    logging.getLogger("mm_trio").setLevel(logging.CRITICAL)
+    log = logging.getLogger("mm_trio")
+    level = log.level
     folder = Path(tempfile.mkdtemp(prefix="mm-trio-sim-", dir=_find_fast_folder()))
     try:
+        log.setLevel(logging.CRITICAL)  # faults by the thousand, and a line for each
         report = run_virtual(_Episode(swarm, folder).run, seed=swarm.seed)
     finally:
+        log.setLevel(level)
         shutil.rmtree(folder, ignore_errors=True)
     return replace(report, core_s=time.process_time() - began_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 
@@ -139,3 +140,11 @@ def test_seeds_are_a_number_or_a_range() -> None:
 
 def test_every_rule_says_what_it_means() -> None:
     assert all(text and text[-1] != "." for text in RULES.values())
+
+
+def test_a_run_leaves_the_log_as_it_was() -> None:
+    log = logging.getLogger("mm_trio")
+    before = log.level
+    simulate(draw_swarm(1, faults=(), safety_s=60))
+
+    assert log.level == before

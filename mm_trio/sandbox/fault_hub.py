@@ -14,8 +14,8 @@ from mm_trio.sandbox.clock import Clock
 from mm_trio.sandbox.fault_frames import FrameFaults, Tap
 from mm_trio.sandbox.fault_kinds import FaultKind
 from mm_trio.sandbox.fault_wire import RequestFaults
-from mm_trio.sandbox.fault_world import PER_ACCOUNT, FaultTarget, WorldFaults
-from mm_trio.sandbox.faults import SOCKET_KINDS, WORLD_KINDS, FaultDice, FaultPlan
+from mm_trio.sandbox.fault_world import FaultTarget, WorldFaults
+from mm_trio.sandbox.faults import ACCOUNT_KINDS, SOCKET_KINDS, WORLD_KINDS, FaultDice, FaultPlan
 
 __all__ = ["FaultHub", "Socket"]
 
@@ -96,7 +96,7 @@ class FaultHub:
                 for socket in self.sockets():
                     self._fail_socket(kind, socket, rated=rated)
             elif kind in WORLD_KINDS:
-                targets = self._targets if kind in PER_ACCOUNT else (FaultTarget(""),)
+                targets = self._targets if kind in ACCOUNT_KINDS else (FaultTarget(""),)
                 for target in targets:
                     self._change_world(kind, target, rated=rated)
 

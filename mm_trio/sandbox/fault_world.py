@@ -34,19 +34,9 @@ from mm_trio.sandbox.messages import (
     Withdraw,
 )
 
-__all__ = ["PER_ACCOUNT", "FaultTarget", "WorldFaults"]
+__all__ = ["FaultTarget", "WorldFaults"]
 
 _log = logging.getLogger(__name__)
-
-# The others strike the exchange as a whole.
-PER_ACCOUNT = (
-    FaultKind.BUDGET_EXHAUSTED,
-    FaultKind.AGENT_REVOKED,
-    FaultKind.MANUAL_ORDER,
-    FaultKind.MANUAL_CANCEL,
-    FaultKind.DEPOSIT,
-    FaultKind.WITHDRAWAL,
-)
 
 # Worth in quote units, least and most, where a rule names none: small beside an account that can make a market.
 _AMOUNTS: dict[FaultKind, tuple[int, int]] = {

@@ -15,6 +15,7 @@ from random import Random
 from mm_trio.sandbox.fault_kinds import FaultKind
 
 __all__ = [
+    "ACCOUNT_KINDS",
     "FRAME_KINDS",
     "READ_KINDS",
     "SOCKET_KINDS",
@@ -61,16 +62,15 @@ SOCKET_KINDS = (
     FaultKind.SOCKET_SILENT,
     FaultKind.PONG_ONLY,
 )
-WORLD_KINDS = (
+ACCOUNT_KINDS = (
     FaultKind.BUDGET_EXHAUSTED,
     FaultKind.AGENT_REVOKED,
     FaultKind.MANUAL_ORDER,
     FaultKind.MANUAL_CANCEL,
     FaultKind.DEPOSIT,
     FaultKind.WITHDRAWAL,
-    FaultKind.DELISTED,
-    FaultKind.UPGRADE,
 )
+WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE)
 
 # Seconds, least and most, where a rule names none. Decided here: late enough to be felt, soon enough to be watched.
 _DELAYS_S: Mapping[FaultKind, tuple[float, float]] = {

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import trio
 
 from mm_trio.sandbox.fault_kinds import FaultKind
+from mm_trio.sandbox.faults import WRITE_KINDS
 from mm_trio.sandbox.inprocess import SignedInProcess
 from mm_trio.sim.swarm import Swarm
 from mm_trio.sim.tally import FaultTally
@@ -26,18 +27,6 @@ SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
 
-WRITES = (
-    FaultKind.REQUEST_LOST,
-    FaultKind.ANSWER_LOST,
-    FaultKind.ANSWER_HUNG,
-    FaultKind.ANSWER_DELAYED,
-    FaultKind.ANSWER_GARBLED,
-    FaultKind.ANSWER_TRUNCATED,
-    FaultKind.RATE_LIMITED,
-    FaultKind.BAD_GATEWAY,
-    FaultKind.ERROR_BUT_APPLIED,
-    FaultKind.LATE_EXECUTION,
-)
 READS = (FaultKind.READ_FAILED, FaultKind.RATE_LIMITED, FaultKind.BAD_GATEWAY)
 
 HTTP_TIMEOUT_S = 5.0  # after which the maker's HTTP gives up by itself
@@ -106,7 +95,7 @@ class Line:
 
     async def _post(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
         there_s, back_s = self._draw_latency()
-        kind = self._tally.pick(self._rng, WRITES)
+        kind = self._tally.pick(self._rng, WRITE_KINDS)
         if self.is_revoked:
             self._tally.count(FaultKind.AGENT_REVOKED)
             await trio.sleep(there_s + back_s)

@@ -60,7 +60,9 @@ def post_frame(post: Post, answer: Answer) -> Json:
     An error is the HTTP status and text in one string; how the two are put together is decided here.
     """
     if answer.status != 200:
-        reason = HTTPStatus(answer.status).phrase
+        # under its older name, which newer Pythons replaced, on every Python
+        is_unreadable = answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+        reason = "Unprocessable Entity" if is_unreadable else HTTPStatus(answer.status).phrase
         text = f"{answer.status} {reason}: {answer.body.decode(errors='replace')}"
         return _frame(post, "error", text)
     try:

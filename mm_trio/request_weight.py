@@ -36,6 +36,7 @@ class RequestWeight:
 
     def on_request(self, weight: int, *, now_s: float) -> None:
         """So much was used."""
+        self.used(now_s)  # what is older is forgotten, also where nobody asks
         if weight:
             self._used.append((now_s, weight))
             self._sum += weight

@@ -64,10 +64,9 @@ class TickPlanner:
         """None where the book turns out not to be calm."""
         orders, grid = self._state.orders, self._grid
         boundary = compute_boundary(grid, tokens, self._settings.order_size, bid_levels=orders.levels("buy"))
-        ladder = self._cut_window(maker.compute(boundary, tokens, quote))
-        if (kept := self._keep_filled_bid(ladder, tokens)) is None:
+        ladder = self._keep_filled_bid(self._cut_window(maker.compute(boundary, tokens, quote)), tokens)
+        if ladder is None:
             return None
-        ladder = kept
         pairs = orders.touched | self._off
         if self._ladder is None:
             pairs |= {*orders.pairs(), *((order.side, order.level_index) for order in ladder)}

@@ -14,7 +14,6 @@ import trio
 
 from mm_trio.config import Settings
 from mm_trio.errors import (
-    Busy,
     ConfigError,
     HistoryLost,
     LedgerError,
@@ -34,7 +33,7 @@ from mm_trio.state_folder import hold_state_folder, set_aside
 from mm_trio.stats import RunStats
 from mm_trio.tick_plan import QuoteSettings, plan_tick
 from mm_trio.venue import wire
-from mm_trio.venue.client import BUSY_PAUSE_S, START_PATIENCE_S, VenueClient
+from mm_trio.venue.client import START_PATIENCE_S, VenueClient, ask_while_busy
 from mm_trio.venue.hyperliquid import (
     VENUE_FAILURES,
     fetch_spot_meta,
@@ -242,20 +241,18 @@ def make_grid(settings: Settings, spot_meta: Any) -> PricingGrid:
 
 async def ask_at_start(call: Any, *args: Any) -> Any:
     """One blocking question at the start, again for a while where the venue is busy. Errors: Unreachable."""
+    return await ask_while_busy(partial(_ask_once, call, *args), until_s=trio.current_time() + START_PATIENCE_S)
+
+
+async def _ask_once(call: Any, *args: Any) -> Any:
     whom = args[0] if args else "the venue"
-    patient_until_s = trio.current_time() + START_PATIENCE_S
-    while True:
-        try:
-            with trio.fail_after(30):
-                return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
-        except trio.TooSlowError:
-            raise Unreachable(f"{whom}: no answer in 30 s") from None
-        except VENUE_FAILURES as failure:
-            error = make_read_error(whom, failure)
-            if not isinstance(error, Busy) or trio.current_time() + BUSY_PAUSE_S > patient_until_s:
-                raise error from failure
-            _log.info("%s: the venue wants us to wait, again in %g s", error, BUSY_PAUSE_S)
-            await trio.sleep(BUSY_PAUSE_S)
+    try:
+        with trio.fail_after(30):
+            return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
+    except trio.TooSlowError:
+        raise Unreachable(f"{whom}: no answer in 30 s") from None
+    except VENUE_FAILURES as error:
+        raise make_read_error(whom, error) from error
 
 
 async def _check_clock(info: Any, coin: str) -> None:

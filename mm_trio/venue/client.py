@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeAlias
 
 import trio
@@ -20,7 +21,7 @@ from mm_trio.request_weight import RequestWeight, find_weight, find_weight_of_ro
 from mm_trio.venue import wire
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, make_cloid, make_read_error
 
-__all__ = ["RunSync", "VenueClient"]
+__all__ = ["RunSync", "VenueClient", "ask_while_busy"]
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,18 @@ START_PATIENCE_S = 70.0
 BUSY_PAUSE_S = 5.0
 FILLS_PER_PAGE = 2_000  # the venue's most per answer
 MAX_FILL_PAGES = 50  # the venue promises 10,000 fills; ten times that is no history but a fault
+
+
+async def ask_while_busy(ask: Callable[[], Awaitable[Any]], *, until_s: float) -> Any:
+    """Ask again and again where the venue is Busy, until that moment of the loop's clock. Errors: what `ask` raises."""
+    while True:
+        try:
+            return await ask()
+        except Busy as error:
+            if trio.current_time() + BUSY_PAUSE_S > until_s:
+                raise
+            _log.info("%s: the venue wants us to wait, again in %g s", error, BUSY_PAUSE_S)
+            await trio.sleep(BUSY_PAUSE_S)
 
 
 class VenueClient:
@@ -126,14 +139,7 @@ class VenueClient:
 
         Errors: Unreachable.
         """
-        while True:
-            try:
-                return await self._ask_once(call, *args)
-            except Busy as error:
-                if trio.current_time() + BUSY_PAUSE_S > self._patient_until_s:
-                    raise
-                _log.info("%s: the venue wants us to wait, again in %g s", error, BUSY_PAUSE_S)
-                await trio.sleep(BUSY_PAUSE_S)
+        return await ask_while_busy(partial(self._ask_once, call, *args), until_s=self._patient_until_s)
 
     async def _ask_once(self, call: Callable[..., Any], *args: Any) -> Any:
         named = getattr(call, "func", call)

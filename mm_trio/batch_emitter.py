@@ -88,6 +88,10 @@ class BatchEmitter:
         JournalError, and then nothing that is not written down was sent.
         """
         self._n_emits += 1
+        if not diff:
+            cancel_only = budget.remaining() <= 0
+            self._note_cancel_only(cancel_only, 0)
+            return EmitResult(cancel_only_mode=cancel_only)
         now_s = trio.current_time()
         wanted = OrderDiff(diff.modifies, self._without_sitting_out(diff.places), diff.cancels)
         orders = self._state.order_state.orders

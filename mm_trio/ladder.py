@@ -77,7 +77,7 @@ class Rungs:
 
     def find_changes(self, before: Rungs) -> set[tuple[Side, int]]:
         """Where the two differ."""
-        levels = {*_subtract(self.full, before.full), *_subtract(before.full, self.full)}
+        levels = set(_find_one_sided(self.full, before.full))
         if self.first != before.first:
             levels.update(order.level_index for order in (self.first, before.first) if order is not None)
         if self.last != before.last:
@@ -178,15 +178,15 @@ class LadderMaker:
 
 
 def _bounds(levels: range) -> tuple[int, int]:
-    """Lowest level, and the one above the highest."""
+    """Lowest level, and the one above the highest; steps are 1 or -1."""
     if not levels:
         return 0, 0
-    return (levels[0], levels[-1] + 1) if levels.step > 0 else (levels[-1], levels[0] + 1)
+    return (levels.start, levels.stop) if levels.step > 0 else (levels.stop + 1, levels.start + 1)
 
 
-def _subtract(levels: range, others: range) -> Iterator[int]:
-    """Levels of the first range that the second has not."""
+def _find_one_sided(levels: range, others: range) -> Iterator[int]:
+    """Levels that one of the two ranges has, and not the other."""
     (low, high), (other_low, other_high) = _bounds(levels), _bounds(others)
-    if other_low == other_high:
-        return iter(range(low, high))
-    return chain(range(low, min(high, other_low)), range(max(low, other_high), high))
+    if max(low, other_low) >= min(high, other_high):  # nothing in common
+        return chain(range(low, high), range(other_low, other_high))
+    return chain(range(*sorted((low, other_low))), range(*sorted((high, other_high))))

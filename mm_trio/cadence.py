@@ -49,7 +49,8 @@ class Cadence:
             self._due_s = max(self._due_s + self.interval_s, done_s)
         with trio.move_on_at(self._due_s):
             await self._tick_wanted.wait()
-            await trio.sleep_until(done_s + BURST_S)
+            if trio.current_time() < done_s + BURST_S:
+                await trio.sleep_until(done_s + BURST_S)
         self._tick_wanted = trio.Event()
 
     def _count_tick(self) -> None:

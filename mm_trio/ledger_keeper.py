@@ -7,8 +7,7 @@ go on before an entry is durable flushes. Without a journal the ledger lives in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Never, Protocol, TypeVar
+from typing import Never, Protocol
 
 import trio
 
@@ -18,8 +17,9 @@ from mm_trio.venue.client import RunSync
 
 __all__ = ["AppendsEntries", "LedgerKeeper"]
 
-T = TypeVar("T")
-
+# A fill is answered by an order, which has to be durable before it leaves: both in one commit, so that it need not wait
+# for the fill's. Nothing is lost with what was not written yet: a start asks the venue for the fills.
+COMMIT_AFTER_S = 0.02
 COMMIT_WITHIN_S = 5.0  # a disk that takes longer is no ledger's
 CHECKPOINT_EVERY = 50_000  # entries; a replay of so many takes well below a second
 
@@ -76,31 +76,22 @@ class LedgerKeeper:
 
     async def flush(self) -> None:
         """Return when everything recorded until now is durable. Errors: JournalError."""
-        await self._write_until(self._n_recorded, lambda: None)
-
-    async def flush_and(self, work: Callable[..., T], *args: Any) -> T:
-        """The result of `work(*args)`, when everything recorded until now is durable: one trip to a thread for both.
-
-        Errors: JournalError.
-        """
-        results = await self._write_until(self._n_recorded, partial(work, *args))
-        return results[0] if results else await self._run_sync(work, *args, abandon_on_cancel=True)
-
-    async def _write_until(self, goal: int, work: Callable[[], T]) -> list[T]:
-        """What `work()` gave, or nothing where there was nothing to write: then it was not called."""
+        goal = self._n_recorded
         async with self._turn:  # whoever waited here finds that the one before wrote for it
             if self._fault is not None:
                 raise self._fault
-            return [await self._commit(work)] if self._n_durable < goal else []
+            if self._n_durable < goal:
+                await self._commit()
 
     async def keep_forever(self) -> Never:
         """Write what is recorded, soon. Errors: JournalError, which ends the maker."""
         while True:
             await self._recorded.wait()
+            await trio.sleep(COMMIT_AFTER_S)
             self._recorded = trio.Event()
             await self.flush()
 
-    async def _commit(self, work: Callable[[], T]) -> T:
+    async def _commit(self) -> None:
         assert self._journal is not None
         batch, self._pending = self._pending, []
         if self._n_since_checkpoint + len(batch) >= CHECKPOINT_EVERY:
@@ -111,7 +102,7 @@ class LedgerKeeper:
         try:
             # not to be cut short: it would be unknown whether it was written
             with trio.CancelScope(shield=True), trio.fail_after(COMMIT_WITHIN_S):
-                result: T = await self._run_sync(self._append, batch, self._wall_ms(), work, abandon_on_cancel=True)
+                await self._run_sync(self._append, batch, self._wall_ms(), abandon_on_cancel=True)
         except JournalError as error:
             self._fault = error
             raise
@@ -123,9 +114,7 @@ class LedgerKeeper:
             raise
         self._n_durable += len(batch)
         self._n_since_checkpoint += len(batch)
-        return result
 
-    def _append(self, batch: Sequence[Entry], at_ms: int, work: Callable[[], T]) -> T:
+    def _append(self, batch: Sequence[Entry], at_ms: int) -> None:
         assert self._journal is not None
         self._journal.append(batch, at_ms=at_ms)
-        return work()

@@ -47,7 +47,6 @@ class WritesAhead(Protocol):
 
     def record(self, entry: Entry) -> None: ...
     async def flush(self) -> None: ...
-    async def flush_and(self, work: Callable[..., Any], *args: Any) -> Any: ...
 
 
 class ActionLane:
@@ -177,19 +176,16 @@ class ActionLane:
     async def _prepare(
         self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool
     ) -> tuple[Any, ...]:
-        """Write ahead, and sign; gives the call that sends, and its arguments."""
+        """Sign, and write ahead; gives the call that sends, and its arguments."""
         if nonce is None:
             with suppress(JournalError) if always else nullcontext():
                 await self._ledger.flush()
             return self._act, getattr(self._exchange, method), items, expires_ms
         unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
         self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
-        try:
-            signed = await self._ledger.flush_and(self._exchange.sign_action, unsigned)
-        except JournalError:
-            if not always:
-                raise
-            signed = await self._run_sync(self._exchange.sign_action, unsigned, abandon_on_cancel=True)
+        signed = self._exchange.sign_action(unsigned)
+        with suppress(JournalError) if always else nullcontext():
+            await self._ledger.flush()
         return self._exchange.post_signed, signed
 
     def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import eth_account
+import requests
 import websocket
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
@@ -134,11 +135,18 @@ class _FreshConnections(HTTPAdapter):
     def __init__(self) -> None:
         super().__init__()
         self._used_s = time.monotonic()
+        self._pool: Any = None  # of connections: to one host, under one set of options
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """As the library finds it, found once."""
+        self._pool = self._pool or super().get_connection_with_tls_context(*args, **options)
+        return self._pool
 
     def send(self, request: Any, *args: Any, **options: Any) -> Any:
         """As the adapter of the library does it."""
         if time.monotonic() - self._used_s > IDLE_AT_MOST_S:
             self.poolmanager.clear()
+            self._pool = None
         try:
             return super().send(request, *args, **options)
         finally:
@@ -149,6 +157,29 @@ def _prepare_session(session: Any, base_url: str) -> None:
     session.mount(base_url, _FreshConnections())
     if _is_loopback(base_url):
         session.trust_env = False  # a proxy of the environment cannot see our loopback
+
+
+class _OneDoor(requests.Session):
+    """A session that posts to one address: the library works out the same request anew for each post, this does once.
+
+    It follows no redirection: an action is for whom it was signed for.
+    """
+
+    def __init__(self, url: str, base_url: str, headers: Mapping[str, str]) -> None:
+        super().__init__()
+        self.headers.update(headers)
+        _prepare_session(self, base_url)
+        self._adapter = self.get_adapter(url)
+        self._request = self.prepare_request(requests.Request("POST", url))
+        self._options: Any = self.merge_environment_settings(url, {}, None, None, None)  # proxies, certificates
+
+    def post(self, url: Any, data: Any = None, json: Any = None, *, timeout: Any = None, **_options: Any) -> Any:
+        """Send the bytes `data`, and give the response with its body unread."""
+        assert url == self._request.url, url
+        request = self._request.copy()
+        request.body = data
+        request.headers["Content-Length"] = str(len(data))
+        return self._adapter.send(request, timeout=timeout, **self._options)
 
 
 def _bare_info(base_url: str, spot_meta: Any) -> Info:
@@ -260,7 +291,7 @@ def make_exchange(base_url: str, wallet: Any, spot_meta: Mapping[str, Any], *, a
         account_address=account,
         timeout=HTTP_TIMEOUT_S,
     )
-    _prepare_session(exchange.session, base_url)
+    exchange.session = _OneDoor(f"{exchange.base_url}/exchange", base_url, exchange.session.headers)
     return exchange
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_keys.datatypes import PrivateKey
+import coincurve
 from eth_utils.crypto import keccak
 
 __all__ = ["ActionSigner"]
@@ -27,11 +27,12 @@ class ActionSigner:
     """Signs action hashes with the key of `wallet`, for one network. It never shows the key."""
 
     def __init__(self, wallet: Any, *, is_mainnet: bool) -> None:
-        self._key = PrivateKey(bytes(wallet.key))
+        self._key = coincurve.PrivateKey(bytes(wallet.key))
         self._head = _AGENT + keccak(text="a" if is_mainnet else "b")
 
     def sign(self, action_hash: bytes) -> dict[str, Any]:
         """The signature as the venue takes it: r and s as hex without leading zeros, v 27 or 28."""
         message_hash = keccak(b"\x19\x01" + _DOMAIN + keccak(self._head + action_hash))
-        signature = self._key.sign_msg_hash(message_hash)
-        return {"r": hex(signature.r), "s": hex(signature.s), "v": 27 + signature.v}
+        signature = self._key.sign_recoverable(message_hash, hasher=None)  # r, s, and which of the two points
+        r, s = (hex(int.from_bytes(part, "big")) for part in (signature[:32], signature[32:64]))
+        return {"r": r, "s": s, "v": 27 + signature[64]}

@@ -123,10 +123,6 @@ class Ledger:
         self.entries.append(entry)
         self.log.append("record")
 
-    async def flush_and(self, work: Callable[..., Any], *args: Any) -> Any:
-        await self.flush()
-        return work(*args)
-
     async def flush(self) -> None:
         await trio.sleep(self.takes_s)
         self.log.append("flush")

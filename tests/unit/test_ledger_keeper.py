@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 from mm_trio import ledger_keeper as module
 from mm_trio.entries import Checkpoint, Entry, LookedUp, Quoted
 from mm_trio.errors import JournalError
-from mm_trio.ledger_keeper import COMMIT_WITHIN_S, LedgerKeeper
+from mm_trio.ledger_keeper import COMMIT_AFTER_S, COMMIT_WITHIN_S, LedgerKeeper
 
 NOW_MS = 1_790_000_000_000
 
@@ -132,7 +132,7 @@ async def test_what_is_recorded_is_written_soon_though_nobody_asks(autojump_cloc
         nursery.start_soon(keeper.keep_forever)
         for n in range(3):
             keeper.record(entry(n))
-            await wait_all_tasks_blocked()
+            await trio.sleep(2 * COMMIT_AFTER_S)
             assert paper.entries == [entry(i) for i in range(n + 1)]
         nursery.cancel_scope.cancel()
 
@@ -237,34 +237,20 @@ async def test_whatever_made_a_write_fail_nobody_is_told_that_it_was_done(
     assert [n for n in believed if entry(n) not in paper.entries] == []
 
 
-async def test_work_is_done_by_the_thread_that_writes_behind_what_was_recorded() -> None:
+async def test_a_fill_and_the_order_that_answers_it_are_one_commit(autojump_clock: trio.testing.MockClock) -> None:
     paper = Paper()
-    calls: list[str] = []
-
-    async def run_counted(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        calls.append(fn.__name__)
-        return fn(*args)
-
-    keeper = make_keeper(paper, run_sync=run_counted)
-    keeper.record(entry(0))
-
-    assert await keeper.flush_and(lambda: list(paper.entries)) == [entry(0)]
-    assert len(calls) == 1
-    assert await keeper.flush_and(lambda: "nothing to write") == "nothing to write"
-    assert await make_keeper(None).flush_and(lambda: "no journal") == "no journal"
-
-
-async def test_work_is_not_done_where_the_ledger_cannot_be_kept() -> None:
-    paper = Paper()
-    paper.trouble = JournalError("the disk is full")
     keeper = make_keeper(paper)
-    done: list[int] = []
-    for n in range(2):
-        keeper.record(entry(n))
-        with pytest.raises(JournalError, match="the disk is full"):
-            await keeper.flush_and(lambda: done.append(1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.keep_forever)
+        await wait_all_tasks_blocked()
+        keeper.record(entry(0))
+        await trio.sleep(COMMIT_AFTER_S / 2)
+        assert paper.batches == []
+        keeper.record(entry(1))
+        await keeper.flush()
+        nursery.cancel_scope.cancel()
 
-    assert done == []
+    assert paper.batches == [[entry(0), entry(1)]]
 
 
 async def test_after_a_bug_of_ours_no_entry_is_written_behind_the_hole() -> None:

@@ -15,6 +15,11 @@ import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
+BENCHMARKS = (
+    *("tick", "side_by_side", "bridge", "ingest", "life"),
+    *("ledger", "sandbox", "sandbox_ws", "simulation"),
+)
+
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
@@ -112,22 +117,19 @@ def soak(session: nox.Session) -> None:
 def nightly(session: nox.Session) -> None:
     """The simulation with seeds nobody has run yet, for an hour; `-- MINUTES`. What fails is told with its seed."""
     session.install("-e", ".")
-    ends_s = time.monotonic() + 60 * float(session.posargs[0] if session.posargs else 60)
-    first, size = int(time.time()) * 10_000, 100
-    while time.monotonic() < ends_s:
-        session.run("python", "-m", "mm_trio", "sim", "--seed", f"{first}..{first + size - 1}", "--json")
-        first += size
+    minutes, first = session.posargs[0] if session.posargs else "60", int(time.time()) * 10_000
+    session.run(
+        "python", "-m", "mm_trio", "sim", "--seed", str(first), "--minutes", minutes, "--all-seen", "--json"
+    )  # fmt: skip
 
 
 @nox.session(python="3.11")
 def bench(session: nox.Session) -> None:
-    """What things cost, after `nox -s peer bench` beside another maker; `--json` goes to all, the rest to the first."""
+    """What things cost, after `nox -s peer bench` beside another maker; JSON goes to build/bench. `-- NAMES`: some."""
     session.install("-e", ".")
-    session.run("python", "benchmarks/ledger.py", *session.posargs)
     environ = {"MM_TRIO_PEER_PYTHON": _peer_python[-1]} if _peer_python else {}
-    for name in ("sandbox", "tick", "bridge", "ingest", "life"):
-        wants_json = [word for word in session.posargs if word == "--json"]
-        session.run("python", f"benchmarks/{name}.py", *wants_json, env=environ)
+    for name in session.posargs or BENCHMARKS:
+        session.run("python", f"benchmarks/{name}.py", "--save", f"build/bench/{name}.json", env=environ)
 
 
 @nox.session(python="3.11")

@@ -14,7 +14,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ __all__ = [
     "find_peer_python",
     "make_parser",
     "peer_environ",
-    "print_json",
+    "print_figures",
     "print_machine",
     "print_table",
+    "print_targets",
     "ratio",
+    "tell",
 ]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -37,9 +39,10 @@ _THEIRS = ("pyperliquidity", "hyperliquid-python-sdk", "websocket-client")
 
 
 def make_parser(about: str | None) -> argparse.ArgumentParser:
-    """A parser with `--json`; the description is the module's docstring, as it is written."""
+    """A parser with what all have; the description is the module's docstring, as it is written."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="that object, into a file as well")
     return parser
 
 
@@ -122,9 +125,29 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         print("  ".join(cells).rstrip(), flush=True)
 
 
-def print_json(found: Mapping[str, Any]) -> None:
-    """One object on one line, floats to four digits of what matters."""
-    print(json.dumps(_round(found)), flush=True)
+def tell(arguments: argparse.Namespace, found: Mapping[str, Any], print_tables: Callable[[], None]) -> None:
+    """What was found, as the arguments of `make_parser` want it told; floats to four digits of what matters."""
+    text = json.dumps(_round(found))
+    if arguments.save is not None:
+        arguments.save.parent.mkdir(parents=True, exist_ok=True)
+        arguments.save.write_text(text + "\n")
+    if arguments.json:
+        print(text, flush=True)
+    else:
+        print_tables()
+
+
+def print_figures(found: Mapping[str, float]) -> None:
+    """One line a figure."""
+    for name, value in found.items():
+        print(f"{name:44} {value:>12,.3f}")
+
+
+def print_targets(targets: Mapping[str, Mapping[str, Any]]) -> None:
+    """One line a target: {"value", "at_most" or "at_least", "met"}."""
+    for name, target in targets.items():
+        bound = f"at most {target['at_most']:.4g}" if "at_most" in target else f"at least {target['at_least']:.4g}"
+        print(f"{name}: {target['value']:.4g}, {bound}: {'met' if target['met'] else 'MISSED'}")
 
 
 def _round(value: Any) -> Any:

@@ -6,8 +6,6 @@ medians of interleaved runs.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from common import describe_machine, make_parser, print_figures, tell
 
 from mm_trio.cloid import CloidParts, encode_cloid
 from mm_trio.commands.demo_market import default_market, fund_accounts
@@ -176,22 +175,17 @@ def _show_progress(what: str, done: int, of: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and print one line a figure or a JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--requests", type=int, default=300, metavar="N", help="places measured each way")
     parser.add_argument("--entries", type=int, default=1_000_000, metavar="N", help="length of the journal replayed")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
     arguments = parser.parse_args(argv)
+    machine = describe_machine()
     with tempfile.TemporaryDirectory(prefix="mm_trio-bench-") as name:
         base = Path(name)
         found: dict[str, Any] = measure_commits(base / "commits", n=arguments.requests)
         found |= trio.run(lambda: measure_requests(base / "requests", n=arguments.requests))
         found |= measure_restart(base / "restart", n=arguments.entries)
-    rounded = {key: round(value, 3) for key, value in found.items()}
-    if arguments.json:
-        print(json.dumps(rounded))
-    else:
-        for key, value in rounded.items():
-            print(f"{key:44} {value:>10.3f}")
+    tell(arguments, {"machine": machine, **found}, partial(print_figures, found))
 
 
 if __name__ == "__main__":

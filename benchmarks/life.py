@@ -10,34 +10,29 @@ memory come from /proc.
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from decimal import Decimal
-from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import trio
 from common import (
-    CHECKOUT,
     compute_quantile,
     describe_machine,
     find_peer_python,
     make_parser,
-    peer_environ,
-    print_json,
     print_machine,
     print_table,
+    print_targets,
+    tell,
 )
-from eth_account import Account
+from makers import ACCOUNT, COIN, LEVELS, TAKER, TOKENS, USDC, Maker, make_ours, make_peer, running
 
 from mm_trio.sandbox.auth import Auth
 from mm_trio.sandbox.exchange import Exchange
@@ -49,16 +44,10 @@ from mm_trio.sandbox.server import SandboxServer, serve
 
 __all__: list[str] = []
 
-COIN, START_PRICE, N_ORDERS, ORDER_SIZE, TOKENS, USDC = "@107", "20", 60, 5, 150, 3200
-LEVELS = 20  # a side
 INTERVAL_S = 0.5
-TAKER = "0x" + "7a" * 20
-START_PATIENCE_S, SETTLE_S, RECOVERY_PATIENCE_S, LEAVE_S = 60.0, 4.0, 30.0, 30.0
+START_PATIENCE_S, SETTLE_S, RECOVERY_PATIENCE_S = 60.0, 4.0, 30.0
 LOOK_EVERY_S = 0.01
 FIRST_QUOTE_TARGET_S = 1.5
-PEER_START = CHECKOUT / "tests" / "others" / "start_peer.py"
-_WALLET = Account.from_key(sha256(b"mm_trio life").digest())
-_KEY = "0x" + _WALLET.key.hex().removeprefix("0x")
 
 
 # --- the exchange, in a process of its own ----------------------------------------------------
@@ -138,67 +127,11 @@ async def _drop_sockets(server: SandboxServer, front: WatchedFront) -> tuple[flo
     return socket_s, None if quoted_s is None else quoted_s - began_s
 
 
-# --- the makers -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """A command, its configuration, and its environment; URL and CONFIG stand for the exchange and the file."""
-
-    name: str
-    command: tuple[str, ...]
-    config: str
-    environ: Mapping[str, str]
-
-
-def _our_maker() -> Maker:
-    config = f"""\
-[market]
-coin = "{COIN}"
-network = "sandbox"
-api_url = "URL"
-account = "{_WALLET.address}"
-[strategy]
-start_px = "{START_PRICE}"
-n_orders = {N_ORDERS}
-order_sz = "{ORDER_SIZE}"
-active_levels = {LEVELS}
-[allocation]
-token = "{TOKENS}"
-usdc = "{USDC}"
-[tuning]
-interval_s = {INTERVAL_S}
-"""
-    command = (sys.executable, "-m", "mm_trio", "run", "--config", "CONFIG", "--plain")
-    return Maker("mm_trio", command, config, peer_environ(MM_TRIO_PRIVATE_KEY=_KEY, PYTHONPATH=str(CHECKOUT)))
-
-
-def _peer(python: str) -> Maker:
-    config = f"""\
-[market]
-coin = "{COIN}"
-testnet = true
-[strategy]
-start_px = {START_PRICE}
-n_orders = {N_ORDERS}
-order_sz = {ORDER_SIZE}
-active_levels = {LEVELS}
-[allocation]
-allocated_token = {TOKENS}
-allocated_usdc = {USDC}
-[tuning]
-interval_s = {INTERVAL_S}
-min_notional = 10.0
-"""
-    environ = peer_environ(PYPERLIQUIDITY_PRIVATE_KEY=_KEY, PYPERLIQUIDITY_WALLET=_WALLET.address.lower())
-    return Maker("pyperliquidity", (python, str(PEER_START), "URL", "run", "--config", "CONFIG"), config, environ)
-
-
 @contextmanager
 def _venue() -> Iterator[tuple[str, Connection]]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=run_venue, args=(theirs, _WALLET.address.lower()), daemon=True)
+    process = context.Process(target=run_venue, args=(theirs, ACCOUNT.lower()), daemon=True)
     process.start()
     try:
         yield _receive(ours, "the exchange did not start"), ours
@@ -213,29 +146,12 @@ def _receive(pipe: Connection, complaint: str) -> Any:
     return pipe.recv()
 
 
-@contextmanager
-def _running(maker: Maker, url: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    config = folder / "maker.toml"
-    config.write_text(maker.config.replace("URL", url))
-    command = [{"CONFIG": str(config), "URL": url}.get(word, word) for word in maker.command]
-    environ = {**maker.environ, "XDG_STATE_HOME": str(folder)}
-    with (folder / "maker.log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=environ)
-    try:
-        yield process
-        process.send_signal(signal.SIGINT)
-        process.wait(LEAVE_S)
-    finally:
-        process.kill()
-        process.wait()
-
-
 def measure_life(maker: Maker, *, idle_s: float) -> dict[str, float | None]:
     """One life of a maker. Errors: RuntimeError with its log if it never quoted."""
     with tempfile.TemporaryDirectory(prefix="mm_trio-life-") as name, _venue() as (url, pipe):
         folder = Path(name)
         began_s = time.perf_counter()
-        with _running(maker, url, folder) as process:
+        with running(maker, url, folder) as process:
             if not pipe.poll(START_PATIENCE_S):
                 raise RuntimeError(f"{maker.name} never quoted:\n{(folder / 'maker.log').read_text()[-3000:]}")
             first_s, whole_s = pipe.recv()
@@ -319,21 +235,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit("CPU and memory are read from /proc, which this system does not have")
     python = find_peer_python()
     machine = describe_machine(python)
-    makers = [_our_maker(), *([_peer(python)] if python else [])]
+    makers = [make_ours("mm_trio", interval_s=INTERVAL_S)]
+    makers += [make_peer("pyperliquidity", python, interval_s=INTERVAL_S)] if python else []
     lives: dict[str, list[dict[str, float | None]]] = {maker.name: [] for maker in makers}
     for _ in range(max(1, arguments.rounds)):
         for maker in makers:
             lives[maker.name].append(measure_life(maker, idle_s=max(1.0, arguments.idle)))
     found = {name: _sum_up(of_one) for name, of_one in lives.items()}
     targets = _check_targets(found)
-    if arguments.json:
-        print_json({"machine": machine, "makers": found, "targets": targets})
-        return
-    print_machine(machine)
-    print_table(("", *found), [(key, *(of[key] for of in found.values())) for key in found["mm_trio"]])
-    print(f"a dash: not within {RECOVERY_PATIENCE_S:g} s")
-    for name, target in targets.items():
-        print(f"{name}: {target['value']:.3g}, at most {target['at_most']:.3g}: {'met' if target['met'] else 'MISSED'}")
+
+    def print_tables() -> None:
+        print_machine(machine)
+        print_table(("", *found), [(key, *(of[key] for of in found.values())) for key in found["mm_trio"]])
+        print(f"a dash: not within {RECOVERY_PATIENCE_S:g} s")
+        print_targets(targets)
+
+    tell(arguments, {"machine": machine, "makers": found, "targets": targets}, print_tables)
 
 
 if __name__ == "__main__":

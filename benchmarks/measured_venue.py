@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import trio
+from makers import COIN, N_ORDERS, START_PRICE, TAKER
 
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.sandbox.auth import Auth
@@ -28,10 +29,8 @@ from mm_trio.sandbox.messages import (
 )
 from mm_trio.sandbox.server import serve
 
-__all__ = ["COIN", "N_ORDERS", "ORDER_SIZE", "START_PRICE", "TOKENS", "USDC", "Script", "run_venue"]
+__all__ = ["Script", "run_venue"]
 
-COIN, START_PRICE, N_ORDERS, ORDER_SIZE, TOKENS, USDC = "@107", "20", 60, 5, 150, 3200
-TAKER = "0x" + "7a" * 20
 PLENTY = Decimal(10) ** 9
 FURTHEST = 8  # levels that the market may move from where it began
 SETTLE_S = 4.0  # before the first taker and after the last: longer than any tick

@@ -7,12 +7,7 @@ is told: figures of one machine at one moment.
 
 from __future__ import annotations
 
-import argparse
-import importlib.metadata
-import json
 import multiprocessing
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +15,10 @@ from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import trio
+from common import describe_machine, make_parser, print_figures, print_machine, print_targets, tell
 from eth_account import Account
 from hyperliquid.utils.signing import sign_l1_action
 from raw_client import Share, drive, make_request
@@ -267,42 +262,30 @@ def _measure_all(*, rounds: int, n_orders: int, n_actions: int) -> dict[str, dic
     }
 
 
-def _describe_machine() -> dict[str, str]:
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        models = [
-            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        cpu = next(iter(models), cpu)
-    packages = ("trio", "h11", "eth-account", "coincurve", "hyperliquid-python-sdk")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    return {"cpu": cpu, "cores": str(os.cpu_count()), "python": platform.python_version(), **versions}
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and print a table or a JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of each measure")
     parser.add_argument("--orders", type=int, default=10_000, metavar="N", help="orders a turn of the core")
     parser.add_argument("--actions", type=int, default=1_000, metavar="N", help="actions a turn over the wire")
     parser.add_argument("--feed-seconds", type=float, default=10.0, metavar="S", help="how long fills are timed, once")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
     arguments = parser.parse_args(argv)
-    machine = _describe_machine()
+    machine = describe_machine()
     found = _measure_all(rounds=arguments.rounds, n_orders=arguments.orders, n_actions=arguments.actions)
     feed = trio.run(partial(measure_fills, seconds=arguments.feed_seconds, actions_per_s=FEED_ACTIONS_PER_S))
-    found["feed, from a fill to its frame"] = {key: round(value, 3) for key, value in feed.items()}
+    found["feed, from a fill to its frame"] = feed
     worst = min(figures["per_s"] for name, figures in found.items() if name.startswith("wire, actions of 1,"))
-    if arguments.json:
-        print(json.dumps({"machine": machine, "sandbox": found, "wire_target_met": worst >= TARGET_PER_S}))
-        return
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    for name, figures in found.items():
-        print(name)
-        for key, value in figures.items():
-            print(f"    {key:30}{value:>12,.3f}")
-    print(f"target over the wire: {TARGET_PER_S} actions/s, {'met' if worst >= TARGET_PER_S else 'MISSED'}")
+    target = {"value": worst, "at_least": TARGET_PER_S, "met": worst >= TARGET_PER_S}
+    targets = {"actions a second over the wire": target}
+
+    def print_tables() -> None:
+        print_machine(machine)
+        for name, figures in found.items():
+            print(name)
+            print_figures({f"    {key}": value for key, value in figures.items()})
+        print_targets(targets)
+
+    tell(arguments, {"machine": machine, "sandbox": found, "targets": targets}, print_tables)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 An exchange behind its server in this process; in another one the SDK sends signed actions at a steady pace, half of
 them trades, and a bare socket listens. Both read the same monotonic clock. Figures of one machine at one moment; the
 `cpu` ones are what the server itself worked meanwhile, and so do not count what else the machine did.
-Run `python benchmarks/sandbox_ws.py`.
+Run by `nox -s bench`, or `python benchmarks/sandbox_ws.py`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import socket
@@ -23,6 +22,7 @@ from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import trio
+from common import describe_machine, make_parser, print_figures, print_machine, print_targets, tell
 from eth_account import Account
 from hyperliquid.exchange import Exchange as SdkExchange
 from wsproto import ConnectionType, WSConnection
@@ -228,12 +228,12 @@ def _listen(url: str, n: int, arrived_s: dict[int, float], is_ready: threading.E
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and print one line a figure or a JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="how long actions are sent")
     parser.add_argument("--rate", type=float, default=50.0, metavar="N", help="signed actions a second")
     parser.add_argument("--listeners", type=int, default=3, metavar="N", help="sockets that hear everything as well")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
     arguments = parser.parse_args(argv)
+    machine = describe_machine()
     found = trio.run(
         partial(
             measure_fills,
@@ -242,15 +242,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             n_listeners=arguments.listeners,
         )
     )
-    rounded = {key: round(value, 3) for key, value in found.items()}
-    if arguments.json:
-        print(json.dumps(rounded))
-    else:
-        for key, value in rounded.items():
-            print(f"{key:44} {value:>10.3f}")
-        for name in ("leaves", "leaves_cpu"):
-            is_within = found[f"fill_{name}_p99_ms"] <= BOUND_MS
-            print(f"{f'fill_{name}: p99 within {BOUND_MS:g} ms':44} {is_within!s:>10}")
+    p99_ms = {name: found[f"fill_{name}_p99_ms"] for name in ("leaves", "leaves_cpu")}
+    targets = {
+        f"fill_{name}, p99 in ms": {"value": value, "at_most": BOUND_MS, "met": value <= BOUND_MS}
+        for name, value in p99_ms.items()
+    }
+
+    def print_tables() -> None:
+        print_machine(machine)
+        print_figures(found)
+        print_targets(targets)
+
+    tell(arguments, {"machine": machine, **found, "targets": targets}, print_tables)
 
 
 if __name__ == "__main__":

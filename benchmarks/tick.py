@@ -24,10 +24,11 @@ from common import (
     find_peer_python,
     make_parser,
     peer_environ,
-    print_json,
     print_machine,
     print_table,
+    print_targets,
     ratio,
+    tell,
 )
 
 from mm_trio.inventory import Inventory
@@ -242,7 +243,7 @@ def _check_targets(found: Found) -> dict[str, dict[str, Any]]:
         ("one level moved, n=4,000 beside n=100", growth, GROWTH_TARGET),
     )
     return {
-        name: {"ratio": value, "at_most": most, "met": value <= most}
+        name: {"value": value, "at_most": most, "met": value <= most}
         for name, value, most in wanted
         if value is not None
     }
@@ -266,24 +267,23 @@ def main(argv: Sequence[str] | None = None) -> None:
             peer.close()
     medians = {key: statistics.median(values) for key, values in found.items()}
     targets = _check_targets(found)
-    if arguments.json:
-        rows = [
-            {"case": case.name, "move": move, "subject": name, "us": value}
-            for (case, move, name), value in medians.items()
-        ]
-        looked = [{"case": case.name, "move": move, "levels": n} for (case, move), n in looked_at.items()]
-        print_json({"machine": machine, "ticks": rows, "looked_at": looked, "targets": targets})
-        return
-    print_machine(machine)
-    heads = ("ladder, active", "tick", *(f"{name} us" for name in subjects), "peer / planner", "looked")
-    table = []
-    for case, move in looked_at:
-        took = [medians[case, move, name] for name in subjects]
-        times = ratio(found.get((case, move, "peer"), []), found[case, move, "planner"])
-        table.append((case.name, move, *took, times, looked_at[case, move]))
-    print_table(heads, table)
-    for name, target in targets.items():
-        print(f"{name}: {target['ratio']:.4g}, at most {target['at_most']:.4g}: {'met' if target['met'] else 'MISSED'}")
+    rows = [
+        {"case": case.name, "move": move, "subject": name, "us": value} for (case, move, name), value in medians.items()
+    ]
+    looked = [{"case": case.name, "move": move, "levels": n} for (case, move), n in looked_at.items()]
+
+    def print_tables() -> None:
+        print_machine(machine)
+        heads = ("ladder, active", "tick", *(f"{name} us" for name in subjects), "peer / planner", "looked")
+        table = []
+        for case, move in looked_at:
+            took = [medians[case, move, name] for name in subjects]
+            times = ratio(found.get((case, move, "peer"), []), found[case, move, "planner"])
+            table.append((case.name, move, *took, times, looked_at[case, move]))
+        print_table(heads, table)
+        print_targets(targets)
+
+    tell(arguments, {"machine": machine, "ticks": rows, "looked_at": looked, "targets": targets}, print_tables)
 
 
 if __name__ == "__main__":

@@ -192,6 +192,8 @@ class BatchEmitter:
         self, modifies: Sequence[tuple[int, DesiredOrder]]
     ) -> tuple[list[tuple[int, DesiredOrder]], list[tuple[int, DesiredOrder]]]:
         """Those that may go as they are, and those whose old order has to be gone first."""
+        if not modifies:
+            return [], []
         orders, room = self._state.order_state, self._make_room()
         safe: list[tuple[int, DesiredOrder]] = []
         replaced: list[tuple[int, DesiredOrder]] = []
@@ -248,9 +250,12 @@ class BatchEmitter:
 
     async def _settle_ends(self, places: Sequence[DesiredOrder]) -> None:
         """Ask what was left of orders cancelled just now, where that decides whether the places are covered."""
-        orders, room = self._state.order_state, self._make_room()
+        unsettled = self._state.order_state.get_unsettled()
+        if not unsettled:
+            return
+        room = self._make_room()
         uncovered = {order.side for order in places if not room.take(order)}
-        for left in orders.get_unsettled()[:MOST_ENDS_ASKED]:
+        for left in unsettled[:MOST_ENDS_ASKED]:
             if left.side in uncovered:
                 try:
                     await self.settle_end(left)

@@ -12,7 +12,7 @@ import trio
 from makers import COIN, N_ORDERS, START_PRICE, TAKER
 
 from mm_trio.pricing_grid import PricingGrid
-from mm_trio.sandbox.auth import Auth
+from mm_trio.sandbox.auth import Auth, SignedAction
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.limits import Limits
@@ -58,6 +58,7 @@ class Record:
     maker: str
     boundary: int = 0  # the lowest level that should be asked at
     is_on: bool = False
+    received_s: float = 0.0  # when an action was last read; what checking its signature takes is the exchange's own
     n_fills: int = 0
     n_actions: int = 0
     n_items: int = 0
@@ -67,8 +68,8 @@ class Record:
     traded_s: float = 0.0
     _owed: dict[tuple[bool, Decimal], float] = field(default_factory=dict)  # (is a bid, price) -> fill told at
 
-    def on_request(self, command: Command, now_s: float) -> None:
-        """An action of the maker has arrived; replacements in it end their fills' waits."""
+    def on_request(self, command: Command) -> None:
+        """The action of the maker that was received last; replacements in it end their fills' waits."""
         orders: tuple[NewOrder, ...] = ()
         match command:
             case PlaceOrders(orders=orders):
@@ -82,7 +83,7 @@ class Record:
         for order in orders:
             told_s = self._owed.pop((order.is_buy, order.price), None)
             if told_s is not None:
-                self.waits_s.append(now_s - told_s)
+                self.waits_s.append(self.received_s - told_s)
 
     def on_fill(self, *, of_bid: bool, price: Decimal, now_s: float) -> None:
         """A whole order of the maker was taken, and its frame is on the way."""
@@ -91,6 +92,18 @@ class Record:
         # a level that was taken back before it was quoted again is owed nothing
         self._owed.pop((of_bid, price), None)
         self._owed[not of_bid, price] = now_s
+
+
+class MeasuredAuth(Auth):
+    """Notes when an action was received."""
+
+    def __init__(self, exchange: Exchange, record: Record) -> None:
+        super().__init__(lambda address: address in exchange.addresses())
+        self._record = record
+
+    def admit(self, request: SignedAction, *, now_ms: int) -> str:
+        self._record.received_s = time.perf_counter()
+        return super().admit(request, now_ms=now_ms)
 
 
 class MeasuredFront(Front):
@@ -109,7 +122,7 @@ class MeasuredFront(Front):
     def apply(self, command: Command) -> tuple[Effect, ...]:
         sender = getattr(command, "address", "").lower()  # the exchange's owner has none
         if self._record.is_on and sender == self._record.maker:
-            self._record.on_request(command, time.perf_counter())
+            self._record.on_request(command)
         self.look()
         return super().apply(command)
 
@@ -146,7 +159,7 @@ async def _run(pipe: Any, script: Script, maker: str, levels: int) -> None:
         for token in (pair.base.index, pair.quote.index):
             front.apply(Deposit(owner, token, PLENTY))
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        server = await nursery.start(serve, front, MeasuredAuth(exchange, record))
         pipe.send(server.url)
         while min(len(exchange.book(COIN).bids), len(exchange.book(COIN).asks)) < levels:  # noqa: ASYNC110
             await trio.sleep(LOOK_EVERY_S)

@@ -3,9 +3,9 @@
 Run by `nox -s bench`, or `python benchmarks/side_by_side.py`; `pyperliquidity` takes part where MM_TRIO_PEER_PYTHON
 names the Python of its environment. Each maker is a process of its own, and so is the exchange, which measures: the
 same takers, drawn from a seed, take the whole best order of a side every half second, and the exchange notes when
-their fills were told and when the maker's orders had come and their signature was checked. Fees are zero, so that
-every order stays whole and the right best prices are a matter of counting fills. The floor keeps no ledger and no
-ladder: what it takes is the machine's.
+their fills were told and when the maker's orders were received. Fees are zero, so that every order stays whole and
+the right best prices are a matter of counting fills. The floor keeps no ledger and no ladder: what it takes is the
+machine's.
 """
 
 from __future__ import annotations

@@ -143,10 +143,13 @@ class TickPlanner:
     def _rests_unfunded(self, diff: OrderDiff, tokens: Decimal, quote: Decimal) -> bool:
         """Whether tolerance would let more rest than we own: then orders have to shrink."""
         orders = self._state.orders
-        leaving = [orders[oid] for oid in (*diff.cancels, *(oid for oid, _ in diff.modifies))]
-        coming = [*diff.places, *(aim for _, aim in diff.modifies)]
-        asks = orders.sum_size("sell") + _sum_sizes(coming) - _sum_sizes(leaving)
-        bids = orders.sum_cost("buy") + _sum_costs(coming) - _sum_costs(leaving)
+        asks, bids = orders.sum_size("sell"), orders.sum_cost("buy")
+        for order in diff.places:
+            asks, bids = _add(order, asks, bids)
+        for oid in diff.cancels:
+            asks, bids = _add(orders[oid], asks, bids, sign=-1)
+        for oid, aim in diff.modifies:
+            asks, bids = _add(orders[oid], *_add(aim, asks, bids), sign=-1)
         return asks > tokens or bids > quote
 
 
@@ -166,9 +169,8 @@ def _from_lowest_ask_up_then_down(pair: Pair) -> tuple[bool, int]:
     return (side == "buy", -level if side == "buy" else level)
 
 
-def _sum_sizes(orders: Iterable[DesiredOrder | TrackedOrder]) -> Decimal:
-    return sum((order.size for order in orders if order.side == "sell"), Decimal(0))
-
-
-def _sum_costs(orders: Iterable[DesiredOrder | TrackedOrder]) -> Decimal:
-    return sum((order.size * order.price for order in orders if order.side == "buy"), Decimal(0))
+def _add(order: DesiredOrder | TrackedOrder, asks: Decimal, bids: Decimal, *, sign: int = 1) -> tuple[Decimal, Decimal]:
+    """The sums of both sides (base, quote) with that order in them, or without it."""
+    if order.side == "sell":
+        return asks + sign * order.size, bids
+    return asks, bids + sign * order.size * order.price

@@ -111,11 +111,14 @@ class FeedWatch:
 
     async def wait_for_fault(self) -> str:
         """Watch until something is wrong with the feed; gives what."""
+        due_s = trio.current_time()
         try:
             while (fault := self.find_fault()) is None:
                 self._looked_s = trio.current_time()
                 await self._probe_if_silent()
-                await trio.sleep(LOOK_EVERY_S)
+                # not a pause: looks and ticks that began together stay in step, and the loop wakes once for both
+                due_s = max(due_s + LOOK_EVERY_S, trio.current_time())
+                await trio.sleep_until(due_s)
         finally:
             self._looked_s = None
         return fault

@@ -71,7 +71,7 @@ class Reconciler:
         except LedgerError:  # we leave because of it, and then these tell what still rests
             self._apply_proofs(proofs)
             raise
-        self._apply_proofs(proofs)
+        self._apply_proofs(await self._ask_strangers_that_traded(proofs))
         await self._settle_ends()
         asked_s = trio.current_time()
         balances = await client.fetch_balances(state.market)
@@ -139,17 +139,21 @@ class Reconciler:
         unseen = [intent for intent in first.unseen if intent in second.unseen]
         return _Proofs(
             tuple([(oid, await self._client.fetch_order_status(oid=oid)) for oid in missing]),
-            tuple([(intent, await self._ask_for_intent(intent)) for intent in unseen]),
+            tuple([(intent, await self._client.fetch_order_status(cloid=intent.cloid)) for intent in unseen]),
         )
 
-    async def _ask_for_intent(self, intent: Intent) -> OrderStatus:
-        """By its cloid; where that is unknown, by every order unknown to us that traded at its price since.
+    async def _ask_strangers_that_traded(self, proofs: _Proofs) -> _Proofs:
+        """Where a cloid is unknown: whether it is of an order unknown to us that traded at its price since.
 
-        For the venue forgets orders, and rows of fills may come without a cloid.
+        For the venue forgets orders, and rows of fills may come without a cloid. The fills have to be read by now.
         """
-        status = await self._client.fetch_order_status(cloid=intent.cloid)
-        if status.order is not None:
-            return status
+        unseen = [
+            (intent, status if status.order is not None else await self._ask_stranger(intent, status))
+            for intent, status in proofs.unseen
+        ]
+        return _Proofs(proofs.missing, tuple(unseen))
+
+    async def _ask_stranger(self, intent: Intent, status: OrderStatus) -> OrderStatus:
         since_ms = intent.expires_ms - int(1000 * (EXPIRY_S + EXPIRY_GRACE_S))
         for oid in self._state.order_state.find_parked(price=intent.price, most=intent.size, since_ms=since_ms):
             told = await self._client.fetch_order_status(oid=oid)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-from builders import ALLOCATION, MAKER, World, booked, until
+from builders import ALLOCATION, MAKER, World, booked, run_inline, until
 from fault_kit import (
     CONVERGED_WITHIN_S,
     KINDS,
@@ -266,6 +267,34 @@ async def test_b3_an_outage_longer_than_a_page_of_fills_is_read_page_by_page(
 
 
 # --- B4: an order that the venue forgot -------------------------------------------------------------
+
+
+async def test_b4_an_order_that_was_forgotten_before_its_fill_was_read_is_ours_all_the_same(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of fills come without a cloid, and the look that reads the fill is the one that gives the order up."""
+    monkeypatch.setattr("mm_trio.reconciler.EXPIRY_GRACE_S", 0.0)
+    world = World(signing=True, **ROOMY)
+
+    async def forget(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        answer, name = await run_inline(fn, *args), getattr(fn, "__name__", "")
+        if name == "query_order_by_cloid":
+            return {"status": "unknownOid"}
+        without_cloids = name == "user_fills_by_time"
+        return [{key: row[key] for key in row if key != "cloid"} for row in answer] if without_cloids else answer
+
+    maker = make_maker(world, run_sync=forget, reconcile_every=2)
+    async with world.running(maker):
+        await trio.sleep(4)
+        world.venue.lose_frames()
+        lose(world, "bulk_orders", applied=True, times=1)
+        n_fills = len(world.fills())
+        on_request(world, "bulk_orders", lambda: world.sell("5"), after=True)
+        world.buy("5")
+        await until(lambda: len(world.fills()) == n_fills + 2, within_s=30)
+        await until_definite(maker, trio.current_time())
+        world.venue.stop_losing_frames()
+        assert booked(maker) == compute_ledger(world, maker)
 
 
 @pytest.mark.parametrize("fate", ["filled", "partly", "cancelled", "never arrived"])

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 # Between two looks at what still rests, doubled up to the last: each look has its request weight.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
+# What one round costs of that: a reconciliation with doubts, what rests, and the fills.
+ROUND_WEIGHT = 160
 
 
 async def cancel_and_verify(
@@ -62,7 +64,8 @@ async def cancel_and_verify(
             if not remaining:
                 state.on_reconciled()
                 return ()
-            await trio.sleep(pause_s)
+            wait_s = client.weight.compute_wait_s(ROUND_WEIGHT, now_s=trio.current_time())
+            await trio.sleep(max(pause_s, wait_s))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     _log.error("orders may still rest: %s", ", ".join(remaining))
     return remaining

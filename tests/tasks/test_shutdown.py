@@ -240,3 +240,20 @@ async def test_a_callback_after_the_end_returns_quietly(autojump_clock: MockCloc
 
     assert len(world.fills()) == 1
     assert maker.stats.fills == fills
+
+
+async def test_looks_on_the_way_out_keep_within_the_minutes_request_weight(autojump_clock: MockClock) -> None:
+    """A cancel that gets no answer has it look again and again; a venue that is asked too much answers nobody."""
+    world = World()
+    maker = world.maker()
+
+    async with world.running(maker):
+        since = len(world.venue.calls)
+        maker._client.weight.on_request(900, now_s=trio.current_time())
+        for _ in range(20):
+            world.venue.fail_next("bulk_cancel", TimeoutError("no answer"), applied=False)
+
+    weights = {"open_orders": 20, "user_fills_by_time": 20, "spot_user_state": 2, "user_rate_limit": 20}
+    asked = sum(weights.get(method, 2 if "query" in method else 0) for method, _ in world.venue.calls[since:])
+    assert 20 <= asked <= 300
+    assert maker.orders_may_rest

@@ -168,6 +168,10 @@ def _add_sim(commands: Any) -> None:
     sim.add_argument("--hours", type=float, metavar="H", help="simulated for each seed (default: 7 to 15 minutes)")
     sim.add_argument("--faults", default="all", metavar="F", help="all, none, or names with commas (default: all)")
     sim.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
+    sim.add_argument(
+        "--minutes", type=float, metavar="M", help="seeds from the first upwards, until so many minutes are over"
+    )
+    sim.add_argument("--all-seen", action="store_true", help="exit 1 also if one of the hard cases was never met")
     sim.add_argument("--json", action="store_true", help="a JSON object as the last line")
     sim.set_defaults(run=_sim)
 
@@ -262,7 +266,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         n_drops=arguments.drop_ws,
         attend=_choose_screen(arguments, title="demo"),
     )
-    return _finish(_run_until_signal(work), arguments)
+    return _finish(_run_until_signal(work, quotes=True), arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -293,20 +297,22 @@ def _run(arguments: argparse.Namespace) -> int:
         duration_s=arguments.duration,
         attend=_choose_screen(arguments, title=settings.market.network),
     )
-    return _finish(_run_until_signal(work), arguments)
+    return _finish(_run_until_signal(work, quotes=True), arguments)
 
 
 def _sim(arguments: argparse.Namespace) -> int:
     from mm_trio.commands.sim import run_sim
 
-    summary = run_sim(
+    summary, missed = run_sim(
         seeds=arguments.seed,
         hours=arguments.hours,
         faults=arguments.faults,
         jobs=arguments.jobs,
         as_json=arguments.json,
+        minutes=arguments.minutes,
+        all_seen=arguments.all_seen,
     )
-    return EXIT_NO if summary.failed else EXIT_CLEAN
+    return EXIT_NO if summary.failed or missed else EXIT_CLEAN
 
 
 def _ledger_rebuild(arguments: argparse.Namespace) -> int:
@@ -395,8 +401,8 @@ def _choose_screen(
 # --- signals ----------------------------------------------------------------------------------
 
 
-def _run_until_signal(work: Callable[..., Awaitable[Any]]) -> Any:
-    """Run `work(trading=scope)`; the first signal cancels the scope, so that it leaves by cancelling what rests."""
+def _run_until_signal(work: Callable[..., Awaitable[Any]], *, quotes: bool = False) -> Any:
+    """Run `work(trading=scope)`; the first signal cancels the scope: what quotes leaves by cancelling what rests."""
     import trio
 
     # one that is ignored already stays so (nohup); the others are ignored once the receiver is gone again:
@@ -409,7 +415,7 @@ def _run_until_signal(work: Callable[..., Awaitable[Any]]) -> Any:
         with trio.open_signal_receiver(*heeded) as signals:
             async with trio.open_nursery() as nursery:
                 trading = trio.CancelScope()
-                nursery.start_soon(_cancel_on_signal, signals, trading)
+                nursery.start_soon(_cancel_on_signal, signals, trading, quotes)
                 result = await work(trading=trading)
                 nursery.cancel_scope.cancel()
         return result
@@ -417,14 +423,14 @@ def _run_until_signal(work: Callable[..., Awaitable[Any]]) -> Any:
     return trio.run(run)
 
 
-async def _cancel_on_signal(signals: Any, trading: trio.CancelScope) -> None:
+async def _cancel_on_signal(signals: Any, trading: trio.CancelScope, quotes: bool) -> None:
     log = logging.getLogger(__name__)
     async for number in signals:
         name = signal.Signals(number).name
         if trading.cancel_called:
-            log.warning("%s: leaving already; cancelling what rests takes 10 s at most", name)
+            log.warning("%s: leaving already%s", name, "; cancelling what rests takes 10 s at most" if quotes else "")
         else:
-            log.info("%s: leaving, orders are cancelled", name)
+            log.info("%s: leaving%s", name, ", orders are cancelled" if quotes else "")
         trading.cancel()
 
 

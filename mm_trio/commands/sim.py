@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import TextIO
 
 from mm_trio.errors import ConfigError
 from mm_trio.sandbox.fault_kinds import FaultKind
 from mm_trio.sim.campaign import MOST_SEEDS, Campaign, Summary, run_campaign
-from mm_trio.sim.episode import SeedReport
-from mm_trio.sim.swarm import NOT_SIMULATED, SIMULATED
+from mm_trio.sim.report import SeedReport
+from mm_trio.sim.sometimes import find_never_seen
 
 __all__ = ["parse_faults", "parse_seeds", "run_sim"]
 
 BAR = 30
 MOST_HOURS = 1_000_000.0
+MOST_MINUTES = 100_000.0
 
 
 def parse_seeds(text: str) -> tuple[int, int]:
@@ -38,35 +40,51 @@ def parse_faults(text: str) -> tuple[FaultKind, ...] | None:
         return None
     if text == "none":
         return ()
-    known = {kind.value: kind for kind in SIMULATED}
+    known = {kind.value: kind for kind in FaultKind}
     names = [name.strip().replace("-", "_") for name in text.split(",")]
     wrong = [name for name in names if name not in known]
     if wrong:
-        absent = {kind.value for kind in NOT_SIMULATED} & set(wrong)
-        why = "not simulated" if absent == set(wrong) else "unknown"
-        raise ConfigError(f"--faults: {why}: {', '.join(wrong)}; there are: all, none, {', '.join(sorted(known))}")
+        raise ConfigError(f"--faults: unknown: {', '.join(wrong)}; there are: all, none, {', '.join(sorted(known))}")
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def run_sim(*, seeds: str, hours: float | None, faults: str, jobs: int | None, as_json: bool) -> Summary:
-    """Run them and print what came of it. Errors: ConfigError for arguments that make no campaign."""
+def run_sim(
+    *,
+    seeds: str,
+    hours: float | None,
+    faults: str,
+    jobs: int | None,
+    as_json: bool,
+    minutes: float | None = None,
+    all_seen: bool = False,
+) -> tuple[Summary, list[str]]:
+    """Run them and print what came of it; gives that, and with `all_seen` the hard cases that were never met.
+
+    Errors: ConfigError for arguments that make no campaign.
+    """
     first, last = parse_seeds(seeds)
     if hours is not None and not 0 < hours <= MOST_HOURS:
         raise ConfigError(f"--hours must be above 0 and at most {MOST_HOURS:g}, got {hours:g}")
+    if minutes is not None and not 0 < minutes <= MOST_MINUTES:
+        raise ConfigError(f"--minutes must be above 0 and at most {MOST_MINUTES:g}, got {minutes:g}")
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs must be 1 or more, got {jobs}")
-    campaign = Campaign(first=first, last=last, faults=parse_faults(faults), hours=hours)
-    on_done = _make_bar(sys.stderr, len(campaign.seeds))
-    summary = run_campaign(campaign, jobs=jobs or os.cpu_count() or 1, on_done=on_done)
+    campaign = Campaign(first=first, last=last, faults=parse_faults(faults), hours=hours, minutes=minutes)
+    summary = run_campaign(campaign, jobs=jobs or os.cpu_count() or 1, on_done=_make_bar(sys.stderr, campaign))
     print(summary.to_text(), file=sys.stderr if as_json else sys.stdout, flush=True)
+    missed = find_never_seen(summary.seen) if all_seen else []
+    for name in missed:
+        print(f"never seen: {name}", file=sys.stderr, flush=True)
     if as_json:
         print(json.dumps(summary.to_json()), flush=True)
-    return summary
+    return summary, missed
 
 
-def _make_bar(stream: TextIO, n_seeds: int) -> Callable[[SeedReport], None]:
+def _make_bar(stream: TextIO, campaign: Campaign) -> Callable[[SeedReport], None]:
     """A bar on a terminal, and nothing elsewhere; a failure is told at once."""
     is_terminal = stream.isatty()
+    began_s, ends_after_s = time.monotonic(), 60 * (campaign.minutes or 0)
+    n_seeds = len(campaign.seeds)
     n_done = n_failed = 0
 
     def on_done(report: SeedReport) -> None:
@@ -76,10 +94,14 @@ def _make_bar(stream: TextIO, n_seeds: int) -> Callable[[SeedReport], None]:
             n_failed += 1
             print(f"{CLEAR if is_terminal else ''}seed {report.seed}: {report.violations[0]}", file=stream, flush=True)
         if is_terminal:
-            full = BAR * n_done // n_seeds
+            if campaign.minutes is None:
+                part, total, is_last = n_done / n_seeds, f"/{n_seeds}", n_done == n_seeds
+            else:
+                part, total, is_last = min(1.0, (time.monotonic() - began_s) / ends_after_s), "", False
+            full = int(BAR * part)
             bar = "#" * full + "." * (BAR - full)
-            end = "\n" if n_done == n_seeds else ""
-            print(f"{CLEAR}[{bar}] {n_done}/{n_seeds} seeds, {n_failed} failed", end=end, file=stream, flush=True)
+            end = "\n" if is_last else ""
+            print(f"{CLEAR}[{bar}] {n_done}{total} seeds, {n_failed} failed", end=end, file=stream, flush=True)
 
     return on_done
 

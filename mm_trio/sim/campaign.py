@@ -5,16 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from mm_trio.sandbox.fault_kinds import FaultKind
-from mm_trio.sim.episode import SeedReport, simulate
-from mm_trio.sim.rules import KNOWN_GAPS, RULES
+from mm_trio.sim.episode import simulate
+from mm_trio.sim.report import SeedReport
+from mm_trio.sim.rules import KNOWN_GAPS, RULES, Violation
+from mm_trio.sim.sometimes import SOMETIMES, find_never_seen
 from mm_trio.sim.swarm import draw_swarm
 from mm_trio.sim.trace import combine
 
@@ -22,13 +25,15 @@ __all__ = ["MOST_SEEDS", "Campaign", "Summary", "run_campaign"]
 
 MOST_SEEDS = 1_000_000
 LATENCIES = "10 to 600 ms"
+AHEAD = 2  # seeds that wait for each process
+REPEATED = 40  # every so many seeds are run twice
 SHOWN = 5  # failures that are told in full
 LEAST_S = 60.0  # of a seed's phase with faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """Seeds `first` to `last`.
+    """Seeds `first` to `last`; with `minutes` from `first` upwards until so many are over, whatever `last` says.
 
     `faults` None: a random subset of all in each seed; `hours` are of each seed, None: as long as it draws.
     """
@@ -37,10 +42,11 @@ class Campaign:
     last: int
     faults: tuple[FaultKind, ...] | None = None
     hours: float | None = None
+    minutes: float | None = None
 
     @property
     def seeds(self) -> range:
-        return range(self.first, self.last + 1)
+        return range(self.first, self.last + 1 if self.minutes is None else self.first + MOST_SEEDS)
 
     @property
     def safety_s(self) -> float | None:
@@ -94,6 +100,7 @@ class Summary:
             "reaction_ms": _spread([round(1000 * took_s, 1) for took_s in self.reactions_s]),
             "failure_bound": round(self._compute_bound(), 6) if not self.failed else None,
             "seen": self.seen,
+            "never_seen": find_never_seen(self.seen),
             "known_gaps": sorted(KNOWN_GAPS),
             "failures": [
                 {
@@ -149,6 +156,8 @@ class Summary:
         if spread := _spread([1000 * took_s for took_s in self.reactions_s]):
             told = ", ".join(f"{name} {value:.0f} ms" for name, value in spread.items())
             yield f"From a fill to the last order that answers it, with {LATENCIES} each way: {told}."
+        n_met = len(SOMETIMES) - len(find_never_seen(self.seen))
+        yield f"{n_met} of {len(SOMETIMES)} hard cases were met."
         yield (
             f"{self.n_steps} steps of the venue, {self.wall_s:.1f} s; {self._compute_speed():.0f} simulated hours in "
             "an hour of one processor."
@@ -165,25 +174,33 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 def run_campaign(campaign: Campaign, *, jobs: int, on_done: Callable[[SeedReport], None]) -> Summary:
     """Run all seeds; `on_done` is told of each as it ends, in the order of seeds. What comes out is a function of the
-    campaign alone, but for `wall_s` and `core_s`.
+    campaign alone, but for `wall_s` and `core_s`, and for how many seeds `minutes` suffice.
     """
     began_s = time.perf_counter()
+    ends_s = None if campaign.minutes is None else began_s + 60 * campaign.minutes
     reports: list[SeedReport] = []
-    for report in _run_all(campaign, jobs=jobs):
+    for report in _run_all(campaign, jobs=jobs, ends_s=ends_s):
         reports.append(report)
         on_done(report)
     return _sum_up(campaign, reports, wall_s=time.perf_counter() - began_s)
 
 
-def _run_all(campaign: Campaign, *, jobs: int) -> Iterable[SeedReport]:
+def _run_all(campaign: Campaign, *, jobs: int, ends_s: float | None) -> Iterator[SeedReport]:
     work = partial(_run_one, campaign)
+    seeds = takewhile(lambda seed: ends_s is None or time.perf_counter() < ends_s, campaign.seeds)
     if jobs == 1 or len(campaign.seeds) == 1:
-        yield from map(work, campaign.seeds)
+        yield from map(work, seeds)
         return
     # spawned: a forked process would inherit whatever the caller has open
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_signals_alone) as pool:
-        yield from pool.map(work, campaign.seeds)
+        underway: deque[Future[SeedReport]] = deque()
+        for seed in seeds:
+            underway.append(pool.submit(work, seed))
+            if len(underway) > AHEAD * jobs:
+                yield underway.popleft().result()
+        while underway:
+            yield underway.popleft().result()
 
 
 def _leave_signals_alone() -> None:
@@ -192,7 +209,21 @@ def _leave_signals_alone() -> None:
 
 
 def _run_one(campaign: Campaign, seed: int) -> SeedReport:
-    return simulate(draw_swarm(seed, faults=campaign.faults, safety_s=campaign.safety_s))
+    report = simulate(draw_swarm(seed, faults=campaign.faults, safety_s=campaign.safety_s))
+    return report if seed % REPEATED or report.violations else _repeat(campaign, report)
+
+
+def _repeat(campaign: Campaign, report: SeedReport) -> SeedReport:
+    """S20: the same seed again has to be the same run."""
+    again = simulate(draw_swarm(report.seed, faults=campaign.faults, safety_s=campaign.safety_s))
+    text = f"the trace was {report.digest[:16]}, and then {again.digest[:16]}"
+    is_same = again.digest == report.digest
+    return replace(
+        report,
+        core_s=report.core_s + again.core_s,
+        n_checks={**report.n_checks, "S20": 1},
+        violations=() if is_same else (Violation("S20", again.sim_s, text),),
+    )
 
 
 def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float) -> Summary:

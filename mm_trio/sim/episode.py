@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import trio
@@ -15,11 +15,17 @@ import trio
 from mm_trio.errors import find_leaves
 from mm_trio.journal import Journal
 from mm_trio.replay import replay as replay_entries
+from mm_trio.sandbox.messages import ExhaustBudget
+from mm_trio.sim.canary import Listener
+from mm_trio.sim.crash import Crash
+from mm_trio.sim.life import Life
+from mm_trio.sim.lookout import Lookout
+from mm_trio.sim.report import SeedReport
 from mm_trio.sim.rules import Judge, Violation
 from mm_trio.sim.schedule import run_virtual
 from mm_trio.sim.swarm import Swarm
 from mm_trio.sim.trace import Trace
-from mm_trio.sim.world import World
+from mm_trio.sim.world import MAKER, World
 
 __all__ = ["SeedReport", "simulate"]
 
@@ -33,43 +39,30 @@ EXPIRY_S, RESOLVE_S = 10.0, 5.0
 START_S = 10.0
 TRIPS = 16  # of a start; more than a reconciliation just underway and the answer to a fill take together
 AFTERMATH_S = 5.0
+NEVER_S = 120.0
 LATEST_ARRIVAL_S = 61.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedReport:
-    """What one seed came to.
-
-    `core_s` is what it cost of a processor; `digest` is of its whole trace; `converged_s` None: it did not;
-    `reaction_s` from a fill to the last order that answered it; `last_steps` before a violation.
-    """
-
-    seed: int
-    sim_s: float
-    core_s: float
-    struck: dict[str, int]
-    violations: tuple[Violation, ...]
-    last_steps: tuple[str, ...]
-    converged_s: float | None
-    reaction_s: float | None
-    digest: str
-    n_steps: int
-    n_lives: int
-    n_checks: dict[str, int]
-    seen: dict[str, int]
 
 
 def simulate(swarm: Swarm) -> SeedReport:
     """Run one seed's world to its end, or to the first violation."""
     began_s = time.process_time()
     log = logging.getLogger("mm_trio")
-    level = log.level
+    level, propagates = log.level, log.propagate
+    listener = Listener() if swarm.is_listened_to else None
     folder = Path(tempfile.mkdtemp(prefix="mm-trio-sim-", dir=_find_fast_folder()))
     try:
-        log.setLevel(logging.CRITICAL)  # faults by the thousand, and a line for each
-        report = run_virtual(_Episode(swarm, folder).run, seed=swarm.seed)
+        if listener is None:
+            log.setLevel(logging.CRITICAL)  # faults by the thousand, and a line for each
+        else:
+            log.setLevel(logging.DEBUG)
+            log.addHandler(listener)
+            log.propagate = False
+        report = run_virtual(_Episode(swarm, folder, listener).run, seed=swarm.seed)
     finally:
         log.setLevel(level)
+        log.propagate = propagates
+        if listener is not None:
+            log.removeHandler(listener)
         shutil.rmtree(folder, ignore_errors=True)
     return replace(report, core_s=time.process_time() - began_s)
 
@@ -82,24 +75,35 @@ def _find_fast_folder() -> str | None:
 class _Episode:
     """The phases of a run, and what they find."""
 
-    def __init__(self, swarm: Swarm, folder: Path) -> None:
+    def __init__(self, swarm: Swarm, folder: Path, listener: Listener | None) -> None:
         self._swarm = swarm
         self._folder = folder
+        self._listener = listener
         self._converged_s: float | None = None
         self._reaction_s: float | None = None
 
     async def run(self) -> SeedReport:
         scope = trio.CancelScope()
         trace = Trace(trio.current_time)
-        judge = Judge(trio.current_time, on_first=lambda violation: scope.cancel())
         world: World | None = None
+
+        def end(violation: Violation) -> None:
+            scope.cancel()
+            if world is not None:
+                world.abandon()
+
+        judge = Judge(trio.current_time, on_first=end)
         try:
             with scope:
                 async with trio.open_nursery() as nursery:
                     world = World(self._swarm, folder=self._folder, nursery=nursery, judge=judge, trace=trace)
+                    self._look = Lookout(world)
                     await self._run_phases(world, nursery)
+                    world.abandon()
                     nursery.cancel_scope.cancel()
             if world is not None and not judge.violations:
+                world.house_rules.check_files(self._folder)
+                self._check_log(world)
                 self._check_journal(world)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its seed
             if not judge.violations:
@@ -127,15 +131,16 @@ class _Episode:
         nursery.start_soon(world.frames.carry_forever)
         nursery.start_soon(world.beat_forever)
         nursery.start_soon(world.live_forever)
-        nursery.start_soon(world.disturb_forever)
+        nursery.start_soon(self._look.look_forever)
+        nursery.start_soon(world.disturbers.disturb_forever)
         await trio.sleep(self._swarm.safety_s)
-        await world.calm()
+        world.calm()
         self._converged_s = await self._converge(world)
         await self._hold(world)
         await self._react(world)
         if self._swarm.restarts_in_calm:
             await self._restart(world)
-        world.check_view()
+        self._look.check_view()
         await self._stop(world)
 
     # --- calm -----------------------------------------------------------------------------------
@@ -151,7 +156,7 @@ class _Episode:
         steady_s = 2 * interval_s + 2 * (self._swarm.there_s + self._swarm.back_s)  # a tick under way may still send
         settled_s: float | None = None
         while settled_s is None or trio.current_time() < settled_s + steady_s:
-            now_s, wrong = trio.current_time(), world.find_unsettled()
+            now_s, wrong = trio.current_time(), self._look.find_unsettled()
             if wrong is None:
                 settled_s = now_s if settled_s is None else settled_s
             else:
@@ -161,12 +166,13 @@ class _Episode:
             self._check_unknowns(world, since_s=began_s)
             await trio.sleep(LOOK_S)
         world.judge.n_checks["L1"] += 1
+        world.judge.n_checks["L3"] += 1  # what is unknown is unsettled
         return settled_s - began_s
 
     def _report_unsettled(self, world: World, text: str) -> None:
         """S5 where the ledger is what is wrong, else L1."""
         life = world.life
-        is_ledger = life is not None and life.is_quoting and world.find_ledger_error(life.maker) is not None
+        is_ledger = life is not None and life.is_quoting and self._look.find_ledger_error(life.maker) is not None
         world.judge.report("S5" if is_ledger else "L1", text)
 
     def _check_unknowns(self, world: World, *, since_s: float) -> None:
@@ -184,7 +190,7 @@ class _Episode:
         until_s = trio.current_time() + HOLD_S
         while trio.current_time() < until_s:
             await trio.sleep(LOOK_S)
-            wrong = world.find_unsettled()
+            wrong = self._look.find_unsettled()
             world.judge.check("S21", wrong is None, lambda w=wrong: f"it was settled, and then: {w}")  # type: ignore[misc]
 
     async def _react(self, world: World) -> None:
@@ -205,8 +211,11 @@ class _Episode:
         """L4: stopped and started again, it quotes again soon, from where it was."""
         before = world.life
         assert before is not None
-        before.stop()
-        await before.ended.wait()
+        if self._swarm.crashes_in_calm:
+            before.crash.strike(Crash.ANYTIME)
+        else:
+            before.stop()
+        await self._wait_for_end(world, before)
         await self._converge(world)
         life, swarm = world.life, self._swarm
         assert life is not None
@@ -223,19 +232,44 @@ class _Episode:
         life = world.life
         assert life is not None
         world.trace.add("phase", "stop")
+        is_broke = self._swarm.is_broke_at_the_stop and not self._swarm.hangs_at_the_stop
+        if is_broke:
+            await self._spend_budget(world)
         life.line.hangs = self._swarm.hangs_at_the_stop
         life.stop()
-        await life.ended.wait()
+        await self._wait_for_end(world, life)
         is_late = any(past.line.n_underway for past in world.lives)
         await trio.sleep(LATEST_ARRIVAL_S if is_late else AFTERMATH_S)
+        if is_broke:
+            rests = world.view.book()
+            world.judge.check("L6", not life.left and not rests, lambda: f"it left {life.left}, and {rests} rests")
         if not life.line.hangs:  # else what rests was named, or its end was judged wrong
             world.judge.check("S14", not life.left, lambda: f"a stop in calm left {life.left}")
             world.judge.check("S14", not world.view.resting, lambda: f"rests after the stop: {world.view.book()}")
-        world.check_view()
+        self._look.check_view()
+
+    async def _wait_for_end(self, world: World, life: Life) -> None:
+        """L5 of a maker that does not leave at all; how long the others took is judged where they end."""
+        with trio.move_on_after(NEVER_S) as patience:
+            await life.ended.wait()
+        world.judge.check("L5", not patience.cancelled_caught, lambda: f"it has not left after {NEVER_S:.0f} s")
+
+    async def _spend_budget(self, world: World) -> None:
+        """The request budget is gone, and the maker hears of it, by a trade that it cannot answer any more."""
+        world.take_best()
+        world.front.apply(ExhaustBudget(MAKER))  # after the trade, which earns some
+        swarm = self._swarm
+        await trio.sleep(swarm.tuning["interval_s"] + TRIPS * (swarm.there_s + swarm.back_s + swarm.disk_s))
+        world.judge.seen["stop without budget"] += 1
+
+    def _check_log(self, world: World) -> None:
+        """S18: what was logged has no secret in it."""
+        if (listener := self._listener) is not None:
+            world.judge.check("S18", listener.found is None, lambda: f"the log says {listener.found}")
 
     def _check_journal(self, world: World) -> None:
         """S5: the journal, read from its file and replayed from its beginning, gives the ledger."""
-        journal = Journal.open_to_read(self._folder)
+        journal = Journal.open_to_read(world.state_folder)
         try:
             entries = [row.entry for row in journal.read(since_checkpoint=False)]
         finally:
@@ -243,7 +277,7 @@ class _Episode:
         found = replay_entries(
             entries, order_size=self._swarm.ladder.order_size, now_s=trio.current_time(), wall_ms=world.now_ms()
         )
-        told, due = (found.inventory.virtual_token, found.inventory.virtual_usdc), world.due_ledger()
+        told, due = (found.inventory.virtual_token, found.inventory.virtual_usdc), self._look.due_ledger()
         world.judge.check("S5", told == due, lambda: f"the journal says {told}, due is {due}")
         assert world.life is not None
         live = world.life.maker.inventory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import heapq
+from collections.abc import Callable
 from random import Random
 from typing import Any, Never
 
@@ -46,6 +47,7 @@ class FrameLine:
         self._last_s: dict[int, float] = {}  # by socket
         self._more = trio.Event()
         self.late_until_s = 0.0  # when the last frame that was delayed comes
+        self.on_frame: Callable[[Feed, Json], None] = lambda feed, frame: None  # it is about to be handed over
         self._told: list[Json] = []  # rows of fills told before
 
     def deliver(self, feed: Feed, frame: Json) -> None:
@@ -90,6 +92,7 @@ class FrameLine:
                     await self._more.wait()
             else:
                 _, _, feed, frame = heapq.heappop(self._due)
+                self.on_frame(feed, frame)
                 feed.dispatch(frame)
 
     # --- in order -----------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from mm_trio.sandbox.messages import (
     NewOrder,
     PlaceOrders,
     Refused,
+    ReserveRequestWeight,
     Withdraw,
 )
 from mm_trio.sim.market import RIVAL, TAKER, cancel_all
@@ -28,11 +29,8 @@ from mm_trio.sim.tally import FaultTally
 
 __all__ = ["Hands"]
 
-BUDGET = 10_000
 PER_ACTION = 200
-VOLUME = Decimal(40_000)  # what the owner trades elsewhere to earn the requests back
-ELSEWHERE = "PURR/USDC"
-SLOT_S = 11.0
+REQUESTS = 40_000  # bought back in the end
 
 
 class Hands:
@@ -45,7 +43,7 @@ class Hands:
         self._levels = levels
         self._tally = tally
         self._lot = Decimal(1).scaleb(-pair.base.sz_decimals)
-        self.has_spent_budget = False
+        self._has_spent_budget = False
 
     async def own_forever(self, rng: Random, kind: FaultKind) -> Never:
         """The owner does one kind of thing now and then."""
@@ -69,12 +67,12 @@ class Hands:
             cloid = None if rng.random() < 0.5 else f"0x{rng.getrandbits(120):032x}"
             self._place(rng, cloid=cloid)
 
-    async def clear_away(self) -> None:
-        """Cancel everything on the pair that is not the maker's, and earn the spent requests back."""
+    def clear_away(self) -> None:
+        """Cancel everything on the pair that is not the maker's, and buy the spent requests back."""
         cancel_all(self._front, self._pair, self._address, spare_prefix=OWN_PREFIX)
         cancel_all(self._front, self._pair, RIVAL)
-        while self.has_spent_budget and not self._earn_budget():  # noqa: ASYNC110 - it is tried, not waited for
-            await trio.sleep(SLOT_S)  # with the budget gone an order has to wait for its slot
+        if self._has_spent_budget:
+            self._front.apply(ReserveRequestWeight(TAKER, REQUESTS, destination=self._address))
 
     # --- what the owner does --------------------------------------------------------------------
 
@@ -123,23 +121,8 @@ class Hands:
             n = min(n_left, PER_ACTION)
             self._front.apply(CancelByOid(self._address, tuple((self._pair.asset, i) for i in range(1, n + 1))))
             n_left -= n
-        self.has_spent_budget = True
+        self._has_spent_budget = True
         return True
-
-    def _earn_budget(self) -> bool:
-        """Trade on another pair, with money paid in for it: the pair's own balances do not change."""
-        pair, front = self._front.exchange.markets.pair(ELSEWHERE), self._front
-        price = Decimal("0.2")
-        size = (VOLUME / price).quantize(Decimal(1))
-        front.apply(Deposit(TAKER, pair.base.index, size))
-        front.apply(PlaceOrders(TAKER, (NewOrder(pair.asset, False, price, size, "Alo"),)))
-        front.apply(Deposit(self._address, pair.quote.index, size * price))
-        order = NewOrder(pair.asset, True, price, size, "Ioc")
-        is_done = _was_done(front.apply(PlaceOrders(self._address, (order,))))
-        if not is_done:
-            front.apply(Withdraw(self._address, pair.quote.index, size * price))
-            cancel_all(front, pair, TAKER)
-        return is_done
 
 
 def _was_done(effects: tuple[Effect, ...]) -> bool:

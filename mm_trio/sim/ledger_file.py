@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mm_trio.entries import Entry, Requested, Sent
+from mm_trio.errors import JournalError
 from mm_trio.journal import Journal, JournalRow
 
-__all__ = ["WatchedJournal"]
+__all__ = ["WatchedJournal", "Written"]
+
+
+@dataclass(slots=True)
+class Written:
+    """What is on the disk, of all lives: actions as (nonce, hash of what was signed), nonces in order, cloids.
+
+    `n_rising`: so many of the nonces are known to rise.
+    """
+
+    requests: set[tuple[int, str]] = field(default_factory=set)
+    nonces: list[int] = field(default_factory=list)
+    cloids: set[str] = field(default_factory=set)
+    n_rising: int = 1
 
 
 class WatchedJournal:
-    """A journal that remembers which nonces, hashes and cloids are on the disk. `nonces` in the order written."""
+    """A journal that notes in `written` what is durable. One for each life."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, written: Written) -> None:
         self._journal = Journal.open(folder)
-        self._folder = folder
-        self.requests: set[tuple[int, str]] = set()  # (nonce, hash of what was signed)
-        self.cloids: set[str] = set()
-        self.nonces: list[int] = []
-        for row in self._journal.read(since_checkpoint=False):
-            self._note(row.entry)
+        self.written = written
+        self.is_dead = False  # the process that had it is gone: it takes nothing more
+        self.on_entry: Callable[[Entry], None] = lambda entry: None
 
     @property
     def is_new(self) -> bool:
@@ -31,17 +43,20 @@ class WatchedJournal:
         return self._journal.read()
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
+        if self.is_dead:
+            raise JournalError("nobody is there to write")
         self._journal.append(entries, at_ms=at_ms)
         for entry in entries:
             self._note(entry)
+            self.on_entry(entry)
 
     def close(self) -> None:
         self._journal.close()
 
     def _note(self, entry: Entry) -> None:
         if isinstance(entry, Requested):
-            self.requests.add((entry.nonce, entry.digest))
+            self.written.requests.add((entry.nonce, entry.digest))
             if entry.method != "noop":  # a noop takes the nonce that it burns
-                self.nonces.append(entry.nonce)
+                self.written.nonces.append(entry.nonce)
         elif isinstance(entry, Sent):
-            self.cloids.add(entry.cloid)
+            self.written.cloids.add(entry.cloid)

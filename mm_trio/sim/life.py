@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import trio
 
 from mm_trio.errors import VenueError, find_leaves
+from mm_trio.sim.crash import Crash, CrashSwitch, Gone
 from mm_trio.sim.ledger_file import WatchedJournal
 from mm_trio.sim.line import Line
 from mm_trio.sim.request_rules import RequestRules
@@ -23,7 +25,10 @@ SLACK_S = 0.6  # for the last write of its journal, and the call on its way
 
 @dataclass(slots=True)
 class Life:
-    """A maker, its journal, its line and socket, and the rules of its requests. `n` counts lives from 1."""
+    """A maker, its journal, its line and socket, and the rules of its requests. `n` counts lives from 1.
+
+    `lock` is what it holds of its state folder; `killed_at` the stage where it was killed.
+    """
 
     n: int
     maker: WsState
@@ -31,11 +36,15 @@ class Life:
     journal: WatchedJournal
     line: Line
     requests: RequestRules
+    crash: CrashSwitch
+    lock: ExitStack
     began_s: float
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     ended: trio.Event = field(default_factory=trio.Event)
     error: Exception | None = None
     left: tuple[str, ...] = ()
+    killed_at: Crash | None = None
+    was_posting: bool = False  # when it was asked to stop
 
     @property
     def is_over(self) -> bool:
@@ -51,16 +60,33 @@ class Life:
         with self.scope:
             try:
                 await self.maker.run()
-            except Exception as error:  # noqa: BLE001 - judged when it has ended
-                self.error = error
-        self.left = self.maker.orders_may_rest
+            except* Exception as errors:  # noqa: BLE001 - judged when it has ended
+                self.error = errors
+            except* Gone:
+                pass
+        if self.killed_at is None:
+            self.left = self.maker.orders_may_rest
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """What a process that ends no longer has."""
         self.info.ws_manager.stop()
         self.journal.close()
+        self.lock.close()
         self.ended.set()
+
+    def kill(self, crash: Crash) -> None:
+        """It is gone at once. Nobody waits for its tasks."""
+        self.left = self.maker.orders_may_rest
+        self.killed_at = crash
+        self.journal.is_dead = True
+        self._let_go()
+        self.scope.cancel()
 
     def stop(self) -> None:
         """Ask it to leave, as a signal does."""
         if not self.is_over and self.requests.stop_s is None:
+            self.was_posting = self.line.n_posting > 0
             self.requests.stop_s = trio.current_time()
             self.scope.cancel()
 
@@ -69,6 +95,7 @@ class Life:
     def judge_end(self, judge: Judge, view: OwnView, *, disk_s: float) -> None:
         """S17, L5 and S14 of a maker that has ended."""
         now_s, stop_s = trio.current_time(), self.requests.stop_s
+        judge.seen["stop with a request under way"] += self.was_posting
         if self.error is not None:
             leaves = find_leaves(self.error)
             is_failed_start = self.maker.stats.ticks == 0 and all(isinstance(leaf, VenueError) for leaf in leaves)

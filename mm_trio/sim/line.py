@@ -15,6 +15,7 @@ import trio
 from mm_trio.sandbox.fault_kinds import FaultKind
 from mm_trio.sandbox.faults import WRITE_KINDS
 from mm_trio.sandbox.inprocess import SignedInProcess
+from mm_trio.sim.crash import Crash, CrashSwitch, Gone
 from mm_trio.sim.swarm import Swarm
 from mm_trio.sim.tally import FaultTally
 
@@ -30,7 +31,9 @@ STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
 READS = (FaultKind.READ_FAILED, FaultKind.RATE_LIMITED, FaultKind.BAD_GATEWAY)
 
 HTTP_TIMEOUT_S = 5.0  # after which the maker's HTTP gives up by itself
+HANGS_S = 600.0  # which nobody waits for
 LATEST_S = 60.0  # of an action that runs late
+ORPHAN_S = (0.5, 12.0)  # so late comes what a maker that was killed had sent: the next one may be there before it
 GARBAGE: tuple[Any, ...] = (
     None,
     {},
@@ -58,40 +61,79 @@ class Witness(Protocol):
     def on_answered(self, method: str, answer: Any) -> None:
         """A call came back well."""
 
+    def on_unanswered(self, signed: SignedInProcess) -> None:
+        """Nobody will say what became of a signed action."""
+
+    def on_read(self, method: str) -> None:
+        """The venue answers a question just now."""
+
 
 class Line:
     """One maker's line to the world. Its latencies and faults are drawn from a stream of its own."""
 
     def __init__(
-        self, swarm: Swarm, tally: FaultTally, witness: Witness, *, rng: Random, nursery: trio.Nursery
+        self,
+        swarm: Swarm,
+        tally: FaultTally,
+        witness: Witness,
+        *,
+        rng: Random,
+        nursery: trio.Nursery,
+        crash: CrashSwitch,
     ) -> None:
         self._swarm = swarm
         self._tally = tally
         self._witness = witness
         self._rng = rng
         self._nursery = nursery
+        self._crash = crash
         self.hangs = False  # every call from now on, for a stop that nobody answers
         self.is_revoked = False  # the venue no longer knows the signer
+        self.n_posting = 0  # actions that wait for their answer
         self.n_underway = 0  # actions that were given up on and have not arrived
 
     async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Make a blocking call: `run_sync(fn, *args)`."""
         name: str = getattr(fn, "__name__", type(fn).__name__)
+        self._crash.end_if_dead()
         if name in LOCAL:
-            await trio.sleep(self._rng.uniform(0, self._swarm.disk_s))
-            return fn(*args)
+            return await self._work(name, lambda: fn(*args))
         method = args[0].method if name == "post_signed" else name
+        if name == "post_signed":
+            self._crash.end_if_due(Crash.BEFORE_SEND)
         self._witness.on_leaving(method, args)
         if self.hangs:
-            await trio.sleep_forever()
+            await trio.sleep(HANGS_S)
+            raise TimeoutError("no answer")
         if name == "post_signed":
-            answer = await self._post(fn, args[0])
+            answer = await self._act(fn, args[0])
         else:
             answer = await self._ask(name, lambda: fn(*args))
+        self._crash.end_if_dead()
         self._witness.on_answered(method, answer)
         return answer
 
+    async def _work(self, name: str, work: Call) -> Any:
+        """On the maker's own machine, where a write may be its last."""
+        await trio.sleep(self._rng.uniform(0, self._swarm.disk_s))
+        if name == "_append":
+            self._crash.on_write(work)
+        self._crash.end_if_dead()
+        return work()
+
     # --- actions ------------------------------------------------------------------------------
+
+    async def _act(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
+        self.n_posting += 1
+        try:
+            answer = await self._post(post, signed)
+        except BaseException:
+            self._witness.on_unanswered(signed)
+            raise
+        finally:
+            self.n_posting -= 1
+        self._crash.note_answer()
+        return answer
 
     async def _post(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
         there_s, back_s = self._draw_latency()
@@ -108,6 +150,9 @@ class Line:
             finally:
                 self._witness.on_arrived()
 
+        if self._crash.is_due(Crash.ON_THE_WAY):
+            self._send_off(arrive, self._rng.choice((there_s, self._rng.uniform(*ORPHAN_S))))
+            raise Gone
         if kind is None:
             return await self._travel(arrive, there_s, back_s)
         if kind is not FaultKind.ANSWER_TRUNCATED:
@@ -158,6 +203,7 @@ class Line:
             kind = None
         if kind is None:
             await trio.sleep(there_s)
+            self._witness.on_read(name)
             answer = ask()
             await trio.sleep(back_s)
             return self._change_answer(name, answer)
@@ -191,6 +237,7 @@ class Line:
             self._send_off(arrive, due_s - trio.current_time())
             raise
         answer = arrive()
+        self._crash.end_if_due(Crash.BEFORE_ANSWER)
         await trio.sleep(back_s)
         return answer
 

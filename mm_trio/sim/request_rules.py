@@ -11,20 +11,24 @@ from mm_trio.sandbox import rules as venue_rules
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.inprocess import SignedInProcess
 from mm_trio.sandbox.messages import Answered, Effect, ItemError, Refused
-from mm_trio.sim.ledger_file import WatchedJournal
+from mm_trio.sim.ledger_file import Written
 from mm_trio.sim.rules import Judge
 from mm_trio.sim.seen import is_own, read_epoch
+from mm_trio.sim.sometimes import Notes, shorten
 from mm_trio.sim.venue import SimSocket
 
-__all__ = ["FEEDS", "NEW_RISK", "RequestRules"]
+__all__ = ["FEEDS", "NEW_RISK", "STALE_S", "UNSETTLED_S", "Minute", "RequestRules"]
 
 NEW_RISK = frozenset({"bulk_orders", "bulk_modify_orders_new"})
+CANCELLING = frozenset({"bulk_cancel", "bulk_cancel_by_cloid"})
+ENDING = frozenset({"bulk_cancel", "bulk_modify_orders_new"})
 FEEDS = frozenset({"orderUpdates", "userFills"})  # whose acknowledgement quoting needs
 RECONCILED = ("open_orders", "user_fills_by_time", "spot_user_state", "user_rate_limit")  # one round of it, in order
 MOST_ITEMS = 100
 STALE_S = 30.0  # the maker's `feed_stale_after_s`
 LOOK_S = 0.6  # it looks twice a second
 SLOT_S = 9.5  # the venue's ten seconds, less half of one for latencies that differ
+NO_BUDGET = venue_rules.TOO_MANY_REQUESTS[:24]
 # refusals that a correct order cannot get
 MALFORMED = (
     "minimum value",
@@ -42,13 +46,16 @@ WEIGHTS |= {"ping": 0}
 READ_WEIGHT = 20
 ROWS_PER_WEIGHT = 20
 MINUTE_S = 60.0
+WEIGHED_S = 62.0  # so long the maker has to remember what it asked
+UNSETTLED_S = 300.0  # in which the end of an order is told, or the fill history read
 MOST_WEIGHT, MOST_CONNECTIONS, MOST_MESSAGES = 1200, 30, 2000
 
 
-class _Minute:
-    """A sum over the last minute."""
+class Minute:
+    """A sum over the last minute, or another time."""
 
-    def __init__(self) -> None:
+    def __init__(self, lasts_s: float = MINUTE_S) -> None:
+        self._lasts_s = lasts_s
         self._parts: deque[tuple[float, int]] = deque()
         self._sum = 0
 
@@ -56,7 +63,7 @@ class _Minute:
         """Gives the sum with this one in it."""
         self._parts.append((now_s, amount))
         self._sum += amount
-        while self._parts[0][0] <= now_s - MINUTE_S:
+        while self._parts[0][0] <= now_s - self._lasts_s:
             self._sum -= self._parts.popleft()[1]
         return self._sum
 
@@ -74,16 +81,17 @@ class RequestRules:
         *,
         address: str,
         keep_foreign: bool,
-        journal: WatchedJournal,
+        written: Written,
         socket: Callable[[], SimSocket],
         used_cloids: dict[str, str],
         now_s: Callable[[], float],
+        ends: Minute,
     ) -> None:
         self._judge = judge
         self._exchange = exchange
         self._address = address
         self._keep_foreign = keep_foreign
-        self._journal = journal
+        self._written = written
         self._socket = socket
         self._used_cloids = used_cloids
         self._now_s = now_s
@@ -92,11 +100,15 @@ class RequestRules:
         self.underway: SignedInProcess | None = None  # the action that the venue runs just now
         self.unanswered: set[str] = set()  # cloids that arrived and whose maker was not told so yet
         self.epochs: set[str] = set()  # of the cloids that this life sent
+        self.last_refusal_s = 0.0
+        self.n_weighed_lately = 0  # that the maker may have to remember
+        self.notes = Notes(judge.seen, unanswered=self.unanswered)
+        self._weighed, self._ends = Minute(WEIGHED_S), ends
         self._gate: list[str] = []  # what has to be answered before anything new leaves
         self._was_subscribed = False
-        self._n_nonces = 0
-        self._weight, self._connections, self._messages = _Minute(), _Minute(), _Minute()
-        self._refused_s: list[float] = []  # when the venue refused for want of budget, the last times
+        self._weight, self._connections, self._messages = Minute(), Minute(), Minute()
+        self._refused_s = 0.0  # when the venue last refused something new for want of budget
+        self._n_told = 0  # so often in a row the maker was told of that
 
     # --- leaving ------------------------------------------------------------------------------
 
@@ -105,6 +117,10 @@ class RequestRules:
         now_s = self._now_s()
         n_items = args[0].n_items if args and isinstance(args[0], SignedInProcess) else 0
         self._check_limits(method, n_items, now_s)
+        if not n_items:
+            self.n_weighed_lately = self._weighed.add(now_s, 2)  # the question, and what its rows weigh
+        if method in ENDING:
+            self._ends.add(now_s, n_items)
         if method == "reopen_feed" and self._was_subscribed:  # a start reads everything before it subscribes
             self._gate = list(RECONCILED)
         if method in NEW_RISK:
@@ -152,31 +168,47 @@ class RequestRules:
 
     def on_answered(self, method: str, answer: Any) -> None:
         """A call came back well."""
+        self.notes.on_answered(method, answer)
         if method == "user_fills_by_time":
             self._weight.add(self._now_s(), len(answer) // ROWS_PER_WEIGHT)
         if method in NEW_RISK:
             self.unanswered.clear()
+            self._n_told += _says_no_budget(answer)
         self._was_subscribed |= method == "subscribe"
         if self._gate and method == self._gate[0] and self._socket().acknowledged >= FEEDS:
             del self._gate[0]
+
+    def on_unanswered(self, signed: SignedInProcess) -> None:
+        """Nobody will say what became of it."""
+        self.notes.on_unanswered(signed)
+
+    def on_read(self, method: str) -> None:
+        """The venue answers a question just now."""
+        self.notes.on_read(method)
+
+    @property
+    def n_ends_lately(self) -> int:
+        """Orders that the maker asked the venue to end, in this life or another, and may not have heard of yet."""
+        return self._ends.add(self._now_s(), 0)
 
     # --- arriving -----------------------------------------------------------------------------
 
     def on_arriving(self, signed: SignedInProcess) -> None:
         """A signed action reaches the venue, for the first time or again."""
         self.underway = signed
-        journal, action = self._journal, json.loads(signed.action)
+        written, action = self._written, json.loads(signed.action)
+        self.notes.on_arriving(action)
         orders = [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
         self._judge.check(
             "S13",
-            (signed.nonce, signed.digest) in journal.requests,
+            (signed.nonce, signed.digest) in written.requests,
             lambda: f"{signed.method}, nonce {signed.nonce}, is not in the journal",
         )
         for order in orders:
             cloid = order.get("c")
             self.epochs.add(read_epoch(cloid))
             self.unanswered.add(cloid)
-            self._judge.check("S13", cloid in journal.cloids, lambda c=cloid: f"order {c} is not in the journal")  # type: ignore[misc]
+            self._judge.check("S13", cloid in written.cloids, lambda c=cloid: f"order {c} is not in the journal")  # type: ignore[misc]
             is_fresh = is_own(cloid) and self._used_cloids.setdefault(cloid, signed.digest) == signed.digest
             self._judge.check("S7", is_fresh, lambda c=cloid: f"cloid {c} is not ours, or was used before")  # type: ignore[misc]
         targets = [*(modify["oid"] for modify in action.get("modifies", ()))]
@@ -193,10 +225,10 @@ class RequestRules:
 
     def _check_nonces(self) -> None:
         """S12, over all lives of the journal."""
-        nonces = self._journal.nonces
-        for i in range(max(1, self._n_nonces), len(nonces)):
+        nonces = self._written.nonces
+        for i in range(self._written.n_rising, len(nonces)):
             self._judge.check("S12", nonces[i] > nonces[i - 1], lambda i=i: f"{nonces[i]} after {nonces[i - 1]}")  # type: ignore[misc]
-        self._n_nonces = len(nonces)
+        self._written.n_rising = max(1, len(nonces))
 
     def on_arrived(self) -> None:
         """The venue is done with it."""
@@ -208,13 +240,18 @@ class RequestRules:
         assert signed is not None
         answer = effects[0] if effects else None
         if isinstance(answer, Refused):
-            self._judge.seen[f"refused: {answer.text[:24]}"] += 1
-            if answer.text[:8] == venue_rules.TOO_MANY_REQUESTS[:8] and signed.method in NEW_RISK:
+            self.last_refusal_s = self._now_s()
+            self._judge.seen[f"refused: {shorten(answer.text)}"] += 1
+            if answer.text.startswith(NO_BUDGET) and signed.method in NEW_RISK:
                 self._on_no_budget()
         elif isinstance(answer, Answered):
+            if signed.method in NEW_RISK:
+                self._n_told = 0  # there was budget again, or the slot
             for status in answer.statuses:
                 if isinstance(status, ItemError):
-                    self._judge.seen[f"error: {status.text[:24]}"] += 1
+                    self.last_refusal_s = self._now_s()
+                    self._judge.seen["refused while cancelling"] += signed.method in CANCELLING
+                    self._judge.seen[f"error: {shorten(status.text)}"] += 1
                     is_malformed = any(text in status.text for text in MALFORMED)
                     self._judge.check(
                         "S6",
@@ -223,12 +260,14 @@ class RequestRules:
                     )
 
     def _on_no_budget(self) -> None:
-        """S10: who was told that nothing is left tries once in ten seconds."""
-        now_s = self._now_s()
-        told, tried = [at_s for at_s in self._refused_s if at_s > now_s - MINUTE_S][-2:], now_s
-        self._refused_s = [*told, now_s]
+        """S10: who was told twice in a row that nothing is left tries once in ten seconds."""
+        last_s, self._refused_s = self._refused_s, self._now_s()
         self._judge.check(
             "S10",
-            len(told) < 2 or tried - told[-1] >= SLOT_S,
-            lambda: f"refused for want of budget at {told}, and tried again",
+            self._n_told < 2 or self._refused_s - last_s >= SLOT_S,
+            lambda: f"told {self._n_told} times that no budget is left, refused at {last_s:.3f} s, and tried again",
         )
+
+
+def _says_no_budget(answer: Any) -> bool:
+    return isinstance(answer, dict) and str(answer.get("response", "")).startswith(NO_BUDGET)

@@ -14,12 +14,9 @@ from typing import Any
 
 from mm_trio.sandbox.fault_kinds import FaultKind
 from mm_trio.sim.chance import log_uniform, split
+from mm_trio.sim.crash import Crash
 
-__all__ = ["NOT_SIMULATED", "SIMULATED", "Ladder", "Swarm", "draw_swarm"]
-
-# The exchange core has no delisting, and a maker that sends post-only orders alone never meets an upgrade's rule.
-NOT_SIMULATED = frozenset({FaultKind.DELISTED, FaultKind.UPGRADE})
-SIMULATED = tuple(kind for kind in FaultKind if kind not in NOT_SIMULATED)
+__all__ = ["Ladder", "Swarm", "draw_swarm"]
 
 # These strike by the clock (a rate is strikes a second); all others strike a request or a frame (a probability).
 BY_THE_CLOCK = frozenset(
@@ -35,9 +32,13 @@ BY_THE_CLOCK = frozenset(
         FaultKind.MANUAL_CANCEL,
         FaultKind.DEPOSIT,
         FaultKind.WITHDRAWAL,
+        FaultKind.DELISTED,
+        FaultKind.UPGRADE,
     }
 )
+SELDOM = frozenset({FaultKind.BUDGET_EXHAUSTED, FaultKind.AGENT_REVOKED, FaultKind.DELISTED, FaultKind.UPGRADE})
 KEPT_OF_ALL = 0.4  # the part of all faults that one seed has
+LISTENED = 8  # every so many seeds the log is read
 FAULTLESS = 0.08  # the part of seeds without any
 
 LOT = Decimal("0.01")
@@ -70,8 +71,9 @@ class Swarm:
 
     `there_s`, `back_s`, `frame_s` and `disk_s` are the longest latencies without a fault; `replica_lag_s` the oldest
     that a stale read is; `tells_cloids`: whether fills come with the cloid of their order, which nobody promised;
-    `stops_s` when the maker is asked to stop and started again, by seconds of the run; `hangs_at_the_stop`: at the last
-    stop nothing answers any more.
+    `stops_s` when the maker is asked to stop and started again, by seconds of the run, `crashes` when it is killed, or
+    from when on as soon as it gets to that stage; `hangs_at_the_stop`: at the last stop nothing answers any more,
+    `is_broke_at_the_stop`: the request budget is gone; `is_listened_to`: its log is read for secrets.
     """
 
     seed: int
@@ -96,6 +98,10 @@ class Swarm:
     stops_s: tuple[float, ...]
     restarts_in_calm: bool
     hangs_at_the_stop: bool
+    crashes: tuple[tuple[float, Crash], ...]
+    crashes_in_calm: bool
+    is_broke_at_the_stop: bool
+    is_listened_to: bool
 
 
 def draw_swarm(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Swarm:
@@ -133,13 +139,31 @@ def draw_swarm(seed: int, *, faults: Collection[FaultKind] | None, safety_s: flo
         stops_s=tuple(sorted(rng.uniform(0, 1) * safety_s for _ in range(rng.choice((0, 0, 1, 2))))),
         restarts_in_calm=rng.random() < 0.3,
         hangs_at_the_stop=rng.random() < 0.1,
+        crashes=_draw_crashes(split(seed, "swarm of crashes"), safety_s),
+        crashes_in_calm=rng.random() < 0.5,
+        is_broke_at_the_stop=rng.random() < 0.2,
+        is_listened_to=seed % LISTENED == 0,
     )
+
+
+def _draw_crashes(rng: Random, safety_s: float) -> tuple[tuple[float, Crash], ...]:
+    """None in half of the seeds: a new life would mend what an old one got wrong.
+
+    Two may come close after each other: the second in the midst of a recovery.
+    """
+    crashes: list[tuple[float, Crash]] = []
+    for _ in range(rng.choice((0, 0, 0, 1, 3, 8))):
+        at_s = rng.uniform(0, 1) * safety_s
+        if crashes and rng.random() < 0.3:
+            at_s = min(crashes[-1][0] + rng.uniform(1, 10), safety_s)
+        crashes.append((at_s, rng.choice(tuple(Crash))))
+    return tuple(sorted(crashes, key=lambda crash: crash[0]))
 
 
 def _draw_rates(rng: Random, faults: Collection[FaultKind] | None) -> dict[FaultKind, float]:
     is_faultless = rng.random() < FAULTLESS
     rates: dict[FaultKind, float] = {}
-    for kind in SIMULATED:  # every kind draws, chosen or not: the rates of one do not hang on the others
+    for kind in FaultKind:  # every kind draws, chosen or not: the rates of one do not hang on the others
         is_kept, rate = rng.random() < KEPT_OF_ALL, _draw_rate(rng, kind)
         if (is_kept and not is_faultless) if faults is None else kind in faults:
             rates[kind] = rate
@@ -147,7 +171,7 @@ def _draw_rates(rng: Random, faults: Collection[FaultKind] | None) -> dict[Fault
 
 
 def _draw_rate(rng: Random, kind: FaultKind) -> float:
-    if kind in (FaultKind.BUDGET_EXHAUSTED, FaultKind.AGENT_REVOKED):
+    if kind in SELDOM:
         return log_uniform(rng, 1 / 900, 1 / 200)
     return log_uniform(rng, 1 / 300, 1 / 15) if kind in BY_THE_CLOCK else log_uniform(rng, 0.004, 0.25)
 

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from mm_trio.sim.swarm import Ladder
 
-__all__ = ["Place", "compute_levels", "find_divergence"]
+__all__ = ["Place", "compute_levels", "find_divergence", "find_due"]
 
 Place = tuple[str, int]  # ("buy" | "sell", level)
 
@@ -48,6 +48,36 @@ def find_divergence(
     `tokens` and `quote` are what may be offered: the smaller of ledger and wallet. No tolerance but one: on a partly
     filled bid the fee, taken in base.
     """
+    asks, bids = _compute_due(book, ladder, levels, lot, tokens, quote)
+    return _compare(book, ladder, "sell", asks) or _compare(book, ladder, "buy", bids)
+
+
+def find_due(
+    book: Mapping[Place, Decimal],
+    *,
+    ladder: Ladder,
+    levels: tuple[Decimal, ...],
+    lot: Decimal,
+    tokens: Decimal,
+    quote: Decimal,
+) -> list[Place]:
+    """Where an order of ours has to rest, the far end of a window left out as far as it may lag."""
+    due: list[Place] = []
+    for side, orders in zip(("sell", "buy"), _compute_due(book, ladder, levels, lot, tokens, quote), strict=True):
+        least = len(orders) if ladder.active_levels is None else max(0, ladder.active_levels - ladder.window_slack)
+        due += [(side, level) for level, _ in orders[:least]]
+    return due
+
+
+def _compute_due(
+    book: Mapping[Place, Decimal],
+    ladder: Ladder,
+    levels: tuple[Decimal, ...],
+    lot: Decimal,
+    tokens: Decimal,
+    quote: Decimal,
+) -> tuple[list[tuple[int, Decimal]], list[tuple[int, Decimal]]]:
+    """Asks and bids that are due, from the inside outwards."""
     tokens = max(tokens - tokens % lot, Decimal(0))
     n_full, rest = int(tokens // ladder.order_size), tokens % ladder.order_size
     lowest_full = len(levels) - n_full
@@ -64,7 +94,7 @@ def find_divergence(
         level -= 1
     asks += [(i, ladder.order_size) for i in range(max(0, lowest_full), len(levels))]
     bids += _fund_bids(ladder, levels, lot, level, quote)
-    return _compare(book, ladder, "sell", asks) or _compare(book, ladder, "buy", bids)
+    return asks, bids
 
 
 def _choose_rest(

@@ -2,71 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Never
+from typing import Any, Never
 
 import trio
 
+from mm_trio.sandbox import rules as venue_rules
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.fault_kinds import FaultKind
+from mm_trio.sandbox.feed import Feed
 from mm_trio.sandbox.markets import DEFAULT_MARKETS
 from mm_trio.sandbox.messages import (
+    Answered,
     BalancesChanged,
     Command,
+    DelistPair,
     Deposit,
     Effect,
     Fill,
+    ItemError,
     NewOrder,
     OrderRecord,
     PlaceOrders,
 )
+from mm_trio.sandbox.nonces import Nonces
 from mm_trio.sim.book_rules import BookRules
+from mm_trio.sim.canary import CanaryExchange
 from mm_trio.sim.chance import split
+from mm_trio.sim.crash import CrashSwitch
+from mm_trio.sim.disturb import Disturbers
 from mm_trio.sim.frames import FrameLine
 from mm_trio.sim.hands import Hands
-from mm_trio.sim.ledger_file import WatchedJournal
+from mm_trio.sim.house_rules import HouseRules
+from mm_trio.sim.ledger_file import WatchedJournal, Written
 from mm_trio.sim.life import Life
 from mm_trio.sim.line import Line
-from mm_trio.sim.market import RIVAL, TAKER, rival_forever, take_forever
-from mm_trio.sim.request_rules import STALE_S, RequestRules
+from mm_trio.sim.market import RIVAL, TAKER
+from mm_trio.sim.request_rules import STALE_S, UNSETTLED_S, Minute, RequestRules
 from mm_trio.sim.rules import Judge
-from mm_trio.sim.seen import OwnView, is_own, read_epoch
+from mm_trio.sim.seen import OwnView, read_epoch
 from mm_trio.sim.swarm import Swarm
 from mm_trio.sim.tally import FaultTally
-from mm_trio.sim.target import Place, compute_levels, find_divergence
+from mm_trio.sim.target import compute_levels
 from mm_trio.sim.trace import Trace
 from mm_trio.sim.venue import ObservedFront, SimInfo, SimVenue
+from mm_trio.state_folder import find_state_folder, hold_state_folder
 from mm_trio.ws_state import WsState
 
 __all__ = ["COIN", "MAKER", "World"]
 
 MAKER = "0x" + "a1" * 20
 COIN = "@107"
+NETWORK = "simulated"
 EPOCH_MS = 1_790_000_000_000  # where the venue's calendar stands when a run begins
 PLENTY = Decimal(10) ** 12
-LOOKS_S = 1.0  # in which the maker notices that a message came late
 BEAT_S = 5.0  # the venue speaks so often in a quiet market too
-
-SOCKET_FAULTS = (FaultKind.SOCKET_CLOSED, FaultKind.SOCKET_DROPPED, FaultKind.SOCKET_SILENT, FaultKind.PONG_ONLY)
-OWNER_FAULTS = (
-    FaultKind.MANUAL_ORDER,
-    FaultKind.MANUAL_CANCEL,
-    FaultKind.DEPOSIT,
-    FaultKind.WITHDRAWAL,
-    FaultKind.BUDGET_EXHAUSTED,
-)
-REPLICAS = (
-    "open_orders",
-    "spot_user_state",
-    "user_fills_by_time",
-    "query_order_by_oid",
-    "query_order_by_cloid",
-    "user_rate_limit",
-)
-REVOKED_S = (3.0, 30.0)
 
 
 class World:
@@ -90,17 +84,21 @@ class World:
             rng=split(swarm.seed, "frames"),
         )
         self.venue.carry = self.frames.deliver
+        self.frames.on_frame = self._on_frame
         self.venue.on_stale = lambda: self.tally.count(FaultKind.READ_STALE)
         ladder = swarm.ladder
         self.view = OwnView(MAKER, COIN, self.pair.base.name, ladder.tokens or Decimal(0), ladder.quote or Decimal(0))
         self._book_rules = BookRules(judge, self.view, ladder=ladder, levels=self.levels, pair=self.pair)
+        self.house_rules = HouseRules(judge, n_levels=ladder.n_orders, hold=self._hold_folder)
         self.lives: list[Life] = []
         self._nursery = nursery
-        self._folder = folder
+        self._environ = {"XDG_STATE_HOME": str(folder)}
+        self._nonces = Nonces()  # of the maker's key, at the venue
+        self._written = Written()
         self._used_cloids: dict[str, str] = {}
+        self._ends = Minute(UNSETTLED_S)  # orders that were asked to end
         self._left_clean: set[str] = set()  # epochs of lives that said nothing rests
         self._chance_of_lives = split(swarm.seed, "lives")
-        self.others = trio.CancelScope()  # everybody but venue and maker
         self.is_ending = False
         self.last_change_s = 0.0  # when something of the maker's last changed at the venue
         for address, tokens, quote in (
@@ -112,6 +110,16 @@ class World:
                 if amount:
                     self.front.apply(Deposit(address, token, amount))
         self.hands = Hands(self.front, self.pair, MAKER, self.levels, self.tally)
+        self.disturbers = Disturbers(
+            swarm,
+            venue=self.venue,
+            pair=self.pair,
+            levels=self.levels,
+            hands=self.hands,
+            tally=self.tally,
+            trace=trace,
+            life=lambda: self.life,
+        )
         self.front.observers.append(self._observe)
 
     def now_ms(self) -> int:
@@ -132,10 +140,20 @@ class World:
         for life in self.lives:
             if life.requests.underway is not None:
                 life.requests.on_run(effects)
+        self._count_switches(command, effects, changes)
         if changes or any(isinstance(effect, BalancesChanged) and effect.address == MAKER for effect in effects):
             self._book_rules.on_changes(changes, self.exchange.account(MAKER))
         for change in changes:
             self._note(change)
+
+    def _count_switches(self, command: Command, effects: tuple[Effect, ...], changes: Sequence[object]) -> None:
+        """A delisting strikes by the orders it ends and the actions it refuses, an upgrade by those it refuses."""
+        if isinstance(command, DelistPair):
+            self.tally.count(FaultKind.DELISTED, n=len(changes))
+        elif effects and isinstance(effects[0], Answered):
+            errors = [status.text for status in effects[0].statuses if isinstance(status, ItemError)]
+            self.tally.count(FaultKind.DELISTED, n=sum(venue_rules.HALTED in text for text in errors))
+            self.tally.count(FaultKind.UPGRADE, n=sum(venue_rules.POST_ONLY_PERIOD in text for text in errors))
 
     def _note(self, change: Fill | OrderRecord) -> None:
         if isinstance(change, OrderRecord):
@@ -159,13 +177,13 @@ class World:
             seen["every bid gone"] += 1
         if all(is_buy for is_buy, _ in places):
             seen["every ask gone"] += 1
-        if fill.price in (self.levels[0], self.levels[-1]):
-            seen["fill at an end of the ladder"] += 1
+        seen["fill at the lowest level"] += fill.price == self.levels[0]
+        seen["fill at the highest level"] += fill.price == self.levels[-1]
 
-    def check_view(self) -> None:
-        """The oracle's view is the venue's truth, or the oracle is wrong."""
-        truth = {o.oid: o.size for o in self.exchange.open_orders(MAKER) if o.coin == COIN and is_own(o.cloid)}
-        self.judge.check("SIM", truth == self.view.book(), lambda: f"the oracle sees {self.view.book()}, not {truth}")
+    def _on_frame(self, feed: Feed, frame: dict[str, Any]) -> None:
+        life = self.life
+        if life is not None and feed is life.info.ws_manager and feed.is_alive() and not life.info.ws_manager.silent:
+            life.requests.notes.on_frame(frame, life.maker)
 
     # --- the maker ------------------------------------------------------------------------------
 
@@ -174,32 +192,58 @@ class World:
         rng = split(self.swarm.seed, "pauses")
         while not self.is_ending:
             life = self._begin_life()
-            await life.live()
-            life.judge_end(self.judge, self.view, disk_s=self.swarm.disk_s)
-            if life.error is None and not life.left:
-                self._left_clean |= life.requests.epochs
+            self._nursery.start_soon(life.live)
+            await life.ended.wait()
+            if life.killed_at is not None:
+                self.trace.add("life", f"killed {life.killed_at.value}")
+                self.judge.seen[f"crash {life.killed_at.value}"] += 1
+                self.judge.seen["crash in a start"] += life.maker.stats.ticks == 0
+            else:
+                life.judge_end(self.judge, self.view, disk_s=self.swarm.disk_s)
+                if life.error is None and not life.left:  # of earlier lives, too, nothing rests or will
+                    self._left_clean |= {read_epoch(cloid) for cloid in self._written.cloids}
+            self.house_rules.check_words(life)
             if not self.is_ending:
                 await trio.sleep(rng.choice((0.2, 1.0, 8.0)) if self.tally.is_on else 1.0)
 
+    def abandon(self) -> None:
+        """The run is over: whatever a maker still does comes to nothing."""
+        for life in self.lives:
+            life.crash.is_dead = True
+
     def _begin_life(self) -> Life:
         swarm, n = self.swarm, len(self.lives) + 1
-        journal, info = WatchedJournal(self._folder), SimInfo(self.venue)
+        lock = ExitStack()
+        journal, info = WatchedJournal(lock.enter_context(self._hold_folder()), self._written), SimInfo(self.venue)
         requests = RequestRules(
             self.judge,
             self.exchange,
             address=MAKER,
             keep_foreign=swarm.keep_foreign,
-            journal=journal,
+            written=self._written,
             socket=lambda: info.ws_manager,
             used_cloids=self._used_cloids,
             now_s=trio.current_time,
+            ends=self._ends,
         )
-        line = Line(swarm, self.tally, requests, rng=split(swarm.seed, f"line {n}"), nursery=self._nursery)
+        journal.on_entry = requests.notes.on_entry
+        crash = CrashSwitch(lambda where: life.kill(where))
+        chance = split(swarm.seed, f"line {n}")
+        line = Line(swarm, self.tally, requests, rng=chance, nursery=self._nursery, crash=crash)
         maker = self._make_maker(info, line, journal)
-        life = Life(n, maker, info, journal, line, requests, trio.current_time())
+        life = Life(n, maker, info, journal, line, requests, crash, lock, trio.current_time())
         self.lives.append(life)
         self.trace.add("life", n)
         return life
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the maker's journal is."""
+        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=COIN)
+
+    def _hold_folder(self) -> AbstractContextManager[Path]:
+        """The maker's own way to be the only one of its account and coin, and of its key."""
+        return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=COIN, signer=MAKER)
 
     def _make_maker(self, info: SimInfo, line: Line, journal: WatchedJournal) -> WsState:
         swarm, ladder = self.swarm, self.swarm.ladder
@@ -217,7 +261,7 @@ class World:
             foreign_orders="keep" if swarm.keep_foreign else "cancel",
             feed_stale_after_s=STALE_S,
             info=info,
-            exchange=self.venue.signing_exchange(MAKER),
+            exchange=CanaryExchange(self.venue, MAKER, nonces=lambda signer: self._nonces),
             address=MAKER,
             run_sync=line,
             reopen_feed=info.reopen_feed,
@@ -235,85 +279,12 @@ class World:
             await trio.sleep(BEAT_S)
             self.front.beat()
 
-    async def disturb_forever(self) -> None:
-        """Takers, rivals, the account's other hands and the network, until `others` is cancelled."""
-        swarm, seed = self.swarm, self.swarm.seed
-        with self.others:
-            async with trio.open_nursery() as nursery:
-                takers = split(seed, "takers")
-                pauses = {"pause_s": swarm.taker_pause_s, "trend_s": swarm.trend_s}
-                nursery.start_soon(partial(take_forever, self.front, self.pair, takers, **pauses))
-                if swarm.has_rivals:
-                    nursery.start_soon(rival_forever, self.front, self.pair, split(seed, "rival"), self.levels)
-                if swarm.has_second_strategy:
-                    nursery.start_soon(self.hands.second_strategy_forever, split(seed, "second strategy"))
-                for kind in OWNER_FAULTS:
-                    if swarm.rates.get(kind):
-                        nursery.start_soon(self.hands.own_forever, split(seed, kind.value), kind)
-                for kind in SOCKET_FAULTS:
-                    if swarm.rates.get(kind):
-                        nursery.start_soon(self._break_sockets_forever, kind)
-                if swarm.rates.get(FaultKind.READ_STALE):
-                    nursery.start_soon(self._lag_forever)
-                if swarm.rates.get(FaultKind.AGENT_REVOKED):
-                    nursery.start_soon(self._revoke_forever)
-                nursery.start_soon(self._stop_now_and_then)
-
-    async def _break_sockets_forever(self, kind: FaultKind) -> Never:
-        rng = split(self.swarm.seed, kind.value)
-        while True:
-            await trio.sleep(rng.expovariate(self.swarm.rates[kind]))
-            life = self.life
-            if life is None or life.is_over:
-                continue
-            socket = life.info.ws_manager
-            if not socket.is_alive() or socket.silent or socket.pong_only:
-                continue
-            self.tally.count(kind)
-            self.trace.add("network", kind.value)
-            if kind is FaultKind.SOCKET_SILENT:
-                socket.silent = True
-            elif kind is FaultKind.PONG_ONLY:
-                socket.pong_only = True
-            else:
-                socket.stop()
-
-    async def _lag_forever(self) -> Never:
-        rng = split(self.swarm.seed, "replicas")
-        while True:
-            await trio.sleep(rng.expovariate(self.swarm.rates[FaultKind.READ_STALE]))
-            self.venue.freeze(*rng.sample(REPLICAS, rng.randint(1, len(REPLICAS))))
-            try:
-                await trio.sleep(rng.uniform(0.1, self.swarm.replica_lag_s))
-            finally:
-                self.venue.thaw()
-
-    async def _revoke_forever(self) -> Never:
-        rng = split(self.swarm.seed, "agent")
-        while True:
-            await trio.sleep(rng.expovariate(self.swarm.rates[FaultKind.AGENT_REVOKED]))
-            life = self.life
-            if life is not None:
-                life.line.is_revoked = True
-                self.trace.add("venue", "agent revoked")
-                try:
-                    await trio.sleep(rng.uniform(*REVOKED_S))
-                finally:
-                    life.line.is_revoked = False
-
-    async def _stop_now_and_then(self) -> None:
-        for at_s in self.swarm.stops_s:
-            await trio.sleep_until(at_s)
-            if self.life is not None:
-                self.trace.add("life", "asked to stop")
-                self.life.stop()
-
-    async def calm(self) -> None:
+    def calm(self) -> None:
         """From here on no fault, no taker, nobody else: what was broken stays broken until it is found."""
         self.trace.add("phase", "calm")
         self.tally.is_on = False
-        self.others.cancel()
-        await self.hands.clear_away()
+        self.disturbers.end()
+        self.hands.clear_away()
 
     def take_best(self) -> bool:
         """A taker takes the maker's best ask, or its best bid where it has no ask; whether there was one."""
@@ -326,54 +297,3 @@ class World:
         order = NewOrder(self.pair.asset, not best.is_buy, best.price, size, "Ioc")
         self.front.apply(PlaceOrders(TAKER, (order,)))
         return best.oid not in self.view.resting
-
-    # --- is all as it should be? ------------------------------------------------------------------
-
-    def find_unsettled(self) -> str | None:
-        """What is not yet as it has to be once all is calm; None: the maker quotes the due book and knows it does."""
-        life = self.life
-        if life is None or not life.is_quoting:
-            return "no maker is quoting"
-        maker, socket = life.maker, life.info.ws_manager
-        if socket.silent or socket.pong_only or not socket.is_alive():
-            return "its socket is broken still"
-        if trio.current_time() <= self.frames.late_until_s + LOOKS_S:
-            return "a late frame is on its way still"
-        if maker.paused_because is not None:
-            return f"paused: {maker.paused_because}"
-        if doubts := maker.order_state.get_doubts():
-            return f"in doubt: {doubts[:3]}"
-        tracked = {order.oid: order.size for order in maker.order_state.get_current_orders()}
-        if tracked != self.view.book():
-            return f"believed to rest: {tracked}, rests: {self.view.book()}"
-        return self.find_ledger_error(maker) or self.find_book_error()
-
-    def find_ledger_error(self, maker: WsState) -> str | None:
-        """S5: the ledger is what the venue's record of the maker's own fills makes of the allocation."""
-        believed, due = (maker.inventory.virtual_token, maker.inventory.virtual_usdc), self.due_ledger()
-        return None if believed == due else f"the ledger says {believed}, due is {due}"
-
-    def due_ledger(self) -> tuple[Decimal | None, Decimal | None]:
-        """The allocation moved by the venue's record of the maker's own fills."""
-        ladder = self.swarm.ladder
-        return (
-            None if ladder.tokens is None else self.view.tokens,
-            None if ladder.quote is None else self.view.quote,
-        )
-
-    def find_book_error(self) -> str | None:
-        """L1: the book is the HIP-2 book of the smaller of ledger and wallet."""
-        wallet = self.exchange.account(MAKER)
-        tokens, quote = self.due_ledger()
-        held = wallet.total(self.pair.base.index), wallet.total(self.pair.quote.index)
-        book: dict[Place, Decimal] = {}
-        for oid, size in self.view.book().items():
-            record = self.view.resting[oid]
-            book["buy" if record.is_buy else "sell", self.levels.index(record.price)] = size
-        tokens = held[0] if tokens is None else min(tokens, held[0])
-        quote = held[1] if quote is None else min(quote, held[1])
-        wrong = find_divergence(
-            book, ladder=self.swarm.ladder, levels=self.levels, lot=self.lot, tokens=tokens, quote=quote
-        )
-        rests = ", ".join(f"{side} {level}: {size}" for (side, level), size in sorted(book.items()))
-        return None if wrong is None else f"{wrong}; of {tokens} and {quote} rests {rests or 'nothing'}"

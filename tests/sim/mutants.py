@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import trio
 
 from mm_trio.batch_emitter import BatchEmitter
 from mm_trio.cloid import encode_cloid
-from mm_trio.entries import Booked
+from mm_trio.entries import Booked, NeverPlaced
 from mm_trio.fill_memory import FillMemory
 from mm_trio.inventory import Inventory
 from mm_trio.ledger_keeper import LedgerKeeper
@@ -22,6 +25,7 @@ from mm_trio.reconcile import read_snapshot
 from mm_trio.reconciler import Reconciler
 from mm_trio.recovery import recover
 from mm_trio.replay import Recovered
+from mm_trio.request_weight import RequestWeight
 from mm_trio.tick_plan import QuoteSettings
 from mm_trio.venue.actions import ActionLane
 from mm_trio.venue.client import VenueClient
@@ -215,10 +219,10 @@ def a_partial_fill_ends_the_order(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def the_journal_is_written_after_sending(patch: pytest.MonkeyPatch) -> None:
-    async def late(self: LedgerKeeper, work: Any, *args: Any) -> Any:
-        return await self._run_sync(work, *args, abandon_on_cancel=True)
+    async def late(self: LedgerKeeper) -> None:
+        await trio.lowlevel.checkpoint()
 
-    patch.setattr(LedgerKeeper, "flush_and", late)
+    patch.setattr(LedgerKeeper, "flush", late)
 
 
 @mutant
@@ -322,3 +326,72 @@ def leaving_does_not_stop_what_is_sent_again(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def leaving_takes_as_long_as_it_takes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("mm_trio.ws_state.GRACE_S", 300.0)
+
+
+# --- a process among others, and a long life ----------------------------------------------------
+
+
+@mutant
+def the_state_folder_is_not_locked(patch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def hold(lock: Any, refusal: str) -> Iterator[None]:
+        yield
+
+    patch.setattr("mm_trio.state_folder._hold", hold)
+
+
+@mutant
+def the_key_is_in_the_log(patch: pytest.MonkeyPatch) -> None:
+    begin = ActionLane.__init__
+
+    def begin_talking(self: ActionLane, exchange: Any, **options: Any) -> None:
+        begin(self, exchange, **options)
+        logging.getLogger("mm_trio.venue.actions").debug("signing with %s", vars(exchange.wallet))
+
+    patch.setattr(ActionLane, "__init__", begin_talking)
+
+
+@mutant
+def signatures_are_in_the_journal(patch: pytest.MonkeyPatch) -> None:
+    prepare = ActionLane._prepare
+
+    async def prepare_and_tell(self: ActionLane, *args: Any, **options: Any) -> Any:
+        call, signed = await prepare(self, *args, **options)
+        self._ledger.record(NeverPlaced("none", signed.signature))
+        return call, signed
+
+    patch.setattr(ActionLane, "_prepare", prepare_and_tell)
+
+
+@mutant
+def what_was_asked_is_remembered_for_ever(patch: pytest.MonkeyPatch) -> None:
+    def sum_up(self: RequestWeight, now_s: float) -> int:
+        return sum(weight for at_s, weight in self._used if at_s > now_s - 61)
+
+    patch.setattr(RequestWeight, "used", sum_up)
+
+
+@mutant
+def what_was_in_flight_is_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
+    async def forget(journal: Any, **options: Any) -> Recovered:
+        found = await recover(journal, **options)
+        found.order_state._intents.clear()
+        return found
+
+    patch.setattr("mm_trio.ws_state.recover", forget)
+
+
+@mutant
+def a_level_that_was_in_the_way_once_is_given_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.batch_emitter._SIT_OUT", (10**9,))
+
+
+@mutant
+def without_budget_nothing_is_cancelled(patch: pytest.MonkeyPatch) -> None:
+    send = BatchEmitter._send_cancels
+
+    async def save(self: BatchEmitter, oids: Any, budget: RateLimitBudget, outcome: Any, **options: Any) -> None:
+        if budget.remaining() > 0:
+            await send(self, oids, budget, outcome, **options)
+
+    patch.setattr(BatchEmitter, "_send_cancels", save)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -13,9 +14,10 @@ from mm_trio.errors import ConfigError
 from mm_trio.sandbox.fault_kinds import FaultKind
 from mm_trio.sim import campaign as campaigns
 from mm_trio.sim.campaign import Campaign, run_campaign
-from mm_trio.sim.episode import SeedReport, simulate
+from mm_trio.sim.episode import simulate
+from mm_trio.sim.report import SeedReport
 from mm_trio.sim.rules import RULES, Violation
-from mm_trio.sim.swarm import SIMULATED, draw_swarm
+from mm_trio.sim.swarm import Swarm, draw_swarm
 
 FIXED = Campaign(first=1, last=60)
 
@@ -29,7 +31,7 @@ def test_sixty_seeds_break_no_rule() -> None:
     assert summary.sim_hours >= 10
     assert summary.n_not_converged == 0
     assert sum(summary.struck.values()) > 5000
-    assert set(summary.struck) == {kind.value for kind in SIMULATED}
+    assert set(summary.struck) == {kind.value for kind in FaultKind}
 
 
 def test_a_few_short_seeds_break_no_rule() -> None:
@@ -82,10 +84,8 @@ def test_a_violation_is_told_with_the_command_that_repeats_it(
 ) -> None:
     honest = simulate
 
-    def break_a_rule(swarm: object) -> SeedReport:
-        from dataclasses import replace
-
-        report = honest(swarm)  # type: ignore[arg-type]
+    def break_a_rule(swarm: Swarm) -> SeedReport:
+        report = honest(swarm)
         return replace(report, violations=(Violation("S1", 1.5, "two at one place"),), last_steps=("a step",))
 
     monkeypatch.setattr(campaigns, "simulate", break_a_rule)
@@ -100,6 +100,48 @@ def test_a_violation_is_told_with_the_command_that_repeats_it(
     assert "seed 4: S1" in err
 
 
+def test_a_campaign_for_so_many_minutes_ends_when_they_are_over(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--seed", "3", "--minutes", "0.01", "--hours", "0.02", "--faults", "none", "--jobs", "1", "--json"]
+
+    code = main(["sim", *words])
+
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert code == 0
+    assert told["first_seed"] == 3
+    assert 1 <= told["seeds"] < 10
+    assert "told: User or API Wallet" in told["never_seen"]
+
+
+def test_a_hard_case_that_was_never_met_is_named_and_fails_where_all_were_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = main(["sim", "--seed", "3", "--hours", "0.02", "--faults", "none", "--jobs", "1", "--all-seen"])
+
+    out, err = capsys.readouterr()
+    assert code == 1
+    assert "0 violations" in out
+    assert "never seen: told: User or API Wallet\n" in err
+
+
+def test_each_fortieth_seed_is_run_twice_and_has_to_be_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = Campaign(first=40, last=41, faults=(), hours=60 / 3600)
+    honest = run_campaign(campaign, jobs=1, on_done=lambda report: None)
+    n_runs = 0
+
+    def differ(swarm: Swarm) -> SeedReport:
+        nonlocal n_runs
+        n_runs += 1
+        return replace(simulate(swarm), digest=str(n_runs))
+
+    monkeypatch.setattr(campaigns, "simulate", differ)
+    broken = run_campaign(campaign, jobs=1, on_done=lambda report: None)
+
+    assert honest.failed == ()
+    assert honest.n_checks["S20"] == 1
+    assert n_runs == 3
+    assert [(report.seed, report.violations[0].rule) for report in broken.failed] == [(40, "S20")]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -111,7 +153,8 @@ def test_a_violation_is_told_with_the_command_that_repeats_it(
         ["--seed", "1", "--hours", "nan"],
         ["--seed", "1", "--jobs", "0"],
         ["--seed", "1", "--faults", "no_such_fault"],
-        ["--seed", "1", "--faults", "delisted"],
+        ["--seed", "1", "--minutes", "0"],
+        ["--seed", "1", "--minutes", "nan"],
     ],
 )
 def test_arguments_that_make_no_campaign_are_refused_in_one_line(

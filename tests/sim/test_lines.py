@@ -12,6 +12,7 @@ import trio
 
 from mm_trio.sandbox.fault_kinds import FaultKind
 from mm_trio.sandbox.inprocess import SignedInProcess
+from mm_trio.sim.crash import CrashSwitch
 from mm_trio.sim.frames import FrameLine
 from mm_trio.sim.line import Line
 from mm_trio.sim.schedule import run_virtual
@@ -39,6 +40,12 @@ class Witness:
 
     def on_answered(self, method: str, answer: Any) -> None:
         self.told.append(f"answered {method}")
+
+    def on_unanswered(self, signed: SignedInProcess) -> None:
+        self.told.append("unanswered")
+
+    def on_read(self, method: str) -> None:
+        self.told.append(f"read {method}")
 
 
 class Venue:
@@ -70,7 +77,8 @@ def run_line(work: Callable[[Line, Venue], Awaitable[Any]], *kinds: FaultKind) -
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            await work(Line(swarm, tally, witness, rng=Random(1), nursery=nursery), venue)
+            crash = CrashSwitch(lambda where: None)
+            await work(Line(swarm, tally, witness, rng=Random(1), nursery=nursery, crash=crash), venue)
 
     run_virtual(main, seed=1)
     return venue, witness, tally

@@ -1,0 +1,105 @@
+"""A life that is killed: nothing of it is heard any more but what had left, and the next one goes on."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+import trio
+from test_lines import SIGNED, Venue, Witness, make_swarm
+
+from mm_trio.sim.crash import Crash, CrashSwitch, Gone
+from mm_trio.sim.episode import simulate
+from mm_trio.sim.line import Line
+from mm_trio.sim.schedule import run_virtual
+from mm_trio.sim.swarm import draw_swarm
+from mm_trio.sim.tally import FaultTally
+
+
+class Journal:
+    """In the shape of the keeper, as far as the line knows it: counts writes."""
+
+    def __init__(self) -> None:
+        self.n_written = 0
+
+    def _append(self) -> None:
+        self.n_written += 1
+
+
+def crash_at(crash: Crash) -> tuple[Venue, Witness, Journal, list[Crash], list[Any]]:
+    """Write, post and write again on a line that is to crash at this stage; then wait for what is on its way."""
+    venue, witness, journal = Venue(), Witness(), Journal()
+    crashed: list[Crash] = []
+    done: list[Any] = []
+
+    async def live(line: Line) -> None:
+        with suppress(Gone):
+            await line(journal._append)
+            done.append("written")
+            await line(venue.post_signed, SIGNED)
+            done.append("answered")
+            await line(journal._append)
+            done.append("noted")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            switch = CrashSwitch(crashed.append)
+            line = Line(make_swarm(), FaultTally({}), witness, rng=Random(1), nursery=nursery, crash=switch)
+            switch.arm(crash)
+            nursery.start_soon(live, line)
+
+    run_virtual(main, seed=1)
+    return venue, witness, journal, crashed, done
+
+
+@pytest.mark.parametrize(
+    ("crash", "n_arrivals", "n_written", "done"),
+    [
+        (Crash.BEFORE_SEND, 0, 1, ["written"]),
+        (Crash.ON_THE_WAY, 1, 1, ["written"]),
+        (Crash.BEFORE_ANSWER, 1, 1, ["written"]),
+        (Crash.BEFORE_NOTE, 1, 1, ["written", "answered"]),
+        (Crash.WRITE_LOST, 0, 0, []),
+        (Crash.WRITE_KEPT, 0, 1, []),
+    ],
+)
+def test_a_crash_lets_happen_what_had_happened_and_nothing_after_it(
+    crash: Crash, n_arrivals: int, n_written: int, done: list[str]
+) -> None:
+    venue, _, journal, crashed, did = crash_at(crash)
+
+    assert crashed == [crash]
+    assert len(venue.arrivals) == n_arrivals
+    assert journal.n_written == n_written
+    assert did == done
+
+
+def test_a_stage_that_is_never_reached_is_no_crash() -> None:
+    switch = CrashSwitch(lambda crash: pytest.fail("it crashed"))
+    switch.arm(Crash.WRITE_LOST)
+    switch.disarm()
+
+    switch.on_write(lambda: pytest.fail("it was written"))
+
+    assert not switch.is_dead
+
+
+@pytest.mark.parametrize("crash", tuple(Crash))
+def test_a_maker_that_was_killed_goes_on_from_its_journal(crash: Crash) -> None:
+    swarm = replace(draw_swarm(3, faults=(), safety_s=120), crashes=((20.0, crash), (60.0, crash)), stops_s=())
+
+    report = simulate(swarm)
+
+    assert report.violations == ()
+    assert report.seen[f"crash {crash.value}"] == 2
+    assert report.n_lives >= 3
+
+
+def test_a_crash_is_part_of_the_trace() -> None:
+    swarm = replace(draw_swarm(3, faults=(), safety_s=60), crashes=((20.0, Crash.ANYTIME),))
+
+    assert simulate(swarm).digest == simulate(swarm).digest
+    assert simulate(swarm).digest != simulate(replace(swarm, crashes=())).digest

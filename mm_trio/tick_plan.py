@@ -180,12 +180,16 @@ class RestLevel:
         return cls(max(-1, grid.n_orders - full - 1) if rest else -1, rest, settings.order_size - rest)
 
     def is_shrunken_crumb(self, order: TrackedOrder, settings: QuoteSettings) -> bool:
-        """It was filled down below what may be placed: it stays, to be filled whole."""
+        """It was filled down below what may be placed: it stays, to be filled whole.
+
+        Not an ask for more than the rest: it would take tokens from a full order, which then could not rest.
+        """
         due = self.ask_size if order.side == "sell" else self.bid_size
         return (
             order.level_index == self.level
             and order.size * order.price < settings.min_notional
             and due * order.price < settings.min_notional
+            and (order.side == "buy" or order.size <= due)
         )
 
     def keep_partly_filled_bid(

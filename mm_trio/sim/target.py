@@ -115,7 +115,8 @@ def _choose_rest(
             return "buy", bid, bid
         is_fee = 0 < short - bid <= ladder.order_size * FEE_CAP + lot and bid <= funded
         return "buy", bid if is_fee else funded, funded  # the part that the fee took is kept for it
-    if ask is not None:
+    # an ask traded down to a crumb stays as well, unless it is for more than is left beside the full ones
+    if ask is not None and (ask <= rest or rest * price >= ladder.min_notional):
         return "sell", ask if max(ask, rest) * price < ladder.min_notional else rest, Decimal(0)
     if rest * price >= ladder.min_notional:
         return "sell", rest, Decimal(0)

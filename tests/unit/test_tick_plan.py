@@ -160,6 +160,20 @@ def test_an_ask_filled_down_to_a_crumb_stays_and_costs_no_request() -> None:
     assert ("sell", 8, "0.3") in book(state)
 
 
+def test_an_ask_that_is_a_crumb_leaves_where_a_full_one_would_go_without_its_tokens() -> None:
+    """The account holds a little less than the ledger: the crumb is for more than the rest beside the full orders."""
+    state = converge(make_state(token=10, usdc=1000), min_notional=10)
+    take(state, 8, "4.7")
+    state.inventory.on_balance_update(dec("5.2"), dec(1000))
+
+    diff = plan(state, min_notional=10).diff
+    assert [state.order_state.orders[oid].level_index for oid in diff.cancels] == [8]
+
+    after = book(converge(state, min_notional=10))
+    assert ("sell", 9, "5") in after
+    assert sum(dec(size) for side, _, size in after if side == "sell") <= dec("5.2")
+
+
 def test_nothing_below_the_minimum_is_ever_sent() -> None:
     for token in range(0, 500, 7):
         diff = plan(make_state(token=dec(token) / 10, usdc=dec(token)), min_notional=10).diff  # type: ignore[arg-type]

@@ -100,7 +100,7 @@ class Lookout:
         return self._find_budget_error(maker) or self.find_ledger_error(maker) or self.find_book_error()
 
     def _find_budget_error(self, maker: WsState) -> str | None:
-        """L1: it knows what is left of the request budget, but for volume of late and for what has just arrived late."""
+        """L1: it knows what is left of the request budget, but for volume of late and what has just arrived late."""
         account, believed = self._world.exchange.account(MAKER), maker.rate_limit.remaining()
         left = account.request_cap - account.n_requests
         is_right = believed <= left + MANY_REQUESTS and (believed > 0 or left < MANY_REQUESTS)

@@ -93,7 +93,7 @@ class RestingOrders(UserDict[int, TrackedOrder]):
     @property
     def has_doubles(self) -> bool:
         """Whether any (side, level) has more than one order."""
-        return sum(len(side.levels) for side in self._sides.values()) != len(self.data)
+        return len(self._sides["sell"].levels) + len(self._sides["buy"].levels) != len(self.data)
 
     def find_at(self, side: Side, level: int) -> TrackedOrder | None:
         """The oldest order of ours there."""

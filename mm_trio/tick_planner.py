@@ -101,6 +101,8 @@ class TickPlanner:
     def _keep_filled_bid(self, ladder: Ladder, tokens: Decimal) -> Ladder | None:
         """The ladder with what rests on the level of the rest left as it may be; None if a crumb rests there."""
         orders, rest = self._state.orders, RestLevel.of(self._grid, tokens, self._settings)
+        if rest.level < 0:
+            return ladder
         ask, bid = orders.find_at("sell", rest.level), orders.find_at("buy", rest.level)
         if any(order is not None and rest.is_shrunken_crumb(order, self._settings) for order in (ask, bid)):
             return None

@@ -13,6 +13,7 @@ import trio
 
 from mm_trio.entries import Checkpoint, Entry
 from mm_trio.errors import JournalError
+from mm_trio.turn import Turn
 from mm_trio.venue.client import RunSync
 
 __all__ = ["AppendsEntries", "LedgerKeeper"]
@@ -53,7 +54,7 @@ class LedgerKeeper:
         self._pending: list[Entry] = []
         self._n_recorded = self._n_durable = 0
         self._recorded = trio.Event()
-        self._turn = trio.Lock()
+        self._turn = Turn()
         self._fault: JournalError | None = None
 
     @property

@@ -61,6 +61,8 @@ def join_moves(diff: OrderDiff, leaving: Iterable[TrackedOrder]) -> tuple[tuple[
 
     Gives (oid, DesiredOrder) pairs; a modify is one item, a cancel and a place are two.
     """
+    if not diff.cancels or not diff.places:
+        return ()
     moves: list[tuple[int, DesiredOrder]] = []
     cancels = set(diff.cancels)
     gone = sorted((order for order in leaving if order.oid in cancels), key=lambda order: order.level_index)
@@ -72,6 +74,8 @@ def join_moves(diff: OrderDiff, leaving: Iterable[TrackedOrder]) -> tuple[tuple[
 
 
 def _take_out(diff: OrderDiff, moves: Sequence[tuple[int, DesiredOrder]]) -> OrderDiff:
+    if not moves:
+        return diff
     gone, come = {oid for oid, _ in moves}, {order for _, order in moves}
     return OrderDiff(
         diff.modifies,

@@ -39,6 +39,7 @@ from mm_trio.startup import check_order_size, resume_state, seed_state
 from mm_trio.stats import RunStats
 from mm_trio.tick_plan import QuoteSettings, TickPlan
 from mm_trio.tick_planner import TickPlanner
+from mm_trio.turn import Turn
 from mm_trio.venue.actions import ActionLane
 from mm_trio.venue.bridge import Inbox
 from mm_trio.venue.client import RunSync, VenueClient
@@ -170,7 +171,7 @@ class WsState:
         }
         self._last_boundary: int | None = None  # of an earlier life, until orders of ours rest again
         self._planner = TickPlanner(self.grid, self.inventory, self.order_state, self.settings)
-        self._turn = trio.Lock()  # the tick and a reconciliation take turns
+        self._turn = Turn()  # the tick and a reconciliation take turns
         self._nursery: trio.Nursery | None = None
         self._paused: str | None = "starting"  # why nothing new is placed, None while quoting
         self._doubt_pause_s = ASK_AFTER_DOUBT_S

@@ -97,7 +97,12 @@ class Lookout:
         tracked = {order.oid: order.size for order in maker.order_state.get_current_orders()}
         if tracked != self._world.view.book():
             return f"believed to rest: {tracked}, rests: {self._world.view.book()}"
-        return self._find_budget_error(maker) or self.find_ledger_error(maker) or self.find_book_error()
+        return (
+            self._find_budget_error(maker)
+            or self._find_account_error(maker)
+            or self.find_ledger_error(maker)
+            or self.find_book_error()
+        )
 
     def _find_budget_error(self, maker: WsState) -> str | None:
         """L1: it knows what is left of the request budget, but for volume of late and what has just arrived late."""
@@ -105,6 +110,13 @@ class Lookout:
         left = account.request_cap - account.n_requests
         is_right = believed <= left + MANY_REQUESTS and (believed > 0 or left < MANY_REQUESTS)
         return None if is_right else f"it believes in {believed} requests, {left} are left"
+
+    def _find_account_error(self, maker: WsState) -> str | None:
+        """L1: it knows what the account holds, and so does not try what that cannot pay for."""
+        wallet, pair = self._world.exchange.account(MAKER), self._world.pair
+        held = wallet.total(pair.base.index), wallet.total(pair.quote.index)
+        believed = maker.inventory.account_token, maker.inventory.account_usdc
+        return None if believed == held else f"it believes that the account holds {believed}, it holds {held}"
 
     def find_ledger_error(self, maker: WsState) -> str | None:
         """S5: the ledger is what the venue's record of the maker's own fills makes of the allocation."""

@@ -193,15 +193,6 @@ def what_a_snapshot_misses_is_gone(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant
-def an_order_is_given_up_before_its_fills_are_read(patch: pytest.MonkeyPatch) -> None:
-    async def ask_nobody(self: Reconciler, proofs: Any) -> Any:
-        await trio.lowlevel.checkpoint()
-        return proofs
-
-    patch.setattr(Reconciler, "_ask_strangers_that_traded", ask_nobody)
-
-
-@mutant
 def only_cancelled_orders_end(patch: pytest.MonkeyPatch) -> None:
     respond = OrderState.on_modify_response
 

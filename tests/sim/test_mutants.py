@@ -19,7 +19,6 @@ RARE = frozenset(
         "a fill of an order not yet known is dropped for good",
         "a used up budget stays used up",
         "an order in flight is given up at once",
-        "an order is given up before its fills are read",
         "only cancelled orders end",
         "the key is in the log",
         "the way out is not verified",

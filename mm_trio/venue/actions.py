@@ -177,16 +177,16 @@ class ActionLane:
         self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool
     ) -> tuple[Any, ...]:
         """Sign, and write ahead; gives the call that sends, and its arguments."""
+        call: tuple[Any, ...]
         if nonce is None:
-            with suppress(JournalError) if always else nullcontext():
-                await self._ledger.flush()
-            return self._act, getattr(self._exchange, method), items, expires_ms
-        unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
-        self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
-        signed = self._exchange.sign_action(unsigned)
+            call = (self._act, getattr(self._exchange, method), items, expires_ms)
+        else:
+            unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
+            self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
+            call = (self._exchange.post_signed, self._exchange.sign_action(unsigned))
         with suppress(JournalError) if always else nullcontext():
             await self._ledger.flush()
-        return self._exchange.post_signed, signed
+        return call
 
     def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:
         # one attribute of the SDK's object for all later actions: set before each one, on the one lane

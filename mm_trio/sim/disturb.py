@@ -70,6 +70,12 @@ class Disturbers:
         self._trace = trace
         self._life = life
         self._scope = trio.CancelScope()
+        switches = {
+            FaultKind.AGENT_REVOKED: self._revoke,
+            FaultKind.DELISTED: self._delist,
+            FaultKind.UPGRADE: self._upgrade,
+        }
+        self._switches = {kind: switch for kind, switch in switches.items() if swarm.rates.get(kind)}
 
     async def disturb_forever(self) -> None:
         """Everybody but venue and maker, until `end`."""
@@ -91,23 +97,16 @@ class Disturbers:
                         nursery.start_soon(self._break_sockets_forever, kind)
                 if swarm.rates.get(FaultKind.READ_STALE):
                     nursery.start_soon(self._lag_forever)
-                for kind, switch in (
-                    (FaultKind.AGENT_REVOKED, self._revoke),
-                    (FaultKind.DELISTED, self._delist),
-                    (FaultKind.UPGRADE, self._upgrade),
-                ):
-                    if swarm.rates.get(kind):
-                        nursery.start_soon(self._switch_forever, kind, switch)
+                for kind, switch in self._switches.items():
+                    nursery.start_soon(self._switch_forever, kind, switch)
                 nursery.start_soon(self._stop_now_and_then)
                 nursery.start_soon(self._crash_now_and_then)
 
     def end(self) -> None:
         """From here on no fault, and nobody else: what lasts for a while is over, what broke stays broken."""
         self._scope.cancel()
-        self._revoke(False)
-        for kind, switch in ((FaultKind.DELISTED, self._delist), (FaultKind.UPGRADE, self._upgrade)):
-            if self._swarm.rates.get(kind):
-                switch(False)
+        for switch in self._switches.values():
+            switch(False)
         if (life := self._life()) is not None:
             life.crash.disarm()
 

@@ -23,7 +23,7 @@ __all__ = ["Line", "Witness"]
 
 Call = Callable[[], Any]
 
-LOCAL = frozenset({"_append", "_replay", "sign_action"})  # on the maker's own machine
+LOCAL = frozenset({"_append", "_replay"})  # on the maker's own machine
 SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})

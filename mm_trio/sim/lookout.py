@@ -11,7 +11,7 @@ from mm_trio.sim.house_rules import LOOK_S
 from mm_trio.sim.life import Life
 from mm_trio.sim.seen import is_own
 from mm_trio.sim.starvation import Starvation
-from mm_trio.sim.target import Place, find_divergence, find_due
+from mm_trio.sim.target import Place, Target
 from mm_trio.sim.world import COIN, MAKER, World
 from mm_trio.ws_state import WsState
 
@@ -27,6 +27,8 @@ class Lookout:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        lot = Decimal(1).scaleb(-world.pair.base.sz_decimals)
+        self._target = Target(world.swarm.ladder, world.levels, lot)
         self._starvation = Starvation(world.judge)
         self._gone: set[int] = set()  # oids believed to rest that did not, at the last look
 
@@ -67,7 +69,7 @@ class Lookout:
     def _look_for_holes(self, life: Life) -> None:
         """L7."""
         book, money = self._find_book(), self._find_money()
-        due = find_due(book, ladder=self._world.swarm.ladder, levels=self._world.levels, lot=self._world.lot, **money)
+        due = self._target.find_due(book, **money)
         now_s, refused_s = trio.current_time(), life.requests.last_refusal_s
         self._starvation.look(due, book, now_s=now_s, refused_s=refused_s)
 
@@ -134,9 +136,7 @@ class Lookout:
     def find_book_error(self) -> str | None:
         """L1: the book is the HIP-2 book of the smaller of ledger and wallet."""
         book, money = self._find_book(), self._find_money()
-        wrong = find_divergence(
-            book, ladder=self._world.swarm.ladder, levels=self._world.levels, lot=self._world.lot, **money
-        )
+        wrong = self._target.find_divergence(book, **money)
         rests = ", ".join(f"{side} {level}: {size}" for (side, level), size in sorted(book.items()))
         return None if wrong is None else f"{wrong}; of {money} rests {rests or 'nothing'}"
 

@@ -7,13 +7,16 @@ below them belongs to the rest `p` and keeps the side that rests there, an ask o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from mm_trio.sim.swarm import Ladder
 
-__all__ = ["Place", "compute_levels", "find_divergence", "find_due"]
+__all__ = ["Place", "Target", "compute_levels"]
 
 Place = tuple[str, int]  # ("buy" | "sell", level)
+
+Orders = list[tuple[int, Decimal]]  # (level, size) of one side, from the inside outwards
 
 FEE_CAP = Decimal("0.001")  # above every fee in base that a partly filled bid may be short of
 FIVE_FIGURES = Context(prec=5, rounding=ROUND_HALF_EVEN)
@@ -34,122 +37,103 @@ def compute_levels(ladder: Ladder, *, sz_decimals: int) -> tuple[Decimal, ...]:
     return tuple(levels)
 
 
-def find_divergence(
-    book: Mapping[Place, Decimal],
-    *,
-    ladder: Ladder,
-    levels: tuple[Decimal, ...],
-    lot: Decimal,
-    tokens: Decimal,
-    quote: Decimal,
-) -> str | None:
-    """Where `book`, what rests of ours, is not what `tokens` and `quote` ask for; None if it is.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a ladder asks for: `levels` are its prices, `lot` is the base token's.
 
-    `tokens` and `quote` are what may be offered: the smaller of ledger and wallet. No tolerance but one: on a partly
-    filled bid the fee, taken in base.
+    `tokens` and `quote` are what may be offered: the smaller of ledger and wallet.
     """
-    asks, bids = _compute_due(book, ladder, levels, lot, tokens, quote)
-    return _compare(book, ladder, "sell", asks) or _compare(book, ladder, "buy", bids)
 
+    ladder: Ladder
+    levels: tuple[Decimal, ...]
+    lot: Decimal
 
-def find_due(
-    book: Mapping[Place, Decimal],
-    *,
-    ladder: Ladder,
-    levels: tuple[Decimal, ...],
-    lot: Decimal,
-    tokens: Decimal,
-    quote: Decimal,
-) -> list[Place]:
-    """Where an order of ours has to rest, the far end of a window left out as far as it may lag."""
-    due: list[Place] = []
-    for side, orders in zip(("sell", "buy"), _compute_due(book, ladder, levels, lot, tokens, quote), strict=True):
-        least = len(orders) if ladder.active_levels is None else max(0, ladder.active_levels - ladder.window_slack)
-        due += [(side, level) for level, _ in orders[:least]]
-    return due
+    def find_divergence(self, book: Mapping[Place, Decimal], *, tokens: Decimal, quote: Decimal) -> str | None:
+        """Where `book`, what rests of ours, is not what is due; None if it is.
 
+        No tolerance but one: on a partly filled bid the fee, taken in base.
+        """
+        asks, bids = self._compute_due(book, tokens, quote)
+        return self._compare(book, "sell", asks) or self._compare(book, "buy", bids)
 
-def _compute_due(
-    book: Mapping[Place, Decimal],
-    ladder: Ladder,
-    levels: tuple[Decimal, ...],
-    lot: Decimal,
-    tokens: Decimal,
-    quote: Decimal,
-) -> tuple[list[tuple[int, Decimal]], list[tuple[int, Decimal]]]:
-    """Asks and bids that are due, from the inside outwards."""
-    tokens = max(tokens - tokens % lot, Decimal(0))
-    n_full, rest = int(tokens // ladder.order_size), tokens % ladder.order_size
-    lowest_full = len(levels) - n_full
-    asks: list[tuple[int, Decimal]] = []
-    bids: list[tuple[int, Decimal]] = []
-    level = lowest_full - 1
-    if rest and level >= 0:
-        side, size, kept = _choose_rest(book, ladder, (level, levels[level]), lot, rest, quote)
-        if side == "sell":
-            asks.append((level, size))
-        elif side == "buy":
-            bids.append((level, size))
-            quote -= kept * levels[level]
-        level -= 1
-    asks += [(i, ladder.order_size) for i in range(max(0, lowest_full), len(levels))]
-    bids += _fund_bids(ladder, levels, lot, level, quote)
-    return asks, bids
+    def find_due(self, book: Mapping[Place, Decimal], *, tokens: Decimal, quote: Decimal) -> list[Place]:
+        """Where an order of ours has to rest, the far end of a window left out as far as it may lag."""
+        due: list[Place] = []
+        for side, orders in zip(("sell", "buy"), self._compute_due(book, tokens, quote), strict=True):
+            active = self.ladder.active_levels
+            least = len(orders) if active is None else max(0, active - self.ladder.window_slack)
+            due += [(side, level) for level, _ in orders[:least]]
+        return due
 
+    def _compute_due(self, book: Mapping[Place, Decimal], tokens: Decimal, quote: Decimal) -> tuple[Orders, Orders]:
+        """Asks and bids."""
+        levels, order_size = self.levels, self.ladder.order_size
+        tokens = max(tokens - tokens % self.lot, Decimal(0))
+        n_full, rest = int(tokens // order_size), tokens % order_size
+        lowest_full = len(levels) - n_full
+        asks: Orders = []
+        bids: Orders = []
+        level = lowest_full - 1
+        if rest and level >= 0:
+            side, size, kept = self._choose_rest(book, level, rest, quote)
+            if side == "sell":
+                asks.append((level, size))
+            elif side == "buy":
+                bids.append((level, size))
+                quote -= kept * levels[level]
+            level -= 1
+        asks += [(i, order_size) for i in range(max(0, lowest_full), len(levels))]
+        bids += self._fund_bids(level, quote)
+        return asks, bids
 
-def _choose_rest(
-    book: Mapping[Place, Decimal],
-    ladder: Ladder,
-    place: tuple[int, Decimal],
-    lot: Decimal,
-    rest: Decimal,
-    quote: Decimal,
-) -> tuple[str | None, Decimal, Decimal]:
-    """Which side the level of the rest has, how much is due there, and for how much of a bid quote is kept."""
-    level, price = place
-    short = ladder.order_size - rest
-    funded = min(short, max(quote, Decimal(0)) // (price * lot) * lot)
-    bid, ask = book.get(("buy", level)), book.get(("sell", level))
-    if bid is not None:
-        if max(bid, short) * price < ladder.min_notional:  # traded down to a crumb: it stays as it is
-            return "buy", bid, bid
-        is_fee = 0 < short - bid <= ladder.order_size * FEE_CAP + lot and bid <= funded
-        return "buy", bid if is_fee else funded, funded  # the part that the fee took is kept for it
-    # an ask traded down to a crumb stays as well, unless it is for more than is left beside the full ones
-    if ask is not None and (ask <= rest or rest * price >= ladder.min_notional):
-        return "sell", ask if max(ask, rest) * price < ladder.min_notional else rest, Decimal(0)
-    if rest * price >= ladder.min_notional:
-        return "sell", rest, Decimal(0)
-    can_bid = funded * price >= ladder.min_notional
-    return ("buy", funded, funded) if can_bid else (None, Decimal(0), Decimal(0))
+    def _choose_rest(
+        self, book: Mapping[Place, Decimal], level: int, rest: Decimal, quote: Decimal
+    ) -> tuple[str | None, Decimal, Decimal]:
+        """Which side the level of the rest has, how much is due there, and for how much of a bid quote is kept."""
+        price, lot, minimum = self.levels[level], self.lot, self.ladder.min_notional
+        short = self.ladder.order_size - rest
+        funded = min(short, self._fund(price, quote))
+        bid, ask = book.get(("buy", level)), book.get(("sell", level))
+        if bid is not None:
+            if max(bid, short) * price < minimum:  # traded down to a crumb: it stays as it is
+                return "buy", bid, bid
+            is_fee = 0 < short - bid <= self.ladder.order_size * FEE_CAP + lot and bid <= funded
+            return "buy", bid if is_fee else funded, funded  # the part that the fee took is kept for it
+        # an ask traded down to a crumb stays as well, unless it is for more than is left beside the full ones
+        if ask is not None and (ask <= rest or rest * price >= minimum):
+            return "sell", ask if max(ask, rest) * price < minimum else rest, Decimal(0)
+        if rest * price >= minimum:
+            return "sell", rest, Decimal(0)
+        can_bid = funded * price >= minimum
+        return ("buy", funded, funded) if can_bid else (None, Decimal(0), Decimal(0))
 
+    def _fund_bids(self, top: int, quote: Decimal) -> Orders:
+        """Bids from `top` downwards as far as the quote reaches, the last one partial."""
+        bids: Orders = []
+        for level in range(top, -1, -1):
+            price = self.levels[level]
+            funded = self._fund(price, quote)
+            size = min(self.ladder.order_size, funded)
+            if size * price >= self.ladder.min_notional:
+                bids.append((level, size))
+            if funded < self.ladder.order_size:
+                break
+            quote -= size * price
+        return bids
 
-def _fund_bids(
-    ladder: Ladder, levels: tuple[Decimal, ...], lot: Decimal, top: int, quote: Decimal
-) -> list[tuple[int, Decimal]]:
-    """Bids from `top` downwards as far as the quote reaches, the last one partial."""
-    bids: list[tuple[int, Decimal]] = []
-    for level in range(top, -1, -1):
-        price = levels[level]
-        funded = max(quote, Decimal(0)) // (price * lot) * lot
-        size = min(ladder.order_size, funded)
-        if size * price >= ladder.min_notional:
-            bids.append((level, size))
-        if funded < ladder.order_size:
-            break
-        quote -= size * price
-    return bids
+    def _fund(self, price: Decimal, quote: Decimal) -> Decimal:
+        """Whole lots that the quote buys."""
+        return max(quote, Decimal(0)) // (price * self.lot) * self.lot
 
-
-def _compare(book: Mapping[Place, Decimal], ladder: Ladder, side: str, due: list[tuple[int, Decimal]]) -> str | None:
-    """What rests is due, from the inside outwards without a hole; the far end may lag by the window's slack."""
-    rests = {level: size for (its_side, level), size in book.items() if its_side == side}
-    least, most = len(due), len(due)
-    if ladder.active_levels is not None:
-        least = min(least, ladder.active_levels - ladder.window_slack)
-        most = min(most, ladder.active_levels + ladder.window_slack)
-    wanted = dict(due[: min(most, max(least, len(rests)))])
-    for level in sorted({*wanted, *rests}):
-        if rests.get(level) != wanted.get(level):
-            return f"{side} at level {level}: due {wanted.get(level, 0)}, rests {rests.get(level, 0)}"
-    return None
+    def _compare(self, book: Mapping[Place, Decimal], side: str, due: Orders) -> str | None:
+        """What rests is due, from the inside outwards without a hole; the far end may lag by the window's slack."""
+        rests = {level: size for (its_side, level), size in book.items() if its_side == side}
+        least, most = len(due), len(due)
+        if self.ladder.active_levels is not None:
+            least = min(least, self.ladder.active_levels - self.ladder.window_slack)
+            most = min(most, self.ladder.active_levels + self.ladder.window_slack)
+        wanted = dict(due[: min(most, max(least, len(rests)))])
+        for level in sorted({*wanted, *rests}):
+            if rests.get(level) != wanted.get(level):
+                return f"{side} at level {level}: due {wanted.get(level, 0)}, rests {rests.get(level, 0)}"
+        return None

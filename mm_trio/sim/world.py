@@ -73,7 +73,6 @@ class World:
         self.tally = FaultTally(swarm.rates)
         self.pair = DEFAULT_MARKETS.pair(COIN)
         self.levels = compute_levels(swarm.ladder, sz_decimals=self.pair.base.sz_decimals)
-        self.lot = Decimal(1).scaleb(-self.pair.base.sz_decimals)
         self.exchange = Exchange(DEFAULT_MARKETS)
         self.front = ObservedFront(self.exchange, now_ms=self.now_ms)
         self.venue = SimVenue(self.front, now_s=trio.current_time)

@@ -10,7 +10,7 @@ import pytest
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.quoting_engine import compute_boundary, compute_desired_orders
 from mm_trio.sim.swarm import LADDERS, Ladder
-from mm_trio.sim.target import Place, compute_levels, find_divergence
+from mm_trio.sim.target import Place, Target, compute_levels
 
 LOT = Decimal("0.01")
 
@@ -30,9 +30,9 @@ def make_ladder(**changed: object) -> Ladder:
 
 
 def diverges(book: dict[Place, str], ladder: Ladder, tokens: str, quote: str) -> str | None:
-    levels = compute_levels(ladder, sz_decimals=2)
+    target = Target(ladder, compute_levels(ladder, sz_decimals=2), LOT)
     sizes = {place: Decimal(size) for place, size in book.items()}
-    return find_divergence(sizes, ladder=ladder, levels=levels, lot=LOT, tokens=Decimal(tokens), quote=Decimal(quote))
+    return target.find_divergence(sizes, tokens=Decimal(tokens), quote=Decimal(quote))
 
 
 @pytest.mark.parametrize(("start", "step"), [(start, step) for start, _ in LADDERS for step in ("0.003", "0.0015")])
@@ -75,6 +75,13 @@ def test_a_rest_too_small_to_place_leaves_its_level_to_the_bid() -> None:
     book: dict[Place, str] = {("sell", 5): "5", ("buy", 4): "4.8"}
 
     assert diverges(book, make_ladder(), "5.2", "97.5") is None
+
+
+def test_an_ask_that_is_a_crumb_stays_where_it_is_covered_beside_the_full_ones() -> None:
+    book: dict[Place, str] = {("sell", 5): "5", ("sell", 4): "0.3"}
+
+    assert diverges(book, make_ladder(), "5.3", "0") is None
+    assert diverges(book, make_ladder(), "5.29", "0") is not None
 
 
 def test_the_far_end_of_a_window_may_lag_by_its_slack_and_the_inside_may_not() -> None:

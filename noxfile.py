@@ -1,8 +1,8 @@
 """How mm_trio is checked: `nox` runs lint, types, tests on every Python, e2e and build.
 
-More by name: `nox -s props` (many examples), `kill` (a thousand SIGKILLs), `nightly` (the simulation with fresh seeds),
-`soak` (the sandbox with every fault), `others` (strangers on the sandbox), `bench` (what things cost). What follows
-`--` goes to the tool of the session.
+More by name: `nox -s props` (many examples), `schedules` (the tasks run first in other orders), `kill` (a thousand
+SIGKILLs), `nightly` (the simulation with fresh seeds), `soak` (the sandbox with every fault), `others` (strangers on
+the sandbox), `bench` (what things cost). What follows `--` goes to the tool of the session.
 """
 
 from __future__ import annotations
@@ -137,6 +137,15 @@ def props(session: nox.Session) -> None:
     """The property tests with many examples."""
     session.install("-e", ".", *_groups("test"))
     session.run("pytest", "tests/props", *session.posargs, env={"MM_TRIO_EXAMPLES": "20"})
+
+
+@nox.session(python="3.11")
+def schedules(session: nox.Session) -> None:
+    """The tests of the tasks, ten times, each time with another order of who runs first; `-- N` times."""
+    session.install("-e", ".", *_groups("test"))
+    for schedule in range(1, int(session.posargs[0] if session.posargs else 10) + 1):
+        environ = {"MM_TRIO_SCHEDULE": str(schedule)}
+        session.run("pytest", "tests/tasks", "tests/unit", "-m", "not slow", "-p", "xdist", "-n", "2", env=environ)
 
 
 @nox.session(python="3.11")

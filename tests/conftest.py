@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,19 @@ from builders import Call, Spy
 from hypothesis import HealthCheck, settings
 
 from mm_trio.journal import Journal
+from mm_trio.sim.schedule import seeded_schedule
 
 # how long an example takes says something of the machine, and nothing of the program
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "hyperliquid"
+
+
+@pytest.fixture(autouse=True)
+def schedule(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Who of the ready tasks runs first is the same whenever a test is run; MM_TRIO_SCHEDULE=N tries another order."""
+    with seeded_schedule(f"{os.environ.get('MM_TRIO_SCHEDULE', '0')} {request.node.nodeid}"):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import trio
 from trio.testing import MockClock
 
-__all__ = ["run_virtual"]
+__all__ = ["run_virtual", "seeded_schedule"]
 
 T = TypeVar("T")
 
@@ -20,13 +20,16 @@ def run_virtual(main: Callable[[], Awaitable[T]], *, seed: int) -> T:
 
     Nothing real may be in flight inside: the clock would leap over a thread or a socket.
     """
-    with _seeded_schedule(seed):
+    with seeded_schedule(seed):
         return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 @contextmanager
-def _seeded_schedule(seed: int) -> Iterator[None]:
-    """Trio's own switch for this, private as it is; a test guards that it still does what it did."""
+def seeded_schedule(seed: int | str) -> Iterator[None]:
+    """Inside, trio draws from `seed` who of the ready runs first.
+
+    Trio's own switch for this, private as it is; a test guards that it still does what it did.
+    """
     from trio._core import _run
 
     names = ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r")

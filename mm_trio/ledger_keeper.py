@@ -1,20 +1,22 @@
 """Recorded entries on their way to the journal: kept in order, committed in groups, off the loop.
 
 The loop records (that never waits); one commit at a time writes all that was recorded until then. Who must not
-go on before an entry is durable flushes. Without a journal the ledger lives in memory and nothing waits.
+go on before an entry is durable flushes; a request that waits for that alone leaves from the thread that wrote it.
+Without a journal the ledger lives in memory and nothing waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Never, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Never, Protocol
 
 import trio
 
 from mm_trio.entries import Checkpoint, Entry
 from mm_trio.errors import JournalError
 from mm_trio.turn import Turn
-from mm_trio.venue.client import RunSync
+from mm_trio.venue.errand import RunSync, WriteThenSend
 
 __all__ = ["AppendsEntries", "LedgerKeeper"]
 
@@ -22,6 +24,7 @@ __all__ = ["AppendsEntries", "LedgerKeeper"]
 # for the fill's. Nothing is lost with what was not written yet: a start asks the venue for the fills.
 COMMIT_AFTER_S = 0.02
 COMMIT_WITHIN_S = 5.0  # a disk that takes longer is no ledger's
+_DISK_HANGS = "the ledger was not written for seconds: the disk hangs"
 CHECKPOINT_EVERY = 50_000  # entries; a replay of so many takes well below a second
 
 
@@ -29,6 +32,25 @@ class AppendsEntries(Protocol):
     """A journal, as far as keeping it goes: blocking, durable on return, `JournalError` if it cannot be."""
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None: ...
+
+
+class _Writing:
+    """One group of entries on its way to the journal."""
+
+    def __init__(self, journal: AppendsEntries, entries: Sequence[Entry], at_ms: int) -> None:
+        self._journal = journal
+        self._at_ms = at_ms
+        self.entries = entries
+        self.is_done = self.is_given_up = False  # the one is set by the thread, the other on the loop
+
+    def append(self) -> None:
+        """Blocks; durable on return. Errors: JournalError."""
+        self._journal.append(self.entries, at_ms=self._at_ms)
+        self.is_done = True
+
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for it."""
+        return not self.is_given_up
 
 
 class LedgerKeeper:
@@ -84,6 +106,22 @@ class LedgerKeeper:
             if self._n_durable < goal:
                 await self._commit()
 
+    async def flush_then(self, send: Callable[..., Any], *args: Any) -> Any:
+        """Make everything recorded until now durable, and make this blocking call right behind it.
+
+        Gives what the call returns, or `TOO_LATE` where it was not made: ask whether it still may. The caller bounds
+        it; cut off, a write that is not done is a fault. Errors: JournalError, and then nothing was nor will be sent;
+        what `send` raises.
+        """
+        async with self._turn:
+            if self._fault is not None:
+                raise self._fault
+            if not self._pending:
+                return await self._run_sync(send, *args, abandon_on_cancel=True)
+            with self._writing() as writing:
+                errand = WriteThenSend(writing.append, writing.is_wanted, send, *args)
+                return await self._run_sync(errand, abandon_on_cancel=True)
+
     async def keep_forever(self) -> Never:
         """Write what is recorded, soon. Errors: JournalError, which ends the maker."""
         while True:
@@ -93,6 +131,16 @@ class LedgerKeeper:
             await self.flush()
 
     async def _commit(self) -> None:
+        with self._writing() as writing:
+            # not to be cut short by our leaving: it would be unknown whether it was written
+            with trio.move_on_after(COMMIT_WITHIN_S, shield=True):
+                await self._run_sync(writing.append, abandon_on_cancel=True)
+            if not writing.is_done:
+                raise JournalError(_DISK_HANGS)
+
+    @contextmanager
+    def _writing(self) -> Iterator[_Writing]:
+        """All that is recorded, to be written inside; behind what was not, nothing may be. Errors: JournalError."""
         assert self._journal is not None
         batch, self._pending = self._pending, []
         if self._n_since_checkpoint + len(batch) >= CHECKPOINT_EVERY:
@@ -100,22 +148,24 @@ class LedgerKeeper:
             batch.append(Checkpoint(tuple(self._summarise())))
             self._n_recorded += 1
             self._n_since_checkpoint = -len(batch)
+        writing = _Writing(self._journal, batch, self._wall_ms())
         try:
-            # not to be cut short: it would be unknown whether it was written
-            with trio.CancelScope(shield=True), trio.fail_after(COMMIT_WITHIN_S):
-                await self._run_sync(self._append, batch, self._wall_ms(), abandon_on_cancel=True)
-        except JournalError as error:
-            self._fault = error
-            raise
-        except trio.TooSlowError:
-            self._fault = JournalError(f"the ledger was not written in {COMMIT_WITHIN_S:g} s: the disk hangs")
-            raise self._fault from None
-        except BaseException as error:  # a bug of ours; nothing may be written behind the hole it left
-            self._fault = JournalError(f"the ledger was not written: {type(error).__name__}")
-            raise
-        self._n_durable += len(batch)
-        self._n_since_checkpoint += len(batch)
+            yield writing
+        except BaseException as error:
+            writing.is_given_up = True  # before the look: the thread looks the other way round, so one of both sees it
+            if writing.is_done:
+                raise
+            self._fault = _make_fault(error)
+            raise self._fault from error
+        finally:
+            if writing.is_done:
+                self._n_durable += len(batch)
+                self._n_since_checkpoint += len(batch)
 
-    def _append(self, batch: Sequence[Entry], at_ms: int) -> None:
-        assert self._journal is not None
-        self._journal.append(batch, at_ms=at_ms)
+
+def _make_fault(error: BaseException) -> JournalError:
+    if isinstance(error, JournalError):
+        return JournalError(str(error))
+    if isinstance(error, trio.Cancelled):
+        return JournalError(_DISK_HANGS)
+    return JournalError(f"the ledger was not written: {type(error).__name__}: {error}")  # a bug of ours

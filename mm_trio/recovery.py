@@ -11,7 +11,7 @@ from mm_trio.entries import Entry
 from mm_trio.errors import JournalError
 from mm_trio.model import Number
 from mm_trio.replay import Recovered, replay
-from mm_trio.venue.client import RunSync
+from mm_trio.venue.errand import RunSync
 
 __all__ = ["LedgerFile", "recover"]
 

@@ -42,7 +42,8 @@ from mm_trio.tick_planner import TickPlanner
 from mm_trio.turn import Turn
 from mm_trio.venue.actions import ActionLane
 from mm_trio.venue.bridge import Inbox
-from mm_trio.venue.client import RunSync, VenueClient
+from mm_trio.venue.client import VenueClient
+from mm_trio.venue.errand import RunSync
 from mm_trio.venue.hyperliquid import discard_socket, quiet_sdk_logging, replace_socket
 from mm_trio.watchdog import FeedWatch
 

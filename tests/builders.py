@@ -28,6 +28,7 @@ from mm_trio.sandbox.messages import (
     Tif,
     Withdraw,
 )
+from mm_trio.venue.errand import RunSync, WriteThenSend
 
 MAKER = "0x" + "a1" * 20
 TAKER = "0x" + "b2" * 20
@@ -62,6 +63,17 @@ async def run_inline(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """The `run_sync` of deterministic tests: no thread, no time."""
     await trio.lowlevel.checkpoint()
     return fn(*args)
+
+
+def in_steps(run_sync: RunSync) -> RunSync:
+    """A seam that makes the two calls of one errand one after the other, so that it knows them by their names."""
+
+    async def run(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if isinstance(fn, WriteThenSend):
+            return await fn.take_steps(run_sync)
+        return await run_sync(fn, *args, **options)
+
+    return run
 
 
 def run_with_latency(there_s: float, back_s: float) -> Callable[..., Any]:
@@ -160,7 +172,9 @@ class World:
             "wall_ms": self.now_ms,
             "rng": random.Random(7),
         }
-        return WsState(**(parameters | changed))
+        parameters |= changed
+        parameters["run_sync"] = in_steps(parameters["run_sync"])
+        return WsState(**parameters)
 
     # --- takers -------------------------------------------------------------------------------
 

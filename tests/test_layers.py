@@ -202,7 +202,7 @@ def test_the_maker_imports_nothing_of_the_sandbox() -> None:
 
 def test_the_simulation_looks_on_from_outside() -> None:
     """It starts the maker and reads its journal; what is right it works out by itself, or a mistake would be shared."""
-    of_the_maker = {"ws_state", "state_folder", "journal", "entries", "replay", "errors"}
+    of_the_maker = {"ws_state", "state_folder", "journal", "entries", "replay", "errors", "venue.errand"}
     wrong = [
         found
         for found in ALL_IMPORTS

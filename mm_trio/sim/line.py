@@ -18,12 +18,13 @@ from mm_trio.sandbox.inprocess import SignedInProcess
 from mm_trio.sim.crash import Crash, CrashSwitch, Gone
 from mm_trio.sim.swarm import Swarm
 from mm_trio.sim.tally import FaultTally
+from mm_trio.venue.errand import WriteThenSend
 
 __all__ = ["Line", "Witness"]
 
 Call = Callable[[], Any]
 
-LOCAL = frozenset({"_append", "_replay"})  # on the maker's own machine
+LOCAL = frozenset({"append", "_replay"})  # on the maker's own machine
 SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
@@ -94,6 +95,8 @@ class Line:
 
     async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Make a blocking call: `run_sync(fn, *args)`."""
+        if isinstance(fn, WriteThenSend):
+            return await fn.take_steps(self)
         name: str = getattr(fn, "__name__", type(fn).__name__)
         self._crash.end_if_dead()
         if name in LOCAL:
@@ -116,7 +119,7 @@ class Line:
     async def _work(self, name: str, work: Call) -> Any:
         """On the maker's own machine, where a write may be its last."""
         await trio.sleep(self._rng.uniform(0, self._swarm.disk_s))
-        if name == "_append":
+        if name == "append":
             self._crash.on_write(work)
         self._crash.end_if_dead()
         return work()

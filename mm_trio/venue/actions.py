@@ -9,7 +9,7 @@ the SDK's shape chooses its nonce itself, and is never asked twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from mm_trio.errors import JournalError
 from mm_trio.model import Answer, Cancelled, DesiredOrder, Intent, Refusal, Refused, Unknown
 from mm_trio.venue import wire
 from mm_trio.venue.answers import parse_answers, parse_noop
-from mm_trio.venue.client import RunSync
+from mm_trio.venue.errand import TOO_LATE, RunSync
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again
 
 __all__ = ["ActionLane", "Burnt", "WritesAhead"]
@@ -47,6 +47,7 @@ class WritesAhead(Protocol):
 
     def record(self, entry: Entry) -> None: ...
     async def flush(self) -> None: ...
+    async def flush_then(self, send: Callable[..., Any], *args: Any) -> Any: ...
 
 
 class ActionLane:
@@ -148,21 +149,32 @@ class ActionLane:
         unanswered = (Unknown(f"no answer in {self._write_timeout_s:g} s"),) * max(1, len(items))
         deadline_s = min(trio.current_time() + self._write_timeout_s, self.leave_by_s)
         with self._open_scope(deadline_s):
-            call, *args = await self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
-            for n_sent in range(1, MOST_SENDS + 1):
+            call = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms)
+            n_sent = 0
+            while n_sent < MOST_SENDS:
                 if not always and (self.leave_by_s < float("inf") or not self.may_send()):
                     refusal = Refused(Refusal.NOT_SENT, "not sent: leaving, or paused", untouched=True)
-                    return unanswered if n_sent > 1 else (refusal,) * len(unanswered)
+                    return unanswered if n_sent else (refusal,) * len(unanswered)
                 try:
-                    answers = parse(await self._run_sync(call, *args, abandon_on_cancel=True))
+                    answer = await (self._send_anyway(*call) if always else self._ledger.flush_then(*call))
+                    if answer is TOO_LATE:
+                        continue
+                    answers = parse(answer)
                 except VENUE_FAILURES as error:
+                    n_sent += 1
                     unanswered = (Unknown(describe_failure(error)),) * len(unanswered)
                     if n_sent == MOST_SENDS or not self._signs or not may_be_sent_again(error):
                         return unanswered
                     await trio.sleep(RESEND_AFTER_S)
                     continue
-                return _read_again(answers) if n_sent > 1 else answers
+                return _read_again(answers) if n_sent else answers
         return unanswered
+
+    async def _send_anyway(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Write ahead if that can be, and send."""
+        with suppress(JournalError):
+            await self._ledger.flush()
+        return await self._run_sync(call, *args, abandon_on_cancel=True)
 
     @contextmanager
     def _open_scope(self, deadline_s: float) -> Iterator[None]:
@@ -173,20 +185,15 @@ class ActionLane:
             finally:
                 self._scope = None
 
-    async def _prepare(
-        self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool
+    def _prepare(
+        self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int
     ) -> tuple[Any, ...]:
-        """Sign, and write ahead; gives the call that sends, and its arguments."""
-        call: tuple[Any, ...]
+        """Sign, and record what is to be sent; gives the call that sends, and its arguments."""
         if nonce is None:
-            call = (self._act, getattr(self._exchange, method), items, expires_ms)
-        else:
-            unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
-            self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
-            call = (self._exchange.post_signed, self._exchange.sign_action(unsigned))
-        with suppress(JournalError) if always else nullcontext():
-            await self._ledger.flush()
-        return call
+            return (self._act, getattr(self._exchange, method), items, expires_ms)
+        unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
+        self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
+        return (self._exchange.post_signed, self._exchange.sign_action(unsigned))
 
     def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:
         # one attribute of the SDK's object for all later actions: set before each one, on the one lane

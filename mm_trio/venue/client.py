@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import trio
 
@@ -19,13 +19,12 @@ from mm_trio.errors import Busy, ProtocolError, Unreachable
 from mm_trio.model import Balances, Fill, Market, OpenOrder, OrderStatus
 from mm_trio.request_weight import RequestWeight, find_weight, find_weight_of_rows
 from mm_trio.venue import wire
+from mm_trio.venue.errand import RunSync
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, make_cloid, make_read_error
 
-__all__ = ["RunSync", "VenueClient", "ask_while_busy"]
+__all__ = ["VenueClient", "ask_while_busy"]
 
 _log = logging.getLogger(__name__)
-
-RunSync: TypeAlias = Callable[..., Awaitable[Any]]
 
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 READ_TIMEOUT_S = 10.0

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import trio
 
 from mm_trio.batch_emitter import BatchEmitter
 from mm_trio.cloid import encode_cloid
@@ -219,10 +218,10 @@ def a_partial_fill_ends_the_order(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def the_journal_is_written_after_sending(patch: pytest.MonkeyPatch) -> None:
-    async def late(self: LedgerKeeper) -> None:
-        await trio.lowlevel.checkpoint()
+    async def late(self: LedgerKeeper, send: Any, *args: Any) -> Any:
+        return await self._run_sync(send, *args, abandon_on_cancel=True)
 
-    patch.setattr(LedgerKeeper, "flush", late)
+    patch.setattr(LedgerKeeper, "flush_then", late)
 
 
 @mutant
@@ -355,8 +354,8 @@ def the_key_is_in_the_log(patch: pytest.MonkeyPatch) -> None:
 def signatures_are_in_the_journal(patch: pytest.MonkeyPatch) -> None:
     prepare = ActionLane._prepare
 
-    async def prepare_and_tell(self: ActionLane, *args: Any, **options: Any) -> Any:
-        call, signed = await prepare(self, *args, **options)
+    def prepare_and_tell(self: ActionLane, *args: Any, **options: Any) -> Any:
+        call, signed = prepare(self, *args, **options)
         self._ledger.record(NeverPlaced("none", signed.signature))
         return call, signed
 

@@ -25,7 +25,7 @@ class Journal:
     def __init__(self) -> None:
         self.n_written = 0
 
-    def _append(self) -> None:
+    def append(self) -> None:
         self.n_written += 1
 
 
@@ -37,11 +37,11 @@ def crash_at(crash: Crash) -> tuple[Venue, Witness, Journal, list[Crash], list[A
 
     async def live(line: Line) -> None:
         with suppress(Gone):
-            await line(journal._append)
+            await line(journal.append)
             done.append("written")
             await line(venue.post_signed, SIGNED)
             done.append("answered")
-            await line(journal._append)
+            await line(journal.append)
             done.append("noted")
 
     async def main() -> None:

@@ -227,7 +227,7 @@ async def test_e5_a_disk_that_hangs_is_as_bad_as_a_full_one(autojump_clock: Mock
     hangs = [False]
 
     async def run_sync(fn: Any, *args: Any, **options: Any) -> Any:
-        if hangs[0] and fn.__name__ == "_append":
+        if hangs[0] and fn.__name__ == "append":
             await trio.sleep_forever()
         return await line(fn, *args, **options)
 
@@ -248,7 +248,7 @@ async def test_e5_a_disk_that_hangs_is_as_bad_as_a_full_one(autojump_clock: Mock
         world.buy("5")
         await until(lambda: causes, within_s=30)
 
-    assert {str(cause) for cause in causes} == {"the ledger was not written in 5 s: the disk hangs"}
+    assert {str(cause) for cause in causes} == {"the ledger was not written for seconds: the disk hangs"}
     assert line.new_risk(since) == []
     assert world.resting() == []
 

@@ -22,6 +22,7 @@ from mm_trio.entries import Entry, Requested
 from mm_trio.errors import JournalError
 from mm_trio.model import Answer, Cancelled, Intent, Refusal, Refused, Resting, Side, Unknown
 from mm_trio.venue.actions import LAST_ANSWER_SHARE, MOST_SENDS, RESEND_AFTER_S, WRITE_TIMEOUT_S, ActionLane, Burnt
+from mm_trio.venue.errand import TOO_LATE
 from mm_trio.venue.hyperliquid import IDLE_AT_MOST_S, SignedAction, SigningExchange, make_exchange, make_wallet
 
 NOW_MS = 1_790_000_000_000
@@ -113,11 +114,12 @@ class PlainFake:
 class Ledger:
     """Who makes entries durable; raises `trouble` while it is set, and takes `takes_s`."""
 
-    def __init__(self, log: list[str]) -> None:
+    def __init__(self, log: list[str], run_sync: Any) -> None:
         self.log = log
         self.entries: list[Entry] = []
         self.trouble: Exception | None = None
         self.takes_s = 0.0
+        self.run_sync = run_sync
 
     def record(self, entry: Entry) -> None:
         self.entries.append(entry)
@@ -128,6 +130,10 @@ class Ledger:
         self.log.append("flush")
         if self.trouble is not None:
             raise self.trouble
+
+    async def flush_then(self, send: Callable[..., Any], *args: Any) -> Any:
+        await self.flush()
+        return await self.run_sync(send, *args, abandon_on_cancel=True)
 
 
 class Clock:
@@ -146,7 +152,7 @@ class Bench:
     def __init__(self, *outcomes: Any, signs: bool = True, run_sync: Any = run_inline) -> None:
         self.log: list[str] = []
         self.clock = Clock()
-        self.ledger = Ledger(self.log)
+        self.ledger = Ledger(self.log, run_sync)
         self.script = Script(self.log, *outcomes)
         self.signing, self.plain = SigningFake(self.script), PlainFake(self.script)
         self.lane = ActionLane(
@@ -544,9 +550,45 @@ async def test_after_the_moment_to_leave_by_nothing_is_sent(
     bench = Bench(statuses(resting(1)), statuses("success"), signs=signs)
     bench.lane.leave_by_s = trio.current_time() - 1.0
 
-    assert [type(answer) for answer in await bench.place()] == [Unknown]
+    (place,) = await bench.place()
+    assert isinstance(place, Refused)
+    assert place.refusal is Refusal.NOT_SENT
     assert [type(answer) for answer in await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
     assert "post" not in bench.log
+
+
+# --- a disk that takes its time ---------------------------------------------------------------
+
+
+async def test_what_was_written_slowly_is_asked_about_again_before_it_leaves() -> None:
+    bench = Bench(statuses(resting(1)))
+    asked: list[bool] = []
+
+    async def write_slowly(send: Callable[..., Any], *args: Any) -> Any:
+        bench.ledger.flush_then = Ledger.flush_then.__get__(bench.ledger)  # type: ignore[method-assign]
+        return TOO_LATE
+
+    bench.ledger.flush_then = write_slowly  # type: ignore[method-assign]
+    bench.lane.may_send = lambda: asked.append(True) or True  # type: ignore[func-returns-value]
+
+    assert await bench.place() == (Resting(1),)
+    assert len(asked) == 2
+    assert bench.log.count("post") == 1
+
+
+async def test_what_was_written_slowly_and_may_no_longer_leave_was_never_sent() -> None:
+    bench = Bench()
+
+    async def write_slowly(send: Callable[..., Any], *args: Any) -> Any:
+        bench.lane.may_send = lambda: False
+        return TOO_LATE
+
+    bench.ledger.flush_then = write_slowly  # type: ignore[method-assign]
+
+    (answer,) = await bench.place()
+    assert isinstance(answer, Refused)
+    assert answer.refusal is Refusal.NOT_SENT
+    assert bench.log.count("post") == 0
 
 
 # --- what cannot be written down --------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from mm_trio import ledger_keeper as module
 from mm_trio.entries import Checkpoint, Entry, LookedUp, Quoted
 from mm_trio.errors import JournalError
 from mm_trio.ledger_keeper import COMMIT_AFTER_S, COMMIT_WITHIN_S, LedgerKeeper
+from mm_trio.venue.errand import QUICK_S, TOO_LATE, WriteThenSend
 
 NOW_MS = 1_790_000_000_000
 
@@ -289,6 +291,159 @@ async def test_a_ledger_that_cannot_be_kept_ends_who_keeps_it() -> None:
 
     with pytest.raises(JournalError, match="the disk is full"):
         await keeper.keep_forever()
+
+
+# --- a request right behind the write ---------------------------------------------------------
+
+
+class Thread:
+    """A `run_sync` on real errands: `write_s` into one the disk is done with it, and it comes back after `takes_s`."""
+
+    def __init__(self, *, write_s: float = 0.0, takes_s: float = 0.0) -> None:
+        self.write_s = write_s
+        self.takes_s = takes_s
+
+    async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if not isinstance(fn, WriteThenSend):
+            return await SlowDisk(self.write_s)(fn, *args)
+        await trio.sleep(self.write_s)
+        result = fn()
+        await trio.sleep(self.takes_s)
+        return result
+
+
+def make_sender(paper: Paper) -> tuple[Callable[[str], str], list[tuple[str, list[Entry]]]]:
+    """A call that notes what was durable when it was made."""
+    sent: list[tuple[str, list[Entry]]] = []
+
+    def send(what: str) -> str:
+        sent.append((what, paper.entries))
+        return f"answer to {what}"
+
+    return send, sent
+
+
+async def test_a_request_leaves_behind_the_write_and_not_before() -> None:
+    paper = Paper()
+    keeper = make_keeper(paper, run_sync=trio.to_thread.run_sync)
+    send, sent = make_sender(paper)
+    keeper.record(entry(0))
+
+    assert await keeper.flush_then(send, "one") == "answer to one"
+    assert await keeper.flush_then(send, "two") == "answer to two"
+
+    assert sent == [("one", [entry(0)]), ("two", [entry(0)])]
+    assert paper.batches == [[entry(0)]]
+    await keeper.flush()
+    assert paper.batches == [[entry(0)]]
+
+
+async def test_without_a_journal_a_request_just_leaves() -> None:
+    keeper = make_keeper(None)
+    send, sent = make_sender(Paper())
+    keeper.record(entry(0))
+
+    assert await keeper.flush_then(send, "one") == "answer to one"
+    assert sent == [("one", [])]
+
+
+@pytest.mark.parametrize("trouble", [JournalError("the disk is full"), ValueError("a bug of ours")], ids=repr)
+async def test_behind_a_write_that_failed_nothing_leaves(trouble: Exception) -> None:
+    """Not as what the request raised: that would be an unknown outcome."""
+    paper = Paper()
+    paper.trouble = trouble
+    keeper = make_keeper(paper)
+    send, sent = make_sender(paper)
+    keeper.record(entry(0))
+
+    with pytest.raises(JournalError, match=str(trouble)):
+        await keeper.flush_then(send, "one")
+    paper.trouble = None
+    with pytest.raises(JournalError, match=str(trouble)):
+        await keeper.flush_then(send, "two")
+
+    assert sent == []
+    assert keeper.fault is not None
+
+
+async def test_what_a_request_raises_is_no_fault_of_the_ledger() -> None:
+    paper = Paper()
+    keeper = make_keeper(paper)
+    keeper.record(entry(0))
+
+    def fail() -> None:
+        raise ConnectionResetError("reset")
+
+    with pytest.raises(ConnectionResetError):
+        await keeper.flush_then(fail)
+
+    assert keeper.fault is None
+    await keeper.flush()
+    assert paper.batches == [[entry(0)]]
+
+
+async def test_behind_a_slow_write_nothing_leaves_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was allowed a while ago may be wrong by now."""
+    paper, seconds = Paper(), iter((0.0, 2 * QUICK_S))
+    keeper = make_keeper(paper)
+    send, sent = make_sender(paper)
+    keeper.record(entry(0))
+    monkeypatch.setattr("mm_trio.venue.errand.time.monotonic", lambda: next(seconds))
+
+    assert await keeper.flush_then(send, "one") is TOO_LATE
+    assert paper.entries == [entry(0)]
+    assert sent == []
+    assert await keeper.flush_then(send, "one") == "answer to one"
+
+
+async def test_a_write_that_nobody_waits_for_any_more_sends_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    paper = Paper()
+    send, sent = make_sender(paper)
+    kept: list[WriteThenSend] = []
+
+    async def hang(errand: WriteThenSend, **options: Any) -> None:
+        kept.append(errand)
+        await trio.sleep_forever()
+
+    keeper = make_keeper(paper, run_sync=hang)
+    keeper.record(entry(0))
+    with pytest.raises(JournalError, match="the disk hangs"), trio.move_on_after(6):
+        await keeper.flush_then(send, "one")
+    assert kept[0]() is TOO_LATE
+
+    assert sent == []
+    assert keeper.fault is not None
+
+
+async def test_who_is_cut_off_waiting_for_an_answer_has_its_entries_written(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    paper = Paper()
+    keeper = make_keeper(paper, run_sync=Thread(takes_s=5.0))
+    send, sent = make_sender(paper)
+    keeper.record(entry(0))
+    with trio.move_on_after(1.0) as scope:
+        await keeper.flush_then(send, "one")
+
+    assert scope.cancelled_caught
+    assert sent == [("one", [entry(0)])]
+    assert keeper.fault is None
+    keeper.record(entry(1))
+    await keeper.flush()
+    assert paper.batches == [[entry(0)], [entry(1)]]
+
+
+async def test_the_steps_of_an_errand_are_the_errand(autojump_clock: trio.testing.MockClock) -> None:
+    """What a seam without threads makes of it: written, then sent, unless the disk took its time."""
+    for write_s, answer in ((QUICK_S / 2, "answer to one"), (2 * QUICK_S, TOO_LATE)):
+        paper = Paper()
+        send, sent = make_sender(paper)
+        disk = SlowDisk(write_s)
+        errand = WriteThenSend(partial(paper.append, [entry(0)], at_ms=NOW_MS), lambda: True, send, "one")
+
+        assert await errand.take_steps(disk) == answer
+        assert paper.entries == [entry(0)]
+        assert len(sent) == (answer != TOO_LATE)
 
 
 # --- without a journal ------------------------------------------------------------------------

@@ -25,6 +25,7 @@ __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 JOURNAL_NAME = "journal.sqlite3"
 APPLICATION_ID = 0x6D6D7472  # "mmtr", in the header of the file
 REMEDY = "`mm-trio ledger rebuild` makes a new one of what can be read and what the venue knows"
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
 BUSY_TIMEOUT_S = 5.0  # a reader (`ledger audit`) may hold the file for a moment
 
 # What turns version n of the file into n + 1; an empty file is version 0.
@@ -141,7 +142,7 @@ class Journal:
         for entry in entries:
             seq += 1
             kind, values = encode_entry(entry)
-            body = json.dumps(values, separators=(",", ":"))
+            body = _to_json(values)
             chain = _link(chain, seq, at_ms, kind, body)
             rows.append((seq, at_ms, kind, body, _fill_key(entry), chain))
         with _explained(self.path):

@@ -58,9 +58,15 @@ class Inbox:
             self._hand_over_on_the_loop(message)
             return
         try:
-            trio.from_thread.run(self._send.send, message, trio_token=self._token)
+            trio.from_thread.run(self._take_in, message, trio_token=self._token)
         except _CLOSING:
             return
+
+    async def _take_in(self, message: FeedMessage) -> None:
+        try:
+            self._send.send_nowait(message)  # the consumer waits: the thread need not wait for another turn
+        except trio.WouldBlock:
+            await self._send.send(message)
 
     def _hand_over_on_the_loop(self, message: FeedMessage) -> None:
         try:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import eth_account
 import requests
+import urllib3
 import websocket
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
@@ -73,6 +74,7 @@ _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _GREETING = "Websocket connection established."
 _NO_TOKENS: Any = {"universe": [], "tokens": []}
 _NO_PERPS: Any = {"universe": []}
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
 _log = logging.getLogger(__name__)
 
 
@@ -135,28 +137,27 @@ class _FreshConnections(HTTPAdapter):
     def __init__(self) -> None:
         super().__init__()
         self._used_s = time.monotonic()
-        self._pool: Any = None  # of connections: to one host, under one set of options
 
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        """As the library finds it, found once."""
-        self._pool = self._pool or super().get_connection_with_tls_context(*args, **options)
-        return self._pool
+    def drop_stale(self) -> bool:
+        """Before each use: close the connections that were idle for long. Whether there are new ones from here on."""
+        idle_s, self._used_s = time.monotonic() - self._used_s, time.monotonic()
+        if idle_s > IDLE_AT_MOST_S:
+            self.poolmanager.clear()
+        return idle_s > IDLE_AT_MOST_S
 
     def send(self, request: Any, *args: Any, **options: Any) -> Any:
         """As the adapter of the library does it."""
-        if time.monotonic() - self._used_s > IDLE_AT_MOST_S:
-            self.poolmanager.clear()
-            self._pool = None
-        try:
-            return super().send(request, *args, **options)
-        finally:
-            self._used_s = time.monotonic()
+        self.drop_stale()
+        return super().send(request, *args, **options)
 
 
-def _prepare_session(session: Any, base_url: str) -> None:
-    session.mount(base_url, _FreshConnections())
+def _prepare_session(session: Any, base_url: str) -> Any:
+    """Gives the adapter by which the session sends from here on."""
+    adapter = _FreshConnections()
+    session.mount(base_url, adapter)
     if _is_loopback(base_url):
         session.trust_env = False  # a proxy of the environment cannot see our loopback
+    return adapter
 
 
 class _OneDoor(requests.Session):
@@ -168,18 +169,39 @@ class _OneDoor(requests.Session):
     def __init__(self, url: str, base_url: str, headers: Mapping[str, str]) -> None:
         super().__init__()
         self.headers.update(headers)
-        _prepare_session(self, base_url)
-        self._adapter = self.get_adapter(url)
+        self._adapter = _prepare_session(self, base_url)
         self._request = self.prepare_request(requests.Request("POST", url))
         self._options: Any = self.merge_environment_settings(url, {}, None, None, None)  # proxies, certificates
+        self._target = self._adapter.request_url(self._request, self._options["proxies"])
+        self._pool: Any = None  # of connections
 
     def post(self, url: Any, data: Any = None, json: Any = None, *, timeout: Any = None, **_options: Any) -> Any:
-        """Send the bytes `data`, and give the response with its body unread."""
+        """Send the bytes `data`, and give the response with its body unread. Errors: OSError, as a session's post."""
         assert url == self._request.url, url
-        request = self._request.copy()
-        request.body = data
-        request.headers["Content-Length"] = str(len(data))
-        return self._adapter.send(request, timeout=timeout, **self._options)
+        if self._adapter.drop_stale() or self._pool is None:
+            self._pool = self._find_pool()
+        headers = {**self._request.headers, "Content-Length": str(len(data))}
+        try:
+            answer = self._pool.urlopen(
+                "POST",
+                self._target,
+                body=data,
+                headers=headers,
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise requests.ConnectionError(error) from error
+        return self._adapter.build_response(self._request, answer)
+
+    def _find_pool(self) -> Any:
+        verify, proxies, cert = (self._options[name] for name in ("verify", "proxies", "cert"))
+        pool = self._adapter.get_connection_with_tls_context(self._request, verify, proxies=proxies, cert=cert)
+        self._adapter.cert_verify(pool, self._request.url, verify, cert)
+        return pool
 
 
 def _bare_info(base_url: str, spot_meta: Any) -> Info:
@@ -247,7 +269,7 @@ class SigningExchange(Exchange):  # type: ignore[misc]
             "vaultAddress": self.vault_address,
             "expiresAfter": unsigned.expires_after,
         }
-        return SignedAction(json.dumps(payload, separators=(",", ":")).encode())
+        return SignedAction(_to_json(payload).encode())
 
     def _encode_action(self, method: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         asset = self.info.name_to_asset

@@ -43,7 +43,7 @@ class Floor:
         """Subscribe, place the ladder, answer fills."""
         replace_socket(self._info)
         token = trio.lowlevel.current_trio_token()
-        for feed, answer in (("orderUpdates", self._ignore), ("userFills", self._answer)):
+        for feed, answer in (("userFills", self._answer), ("orderUpdates", self._ignore)):
             self._info.subscribe(
                 {"type": feed, "user": self._account},
                 lambda frame, answer=answer: trio.from_thread.run(answer, frame, trio_token=token),

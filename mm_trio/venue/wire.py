@@ -52,9 +52,10 @@ _SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
 # every other status ends an order; so a status invented tomorrow does too
 _LIVE_STATUSES = frozenset({"open", "triggered"})
 
-# The feeds of the specification, by the name of the subscription; and one that speaks in a quiet market too.
+# The feeds of the specification, by the name of the subscription; and one that speaks in a quiet market too. Fills are
+# asked for first: a venue that tells a block feed by feed then begins with what is answered at once.
 RETIRED_FEED = "webData2"  # refused by the venue since August 2026; subscribed to for venues that still have it
-FEEDS = ("orderUpdates", "userFills", RETIRED_FEED)
+FEEDS = ("userFills", "orderUpdates", RETIRED_FEED)
 HEARTBEAT_FEED = "allMids"
 
 _OBJECT = (dict, Mapping)  # in that order: asking a dict whether it is a mapping takes ten times as long

@@ -16,7 +16,7 @@ import trio
 from mm_trio.entries import Checkpoint, Entry
 from mm_trio.errors import JournalError
 from mm_trio.turn import Turn
-from mm_trio.venue.errand import RunSync, WriteThenSend
+from mm_trio.venue.errand import QUICK_S, TOO_LATE, RunSync, WriteThenSend
 
 __all__ = ["AppendsEntries", "LedgerKeeper"]
 
@@ -47,10 +47,6 @@ class _Writing:
         """Blocks; durable on return. Errors: JournalError."""
         self._journal.append(self.entries, at_ms=self._at_ms)
         self.is_done = True
-
-    def is_wanted(self) -> bool:
-        """Whether somebody waits for it."""
-        return not self.is_given_up
 
 
 class LedgerKeeper:
@@ -106,20 +102,23 @@ class LedgerKeeper:
             if self._n_durable < goal:
                 await self._commit()
 
-    async def flush_then(self, send: Callable[..., Any], *args: Any) -> Any:
+    async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any:
         """Make everything recorded until now durable, and make this blocking call right behind it.
 
-        Gives what the call returns, or `TOO_LATE` where it was not made: ask whether it still may. The caller bounds
-        it; cut off, a write that is not done is a fault. Errors: JournalError, and then nothing was nor will be sent;
-        what `send` raises.
+        `is_wanted` is asked between the two, on whatever thread that is. Gives what the call returns, or `TOO_LATE`
+        where it was not made: ask whether it still may. The caller bounds it; cut off, a write that is not done is a
+        fault. Errors: JournalError, and then nothing was nor will be sent; what `send` raises.
         """
+        began_s = trio.current_time()
         async with self._turn:
             if self._fault is not None:
                 raise self._fault
+            if trio.current_time() - began_s > QUICK_S:  # a slow write of others went before
+                return TOO_LATE
             if not self._pending:
                 return await self._run_sync(send, *args, abandon_on_cancel=True)
             with self._writing() as writing:
-                errand = WriteThenSend(writing.append, writing.is_wanted, send, *args)
+                errand = WriteThenSend(writing.append, lambda: not writing.is_given_up and is_wanted(), send, *args)
                 return await self._run_sync(errand, abandon_on_cancel=True)
 
     async def keep_forever(self) -> Never:

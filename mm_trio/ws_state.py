@@ -258,6 +258,7 @@ class WsState:
         )
         reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
         lane.may_send = emitter.may_place
+        lane.may_still_send = lambda: self._paused is None and self._client.feed_is_alive()
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery

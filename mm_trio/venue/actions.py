@@ -47,7 +47,7 @@ class WritesAhead(Protocol):
 
     def record(self, entry: Entry) -> None: ...
     async def flush(self) -> None: ...
-    async def flush_then(self, send: Callable[..., Any], *args: Any) -> Any: ...
+    async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any: ...
 
 
 class ActionLane:
@@ -71,7 +71,8 @@ class ActionLane:
         self._signs = hasattr(type(exchange), "post_signed")
         self.last_nonce = 0
         self._scope: trio.CancelScope | None = None  # of the action on its way
-        self.may_send: Callable[[], bool] = lambda: True  # asked right before anything new leaves
+        self.may_send: Callable[[], bool] = lambda: True  # asked before anything new is written down and sent
+        self.may_still_send: Callable[[], bool] = lambda: True  # asked in between, by whatever thread
         self.coin = ""
         self.leave_by_s = float("inf")  # no action outlasts this moment of the loop's clock
 
@@ -152,11 +153,11 @@ class ActionLane:
             call = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms)
             n_sent = 0
             while n_sent < MOST_SENDS:
-                if not always and (self.leave_by_s < float("inf") or not self.may_send()):
+                if not always and (self._is_leaving or not self.may_send()):
                     refusal = Refused(Refusal.NOT_SENT, "not sent: leaving, or paused", untouched=True)
                     return unanswered if n_sent else (refusal,) * len(unanswered)
                 try:
-                    answer = await (self._send_anyway(*call) if always else self._ledger.flush_then(*call))
+                    answer = await (self._send_anyway(*call) if always else self._send_if_it_may(*call))
                     if answer is TOO_LATE:
                         continue
                     answers = parse(answer)
@@ -169,6 +170,14 @@ class ActionLane:
                     continue
                 return _read_again(answers) if n_sent else answers
         return unanswered
+
+    @property
+    def _is_leaving(self) -> bool:
+        return self.leave_by_s < float("inf")
+
+    async def _send_if_it_may(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Write ahead, and send if that is still right by then, else `TOO_LATE`. Errors: JournalError: nothing sent."""
+        return await self._ledger.flush_then(lambda: not self._is_leaving and self.may_still_send(), call, *args)
 
     async def _send_anyway(self, call: Callable[..., Any], *args: Any) -> Any:
         """Write ahead if that can be, and send."""

@@ -218,7 +218,7 @@ def a_partial_fill_ends_the_order(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def the_journal_is_written_after_sending(patch: pytest.MonkeyPatch) -> None:
-    async def late(self: LedgerKeeper, send: Any, *args: Any) -> Any:
+    async def late(self: LedgerKeeper, is_wanted: Any, send: Any, *args: Any) -> Any:
         return await self._run_sync(send, *args, abandon_on_cancel=True)
 
     patch.setattr(LedgerKeeper, "flush_then", late)

@@ -128,6 +128,7 @@ class Ledger:
         self.entries: list[Entry] = []
         self.trouble: Exception | None = None
         self.takes_s = 0.0
+        self.is_slow: list[bool] = []  # of the next writes
         self.run_sync = run_sync
 
     def record(self, entry: Entry) -> None:
@@ -140,8 +141,10 @@ class Ledger:
         if self.trouble is not None:
             raise self.trouble
 
-    async def flush_then(self, send: Callable[..., Any], *args: Any) -> Any:
+    async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any:
         await self.flush()
+        if (self.is_slow and self.is_slow.pop()) or not is_wanted():
+            return TOO_LATE
         return await self.run_sync(send, *args, abandon_on_cancel=True)
 
 
@@ -571,33 +574,51 @@ async def test_after_the_moment_to_leave_by_nothing_is_sent(
 
 async def test_what_was_written_slowly_is_asked_about_again_before_it_leaves() -> None:
     bench = Bench(statuses(resting(1)))
-    asked: list[bool] = []
+    bench.ledger.is_slow = [True]
+    n_asked = 0
 
-    async def write_slowly(send: Callable[..., Any], *args: Any) -> Any:
-        bench.ledger.flush_then = Ledger.flush_then.__get__(bench.ledger)  # type: ignore[method-assign]
-        return TOO_LATE
+    def may_send() -> bool:
+        nonlocal n_asked
+        n_asked += 1
+        return True
 
-    bench.ledger.flush_then = write_slowly  # type: ignore[method-assign]
-    bench.lane.may_send = lambda: asked.append(True) or True  # type: ignore[func-returns-value]
+    bench.lane.may_send = may_send
 
     assert await bench.place() == (Resting(1),)
-    assert len(asked) == 2
+    assert n_asked == 2
     assert bench.log.count("post") == 1
 
 
 async def test_what_was_written_slowly_and_may_no_longer_leave_was_never_sent() -> None:
     bench = Bench()
-
-    async def write_slowly(send: Callable[..., Any], *args: Any) -> Any:
-        bench.lane.may_send = lambda: False
-        return TOO_LATE
-
-    bench.ledger.flush_then = write_slowly  # type: ignore[method-assign]
+    bench.ledger.is_slow = [True]
+    may_send = iter((True, False))
+    bench.lane.may_send = lambda: next(may_send)
 
     (answer,) = await bench.place()
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.NOT_SENT
     assert bench.log.count("post") == 0
+
+
+async def test_what_may_not_leave_once_it_is_written_down_was_never_sent() -> None:
+    """The socket closed while the disk wrote: the loop finds that out when it is asked again."""
+    bench = Bench()
+    may_send = iter((True, False))
+    bench.lane.may_send = lambda: next(may_send)
+    bench.lane.may_still_send = lambda: False
+
+    (answer,) = await bench.place()
+    assert isinstance(answer, Refused)
+    assert answer.untouched
+    assert bench.log == ["record", "flush"]
+
+
+async def test_cancels_leave_whatever_else_may_not() -> None:
+    bench = Bench(statuses("success"))
+    bench.lane.may_send = bench.lane.may_still_send = lambda: False
+
+    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 # --- what cannot be written down --------------------------------------------------------------

@@ -312,6 +312,14 @@ class Thread:
         return result
 
 
+def wanted() -> bool:
+    return True
+
+
+def is_blank(paper: Paper) -> bool:
+    return not paper.entries
+
+
 def make_sender(paper: Paper) -> tuple[Callable[[str], str], list[tuple[str, list[Entry]]]]:
     """A call that notes what was durable when it was made."""
     sent: list[tuple[str, list[Entry]]] = []
@@ -329,8 +337,8 @@ async def test_a_request_leaves_behind_the_write_and_not_before() -> None:
     send, sent = make_sender(paper)
     keeper.record(entry(0))
 
-    assert await keeper.flush_then(send, "one") == "answer to one"
-    assert await keeper.flush_then(send, "two") == "answer to two"
+    assert await keeper.flush_then(wanted, send, "one") == "answer to one"
+    assert await keeper.flush_then(wanted, send, "two") == "answer to two"
 
     assert sent == [("one", [entry(0)]), ("two", [entry(0)])]
     assert paper.batches == [[entry(0)]]
@@ -343,7 +351,7 @@ async def test_without_a_journal_a_request_just_leaves() -> None:
     send, sent = make_sender(Paper())
     keeper.record(entry(0))
 
-    assert await keeper.flush_then(send, "one") == "answer to one"
+    assert await keeper.flush_then(wanted, send, "one") == "answer to one"
     assert sent == [("one", [])]
 
 
@@ -357,10 +365,10 @@ async def test_behind_a_write_that_failed_nothing_leaves(trouble: Exception) -> 
     keeper.record(entry(0))
 
     with pytest.raises(JournalError, match=str(trouble)):
-        await keeper.flush_then(send, "one")
+        await keeper.flush_then(wanted, send, "one")
     paper.trouble = None
     with pytest.raises(JournalError, match=str(trouble)):
-        await keeper.flush_then(send, "two")
+        await keeper.flush_then(wanted, send, "two")
 
     assert sent == []
     assert keeper.fault is not None
@@ -375,7 +383,7 @@ async def test_what_a_request_raises_is_no_fault_of_the_ledger() -> None:
         raise ConnectionResetError("reset")
 
     with pytest.raises(ConnectionResetError):
-        await keeper.flush_then(fail)
+        await keeper.flush_then(wanted, fail)
 
     assert keeper.fault is None
     await keeper.flush()
@@ -390,10 +398,47 @@ async def test_behind_a_slow_write_nothing_leaves_unasked(monkeypatch: pytest.Mo
     keeper.record(entry(0))
     monkeypatch.setattr("mm_trio.venue.errand.time.monotonic", lambda: next(seconds))
 
-    assert await keeper.flush_then(send, "one") is TOO_LATE
+    assert await keeper.flush_then(wanted, send, "one") is TOO_LATE
     assert paper.entries == [entry(0)]
     assert sent == []
-    assert await keeper.flush_then(send, "one") == "answer to one"
+    assert await keeper.flush_then(wanted, send, "one") == "answer to one"
+
+
+async def test_what_is_not_wanted_any_more_once_it_is_written_is_not_sent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The socket may have closed meanwhile; asked by the thread and by a seam without one."""
+
+    async def take_steps(errand: WriteThenSend, **options: Any) -> Any:
+        return await errand.take_steps(run_inline)
+
+    for run_sync in (Thread(), take_steps):
+        paper = Paper()
+        keeper = make_keeper(paper, run_sync=run_sync)
+        send, sent = make_sender(paper)
+        keeper.record(entry(0))
+
+        assert await keeper.flush_then(partial(is_blank, paper), send, "one") is TOO_LATE
+        assert paper.entries == [entry(0)]
+        assert sent == []
+
+
+async def test_what_waited_for_a_slow_write_of_others_is_asked_about_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    paper = Paper()
+    keeper = make_keeper(paper, run_sync=Thread(write_s=2 * QUICK_S))
+    send, sent = make_sender(paper)
+    keeper.record(entry(0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.flush)
+        await wait_all_tasks_blocked()
+        keeper.record(entry(1))
+
+        assert await keeper.flush_then(wanted, send, "one") is TOO_LATE
+    assert sent == []
+    assert await keeper.flush_then(wanted, send, "one") == "answer to one"
+    assert paper.entries == [entry(0), entry(1)]
 
 
 async def test_a_write_that_nobody_waits_for_any_more_sends_nothing(autojump_clock: trio.testing.MockClock) -> None:
@@ -408,7 +453,7 @@ async def test_a_write_that_nobody_waits_for_any_more_sends_nothing(autojump_clo
     keeper = make_keeper(paper, run_sync=hang)
     keeper.record(entry(0))
     with pytest.raises(JournalError, match="the disk hangs"), trio.move_on_after(6):
-        await keeper.flush_then(send, "one")
+        await keeper.flush_then(wanted, send, "one")
     assert kept[0]() is TOO_LATE
 
     assert sent == []
@@ -423,7 +468,7 @@ async def test_who_is_cut_off_waiting_for_an_answer_has_its_entries_written(
     send, sent = make_sender(paper)
     keeper.record(entry(0))
     with trio.move_on_after(1.0) as scope:
-        await keeper.flush_then(send, "one")
+        await keeper.flush_then(wanted, send, "one")
 
     assert scope.cancelled_caught
     assert sent == [("one", [entry(0)])]

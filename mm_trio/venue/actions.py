@@ -168,6 +168,10 @@ class ActionLane:
                         return unanswered
                     await trio.sleep(RESEND_AFTER_S)
                     continue
+                except JournalError:
+                    if not n_sent:
+                        raise
+                    return unanswered  # the first may have arrived
                 return _read_again(answers) if n_sent else answers
         return unanswered
 

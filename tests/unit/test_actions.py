@@ -636,6 +636,27 @@ async def test_an_order_that_cannot_be_written_down_is_not_sent(signs: bool) -> 
     assert "post" not in bench.log
 
 
+async def test_what_was_sent_once_is_in_doubt_though_the_ledger_fails_before_it_is_sent_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """`JournalError` says that nothing was sent: the first bytes may have arrived."""
+    bench = Bench(BROKEN)
+
+    async def fail_after_the_first() -> None:
+        while "post" not in bench.log:  # noqa: ASYNC110 - a fake's log sets no event
+            await trio.sleep(0.1)
+        bench.ledger.trouble = JournalError("the disk is full")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fail_after_the_first)
+        (answer,) = await bench.place()
+
+    assert isinstance(answer, Unknown)
+    assert bench.log.count("post") == 1
+    with pytest.raises(JournalError, match="the disk is full"):
+        await bench.place()
+
+
 @pytest.mark.parametrize("signs", [True, False])
 async def test_a_cancel_that_cannot_be_written_down_is_sent_all_the_same(signs: bool) -> None:
     bench = Bench(statuses("success"), statuses("success"), signs=signs)

@@ -1,6 +1,6 @@
 """How mm_trio is checked: `nox` runs lint, types, tests on every Python, e2e and build.
 
-More by name: `nox -s props` (many examples), `schedules` (the tasks run first in other orders), `kill` (a thousand
+More by name: `nox -s props` (many examples), `schedules` (the tasks take turns in other orders), `kill` (a thousand
 SIGKILLs), `nightly` (the simulation with fresh seeds), `soak` (the sandbox with every fault), `others` (strangers on
 the sandbox), `bench` (what things cost). What follows `--` goes to the tool of the session.
 """

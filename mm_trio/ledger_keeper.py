@@ -39,13 +39,13 @@ class _Writing:
 
     def __init__(self, journal: AppendsEntries, entries: Sequence[Entry], at_ms: int) -> None:
         self._journal = journal
+        self._entries = entries
         self._at_ms = at_ms
-        self.entries = entries
         self.is_done = self.is_given_up = False  # the one is set by the thread, the other on the loop
 
     def append(self) -> None:
         """Blocks; durable on return. Errors: JournalError."""
-        self._journal.append(self.entries, at_ms=self._at_ms)
+        self._journal.append(self._entries, at_ms=self._at_ms)
         self.is_done = True
 
 

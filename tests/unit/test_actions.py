@@ -793,7 +793,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pyte
 
 
 class FakePool:
-    """In place of urllib3's: notes the requests; the first fails as it would."""
+    """In place of urllib3's: notes the requests; each raises `trouble` while it is set."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []

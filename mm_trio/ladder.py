@@ -47,7 +47,10 @@ class Rungs:
         """The order at that level."""
         if level in self.full:
             return self._make_full(level)
-        return next((order for order in self.odd if order.level_index == level), None)
+        for order in (self.first, self.last):
+            if order is not None and order.level_index == level:
+                return order
+        return None
 
     @property
     def odd(self) -> tuple[DesiredOrder, ...]:
@@ -77,7 +80,7 @@ class Rungs:
 
     def find_changes(self, before: Rungs) -> set[tuple[Side, int]]:
         """Where the two differ."""
-        levels = set(_find_one_sided(self.full, before.full))
+        levels = set() if self.full == before.full else set(_find_one_sided(self.full, before.full))
         if self.first != before.first:
             levels.update(order.level_index for order in (self.first, before.first) if order is not None)
         if self.last != before.last:
@@ -187,6 +190,6 @@ def _bounds(levels: range) -> tuple[int, int]:
 def _find_one_sided(levels: range, others: range) -> Iterator[int]:
     """Levels that one of the two ranges has, and not the other."""
     (low, high), (other_low, other_high) = _bounds(levels), _bounds(others)
-    if max(low, other_low) >= min(high, other_high):  # nothing in common
+    if low >= other_high or other_low >= high:  # nothing in common
         return chain(range(low, high), range(other_low, other_high))
-    return chain(range(*sorted((low, other_low))), range(*sorted((high, other_high))))
+    return chain(range(low, other_low), range(other_low, low), range(high, other_high), range(other_high, high))

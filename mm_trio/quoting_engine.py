@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from mm_trio.model import DesiredOrder, Number, Side, to_decimal
@@ -36,6 +37,7 @@ class Tranches(NamedTuple):
     rest: Decimal
 
 
+@lru_cache(maxsize=4)  # a tick asks three times for the same balance
 def cut_tranches(balance: Decimal, *, order_size: Decimal, lot: Decimal) -> Tranches:
     """Cut a token balance into whole tranches and at most one smaller rest.
 

@@ -119,6 +119,8 @@ class RestingOrders(UserDict[int, TrackedOrder]):
     def best_level(self, side: Side, *, without: Collection[int] = ()) -> int | None:
         """The level nearest to the other side, orders `without` left out."""
         orders = self._sides[side]
+        if not without:
+            return None if not orders.levels else orders.levels[0] if side == "sell" else orders.levels[-1]
         levels = orders.levels if side == "sell" else reversed(orders.levels)
         return next((n for n in levels if any(oid not in without for oid in orders.oids_at[n])), None)
 

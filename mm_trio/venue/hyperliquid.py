@@ -12,15 +12,12 @@ import json
 import logging
 import re
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import eth_account
-import requests
-import urllib3
 import websocket
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
@@ -34,9 +31,9 @@ from hyperliquid.utils.signing import (
 )
 from hyperliquid.utils.types import Cloid
 from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
-from requests.adapters import HTTPAdapter
 
 from mm_trio.errors import Busy, Unreachable
+from mm_trio.venue.door import Door, encode_json
 from mm_trio.venue.signatures import ActionSigner
 from mm_trio.venue.wire import RETIRED_FEED
 
@@ -68,13 +65,10 @@ CONNECT_TIMEOUT_S = 10.0
 HTTP_TIMEOUT_S = 5.0  # for one read of the SDK's HTTP; its default is to wait for ever
 # A cancel that does not wait its turn: 0.4 s instead of 0.7 s when measured. Source: venue page on latency.
 FAST = {"f": True}
-# The venue, or somebody on the way, forgets a connection that was idle for minutes, and the next request breaks.
-IDLE_AT_MOST_S = 60.0
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _GREETING = "Websocket connection established."
 _NO_TOKENS: Any = {"universe": [], "tokens": []}
 _NO_PERPS: Any = {"universe": []}
-_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
 _log = logging.getLogger(__name__)
 
 
@@ -131,82 +125,15 @@ def _is_loopback(base_url: str) -> bool:
     return urlsplit(base_url).hostname in _LOOPBACK_HOSTS
 
 
-class _FreshConnections(HTTPAdapter):
-    """Sends over kept connections, unless they were idle for long: then over a new one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._used_s = time.monotonic()
-
-    def drop_stale(self) -> bool:
-        """Before each use: close the connections that were idle for long. Whether there are new ones from here on."""
-        idle_s, self._used_s = time.monotonic() - self._used_s, time.monotonic()
-        if idle_s > IDLE_AT_MOST_S:
-            self.poolmanager.clear()
-        return idle_s > IDLE_AT_MOST_S
-
-    def send(self, request: Any, *args: Any, **options: Any) -> Any:
-        """As the adapter of the library does it."""
-        self.drop_stale()
-        return super().send(request, *args, **options)
-
-
-def _prepare_session(session: Any, base_url: str) -> Any:
-    """Gives the adapter by which the session sends from here on."""
-    adapter = _FreshConnections()
-    session.mount(base_url, adapter)
-    if _is_loopback(base_url):
-        session.trust_env = False  # a proxy of the environment cannot see our loopback
-    return adapter
-
-
-class _OneDoor(requests.Session):
-    """A session that posts to one address: the library works out the same request anew for each post, this does once.
-
-    It follows no redirection: an action is for whom it was signed for.
-    """
-
-    def __init__(self, url: str, base_url: str, headers: Mapping[str, str]) -> None:
-        super().__init__()
-        self.headers.update(headers)
-        self._adapter = _prepare_session(self, base_url)
-        self._request = self.prepare_request(requests.Request("POST", url))
-        self._options: Any = self.merge_environment_settings(url, {}, None, None, None)  # proxies, certificates
-        self._target = self._adapter.request_url(self._request, self._options["proxies"])
-        self._pool: Any = None  # of connections
-
-    def post(self, url: Any, data: Any = None, json: Any = None, *, timeout: Any = None, **_options: Any) -> Any:
-        """Send the bytes `data`, and give the response with its body unread. Errors: OSError, as a session's post."""
-        assert url == self._request.url, url
-        if self._adapter.drop_stale() or self._pool is None:
-            self._pool = self._find_pool()
-        headers = {**self._request.headers, "Content-Length": str(len(data))}
-        try:
-            answer = self._pool.urlopen(
-                "POST",
-                self._target,
-                body=data,
-                headers=headers,
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise requests.ConnectionError(error) from error
-        return self._adapter.build_response(self._request, answer)
-
-    def _find_pool(self) -> Any:
-        verify, proxies, cert = (self._options[name] for name in ("verify", "proxies", "cert"))
-        pool = self._adapter.get_connection_with_tls_context(self._request, verify, proxies=proxies, cert=cert)
-        self._adapter.cert_verify(pool, self._request.url, verify, cert)
-        return pool
+def _make_door(client: Any, path: str) -> Door:
+    """In place of the session of an object of the SDK, which posts to `path` and nowhere else."""
+    base_url = client.base_url
+    return Door(base_url + path, client.session.headers, direct=_is_loopback(base_url))
 
 
 def _bare_info(base_url: str, spot_meta: Any) -> Info:
     info = Info(base_url, skip_ws=True, meta=_NO_PERPS, spot_meta=spot_meta, timeout=HTTP_TIMEOUT_S)
-    _prepare_session(info.session, base_url)
+    info.session = _make_door(info, "/info")
     return info
 
 
@@ -269,7 +196,7 @@ class SigningExchange(Exchange):  # type: ignore[misc]
             "vaultAddress": self.vault_address,
             "expiresAfter": unsigned.expires_after,
         }
-        return SignedAction(_to_json(payload).encode())
+        return SignedAction(encode_json(payload).encode())
 
     def _encode_action(self, method: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         asset = self.info.name_to_asset
@@ -313,7 +240,7 @@ def make_exchange(base_url: str, wallet: Any, spot_meta: Mapping[str, Any], *, a
         account_address=account,
         timeout=HTTP_TIMEOUT_S,
     )
-    exchange.session = _OneDoor(f"{exchange.base_url}/exchange", base_url, exchange.session.headers)
+    exchange.session = _make_door(exchange, "/exchange")
     return exchange
 
 

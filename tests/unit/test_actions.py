@@ -11,13 +11,11 @@ from typing import Any
 import pytest
 import requests
 import trio
-import urllib3
 from builders import run_inline
 from core_kit import GRID, dec
 from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.error import ClientError, ServerError
 from hyperliquid.utils.signing import sign_l1_action
-from requests.adapters import HTTPAdapter
 
 from mm_trio.entries import Entry, Requested
 from mm_trio.errors import JournalError
@@ -25,13 +23,10 @@ from mm_trio.model import Answer, Cancelled, Intent, Refusal, Refused, Resting, 
 from mm_trio.venue.actions import LAST_ANSWER_SHARE, MOST_SENDS, RESEND_AFTER_S, WRITE_TIMEOUT_S, ActionLane, Burnt
 from mm_trio.venue.errand import TOO_LATE
 from mm_trio.venue.hyperliquid import (
-    IDLE_AT_MOST_S,
-    VENUE_FAILURES,
     SignedAction,
     SigningExchange,
     make_exchange,
     make_wallet,
-    may_be_sent_again,
 )
 
 NOW_MS = 1_790_000_000_000
@@ -772,87 +767,6 @@ def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> No
     exchange.post_signed(sign(exchange, "noop", []))
 
     assert json.loads(ours.sent[0]["data"]) == theirs.sent[0]["json"]
-
-
-def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody on the way may have forgotten it: the request would break, and nobody could say what came of it."""
-    now_s, fresh = [1000.0], [0]
-    monkeypatch.setattr("mm_trio.venue.hyperliquid.time.monotonic", lambda: now_s[0])
-    monkeypatch.setattr(HTTPAdapter, "send", lambda self, request, **options: request)
-    exchange = make_exchange("http://127.0.0.1:1", make_wallet(KEY), SPOT_META, account="0x" + "a1" * 20)
-    adapter = exchange.session.get_adapter("http://127.0.0.1:1/exchange")
-    monkeypatch.setattr(adapter.poolmanager, "clear", lambda: fresh.__setitem__(0, fresh[0] + 1))
-
-    counts = []
-    for idle_s in (1.0, IDLE_AT_MOST_S, IDLE_AT_MOST_S + 1, 1.0):
-        now_s[0] += idle_s
-        adapter.send("request", timeout=5)
-        counts.append(fresh[0])
-
-    assert counts == [0, 0, 1, 1]
-
-
-class FakePool:
-    """In place of urllib3's: notes the requests; each raises `trouble` while it is set."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self.trouble: Exception | None = None
-
-    def urlopen(self, method: str, target: str, **options: Any) -> Any:
-        self.asked.append({"method": method, "target": target, **options})
-        if self.trouble is not None:
-            raise self.trouble
-        return "answer"
-
-
-def test_an_action_goes_out_over_a_fresh_connection_once_it_was_idle_and_follows_nobody(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now_s, pools = [1000.0], list[FakePool]()
-    monkeypatch.setattr("mm_trio.venue.hyperliquid.time.monotonic", lambda: now_s[0])
-    exchange = make_exchange("http://127.0.0.1:1", make_wallet(KEY), SPOT_META, account="0x" + "a1" * 20)
-    adapter = exchange.session.get_adapter("http://127.0.0.1:1/exchange")
-    monkeypatch.setattr(adapter, "build_response", lambda request, answer: answer)
-
-    def find_pool(*args: Any, **options: Any) -> FakePool:
-        pools.append(FakePool())
-        return pools[-1]
-
-    monkeypatch.setattr(adapter, "get_connection_with_tls_context", find_pool)
-
-    for idle_s in (1.0, IDLE_AT_MOST_S, IDLE_AT_MOST_S + 1, 1.0):
-        now_s[0] += idle_s
-        assert exchange.session.post("http://127.0.0.1:1/exchange", data=b"{}", timeout=5) == "answer"
-
-    assert [len(pool.asked) for pool in pools] == [2, 2]
-    for asked in pools[0].asked:
-        assert (asked["method"], asked["target"], asked["body"]) == ("POST", "/exchange", b"{}")
-        assert asked["headers"]["Content-Length"] == "2"
-        assert (asked["redirect"], asked["retries"], asked["timeout"]) == (False, False, 5)
-
-
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer")),
-        urllib3.exceptions.ReadTimeoutError(None, "/exchange", "Read timed out."),  # type: ignore[arg-type]
-        ConnectionResetError(104, "Connection reset by peer"),
-    ],
-    ids=lambda trouble: type(trouble).__name__,
-)
-def test_what_breaks_on_the_way_is_a_failure_of_the_venue_that_may_be_tried_again(
-    monkeypatch: pytest.MonkeyPatch, trouble: Exception
-) -> None:
-    pool = FakePool()
-    pool.trouble = trouble
-    exchange = make_exchange("http://127.0.0.1:1", make_wallet(KEY), SPOT_META, account="0x" + "a1" * 20)
-    adapter = exchange.session.get_adapter("http://127.0.0.1:1/exchange")
-    monkeypatch.setattr(adapter, "get_connection_with_tls_context", lambda *args, **options: pool)
-
-    with pytest.raises(VENUE_FAILURES) as caught:
-        exchange.post_signed(SignedAction(b"{}"))
-    assert may_be_sent_again(caught.value)
 
 
 def test_a_digest_tells_one_action_from_another() -> None:

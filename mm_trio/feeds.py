@@ -52,11 +52,8 @@ class FeedReader:
         Gives the venue's time (ms) of the last thing it told as it happened, if it told any.
         """
         self._told_ms = None
-        read = self._readers.get(feed)
-        if read is None:  # the heartbeat: it came, and that is all it says
-            return None
         try:
-            read(body, now_s)
+            self._readers[feed](body, now_s)
         except ProtocolError as error:
             self._report_unreadable(feed, [error])
         self._state.note_doubts(now_s)

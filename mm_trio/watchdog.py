@@ -29,6 +29,17 @@ PONG_WITHIN_S = 5.0
 STALL_S = 2.5  # a look that is so late found the loop standing still (2 s, and the half second it was due in)
 
 
+class _Pulse:
+    """The heartbeat's callback: notes when it came. It says no more than that, so the loop does not wake up for it."""
+
+    def __init__(self) -> None:
+        self._clock = trio.lowlevel.current_clock()  # the loop's; any thread may read it
+        self.heard_s = self._clock.current_time()
+
+    def __call__(self, _body: object) -> None:
+        self.heard_s = self._clock.current_time()
+
+
 class FeedWatch:
     """Owns the connection: opens it, subscribes every feed, and knows when something was last heard."""
 
@@ -53,8 +64,8 @@ class FeedWatch:
         self._asleep_s = self._compute_asleep_s()
         self._rng = rng
         self._connection = 0
-        self._heard_s = trio.current_time()
-        self._connected_s = trio.current_time()
+        self._told_s = self._connected_s = trio.current_time()
+        self._pulse = _Pulse()
         self._n_attempts = 0
         self._looked_s: float | None = None  # while it watches: every half second, or the loop stands still
         self._probed: tuple[float, int] | None = None  # when, and how many frames had come on the wire until then
@@ -65,10 +76,13 @@ class FeedWatch:
         nothing of this one.
         """
         if connection == self._connection:
-            self._heard_s = trio.current_time()
-            self._probed = None
+            self._told_s = trio.current_time()
             if told_ms is not None:
                 self._lag_s = (self._wall_ms() - told_ms) / 1000
+
+    def _get_heard_s(self) -> float:
+        """When something last came on this connection."""
+        return max(self._told_s, self._pulse.heard_s)
 
     def _compute_asleep_s(self) -> float:
         """How far the calendar is ahead of the loop's clock, which stands still while the machine sleeps."""
@@ -78,7 +92,7 @@ class FeedWatch:
         """What is wrong with the feed, None if nothing is known to be."""
         if not self._client.feed_is_alive():
             return "socket closed"
-        silent_s = trio.current_time() - self._heard_s
+        silent_s = trio.current_time() - self._get_heard_s()
         if self._stale_after_s is not None and silent_s >= self._stale_after_s:
             return f"nothing heard for {silent_s:.0f} s"
         if self._probed is not None and self._has_no_pong(*self._probed):
@@ -102,9 +116,11 @@ class FeedWatch:
         if fresh or not self._client.feed_is_alive():
             await self._client.ask(self._reopen)
         self._connection += 1
-        self._heard_s = self._connected_s = trio.current_time()
-        for feed in (*wire.FEEDS, wire.HEARTBEAT_FEED):
+        self._told_s = self._connected_s = trio.current_time()
+        self._pulse = _Pulse()  # an old connection's says nothing of this one
+        for feed in wire.FEEDS:
             await self._client.subscribe(feed, self._inbox.callback(feed, self._connection))
+        await self._client.subscribe(wire.HEARTBEAT_FEED, self._pulse)
         await self._client.wait_acknowledged(
             [feed for feed in wire.FEEDS if feed != wire.RETIRED_FEED], within_s=ACK_WITHIN_S
         )
@@ -128,12 +144,12 @@ class FeedWatch:
 
     async def _probe_if_silent(self) -> None:
         """Half way to stale, see whether there still is a connection: a pong proves that, and nothing of the feeds."""
-        if self._stale_after_s is None or self._probed is not None:
+        heard_s = self._get_heard_s()
+        if self._stale_after_s is None or trio.current_time() - heard_s < self._stale_after_s / 2:
             return
-        if (
-            trio.current_time() - self._heard_s < self._stale_after_s / 2
-            or (n_frames := self._client.count_frames()) is None
-        ):
+        if self._probed is not None and self._probed[0] >= heard_s:  # asked since
+            return
+        if (n_frames := self._client.count_frames()) is None:
             return
         self._probed = (trio.current_time(), n_frames)
         with suppress(VenueError), trio.move_on_after(LOOK_EVERY_S):  # a ping that cannot be sent gets no pong

@@ -273,7 +273,7 @@ async def test_c9_a_burst_beyond_every_bound_is_read_anew_once_and_kept_within_i
     async with world.running(maker):
         since = len(line.events)
         for i in range(3 * BACKLOG_MESSAGES):
-            world.say("allMids", {"mids": {}})
+            world.say("orderUpdates", [])
             if i % 5000 == 0:
                 trade(world, random.Random(i))
         await settle(world, maker)

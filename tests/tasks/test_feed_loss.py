@@ -276,7 +276,7 @@ async def test_more_messages_than_can_be_kept_make_the_feed_be_read_anew(autojum
 
     async with world.running(maker):
         for _ in range(BACKLOG_MESSAGES + 1):
-            world.say("allMids", {"mids": {}})
+            world.say("orderUpdates", [])
         world.buy("5")  # no room for the frames of this one
         await until(lambda: ("buy", 20) in world.book_of(maker))
         reconnects = maker.stats.reconnects
@@ -284,3 +284,22 @@ async def test_more_messages_than_can_be_kept_make_the_feed_be_read_anew(autojum
     assert reconnects == 1
     assert maker.stats.fills == 1
     assert booked(maker) == world.ledger(100, 5000)
+
+
+async def test_the_heartbeat_keeps_a_quiet_feed_and_wakes_nobody(autojump_clock: MockClock) -> None:
+    """It says nothing but that it came: not even a flood of it takes a place from what does say something."""
+    world = World()
+    maker = world.maker(feed_stale_after_s=10, reconcile_every=1000, **ALLOCATION)
+    world.guard(maker)
+
+    async with world.running(maker):
+        for _ in range(60):
+            await trio.sleep(1)
+            world.say("allMids", {"mids": {}})
+        for _ in range(BACKLOG_MESSAGES + 1):
+            world.say("allMids", {"mids": {}})
+        world.buy("5")
+        await until(lambda: ("buy", 20) in world.book_of(maker))
+
+    assert maker.stats.reconnects == 0
+    assert maker.stats.fills == 1

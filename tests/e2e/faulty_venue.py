@@ -16,6 +16,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from hyperliquid.exchange import Exchange as SdkExchange
 from hyperliquid.info import Info
+from socket_kit import DEADLINE_S, wait_until
 
 from mm_trio.sandbox.auth import Auth
 from mm_trio.sandbox.clock import SteppedClock
@@ -31,7 +32,6 @@ from mm_trio.sandbox.messages import Deposit
 from mm_trio.sandbox.server import SandboxServer, serve
 from mm_trio.sandbox.ws_door import GREETING
 
-DEADLINE_S = 5.0
 OWNER: LocalAccount = Account.from_key("0x" + "01" * 32)
 AGENT: LocalAccount = Account.from_key("0x" + "02" * 32)
 TAKER: LocalAccount = Account.from_key("0x" + "03" * 32)
@@ -64,10 +64,13 @@ class FaultyVenue:
         return SdkExchange(wallet, self.server.url, meta={"universe": []}, spot_meta=spot_meta, timeout=timeout)
 
     def info(self, *, skip_ws: bool = True) -> Info:
-        """Call it in a worker thread: what the SDK starts there is a daemon."""
+        """Call it in a worker thread: what the SDK starts there is a daemon. A socket of it is open."""
         spot_meta = self.front.exchange.markets.spot_meta()
         url = self.server.url
-        return Info(url, skip_ws=skip_ws, meta={"universe": []}, spot_meta=spot_meta, timeout=DEADLINE_S)
+        info = Info(url, skip_ws=skip_ws, meta={"universe": []}, spot_meta=spot_meta, timeout=DEADLINE_S)
+        if not skip_ws:
+            wait_until(lambda: info.ws_manager.ws_ready)
+        return info
 
     async def order(self, price: float = 20.0, *, timeout: float = DEADLINE_S, **options: Any) -> Any:
         """One post-only bid of the owner, through his agent."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from time import time_ns
@@ -21,7 +22,7 @@ from mm_trio.sandbox.limits import Limits
 from mm_trio.sandbox.messages import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.server import SandboxServer, serve
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0  # for what takes milliseconds: a machine may be busy with others
 MAKER, TAKER = "0x" + "a1" * 20, "0x" + "b2" * 20
 HYPE, HYPE_ASSET = "@107", 10_107
 
@@ -70,6 +71,12 @@ class Client:
 
     async def say(self, message: object) -> None:
         await self.send(TextMessage(data=message if isinstance(message, str) else json.dumps(message)))
+
+    async def say_at_once(self, *messages: object) -> None:
+        """In one packet, so that nothing happens between the first and the last."""
+        packet = b"".join(self.protocol.send(TextMessage(data=json.dumps(message))) for message in messages)
+        with trio.fail_after(DEADLINE_S):
+            await self.stream.send_all(packet)
 
     async def subscribe(self, **subscription: object) -> None:
         await self.say({"method": "subscribe", "subscription": subscription})
@@ -148,10 +155,18 @@ async def open_box(limits: Limits | None = None, **options: Any) -> AsyncIterato
         nursery.cancel_scope.cancel()
 
 
-async def until(condition: Any) -> None:
+async def until(condition: Callable[[], object]) -> None:
     with trio.fail_after(DEADLINE_S):
         while not condition():  # noqa: ASYNC110 - the condition lies across a socket
             await trio.sleep(0.002)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """`until` for worker threads."""
+    end_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.005)
 
 
 __all__ = ["BytesMessage", "CloseConnection", "Ping", "TextMessage"]

@@ -41,8 +41,9 @@ class Host:
     def start(self, *more: str) -> Any:
         return running(self.folder, *self.arguments, *more, environ=self.environ)
 
-    def run(self, *more: str) -> tuple[int, str, str]:
-        return run(self.folder, *self.arguments, *more, environ=self.environ)
+    def run(self) -> tuple[int, str, str]:
+        """Of a maker that will not begin: with no duration, for nobody knows how long it takes to say so."""
+        return run(self.folder, *self.arguments, environ=self.environ)
 
     @property
     def journal(self) -> Path:
@@ -72,8 +73,8 @@ def test_d5_the_second_of_two_on_one_machine_refuses_and_the_first_goes_on(sandb
     with host.start() as first:
         first.wait_for(QUOTES)
         before = sandbox.ask("openOrders")
-        same = host.run("--duration", "5")
-        other = other_coin.run("--duration", "5")
+        same = host.run()
+        other = other_coin.run()
         untouched = sandbox.ask("openOrders") == before
         first.wait_for("tick=2 ")
 
@@ -94,7 +95,7 @@ def test_d5_on_another_machine_it_refuses_while_orders_of_the_first_rest_and_tak
         if first_is == "killed":
             first.end(signal.SIGKILL)
         before = sandbox.ask("openOrders")
-        code, _, err = there.run("--duration", "5")
+        code, _, err = there.run()
         untouched = sandbox.ask("openOrders") == before
         if first_is == "alive":
             assert first.end(signal.SIGTERM) == 0, first.err
@@ -147,7 +148,7 @@ def test_e5_a_state_folder_that_cannot_be_made_is_refused_before_anything_is_sen
 ) -> None:
     host = Host(sandbox, tmp_path / "host")
     host.state.write_text("a file, where a folder is needed")
-    code, _, err = host.run("--duration", "5")
+    code, _, err = host.run()
 
     check_refusal(code, err, expected=5, told="state")
     assert n_ours(sandbox) == 0
@@ -177,7 +178,7 @@ def test_e6_a_damaged_ledger_is_refused_with_exit_code_5_and_one_clear_line(
         data[:] = b"once upon a time\n" * 100
     path.write_bytes(bytes(data))
 
-    code, _, err = host.run("--duration", "5")
+    code, _, err = host.run()
 
     check_refusal(code, err, expected=5, told=re.escape(str(path)))
     assert n_ours(sandbox) == 0

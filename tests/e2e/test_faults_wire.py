@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.e2e
 COIN, ASSET, BASE, QUOTE = "@107", 10_107, 150, 0
 TAKER = "0x" + "b2" * 20
 KEY = "0x" + "5e" * 32  # of nobody: it signs on loopback only
-DEADLINE_S = 20.0
+DEADLINE_S = 30.0
 STALE_AFTER_S = 2.0
 LEAST_PAGES = 5  # that a ledger needs to be made at all
 QUOTES = r"tick=1 .* placed=20 errors=0"
@@ -86,7 +88,7 @@ class Box:
             "requote_on_fill": True,
             "exchange": make_exchange(server.url, wallet, spot_meta, account=self.account),
             "address": self.account,
-            "feed_stale_after_s": STALE_AFTER_S,
+            "feed_stale_after_s": None,  # a machine that is busy for seconds is no dead feed
         }
         self._spot_meta = spot_meta
         self.maker = WsState(**self._parameters | {"info": self.info} | changed)
@@ -147,19 +149,19 @@ async def quoting(box: Box) -> AsyncIterator[None]:
 
 
 async def test_c2_from_the_moment_a_half_open_socket_is_known_nothing_new_leaves_until_it_is_replaced() -> None:
-    async with open_box(reconcile_every=10_000) as box, quoting(box):
-        silent_s = time.monotonic()
+    async with open_box(reconcile_every=10_000, feed_stale_after_s=STALE_AFTER_S) as box, quoting(box):
         box.server.silence_sockets()
         box.take("12", buy=True)
-        await until(lambda: box.maker.paused_because)
-        noticed_s = time.monotonic()
+        await until(lambda: "nothing heard" in (box.maker.paused_because or ""))
+        noticed_s, because = time.monotonic(), str(box.maker.paused_because)
         n_before = len(box.front.new_risk_s)
         await until(lambda: box.maker.paused_because is None)
         reconnects = box.maker.stats.reconnects
         await until(lambda: box.is_whole(box.maker))
         first_new_s = box.front.new_risk_s[n_before]
 
-    assert STALE_AFTER_S - 0.1 <= noticed_s - silent_s <= STALE_AFTER_S + 6  # the mids come every few seconds
+    (silent_s,) = re.findall("nothing heard for ([0-9]+) s", because)
+    assert STALE_AFTER_S <= int(silent_s) <= STALE_AFTER_S + 6
     assert reconnects == 1
     assert first_new_s > noticed_s
 
@@ -272,11 +274,12 @@ async def test_e5_on_a_disk_that_is_full_nothing_new_is_sent_and_what_rests_is_c
 
         async with trio.open_nursery() as trading:
             trading.start_soon(live)
-            for i in range(1500):
-                box.take("3.3", buy=bool(i % 2))
-                await trio.sleep(0.02)
-                if causes:
-                    break
+            with trio.fail_after(2 * DEADLINE_S):
+                for i in count():
+                    box.take("3.3", buy=bool(i % 2))
+                    await trio.sleep(0.02)
+                    if causes:
+                        break
         failed_s = time.monotonic()
 
         assert all("full" in str(cause) for cause in causes)

@@ -44,8 +44,7 @@ PATTERN: tuple[Kind, ...] = (
 LONGEST_LIFE_S = 2.0  # where the clock decides: from before its first import to well into its quoting
 LATEST_REQUEST = 5
 LATEST_COMMIT = 8
-DEADLINE_S = 20.0
-NO_JOURNAL_S = 4.0  # a start that has not opened its journal by then has none
+DEADLINE_S = 60.0
 LOOK_EVERY_S = 0.0002  # at the journal: most commits take longer, for their fsync
 WAL_WRITE_LOCK = 120  # SQLite's byte of the `-shm` file, "WAL-mode file format" 2.2
 FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux
@@ -101,7 +100,7 @@ def strike_request(plan: Plan, maker: Program, exchange: KillExchange) -> Strike
     exchange.arm(maker, plan.kind, plan.nth)
     end_s = time.monotonic() + DEADLINE_S
     while not sprung.wait(0.02):
-        if maker.process.poll() is not None and not sprung.wait(0.1):
+        if maker.process.poll() is not None and not sprung.wait(DEADLINE_S):  # who kills it tells it next
             return Strike(plan.kind)
         if time.monotonic() > end_s:
             exchange.disarm()
@@ -119,7 +118,7 @@ def strike_commit(plan: Plan, maker: Program, journal: Path) -> Strike:
         n_left -= now_seen != seen and now_seen is not None and now_seen[0] > 0
         if n_left <= 0 or (n_left == 1 and is_locked(journal)):
             return Strike("commit", in_midst=stop_and_kill(maker, journal))
-        if time.monotonic() - began_s > (NO_JOURNAL_S if now_seen is None else DEADLINE_S):
+        if time.monotonic() - began_s > DEADLINE_S:
             kill_alive(maker)
             return Strike(NO_JOURNAL) if now_seen is None else Strike("commit", problem="nothing more was committed")
         seen = now_seen

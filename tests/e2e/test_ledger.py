@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,20 @@ from process_kit import Sandbox, open_sandbox, run, running
 
 pytestmark = pytest.mark.e2e
 
+QUOTES, FIRST_FILL = "tick=1 ", "fill side="
 
-def run_maker(folder: Path, config: Path, sandbox: Sandbox, *, seconds: str = "4") -> tuple[int, str, str]:
-    return run(folder, "run", "--config", str(config), "--duration", seconds, "--json", environ=sandbox.key)
+
+def run_maker(folder: Path, config: Path, sandbox: Sandbox, *, until: str) -> tuple[int, str]:
+    """Exit code and log of a maker that is told to leave once it has logged that."""
+    with running(folder, "run", "--config", str(config), "--json", environ=sandbox.key) as maker:
+        maker.wait_for(until)
+        return maker.end(signal.SIGTERM), maker.err
+
+
+def run_refused(folder: Path, config: Path, sandbox: Sandbox) -> tuple[int, str]:
+    """Exit code and log of a maker that ends by itself."""
+    code, _, err = run(folder, "run", "--config", str(config), "--json", environ=sandbox.key)
+    return code, err
 
 
 def audit(folder: Path, config: Path) -> tuple[int, dict[str, Any]]:
@@ -31,11 +43,11 @@ def find_journal(folder: Path) -> Path:
 def test_a_ledger_is_audited_goes_on_after_a_restart_and_can_be_rebuilt(tmp_path: Path) -> None:
     with open_sandbox(tmp_path) as sandbox:
         config = sandbox.save_config(tmp_path)
-        assert run_maker(tmp_path, config, sandbox)[0] == 0
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
         code, first = audit(tmp_path, config)
         assert (code, first["ok"], first["fills"] > 0) == (0, True, True)
 
-        code, _, err = run_maker(tmp_path, config, sandbox, seconds="2")
+        code, err = run_maker(tmp_path, config, sandbox, until=QUOTES)
         assert code == 0
         start = next(line for line in err.splitlines() if " start " in line)
         assert f"token={first['ledger']['token']} quote={first['ledger']['usdc']}" in start
@@ -46,7 +58,7 @@ def test_a_ledger_is_audited_goes_on_after_a_restart_and_can_be_rebuilt(tmp_path
             n_entries = file.execute("SELECT max(seq) FROM entries").fetchone()[0]
             file.execute("UPDATE entries SET body = replace(body, '1', '2') WHERE seq = ?", (n_entries // 2,))
         file.close()
-        code, _, err = run_maker(tmp_path, config, sandbox)
+        code, err = run_refused(tmp_path, config, sandbox)
         assert (code, "Traceback" in err) == (5, False)
         assert "ledger rebuild" in err.splitlines()[-1]
         assert run(tmp_path, "ledger", "audit", "--config", str(config))[0] == 5
@@ -54,7 +66,7 @@ def test_a_ledger_is_audited_goes_on_after_a_restart_and_can_be_rebuilt(tmp_path
         code, out, _ = run(tmp_path, "ledger", "rebuild", "--config", str(config), "--json")
         assert (code, json.loads(out)["entries_saved"]) == (0, n_entries // 2 - 1)
         assert (journal.parent / "set-aside-1" / "journal.sqlite3").is_file()
-        assert run_maker(tmp_path, config, sandbox, seconds="2")[0] == 0
+        assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
         code, last = audit(tmp_path, config)
         assert (code, last["ok"]) == (0, True)
         assert last["fills"] >= first["fills"]
@@ -63,16 +75,16 @@ def test_a_ledger_is_audited_goes_on_after_a_restart_and_can_be_rebuilt(tmp_path
 def test_a_ledger_of_which_nothing_can_be_read_is_rebuilt_from_the_venue_s_fills(tmp_path: Path) -> None:
     with open_sandbox(tmp_path) as sandbox:
         config = sandbox.save_config(tmp_path)
-        assert run_maker(tmp_path, config, sandbox)[0] == 0
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
         before = audit(tmp_path, config)[1]
         journal = find_journal(tmp_path)
         for path in journal.parent.glob("journal.sqlite3-*"):
             path.unlink()
         journal.write_bytes(b"not a ledger at all" * 1000)
-        assert run_maker(tmp_path, config, sandbox)[0] == 5
+        assert run_refused(tmp_path, config, sandbox)[0] == 5
 
         assert run(tmp_path, "ledger", "rebuild", "--config", str(config))[0] == 0
-        assert run_maker(tmp_path, config, sandbox)[0] == 0
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
 
         code, after = audit(tmp_path, config)
         assert (code, after["ok"]) == (0, True)
@@ -92,7 +104,7 @@ def test_a_sandbox_that_was_started_anew_gets_a_new_ledger(tmp_path: Path) -> No
     for n_run in range(2):
         with open_sandbox(tmp_path) as sandbox:
             config = sandbox.save_config(tmp_path)
-            code, _, err = run_maker(tmp_path, config, sandbox, seconds="8")  # it asks more than once for the old fills
+            code, err = run_maker(tmp_path, config, sandbox, until=FIRST_FILL)
             assert (code, "set aside" in err) == (0, n_run == 1), err
             assert audit(tmp_path, config)[1]["ok"]
 
@@ -102,7 +114,7 @@ def test_a_second_maker_is_refused_while_the_first_goes_on(tmp_path: Path) -> No
         config = sandbox.save_config(tmp_path)
         with running(tmp_path, "run", "--config", str(config), "--plain", environ=sandbox.key) as first:
             first.wait_for("tick=1 ")
-            code, _, err = run_maker(tmp_path, config, sandbox)
+            code, err = run_refused(tmp_path, config, sandbox)
             assert (code, len(err.splitlines())) == (2, 1)
             assert "another mm_trio makes the market" in err
             code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config))

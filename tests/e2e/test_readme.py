@@ -3,7 +3,7 @@
 A line is run as it stands but for this: `mm-trio` becomes `python -m mm_trio` of this Python; what would run long
 gets `--duration 2`, in place of its own if it has one; a sandbox listens on `--port 0`; the file of `--config` holds
 what a sandbox of the test printed. A `ledger` line comes after a run of it. What has no duration (no command at all,
-`sandbox`) is ended by SIGINT once it works. Any other line fails, so that none is shown that nobody tried.
+`sandbox`, that run) is ended by SIGINT once it works. Any other line fails, so that none is shown that nobody tried.
 """
 
 from __future__ import annotations
@@ -55,6 +55,12 @@ def shorten(arguments: list[str]) -> list[str]:
     return [*arguments[:place], str(min(SHORT_S, float(arguments[place]))), *arguments[place + 1 :]]
 
 
+def run_until_it_works(folder: Path, arguments: list[str], ready: str, environ: dict[str, str] | None = None) -> None:
+    with running(folder, *arguments, environ=environ) as program:
+        program.wait_for(ready)
+        assert program.end(signal.SIGINT) == 0, program.err
+
+
 def run_to_its_end(folder: Path, arguments: list[str], environ: dict[str, str] | None = None) -> None:
     with running(folder, *arguments, environ=environ) as program:
         assert program.end() == 0, program.err
@@ -83,8 +89,10 @@ def test_a_command_of_the_readme_works(tmp_path: Path, command: str) -> None:
         config = tmp_path / arguments[arguments.index("--config") + 1]
         with open_sandbox(tmp_path) as sandbox:
             config.write_text(sandbox.config)
-            run_to_its_end(tmp_path, shorten(arguments if name == "run" else ["run", *arguments[2:]]), sandbox.key)
-            if name == "ledger":  # of the maker that ran
+            if name == "run":
+                run_to_its_end(tmp_path, shorten(arguments), sandbox.key)
+            else:  # of the maker that ran
+                run_until_it_works(tmp_path, ["run", *arguments[2:]], READY[""], sandbox.key)
                 run_to_its_end(tmp_path, arguments)
             assert sandbox.ask("openOrders") == []
     elif name in BOUNDED:
@@ -93,9 +101,7 @@ def test_a_command_of_the_readme_works(tmp_path: Path, command: str) -> None:
         run_to_its_end(tmp_path, [*arguments, "--hours", SHORT_HOURS])  # the last one counts
     elif name in READY:
         own_port = ["--port", "0"] if name == "sandbox" else []  # the last one counts
-        with running(tmp_path, *arguments, *own_port) as program:
-            program.wait_for(READY[name])
-            assert program.end(signal.SIGINT) == 0, program.err
+        run_until_it_works(tmp_path, [*arguments, *own_port], READY[name])
     else:
         pytest.fail(f"no test knows how to run this command of the README: {command}")
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from process_kit import Sandbox, open_sandbox, run, running
+from process_kit import DEADLINE_S, Sandbox, open_sandbox, run, running
 
 from mm_trio.commands.demo_market import default_market
 from mm_trio.commands.sandbox_report import SandboxAccess, TestAccount
@@ -50,7 +50,7 @@ def closed_port() -> Iterator[int]:
 def listener() -> Iterator[socket.socket]:
     """A port that accepts; a test says what happens then."""
     with closing(socket.create_server(("127.0.0.1", 0))) as opened:
-        opened.settimeout(LEAVING_TAKES_S)
+        opened.settimeout(DEADLINE_S)
         yield opened
 
 
@@ -77,7 +77,9 @@ def check_one_line(err: str, *, told: str) -> None:
 def test_the_maker_trades_for_its_duration_and_leaves_nothing_at_the_exchange(tmp_path: Path) -> None:
     with open_sandbox(tmp_path, *BUSY) as sandbox:
         config = sandbox.save_config(tmp_path)
-        code, out, err = run(tmp_path, "run", "--config", str(config), "--duration", "3", "--json", environ=sandbox.key)
+        code, out, err = run(
+            tmp_path, "run", "--config", str(config), "--duration", "15", "--json", environ=sandbox.key
+        )
 
         assert code == 0, err
         assert len(out.splitlines()) == 1

@@ -6,7 +6,6 @@ import contextlib
 import json
 import queue
 import sys
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -19,7 +18,6 @@ import trio
 import websocket
 from faulty_venue import (
     AGENT,
-    DEADLINE_S,
     HYPE,
     IOC,
     OWNER,
@@ -30,6 +28,7 @@ from faulty_venue import (
     statuses,
 )
 from hyperliquid.utils.error import ClientError, ServerError
+from socket_kit import DEADLINE_S, until
 
 from mm_trio.sandbox.fault_kinds import FaultKind
 from mm_trio.sandbox.fault_plan import parse_rules
@@ -105,7 +104,7 @@ async def test_answer_hung_leaves_the_connection_and_says_nothing(open_venue: Op
     with pytest.raises(requests.ReadTimeout):
         await venue.order(timeout=0.05)
 
-    assert len(venue.resting()) == 1
+    await until(lambda: len(venue.resting()) == 1)  # the client may have lost patience before its turn came
     assert venue.struck() == {"answer_hung": 1}
 
 
@@ -119,9 +118,7 @@ async def test_answer_delayed_comes_when_its_time_has_passed(open_venue: Open, n
         done.set()
 
     nursery.start_soon(send)
-    with trio.fail_after(DEADLINE_S):
-        while not venue.resting():  # noqa: ASYNC110 - the exchange is looked at, it does not tell
-            await trio.sleep(0.005)
+    await until(venue.resting)
     assert answers == []
     venue.step(2.9)
     await trio.sleep(0.02)
@@ -294,7 +291,6 @@ async def test_socket_closed_says_expired(open_venue: Open) -> None:
 async def test_socket_dropped_ends_the_sdks_thread(open_venue: Open) -> None:
     venue = await open_venue()
     info = await in_thread(venue.info, skip_ws=False)
-    await in_thread(wait_until, lambda: venue.server.n_connections == 1)
 
     assert venue.faults.strike(FaultKind.SOCKET_DROPPED) == 1
 
@@ -327,14 +323,6 @@ async def test_pong_only_answers_pings_and_tells_nothing(open_venue: Open) -> No
     assert json.loads(await in_thread(client.recv)) == {"channel": "pong"}
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    """For worker threads."""
-    end_s = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < end_s
-        time.sleep(0.005)
-
-
 # --- frames ---
 
 
@@ -348,9 +336,8 @@ async def listen(venue: FaultyVenue) -> tuple[Any, queue.Queue[Any]]:
         return info
 
     info = await in_thread(subscribe)
-    await in_thread(wait_until, lambda: len(venue.faults.sockets()) == 1)
     (socket,) = venue.faults.sockets()
-    await in_thread(wait_until, lambda: socket.tap.n_sent >= 1)
+    await until(lambda: socket.tap.n_sent >= 1)
     return info, updates
 
 

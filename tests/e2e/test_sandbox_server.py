@@ -22,8 +22,10 @@ from eth_account.signers.local import LocalAccount
 from hyperliquid.exchange import Exchange as SdkExchange
 from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
+from socket_kit import DEADLINE_S, wait_until
 
 from mm_trio.sandbox.auth import Auth
+from mm_trio.sandbox.connection import Connection
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.messages import Deposit
@@ -33,7 +35,6 @@ from mm_trio.sandbox.ws_door import GREETING, SocketHabits
 
 pytestmark = pytest.mark.e2e
 
-DEADLINE_S = 5.0
 WALLET: LocalAccount = Account.from_key("0x" + "01" * 32)
 AGENT: LocalAccount = Account.from_key("0x" + "02" * 32)
 STRANGER: LocalAccount = Account.from_key("0x" + "03" * 32)
@@ -54,6 +55,10 @@ class Venue:
     auth: Auth
     server: SandboxServer
 
+    @property
+    def ws_url(self) -> str:
+        return self.server.url.replace("http", "ws", 1) + "/ws"
+
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> requests.Response:
         headers = {"Content-Type": content_type}
         return requests.post(self.server.url + path, data=body, headers=headers, timeout=DEADLINE_S)
@@ -62,12 +67,15 @@ class Venue:
         return SdkExchange(wallet, self.server.url, timeout=DEADLINE_S)
 
     def info(self, *, skip_ws: bool = True) -> Info:
-        """Call it in a worker thread: what the SDK starts there is a daemon."""
-        return Info(self.server.url, skip_ws=skip_ws, timeout=DEADLINE_S)
+        """Call it in a worker thread: what the SDK starts there is a daemon. A socket of it is open."""
+        info = Info(self.server.url, skip_ws=skip_ws, timeout=DEADLINE_S)
+        if not skip_ws:
+            wait_until(lambda: info.ws_manager.ws_ready)
+        return info
 
     def open_socket(self) -> Any:
         """A plain client (websocket-client's, half of it untyped) that has read the greeting."""
-        client = websocket.create_connection(self.server.url.replace("http", "ws", 1) + "/ws", timeout=DEADLINE_S)
+        client = websocket.create_connection(self.ws_url, timeout=DEADLINE_S)
         assert client.recv() == GREETING
         return client
 
@@ -282,10 +290,10 @@ async def test_one_connection_carries_many_requests_even_sent_at_once(venue: Ven
     received = b""
     with trio.fail_after(DEADLINE_S):
         await stream.send_all(request * 3)
-        while received.count(b"HTTP/1.1 200") < 3:
+        while received.count(b"content-type: application/json") < 3:
             received += await stream.receive_some()
 
-    assert received.count(b"content-type: application/json") == 3
+    assert received.count(b"HTTP/1.1 200") == 3
     await stream.aclose()
 
 
@@ -401,6 +409,7 @@ async def test_a_connection_that_was_told_nothing_is_closed_as_inactive(nursery:
 async def test_dropped_sockets_die_now_and_new_ones_are_welcome(venue: Venue) -> None:
     info = await in_thread(venue.info, skip_ws=False)
     plain = await in_thread(venue.open_socket)
+    assert venue.server.n_connections == 2
 
     venue.server.drop_sockets()
 
@@ -409,15 +418,24 @@ async def test_dropped_sockets_die_now_and_new_ones_are_welcome(venue: Venue) ->
     await in_thread(info.ws_manager.join, DEADLINE_S)
     assert not info.ws_manager.is_alive()
     info.ws_manager.stop_event.set()
-    await in_thread(venue.open_socket)
+    another = await in_thread(venue.open_socket)
     assert venue.server.n_connections == 1
+    await in_thread(another.close)
 
 
-async def test_a_silenced_socket_stays_open_and_hears_nothing_not_even_a_pong(nursery: trio.Nursery) -> None:
-    """The inactivity rule does not end it either; in the end it is cut, and nothing had come."""
+async def test_a_silenced_socket_stays_open_and_hears_nothing_not_even_a_pong(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inactivity rule does not end it either; in the end it is cut, and nothing had come, not even a greeting."""
     venue = await open_venue(nursery, beat_every_s=0.005, habits=SocketHabits(inactive_after_s=0.01))
-    client = await in_thread(venue.open_socket)
-    venue.server.silence_sockets()
+    connect = venue.front.connect
+
+    def silence_and_connect(send: Callable[[dict[str, Any]], None]) -> Connection:
+        venue.server.silence_sockets()  # from the first moment on: a later one may be later than the inactivity
+        return connect(send)
+
+    monkeypatch.setattr(venue.front, "connect", silence_and_connect)
+    client = await in_thread(websocket.create_connection, venue.ws_url, timeout=DEADLINE_S)
 
     def talk() -> None:
         client.send('{"method":"subscribe","subscription":{"type":"allMids"}}')

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from socket_kit import (
     open_box,
     until,
 )
+from trio.testing import MockClock
 
 from mm_trio.sandbox.fault_wire import Delivery
 from mm_trio.sandbox.http_door import Answer
@@ -54,31 +57,37 @@ async def test_the_greeting_is_the_first_text_and_can_be_left_out() -> None:
         assert await client.hear() == '{"channel":"pong"}'
 
 
-async def test_a_connection_of_that_age_expires_though_it_is_busy() -> None:
-    async with open_box(habits=SocketHabits(life_s=0.05), beat_every_s=0.005) as box:
+async def test_a_connection_of_that_age_expires_though_it_is_busy(mock_clock: MockClock) -> None:
+    mock_clock.rate = 1
+    async with open_box(habits=SocketHabits(life_s=600, inactive_after_s=inf), beat_every_s=0.005) as box:
         client = await box.client()
         await client.subscribe(type="allMids")
+        await client.frames(4)
 
-        texts = await client.until_end()
+        mock_clock.jump(600)
+        await client.until_end()
 
         assert client.close is not None
         assert (client.close.code, client.close.reason) == (1000, "Expired")
-        assert len(texts) > 3
         await client.send(client.close.response())
         await until(lambda: box.server.n_connections == 0)
 
 
-async def test_pings_keep_a_connection_that_is_told_nothing_else() -> None:
+async def test_pings_keep_a_connection_that_is_told_nothing_else(mock_clock: MockClock) -> None:
     """Five pongs take longer than it may be silent; then it is closed. Posts alone do not differ from silence."""
-    async with open_box(habits=SocketHabits(inactive_after_s=0.1)) as box:
+    mock_clock.rate = 1
+    async with open_box(habits=SocketHabits(inactive_after_s=1000)) as box:
         client = await box.client()
+        assert await client.hear() == GREETING
         for _ in range(5):
-            await trio.sleep(0.04)
+            mock_clock.jump(400)
             await client.say({"method": "ping"})
+            assert await client.hear() == '{"channel":"pong"}'
 
-        texts = await client.until_end()
+        await trio.testing.wait_all_tasks_blocked()  # the server has looked at the clock after the last one
+        mock_clock.jump(1000)
+        assert await client.until_end() == []
 
-        assert texts == [GREETING, *['{"channel":"pong"}'] * 5]
         assert client.close is not None
         assert (client.close.code, client.close.reason) == (1000, "Inactive")
 
@@ -95,6 +104,7 @@ async def test_a_blocks_frames_have_left_when_its_command_returns() -> None:
         await trio.testing.wait_all_tasks_blocked(0.01)  # the snapshot's write is over
         with socket.fromfd(client.stream.socket.fileno(), socket.AF_INET, socket.SOCK_STREAM) as peek:
             box.trade()
+            select.select([peek], [], [], DEADLINE_S)  # the kernel may take its time
             arrived = peek.recv(65_536, socket.MSG_DONTWAIT | socket.MSG_PEEK)
 
         assert b'"channel":"userFills"' in arrived
@@ -212,11 +222,9 @@ async def test_orders_over_the_socket_run_in_the_order_in_which_they_came() -> N
         place = {"type": "order", "orders": [ORDER | {"c": cloid}], "grouping": "na"}
         cancel = {"type": "cancelByCloid", "cancels": [{"asset": 10_107, "cloid": cloid}]}
         nonce = get_timestamp_ms()
-        packet = b"".join(
-            client.protocol.send(TextMessage(data=json.dumps(post(i, "action", signed(action, nonce + i)))))
-            for i, action in enumerate((place, cancel))
+        await client.say_at_once(
+            *(post(i, "action", signed(action, nonce + i)) for i, action in enumerate((place, cancel)))
         )
-        await client.stream.send_all(packet)
 
         frames = await client.frames(4)
 
@@ -289,8 +297,7 @@ async def test_what_befalls_a_request_befalls_a_post(
     monkeypatch.setattr(SandboxServer, "_ask", lambda *arguments, **options: delivery)
     async with open_box() as box:
         client = await box.client()
-        await client.say(post(1, "info", {"type": "allMids"}))
-        await client.say({"method": "ping"})
+        await client.say_at_once(post(1, "info", {"type": "allMids"}), {"method": "ping"})
 
         frames = await client.frames(len(told))
 
@@ -388,12 +395,12 @@ async def test_nonsense_at_full_speed_delays_nobody_else() -> None:
         packet = b"".join(noisy.protocol.send(TextMessage(data="nonsense")) for _ in range(1500))
         await noisy.stream.send_all(packet)
         await trio.lowlevel.checkpoint()
-        began_s = time.perf_counter()
+        began_s = time.process_time()  # our own: what others do on the machine is no delay of ours
         box.trade()
 
         fills = (await quiet.frame())["data"]["fills"]
 
-        assert time.perf_counter() - began_s < DEADLINE_S / 2
+        assert time.process_time() - began_s < 2.5
         assert fills[0]["sz"] == "1.0"
         assert all(frame["channel"] == "error" for frame in await noisy.frames(1500))
 

@@ -23,7 +23,7 @@ from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError, ServerError
 from hyperliquid.utils.types import Cloid
-from process_kit import open_sandbox, run
+from process_kit import DEADLINE_S, Sandbox, open_sandbox, run
 from websocket import WebSocketException
 
 from mm_trio.sandbox.fault_kinds import FaultKind
@@ -32,9 +32,10 @@ from mm_trio.sandbox.markets import DEFAULT_MARKETS
 SECONDS = float(os.environ.get("MM_TRIO_SOAK_S", "8"))
 TIMEOUT_S = 0.5  # so that a hung answer costs a client little
 LONG_S = 240  # from here on every kind has had its chance
+LEAST_KINDS = len(FaultKind) // 2 + 1
 RATE = "all:0.05"
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(SECONDS + 120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(SECONDS + 4 * DEADLINE_S)]
 
 # what the SDK raises, or trips over, when the venue fails; anything else is a bug of the test
 TROUBLES: tuple[type[Exception], ...] = (
@@ -71,6 +72,11 @@ class Client(threading.Thread):
 
     def _make_info(self, *, skip_ws: bool) -> Info:
         return Info(self._url, skip_ws, meta={"universe": []}, spot_meta=self._spot_meta, timeout=TIMEOUT_S)
+
+    @property
+    def has_lived(self) -> bool:
+        """It has heard something, and placed orders."""
+        return self.heard > 0 and self.asked["_place"] > 0
 
     def run(self) -> None:
         try:
@@ -162,12 +168,15 @@ def test_every_fault_at_once_leaves_the_server_unharmed(tmp_path: Path, monkeypa
         ]
         for client in clients:
             client.start()
-        end_s = time.monotonic() + SECONDS
-        while time.monotonic() < end_s and sandbox.program.process.poll() is None:
+        began_s = time.monotonic()
+        while sandbox.program.process.poll() is None:
+            lasted_s = time.monotonic() - began_s
+            if lasted_s >= SECONDS and (has_seen_enough(sandbox, clients) or lasted_s >= SECONDS + DEADLINE_S):
+                break
             time.sleep(0.1)
         stop.set()
         for client in clients:
-            client.join(10)
+            client.join(DEADLINE_S)
         state = sandbox.control("state")
         code = sandbox.program.end(signal.SIGINT)
         err, summary = sandbox.program.err, sandbox.program.last_object()
@@ -177,13 +186,19 @@ def test_every_fault_at_once_leaves_the_server_unharmed(tmp_path: Path, monkeypa
     assert "Traceback" not in err
     assert code == 0
     assert [client.surprise for client in clients] == [None, None, None]
-    assert all(client.heard and client.asked["_place"] for client in clients)
+    assert all(client.has_lived for client in clients)
     assert all(float(each["total"]) >= float(each["hold"]) >= 0 for each in balances_of(state))
     assert (replayed, complaint) == (0, "")
     assert json.loads(told)["is_whole"]
-    assert len(summary["faults"]) > len(FaultKind) / 2
+    assert len(summary["faults"]) >= LEAST_KINDS
     if SECONDS >= LONG_S:
         assert sorted(summary["faults"]) == sorted(kind.value for kind in FaultKind)
+
+
+def has_seen_enough(sandbox: Sandbox, clients: list[Client]) -> bool:
+    """On a slow machine that takes longer."""
+    n_kinds = len(sandbox.control("state")["faults"]["struck"])
+    return n_kinds >= LEAST_KINDS and all(client.has_lived for client in clients)
 
 
 def balances_of(state: dict[str, Any]) -> list[dict[str, str]]:

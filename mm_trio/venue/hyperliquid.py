@@ -271,6 +271,9 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
 
     def on_open(self, ws: Any) -> None:
         """The connection is open: send what was queued."""
+        if self.stop_event.is_set():  # thrown away while it connected: nothing else would ever close it
+            _discard(self)
+            return
         super().on_open(ws)
         self._settled.set()
 

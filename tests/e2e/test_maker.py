@@ -19,7 +19,7 @@ from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.messages import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.server import SandboxServer, serve
-from mm_trio.venue.hyperliquid import fetch_spot_meta, make_exchange, make_info, make_wallet
+from mm_trio.venue.hyperliquid import DisposableSocket, fetch_spot_meta, make_exchange, make_info, make_wallet
 
 pytestmark = pytest.mark.e2e
 
@@ -169,6 +169,16 @@ async def test_no_thread_of_a_socket_outlives_the_maker_for_long() -> None:
         assert all(thread.daemon for thread in started)
 
     await until(lambda: not any(type(t).__name__ == "DisposableSocket" for t in threading.enumerate()))
+
+
+async def test_a_socket_thrown_away_before_it_connected_does_not_live_on() -> None:
+    async with loopback() as box:
+        socket = DisposableSocket(box.server.url)
+        socket.stop()  # as if we left between its start and its first byte
+        socket.start()
+
+        await until(lambda: not socket.is_alive())
+        await until(lambda: box.server.n_connections == 1)  # the maker's
 
 
 async def test_no_signed_payload_reaches_a_log_at_any_level(caplog: pytest.LogCaptureFixture) -> None:

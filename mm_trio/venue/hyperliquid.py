@@ -127,8 +127,8 @@ def _is_loopback(base_url: str) -> bool:
 
 def _make_door(client: Any, path: str) -> Door:
     """In place of the session of an object of the SDK, which posts to `path` and nowhere else."""
-    base_url = client.base_url
-    return Door(base_url + path, client.session.headers, direct=_is_loopback(base_url))
+    is_direct = _is_loopback(client.base_url)  # a proxy of the environment cannot see our loopback
+    return Door(client.base_url + path, client.session.headers, direct=is_direct)
 
 
 def _bare_info(base_url: str, spot_meta: Any) -> Info:

@@ -1,60 +1,23 @@
-"""An address of the venue that JSON is posted to, again and again: kept connections, one packet for a request."""
+"""An address of the venue that JSON is posted to, again and again, over kept connections."""
 
 from __future__ import annotations
 
-import json as json_library
 import threading
 import time
 from collections.abc import Mapping
+from json import JSONEncoder
 from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 __all__ = ["IDLE_AT_MOST_S", "Door", "encode_json"]
 
 # The venue, or somebody on the way, forgets a connection that was idle for minutes, and the next request breaks.
 IDLE_AT_MOST_S = 60.0
 
-encode_json = json_library.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
-
-
-class _OneWrite(HTTPConnection):
-    """Sends a request's head together with its body: apart they are two packets, and the venue wakes up for each."""
-
-    _head: bytes | None = None  # held back until the body comes
-    _is_head = False  # whether it is the head that is being sent
-
-    def request(self, *args: Any, **options: Any) -> None:
-        """As the library does it."""
-        super().request(*args, **options)
-        if self._head is not None:  # there was no body
-            self.send(b"")
-
-    def endheaders(self, *args: Any, **options: Any) -> None:
-        """The head is complete."""
-        self._is_head = True
-        try:
-            super().endheaders(*args, **options)
-        finally:
-            self._is_head = False
-
-    def send(self, data: Any) -> None:
-        """Write it, but for a head, which waits for what comes next."""
-        if self._is_head:
-            self._head = data
-            return
-        head, self._head = self._head, None
-        super().send(data if head is None else head + data)
-
-
-class _OneWriteTls(_OneWrite, HTTPSConnection):
-    """The same over TLS."""
-
-
-_CONNECTIONS = {"http": _OneWrite, "https": _OneWriteTls}
+encode_json = JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
 
 
 class Door(requests.Session):
@@ -104,9 +67,8 @@ class Door(requests.Session):
                 self._pool = self._find_pool()
             return self._pool
 
-    def _find_pool(self) -> Any:  # the library's types leave open what a pool of HTTP has
+    def _find_pool(self) -> Any:
         verify, proxies, cert = (self._options[name] for name in ("verify", "proxies", "cert"))
-        pool: Any = self._adapter.get_connection_with_tls_context(self._request, verify, proxies=proxies, cert=cert)
+        pool = self._adapter.get_connection_with_tls_context(self._request, verify, proxies=proxies, cert=cert)
         self._adapter.cert_verify(pool, self._request.url, verify, cert)
-        pool.ConnectionCls = _CONNECTIONS[pool.scheme]
         return pool

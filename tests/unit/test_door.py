@@ -1,4 +1,4 @@
-"""The way a request takes to the venue: kept connections that are young enough, one write for each, no detours."""
+"""The way a request takes to the venue: kept connections that are young enough, no detours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import requests
 import urllib3
 
-from mm_trio.venue.door import IDLE_AT_MOST_S, Door, _OneWrite, _OneWriteTls
+from mm_trio.venue.door import IDLE_AT_MOST_S, Door
 from mm_trio.venue.hyperliquid import VENUE_FAILURES, may_be_sent_again
 
 URL = "http://127.0.0.1:1/exchange"
@@ -18,7 +18,6 @@ class FakePool:
     """In place of urllib3's: notes the requests; each raises `trouble` while it is set."""
 
     def __init__(self, trouble: Exception | None = None) -> None:
-        self.scheme = "http"
         self.asked: list[dict[str, Any]] = []
         self._trouble = trouble
 
@@ -101,44 +100,3 @@ def test_what_breaks_on_the_way_is_a_failure_of_the_venue_that_may_be_tried_agai
     with pytest.raises(VENUE_FAILURES) as caught:
         door.post(URL, data=b"{}")
     assert may_be_sent_again(caught.value)
-
-
-# --- one write --------------------------------------------------------------------------------
-
-
-class Wire:
-    """In place of a socket: each thing written."""
-
-    def __init__(self) -> None:
-        self.writes: list[bytes] = []
-
-    def settimeout(self, timeout: float | None) -> None:
-        """Nothing here waits."""
-
-    def sendall(self, data: bytes) -> None:
-        self.writes.append(data)
-
-
-@pytest.mark.parametrize("kind", [_OneWrite, _OneWriteTls])
-@pytest.mark.parametrize("body", [b'{"type":"noop"}', b"", None])
-def test_head_and_body_are_one_write(kind: type[_OneWrite], body: bytes | None) -> None:
-    connection, wire = kind("127.0.0.1", 1), Wire()
-    connection.sock = wire
-
-    for _ in range(2):  # on a kept connection too
-        connection.request("POST", "/exchange", body=body, headers={"Content-Length": str(len(body or b""))})
-        connection._HTTPConnection__state = "Idle"  # type: ignore[attr-defined]
-
-    assert len(wire.writes) == 2
-    for written in wire.writes:
-        head, _, rest = written.partition(b"\r\n\r\n")
-        assert head.startswith(b"POST /exchange HTTP/1.1\r\n")
-        assert rest == (body or b"")
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_door_of_either_kind_writes_once(scheme: str) -> None:
-    pool = Door(f"{scheme}://127.0.0.1:1/info", {}, direct=True)._find_pool()
-
-    assert issubclass(pool.ConnectionCls, _OneWrite)
-    assert issubclass(pool.ConnectionCls, urllib3.connection.HTTPSConnection) == (scheme == "https")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from test_lines import SIGNED, Venue, Witness, make_swarm
+from transport_kit import SIGNED, Venue, Witness, make_swarm
 
 from mm_trio.sim.crash import Crash, CrashSwitch, Gone
 from mm_trio.sim.episode import simulate

@@ -1,6 +1,6 @@
 """What another open market maker of this kind does wrong with orders and quotes, one short scenario each.
 
-The numbers are those of our list of its defects; each test shows the right behaviour.
+The numbers are those of the last list in docs/faults.md; each test shows the right behaviour.
 """
 
 from __future__ import annotations

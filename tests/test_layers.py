@@ -44,7 +44,6 @@ ONLY_THE_SDK_MODULE = frozenset({"hyperliquid", "websocket"})
 # the command line and the room of keys may make a wallet of a key
 MAY_IMPORT_ETH_ACCOUNT = ("venue.hyperliquid", "venue.keys", "cli", "commands")
 FIELD_NAMES = frozenset({"limitPx", "limit_px", "szDecimals", "origSz", "feeToken", "spotState"})
-# rooms inside the sandbox whose names only their neighbours use
 
 
 @dataclass(frozen=True)

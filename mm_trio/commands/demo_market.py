@@ -30,9 +30,10 @@ LEVELS_AROUND = 12  # kept free above and below a tape's prices
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoMarket:
-    """Units: prices in quote, `order_sz` and `tokens` in base, `quote` and `min_notional` in quote.
+    """Describe what a demo trades and who takes from it.
 
-    `takes_s` is how long the order flow lasts by itself, None for ever; `tape` what it should cause.
+    Units: prices in quote, `order_sz` and `tokens` in base, `quote` and `min_notional` in quote. `tape` is what the
+    order flow should cause.
     """
 
     markets: Markets
@@ -46,7 +47,6 @@ class DemoMarket:
     takers: Takers
     min_notional: Decimal = VENUE_MIN_NOTIONAL
     is_free: bool = False
-    takes_s: float | None = None
     tape: tuple[TapeRow, ...] = ()
 
 
@@ -114,7 +114,6 @@ def tape_demo_market(path: Path, coin: str, *, duration_s: float | None) -> Demo
         # the recorded maker set its own rules: without fees, or below the minimum, it was bound by neither
         min_notional=VENUE_MIN_NOTIONAL if facts.min_notional >= VENUE_MIN_NOTIONAL else Decimal(0),
         is_free=facts.is_free,
-        takes_s=takes_s,
         tape=rows,
     )
 

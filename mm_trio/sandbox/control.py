@@ -35,7 +35,6 @@ from mm_trio.sandbox.messages import (
 __all__ = ["ControlRoom"]
 
 MAX_STRIKES = 1000  # at a word
-MAX_FILLS = 2000  # shown at once
 
 Json = dict[str, Any]
 

@@ -132,10 +132,6 @@ class FaultPlan:
     def __add__(self, other: FaultPlan) -> FaultPlan:
         return FaultPlan(self.rules + other.rules)
 
-    @classmethod
-    def of_rates(cls, rates: Mapping[FaultKind, float]) -> FaultPlan:
-        return cls(tuple(FaultRule(kind=kind, rate=rate) for kind, rate in rates.items()))
-
     def kinds(self) -> frozenset[FaultKind]:
         """The kinds that may strike at all."""
         rated = {rule.kind: rule.rate for rule in self.rules if rule.rate is not None}

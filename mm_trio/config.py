@@ -168,9 +168,7 @@ class Settings:
         if self.allocation is not None:
             amounts = {"allocated_token": self.allocation.token, "allocated_usdc": self.allocation.usdc}
         elif grid is not None and target_px is not None:
-            token, usdc = compute_target_allocation(
-                grid, target_px, self.strategy.order_sz, active_levels=self.strategy.active_levels
-            )
+            token, usdc = compute_target_allocation(grid, target_px, self.strategy.order_sz)
             amounts = {"allocated_token": token, "allocated_usdc": usdc}
         else:
             amounts = {}
@@ -188,17 +186,14 @@ def _plain(value: object) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def compute_target_allocation(
-    grid: PricingGrid, target_px: Decimal, order_sz: Decimal, *, active_levels: int | None
-) -> tuple[Decimal, Decimal]:
-    """What to allocate (token, usdc) so that the ladder opens at `target_px`.
+def compute_target_allocation(grid: PricingGrid, target_px: Decimal, order_sz: Decimal) -> tuple[Decimal, Decimal]:
+    """Compute the (token, usdc) that open the ladder at `target_px`.
 
     Units: quote per base, base; gives base and quote, exact. Whole tranches for every level from the one nearest
-    to the target up, and the cost of a whole bid at every level below. `active_levels` changes neither: a window
-    hides the far levels, and the boundary follows from the tokens of all of them.
+    to the target up, and the cost of a whole bid at every level below. A window of `active_levels` changes
+    neither: it hides the far levels, and the boundary follows from the tokens of all of them.
     Errors: ConfigError for a target more than half a step outside the ladder.
     """
-    assert active_levels is None or active_levels >= 1, active_levels
     level = grid.level_for_price(target_px)
     if level is None:
         raise ConfigError(

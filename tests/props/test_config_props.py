@@ -150,7 +150,7 @@ def test_a_target_on_a_level_opens_the_ladder_there(n_orders: int, lots: int, da
     level = data.draw(st.integers(0, n_orders - 1))
     order_sz = lots * grid.lot
 
-    token, usdc = compute_target_allocation(grid, grid.levels[level], order_sz, active_levels=None)
+    token, usdc = compute_target_allocation(grid, grid.levels[level], order_sz)
 
     assert compute_boundary(grid, token, order_sz, bid_levels=()) == level
     assert usdc == sum((order_sz * price for price in grid.levels[:level]), Decimal(0))

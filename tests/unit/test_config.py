@@ -557,7 +557,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, reaso
 def test_a_target_opens_the_ladder_at_the_nearest_level(target: str, level: int) -> None:
     grid = PricingGrid(20, 100, sz_decimals=2)
 
-    token, usdc = compute_target_allocation(grid, dec(target), dec("5"), active_levels=None)
+    token, usdc = compute_target_allocation(grid, dec(target), dec("5"))
 
     assert token == 5 * (100 - level)
     assert usdc == 5 * sum(grid.levels[:level], Decimal(0))
@@ -566,7 +566,7 @@ def test_a_target_opens_the_ladder_at_the_nearest_level(target: str, level: int)
 
 def test_a_target_pays_for_every_level_to_the_last_digit() -> None:
     grid = PricingGrid("20.777", 100, sz_decimals=2)
-    token, usdc = compute_target_allocation(grid, dec("23.5"), dec("3.33"), active_levels=20)
+    token, usdc = compute_target_allocation(grid, dec("23.5"), dec("3.33"))
 
     boundary = compute_boundary(grid, token, dec("3.33"), bid_levels=())
     orders = compute_desired_orders(grid, boundary, token, usdc, "3.33")
@@ -581,7 +581,7 @@ def test_a_target_outside_the_ladder_is_refused_with_its_range(target: str) -> N
     grid = PricingGrid(20, 100)
 
     with pytest.raises(ConfigError, match=rf"target_px {target} lies outside .* from 20 to {grid.levels[-1]}"):
-        compute_target_allocation(grid, dec(target), dec("5"), active_levels=None)
+        compute_target_allocation(grid, dec(target), dec("5"))
 
 
 def test_a_target_becomes_an_allocation_once_the_grid_is_known() -> None:
@@ -590,6 +590,6 @@ def test_a_target_becomes_an_allocation_once_the_grid_is_known() -> None:
     parameters: dict[str, Any] = settings.maker_parameters(grid)
 
     amounts = (parameters["allocated_token"], parameters["allocated_usdc"])
-    assert amounts == compute_target_allocation(grid, dec("23.5"), dec("5"), active_levels=None)
+    assert amounts == compute_target_allocation(grid, dec("23.5"), dec("5"))
     assert "allocated_token" not in settings.maker_parameters()
     assert Inventory("5", *amounts).virtual_token == 230

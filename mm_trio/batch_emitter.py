@@ -198,9 +198,8 @@ class BatchEmitter:
         safe: list[tuple[int, DesiredOrder]] = []
         replaced: list[tuple[int, DesiredOrder]] = []
         for oid, order in modifies:
-            target = orders.find(oid)
-            if target is not None:
-                (safe if room.covers_both(target, order) else replaced).append((oid, order))
+            if orders.find(oid) is not None:
+                (safe if room.covers_both(order) else replaced).append((oid, order))
         return safe, replaced
 
     async def _send_all_modifies(

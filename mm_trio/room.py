@@ -82,10 +82,11 @@ class Room:
                 room.quote -= order.size * order.price
         return room
 
-    def covers_both(self, present: Present, order: DesiredOrder) -> bool:
-        """Whether `order` may replace `present` in one request: covered even if all of `present` trades meanwhile.
+    def covers_both(self, order: DesiredOrder) -> bool:
+        """Say whether `order` may replace a present one in one request.
 
-        If so, the funds of `order` are taken; on a guarded side the venue sees to it, and nothing is.
+        The present one may trade whole meanwhile, so nothing of its funds counts: `order` has to be covered beside it.
+        If it is, the funds of `order` are taken; on a guarded side the venue sees to it, and nothing is.
         """
         if order.side in self._guarded:
             return True
@@ -100,7 +101,7 @@ class Room:
     def resize(self, present: Present, order: DesiredOrder) -> bool:
         """Whether a present order can become `order`: never for more than is free. If so, funds change hands."""
         if order.side not in self._guarded:
-            return self.covers_both(present, order)
+            return self.covers_both(order)
         if order.side == "sell":
             more = order.size - present.size
             fits = more <= 0 or more <= self.tokens

@@ -115,7 +115,7 @@ def test_an_order_is_replaced_in_one_request_only_where_both_are_paid_for(side: 
     for tokens, quote in (enough, too_little):
         room = Room([old], tokens=Decimal(tokens), quote=quote, guarded=frozenset())
         before = room.tokens, room.quote
-        fits.append(room.covers_both(old, desired(side, level)))
+        fits.append(room.covers_both(desired(side, level)))
         assert ((room.tokens, room.quote) == before) is not fits[
             -1
         ]  # the funds are taken where it fits, and only there
@@ -128,7 +128,7 @@ def test_an_order_that_only_shrinks_is_not_covered_either_where_the_wallet_holds
     old = tracked(1, side, level)
     room = Room([old], tokens=dec(5), quote=5 * GRID.levels[level], guarded=frozenset())
 
-    assert not room.covers_both(old, desired(side, level, 1))
+    assert not room.covers_both(desired(side, level, 1))
     assert not room.resize(old, desired(side, level, 1))
 
 
@@ -136,10 +136,10 @@ def test_two_replacements_are_not_paid_for_by_the_same_funds() -> None:
     old = [tracked(1, "sell", 8), tracked(2, "sell", 9)]
     room = Room(old, tokens=dec(15), quote=dec(0), guarded=frozenset())
 
-    assert [room.covers_both(order, desired("sell", order.level_index)) for order in old] == [True, False]
+    assert [room.covers_both(desired("sell", order.level_index)) for order in old] == [True, False]
 
 
 def test_on_a_guarded_side_an_order_may_always_be_replaced() -> None:
     room = Room([tracked(1, "sell", 8)], tokens=dec(5), quote=dec(0), guarded=frozenset({"sell"}))
 
-    assert room.covers_both(tracked(1, "sell", 8), desired("sell", 8))
+    assert room.covers_both(desired("sell", 8))

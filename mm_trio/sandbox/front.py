@@ -66,10 +66,6 @@ class Front:
         self._tell_all()
         return effects
 
-    def take(self, command: Command) -> tuple[Effect, ...]:
-        """`apply`, under the name that takers know."""
-        return self.apply(command)
-
     def freeze(self, earlier: Front | None = None) -> Front:
         """Another front, on a copy of the exchange, that tells of this moment for ever.
 

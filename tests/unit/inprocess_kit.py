@@ -49,7 +49,7 @@ def oid_of(answer: dict[str, Any]) -> int:
 
 
 def take(venue: InProcessVenue, size: str = "1") -> None:
-    venue.front.take(PlaceOrders(TAKER, (buy("20", size, "Ioc"),)))
+    venue.front.apply(PlaceOrders(TAKER, (buy("20", size, "Ioc"),)))
 
 
 def listen(info: InProcessInfo, **subscription: object) -> list[dict[str, Any]]:

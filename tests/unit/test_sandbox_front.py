@@ -177,8 +177,8 @@ def test_the_first_user_fills_frame_is_a_snapshot_and_later_ones_are_not() -> No
 
 
 def trade(front: Front) -> None:
-    front.take(PlaceOrders(MAKER, (sell("20", "1"),)))
-    front.take(PlaceOrders(TAKER, (buy("20", "1", "Ioc"),)))
+    front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
+    front.apply(PlaceOrders(TAKER, (buy("20", "1", "Ioc"),)))
 
 
 def test_a_second_identical_subscription_is_an_error_frame_and_no_snapshot() -> None:
@@ -252,9 +252,9 @@ def test_order_updates_tell_changes_of_status_only() -> None:
     front = make_front()
     frames = listen(front, type="orderUpdates", user=MAKER)
 
-    front.take(PlaceOrders(MAKER, (sell("20", "2", tag=1), sell("21", "1"))))
-    front.take(PlaceOrders(TAKER, (buy("20", "0.5", "Ioc"),)))
-    front.take(PlaceOrders(TAKER, (buy("20", "1.5", "Ioc"),)))
+    front.apply(PlaceOrders(MAKER, (sell("20", "2", tag=1), sell("21", "1"))))
+    front.apply(PlaceOrders(TAKER, (buy("20", "0.5", "Ioc"),)))
+    front.apply(PlaceOrders(TAKER, (buy("20", "1.5", "Ioc"),)))
 
     assert [frame["channel"] for frame in frames] == ["orderUpdates"] * 2
     opened, filled = frames[0]["data"], frames[1]["data"]
@@ -271,7 +271,7 @@ def test_order_updates_tell_changes_of_status_only() -> None:
 
 def test_order_updates_have_no_snapshot() -> None:
     front = make_front()
-    front.take(PlaceOrders(MAKER, (sell("20", "2"),)))
+    front.apply(PlaceOrders(MAKER, (sell("20", "2"),)))
     connection, frames = connect(front)
 
     subscribe(connection, type="orderUpdates", user=MAKER)
@@ -292,10 +292,10 @@ def test_user_events_come_on_the_channel_user_without_a_user() -> None:
 
 def test_a_venue_cancel_is_a_user_event() -> None:
     front = make_front()
-    front.take(PlaceOrders(MAKER, (sell("20", "1"),)))
+    front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
     frames = listen(front, type="userEvents", user=MAKER)
 
-    front.take(PlaceOrders(MAKER, (buy("20", "1", "Ioc"),)))
+    front.apply(PlaceOrders(MAKER, (buy("20", "1", "Ioc"),)))
 
     (row,) = frames[0]["data"]["nonUserCancel"]
     assert row["coin"] == HYPE
@@ -318,8 +318,8 @@ def test_the_best_prices_are_told_when_they_change_and_not_otherwise() -> None:
     front = make_front()
     frames = listen(front, type="bbo", coin=HYPE)
 
-    front.take(PlaceOrders(MAKER, (sell("20", "1"),)))
-    front.take(PlaceOrders(MAKER, (sell("21", "1"),)))
+    front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
+    front.apply(PlaceOrders(MAKER, (sell("21", "1"),)))
 
     (frame,) = frames
     assert frame["data"]["bbo"] == [None, {"px": "20.0", "sz": "1.0", "n": 1}]
@@ -329,8 +329,8 @@ def test_spot_state_is_pushed_when_a_balance_moves() -> None:
     front = make_front()
     frames = listen(front, type="spotState", user=MAKER)
 
-    front.take(Deposit(MAKER, 0, dec("1")))
-    front.take(Deposit(TAKER, 0, dec("1")))
+    front.apply(Deposit(MAKER, 0, dec("1")))
+    front.apply(Deposit(TAKER, 0, dec("1")))
 
     (frame,) = frames
     assert frame["data"]["spotState"]["balances"][0]["total"] == "100001.0"
@@ -340,7 +340,7 @@ def test_the_retired_channel_speaks_if_it_is_switched_on() -> None:
     front = make_front(web_data2=True)
     connection, frames = connect(front)
     subscribe(connection, type="webData2", user=MAKER)
-    front.take(Deposit(MAKER, 0, dec("1")))
+    front.apply(Deposit(MAKER, 0, dec("1")))
 
     first, second = [frame["data"] for frame in frames if frame["channel"] == "webData2"]
 
@@ -367,7 +367,7 @@ def test_a_listener_that_acts_at_once_does_not_overtake_the_news() -> None:
 
     def cancel_at_once(frame: Wire) -> None:
         if frame["channel"] == "orderUpdates" and frame["data"][0]["status"] == "open":
-            front.take(CancelByOid(MAKER, ((10107, frame["data"][0]["order"]["oid"]),)))
+            front.apply(CancelByOid(MAKER, ((10107, frame["data"][0]["order"]["oid"]),)))
 
     def listener(frame: Wire) -> None:
         if frame["channel"] == "orderUpdates":
@@ -375,6 +375,6 @@ def test_a_listener_that_acts_at_once_does_not_overtake_the_news() -> None:
 
     subscribe(front.connect(cancel_at_once), type="orderUpdates", user=MAKER)
     subscribe(front.connect(listener), type="orderUpdates", user=MAKER)
-    front.take(PlaceOrders(MAKER, (sell("20", "1"),)))
+    front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
 
     assert heard == ["open", "canceled"]

@@ -282,7 +282,6 @@ class Filled:
     """The order traded at once; what is left of it, if anything, rests under `oid`."""
 
     oid: int
-    total_size: Decimal
 
 
 @dataclass(frozen=True, slots=True)

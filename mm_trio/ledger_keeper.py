@@ -76,11 +76,6 @@ class LedgerKeeper:
         self._fault: JournalError | None = None
 
     @property
-    def is_durable(self) -> bool:
-        """Whether there is a journal behind it."""
-        return self._journal is not None
-
-    @property
     def fault(self) -> JournalError | None:
         """Why nothing can be written any more."""
         return self._fault

@@ -194,16 +194,10 @@ class Exchange:
         account = self._state.accounts.get(address.lower())
         return () if account is None else tuple(account.ledger)
 
-    def scheduled_cancel_ms(self, address: str) -> int | None:
-        return self._state.appointments.get(address.lower())
-
     @property
     def post_only(self) -> bool:
         """Is it the time after an upgrade, in which only post-only orders pass?"""
         return self._state.switches.post_only
-
-    def is_halted(self, coin: str) -> bool:
-        return self.markets.pair(coin).asset in self._state.switches.halted
 
     def next_appointment_ms(self) -> int | None:
         """When the next scheduled cancel, or sale of dust, is due, for whoever lets time pass."""

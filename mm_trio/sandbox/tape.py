@@ -50,7 +50,6 @@ class TapeMarket:
     order_size: Decimal
     is_free: bool
     min_notional: Decimal
-    lowest_price: Decimal
 
 
 def read_tape(path: Path, coin: str) -> tuple[TapeRow, ...]:
@@ -148,7 +147,6 @@ def tape_market(rows: Sequence[TapeRow]) -> TapeMarket:
         order_size=max(row.size for row in rows),
         is_free=all(row.fee == 0 for row in rows),
         min_notional=min(row.price * row.size for row in rows),
-        lowest_price=min(row.price for row in rows),
     )
 
 

@@ -146,7 +146,6 @@ def test_the_tape_tells_what_its_market_needs() -> None:
     assert market.order_size == 20
     assert market.is_free
     assert market.min_notional == Decimal("1.95")
-    assert market.lowest_price == Decimal("0.5")
 
 
 def test_a_fee_in_one_row_makes_a_market_with_fees() -> None:
@@ -310,7 +309,6 @@ def test_the_capture_tells_its_market(capture: tuple[TapeRow, ...]) -> None:
 
     assert (market.base, market.quote, market.is_free) == ("TRADES", "USDC", True)
     assert (market.sz_decimals, market.order_size) == (2, Decimal(20627))
-    assert market.lowest_price == Decimal("0.000882")
     assert market.min_notional == Decimal("0.000882") * Decimal("3142.96")
 
 

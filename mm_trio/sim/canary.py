@@ -89,12 +89,10 @@ class Listener(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.n_records = 0
         self.found: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Look at one record."""
-        self.n_records += 1
         text = record.getMessage()
         if record.exc_info:
             text += "".join(traceback.format_exception(record.exc_info[1]))

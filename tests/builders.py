@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 import trio
+from troubled_venue import TroubledVenue
 
 from mm_trio import WsState
 from mm_trio.sandbox.exchange import Exchange
 from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.inprocess import InProcessVenue
 from mm_trio.sandbox.markets import DEFAULT_MARKETS, Markets
 from mm_trio.sandbox.messages import (
     CancelByOid,
@@ -138,7 +138,7 @@ class World:
         self.exchange = Exchange(markets, **exchange)
         self.started_s = trio.current_time()
         self.front = WatchedFront(self.exchange, now_ms=self.now_ms, web_data2=web_data2)
-        self.venue = InProcessVenue(self.front)
+        self.venue = TroubledVenue(self.front)
         self.info = self.venue.info(MAKER)
         self.sdk_exchange = self.venue.signing_exchange(MAKER) if signing else self.venue.exchange(MAKER)
         self.fund(MAKER, token, usdc)

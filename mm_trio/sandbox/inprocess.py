@@ -1,8 +1,7 @@
 """The exchange in the shape of the SDK's `Info` and `Exchange`: the stand-in of all tests.
 
 No thread, no socket, no SDK. Everything happens inside the call that causes it: a callback runs within
-the order that fills, on the caller's thread. The handles of `InProcessVenue` bring a network's troubles;
-those that concern single calls and frames are in `troubles`.
+the order that fills, on the caller's thread. A venue with a network's troubles overrides `call` and `deliver`.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from mm_trio.sandbox.calls import Calls
 from mm_trio.sandbox.feed import Feed
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.inprocess_exchange import (
@@ -22,27 +22,22 @@ from mm_trio.sandbox.inprocess_exchange import (
     read_names,
 )
 from mm_trio.sandbox.nonces import Nonces
-from mm_trio.sandbox.troubles import CallTroubles, FrameTroubles
 
 __all__ = ["InProcessExchange", "InProcessInfo", "InProcessSigningExchange", "InProcessVenue", "SignedInProcess"]
 
 Json = dict[str, Any]
 
 
-class InProcessVenue(CallTroubles, FrameTroubles):
-    """One front, the clients made for it, and the switches that disturb them."""
+class InProcessVenue(Calls):
+    """Make clients for one front, and stand between it and them."""
 
     def __init__(self, front: Front) -> None:
-        CallTroubles.__init__(self, front)
-        FrameTroubles.__init__(self)
-        self._infos: list[InProcessInfo] = []
+        super().__init__(front)
         self._nonces: defaultdict[str, Nonces] = defaultdict(Nonces)
 
     def info(self, address: str | None = None) -> InProcessInfo:
         """A new client with a connection of its own. `address` is for the reader: questions name theirs."""
-        info = InProcessInfo(self)
-        self._infos.append(info)
-        return info
+        return InProcessInfo(self)
 
     def exchange(self, address: str) -> InProcessExchange:
         """A new client that signs and sends in one step."""
@@ -52,20 +47,9 @@ class InProcessVenue(CallTroubles, FrameTroubles):
         """A new client that can sign and post apart. All clients of an address share its nonces."""
         return InProcessSigningExchange(self, address, nonces=lambda signer: self._nonces[signer.lower()])
 
-    def drop_feed(self) -> None:
-        """Every connection dies, as the SDK shows it: no longer alive, no callback told."""
-        for info in self._infos:
-            info.ws_manager.stop()
-
-    def silence(self) -> None:
-        """Every connection is half open: alive, and nothing arrives any more."""
-        for info in self._infos:
-            info.ws_manager.silent = True
-
-    def reopen_feed(self) -> None:
-        """A fresh connection for every client; the callbacks of the old one are forgotten."""
-        for info in self._infos:
-            info.reopen_feed()
+    def deliver(self, feed: Feed, frame: Json) -> None:
+        """Take a frame of the venue to the callbacks of its connection."""
+        feed.dispatch(frame)
 
 
 class InProcessInfo:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
+from mm_trio.sandbox.calls import Calls
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.nonces import Nonces
-from mm_trio.sandbox.troubles import CallTroubles
 
 __all__ = [
     "CloidLike",
@@ -43,7 +43,7 @@ CloidLike = HasRaw | str
 class InProcessExchange:
     """The acting half, for one address. Requests are the SDK's dicts, with sizes and prices as floats."""
 
-    def __init__(self, venue: CallTroubles, address: str) -> None:
+    def __init__(self, venue: Calls, address: str) -> None:
         self._venue = venue
         self._address = address
         self._name_to_coin, self._coin_to_asset = read_names(venue.front)
@@ -135,7 +135,7 @@ class InProcessSigningExchange(InProcessExchange):
     `nonces` gives the nonce set of an address. The inherited methods need no nonce and spend none.
     """
 
-    def __init__(self, venue: CallTroubles, address: str, *, nonces: Callable[[str], Nonces]) -> None:
+    def __init__(self, venue: Calls, address: str, *, nonces: Callable[[str], Nonces]) -> None:
         super().__init__(venue, address)
         self._nonces = nonces
         self._encoders: dict[str, Callable[[Items], Json]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox_kit import HYPE, TAKER, Clock, buy, make_exchange, make_front
+from troubled_venue import TroubledVenue
 
 from mm_trio.sandbox.front import Front
 from mm_trio.sandbox.inprocess import InProcessInfo, InProcessVenue
@@ -21,14 +22,14 @@ class Cloid:
         return self._raw
 
 
-def make_venue() -> InProcessVenue:
-    return InProcessVenue(make_front())
+def make_venue() -> TroubledVenue:
+    return TroubledVenue(make_front())
 
 
-def make_clocked_venue(**options: int | str) -> tuple[InProcessVenue, Clock]:
+def make_clocked_venue(**options: int | str) -> tuple[TroubledVenue, Clock]:
     """A venue whose time the test moves; `options` are the exchange's."""
     clock = Clock()
-    return InProcessVenue(Front(make_exchange(**options), now_ms=clock)), clock
+    return TroubledVenue(Front(make_exchange(**options), now_ms=clock)), clock
 
 
 def request(**changes: object) -> dict[str, Any]:

@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 from inprocess_kit import listen, make_clocked_venue, make_venue, oid_of, request, take
 from sandbox_kit import HYPE, MAKER, Clock
-
-from mm_trio.sandbox.inprocess import InProcessVenue
+from troubled_venue import TroubledVenue
 
 NOW_MS = Clock().now_ms
 
 Frames = list[dict[str, Any]]
 
 
-def listen_to_orders_and_fills(venue: InProcessVenue) -> tuple[Frames, Frames]:
+def listen_to_orders_and_fills(venue: TroubledVenue) -> tuple[Frames, Frames]:
     """The frames of two channels; the fills begin with an empty snapshot."""
     info = venue.info(MAKER)
     return listen(info, type="orderUpdates", user=MAKER), listen(info, type="userFills", user=MAKER)
@@ -202,68 +201,6 @@ def test_of_a_late_post_and_the_same_bytes_again_one_has_an_effect() -> None:
     assert again["status"] == "ok"
     assert late == {"status": "err", "response": f"Invalid nonce: duplicate nonce {NOW_MS}"}
     assert len(venue.info(MAKER).open_orders(MAKER)) == 1
-
-
-def test_frozen_reads_of_every_client_tell_of_the_moment_they_froze() -> None:
-    """One order is partly filled when the reads freeze; then it goes, and another comes."""
-    venue, clock = make_clocked_venue()
-    exchange, first, second = venue.exchange(MAKER), venue.info(MAKER), venue.info(MAKER)
-    oid = oid_of(exchange.bulk_orders([request(sz=2.0)]))
-    take(venue)
-
-    def read() -> list[object]:
-        return [
-            answer
-            for info in (first, second)
-            for answer in (
-                info.open_orders(MAKER),
-                info.spot_user_state(MAKER),
-                info.user_fills_by_time(MAKER, NOW_MS),
-                info.query_order_by_oid(MAKER, oid),
-                info.historical_orders(MAKER),
-                info.l2_snapshot(HYPE),
-                info.user_rate_limit(MAKER),
-            )
-        ]
-
-    before = read()
-
-    venue.freeze_reads()
-    clock.now_ms += 1_000
-    take(venue)
-    new = oid_of(exchange.bulk_orders([request(limit_px=21.0)]))
-    frozen, unheard_of = read(), first.query_order_by_oid(MAKER, new)
-    venue.thaw_reads()
-
-    assert frozen == before
-    assert unheard_of == {"status": "unknownOid"}
-    assert [row["oid"] for row in first.open_orders(MAKER)] == [new]
-    assert len(first.user_fills_by_time(MAKER, NOW_MS)) == 2
-    assert first.query_order_by_oid(MAKER, oid)["order"]["status"] == "filled"
-
-
-def test_only_the_named_reads_freeze_each_at_its_own_moment() -> None:
-    venue = make_venue()
-    exchange, info = venue.exchange(MAKER), venue.info(MAKER)
-
-    venue.freeze_reads("open_orders")
-    exchange.bulk_orders([request()])
-    venue.freeze_reads("frontend_open_orders")
-    exchange.bulk_orders([request(limit_px=21.0)])
-
-    lengths = [len(read(MAKER)) for read in (info.open_orders, info.frontend_open_orders, info.historical_orders)]
-    assert lengths == [0, 1, 2]
-
-
-def test_a_frozen_read_freezes_anew() -> None:
-    venue = make_venue()
-    info = venue.info(MAKER)
-    venue.freeze_reads("open_orders")
-    venue.exchange(MAKER).bulk_orders([request()])
-
-    venue.freeze_reads()
-
-    assert len(info.open_orders(MAKER)) == 1
 
 
 def test_frozen_reads_are_counted_and_can_be_disturbed() -> None:

@@ -123,49 +123,37 @@ async def run_settings(
     summary says why. Errors: ConfigError, VenueError; LedgerError where it could not begin.
     """
     lives: list[WsState] = []
-    failures: list[BaseException] = []
-    run = partial(_run_once, settings, key, lives, failures, environ=environ, take_over=take_over, attend=attend)
+    failures: list[BaseException] = []  # why the ledger of the last one could not be kept
+
+    async def live(*, anew: bool) -> None:
+        # What became of it is kept outside, since a life that is cancelled returns nothing.
+        async with open_maker(settings, key, environ=environ, take_over=take_over, anew=anew) as maker:
+            lives.append(maker)
+            _log.info("%s", settings.describe())
+            try:
+                async with trio.open_nursery() as nursery:
+                    if attend is not None:
+                        nursery.start_soon(attend, maker, trading)
+                    await maker.run()
+                    nursery.cancel_scope.cancel()
+            except* LedgerError as group:
+                failures.extend(find_leaves(group))
+
     with trading:
         if duration_s is not None:
             trading.deadline = trio.current_time() + duration_s
-        await run(trading=trading, anew=False)
+        await live(anew=False)
         is_other_world = settings.market.network == "sandbox" and not lives[-1].stats.ticks
         if is_other_world and any(isinstance(failure, HistoryLost) for failure in failures):
             # a sandbox forgets everything when it ends: its accounts begin anew, so do we
             failures.clear()
-            await run(trading=trading, anew=True)
+            await live(anew=True)
     if failures and not lives[-1].stats.ticks:
         raise failures[0]
     if not lives:
         return RunSummary(RunStats(), ())
     told = tuple(sorted({str(failure) for failure in failures}))
     return RunSummary(lives[-1].stats, lives[-1].orders_may_rest, told)
-
-
-async def _run_once(
-    settings: Settings,
-    key: Secret,
-    lives: list[WsState],
-    failures: list[BaseException],
-    *,
-    environ: Mapping[str, str],
-    take_over: bool,
-    attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None,
-    trading: trio.CancelScope,
-    anew: bool,
-) -> None:
-    """One maker from its start to its end, added to `lives`; why its ledger could not be kept goes to `failures`."""
-    async with open_maker(settings, key, environ=environ, take_over=take_over, anew=anew) as maker:
-        lives.append(maker)
-        _log.info("%s", settings.describe())
-        try:
-            async with trio.open_nursery() as nursery:
-                if attend is not None:
-                    nursery.start_soon(attend, maker, trading)
-                await maker.run()
-                nursery.cancel_scope.cancel()
-        except* LedgerError as group:
-            failures += find_leaves(group)
 
 
 async def plan_forever(settings: Settings, *, trading: trio.CancelScope, duration_s: float | None) -> RunSummary:

@@ -53,7 +53,7 @@ class QuoteSettings:
 
 @dataclass(frozen=True, slots=True)
 class TickPlan:
-    """`boundary_level` is quoted from; `observed_level` is where the resting asks begin now."""
+    """`boundary_level` is quoted from, a crumb that rests included; `observed_level` is where asks rest now."""
 
     boundary_level: int
     observed_level: int
@@ -114,7 +114,7 @@ def plan_tick(
         active_levels=None if active is None else active + slack + len(kept),
         locked={order.level_index for order in kept},
     )
-    quoted_from = min((o.level_index for o in desired if o.side == "sell"), default=grid.n_orders)
+    quoted_from = _find_lowest_ask(grid, [*desired, *(o for o in may_rest if rest.is_shrunken_crumb(o, settings))])
     free_tokens, free_quote = room.tokens, room.quote
     # from the boundary outwards, so that the far ends go without
     desired = tuple([order for order in desired if room.take(order)])
@@ -129,6 +129,11 @@ def plan_tick(
     )
     diff = _shrink_unfunded(diff, desired, current, tokens=free_tokens, quote=free_quote)
     return TickPlan(quoted_from, state.boundary_level(grid.n_orders), desired, diff)
+
+
+def _find_lowest_ask(grid: PricingGrid, orders: Iterable[DesiredOrder | TrackedOrder | Doubt]) -> int:
+    """The lowest level that one of them asks at, `n_orders` where none does."""
+    return min((order.level_index for order in orders if order.side == "sell"), default=grid.n_orders)
 
 
 def _count_free_slots(active_levels: int, kept: Iterable[_Kept]) -> dict[Side, int]:
@@ -179,7 +184,7 @@ class RestLevel:
         full, rest = cut_tranches(tokens, order_size=settings.order_size, lot=grid.lot)
         return cls(max(-1, grid.n_orders - full - 1) if rest else -1, rest, settings.order_size - rest)
 
-    def is_shrunken_crumb(self, order: TrackedOrder, settings: QuoteSettings) -> bool:
+    def is_shrunken_crumb(self, order: TrackedOrder | Doubt, settings: QuoteSettings) -> bool:
         """It was filled down below what may be placed: it stays, to be filled whole.
 
         Not an ask for more than the rest: it would take tokens from a full order, which then could not rest.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from effort import FACTOR
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ladders import grids, in_lots, inventories, states
 
 from mm_trio.inventory import Inventory
-from mm_trio.model import DesiredOrder, Doubt, TrackedOrder
+from mm_trio.model import DesiredOrder, Doubt, FillResult, TrackedOrder
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.tick_plan import QuoteSettings, TickPlan, plan_tick
@@ -137,6 +137,24 @@ def test_what_a_tick_wanted_needs_no_second_one(scene: Scene) -> None:
 
     assert not again.diff
     assert again.boundary_level == again.observed_level == scene.plan.boundary_level
+
+
+@many
+@given(scenes(in_quiet=True), st.data())
+def test_a_best_ask_filled_in_part_is_still_where_we_quote_from(scene: Scene, data: st.DataObject) -> None:
+    state, inventory, lot = scene.state, scene.inventory, scene.grid.lot
+    for oid, order in enumerate(scene.plan.diff.places):
+        state.on_place_confirmed(oid, order.side, order.level_index, order.price, order.size)
+    best = state.orders.find_at("sell", scene.plan.boundary_level)
+    assume(best is not None and best.size > lot)
+    assert best is not None
+
+    filled = state.on_fill(1, best.oid, data.draw(in_lots(scene.grid, 1, int(best.size / lot) - 1)), price=best.price)
+    assert isinstance(filled, FillResult)
+    inventory.book(filled)
+    after = plan_tick(scene.grid, inventory, state, scene.settings)
+
+    assert after.boundary_level == after.observed_level == scene.plan.boundary_level
 
 
 @many

@@ -75,6 +75,23 @@ async def test_only_a_complete_fill_flips_a_level(autojump_clock: MockClock, sid
     assert (flipped, level) in book
 
 
+async def test_an_ask_that_shrank_to_a_crumb_is_still_where_the_maker_quotes_from(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = World()
+    maker = world.maker()
+
+    async with world.running(maker):
+        world.buy("4.99")
+        await settle()
+        observed = maker.order_state.boundary_level(40)
+        last_tick = [line for line in caplog.messages if line.startswith("tick=")][-1]
+
+    assert maker.boundary_level == observed == 20
+    assert " boundary=20 desired=" in last_tick  # and no drift
+
+
 async def test_a_bid_filled_whole_flips_although_its_fee_left_less_than_a_tranche(autojump_clock: MockClock) -> None:
     """The fee of a bid is taken in base: 0.002 of 5, so one lot is missing to the whole tranche."""
     world = World()

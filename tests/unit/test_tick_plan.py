@@ -160,6 +160,36 @@ def test_an_ask_filled_down_to_a_crumb_stays_and_costs_no_request() -> None:
     assert ("sell", 8, "0.3") in book(state)
 
 
+def test_an_ask_filled_down_to_a_crumb_is_still_where_we_quote_from() -> None:
+    state = converge(make_state(token=10, usdc=1000), min_notional=10)
+    take(state, 8, "4.7")
+
+    after = plan(state, min_notional=10)
+
+    assert after.boundary_level == after.observed_level == 8
+
+
+def test_a_crumb_in_doubt_is_still_where_we_quote_from() -> None:
+    state = converge(make_state(token=10, usdc=1000), min_notional=10)
+    take(state, 8, "4.7")
+    (crumb,) = [o for o in state.order_state.get_current_orders() if o.level_index == 8]
+    state.order_state.on_doubt(crumb.oid)
+
+    assert plan(state, min_notional=10).boundary_level == 8
+
+
+def test_where_the_crumb_of_an_ask_has_left_we_quote_from_above_its_level() -> None:
+    state = converge(make_state(token=10, usdc=1000), min_notional=10)
+    take(state, 8, "4.7")
+    (crumb,) = [o for o in state.order_state.get_current_orders() if o.level_index == 8]
+    state.order_state.on_cancel_confirmed(crumb.oid)
+
+    after = plan(state, min_notional=10)
+
+    assert after.boundary_level == 9
+    assert quotes(after.diff.places) == [("buy", 8, "4.70")]
+
+
 def test_an_ask_that_is_a_crumb_leaves_where_a_full_one_would_go_without_its_tokens() -> None:
     """The account holds a little less than the ledger: the crumb is for more than the rest beside the full orders."""
     state = converge(make_state(token=10, usdc=1000), min_notional=10)
@@ -315,6 +345,24 @@ def test_a_restart_keeps_the_side_that_the_level_of_the_rest_had(last_boundary: 
     found = plan_tick(GRID, state.inventory, state.order_state, settings(), last_boundary=last_boundary)
 
     assert found.boundary_level == boundary
+
+
+def plan_restart(token: str, last_boundary: int) -> list[Quote]:
+    """What a next life wants on level 8 (of 0 .. 9), where nothing of ours rests any more."""
+    state = make_state(token=dec(token), usdc=1000)  # type: ignore[arg-type]
+    found = plan_tick(GRID, state.inventory, state.order_state, settings(min_notional=10), last_boundary=last_boundary)
+    return [quote for quote in quotes(found.desired) if quote[1] == 8]
+
+
+@pytest.mark.parametrize("last_boundary", [8, 9])
+def test_the_level_of_an_ask_that_had_shrunk_to_a_crumb_is_a_bid_after_a_restart(last_boundary: int) -> None:
+    """The ask of 0.3 that rested there cannot be placed again, whichever side the journal remembers."""
+    assert plan_restart("5.3", last_boundary) == [("buy", 8, "4.70")]
+
+
+def test_what_a_crumb_grew_to_while_we_were_away_is_an_ask_again() -> None:
+    """An ask of 0.3 was quoted from level 8, and a bid below it bought 2 before it was cancelled."""
+    assert plan_restart("7.3", 8) == [("sell", 8, "2.30")]
 
 
 def test_a_bid_that_cannot_be_paid_any_more_does_not_keep_its_level_after_a_restart() -> None:

@@ -55,6 +55,17 @@ async def test_only_as_many_levels_are_shown_as_asked_for(autojump_clock: MockCl
         assert [row.level_index for row in view.bids] == [19, 18, 17]
 
 
+async def test_an_ask_that_shrank_to_a_crumb_is_shown_above_the_boundary(autojump_clock: MockClock) -> None:
+    world = World()
+    async with world.running(world.maker()) as maker:
+        world.buy("4.99")
+        await trio.sleep(7)
+        view = look(maker)
+
+        assert view.boundary_level == maker.boundary_level == 20
+        assert (view.asks[0].side, view.asks[0].level_index, view.asks[0].resting) == ("sell", 20, dec("0.01"))
+
+
 async def test_a_partly_filled_order_shows_its_share_of_a_full_one(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker()) as maker:

@@ -8,22 +8,20 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import select
 import signal
-import struct
-import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 from desk_kit import make_view
+from process_kit import DEADLINE_S
+from terminal_kit import LEAVE_SCREEN, Terminal, check_screen_was_left, on_terminal
 
 from mm_trio.desk.terminal import RecentRecords, divert_logging, is_terminal
 from mm_trio.desk.tui import Panel, ViewFailed, run_tui
@@ -31,13 +29,10 @@ from mm_trio.desk.view import MakerView
 
 pytestmark = pytest.mark.e2e
 
-DEADLINE_S = 30.0
 BEAT_EVERY_S = 0.05
 LONGEST_BEAT_S = 4.0  # a slow machine is not a terminal that nobody reads, which lasts 6 s here
 # "synchronised output is known, and off": what today's terminals answer; each frame is three writes then
 KNOWS_SYNC = b"\x1b[?2026;2$y"
-ENTER_SCREEN, LEAVE_SCREEN, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
-THE_END = b"<end>"
 SECRET = "0x" + "5e" * 32  # a local variable of what fails
 
 
@@ -127,78 +122,24 @@ def main(how: str) -> None:
 # --- the person before the terminal -----------------------------------------------------------
 
 
-@dataclass
-class Terminal:
-    """A pseudo-terminal of 80x24 with the program on it."""
+@pytest.fixture
+def beats_path(tmp_path: Path) -> Path:
+    return tmp_path / "beats"
 
-    ours: int
-    theirs: int
-    program: subprocess.Popen[bytes]
-    beats_path: Path
-    modes_before: list[Any]
-    output: bytearray = field(default_factory=bytearray)
 
-    def read_until(self, condition: Callable[[], bool]) -> None:
-        end_s = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < end_s, bytes(self.output[-2000:])
-            if select.select([self.ours], [], [], 0.05)[0]:
-                self.output += os.read(self.ours, 65536)
-
-    def wait_for(self, text: bytes) -> None:
-        self.read_until(lambda: text in self.output)
-
-    def wait_for_end(self) -> str:
-        """What the program wrote after it left the screen."""
-        self.read_until(lambda: self.program.poll() is not None)
-        while select.select([self.ours], [], [], 0.1)[0]:
-            self.output += os.read(self.ours, 65536)
-        os.write(self.theirs, THE_END)  # comes after all that the program wrote, however long the kernel takes
-        self.read_until(lambda: THE_END in self.output)
-        return bytes(self.output).removesuffix(THE_END).rpartition(LEAVE_SCREEN)[2].decode()
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.ours, keys)
-
-    def resize(self, width: int, height: int) -> None:
-        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        self.program.send_signal(signal.SIGWINCH)
-
-    def modes(self) -> list[Any]:
-        return termios.tcgetattr(self.theirs)
-
-    def beats(self) -> list[float]:
-        return [float(line) for line in self.beats_path.read_text().splitlines()]
+def read_beats(path: Path) -> list[float]:
+    return [float(line) for line in path.read_text().splitlines()]
 
 
 @pytest.fixture
-def open_terminal(tmp_path: Path) -> Callable[[str], Any]:
-    @contextmanager
-    def opened(how: str) -> Iterator[Terminal]:
-        ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        modes = termios.tcgetattr(theirs)
+def open_terminal(beats_path: Path) -> Callable[[str], Any]:
+    """Gives the program on a terminal of 80x24."""
+
+    def opened(how: str) -> AbstractContextManager[Terminal]:
         tests = Path(__file__).resolve().parents[1]
         path = os.pathsep.join([str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")])
-        beats_path = tmp_path / "beats"
-        environment = os.environ | {"PYTHONPATH": path, "TERM": "xterm-256color", "BEATS": str(beats_path)}
-        for size in ("COLUMNS", "LINES"):  # these would stand for the terminal's own size; xdist sets one
-            environment.pop(size, None)
-        program = subprocess.Popen(
-            [sys.executable, __file__, how],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            env=environment,
-        )
-        try:
-            yield Terminal(ours, theirs, program, beats_path, modes)
-        finally:
-            program.kill()
-            program.wait()
-            os.close(ours)
-            os.close(theirs)
+        environ = os.environ | {"PYTHONPATH": path, "BEATS": str(beats_path)}
+        return on_terminal([sys.executable, __file__, how], environ, columns=80, rows=24)
 
     return opened
 
@@ -207,8 +148,7 @@ def check_restored(terminal: Terminal, after: str, *, ended: str) -> None:
     """The modes, the screen and the cursor are back, and one clean line says what happened."""
     assert terminal.program.returncode == 0, after
     assert terminal.modes() == terminal.modes_before
-    assert terminal.output.count(ENTER_SCREEN) == terminal.output.count(LEAVE_SCREEN) == 1
-    assert terminal.output.rindex(SHOW_CURSOR) > terminal.output.index(ENTER_SCREEN)
+    check_screen_was_left(terminal)
     assert f"ended: {ended}" in after
     assert "lines again" in after
     assert b"stray print" not in terminal.output
@@ -225,7 +165,7 @@ def test_a_key_leaves_the_screen_and_the_terminal_as_it_was(open_terminal: Any, 
         terminal.wait_for(b"20.607")
         assert terminal.modes() != terminal.modes_before
 
-        terminal.type(keys)
+        terminal.do(keys)
         after = terminal.wait_for_end()
 
         check_restored(terminal, after, ended="quit")
@@ -236,7 +176,7 @@ def test_cancelled_by_its_neighbours_the_screen_leaves_the_terminal_as_it_was(op
         terminal.wait_for(b"20.607")
 
         terminal.program.terminate()
-        terminal.wait_for(LEAVE_SCREEN)
+        terminal.read_until(lambda: LEAVE_SCREEN in terminal.output)
         after = terminal.wait_for_end()
 
         check_restored(terminal, after, ended="cancelled")
@@ -250,29 +190,31 @@ def test_a_failing_screen_leaves_one_line_and_the_terminal_as_it_was(open_termin
         check_restored(terminal, after, ended=f"failed: RuntimeError: {reason} (test_terminal.py:")
 
 
-def test_a_terminal_that_takes_no_output_does_not_stop_the_maker(open_terminal: Any) -> None:
+def test_a_terminal_that_takes_no_output_does_not_stop_the_maker(open_terminal: Any, beats_path: Path) -> None:
     """Nobody reads for seconds, as with a hung connection; then somebody does, and the screen goes on."""
     with open_terminal("flood") as terminal:
         terminal.wait_for(b"20.607")
-        terminal.type(KNOWS_SYNC)
-        n_before = len(terminal.beats())
+        terminal.do(KNOWS_SYNC)
+        n_before = len(read_beats(beats_path))
 
         time.sleep(6)
         n_output = len(terminal.output)
         terminal.read_until(lambda: len(terminal.output) > n_output + 20_000)
-        terminal.type(b"q")
+        terminal.do(b"q")
         after = terminal.wait_for_end()
 
-        assert max(terminal.beats()[n_before:]) < LONGEST_BEAT_S
+        assert max(read_beats(beats_path)[n_before:]) < LONGEST_BEAT_S
         check_restored(terminal, after, ended="quit")
 
 
-def test_a_screen_that_is_cancelled_while_its_terminal_hangs_ends_all_the_same(open_terminal: Any) -> None:
+def test_a_screen_that_is_cancelled_while_its_terminal_hangs_ends_all_the_same(
+    open_terminal: Any, beats_path: Path
+) -> None:
     with open_terminal("flood") as terminal:
         terminal.wait_for(b"20.607")
-        terminal.type(KNOWS_SYNC)
+        terminal.do(KNOWS_SYNC)
         time.sleep(6)
-        n_before = len(terminal.beats())
+        n_before = len(read_beats(beats_path))
 
         terminal.program.terminate()
         end_s = time.monotonic() + DEADLINE_S
@@ -281,7 +223,7 @@ def test_a_screen_that_is_cancelled_while_its_terminal_hangs_ends_all_the_same(o
             time.sleep(0.02)
         terminal.wait_for_end()
 
-        assert max(terminal.beats()[n_before:]) < LONGEST_BEAT_S
+        assert max(read_beats(beats_path)[n_before:]) < LONGEST_BEAT_S
         assert terminal.modes() == terminal.modes_before
 
 
@@ -291,7 +233,7 @@ def test_a_stop_signal_from_outside_is_ignored_while_the_screen_is_open(open_ter
 
         terminal.program.send_signal(signal.SIGTSTP)
         terminal.program.send_signal(signal.SIGCONT)
-        terminal.type(b"q")
+        terminal.do(b"q")
         after = terminal.wait_for_end()
 
         check_restored(terminal, after, ended="quit")
@@ -304,7 +246,7 @@ def test_a_resized_terminal_is_filled(open_terminal: Any) -> None:
 
         terminal.resize(120, 40)
         terminal.wait_for(b"\x1b[40;")
-        terminal.type(b"q")
+        terminal.do(b"q")
         after = terminal.wait_for_end()
 
         check_restored(terminal, after, ended="quit")

@@ -392,8 +392,8 @@ def _choose_screen(
         return None
     from mm_trio.commands.attend import show_screen
 
-    async def attend(maker: WsState, trading: trio.CancelScope) -> None:
-        await show_screen(maker, title=title, trading=trading)
+    async def attend(maker: WsState, stop_scope: trio.CancelScope) -> None:
+        await show_screen(maker, title=title, stop_scope=stop_scope)
 
     return attend
 
@@ -402,7 +402,7 @@ def _choose_screen(
 
 
 def _run_until_signal(work: Callable[..., Awaitable[Any]], *, quotes: bool = False) -> Any:
-    """Run `work(trading=scope)`; the first signal cancels the scope: what quotes leaves by cancelling what rests."""
+    """Run `work(stop_scope=scope)`; the first signal cancels the scope: what quotes leaves by cancelling what rests."""
     import trio
 
     # one that is ignored already stays so (nohup); the others are ignored once the receiver is gone again:
@@ -414,24 +414,24 @@ def _run_until_signal(work: Callable[..., Awaitable[Any]], *, quotes: bool = Fal
     async def run() -> Any:
         with trio.open_signal_receiver(*heeded) as signals:
             async with trio.open_nursery() as nursery:
-                trading = trio.CancelScope()
-                nursery.start_soon(_cancel_on_signal, signals, trading, quotes)
-                result = await work(trading=trading)
+                stop_scope = trio.CancelScope()
+                nursery.start_soon(_cancel_on_signal, signals, stop_scope, quotes)
+                result = await work(stop_scope=stop_scope)
                 nursery.cancel_scope.cancel()
         return result
 
     return trio.run(run)
 
 
-async def _cancel_on_signal(signals: Any, trading: trio.CancelScope, quotes: bool) -> None:
+async def _cancel_on_signal(signals: Any, stop_scope: trio.CancelScope, quotes: bool) -> None:
     log = logging.getLogger(__name__)
     async for number in signals:
         name = signal.Signals(number).name
-        if trading.cancel_called:
+        if stop_scope.cancel_called:
             log.warning("%s: leaving already%s", name, "; cancelling what rests takes 10 s at most" if quotes else "")
         else:
             log.info("%s: leaving%s", name, ", orders are cancelled" if quotes else "")
-        trading.cancel()
+        stop_scope.cancel()
 
 
 # --- output and exit codes --------------------------------------------------------------------

@@ -16,8 +16,8 @@ __all__ = ["show_screen"]
 _log = logging.getLogger(__name__)
 
 
-async def show_screen(maker: WsState, *, title: str, trading: trio.CancelScope) -> None:
-    """Show the maker until the person quits, which cancels `trading`; a screen that fails leaves the lines."""
+async def show_screen(maker: WsState, *, title: str, stop_scope: trio.CancelScope) -> None:
+    """Show the maker until the person quits, which cancels `stop_scope`; a screen that fails leaves the lines."""
     started_s = trio.current_time()
     records = RecentRecords()
 
@@ -30,4 +30,4 @@ async def show_screen(maker: WsState, *, title: str, trading: trio.CancelScope) 
     except ViewFailed as error:
         _log.warning("the screen failed, lines from here on: %s", error)
     else:
-        trading.cancel()
+        stop_scope.cancel()

@@ -82,16 +82,16 @@ async def run_demo(
     seed: int,
     duration_s: float | None,
     n_drops: int = 0,
-    trading: trio.CancelScope,
+    stop_scope: trio.CancelScope,
     attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None = None,
 ) -> DemoSummary:
-    """Run a demo until its duration ends, its tape is over, or `trading` is cancelled.
+    """Run a demo until its duration ends, its tape is over, or `stop_scope` is cancelled.
 
     `n_drops`: every socket is cut so many times on the way. `attend` is a task beside the maker that shows
     it. Errors: VenueError if the start fails.
     """
     with TemporaryDirectory(prefix="mm_trio-demo-") as state:  # a ledger as `run` keeps it, for this demo alone
-        return await _run_in(Path(state), market, seed, duration_s, n_drops, trading, attend)
+        return await _run_in(Path(state), market, seed, duration_s, n_drops, stop_scope, attend)
 
 
 async def _run_in(
@@ -100,7 +100,7 @@ async def _run_in(
     seed: int,
     duration_s: float | None,
     n_drops: int,
-    trading: trio.CancelScope,
+    stop_scope: trio.CancelScope,
     attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None,
 ) -> DemoSummary:
     async with trio.open_nursery() as world:
@@ -113,10 +113,10 @@ async def _run_in(
         front = Front(exchange, now_ms=_now_ms)
         server = await world.start(serve, front, Auth(lambda address: address in exchange.addresses()))
         desk = await _set_up(market, front, server, seed, state)
-        with trading:
+        with stop_scope:
             async with trio.open_nursery() as company:
                 if attend is not None:
-                    company.start_soon(attend, desk.maker, trading)
+                    company.start_soon(attend, desk.maker, stop_scope)
                 await _trade(desk, duration_s=duration_s, n_drops=n_drops)
                 company.cancel_scope.cancel()
         summary = _sum_up(desk)

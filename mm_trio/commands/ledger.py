@@ -70,13 +70,13 @@ class AuditReport:
         return "\n".join([head, *table, *unlisted])
 
 
-async def audit_ledger(settings: Settings, *, environ: Mapping[str, str], trading: trio.CancelScope) -> AuditReport:
+async def audit_ledger(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> AuditReport:
     """Read the whole journal, its chain checked row by row, and ask the venue; nothing is changed or sent.
 
     Errors: ConfigError, VenueError; JournalError where there is no ledger or it is damaged.
     """
     place = settings.market
-    with trading:
+    with stop_scope:
         spot_meta = await ask_at_start(fetch_spot_meta, place.base_url)
         market = wire.parse_market(spot_meta, place.coin)
         folder = find_state_folder(environ, network=place.network, account=place.account, coin=market.coin)
@@ -132,14 +132,14 @@ class Rebuilt:
         )
 
 
-async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], trading: trio.CancelScope) -> Rebuilt:
+async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> Rebuilt:
     """Make a new ledger of what a damaged one still says and what the venue knows; the old file stays, set aside.
 
     Exact as far as the venue's fill history reaches; without one readable entry the ledger is the configured
     allocation with every fill of an order of this program. Errors: ConfigError, VenueError, JournalError.
     """
     place = settings.market
-    with trading:
+    with stop_scope:
         spot_meta = await ask_at_start(fetch_spot_meta, place.base_url)
         market = wire.parse_market(spot_meta, place.coin)
         client = VenueClient(

@@ -113,11 +113,11 @@ async def run_settings(
     *,
     environ: Mapping[str, str],
     duration_s: float | None,
-    trading: trio.CancelScope,
+    stop_scope: trio.CancelScope,
     take_over: bool = False,
     attend: Callable[[WsState, trio.CancelScope], Awaitable[None]] | None = None,
 ) -> RunSummary:
-    """Run until the duration ends or `trading` is cancelled; it leaves by cancelling what rests.
+    """Run until the duration ends or `stop_scope` is cancelled; it leaves by cancelling what rests.
 
     `attend` is a task beside the maker that shows it. A ledger that can no longer be kept ends it too, and the
     summary says why. Errors: ConfigError, VenueError; LedgerError where it could not begin.
@@ -133,15 +133,15 @@ async def run_settings(
             try:
                 async with trio.open_nursery() as nursery:
                     if attend is not None:
-                        nursery.start_soon(attend, maker, trading)
+                        nursery.start_soon(attend, maker, stop_scope)
                     await maker.run()
                     nursery.cancel_scope.cancel()
             except* LedgerError as group:
                 failures.extend(find_leaves(group))
 
-    with trading:
+    with stop_scope:
         if duration_s is not None:
-            trading.deadline = trio.current_time() + duration_s
+            stop_scope.deadline = trio.current_time() + duration_s
         await live(anew=False)
         is_other_world = settings.market.network == "sandbox" and not lives[-1].stats.ticks
         if is_other_world and any(isinstance(failure, HistoryLost) for failure in failures):
@@ -156,14 +156,14 @@ async def run_settings(
     return RunSummary(lives[-1].stats, lives[-1].orders_may_rest, told)
 
 
-async def plan_forever(settings: Settings, *, trading: trio.CancelScope, duration_s: float | None) -> RunSummary:
+async def plan_forever(settings: Settings, *, stop_scope: trio.CancelScope, duration_s: float | None) -> RunSummary:
     """Read, plan and show what would be sent, once per interval; sends nothing and needs no key."""
     stats = RunStats()
-    with trading:
+    with stop_scope:
         spot_meta = await ask_at_start(fetch_spot_meta, settings.market.base_url)
         grid = make_grid(settings, spot_meta)
         if duration_s is not None:
-            trading.deadline = trio.current_time() + duration_s
+            stop_scope.deadline = trio.current_time() + duration_s
         while True:
             try:
                 await _show_plan(settings, spot_meta, grid)

@@ -92,9 +92,9 @@ def parse_limits(text: str) -> Limits:
 
 
 async def run_sandbox(
-    options: SandboxOptions, *, on_ready: Callable[[SandboxAccess], None], trading: trio.CancelScope
+    options: SandboxOptions, *, on_ready: Callable[[SandboxAccess], None], stop_scope: trio.CancelScope
 ) -> SandboxSummary:
-    """Serve until `trading` is cancelled. `on_ready` is told once the port is open and the accounts are funded.
+    """Serve until `stop_scope` is cancelled. `on_ready` is told once the port is open and the accounts are funded.
 
     Errors: ConfigError for an unknown coin or a host that is not loopback, OSError for a port that is taken.
     """
@@ -103,7 +103,7 @@ async def run_sandbox(
     exchange = _make_exchange(markets, options.limits)
     with record_history(exchange, options.history) as save_history:
         return await _serve(
-            options, markets, Front(exchange, now_ms=clock.now_ms), clock, save_history, on_ready, trading
+            options, markets, Front(exchange, now_ms=clock.now_ms), clock, save_history, on_ready, stop_scope
         )
 
 
@@ -114,7 +114,7 @@ async def _serve(
     clock: Clock,
     save_history: Callable[[], str] | None,
     on_ready: Callable[[SandboxAccess], None],
-    trading: trio.CancelScope,
+    stop_scope: trio.CancelScope,
 ) -> SandboxSummary:
     auth = Auth(lambda address: address in front.exchange.addresses())
     accounts = tuple(_make_account(auth, options.seed, number) for number in range(options.n_accounts))
@@ -131,7 +131,7 @@ async def _serve(
         taker=TAKER,
         save_history=save_history,
     )
-    with trading:
+    with stop_scope:
         async with trio.open_nursery() as nursery:
             weights = IpWeights(options.limits.ip_weight_per_minute)
             doors = partial(serve, host=options.host, port=options.port, clock=clock, ip_weights=weights)

@@ -39,7 +39,7 @@ class Plan:
     front: Front
     caplog: pytest.LogCaptureFixture
     exchange_scope: trio.CancelScope
-    trading: trio.CancelScope
+    stop_scope: trio.CancelScope
     summary: RunSummary | None = None
 
     def lines(self, start: str) -> list[str]:
@@ -51,7 +51,7 @@ class Plan:
                 await trio.sleep(0.01)
 
     async def end(self) -> RunSummary:
-        self.trading.cancel()
+        self.stop_scope.cancel()
         await self.until(lambda: self.summary)
         assert self.summary is not None
         return self.summary
@@ -88,7 +88,9 @@ async def planning(
         plan = Plan(front, caplog, scope, trio.CancelScope())
 
         async def work() -> None:
-            plan.summary = await plan_forever(make_settings(url, **tuning), trading=plan.trading, duration_s=duration_s)
+            plan.summary = await plan_forever(
+                make_settings(url, **tuning), stop_scope=plan.stop_scope, duration_s=duration_s
+            )
 
         nursery.start_soon(work)
         yield plan
@@ -159,7 +161,7 @@ async def test_its_duration_ends_it(caplog: pytest.LogCaptureFixture, mock_clock
         mock_clock.jump(1000)
         await plan.until(lambda: plan.summary)
 
-        assert plan.trading.cancelled_caught
+        assert plan.stop_scope.cancelled_caught
 
 
 async def test_a_plan_whose_first_question_hangs_can_be_cancelled() -> None:
@@ -169,10 +171,10 @@ async def test_a_plan_whose_first_question_hangs_can_be_cancelled() -> None:
             "strategy": {"start_px": "20", "n_orders": 60, "order_sz": "5"},
         }
         settings = parse_settings(document, environ={}, source="here")
-        trading = trio.CancelScope()
-        trading.cancel()
+        stop_scope = trio.CancelScope()
+        stop_scope.cancel()
 
         with trio.fail_after(DEADLINE_S):
-            summary = await plan_forever(settings, trading=trading, duration_s=None)
+            summary = await plan_forever(settings, stop_scope=stop_scope, duration_s=None)
 
     assert summary.stats.ticks == 0

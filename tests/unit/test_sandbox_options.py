@@ -67,7 +67,7 @@ async def test_options_that_make_no_sandbox_are_refused(change: dict[str, Any], 
     options = SandboxOptions(**({"coins": ("@107",)} | change))
 
     with pytest.RaisesGroup(pytest.RaisesExc(ConfigError, match=told), allow_unwrapped=True, flatten_subgroups=True):
-        await run_sandbox(options, on_ready=lambda access: pytest.fail("it began"), trading=trio.CancelScope())
+        await run_sandbox(options, on_ready=lambda access: pytest.fail("it began"), stop_scope=trio.CancelScope())
 
 
 @pytest.mark.parametrize("text, told", [("", "line 1"), ("[]", "line 1"), ("{}", "line 1"), ("\xff", "line 1")])

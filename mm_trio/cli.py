@@ -6,7 +6,6 @@ import argparse
 import json
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mm_trio import __version__
-from mm_trio.errors import ConfigError, LedgerError, VenueError, find_leaves
+from mm_trio.errors import ConfigError, Interrupted, LedgerError, VenueError, find_leaves
+from mm_trio.stop_signal import StopSignal, find_interruption, tell_interruption
 
 if TYPE_CHECKING:
     import trio
@@ -38,13 +38,13 @@ EXIT_BUG = 70
 DEFAULT_COIN = "@107"
 DEFAULT_PORT = 3001
 _TAPE_TAIL_S = 3.0  # between the last row of a tape and the end of a demo of given duration
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit code.
 
-    0 clean, 2 configuration or usage, 3 the venue, 4 orders may still rest, 5 halted, 70 a bug of ours.
+    0 clean, 1 a check said no or was cut short, 2 configuration or usage, 3 the venue, 4 orders may still rest,
+    5 halted, 70 a bug of ours.
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["demo"]
     arguments = _make_parser().parse_args(words)
@@ -156,13 +156,14 @@ def _add_sandbox(commands: Any) -> None:
 
 
 def _add_sim(commands: Any) -> None:
-    sim = commands.add_parser(
+    sim = _add_verdict(
+        commands,
         "sim",
+        _sim,
         help="the maker on a virtual clock, among faults, judged by an oracle",
         description="Runs the maker against an exchange in the same process, under virtual time: faults first, then "
         "calm in which its book has to become right, then a stop. A seed gives the same run everywhere. Exit 1: a rule "
         "was broken.",
-        allow_abbrev=False,
     )
     sim.add_argument("--seed", default="1..10", metavar="N|A..B", help="one seed or a range (default: 1..10)")
     sim.add_argument("--hours", type=float, metavar="H", help="simulated for each seed (default: 7 to 15 minutes)")
@@ -172,8 +173,6 @@ def _add_sim(commands: Any) -> None:
         "--minutes", type=float, metavar="M", help="seeds from the first upwards, until so many minutes are over"
     )
     sim.add_argument("--all-seen", action="store_true", help="exit 1 also if one of the hard cases was never met")
-    sim.add_argument("--json", action="store_true", help="a JSON object as the last line")
-    sim.set_defaults(run=_sim)
 
 
 def _add_ledger(commands: Any) -> None:
@@ -184,28 +183,26 @@ def _add_ledger(commands: Any) -> None:
         allow_abbrev=False,
     )
     verbs = ledger.add_subparsers(metavar="verb", required=True)
-    audit = verbs.add_parser(
+    audit = _add_verdict(
+        verbs,
         "audit",
+        _ledger_audit,
         help="explain every difference to the venue's balances",
         description="Reads the whole journal, checks that nothing in it was changed or lost, sums it up and compares "
         "it with the venue's balances. Changes and sends nothing; also while the maker runs. Exit 1: not all is "
         "explained.",
-        allow_abbrev=False,
     )
     audit.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (TOML) of the maker")
-    audit.add_argument("--json", action="store_true", help="a JSON object as the last line")
-    audit.set_defaults(run=_ledger_audit)
-    rebuild = verbs.add_parser(
+    rebuild = _add_verdict(
+        verbs,
         "rebuild",
+        _ledger_rebuild,
         help="make a damaged journal anew",
         description="Begins a new journal with every entry of the damaged one that can be read and with what the venue "
         "knows of the rest; the old file is set aside, not deleted. The next start of the maker books what traded "
         "since. Refuses while the maker runs.",
-        allow_abbrev=False,
     )
     rebuild.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (TOML) of the maker")
-    rebuild.add_argument("--json", action="store_true", help="a JSON object as the last line")
-    rebuild.set_defaults(run=_ledger_rebuild)
 
 
 def _add_output(command: argparse.ArgumentParser) -> None:
@@ -266,7 +263,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         n_drops=arguments.drop_ws,
         attend=_choose_screen(arguments, title="demo"),
     )
-    return _finish(_run_until_signal(work, quotes=True), arguments)
+    return _finish(StopSignal(quotes=True).run(work), arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -282,7 +279,7 @@ def _run(arguments: argparse.Namespace) -> int:
             )
         from mm_trio.commands.run import plan_forever
 
-        return _finish(_run_until_signal(partial(plan_forever, settings, duration_s=arguments.duration)), arguments)
+        return _finish(StopSignal().run(partial(plan_forever, settings, duration_s=arguments.duration)), arguments)
     from mm_trio.venue.keys import load_key
 
     key = load_key(os.environ, passphrase=_ask_passphrase if sys.stdin.isatty() else None)
@@ -297,10 +294,10 @@ def _run(arguments: argparse.Namespace) -> int:
         duration_s=arguments.duration,
         attend=_choose_screen(arguments, title=settings.market.network),
     )
-    return _finish(_run_until_signal(work, quotes=True), arguments)
+    return _finish(StopSignal(quotes=True).run(work), arguments)
 
 
-def _sim(arguments: argparse.Namespace) -> int:
+def _sim(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.commands.sim import run_sim
 
     summary, missed = run_sim(
@@ -309,30 +306,31 @@ def _sim(arguments: argparse.Namespace) -> int:
         faults=arguments.faults,
         jobs=arguments.jobs,
         as_json=arguments.json,
+        stop=stop,
         minutes=arguments.minutes,
         all_seen=arguments.all_seen,
     )
     return EXIT_NO if summary.failed or missed else EXIT_CLEAN
 
 
-def _ledger_rebuild(arguments: argparse.Namespace) -> int:
+def _ledger_rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.commands.ledger import rebuild_ledger
     from mm_trio.config import load_settings
 
     _set_up_logging(sys.stderr)
     settings = load_settings(arguments.config, environ=os.environ)
-    rebuilt = _run_until_signal(partial(rebuild_ledger, settings, environ=os.environ))
+    rebuilt = stop.run(partial(rebuild_ledger, settings, environ=os.environ))
     print(json.dumps(rebuilt.to_json()) if arguments.json else rebuilt.to_text(), flush=True)
     return EXIT_CLEAN
 
 
-def _ledger_audit(arguments: argparse.Namespace) -> int:
+def _ledger_audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.commands.ledger import audit_ledger
     from mm_trio.config import load_settings
 
     _set_up_logging(sys.stderr)
     settings = load_settings(arguments.config, environ=os.environ)
-    report = _run_until_signal(partial(audit_ledger, settings, environ=os.environ))
+    report = stop.run(partial(audit_ledger, settings, environ=os.environ))
     print(json.dumps(report.to_json()) if arguments.json else report.to_text(), flush=True)
     return EXIT_CLEAN if report.audit.is_ok else EXIT_NO
 
@@ -366,7 +364,7 @@ def _sandbox(arguments: argparse.Namespace) -> int:
             print(access.to_json(), flush=True)
         print(access.to_text(), file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
-    return _tell(_run_until_signal(partial(sandbox.run_sandbox, options, on_ready=show)), arguments)
+    return _tell(StopSignal().run(partial(sandbox.run_sandbox, options, on_ready=show)), arguments)
 
 
 def _tell(summary: SandboxSummary | ReplaySummary, arguments: argparse.Namespace) -> int:
@@ -398,40 +396,39 @@ def _choose_screen(
     return attend
 
 
-# --- signals ----------------------------------------------------------------------------------
+# --- verdicts ---------------------------------------------------------------------------------
+
+_Check = Callable[[argparse.Namespace, StopSignal], int]
 
 
-def _run_until_signal(work: Callable[..., Awaitable[Any]], *, quotes: bool = False) -> Any:
-    """Run `work(stop_scope=scope)`; the first signal cancels the scope: what quotes leaves by cancelling what rests."""
-    import trio
+def _add_verdict(commands: Any, name: str, check: _Check, **texts: str) -> argparse.ArgumentParser:
+    """Add a verb whose exit code is a verdict; where a signal cuts it short, it gives none and says so.
 
-    # one that is ignored already stays so (nohup); the others are ignored once the receiver is gone again:
-    # an impatient second Ctrl-C must not cost the summary, the exit code or the names of what may rest
-    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in heeded:
-        signal.signal(number, signal.SIG_IGN)
-
-    async def run() -> Any:
-        with trio.open_signal_receiver(*heeded) as signals:
-            async with trio.open_nursery() as nursery:
-                stop_scope = trio.CancelScope()
-                nursery.start_soon(_cancel_on_signal, signals, stop_scope, quotes)
-                result = await work(stop_scope=stop_scope)
-                nursery.cancel_scope.cancel()
-        return result
-
-    return trio.run(run)
+    Every such verb is added here. `check` runs what waits in `stop.run`.
+    """
+    verb: argparse.ArgumentParser = commands.add_parser(name, allow_abbrev=False, **texts)
+    verb.add_argument("--json", action="store_true", help="a JSON object as the last line")
+    verb.set_defaults(run=partial(_give_verdict, check=check, name=verb.prog))
+    return verb
 
 
-async def _cancel_on_signal(signals: Any, stop_scope: trio.CancelScope, quotes: bool) -> None:
-    log = logging.getLogger(__name__)
-    async for number in signals:
-        name = signal.Signals(number).name
-        if stop_scope.cancel_called:
-            log.warning("%s: leaving already%s", name, "; cancelling what rests takes 10 s at most" if quotes else "")
-        else:
-            log.info("%s: leaving%s", name, ", orders are cancelled" if quotes else "")
-        stop_scope.cancel()
+def _give_verdict(arguments: argparse.Namespace, *, check: _Check, name: str) -> int:
+    stop = StopSignal()
+    try:
+        stop.raise_on_signal()
+        code = check(arguments, stop)
+        stop.ignore_signals()
+        if not stop.is_cut_short:
+            return code
+        interrupted = Interrupted()
+    except BaseException as error:
+        stop.ignore_signals()
+        found = find_interruption(error)
+        if found is None:
+            raise
+        interrupted = found
+    tell_interruption(interrupted, name=name, received=stop.received, as_json=arguments.json)
+    return EXIT_NO
 
 
 # --- output and exit codes --------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 __all__ = [
     "ConfigError",
     "HistoryLost",
+    "Interrupted",
     "JournalError",
     "LedgerError",
     "ProtocolError",
@@ -54,6 +57,30 @@ class JournalError(LedgerError):
 
 class HistoryLost(LedgerError):
     """The venue's fill history does not reach back to where the ledger ends."""
+
+
+class Interrupted(BaseException):
+    """A signal stopped a check before it could give its verdict.
+
+    `checked` and `not_checked` name its steps, `summary` has plain JSON values of what was found so far, and `note` is
+    what a person should know besides.
+    """
+
+    # It is no Exception, as KeyboardInterrupt is none: what was interrupted must not take it for a failure of its own.
+
+    def __init__(
+        self,
+        *,
+        checked: Sequence[str] = (),
+        not_checked: Sequence[str] = (),
+        summary: Mapping[str, object] | None = None,
+        note: str = "",
+    ) -> None:
+        self.checked = tuple(checked)
+        self.not_checked = tuple(not_checked)
+        self.summary = dict(summary or {})
+        self.note = note
+        super().__init__("interrupted")
 
 
 def find_leaves(error: BaseException) -> list[BaseException]:

@@ -22,6 +22,7 @@ from mm_trio.maker_state import FILLS_OVERLAP_MS
 from mm_trio.model import Balances, Market
 from mm_trio.reconcile import compute_foreign_holds
 from mm_trio.state_folder import find_state_folder, hold_state_folder, set_aside
+from mm_trio.stop_signal import CheckSteps
 from mm_trio.venue import wire
 from mm_trio.venue.client import VenueClient
 from mm_trio.venue.hyperliquid import fetch_spot_meta, make_info
@@ -30,6 +31,8 @@ __all__ = ["AuditReport", "Rebuilt", "audit_ledger", "rebuild_ledger"]
 
 # Orders without a cloid in their fills' rows are asked for one by one; the venue keeps about so many of them.
 MOST_ORDERS_ASKED = 2_000
+AUDIT_STEPS = ("pair at the venue", "fills at the venue", "balances at the venue", "every entry of the journal")
+REBUILD_STEPS = ("pair at the venue", "entries that can be read", "lives and orders at the venue", "the new journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +76,30 @@ class AuditReport:
 async def audit_ledger(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> AuditReport:
     """Read the whole journal, its chain checked row by row, and ask the venue; nothing is changed or sent.
 
-    Errors: ConfigError, VenueError; JournalError where there is no ledger or it is damaged.
+    Errors: ConfigError, VenueError; JournalError where there is no ledger or it is damaged; Interrupted once
+    `stop_scope` is cancelled.
     """
     place = settings.market
+    steps = CheckSteps(*AUDIT_STEPS)
     with stop_scope:
         spot_meta = await ask_at_start(fetch_spot_meta, place.base_url)
         market = wire.parse_market(spot_meta, place.coin)
+        steps.finish("pair at the venue")
         folder = find_state_folder(environ, network=place.network, account=place.account, coin=market.coin)
         info = make_info(place.base_url, spot_meta)
         client = VenueClient(info, address=place.account, run_sync=trio.to_thread.run_sync)
         client.coin = market.coin
         fills = await client.fetch_fills(market, since_ms=0)
+        steps.finish("fills at the venue")
         rows = await client.fetch_open_orders()
         total = await client.fetch_balances(market)
+        steps.finish("balances at the venue")
         held = compute_foreign_holds(rows, market, keep_foreign=True)
         venue = Balances(total.token - held.token, total.usdc - held.usdc)
-        audit = await trio.to_thread.run_sync(_read_and_compute, folder, fills, venue)
+        # The thread only reads: nothing is lost where a signal leaves it behind.
+        audit = await trio.to_thread.run_sync(_read_and_compute, folder, fills, venue, abandon_on_cancel=True)
         return AuditReport(audit, folder, market.coin, market.base.name, market.quote.name)
-    raise KeyboardInterrupt  # a signal came first
+    raise steps.make_interruption(summary={"ok": False, "coin": place.coin})
 
 
 def _read_and_compute(folder: Path, fills: Any, venue: Balances) -> Audit:
@@ -136,12 +145,15 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
     """Make a new ledger of what a damaged one still says and what the venue knows; the old file stays, set aside.
 
     Exact as far as the venue's fill history reaches; without one readable entry the ledger is the configured
-    allocation with every fill of an order of this program. Errors: ConfigError, VenueError, JournalError.
+    allocation with every fill of an order of this program. Errors: ConfigError, VenueError, JournalError; Interrupted
+    once `stop_scope` is cancelled, and then the ledger is as it was.
     """
     place = settings.market
+    steps = CheckSteps(*REBUILD_STEPS)
     with stop_scope:
         spot_meta = await ask_at_start(fetch_spot_meta, place.base_url)
         market = wire.parse_market(spot_meta, place.coin)
+        steps.finish("pair at the venue")
         client = VenueClient(
             make_info(place.base_url, spot_meta), address=place.account, run_sync=trio.to_thread.run_sync
         )
@@ -150,6 +162,7 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
             environ, network=place.network, account=place.account, coin=market.coin, signer=None
         ) as folder:
             rows = await trio.to_thread.run_sync(Journal.salvage, folder)
+            steps.finish("entries that can be read")
             found = await _find_what_is_lost(client, market, [row.entry for row in rows])
             parameters = settings.maker_parameters(make_grid(settings, spot_meta))
             opening: list[Entry] = []
@@ -157,11 +170,20 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
                 opening.append(Allocated(parameters.get("allocated_token"), parameters.get("allocated_usdc")))
                 found = found if any(isinstance(entry, Began) for entry in found) else [Began(0, {}), *found]
                 opening.append(await _compute_first_balance(client, market, found))
-            aside = set_aside(folder)
-            await trio.to_thread.run_sync(_write_anew, folder, rows, [*opening, *found])
+            steps.finish("lives and orders at the venue")
+            aside = await _replace_journal(folder, rows, [*opening, *found])
             n_lives = sum(isinstance(entry, Began) for entry in found)
             return Rebuilt(folder, aside, len(rows), n_lives, sum(isinstance(entry, Adopted) for entry in found))
-    raise KeyboardInterrupt  # a signal came first
+    raise steps.make_interruption(summary={"rebuilt": False, "coin": place.coin}, note="the ledger is as it was")
+
+
+async def _replace_journal(folder: Path, rows: Sequence[JournalRow], found: Sequence[Entry]) -> Path:
+    """Set the old journal aside and write the new one; a signal stops both or neither."""
+    await trio.lowlevel.checkpoint_if_cancelled()
+    with trio.CancelScope(shield=True):
+        aside = set_aside(folder)
+        await trio.to_thread.run_sync(_write_anew, folder, rows, found)
+    return aside
 
 
 async def _find_what_is_lost(client: VenueClient, market: Market, entries: Sequence[Entry]) -> list[Entry]:

@@ -6,14 +6,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from mm_trio.errors import ConfigError
+from mm_trio.errors import ConfigError, Interrupted
 from mm_trio.sandbox.fault_kinds import FaultKind
 from mm_trio.sim.campaign import MOST_SEEDS, Campaign, Summary, run_campaign
 from mm_trio.sim.report import SeedReport
 from mm_trio.sim.sometimes import find_never_seen
+from mm_trio.stop_signal import StopSignal
 
 __all__ = ["parse_faults", "parse_seeds", "run_sim"]
 
@@ -55,12 +56,13 @@ def run_sim(
     faults: str,
     jobs: int | None,
     as_json: bool,
+    stop: StopSignal,
     minutes: float | None = None,
     all_seen: bool = False,
 ) -> tuple[Summary, list[str]]:
     """Run them and print what came of it; gives that, and with `all_seen` the hard cases that were never met.
 
-    Errors: ConfigError for arguments that make no campaign.
+    Errors: ConfigError for arguments that make no campaign; Interrupted, with what was run, if a signal stopped it.
     """
     first, last = parse_seeds(seeds)
     if hours is not None and not 0 < hours <= MOST_HOURS:
@@ -70,14 +72,41 @@ def run_sim(
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs must be 1 or more, got {jobs}")
     campaign = Campaign(first=first, last=last, faults=parse_faults(faults), hours=hours, minutes=minutes)
-    summary = run_campaign(campaign, jobs=jobs or os.cpu_count() or 1, on_done=_make_bar(sys.stderr, campaign))
+    on_done = _make_bar(sys.stderr, campaign)
+    jobs = jobs or os.cpu_count() or 1
+    summary = run_campaign(campaign, jobs=jobs, on_done=on_done, is_stopped=stop.is_received)
+    stop.ignore_signals()
+    if summary.is_interrupted and sys.stderr.isatty():
+        print(file=sys.stderr)  # The bar stands on its line until it is full.
     print(summary.to_text(), file=sys.stderr if as_json else sys.stdout, flush=True)
+    if summary.is_interrupted:
+        raise _make_interruption(summary)
     missed = find_never_seen(summary.seen) if all_seen else []
     for name in missed:
         print(f"never seen: {name}", file=sys.stderr, flush=True)
     if as_json:
         print(json.dumps(summary.to_json()), flush=True)
     return summary, missed
+
+
+def _make_interruption(summary: Summary) -> Interrupted:
+    campaign, run = summary.campaign, set(summary.seeds)
+    if campaign.minutes is None:
+        left = _tell_ranges(seed for seed in campaign.seeds if seed not in run)
+    else:
+        left = [f"seeds until {campaign.minutes:g} minutes are over"]
+    return Interrupted(checked=_tell_ranges(sorted(run)), not_checked=left, summary=summary.to_json())
+
+
+def _tell_ranges(seeds: Iterable[int]) -> list[str]:
+    """`seeds 1..3`, `seed 5`: of ascending numbers."""
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and ranges[-1][1] == seed - 1:
+            ranges[-1][1] = seed
+        else:
+            ranges.append([seed, seed])
+    return [f"seed {low}" if low == high else f"seeds {low}..{high}" for low, high in ranges]
 
 
 def _make_bar(stream: TextIO, campaign: Campaign) -> Callable[[SeedReport], None]:

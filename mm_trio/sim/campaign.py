@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
+import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
@@ -20,6 +20,7 @@ from mm_trio.sim.rules import KNOWN_GAPS, RULES, Violation
 from mm_trio.sim.sometimes import SOMETIMES, find_never_seen
 from mm_trio.sim.swarm import draw_swarm
 from mm_trio.sim.trace import combine
+from mm_trio.sim.workers import open_workers
 
 __all__ = ["MOST_SEEDS", "Campaign", "Summary", "run_campaign"]
 
@@ -65,10 +66,14 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a campaign came to. `failed` are the seeds with a violation, each with its first."""
+    """What a campaign came to. `failed` are the seeds with a violation, each with its first.
+
+    `seeds` were run to their end. `is_interrupted`: a signal stopped the campaign before the others were.
+    """
 
     campaign: Campaign
-    n_seeds: int
+    seeds: tuple[int, ...]
+    is_interrupted: bool
     sim_hours: float
     struck: dict[str, int]
     failed: tuple[SeedReport, ...]
@@ -81,6 +86,10 @@ class Summary:
     seen: dict[str, int]
     core_s: float
     wall_s: float
+
+    @property
+    def n_seeds(self) -> int:
+        return len(self.seeds)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, in the order in which they are best read."""
@@ -117,7 +126,7 @@ class Summary:
 
     def _compute_bound(self) -> float:
         """The part of all seeds that may fail at most, with 95 %, where none of these did."""
-        return min(1.0, 3 / self.n_seeds)
+        return min(1.0, 3 / self.n_seeds) if self.seeds else 1.0
 
     def _compute_speed(self) -> float:
         """Simulated hours in one hour of a processor."""
@@ -172,40 +181,71 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"p50": ordered[len(ordered) // 2], "p99": ordered[int(len(ordered) * 0.99)], "max": ordered[-1]}
 
 
-def run_campaign(campaign: Campaign, *, jobs: int, on_done: Callable[[SeedReport], None]) -> Summary:
+def run_campaign(
+    campaign: Campaign,
+    *,
+    jobs: int,
+    on_done: Callable[[SeedReport], None],
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Summary:
     """Run all seeds; `on_done` is told of each as it ends, in the order of seeds. What comes out is a function of the
     campaign alone, but for `wall_s` and `core_s`, and for how many seeds `minutes` suffice.
+
+    Once `is_stopped()`, an error means that the campaign was interrupted: what ran to its end until then is summed up.
     """
     began_s = time.perf_counter()
-    ends_s = None if campaign.minutes is None else began_s + 60 * campaign.minutes
-    reports: list[SeedReport] = []
-    for report in _run_all(campaign, jobs=jobs, ends_s=ends_s):
-        reports.append(report)
-        on_done(report)
-    return _sum_up(campaign, reports, wall_s=time.perf_counter() - began_s)
-
-
-def _run_all(campaign: Campaign, *, jobs: int, ends_s: float | None) -> Iterator[SeedReport]:
+    ends_s = math.inf if campaign.minutes is None else began_s + 60 * campaign.minutes
+    seeds = takewhile(lambda seed: time.perf_counter() < ends_s and not is_stopped(), campaign.seeds)
+    is_alone = jobs == 1 or len(campaign.seeds) == 1
     work = partial(_run_one, campaign)
-    seeds = takewhile(lambda seed: ends_s is None or time.perf_counter() < ends_s, campaign.seeds)
-    if jobs == 1 or len(campaign.seeds) == 1:
-        yield from map(work, seeds)
-        return
-    # spawned: a forked process would inherit whatever the caller has open
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_signals_alone) as pool:
-        underway: deque[Future[SeedReport]] = deque()
-        for seed in seeds:
-            underway.append(pool.submit(work, seed))
-            if len(underway) > AHEAD * jobs:
-                yield underway.popleft().result()
-        while underway:
-            yield underway.popleft().result()
+    running = _run_here(work, seeds, is_stopped) if is_alone else _run_in_workers(work, seeds, jobs, is_stopped)
+    reports: list[SeedReport] = []
+    try:
+        with closing(running):
+            for report in running:
+                reports.append(report)
+                on_done(report)
+    except BaseException:
+        if not is_stopped():
+            raise
+    wall_s = time.perf_counter() - began_s
+    return _sum_up(campaign, reports, wall_s=wall_s, is_interrupted=is_stopped())
 
 
-def _leave_signals_alone() -> None:
-    """Ctrl-C is for the process that asked; the others end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+_Work = Callable[[int], SeedReport]
+_Reports = Generator[SeedReport, None, None]
+
+
+def _run_here(work: _Work, seeds: Iterator[int], is_stopped: Callable[[], bool]) -> _Reports:
+    for seed in seeds:
+        report = work(seed)
+        # A seed may have taken the signal for an error of its own: whatever it says now says nothing.
+        if is_stopped():
+            return
+        yield report
+
+
+def _run_in_workers(work: _Work, seeds: Iterator[int], jobs: int, is_stopped: Callable[[], bool]) -> _Reports:
+    underway: deque[Future[SeedReport]] = deque()
+    try:
+        with open_workers(jobs) as pool:
+            for seed in seeds:
+                underway.append(pool.submit(work, seed))
+                if len(underway) > AHEAD * jobs:
+                    yield underway[0].result()
+                    underway.popleft()
+            while underway and not is_stopped():
+                yield underway[0].result()
+                underway.popleft()
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if not is_stopped():
+            raise
+    # After an interruption: what other processes had finished before its turn, for it may have broken a rule.
+    for future in underway:
+        if future.done() and not future.cancelled() and future.exception() is None:
+            yield future.result()
 
 
 def _run_one(campaign: Campaign, seed: int) -> SeedReport:
@@ -226,7 +266,7 @@ def _repeat(campaign: Campaign, report: SeedReport) -> SeedReport:
     )
 
 
-def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float) -> Summary:
+def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float, is_interrupted: bool) -> Summary:
     struck, checks, seen = Counter[str](), Counter[str](), Counter[str]()
     for report in reports:
         struck.update(report.struck)
@@ -234,7 +274,8 @@ def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float)
         seen.update(report.seen)
     return Summary(
         campaign=campaign,
-        n_seeds=len(reports),
+        seeds=tuple(report.seed for report in reports),
+        is_interrupted=is_interrupted,
         sim_hours=sum(report.sim_s for report in reports) / 3600,
         struck=dict(sorted(struck.items())),
         failed=tuple(report for report in reports if report.violations),

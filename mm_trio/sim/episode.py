@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 import time
 import traceback
 from dataclasses import replace
@@ -23,6 +21,7 @@ from mm_trio.sim.lookout import Lookout
 from mm_trio.sim.report import SeedReport
 from mm_trio.sim.rules import Judge, Violation
 from mm_trio.sim.schedule import run_virtual
+from mm_trio.sim.seed_folder import open_seed_folder
 from mm_trio.sim.swarm import Swarm
 from mm_trio.sim.trace import Trace
 from mm_trio.sim.world import MAKER, World
@@ -49,7 +48,6 @@ def simulate(swarm: Swarm) -> SeedReport:
     log = logging.getLogger("mm_trio")
     level, propagates = log.level, log.propagate
     listener = Listener() if swarm.is_listened_to else None
-    folder = Path(tempfile.mkdtemp(prefix="mm-trio-sim-", dir=_find_fast_folder()))
     try:
         if listener is None:
             log.setLevel(logging.CRITICAL)  # faults by the thousand, and a line for each
@@ -57,19 +55,14 @@ def simulate(swarm: Swarm) -> SeedReport:
             log.setLevel(logging.DEBUG)
             log.addHandler(listener)
             log.propagate = False
-        report = run_virtual(_Episode(swarm, folder, listener).run, seed=swarm.seed)
+        with open_seed_folder() as folder:
+            report = run_virtual(_Episode(swarm, folder, listener).run, seed=swarm.seed)
     finally:
         log.setLevel(level)
         log.propagate = propagates
         if listener is not None:
             log.removeHandler(listener)
-        shutil.rmtree(folder, ignore_errors=True)
     return replace(report, core_s=time.process_time() - began_s)
-
-
-def _find_fast_folder() -> str | None:
-    """A folder in memory where there is one: what is durable there lasts as long as the run."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class _Episode:

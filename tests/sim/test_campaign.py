@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -19,7 +21,10 @@ from mm_trio.sim.report import SeedReport
 from mm_trio.sim.rules import RULES, Violation
 from mm_trio.sim.swarm import Swarm, draw_swarm
 
+pytestmark = pytest.mark.usefixtures("restore_signals")
+
 FIXED = Campaign(first=1, last=60)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.mark.slow
@@ -121,6 +126,49 @@ def test_a_hard_case_that_was_never_met_is_named_and_fails_where_all_were_asked_
     assert code == 1
     assert "0 violations" in out
     assert "never seen: told: User or API Wallet\n" in err
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_campaign_that_a_signal_cuts_short_sums_up_the_seeds_that_ended_and_is_not_clean(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt_the_third(swarm: Swarm) -> SeedReport:
+        if swarm.seed == 5:
+            signal.raise_signal(number)
+        return simulate(swarm)
+
+    monkeypatch.setattr(campaigns, "simulate", interrupt_the_third)
+    code = main(["sim", "--seed", "3..60", "--hours", "0.02", "--faults", "none", "--jobs", "1", "--json"])
+
+    out, err = capsys.readouterr()
+    told = json.loads(out.splitlines()[-1])
+    assert code == 1
+    assert (told["interrupted"], told["signal"], told["seeds"], told["violations"]) == (True, number.name, 2, 0)
+    assert (told["checked"], told["not_checked"]) == (["seeds 3..4"], ["seeds 5..60"])
+    assert f"sim was interrupted by {number.name} and gives no verdict; checked: seeds 3..4" in err
+
+
+def test_a_seed_that_takes_the_signal_for_an_error_of_its_own_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def swallow(swarm: Swarm) -> SeedReport:
+        with suppress(BaseException):
+            signal.raise_signal(signal.SIGTERM)
+        return simulate(swarm)
+
+    monkeypatch.setattr(campaigns, "simulate", swallow)
+    code = main(["sim", "--seed", "3..60", "--hours", "0.02", "--faults", "none", "--jobs", "1", "--json"])
+
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (code, told["interrupted"], told["seeds"]) == (1, True, 0)
+
+
+def test_a_campaign_that_ended_by_itself_does_not_say_that_it_was_interrupted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["sim", "--seed", "3", "--hours", "0.02", "--faults", "none", "--json"])
+
+    assert "interrupted" not in json.loads(capsys.readouterr().out)
 
 
 def test_each_fortieth_seed_is_run_twice_and_has_to_be_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,41 @@
+"""The folder in which a seed keeps its files while it runs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["open_seed_folder", "remove_seed_folders"]
+
+PREFIX = "mm-trio-sim-"
+_TRIES = 3  # A seed that still runs in another thread may write into its folder while it is removed.
+_open: set[Path] = set()
+
+
+@contextmanager
+def open_seed_folder() -> Iterator[Path]:
+    """Make a folder, and remove it with all that is in it."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_find_fast_folder()))
+    _open.add(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _open.discard(folder)
+
+
+def remove_seed_folders() -> None:
+    """Remove what the seeds under way hold, before the process ends."""
+    for folder in tuple(_open):
+        for _ in range(_TRIES):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+
+
+def _find_fast_folder() -> str | None:
+    """A folder in memory where there is one: what is durable there lasts as long as the run."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None

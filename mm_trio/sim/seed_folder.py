@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from mm_trio.errors import Interrupted
 
 __all__ = ["open_seed_folder", "remove_seed_folders"]
 
 PREFIX = "mm-trio-sim-"
 _TRIES = 3  # A seed that still runs in another thread may write into its folder while it is removed.
 _open: set[Path] = set()
+_is_ending = threading.Event()
+_lock = threading.RLock()  # A signal may interrupt the thread that holds it, and removes the folders in its place.
 
 
 @contextmanager
 def open_seed_folder() -> Iterator[Path]:
-    """Make a folder, and remove it with all that is in it."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_find_fast_folder()))
-    _open.add(folder)
+    """Make a folder, and remove it with all that is in it. Errors: Interrupted once the process is ending."""
+    with _lock:
+        if _is_ending.is_set():
+            raise Interrupted
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_find_fast_folder()))
+        _open.add(folder)
     try:
         yield folder
     finally:
@@ -28,8 +36,11 @@ def open_seed_folder() -> Iterator[Path]:
 
 
 def remove_seed_folders() -> None:
-    """Remove what the seeds under way hold, before the process ends."""
-    for folder in tuple(_open):
+    """Remove what the seeds under way hold, before the process ends; no other seed gets a folder."""
+    with _lock:
+        _is_ending.set()
+        folders = tuple(_open)
+    for folder in folders:
         for _ in range(_TRIES):
             shutil.rmtree(folder, ignore_errors=True)
             if not folder.exists():

@@ -102,7 +102,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--take-over",
         action="store_true",
-        help="go on with resting orders of an mm_trio whose ledger is not here, and that is gone for good",
+        help="go on with resting orders, or after fills, of an mm_trio whose ledger is not here and is gone for good",
     )
     run.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds (default: when told)")
     _add_output(run)
@@ -332,7 +332,7 @@ def _ledger_audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
     settings = load_settings(arguments.config, environ=os.environ)
     report = stop.run(partial(audit_ledger, settings, environ=os.environ))
     print(json.dumps(report.to_json()) if arguments.json else report.to_text(), flush=True)
-    return EXIT_CLEAN if report.audit.is_ok else EXIT_NO
+    return EXIT_CLEAN if report.is_ok else EXIT_NO
 
 
 def _sandbox(arguments: argparse.Namespace) -> int:

@@ -221,8 +221,8 @@ class MakerState:
         """Whether an order of our coin is nobody's business but its owner's."""
         return self.is_rival(row) or (self.keep_foreign and decode_cloid(row.cloid) is None)
 
-    def is_rival(self, row: OpenOrder) -> bool:
-        """Whether an order of our coin was placed by this program, and by no life that this ledger knows."""
+    def is_rival(self, row: OpenOrder | Fill) -> bool:
+        """Whether an order of our coin, or the one that a fill is of, is this program's and of no life known here."""
         parts = decode_cloid(row.cloid)
         return (
             self.knows_all_lives

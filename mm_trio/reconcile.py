@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mm_trio.cloid import decode_cloid
-from mm_trio.model import Balances, Intent, Market, OpenOrder
+from mm_trio.model import Balances, Fill, Intent, Market, OpenOrder
 from mm_trio.order_state import OrderState
 
 __all__ = ["Findings", "compute_foreign_holds", "describe_rivals", "match_intent", "read_snapshot"]
@@ -112,4 +112,15 @@ def describe_rivals(rows: Sequence[OpenOrder]) -> str:
     return (
         f"{len(rows)} orders of another mm_trio rest on {rows[0].coin} (oids {oids}): it runs elsewhere, or its ledger "
         "is elsewhere; one account and coin has one maker. End the other one, or bring its state folder here"
+    )
+
+
+def describe_rival_fills(fills: Sequence[Fill]) -> str:
+    """What to tell where orders traded that this program placed, and there is no ledger that knows of them."""
+    newest = max(fills, key=lambda fill: fill.time_ms or 0)
+    return (
+        f"the venue's history has {len(fills)} fills of orders of mm_trio on this coin (the newest: oid {newest.oid}, "
+        f"time {newest.time_ms}), and no ledger here knows them: this is not a first start. Bring the state folder of "
+        "the maker that placed them here, make a ledger of the configured [allocation] and these fills with `mm-trio "
+        "ledger rebuild`"
     )

@@ -20,7 +20,7 @@ from mm_trio.inventory import BalanceCheck
 from mm_trio.maker_state import MakerState
 from mm_trio.model import Balances, Fill, FillResult, Market, OpenOrder
 from mm_trio.pricing_grid import PricingGrid
-from mm_trio.reconcile import describe_rivals
+from mm_trio.reconcile import describe_rival_fills, describe_rivals
 from mm_trio.venue.client import VenueClient
 
 __all__ = ["check_order_size", "resume_state", "seed_state"]
@@ -60,10 +60,10 @@ def check_order_size(grid: PricingGrid, order_size: Decimal, min_notional: Decim
 async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool = False) -> tuple[OpenOrder, ...]:
     """Begin from what the venue says: orders, balances and budget; gives the orders that rest and are not taken over.
 
-    Errors: VenueError; ConfigError where orders of another instance rest.
+    Errors: VenueError; ConfigError where orders of another instance rest, or traded: then this is not a first start.
     """
     rows, balances, fills = await _read_consistently(client, state.market, since_ms=0)
-    _check_rivals(state, rows, take_over=take_over)
+    _check_rivals(state, rows, fills, take_over=take_over)
     for fill in fills:
         state.remember_fill(fill)
     orphans = state.seed_orders(rows, now_s=trio.current_time())
@@ -88,7 +88,7 @@ async def resume_state(
     orders = state.order_state
     asked_s = trio.current_time()
     rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.look_up_from_ms)
-    _check_rivals(state, rows, take_over=take_over)
+    _check_rivals(state, rows, (), take_over=take_over)
     await _check_reach(client, state, fills, newest_fill_ms)
     now_s = trio.current_time()
     booked: list[FillResult] = []
@@ -116,12 +116,19 @@ async def resume_state(
     return (*orphans, *(row for row in ours if row.oid in astray)), tuple(booked), check
 
 
-def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], *, take_over: bool) -> None:
-    """Refuse to begin beside another instance; or make its lives ours, where the operator says so."""
+def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], fills: Iterable[Fill], *, take_over: bool) -> None:
+    """Refuse to begin beside another instance or after it; or make its lives ours, where the operator says so."""
     rivals = [row for row in rows if state.is_rival(row)]
+    traded = [fill for fill in fills if state.is_rival(fill)]
     if rivals and not take_over:
         raise ConfigError(f"{describe_rivals(rivals)}; if it is gone for good, take its orders over: --take-over")
-    for epoch in sorted({parts.epoch for row in rivals if (parts := decode_cloid(row.cloid)) is not None}):
+    if traded and not take_over:
+        raise ConfigError(
+            f"{describe_rival_fills(traded)}, or begin anew from the configured [allocation] as what is there now: "
+            "--take-over"
+        )
+    cloids = [row.cloid for row in rivals] + [fill.cloid for fill in traded]
+    for epoch in sorted({parts.epoch for cloid in cloids if (parts := decode_cloid(cloid)) is not None}):
         state.epochs.add(epoch)
         state.record(Began(epoch, {}))
 
@@ -138,7 +145,7 @@ async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[F
         f"the venue's fill history of {state.market.coin} does not have our last known fill (time "
         f"{newest_ms}): fills since then may be lost to it too, and what we own cannot be told. "
         "`mm-trio ledger audit` shows the difference; to begin anew from the configured allocation, move the state "
-        "folder away"
+        "folder away and start with --take-over"
     )
 
 

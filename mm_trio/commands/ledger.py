@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import trio
 
@@ -19,15 +20,23 @@ from mm_trio.config import Settings
 from mm_trio.entries import Adjusted, Adopted, Allocated, Arrived, Began, Entry, LookedUp
 from mm_trio.journal import Journal, JournalRow
 from mm_trio.maker_state import FILLS_OVERLAP_MS
-from mm_trio.model import Balances, Market
-from mm_trio.reconcile import compute_foreign_holds
-from mm_trio.state_folder import find_state_folder, hold_state_folder, set_aside
+from mm_trio.model import Balances, Fill, Market, OpenOrder
+from mm_trio.reconcile import compute_foreign_holds, describe_rival_fills, describe_rivals
+from mm_trio.state_folder import (
+    describe_lost,
+    find_last_written,
+    find_state_folder,
+    finish_setting_aside,
+    hold_state_folder,
+    is_blank,
+    replace_ledger,
+)
 from mm_trio.stop_signal import CheckSteps
 from mm_trio.venue import wire
 from mm_trio.venue.client import VenueClient
 from mm_trio.venue.hyperliquid import fetch_spot_meta, make_info
 
-__all__ = ["AuditReport", "Rebuilt", "audit_ledger", "rebuild_ledger"]
+__all__ = ["AuditReport", "LostLedger", "Rebuilt", "audit_ledger", "rebuild_ledger"]
 
 # Orders without a cloid in their fills' rows are asked for one by one; the venue keeps about so many of them.
 MOST_ORDERS_ASKED = 2_000
@@ -44,6 +53,11 @@ class AuditReport:
     coin: str
     base: str
     quote: str
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether every difference has its reason."""
+        return self.audit.is_ok
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; amounts are decimal strings."""
@@ -73,10 +87,30 @@ class AuditReport:
         return "\n".join([head, *table, *unlisted])
 
 
-async def audit_ledger(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> AuditReport:
+@dataclass(frozen=True, slots=True)
+class LostLedger:
+    """No ledger to audit where there was one, and what tells of it: never right."""
+
+    folder: Path
+    coin: str
+    told: str
+    is_ok: ClassVar[bool] = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"ok": self.is_ok, "coin": self.coin, "folder": str(self.folder), "lost": self.told}
+
+    def to_text(self) -> str:
+        """What is known of it, and what to do."""
+        return f"{self.folder}: NO LEDGER; {self.told}"
+
+
+async def audit_ledger(
+    settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope
+) -> AuditReport | LostLedger:
     """Read the whole journal, its chain checked row by row, and ask the venue; nothing is changed or sent.
 
-    Errors: ConfigError, VenueError; JournalError where there is no ledger or it is damaged; Interrupted once
+    Errors: ConfigError, VenueError; JournalError where there never was a ledger or it is damaged; Interrupted once
     `stop_scope` is cancelled.
     """
     place = settings.market
@@ -92,6 +126,9 @@ async def audit_ledger(settings: Settings, *, environ: Mapping[str, str], stop_s
         fills = await client.fetch_fills(market, since_ms=0)
         steps.finish("fills at the venue")
         rows = await client.fetch_open_orders()
+        told = await trio.to_thread.run_sync(_describe_lost, folder, market.coin, fills, rows)
+        if told is not None:
+            return LostLedger(folder, market.coin, told)
         total = await client.fetch_balances(market)
         steps.finish("balances at the venue")
         held = compute_foreign_holds(rows, market, keep_foreign=True)
@@ -100,6 +137,19 @@ async def audit_ledger(settings: Settings, *, environ: Mapping[str, str], stop_s
         audit = await trio.to_thread.run_sync(_read_and_compute, folder, fills, venue, abandon_on_cancel=True)
         return AuditReport(audit, folder, market.coin, market.base.name, market.quote.name)
     raise steps.make_interruption(summary={"ok": False, "coin": place.coin})
+
+
+def _describe_lost(folder: Path, coin: str, fills: Sequence[Fill], rows: Sequence[OpenOrder]) -> str | None:
+    """What tells of a ledger that is not there; None where there is one, or never was."""
+    if not is_blank(folder):
+        return None
+    if (told := describe_lost(folder)) is not None:
+        return told
+    traded = [fill for fill in fills if decode_cloid(fill.cloid) is not None]
+    resting = [row for row in rows if row.coin == coin and decode_cloid(row.cloid) is not None]
+    if traded:
+        return describe_rival_fills(traded)
+    return describe_rivals(resting) if resting else None
 
 
 def _read_and_compute(folder: Path, fills: Any, venue: Balances) -> Audit:
@@ -113,10 +163,10 @@ def _read_and_compute(folder: Path, fills: Any, venue: Balances) -> Audit:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What became of a damaged ledger: where the old one is, and what the new one begins with."""
+    """What became of a damaged ledger: where the old one is (None: there is none), and what the new one begins with."""
 
     folder: Path
-    aside: Path
+    aside: Path | None
     n_entries: int
     n_lives_found: int
     n_orders_found: int
@@ -125,7 +175,7 @@ class Rebuilt:
         """Plain JSON values."""
         return {
             "folder": str(self.folder),
-            "set_aside": str(self.aside),
+            "set_aside": None if self.aside is None else str(self.aside),
             "entries_saved": self.n_entries,
             "lives_found": self.n_lives_found,
             "orders_found": self.n_orders_found,
@@ -133,10 +183,11 @@ class Rebuilt:
 
     def to_text(self) -> str:
         """What happened, and what to do next."""
+        old = "there was no old one" if self.aside is None else f"the old one is in {self.aside}"
         return (
             f"{self.folder}: a new ledger of the {self.n_entries} entries that could be read; of the rest the venue "
             f"knew {self.n_lives_found} lives and {self.n_orders_found} orders\n"
-            f"the old one is in {self.aside}\n"
+            f"{old}\n"
             "the next start books what traded since; look at `mm-trio ledger audit` after it"
         )
 
@@ -161,7 +212,7 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
         with hold_state_folder(
             environ, network=place.network, account=place.account, coin=market.coin, signer=None
         ) as folder:
-            rows = await trio.to_thread.run_sync(Journal.salvage, folder)
+            rows, source = await trio.to_thread.run_sync(_salvage, folder)
             steps.finish("entries that can be read")
             found = await _find_what_is_lost(client, market, [row.entry for row in rows])
             parameters = settings.maker_parameters(make_grid(settings, spot_meta))
@@ -171,18 +222,21 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
                 found = found if any(isinstance(entry, Began) for entry in found) else [Began(0, {}), *found]
                 opening.append(await _compute_first_balance(client, market, found))
             steps.finish("lives and orders at the venue")
-            aside = await _replace_journal(folder, rows, [*opening, *found])
+            write = partial(_write_anew, rows=rows, found=[*opening, *found])
+            aside = await _replace_journal(folder, write)
             n_lives = sum(isinstance(entry, Began) for entry in found)
-            return Rebuilt(folder, aside, len(rows), n_lives, sum(isinstance(entry, Adopted) for entry in found))
+            n_orders = sum(isinstance(entry, Adopted) for entry in found)
+            old = aside if source in (None, folder) else source
+            return Rebuilt(folder, old, len(rows), n_lives, n_orders)
     raise steps.make_interruption(summary={"rebuilt": False, "coin": place.coin}, note="the ledger is as it was")
 
 
-async def _replace_journal(folder: Path, rows: Sequence[JournalRow], found: Sequence[Entry]) -> Path:
-    """Set the old journal aside and write the new one; a signal stops both or neither."""
+async def _replace_journal(folder: Path, write: Callable[[Journal], None]) -> Path | None:
+    """Write the new journal and put it in the old one's place; a signal stops both or neither."""
     await trio.lowlevel.checkpoint_if_cancelled()
+    aside: Path | None = None
     with trio.CancelScope(shield=True):
-        aside = set_aside(folder)
-        await trio.to_thread.run_sync(_write_anew, folder, rows, found)
+        aside = await trio.to_thread.run_sync(replace_ledger, folder, write)
     return aside
 
 
@@ -221,11 +275,14 @@ async def _compute_first_balance(client: VenueClient, market: Market, found: Seq
     return Adjusted(token, usdc, "rebuilt")
 
 
-def _write_anew(folder: Path, rows: Sequence[JournalRow], found: Sequence[Entry]) -> None:
-    journal = Journal.open(folder)
-    try:
-        for at_ms, alike in groupby(rows, key=lambda row: row.at_ms):
-            journal.append([row.entry for row in alike], at_ms=at_ms)
-        journal.append(found, at_ms=time.time_ns() // 1_000_000)
-    finally:
-        journal.close()
+def _salvage(folder: Path) -> tuple[Sequence[JournalRow], Path | None]:
+    """What can be read of the newest ledger there is, and its folder: an earlier rebuild may have been cut short."""
+    finish_setting_aside(folder)
+    source = find_last_written(folder)
+    return ([] if source is None else Journal.salvage(source)), source
+
+
+def _write_anew(journal: Journal, *, rows: Sequence[JournalRow], found: Sequence[Entry]) -> None:
+    for at_ms, alike in groupby(rows, key=lambda row: row.at_ms):
+        journal.append([row.entry for row in alike], at_ms=at_ms)
+    journal.append(found, at_ms=time.time_ns() // 1_000_000)

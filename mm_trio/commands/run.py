@@ -23,13 +23,12 @@ from mm_trio.errors import (
     find_leaves,
 )
 from mm_trio.inventory import Inventory
-from mm_trio.journal import Journal
 from mm_trio.maker_state import MakerState
 from mm_trio.order_state import OrderState
 from mm_trio.pricing_grid import PricingGrid
 from mm_trio.rate_limit import RateLimitBudget
 from mm_trio.startup import check_order_size, seed_state
-from mm_trio.state_folder import hold_state_folder, set_aside
+from mm_trio.state_folder import hold_state_folder, open_ledger, replace_ledger
 from mm_trio.stats import RunStats
 from mm_trio.tick_plan import QuoteSettings, plan_tick
 from mm_trio.venue import wire
@@ -91,8 +90,10 @@ async def open_maker(
         environ, network=market.network, account=market.account, coin=coin, signer=wallet.address
     ) as folder:
         if anew:
-            _log.warning("the ledger of another sandbox is set aside: %s", set_aside(folder))
-        journal = await trio.to_thread.run_sync(Journal.open, folder)
+            aside = await trio.to_thread.run_sync(replace_ledger, folder, lambda journal: None)
+            _log.warning("the ledger of another sandbox is set aside: %s", aside)
+        open_it = partial(open_ledger, folder, on_sandbox=market.network == "sandbox")
+        journal = await trio.to_thread.run_sync(open_it)
         try:
             yield WsState(
                 **parameters,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from process_kit import Sandbox, open_sandbox, run, running
+from process_kit import DEADLINE_S, Sandbox, clean_environ, open_sandbox, run, running
 
 pytestmark = pytest.mark.e2e
 
@@ -86,6 +89,93 @@ def test_a_ledger_of_which_nothing_can_be_read_is_rebuilt_from_the_venue_s_fills
         assert run(tmp_path, "ledger", "rebuild", "--config", str(config))[0] == 0
         assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
 
+        code, after = audit(tmp_path, config)
+        assert (code, after["ok"]) == (0, True)
+        assert after["fills"] >= before["fills"]
+
+
+def rebuild_killed(folder: Path, config: Path, *, at_rename: int) -> int:
+    """Exit code of a rebuild that SIGKILL ends just before it gives a file or folder its n-th new name."""
+    script = (
+        "import os, signal, sys\n"
+        "from mm_trio.cli import main\n"
+        "names, rename = [], os.rename\n"
+        "def rename_or_die(*args, **options):\n"
+        "    names.append(args)\n"
+        f"    if len(names) == {at_rename}:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return rename(*args, **options)\n"
+        "os.rename = rename_or_die\n"
+        f"sys.exit(main(['ledger', 'rebuild', '--config', {str(config)!r}]))\n"
+    )
+    environ = clean_environ(XDG_STATE_HOME=str(folder / "state"))
+    return subprocess.run([sys.executable, "-c", script], cwd=folder, env=environ, timeout=DEADLINE_S).returncode
+
+
+def check_lost_until_rebuilt(tmp_path: Path, config: Path, sandbox: Sandbox, before: dict[str, Any]) -> None:
+    """Neither a start nor an audit takes it for a first start, and a rebuild brings back every entry."""
+    code, err = run_refused(tmp_path, config, sandbox)
+    assert (code, "Traceback" in err) == (5, False), err
+    assert "there is no ledger at" in err.splitlines()[-1]
+    assert "ledger rebuild" in err.splitlines()[-1]
+    assert sandbox.ask("openOrders") == []
+    code, lost = audit(tmp_path, config)
+    assert (code, lost["ok"]) == (1, False)
+    assert "there is no ledger at" in lost["lost"]
+
+    code, out, _ = run(tmp_path, "ledger", "rebuild", "--config", str(config), "--json")
+    assert (code, json.loads(out)["entries_saved"]) == (0, before["entries"])
+    assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
+    code, after = audit(tmp_path, config)
+    assert (code, after["ok"]) == (0, True)
+    assert after["fills"] >= before["fills"]
+
+
+@pytest.mark.parametrize("at_rename", [2, 3])
+def test_a_rebuild_that_was_killed_after_it_moved_the_old_file_is_no_first_start(
+    tmp_path: Path, at_rename: int
+) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
+        before = audit(tmp_path, config)[1]
+        journal = find_journal(tmp_path)
+
+        assert rebuild_killed(tmp_path, config, at_rename=at_rename) == -signal.SIGKILL
+
+        assert not journal.exists()
+        check_lost_until_rebuilt(tmp_path, config, sandbox, before)
+
+
+def test_a_ledger_set_aside_with_nothing_in_its_place_is_no_first_start(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
+        before = audit(tmp_path, config)[1]
+        journal = find_journal(tmp_path)
+        aside = journal.parent / "set-aside-1"
+        aside.mkdir()
+        journal.rename(aside / journal.name)
+
+        check_lost_until_rebuilt(tmp_path, config, sandbox, before)
+
+
+def test_a_state_folder_that_is_gone_is_no_first_start_after_fills_and_is_rebuilt_from_them(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
+        before = audit(tmp_path, config)[1]
+        shutil.rmtree(tmp_path / "state")
+
+        code, lost = audit(tmp_path, config)
+        assert (code, lost["ok"], "ledger rebuild" in lost["lost"]) == (1, False, True)
+        for _ in range(2):
+            code, err = run_refused(tmp_path, config, sandbox)
+            assert (code, "this is not a first start" in err.splitlines()[-1]) == (2, True), err
+        assert audit(tmp_path, config)[0] == 1
+
+        assert run(tmp_path, "ledger", "rebuild", "--config", str(config))[0] == 0
+        assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
         code, after = audit(tmp_path, config)
         assert (code, after["ok"]) == (0, True)
         assert after["fills"] >= before["fills"]

@@ -321,6 +321,64 @@ async def test_d5_take_over_goes_on_with_the_orders_of_the_one_that_is_gone(
     check_ownership(world, line, cloids)
 
 
+async def trade_elsewhere(world: World, folder: Path) -> None:
+    """A life that traded, and left nothing resting."""
+    maker = world.maker(journal=Journal.open(folder), **EXACT)
+    async with world.running(maker):
+        world.buy("7")
+        world.sell("3")
+        await trio.sleep(30)
+    assert world.resting() == []
+    assert world.fills()
+
+
+def start_elsewhere(world: World, folder: Path | None, **changed: Any) -> WsState:
+    journal = None if folder is None else Journal.open(folder)
+    return world.maker(journal=journal, info=world.venue.info(MAKER), rng=random.Random(2), **EXACT | changed)
+
+
+async def test_with_another_state_folder_it_refuses_where_orders_of_this_program_traded(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """A second time too: the refused start must not leave a ledger that looks begun."""
+    world = World(signing=True)
+    await trade_elsewhere(world, tmp_path / "there")
+
+    for _ in range(2):
+        second = start_elsewhere(world, tmp_path / "here")
+        with trio.fail_after(60), pytest.raises(ConfigError, match=r"ledger rebuild.*--take-over") as refusal:
+            await second.run()
+        assert "\n" not in str(refusal.value)
+
+    assert world.resting() == []
+
+
+async def test_take_over_begins_anew_after_another_s_fills_and_goes_on_at_the_next_start(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    world = World(signing=True)
+    await trade_elsewhere(world, tmp_path / "there")
+    token, usdc = world.totals()
+    allocation = {"allocated_token": token, "allocated_usdc": usdc}
+
+    for take_over in (True, False):
+        second = start_elsewhere(world, tmp_path / "here", take_over=take_over, **allocation)
+        world.guard(second)
+        async with world.running(second):
+            world.buy("2")
+            await trio.sleep(30)
+            assert booked(second) == world.totals()
+
+
+async def test_without_a_ledger_it_begins_after_whatever_fills(autojump_clock: MockClock, tmp_path: Path) -> None:
+    world = World(signing=True)
+    await trade_elsewhere(world, tmp_path / "there")
+
+    async with world.running(start_elsewhere(world, None)):
+        await trio.sleep(30)
+        assert world.resting()
+
+
 async def test_d5_of_two_that_start_together_no_more_than_one_stays_and_it_knows_every_order(
     autojump_clock: MockClock, tmp_path: Path
 ) -> None:

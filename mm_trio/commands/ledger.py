@@ -237,7 +237,7 @@ async def _replace_journal(folder: Path, write: Callable[[Journal], None]) -> Pa
     aside: Path | None = None
     with trio.CancelScope(shield=True):
         aside = await trio.to_thread.run_sync(replace_ledger, folder, write)
-    return aside
+    return aside  # noqa: RET504 - to mypy a cancel scope may swallow what is inside
 
 
 async def _find_what_is_lost(client: VenueClient, market: Market, entries: Sequence[Entry]) -> list[Entry]:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import trio
 
 from mm_trio.cli import EXIT_CLEAN, _add_verdict
-from mm_trio.commands.ledger import _replace_journal
+from mm_trio.commands.ledger import _replace_journal, _write_anew
 from mm_trio.entries import Began
 from mm_trio.errors import LedgerError
 from mm_trio.journal import JOURNAL_NAME, Journal
@@ -117,7 +118,7 @@ async def test_a_rebuild_that_was_told_to_stop_leaves_the_old_journal_in_its_pla
 
     with trio.CancelScope() as stop_scope:
         stop_scope.cancel()
-        await _replace_journal(tmp_path, [], [Began(2, {})])
+        await _replace_journal(tmp_path, partial(_write_anew, rows=[], found=[Began(2, {})]))
 
     assert stop_scope.cancelled_caught
     assert JOURNAL_NAME in os.listdir(tmp_path)

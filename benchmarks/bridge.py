@@ -27,7 +27,7 @@ from common import (
     tell,
 )
 
-from mm_trio.venue.bridge import Inbox
+from mm_trio.venue.thread_bridge import Inbox
 
 __all__: list[str] = []
 

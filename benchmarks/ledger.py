@@ -20,20 +20,20 @@ from typing import Any
 import trio
 from common import describe_machine, make_parser, print_figures, tell
 
-from mm_trio.cloid import CloidParts, encode_cloid
-from mm_trio.commands.demo_market import default_market, fund_accounts
-from mm_trio.entries import Adjusted, Allocated, Arrived, Began, Booked, Checkpoint, Entry, Quoted, Sent
-from mm_trio.journal import Journal
-from mm_trio.ledger_keeper import LedgerKeeper
-from mm_trio.model import Intent, Unknown
-from mm_trio.order_state import OrderState
-from mm_trio.replay import Recovered, replay
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.server import serve
-from mm_trio.venue.actions import ActionLane
-from mm_trio.venue.hyperliquid import fetch_spot_meta, make_exchange, make_wallet
+from mm_trio.cli.demo_market import default_market, fund_accounts
+from mm_trio.journal.replay import Recovered, replay
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.journal.writer import LedgerKeeper
+from mm_trio.model.cloid import CloidParts, encode_cloid
+from mm_trio.model.journal_entries import Adjusted, Allocated, Arrived, Began, Booked, Checkpoint, Entry, Quoted, Sent
+from mm_trio.model.orders import Intent, Unknown
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.server.server import serve
+from mm_trio.state.order_state import OrderState
+from mm_trio.venue.order_gateway import ActionLane
+from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
 
 __all__: list[str] = []
 

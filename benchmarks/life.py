@@ -34,13 +34,13 @@ from common import (
 )
 from makers import ACCOUNT, COIN, LEVELS, TAKER, TOKENS, USDC, Maker, make_ours, make_peer, running
 
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.limits import Limits
-from mm_trio.sandbox.markets import DEFAULT_MARKETS
-from mm_trio.sandbox.messages import Command, Deposit, Effect, ModifyOrders, NewOrder, PlaceOrders
-from mm_trio.sandbox.server import SandboxServer, serve
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Command, Deposit, Effect, ModifyOrders, NewOrder, PlaceOrders
+from mm_trio.sandbox.model.limits import Limits
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
+from mm_trio.sandbox.server.server import SandboxServer, serve
 
 __all__: list[str] = []
 

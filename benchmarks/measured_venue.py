@@ -11,13 +11,11 @@ from typing import Any
 import trio
 from makers import COIN, N_ORDERS, START_PRICE, TAKER
 
-from mm_trio.pricing_grid import PricingGrid
-from mm_trio.sandbox.auth import Auth, SignedAction
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.limits import Limits
-from mm_trio.sandbox.markets import DEFAULT_MARKETS
-from mm_trio.sandbox.messages import (
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.sandbox.api.auth import Auth, SignedAction
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import (
     CancelByCloid,
     CancelByOid,
     Command,
@@ -27,7 +25,9 @@ from mm_trio.sandbox.messages import (
     NewOrder,
     PlaceOrders,
 )
-from mm_trio.sandbox.server import serve
+from mm_trio.sandbox.model.limits import Limits
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
+from mm_trio.sandbox.server.server import serve
 
 __all__ = ["Script", "run_venue"]
 

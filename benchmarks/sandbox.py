@@ -24,12 +24,10 @@ from hyperliquid.utils.signing import sign_l1_action
 from raw_client import Share, drive, make_request
 from sandbox_ws import measure_fills
 
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.limits import Limits
-from mm_trio.sandbox.markets import DEFAULT_MARKETS
-from mm_trio.sandbox.messages import (
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import (
     Answered,
     CancelByOid,
     Command,
@@ -40,7 +38,9 @@ from mm_trio.sandbox.messages import (
     PlaceOrders,
     Resting,
 )
-from mm_trio.sandbox.server import serve
+from mm_trio.sandbox.model.limits import Limits
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
+from mm_trio.sandbox.server.server import serve
 
 __all__: list[str] = []
 

@@ -28,13 +28,13 @@ from hyperliquid.exchange import Exchange as SdkExchange
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import Request, TextMessage
 
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.limits import Limits
-from mm_trio.sandbox.link import Link
-from mm_trio.sandbox.messages import Command, Deposit, Effect, FillMade
-from mm_trio.sandbox.server import serve
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Command, Deposit, Effect, FillMade
+from mm_trio.sandbox.model.limits import Limits
+from mm_trio.sandbox.server.server import serve
+from mm_trio.sandbox.server.tcp_link import Link
 
 __all__ = ["measure_fills"]
 

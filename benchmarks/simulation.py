@@ -19,9 +19,9 @@ from types import FrameType
 
 from common import describe_machine, make_parser, print_machine, print_table, print_targets, tell
 
-from mm_trio.sim.episode import simulate
-from mm_trio.sim.report import SeedReport
-from mm_trio.sim.swarm import draw_swarm
+from mm_trio.sim.base.report import SeedReport
+from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.run.episode import simulate
 
 __all__: list[str] = []
 
@@ -30,17 +30,17 @@ SPEED_TARGET = 150.0
 ORACLE = {
     f"mm_trio.sim.{name}"
     for name in (
-        "book_rules",
-        "canary",
-        "house_rules",
-        "lookout",
-        "request_rules",
-        "rules",
-        "seen",
-        "sometimes",
-        "starvation",
-        "target",
-        "trace",
+        "base.judge",
+        "base.trace",
+        "network.secret_canary",
+        "oracle.book_rules",
+        "oracle.coverage",
+        "oracle.expected_book",
+        "oracle.request_rules",
+        "oracle.starvation",
+        "oracle.venue_view",
+        "run.convergence",
+        "run.process_rules",
     )
 }
 OTHER = "other"

@@ -31,12 +31,12 @@ from common import (
     tell,
 )
 
-from mm_trio.inventory import Inventory
-from mm_trio.model import Side
-from mm_trio.order_state import OrderState
-from mm_trio.pricing_grid import PricingGrid
-from mm_trio.tick_plan import QuoteSettings, TickPlan, plan_tick
-from mm_trio.tick_planner import TickPlanner
+from mm_trio.model.orders import Side
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.quoting.incremental_planner import TickPlanner
+from mm_trio.quoting.plan import QuoteSettings, TickPlan, plan_tick
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.order_state import OrderState
 
 __all__: list[str] = []
 

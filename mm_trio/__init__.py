@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mm_trio.batch_emitter import BatchEmitter
-    from mm_trio.inventory import Inventory
-    from mm_trio.model import (
+    from mm_trio.engine.batch_emitter import BatchEmitter
+    from mm_trio.engine.ws_state import WsState
+    from mm_trio.model.orders import (
         DesiredOrder,
         EmitResult,
         FillResult,
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
         ReconcileResult,
         TrackedOrder,
     )
-    from mm_trio.order_differ import compute_diff
-    from mm_trio.order_state import OrderState
-    from mm_trio.pricing_grid import PricingGrid
-    from mm_trio.quoting_engine import compute_desired_orders
-    from mm_trio.rate_limit import RateLimitBudget
-    from mm_trio.ws_state import WsState
+    from mm_trio.model.pricing_grid import PricingGrid
+    from mm_trio.quoting.order_differ import compute_diff
+    from mm_trio.quoting.quoting_engine import compute_desired_orders
+    from mm_trio.state.inventory import Inventory
+    from mm_trio.state.order_state import OrderState
+    from mm_trio.state.rate_limit import RateLimitBudget
 
 __version__ = "0.1.0"
 
@@ -43,20 +43,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BatchEmitter": "batch_emitter",
-    "DesiredOrder": "model",
-    "EmitResult": "model",
-    "FillResult": "model",
-    "Inventory": "inventory",
-    "OrderDiff": "model",
-    "OrderState": "order_state",
-    "PricingGrid": "pricing_grid",
-    "RateLimitBudget": "rate_limit",
-    "ReconcileResult": "model",
-    "TrackedOrder": "model",
-    "WsState": "ws_state",
-    "compute_desired_orders": "quoting_engine",
-    "compute_diff": "order_differ",
+    "BatchEmitter": "engine.batch_emitter",
+    "DesiredOrder": "model.orders",
+    "EmitResult": "model.orders",
+    "FillResult": "model.orders",
+    "Inventory": "state.inventory",
+    "OrderDiff": "model.orders",
+    "OrderState": "state.order_state",
+    "PricingGrid": "model.pricing_grid",
+    "RateLimitBudget": "state.rate_limit",
+    "ReconcileResult": "model.orders",
+    "TrackedOrder": "model.orders",
+    "WsState": "engine.ws_state",
+    "compute_desired_orders": "quoting.quoting_engine",
+    "compute_diff": "quoting.order_differ",
 }
 
 

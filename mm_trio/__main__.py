@@ -1,6 +1,6 @@
 """`python -m mm_trio`."""
 
-from mm_trio.cli import main
+from mm_trio.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -13,8 +13,8 @@ import pytest
 from builders import Call, Spy
 from hypothesis import HealthCheck, settings
 
-from mm_trio.journal import Journal
-from mm_trio.sim.schedule import seeded_schedule
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.sim.base.seeded_schedule import seeded_schedule
 
 # how long an example takes says something of the machine, and nothing of the program
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

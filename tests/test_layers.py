@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,37 +13,43 @@ import pytest
 PACKAGE = "mm_trio"
 ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
-CORE = {
-    "errors",
+# The one order of folders: a folder imports itself and folders before it, nothing behind it.
+ORDER = (
     "model",
-    "pricing_grid",
-    "quoting_engine",
-    "order_differ",
-    "order_state",
-    "resting_orders",
-    "fill_memory",
-    "inventory",
-    "rate_limit",
-    "request_weight",
-    "send_plan",
-    "reconcile",
-    "room",
-    "tick_plan",
-    "tick_planner",
-    "ladder",
-    "maker_state",
-    "cloid",
-    "audit",
-    "entries",
-    "replay",
-    "stats",
-}
+    "concurrency",
+    "state",
+    "config",
+    "venue",
+    "quoting",
+    "journal",
+    "engine",
+    "terminal_ui",
+    "sandbox",
+    "sandbox.model",
+    "sandbox.matching",
+    "sandbox.info",
+    "sandbox.feeds",
+    "sandbox.api",
+    "sandbox.faults",
+    "sandbox.inprocess",
+    "sandbox.traffic",
+    "sandbox.server",
+    "sim",
+    "sim.base",
+    "sim.network",
+    "sim.oracle",
+    "sim.actors",
+    "sim.run",
+    "cli",
+)
+MOST_MODULES = 12
+CORE_FOLDERS = ("model", "state", "quoting")
 # a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business
 NOT_FOR_CORE = {"time", "datetime", "os", "logging", "pathlib", "threading", "socket", "sqlite3", "io", "asyncio"}
 NOT_FOR_CORE |= {"subprocess", "shutil", "tempfile", "secrets", "uuid"}
 ONLY_THE_SDK_MODULE = frozenset({"hyperliquid", "websocket"})
 # the command line and the room of keys may make a wallet of a key
-MAY_IMPORT_ETH_ACCOUNT = ("venue.hyperliquid", "venue.keys", "cli", "commands")
+MAY_IMPORT_ETH_ACCOUNT = ("venue.sdk", "venue.keys", "cli")
 FIELD_NAMES = frozenset({"limitPx", "limit_px", "szDecimals", "origSz", "feeToken", "spotState"})
 
 
@@ -67,6 +74,16 @@ def name_of(path: Path) -> str:
 
 SOURCES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_bytes(), str(path)) for name, path in SOURCES.items()}
+
+
+def folder_of(module: str) -> str:
+    """The folder that a module lies in; a package lies in itself, and the top is the empty name."""
+    return module if SOURCES[module].stem == "__init__" else module.rpartition(".")[0]
+
+
+# Core: pure. The last three are of other folders, and as pure.
+CORE = {name for name in SOURCES if folder_of(name) in CORE_FOLDERS and name not in CORE_FOLDERS}
+CORE |= {"journal.replay", "journal.audit", "venue.ip_weight"}
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -123,8 +140,27 @@ def told(wrong: list[Import]) -> list[str]:
     return [str(found) for found in wrong]
 
 
-def test_the_core_is_all_there() -> None:
-    assert set(SOURCES) >= CORE
+def test_the_one_order_of_folders() -> None:
+    """Prints the order too: `pytest -s tests/test_layers.py -k order`."""
+    print("\n" + " < ".join(ORDER))
+    places = {folder: place for place, folder in enumerate(ORDER)}
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if (folder := folder_of(found.module)) in places
+        and (name := ours(found)) in SOURCES
+        and name
+        and places[folder_of(name)] > places[folder]
+    ]
+
+    assert told(wrong) == []
+    assert {folder_of(name) for name in SOURCES} == {"", *ORDER}
+
+
+def test_a_folder_holds_what_can_be_seen_at_a_glance() -> None:
+    held = Counter(folder_of(name) for name, path in SOURCES.items() if path.stem != "__init__")
+
+    assert {folder: n for folder, n in held.items() if n > MOST_MODULES} == {}
 
 
 @pytest.mark.parametrize("module", sorted(CORE))
@@ -158,7 +194,7 @@ def test_chance_reaches_the_core_only_as_a_value(module: str) -> None:
 
 
 def test_only_one_module_imports_the_sdk() -> None:
-    wrong = [f for f in ALL_IMPORTS if top(f.what) in ONLY_THE_SDK_MODULE and f.module != "venue.hyperliquid"]
+    wrong = [f for f in ALL_IMPORTS if top(f.what) in ONLY_THE_SDK_MODULE and f.module != "venue.sdk"]
 
     assert told(wrong) == []
 
@@ -184,24 +220,12 @@ def test_the_sandbox_imports_nothing_of_the_maker() -> None:
     assert told(wrong) == []
 
 
-def test_the_maker_imports_nothing_of_the_sandbox() -> None:
-    """Whose `info` and `exchange` it gets is decided where it is started."""
-    maker = {"ws_state", *[name for name in SOURCES if top(name) == "venue"]}
-    reached: set[str] = set()
-    waiting = list(maker)
-    while waiting:
-        module = waiting.pop()
-        if module not in reached:
-            reached.add(module)
-            waiting += [name for found in IMPORTS[module] if (name := ours(found)) in SOURCES and name]
-
-    assert {name for name in reached if top(name) == "sandbox"} == set()
-    assert reached > maker
-
-
 def test_the_simulation_looks_on_from_outside() -> None:
     """It starts the maker and reads its journal; what is right it works out by itself, or a mistake would be shared."""
-    of_the_maker = {"ws_state", "state_folder", "journal", "entries", "replay", "errors", "venue.errand"}
+    of_the_maker = {
+        *("engine.ws_state", "journal.data_dir", "journal.sqlite_journal", "journal.replay"),
+        *("model.journal_entries", "model.errors", "concurrency.blocking_calls"),
+    }
     wrong = [
         found
         for found in ALL_IMPORTS
@@ -221,14 +245,14 @@ def test_only_its_command_imports_the_simulation() -> None:
         if (name := ours(found)) is not None
         and top(name) == "sim"
         and top(found.module) != "sim"
-        and found.module != "commands.sim"
+        and found.module != "cli.sim"
     ]
 
     assert told(wrong) == []
 
 
 def test_the_venue_boundary_knows_the_core_and_no_task_of_the_maker() -> None:
-    allowed = CORE | {name for name in SOURCES if top(name) == "venue"}
+    allowed = CORE | {name for name in SOURCES if top(name) in ("venue", "concurrency")}
     wrong = [
         found
         for found in ALL_IMPORTS

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Never, final
 
-from mm_trio.errors import ConfigError
+from mm_trio.model.errors import ConfigError
 
 __all__ = ["Secret", "is_master_key", "load_key"]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from mm_trio.errors import ConfigError, ProtocolError
-from mm_trio.model import (
+from mm_trio.model.errors import ConfigError, ProtocolError
+from mm_trio.model.orders import (
     Balances,
     DesiredOrder,
     Fill,

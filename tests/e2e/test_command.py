@@ -121,7 +121,8 @@ def test_help_imports_nothing_heavy() -> None:
         [
             sys.executable,
             "-c",
-            "import sys, mm_trio.cli; print([m for m in ('trio', 'hyperliquid', 'eth_account') if m in sys.modules])",
+            "import sys, mm_trio.cli.main; print([m for m in ('trio', 'hyperliquid', 'eth_account')"
+            " if m in sys.modules])",
         ],
         capture_output=True,
         text=True,

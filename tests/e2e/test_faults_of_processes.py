@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from process_kit import Program, Sandbox, open_sandbox, run, running
 
-from mm_trio.cloid import decode_cloid
-from mm_trio.journal import JOURNAL_NAME
+from mm_trio.journal.sqlite_journal import JOURNAL_NAME
+from mm_trio.model.cloid import decode_cloid
 
 pytestmark = pytest.mark.e2e
 

@@ -18,16 +18,16 @@ import pytest
 import trio
 
 from mm_trio import WsState
-from mm_trio.errors import JournalError, find_leaves
-from mm_trio.journal import Journal
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.connection import Connection
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.messages import Command, Deposit, Effect, ModifyOrders, NewOrder, PlaceOrders
-from mm_trio.sandbox.rows import fill_row
-from mm_trio.sandbox.server import SandboxServer, serve
-from mm_trio.venue.hyperliquid import fetch_spot_meta, make_exchange, make_info, make_wallet
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.errors import JournalError, find_leaves
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.feeds.connection import Connection
+from mm_trio.sandbox.info.rows import fill_row
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Command, Deposit, Effect, ModifyOrders, NewOrder, PlaceOrders
+from mm_trio.sandbox.server.server import SandboxServer, serve
+from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
 
 pytestmark = pytest.mark.e2e
 
@@ -171,7 +171,7 @@ async def test_c3_without_the_acknowledgement_of_one_subscription_nothing_is_pla
     monkeypatch: pytest.MonkeyPatch, feed: str
 ) -> None:
     """At the start, and again after a cut; then the venue acknowledges again."""
-    monkeypatch.setattr("mm_trio.watchdog.ACK_WITHIN_S", 0.5)
+    monkeypatch.setattr("mm_trio.engine.feed_watchdog.ACK_WITHIN_S", 0.5)
     async with open_box() as box, trio.open_nursery() as trading:
         box.front.unacknowledged = {feed}
         trading.start_soon(box.maker.run)

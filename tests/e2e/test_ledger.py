@@ -98,7 +98,7 @@ def rebuild_killed(folder: Path, config: Path, *, at_rename: int) -> int:
     """Exit code of a rebuild that SIGKILL ends just before it gives a file or folder its n-th new name."""
     script = (
         "import os, signal, sys\n"
-        "from mm_trio.cli import main\n"
+        "from mm_trio.cli.main import main\n"
         "names, rename = [], os.rename\n"
         "def rename_or_die(*args, **options):\n"
         "    names.append(args)\n"

@@ -14,12 +14,12 @@ import pytest
 import trio
 
 from mm_trio import WsState
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.messages import Deposit, NewOrder, PlaceOrders
-from mm_trio.sandbox.server import SandboxServer, serve
-from mm_trio.venue.hyperliquid import DisposableSocket, fetch_spot_meta, make_exchange, make_info, make_wallet
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.server.server import SandboxServer, serve
+from mm_trio.venue.sdk import DisposableSocket, fetch_spot_meta, make_exchange, make_info, make_wallet
 
 pytestmark = pytest.mark.e2e
 

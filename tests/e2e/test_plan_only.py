@@ -15,14 +15,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from mm_trio.commands.run import RunSummary, plan_forever
-from mm_trio.config import Settings, parse_settings
-from mm_trio.pricing_grid import PricingGrid
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.messages import Deposit, NewOrder, PlaceOrders
-from mm_trio.sandbox.server import serve
+from mm_trio.cli.run import RunSummary, plan_forever
+from mm_trio.config.settings import Settings, parse_settings
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.server.server import serve
 
 pytestmark = pytest.mark.e2e
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from process_kit import DEADLINE_S, Sandbox, open_sandbox, run, running
 
-from mm_trio.commands.demo_market import default_market
-from mm_trio.commands.sandbox_report import SandboxAccess, TestAccount
-from mm_trio.config import parse_settings
-from mm_trio.sandbox.markets import DEFAULT_MARKETS
+from mm_trio.cli.demo_market import default_market
+from mm_trio.cli.sandbox_report import SandboxAccess, TestAccount
+from mm_trio.config.settings import parse_settings
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 pytestmark = pytest.mark.e2e
 

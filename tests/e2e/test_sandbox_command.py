@@ -15,7 +15,7 @@ from eth_account import Account
 from hyperliquid.exchange import Exchange
 from process_kit import DEADLINE_S, Sandbox, open_sandbox, run
 
-from mm_trio.sandbox.markets import DEFAULT_MARKETS
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 pytestmark = pytest.mark.e2e
 

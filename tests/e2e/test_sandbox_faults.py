@@ -30,9 +30,9 @@ from faulty_venue import (
 from hyperliquid.utils.error import ClientError, ServerError
 from socket_kit import DEADLINE_S, until
 
-from mm_trio.sandbox.fault_kinds import FaultKind
-from mm_trio.sandbox.fault_plan import parse_rules
-from mm_trio.sandbox.messages import NewOrder, PlaceOrders
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.faults.plan import parse_rules
+from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
 
 pytestmark = pytest.mark.e2e
 

@@ -17,12 +17,12 @@ from hyperliquid.exchange import Exchange as SdkExchange
 from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
 
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.messages import Deposit
-from mm_trio.sandbox.server import SandboxServer, serve
-from mm_trio.sandbox.weights import IpWeights
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.ip_weights import IpWeights
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Deposit
+from mm_trio.sandbox.server.server import SandboxServer, serve
 
 pytestmark = pytest.mark.e2e
 

@@ -24,14 +24,14 @@ from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
 from socket_kit import DEADLINE_S, wait_until
 
-from mm_trio.sandbox.auth import Auth
-from mm_trio.sandbox.connection import Connection
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.messages import Deposit
-from mm_trio.sandbox.outbox import MAX_FRAMES
-from mm_trio.sandbox.server import SandboxServer, serve
-from mm_trio.sandbox.ws_door import GREETING, SocketHabits
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.feeds.connection import Connection
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Deposit
+from mm_trio.sandbox.server.outbox import MAX_FRAMES
+from mm_trio.sandbox.server.server import SandboxServer, serve
+from mm_trio.sandbox.server.ws_session import GREETING, SocketHabits
 
 pytestmark = pytest.mark.e2e
 

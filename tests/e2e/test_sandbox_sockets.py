@@ -30,13 +30,13 @@ from socket_kit import (
 )
 from trio.testing import MockClock
 
-from mm_trio.sandbox.fault_wire import Delivery
-from mm_trio.sandbox.http_door import Answer
-from mm_trio.sandbox.limits import Limits
-from mm_trio.sandbox.link import Link
-from mm_trio.sandbox.messages import Deposit
-from mm_trio.sandbox.server import SandboxServer
-from mm_trio.sandbox.ws_door import GREETING, MAX_MESSAGE, SocketHabits
+from mm_trio.sandbox.api.http_handler import Answer
+from mm_trio.sandbox.faults.requests import Delivery
+from mm_trio.sandbox.model.commands import Deposit
+from mm_trio.sandbox.model.limits import Limits
+from mm_trio.sandbox.server.server import SandboxServer
+from mm_trio.sandbox.server.tcp_link import Link
+from mm_trio.sandbox.server.ws_session import GREETING, MAX_MESSAGE, SocketHabits
 
 pytestmark = pytest.mark.e2e
 

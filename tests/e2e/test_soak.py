@@ -26,8 +26,8 @@ from hyperliquid.utils.types import Cloid
 from process_kit import DEADLINE_S, Sandbox, open_sandbox, run
 from websocket import WebSocketException
 
-from mm_trio.sandbox.fault_kinds import FaultKind
-from mm_trio.sandbox.markets import DEFAULT_MARKETS
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 SECONDS = float(os.environ.get("MM_TRIO_SOAK_S", "8"))
 TIMEOUT_S = 0.5  # so that a hung answer costs a client little

@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 import trio
-from desk_kit import make_view
 from process_kit import DEADLINE_S
 from terminal_kit import LEAVE_SCREEN, Terminal, check_screen_was_left, on_terminal
+from terminal_ui_kit import make_view
 
-from mm_trio.desk.terminal import RecentRecords, divert_logging, is_terminal
-from mm_trio.desk.tui import Panel, ViewFailed, run_tui
-from mm_trio.desk.view import MakerView
+from mm_trio.terminal_ui.app import Panel, ViewFailed, run_tui
+from mm_trio.terminal_ui.snapshot import MakerView
+from mm_trio.terminal_ui.terminal import RecentRecords, divert_logging, is_terminal
 
 pytestmark = pytest.mark.e2e
 
@@ -137,7 +137,7 @@ def open_terminal(beats_path: Path) -> Callable[[str], Any]:
 
     def opened(how: str) -> AbstractContextManager[Terminal]:
         tests = Path(__file__).resolve().parents[1]
-        path = os.pathsep.join([str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join([str(tests / "kits"), str(tests.parent), os.environ.get("PYTHONPATH", "")])
         environ = os.environ | {"PYTHONPATH": path, "BEATS": str(beats_path)}
         return on_terminal([sys.executable, __file__, how], environ, columns=80, rows=24)
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from process_kit import Sandbox, open_sandbox
-
-from others.script_kit import Script, open_script
+from script_kit import Script, open_script
 
 
 @pytest.fixture(autouse=True)

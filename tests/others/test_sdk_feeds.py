@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 from process_kit import Sandbox
-
-from others.script_kit import DEADLINE_S, Frame, Listener, Script, open_listener, open_script, statuses
+from script_kit import DEADLINE_S, Frame, Listener, Script, open_listener, open_script, statuses
 
 pytestmark = pytest.mark.e2e
 

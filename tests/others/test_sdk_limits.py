@@ -13,8 +13,7 @@ from decimal import Decimal
 import pytest
 from hyperliquid.utils.error import ClientError
 from process_kit import open_sandbox
-
-from others.script_kit import Script, open_script, refusal_of, statuses
+from script_kit import Script, open_script, refusal_of, statuses
 
 pytestmark = pytest.mark.e2e
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from process_kit import Sandbox
-
-from others.script_kit import Script, open_script
+from script_kit import Script, open_script
 
 pytestmark = pytest.mark.e2e
 

@@ -12,8 +12,7 @@ from eth_account import Account
 from hyperliquid.exchange import Exchange
 from hyperliquid.utils.error import ClientError
 from hyperliquid.utils.signing import sign_l1_action
-
-from others.script_kit import ALO, HTTP_TIMEOUT_S, Script, refusal_of, statuses
+from script_kit import ALO, HTTP_TIMEOUT_S, Script, refusal_of, statuses
 
 pytestmark = pytest.mark.e2e
 

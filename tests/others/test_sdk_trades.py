@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from hyperliquid.utils.types import Cloid
-
-from others.script_kit import ALO, GTC, Script, error_of, statuses
+from script_kit import ALO, GTC, Script, error_of, statuses
 
 pytestmark = pytest.mark.e2e
 

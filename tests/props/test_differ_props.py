@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import sides
 
-from mm_trio.model import DesiredOrder, TrackedOrder
-from mm_trio.order_differ import compute_diff
+from mm_trio.model.orders import DesiredOrder, TrackedOrder
+from mm_trio.quoting.order_differ import compute_diff
 
 many = settings(max_examples=100 * FACTOR, deadline=None)
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import GRIDS, sides
 
-from mm_trio.fill_memory import FillMemory
-from mm_trio.inventory import Inventory
-from mm_trio.maker_state import MakerState
-from mm_trio.model import Fill, Intent, Market, OpenOrder, OrderUpdate, Side, Token
-from mm_trio.order_state import OrderState
-from mm_trio.rate_limit import RateLimitBudget
+from mm_trio.model.orders import Fill, Intent, Market, OpenOrder, OrderUpdate, Side, Token
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.maker_state import MakerState
+from mm_trio.state.order_state import OrderState
+from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.state.seen_fills import FillMemory
 
 many = settings(max_examples=120 * FACTOR, deadline=None)
 

@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ladders import grids, in_lots, quote_for
 
-from mm_trio.model import DesiredOrder
-from mm_trio.pricing_grid import PricingGrid
-from mm_trio.quoting_engine import compute_boundary, compute_desired_orders, cut_tranches
+from mm_trio.model.orders import DesiredOrder
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.quoting.quoting_engine import compute_boundary, compute_desired_orders, cut_tranches
 
 many = settings(max_examples=100 * FACTOR, deadline=None)
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 from ladders import GRIDS, sides
 
-from mm_trio.cloid import CloidParts, encode_cloid
-from mm_trio.entries import (
+from mm_trio.journal.replay import Recovered, replay
+from mm_trio.model.cloid import CloidParts, encode_cloid
+from mm_trio.model.journal_entries import (
     Adjusted,
     Adopted,
     Allocated,
@@ -36,12 +37,11 @@ from mm_trio.entries import (
     decode_entry,
     encode_entry,
 )
-from mm_trio.inventory import Inventory
-from mm_trio.maker_state import MakerState
-from mm_trio.model import Balances, Fill, Intent, Market, OpenOrder, OrderUpdate, Side, Token
-from mm_trio.order_state import OrderState
-from mm_trio.rate_limit import RateLimitBudget
-from mm_trio.replay import Recovered, replay
+from mm_trio.model.orders import Balances, Fill, Intent, Market, OpenOrder, OrderUpdate, Side, Token
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.maker_state import MakerState
+from mm_trio.state.order_state import OrderState
+from mm_trio.state.rate_limit import RateLimitBudget
 
 GRID = GRIDS[0]
 COIN = "@107"

@@ -11,9 +11,9 @@ from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.history import Recorder, read_history, replay
-from mm_trio.sandbox.messages import (
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.matching.history import Recorder, read_history, replay
+from mm_trio.sandbox.model.commands import (
     Answered,
     CancelByCloid,
     CancelByOid,

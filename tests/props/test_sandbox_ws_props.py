@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, Pong, Request, TextMessage
 
-from mm_trio.sandbox import connection as sandbox
-from mm_trio.sandbox.candles import INTERVALS
-from mm_trio.sandbox.exchange import Exchange
-from mm_trio.sandbox.front import Front
-from mm_trio.sandbox.http_door import Answer
-from mm_trio.sandbox.limits import Limits
-from mm_trio.sandbox.link import Link
-from mm_trio.sandbox.messages import Deposit, NewOrder, PlaceOrders
-from mm_trio.sandbox.ws_door import SocketHabits, WsDoor
-from mm_trio.sandbox.ws_limits import WsLimits
-from mm_trio.sandbox.ws_posts import read_post
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.http_handler import Answer
+from mm_trio.sandbox.api.ws_posts import read_post
+from mm_trio.sandbox.feeds import connection as sandbox
+from mm_trio.sandbox.feeds.socket_limits import WsLimits
+from mm_trio.sandbox.info.candles import INTERVALS
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.model.limits import Limits
+from mm_trio.sandbox.server.tcp_link import Link
+from mm_trio.sandbox.server.ws_session import SocketHabits, WsDoor
 
 MAKER, TAKER = "0x" + "a1" * 20, "0x" + "b2" * 20
 HYPE, HYPE_ASSET = "@107", 10_107

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import GRIDS, sides
 
-from mm_trio.cloid import CloidParts, decode_cloid, encode_cloid
-from mm_trio.model import DesiredOrder, OrderDiff
-from mm_trio.send_plan import batches, plan_sends
+from mm_trio.model.cloid import CloidParts, decode_cloid, encode_cloid
+from mm_trio.model.orders import DesiredOrder, OrderDiff
+from mm_trio.quoting.send_plan import batches, plan_sends
 
 many = settings(max_examples=150 * FACTOR, deadline=None)
 GRID = GRIDS[1]

@@ -13,10 +13,10 @@ from effort import FACTOR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mm_trio.errors import ConfigError, ProtocolError
-from mm_trio.model import Market, Refused, Token
+from mm_trio.model.errors import ConfigError, ProtocolError
+from mm_trio.model.orders import Market, Refused, Token
 from mm_trio.venue import wire
-from mm_trio.venue.answers import parse_answers
+from mm_trio.venue.action_answers import parse_answers
 
 many = settings(max_examples=120 * FACTOR, deadline=None)
 

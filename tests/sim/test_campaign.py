@@ -10,16 +10,16 @@ from dataclasses import replace
 
 import pytest
 
-from mm_trio.cli import main
-from mm_trio.commands.sim import parse_faults, parse_seeds
-from mm_trio.errors import ConfigError
-from mm_trio.sandbox.fault_kinds import FaultKind
-from mm_trio.sim import campaign as campaigns
-from mm_trio.sim.campaign import Campaign, run_campaign
-from mm_trio.sim.episode import simulate
-from mm_trio.sim.report import SeedReport
-from mm_trio.sim.rules import RULES, Violation
-from mm_trio.sim.swarm import Swarm, draw_swarm
+from mm_trio.cli.main import main
+from mm_trio.cli.sim import parse_faults, parse_seeds
+from mm_trio.model.errors import ConfigError
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sim.base.judge import RULES, Violation
+from mm_trio.sim.base.report import SeedReport
+from mm_trio.sim.base.scenario import Swarm, draw_swarm
+from mm_trio.sim.run import campaign as campaigns
+from mm_trio.sim.run.campaign import Campaign, run_campaign
+from mm_trio.sim.run.episode import simulate
 
 pytestmark = pytest.mark.usefixtures("restore_signals")
 

@@ -11,12 +11,12 @@ import pytest
 import trio
 from transport_kit import SIGNED, Venue, Witness, make_swarm
 
-from mm_trio.sim.crash import Crash, CrashSwitch, Gone
-from mm_trio.sim.episode import simulate
-from mm_trio.sim.line import Line
-from mm_trio.sim.schedule import run_virtual
-from mm_trio.sim.swarm import draw_swarm
-from mm_trio.sim.tally import FaultTally
+from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
+from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.seeded_schedule import run_virtual
+from mm_trio.sim.network.request_transport import Line
+from mm_trio.sim.run.episode import simulate
 
 
 class Journal:

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import trio
 
-from mm_trio.sim.campaign import Campaign, run_campaign
-from mm_trio.sim.chance import log_uniform, split
-from mm_trio.sim.episode import simulate
-from mm_trio.sim.schedule import run_virtual
-from mm_trio.sim.swarm import draw_swarm
+from mm_trio.sim.base.random_streams import log_uniform, split
+from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.seeded_schedule import run_virtual
+from mm_trio.sim.run.campaign import Campaign, run_campaign
+from mm_trio.sim.run.episode import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT_S = 90.0
 
 PRINT_DIGEST = """
-from mm_trio.sim.episode import simulate
-from mm_trio.sim.swarm import draw_swarm
+from mm_trio.sim.run.episode import simulate
+from mm_trio.sim.base.scenario import draw_swarm
 print(simulate(draw_swarm(5, faults=None, safety_s=90.0)).digest)
 """
 

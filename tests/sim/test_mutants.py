@@ -7,9 +7,9 @@ import os
 import pytest
 from mutants import MUTANTS
 
-from mm_trio.sim.episode import simulate
-from mm_trio.sim.report import SeedReport
-from mm_trio.sim.swarm import draw_swarm
+from mm_trio.sim.base.report import SeedReport
+from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.run.episode import simulate
 
 MOST_SEEDS = int(os.environ.get("MM_TRIO_MUTANT_SEEDS", "60"))
 

@@ -10,8 +10,8 @@ import trio
 from builders import MAKER, Spy, World, dec, until
 from trio.testing import MockClock
 
-from mm_trio.inventory import BalanceVerdict
-from mm_trio.sandbox.messages import NewOrder, PlaceOrders
+from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
+from mm_trio.state.inventory import BalanceVerdict
 
 
 def balances(token: str, usdc: str) -> dict[str, Any]:

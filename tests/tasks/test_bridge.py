@@ -10,7 +10,7 @@ import pytest
 import trio
 from builders import MAKER, World, until
 
-from mm_trio.venue.bridge import BACKLOG_MESSAGES, Inbox
+from mm_trio.venue.thread_bridge import BACKLOG_MESSAGES, Inbox
 
 JOIN_S = 10.0  # a thread that is not free by then hangs
 

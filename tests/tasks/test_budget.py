@@ -10,8 +10,8 @@ import trio
 from builders import MAKER, World, until
 from trio.testing import MockClock
 
-from mm_trio.batch_emitter import BatchEmitter
-from mm_trio.model import EmitResult
+from mm_trio.engine.batch_emitter import BatchEmitter
+from mm_trio.model.orders import EmitResult
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import trio
 from builders import MAKER, World
 from trio.testing import MockClock
 
-from mm_trio.batch_emitter import BatchEmitter
+from mm_trio.engine.batch_emitter import BatchEmitter
 
 WINDOW: dict[str, Any] = {"n_orders": 120, "active_levels": 20, "window_slack": 5}
 N_FILLS = 60

@@ -9,7 +9,7 @@ import trio
 from builders import ALLOCATION, MAKER, World, booked, dec, run_inline, run_with_latency, until
 from trio.testing import MockClock
 
-from mm_trio.sandbox.rows import update_row
+from mm_trio.sandbox.info.rows import update_row
 
 BAD_TICK = "Price must be divisible by tick size. asset=10107"
 

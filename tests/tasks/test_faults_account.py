@@ -17,8 +17,8 @@ from line_kit import EXACT, Line, check_ownership, live_until_killed, own_ledger
 from trio.testing import MockClock
 
 from mm_trio import WsState
-from mm_trio.errors import ConfigError, LedgerError, find_leaves
-from mm_trio.journal import Journal
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.errors import ConfigError, LedgerError, find_leaves
 
 KEEP: dict[str, Any] = {"foreign_orders": "keep", **EXACT}
 PAUSE_S = 20.0

@@ -27,8 +27,8 @@ from fault_kit import (
 )
 from trio.testing import MockClock
 
-from mm_trio import cadence
-from mm_trio.commands.run import MOST_SKEW_S
+from mm_trio.cli.run import MOST_SKEW_S
+from mm_trio.engine import schedule as cadence
 
 HOUR_MS = 3_600_000
 

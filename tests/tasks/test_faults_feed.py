@@ -23,7 +23,7 @@ from line_kit import (
 )
 from trio.testing import MockClock
 
-from mm_trio.sandbox.feed import Feed
+from mm_trio.sandbox.inprocess.socket import Feed
 
 
 class Reopener:

@@ -20,11 +20,11 @@ from line_kit import (
 )
 from trio.testing import MockClock
 
-from mm_trio.journal import Journal
-from mm_trio.sandbox import rows
-from mm_trio.sandbox.feed import Feed
-from mm_trio.sandbox.messages import NewOrder, PlaceOrders
-from mm_trio.venue.bridge import BACKLOG_MESSAGES
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.sandbox.info import rows
+from mm_trio.sandbox.inprocess.socket import Feed
+from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
+from mm_trio.venue.thread_bridge import BACKLOG_MESSAGES
 
 PURR = 10_000
 
@@ -39,7 +39,7 @@ async def test_c4_replays_snapshots_and_equal_trade_ids_count_every_fill_once(
 ) -> None:
     """Each frame comes several times, and a new connection every other second tells all of it again."""
     if tid is not None:
-        monkeypatch.setattr("mm_trio.sandbox.state.derive_tid", lambda number: tid)
+        monkeypatch.setattr("mm_trio.sandbox.matching.state.derive_tid", lambda number: tid)
     world, rng = World(signing=True), random.Random(n_copies)
     line = Line()
     maker = world.maker(run_sync=line, requote_on_fill=True, reconcile_every=2, **EXACT)
@@ -89,7 +89,7 @@ async def test_c6_a_fill_that_comes_before_the_answer_to_its_place_counts_once(
     """The order rests, a taker takes a part of it or all, and only then the answer comes, or never."""
     if not names_cloid:
         tell = rows.fill_row
-        told = "mm_trio.sandbox.rows.fill_row", "mm_trio.sandbox.answers.fill_row"
+        told = "mm_trio.sandbox.info.rows.fill_row", "mm_trio.sandbox.info.account_answers.fill_row"
         for name in told:
             monkeypatch.setattr(name, lambda fill: {k: v for k, v in tell(fill).items() if k != "cloid"})
     world, line = World(signing=True), Line()

@@ -25,9 +25,9 @@ from line_kit import (
 )
 from trio.testing import MockClock
 
-from mm_trio.entries import Entry, Requested, Sent
-from mm_trio.errors import JournalError, find_leaves
-from mm_trio.journal import Journal, JournalRow
+from mm_trio.journal.sqlite_journal import Journal, JournalRow
+from mm_trio.model.errors import JournalError, find_leaves
+from mm_trio.model.journal_entries import Entry, Requested, Sent
 
 N_SWEPT = 60
 

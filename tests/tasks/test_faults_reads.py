@@ -30,8 +30,8 @@ from fault_kit import (
 from trio.testing import MockClock
 
 from mm_trio import WsState
-from mm_trio.errors import LedgerError, find_leaves
-from mm_trio.journal import Journal
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.errors import LedgerError, find_leaves
 
 READS = ["open_orders", "user_fills_by_time", "spot_user_state", "user_rate_limit", "query_order_by_oid"]
 FAILURES: list[Any] = [
@@ -273,7 +273,7 @@ async def test_b4_an_order_that_was_forgotten_before_its_fill_was_read_is_ours_a
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows of fills come without a cloid, and the look that reads the fill is the one that gives the order up."""
-    monkeypatch.setattr("mm_trio.reconciler.EXPIRY_GRACE_S", 0.0)
+    monkeypatch.setattr("mm_trio.engine.reconciler.EXPIRY_GRACE_S", 0.0)
     world = World(signing=True, **ROOMY)
 
     async def forget(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -23,9 +23,9 @@ from line_kit import (
 )
 from trio.testing import MockClock
 
-from mm_trio.cloid import decode_cloid
-from mm_trio.errors import JournalError, find_leaves
-from mm_trio.journal import JOURNAL_NAME, Journal
+from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
+from mm_trio.model.cloid import decode_cloid
+from mm_trio.model.errors import JournalError, find_leaves
 
 # --- E1: where it quotes from -------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import trio
 from builders import ALLOCATION, MAKER, Spy, World, booked, run_inline, until
 from trio.testing import MockClock
 
-from mm_trio.venue.bridge import BACKLOG_MESSAGES
+from mm_trio.venue.thread_bridge import BACKLOG_MESSAGES
 
 NEW_RISK = {"bulk_orders", "bulk_modify_orders_new"}
 

@@ -12,8 +12,8 @@ import trio
 from builders import ALLOCATION, COIN, MAKER, Hanging, World, booked, run_with_latency, until
 from trio.testing import MockClock
 
-from mm_trio.cloid import CloidParts, encode_cloid
-from mm_trio.errors import ConfigError, Unreachable
+from mm_trio.model.cloid import CloidParts, encode_cloid
+from mm_trio.model.errors import ConfigError, Unreachable
 
 WOULD_CROSS = "Post only order would have immediately matched, bbo was 1@2. asset=10107"
 

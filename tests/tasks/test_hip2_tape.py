@@ -12,9 +12,9 @@ from builders import TAKER, World
 from trio.testing import MockClock
 
 from mm_trio import PricingGrid
-from mm_trio.sandbox.markets import DEFAULT_MARKETS, USDC, Pair, Token
-from mm_trio.sandbox.takers import trade_forever
-from mm_trio.sandbox.tape import TapeRow, TapeTakers, ladder_start, read_tape, tape_market
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Pair, Token
+from mm_trio.sandbox.traffic.takers import trade_forever
+from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, ladder_start, read_tape, tape_market
 
 TAPE = "rest/hypercore_hip2like_maker_fills_testnet_selected.json"
 STEP = Decimal("0.003")

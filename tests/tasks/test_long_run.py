@@ -12,9 +12,11 @@ import trio
 from builders import ALLOCATION, TAKER, World, booked
 from trio.testing import MockClock
 
-from mm_trio import WsState, maker_state, order_state, watchdog
-from mm_trio.fill_memory import FillMemory
-from mm_trio.sandbox.takers import SeededTakers, TakerHabits, trade_forever
+from mm_trio import WsState
+from mm_trio.engine import feed_watchdog as watchdog
+from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, trade_forever
+from mm_trio.state import maker_state, order_state
+from mm_trio.state.seen_fills import FillMemory
 
 DAY_S = 24 * 3600
 HABITS = TakerHabits(mean_pause_s=25, swing=Decimal("0.03"), max_levels=13)

@@ -10,8 +10,8 @@ import trio
 from builders import EPOCH_MS, MAKER, TAKER, World, dec, until
 from trio.testing import MockClock
 
-from mm_trio.cloid import decode_cloid
-from mm_trio.sandbox.messages import NewOrder, PlaceOrders
+from mm_trio.model.cloid import decode_cloid
+from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
 
 PURR = 10_000
 STRANGER = "0x" + "77" * 16  # a cloid of somebody else's

@@ -15,8 +15,8 @@ from builders import MAKER, World, booked, dec, until
 from line_kit import EXACT, Line, check_gate, own_ledger, settle
 from trio.testing import MockClock
 
-from mm_trio.journal import Journal
-from mm_trio.sandbox import rows
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.sandbox.info import rows
 
 REFUSED = {"status": "err", "response": "something is wrong"}
 ALL_AT_ONCE: dict[str, Any] = {"requote_on_fill": True, **EXACT}

@@ -14,8 +14,8 @@ from builders import ALLOCATION, MAKER, World, booked, dec, until
 from line_kit import EXACT, Line, check_ownership, own_ledger, settle, trade
 from trio.testing import MockClock
 
-from mm_trio.sandbox import rows
-from mm_trio.sandbox.messages import Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.info import rows
+from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
 
 REFUSED = {"status": "err", "response": "something is wrong"}
 ALL_AT_ONCE: dict[str, Any] = {"requote_on_fill": True, **EXACT}

@@ -11,7 +11,7 @@ import trio
 from builders import MAKER, World, dec, until
 from trio.testing import MockClock
 
-from mm_trio.sandbox.markets import DEFAULT_MARKETS
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 
 async def settle(ticks: float = 2.5) -> None:

@@ -11,17 +11,17 @@ import trio
 from builders import EPOCH_MS, MAKER, Spy, World, dec, run_inline, run_with_latency, until
 from trio.testing import MockClock
 
-from mm_trio.batch_emitter import BatchEmitter
-from mm_trio.chronicle import log_tick
-from mm_trio.inventory import BalanceVerdict
-from mm_trio.model import EmitResult, OrderDiff, TrackedOrder
-from mm_trio.order_differ import compute_diff
-from mm_trio.pricing_grid import PricingGrid
-from mm_trio.quoting_engine import compute_desired_orders
-from mm_trio.reconciler import Reconciler
-from mm_trio.tick_plan import TickPlan
-from mm_trio.tick_planner import TickPlanner
-from mm_trio.venue.bridge import Inbox
+from mm_trio.engine.batch_emitter import BatchEmitter
+from mm_trio.engine.log_lines import log_tick
+from mm_trio.engine.reconciler import Reconciler
+from mm_trio.model.orders import EmitResult, OrderDiff, TrackedOrder
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.quoting.incremental_planner import TickPlanner
+from mm_trio.quoting.order_differ import compute_diff
+from mm_trio.quoting.plan import TickPlan
+from mm_trio.quoting.quoting_engine import compute_desired_orders
+from mm_trio.state.inventory import BalanceVerdict
+from mm_trio.venue.thread_bridge import Inbox
 
 READS = {"spot_meta", "open_orders", "spot_user_state", "user_rate_limit", "user_fills_by_time"}
 SEEDS = READS - {"user_fills_by_time"}  # those that the specification names
@@ -323,7 +323,7 @@ async def test_a_tick_takes_its_seven_steps_in_order(
         await until(lambda: maker.stats.fills == 1)
         tokens, quote = maker.inventory.effective_token, maker.inventory.effective_usdc
         monkeypatch.setattr(TickPlanner, "plan", plan)
-        monkeypatch.setattr("mm_trio.ws_state.log_tick", log)
+        monkeypatch.setattr("mm_trio.engine.ws_state.log_tick", log)
         n_emits = len(emits)
         await until(lambda: maker.stats.ticks == 2)
 

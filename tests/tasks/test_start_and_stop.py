@@ -12,9 +12,9 @@ from hyperliquid.utils.error import ClientError
 from trio.testing import MockClock
 
 from mm_trio import WsState
-from mm_trio.errors import Busy, ConfigError, Unreachable
-from mm_trio.journal import Journal
-from mm_trio.venue.client import BUSY_PAUSE_S, START_PATIENCE_S
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.errors import Busy, ConfigError, Unreachable
+from mm_trio.venue.rest_client import BUSY_PAUSE_S, START_PATIENCE_S
 
 
 async def leave_orders(world: World, folder: Path) -> None:

@@ -11,12 +11,12 @@ import pytest
 import trio
 import trio_asyncio  # type: ignore[import-untyped]
 from builders import World
-from desk_kit import make_view
+from terminal_ui_kit import make_view
 from textual.pilot import Pilot
 
-from mm_trio.desk.terminal import RecentRecords
-from mm_trio.desk.tui import DeskApp, Panel, ViewFailed, run_tui
-from mm_trio.desk.view import MakerView, take_view
+from mm_trio.terminal_ui.app import DeskApp, Panel, ViewFailed, run_tui
+from mm_trio.terminal_ui.snapshot import MakerView, take_view
+from mm_trio.terminal_ui.terminal import RecentRecords
 
 Steps = Callable[[Pilot[None]], Awaitable[object]]
 

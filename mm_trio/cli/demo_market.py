@@ -1,0 +1,139 @@
+"""What the demo trades: the market, the maker's ladder and allocation, and who takes. Pure but for the tape's file.
+
+Either the made-up default (any pair of the default metadata, seeded takers), or all of it read off a
+recorded tape, so that the maker stands where the recorded one stood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+from mm_trio.model.errors import ConfigError
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.model.commands import Deposit
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Markets, Pair, Token
+from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, Takers
+from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, ladder_start, read_tape, tape_market
+
+__all__ = ["TAKER", "DemoMarket", "default_market", "fund_accounts", "tape_demo_market"]
+
+STEP = Decimal("0.003")
+VENUE_MIN_NOTIONAL = Decimal(10)
+TAKER = "0x" + "7a" * 20
+PLENTY = Decimal(10) ** 12  # what the taker owns of both tokens
+LEVELS_AROUND = 12  # kept free above and below a tape's prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoMarket:
+    """Describe what a demo trades and who takes from it.
+
+    Units: prices in quote, `order_sz` and `tokens` in base, `quote` and `min_notional` in quote. `tape` is what the
+    order flow should cause.
+    """
+
+    markets: Markets
+    pair: Pair
+    start_px: Decimal
+    n_orders: int
+    order_sz: Decimal
+    active_levels: int
+    tokens: Decimal
+    quote: Decimal
+    takers: Takers
+    min_notional: Decimal = VENUE_MIN_NOTIONAL
+    is_free: bool = False
+    tape: tuple[TapeRow, ...] = ()
+
+
+def fund_accounts(front: Front, market: DemoMarket, account: str) -> None:
+    """Pay in twice the allocation for `account`, so that it is the allocation that bounds it, and plenty for takers."""
+    for address, tokens, quote in ((account, 2 * market.tokens, 2 * market.quote), (TAKER, PLENTY, PLENTY)):
+        front.apply(Deposit(address, market.pair.base.index, tokens))
+        front.apply(Deposit(address, market.pair.quote.index, quote))
+
+
+def default_market(coin: str, *, seed: int, markets: Markets = DEFAULT_MARKETS) -> DemoMarket:
+    """A ladder of 60 levels from 20.0, half of it funded on either side, and takers drawn from `seed`.
+
+    Errors: ConfigError for a coin that `markets` does not have.
+    """
+    names = {pair.name: pair for pair in markets.pairs}
+    names |= {f"{pair.base.name}/{pair.quote.name}": pair for pair in reversed(markets.pairs)}
+    if coin not in names:
+        raise ConfigError(f"unknown coin {coin!r}: the demo's exchange lists {', '.join(sorted(names))}")
+    pair, size, n_orders = names[coin], Decimal(5), 60
+    grid = PricingGrid("20", n_orders, tick_size=STEP, sz_decimals=pair.base.sz_decimals)
+    bids = grid.levels[: n_orders // 2]
+    return DemoMarket(
+        markets=markets,
+        pair=pair,
+        start_px=grid.levels[0],
+        n_orders=n_orders,
+        order_sz=size,
+        active_levels=10,
+        tokens=size * (n_orders - len(bids)),
+        quote=sum((size * price for price in bids), Decimal(0)),
+        takers=SeededTakers(pair, rng=Random(seed), habits=TakerHabits(mean_pause_s=1.0)),
+    )
+
+
+def tape_demo_market(path: Path, coin: str, *, duration_s: float | None) -> DemoMarket:
+    """The market of a tape: its ladder, its fees, and an inventory of whole tranches where the tape begins.
+
+    `duration_s` squeezes the tape's times into so many seconds. Errors: ConfigError with the reason.
+    """
+    try:
+        rows = read_tape(path, coin)
+        facts = tape_market(rows)
+        prices = sorted({row.price for row in rows})
+        start = ladder_start(prices, step=STEP, sz_decimals=facts.sz_decimals, levels_below=LEVELS_AROUND)
+        n_orders = _count_levels(start, prices[-1], facts.sz_decimals) + LEVELS_AROUND
+        grid = PricingGrid(start, n_orders, tick_size=STEP, sz_decimals=facts.sz_decimals)
+        pair = _make_pair(coin, facts.base or "BASE", facts.quote or "USDC", facts.sz_decimals)
+        markets = DEFAULT_MARKETS if pair in DEFAULT_MARKETS.pairs else DEFAULT_MARKETS.with_pair(pair)
+    except ValueError as error:
+        raise ConfigError(f"tape: {error}") from error
+    first = grid.levels.index(rows[0].price)
+    boundary = first + 1 if rows[0].is_buy else first
+    takes_s = (rows[-1].time_ms - rows[0].time_ms) / 1000 if duration_s is None else duration_s
+    return DemoMarket(
+        markets=markets,
+        pair=pair,
+        start_px=start,
+        n_orders=n_orders,
+        order_sz=facts.order_size,
+        active_levels=LEVELS_AROUND,
+        tokens=facts.order_size * (n_orders - boundary),
+        quote=sum((facts.order_size * price for price in grid.levels[:boundary]), Decimal(0)),
+        takers=TapeTakers(rows, pair, duration_s=takes_s),
+        # the recorded maker set its own rules: without fees, or below the minimum, it was bound by neither
+        min_notional=VENUE_MIN_NOTIONAL if facts.min_notional >= VENUE_MIN_NOTIONAL else Decimal(0),
+        is_free=facts.is_free,
+        tape=rows,
+    )
+
+
+def _count_levels(start: Decimal, top: Decimal, sz_decimals: int) -> int:
+    """Levels from `start` up to and with `top`."""
+    n = 1
+    while PricingGrid(start, n, tick_size=STEP, sz_decimals=sz_decimals).levels[-1] < top:
+        n += 1
+    return n
+
+
+def _make_pair(coin: str, base: str, quote: str, sz_decimals: int) -> Pair:
+    """The pair a tape was recorded on: the default one of that name, or one made for it."""
+    for pair in DEFAULT_MARKETS.pairs:
+        if pair.name == coin:
+            return pair
+    if not coin.startswith("@") or not coin[1:].isdigit():
+        raise ValueError(f"a recorded coin is named '@' and its index, got {coin!r}")
+    free = 1 + max(token.index for token in DEFAULT_MARKETS.tokens)
+    token = Token(base, free, sz_decimals, 8, f"0x{free:032x}")
+    known = next((t for t in DEFAULT_MARKETS.tokens if t.name == quote), USDC)
+    return Pair(coin, int(coin[1:]), token, known)

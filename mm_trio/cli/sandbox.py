@@ -1,0 +1,249 @@
+"""The exchange alone, on loopback, with funded accounts: for `run`, and for any client of the official SDK."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import trio
+
+from mm_trio.cli.demo_market import TAKER, DemoMarket, default_market, fund_accounts, tape_demo_market
+from mm_trio.cli.sandbox_history import record_history
+from mm_trio.cli.sandbox_report import SandboxAccess, SandboxSummary, TestAccount
+from mm_trio.model.errors import ConfigError
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.ip_weights import IpWeights
+from mm_trio.sandbox.clock import Clock, SteppedClock, WallClock
+from mm_trio.sandbox.faults.dice import FaultDice, FaultPlan
+from mm_trio.sandbox.faults.hub import FaultHub
+from mm_trio.sandbox.faults.plan import parse_words, read_plan
+from mm_trio.sandbox.faults.world import FaultTarget, WorldFaults
+from mm_trio.sandbox.matching.book import BookView
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import NewOrder
+from mm_trio.sandbox.model.limits import Limits
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
+from mm_trio.sandbox.server.control_api import ControlRoom
+from mm_trio.sandbox.server.server import SandboxServer, serve
+from mm_trio.sandbox.server.ws_session import SocketHabits
+from mm_trio.sandbox.traffic.takers import Takers, schedule_takers
+from mm_trio.venue.sdk import make_wallet
+
+__all__ = ["SandboxOptions", "parse_limits", "plan_faults", "run_sandbox"]
+
+# Takers come when somebody makes a market: a lone order of a script under test is left alone.
+LADDER_DEPTH = 3
+LOOK_EVERY_S = 0.5  # for that, before a tape begins
+MAKER_FEE, TAKER_FEE = "0.0004", "0.0007"  # the venue's base tier for spot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxOptions:
+    """What a sandbox is to be like. The first of `coins` is the one that is told; all of them are traded."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    coins: tuple[str, ...]
+    seed: int = 1
+    n_accounts: int = 1
+    with_takers: bool = True
+    tape: Path | None = None
+    tape_s: float | None = None
+    dense_meta: bool = False
+    limits: Limits = field(default_factory=Limits.of_accounts)
+    is_stepped: bool = False
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    fault_seed: int = 1
+    history: Path | None = None
+
+
+def plan_faults(words: list[str], plan_file: Path | None) -> FaultPlan:
+    """The plan of a file, and of `kind:rate` words that override its rates. Errors: ConfigError."""
+    try:
+        plan = FaultPlan() if plan_file is None else read_plan(plan_file)
+        return plan + parse_words(words)
+    except ValueError as error:
+        raise ConfigError(f"faults: {error}") from error
+
+
+def parse_limits(text: str) -> Limits:
+    """`account`, `venue`, `off` or `scaled:X`. Errors: ConfigError."""
+    if text == "account":
+        return Limits.of_accounts()
+    if text == "venue":
+        return Limits()
+    if text == "off":
+        return Limits.off()
+    name, _, factor = text.partition(":")
+    if name != "scaled":
+        raise ConfigError(f"limits: must be account, venue, off or scaled:X, got {text!r}")
+    try:
+        return Limits().scaled(float(factor))
+    except ValueError as error:
+        raise ConfigError(f"limits: scaled:X needs a number above 0, got {text!r}") from error
+
+
+async def run_sandbox(
+    options: SandboxOptions, *, on_ready: Callable[[SandboxAccess], None], stop_scope: trio.CancelScope
+) -> SandboxSummary:
+    """Serve until `stop_scope` is cancelled. `on_ready` is told once the port is open and the accounts are funded.
+
+    Errors: ConfigError for an unknown coin or a host that is not loopback, OSError for a port that is taken.
+    """
+    markets = _choose_markets(options)
+    clock: Clock = SteppedClock(time.time_ns() // 1_000_000) if options.is_stepped else WallClock()
+    exchange = _make_exchange(markets, options.limits)
+    with record_history(exchange, options.history) as save_history:
+        return await _serve(
+            options, markets, Front(exchange, now_ms=clock.now_ms), clock, save_history, on_ready, stop_scope
+        )
+
+
+async def _serve(
+    options: SandboxOptions,
+    markets: tuple[DemoMarket, ...],
+    front: Front,
+    clock: Clock,
+    save_history: Callable[[], str] | None,
+    on_ready: Callable[[SandboxAccess], None],
+    stop_scope: trio.CancelScope,
+) -> SandboxSummary:
+    auth = Auth(lambda address: address in front.exchange.addresses())
+    accounts = tuple(_make_account(auth, options.seed, number) for number in range(options.n_accounts))
+    for market in markets:
+        for each in accounts:
+            fund_accounts(front, market, each.account)
+    faults = _make_faults(front, auth, clock, options, markets, accounts)
+    control = ControlRoom(
+        front=front,
+        clock=clock,
+        faults=faults,
+        token=secrets.token_urlsafe(24),
+        pairs=tuple(market.pair for market in markets),
+        taker=TAKER,
+        save_history=save_history,
+    )
+    with stop_scope:
+        async with trio.open_nursery() as nursery:
+            weights = IpWeights(options.limits.ip_weight_per_minute)
+            doors = partial(serve, host=options.host, port=options.port, clock=clock, ip_weights=weights)
+            if options.is_stepped:  # no socket grows old while time stands
+                doors = partial(doors, habits=SocketHabits(inactive_after_s=math.inf, life_s=None))
+            try:
+                server: SandboxServer = await nursery.start(partial(doors, faults=faults, control=control), front, auth)
+            except ValueError as error:
+                raise ConfigError(str(error)) from error
+            if options.with_takers or options.tape is not None:
+                for market in markets:
+                    _let_takers_come(front, clock, market)
+            on_ready(SandboxAccess(server.url, accounts, control.token, markets))
+    return _sum_up(front, faults, accounts)
+
+
+def _choose_markets(options: SandboxOptions) -> tuple[DemoMarket, ...]:
+    """Errors: ConfigError for an unknown or repeated coin, or a tape that cannot be read."""
+    if options.tape is not None:
+        if len(options.coins) != 1:
+            raise ConfigError("a tape is of one coin")
+        return (tape_demo_market(options.tape, options.coins[0], duration_s=options.tape_s),)
+    listed = DEFAULT_MARKETS.dense() if options.dense_meta else DEFAULT_MARKETS
+    markets = tuple(default_market(coin, seed=options.seed, markets=listed) for coin in options.coins)
+    names = [market.pair.name for market in markets]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"a coin is named twice: {', '.join(options.coins)}")
+    return markets
+
+
+def _make_exchange(markets: tuple[DemoMarket, ...], limits: Limits) -> Exchange:
+    first = markets[0]
+    return Exchange(
+        first.markets,
+        maker_fee="0" if first.is_free else MAKER_FEE,
+        taker_fee="0" if first.is_free else TAKER_FEE,
+        min_notional=str(first.min_notional),
+        # an account of a sandbox is the same at every start, its orders are not: no ledger must take new for old
+        first_oid=time.time_ns() // 1_000_000,
+        limits=limits,
+    )
+
+
+def _make_account(auth: Auth, seed: int, number: int) -> TestAccount:
+    """The same account and key for the same seed at every start."""
+    name = f"{seed}" if number == 0 else f"{seed} {number}"
+    key = "0x" + sha256(f"mm_trio sandbox agent {name}".encode()).hexdigest()
+    account = make_wallet(sha256(f"mm_trio sandbox account {name}".encode()).hexdigest()).address.lower()
+    auth.register_agent(make_wallet(key).address.lower(), master=account)
+    return TestAccount(account, key)
+
+
+def _make_faults(
+    front: Front,
+    auth: Auth,
+    clock: Clock,
+    options: SandboxOptions,
+    markets: tuple[DemoMarket, ...],
+    accounts: tuple[TestAccount, ...],
+) -> FaultHub:
+    rng = Random(options.fault_seed)
+    world = WorldFaults(front, auth, clock, rng, pairs=[market.pair for market in markets], payer=TAKER)
+    targets = [FaultTarget(each.account, make_wallet(each.private_key).address.lower()) for each in accounts]
+    return FaultHub(FaultDice(options.faults, rng), clock, world, targets=targets)
+
+
+def _let_takers_come(front: Front, clock: Clock, market: DemoMarket) -> None:
+    takers: Takers = _MarketTakers(market.takers)
+    if market.tape:
+        takers = _TapeAfterLadder(market.takers, lambda: front.exchange.book(market.pair.name))
+    schedule_takers(front, takers, address=TAKER, coin=market.pair.name, call_in=clock.call_in)
+
+
+def _sum_up(front: Front, faults: FaultHub, accounts: tuple[TestAccount, ...]) -> SandboxSummary:
+    exchange = front.exchange
+    return SandboxSummary(
+        faults=faults.dice.summary(),
+        fills={each.account: len(exchange.fills(each.account)) for each in accounts},
+        orders_resting={each.account: len(exchange.open_orders(each.account)) for each in accounts},
+    )
+
+
+def _is_ladder(book: BookView) -> bool:
+    return min(len(book.bids), len(book.asks)) >= LADDER_DEPTH
+
+
+class _MarketTakers:
+    """Seeded takers who stay away until both sides are a ladder."""
+
+    def __init__(self, takers: Takers) -> None:
+        self._takers = takers
+
+    def pause_s(self) -> float | None:
+        return self._takers.pause_s()
+
+    def decide(self, book: BookView) -> tuple[NewOrder, ...]:
+        return self._takers.decide(book) if _is_ladder(book) else ()
+
+
+class _TapeAfterLadder:
+    """The takers of a tape, who wait with its first row until both sides are a ladder."""
+
+    def __init__(self, tape: Takers, look: Callable[[], BookView]) -> None:
+        self._tape = tape
+        self._look = look
+        self._has_begun = False
+
+    def pause_s(self) -> float | None:
+        return self._tape.pause_s() if self._has_begun or _is_ladder(self._look()) else LOOK_EVERY_S
+
+    def decide(self, book: BookView) -> tuple[NewOrder, ...]:
+        if self._has_begun:
+            return self._tape.decide(book)
+        self._has_begun = _is_ladder(book)
+        return ()

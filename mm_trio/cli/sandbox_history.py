@@ -1,0 +1,61 @@
+"""The history of a sandbox as a file: written while it runs, replayed and checked afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mm_trio.cli.sandbox_report import ReplaySummary
+from mm_trio.model.errors import ConfigError
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.matching.history import HistoryError, Recorder, read_history, replay
+
+__all__ = ["record_history", "replay_history"]
+
+
+@contextmanager
+def record_history(exchange: Exchange, path: Path | None) -> Iterator[Callable[[], str] | None]:
+    """Write down all that is done to the exchange; gives who makes sure that it is on the disk.
+
+    Errors: ConfigError where the file is there already, OSError where it cannot be made.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("x", encoding="utf-8")
+    except FileExistsError as error:
+        raise ConfigError(f"{path} is there already: a history is written into a new file") from error
+    with file:
+        recorder = Recorder(exchange, lambda line: file.write(line + "\n"))
+
+        def save() -> str:
+            file.flush()
+            os.fsync(file.fileno())
+            return str(path.resolve())
+
+        try:
+            yield save
+        finally:
+            recorder.close()
+
+
+def replay_history(path: Path) -> ReplaySummary:
+    """The exchange that a history leads to, in short. Errors: ConfigError for what cannot be read or differs."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            history = read_history(lines)
+        exchange = replay(history)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (HistoryError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return ReplaySummary(
+        commands=len(history.entries),
+        digest=exchange.digest(),
+        is_whole=history.digest is not None,
+        fills={address: len(exchange.fills(address)) for address in exchange.addresses()},
+        orders_resting={address: len(exchange.open_orders(address)) for address in exchange.addresses()},
+    )

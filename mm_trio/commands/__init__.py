@@ -1,1 +1,0 @@
-"""What each command does, below the arguments and above everything else."""

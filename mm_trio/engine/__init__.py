@@ -1,0 +1,1 @@
+"""The tasks of a running maker: who runs when, who sends, who asks."""

@@ -1,0 +1,207 @@
+"""One reconciliation, asked and settled: snapshot, suspicion, proof, fills, balances, budget.
+
+Absence needs proof: an order that a snapshot misses is looked for in a second one and asked for directly,
+its fills are looked up and booked, and only then it is a ghost. A question that fails heals nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import trio
+
+from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
+from mm_trio.model.errors import LedgerError
+from mm_trio.model.orders import FillResult, Intent, OpenOrder, OrderDiff, OrderStatus
+from mm_trio.state.inventory import BalanceCheck
+from mm_trio.state.maker_state import MakerState
+from mm_trio.state.snapshot_diff import FRESH_S, Findings, describe_rivals, read_snapshot
+from mm_trio.venue.rest_client import VenueClient
+
+__all__ = ["Reconciler"]
+
+_log = logging.getLogger(__name__)
+
+# Fills that the venue still does not list this long after an order ended will not come.
+UNTOLD_PATIENCE_S = 10.0
+FORGOTTEN = "forgotten by the venue"
+
+
+@dataclass(frozen=True, slots=True)
+class _Proofs:
+    """Answers to direct questions: by oid for missing orders, by cloid for orders in flight."""
+
+    missing: tuple[tuple[int, OrderStatus], ...]
+    unseen: tuple[tuple[Intent, OrderStatus], ...]
+
+
+class Reconciler:
+    """Runs one reconciliation at a time, for whoever holds the outbound lane."""
+
+    def __init__(
+        self,
+        client: VenueClient,
+        state: MakerState,
+        emitter: BatchEmitter,
+        *,
+        on_booked: Callable[[Iterable[FillResult]], None],
+    ) -> None:
+        self._client = client
+        self._state = state
+        self._emitter = emitter
+        self._on_booked = on_booked
+
+    async def reconcile(self) -> tuple[BalanceCheck, bool]:
+        """Compare everything with the venue and settle what can be settled.
+
+        Gives the balances' verdict, and whether no orphan is left. Errors: VenueError, LedgerError; what was
+        proven until then is applied.
+        """
+        state, client = self._state, self._client
+        rows, findings = await self._take_snapshot()
+        proofs = _Proofs((), ())
+        if findings.missing or findings.unseen:
+            suspects = findings
+            rows, findings = await self._take_snapshot()
+            proofs = await self._ask_directly(suspects, findings)
+        try:
+            await self.book_missed_fills()
+        except LedgerError:  # we leave because of it, and then these tell what still rests
+            self._apply_proofs(proofs)
+            raise
+        self._apply_proofs(await self._ask_strangers_that_traded(proofs))
+        await self._settle_ends()
+        asked_s = trio.current_time()
+        balances = await client.fetch_balances(state.market)
+        state.note_foreign_holds(rows)
+        check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time())
+        state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+        state.on_reconciled()
+        return check, await self.cancel_orphans(findings.orphans)
+
+    async def cancel_orphans(self, orphans: Iterable[OpenOrder]) -> bool:
+        """Cancel orders of our coin that rest and that nothing of ours explains; whether all were confirmed."""
+        oids = [order.oid for order in orphans]
+        if not oids:
+            return True
+        result = await self._emitter.emit(OrderDiff(cancels=oids), self._state.rate_limit)
+        _log.warning("orphans=%d cancelled=%d oids=%s", len(oids), result.n_cancelled, oids[:10])
+        return result.n_cancelled == len(oids)
+
+    async def book_missed_fills(self) -> None:
+        """Look up fills since the last time, and book those no frame told us. Errors: VenueError, LedgerError."""
+        asked_s = trio.current_time()
+        fills = await self._client.fetch_fills(self._state.market, since_ms=self._state.look_up_from_ms)
+        self._state.check_history(fills)
+        for fill in fills:
+            self._on_booked(self._state.apply_fill(fill, now_s=trio.current_time()))
+            self._state.on_looked_up(fill)
+        # one that lags does not have the last fills of those that left just now
+        is_current = self._state.has_newest_known(fills)
+        self._state.order_state.on_fills_read(asked_s - (FRESH_S if is_current else UNTOLD_PATIENCE_S))
+        for order in self._state.order_state.get_untold() if is_current else ():
+            if order.touched_s <= asked_s - UNTOLD_PATIENCE_S:
+                _log.error(
+                    "oid=%d ended with %s unaccounted for, and the venue lists no fill of it",
+                    order.oid,
+                    order.size,
+                )
+                self._state.order_state.remove_ghost(order.oid, now_s=asked_s)
+
+    async def _settle_ends(self) -> None:
+        """Ask what was left of orders that we cancelled or replaced, where no frame has told it."""
+        for left in self._state.order_state.get_unsettled()[:MOST_ENDS_ASKED]:
+            await self._emitter.settle_end(left)
+
+    async def _take_snapshot(self) -> tuple[tuple[OpenOrder, ...], Findings]:
+        state = self._state
+        asked_s = trio.current_time()
+        rows = await self._client.fetch_open_orders()
+        rivals = [row for row in rows if state.is_rival(row)]
+        if rivals:
+            raise LedgerError(describe_rivals(rivals))
+        findings = read_snapshot(
+            [row for row in rows if row.coin == state.market.coin],
+            state.order_state,
+            asked_s=asked_s,
+            keep_foreign=state.keep_foreign,
+        )
+        for intent, row in findings.arrived:
+            self._on_booked(state.apply_arrival(intent, row.oid, now_s=trio.current_time()))
+        for oid in findings.resting:
+            state.order_state.on_seen_resting(oid, now_s=trio.current_time())
+        return rows, findings
+
+    async def _ask_directly(self, first: Findings, second: Findings) -> _Proofs:
+        missing = [oid for oid in first.missing if oid in second.missing]
+        unseen = [intent for intent in first.unseen if intent in second.unseen]
+        return _Proofs(
+            tuple([(oid, await self._client.fetch_order_status(oid=oid)) for oid in missing]),
+            tuple([(intent, await self._client.fetch_order_status(cloid=intent.cloid)) for intent in unseen]),
+        )
+
+    async def _ask_strangers_that_traded(self, proofs: _Proofs) -> _Proofs:
+        """Where a cloid is unknown: whether it is of an order unknown to us that traded at its price since.
+
+        For the venue forgets orders, and rows of fills may come without a cloid. The fills have to be read by now.
+        """
+        unseen = [
+            (intent, status if status.order is not None else await self._ask_stranger(intent, status))
+            for intent, status in proofs.unseen
+        ]
+        return _Proofs(proofs.missing, tuple(unseen))
+
+    async def _ask_stranger(self, intent: Intent, status: OrderStatus) -> OrderStatus:
+        since_ms = intent.expires_ms - int(1000 * (EXPIRY_S + EXPIRY_GRACE_S))
+        for oid in self._state.order_state.find_parked(price=intent.price, most=intent.size, since_ms=since_ms):
+            told = await self._client.fetch_order_status(oid=oid)
+            if told.order is None:
+                _log.error("oid=%d traded at the price of an order of ours in flight, and the venue forgot it", oid)
+                return OrderStatus(None, FORGOTTEN, live=False)
+            if told.order.cloid is not None and told.order.cloid.lower() == intent.cloid:
+                return told
+        return status
+
+    def _apply_proofs(self, proofs: _Proofs) -> None:
+        now_s = trio.current_time()
+        for oid, status in proofs.missing:
+            self._settle_missing(oid, status, now_s)
+        for intent, status in proofs.unseen:
+            self._settle_unseen(intent, status, now_s)
+
+    def _settle_missing(self, oid: int, status: OrderStatus, now_s: float) -> None:
+        orders = self._state.order_state
+        order = orders.find(oid)
+        if order is None:  # its fills or a frame explained it meanwhile
+            return
+        if status.live:
+            orders.on_seen_resting(oid, now_s=now_s)
+            return
+        if status.order is None and order.touched_s > now_s - self._state.unknown_oid_patience_s:
+            # the venue may not have heard of it yet; until it has, the level stays locked
+            orders.on_doubt(oid, now_s=order.touched_s)
+            return
+        _log.warning("ghost oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
+        self._state.note_hand(oid, status.status, now_s=now_s)
+        if status.order is not None:  # what it was filled by and no fill has told keeps its level locked
+            orders.on_modify_response(oid, oid, status.status, remaining=status.order.size, now_s=now_s)
+        if all(untold.oid != oid for untold in orders.get_untold()):
+            orders.remove_ghost(oid, now_s=now_s)
+
+    def _settle_unseen(self, intent: Intent, status: OrderStatus, now_s: float) -> None:
+        orders = self._state.order_state
+        if intent not in orders.get_intents():
+            return
+        if status.order is None:
+            if status.status == FORGOTTEN:  # it may be the one: its level stays locked
+                return
+            if now_s >= intent.expires_s + EXPIRY_GRACE_S:
+                _log.info("place side=%s level=%d never arrived", intent.side, intent.level_index)
+                orders.on_never_placed(intent.cloid, why=f"the venue knows no such order: {status.status}")
+            return
+        oid = status.order.oid
+        self._on_booked(self._state.apply_arrival(intent, oid, now_s=now_s))
+        if not status.live:
+            orders.on_modify_response(oid, oid, status.status, remaining=status.order.size, now_s=now_s)

@@ -1,0 +1,91 @@
+"""Leaving: our resting orders are cancelled, and the venue is asked whether they are gone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+import trio
+
+from mm_trio.engine.batch_emitter import BatchEmitter
+from mm_trio.engine.reconciler import Reconciler
+from mm_trio.model.errors import LedgerError, VenueError
+from mm_trio.model.orders import OrderDiff
+from mm_trio.state.maker_state import MakerState
+from mm_trio.state.order_state import OrderState
+from mm_trio.venue.order_gateway import ActionLane
+from mm_trio.venue.rest_client import VenueClient
+
+__all__ = ["cancel_and_verify", "name_remaining"]
+
+_log = logging.getLogger(__name__)
+
+# Between two looks at what still rests, doubled up to the last: each look has its request weight.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
+# What one round costs of that: a reconciliation with doubts, what rests, and the fills.
+ROUND_WEIGHT = 160
+
+
+async def cancel_and_verify(
+    lane: ActionLane,
+    client: VenueClient,
+    state: MakerState,
+    emitter: BatchEmitter,
+    reconciler: Reconciler,
+    *,
+    grace_s: float,
+) -> tuple[str, ...]:
+    """Cancel our orders until the venue shows none of them; gives those that may rest after `grace_s`.
+
+    Shielded: being cancelled ourselves does not stop it. Fills on the way out are booked.
+    """
+    still_listed: list[int] = []
+    remaining = name_remaining(state.order_state)
+    pause_s = FIRST_PAUSE_S
+    lane.on_leaving(grace_s)
+    with trio.move_on_at(lane.leave_by_s) as leaving:
+        leaving.shield = True
+        while True:
+            try:
+                known = [order.oid for order in state.order_state.get_current_orders()]
+                await emitter.emit(OrderDiff(cancels={*known, *still_listed}), state.rate_limit)
+                await emitter.cancel_in_flight(state.rate_limit)
+                with suppress(LedgerError):  # a history that is cut keeps nobody from leaving
+                    if state.order_state.get_doubts():
+                        await reconciler.reconcile()
+                still_listed = await _find_ours(client, state)
+                with suppress(LedgerError):
+                    await reconciler.book_missed_fills()
+                remaining = name_remaining(state.order_state, still_listed)
+            except VenueError as error:
+                _log.warning("leaving: %s", error)
+                remaining = (*name_remaining(state.order_state, still_listed), f"not verified: {error}")
+            if not remaining:
+                state.on_reconciled()
+                return ()
+            wait_s = client.weight.compute_wait_s(ROUND_WEIGHT, now_s=trio.current_time())
+            await trio.sleep(max(pause_s, wait_s))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    _log.error("orders may still rest: %s", ", ".join(remaining))
+    return remaining
+
+
+async def _find_ours(client: VenueClient, state: MakerState) -> list[int]:
+    """Oids of our coin that rest at the venue and are not somebody else's business."""
+    rows = await client.fetch_open_orders()
+    return [
+        row.oid
+        for row in rows
+        if row.coin == state.market.coin
+        and (not state.is_foreign(row) or state.order_state.find(row.oid) or state.order_state.find_left(row.oid))
+    ]
+
+
+def name_remaining(orders: OrderState, still_listed: Sequence[int] = ()) -> tuple[str, ...]:
+    """Every order that may rest: tracked, in flight, or listed by the venue as ours."""
+    oids = {order.oid for order in orders.get_current_orders()} | set(still_listed)
+    return (
+        *(f"oid {oid}" for oid in sorted(oids)),
+        *(f"cloid {intent.cloid}" for intent in orders.get_intents()),
+    )

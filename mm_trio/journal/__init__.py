@@ -1,0 +1,1 @@
+"""The durable ledger: written ahead, replayed, audited."""

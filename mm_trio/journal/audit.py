@@ -1,0 +1,197 @@
+"""A ledger against the venue's word: every entry that moved it, and what explains a difference. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from mm_trio.model.cloid import decode_cloid
+from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
+from mm_trio.model.orders import Balances, Fill, FillResult
+from mm_trio.state.inventory import Inventory
+
+__all__ = ["Audit", "AuditLine", "compute_audit", "compute_effect"]
+
+NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """Something that moved the ledger or explains a difference: what, how often, by how much of each token."""
+
+    what: str
+    count: int
+    token: Decimal
+    usdc: Decimal
+
+    def to_json(self) -> dict[str, Any]:
+        return {"what": self.what, "count": self.count, "token": f"{self.token:f}", "usdc": f"{self.usdc:f}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """`ledger` is the allocation with all fills (None: the whole account), `account` what the wallet should hold of
+    ours, `venue` what it holds; `gap` is venue less account, `unexplained` what is left of it.
+    """
+
+    n_entries: int
+    n_fills: int
+    ledger: tuple[Decimal | None, Decimal | None]
+    account: Balances
+    venue: Balances
+    movements: tuple[AuditLine, ...]
+    explained: tuple[AuditLine, ...]
+    unlisted: tuple[Booked, ...]
+
+    @property
+    def gap(self) -> Balances:
+        return Balances(self.venue.token - self.account.token, self.venue.usdc - self.account.usdc)
+
+    @property
+    def unexplained(self) -> Balances:
+        token = self.gap.token - sum((line.token for line in self.explained), NOTHING)
+        usdc = self.gap.usdc - sum((line.usdc for line in self.explained), NOTHING)
+        return Balances(token, usdc)
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether every difference has its reason, and the venue lists every fill that was booked."""
+        return self.unexplained == Balances(NOTHING, NOTHING) and not self.unlisted
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; amounts are decimal strings."""
+        virtual = [None if amount is None else f"{amount:f}" for amount in self.ledger]
+        return {
+            "ok": self.is_ok,
+            "entries": self.n_entries,
+            "fills": self.n_fills,
+            "ledger": {"token": virtual[0], "usdc": virtual[1]},
+            "account": _balances_json(self.account),
+            "venue": _balances_json(self.venue),
+            "gap": _balances_json(self.gap),
+            "movements": [line.to_json() for line in self.movements],
+            "explained": [line.to_json() for line in self.explained],
+            "unexplained": _balances_json(self.unexplained),
+            "unlisted_fills": [{"time": fill.time_ms, "tid": fill.tid, "oid": fill.oid} for fill in self.unlisted],
+        }
+
+
+@dataclass(slots=True)
+class _Sum:
+    count: int = 0
+    token: Decimal = NOTHING
+    usdc: Decimal = NOTHING
+
+    def add(self, token: Decimal, usdc: Decimal) -> None:
+        self.count += 1
+        self.token += token
+        self.usdc += usdc
+
+    def line(self, what: str) -> AuditLine:
+        return AuditLine(what, self.count, self.token, self.usdc)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the entries say, read once."""
+
+    ledger: Inventory = field(default_factory=lambda: Inventory(1))
+    epochs: set[int] = field(default_factory=set)
+    oids: set[int] = field(default_factory=set)
+    fills: dict[tuple[int | None, int, int], Booked] = field(default_factory=dict)
+    sums: dict[str, _Sum] = field(default_factory=dict)
+    n_entries: int = 0
+    adjusted_ms: int = 0
+
+    def read(self, at_ms: int, entry: Entry) -> None:
+        self.n_entries += 1
+        match entry:
+            case Began(epoch):
+                self.epochs.add(epoch)
+            case Adopted(oid) | Arrived(_, oid):
+                self.oids.add(oid)
+            case Allocated():
+                self.ledger.on_allocated(entry)
+            case Adjusted(token, usdc):
+                self.ledger.on_adjusted(entry)
+                self._sum("balance changes by no fill of ours" if self.adjusted_ms else "first balance", token, usdc)
+                self.adjusted_ms = at_ms
+            case Booked():
+                self._book(entry)
+            case _:
+                pass
+
+    def _book(self, entry: Booked) -> None:
+        before = Balances(self.ledger.account_token, self.ledger.account_usdc)
+        self.ledger.book(
+            FillResult(
+                entry.side,
+                entry.level_index,
+                entry.price,
+                entry.size,
+                fully_filled=False,
+                fee=entry.fee,
+                fee_token=entry.fee_token,
+            )
+        )
+        self.fills[entry.time_ms, entry.tid, entry.oid] = entry
+        self.oids.add(entry.oid)
+        token, usdc = self.ledger.account_token - before.token, self.ledger.account_usdc - before.usdc
+        self._sum("bids filled" if entry.side == "buy" else "asks filled", token, usdc)
+
+    def _sum(self, what: str, token: Decimal, usdc: Decimal) -> None:
+        self.sums.setdefault(what, _Sum()).add(token, usdc)
+
+    def is_ours(self, fill: Fill) -> bool:
+        parts = decode_cloid(fill.cloid)
+        return fill.oid in self.oids or (parts is not None and parts.epoch in self.epochs)
+
+
+def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], venue: Balances) -> Audit:
+    """Sum up all entries (each with the time it was recorded at, ms) and compare with what the venue says.
+
+    `fills` is the venue's whole history of the coin, oldest first; `venue` its totals of both tokens less what
+    orders of others hold.
+    """
+    known = _Known()
+    for at_ms, entry in entries:
+        known.read(at_ms, entry)
+    unbooked, foreign = _Sum(), _Sum()
+    listed = {(fill.time_ms, fill.tid, fill.oid) for fill in fills}
+    for fill in fills:
+        if (fill.time_ms, fill.tid, fill.oid) in known.fills or (fill.time_ms or 0) <= known.adjusted_ms:
+            continue
+        (unbooked if known.is_ours(fill) else foreign).add(*compute_effect(fill))
+    oldest_ms = min((fill.time_ms or 0 for fill in fills), default=None)
+    unlisted = [
+        fill
+        for key, fill in known.fills.items()
+        if key not in listed and (oldest_ms is None or (fill.time_ms or 0) >= oldest_ms)
+    ]
+    ledger = known.ledger
+    candidates = (unbooked.line("fills of ours, to be booked at the next start"), foreign.line("trades by hand"))
+    return Audit(
+        n_entries=known.n_entries,
+        n_fills=len(known.fills),
+        ledger=(ledger.virtual_token, ledger.virtual_usdc),
+        account=Balances(ledger.account_token, ledger.account_usdc),
+        venue=venue,
+        movements=tuple(total.line(what) for what, total in known.sums.items()),
+        explained=tuple(line for line in candidates if line.count),
+        unlisted=tuple(unlisted),
+    )
+
+
+def compute_effect(fill: Fill) -> tuple[Decimal, Decimal]:
+    """What a fill did to the account: (base, quote), its fee included where it was taken in one of them."""
+    sign = 1 if fill.side == "buy" else -1
+    cost = fill.size * (fill.price or NOTHING)
+    token = sign * fill.size - (fill.fee if fill.fee_token == "base" else NOTHING)
+    usdc = -sign * cost - (fill.fee if fill.fee_token == "quote" else NOTHING)
+    return token, usdc
+
+
+def _balances_json(balances: Balances) -> dict[str, str]:
+    return {"token": f"{balances.token:f}", "usdc": f"{balances.usdc:f}"}

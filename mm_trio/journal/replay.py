@@ -1,0 +1,148 @@
+"""Entries -> the state they left behind. Pure: a restart applies what was recorded to the same classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mm_trio.model.journal_entries import (
+    Adjusted,
+    Adopted,
+    Allocated,
+    Arrived,
+    Began,
+    Booked,
+    Checkpoint,
+    Ended,
+    Entry,
+    LookedUp,
+    NeverPlaced,
+    Quoted,
+    Remembered,
+    Requested,
+    Sent,
+    Summed,
+)
+from mm_trio.model.orders import Intent, Number
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.order_state import OrderState
+
+__all__ = ["Recovered", "replay"]
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What a ledger's entries amount to.
+
+    `epochs` are those of all lives so far, `looked_up_ms` is the venue's time that its fill history was read
+    to, `newest_fill_ms` the time of the newest fill it has, `last_nonce` the highest that was used, `boundary_level`
+    the last that was quoted from.
+    """
+
+    order_state: OrderState
+    inventory: Inventory
+    epochs: set[int] = field(default_factory=set)
+    parameters: dict[str, str] = field(default_factory=dict)
+    looked_up_ms: int = 0
+    newest_fill_ms: int = 0
+    last_nonce: int = 0
+    boundary_level: int | None = None
+    n_entries: int = 0
+    n_since_checkpoint: int = 0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the ledger has no life yet."""
+        return not self.epochs
+
+
+def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_ms: int) -> Recovered:
+    """Apply all entries, from the beginning or from a checkpoint on.
+
+    `now_s` is the loop's clock and `wall_ms` the venue's calendar, both now: what was in flight expires on the
+    second and is waited for on the first. Orders that may rest come out in doubt. Errors: ValueError for entries
+    that contradict each other.
+    """
+    found = Recovered(OrderState(), Inventory(order_size))
+    for entry in entries:
+        if isinstance(entry, Checkpoint):  # it says all that was before
+            found = Recovered(OrderState(), Inventory(order_size), n_entries=found.n_entries)
+            for part in entry.entries:
+                _apply(found, part, now_s=now_s, wall_ms=wall_ms)
+        else:
+            found.n_entries += 1
+            found.n_since_checkpoint += 1
+            _apply(found, entry, now_s=now_s, wall_ms=wall_ms)
+    found.order_state.on_restarted(now_s=now_s)
+    return found
+
+
+def _apply(found: Recovered, entry: Entry, *, now_s: float, wall_ms: int) -> None:
+    orders, ledger = found.order_state, found.inventory
+    match entry:
+        case Booked():
+            found.newest_fill_ms = max(found.newest_fill_ms, entry.time_ms or 0)
+            ledger.book(orders.on_booked_before(entry))
+        case Sent(cloid):
+            if orders.find_intent(cloid) is not None:
+                raise ValueError(f"order sent twice: {cloid}")
+            found.last_nonce = max(found.last_nonce, entry.nonce or 0)
+            orders.on_sent(_make_intent(entry, now_s=now_s, wall_ms=wall_ms))
+        case Arrived(cloid, oid):
+            intent = orders.find_intent(cloid)
+            if intent is None:
+                raise ValueError(f"order {oid} arrived and was never sent: {cloid}")
+            orders.on_intent_seen(intent, oid, now_s=now_s)
+        case NeverPlaced(cloid, why):
+            orders.on_never_placed(cloid, why=why)
+        case Ended(oid, "ghost"):
+            orders.remove_ghost(oid, now_s=now_s)
+        case Ended(oid, status, remaining):
+            orders.on_modify_response(oid, oid, status, remaining=remaining, now_s=now_s)
+        case Requested(nonce):
+            found.last_nonce = max(found.last_nonce, nonce)
+        case Quoted(boundary_level):
+            found.boundary_level = boundary_level
+        case Adopted():
+            orders.on_place_confirmed(
+                entry.oid,
+                entry.side,
+                entry.level_index,
+                entry.price,
+                entry.size,
+                cloid=entry.cloid,
+                filled=entry.filled,
+                now_s=now_s,
+            )
+        case Adjusted():
+            ledger.on_adjusted(entry)
+        case Allocated():
+            ledger.on_allocated(entry)
+        case Summed():
+            ledger.on_summed(entry)
+        case LookedUp(until_ms):
+            found.looked_up_ms = until_ms
+        case Remembered():
+            found.newest_fill_ms = max([found.newest_fill_ms, *(key[0] for key in entry.keys)])
+            orders.remember_fills(entry)
+        case Began(epoch, parameters):
+            found.epochs.add(epoch)
+            found.parameters = parameters or found.parameters
+        case Checkpoint():
+            raise ValueError("a checkpoint within a checkpoint")
+
+
+def _make_intent(sent: Sent, *, now_s: float, wall_ms: int) -> Intent:
+    expires_s = now_s + (sent.expires_ms - wall_ms) / 1000
+    return Intent(
+        sent.cloid,
+        sent.side,
+        sent.level_index,
+        sent.price,
+        sent.size,
+        sent.replaces,
+        now_s,
+        expires_s,
+        sent.expires_ms,
+        sent.nonce,
+    )

@@ -1,0 +1,265 @@
+"""The ledger's file: entries in, entries out, durable. The only module with SQL.
+
+Append-only SQLite in WAL mode with `synchronous=FULL`: what `append` returned from survives a power cut. Each
+row carries a hash over itself and the row before, so that a changed one or a hole is found. Everything here blocks
+and is for one caller at a time; `LedgerKeeper` calls it off the loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from mm_trio.model.errors import JournalError
+from mm_trio.model.journal_entries import Booked, Entry, decode_entry, encode_entry
+
+__all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
+
+JOURNAL_NAME = "journal.sqlite3"
+APPLICATION_ID = 0x6D6D7472  # "mmtr", in the header of the file
+REMEDY = "`mm-trio ledger rebuild` makes a new one of what can be read and what the venue knows"
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
+BUSY_TIMEOUT_S = 5.0  # a reader (`ledger audit`) may hold the file for a moment
+
+# What turns version n of the file into n + 1; an empty file is version 0.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE entries (
+        seq INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        fill TEXT UNIQUE,
+        chain BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX checkpoints ON entries (seq) WHERE kind = 'checkpoint';
+    CREATE TRIGGER entries_stay BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
+    CREATE TRIGGER entries_last BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One entry with its number and the time it was recorded at."""
+
+    seq: int
+    at_ms: int
+    entry: Entry
+
+
+class Journal:
+    """One ledger file, opened. `path` is the file."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._seq, self._chain = 0, b""
+
+    @classmethod
+    def open(cls, folder: Path, *, max_pages: int | None = None) -> Self:
+        """Open the ledger in `folder`, or begin one there; the folder is private to its owner.
+
+        `max_pages` bounds the file, in pages of 4 KiB. Errors: JournalError for a file that is damaged, of a newer
+        version, or that cannot be used here.
+        """
+        path = folder / JOURNAL_NAME
+        with _explained(path):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(path)
+            connection = _connect(str(path))
+            journal = cls(path, connection)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                if max_pages is not None:
+                    connection.execute(f"PRAGMA max_page_count = {int(max_pages)}")
+                journal._check_file()
+                journal._migrate()
+                journal._find_end()
+            except BaseException:
+                connection.close()
+                raise
+        return journal
+
+    @classmethod
+    def open_to_read(cls, folder: Path) -> Self:
+        """Open an existing ledger beside whoever writes it. Errors: JournalError, also where there is none."""
+        path = folder / JOURNAL_NAME
+        if not path.is_file():
+            raise JournalError(f"there is no ledger at {path}")
+        with _explained(path):
+            journal = cls(path, _connect(_read_only(path), is_uri=True))
+            try:
+                journal._check_file()
+                journal._check_version()
+                journal._find_end()
+            except BaseException:
+                journal.close()
+                raise
+        return journal
+
+    @classmethod
+    def salvage(cls, folder: Path) -> list[JournalRow]:
+        """The rows of a damaged ledger up to the first that is not what was written; none of a file that is none."""
+        rows: list[JournalRow] = []
+        with contextlib.suppress(JournalError), _explained(folder / JOURNAL_NAME):
+            connection = _connect(_read_only(folder / JOURNAL_NAME), is_uri=True)
+            with contextlib.closing(connection):
+                for row in cls(folder / JOURNAL_NAME, connection).read(since_checkpoint=False):
+                    rows.append(row)  # one by one: what came before the damage stays
+        return rows
+
+    def read(self, *, since_checkpoint: bool = True) -> Iterator[JournalRow]:
+        """Rows in order, from the last checkpoint on or all of them; the chain is checked on the way.
+
+        Errors: JournalError at the first row that is not what was written.
+        """
+        with _explained(self.path):
+            first = self._find_checkpoint() if since_checkpoint else 1
+            chain = self._chain_of(first - 1)
+            rows = self._connection.execute(
+                "SELECT seq, at_ms, kind, body, chain FROM entries WHERE seq >= ? ORDER BY seq", (first,)
+            )
+            for expected, (seq, at_ms, kind, body, told) in enumerate(rows, start=first):
+                chain = _link(chain, seq, at_ms, kind, body)
+                is_beginning = seq > first or first == 1 or not since_checkpoint or kind == "checkpoint"
+                if seq != expected or chain != told or not is_beginning:
+                    raise JournalError(f"{self.path} is damaged: entry {expected} is not what was written; {REMEDY}")
+                yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
+
+    def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
+        """Write entries in one transaction; durable on return, or nothing of it is there. Errors: JournalError."""
+        seq, chain = self._seq, self._chain
+        rows: list[tuple[object, ...]] = []
+        for entry in entries:
+            seq += 1
+            kind, values = encode_entry(entry)
+            body = _to_json(values)
+            chain = _link(chain, seq, at_ms, kind, body)
+            rows.append((seq, at_ms, kind, body, _fill_key(entry), chain))
+        with _explained(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+        self._seq, self._chain = seq, chain
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever written to it."""
+        return self._seq == 0
+
+    def close(self) -> None:
+        """Close the file; what was appended stays."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    # --- opening ------------------------------------------------------------------------------
+
+    def _check_file(self) -> None:
+        owner = int(self._connection.execute("PRAGMA application_id").fetchone()[0])
+        is_empty = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if owner != APPLICATION_ID and not is_empty:
+            raise JournalError(f"{self.path} is no ledger of mm_trio: it is left as it is")
+        told = [row[0] for row in self._connection.execute("PRAGMA quick_check(3)")]
+        if told != ["ok"]:
+            raise JournalError(f"{self.path} is damaged: {' '.join(told[0].split())}; {REMEDY}")
+
+    def _migrate(self) -> None:
+        version = self._check_version()
+        if version == len(MIGRATIONS):
+            return
+        if version:
+            self._back_up(self.path.with_name(f"{self.path.stem}-v{version}{self.path.suffix}.bak"))
+        else:
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            self._connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _check_version(self) -> int:
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise JournalError(
+                f"{self.path} is of version {version}, this program knows {len(MIGRATIONS)}: "
+                "it was written by a newer mm_trio, use that one"
+            )
+        return version
+
+    def _back_up(self, path: Path) -> None:
+        """A whole copy beside the file, before its shape changes."""
+        _make_private(path)
+        with contextlib.closing(_connect(str(path))) as copy:
+            self._connection.backup(copy)
+
+    def _find_end(self) -> None:
+        row = self._connection.execute("SELECT seq, chain FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        self._seq, self._chain = row or (0, b"")
+
+    def _find_checkpoint(self) -> int:
+        row = self._connection.execute("SELECT max(seq) FROM entries WHERE kind = 'checkpoint'").fetchone()
+        return int(row[0] or 1)
+
+    def _chain_of(self, seq: int) -> bytes:
+        row = self._connection.execute("SELECT chain FROM entries WHERE seq = ?", (seq,)).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def _decode(self, seq: int, kind: str, body: str) -> Entry:
+        try:
+            return decode_entry(kind, json.loads(body))
+        except ValueError as error:
+            raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
+
+
+def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
+    # the worker threads of one lane take turns; sqlite3 only has to be told that we know
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, uri=is_uri)
+    connection.isolation_level = None  # transactions are written out where they are
+    return connection
+
+
+def _read_only(path: Path) -> str:
+    return f"{path.resolve().as_uri()}?mode=ro"
+
+
+def _make_private(path: Path) -> None:
+    """Create the file for its owner alone, before SQLite makes it with whatever umask there is."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """The file's troubles in one line that names it. A constraint that fails is a bug of ours and stays itself."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.Error as error:
+        remedy = f"; {REMEDY}" if type(error) is sqlite3.DatabaseError else ""  # its subclasses are no damage
+        raise JournalError(f"the ledger {path} cannot be used: {error}{remedy}") from error
+    except OSError as error:
+        raise JournalError(f"the ledger {path} cannot be used: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise JournalError(f"{path} is damaged: a text in it cannot be read; {REMEDY}") from error
+
+
+def _link(chain: bytes, seq: int, at_ms: int, kind: str, body: str) -> bytes:
+    return sha256(b"%s|%d|%d|%s|%s" % (chain, seq, at_ms, kind.encode(), body.encode())).digest()[:16]
+
+
+def _fill_key(entry: Entry) -> str | None:
+    """What no two rows may share: a fill is booked once, whatever the memory of this process says."""
+    if not isinstance(entry, Booked):
+        return None
+    return f"{entry.time_ms}|{entry.coin}|{entry.tid}|{entry.oid}"

@@ -1,0 +1,1 @@
+"""The words: immutable values that all other folders share."""

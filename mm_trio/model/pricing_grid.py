@@ -1,0 +1,82 @@
+"""Level <-> price: the fixed ladder. Knows prices alone; sizes, sides and inventory are elsewhere."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+
+from mm_trio.model.orders import Number, to_decimal
+
+__all__ = ["PricingGrid"]
+
+SIGNIFICANT_FIGURES = 5  # the venue's tick rule for every price
+SPOT_PRICE_DECIMALS = 8  # less szDecimals: the venue's other tick rule, for spot
+_FIVE_FIGURES = Context(prec=SIGNIFICANT_FIGURES, rounding=ROUND_HALF_EVEN)
+
+
+class PricingGrid:
+    """`n_orders` prices, each `1 + tick_size` times the one below, rounded to the venue's ticks.
+
+    Units: prices in quote per base; `tick_size` is a ratio (0.003 = 0.3 %).
+    Errors: ValueError for numbers that make no ladder, and for a rounding that repeats a level.
+    Source: HIP-2 (px_i = round(px_{i-1} * 1.003)); spot tick rules: 5 significant figures and at most
+    `8 - sz_decimals` decimals.
+    """
+
+    def __init__(
+        self, start_px: Number, n_orders: int, *, tick_size: Number = "0.003", sz_decimals: int | None = None
+    ) -> None:
+        if n_orders < 1:
+            raise ValueError(f"n_orders must be 1 or more, got {n_orders}")
+        if sz_decimals is not None and not 0 <= sz_decimals <= SPOT_PRICE_DECIMALS:
+            raise ValueError(f"sz_decimals must be from 0 to {SPOT_PRICE_DECIMALS}, got {sz_decimals}")
+        self.n_orders = n_orders
+        self.sz_decimals = sz_decimals
+        # the least step of a size in base; the finest the wire carries where `sz_decimals` is unknown
+        self.lot = Decimal(1).scaleb(-(SPOT_PRICE_DECIMALS if sz_decimals is None else sz_decimals))
+        self.tick_size = to_decimal(tick_size, name="tick_size")
+        if self.tick_size <= 0:
+            raise ValueError(f"tick_size must be above 0 (0.003 is 0.3 %), got {tick_size}")
+        self.levels = self._compute_levels(to_decimal(start_px, name="start_px"))
+
+    def _compute_levels(self, start: Decimal) -> tuple[Decimal, ...]:
+        price = self._round(start)
+        if start <= 0 or price <= 0:
+            raise ValueError(f"start_px must be above 0 and a price of the venue, got {start}")
+        levels = [price]
+        for i in range(1, self.n_orders):
+            price = self._round(price * (1 + self.tick_size))
+            if price <= levels[-1]:
+                raise ValueError(
+                    f"level {i} would repeat the price {price}: a step of {self.tick_size} is finer than the "
+                    f"venue's ticks at sz_decimals={self.sz_decimals}; start higher or take a larger tick_size"
+                )
+            levels.append(price)
+        return tuple(levels)
+
+    def _round(self, price: Decimal) -> Decimal:
+        rounded = _FIVE_FIGURES.plus(price)
+        decimals = SPOT_PRICE_DECIMALS - (self.sz_decimals or 0)
+        if self.sz_decimals is not None and -int(rounded.as_tuple().exponent) > decimals:
+            rounded = rounded.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)
+        # plain digits: 1.2E+4 and 12000 are equal, and the second is what people and venues read
+        return Decimal(int(rounded)) if int(rounded.as_tuple().exponent) > 0 else rounded
+
+    def price_at_level(self, level: int) -> Decimal:
+        """Price of a level. Errors: IndexError outside 0 .. n_orders - 1."""
+        if not 0 <= level < self.n_orders:
+            raise IndexError(f"level {level} is outside 0..{self.n_orders - 1}")
+        return self.levels[level]
+
+    def level_for_price(self, px: Number) -> int | None:
+        """Nearest level, the lower of two equally near; None beyond half a step outside the ladder."""
+        price, levels = to_decimal(px, name="px"), self.levels
+        above = bisect_left(levels, price)
+        if above == 0:
+            step = levels[1] - levels[0] if self.n_orders > 1 else levels[0] * self.tick_size
+            return 0 if levels[0] - price <= step / 2 else None
+        if above == self.n_orders:
+            step = levels[-1] - levels[-2] if self.n_orders > 1 else levels[0] * self.tick_size
+            return above - 1 if price - levels[-1] <= step / 2 else None
+        with localcontext(prec=50):
+            return above if levels[above] - price < price - levels[above - 1] else above - 1

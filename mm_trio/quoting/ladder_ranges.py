@@ -1,0 +1,195 @@
+"""The whole ladder as ranges: what `compute_desired_orders` gives order by order, at a cost that does not grow.
+
+Full orders are one range of levels a side; at most three orders have another size. Costs of a range come from sums of
+prices that are taken once. Pure; `quoting_engine` is the definition, and a property test holds the two together.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import accumulate, chain
+from typing import overload
+
+from mm_trio.model.orders import DesiredOrder, Side
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.quoting.quoting_engine import cut_tranches, split_sides
+
+__all__ = ["Ladder", "LadderMaker", "Rungs"]
+
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rungs:
+    """The orders of one side from the boundary outwards: an odd one perhaps, full ones, an odd one perhaps."""
+
+    side: Side
+    prices: Sequence[Decimal]
+    order_size: Decimal
+    first: DesiredOrder | None
+    full: range
+    last: DesiredOrder | None = None
+
+    def __len__(self) -> int:
+        return (self.first is not None) + len(self.full) + (self.last is not None)
+
+    def __iter__(self) -> Iterator[DesiredOrder]:
+        if self.first is not None:
+            yield self.first
+        yield from map(self._make_full, self.full)
+        if self.last is not None:
+            yield self.last
+
+    def at(self, level: int) -> DesiredOrder | None:
+        """The order at that level."""
+        if level in self.full:
+            return self._make_full(level)
+        for order in (self.first, self.last):
+            if order is not None and order.level_index == level:
+                return order
+        return None
+
+    @property
+    def odd(self) -> tuple[DesiredOrder, ...]:
+        """The orders of another size than the full one."""
+        return tuple(order for order in (self.first, self.last) if order is not None)
+
+    def find_level(self, index: int) -> int:
+        """The level of the order that many from the inside, 0 being the first."""
+        index -= self.first is not None
+        if 0 <= index < len(self.full):
+            return self.full[index]
+        odd = self.first if index < 0 else self.last
+        assert odd is not None, index
+        return odd.level_index
+
+    def cut(self, n: int) -> Rungs:
+        """The first `n` of them, one at least."""
+        assert n >= 1, n
+        if n >= len(self):
+            return self
+        return replace(self, full=self.full[: max(0, n - (self.first is not None))], last=None)
+
+    def put(self, order: DesiredOrder) -> Rungs:
+        """The same with another order in place of the odd one at its level."""
+        is_first = self.first is not None and self.first.level_index == order.level_index
+        return replace(self, first=order) if is_first else replace(self, last=order)
+
+    def find_changes(self, before: Rungs) -> set[tuple[Side, int]]:
+        """Where the two differ."""
+        levels = set() if self.full == before.full else set(_find_one_sided(self.full, before.full))
+        if self.first != before.first:
+            levels.update(order.level_index for order in (self.first, before.first) if order is not None)
+        if self.last != before.last:
+            levels.update(order.level_index for order in (self.last, before.last) if order is not None)
+        return {(self.side, level) for level in levels}
+
+    def _make_full(self, level: int) -> DesiredOrder:
+        return DesiredOrder(self.side, level, self.prices[level], self.order_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder(Sequence[DesiredOrder]):
+    """Asks ascending, then bids descending."""
+
+    asks: Rungs
+    bids: Rungs
+
+    def of(self, side: Side) -> Rungs:
+        """One side."""
+        return self.asks if side == "sell" else self.bids
+
+    def __len__(self) -> int:
+        return len(self.asks) + len(self.bids)
+
+    def __iter__(self) -> Iterator[DesiredOrder]:
+        return chain(self.asks, self.bids)
+
+    @overload
+    def __getitem__(self, index: int) -> DesiredOrder: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[DesiredOrder, ...]: ...
+    def __getitem__(self, index: int | slice) -> DesiredOrder | tuple[DesiredOrder, ...]:
+        return tuple(self)[index]
+
+    def find_changes(self, before: Ladder) -> set[tuple[Side, int]]:
+        """Where the two differ."""
+        return self.asks.find_changes(before.asks) | self.bids.find_changes(before.bids)
+
+
+class LadderMaker:
+    """Makes ladders on one grid, for one order size (whole lots) and one minimum (quote)."""
+
+    def __init__(self, grid: PricingGrid, *, order_size: Decimal, min_notional: Decimal) -> None:
+        assert order_size % grid.lot == 0, order_size
+        self._grid = grid
+        self._lot = grid.lot
+        self._order_size = order_size
+        self._minimum = min_notional
+        # what full orders on all levels below that one cost
+        self._cost_below = tuple(accumulate((price * order_size for price in grid.levels), initial=_ZERO))
+        # a full order is worth more the higher it is: from this level up it is worth the minimum
+        self._first_worth = bisect_left(grid.levels, True, key=lambda price: price * order_size >= min_notional)
+
+    def compute(self, boundary: int, tokens: Decimal, quote: Decimal) -> Ladder:
+        """`compute_desired_orders` of the same arguments, without a window."""
+        prices, order_size = self._grid.levels, self._order_size
+        tranches = cut_tranches(tokens, order_size=order_size, lot=self._lot)
+        sides = split_sides(self._grid, boundary, tranches, order_size, self._minimum)
+        first_ask = first_bid = last_bid = None
+        if sides.rest_side == "sell":
+            first_ask = DesiredOrder("sell", sides.rest_level, prices[sides.rest_level], tranches.rest)
+        begin, end = max(sides.first_full_ask, self._first_worth), sides.first_full_ask + tranches.full
+        full_asks = range(begin, max(begin, min(end, self._grid.n_orders)))
+        above, full_bids = sides.first_full_bid + 1, range(0)
+        if sides.rest_side == "buy":
+            above, size = sides.rest_level, order_size - tranches.rest
+            first_bid = self._fund(above, size, quote)
+            quote -= size * prices[above]
+        if quote >= 0:
+            lowest = self._find_lowest_funded(above, quote)
+            full_bids = range(above - 1, min(above, max(lowest, self._first_worth)) - 1, -1)
+            if lowest > 0:
+                last_bid = self._fund(lowest - 1, order_size, quote - self._sum_cost(lowest, above))
+        return Ladder(
+            Rungs("sell", prices, order_size, first_ask, full_asks),
+            Rungs("buy", prices, order_size, first_bid, full_bids, last_bid),
+        )
+
+    def _fund(self, level: int, size: Decimal, quote: Decimal) -> DesiredOrder | None:
+        """The bid of at most `size` that `quote` pays for, if it may be placed."""
+        price = self._grid.levels[level]
+        funded = min(size, quote // (price * self._lot) * self._lot)
+        return DesiredOrder("buy", level, price, funded) if funded > 0 and funded * price >= self._minimum else None
+
+    def _find_lowest_funded(self, above: int, quote: Decimal) -> int:
+        """How far down from below `above` the quote pays for full bids."""
+        return bisect_left(self._cost_below, self._cost_below[above] - quote, hi=above)
+
+    def _sum_cost(self, low: int, high: int) -> Decimal:
+        """Of full orders on the levels from `low` to below `high`."""
+        return self._cost_below[high] - self._cost_below[low]
+
+    def sum_up(self, rungs: Rungs) -> tuple[Decimal, Decimal]:
+        """Size (base) and cost (quote)."""
+        low, high = _bounds(rungs.full)
+        size = sum((order.size for order in rungs.odd), self._order_size * len(rungs.full))
+        return size, sum((order.size * order.price for order in rungs.odd), self._sum_cost(low, high))
+
+
+def _bounds(levels: range) -> tuple[int, int]:
+    """Lowest level, and the one above the highest; steps are 1 or -1."""
+    if not levels:
+        return 0, 0
+    return (levels.start, levels.stop) if levels.step > 0 else (levels.stop + 1, levels.start + 1)
+
+
+def _find_one_sided(levels: range, others: range) -> Iterator[int]:
+    """Levels that one of the two ranges has, and not the other."""
+    (low, high), (other_low, other_high) = _bounds(levels), _bounds(others)
+    if low >= other_high or other_low >= high:  # nothing in common
+        return chain(range(low, high), range(other_low, other_high))
+    return chain(range(low, other_low), range(other_low, low), range(high, other_high), range(other_high, high))

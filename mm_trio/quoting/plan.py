@@ -1,0 +1,215 @@
+"""State -> what this tick should send: boundary, desired orders, what is left out, the difference. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from mm_trio.model.errors import ConfigError
+from mm_trio.model.orders import DesiredOrder, Doubt, OrderDiff, Side, TrackedOrder
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.quoting.headroom import Room
+from mm_trio.quoting.order_differ import compute_diff
+from mm_trio.quoting.quoting_engine import (
+    compute_boundary,
+    compute_desired_orders,
+    cut_tranches,
+    cut_window,
+)
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.order_state import OrderState
+
+__all__ = ["QuoteSettings", "RestLevel", "TickPlan", "plan_tick"]
+
+# Above every fee of the venue (taker, base tier, 0.07 %): what a fee in base may take off a partly filled bid
+FEE_CAP = Decimal("0.001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteSettings:
+    """How to quote. `order_size` in base, `min_notional` in quote, windows in levels a side."""
+
+    order_size: Decimal
+    min_notional: Decimal
+    active_levels: int | None = None
+    window_slack: int = 0
+    dead_zone_bps: Decimal = Decimal(5)
+    price_tolerance_bps: Decimal = Decimal(1)
+    size_tolerance_pct: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        if self.active_levels is not None and self.active_levels < 1:
+            raise ConfigError(f"active_levels must be 1 or more (or None for all), got {self.active_levels}")
+        if not 0 <= self.window_slack < (self.active_levels or self.window_slack + 1):
+            raise ConfigError(
+                f"window_slack must be 0 or more and below active_levels, got {self.window_slack} "
+                f"with active_levels={self.active_levels}"
+            )
+        for name in ("min_notional", "dead_zone_bps", "price_tolerance_bps", "size_tolerance_pct"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class TickPlan:
+    """`boundary_level` is quoted from, a crumb that rests included; `observed_level` is where asks rest now."""
+
+    boundary_level: int
+    observed_level: int
+    desired: Sequence[DesiredOrder]
+    diff: OrderDiff
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An order that this tick leaves as it is: it locks its level and its share of the funds."""
+
+    side: Side
+    level_index: int
+    price: Decimal
+    size: Decimal
+
+
+def plan_tick(
+    grid: PricingGrid,
+    inventory: Inventory,
+    state: OrderState,
+    settings: QuoteSettings,
+    *,
+    last_boundary: int | None = None,
+) -> TickPlan:
+    """What should change now. Orders in doubt, and crumbs that rest, are left alone and counted as spent.
+
+    `last_boundary` is what an earlier life quoted from, while nothing of ours rests that could tell which side the
+    level of the rest had. Source: specification, tick steps 1-5.
+    """
+    tokens, quote = inventory.effective_token, inventory.effective_usdc
+    orders, doubts = state.get_current_orders(), state.get_doubts()
+    may_rest: list[TrackedOrder | Doubt] = [*orders, *doubts]
+    bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
+    rest = RestLevel.of(grid, tokens, settings)
+    if last_boundary == rest.level + 1 and all(order.level_index != rest.level for order in may_rest):
+        worth = rest.bid_size * grid.levels[rest.level]
+        if settings.min_notional <= worth <= quote:  # one that cannot rest would keep its level for ever
+            bid_levels.add(rest.level)
+    boundary = compute_boundary(grid, tokens, settings.order_size, bid_levels=bid_levels)
+
+    resting = [order for order in orders if order.status == "resting"]
+    kept = [_Kept(d.side, d.level_index, d.price, d.size) for d in doubts]
+    kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if rest.is_shrunken_crumb(o, settings)]
+    locked = {order.level_index for order in kept}
+    # an order that rests where another is in doubt is left alone as well, and counts as spent
+    doubted = {doubt.level_index for doubt in doubts}
+    kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if o.level_index in doubted]
+    active, slack = settings.active_levels, settings.window_slack
+    room = Room(kept, tokens=tokens, quote=quote)
+    desired = compute_desired_orders(
+        grid,
+        boundary,
+        tokens,
+        max(room.quote, Decimal(0)),  # what is kept is paid for already
+        settings.order_size,
+        min_notional=settings.min_notional,
+        active_levels=None if active is None else active + slack + len(kept),
+        locked={order.level_index for order in kept},
+    )
+    quoted_from = _find_lowest_ask(grid, [*desired, *(o for o in may_rest if rest.is_shrunken_crumb(o, settings))])
+    free_tokens, free_quote = room.tokens, room.quote
+    # from the boundary outwards, so that the far ends go without
+    desired = tuple([order for order in desired if room.take(order)])
+    if active is not None:
+        most = _count_free_slots(active, kept)
+        pairs = {(order.side, order.level_index) for order in resting}
+        desired = cut_window(desired, pairs, most=most, slack=slack)
+    desired = rest.keep_partly_filled_bid(desired, resting, grid.lot)
+    current = [order for order in resting if order.level_index not in locked]
+    diff = compute_diff(
+        desired, current, settings.dead_zone_bps, settings.price_tolerance_bps, settings.size_tolerance_pct
+    )
+    diff = _shrink_unfunded(diff, desired, current, tokens=free_tokens, quote=free_quote)
+    return TickPlan(quoted_from, state.boundary_level(grid.n_orders), desired, diff)
+
+
+def _find_lowest_ask(grid: PricingGrid, orders: Iterable[DesiredOrder | TrackedOrder | Doubt]) -> int:
+    """The lowest level that one of them asks at, `n_orders` where none does."""
+    return min((order.level_index for order in orders if order.side == "sell"), default=grid.n_orders)
+
+
+def _count_free_slots(active_levels: int, kept: Iterable[_Kept]) -> dict[Side, int]:
+    """How many orders each side may have beside the kept ones."""
+    free: dict[Side, int] = {"sell": active_levels, "buy": active_levels}
+    for order in kept:
+        free[order.side] = max(0, free[order.side] - 1)
+    return free
+
+
+def _shrink_unfunded(
+    diff: OrderDiff,
+    desired: Sequence[DesiredOrder],
+    current: Sequence[TrackedOrder],
+    *,
+    tokens: Decimal,
+    quote: Decimal,
+) -> OrderDiff:
+    """Let no tolerance keep more resting than we own: then what is too large shrinks, far ends first."""
+    changed = {oid for oid, _ in diff.modifies} | set(diff.cancels)
+    aims = {(order.side, order.level_index): order for order in desired}
+    unchanged = {(o.side, o.level_index): o for o in current if o.oid not in changed}
+    after = [unchanged.get(pair, aim) for pair, aim in aims.items()]
+    over = {
+        "sell": sum((o.size for o in after if o.side == "sell"), Decimal(0)) - tokens,
+        "buy": sum((o.size * o.price for o in after if o.side == "buy"), Decimal(0)) - quote,
+    }
+    shrunk: list[tuple[int, DesiredOrder]] = []
+    for pair, aim in reversed(aims.items()):
+        order = unchanged.get(pair)
+        if order is not None and over[aim.side] > 0 and order.size > aim.size:
+            shrunk.append((order.oid, aim))
+            unit = Decimal(1) if aim.side == "sell" else order.price
+            over[aim.side] -= (order.size - aim.size) * unit
+    return OrderDiff((*diff.modifies, *shrunk), diff.places, diff.cancels) if shrunk else diff
+
+
+@dataclass(frozen=True, slots=True)
+class RestLevel:
+    """The level of the token balance's rest, and what it would hold on either side (-1: there is none)."""
+
+    level: int
+    ask_size: Decimal
+    bid_size: Decimal
+
+    @classmethod
+    def of(cls, grid: PricingGrid, tokens: Decimal, settings: QuoteSettings) -> RestLevel:
+        full, rest = cut_tranches(tokens, order_size=settings.order_size, lot=grid.lot)
+        return cls(max(-1, grid.n_orders - full - 1) if rest else -1, rest, settings.order_size - rest)
+
+    def is_shrunken_crumb(self, order: TrackedOrder | Doubt, settings: QuoteSettings) -> bool:
+        """It was filled down below what may be placed: it stays, to be filled whole.
+
+        Not an ask for more than the rest: it would take tokens from a full order, which then could not rest.
+        """
+        due = self.ask_size if order.side == "sell" else self.bid_size
+        return (
+            order.level_index == self.level
+            and order.size * order.price < settings.min_notional
+            and due * order.price < settings.min_notional
+            and (order.side == "buy" or order.size <= due)
+        )
+
+    def keep_partly_filled_bid(
+        self, desired: tuple[DesiredOrder, ...], resting: Iterable[TrackedOrder], lot: Decimal
+    ) -> tuple[DesiredOrder, ...]:
+        """A bid short by no more than the fee on what it bought is right as it is, and costs no request."""
+        rests = next((o for o in resting if o.side == "buy" and o.level_index == self.level and o.filled), None)
+        if rests is None:
+            return desired
+        return tuple(
+            self.keep_filled_bid(o, rests, lot) if o.side == "buy" and o.level_index == self.level else o
+            for o in desired
+        )
+
+    def keep_filled_bid(self, aim: DesiredOrder, rests: TrackedOrder, lot: Decimal) -> DesiredOrder:
+        """The same for one bid of this level that rests, and was filled in part."""
+        most = rests.size + rests.filled * FEE_CAP + lot
+        return replace(aim, size=rests.size) if rests.size < aim.size <= most else aim

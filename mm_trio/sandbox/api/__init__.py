@@ -1,0 +1,1 @@
+"""The venue's API over one exchange core, without a socket."""

@@ -1,0 +1,199 @@
+"""What an HTTP request is answered: the venue's statuses and texts below the level of its protocol.
+
+Bytes in, bytes out, without a socket or a task, so that every odd body can be tried in a bare prompt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Never
+
+from mm_trio.sandbox.api import ip_weights as weights
+from mm_trio.sandbox.api.action_parser import Unreadable, parse_action, parse_integer
+from mm_trio.sandbox.api.auth import Auth, AuthRefused, Claim, SignedAction, Unpackable
+from mm_trio.sandbox.api.canonical import canonical_action
+from mm_trio.sandbox.api.gateway import BadRequest, Front
+from mm_trio.sandbox.api.ip_weights import IpWeights
+from mm_trio.sandbox.api.signature_check import Signature, recover_user
+from mm_trio.sandbox.api.user_signed_actions import is_user_signed, parse_user_action
+from mm_trio.sandbox.api.user_signed_handler import UserDesk
+from mm_trio.sandbox.info.rows import Json, action_answer
+
+__all__ = ["Answer", "HttpDoor", "encode_json", "parse_json"]
+
+NOT_JSON = "Failed to parse the request body as JSON"
+WRONG_TYPE = "Expected request with `Content-Type: application/json`"
+UNREADABLE = "Failed to deserialize the JSON body into the target type"
+NO_EXPIRY = "expiresAfter is not supported for this action."  # the venue's words were never captured
+_JSON, _TEXT = b"application/json", b"text/plain; charset=utf-8"
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_WORD = re.compile(r"0x[0-9a-fA-F]{1,64}")  # the SDK prints r and s without padding
+_JSON_TYPE = re.compile(r"application/([a-z0-9.-]+\+)?json")  # measured: any `+json` will do
+_ENVELOPE = {"action", "nonce", "signature", "vaultAddress", "expiresAfter"}
+_MOST_DIGITS = 100  # in one number of JSON; the venue's largest type has 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: bytes = _JSON
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What is behind a path: who answers, and what a body weighs before and after."""
+
+    answer: Callable[[object], object]
+    weigh: Callable[[object], int]
+    weigh_answer: Callable[[object, object], int]
+
+
+class HttpDoor:
+    """`POST /info` and `POST /exchange` of one exchange.
+
+    `ip_weights` counts what each client address sends; without it nothing is counted. Doors may share it.
+    """
+
+    def __init__(
+        self, front: Front, auth: Auth, *, now_ms: Callable[[], int], ip_weights: IpWeights | None = None
+    ) -> None:
+        self._front = front
+        self._auth = auth
+        self._now_ms = now_ms
+        self._ip_weights = IpWeights(None) if ip_weights is None else ip_weights
+        self._desk = UserDesk(front.exchange, front.apply, auth.agents)
+        front.agents = auth.agents  # so that it can be asked about them, through whatever door
+        self._rooms = {
+            "/info": _Room(front.info, weights.weigh_question, weights.weigh_rows),
+            "/exchange": _Room(self._act, weights.weigh_action, lambda request, answer: 0),
+        }
+
+    def answer(self, method: str, path: str, content_type: str, body: bytes, *, ip: str | None = "127.0.0.1") -> Answer:
+        """The answer to one request of that client address; never an exception, whatever the client sent.
+
+        `ip` None: it weighs nothing, as a request over a WebSocket, which has bounds of its own.
+        Source: hypercore's probes of the HTTP level: content type first, then JSON, then its shape. Decided here:
+        where the weight is looked at, and that what is no JSON weighs nothing.
+        """
+        room = self._rooms.get(path)
+        if room is None:
+            return Answer(404, b"Not Found", _TEXT)
+        if method != "POST":
+            return Answer(405, b"Method Not Allowed", _TEXT)
+        if not _JSON_TYPE.fullmatch(content_type.partition(";")[0].strip().lower()):
+            return Answer(415, WRONG_TYPE.encode(), _TEXT)
+        try:
+            request = _parse_body(body)
+        except ValueError:
+            return Answer(400, NOT_JSON.encode(), _TEXT)
+        if ip is not None and not self._ip_weights.admit(ip, room.weigh(request), now_ms=self._now_ms()):
+            return Answer(429, b"null")
+        try:
+            answer = room.answer(request)
+        except BadRequest as refusal:
+            return Answer(refusal.status, refusal.body.encode(), _JSON if refusal.body == "null" else _TEXT)
+        if ip is not None:
+            self._ip_weights.charge(ip, room.weigh_answer(request, answer), now_ms=self._now_ms())
+        return Answer(200, encode_json(answer))
+
+    def _act(self, request: object) -> object:
+        """Read it all, then ask who signed it, then act: a body that cannot be read spends no nonce."""
+        envelope = _parse_envelope(request)
+        try:
+            return self._carry_out_user(envelope) if is_user_signed(envelope.action) else self._carry_out(envelope)
+        except (Unreadable, Unpackable) as error:
+            raise BadRequest(422, UNREADABLE) from error
+        except AuthRefused as refusal:
+            return {"status": "err", "response": refusal.text}
+
+    def _carry_out(self, envelope: SignedAction) -> Json:
+        command = parse_action("", envelope.action, expires_after=envelope.expires_after)
+        signed = replace(envelope, action=canonical_action(dict(envelope.action)))
+        account = self._auth.admit(signed, now_ms=self._now_ms())
+        return action_answer(self._front.apply(replace(command, address=account)))
+
+    def _carry_out_user(self, envelope: SignedAction) -> Json:
+        action = parse_user_action(envelope.action)
+        if envelope.expires_after is not None:
+            raise AuthRefused(NO_EXPIRY)
+        signature = Signature(envelope.r, envelope.s, envelope.v)
+        claim = Claim(
+            signer=recover_user(action.kind, action.fields, action.chain_id, signature),
+            nonce=envelope.nonce,
+            inner_nonce=action.nonce,
+            vault=envelope.vault,
+        )
+        now_ms = self._now_ms()
+        return self._desk.carry_out(self._auth.admit_user(claim, now_ms=now_ms), action, now_ms=now_ms)
+
+
+def parse_json(text: str | bytes) -> object:
+    """JSON as the venue takes it: no NaN, no Infinity. Errors: ValueError, also for endless nesting."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_int)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def encode_json(value: object) -> bytes:
+    """JSON without spaces."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_int(digits: str) -> int | float:
+    """A number too long for any type of the venue becomes one that no reader takes, and costs no time."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float("inf")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_parse_int)
+
+
+def _parse_body(body: bytes) -> object:
+    """The first JSON value of a body; measured: what comes behind it is not looked at. Errors: as `parse_json`."""
+    try:
+        return _DECODER.raw_decode(body.decode().lstrip(" \t\r\n"))[0]
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _parse_envelope(request: object) -> SignedAction:
+    """The envelope of an action. Errors: BadRequest where a field is missing, of another type or unknown."""
+    if not isinstance(request, dict) or request.keys() - _ENVELOPE:
+        raise BadRequest(422, UNREADABLE)
+    action, signature = request.get("action"), request.get("signature")
+    if not isinstance(action, dict) or not isinstance(signature, dict):
+        raise BadRequest(422, UNREADABLE)
+    vault, expires_after = request.get("vaultAddress"), request.get("expiresAfter")
+    if vault is not None and not (isinstance(vault, str) and _ADDRESS.fullmatch(vault)):
+        raise BadRequest(422, UNREADABLE)
+    return SignedAction(
+        action=action,
+        nonce=_parse_u64(request.get("nonce")),
+        r=_parse_word(signature, "r"),
+        s=_parse_word(signature, "s"),
+        v=_parse_u64(signature.get("v")),
+        vault=vault,
+        expires_after=None if expires_after is None else _parse_u64(expires_after),
+    )
+
+
+def _parse_u64(value: object) -> int:
+    try:
+        return parse_integer(value)
+    except Unreadable as error:
+        raise BadRequest(422, UNREADABLE) from error
+
+
+def _parse_word(signature: Mapping[str, object], name: str) -> int:
+    value = signature.get(name)
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
+        raise BadRequest(422, UNREADABLE)
+    return int(value, 16)

@@ -1,0 +1,179 @@
+"""What an action that its wallet signed itself comes to: funds moved, agents approved.
+
+One balance per token: there is no perp account here, so `usdSend` and `withdraw3` move spot USDC and `usdClassTransfer`
+moves nothing. Whoever signed, and that he may, was settled before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+from mm_trio.sandbox.api.user_signed_actions import UserAction
+from mm_trio.sandbox.info.rows import Json
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.agents import Agents
+from mm_trio.sandbox.model.commands import Command, Effect, Refused, Transfer, Withdraw
+from mm_trio.sandbox.model.markets import Markets, Token
+
+__all__ = ["UserDesk"]
+
+# Measured, word for word.
+UNKNOWN_TOKEN = "Unknown token {token}"
+NOT_A_NUMBER = "Invalid decimal number"
+NOTHING = "Send amount cannot be zero"
+TOO_FINE = "Invalid number of decimals"  # also for a negative amount
+SHORT = "Insufficient balance for token transfer"
+TO_ONESELF = "Invalid send"
+BAD_DEX = "Invalid perp DEX"
+NO_GAS = "Insufficient {token} balance for token transfer gas."
+NO_ANY_GAS = "Insufficient quote token (e.g., 1 USDC or USDT) balance for token transfer gas."
+# The venue's words for these were never captured.
+BAD_RATE = "Invalid builder fee rate."
+
+GAS = Decimal(1)  # quote units that the sender pays for an address that nobody funded before
+WITHDRAW_FEE = Decimal(1)  # USDC; docs *Bridge2*
+_BARE_NAMES = ("USDC", "PURR")  # the canonical tokens need no id behind their name
+_AMOUNT = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?")
+_RATE = re.compile(r"(?P<percent>0(\.[0-9]{1,3})?|1(\.0{1,3})?)%")  # a spot order's builder takes at most 1 %
+
+
+class _Refused(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class UserDesk:
+    """Carries out user-signed actions against one exchange, through whoever tells its connections."""
+
+    def __init__(self, exchange: Exchange, apply: Callable[[Command], tuple[Effect, ...]], agents: Agents) -> None:
+        self._exchange = exchange
+        self._apply = apply
+        self._agents = agents
+        self._kinds: dict[str, Callable[[str, UserAction, int], None]] = {
+            "approveAgent": self._approve_agent,
+            "approveBuilderFee": self._approve_builder,
+            "usdSend": self._send_usd,
+            "spotSend": self._send_spot,
+            "sendAsset": self._send_asset,
+            "withdraw3": self._withdraw,
+            "usdClassTransfer": self._change_class,
+        }
+
+    def carry_out(self, signer: str, action: UserAction, *, now_ms: int) -> Json:
+        """The body of a 200 for an action that `signer` signed."""
+        try:
+            self._kinds[action.kind](signer, action, now_ms)
+        except _Refused as refusal:
+            return {"status": "err", "response": refusal.text}
+        return {"status": "ok", "response": {"type": "default"}}
+
+    def _approve_agent(self, signer: str, action: UserAction, now_ms: int) -> None:
+        known = self._exchange.addresses()
+        refusal = self._agents.approve(
+            signer,
+            action.text("agentAddress"),
+            action.text("agentName"),
+            now_ms=now_ms,
+            is_account=lambda address: address in known,
+        )
+        if refusal:
+            raise _Refused(refusal)
+
+    def _approve_builder(self, signer: str, action: UserAction, _now_ms: int) -> None:
+        rate = _RATE.fullmatch(action.text("maxFeeRate"))
+        if rate is None:
+            raise _Refused(BAD_RATE)
+        self._agents.approve_builder(signer, action.text("builder"), int(Decimal(rate["percent"]) * 1000))
+
+    def _send_usd(self, signer: str, action: UserAction, _now_ms: int) -> None:
+        self._send(signer, action, self._find_token("USDC"))
+
+    def _send_spot(self, signer: str, action: UserAction, _now_ms: int) -> None:
+        self._send(signer, action, self._find_token(action.text("token")))
+
+    def _send_asset(self, signer: str, action: UserAction, _now_ms: int) -> None:
+        if (action.text("sourceDex"), action.text("destinationDex")) != ("spot", "spot"):
+            raise _Refused(BAD_DEX)
+        if sub_account := action.text("fromSubAccount"):
+            raise _Refused(f"Vault not registered: {sub_account.lower()}")
+        self._send(signer, action, self._find_token(action.text("token")))
+
+    def _change_class(self, _signer: str, action: UserAction, _now_ms: int) -> None:
+        """Between spot and perps: there are no perps, so the amount is looked at and stays where it is."""
+        _parse_amount(action.text("amount").partition(" subaccount:")[0], self._find_token("USDC"))
+
+    def _withdraw(self, signer: str, action: UserAction, _now_ms: int) -> None:
+        """To a chain outside: the amount is gone, the fee included. Source: docs *Bridge2*; text decided here."""
+        usdc = self._find_token("USDC")
+        amount = _parse_amount(action.text("amount"), usdc)
+        if amount <= WITHDRAW_FEE or amount > self._available(signer, usdc):
+            raise _Refused(SHORT)
+        self._run(Withdraw(signer, usdc.index, amount))
+
+    def _send(self, signer: str, action: UserAction, token: Token) -> None:
+        amount = _parse_amount(action.text("amount"), token)
+        destination = action.text("destination")
+        if destination == signer:
+            raise _Refused(TO_ONESELF)
+        if amount > self._available(signer, token):
+            raise _Refused(SHORT)
+        gas = None if destination in self._exchange.addresses() else self._find_gas(signer, token, amount)
+        self._run(Transfer(signer, destination, token.index, amount))
+        if gas is not None:
+            self._run(Withdraw(signer, gas.index, GAS))
+
+    def _find_gas(self, signer: str, token: Token, amount: Decimal) -> Token:
+        """What the first transfer to an address costs is paid in.
+
+        Source: measured: a quote token pays in itself and in nothing else; another one in USDC, else in the first
+        quote token by index that suffices.
+        """
+        quotes = _quote_tokens(self._exchange.markets)
+        if token in quotes:
+            if self._available(signer, token) < amount + GAS:
+                raise _Refused(NO_GAS.format(token=token.name))
+            return token
+        for quote in quotes:
+            if self._available(signer, quote) >= GAS:
+                return quote
+        raise _Refused(NO_ANY_GAS)
+
+    def _find_token(self, words: str) -> Token:
+        """By `NAME:tokenId`, or by name alone for the canonical ones."""
+        for token in self._exchange.markets.tokens:
+            if words == f"{token.name}:{token.token_id}" or (words == token.name and words in _BARE_NAMES):
+                return token
+        raise _Refused(UNKNOWN_TOKEN.format(token=words))
+
+    def _available(self, signer: str, token: Token) -> Decimal:
+        return self._exchange.account(signer).available(token.index)
+
+    def _run(self, command: Command) -> None:
+        for effect in self._apply(command):
+            if isinstance(effect, Refused):
+                raise _Refused(effect.text)
+
+
+def _quote_tokens(markets: Markets) -> list[Token]:
+    """USDC first, then by index; index 0 is USDC's."""
+    return sorted({pair.quote for pair in markets.pairs}, key=lambda token: token.index)
+
+
+def _parse_amount(text: str, token: Token) -> Decimal:
+    """An amount above zero, no finer than the token. Exponents are fine here, unlike in orders: measured."""
+    if not _AMOUNT.fullmatch(text):
+        raise _Refused(NOT_A_NUMBER)
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise _Refused(NOT_A_NUMBER) from error
+    if amount == 0:
+        raise _Refused(NOTHING)
+    exponent = amount.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    if amount < 0 or -exponent > token.wei_decimals:
+        raise _Refused(TOO_FINE)
+    return amount

@@ -1,0 +1,1 @@
+"""Faults on demand: plans, dice, and the layers that carry them out."""

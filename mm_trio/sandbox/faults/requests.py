@@ -1,0 +1,241 @@
+"""Faults of requests: what happens to one between the client and the HTTP door, and to its answer on the way back.
+
+A layer around the door: without a fault it hands on what the door said. It decides; the server does the waiting,
+the hanging and the cutting.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.http_handler import Answer, HttpDoor
+from mm_trio.sandbox.clock import Clock
+from mm_trio.sandbox.faults.dice import FaultDice, Strike
+from mm_trio.sandbox.faults.kinds import FaultKind
+
+__all__ = ["STALE_EVERY_S", "Delivery", "RequestFaults", "garble_answer"]
+
+_log = logging.getLogger(__name__)
+
+STALE_EVERY_S = 3.0  # between two copies of the exchange: a stale read is as old as one to two of them
+
+_HTML = b"text/html"
+_GATEWAY = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1>"
+_GATEWAY += b"</center>\r\n</body>\r\n</html>\r\n"
+BAD_GATEWAY = Answer(502, _GATEWAY, _HTML)
+RATE_LIMITED = Answer(429, b"null")
+READ_FAILED = Answer(500, b"null")
+
+Run = Callable[[HttpDoor], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the server does with a request. Without an `answer` the connection breaks, or, if it `hangs`, stays."""
+
+    answer: Answer | None
+    after_s: float = 0.0
+    hangs: bool = False
+
+
+_CUT = Delivery(None)
+
+
+class RequestFaults:
+    """Everything that can befall a request of `/exchange` or `/info`; at most one fault each."""
+
+    def __init__(
+        self, dice: FaultDice, clock: Clock, *, front: Front, door: HttpDoor, make_door: Callable[[Front], HttpDoor]
+    ) -> None:
+        self._dice = dice
+        self._clock = clock
+        self._front = front
+        self._door = door
+        self._make_door = make_door
+        self._copies: list[tuple[float, HttpDoor]] = []  # at most two, the older first
+        self._frozen: Front | None = None  # the newer one's
+
+    def answer(self, path: str, body: bytes, run: Run) -> Delivery:
+        """Let the door answer, or whatever is to happen instead. `run` asks the door it is given."""
+        if path == "/exchange":
+            return self._answer_write(body, run)
+        if path == "/info":
+            return self._answer_read(body, run)
+        return Delivery(run(self._door))
+
+    def beat(self) -> None:
+        """Keep copies to answer from, while stale reads may happen; called every second or so."""
+        if not self._dice.may(FaultKind.READ_STALE):
+            self._copies.clear()
+            self._frozen = None
+        elif not self._copies or self._clock.now_s() - self._copies[-1][0] >= STALE_EVERY_S:
+            self._frozen = self._front.freeze(self._frozen)
+            self._copies = [*self._copies[-1:], (self._clock.now_s(), self._make_door(self._frozen))]
+
+    # --- writes ---------------------------------------------------------------------------------
+
+    def _answer_write(self, body: bytes, run: Run) -> Delivery:
+        before = self._befall(body, _BEFORE_WRITE)
+        if before is not None:
+            if before.kind is FaultKind.LATE_EXECUTION:
+                self._clock.call_in(before.delay_s, lambda: self._run_late(body, run))
+            return _BEFORE_WRITE[before.kind]
+        answer = run(self._door)
+        if answer.status != 200:
+            return Delivery(answer)  # nothing ran
+        return self._disturb_answer(body, answer)
+
+    def _disturb_answer(self, body: bytes, answer: Answer) -> Delivery:
+        """The action ran: what becomes of its answer."""
+        possible = [kind for kind in _AFTER_WRITE if self._dice.may(kind)]
+        n_statuses = len(_find_statuses(answer.body)) if FaultKind.ANSWER_TRUNCATED in possible else 0
+        for kind in possible:
+            if kind is FaultKind.ANSWER_TRUNCATED and not n_statuses:
+                continue
+            if kind is FaultKind.ERROR_BUT_APPLIED and not answer.body.startswith(b'{"status":"ok"'):
+                continue
+            strike = self._strikes(kind, body)
+            if strike is None:
+                continue
+            match kind:
+                case FaultKind.ANSWER_HUNG:
+                    return Delivery(None, hangs=True)
+                case FaultKind.ANSWER_DELAYED:
+                    return Delivery(answer, after_s=strike.delay_s)
+                case FaultKind.ANSWER_GARBLED:
+                    return Delivery(garble_answer(answer, self._dice.rng))
+                case FaultKind.ANSWER_TRUNCATED:
+                    return Delivery(_truncate(answer, self._dice.rng.randrange(n_statuses)))
+                case FaultKind.ERROR_BUT_APPLIED:
+                    return Delivery(BAD_GATEWAY)
+                case _:
+                    return _CUT
+        return Delivery(answer)
+
+    def _run_late(self, body: bytes, run: Run) -> None:
+        """Expiry, nonce and balances are looked at only now; nobody hears the answer."""
+        answer = run(self._door)
+        _log.info("late %s ran: %s", _describe(body), answer.body[:120].decode(errors="replace"))
+
+    # --- reads ----------------------------------------------------------------------------------
+
+    def _answer_read(self, body: bytes, run: Run) -> Delivery:
+        before = self._befall(body, _BEFORE_READ)
+        if before is not None:
+            return _BEFORE_READ[before.kind]
+        answer = run(self._door)
+        if answer.status != 200:
+            return Delivery(answer)
+        stale = self._find_stale(run)
+        is_full_list = answer.body[:1] == b"[" and answer.body != b"[]"
+        if is_full_list and self._strikes(FaultKind.READ_EMPTY, body):
+            return Delivery(replace(answer, body=b"[]"))
+        if stale is not None and stale.body != answer.body and self._strikes(FaultKind.READ_STALE, body):
+            return Delivery(stale)
+        may_forget = self._dice.may(FaultKind.STATUS_FORGOTTEN)
+        if (
+            may_forget
+            and _tells_of_an_ended_order(body, answer.body)
+            and self._strikes(FaultKind.STATUS_FORGOTTEN, body)
+        ):
+            return Delivery(replace(answer, body=b'{"status":"unknownOid"}'))
+        return Delivery(answer)
+
+    def _find_stale(self, run: Run) -> Answer | None:
+        """What would have been answered some seconds ago."""
+        old = [door for taken_s, door in self._copies if self._clock.now_s() - taken_s >= STALE_EVERY_S]
+        if not old:
+            return None
+        answer = run(old[-1])
+        return answer if answer.status == 200 else None
+
+    # --- dice -----------------------------------------------------------------------------------
+
+    def _befall(self, body: bytes, deliveries: dict[FaultKind, Delivery]) -> Strike | None:
+        """The first of these kinds that strikes, in their order."""
+        return next((strike for kind in deliveries if (strike := self._strikes(kind, body))), None)
+
+    def _strikes(self, kind: FaultKind, body: bytes) -> Strike | None:
+        strike = self._dice.strikes(kind, now_s=self._clock.now_s())
+        if strike is not None:
+            _log.info("fault %s: %s", kind.value, _describe(body))
+        return strike
+
+
+_BEFORE_WRITE = {
+    FaultKind.REQUEST_LOST: _CUT,
+    FaultKind.RATE_LIMITED: Delivery(RATE_LIMITED),
+    FaultKind.BAD_GATEWAY: Delivery(BAD_GATEWAY),
+    FaultKind.LATE_EXECUTION: _CUT,
+}
+_BEFORE_READ = {
+    FaultKind.RATE_LIMITED: Delivery(RATE_LIMITED),
+    FaultKind.BAD_GATEWAY: Delivery(BAD_GATEWAY),
+    FaultKind.READ_FAILED: Delivery(READ_FAILED),
+}
+_AFTER_WRITE = (
+    FaultKind.ANSWER_LOST,
+    FaultKind.ANSWER_HUNG,
+    FaultKind.ANSWER_DELAYED,
+    FaultKind.ANSWER_GARBLED,
+    FaultKind.ANSWER_TRUNCATED,
+    FaultKind.ERROR_BUT_APPLIED,
+)
+
+
+def garble_answer(answer: Answer, rng: Random) -> Answer:
+    """A 200 that is no answer: cut off, of another shape, or not JSON at all. Never what it was."""
+    choices = (
+        Answer(200, answer.body[: len(answer.body) // 2], answer.content_type),
+        Answer(200, b"<html><body>maintenance</body></html>", _HTML),
+        Answer(200, b""),
+        Answer(200, b"null"),
+        Answer(200, b"{}"),
+        Answer(200, b'{"status":"ok"}'),
+        Answer(200, b'{"status":"ok","response":{"type":"order","data":{"statuses":"resting"}}}'),
+        Answer(200, b'{"status":"ok","response":{"type":"order","data":{"statuses":[{"rested":{}},7]}}}'),
+        Answer(200, b'{"status":"perhaps","response":null}'),
+    )
+    return rng.choice([choice for choice in choices if choice.body != answer.body])
+
+
+def _truncate(answer: Answer, n_kept: int) -> Answer:
+    document = json.loads(answer.body)
+    statuses = document["response"]["data"]["statuses"]
+    document["response"]["data"]["statuses"] = statuses[:n_kept]
+    return replace(answer, body=json.dumps(document, separators=(",", ":")).encode())
+
+
+def _find_statuses(body: bytes) -> list[Any]:
+    """The statuses of an answer to an action; empty where it has none."""
+    document = json.loads(body)
+    response = document.get("response") if isinstance(document, dict) else None
+    data = response.get("data") if isinstance(response, dict) else None
+    return list(data["statuses"]) if isinstance(data, dict) and isinstance(data.get("statuses"), list) else []
+
+
+def _tells_of_an_ended_order(body: bytes, answer: bytes) -> bool:
+    """Whether it answers `orderStatus` with an order that rests no more."""
+    if b'"orderStatus"' not in body:
+        return False
+    document = json.loads(answer)
+    if not isinstance(document, dict) or document.get("status") != "order":
+        return False
+    return bool(document["order"]["status"] != "open")
+
+
+def _describe(body: bytes) -> str:
+    """A request in a few words, for the log."""
+    try:
+        document = json.loads(body)
+        action = document.get("action", document)
+        items = next((len(value) for value in action.values() if isinstance(value, list)), 1)
+        return f"{action.get('type')} x{items}"
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return "a body that is no request"

@@ -1,0 +1,1 @@
+"""WebSocket channels and who is subscribed to them."""

@@ -1,0 +1,40 @@
+"""What the frames of all kinds are made from: the exchange, its time, and how often frames may come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mm_trio.sandbox.feeds.subscriptions import Subscription
+from mm_trio.sandbox.matching.exchange import Exchange
+
+__all__ = ["DOCUMENTED", "MEASURED", "Bodies", "Cadence", "View"]
+
+Bodies = list[object]  # of frames, their `data`; empty where there is nothing to say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
+    """The least time between two frames of a subscription, in ms."""
+
+    book_ms: int
+    fast_book_ms: int
+    web_data2_ms: int = 0
+
+
+DOCUMENTED = Cadence(book_ms=500, fast_book_ms=500)  # docs *Subscriptions*, WsBook
+MEASURED = Cadence(book_ms=5_400, fast_book_ms=540, web_data2_ms=15_000)  # on mainnet in 2026
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One exchange, as frames show it. `now_ms` is its clock."""
+
+    exchange: Exchange
+    now_ms: Callable[[], int]
+    cadence: Cadence = DOCUMENTED
+
+    def is_due(self, subscription: Subscription, every_ms: int) -> bool:
+        """Whether so much time has passed since the last frame."""
+        told_ms = subscription.told_ms
+        return told_ms is None or self.now_ms() - told_ms >= every_ms

@@ -1,0 +1,206 @@
+"""What the exchange knows, in the venue's JSON: the answers to `/info` and the bodies of frames.
+
+What is asked about an account, and a market as of now; the rows are made in `rows`, the dispatch is in `questions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from mm_trio.sandbox.info.aggregation import aggregate_fills, aggregate_levels
+from mm_trio.sandbox.info.ledger_rows import ledger_row
+from mm_trio.sandbox.info.rows import Json, fill_row, frontend_row, level_row, number, order_row, status_row
+from mm_trio.sandbox.matching.accounts import BASE_REQUESTS
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.records import Fill
+
+__all__ = [
+    "BOOK_DEPTH",
+    "MAX_LEDGER_ROWS",
+    "MAX_ROWS",
+    "all_mids",
+    "bbo",
+    "fills_by_time",
+    "fills_newest_first",
+    "frontend_open_orders",
+    "historical_orders",
+    "is_known",
+    "l2_book",
+    "ledger_updates",
+    "mid",
+    "open_orders",
+    "order_status",
+    "perp_state",
+    "spot_state",
+    "user_rate_limit",
+    "web_data2",
+]
+
+MAX_ROWS = 2000  # of fills or orders in one answer
+MAX_LEDGER_ROWS = 500  # docs *Info endpoint*, Pagination
+BOOK_DEPTH = 20  # levels a side
+
+
+def open_orders(exchange: Exchange, user: str) -> list[Json]:
+    return [order_row(record) for record in exchange.open_orders(user)]
+
+
+def frontend_open_orders(exchange: Exchange, user: str) -> list[Json]:
+    return [frontend_row(record) for record in exchange.open_orders(user)]
+
+
+def spot_state(exchange: Exchange, user: str) -> Json:
+    """Balances in order of token index; none for an address nobody funded."""
+    if not is_known(exchange, user):
+        return {"balances": []}
+    names = {token.index: token.name for token in exchange.markets.tokens}
+    return {
+        "balances": [
+            {
+                "coin": names[token],
+                "token": token,
+                "total": number(balance.total),
+                "hold": number(balance.hold),
+                "entryNtl": "0.0",  # cost basis: not kept
+            }
+            for token, balance in sorted(exchange.account(user).balances.items())
+        ]
+    }
+
+
+def fills_newest_first(exchange: Exchange, user: str, *, aggregate: bool = False) -> list[Json]:
+    """The newest fills, or the newest sums of them: what is summed up is summed before it is counted."""
+    return [fill_row(fill) for fill in _choose(exchange.fills(user), aggregate)[: -MAX_ROWS - 1 : -1]]
+
+
+def fills_by_time(
+    exchange: Exchange,
+    user: str,
+    *,
+    start_ms: int,
+    end_ms: int | None,
+    aggregate: bool = False,
+    newest_first: bool = False,
+) -> list[Json]:
+    """The oldest fills of the span, both ends included, oldest first; with `newest_first` from the other end.
+
+    Page by the last time and know a fill again by its trade id: of more than a page in one millisecond the rest
+    cannot be reached, here as on the venue. Source: docs *Info endpoint*; which end is kept of too many is not known.
+    """
+    within = [
+        fill for fill in exchange.fills(user) if start_ms <= fill.time_ms and (end_ms is None or fill.time_ms <= end_ms)
+    ]
+    chosen = _choose(within, aggregate)
+    return [fill_row(fill) for fill in (chosen[: -MAX_ROWS - 1 : -1] if newest_first else chosen[:MAX_ROWS])]
+
+
+def _choose(fills: Sequence[Fill], aggregate: bool) -> Sequence[Fill]:
+    return aggregate_fills(fills) if aggregate else fills
+
+
+def ledger_updates(exchange: Exchange, user: str, *, start_ms: int, end_ms: int | None) -> list[Json]:
+    """Deposits, withdrawals and transfers of the span, both ends included, oldest first."""
+    rows = [
+        row for row in exchange.ledger(user) if start_ms <= row.time_ms and (end_ms is None or row.time_ms <= end_ms)
+    ]
+    return [ledger_row(exchange, row) for row in rows[:MAX_LEDGER_ROWS]]
+
+
+def order_status(exchange: Exchange, user: str, key: int | str) -> Json:
+    record = exchange.find_record(user, key)
+    if record is None:
+        return {"status": "unknownOid"}
+    return {"status": "order", "order": status_row(record)}
+
+
+def historical_orders(exchange: Exchange, user: str) -> list[Json]:
+    """Newest change of status first."""
+    records = sorted(exchange.records(user), key=lambda record: (record.status_ms, record.oid), reverse=True)
+    return [status_row(record) for record in records[:MAX_ROWS]]
+
+
+def user_rate_limit(exchange: Exchange, user: str) -> Json:
+    known = is_known(exchange, user)
+    view = exchange.account(user) if known else None
+    return {
+        "cumVlm": number(view.volume) if view else "0.0",
+        "nRequestsUsed": view.n_requests if view else 0,
+        "nRequestsCap": view.request_cap if view else BASE_REQUESTS,
+        "nRequestsSurplus": view.surplus if view else 0,
+    }
+
+
+def is_known(exchange: Exchange, user: str) -> bool:
+    return user.lower() in exchange.addresses()
+
+
+def l2_book(
+    exchange: Exchange, coin: str, *, now_ms: int, sig_figs: int | None = None, mantissa: int | None = None
+) -> Json:
+    """The book; summed up to so many figures, it also tells the spread of the book as it is.
+
+    Source: docs *Info endpoint*, l2Book; measured: `spread`, and bids rounded down and asks up. An empty side has no
+    spread: decided here.
+    """
+    book = exchange.book(coin, depth=BOOK_DEPTH if sig_figs is None else None)
+    levels = [
+        [
+            level_row(level)
+            for level in aggregate_levels(side, is_bid=is_bid, sig_figs=sig_figs, mantissa=mantissa)[:BOOK_DEPTH]
+        ]
+        for side, is_bid in ((book.bids, True), (book.asks, False))
+    ]
+    answer: Json = {"coin": coin, "time": now_ms, "levels": levels}
+    if sig_figs is not None and book.bids and book.asks:
+        answer["spread"] = number(book.asks[0].price - book.bids[0].price)
+    return answer
+
+
+def bbo(exchange: Exchange, coin: str, *, now_ms: int) -> Json:
+    book = exchange.book(coin, depth=1)
+    best = [level_row(levels[0]) if levels else None for levels in (book.bids, book.asks)]
+    return {"coin": coin, "time": now_ms, "bbo": best}
+
+
+def mid(exchange: Exchange, coin: str) -> Decimal | None:
+    """Middle of the book; with a side empty the last trade price, if there was one."""
+    bid, ask = exchange.best_bid_ask(coin)
+    return exchange.last_price(coin) if bid is None or ask is None else (bid + ask) / 2
+
+
+def all_mids(exchange: Exchange) -> dict[str, str]:
+    """A pair that never had a price is left out."""
+    mids = ((pair.name, mid(exchange, pair.name)) for pair in exchange.markets.pairs)
+    return {coin: number(value) for coin, value in mids if value is not None}
+
+
+def perp_state(*, now_ms: int | None = None) -> Json:
+    """`clearinghouseState` of someone without perps; a frame has the time elsewhere."""
+    nothing = {
+        "accountValue": "0.0",
+        "totalNtlPos": "0.0",
+        "totalRawUsd": "0.0",
+        "totalMarginUsed": "0.0",
+    }
+    state: Json = {
+        "marginSummary": nothing,
+        "crossMarginSummary": dict(nothing),
+        "crossMaintenanceMarginUsed": "0.0",
+        "withdrawable": "0.0",
+        "assetPositions": [],
+    }
+    return state if now_ms is None else {**state, "time": now_ms}
+
+
+def web_data2(exchange: Exchange, user: str, *, now_ms: int) -> Json:
+    """The retired page of everything, as far as a spot trader reads it."""
+    return {
+        "user": user,
+        "clearinghouseState": perp_state(now_ms=now_ms),
+        "openOrders": frontend_open_orders(exchange, user),
+        "spotState": spot_state(exchange, user),
+        "serverTime": now_ms,
+        "isVault": False,
+        "twapStates": [],
+    }

@@ -1,0 +1,59 @@
+"""Answers about what is hardly there: portfolios without a history, referrals, staking, auctions.
+
+They have the venue's shape, so that a client which asks for everything at its start gets through it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from mm_trio.sandbox.info.rows import Json, number
+from mm_trio.sandbox.matching.exchange import Exchange
+
+__all__ = ["NO_AUCTION", "NO_STAKE", "portfolio", "referral"]
+
+_DAY_MS = 86_400_000
+_PERIODS_MS = {"day": _DAY_MS, "week": 7 * _DAY_MS, "month": 30 * _DAY_MS, "allTime": None}
+
+NO_STAKE: Json = {
+    "delegated": "0.0",
+    "undelegated": "0.0",
+    "totalPendingWithdrawal": "0.0",
+    "nPendingWithdrawals": 0,
+}
+NO_AUCTION: Json = {
+    "startTimeSeconds": 0,
+    "durationSeconds": 0,
+    "startGas": "0.0",
+    "currentGas": None,
+    "endGas": "0.0",
+}
+
+
+def portfolio(exchange: Exchange, user: str, *, now_ms: int) -> list[object]:
+    """What was traded in each period; values over time are not kept. Source: docs *Info endpoint*, portfolio."""
+    fills = exchange.fills(user)
+    periods: list[object] = []
+    for name, length_ms in _PERIODS_MS.items():
+        traded = [f.price * f.size for f in fills if length_ms is None or f.time_ms > now_ms - length_ms]
+        periods.append([name, _period(sum(traded, Decimal(0)))])
+    return periods + [[f"perp{name[0].upper()}{name[1:]}", _period(Decimal(0))] for name in _PERIODS_MS]
+
+
+def _period(volume: Decimal) -> Json:
+    return {"accountValueHistory": [], "pnlHistory": [], "vlm": number(volume)}
+
+
+def referral(exchange: Exchange, user: str) -> Json:
+    """Of someone whom nobody referred. Source: docs *Info endpoint*, referral."""
+    known = user in exchange.addresses()
+    return {
+        "referredBy": None,
+        "cumVlm": number(exchange.account(user).volume) if known else "0.0",
+        "unclaimedRewards": "0.0",
+        "claimedRewards": "0.0",
+        "builderRewards": "0.0",
+        "referrerState": {"stage": "needToTrade", "data": {"required": "10000.0"}},
+        "rewardHistory": [],
+        "tokenToState": [],
+    }

@@ -1,0 +1,126 @@
+"""Answers about pairs and tokens over time: contexts of the last day, candles, recent trades, a token's details.
+
+All of it is counted from the fills that the accounts keep, so it reaches back as far as they do.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from decimal import Decimal
+
+from mm_trio.sandbox.info.account_answers import mid
+from mm_trio.sandbox.info.candles import Candle, Dealt, candle_row, find_dealt, find_span
+from mm_trio.sandbox.info.rows import Json, number, trade_row
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.markets import Markets, Pair, Token
+
+__all__ = [
+    "CANDLES_KEPT",
+    "asset_ctx",
+    "candle_snapshot",
+    "recent_trades",
+    "spot_meta_and_ctxs",
+    "token_details",
+]
+
+CANDLES_KEPT = 5000  # docs *Info endpoint*, candleSnapshot
+_DAY_MS = 86_400_000
+
+
+def spot_meta_and_ctxs(exchange: Exchange, *, now_ms: int) -> list[object]:
+    contexts = [asset_ctx(exchange, pair, now_ms=now_ms) for pair in exchange.markets.pairs]
+    return [exchange.markets.spot_meta(), contexts]
+
+
+def asset_ctx(exchange: Exchange, pair: Pair, *, now_ms: int) -> Json:
+    """A pair's prices and its last 24 hours; volumes in quote and in base.
+
+    Source: docs *Spot*. Decided here: the mark is the last price, and the price of a day ago that of the first trade
+    since.
+    """
+    middle, last = mid(exchange, pair.name), exchange.last_price(pair.name)
+    today = find_dealt(exchange, pair.name, since_ms=now_ms - _DAY_MS)
+    mark = last or middle or Decimal(0)
+    supply = number(pair.base.total_supply or Decimal(0))
+    return {
+        "prevDayPx": number(today[0].price if today else mark),
+        "dayNtlVlm": number(sum((each.price * each.size for each in today), Decimal(0))),
+        "markPx": number(mark),
+        "midPx": None if middle is None else number(middle),
+        "circulatingSupply": supply,
+        "coin": pair.name,
+        "totalSupply": supply,
+        "dayBaseVlm": number(sum((each.size for each in today), Decimal(0))),
+    }
+
+
+def recent_trades(exchange: Exchange, coin: str) -> list[Json]:
+    """The last trades, newest first; how many the venue tells is not known: as many as a subscription replays."""
+    return [trade_row(trade) for trade in reversed(exchange.trades(coin))]
+
+
+def candle_snapshot(exchange: Exchange, coin: str, interval: str, *, start_ms: int, end_ms: int) -> list[Json]:
+    """The candles that touch the span, oldest first; the newest `CANDLES_KEPT` of them.
+
+    A span without a trade is a flat candle at the last price; before the first trade there is none.
+    Source: docs *Info endpoint*, candleSnapshot.
+    """
+    dealt = find_dealt(exchange, coin, since_ms=0)
+    if not dealt:
+        return []
+    spans: list[tuple[int, int]] = []
+    begin_ms, last_ms = find_span(interval, end_ms)
+    while len(spans) < CANDLES_KEPT and last_ms >= max(start_ms, dealt[0].time_ms):
+        spans.append((begin_ms, last_ms))
+        begin_ms, last_ms = find_span(interval, begin_ms - 1)
+    times = [each.time_ms for each in dealt]
+    return [candle_row(_fill_candle(coin, interval, span, dealt, times)) for span in reversed(spans)]
+
+
+def _fill_candle(
+    coin: str, interval: str, span: tuple[int, int], dealt: Sequence[Dealt], times: Sequence[int]
+) -> Candle:
+    first = bisect_left(times, span[0])
+    candle = Candle.begin(coin, interval, time_ms=span[0], price=dealt[max(0, first - 1)].price)
+    for each in dealt[first : bisect_left(times, span[1] + 1)]:
+        candle.add(each.price, each.size)
+    return candle
+
+
+def token_details(exchange: Exchange, token_id: str, *, now_ms: int) -> Json | None:
+    """What is known of a token; None for an id that is not listed. Source: docs *Spot*, tokenDetails."""
+    token = next((token for token in exchange.markets.tokens if token.token_id.lower() == token_id), None)
+    if token is None:
+        return None
+    supply = number(token.total_supply or Decimal(0))
+    return {
+        "name": token.name,
+        "maxSupply": supply,
+        "totalSupply": supply,
+        "circulatingSupply": supply,
+        "szDecimals": token.sz_decimals,
+        "weiDecimals": token.wei_decimals,
+        **_find_prices(exchange, token, now_ms=now_ms),
+        "genesis": None,
+        "deployer": None,
+        "deployGas": None,
+        "deployTime": None,
+        "seededUsdc": "0.0",
+        "nonCirculatingUserBalances": [],
+        "futureEmissions": "0.0",
+    }
+
+
+def _find_prices(exchange: Exchange, token: Token, *, now_ms: int) -> Json:
+    """In USDC; USDC itself is worth one, and a token without a pair nothing."""
+    pair = _find_usdc_pair(exchange.markets, token)
+    if pair is None:
+        price = "1.0" if token.index == 0 else "0.0"
+        return {"midPx": price, "markPx": price, "prevDayPx": price}
+    context = asset_ctx(exchange, pair, now_ms=now_ms)
+    return {name: context[name] or "0.0" for name in ("midPx", "markPx", "prevDayPx")}
+
+
+def _find_usdc_pair(markets: Markets, token: Token) -> Pair | None:
+    return next((pair for pair in markets.pairs if pair.base == token and pair.quote.index == 0), None)

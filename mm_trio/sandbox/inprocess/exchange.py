@@ -1,0 +1,206 @@
+"""The acting half of the in-process stand-in: the SDK's `Exchange`, plain or with signing and posting apart.
+
+Turns the SDK's dicts into actions of the wire and hands them to the venue. There is no key: a signature
+stands for the address it was made for. What an order comes to is decided behind the front.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.nonces import Nonces
+from mm_trio.sandbox.inprocess.calls import Calls
+
+__all__ = [
+    "CloidLike",
+    "InProcessExchange",
+    "InProcessSigningExchange",
+    "SignedInProcess",
+    "float_to_wire",
+    "raw_cloid",
+    "read_names",
+]
+
+Json = dict[str, Any]
+Items = Sequence[Mapping[str, Any]]
+
+
+class HasRaw(Protocol):
+    """The SDK's `Cloid`."""
+
+    def to_raw(self) -> str: ...
+
+
+CloidLike = HasRaw | str
+
+
+class InProcessExchange:
+    """The acting half, for one address. Requests are the SDK's dicts, with sizes and prices as floats."""
+
+    def __init__(self, venue: Calls, address: str) -> None:
+        self._venue = venue
+        self._address = address
+        self._name_to_coin, self._coin_to_asset = read_names(venue.front)
+        self.expires_after: int | None = None
+
+    def set_expires_after(self, expires_after: int | None) -> None:
+        self.expires_after = expires_after
+
+    def bulk_orders(self, order_requests: Items, builder: object = None, grouping: str = "na") -> Any:
+        action = self._encode_orders(order_requests) | {"grouping": grouping}
+        return self._act("bulk_orders", len(order_requests), action)
+
+    def bulk_modify_orders_new(self, modify_requests: Items) -> Any:
+        return self._act("bulk_modify_orders_new", len(modify_requests), self._encode_modifies(modify_requests))
+
+    def bulk_cancel(self, cancel_requests: Items) -> Any:
+        return self._act("bulk_cancel", len(cancel_requests), self._encode_cancels(cancel_requests))
+
+    def bulk_cancel_by_cloid(self, cancel_requests: Items) -> Any:
+        return self._act("bulk_cancel_by_cloid", len(cancel_requests), self._encode_cancels_by_cloid(cancel_requests))
+
+    def schedule_cancel(self, time: int | None) -> Any:
+        return self._act("schedule_cancel", 1, {"type": "scheduleCancel"} | ({} if time is None else {"time": time}))
+
+    def noop(self, nonce: int) -> Any:
+        return self._act("noop", 1, {"type": "noop"})
+
+    def _encode_orders(self, requests: Items) -> Json:
+        return {"type": "order", "orders": [self._order_wire(request) for request in requests], "grouping": "na"}
+
+    def _encode_modifies(self, requests: Items) -> Json:
+        modifies = [
+            {
+                "oid": modify["oid"] if isinstance(modify["oid"], int) else raw_cloid(modify["oid"]),
+                "order": self._order_wire(modify["order"]),
+            }
+            for modify in requests
+        ]
+        return {"type": "batchModify", "modifies": modifies}
+
+    def _encode_cancels(self, requests: Items) -> Json:
+        return {"type": "cancel", "cancels": [{"a": self._asset(row["coin"]), "o": row["oid"]} for row in requests]}
+
+    def _encode_cancels_by_cloid(self, requests: Items) -> Json:
+        cancels = [{"asset": self._asset(row["coin"]), "cloid": raw_cloid(row["cloid"])} for row in requests]
+        return {"type": "cancelByCloid", "cancels": cancels}
+
+    def _asset(self, name: str) -> int:
+        return self._coin_to_asset[self._name_to_coin[name]]
+
+    def _order_wire(self, request: Mapping[str, Any]) -> Json:
+        cloid = request.get("cloid")
+        wire = {
+            "a": self._asset(request["coin"]),
+            "b": request["is_buy"],
+            "p": float_to_wire(request["limit_px"]),
+            "s": float_to_wire(request["sz"]),
+            "r": request["reduce_only"],
+            "t": request["order_type"],
+        }
+        return wire if cloid is None else {**wire, "c": raw_cloid(cloid)}
+
+    def _act(self, method: str, n_items: int, action: Json) -> Any:
+        front, expires_after = self._venue.front, self.expires_after
+        return self._venue.call(method, n_items, lambda: front.act(self._address, action, expires_after=expires_after))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedInProcess:
+    """An action as it would go over the wire, any number of times. `action` is its canonical JSON."""
+
+    method: str
+    n_items: int
+    address: str
+    action: str
+    nonce: int
+    expires_after: int
+
+    @property
+    def digest(self) -> str:
+        """What tells one signed action from another: 64 hex digits."""
+        text = "\n".join((self.method, self.action, str(self.nonce), str(self.expires_after)))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class InProcessSigningExchange(InProcessExchange):
+    """Signing and posting as two steps, so that the same bytes may be posted again.
+
+    `nonces` gives the nonce set of an address. The inherited methods need no nonce and spend none.
+    """
+
+    def __init__(self, venue: Calls, address: str, *, nonces: Callable[[str], Nonces]) -> None:
+        super().__init__(venue, address)
+        self._nonces = nonces
+        self._encoders: dict[str, Callable[[Items], Json]] = {
+            "bulk_orders": self._encode_orders,
+            "bulk_modify_orders_new": self._encode_modifies,
+            "bulk_cancel": self._encode_cancels,
+            "bulk_cancel_by_cloid": self._encode_cancels_by_cloid,
+            "noop": self._encode_noop,
+        }
+
+    def make_action(self, method: str, items: Items, *, nonce: int, expires_after: int) -> SignedInProcess:
+        """The action that this SDK method would send for these items; nothing is sent, no nonce is spent.
+
+        Errors: KeyError for another method or a coin that is not listed; ValueError beyond 8 decimals.
+        """
+        action = self._encoders[method](items)
+        return SignedInProcess(
+            method=method,
+            n_items=1 if method == "noop" else len(items),  # as `noop` counts itself
+            address=self._address,
+            action=json.dumps(action, sort_keys=True, separators=(",", ":")),
+            nonce=nonce,
+            expires_after=expires_after,
+        )
+
+    def sign_action(self, unsigned: SignedInProcess) -> SignedInProcess:
+        """The same: there is no key."""
+        return unsigned
+
+    def post_signed(self, signed: SignedInProcess) -> Any:
+        """Send it, for the first time or again. Errors: BadRequest for what the schema would not take."""
+        return self._venue.call(signed.method, signed.n_items, lambda: self._answer(signed))
+
+    def _answer(self, signed: SignedInProcess) -> Json:
+        """Read it, then look at the nonce, then act, as the door of the server does it.
+
+        So a nonce is spent as soon as the action can be read, whatever becomes of it then. That an expired
+        action spends its nonce too is not known of the venue: it is decided here.
+        """
+        front = self._venue.front
+        command = front.read_action(signed.address, json.loads(signed.action), expires_after=signed.expires_after)
+        refusal = self._nonces(signed.address).admit(signed.nonce, now_ms=front.now_ms())
+        return front.carry_out(command) if refusal is None else {"status": "err", "response": refusal}
+
+    def _encode_noop(self, items: Items) -> Json:
+        assert not items, "a noop has no items"
+        return {"type": "noop"}
+
+
+def float_to_wire(value: float) -> str:
+    """A float as the SDK writes it: no trailing zeros. Errors: ValueError beyond 8 decimals."""
+    rounded = f"{value:.8f}"
+    if abs(float(rounded) - value) >= 1e-12:
+        raise ValueError("float_to_wire causes rounding", value)
+    return f"{Decimal(rounded).normalize():f}"
+
+
+def raw_cloid(cloid: CloidLike) -> str:
+    return cloid if isinstance(cloid, str) else cloid.to_raw()
+
+
+def read_names(front: Front) -> tuple[dict[str, str], dict[str, int]]:
+    """Name to coin, with `BASE/QUOTE` for the first pair of that name, and coin to asset id."""
+    pairs = front.exchange.markets.pairs
+    names = {pair.name: pair.name for pair in pairs}
+    for pair in pairs:
+        names.setdefault(f"{pair.base.name}/{pair.quote.name}", pair.name)
+    return names, {pair.name: pair.asset for pair in pairs}

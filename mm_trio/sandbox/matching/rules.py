@@ -1,0 +1,182 @@
+"""The venue's rules for a spot order, its fees, and the exact words of its refusals.
+
+Pure functions of plain values. Static rules look at one order alone and refuse a whole batch;
+everything that needs a balance or the book is decided in the exchange.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+from functools import cache
+
+from mm_trio.sandbox.model.commands import NewOrder
+from mm_trio.sandbox.model.markets import Pair, Token
+
+__all__ = [
+    "BAD_AMOUNT",
+    "BAD_PRICE",
+    "BAD_SIZE",
+    "BAD_WEIGHT",
+    "DUPLICATE_CLOID",
+    "EMPTY_BATCH",
+    "EXPIRED",
+    "HALF_OF_SUPPLY",
+    "HALTED",
+    "MAX_SIGNIFICANT_FIGURES",
+    "MIN_NOTIONAL",
+    "MODIFY_DEAD",
+    "MODIFY_INVALID",
+    "MODIFY_PLACING",
+    "MUST_DEPOSIT",
+    "NOT_CANCELLED",
+    "NOT_LISTED",
+    "NO_BALANCE",
+    "NO_MATCH",
+    "NO_REDUCE_ONLY",
+    "NO_TRANSFER",
+    "NO_TRIGGERS",
+    "OFF_BAND",
+    "OFF_TICK",
+    "OVERDRAWN",
+    "OVER_WEIGHT",
+    "POST_ONLY",
+    "POST_ONLY_PERIOD",
+    "PRICE_DECIMALS",
+    "SCHEDULE_GATE",
+    "SCHEDULE_OVERUSED",
+    "SCHEDULE_SOON",
+    "TOO_LARGE",
+    "TOO_MANY_OPEN",
+    "TOO_MANY_REQUESTS",
+    "UNKNOWN_ASSET",
+    "ZERO_PRICE",
+    "ZERO_SIZE",
+    "compute_fee",
+    "compute_hold",
+    "count_figures",
+    "fee_token",
+    "find_static_error",
+    "floor_to",
+    "plain",
+    "quantum",
+    "with_asset",
+]
+
+# Top level: the action is refused and nothing happens.
+OVER_WEIGHT = "Signed action over weight limit of {limit}."
+EXPIRED = "Action already expired"
+UNKNOWN_ASSET = "Invalid spot"  # the venue's own words were never captured
+MUST_DEPOSIT = "Must deposit before performing actions. User: {address}"
+TOO_MANY_REQUESTS = (
+    "Too many cumulative requests sent ({used} > {limit}) for cumulative volume traded ${volume}. "
+    "Place taker orders to free up 1 request per USDC traded."
+)
+SCHEDULE_GATE = "Cannot set scheduled cancel time until enough volume traded. Required: ${required}. Traded: ${volume}."
+SCHEDULE_OVERUSED = "Too many scheduled cancels triggered for the day. Limit is {limit}."
+SCHEDULE_SOON = "Scheduled cancel time must be at least {seconds} seconds in the future."  # ours
+BAD_WEIGHT = "Request weight must be above zero."  # ours
+MODIFY_PLACING = "Error placing new order during modify: {error}"
+
+# Static: one status for the whole batch.
+EMPTY_BATCH = "Orders are empty."
+ZERO_SIZE = "Order has zero size."
+ZERO_PRICE = "Order has zero price."
+BAD_PRICE = "Order has invalid price."
+BAD_SIZE = "Order has invalid size."
+OFF_TICK = "Price must be divisible by tick size."
+OFF_BAND = "Order price cannot be more than 80% away from the reference price"
+NO_TRIGGERS = "Placing trigger orders is not enabled on spot trading yet."
+HALF_OF_SUPPLY = "Order size cannot be larger than half of total supply"
+
+# Runtime: one status per item.
+HALTED = "Trading is halted."
+POST_ONLY_PERIOD = "Only post-only orders allowed immediately after network upgrade"
+TOO_LARGE = "Order value too large. Max is ${limit}."
+MIN_NOTIONAL = "Order must have minimum value of {minimum} {quote}."
+NO_BALANCE = "Insufficient spot balance"
+POST_ONLY = "Post only order would have immediately matched, bbo was {bid}@{ask}."
+NO_MATCH = "Order could not immediately match against any resting orders."
+NO_REDUCE_ONLY = "Reduce-only is invalid for spot trading."
+TOO_MANY_OPEN = "Too many open orders"
+DUPLICATE_CLOID = "Duplicate cloid."  # made up: nobody captured what the venue does here
+NOT_CANCELLED = "Order was never placed, already canceled, or filled."
+MODIFY_DEAD = "Cannot modify canceled or filled order"
+MODIFY_INVALID = "Attempted to modify to invalid new order"
+OVERDRAWN = "Insufficient balance for withdrawal"  # ours; a withdrawal is no L1 action
+NO_TRANSFER = "Insufficient balance for transfer"  # ours, likewise
+NOT_LISTED = "Token is not listed"  # ours, likewise
+BAD_AMOUNT = "Amount must be above zero"  # ours, likewise
+
+MAX_SIGNIFICANT_FIGURES = 5
+PRICE_DECIMALS = 8  # less the base token's size decimals
+BAND_LOW, BAND_HIGH = Decimal("0.2"), Decimal(5)
+
+
+def with_asset(text: str, asset: int) -> str:
+    """Some order errors name the asset at their end: those whose live answers were seen to."""
+    return f"{text} asset={asset}"
+
+
+def plain(number: Decimal) -> str:
+    """A number as error texts print it: no trailing zeros, no exponent."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@cache
+def quantum(decimals: int) -> Decimal:
+    return Decimal(1).scaleb(-decimals)
+
+
+def floor_to(number: Decimal, decimals: int) -> Decimal:
+    return number.quantize(quantum(decimals), rounding=ROUND_DOWN)
+
+
+def find_static_error(order: NewOrder, pair: Pair, *, reference: Decimal | None) -> str | None:
+    """What makes the venue refuse the whole batch this order is in, or None.
+
+    `reference` is the last trade price; without one there is no price band.
+    Source: docs *Tick and lot size*, *Error responses*; the ends of the band were measured; the order of these
+    checks is decided here.
+    """
+    if order.tif == "Trigger":
+        return NO_TRIGGERS
+    if order.size <= 0:  # the wire knows no signs
+        return ZERO_SIZE
+    if order.price <= 0:
+        return ZERO_PRICE
+    if order.size % quantum(pair.base.sz_decimals):
+        return BAD_SIZE
+    if pair.base.total_supply is not None and 2 * order.size > pair.base.total_supply:
+        return HALF_OF_SUPPLY
+    if order.price % quantum(PRICE_DECIMALS - pair.base.sz_decimals):
+        return BAD_PRICE
+    if order.price % 1 and count_figures(order.price) > MAX_SIGNIFICANT_FIGURES:
+        return with_asset(OFF_TICK, order.asset)
+    if reference is not None and not BAND_LOW * reference < order.price <= BAND_HIGH * reference:
+        return OFF_BAND
+    return None
+
+
+def count_figures(number: Decimal) -> int:
+    """Significant figures, trailing zeros apart; an integer price is legal whatever their count."""
+    return len(number.normalize().as_tuple().digits)
+
+
+def compute_fee(pair: Pair, *, is_buy: bool, price: Decimal, size: Decimal, rate: Decimal) -> Decimal:
+    """The fee of one side of a fill, in the token that side receives.
+
+    It is quantised in quote wei first; for a buy then turned into base at the price and cut to base wei.
+    Source: docs *Fees*; the rounding was measured.
+    """
+    fee = floor_to(price * size * rate, pair.quote.wei_decimals)
+    return floor_to(fee / price, pair.base.wei_decimals) if is_buy else fee
+
+
+def fee_token(pair: Pair, *, is_buy: bool) -> Token:
+    return pair.base if is_buy else pair.quote
+
+
+def compute_hold(*, is_buy: bool, price: Decimal, size: Decimal) -> Decimal:
+    """What a resting order reserves: quote for a bid, base for an ask; nothing for its fee."""
+    return price * size if is_buy else size

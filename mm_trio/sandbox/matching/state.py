@@ -1,0 +1,265 @@
+"""What the exchange holds, and the few primitive changes everything else is made of.
+
+Each primitive is told a decision, changes accounts and book together, and notes the effects in the
+step it belongs to. Whether something may happen is decided by the caller, before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from mm_trio.sandbox.matching import fees, rules
+from mm_trio.sandbox.matching.accounts import Account
+from mm_trio.sandbox.matching.book import Book, LiveOrder
+from mm_trio.sandbox.matching.fees import DAY_MS, Rates
+from mm_trio.sandbox.model.commands import (
+    Answered,
+    BalancesChanged,
+    BookChanged,
+    Effect,
+    FillMade,
+    LedgerChanged,
+    NewOrder,
+    OrderChanged,
+    Refused,
+    TradeMade,
+)
+from mm_trio.sandbox.model.limits import Limits
+from mm_trio.sandbox.model.markets import Markets, Pair
+from mm_trio.sandbox.model.records import Fill, LedgerRow, OrderRecord, Trade
+
+__all__ = ["PUBLIC_TRADES_KEPT", "TID_BITS", "State", "Step", "derive_hash", "derive_tid"]
+
+PUBLIC_TRADES_KEPT = 30  # what a `trades` subscription replays
+TID_BITS = 50
+_TID_STEP = 0x9E3779B97F4A7  # odd, so that it meets each number of 50 bits once
+_ZERO = Decimal(0)
+
+
+class Step:
+    """One command being carried out: its time, its transaction hash, its effects so far."""
+
+    __slots__ = ("_hash", "_number", "books", "changes", "now_ms", "wallets")
+
+    def __init__(self, now_ms: int, number: int) -> None:
+        self.now_ms = now_ms
+        self.changes: list[Effect] = []
+        self.books: dict[str, None] = {}  # ordered sets
+        self.wallets: dict[str, None] = {}
+        self._number = number
+        self._hash: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """Made when it is first asked for: most commands trade nothing."""
+        if self._hash is None:
+            self._hash = derive_hash("command", self._number)
+        return self._hash
+
+    def effects(self, answer: Answered | Refused | None) -> tuple[Effect, ...]:
+        """The answer first, then each change in the order it happened, then what to look at again."""
+        return (
+            *(() if answer is None else (answer,)),
+            *self.changes,
+            *[BookChanged(coin) for coin in self.books],
+            *[BalancesChanged(address) for address in self.wallets],
+        )
+
+
+def derive_hash(label: str, number: int) -> str:
+    """A stand-in for the venue's hashes: looks random, is a function of a counter."""
+    return "0x" + hashlib.sha256(f"{label} {number}".encode()).hexdigest()
+
+
+def derive_tid(number: int) -> int:
+    """50 bits that do not grow with time, as the venue's trade ids do not. No two numbers give the same."""
+    return number * _TID_STEP % (1 << TID_BITS)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What is counted over the whole exchange."""
+
+    next_oid: int
+    n_commands: int = 0
+    n_trades: int = 0
+    now_ms: int = 0  # of the last command
+    dust_day: int | None = None  # the UTC day whose dust has been sold
+
+
+@dataclass(slots=True)
+class Switches:
+    """What the owner has switched."""
+
+    halted: dict[int, None] = field(default_factory=dict)  # an ordered set of assets
+    post_only: bool = False
+
+
+class State:
+    """Accounts, books, fees and counters of the whole exchange."""
+
+    def __init__(self, markets: Markets, *, rates: Rates, fee_tiers: bool, first_oid: int, limits: Limits) -> None:
+        self.limits = limits
+        self.pairs: dict[int, Pair] = {pair.asset: pair for pair in markets.pairs}
+        self.tokens = {token.index for token in markets.tokens}
+        self.books: dict[int, Book] = {asset: Book() for asset in self.pairs}
+        self.accounts: dict[str, Account] = {}
+        self.appointments: dict[str, int] = {}  # scheduled cancels by address, in ms
+        self.fees_collected: dict[int, Decimal] = {}
+        self.dust: dict[int, Decimal] = {}  # what the system bought, and, negative, what it paid
+        self.last_prices: dict[int, Decimal] = {}
+        self.trades: dict[int, deque[Trade]] = {asset: deque(maxlen=PUBLIC_TRADES_KEPT) for asset in self.pairs}
+        self.counters = Counters(first_oid)
+        self.switches = Switches()
+        self._rates = rates
+        self._fee_tiers = fee_tiers
+        quotes = {pair.quote.index for pair in markets.pairs}
+        self._quote_pairs = {asset for asset, pair in self.pairs.items() if pair.base.index in quotes}
+
+    def open_account(self, address: str) -> Account:
+        """The account of that address, made if it is new."""
+        account = self.accounts.get(address)
+        if account is None:
+            account = self.accounts[address] = Account(address, self.limits)
+        return account
+
+    def take_oid(self) -> int:
+        oid = self.counters.next_oid
+        self.counters.next_oid = oid + 1
+        return oid
+
+    def rates_of(self, account: Account | None, asset: int | None = None) -> Rates:
+        """What an address pays today, in that pair, or in one that is not special."""
+        rates = None if account is None else account.rates
+        if rates is None:
+            rates = self._rates
+            if self._fee_tiers and account is not None:
+                today = self.counters.now_ms // DAY_MS
+                rates = fees.choose_rates(rates, fees.weigh_volume(account.days, today=today))
+        return fees.cut_for_quote_pair(rates) if asset in self._quote_pairs else rates
+
+    def note_funds(self, step: Step, row: LedgerRow) -> None:
+        """Tell and keep a movement of funds that is no trade; the balances are the caller's business."""
+        self.accounts[row.address].ledger.append(row)
+        step.changes.append(LedgerChanged(row))
+        step.wallets[row.address] = None
+
+    def write_record(self, step: Step, oid: int, owner: str, order: NewOrder, status: str) -> OrderRecord:
+        return OrderRecord(
+            oid,
+            owner,
+            order.asset,
+            self.pairs[order.asset].name,
+            order.is_buy,
+            order.price,
+            order.size,
+            order.size,
+            order.tif,
+            order.cloid,
+            order.reduce_only,
+            step.now_ms,
+            status,
+            step.now_ms,
+        )
+
+    def rest(self, step: Step, record: OrderRecord) -> None:
+        """Put what is left of an order on the book and reserve what it needs."""
+        order = LiveOrder(record, record.size)
+        account = self.accounts[record.address]
+        self._hold(step, order, record.size)
+        self.books[record.asset].add(order)
+        account.on_open(order)
+        step.changes.append(OrderChanged(record))
+        step.books[record.coin] = None
+
+    def end_live(self, step: Step, order: LiveOrder, status: str) -> None:
+        """Take a resting order off the book, release what it still holds, keep its record."""
+        if order.remaining:
+            self._hold(step, order, -order.remaining)
+        self.books[order.record.asset].remove(order)
+        step.books[order.record.coin] = None
+        self.end_record(step, order.record.turned(status, size=order.remaining, at_ms=step.now_ms))
+
+    def end_record(self, step: Step, record: OrderRecord) -> None:
+        """Note the last status of an order that rests no more, or never did."""
+        self.accounts[record.address].on_ended(record)
+        step.changes.append(OrderChanged(record))
+
+    def settle(self, step: Step, taker: OrderRecord, maker: LiveOrder, size: Decimal) -> None:
+        """Trade so much at the maker's price: holds, balances, fees, both fills, the public print."""
+        resting, counters = maker.record, self.counters
+        maker.remaining -= size
+        counters.n_trades += 1
+        tid = derive_tid(counters.n_trades)
+        price, gross = resting.price, resting.price * size
+        self._settle_side(step, taker, price=price, size=size, gross=gross, tid=tid, crossed=True)
+        self._settle_side(step, resting, price=price, size=size, gross=gross, tid=tid, crossed=False)
+        buyer, seller = (taker, resting) if taker.is_buy else (resting, taker)
+        trade = Trade(taker.coin, taker.is_buy, price, size, step.now_ms, step.hash, tid, buyer.address, seller.address)
+        self.trades[taker.asset].append(trade)
+        self.last_prices[taker.asset] = price
+        step.changes.append(TradeMade(trade))
+        step.books[taker.coin] = None
+        if not maker.remaining:
+            self.end_live(step, maker, "filled")
+
+    def _settle_side(
+        self,
+        step: Step,
+        record: OrderRecord,
+        *,
+        price: Decimal,
+        size: Decimal,
+        gross: Decimal,
+        tid: int,
+        crossed: bool,
+    ) -> None:
+        """One side of a trade. What the maker's order held for this part is released as it is paid out."""
+        asset, is_buy, now_ms = record.asset, record.is_buy, step.now_ms
+        pair, account = self.pairs[asset], self.accounts[record.address]
+        base, quote = pair.base.index, pair.quote.index
+        rates = self.rates_of(account, asset)
+        rate = rates.taker if crossed else rates.maker
+        fee = rules.compute_fee(pair, is_buy=is_buy, price=price, size=size, rate=rate)
+        start = account.total(base)
+        held = _ZERO if crossed else -gross if is_buy else -size  # a maker trades at its own price
+        if is_buy:
+            account.change(quote, total=-gross, hold=held)
+            account.change(base, total=size - fee)
+        else:
+            account.change(base, total=-size, hold=held)
+            account.change(quote, total=gross - fee)
+        counted = gross * fees.QUOTE_PAIR_SHARE if asset in self._quote_pairs else gross
+        account.on_volume(gross, day=now_ms // DAY_MS, crossed=crossed, counted=counted)
+        received = rules.fee_token(pair, is_buy=is_buy)
+        self.fees_collected[received.index] = self.fees_collected.get(received.index, _ZERO) + fee
+        fill = Fill(
+            record.address,
+            record.coin,
+            price,
+            size,
+            is_buy,
+            now_ms,
+            start,
+            step.hash,
+            record.oid,
+            crossed,
+            fee,
+            received.name,
+            tid,
+            record.cloid,
+        )
+        account.fills.append(fill)
+        step.changes.append(FillMade(fill))
+        step.wallets[record.address] = None
+
+    def _hold(self, step: Step, order: LiveOrder, size: Decimal) -> None:
+        """Reserve for so much more of an order; a negative size releases."""
+        record, pair = order.record, self.pairs[order.record.asset]
+        token = pair.quote if record.is_buy else pair.base
+        amount = rules.compute_hold(is_buy=record.is_buy, price=record.price, size=size)
+        self.accounts[record.address].change(token.index, hold=amount)
+        step.wallets[record.address] = None

@@ -1,0 +1,1 @@
+"""The exchange's words: commands, records, markets, limits."""

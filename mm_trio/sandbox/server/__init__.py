@@ -1,0 +1,1 @@
+"""The exchange behind HTTP and WebSocket on loopback, with its control room."""

@@ -1,0 +1,103 @@
+"""The whole state of a sandbox as one JSON object, as the exchange knows it and not as a client was told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.clock import Clock
+from mm_trio.sandbox.faults.hub import FaultHub
+from mm_trio.sandbox.matching.book import Level
+from mm_trio.sandbox.model.commands import Fill, OrderRecord
+from mm_trio.sandbox.model.markets import Pair
+
+__all__ = ["tell_number", "tell_state"]
+
+BOOK_DEPTH = 20
+RECENT_FILLS = 100  # of each account, oldest first
+
+Json = dict[str, Any]
+
+
+def tell_state(front: Front, clock: Clock, faults: FaultHub, pairs: Sequence[Pair]) -> Json:
+    """Clock, books, accounts and faults. Amounts are decimals in strings, times ms."""
+    exchange = front.exchange
+    return {
+        "clock": {"now_ms": clock.now_ms(), "stepped": clock.is_stepped, "next_due_ms": clock.next_due_ms()},
+        "books": {pair.name: _tell_book(front, pair) for pair in pairs},
+        "accounts": {address: _tell_account(front, address) for address in exchange.addresses()},
+        "sockets": len(faults.sockets()),
+        "faults": {
+            "rates": {kind.value: rate for kind, rate in faults.dice.rates().items()},
+            "struck": faults.dice.summary(),
+        },
+    }
+
+
+def _tell_book(front: Front, pair: Pair) -> Json:
+    book = front.exchange.book(pair.name, depth=BOOK_DEPTH)
+    last = front.exchange.last_price(pair.name)
+    return {
+        "bids": [_tell_level(level) for level in book.bids],
+        "asks": [_tell_level(level) for level in book.asks],
+        "last_px": None if last is None else tell_number(last),
+    }
+
+
+def _tell_level(level: Level) -> Json:
+    return {"px": tell_number(level.price), "sz": tell_number(level.size), "n": level.n_orders}
+
+
+def _tell_account(front: Front, address: str) -> Json:
+    exchange = front.exchange
+    view = exchange.account(address)
+    names = {token.index: token.name for token in exchange.markets.tokens}
+    return {
+        "balances": {
+            names.get(index, str(index)): {"total": tell_number(balance.total), "hold": tell_number(balance.hold)}
+            for index, balance in view.balances.items()
+        },
+        "volume": tell_number(view.volume),
+        "n_requests": view.n_requests,
+        "request_cap": view.request_cap,
+        "open_orders": [_tell_order(order) for order in exchange.open_orders(address)],
+        "fills": [_tell_fill(fill) for fill in exchange.fills(address)[-RECENT_FILLS:]],
+    }
+
+
+def _tell_order(order: OrderRecord) -> Json:
+    return {
+        "oid": order.oid,
+        "cloid": order.cloid,
+        "coin": order.coin,
+        "side": "buy" if order.is_buy else "sell",
+        "px": tell_number(order.price),
+        "sz": tell_number(order.size),
+        "orig_sz": tell_number(order.original_size),
+        "tif": order.tif,
+        "placed_ms": order.placed_ms,
+    }
+
+
+def _tell_fill(fill: Fill) -> Json:
+    return {
+        "time_ms": fill.time_ms,
+        "coin": fill.coin,
+        "side": "buy" if fill.is_buy else "sell",
+        "px": tell_number(fill.price),
+        "sz": tell_number(fill.size),
+        "fee": tell_number(fill.fee),
+        "fee_token": fill.fee_token,
+        "oid": fill.oid,
+        "tid": fill.tid,
+        "cloid": fill.cloid,
+        "crossed": fill.crossed,
+    }
+
+
+def tell_number(value: Decimal) -> str:
+    """Digits and a point, without trailing zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

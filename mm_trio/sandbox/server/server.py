@@ -1,0 +1,292 @@
+"""The sandbox on one loopback port: `POST /info`, `POST /exchange`, WebSocket `/ws`.
+
+It moves bytes; what is said is decided behind the doors. Given faults, it fails as a network does; given a control
+room, it serves that too, under `/sandbox/`.
+h11 and wsproto on trio streams, and no server framework: a request costs a third of the time, and a
+connection can be cut or go deaf, which no framework offers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable
+from functools import partial
+from typing import Never, Protocol
+
+import h11
+import trio
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, Request
+from wsproto.utilities import RemoteProtocolError
+
+from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.http_handler import Answer, HttpDoor
+from mm_trio.sandbox.api.ip_weights import IpWeights
+from mm_trio.sandbox.clock import Clock, WallClock
+from mm_trio.sandbox.faults.hub import FaultHub
+from mm_trio.sandbox.faults.requests import Delivery, RequestFaults
+from mm_trio.sandbox.feeds.socket_limits import Share, WsLimits
+from mm_trio.sandbox.server.faulty_ws_session import TappedDoor
+from mm_trio.sandbox.server.tcp_link import Link
+from mm_trio.sandbox.server.ws_session import SocketHabits, WsDoor
+
+__all__ = ["ControlRoom", "SandboxServer", "serve"]
+
+MAX_BODY = 2_000_000  # bytes; 200 orders, the venue's most, are 30 kB
+CONTROL = "/sandbox/"  # paths of the control room
+
+
+class ControlRoom(Protocol):
+    """Who answers below `/sandbox/`."""
+
+    def answer(self, method: str, path: str, authorization: str, body: bytes) -> Answer:
+        """The answer to one request; never an exception, whatever was sent."""
+
+
+class SandboxServer:
+    """The open door of a sandbox, and the troubles that a test or a demo may cause at it."""
+
+    def __init__(
+        self,
+        front: Front,
+        http_door: HttpDoor,
+        clock: Clock,
+        *,
+        url: str,
+        habits: SocketHabits,
+        faults: FaultHub | None,
+        control: ControlRoom | None,
+    ) -> None:
+        self.url = url
+        self._front = front
+        self._http_door = http_door
+        self._clock = clock
+        self._habits = habits
+        self._ws_limits = WsLimits(front.exchange.limits, now_s=trio.current_time)
+        self._faults = faults
+        self._control = control
+        self._sockets: set[Link] = set()
+        self._doors: dict[TappedDoor, None] = {}  # in order of opening
+        if faults is not None:
+            faults.sockets = lambda: tuple(self._doors)
+
+    @property
+    def n_connections(self) -> int:
+        """WebSockets that are open now, deaf ones included."""
+        return sum(link.is_open for link in self._sockets)
+
+    def drop_sockets(self) -> None:
+        """Cut every WebSocket now, without a closing frame. New ones are welcome."""
+        for link in self._sockets:
+            link.cut()
+
+    def silence_sockets(self) -> None:
+        """Make every WebSocket half-open: TCP stays, frames of both directions vanish, pings too."""
+        for link in self._sockets:
+            link.is_silent = True
+
+    async def serve_stream(self, stream: trio.SocketStream) -> None:
+        """One TCP connection, from its first request to its end."""
+        link = Link(stream)
+        try:
+            await self._answer_requests(link)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client is gone, or we cut it off
+        finally:
+            link.cut()
+
+    async def _answer_requests(self, link: Link) -> None:
+        """HTTP keep-alive: request, answer, until one side closes or the connection becomes a WebSocket."""
+        http = h11.Connection(h11.SERVER)
+        while True:
+            try:
+                request = await _receive_event(http, link)
+                if not isinstance(request, h11.Request):
+                    return
+                body = await _receive_body(http, link)
+            except h11.RemoteProtocolError as error:
+                await _send_answer(http, link, Answer(error.error_status_hint, b""))
+                return
+            if _wants_socket(request):
+                await self._serve_socket(http, link, request)
+                return
+            delivery = Delivery(Answer(413, b"")) if body is None else self._answer(link, request, body)
+            if delivery.after_s:
+                await self._clock.sleep(delivery.after_s)
+            if delivery.answer is None:
+                if delivery.hangs:
+                    await _wait_until_gone(link)
+                return
+            await _send_answer(http, link, delivery.answer)
+            if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+                return
+            http.start_next_cycle()
+
+    def _answer(self, link: Link, request: h11.Request, body: bytes) -> Delivery:
+        if request.method == b"HEAD":
+            return Delivery(Answer(405, b""))  # the one answer that may not have a body
+        method, path, headers = request.method.decode("ascii"), _find_path(request), dict(request.headers)
+        if self._control is not None and path.startswith(CONTROL):
+            authorization = headers.get(b"authorization", b"").decode("latin-1")
+            return Delivery(self._control.answer(method, path, authorization, body))
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        return self._ask(method, path, content_type, body, ip=link.peer)
+
+    def _ask(self, method: str, path: str, content_type: str, body: bytes, *, ip: str | None) -> Delivery:
+        def ask(door: HttpDoor) -> Answer:
+            return door.answer(method, path, content_type, body, ip=ip)
+
+        if self._faults is None or self._faults.requests is None:
+            return Delivery(ask(self._http_door))
+        return self._faults.requests.answer(path, body, ask)
+
+    def _answer_post(self, link: Link, path: str, body: bytes) -> Answer | Awaitable[Answer | None]:
+        """A request that came over a WebSocket: the same answers, the same faults."""
+        delivery = self._ask("POST", path, "application/json", body, ip=None)
+        if delivery.answer is not None and not delivery.after_s:
+            return delivery.answer
+        return self._deliver_post(link, delivery)
+
+    async def _deliver_post(self, link: Link, delivery: Delivery) -> Answer | None:
+        if delivery.after_s:
+            await self._clock.sleep(delivery.after_s)
+        if delivery.answer is None:
+            if delivery.hangs:
+                await trio.sleep_forever()
+            link.cut()
+        return delivery.answer
+
+    async def _serve_socket(self, http: h11.Connection, link: Link, request: h11.Request) -> None:
+        """Shake hands, then let frames flow until one side ends it."""
+        protocol = WSConnection(ConnectionType.SERVER)
+        try:
+            protocol.initiate_upgrade_connection(list(request.headers), request.target)
+        except RemoteProtocolError:
+            await _send_answer(http, link, Answer(400, b""))
+            return
+        assert isinstance(next(protocol.events()), Request)
+        share = self._ws_limits.admit(link.peer)
+        if share is None:
+            await _send_answer(http, link, Answer(429, b"null"))
+            return
+        self._sockets.add(link)
+        door = self._make_ws_door(link, protocol, share)
+        try:
+            await link.send_all(protocol.send(AcceptConnection()))
+            await door.run(self._front, first_bytes=http.trailing_data[0])
+        finally:
+            share.close()
+            self._sockets.discard(link)
+            if isinstance(door, TappedDoor):
+                del self._doors[door]
+                door.tap.close()
+
+    def _make_ws_door(self, link: Link, protocol: WSConnection, share: Share) -> WsDoor:
+        answer_post = partial(self._answer_post, link)
+        if self._faults is None:
+            return WsDoor(link, protocol, habits=self._habits, share=share, answer_post=answer_post)
+        frames = self._faults.frames
+        door = TappedDoor(link, protocol, frames, habits=self._habits, share=share, answer_post=answer_post)
+        self._doors[door] = None
+        return door
+
+
+async def serve(
+    front: Front,
+    auth: Auth,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    clock: Clock | None = None,
+    beat_every_s: float = 1.0,
+    habits: SocketHabits | None = None,
+    ip_weights: IpWeights | None = None,
+    faults: FaultHub | None = None,
+    control: ControlRoom | None = None,
+    task_status: trio.TaskStatus[SandboxServer] = trio.TASK_STATUS_IGNORED,
+) -> Never:
+    """Serve until cancelled; `await nursery.start(serve, front, auth)` gives the `SandboxServer`.
+
+    Units: seconds; `port` 0 takes a free one. `habits`: of every WebSocket; what its clients may do is in the
+    exchange's limits. `clock` is the exchange's own (default: the real time); with it come the beats and whatever
+    is late. `ip_weights`: what a client address may ask for in a minute; without it nobody counts.
+    Errors: ValueError for a host that is not this machine's loopback, OSError for a port that is taken. A bug
+    in the exchange ends the server: it is not answered with a 500 and forgotten.
+    """
+    address = _check_loopback(host)
+    clock = clock or WallClock(front.now_ms)
+    listeners = await trio.open_tcp_listeners(port, host=address)
+    bound = listeners[0].socket.getsockname()[1]
+    url = f"http://[{address}]:{bound}" if ":" in address else f"http://{address}:{bound}"
+    door = HttpDoor(front, auth, now_ms=clock.now_ms, ip_weights=ip_weights)
+    habits = habits or SocketHabits()
+    server = SandboxServer(front, door, clock, url=url, habits=habits, faults=faults, control=control)
+    if faults is not None:
+        make_door = partial(HttpDoor, auth=auth, now_ms=clock.now_ms)  # to look back through: counts no weight
+        faults.requests = RequestFaults(faults.dice, clock, front=front, door=door, make_door=make_door)
+        faults.begin()
+    clock.call_every(beat_every_s, front.beat)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(clock.run)
+        task_status.started(server)
+        await trio.serve_listeners(server.serve_stream, listeners, handler_nursery=nursery)
+
+
+def _check_loopback(host: str) -> str:
+    """The address to listen at. Errors: ValueError: this exchange knows no security and is no one else's."""
+    address = "127.0.0.1" if host == "localhost" else host  # a name may stand for two addresses and two ports
+    try:
+        if ipaddress.ip_address(address).is_loopback:
+            return address
+    except ValueError:
+        pass
+    raise ValueError(f"the sandbox listens on loopback only (127.0.0.1, ::1, localhost), got {host!r}")
+
+
+def _find_path(request: h11.Request) -> str:
+    return request.target.decode("ascii").partition("?")[0]
+
+
+def _wants_socket(request: h11.Request) -> bool:
+    upgrade = dict(request.headers).get(b"upgrade", b"")
+    return _find_path(request) == "/ws" and upgrade.lower() == b"websocket"
+
+
+async def _receive_event(http: h11.Connection, link: Link) -> h11.Event | None:
+    """The next event of the client; None where h11 waits for our answer first."""
+    while True:
+        event = http.next_event()
+        if event is not h11.NEED_DATA:
+            return event if isinstance(event, h11.Event) else None
+        if http.they_are_waiting_for_100_continue:
+            go_on = http.send(h11.InformationalResponse(status_code=100, headers=[]))
+            await link.send_all(go_on or b"")
+        http.receive_data(await link.receive_some())
+
+
+async def _wait_until_gone(link: Link) -> None:
+    """Nothing is said any more; the client may find that out by itself."""
+    while await link.receive_some():
+        pass
+
+
+async def _receive_body(http: h11.Connection, link: Link) -> bytes | None:
+    """The whole body; None for more than `MAX_BODY`, which is read to its end and forgotten."""
+    parts: list[bytes] = []
+    n_bytes = 0
+    while isinstance(event := await _receive_event(http, link), h11.Data):
+        n_bytes += len(event.data)
+        if n_bytes <= MAX_BODY:
+            parts.append(bytes(event.data))
+    return b"".join(parts) if n_bytes <= MAX_BODY else None
+
+
+async def _send_answer(http: h11.Connection, link: Link, answer: Answer) -> None:
+    """One write for the whole answer: head and body in two would be two wake-ups for the client."""
+    if http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+        return
+    headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body))]
+    head = http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
+    data = http.send(h11.Data(data=answer.body)) or b""
+    await link.send_all(head + data + (http.send(h11.EndOfMessage()) or b""))

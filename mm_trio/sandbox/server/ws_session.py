@@ -1,0 +1,249 @@
+"""One WebSocket of the sandbox: frames out in order, messages in, and its end."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+import trio
+from wsproto import WSConnection
+from wsproto.connection import ConnectionState
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from mm_trio.sandbox.api import gateway as venue
+from mm_trio.sandbox.api.http_handler import Answer, encode_json, parse_json
+from mm_trio.sandbox.api.ws_posts import AnswerPost, Post, post_frame, read_post
+from mm_trio.sandbox.feeds.connection import NOT_A_REQUEST
+from mm_trio.sandbox.feeds.socket_limits import Share
+from mm_trio.sandbox.server.outbox import Outbox
+from mm_trio.sandbox.server.tcp_link import Link
+
+__all__ = ["GREETING", "MAX_MESSAGE", "SocketHabits", "WsDoor"]
+
+GREETING = "Websocket connection established."  # the one text that is not JSON
+MAX_MESSAGE = 1 << 18  # characters; 200 signed orders have 30,000
+_CLOSE_GRACE_S = 1.0  # for the client's half of the closing handshake
+_TOO_BIG = CloseConnection(code=1009, reason="Message too big")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketHabits:
+    """How the venue treats every socket. In seconds; None: never.
+
+    Source: docs *Timeouts and heartbeats* for the silence; the life was observed, 10,000 to 10,600 s of it.
+    """
+
+    inactive_after_s: float = 60.0  # without anything sent to the client
+    life_s: float | None = 10_300.0
+    greets: bool = True
+
+
+class WsDoor:
+    """Who may write: `_send_until_closed`, and `flush` while that one waits. Everyone else queues, so frames keep
+    their order.
+
+    The queue is bounded: a client that does not read is cut off, and never slows the exchange down.
+    `share`: what its client may do; `answer_post`: who answers requests that come over the socket, which otherwise
+    are no requests.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        protocol: WSConnection,
+        *,
+        habits: SocketHabits,
+        share: Share | None = None,
+        answer_post: AnswerPost | None = None,
+    ) -> None:
+        self._link = link
+        self._protocol = protocol
+        self._habits = habits
+        self._share = share
+        self._answer_post = answer_post
+        self._outbox: Outbox[Event] = Outbox()
+        self._rest = b""  # of what `flush` wrote, what the kernel did not take
+        self._is_writing = False
+        self._is_last = False  # the closing frame is encoded: nothing comes after it
+        self._sent_s = trio.current_time()
+
+    async def run(self, front: venue.Front, *, first_bytes: bytes = b"") -> None:
+        """From the greeting to the end. Returns when the connection is over, whoever ended it."""
+        if self._habits.greets:
+            self._post(TextMessage(data=GREETING))
+        connection = front.connect(self.send_frame)
+        connection.flush_by(self.flush)
+        if self._share:
+            connection.limit_by(self._share)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send_until_closed)
+                if self._habits.life_s is not None:
+                    nursery.start_soon(self._expire_after, self._habits.life_s)
+                await self._receive_until_closed(connection, nursery, first_bytes)
+                nursery.cancel_scope.cancel()
+        finally:
+            connection.close()
+
+    def send_frame(self, frame: dict[str, object]) -> None:
+        """Queue one JSON frame. Written down now: what it is made of may change later."""
+        self._post(TextMessage(data=encode_json(frame).decode()))
+
+    def _post(self, event: Event) -> None:
+        n_bytes = len(event.data) if isinstance(event, TextMessage) else 0
+        if not self._outbox.put(event, n_bytes=n_bytes):
+            self._link.cut()
+
+    def flush(self) -> None:
+        """Write what waits now, as far as the kernel takes it: a block's news leaves before anything else happens."""
+        if self._is_writing or self._rest or not self._link.is_open:
+            return
+        data = self._encode(self._outbox.take())
+        if data:
+            self._rest = self._link.send_now(data)
+            self._sent_s = trio.current_time()
+
+    async def _send_until_closed(self) -> None:
+        """Write what is queued. A closing frame is the last one; then the client has a moment to answer.
+
+        All that waits goes in one write: a block's frames are a dozen, and each write is a turn of the loop.
+        """
+        try:
+            while self._rest or not self._is_last:
+                if not self._rest:
+                    await self._wait_for_more()
+                data, self._rest = self._rest or self._encode(self._outbox.take()), b""
+                if data:
+                    self._is_writing = True
+                    await self._link.send_all(data)
+                    self._is_writing = False
+                    self._sent_s = trio.current_time()
+            await trio.sleep(_CLOSE_GRACE_S)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client is gone, or we cut it off
+        self._link.cut()
+
+    async def _wait_for_more(self) -> None:
+        """Until something is queued; if nothing is for too long, that is the venue's farewell."""
+        silent_after_s = self._habits.inactive_after_s
+        with trio.move_on_at(self._sent_s + silent_after_s) as scope:
+            await self._outbox.wait()
+        if not scope.cancelled_caught or trio.current_time() < self._sent_s + silent_after_s:
+            return
+        if self._link.is_silent:  # nobody would hear it; a half-open connection ends otherwise
+            self._sent_s = trio.current_time()
+        else:
+            self._post(CloseConnection(code=1000, reason="Inactive"))
+
+    def _encode(self, events: list[Event]) -> bytes:
+        """Frames as bytes. Nothing follows a closing frame of ours; after one of the client's, only ours may."""
+        data = b""
+        for event in events:
+            if self._is_last:
+                break
+            self._is_last = isinstance(event, CloseConnection)
+            if self._is_last or self._protocol.state is not ConnectionState.REMOTE_CLOSING:
+                data += self._protocol.send(event)
+        return data
+
+    async def _expire_after(self, life_s: float) -> None:
+        """The venue's farewell to a connection that is hours old, healthy or not."""
+        await trio.sleep(life_s)
+        self._post(CloseConnection(code=1000, reason="Expired"))
+
+    async def _receive_until_closed(self, connection: venue.Connection, nursery: trio.Nursery, data: bytes) -> None:
+        """Hear the client out, until he or we have enough."""
+        message = _Message()
+        try:
+            while True:
+                self._protocol.receive_data(data)
+                for event in self._protocol.events():
+                    if self._protocol.state is ConnectionState.CLOSED:
+                        return  # his answer to our closing frame
+                    if isinstance(event, CloseConnection | Ping):
+                        self._post(event.response())
+                    elif isinstance(event, TextMessage | BytesMessage):
+                        message.add(event)
+                        if message.is_too_big:
+                            self._post(_TOO_BIG)
+                            await self._drain()
+                            return
+                        if event.message_finished:
+                            self._hear(connection, nursery, message.take())
+                data = await self._link.receive_some()
+                if not data:
+                    return
+        except (trio.BrokenResourceError, trio.ClosedResourceError, RemoteProtocolError, LocalProtocolError):
+            return
+
+    async def _drain(self) -> None:
+        """Take no notice of the client any more, until the closing frame is out and its time is over."""
+        while await self._link.receive_some():
+            pass
+
+    def _hear(self, connection: venue.Connection, nursery: trio.Nursery, text: str) -> None:
+        """One message of the client."""
+        if self._share and (refusal := self._share.hear()):
+            connection.refuse(refusal)
+            return
+        try:
+            message = parse_json(text)
+        except ValueError:
+            connection.refuse(NOT_A_REQUEST + text)
+            return
+        if self._answer_post is not None and (post := read_post(message)) is not None:
+            self._begin_post(connection, nursery, self._answer_post, post)
+            return
+        try:
+            connection.handle(message, text=text)
+        except venue.CloseConnection:
+            self._link.cut()
+
+    def _begin_post(
+        self, connection: venue.Connection, nursery: trio.Nursery, answer_post: AnswerPost, post: Post
+    ) -> None:
+        """Requests run in the order in which they came; only an answer that takes its time is waited for apart."""
+        if self._share and (refusal := self._share.begin_post(post.post_id)):
+            connection.refuse(refusal)
+            return
+        answer = answer_post(post.path, post.body)
+        if inspect.isawaitable(answer):
+            nursery.start_soon(self._await_post, post, answer)
+        else:
+            self._end_post(post, answer)
+
+    async def _await_post(self, post: Post, answer: Awaitable[Answer | None]) -> None:
+        self._end_post(post, await answer)
+
+    def _end_post(self, post: Post, answer: Answer | None) -> None:
+        if self._share:
+            self._share.end_post()
+        if answer is not None:
+            self.send_frame(post_frame(post, answer))
+
+
+class _Message:
+    """A message that comes in pieces. Bytes are taken for text: the venue's own answer to them is not known."""
+
+    def __init__(self) -> None:
+        self._parts: list[str | bytes] = []
+        self._n = 0
+
+    def add(self, event: TextMessage | BytesMessage) -> None:
+        self._parts.append(event.data if isinstance(event, TextMessage) else bytes(event.data))
+        self._n += len(event.data)
+
+    @property
+    def is_too_big(self) -> bool:
+        return self._n > MAX_MESSAGE
+
+    def take(self) -> str:
+        """All of it; the next one begins."""
+        parts, self._parts, self._n = self._parts, [], 0
+        if any(isinstance(part, bytes) for part in parts):
+            return b"".join(part if isinstance(part, bytes) else part.encode() for part in parts).decode(
+                errors="replace"
+            )
+        return "".join(part for part in parts if isinstance(part, str))

@@ -1,0 +1,1 @@
+"""Takers: seeded at random, or replayed from a tape."""

@@ -1,0 +1,1 @@
+"""Everyone who acts in a simulated world."""

@@ -1,0 +1,130 @@
+"""The account's other hands: its owner, who trades, cancels and pays in and out, and a second strategy."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from random import Random
+from typing import Never
+
+import trio
+
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.model.commands import (
+    Answered,
+    CancelByOid,
+    Deposit,
+    Effect,
+    ItemError,
+    NewOrder,
+    PlaceOrders,
+    Refused,
+    ReserveRequestWeight,
+    Withdraw,
+)
+from mm_trio.sandbox.model.markets import Pair
+from mm_trio.sim.actors.other_traders import RIVAL, TAKER, cancel_all
+from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.oracle.venue_view import OWN_PREFIX, is_own
+
+__all__ = ["Hands"]
+
+PER_ACTION = 200
+REQUESTS = 40_000  # bought back in the end
+
+
+class Hands:
+    """What is done at the venue for the maker's account by others than the maker. `levels` are the ladder's prices."""
+
+    def __init__(self, front: Front, pair: Pair, address: str, levels: tuple[Decimal, ...], tally: FaultTally) -> None:
+        self._front = front
+        self._pair = pair
+        self._address = address
+        self._levels = levels
+        self._tally = tally
+        self._lot = Decimal(1).scaleb(-pair.base.sz_decimals)
+        self._has_spent_budget = False
+
+    async def own_forever(self, rng: Random, kind: FaultKind) -> Never:
+        """The owner does one kind of thing now and then."""
+        acts = {
+            FaultKind.MANUAL_ORDER: self._place,
+            FaultKind.MANUAL_CANCEL: self._cancel,
+            FaultKind.DEPOSIT: self._deposit,
+            FaultKind.WITHDRAWAL: self._withdraw,
+            FaultKind.BUDGET_EXHAUSTED: self._spend_budget,
+        }
+        while True:
+            await trio.sleep(rng.expovariate(self._tally.rate(kind)))
+            if self._tally.is_on and acts[kind](rng):
+                self._tally.count(kind)
+
+    async def second_strategy_forever(self, rng: Random) -> Never:
+        """It keeps an order or two on the same pair, under cloids of its own or none, and moves them."""
+        while True:
+            await trio.sleep(rng.expovariate(1 / 25))
+            cancel_all(self._front, self._pair, self._address, spare_prefix=OWN_PREFIX)
+            cloid = None if rng.random() < 0.5 else f"0x{rng.getrandbits(120):032x}"
+            self._place(rng, cloid=cloid)
+
+    def clear_away(self) -> None:
+        """Cancel everything on the pair that is not the maker's, and buy the spent requests back."""
+        cancel_all(self._front, self._pair, self._address, spare_prefix=OWN_PREFIX)
+        cancel_all(self._front, self._pair, RIVAL)
+        if self._has_spent_budget:
+            self._front.apply(ReserveRequestWeight(TAKER, REQUESTS, destination=self._address))
+
+    # --- what the owner does --------------------------------------------------------------------
+
+    def _place(self, rng: Random, *, cloid: str | None = None) -> bool:
+        price, is_buy = rng.choice(self._levels), rng.random() < 0.5
+        size = (12 / price).quantize(self._lot) + self._lot
+        tif = rng.choice(("Alo", "Gtc", "Ioc"))
+        order = NewOrder(self._pair.asset, is_buy, price, size, tif, cloid)  # type: ignore[arg-type]
+        return _was_done(self._front.apply(PlaceOrders(self._address, (order,))))
+
+    def _cancel(self, rng: Random) -> bool:
+        own = [o for o in self._front.exchange.open_orders(self._address) if is_own(o.cloid)]
+        if not own:
+            return False
+        cancel = CancelByOid(self._address, ((self._pair.asset, rng.choice(own).oid),))
+        return _was_done(self._front.apply(cancel))
+
+    def _deposit(self, rng: Random) -> bool:
+        token, amount = self._draw_transfer(rng)
+        self._front.apply(Deposit(self._address, token, amount))
+        return True
+
+    def _withdraw(self, rng: Random) -> bool:
+        token, amount = self._draw_transfer(rng)
+        free = self._front.exchange.account(self._address).available(token)
+        amount = min(amount, free)
+        return amount > 0 and not any(
+            isinstance(effect, Refused) for effect in self._front.apply(Withdraw(self._address, token, amount))
+        )
+
+    def _draw_transfer(self, rng: Random) -> tuple[int, Decimal]:
+        worth = Decimal(rng.randint(5, 300))
+        if rng.random() < 0.5:
+            return self._pair.quote.index, worth
+        return self._pair.base.index, (worth / self._levels[0]).quantize(self._lot)
+
+    # --- the request budget -----------------------------------------------------------------------
+
+    def _spend_budget(self, rng: Random) -> bool:
+        """Use up what is left, or nearly, by cancels of orders that never were."""
+        account = self._front.exchange.account(self._address)
+        n_left = account.request_cap - account.n_requests - rng.choice((0, 0, 7, 60))
+        if n_left <= 0:
+            return False
+        while n_left > 0:
+            n = min(n_left, PER_ACTION)
+            self._front.apply(CancelByOid(self._address, tuple((self._pair.asset, i) for i in range(1, n + 1))))
+            n_left -= n
+        self._has_spent_budget = True
+        return True
+
+
+def _was_done(effects: tuple[Effect, ...]) -> bool:
+    answer = effects[0] if effects else None
+    return isinstance(answer, Answered) and not any(isinstance(status, ItemError) for status in answer.statuses)

@@ -1,0 +1,74 @@
+"""Everybody else in the market: takers with moods, sweeps, other makers. They trade at the venue directly."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+from random import Random
+from typing import Never
+
+import trio
+
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.model.commands import CancelByOid, NewOrder, PlaceOrders
+from mm_trio.sandbox.model.markets import Pair
+
+__all__ = ["RIVAL", "TAKER", "rival_forever", "take_forever"]
+
+TAKER = "0x" + "7a" * 20
+RIVAL = "0x" + "7e" * 20
+
+MOODS = (-0.45, -0.2, 0.0, 0.0, 0.2, 0.45)  # how much likelier than even the takers buy
+SWEEP = 0.04  # the part of takers that take several levels or all of a side
+
+
+async def take_forever(front: Front, pair: Pair, rng: Random, *, pause_s: float, trend_s: float) -> Never:
+    """One taker after the other. Their mood changes every `trend_s` or so, and carries the price to either end."""
+    mood, mood_until_s = 0.0, trio.current_time() + rng.expovariate(1 / trend_s)
+    while True:
+        await trio.sleep(rng.expovariate(1 / pause_s))
+        if trio.current_time() > mood_until_s:
+            mood, mood_until_s = rng.choice(MOODS), trio.current_time() + rng.expovariate(1 / trend_s)
+        is_buy = rng.random() < 0.5 + mood
+        order = _decide(front, pair, rng, is_buy=is_buy)
+        if order is not None:
+            front.apply(PlaceOrders(TAKER, (order,)))
+
+
+def _decide(front: Front, pair: Pair, rng: Random, *, is_buy: bool) -> NewOrder | None:
+    """An order for a part of the best level, for all of it, or for several; None where nothing is offered."""
+    is_sweep = rng.random() < SWEEP
+    book = front.exchange.book(pair.name, depth=None if is_sweep and rng.random() < 0.3 else 4)
+    levels = book.asks if is_buy else book.bids
+    if not levels:
+        return None
+    best, roll = levels[0], rng.random()
+    if is_sweep:
+        size = sum((level.size for level in levels), Decimal(0))
+    elif roll < 0.5:
+        size = best.size * Decimal(rng.randint(5, 95)) / 100
+    elif roll < 0.8 or len(levels) == 1:
+        size = best.size
+    else:
+        size = best.size + levels[1].size * Decimal(rng.randint(5, 95)) / 100
+    size = max(size, 11 / best.price).quantize(Decimal(1).scaleb(-pair.base.sz_decimals), rounding=ROUND_DOWN)
+    price = levels[-1].price if is_sweep else levels[min(1, len(levels) - 1)].price
+    return NewOrder(pair.asset, is_buy, price, size, "Ioc")
+
+
+async def rival_forever(front: Front, pair: Pair, rng: Random, levels: tuple[Decimal, ...]) -> Never:
+    """Another maker: now and then it rests a post-only order on or between our prices, for a while."""
+    while True:
+        await trio.sleep(rng.expovariate(1 / 20))
+        price, is_buy = rng.choice(levels), rng.random() < 0.5
+        size = (11 * Decimal(rng.randint(1, 9)) / price).quantize(Decimal(1).scaleb(-pair.base.sz_decimals))
+        front.apply(PlaceOrders(RIVAL, (NewOrder(pair.asset, is_buy, price, size, "Alo"),)))
+        await trio.sleep(rng.expovariate(1 / 15))
+        cancel_all(front, pair, RIVAL)
+
+
+def cancel_all(front: Front, pair: Pair, address: str, *, spare_prefix: str = "never") -> None:
+    """Cancel what rests of an address on this pair, but for cloids of that prefix."""
+    orders = front.exchange.open_orders(address)
+    oids = [o.oid for o in orders if o.coin == pair.name and not (o.cloid or "").startswith(spare_prefix)]
+    if oids:
+        front.apply(CancelByOid(address, tuple((pair.asset, oid) for oid in oids)))

@@ -1,0 +1,1 @@
+"""Seeds, traces and reports: the ground of the simulation."""

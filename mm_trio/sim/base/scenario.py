@@ -1,0 +1,220 @@
+"""What one seed simulates: which faults and how often, which latencies, which ladder, which market. Drawn once.
+
+A random subset of the faults in each run finds more than all of them in every run: a fault that hides another
+is missing in half of the runs (swarm testing). Rates are log-uniform, so that rare and constant troubles both come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+from random import Random
+from typing import Any
+
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sim.base.crash_points import Crash
+from mm_trio.sim.base.random_streams import log_uniform, split
+
+__all__ = ["Ladder", "Swarm", "draw_swarm"]
+
+# These strike by the clock (a rate is strikes a second); all others strike a request or a frame (a probability).
+BY_THE_CLOCK = frozenset(
+    {
+        FaultKind.READ_STALE,
+        FaultKind.SOCKET_CLOSED,
+        FaultKind.SOCKET_DROPPED,
+        FaultKind.SOCKET_SILENT,
+        FaultKind.PONG_ONLY,
+        FaultKind.BUDGET_EXHAUSTED,
+        FaultKind.AGENT_REVOKED,
+        FaultKind.MANUAL_ORDER,
+        FaultKind.MANUAL_CANCEL,
+        FaultKind.DEPOSIT,
+        FaultKind.WITHDRAWAL,
+        FaultKind.DELISTED,
+        FaultKind.UPGRADE,
+    }
+)
+SELDOM = frozenset({FaultKind.BUDGET_EXHAUSTED, FaultKind.AGENT_REVOKED, FaultKind.DELISTED, FaultKind.UPGRADE})
+KEPT_OF_ALL = 0.4  # the part of all faults that one seed has
+LISTENED = 8  # every so many seeds the log is read
+FAULTLESS = 0.08  # the part of seeds without any
+
+LOT = Decimal("0.01")
+# first price, and order sizes that are worth little more than the venue's minimum of 10, or much more
+LADDERS = (
+    ("20", ("5", "2.5", "1.01", "7.37")),
+    ("431.7", ("0.31", "0.05", "2")),
+    ("1.0725", ("50", "12.34", "19")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """What the maker is told to quote. Prices in quote, sizes and `tokens` in base; None: the whole account."""
+
+    start_px: Decimal
+    n_orders: int
+    step: Decimal
+    order_size: Decimal
+    tokens: Decimal | None
+    quote: Decimal | None
+    active_levels: int | None
+    window_slack: int
+    min_notional: Decimal = Decimal(10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swarm:
+    """One seed's world. `rates`: by fault, a probability or strikes a second; every `_s` in seconds.
+
+    `there_s`, `back_s`, `frame_s` and `disk_s` are the longest latencies without a fault; `replica_lag_s` the oldest
+    that a stale read is; `tells_cloids`: whether fills come with the cloid of their order, which nobody promised;
+    `stops_s` when the maker is asked to stop and started again, by seconds of the run, `crashes` when it is killed, or
+    from when on as soon as it gets to that stage; `hangs_at_the_stop`: at the last stop nothing answers any more,
+    `is_broke_at_the_stop`: the request budget is gone; `is_listened_to`: its log is read for secrets.
+    """
+
+    seed: int
+    safety_s: float
+    rates: Mapping[FaultKind, float]
+    there_s: float
+    back_s: float
+    frame_s: float
+    disk_s: float
+    replica_lag_s: float
+    skew_ms: int
+    ladder: Ladder
+    account_tokens: Decimal
+    account_quote: Decimal
+    keep_foreign: bool
+    tuning: Mapping[str, Any]
+    taker_pause_s: float
+    trend_s: float
+    has_rivals: bool
+    has_second_strategy: bool
+    tells_cloids: bool
+    stops_s: tuple[float, ...]
+    restarts_in_calm: bool
+    hangs_at_the_stop: bool
+    crashes: tuple[tuple[float, Crash], ...]
+    crashes_in_calm: bool
+    is_broke_at_the_stop: bool
+    is_listened_to: bool
+
+
+def draw_swarm(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Swarm:
+    """The world of a seed. `faults` None: a random subset of all; else these and no other."""
+    rng = split(seed, "swarm")
+    safety_s = rng.uniform(400, 900) if safety_s is None else safety_s
+    rates = _draw_rates(split(seed, "swarm of faults"), faults)
+    ladder = _draw_ladder(rng)
+    factor = Decimal(rng.choice((1, 2, 2)))
+    start = ladder.start_px
+    tokens = ladder.tokens if ladder.tokens is not None else _draw_tokens(rng, ladder.order_size, ladder.n_orders)
+    quote = ladder.quote if ladder.quote is not None else _draw_quote(rng, ladder.order_size * start, ladder.n_orders)
+    # a maker that clears the pair of strangers takes an owner's order on a level of its own for its own
+    keeps = rng.random() < 0.8 or FaultKind.MANUAL_ORDER in rates
+    return Swarm(
+        seed=seed,
+        safety_s=safety_s,
+        rates=rates,
+        there_s=rng.choice((0.01, 0.05, 0.2, 0.6)),
+        back_s=rng.choice((0.01, 0.05, 0.2, 0.6)),
+        frame_s=rng.choice((0.0, 0.02, 0.1, 0.4)),
+        disk_s=rng.choice((0.001, 0.01, 0.5)),
+        replica_lag_s=rng.choice((0.3, 1.0, 1.9)),
+        skew_ms=int(rng.choice((0, 0, 300, 900)) * rng.uniform(-1, 1)),
+        ladder=ladder,
+        account_tokens=tokens * factor,
+        account_quote=quote * factor,
+        keep_foreign=keeps,
+        tuning=_draw_tuning(rng),
+        taker_pause_s=log_uniform(rng, 0.5, 12),
+        trend_s=log_uniform(rng, 40, 600),
+        has_rivals=rng.random() < 0.4,
+        has_second_strategy=keeps and rng.random() < 0.4,
+        tells_cloids=rng.random() < 0.75,
+        stops_s=tuple(sorted(rng.uniform(0, 1) * safety_s for _ in range(rng.choice((0, 0, 1, 2))))),
+        restarts_in_calm=rng.random() < 0.3,
+        hangs_at_the_stop=rng.random() < 0.1,
+        crashes=_draw_crashes(split(seed, "swarm of crashes"), safety_s),
+        crashes_in_calm=rng.random() < 0.5,
+        is_broke_at_the_stop=rng.random() < 0.2,
+        is_listened_to=seed % LISTENED == 0,
+    )
+
+
+def _draw_crashes(rng: Random, safety_s: float) -> tuple[tuple[float, Crash], ...]:
+    """None in half of the seeds: a new life would mend what an old one got wrong.
+
+    Two may come close after each other: the second in the midst of a recovery.
+    """
+    crashes: list[tuple[float, Crash]] = []
+    for _ in range(rng.choice((0, 0, 0, 1, 3, 8))):
+        at_s = rng.uniform(0, 1) * safety_s
+        if crashes and rng.random() < 0.3:
+            at_s = min(crashes[-1][0] + rng.uniform(1, 10), safety_s)
+        crashes.append((at_s, rng.choice(tuple(Crash))))
+    return tuple(sorted(crashes, key=lambda crash: crash[0]))
+
+
+def _draw_rates(rng: Random, faults: Collection[FaultKind] | None) -> dict[FaultKind, float]:
+    is_faultless = rng.random() < FAULTLESS
+    rates: dict[FaultKind, float] = {}
+    for kind in FaultKind:  # every kind draws, chosen or not: the rates of one do not hang on the others
+        is_kept, rate = rng.random() < KEPT_OF_ALL, _draw_rate(rng, kind)
+        if (is_kept and not is_faultless) if faults is None else kind in faults:
+            rates[kind] = rate
+    return rates
+
+
+def _draw_rate(rng: Random, kind: FaultKind) -> float:
+    if kind in SELDOM:
+        return log_uniform(rng, 1 / 900, 1 / 200)
+    return log_uniform(rng, 1 / 300, 1 / 15) if kind in BY_THE_CLOCK else log_uniform(rng, 0.004, 0.25)
+
+
+def _draw_ladder(rng: Random) -> Ladder:
+    start, sizes = rng.choice(LADDERS)
+    size, n_orders = Decimal(rng.choice(sizes)), rng.choice((6, 8, 12, 12, 20, 30))
+    has_allocation = rng.random() < 0.75
+    tokens, quote = _draw_tokens(rng, size, n_orders), _draw_quote(rng, size * Decimal(start), n_orders)
+    active = rng.choice((None, None, 2, 3, 6))
+    slack = 0 if active is None else rng.choice((0, 1))
+    return Ladder(
+        start_px=Decimal(start),
+        n_orders=n_orders,
+        step=Decimal(rng.choice(("0.003", "0.003", "0.0015", "0.006"))),
+        order_size=size,
+        tokens=tokens if has_allocation else None,
+        quote=quote if has_allocation else None,
+        active_levels=active,
+        window_slack=slack,
+    )
+
+
+def _draw_tokens(rng: Random, size: Decimal, n_orders: int) -> Decimal:
+    """Whole tranches, or a rest that is large, middling or a crumb."""
+    n_tranches = rng.randint(1, n_orders)
+    rest = Decimal(rng.choice(("0", "0.5", "0.37", "0.02")))
+    return (size * (n_tranches + rest)).quantize(LOT, rounding=ROUND_DOWN)
+
+
+def _draw_quote(rng: Random, tranche_worth: Decimal, n_orders: int) -> Decimal:
+    return (tranche_worth * rng.randint(1, n_orders + 2) + Decimal(rng.choice(("0", "0.77", "11")))).quantize(LOT)
+
+
+def _draw_tuning(rng: Random) -> dict[str, Any]:
+    """Parameters of the maker. Without tolerances, so that the oracle may be exact."""
+    return {
+        "interval_s": rng.choice((1.0, 3.0, 3.0)),
+        "reconcile_every": rng.choice((3, 6, 20)),
+        "requote_on_fill": rng.random() < 0.8,
+        "hand_cancel_pause_s": rng.choice((0.0, 4.0)),
+        "feed_lag_limit_s": rng.choice((None, 10.0)),
+        "dead_zone_bps": 0,
+        "price_tolerance_bps": 0,
+        "size_tolerance_pct": 0,
+    }

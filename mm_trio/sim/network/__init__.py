@@ -1,0 +1,1 @@
+"""The virtual network between maker and exchange."""

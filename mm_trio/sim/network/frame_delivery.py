@@ -1,0 +1,139 @@
+"""Frames on their way to the maker: in order and soon, or lost, doubled, late, out of order, unreadable."""
+
+from __future__ import annotations
+
+import copy
+import heapq
+from collections.abc import Callable
+from random import Random
+from typing import Any, Never
+
+import trio
+
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.inprocess.socket import Feed
+from mm_trio.sim.base.fault_counter import FaultTally
+
+__all__ = ["FrameLine"]
+
+Json = dict[str, Any]
+
+KINDS = (
+    FaultKind.FRAME_DROPPED,
+    FaultKind.FRAME_DUPLICATED,
+    FaultKind.FRAME_REORDERED,
+    FaultKind.FRAME_DELAYED,
+    FaultKind.FRAME_GARBLED,
+)
+OF_US = ("orderUpdates", "userFills", "subscriptionResponse")  # the others tell the maker that the feed lives
+STEP_S = 1e-6  # no two frames at one instant: who comes first must not be left to chance outside the seed
+LATE_S = (0.3, 1.0, 1.9, 5.0, 20.0)
+REPLAYED = 20  # fills told again after a subscription
+
+
+class FrameLine:
+    """Takes every frame of every socket and hands it over when it is due.
+
+    `latest_s`: latency without a fault; `tells_cloids`: whether fills keep the cloid of their order.
+    """
+
+    def __init__(self, tally: FaultTally, *, latest_s: float, tells_cloids: bool, rng: Random) -> None:
+        self._tally = tally
+        self._latest_s = latest_s
+        self._tells_cloids = tells_cloids
+        self._rng = rng
+        self._due: list[tuple[float, int, Feed, Json]] = []
+        self._n_frames = 0
+        self._last_s: dict[int, float] = {}  # by socket
+        self._more = trio.Event()
+        self.late_until_s = 0.0  # when the last frame that was delayed comes
+        self.on_frame: Callable[[Feed, Json], None] = lambda feed, frame: None  # it is about to be handed over
+        self._told: list[Json] = []  # rows of fills told before
+
+    def deliver(self, feed: Feed, frame: Json) -> None:
+        """The venue sent this frame on that socket."""
+        channel = frame["channel"]
+        if channel == "userFills":
+            if not self._tells_cloids:
+                rows = [{key: row[key] for key in row if key != "cloid"} for row in frame["data"]["fills"]]
+                frame = {**frame, "data": {**frame["data"], "fills": rows}}
+            self._replay(feed, frame)
+        kind = self._tally.pick(self._rng, KINDS) if channel in OF_US else None
+        if kind is not None:
+            self._tally.count(kind)
+        match kind:
+            case FaultKind.FRAME_DROPPED:
+                return
+            case FaultKind.FRAME_DUPLICATED:
+                self._send(feed, copy.deepcopy(frame), after_s=self._rng.choice((0.0, 0.0, 2.0)))
+            case FaultKind.FRAME_REORDERED:
+                self._put(trio.current_time() + self._rng.uniform(0, 2 * self._latest_s) + 0.05, feed, frame)
+                return
+            case FaultKind.FRAME_DELAYED:
+                due_s = trio.current_time() + self._rng.choice(LATE_S)
+                self.late_until_s = max(self.late_until_s, due_s)
+                self._put(due_s, feed, frame)
+                return
+            case FaultKind.FRAME_GARBLED:
+                frame = self._garble(frame)
+            case _:
+                pass
+        self._send(feed, frame)
+
+    async def carry_forever(self) -> Never:
+        """Hand over what is due."""
+        while True:
+            if not self._due:
+                self._more = trio.Event()
+                await self._more.wait()
+            elif self._due[0][0] > trio.current_time():
+                self._more = trio.Event()
+                with trio.move_on_at(self._due[0][0]):
+                    await self._more.wait()
+            else:
+                _, _, feed, frame = heapq.heappop(self._due)
+                self.on_frame(feed, frame)
+                feed.dispatch(frame)
+
+    # --- in order -----------------------------------------------------------------------------
+
+    def _send(self, feed: Feed, frame: Json, *, after_s: float = 0.0) -> None:
+        """After all that was sent on this socket in order before."""
+        now_s = trio.current_time()
+        due_s = max(now_s + after_s + self._rng.uniform(0, self._latest_s), self._last_s.get(id(feed), 0.0) + STEP_S)
+        if not after_s:
+            self._last_s = {id(feed): due_s}  # a socket before this one is gone
+        self._put(due_s, feed, frame)
+
+    def _put(self, due_s: float, feed: Feed, frame: Json) -> None:
+        self._n_frames += 1
+        heapq.heappush(self._due, (due_s, self._n_frames, feed, frame))
+        self._more.set()
+
+    # --- what becomes of a frame ----------------------------------------------------------------
+
+    def _replay(self, feed: Feed, frame: Json) -> None:
+        """Fills that were told are told again as news, some time after a subscription."""
+        data = frame["data"]
+        if not data.get("isSnapshot"):
+            self._told = [*self._told, *data["fills"]][-REPLAYED:]
+        elif self._told and self._tally.pick(self._rng, (FaultKind.FEED_REPLAYED,)):
+            self._tally.count(FaultKind.FEED_REPLAYED)
+            again = {"channel": "userFills", "data": {"user": data["user"], "fills": copy.deepcopy(self._told)}}
+            self._put(trio.current_time() + self._rng.uniform(0, 3), feed, again)
+
+    def _garble(self, frame: Json) -> Json:
+        """Make it unreadable, whole or in one row; never into another readable value, which would be a lie."""
+        frame, rng = copy.deepcopy(frame), self._rng
+        rows = frame["data"].get("fills") if isinstance(frame["data"], dict) else frame["data"]
+        if not isinstance(rows, list) or not rows or rng.random() < 0.2:
+            keep = {"user": frame["data"]["user"]} if frame["channel"] == "userFills" else None
+            return {**frame, "data": keep or rng.choice((None, "x", 7, []))}
+        row = rng.choice(rows)
+        inner = row.get("order", row)
+        key = rng.choice(sorted(inner))
+        if rng.random() < 0.5:
+            del inner[key]
+        else:
+            inner[key] = rng.choice((None, [], {"a": 1}))
+        return frame

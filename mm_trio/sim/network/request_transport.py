@@ -1,0 +1,256 @@
+"""The `run_sync` of a simulated maker: every blocking call travels there and back in virtual time, among faults.
+
+A request that its caller gave up on is still on its way: it arrives, and nobody hears the answer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+import trio
+
+from mm_trio.concurrency.blocking_calls import WriteThenSend
+from mm_trio.sandbox.faults.dice import WRITE_KINDS
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.inprocess.info import SignedInProcess
+from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
+from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.base.scenario import Swarm
+
+__all__ = ["Line", "Witness"]
+
+Call = Callable[[], Any]
+
+LOCAL = frozenset({"append", "_replay"})  # on the maker's own machine
+SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
+LISTS = frozenset({"open_orders", "user_fills_by_time"})
+STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
+
+READS = (FaultKind.READ_FAILED, FaultKind.RATE_LIMITED, FaultKind.BAD_GATEWAY)
+
+HTTP_TIMEOUT_S = 5.0  # after which the maker's HTTP gives up by itself
+HANGS_S = 600.0  # which nobody waits for
+LATEST_S = 60.0  # of an action that runs late
+ORPHAN_S = (0.5, 12.0)  # so late comes what a maker that was killed had sent: the next one may be there before it
+GARBAGE: tuple[Any, ...] = (
+    None,
+    {},
+    "x",
+    [],
+    {"status": "ok"},
+    {"status": "err", "response": "internal error"},
+    {"status": "ok", "response": {"type": "order", "data": {"statuses": []}}},
+    {"status": "ok", "response": {"type": "order", "data": {"statuses": [{"mystery": 1}]}}},
+)
+
+
+class Witness(Protocol):
+    """Who watches the line: the oracle."""
+
+    def on_leaving(self, method: str, args: tuple[Any, ...]) -> None:
+        """A call leaves the maker."""
+
+    def on_arriving(self, signed: SignedInProcess) -> None:
+        """A signed action reaches the venue."""
+
+    def on_arrived(self) -> None:
+        """The venue is done with it."""
+
+    def on_answered(self, method: str, answer: Any) -> None:
+        """A call came back well."""
+
+    def on_unanswered(self, signed: SignedInProcess) -> None:
+        """Nobody will say what became of a signed action."""
+
+    def on_read(self, method: str) -> None:
+        """The venue answers a question just now."""
+
+
+class Line:
+    """One maker's line to the world. Its latencies and faults are drawn from a stream of its own."""
+
+    def __init__(
+        self,
+        swarm: Swarm,
+        tally: FaultTally,
+        witness: Witness,
+        *,
+        rng: Random,
+        nursery: trio.Nursery,
+        crash: CrashSwitch,
+    ) -> None:
+        self._swarm = swarm
+        self._tally = tally
+        self._witness = witness
+        self._rng = rng
+        self._nursery = nursery
+        self._crash = crash
+        self.hangs = False  # every call from now on, for a stop that nobody answers
+        self.is_revoked = False  # the venue no longer knows the signer
+        self.n_posting = 0  # actions that wait for their answer
+        self.n_underway = 0  # actions that were given up on and have not arrived
+
+    async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Make a blocking call: `run_sync(fn, *args)`."""
+        if isinstance(fn, WriteThenSend):
+            return await fn.take_steps(self)
+        name: str = getattr(fn, "__name__", type(fn).__name__)
+        self._crash.end_if_dead()
+        if name in LOCAL:
+            return await self._work(name, lambda: fn(*args))
+        method = args[0].method if name == "post_signed" else name
+        if name == "post_signed":
+            self._crash.end_if_due(Crash.BEFORE_SEND)
+        self._witness.on_leaving(method, args)
+        if self.hangs:
+            await trio.sleep(HANGS_S)
+            raise TimeoutError("no answer")
+        if name == "post_signed":
+            answer = await self._act(fn, args[0])
+        else:
+            answer = await self._ask(name, lambda: fn(*args))
+        self._crash.end_if_dead()
+        self._witness.on_answered(method, answer)
+        return answer
+
+    async def _work(self, name: str, work: Call) -> Any:
+        """On the maker's own machine, where a write may be its last."""
+        await trio.sleep(self._rng.uniform(0, self._swarm.disk_s))
+        if name == "append":
+            self._crash.on_write(work)
+        self._crash.end_if_dead()
+        return work()
+
+    # --- actions ------------------------------------------------------------------------------
+
+    async def _act(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
+        self.n_posting += 1
+        try:
+            answer = await self._post(post, signed)
+        except BaseException:
+            self._witness.on_unanswered(signed)
+            raise
+        finally:
+            self.n_posting -= 1
+        self._crash.note_answer()
+        return answer
+
+    async def _post(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
+        there_s, back_s = self._draw_latency()
+        kind = self._tally.pick(self._rng, WRITE_KINDS)
+        if self.is_revoked:
+            self._tally.count(FaultKind.AGENT_REVOKED)
+            await trio.sleep(there_s + back_s)
+            return {"status": "err", "response": f"User or API Wallet {signed.address} does not exist."}
+
+        def arrive() -> Any:
+            self._witness.on_arriving(signed)
+            try:
+                return post(signed)
+            finally:
+                self._witness.on_arrived()
+
+        if self._crash.is_due(Crash.ON_THE_WAY):
+            self._send_off(arrive, self._rng.choice((there_s, self._rng.uniform(*ORPHAN_S))))
+            raise Gone
+        if kind is None:
+            return await self._travel(arrive, there_s, back_s)
+        if kind is not FaultKind.ANSWER_TRUNCATED:
+            self._tally.count(kind)
+        return await self._post_amiss(kind, arrive, there_s, back_s)
+
+    async def _post_amiss(self, kind: FaultKind, arrive: Call, there_s: float, back_s: float) -> Any:
+        rng = self._rng
+        match kind:
+            case FaultKind.REQUEST_LOST | FaultKind.BAD_GATEWAY:
+                await trio.sleep(there_s + back_s)
+                raise ConnectionResetError("lost on the way" if kind is FaultKind.REQUEST_LOST else "HTTP 502")
+            case FaultKind.RATE_LIMITED:
+                await trio.sleep(there_s + back_s)
+                raise AttributeError("HTTP 429, null")  # what the SDK trips over
+            case FaultKind.LATE_EXECUTION:
+                self._send_off(arrive, rng.uniform(0.5, LATEST_S))
+                await trio.sleep(rng.choice((there_s + back_s, HTTP_TIMEOUT_S)))
+                raise TimeoutError("no answer")
+            case FaultKind.ANSWER_LOST | FaultKind.ERROR_BUT_APPLIED:
+                await self._travel(arrive, there_s, back_s)
+                raise ConnectionResetError("answer lost" if kind is FaultKind.ANSWER_LOST else "HTTP 502")
+            case FaultKind.ANSWER_HUNG:
+                await self._travel(arrive, there_s, rng.choice((HTTP_TIMEOUT_S, 30.0)))
+                raise TimeoutError("no answer in time")
+            case FaultKind.ANSWER_DELAYED:
+                return await self._travel(arrive, there_s, rng.uniform(1, HTTP_TIMEOUT_S + 2))
+            case FaultKind.ANSWER_GARBLED:
+                await self._travel(arrive, there_s, back_s)
+                return copy.deepcopy(rng.choice(GARBAGE))
+            case _:
+                return self._truncate(await self._travel(arrive, there_s, back_s))
+
+    def _truncate(self, answer: Any) -> Any:
+        response = answer["response"]
+        if isinstance(response, dict) and "data" in response:
+            statuses = response["data"]["statuses"]
+            del statuses[self._rng.randrange(len(statuses)) :]
+            self._tally.count(FaultKind.ANSWER_TRUNCATED)
+        return answer
+
+    # --- questions ----------------------------------------------------------------------------
+
+    async def _ask(self, name: str, ask: Call) -> Any:
+        there_s, back_s = self._draw_latency()
+        kind = self._tally.pick(self._rng, READS)
+        if name in SOCKET:
+            kind = None
+        if kind is None:
+            await trio.sleep(there_s)
+            self._witness.on_read(name)
+            answer = ask()
+            await trio.sleep(back_s)
+            return self._change_answer(name, answer)
+        self._tally.count(kind)
+        await trio.sleep(there_s + back_s)
+        raise AttributeError("HTTP 429, null") if kind is FaultKind.RATE_LIMITED else OSError(f"HTTP 50x: {kind.value}")
+
+    def _change_answer(self, name: str, answer: Any) -> Any:
+        if name in LISTS and answer and self._tally.pick(self._rng, (FaultKind.READ_EMPTY,)):
+            self._tally.count(FaultKind.READ_EMPTY)
+            return []
+        if name == "user_fills_by_time" and not self._swarm.tells_cloids:
+            return [{key: row[key] for key in row if key != "cloid"} for row in answer]
+        if name in STATUSES and self._tally.pick(self._rng, (FaultKind.STATUS_FORGOTTEN,)):
+            is_over = answer.get("status") == "order" and answer["order"]["status"] != "open"
+            self._tally.count(FaultKind.STATUS_FORGOTTEN, n=int(is_over))
+            return {"status": "unknownOid"} if is_over else answer
+        return answer
+
+    # --- the way ------------------------------------------------------------------------------
+
+    def _draw_latency(self) -> tuple[float, float]:
+        return self._rng.uniform(0.001, self._swarm.there_s), self._rng.uniform(0.001, self._swarm.back_s)
+
+    async def _travel(self, arrive: Call, there_s: float, back_s: float) -> Any:
+        """Get there, have the effect, come back. What is given up on the way there still arrives."""
+        due_s = trio.current_time() + there_s
+        try:
+            await trio.sleep(there_s)
+        except trio.Cancelled:
+            self._send_off(arrive, due_s - trio.current_time())
+            raise
+        answer = arrive()
+        self._crash.end_if_due(Crash.BEFORE_ANSWER)
+        await trio.sleep(back_s)
+        return answer
+
+    def _send_off(self, arrive: Call, after_s: float) -> None:
+        """It arrives then, and nobody waits for it."""
+        self.n_underway += 1
+
+        async def travel() -> None:
+            await trio.sleep(after_s)
+            self.n_underway -= 1
+            arrive()
+
+        self._nursery.start_soon(travel)

@@ -1,0 +1,132 @@
+"""The venue of a run: the exchange core behind a front that lets others look after every step, and its sockets.
+
+Sockets are those of the in-process stand-in with what the maker's own socket can do besides: answer pings, count
+frames, know which subscriptions were acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.inprocess.info import InProcessInfo, InProcessVenue
+from mm_trio.sandbox.inprocess.socket import Feed
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import Command, Effect
+
+__all__ = ["ObservedFront", "SimInfo", "SimSocket", "SimVenue"]
+
+Json = dict[str, Any]
+Observer = Callable[[int, Command, tuple[Effect, ...]], None]
+
+
+class ObservedFront(Front):
+    """A front whose `observers` see each command that was run: when (ms), which, and what it changed."""
+
+    def __init__(self, exchange: Exchange, *, now_ms: Callable[[], int]) -> None:
+        super().__init__(exchange, now_ms=now_ms)
+        self.observers: list[Observer] = []
+
+    def apply(self, command: Command) -> tuple[Effect, ...]:
+        """Run it, tell every connection, then the observers."""
+        effects = super().apply(command)
+        for observe in self.observers:
+            observe(self.now_ms(), command, effects)
+        return effects
+
+
+class SimSocket(Feed):
+    """One connection. `heard_s`: when a frame last reached a callback; `pong_only`: nothing else comes any more."""
+
+    def __init__(self, venue: SimVenue, *, opened_s: float) -> None:
+        self.pong_only = False
+        self._acknowledged: set[str] = set()
+        self.n_frames = 0
+        self.opened_s = self.heard_s = opened_s
+        self._venue = venue
+        super().__init__(venue.front, venue.deliver)
+
+    def ping(self) -> None:
+        """Ask for a pong, which comes as a frame like any other. Errors: ConnectionError once dead."""
+        if not self.is_alive():
+            raise ConnectionError("the socket is closed")
+        if not self.silent:
+            self._venue.deliver(self, {"channel": "pong"})
+
+    def dispatch(self, frame: Json) -> None:
+        """A frame arrives: acknowledgements and pongs are for the socket, the rest for the callbacks."""
+        if not self.is_alive() or self.silent:
+            return
+        channel = frame.get("channel")
+        if self.pong_only and channel != "pong":
+            return
+        self.n_frames += 1
+        if channel == "subscriptionResponse":
+            self._note_acknowledged(frame.get("data"))
+        elif channel not in ("pong", "error"):
+            self.heard_s = self._venue.now_s()
+            super().dispatch(frame)
+
+    @property
+    def acknowledged(self) -> frozenset[str]:
+        """Subscriptions that the venue said it took."""
+        return frozenset(self._acknowledged)
+
+    def _note_acknowledged(self, data: object) -> None:
+        subscription = data.get("subscription") if isinstance(data, dict) else None
+        if isinstance(subscription, dict):
+            self._acknowledged.add(str(subscription.get("type")))
+
+
+class SimVenue(InProcessVenue):
+    """The front and the clients made for it. `now_s` is the loop's clock.
+
+    `carry` takes each frame to its socket, at once unless told otherwise; `on_stale` is told of each read that was
+    answered from the past and would be answered otherwise now.
+    """
+
+    def __init__(self, front: ObservedFront, *, now_s: Callable[[], float]) -> None:
+        super().__init__(front)
+        self.now_s = now_s
+        self.carry: Callable[[Feed, Json], None] = lambda feed, frame: feed.dispatch(frame)
+        self.on_stale: Callable[[], None] = lambda: None
+        self._stale: tuple[str, ...] = ()
+
+    def deliver(self, feed: Feed, frame: Json) -> None:
+        """Take a frame of the venue on its way."""
+        self.carry(feed, frame)
+
+    def freeze(self, *methods: str) -> None:
+        """Those reads tell of this moment until `thaw`."""
+        self._stale = methods
+        self.freeze_reads(*methods)
+
+    def thaw(self) -> None:
+        """Every read tells of now."""
+        self._stale = ()
+        self.thaw_reads()
+
+    def ask(self, method: str, request: Mapping[str, object]) -> Any:
+        """Answer a question of `/info`, from the past where that is frozen."""
+        answer = super().ask(method, request)
+        if method in self._stale and answer != self.front.info(request):
+            self.on_stale()
+        return answer
+
+
+class SimInfo(InProcessInfo):
+    """The reading half of one maker, with a socket of its own."""
+
+    ws_manager: SimSocket
+
+    def __init__(self, venue: SimVenue) -> None:
+        super().__init__(venue)
+        self._sim_venue = venue
+        self.ws_manager.stop()
+        self.ws_manager = SimSocket(venue, opened_s=venue.now_s())
+
+    def reopen_feed(self) -> None:
+        """A fresh connection; the callbacks of the old one are forgotten."""
+        self.ws_manager.stop()
+        self.ws_manager = SimSocket(self._sim_venue, opened_s=self._sim_venue.now_s())

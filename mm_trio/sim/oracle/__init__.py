@@ -1,0 +1,1 @@
+"""An independent judgement of what the maker does."""

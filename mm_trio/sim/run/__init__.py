@@ -1,0 +1,1 @@
+"""Worlds, episodes and campaigns of seeds."""

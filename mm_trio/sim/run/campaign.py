@@ -1,0 +1,291 @@
+"""Many seeds: each run by itself, on as many processes as there are to be, and put together in the order of seeds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import takewhile
+from typing import Any
+
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sim.base.judge import KNOWN_GAPS, RULES, Violation
+from mm_trio.sim.base.report import SeedReport
+from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.trace import combine
+from mm_trio.sim.oracle.coverage import SOMETIMES, find_never_seen
+from mm_trio.sim.run.episode import simulate
+from mm_trio.sim.run.workers import open_workers
+
+__all__ = ["MOST_SEEDS", "Campaign", "Summary", "run_campaign"]
+
+MOST_SEEDS = 1_000_000
+LATENCIES = "10 to 600 ms"
+AHEAD = 2  # seeds that wait for each process
+REPEATED = 40  # every so many seeds are run twice
+SHOWN = 5  # failures that are told in full
+LEAST_S = 60.0  # of a seed's phase with faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """Seeds `first` to `last`; with `minutes` from `first` upwards until so many are over, whatever `last` says.
+
+    `faults` None: a random subset of all in each seed; `hours` are of each seed, None: as long as it draws.
+    """
+
+    first: int
+    last: int
+    faults: tuple[FaultKind, ...] | None = None
+    hours: float | None = None
+    minutes: float | None = None
+
+    @property
+    def seeds(self) -> range:
+        return range(self.first, self.last + 1 if self.minutes is None else self.first + MOST_SEEDS)
+
+    @property
+    def safety_s(self) -> float | None:
+        """The length of the phase with faults, of each seed."""
+        return None if self.hours is None else max(LEAST_S, round(self.hours * 3600))
+
+    def tell_command(self, seed: int) -> str:
+        """The command that runs this seed alone, as it was run."""
+        words = ["python -m mm_trio sim", f"--seed {seed}"]
+        if self.faults is not None:
+            words.append(f"--faults {','.join(kind.value for kind in self.faults) or 'none'}")
+        if self.safety_s is not None:
+            words.append(f"--hours {self.safety_s / 3600:.6f}")
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a campaign came to. `failed` are the seeds with a violation, each with its first.
+
+    `seeds` were run to their end. `is_interrupted`: a signal stopped the campaign before the others were.
+    """
+
+    campaign: Campaign
+    seeds: tuple[int, ...]
+    is_interrupted: bool
+    sim_hours: float
+    struck: dict[str, int]
+    failed: tuple[SeedReport, ...]
+    n_not_converged: int
+    converged_s: tuple[float, ...]
+    reactions_s: tuple[float, ...]
+    trace_hash: str
+    n_steps: int
+    n_checks: dict[str, int]
+    seen: dict[str, int]
+    core_s: float
+    wall_s: float
+
+    @property
+    def n_seeds(self) -> int:
+        return len(self.seeds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, in the order in which they are best read."""
+        return {
+            "seeds": self.n_seeds,
+            "first_seed": self.campaign.first,
+            "sim_hours": round(self.sim_hours, 3),
+            "faults_injected": self.struck,
+            "violations": len(self.failed),
+            "not_converged": self.n_not_converged,
+            "trace_hash": self.trace_hash,
+            "wall_s": round(self.wall_s, 2),
+            "hours_per_core_hour": round(self._compute_speed(), 1),
+            "steps": self.n_steps,
+            "checks": self.n_checks,
+            "converged_s": _spread(self.converged_s),
+            "reaction_ms": _spread([round(1000 * took_s, 1) for took_s in self.reactions_s]),
+            "failure_bound": round(self._compute_bound(), 6) if not self.failed else None,
+            "seen": self.seen,
+            "never_seen": find_never_seen(self.seen),
+            "known_gaps": sorted(KNOWN_GAPS),
+            "failures": [
+                {
+                    "seed": report.seed,
+                    "rule": violation.rule,
+                    "at_s": round(violation.at_s, 3),
+                    "text": violation.text,
+                    "command": self.campaign.tell_command(report.seed),
+                }
+                for report in self.failed
+                for violation in report.violations
+            ],
+        }
+
+    def _compute_bound(self) -> float:
+        """The part of all seeds that may fail at most, with 95 %, where none of these did."""
+        return min(1.0, 3 / self.n_seeds) if self.seeds else 1.0
+
+    def _compute_speed(self) -> float:
+        """Simulated hours in one hour of a processor."""
+        return self.sim_hours / self.core_s * 3600 if self.core_s else 0.0
+
+    def to_text(self) -> str:
+        """For people: every failure with its command and last steps, then what was done and what it says."""
+        return "\n".join([*self._tell_failures(), *self._tell_sum()])
+
+    def _tell_failures(self) -> Iterator[str]:
+        for report in self.failed[:SHOWN]:
+            yield f"seed {report.seed}, the last steps before:"
+            yield from (f"    {line}" for line in report.last_steps[-40:])
+            yield from (f"  VIOLATION {violation}" for violation in report.violations)
+            yield f"  again: {self.campaign.tell_command(report.seed)}"
+            yield ""
+        if len(self.failed) > SHOWN:
+            yield f"and {len(self.failed) - SHOWN} seeds more: {[report.seed for report in self.failed[SHOWN:]][:50]}"
+
+    def _tell_sum(self) -> Iterator[str]:
+        n_faults, n_kinds = sum(self.struck.values()), len(self.struck)
+        kept = [rule for rule in RULES if self.n_checks.get(rule) and rule not in KNOWN_GAPS and rule != "SIM"]
+        safety = sum(rule.startswith("S") for rule in kept)
+        yield (
+            f"{len(self.failed)} violations of {safety} safety and {len(kept) - safety} liveness properties in "
+            f"{self.sim_hours:.1f} simulated hours, {self.n_seeds} seeds, with {n_faults} faults of {n_kinds} kinds, "
+            "against our model of the venue."
+        )
+        if not self.failed:
+            yield f"So fewer than {self._compute_bound():.2g} of all seeds fail (3/N, 95 %), if these were new ones."
+        for rule, why in KNOWN_GAPS.items():
+            yield f"Not counted: {rule}, {why}."
+        if spread := _spread(self.converged_s):
+            told = ", ".join(f"{name} {value:.1f} s" for name, value in spread.items())
+            yield f"From the last fault to the due book: {told}; not converged: {self.n_not_converged}."
+        if spread := _spread([1000 * took_s for took_s in self.reactions_s]):
+            told = ", ".join(f"{name} {value:.0f} ms" for name, value in spread.items())
+            yield f"From a fill to the last order that answers it, with {LATENCIES} each way: {told}."
+        n_met = len(SOMETIMES) - len(find_never_seen(self.seen))
+        yield f"{n_met} of {len(SOMETIMES)} hard cases were met."
+        yield (
+            f"{self.n_steps} steps of the venue, {self.wall_s:.1f} s; {self._compute_speed():.0f} simulated hours in "
+            "an hour of one processor."
+        )
+        yield f"trace {self.trace_hash}"
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    ordered = sorted(values)
+    return {"p50": ordered[len(ordered) // 2], "p99": ordered[int(len(ordered) * 0.99)], "max": ordered[-1]}
+
+
+def run_campaign(
+    campaign: Campaign,
+    *,
+    jobs: int,
+    on_done: Callable[[SeedReport], None],
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Run all seeds; `on_done` is told of each as it ends, in the order of seeds. What comes out is a function of the
+    campaign alone, but for `wall_s` and `core_s`, and for how many seeds `minutes` suffice.
+
+    Once `is_stopped()`, an error means that the campaign was interrupted: what ran to its end until then is summed up.
+    """
+    began_s = time.perf_counter()
+    ends_s = math.inf if campaign.minutes is None else began_s + 60 * campaign.minutes
+    seeds = takewhile(lambda seed: time.perf_counter() < ends_s and not is_stopped(), campaign.seeds)
+    is_alone = jobs == 1 or len(campaign.seeds) == 1
+    work = partial(_run_one, campaign)
+    running = _run_here(work, seeds, is_stopped) if is_alone else _run_in_workers(work, seeds, jobs, is_stopped)
+    reports: list[SeedReport] = []
+    try:
+        with closing(running):
+            for report in running:
+                reports.append(report)
+                on_done(report)
+    except BaseException:
+        if not is_stopped():
+            raise
+    wall_s = time.perf_counter() - began_s
+    return _sum_up(campaign, reports, wall_s=wall_s, is_interrupted=is_stopped())
+
+
+_Work = Callable[[int], SeedReport]
+_Reports = Generator[SeedReport, None, None]
+
+
+def _run_here(work: _Work, seeds: Iterator[int], is_stopped: Callable[[], bool]) -> _Reports:
+    for seed in seeds:
+        report = work(seed)
+        # A seed may have taken the signal for an error of its own: whatever it says now says nothing.
+        if is_stopped():
+            return
+        yield report
+
+
+def _run_in_workers(work: _Work, seeds: Iterator[int], jobs: int, is_stopped: Callable[[], bool]) -> _Reports:
+    underway: deque[Future[SeedReport]] = deque()
+    try:
+        with open_workers(jobs) as pool:
+            for seed in seeds:
+                underway.append(pool.submit(work, seed))
+                if len(underway) > AHEAD * jobs:
+                    yield underway[0].result()
+                    underway.popleft()
+            while underway and not is_stopped():
+                yield underway[0].result()
+                underway.popleft()
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if not is_stopped():
+            raise
+    # After an interruption: what other processes had finished before its turn, for it may have broken a rule.
+    for future in underway:
+        if future.done() and not future.cancelled() and future.exception() is None:
+            yield future.result()
+
+
+def _run_one(campaign: Campaign, seed: int) -> SeedReport:
+    report = simulate(draw_swarm(seed, faults=campaign.faults, safety_s=campaign.safety_s))
+    return report if seed % REPEATED or report.violations else _repeat(campaign, report)
+
+
+def _repeat(campaign: Campaign, report: SeedReport) -> SeedReport:
+    """S20: the same seed again has to be the same run."""
+    again = simulate(draw_swarm(report.seed, faults=campaign.faults, safety_s=campaign.safety_s))
+    text = f"the trace was {report.digest[:16]}, and then {again.digest[:16]}"
+    is_same = again.digest == report.digest
+    return replace(
+        report,
+        core_s=report.core_s + again.core_s,
+        n_checks={**report.n_checks, "S20": 1},
+        violations=() if is_same else (Violation("S20", again.sim_s, text),),
+    )
+
+
+def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float, is_interrupted: bool) -> Summary:
+    struck, checks, seen = Counter[str](), Counter[str](), Counter[str]()
+    for report in reports:
+        struck.update(report.struck)
+        checks.update(report.n_checks)
+        seen.update(report.seen)
+    return Summary(
+        campaign=campaign,
+        seeds=tuple(report.seed for report in reports),
+        is_interrupted=is_interrupted,
+        sim_hours=sum(report.sim_s for report in reports) / 3600,
+        struck=dict(sorted(struck.items())),
+        failed=tuple(report for report in reports if report.violations),
+        n_not_converged=sum(any("s of calm" in v.text for v in report.violations) for report in reports),
+        converged_s=tuple(report.converged_s for report in reports if report.converged_s is not None),
+        reactions_s=tuple(report.reaction_s for report in reports if report.reaction_s is not None),
+        trace_hash=combine(report.digest for report in reports),
+        n_steps=sum(report.n_steps for report in reports),
+        n_checks=dict(sorted(checks.items())),
+        seen=dict(sorted(seen.items())),
+        core_s=sum(report.core_s for report in reports),
+        wall_s=wall_s,
+    )

@@ -1,0 +1,1 @@
+"""The maker's knowledge: orders, fills, balances, budget. Pure: no clock, no I/O."""

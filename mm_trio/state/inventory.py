@@ -1,0 +1,182 @@
+"""What we own and may offer: moved by fills, checked by balances. Where a fill changes the inventory.
+
+`account` follows the venue's balance of the two tokens; `virtual` begins at the operator's allocation and
+moves by fills alone. What may be offered is the smaller of the two. Both are sums of a ledger's entries: where
+balances are taken over, the difference is recorded here; a fill is recorded where it is bound to its order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Literal
+
+from mm_trio.model.journal_entries import Adjusted, Allocated, Entry, Record, Summed, forget
+from mm_trio.model.orders import FillResult, Number, Side, to_decimal
+
+__all__ = ["BalanceCheck", "BalanceVerdict", "FeeToken", "Inventory"]
+
+FeeToken = Literal["base", "quote"]
+
+# between two looks at a balance that is to be believed over the fills, and before the first of them:
+# longer than any frame of a live feed is late
+BALANCE_CONFIRM_S = 2.0
+
+
+class BalanceVerdict(Enum):
+    """What became of a balance that was handed in."""
+
+    EQUAL = "equal to the ledger"
+    ASK_AGAIN = "different; another look will decide"
+    ADOPTED = "different; taken over"
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceCheck:
+    """The verdict and what the balance says more (or less) than the ledger did."""
+
+    verdict: BalanceVerdict
+    token_change: Decimal
+    usdc_change: Decimal
+
+
+class Inventory:
+    """The ledger of one pair: base ("token") and quote ("usdc") of one account.
+
+    With an allocation of a token `effective = min(virtual, account)`; without one the whole account is
+    the allocation and `effective` follows it. Amounts in base and quote units, exact.
+    """
+
+    def __init__(
+        self,
+        order_sz: Number,
+        allocated_token: Number | None = None,
+        allocated_usdc: Number | None = None,
+        account_token: Number = 0,
+        account_usdc: Number = 0,
+    ) -> None:
+        self.order_sz = to_decimal(order_sz, name="order_sz")
+        self.virtual_token = None if allocated_token is None else to_decimal(allocated_token, name="allocated_token")
+        self.virtual_usdc = None if allocated_usdc is None else to_decimal(allocated_usdc, name="allocated_usdc")
+        self.account_token = to_decimal(account_token, name="account_token")
+        self.account_usdc = to_decimal(account_usdc, name="account_usdc")
+        self.allocation = (self.virtual_token, self.virtual_usdc)  # as the operator set it; fills move `virtual`
+        self.expects_transfers = False
+        self.record: Record = forget
+        self._doubted_since_s: float | None = None  # when the first differing balance was asked for
+
+    @property
+    def effective_token(self) -> Decimal:
+        """Base we may offer; never below zero."""
+        return _effective(self.virtual_token, self.account_token)
+
+    @property
+    def effective_usdc(self) -> Decimal:
+        """Quote we may spend; never below zero."""
+        return _effective(self.virtual_usdc, self.account_usdc)
+
+    def find_guarded_sides(self) -> frozenset[Side]:
+        """Sides on which the venue's own check of balances covers the ledger too.
+
+        They are those without an allocation: the ledger is the account there. And those whose account holds no
+        more than the ledger, unless `expects_transfers`: it may hold more by now, for a transfer is known late.
+        """
+        token = self.virtual_token is None or (not self.expects_transfers and self.account_token <= self.virtual_token)
+        usdc = self.virtual_usdc is None or (not self.expects_transfers and self.account_usdc <= self.virtual_usdc)
+        sides: tuple[tuple[Side, bool], ...] = (("sell", token), ("buy", usdc))
+        return frozenset(side for side, is_guarded in sides if is_guarded)
+
+    def on_ask_fill(self, px: Number, sz: Number, fee: Number = 0, fee_token: FeeToken = "quote") -> None:
+        """We sold `sz` at `px`. The venue takes the fee from what is received: quote, unless told."""
+        price, size = to_decimal(px), to_decimal(sz)
+        self._move(-size, price * size, to_decimal(fee), fee_token)
+
+    def on_bid_fill(self, px: Number, sz: Number, fee: Number = 0, fee_token: FeeToken = "base") -> None:
+        """We bought `sz` at `px`. The venue takes the fee from what is received: base, unless told."""
+        price, size = to_decimal(px), to_decimal(sz)
+        self._move(size, -price * size, to_decimal(fee), fee_token)
+
+    def book(self, fill: FillResult) -> None:
+        """Move by a fill of an order of ours, with its fee in whichever of our tokens it was taken.
+
+        A fee in a third token leaves our two alone: the balance check finds what else it cost.
+        """
+        default: FeeToken = "quote" if fill.side == "sell" else "base"
+        fee = fill.fee if fill.fee_token in ("base", "quote", None) else Decimal(0)
+        fee_token: FeeToken = "base" if (fill.fee_token or default) == "base" else "quote"
+        move = self.on_ask_fill if fill.side == "sell" else self.on_bid_fill
+        move(fill.price, fill.size, fee, fee_token)
+
+    def on_allocated(self, allocation: Allocated) -> None:
+        """The operator's allocation is this from here on: the ledger moves by what it gained or lost on the last."""
+        token, usdc = self.allocation
+        self.virtual_token = _shift(self.virtual_token, token, allocation.token)
+        self.virtual_usdc = _shift(self.virtual_usdc, usdc, allocation.usdc)
+        self.allocation = (allocation.token, allocation.usdc)
+        self.record(allocation)
+
+    def on_adjusted(self, entry: Adjusted) -> None:
+        """The account moved by no fill of ours."""
+        self.account_token += entry.token
+        self.account_usdc += entry.usdc
+        self.record(entry)
+
+    def on_summed(self, sums: Summed) -> None:
+        """Where a checkpoint says that the sums stand."""
+        self.virtual_token, self.virtual_usdc = sums.virtual_token, sums.virtual_usdc
+        self.account_token, self.account_usdc = sums.account_token, sums.account_usdc
+
+    def summarise(self) -> tuple[Entry, ...]:
+        """Entries that recreate this ledger."""
+        sums = Summed(self.virtual_token, self.virtual_usdc, self.account_token, self.account_usdc)
+        return Allocated(*self.allocation), sums
+
+    def _move(self, token: Decimal, usdc: Decimal, fee: Decimal, fee_token: FeeToken) -> None:
+        if fee_token not in ("base", "quote"):
+            raise ValueError(f"fee_token must be 'base' or 'quote', got {fee_token!r}")
+        token -= fee if fee_token == "base" else 0
+        usdc -= fee if fee_token == "quote" else 0
+        self.account_token += token
+        self.account_usdc += usdc
+        if self.virtual_token is not None:
+            self.virtual_token += token
+        if self.virtual_usdc is not None:
+            self.virtual_usdc += usdc
+
+    def on_balance_update(
+        self, token: Number, usdc: Number, *, asked_s: float | None = None, quiet_since_s: float | None = None
+    ) -> BalanceCheck:
+        """Check the ledger's account against a balance of the venue's, or take it over.
+
+        Bare, it takes effect at once. With `asked_s` (when the venue was asked) it is only believed over
+        the fills if another one asked for 2 s earlier differed too, and nothing happened to us from 2 s
+        before that one on: `quiet_since_s` is when the last fill was applied or the last doubt ended. For
+        no balance says how old it is: it may lack a fill that is counted, or hold one yet to be told.
+        """
+        token, usdc = to_decimal(token), to_decimal(usdc)
+        change = (token - self.account_token, usdc - self.account_usdc)
+        if not any(change):
+            self._doubted_since_s = None
+            return BalanceCheck(BalanceVerdict.EQUAL, *change)
+        if asked_s is not None and not self._is_confirmed(asked_s, quiet_since_s):
+            return BalanceCheck(BalanceVerdict.ASK_AGAIN, *change)
+        self.on_adjusted(Adjusted(*change, "balance"))
+        self._doubted_since_s = None
+        return BalanceCheck(BalanceVerdict.ADOPTED, *change)
+
+    def _is_confirmed(self, asked_s: float, quiet_since_s: float | None) -> bool:
+        first_s = self._doubted_since_s
+        quiet = quiet_since_s is None or (first_s is not None and quiet_since_s <= first_s - BALANCE_CONFIRM_S)
+        if first_s is None or not quiet:
+            self._doubted_since_s = asked_s
+            return False
+        return asked_s - first_s >= BALANCE_CONFIRM_S
+
+
+def _effective(virtual: Decimal | None, account: Decimal) -> Decimal:
+    return max(Decimal(0), account if virtual is None else min(virtual, account))
+
+
+def _shift(virtual: Decimal | None, before: Decimal | None, now: Decimal | None) -> Decimal | None:
+    return now if virtual is None or before is None or now is None else virtual + now - before

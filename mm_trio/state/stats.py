@@ -1,0 +1,90 @@
+"""What one run did, in numbers: for summaries, never for decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from math import inf
+from typing import Any
+
+from mm_trio.model.orders import Answer, FillResult, Refusal, Refused, Unknown
+
+__all__ = ["RunStats"]
+
+FORECAST_AFTER_S = 60.0  # before that, the first ladder's places would be taken for the rate of use
+# A correct order can lose a race or come when the budget is spent; every other refusal is an error of ours.
+_LOST_RACES = frozenset({Refusal.WOULD_CROSS, Refusal.GONE, Refusal.BUDGET})
+
+
+@dataclass(slots=True)
+class RunStats:
+    """Counts since the start. `fill_volume` in quote; `items` is what the request budget charges.
+
+    `errors`: requests unanswered, answers and messages not understood, refusals a correct order cannot get.
+    `quoted_s`: seconds from the first tick to the last. `budget_left`: items, at the last tick.
+    """
+
+    ticks: int = 0
+    fills: int = 0
+    fill_volume: Decimal = Decimal(0)
+    requests: int = 0
+    items: int = 0
+    reconciliations: int = 0
+    reconnects: int = 0
+    errors: int = 0
+    quoted_s: float = 0.0
+    budget_left: int | None = None
+    _first_tick_s: float | None = None
+
+    def on_tick(self, now_s: float, *, budget_left: int) -> None:
+        """A tick is done."""
+        self.ticks += 1
+        self._first_tick_s = now_s if self._first_tick_s is None else self._first_tick_s
+        self.quoted_s = now_s - self._first_tick_s
+        self.budget_left = budget_left
+
+    def on_fill(self, fill: FillResult) -> None:
+        """A fill was booked."""
+        self.fills += 1
+        self.fill_volume += fill.price * fill.size
+
+    def on_answers(self, answers: tuple[Answer, ...]) -> None:
+        """One action was sent and answered, or not."""
+        self.requests += 1
+        self.items += len(answers)
+        unanswered = any(isinstance(answer, Unknown) for answer in answers)
+        wrong = [a for a in answers if isinstance(a, Refused) and a.refusal not in _LOST_RACES]
+        self.errors += unanswered + len(wrong)
+
+    @property
+    def items_per_1000(self) -> float | None:
+        """Items sent for each 1,000 of quote that was filled; None before the first fill."""
+        return 1000 * self.items / float(self.fill_volume) if self.fill_volume else None
+
+    def forecast_hours(self, remaining: int, run_s: float) -> float | None:
+        """How long the budget lasts at this run's mean use, less what its fills earned: inf where it does not shrink.
+
+        None while it is too early to tell.
+        """
+        if run_s < FORECAST_AFTER_S:
+            return None
+        used_per_s = (self.items - float(self.fill_volume)) / run_s
+        return max(0, remaining) / used_per_s / 3600 if used_per_s > 0 else inf
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of a summary that every run has. `budget_hours` is null where the budget does not shrink."""
+        hours = None if self.budget_left is None else self.forecast_hours(self.budget_left, self.quoted_s)
+        per_1000 = self.items_per_1000
+        return {
+            "ticks": self.ticks,
+            "fills": self.fills,
+            "fill_volume": float(self.fill_volume),
+            "requests": self.requests,
+            "items": self.items,
+            "items_per_1000_filled": None if per_1000 is None else round(per_1000, 2),
+            "budget_left": self.budget_left,
+            "budget_hours": None if hours is None or hours == inf else round(hours, 1),
+            "reconnects": self.reconnects,
+            "reconciliations": self.reconciliations,
+            "errors": self.errors,
+        }

@@ -1,0 +1,211 @@
+"""A snapshot as lines of text with styles: where each number stands on the screen. Pure, knows no toolkit.
+
+A line is a row of (text, style) pieces; styles are names of the theme, so that colours are chosen in one place.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import inf
+from typing import TypeAlias
+
+from mm_trio.model.orders import Side
+from mm_trio.terminal_ui.snapshot import FillRow, LadderRow, MakerView
+
+__all__ = ["Line", "draw_fills", "draw_header", "draw_ladder", "draw_side", "format_duration"]
+
+Line: TypeAlias = tuple[tuple[str, str], ...]
+
+PLAIN, DIM, TITLE, STRONG = "", "$desk-dim", "bold $desk-title", "bold"
+COLOURS: dict[Side, str] = {"sell": "$desk-ask", "buy": "$desk-bid"}
+NAMES: dict[Side, str] = {"sell": "ask", "buy": "bid"}
+ALERT, BAD, GOOD = "$desk-alert", "bold $desk-bad", "$desk-good"
+
+SHORTEST_BAR, LONGEST_BAR = 5, 24  # cells
+ROW_CELLS = 25  # of a row less price, size and bar, with the longest status ("in flight")
+FEW_HOURS = 6.0  # less than a night's sleep: say so
+SIDE_WIDTH = 28  # of the right column
+_BLANK: Line = ()
+
+
+def format_duration(seconds: float) -> str:
+    """One number and its unit: `12 s`, `4 min`, `2.5 h`, `11 days`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 100 * 3600 else f"{seconds / 86_400:.0f} days"
+
+
+def draw_header(view: MakerView, *, width: int) -> list[Line]:
+    """What is traded and where, and for how long."""
+    minutes, seconds = divmod(int(view.uptime_s), 60)
+    left = [(" mm_trio", TITLE), (f"  {view.pair_name}", STRONG)]
+    left += [(f"  {view.coin}", DIM)] if view.coin != view.pair_name else []
+    left += [(f"  {view.title}", ALERT)] if view.title else []
+    right = f"up {minutes // 60}:{minutes % 60:02}:{seconds:02} "
+    room = width - sum(len(text) for text, _ in left) - len(right)
+    return [(*left, (" " * max(1, room), PLAIN), (right, DIM))]
+
+
+# --- the ladder -------------------------------------------------------------------------------
+
+
+def draw_ladder(view: MakerView, *, width: int, height: int) -> list[Line]:
+    """Asks above, bids below, the boundary in the middle line, as many levels as there is height for."""
+    if view.boundary_price is None:
+        return [_BLANK, ((" reading market, fills, orders and balances", DIM),)]
+    n_levels = max(1, (height - 2) // 2)
+    asks, bids = view.asks[:n_levels], view.bids[:n_levels]
+    shown = (*reversed(asks), *bids)
+    price_decimals = max((_count_decimals(row.price) for row in shown), default=2)
+    prices = [f"{row.price:,.{price_decimals}f}" for row in shown]
+    # an empty level has no size: its column stays blank
+    sizes = [f"{size:,.{view.size_decimals}f}" if (size := row.resting or row.wanted) else "" for row in shown]
+    price_width, size_width = max(map(len, (*prices, "   price"))), max(map(len, (*sizes, "    size")))
+    bar_cells = width - price_width - size_width - ROW_CELLS
+    bar_cells = min(LONGEST_BAR, max(SHORTEST_BAR, bar_cells))
+    lines = [
+        _draw_row(row, f"{price:>{price_width}}", f"{size:>{size_width}}", bar_cells)
+        for row, price, size in zip(shown, prices, sizes, strict=True)
+    ]
+    title = f"      level {'price':>{price_width}} {'size':>{size_width}}  of {view.order_size:f}"
+    blanks = [_BLANK] * (n_levels - len(asks))
+    return [((title, DIM),), *blanks, *lines[: len(asks)], _draw_boundary(view, width), *lines[len(asks) :]]
+
+
+def _draw_row(row: LadderRow, price: str, size: str, bar_cells: int) -> Line:
+    name, level = f"  {NAMES[row.side]}", f" {row.level_index:>5} "
+    if row.status == "free":
+        return ((f"{name}{level}{price} {size}  ·", DIM),)
+    colour = COLOURS[row.side]
+    if row.resting:
+        bar, bar_style, price_style, size_style = _draw_bar(row.share, bar_cells), colour, colour, PLAIN
+    else:
+        bar, bar_style, price_style, size_style = "╌" * bar_cells, DIM, DIM, DIM
+    status = () if row.status == "resting" else ((f" {row.status}", BAD if row.status == "in doubt" else ALERT),)
+    return (
+        (name, colour),
+        (level, DIM),
+        (price, price_style),
+        (f" {size}  ", size_style),
+        (f"{bar:<{bar_cells}}", bar_style),
+        *status,
+    )
+
+
+def _draw_bar(share: float, cells: int) -> str:
+    """Up to so many cells, in halves; the smallest order still shows."""
+    full, half = divmod(max(1, round(min(share, 1.0) * cells * 2)), 2)
+    return "━" * full + "╸" * half
+
+
+def _draw_boundary(view: MakerView, width: int) -> Line:
+    spread = "no spread" if view.spread_bps is None else f"spread {view.spread_bps:.1f} bps"
+    text = f" boundary {view.boundary_level} at {view.boundary_price:,f} · {spread} "
+    return (("──", DIM), (text, TITLE), ("─" * max(0, width - 3 - len(text)), DIM))
+
+
+def _count_decimals(number: Decimal) -> int:
+    return max(0, -int(number.as_tuple().exponent))
+
+
+# --- the right column -------------------------------------------------------------------------
+
+
+def draw_side(view: MakerView) -> list[Line]:
+    """Inventory, budget and health: 16 lines."""
+    return [*_draw_inventory(view), _BLANK, *_draw_budget(view), _BLANK, *_draw_health(view)]
+
+
+def _draw_pair(name: str, value: str, style: str = PLAIN) -> Line:
+    return ((name, DIM), (f"{value:>{max(0, SIDE_WIDTH - len(name))}}", style))
+
+
+def _draw_inventory(view: MakerView) -> list[Line]:
+    inventory = view.inventory
+    token = f"{inventory.token:,.{view.size_decimals}f}"
+    value = "" if inventory.token_value is None else f"{inventory.token_value:,.2f}"
+    worth = "" if inventory.total_value is None else f"{inventory.total_value:,.2f}"
+    more = "all of the account"
+    if inventory.virtual_token is not None or inventory.virtual_usdc is not None:
+        more = f"{_shorten(inventory.account_token)} + {_shorten(inventory.account_usdc)}"
+    base, quote = inventory.base_name[:6], inventory.quote_name[:6]
+    return [
+        (("INVENTORY", TITLE), (f"{'in ' + quote:>{SIDE_WIDTH - 9}}", DIM)),
+        ((f"{base:<6}", DIM), (f"{token:>10}", PLAIN), (f"{value:>{SIDE_WIDTH - 16}}", PLAIN)),
+        _draw_pair(quote, f"{inventory.usdc:,.2f}"),
+        _draw_pair("worth", worth, STRONG),
+        _draw_pair("account", more, DIM),
+    ]
+
+
+def _shorten(number: Decimal) -> str:
+    """A balance in few letters: `1,204`, `38.2k`, `1.20M`."""
+    for unit, sign, decimals in ((Decimal(10**6), "M", 2), (Decimal(10**4), "k", 1)):
+        if number >= unit:
+            return f"{number / (1000 if sign == 'k' else unit):,.{decimals}f}{sign}"
+    return f"{number:,.0f}" if number >= 100 else f"{number:.2f}"
+
+
+def _draw_budget(view: MakerView) -> list[Line]:
+    budget = view.budget
+    hours, per_1000 = budget.hours_left, budget.items_per_1000
+    lasts = "-" if hours is None else "does not shrink" if hours == inf else format_duration(hours * 3600)
+    style = ALERT if hours is not None and hours < FEW_HOURS else PLAIN
+    return [
+        (("BUDGET", TITLE),),
+        _draw_pair("left", f"{budget.remaining:,}", BAD if budget.remaining <= 0 else PLAIN),
+        _draw_pair("sent", f"{budget.items:,}" + ("" if per_1000 is None else f" · {per_1000:.1f} per 1,000")),
+        _draw_pair("lasts", lasts, style),
+    ]
+
+
+def _draw_health(view: MakerView) -> list[Line]:
+    health = view.health
+    style = GOOD if health.state == "quoting" else BAD if health.state == "paused" else ALERT
+    last = _draw_pair("ticks", f"{health.ticks:,}") if health.why is None else ((health.why[:SIDE_WIDTH], style),)
+    return [
+        (("HEALTH", TITLE), (f"{f'{view.n_asks} asks {view.n_bids} bids':>{SIDE_WIDTH - 6}}", DIM)),
+        (("● ", style), (health.state, style)),
+        _draw_two("in doubt", health.doubts, "errors", health.errors),
+        _draw_two("reconnects", health.reconnects, "reconciled", health.reconciliations, alert=False),
+        last,
+    ]
+
+
+def _draw_two(name: str, number: int, other: str, count: int, *, alert: bool = True) -> Line:
+    """Two counts in one line; what should be zero and is not stands out."""
+    half = SIDE_WIDTH // 2
+    return (
+        (name, DIM),
+        (f"{number:>{half - 1 - len(name)}}", ALERT if alert and number else PLAIN),
+        (f"  {other}", DIM),
+        (f"{count:>{half - 1 - len(other)}}", ALERT if alert and count else PLAIN),
+    )
+
+
+# --- the last fills ---------------------------------------------------------------------------
+
+
+def draw_fills(view: MakerView, *, n_rows: int) -> list[Line]:
+    """The newest fills first, under one line with all of them."""
+    health = view.health
+    total = f"  {health.fills:,} since the start, {health.fill_volume:,.2f} {view.inventory.quote_name}"
+    shown = view.fills[: max(0, n_rows)]
+    decimals = max((_count_decimals(fill.price) for fill in shown), default=2)
+    return [((" LAST FILLS", TITLE), (total, DIM)), *(_draw_fill(fill, view, decimals) for fill in shown)]
+
+
+def _draw_fill(fill: FillRow, view: MakerView, price_decimals: int) -> Line:
+    verb = "sold" if fill.side == "sell" else "bought"
+    return (
+        (f"{format_duration(fill.age_s):>8} ago  ", DIM),
+        (f"{verb:<6}", COLOURS[fill.side]),
+        (f"{fill.size:>10,.{view.size_decimals}f}", PLAIN),
+        (" at ", DIM),
+        (f"{fill.price:>9,.{price_decimals}f}", PLAIN),
+        (f"{fill.value:>12,.2f}", PLAIN),
+        (f"  level {fill.level_index:>4}", DIM),
+        ("" if fill.complete else "  part", DIM),
+    )

@@ -1,0 +1,396 @@
+"""Seeded mistakes: each changes the maker in one place, as a plausible slip would. Patched in by tests alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mm_trio.engine.batch_emitter import BatchEmitter
+from mm_trio.engine.feed_watchdog import FeedWatch
+from mm_trio.engine.reconciler import Reconciler
+from mm_trio.journal.recovery import recover
+from mm_trio.journal.replay import Recovered
+from mm_trio.journal.writer import LedgerKeeper
+from mm_trio.model.cloid import encode_cloid
+from mm_trio.model.journal_entries import Booked, NeverPlaced
+from mm_trio.model.orders import OrderDiff, Refusal, Refused, Unknown
+from mm_trio.quoting.plan import QuoteSettings
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.order_state import OrderState
+from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.state.seen_fills import FillMemory
+from mm_trio.state.snapshot_diff import read_snapshot
+from mm_trio.venue.ip_weight import RequestWeight
+from mm_trio.venue.order_gateway import ActionLane
+from mm_trio.venue.rest_client import VenueClient
+
+__all__ = ["MUTANTS"]
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+MUTANTS: dict[str, Patch] = {}
+
+
+def mutant(patch: Patch) -> Patch:
+    """List a mistake under the words of its function's name."""
+    MUTANTS[patch.__name__.replace("_", " ")] = patch
+    return patch
+
+
+# --- fills and the ledger -----------------------------------------------------------------------
+
+
+@mutant
+def a_fill_seen_twice_counts_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(FillMemory, "add", lambda self, key: True)
+
+
+@mutant
+def a_fill_of_an_order_not_yet_known_is_dropped_for_good(patch: pytest.MonkeyPatch) -> None:
+    on_fill = OrderState.on_fill
+
+    def forget(self: OrderState, tid: int, oid: int, sz: Any, **options: Any) -> Any:
+        result = on_fill(self, tid, oid, sz, **options)
+        self._parked.pop(oid, None)
+        return result
+
+    patch.setattr(OrderState, "on_fill", forget)
+
+
+@mutant
+def a_fill_of_an_order_that_left_is_not_ours(patch: pytest.MonkeyPatch) -> None:
+    on_fill = OrderState.on_fill
+
+    def ignore(self: OrderState, tid: int, oid: int, sz: Any, **options: Any) -> Any:
+        return on_fill(self, tid, oid, sz, **options) if self.find(oid) or not self.find_left(oid) else None
+
+    patch.setattr(OrderState, "on_fill", ignore)
+
+
+@mutant
+def the_ledger_counts_in_floats(patch: pytest.MonkeyPatch) -> None:
+    move = Inventory._move
+
+    def move_floats(self: Inventory, token: Decimal, usdc: Decimal, fee: Decimal, fee_token: Any) -> None:
+        move(self, Decimal(float(token)), Decimal(float(usdc)), Decimal(float(fee)), fee_token)
+
+    patch.setattr(Inventory, "_move", move_floats)
+
+
+@mutant
+def fees_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    book = Inventory.book
+    patch.setattr(Inventory, "book", lambda self, fill: book(self, replace(fill, fee=Decimal(0))))
+
+
+@mutant
+def fees_are_all_in_quote(patch: pytest.MonkeyPatch) -> None:
+    book = Inventory.book
+    patch.setattr(Inventory, "book", lambda self, fill: book(self, replace(fill, fee_token="quote")))
+
+
+@mutant
+def fills_are_not_written_down(patch: pytest.MonkeyPatch) -> None:
+    record = LedgerKeeper.record
+    patch.setattr(LedgerKeeper, "record", lambda self, entry: isinstance(entry, Booked) or record(self, entry))
+
+
+@mutant
+def a_restart_begins_from_the_allocation_again(patch: pytest.MonkeyPatch) -> None:
+    async def forget(journal: Any, **options: Any) -> Recovered:
+        found = await recover(journal, **options)
+        found.inventory.virtual_token, found.inventory.virtual_usdc = found.inventory.allocation
+        return found
+
+    patch.setattr("mm_trio.engine.ws_state.recover", forget)
+
+
+# --- what is offered ----------------------------------------------------------------------------
+
+
+@mutant
+def the_whole_account_is_offered(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Inventory, "effective_token", property(lambda self: self.account_token))
+    patch.setattr(Inventory, "effective_usdc", property(lambda self: self.account_usdc))
+
+
+@mutant
+def a_lot_more_is_offered_than_there_is(patch: pytest.MonkeyPatch) -> None:
+    honest: Any = Inventory.__dict__["effective_usdc"]
+    read = honest.fget
+    patch.setattr(Inventory, "effective_usdc", property(lambda self: read(self) * Decimal("1.01")))
+
+
+@mutant
+def orders_are_not_post_only(patch: pytest.MonkeyPatch) -> None:
+    from mm_trio.venue import wire
+
+    encode = wire.encode_order
+
+    def encode_gtc(order: Any, **options: Any) -> dict[str, Any]:
+        return {**encode(order, **options), "order_type": {"limit": {"tif": "Gtc"}}}
+
+    patch.setattr(wire, "encode_order", encode_gtc)
+
+
+@mutant
+def prices_are_a_tick_beside_the_ladder(patch: pytest.MonkeyPatch) -> None:
+    from mm_trio.venue import wire
+
+    encode = wire.encode_order
+
+    def encode_beside(order: Any, **options: Any) -> dict[str, Any]:
+        row = encode(order, **options)
+        return {**row, "limit_px": round(row["limit_px"] * 1.001, 3)}
+
+    patch.setattr(wire, "encode_order", encode_beside)
+
+
+# --- unknown outcomes ---------------------------------------------------------------------------
+
+
+@mutant
+def no_answer_is_taken_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
+    send = ActionLane.send_places
+
+    async def guess(self: ActionLane, intents: Any) -> Any:
+        answers = await send(self, intents)
+        return tuple(Refused(Refusal.OTHER, a.why) if isinstance(a, Unknown) else a for a in answers)
+
+    patch.setattr(ActionLane, "send_places", guess)
+
+
+@mutant
+def a_level_in_doubt_is_not_locked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(OrderState, "get_doubts", lambda self, *, known_oids=True: ())
+    patch.setattr(OrderState, "has_doubts", property(lambda self: False), raising=False)
+
+
+@mutant
+def an_order_in_flight_is_given_up_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.engine.reconciler.EXPIRY_GRACE_S", -10.0)
+
+
+@mutant
+def actions_do_not_expire(patch: pytest.MonkeyPatch) -> None:
+    expiry = ActionLane.compute_expiry_ms
+    patch.setattr(ActionLane, "compute_expiry_ms", lambda self, after_s: expiry(self, after_s + 600))
+
+
+@mutant
+def what_a_snapshot_misses_is_gone(patch: pytest.MonkeyPatch) -> None:
+    def forget(self: Reconciler, oid: int, status: Any, now_s: float) -> None:
+        self._state.order_state.remove_ghost(oid, now_s=now_s)
+
+    patch.setattr(Reconciler, "_settle_missing", forget)
+
+
+@mutant
+def only_cancelled_orders_end(patch: pytest.MonkeyPatch) -> None:
+    respond = OrderState.on_modify_response
+
+    def ignore(self: OrderState, oid: int, new_oid: int, status: str, **options: Any) -> Any:
+        return respond(self, oid, new_oid, status, **options) if status in ("canceled", "open", "resting") else ()
+
+    patch.setattr(OrderState, "on_modify_response", ignore)
+
+
+@mutant
+def a_partial_fill_ends_the_order(patch: pytest.MonkeyPatch) -> None:
+    book = OrderState._book
+
+    def forget(self: OrderState, oid: int, fill: Any, now_s: float) -> Any:
+        result = book(self, oid, fill, now_s)
+        self.remove_ghost(oid, now_s=now_s)
+        return result
+
+    patch.setattr(OrderState, "_book", forget)
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+@mutant
+def the_journal_is_written_after_sending(patch: pytest.MonkeyPatch) -> None:
+    async def late(self: LedgerKeeper, is_wanted: Any, send: Any, *args: Any) -> Any:
+        return await self._run_sync(send, *args, abandon_on_cancel=True)
+
+    patch.setattr(LedgerKeeper, "flush_then", late)
+
+
+@mutant
+def nonces_are_seconds(patch: pytest.MonkeyPatch) -> None:
+    def by_the_clock(self: ActionLane) -> int:
+        self.last_nonce = self._wall_ms() // 1000 * 1000
+        return self.last_nonce
+
+    patch.setattr(ActionLane, "take_nonce", by_the_clock)
+
+
+@mutant
+def a_cloid_names_its_place_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.engine.batch_emitter.encode_cloid", lambda parts: encode_cloid(replace(parts, number=0)))
+
+
+@mutant
+def orders_of_other_hands_are_cancelled(patch: pytest.MonkeyPatch) -> None:
+    def read_greedily(*args: Any, keep_foreign: bool, **options: Any) -> Any:
+        return read_snapshot(*args, keep_foreign=False, **options)
+
+    patch.setattr("mm_trio.engine.reconciler.read_snapshot", read_greedily)
+
+
+@mutant
+def the_minimum_is_not_known(patch: pytest.MonkeyPatch) -> None:
+    def without_minimum(**options: Any) -> QuoteSettings:
+        return QuoteSettings(**{**options, "min_notional": Decimal(0)})
+
+    patch.setattr("mm_trio.engine.ws_state.QuoteSettings", without_minimum)
+
+
+@mutant
+def a_used_up_budget_stays_used_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(RateLimitBudget, "sync_from_exchange", lambda self, volume, n_requests: None)
+
+
+@mutant
+def a_used_up_budget_is_no_reason_to_wait(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(RateLimitBudget, "remaining", lambda self: 10_000)
+
+
+# --- the feed -----------------------------------------------------------------------------------
+
+
+@mutant
+def a_closed_socket_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(VenueClient, "feed_is_alive", lambda self: True)
+
+
+@mutant
+def silence_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    begin = FeedWatch.__init__
+
+    def begin_deaf(self: FeedWatch, *args: Any, **options: Any) -> None:
+        begin(self, *args, **{**options, "stale_after_s": None})
+
+    patch.setattr(FeedWatch, "__init__", begin_deaf)
+
+
+@mutant
+def acknowledgements_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
+    async def go_on(self: VenueClient, feeds: Any, *, within_s: float) -> None:
+        return
+
+    patch.setattr(VenueClient, "wait_acknowledged", go_on)
+
+
+@mutant
+def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch) -> None:
+    from mm_trio.engine.ws_state import WsState
+
+    async def go_on(self: Any, watch: Any, reconciler: Any) -> None:
+        self._paused = None
+        self._cadence.want_reconcile(0)
+        self._cadence.wake_tick()
+
+    patch.setattr(WsState, "_read_anew", go_on)
+
+
+# --- the way out --------------------------------------------------------------------------------
+
+
+@mutant
+def the_way_out_is_not_verified(patch: pytest.MonkeyPatch) -> None:
+    async def hope(
+        lane: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any, grace_s: float
+    ) -> tuple[str, ...]:
+        oids = {order.oid for order in state.order_state.get_current_orders()}
+        await emitter.emit(OrderDiff(cancels=oids), state.rate_limit)
+        return ()
+
+    patch.setattr("mm_trio.engine.ws_state.cancel_and_verify", hope)
+
+
+@mutant
+def leaving_does_not_stop_what_is_sent_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ActionLane, "on_leaving", lambda self, within_s: None)
+
+
+@mutant
+def leaving_takes_as_long_as_it_takes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.engine.ws_state.GRACE_S", 300.0)
+
+
+# --- a process among others, and a long life ----------------------------------------------------
+
+
+@mutant
+def the_state_folder_is_not_locked(patch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def hold(lock: Any, refusal: str) -> Iterator[None]:
+        yield
+
+    patch.setattr("mm_trio.journal.data_dir._hold", hold)
+
+
+@mutant
+def the_key_is_in_the_log(patch: pytest.MonkeyPatch) -> None:
+    begin = ActionLane.__init__
+
+    def begin_talking(self: ActionLane, exchange: Any, **options: Any) -> None:
+        begin(self, exchange, **options)
+        logging.getLogger("mm_trio.venue.order_gateway").debug("signing with %s", vars(exchange.wallet))
+
+    patch.setattr(ActionLane, "__init__", begin_talking)
+
+
+@mutant
+def signatures_are_in_the_journal(patch: pytest.MonkeyPatch) -> None:
+    prepare = ActionLane._prepare
+
+    def prepare_and_tell(self: ActionLane, *args: Any, **options: Any) -> Any:
+        call, signed = prepare(self, *args, **options)
+        self._ledger.record(NeverPlaced("none", signed.signature))
+        return call, signed
+
+    patch.setattr(ActionLane, "_prepare", prepare_and_tell)
+
+
+@mutant
+def what_was_asked_is_remembered_for_ever(patch: pytest.MonkeyPatch) -> None:
+    def sum_up(self: RequestWeight, now_s: float) -> int:
+        return sum(weight for at_s, weight in self._used if at_s > now_s - 61)
+
+    patch.setattr(RequestWeight, "used", sum_up)
+
+
+@mutant
+def what_was_in_flight_is_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
+    async def forget(journal: Any, **options: Any) -> Recovered:
+        found = await recover(journal, **options)
+        found.order_state._intents.clear()
+        return found
+
+    patch.setattr("mm_trio.engine.ws_state.recover", forget)
+
+
+@mutant
+def a_level_that_was_in_the_way_once_is_given_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.engine.batch_emitter._SIT_OUT", (10**9,))
+
+
+@mutant
+def without_budget_nothing_is_cancelled(patch: pytest.MonkeyPatch) -> None:
+    send = BatchEmitter._send_cancels
+
+    async def save(self: BatchEmitter, oids: Any, budget: RateLimitBudget, outcome: Any, **options: Any) -> None:
+        if budget.remaining() > 0:
+            await send(self, oids, budget, outcome, **options)
+
+    patch.setattr(BatchEmitter, "_send_cancels", save)

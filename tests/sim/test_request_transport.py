@@ -1,0 +1,176 @@
+"""The ways to the maker and from it: what a fault does to a call or a frame, and what it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import pytest
+import trio
+from transport_kit import BODY, SIGNED, Venue, Witness, make_swarm
+
+from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sim.base.crash_points import CrashSwitch
+from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.base.seeded_schedule import run_virtual
+from mm_trio.sim.network.frame_delivery import FrameLine
+from mm_trio.sim.network.request_transport import Line
+
+
+def run_line(work: Callable[[Line, Venue], Awaitable[Any]], *kinds: FaultKind) -> tuple[Venue, Witness, FaultTally]:
+    """Do `work` on a line where these faults strike each time; then wait for whatever is still on its way."""
+    venue, witness = Venue(), Witness()
+    swarm = make_swarm(*kinds)
+    tally = FaultTally(swarm.rates)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            crash = CrashSwitch(lambda where: None)
+            await work(Line(swarm, tally, witness, rng=Random(1), nursery=nursery, crash=crash), venue)
+
+    run_virtual(main, seed=1)
+    return venue, witness, tally
+
+
+def test_a_call_travels_there_and_back() -> None:
+    answers: list[Any] = []
+
+    async def work(line: Line, venue: Venue) -> None:
+        answers.append(await line(venue.post_signed, SIGNED, abandon_on_cancel=True))
+        assert trio.current_time() > venue.arrivals[0]
+
+    venue, witness, tally = run_line(work)
+
+    assert answers == [BODY]
+    assert 0 < venue.arrivals[0] < 0.1
+    assert witness.told == ["leaving bulk_orders", "arriving", "arrived", "answered bulk_orders"]
+    assert not tally.struck
+
+
+def test_a_request_that_was_given_up_on_arrives_all_the_same() -> None:
+    async def work(line: Line, venue: Venue) -> None:
+        with trio.move_on_after(0.0005):
+            await line(venue.post_signed, SIGNED)
+        assert venue.arrivals == []
+        assert line.n_underway == 1
+
+    venue, witness, _ = run_line(work)
+
+    assert len(venue.arrivals) == 1
+    assert "answered bulk_orders" not in witness.told
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_arrivals"),
+    [
+        (FaultKind.REQUEST_LOST, 0),
+        (FaultKind.BAD_GATEWAY, 0),
+        (FaultKind.ANSWER_LOST, 1),
+        (FaultKind.ANSWER_HUNG, 1),
+        (FaultKind.ERROR_BUT_APPLIED, 1),
+        (FaultKind.LATE_EXECUTION, 1),
+    ],
+)
+def test_a_lost_answer_leaves_open_whether_the_request_arrived(kind: FaultKind, n_arrivals: int) -> None:
+    async def work(line: Line, venue: Venue) -> None:
+        with pytest.raises(OSError, match=r".*"):
+            await line(venue.post_signed, SIGNED)
+
+    venue, _, tally = run_line(work, kind)
+
+    assert len(venue.arrivals) == n_arrivals
+    assert tally.struck == {kind: 1}
+
+
+def test_a_truncated_answer_has_fewer_statuses() -> None:
+    answers: list[Any] = []
+
+    async def work(line: Line, venue: Venue) -> None:
+        answers.append(await line(venue.post_signed, SIGNED))
+
+    _, _, tally = run_line(work, FaultKind.ANSWER_TRUNCATED)
+
+    assert len(answers[0]["response"]["data"]["statuses"]) < 2
+    assert tally.struck == {FaultKind.ANSWER_TRUNCATED: 1}
+
+
+def test_an_empty_list_is_counted_only_where_it_was_not_empty() -> None:
+    class Empty(Venue):
+        def open_orders(self, address: str) -> list[str]:
+            return []
+
+    async def work(line: Line, venue: Venue) -> None:
+        assert await line(venue.open_orders, "0x1") == []
+        assert await line(Empty().open_orders, "0x1") == []
+
+    _, _, tally = run_line(work, FaultKind.READ_EMPTY)
+
+    assert tally.struck == {FaultKind.READ_EMPTY: 1}
+
+
+# --- frames -------------------------------------------------------------------------------------
+
+
+class Ear:
+    """In the shape of a socket: notes what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def dispatch(self, frame: Any) -> None:
+        self.heard.append(frame["data"])
+
+
+def carry(*kinds: FaultKind, n: int = 20) -> tuple[list[Any], FaultTally]:
+    """Send so many frames at once over a line where these faults strike each time; gives what was heard."""
+    ear: Any = Ear()
+    tally = FaultTally(dict.fromkeys(kinds, 1.0))
+
+    async def main() -> None:
+        line = FrameLine(tally, latest_s=0.2, tells_cloids=True, rng=Random(2))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(line.carry_forever)
+            for number in range(n):
+                line.deliver(ear, {"channel": "orderUpdates", "data": [{"order": {"oid": number}}]})
+            await trio.sleep(60)
+            nursery.cancel_scope.cancel()
+
+    run_virtual(main, seed=1)
+    return [
+        row["order"].get("oid") if isinstance(row, dict) else row for data in ear.heard for row in data or []
+    ], tally
+
+
+def test_frames_keep_their_order_whatever_their_latency() -> None:
+    heard, tally = carry()
+
+    assert heard == list(range(20))
+    assert not tally.struck
+
+
+def test_a_dropped_frame_is_never_heard() -> None:
+    heard, tally = carry(FaultKind.FRAME_DROPPED)
+
+    assert heard == []
+    assert tally.struck == {FaultKind.FRAME_DROPPED: 20}
+
+
+def test_a_doubled_frame_is_heard_twice() -> None:
+    heard, _ = carry(FaultKind.FRAME_DUPLICATED)
+
+    assert sorted(heard) == sorted([*range(20), *range(20)])
+
+
+def test_frames_that_overtake_are_all_heard_and_out_of_order() -> None:
+    heard, _ = carry(FaultKind.FRAME_REORDERED)
+
+    assert sorted(heard) == list(range(20))
+    assert heard != list(range(20))
+
+
+def test_no_fault_strikes_in_calm() -> None:
+    tally = FaultTally({FaultKind.FRAME_DROPPED: 1.0})
+    tally.is_on = False
+
+    assert tally.pick(Random(1), (FaultKind.FRAME_DROPPED,)) is None

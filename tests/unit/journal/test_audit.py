@@ -1,0 +1,115 @@
+"""A ledger against the venue's word: what moved it, what explains a difference, and what nothing explains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from core_kit import OURS, THEIRS, dec, fill
+
+from mm_trio.journal.audit import Audit, compute_audit
+from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
+from mm_trio.model.orders import Balances, Fill
+
+OUR_EPOCH = 1
+OPENING: tuple[tuple[int, Entry], ...] = (
+    (500, Began(OUR_EPOCH, {})),
+    (500, Allocated(dec(10), dec(100))),
+    (500, Adjusted(dec(20), dec(200), "balance")),
+    (600, Arrived(OURS, 7)),
+)
+SOLD = replace(fill(7, 1, 2, price="20", fee="0.1", fee_token="quote"), side="sell")  # at 1000 ms
+AFTER = Balances(dec(18), dec(200) + 40 - dec("0.1"))
+
+
+def booked(told: Fill) -> Booked:
+    assert told.price is not None
+    assert told.side is not None
+    where = (told.oid, told.tid, told.time_ms, told.coin, told.side, 0)
+    return Booked(*where, told.price, told.size, told.fee, told.fee_token)
+
+
+def audit(*entries: Entry, fills: tuple[Fill, ...] = (), venue: Balances = AFTER) -> Audit:
+    return compute_audit([*OPENING, *((1001, entry) for entry in entries)], fills, venue)
+
+
+def test_a_ledger_that_agrees_has_no_gap() -> None:
+    told = audit(booked(SOLD), fills=(SOLD,))
+
+    assert told.is_ok
+    assert told.gap == Balances(Decimal(0), Decimal(0))
+    assert told.ledger == (dec(8), dec(100) + 40 - dec("0.1"))
+    assert told.account == AFTER
+    assert [(line.what, line.count) for line in told.movements] == [("first balance", 1), ("asks filled", 1)]
+
+
+def test_a_fill_of_ours_that_is_not_booked_yet_explains_the_gap_by_oid_or_by_cloid() -> None:
+    for told in (SOLD, replace(SOLD, oid=99, cloid=OURS)):
+        found = audit(fills=(told,))
+
+        assert found.is_ok
+        assert found.gap == Balances(dec(-2), dec(40) - dec("0.1"))
+        assert [(line.count, line.token) for line in found.explained] == [(1, dec(-2))]
+        assert "ours" in found.explained[0].what
+
+
+def test_a_trade_by_hand_is_told_apart() -> None:
+    bought = replace(fill(55, 2, 1, price="20", fee="0.001", fee_token="base", cloid=THEIRS), side="buy")
+    found = audit(fills=(bought,), venue=Balances(dec("20.999"), dec(180)))
+
+    assert found.is_ok
+    assert [line.what for line in found.explained] == ["trades by hand"]
+
+
+def test_a_transfer_that_nobody_told_stays_unexplained() -> None:
+    found = audit(booked(SOLD), fills=(SOLD,), venue=Balances(AFTER.token - 3, AFTER.usdc))
+
+    assert not found.is_ok
+    assert found.unexplained == Balances(dec(-3), dec(0))
+
+
+def test_a_change_that_was_taken_over_is_a_movement_and_no_gap() -> None:
+    found = audit(
+        booked(SOLD), Adjusted(dec(-3), dec(0), "balance"), fills=(SOLD,), venue=replace(AFTER, token=dec(15))
+    )
+
+    assert found.is_ok
+    assert [line.what for line in found.movements][-1] == "balance changes by no fill of ours"
+
+
+def test_a_fill_that_the_venue_does_not_list_is_no_good_sign() -> None:
+    other = replace(SOLD, tid=2, time_ms=900)
+    found = audit(booked(SOLD), booked(other), fills=(other,))
+
+    assert not found.is_ok
+    assert [entry.tid for entry in found.unlisted] == [1]
+
+
+def test_fills_before_the_venue_s_oldest_are_not_held_against_it() -> None:
+    newer = replace(SOLD, tid=2, time_ms=2000)
+    after = Balances(AFTER.token - 2, AFTER.usdc + 40 - dec("0.1"))
+    found = audit(booked(SOLD), booked(newer), fills=(newer,), venue=after)
+
+    assert found.is_ok
+    assert found.n_fills == 2
+
+
+def test_what_traded_before_the_last_known_balance_is_in_it() -> None:
+    early = replace(SOLD, time_ms=400)
+
+    assert audit(fills=(early,), venue=Balances(dec(20), dec(200))).is_ok
+
+
+def test_an_adopted_order_is_ours_as_well() -> None:
+    found = audit(Adopted(31, "sell", 0, dec(20), dec(2), None, dec(0)), fills=(replace(SOLD, oid=31),))
+
+    assert "ours" in found.explained[0].what
+
+
+def test_the_report_is_plain_json_with_amounts_as_text() -> None:
+    told = audit(booked(SOLD), fills=(SOLD,)).to_json()
+
+    assert told["ok"] is True
+    assert told["ledger"] == {"token": "8", "usdc": "139.9"}
+    assert told["gap"] == {"token": "0", "usdc": "0.0"}
+    assert (told["fills"], told["entries"]) == (1, 5)

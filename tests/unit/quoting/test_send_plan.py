@@ -1,0 +1,124 @@
+"""What a budget lets out of a diff: the inside first, both sides alike, cancels always."""
+
+from __future__ import annotations
+
+import pytest
+from core_kit import desired, tracked
+
+from mm_trio.model.orders import OrderDiff
+from mm_trio.quoting.send_plan import MAX_BATCH_ITEMS, batches, plan_sends
+
+ASKS = [desired("sell", level) for level in (5, 6, 7, 8)]
+BIDS = [desired("buy", level) for level in (4, 3, 2, 1)]
+LADDER = OrderDiff(places=[*ASKS, *BIDS])
+
+
+def test_a_budget_that_covers_everything_leaves_nothing_out() -> None:
+    diff = OrderDiff([(7, ASKS[0])], BIDS, [1, 2])
+
+    plan = plan_sends(diff, [], remaining=100, slot_is_free=True)
+
+    assert (plan.diff.modifies, set(plan.diff.places), plan.diff.cancels) == (diff.modifies, set(BIDS), (1, 2))
+    assert (plan.cancel_only, plan.uses_slot, plan.n_left_out) == (False, False, 0)
+
+
+@pytest.mark.parametrize("remaining, asks, bids", [(4, 2, 2), (6, 3, 3), (8, 4, 4), (2, 1, 1)])
+def test_a_short_budget_is_cut_from_the_far_ends_on_both_sides_alike(remaining: int, asks: int, bids: int) -> None:
+    """The peer cuts its list at the end, where all the bids are: its first tick shows asks alone."""
+    plan = plan_sends(LADDER, [], remaining=remaining, slot_is_free=True)
+
+    assert set(plan.diff.places) == {*ASKS[:asks], *BIDS[:bids]}
+    assert plan.n_left_out == 8 - remaining
+
+
+def test_how_far_out_an_order_is_counts_from_what_rests_and_stays() -> None:
+    resting = [tracked(1, "sell", 5), tracked(2, "sell", 6), tracked(3, "sell", 3)]
+
+    plan = plan_sends(OrderDiff(places=[*ASKS[2:], *BIDS], cancels=[3]), resting, remaining=4, slot_is_free=True)
+
+    assert plan.diff == OrderDiff(places=BIDS[:3], cancels=[3])  # two asks rest nearer than the two wanted
+
+
+def test_modifies_and_places_share_what_cancels_leave() -> None:
+    diff = OrderDiff([(7, ASKS[0]), (8, BIDS[3])], [ASKS[3], BIDS[0]], [1, 2, 3])
+
+    plan = plan_sends(diff, [], remaining=5, slot_is_free=False)
+
+    assert plan.diff == OrderDiff([(7, ASKS[0])], [BIDS[0]], [1, 2, 3])
+
+
+@pytest.mark.parametrize("remaining", [1, 2])
+def test_cancels_pass_even_where_they_cost_more_than_is_left(remaining: int) -> None:
+    plan = plan_sends(OrderDiff(places=ASKS, cancels=[1, 2, 3]), [], remaining=remaining, slot_is_free=True)
+
+    assert plan.diff == OrderDiff(cancels=[1, 2, 3])
+    assert (plan.cancel_only, plan.uses_slot, plan.n_left_out) == (False, False, 4)
+
+
+@pytest.mark.parametrize("remaining", [0, -5])
+def test_with_nothing_left_only_cancels_pass_and_a_modify_is_dropped(remaining: int) -> None:
+    diff = OrderDiff([(7, ASKS[0])], BIDS, [1])
+
+    plan = plan_sends(diff, [], remaining=remaining, slot_is_free=False)
+
+    assert plan.diff == OrderDiff(cancels=[1])
+    assert (plan.cancel_only, plan.n_left_out) == (True, 5)
+
+
+@pytest.mark.parametrize("diff, kept", [(LADDER, (BIDS[0],)), (OrderDiff(places=ASKS), (ASKS[0],))])
+def test_a_free_slot_lets_one_order_out_the_one_nearest_to_the_boundary(diff: OrderDiff, kept: tuple[object]) -> None:
+    plan = plan_sends(diff, [], remaining=0, slot_is_free=True)
+
+    assert plan.diff.places == kept
+    assert (plan.cancel_only, plan.uses_slot) == (True, True)
+
+
+@pytest.mark.parametrize("diff", [OrderDiff(), OrderDiff(cancels=[1])])
+def test_the_slot_is_not_taken_for_nothing(diff: OrderDiff) -> None:
+    plan = plan_sends(diff, [], remaining=0, slot_is_free=True)
+
+    assert (plan.diff, plan.uses_slot) == (diff, False)
+
+
+def test_batches_stay_below_the_limit_of_the_venue_and_lose_nothing() -> None:
+    pieces = list(batches(range(250)))
+
+    assert [len(piece) for piece in pieces] == [100, 100, 50]
+    assert [item for piece in pieces for item in piece] == list(range(250))
+    assert MAX_BATCH_ITEMS <= 200
+    assert list(batches([])) == []
+
+
+# --- an order that leaves where another appears ---------------------------------------------------
+
+
+def test_what_leaves_a_side_moves_to_where_an_order_is_missing_on_it_the_farthest_one_to_the_inside() -> None:
+    leaving = [tracked(1, "sell", 8), tracked(2, "sell", 9), tracked(3, "buy", 1)]
+    diff = OrderDiff(places=[ASKS[0], BIDS[0], BIDS[1]], cancels=[1, 2, 3])
+
+    plan = plan_sends(diff, [], remaining=100, slot_is_free=True, leaving=leaving)
+
+    assert plan.diff == OrderDiff([(2, ASKS[0]), (3, BIDS[0])], [BIDS[1]], [1])
+
+
+def test_no_order_moves_to_the_other_side() -> None:
+    diff = OrderDiff(places=[BIDS[0]], cancels=[1])
+
+    assert plan_sends(diff, [], remaining=9, slot_is_free=True, leaving=[tracked(1, "sell", 8)]).diff == diff
+
+
+@pytest.mark.parametrize("remaining, n_moves", [(3, 3), (2, 2), (1, 1), (0, 0), (-3, 0)])
+def test_a_move_costs_what_its_cancel_costs_and_beyond_the_budget_the_cancel_is_left(
+    remaining: int, n_moves: int
+) -> None:
+    """The venue takes cancels on a wider limit, and modifies not."""
+    leaving = [tracked(1, "buy", 1), tracked(2, "buy", 2), tracked(3, "buy", 3)]
+    places = [desired("buy", level) for level in (6, 5, 4)]
+
+    plan = plan_sends(
+        OrderDiff(places=places, cancels=[1, 2, 3]), [], remaining=remaining, slot_is_free=False, leaving=leaving
+    )
+
+    assert plan.diff.modifies == tuple(zip([1, 2, 3], places, strict=True))[:n_moves]
+    assert plan.diff.cancels == tuple([1, 2, 3][n_moves:])
+    assert plan.diff.places == ()

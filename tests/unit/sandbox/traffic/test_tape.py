@@ -1,0 +1,328 @@
+"""Recorded flow: files in, the same fills out."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.matching.book import BookView
+from mm_trio.sandbox.matching.exchange import Exchange
+from mm_trio.sandbox.model.commands import CancelByOid, Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Pair, Token
+from mm_trio.sandbox.traffic.takers import trade_forever
+from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, compress, ladder_start, read_tape, tape_market
+
+CAPTURES = Path(__file__).resolve().parents[4].parent / "shared" / "fixtures" / "hyperliquid"
+HIP2_FILLS = CAPTURES / "rest" / "hypercore_hip2like_maker_fills_testnet_selected.json"
+TRADES = Pair("@1226", 1226, Token("TRADES", 900, 2, 8, "0x5a000000000000000000000000000900"), USDC)
+MAKER, TAKER = "0x" + "1" * 40, "0x" + "2" * 40
+EMPTY_BOOK = BookView((), ())
+
+
+def raw(**changes: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "coin": "@1226",
+        "px": "0.000885",
+        "sz": "20627.0",
+        "side": "A",
+        "time": 1_787_919_435_042,
+        "dir": "Sell",
+        "crossed": False,
+        "fee": "0.0",
+        "feeToken": "USDC",
+        "oid": 5,
+        "tid": 6,
+    }
+    return row | changes
+
+
+def row(time_ms: int, side: str, price: str, size: str = "100", fee: str = "0") -> TapeRow:
+    return TapeRow(
+        time_ms=time_ms,
+        is_buy=side == "B",
+        price=Decimal(price),
+        size=Decimal(size),
+        fee=Decimal(fee),
+        fee_token="TRADES" if side == "B" else "USDC",
+    )
+
+
+def write(path: Path, document: object) -> Path:
+    file = path / "tape.json"
+    file.write_text(document if isinstance(document, str) else json.dumps(document))
+    return file
+
+
+# --- reading ---
+
+
+def test_a_tape_is_the_coins_rows_oldest_first(tmp_path: Path) -> None:
+    file = write(tmp_path, [raw(time=2, px="0.000888"), raw(coin="@5", px="no number"), raw(time=1)])
+
+    rows = read_tape(file, "@1226")
+
+    assert [(r.time_ms, r.price) for r in rows] == [(1, Decimal("0.000885")), (2, Decimal("0.000888"))]
+    assert str(rows[0].size) == "20627"
+
+
+def test_rows_of_one_instant_keep_their_order_in_an_old_first_file(tmp_path: Path) -> None:
+    file = write(tmp_path, [raw(time=1, px="1"), raw(time=1, px="2"), raw(time=3, px="3")])
+
+    assert [str(r.price) for r in read_tape(file, "@1226")] == ["1", "2", "3"]
+
+
+def test_rows_of_one_instant_are_turned_round_in_a_newest_first_file(tmp_path: Path) -> None:
+    file = write(tmp_path, [raw(time=3, px="3"), raw(time=1, px="2"), raw(time=1, px="1")])
+
+    assert [str(r.price) for r in read_tape(file, "@1226")] == ["1", "2", "3"]
+
+
+def test_dust_conversions_are_no_trades(tmp_path: Path) -> None:
+    file = write(tmp_path, [raw(), raw(dir="Spot Dust Conversion", px="0.0")])
+
+    assert len(read_tape(file, "@1226")) == 1
+
+
+@pytest.mark.parametrize(
+    "document, reason",
+    [
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ({}, "must hold a JSON list of fills, holds dict"),
+        ([], "has no fill of @1226"),
+        ([raw(coin="@5")], "has no fill of @1226"),
+        ([raw(), 5], "row 1: must be an object, is int"),
+        ([{k: v for k, v in raw().items() if k != "px"}], "row 0: no field 'px'"),
+        ([raw(px=0.5)], "row 0: px must be a decimal in a string, is 0.5"),
+        ([raw(px="NaN")], "row 0: px must be a decimal"),
+        ([raw(sz="0.0")], "row 0: sz must be above 0"),
+        ([raw(sz="-1")], "row 0: sz must be above 0"),
+        ([raw(side="S")], "row 0: side must be A or B, is 'S'"),
+        ([raw(time="1")], "row 0: time must be a number of milliseconds"),
+        ([raw(time=True)], "row 0: time must be a number of milliseconds"),
+        ([raw(crossed=True)], "row 0: the account was the taker"),
+    ],
+)
+def test_a_bad_tape_is_refused_with_its_reason(tmp_path: Path, document: object, reason: str) -> None:
+    file = write(tmp_path, document)
+
+    with pytest.raises(ValueError, match=r"tape\.json: ") as caught:
+        read_tape(file, "@1226")
+    assert reason in str(caught.value)
+
+
+def test_a_tape_that_is_not_there_is_a_value_error_too(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be read: No such file"):
+        read_tape(tmp_path / "none.json", "@1226")
+
+
+# --- timing and market ---
+
+
+def test_compressing_keeps_the_rhythm() -> None:
+    rows = [row(1000, "A", "1"), row(2000, "A", "1"), row(5000, "B", "1")]
+
+    assert compress(rows, 2.0) == (0.0, 0.5, 2.0)
+
+
+def test_a_tape_of_one_instant_is_due_at_once() -> None:
+    assert compress([row(1000, "A", "1"), row(1000, "A", "2")], 5.0) == (0.0, 0.0)
+    assert compress([], 5.0) == ()
+
+
+def test_the_tape_tells_what_its_market_needs() -> None:
+    market = tape_market([row(1, "B", "0.5", "20"), row(2, "A", "0.6", "3.25"), row(3, "A", "0.7", "20")])
+
+    assert (market.base, market.quote) == ("TRADES", "USDC")
+    assert market.sz_decimals == 2
+    assert market.order_size == 20
+    assert market.is_free
+    assert market.min_notional == Decimal("1.95")
+
+
+def test_a_fee_in_one_row_makes_a_market_with_fees() -> None:
+    assert not tape_market([row(1, "B", "0.5"), row(2, "A", "0.6", fee="0.01")]).is_free
+
+
+def test_a_token_that_no_fill_names_stays_unknown() -> None:
+    assert tape_market([row(1, "A", "0.5")]).base is None
+
+
+def test_two_fee_tokens_on_one_side_are_no_market() -> None:
+    mixed = [row(1, "A", "1"), TapeRow(**{**_fields(row(2, "A", "1")), "fee_token": "USDT0"})]
+
+    with pytest.raises(ValueError, match="2 fee tokens: USDC, USDT0"):
+        tape_market(mixed)
+    with pytest.raises(ValueError, match="empty tape"):
+        tape_market([])
+
+
+def _fields(value: TapeRow) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in TapeRow.__slots__}
+
+
+# --- takers ---
+
+
+def test_a_sweep_is_one_action_with_the_makers_best_price_first() -> None:
+    rows = [row(1, "A", "0.6"), row(5, "B", "0.4"), row(5, "B", "0.5"), row(5, "A", "0.7")]
+    takers = TapeTakers(rows, TRADES, duration_s=8.0)
+    flow = []
+    while (pause_s := takers.pause_s()) is not None:
+        flow.append((pause_s, [(o.is_buy, str(o.price)) for o in takers.decide(EMPTY_BOOK)]))
+
+    assert flow == [
+        (0.0, [(True, "0.6")]),
+        (8.0, [(False, "0.5"), (False, "0.4")]),
+        (0.0, [(True, "0.7")]),
+    ]
+
+
+def test_two_instants_stay_two_actions_however_short_the_duration() -> None:
+    takers = TapeTakers([row(1, "A", "1"), row(2, "A", "1")], TRADES, duration_s=0.0)
+
+    assert len(takers.decide(EMPTY_BOOK)) == 1
+    assert takers.pause_s() == 0.0
+
+
+def open_market() -> tuple[Exchange, Front]:
+    exchange = Exchange(DEFAULT_MARKETS.with_pair(TRADES), maker_fee="0", taker_fee="0", min_notional="1")
+    front = Front(exchange, now_ms=lambda: 1_795_000_000_000)
+    for address in (MAKER, TAKER):
+        front.apply(Deposit(address, TRADES.base.index, Decimal(1_000_000)))
+        front.apply(Deposit(address, USDC.index, Decimal(1_000_000)))
+    return exchange, front
+
+
+async def replay(rows: tuple[TapeRow, ...], *, order_size: Decimal) -> list[tuple[bool, Decimal, Decimal]]:
+    """The maker's fills when he rests a whole order at each recorded price just before its instant."""
+    exchange, front = open_market()
+    instants = iter(sorted({r.time_ms for r in rows}))
+
+    async def quote_before_the_next_taker(_seconds: float) -> None:
+        resting = tuple((TRADES.asset, record.oid) for record in exchange.open_orders(MAKER))
+        front.apply(CancelByOid(MAKER, resting))
+        now = next(instants)
+        quotes = {(r.is_buy, r.price) for r in rows if r.time_ms == now}
+        orders = [NewOrder(TRADES.asset, is_buy, price, order_size, "Alo") for is_buy, price in sorted(quotes)]
+        front.apply(PlaceOrders(MAKER, tuple(orders)))
+
+    takers = TapeTakers(rows, TRADES, duration_s=1.0)
+    await trade_forever(front, takers, address=TAKER, coin="@1226", sleep=quote_before_the_next_taker)
+    return [(fill.is_buy, fill.price, fill.size) for fill in exchange.fills(MAKER)]
+
+
+async def test_a_sweep_gives_the_maker_exactly_the_recorded_fills() -> None:
+    rows = (row(1, "A", "0.9", "20"), row(2, "B", "0.7", "12.5"), row(2, "B", "0.8", "20"))
+
+    fills = await replay(rows, order_size=Decimal(20))
+
+    assert fills == [
+        (False, Decimal("0.9"), Decimal(20)),
+        (True, Decimal("0.8"), Decimal(20)),
+        (True, Decimal("0.7"), Decimal("12.5")),
+    ]
+
+
+# --- ladder ---
+
+STEP = Decimal("0.003")
+
+
+def test_a_start_leads_through_the_price() -> None:
+    start = ladder_start([Decimal("20.06")], step=STEP, sz_decimals=2, levels_below=40)
+
+    assert PricingGrid(start, 41, sz_decimals=2).levels[-1] == Decimal("20.06")
+
+
+def test_without_levels_below_the_lowest_price_is_the_start() -> None:
+    prices = [Decimal("0.000885"), Decimal("0.000882")]
+
+    assert ladder_start(prices, step=STEP, sz_decimals=2, levels_below=0) == Decimal("0.000882")
+
+
+def test_a_ladder_across_a_power_of_ten_is_found() -> None:
+    grid = PricingGrid("9.9", 20, sz_decimals=2)
+    start = ladder_start([grid.levels[-1]], step=STEP, sz_decimals=2, levels_below=19)
+
+    assert start < 10 < grid.levels[-1]
+    assert PricingGrid(start, 20, sz_decimals=2).levels[-1] == grid.levels[-1]
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [["20", "20.05"], ["0.00000012"], ["20.0601"], [], ["0"], ["4.5795", "4.6252"]],
+    ids=["between levels", "below one tick a step", "off tick", "none", "zero", "another rounding"],
+)
+def test_prices_of_no_ladder_are_refused(prices: list[str]) -> None:
+    if prices == ["0.00000012"]:
+        prices = ["0.00000012", "0.00000013"]  # 0.3 % of it is less than a tick: the ladder stands still
+    with pytest.raises(ValueError, match="ladder"):
+        ladder_start([Decimal(p) for p in prices], step=STEP, sz_decimals=2, levels_below=5)
+
+
+@settings(deadline=None)
+@given(
+    mantissa=st.integers(10_000, 99_999),
+    exponent=st.integers(-8, 0),
+    sz_decimals=st.integers(0, 5),
+    levels_below=st.integers(0, 60),
+    picked=st.sets(st.integers(0, 30), min_size=1, max_size=4),
+)
+def test_whatever_a_ladder_passes_a_start_is_found_for(
+    mantissa: int, exponent: int, sz_decimals: int, levels_below: int, picked: set[int]
+) -> None:
+    try:
+        grid = PricingGrid(Decimal(mantissa).scaleb(exponent), 31, sz_decimals=sz_decimals)
+    except ValueError:
+        assume(False)
+    prices = [grid.levels[i] for i in picked]
+
+    start = ladder_start(prices, step=STEP, sz_decimals=sz_decimals, levels_below=levels_below)
+
+    found = PricingGrid(start, levels_below + 31, sz_decimals=sz_decimals).levels
+    assert set(prices) <= set(found)
+    assert min(levels_below, min(picked)) <= found.index(min(prices)) <= levels_below
+
+
+# --- the recorded capture ---
+
+
+@pytest.fixture
+def capture() -> tuple[TapeRow, ...]:
+    if not HIP2_FILLS.exists():
+        pytest.skip("the captured venue messages are not beside this checkout")
+    return read_tape(HIP2_FILLS, "@1226")
+
+
+@pytest.mark.captures
+def test_the_capture_tells_its_market(capture: tuple[TapeRow, ...]) -> None:
+    market = tape_market(capture)
+
+    assert (market.base, market.quote, market.is_free) == ("TRADES", "USDC", True)
+    assert (market.sz_decimals, market.order_size) == (2, Decimal(20627))
+    assert market.min_notional == Decimal("0.000882") * Decimal("3142.96")
+
+
+@pytest.mark.captures
+async def test_the_capture_replays_to_the_last_digit(capture: tuple[TapeRow, ...]) -> None:
+    fills = await replay(capture, order_size=Decimal(20627))
+
+    assert fills == [(r.is_buy, r.price, r.size) for r in capture]
+
+
+@pytest.mark.captures
+def test_the_capture_has_a_ladder(capture: tuple[TapeRow, ...]) -> None:
+    prices = {r.price for r in capture}
+    start = ladder_start(prices, step=STEP, sz_decimals=2, levels_below=10)
+    levels = PricingGrid(start, 20, sz_decimals=2).levels
+
+    assert [str(p) for p in levels[10:14]] == ["0.000882", "0.000885", "0.000888", "0.000891"]

@@ -1,0 +1,123 @@
+"""Where the numbers of a snapshot stand on the screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from math import inf
+
+import pytest
+from terminal_ui_kit import make_fill, make_row, make_view, to_text
+
+from mm_trio.terminal_ui.render import SIDE_WIDTH, draw_fills, draw_header, draw_ladder, draw_side, format_duration
+from mm_trio.terminal_ui.snapshot import BudgetView
+
+
+def test_the_boundary_stands_between_asks_and_bids() -> None:
+    lines = to_text(draw_ladder(make_view(), width=50, height=6)).splitlines()
+
+    assert [line.split()[:3] for line in lines[1:3]] == [["ask", "11", "20.669"], ["ask", "10", "20.607"]]
+    assert lines[3].startswith("── boundary 10 at 20.607 · spread 30.2 bps ─")
+    assert [line.split()[:3] for line in lines[4:]] == [["bid", "9", "20.545"], ["bid", "8", "20.484"]]
+
+
+@pytest.mark.parametrize("height", [4, 6, 16, 17, 50])
+def test_the_ladder_fits_its_height_and_the_boundary_stays_in_the_middle(height: int) -> None:
+    lines = to_text(draw_ladder(make_view(), width=50, height=height)).splitlines()
+
+    assert len(lines) <= height
+    assert "boundary" in lines[1 + (height - 2) // 2]
+
+
+def test_prices_and_sizes_stand_below_each_other() -> None:
+    asks = (make_row(10, "9.9988"), make_row(11, "10.029", resting=Decimal(12345), wanted=Decimal(12345)))
+
+    lines = to_text(draw_ladder(make_view(asks=asks), width=60, height=6)).splitlines()[1:3]
+
+    assert [line.index(".") for line in lines] == [lines[0].index(".")] * 2
+    assert "10.0290" in lines[0]
+    assert "12,345.00" in lines[0]
+
+
+@pytest.mark.parametrize("status", ["wanted", "changing", "leaving", "in flight", "in doubt"])
+def test_what_is_not_as_it_should_be_is_said_and_fits_a_small_terminal(status: str) -> None:
+    asks = (make_row(10, "20.607", status=status), make_row(11, "20.669"))
+
+    lines = to_text(draw_ladder(make_view(asks=asks), width=50, height=6)).splitlines()
+
+    assert lines[2].endswith(f" {status}")
+    assert max(map(len, lines)) <= 50
+
+
+def test_a_bar_is_as_long_as_the_order_is_large() -> None:
+    full, half, crumb = (
+        to_text(draw_ladder(make_view(asks=(make_row(10, "20", share=share),)), width=80, height=4))
+        .splitlines()[1]
+        .count("━")
+        for share in (1.0, 0.5, 0.001)
+    )
+
+    assert full == 2 * half > 0
+    assert crumb == 0  # half a cell: it still shows
+
+
+def test_a_maker_that_starts_says_so_instead_of_a_ladder() -> None:
+    view = make_view(boundary_level=None, boundary_price=None, asks=(), bids=())
+
+    assert "reading" in to_text(draw_ladder(view, width=50, height=16))
+
+
+def test_the_right_column_has_inventory_budget_and_health_in_its_width() -> None:
+    text = to_text(draw_side(make_view()))
+
+    for words in ("150.00", "3,091.05", "3,012.11", "6,103.16", "38.2k + 1.20M", "9,421", "9.4 h", "● quoting"):
+        assert words in text
+    assert max(len(line) for line in text.splitlines()) <= SIDE_WIDTH
+    assert len(text.splitlines()) <= 16
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"), [(None, "lasts  -"), (inf, "lasts does not shrink"), (0.5, "lasts 30 min")]
+)
+def test_the_budget_forecast_in_words(hours: float | None, words: str) -> None:
+    budget = BudgetView(remaining=9421, items=579, items_per_1000=None, hours_left=hours)
+
+    lines = to_text(draw_side(make_view(budget=budget))).splitlines()
+
+    line = next(line for line in lines if line.startswith("lasts"))
+    assert line.split() == words.split()
+
+
+def test_a_paused_maker_says_why_in_as_much_as_the_column_has_room_for() -> None:
+    health = replace(make_view().health, state="paused", why="nothing heard for 31 s, and then some more words")
+
+    text = to_text(draw_side(make_view(health=health)))
+
+    assert "● paused\n" in text
+    assert "nothing heard for 31 s, and" in text
+    assert max(len(line) for line in text.splitlines()) <= SIDE_WIDTH
+
+
+def test_fills_are_told_with_their_age_side_size_and_value() -> None:
+    fills = (make_fill(2.0, side="buy", complete=False), make_fill(200.0))
+
+    lines = to_text(draw_fills(make_view(fills=fills), n_rows=3)).splitlines()
+
+    assert lines[0].split() == ["LAST", "FILLS", "1", "since", "the", "start,", "103.04", "USDC"]
+    assert lines[1].split() == ["2", "s", "ago", "bought", "5.00", "at", "20.607", "103.04", "level", "10", "part"]
+    assert lines[2].split()[:4] == ["3", "min", "ago", "sold"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_header_fills_the_line() -> None:
+    text = to_text(draw_header(make_view(), width=80))
+
+    assert len(text) == 80
+    assert text.split() == ["mm_trio", "HYPE/USDC", "@107", "demo", "up", "1:02:03"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (99.0, "99 s"), (240, "4 min"), (9000, "2.5 h"), (950_400, "11 days")]
+)
+def test_a_duration_is_one_number_and_its_unit(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text

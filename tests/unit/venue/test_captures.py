@@ -1,0 +1,296 @@
+"""Messages captured from the venue parse into our types, each field compared with the capture itself."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core_kit import make_state
+
+from mm_trio.model.orders import (
+    Cancelled,
+    Fill,
+    Filled,
+    Market,
+    OpenOrder,
+    Refusal,
+    Refused,
+    Resting,
+    Side,
+    Token,
+    Unknown,
+)
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.quoting.plan import QuoteSettings, plan_tick
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.maker_state import MakerState
+from mm_trio.state.order_state import OrderState
+from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.venue import wire
+from mm_trio.venue.action_answers import parse_answers
+
+CAPTURES = Path(__file__).resolve().parents[3].parent / "shared" / "fixtures" / "hyperliquid"
+SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
+
+pytestmark = [
+    pytest.mark.captures,
+    pytest.mark.skipif(not CAPTURES.is_dir(), reason="no captured venue messages beside the checkout"),
+]
+
+
+def load(pattern: str) -> Any:
+    (path,) = CAPTURES.glob(pattern)
+    return json.loads(path.read_text())
+
+
+def names(folder: str, *patterns: str) -> list[str]:
+    return sorted(str(path.relative_to(CAPTURES)) for p in patterns for path in (CAPTURES / folder).glob(p))
+
+
+def frames(channel: str) -> list[Any]:
+    """Every captured socket frame of a channel, whatever list or wrapper it is kept in."""
+    found: list[Any] = []
+    for name in names("ws", "*.json"):
+        kept = load(name)
+        for entry in kept if isinstance(kept, list) else [kept]:
+            frame = entry.get("msg", entry)
+            if frame.get("channel") == channel:
+                found.append(frame)
+    return found
+
+
+def market_of(coin: str, base: str = "BASE", quote: str = "USDC") -> Market:
+    return Market(coin, 10000, Token(1, base, 2), Token(0, quote, 8), {coin: (1, 0)})
+
+
+def check_order(order: OpenOrder, row: dict[str, Any]) -> None:
+    assert (order.coin, order.oid, order.side) == (row["coin"], row["oid"], SIDES[row["side"]])
+    assert (order.price, order.size) == (Decimal(row["limitPx"]), Decimal(row["sz"]))
+    assert order.original_size == (Decimal(row["origSz"]) if "origSz" in row else None)
+    assert order.cloid == row.get("cloid")
+
+
+def check_fill(fill: Fill, row: dict[str, Any], base: str) -> None:
+    assert (fill.oid, fill.tid, fill.time_ms, fill.coin) == (row["oid"], row["tid"], row["time"], row["coin"])
+    assert (fill.price, fill.size, fill.fee) == (Decimal(row["px"]), Decimal(row["sz"]), Decimal(row["fee"]))
+    assert (fill.side, fill.cloid) == (SIDES[row["side"]], row.get("cloid"))
+    assert fill.fee_token == {base: "base", "USDC": "quote"}.get(row["feeToken"], row["feeToken"])
+
+
+def test_every_fill_row_of_a_spot_pair_is_read_whole() -> None:
+    files = names("rest", "*userFills*.json", "*maker_fills*.json")
+    rows = [row for name in files for row in load(name) if row["coin"].startswith("@") or "/" in row["coin"]]
+    rows += [row for frame in frames("user") for row in frame["data"]["fills"]]
+
+    assert len(rows) > 50
+    for row in rows:
+        base = row["feeToken"] if row["side"] == "B" else "BASE"
+        (fill,), bad = wire.parse_fills([row], market_of(row["coin"], base))
+        assert bad == ()
+        check_fill(fill, row, base)
+
+
+@pytest.mark.parametrize("name", ["rest/*_get_user_fills.json", "rest/*_get_user_fills_by_time.json"])
+def test_old_rows_without_a_trade_id_on_other_coins_are_passed_over(name: str) -> None:
+    rows = load(name)
+    assert "tid" not in rows[0]
+
+    assert wire.parse_fills(rows, market_of("@107")) == ((), ())
+    assert wire.newest_fill_ms(rows) == max(row["time"] for row in rows)
+
+
+def test_a_page_of_fills_gives_those_of_our_coin_alone() -> None:
+    rows = load("rest/*_hip2like_maker_fills_*.json")
+
+    fills, bad = wire.read_fill_message({"channel": "userFills", "data": {"fills": rows}}, market_of("@11", "OTORO"))
+
+    ours = [row for row in rows if row["coin"] == "@11"]
+    assert len(fills) == len(ours) > 1
+    assert bad == ()
+    for fill, row in zip(fills, ours, strict=True):
+        check_fill(fill, row, "OTORO")
+
+
+def test_dust_rows_have_trade_id_zero_and_are_no_duplicates_of_each_other() -> None:
+    rows = [row for name in names("rest", "*serFills*.json") for row in load(name) if row.get("tid") == 0]
+    assert rows
+
+    state = make_state()
+    for row in rows:
+        (fill,), _ = wire.parse_fills([row], market_of(row["coin"]))
+        assert state.apply_fill(fill, now_s=0) == ()  # never an order of ours
+
+
+def test_every_row_of_open_orders_is_read() -> None:
+    pages = [load(name) for name in names("rest", "*pen*rders*.json")]
+    pages.append(load("rest/*_info_snippets_testnet.json")["openOrders_reduce_only"])
+
+    assert sum(map(len, pages)) > 60
+    for page in pages:
+        orders, unreadable = wire.parse_open_orders(page, page[0]["coin"])
+        assert unreadable == ()
+        for order, row in zip(orders, page, strict=True):
+            check_order(order, row)
+
+
+def test_every_order_update_frame_is_read() -> None:
+    rows = [row for frame in frames("orderUpdates") for row in frame["data"]]
+    rows += [entry["element"] for entry in load("ws/*_order_rows_testnet.json") if "status" in entry["element"]]
+
+    assert len(rows) >= 2
+    for row in rows:
+        (update,), bad = wire.read_update_message({"data": [row]}, market_of(row["order"]["coin"]))
+        assert bad == ()
+        assert (update.status, update.live) == (row["status"], row["status"] == "open")
+        check_order(update.order, row["order"])
+
+
+def test_every_order_record_is_read_as_an_answer_to_a_question() -> None:
+    for record in load("rest/*_historical_orders.json"):
+        answer = wire.parse_order_status({"status": "order", "order": record})
+
+        assert (answer.status, answer.live) == (record["status"], record["status"] == "open")
+        assert answer.order is not None
+        check_order(answer.order, record["order"])
+
+
+def test_balances_are_the_totals_of_the_rows() -> None:
+    snippets = load("rest/*_info_snippets_testnet.json")
+    pages = [load("rest/*_spotClearinghouseState.json")["balances"]]
+    pages += [page for key, page in snippets.items() if key.startswith("spot_balances")]
+
+    for page in pages:
+        by_name = {row["coin"]: row for row in page}
+        hype, usdc = by_name["HYPE"], by_name["USDC"]
+        market = Market("@107", 10107, Token(hype["token"], "HYPE", 2), Token(usdc["token"], "USDC", 8), {})
+        expected = (Decimal(hype["total"]), Decimal(usdc["total"]))
+        answered = wire.parse_balances({"balances": page}, market)
+        pushed = wire.read_balance_message({"data": {"spotState": {"balances": page}}}, market)
+
+        assert (answered.token, answered.usdc) == expected
+        assert pushed == answered
+
+
+@pytest.mark.parametrize("name", ["rest/*_user_rate_limit.json", "rest/*_userRateLimit_old_shape.json"])
+def test_budgets_are_read_in_both_shapes_and_count_as_the_venue_does(name: str) -> None:
+    raw = load(name)
+    budget = RateLimitBudget()
+    budget.sync_from_exchange(*wire.parse_rate_limit(raw))
+
+    assert (budget.cum_vlm, budget.n_requests) == (Decimal(raw["cumVlm"]), raw["nRequestsUsed"])
+    assert budget.remaining() == raw["nRequestsCap"] - raw["nRequestsUsed"]
+
+
+def test_every_pair_of_a_meta_with_gaps_is_found_with_its_own_tokens() -> None:
+    """Token ids are indices: read as places in the list they give the wrong decimals, or nothing."""
+    meta = load("rest/*_spotMeta_mainnet_*.json")
+    tokens = {token["index"]: token for token in meta["tokens"]}
+    assert any(meta["tokens"][i]["index"] != i for i in range(len(meta["tokens"])))
+
+    for pair in meta["universe"]:
+        base, quote = (tokens[index] for index in pair["tokens"])
+        market = wire.parse_market(meta, pair["name"])
+        assert (market.coin, market.asset_id) == (pair["name"], 10000 + pair["index"])
+        for found, token in ((market.base, base), (market.quote, quote)):
+            assert (found.index, found.name, found.sz_decimals) == (token["index"], token["name"], token["szDecimals"])
+        assert wire.parse_market(meta, f"{base['name']}/{quote['name']}") == market
+
+
+def test_a_meta_with_contexts_holds_a_meta() -> None:
+    meta = load("rest/*_spotMetaAndAssetCtxs_*.json")[0]
+
+    assert wire.parse_market(meta, "PURR/USDC").base.sz_decimals == meta["tokens"][1]["szDecimals"]
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+REFUSALS = {
+    "expires_after_stale": Refusal.EXPIRED,
+    "vault_not_registered": Refusal.SIGNER,
+    "unfunded_signer": Refusal.SIGNER,
+    "reserve_weight_signed_by_agent": Refusal.SIGNER,
+    "bad_signature_zero": Refusal.SIGNER,
+    "duplicate_nonce": Refusal.NONCE,
+    "address_rate_limited": Refusal.BUDGET,
+    "batch_over_200": Refusal.TOO_MANY,
+    "order_reduce_only_rejected": Refusal.OTHER,
+    "min_notional_perp": Refusal.MIN_NOTIONAL,
+    "min_notional_spot": Refusal.MIN_NOTIONAL,
+    "ioc_no_match_spot": Refusal.OTHER,
+    "invalid_size_whole_batch_one_status": Refusal.TICK_OR_LOT,
+    "spot_status_error_1": Refusal.PRICE_BAND,
+    "spot_status_error_2": Refusal.TICK_OR_LOT,
+    "spot_status_error_3": Refusal.OTHER,
+    "spot_status_error_4": Refusal.OTHER,
+    "spot_status_error_5": Refusal.BALANCE,
+    "spot_status_error_6": Refusal.TICK_OR_LOT,
+}
+
+
+def observed() -> dict[str, Any]:
+    path = CAPTURES / "exchange" / "observed_responses.json"
+    entries = json.loads(path.read_text()) if path.is_file() else []
+    return {entry["id"]: entry["response"] for entry in entries if "response" in entry}
+
+
+@pytest.mark.parametrize("name", sorted(observed()))
+def test_every_observed_answer_is_read(name: str) -> None:
+    raw = observed()[name]
+    data = raw["response"].get("data") if isinstance(raw["response"], dict) else None
+    statuses = data["statuses"] if data else [raw["response"]]
+
+    answers = parse_answers(raw, len(statuses))
+
+    assert len(answers) == len(statuses)
+    for answer, status in zip(answers, statuses, strict=True):
+        match answer:
+            case Resting(oid):
+                assert oid == status["resting"]["oid"]
+            case Filled(oid):
+                assert oid == status["filled"]["oid"]
+            case Cancelled():
+                assert status == "success"
+            case Refused(refusal, text):
+                assert text == (status["error"] if isinstance(status, dict) else status)
+                assert refusal is REFUSALS.get(name, Refusal.GONE)
+            case Unknown():
+                assert name not in REFUSALS  # a top-level text of which nobody knows what it left behind
+                assert isinstance(status, str | dict)
+                assert "error" not in status
+
+
+# --- the rule of the boundary -----------------------------------------------------------------
+
+
+def test_seven_fills_of_a_live_account_come_out_row_by_row() -> None:
+    """Boundary and inventory together, on the ladder of that account, its sizes and its first balance."""
+    rows = [r for r in load("rest/*_hip2like_maker_fills_*.json") if r["coin"] == "@1226"]
+    order_size, tokens = Decimal(rows[0]["sz"]), Decimal(rows[0]["startPosition"])
+    grid = PricingGrid("0.000879", int(tokens // order_size) + 2, sz_decimals=2)
+    market = market_of("@1226", "TRADES")
+    inventory = Inventory(order_size, account_token=tokens, account_usdc=1000)
+    state = MakerState(market, grid, OrderState(), inventory, RateLimitBudget(), keep_foreign=False)
+    settings = QuoteSettings(order_size=order_size, min_notional=Decimal(0), active_levels=4)
+    sent = 0
+
+    for before, row in zip([None, *rows], rows, strict=False):
+        if before is None or before["time"] != row["time"]:  # the venue updates between blocks, not within one
+            diff = plan_tick(grid, inventory, state.order_state, settings).diff
+            for oid in (*diff.cancels, *(oid for oid, _ in diff.modifies)):
+                state.order_state.on_cancel_confirmed(oid)
+            for order in (*(aim for _, aim in diff.modifies), *diff.places):
+                sent += 1
+                state.order_state.on_place_confirmed(sent, order.side, order.level_index, order.price, order.size)
+        (fill,), _ = wire.parse_fills([row], market)
+        assert inventory.effective_token == round(Decimal(row["startPosition"]), 2)  # the venue's is a float sum
+        (rests,) = [o for o in state.order_state.get_current_orders() if (o.side, o.price) == (fill.side, fill.price)]
+        is_part = row["sz"] != str(order_size) and fill.side == "buy"
+        assert rests.size == (order_size if is_part else fill.size)
+        state.apply_fill(
+            Fill(rests.oid, fill.tid, fill.size, fill.price, time_ms=fill.time_ms, coin=fill.coin), now_s=0
+        )
+
+    assert len(rows) == 7

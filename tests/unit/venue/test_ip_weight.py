@@ -1,0 +1,43 @@
+"""The weight of the last minute, and how long a question has to wait for its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from mm_trio.venue.ip_weight import WEIGHT_PER_MINUTE, WINDOW_S, RequestWeight, find_weight, find_weight_of_rows
+
+
+def test_what_is_older_than_a_minute_counts_no_more() -> None:
+    weight = RequestWeight()
+    weight.on_request(100, now_s=0.0)
+    weight.on_request(20, now_s=30.0)
+
+    assert weight.used(30.0) == 120
+    assert weight.used(WINDOW_S) == 20
+    assert weight.used(2 * WINDOW_S) == 0
+
+
+def test_a_question_waits_until_enough_of_the_oldest_has_passed() -> None:
+    weight = RequestWeight()
+    for now_s in (0.0, 10.0, 20.0):
+        weight.on_request(400, now_s=now_s)
+    assert weight.used(20.0) == WEIGHT_PER_MINUTE
+
+    assert RequestWeight().compute_wait_s(200, now_s=20.0) == 0
+    assert weight.compute_wait_s(0, now_s=20.0) == 0
+    assert weight.compute_wait_s(400, now_s=20.0) == WINDOW_S - 20
+    assert weight.compute_wait_s(401, now_s=20.0) == WINDOW_S - 10
+    assert weight.compute_wait_s(400, now_s=WINDOW_S) == 0
+
+
+@pytest.mark.parametrize(
+    "method, weight", [("open_orders", 20), ("query_order_by_oid", 2), ("spot_user_state", 2), ("ping", 0)]
+)
+def test_a_question_costs_what_the_venue_says(method: str, weight: int) -> None:
+    assert find_weight(method) == weight
+
+
+def test_fills_cost_by_their_rows() -> None:
+    assert find_weight_of_rows("user_fills_by_time", [{}] * 59) == 2
+    assert find_weight_of_rows("open_orders", [{}] * 59) == 0
+    assert find_weight_of_rows("user_fills_by_time", None) == 0

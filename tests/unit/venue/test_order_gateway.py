@@ -1,0 +1,804 @@
+"""The one way out: nonces that only rise, bytes that are only repeated as they are, and no answer taken for another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pytest
+import requests
+import trio
+from builders import run_inline
+from core_kit import GRID, dec
+from hyperliquid.utils.constants import MAINNET_API_URL
+from hyperliquid.utils.error import ClientError, ServerError
+from hyperliquid.utils.signing import sign_l1_action
+
+from mm_trio.concurrency.blocking_calls import TOO_LATE
+from mm_trio.model.errors import JournalError
+from mm_trio.model.journal_entries import Entry, Requested
+from mm_trio.model.orders import Answer, Cancelled, Intent, Refusal, Refused, Resting, Side, Unknown
+from mm_trio.venue.order_gateway import (
+    LAST_ANSWER_SHARE,
+    MOST_SENDS,
+    RESEND_AFTER_S,
+    WRITE_TIMEOUT_S,
+    ActionLane,
+    Burnt,
+)
+from mm_trio.venue.sdk import (
+    SignedAction,
+    SigningExchange,
+    make_exchange,
+    make_wallet,
+)
+
+NOW_MS = 1_790_000_000_000
+EXPIRES_MS = NOW_MS + 10_000
+DUPLICATE = {"status": "err", "response": f"Invalid nonce: duplicate nonce {NOW_MS}"}
+BROKEN = requests.ConnectionError("broken")
+
+
+def refused(text: str) -> dict[str, Any]:
+    return {"status": "err", "response": text}
+
+
+def statuses(*each: Any) -> dict[str, Any]:
+    return {"status": "ok", "response": {"type": "order", "data": {"statuses": list(each)}}}
+
+
+def resting(oid: int) -> dict[str, Any]:
+    return {"resting": {"oid": oid}}
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What a fake exchange signed."""
+
+    method: str
+    items: tuple[Any, ...]
+    nonce: int
+    expires_after: int
+
+    @property
+    def digest(self) -> str:
+        return f"digest of {self.nonce}"
+
+
+class Script:
+    """What comes of each sending, one after the other; an error is raised. The ledger writes to the same `log`."""
+
+    def __init__(self, log: list[str], *outcomes: Any) -> None:
+        self.log = log
+        self.outcomes = list(outcomes)
+
+    def next(self, what: str) -> Any:
+        self.log.append(what)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class SigningFake:
+    """An exchange object that signs apart from sending."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.posted: list[Signed] = []
+        self.signed: list[Signed] = []
+
+    def make_action(self, method: str, items: Sequence[Any], *, nonce: int, expires_after: int) -> Signed:
+        return Signed(method, tuple(repr(item) for item in items), nonce, expires_after)
+
+    def sign_action(self, unsigned: Signed) -> Signed:
+        self.signed.append(unsigned)
+        return unsigned
+
+    def post_signed(self, signed: Signed) -> Any:
+        self.posted.append(signed)
+        return self.script.next("post")
+
+
+class PlainFake:
+    """An exchange object of the SDK's shape. It answers to every name, as a mock does."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.calls: list[tuple[str, Any, int | None]] = []
+        self.expires_after: int | None = None
+
+    def set_expires_after(self, expires_after: int | None) -> None:
+        self.expires_after = expires_after
+
+    def __getattr__(self, name: str) -> Callable[[Any], Any]:
+        def call(items: Any) -> Any:
+            self.calls.append((name, items, self.expires_after))
+            return self.script.next("post")
+
+        return call
+
+
+class Ledger:
+    """Who makes entries durable; raises `trouble` while it is set, and takes `takes_s`."""
+
+    def __init__(self, log: list[str], run_sync: Any) -> None:
+        self.log = log
+        self.entries: list[Entry] = []
+        self.trouble: Exception | None = None
+        self.takes_s = 0.0
+        self.is_slow: list[bool] = []  # of the next writes
+        self.run_sync = run_sync
+
+    def record(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.log.append("record")
+
+    async def flush(self) -> None:
+        await trio.sleep(self.takes_s)
+        self.log.append("flush")
+        if self.trouble is not None:
+            raise self.trouble
+
+    async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any:
+        await self.flush()
+        if (self.is_slow and self.is_slow.pop()) or not is_wanted():
+            return TOO_LATE
+        return await self.run_sync(send, *args, abandon_on_cancel=True)
+
+
+class Clock:
+    """The venue's calendar, moved by the test."""
+
+    def __init__(self) -> None:
+        self.now_ms = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+class Bench:
+    """A lane on a fake exchange, and all that it did."""
+
+    def __init__(self, *outcomes: Any, signs: bool = True, run_sync: Any = run_inline) -> None:
+        self.log: list[str] = []
+        self.clock = Clock()
+        self.ledger = Ledger(self.log, run_sync)
+        self.script = Script(self.log, *outcomes)
+        self.signing, self.plain = SigningFake(self.script), PlainFake(self.script)
+        self.lane = ActionLane(
+            self.signing if signs else self.plain, run_sync=run_sync, ledger=self.ledger, wall_ms=self.clock
+        )
+        self.lane.coin = "@107"
+
+    @property
+    def requested(self) -> list[Requested]:
+        return [entry for entry in self.ledger.entries if isinstance(entry, Requested)]
+
+    def intents(self, n: int = 1, *, replaces: int | None = None) -> list[Intent]:
+        nonce = self.lane.take_nonce()
+        return [
+            Intent(f"0x{level:032x}", "buy", level, GRID.levels[level], dec(5), replaces, 0.0, 10.0, EXPIRES_MS, nonce)
+            for level in range(n)
+        ]
+
+    async def place(self, n: int = 1) -> tuple[Answer, ...]:
+        return await self.lane.send_places(self.intents(n))
+
+
+def hang(*hanging: str) -> Any:
+    """A `run_sync` in which these calls never come back."""
+
+    async def run(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        assert options == {"abandon_on_cancel": True}
+        await trio.lowlevel.checkpoint()
+        if fn.__name__ in hanging:
+            await trio.sleep_forever()
+        return fn(*args)
+
+    return run
+
+
+# --- nonces -----------------------------------------------------------------------------------
+
+
+def test_nonces_follow_the_clock_and_always_rise() -> None:
+    bench = Bench()
+    taken = []
+    for now_ms in (NOW_MS, NOW_MS, NOW_MS, NOW_MS + 5, NOW_MS - 3_600_000, NOW_MS - 3_600_000, NOW_MS + 6, NOW_MS + 90):
+        bench.clock.now_ms = now_ms
+        taken.append(bench.lane.take_nonce())
+
+    assert taken == [NOW_MS + n for n in (0, 1, 2, 5, 6, 7, 8, 90)]
+
+
+def test_nonces_rise_above_those_of_an_earlier_life() -> None:
+    bench = Bench()
+    bench.lane.on_nonce_used(NOW_MS + 500)
+    bench.lane.on_nonce_used(NOW_MS + 7)
+
+    assert [bench.lane.take_nonce() for _ in range(2)] == [NOW_MS + 501, NOW_MS + 502]
+
+
+def test_nonces_of_an_earlier_life_that_lie_far_behind_hold_nothing_up() -> None:
+    bench = Bench()
+    bench.lane.on_nonce_used(5)
+
+    assert bench.lane.take_nonce() == NOW_MS
+
+
+async def test_every_action_has_a_nonce_of_its_own_also_where_the_clock_stands() -> None:
+    bench = Bench(statuses(resting(1)), statuses("success"), statuses(resting(2)))
+    await bench.place()
+    await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)
+    await bench.place()
+
+    assert [signed.nonce for signed in bench.signing.posted] == [NOW_MS, NOW_MS + 1, NOW_MS + 2]
+    assert [entry.nonce for entry in bench.requested] == [NOW_MS, NOW_MS + 1, NOW_MS + 2]
+
+
+def test_where_the_exchange_chooses_its_nonces_there_is_none_to_take() -> None:
+    assert Bench(signs=False).lane.take_nonce() is None
+
+
+def test_an_expiry_is_on_the_venue_s_calendar() -> None:
+    assert Bench().lane.compute_expiry_ms(10.0) == NOW_MS + 10_000
+
+
+# --- one action -------------------------------------------------------------------------------
+
+
+async def test_an_action_is_written_down_and_durable_before_it_leaves() -> None:
+    bench = Bench(statuses(resting(1), resting(2)))
+
+    answers = await bench.place(2)
+
+    assert bench.log == ["record", "flush", "post"]
+    assert bench.requested == [Requested(NOW_MS, "bulk_orders", 2, f"digest of {NOW_MS}", EXPIRES_MS)]
+    assert answers == (Resting(1), Resting(2))
+    (posted,) = bench.signing.posted
+    assert (posted.nonce, posted.expires_after, len(posted.items)) == (NOW_MS, EXPIRES_MS, 2)
+
+
+async def test_each_kind_of_action_goes_out_under_the_sdk_s_name() -> None:
+    ok = {"status": "ok", "response": {"type": "default"}}
+    bench = Bench(statuses(resting(1)), statuses(resting(2)), statuses("success"), statuses("success"), ok)
+    intents = bench.intents(replaces=1)
+
+    await bench.place()
+    await bench.lane.send_modifies(intents)
+    await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)
+    await bench.lane.send_cancels_by_cloid(intents, expires_ms=EXPIRES_MS)
+    assert await bench.lane.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is Burnt.WAS_UNUSED
+
+    names = ["bulk_orders", "bulk_modify_orders_new", "bulk_cancel", "bulk_cancel_by_cloid", "noop"]
+    assert [signed.method for signed in bench.signing.posted] == names
+    assert [entry.method for entry in bench.requested] == names
+    assert [entry.n_items for entry in bench.requested] == [1, 1, 1, 1, 0]
+
+
+async def test_a_plain_exchange_is_told_its_deadline_before_each_call() -> None:
+    bench = Bench(statuses(resting(1)), statuses("success"), signs=False)
+
+    assert await bench.place() == (Resting(1),)
+    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS + 7) == (Cancelled(),)
+    assert [(name, expires_after) for name, _, expires_after in bench.plain.calls] == [
+        ("bulk_orders", EXPIRES_MS),
+        ("bulk_cancel", EXPIRES_MS + 7),
+    ]
+    assert bench.log == ["flush", "post", "flush", "post"]
+
+
+# --- the same bytes again ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        BROKEN,
+        requests.ReadTimeout("slow"),
+        requests.exceptions.ChunkedEncodingError("cut"),
+        ConnectionResetError("reset"),
+        ServerError(502, "<html>"),
+        ServerError(500, ""),
+    ],
+    ids=repr,
+)
+async def test_bytes_that_may_not_have_arrived_are_sent_again_as_they_are(
+    autojump_clock: trio.testing.MockClock, lost: Exception
+) -> None:
+    bench = Bench(lost, statuses(resting(1)))
+    began_s = trio.current_time()
+
+    answers = await bench.place()
+
+    assert answers == (Resting(1),)
+    first, second = bench.signing.posted
+    assert first is second
+    assert len(bench.signing.signed) == len(bench.requested) == 1
+    assert trio.current_time() - began_s == RESEND_AFTER_S
+    assert bench.lane.take_nonce() == NOW_MS + 1
+
+
+async def test_bytes_are_sent_so_often_and_no_more(autojump_clock: trio.testing.MockClock) -> None:
+    bench = Bench(*[BROKEN] * 5)
+
+    answers = await bench.place(2)
+
+    assert len(bench.signing.posted) == MOST_SENDS
+    assert len({id(signed) for signed in bench.signing.posted}) == 1
+    assert [type(answer) for answer in answers] == [Unknown, Unknown]
+    assert "broken" in str(answers[0])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ClientError(429, None, "null", None, None),
+        ClientError(422, "x", "y", None, None),
+        KeyError("code"),
+        AttributeError("'str' object has no attribute 'get'"),
+    ],
+    ids=repr,
+)
+async def test_what_the_door_has_read_is_not_sent_again(answer: Exception) -> None:
+    bench = Bench(answer)
+
+    assert [type(answer) for answer in await bench.place()] == [Unknown]
+    assert len(bench.signing.posted) == 1
+
+
+@pytest.mark.parametrize("raw", [None, "garbage", {}, {"status": "ok"}, {"error": "Could not parse JSON"}, []])
+async def test_an_answer_that_says_nothing_is_unknown_and_asked_for_once(raw: Any) -> None:
+    bench = Bench(raw)
+
+    assert [type(answer) for answer in await bench.place(2)] == [Unknown, Unknown]
+    assert len(bench.signing.posted) == 1
+
+
+@pytest.mark.parametrize("lost", [BROKEN, ServerError(502, "")], ids=repr)
+async def test_a_plain_exchange_is_never_asked_twice(lost: Exception) -> None:
+    """It would sign a second action, with a nonce of its own: the order could rest twice."""
+    bench = Bench(lost, statuses(resting(1)), signs=False)
+
+    answers = await bench.place()
+
+    assert [type(answer) for answer in answers] == [Unknown]
+    assert [name for name, _, _ in bench.plain.calls] == ["bulk_orders"]
+
+
+async def test_a_used_nonce_at_the_first_sending_is_a_definite_refusal() -> None:
+    bench = Bench(DUPLICATE)
+
+    (answer,) = await bench.place()
+
+    assert isinstance(answer, Refused)
+    assert (answer.refusal, answer.untouched) == (Refusal.NONCE, True)
+
+
+async def test_a_used_nonce_at_a_later_sending_says_that_it_arrived_and_not_what_came_of_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bench = Bench(BROKEN, DUPLICATE)
+
+    assert [type(answer) for answer in await bench.place(2)] == [Unknown, Unknown]
+    assert len(bench.signing.posted) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Too many cumulative requests sent (10001 > 10000) for cumulative volume traded $0.0.",
+        "Action already expired",
+        "User or API Wallet 0x0 does not exist.",
+        "Signed action over weight limit of 200.",
+    ],
+)
+async def test_a_refusal_at_the_door_of_a_later_sending_says_nothing_of_the_first(
+    autojump_clock: trio.testing.MockClock, text: str
+) -> None:
+    """The first may have been carried out: it took the last of the budget, or it came in time and this did not."""
+    bench = Bench(ServerError(502, ""), refused(text))
+
+    assert [type(answer) for answer in await bench.place(2)] == [Unknown, Unknown]
+
+
+async def test_a_refusal_of_one_order_at_a_later_sending_is_definite(autojump_clock: trio.testing.MockClock) -> None:
+    """It is said where the action is carried out, and a nonce is good for that once."""
+    crossed = {"error": "Post only order would have immediately matched, bbo was 1@2. asset=10107"}
+    bench = Bench(BROKEN, statuses(crossed, resting(4)))
+
+    first, second = await bench.place(2)
+
+    assert isinstance(first, Refused)
+    assert first.refusal is Refusal.WOULD_CROSS
+    assert second == Resting(4)
+
+
+# --- burning a nonce --------------------------------------------------------------------------
+
+
+async def test_a_nonce_that_could_be_used_up_was_unused() -> None:
+    bench = Bench({"status": "ok", "response": {"type": "default"}})
+
+    assert await bench.lane.burn_nonce(NOW_MS - 5, expires_ms=EXPIRES_MS) is Burnt.WAS_UNUSED
+    assert [(signed.nonce, signed.method) for signed in bench.signing.posted] == [(NOW_MS - 5, "noop")]
+
+
+@pytest.mark.parametrize(
+    "outcomes, burnt",
+    [
+        ((DUPLICATE,), Burnt.WAS_USED),
+        ((BROKEN, DUPLICATE), Burnt.WAS_USED),
+        ((refused("Too many cumulative requests sent (2 > 1)"),), Burnt.UNKNOWN),
+        ((BROKEN, refused("Too many cumulative requests sent (2 > 1)")), Burnt.UNKNOWN),
+        ((None,), Burnt.UNKNOWN),
+        ((KeyError("code"),), Burnt.UNKNOWN),
+        ((BROKEN, BROKEN, BROKEN), Burnt.UNKNOWN),
+    ],
+    ids=["used", "broken, then used", "refused", "broken, then refused", "unreadable", "4xx", "broken"],
+)
+async def test_a_nonce_is_not_called_unused_on_any_other_answer(
+    autojump_clock: trio.testing.MockClock, outcomes: tuple[Any, ...], burnt: Burnt
+) -> None:
+    assert await Bench(*outcomes).lane.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is burnt
+
+
+async def test_a_plain_exchange_has_no_nonce_to_burn() -> None:
+    bench = Bench(signs=False)
+
+    assert await bench.lane.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is Burnt.UNKNOWN
+    assert bench.plain.calls == []
+
+
+# --- deadlines --------------------------------------------------------------------------------
+
+
+async def test_an_action_that_is_not_answered_is_unknown_at_its_deadline(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bench = Bench(run_sync=hang("post_signed"))
+    began_s = trio.current_time()
+
+    answers = await bench.place(2)
+
+    assert answers == (Unknown(f"no answer in {WRITE_TIMEOUT_S:g} s"),) * 2
+    assert trio.current_time() - began_s == WRITE_TIMEOUT_S
+
+
+async def test_the_deadline_is_for_all_sendings_together(autojump_clock: trio.testing.MockClock) -> None:
+    async def slow(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        await trio.sleep(2.5 if fn.__name__ == "post_signed" else 0)
+        return fn(*args)
+
+    bench = Bench(BROKEN, BROKEN, statuses(resting(1)), run_sync=slow)
+    began_s = trio.current_time()
+
+    assert [type(answer) for answer in await bench.place()] == [Unknown]
+    assert trio.current_time() - began_s == WRITE_TIMEOUT_S
+
+
+async def test_our_leaving_does_not_cut_an_action_off(autojump_clock: trio.testing.MockClock) -> None:
+    async def slow(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        await trio.sleep(1)
+        return fn(*args)
+
+    bench = Bench(statuses(resting(1)), run_sync=slow)
+    with trio.move_on_after(0.5):
+        answers = await bench.place()
+
+    assert answers == (Resting(1),)
+
+
+async def test_no_action_outlasts_the_moment_to_leave_by(autojump_clock: trio.testing.MockClock) -> None:
+    bench = Bench(run_sync=hang("post_signed"))
+    bench.lane.leave_by_s = trio.current_time() + 2.0
+
+    assert [type(answer) for answer in await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
+    assert trio.current_time() == bench.lane.leave_by_s
+
+
+async def test_leaving_hurries_the_action_on_its_way_and_bounds_all_later_ones(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bench = Bench(run_sync=hang("post_signed"))
+    began_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.place)
+        await trio.sleep(1.0)
+        bench.lane.on_leaving(10.0)
+    assert trio.current_time() - began_s == pytest.approx(1.0 + 10.0 * LAST_ANSWER_SHARE)
+
+    await trio.sleep(began_s + 8.0 - trio.current_time())
+    await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)
+    assert trio.current_time() - began_s == pytest.approx(11.0)
+
+
+async def test_leaving_gives_no_action_more_time_than_it_had(autojump_clock: trio.testing.MockClock) -> None:
+    bench = Bench(run_sync=hang("post_signed"))
+    began_s = trio.current_time()
+    bench.lane.on_leaving(3.0)
+    bench.lane.on_leaving(1000.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(bench.lane.send_cancels, [1], expires_ms=EXPIRES_MS))
+        await trio.sleep(1.0)
+        bench.lane.on_leaving(1000.0)
+
+    assert trio.current_time() - began_s == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("signs", [True, False])
+@pytest.mark.parametrize("why", ["leaving", "paused"])
+async def test_nothing_new_is_sent_once_we_leave_or_are_paused_and_a_cancel_is(signs: bool, why: str) -> None:
+    bench = Bench(statuses("success"), signs=signs)
+    if why == "leaving":
+        bench.lane.on_leaving(5.0)
+    else:
+        bench.lane.may_send = lambda: False
+
+    (answer,) = await bench.place()
+
+    assert isinstance(answer, Refused)
+    assert (answer.refusal, answer.untouched) == (Refusal.NOT_SENT, True)
+    assert "post" not in bench.log
+    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+
+
+async def test_what_was_sent_once_is_not_sent_again_when_we_are_paused_meanwhile(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bench = Bench(ConnectionResetError("cut"), statuses(resting(1)))
+    bench.lane.may_send = lambda: "post" not in bench.log
+
+    assert [type(answer) for answer in await bench.place()] == [Unknown]
+    assert bench.log.count("post") == 1
+
+
+@pytest.mark.parametrize("signs", [True, False])
+async def test_after_the_moment_to_leave_by_nothing_is_sent(
+    autojump_clock: trio.testing.MockClock, signs: bool
+) -> None:
+    bench = Bench(statuses(resting(1)), statuses("success"), signs=signs)
+    bench.lane.leave_by_s = trio.current_time() - 1.0
+
+    (place,) = await bench.place()
+    assert isinstance(place, Refused)
+    assert place.refusal is Refusal.NOT_SENT
+    assert [type(answer) for answer in await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
+    assert "post" not in bench.log
+
+
+# --- a disk that takes its time ---------------------------------------------------------------
+
+
+async def test_what_was_written_slowly_is_asked_about_again_before_it_leaves() -> None:
+    bench = Bench(statuses(resting(1)))
+    bench.ledger.is_slow = [True]
+    n_asked = 0
+
+    def may_send() -> bool:
+        nonlocal n_asked
+        n_asked += 1
+        return True
+
+    bench.lane.may_send = may_send
+
+    assert await bench.place() == (Resting(1),)
+    assert n_asked == 2
+    assert bench.log.count("post") == 1
+
+
+async def test_what_was_written_slowly_and_may_no_longer_leave_was_never_sent() -> None:
+    bench = Bench()
+    bench.ledger.is_slow = [True]
+    may_send = iter((True, False))
+    bench.lane.may_send = lambda: next(may_send)
+
+    (answer,) = await bench.place()
+    assert isinstance(answer, Refused)
+    assert answer.refusal is Refusal.NOT_SENT
+    assert bench.log.count("post") == 0
+
+
+async def test_what_may_not_leave_once_it_is_written_down_was_never_sent() -> None:
+    """The socket closed while the disk wrote: the loop finds that out when it is asked again."""
+    bench = Bench()
+    may_send = iter((True, False))
+    bench.lane.may_send = lambda: next(may_send)
+    bench.lane.may_still_send = lambda: False
+
+    (answer,) = await bench.place()
+    assert isinstance(answer, Refused)
+    assert answer.untouched
+    assert bench.log == ["record", "flush"]
+
+
+async def test_cancels_leave_whatever_else_may_not() -> None:
+    bench = Bench(statuses("success"))
+    bench.lane.may_send = bench.lane.may_still_send = lambda: False
+
+    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+
+
+# --- what cannot be written down --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signs", [True, False])
+async def test_an_order_that_cannot_be_written_down_is_not_sent(signs: bool) -> None:
+    bench = Bench(signs=signs)
+    bench.ledger.trouble = JournalError("the disk is full")
+
+    with pytest.raises(JournalError, match="the disk is full"):
+        await bench.place()
+    with pytest.raises(JournalError, match="the disk is full"):
+        await bench.lane.send_modifies(bench.intents(replaces=1))
+    assert "post" not in bench.log
+
+
+async def test_what_was_sent_once_is_in_doubt_though_the_ledger_fails_before_it_is_sent_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """`JournalError` says that nothing was sent: the first bytes may have arrived."""
+    bench = Bench(BROKEN)
+
+    async def fail_after_the_first() -> None:
+        while "post" not in bench.log:  # noqa: ASYNC110 - a fake's log sets no event
+            await trio.sleep(0.1)
+        bench.ledger.trouble = JournalError("the disk is full")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fail_after_the_first)
+        (answer,) = await bench.place()
+
+    assert isinstance(answer, Unknown)
+    assert bench.log.count("post") == 1
+    with pytest.raises(JournalError, match="the disk is full"):
+        await bench.place()
+
+
+@pytest.mark.parametrize("signs", [True, False])
+async def test_a_cancel_that_cannot_be_written_down_is_sent_all_the_same(signs: bool) -> None:
+    bench = Bench(statuses("success"), statuses("success"), signs=signs)
+    bench.ledger.trouble = JournalError("the disk is full")
+
+    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.lane.send_cancels_by_cloid(bench.intents(), expires_ms=EXPIRES_MS) == (Cancelled(),)
+
+
+async def test_a_nonce_is_burnt_though_it_cannot_be_written_down() -> None:
+    bench = Bench({"status": "ok", "response": {"type": "default"}})
+    bench.ledger.trouble = JournalError("the disk is full")
+
+    assert await bench.lane.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS)
+
+
+async def test_an_order_whose_deadline_passed_while_it_was_written_down_is_not_sent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bench = Bench(statuses(resting(1)))
+    bench.ledger.takes_s = WRITE_TIMEOUT_S + 1
+
+    assert [type(answer) for answer in await bench.place()] == [Unknown]
+    assert "post" not in bench.log
+
+
+# --- the SDK's own bytes ----------------------------------------------------------------------
+
+KEY = "0x" + "11" * 32
+SPOT_META = {
+    "universe": [{"name": "@107", "tokens": [150, 0], "index": 107, "isCanonical": False}],
+    "tokens": [
+        {"name": "HYPE", "szDecimals": 2, "weiDecimals": 8, "index": 150},
+        {"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": 0},
+    ],
+}
+
+
+class Door:
+    """In place of HTTP: takes what is sent, answers with `status` and `text`."""
+
+    def __init__(self, status: int = 200, text: str = "{}") -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._response = requests.Response()
+        self._response.status_code = status
+        self._response._content = text.encode()
+
+    def post(self, url: str, **options: Any) -> requests.Response:
+        self.sent.append({"url": url} | options)
+        return self._response
+
+
+def make_signing(base_url: str = "https://example.invalid", door: Door | None = None) -> SigningExchange:
+    exchange = make_exchange(base_url, make_wallet(KEY), SPOT_META, account="0x" + "a1" * 20)
+    exchange.session = door or Door()
+    return exchange
+
+
+def sign(exchange: SigningExchange, method: str, items: list[Any]) -> SignedAction:
+    return exchange.sign_action(exchange.make_action(method, items, nonce=NOW_MS, expires_after=EXPIRES_MS))
+
+
+def order(side: Side = "buy") -> dict[str, Any]:
+    signing = Bench(statuses(resting(1)), signs=False)
+    intent = replace(signing.intents()[0], side=side)
+    item: dict[str, Any] = signing.lane._encode(intent)
+    return item
+
+
+@pytest.mark.parametrize("base_url", ["https://example.invalid", "https://api.hyperliquid.xyz"])
+@pytest.mark.parametrize(
+    "method, make_items",
+    [
+        ("bulk_orders", lambda: [order(), order("sell")]),
+        ("bulk_modify_orders_new", lambda: [{"oid": 7, "order": order()}]),
+        ("bulk_cancel", lambda: [{"coin": "@107", "oid": 7}, {"coin": "@107", "oid": 8}]),
+        ("bulk_cancel_by_cloid", lambda: [{"coin": "@107", "cloid": order()["cloid"]}]),
+    ],
+)
+def test_what_is_signed_is_what_the_sdk_would_send(
+    monkeypatch: pytest.MonkeyPatch, base_url: str, method: str, make_items: Callable[[], list[Any]]
+) -> None:
+    """Signature and all: a difference in one field would be another signer to the venue. Cancels are fast ones."""
+    monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
+    theirs, ours = Door(), Door()
+    sdk = make_signing(base_url, theirs)
+    sdk.set_expires_after(EXPIRES_MS)
+    getattr(sdk, method)(make_items())
+    exchange = make_signing(base_url, ours)
+
+    signed = sign(exchange, method, make_items())
+    exchange.post_signed(signed)
+    exchange.post_signed(signed)
+
+    expected = theirs.sent[0]["json"]
+    if expected["action"]["type"].startswith("cancel"):
+        expected["action"]["f"] = True
+        is_mainnet = base_url == MAINNET_API_URL
+        signature = sign_l1_action(sdk.wallet, expected["action"], None, NOW_MS, EXPIRES_MS, is_mainnet)
+        expected["signature"] = signature
+    assert [json.loads(sent["data"]) for sent in ours.sent] == [expected] * 2
+    assert ours.sent[0]["data"] is ours.sent[1]["data"]
+    assert {sent["url"] for sent in ours.sent} == {theirs.sent[0]["url"]}
+    assert ours.sent[0]["timeout"] == theirs.sent[0]["timeout"]
+
+
+def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = Door(), Door()
+    sdk = make_signing(door=theirs)
+    sdk.set_expires_after(EXPIRES_MS)
+    sdk.noop(NOW_MS)
+    exchange = make_signing(door=ours)
+    exchange.post_signed(sign(exchange, "noop", []))
+
+    assert json.loads(ours.sent[0]["data"]) == theirs.sent[0]["json"]
+
+
+def test_a_digest_tells_one_action_from_another() -> None:
+    exchange = make_signing()
+
+    def make(*items: dict[str, Any], nonce: int = NOW_MS, expires_after: int = EXPIRES_MS) -> str:
+        return exchange.make_action("bulk_orders", items, nonce=nonce, expires_after=expires_after).digest
+
+    one = make(order())
+    others = {make(order("sell")), make(order(), nonce=NOW_MS + 1), make(order(), expires_after=EXPIRES_MS + 1)}
+
+    assert make(order()) == one
+    assert len(others | {one}) == 4
+
+
+def test_a_signed_action_shows_neither_signature_nor_key() -> None:
+    signed = sign(make_signing(), "bulk_orders", [order()])
+
+    assert b"signature" in signed.body
+    for hidden in ("signature", "11" * 32, '"r"'):
+        assert hidden not in repr(signed)
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "{"])
+def test_an_answer_that_is_no_json_came_and_says_nothing(text: str) -> None:
+    exchange = make_signing(door=Door(200, text))
+
+    assert exchange.post_signed(sign(exchange, "noop", [])) is None

@@ -23,16 +23,16 @@ from common import describe_machine, make_parser, print_figures, tell
 from mm_trio.cli.demo_market import default_market, fund_accounts
 from mm_trio.journal.replay import Recovered, replay
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.journal.writer import LedgerKeeper
+from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.journal_entries import Adjusted, Allocated, Arrived, Began, Booked, Checkpoint, Entry, Quoted, Sent
 from mm_trio.model.orders import Intent, Unknown
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.server.server import serve
 from mm_trio.state.order_state import OrderState
-from mm_trio.venue.order_gateway import ActionLane
+from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
 
 __all__: list[str] = []
@@ -53,12 +53,12 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
     """Milliseconds (p50) of one place over loopback through the SDK, without and with a journal, interleaved."""
     market = default_market("@107", seed=1)
     exchange = Exchange(market.markets, max_open_orders=10 * n)
-    front = Front(exchange, now_ms=_now_ms)
+    gateway = Gateway(exchange, now_ms=_now_ms)
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        server = await nursery.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
         wallet = make_wallet(sha256(b"mm_trio benchmark").hexdigest())
         account = wallet.address.lower()
-        fund_accounts(front, market, account)
+        fund_accounts(gateway, market, account)
         spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
         sender = make_exchange(server.url, wallet, spot_meta, account=account)
         journal = Journal.open(folder)
@@ -67,9 +67,9 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
         times_ms: dict[str, list[float]] = {"in_memory": [], "journalled": []}
         lanes = {}
         for name, file in (("in_memory", None), ("journalled", journal)):
-            keeper = LedgerKeeper(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
+            keeper = JournalWriter(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
             lanes[name] = (
-                ActionLane(sender, run_sync=trio.to_thread.run_sync, ledger=keeper, wall_ms=_now_ms),
+                OrderGateway(sender, run_sync=trio.to_thread.run_sync, ledger=keeper, wall_ms=_now_ms),
                 OrderState(),
             )
             lanes[name][0].coin = market.pair.name
@@ -77,15 +77,15 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
         last_nonce = 0
         for i in range(2 * (n + WARM_UP)):
             name = ("in_memory", "journalled")[i % 2]
-            lane, orders = lanes[name]
-            lane.on_nonce_used(last_nonce)
+            gateway, orders = lanes[name]
+            gateway.on_nonce_used(last_nonce)
             began_s = time.perf_counter()
-            last_nonce = lane.take_nonce() or 0
+            last_nonce = gateway.take_nonce() or 0
             cloid = encode_cloid(CloidParts(1, "buy", 0, i))
             price = Decimal("20.000") + Decimal(i % 500) / 1000
-            intent = Intent(cloid, "buy", 0, price, SIZE, expires_ms=lane.compute_expiry_ms(10), nonce=last_nonce)
+            intent = Intent(cloid, "buy", 0, price, SIZE, expires_ms=gateway.compute_expiry_ms(10), nonce=last_nonce)
             orders.on_sent(intent)
-            (answer,) = await lane.send_places([intent])
+            (answer,) = await gateway.send_places([intent])
             took_ms = 1000 * (time.perf_counter() - began_s)
             assert not isinstance(answer, Unknown), answer
             if i >= 2 * WARM_UP:

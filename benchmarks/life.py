@@ -35,7 +35,7 @@ from common import (
 from makers import ACCOUNT, COIN, LEVELS, TAKER, TOKENS, USDC, Maker, make_ours, make_peer, running
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Command, Deposit, Effect, ModifyOrders, NewOrder, PlaceOrders
 from mm_trio.sandbox.model.limits import Limits
@@ -53,7 +53,7 @@ FIRST_QUOTE_TARGET_S = 1.5
 # --- the exchange, in a process of its own ----------------------------------------------------
 
 
-class WatchedFront(Front):
+class WatchedFront(Gateway):
     """Notes when which orders of the maker arrive; the clock is one for all processes."""
 
     def __init__(self, exchange: Exchange, maker: str) -> None:
@@ -97,33 +97,33 @@ def run_venue(pipe: Connection, maker: str) -> None:
 
 async def _run_venue(pipe: Connection, maker: str) -> None:
     exchange = Exchange(DEFAULT_MARKETS.dense(), maker_fee="0", taker_fee="0", limits=Limits.off())
-    front, pair = WatchedFront(exchange, maker), exchange.markets.pair(COIN)
+    gateway, pair = WatchedFront(exchange, maker), exchange.markets.pair(COIN)
     # the account holds no more than the maker may use: what it believes of its balance is then soon corrected
     for owner, token, quote in ((maker, TOKENS, USDC), (TAKER, 10**9, 10**9)):
-        front.apply(Deposit(owner, pair.base.index, Decimal(token)))
-        front.apply(Deposit(owner, pair.quote.index, Decimal(quote)))
+        gateway.apply(Deposit(owner, pair.base.index, Decimal(token)))
+        gateway.apply(Deposit(owner, pair.quote.index, Decimal(quote)))
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        server = await nursery.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
         pipe.send(server.url)
-        while not front.is_whole():  # noqa: ASYNC110 - once, and nothing else is measured then
+        while not gateway.is_whole():  # noqa: ASYNC110 - once, and nothing else is measured then
             await trio.sleep(LOOK_EVERY_S)
-        pipe.send((front.first_s, time.perf_counter()))
+        pipe.send((gateway.first_s, time.perf_counter()))
         while await trio.to_thread.run_sync(pipe.recv, abandon_on_cancel=True) == "drop":
-            pipe.send(await _drop_sockets(server, front))
+            pipe.send(await _drop_sockets(server, gateway))
 
 
-async def _drop_sockets(server: SandboxServer, front: WatchedFront) -> tuple[float | None, float | None]:
+async def _drop_sockets(server: SandboxServer, gateway: WatchedFront) -> tuple[float | None, float | None]:
     """Seconds until there is a socket again, and until a bid where an ask was taken meanwhile; None: not in time."""
     server.drop_sockets()
     began_s = time.perf_counter()
-    price = front.take_best_ask()
+    price = gateway.take_best_ask()
     socket_s: float | None = None
     with trio.move_on_after(RECOVERY_PATIENCE_S):
-        while socket_s is None or price not in front.bids_s:
+        while socket_s is None or price not in gateway.bids_s:
             await trio.sleep(LOOK_EVERY_S)
             if socket_s is None and server.n_connections:
                 socket_s = time.perf_counter() - began_s
-    quoted_s = front.bids_s.get(price)
+    quoted_s = gateway.bids_s.get(price)
     return socket_s, None if quoted_s is None else quoted_s - began_s
 
 

@@ -13,7 +13,7 @@ from makers import COIN, N_ORDERS, START_PRICE, TAKER
 
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.sandbox.api.auth import Auth, SignedAction
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import (
     CancelByCloid,
@@ -106,7 +106,7 @@ class MeasuredAuth(Auth):
         return super().admit(request, now_ms=now_ms)
 
 
-class MeasuredFront(Front):
+class MeasuredFront(Gateway):
     """A front that tells the record of every command, and how long the best prices were wrong."""
 
     def __init__(self, exchange: Exchange, record: Record) -> None:
@@ -153,45 +153,45 @@ def run_venue(pipe: Any, script: Script, maker: str, levels: int) -> None:
 async def _run(pipe: Any, script: Script, maker: str, levels: int) -> None:
     exchange = Exchange(DEFAULT_MARKETS.dense(), maker_fee="0", taker_fee="0", limits=Limits.off())
     record = Record(maker)
-    front = MeasuredFront(exchange, record)
+    gateway = MeasuredFront(exchange, record)
     pair = exchange.markets.pair(COIN)
     for owner in (maker, TAKER):
         for token in (pair.base.index, pair.quote.index):
-            front.apply(Deposit(owner, token, PLENTY))
+            gateway.apply(Deposit(owner, token, PLENTY))
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(serve, front, MeasuredAuth(exchange, record))
+        server = await nursery.start(serve, gateway, MeasuredAuth(exchange, record))
         pipe.send(server.url)
         while min(len(exchange.book(COIN).bids), len(exchange.book(COIN).asks)) < levels:  # noqa: ASYNC110
             await trio.sleep(LOOK_EVERY_S)
         await trio.sleep(SETTLE_S)
-        record.boundary = begin = front.find_boundary()
-        front.look()
+        record.boundary = begin = gateway.find_boundary()
+        gateway.look()
         record.is_on = True
-        await _take_all(front, record, script, begin)
+        await _take_all(gateway, record, script, begin)
         await trio.sleep(SETTLE_S)
-        front.look()
+        gateway.look()
         record.is_on = False
         names = ("n_fills", "n_actions", "n_items", "n_questions", "waits_s", "wrong_s", "traded_s")
         pipe.send({name: getattr(record, name) for name in names})
         await trio.sleep_forever()
 
 
-async def _take_all(front: MeasuredFront, record: Record, script: Script, begin: int) -> None:
+async def _take_all(gateway: MeasuredFront, record: Record, script: Script, begin: int) -> None:
     """Each taker takes the whole best order of a side; at the end of the way they all turn back."""
     rng, due_s = Random(script.seed), trio.current_time()
     for _ in range(script.n_fills):
         due_s += script.every_s * rng.uniform(0.5, 1.5)  # in step with nobody's ticks
         is_buy = rng.random() < 0.5 - (record.boundary - begin) / (2 * FURTHEST)
         await trio.sleep_until(due_s)
-        _take_best(front, record, is_buy=is_buy)
+        _take_best(gateway, record, is_buy=is_buy)
 
 
-def _take_best(front: MeasuredFront, record: Record, *, is_buy: bool) -> None:
-    book = front.exchange.book(COIN, depth=1)
+def _take_best(gateway: MeasuredFront, record: Record, *, is_buy: bool) -> None:
+    book = gateway.exchange.book(COIN, depth=1)
     levels = book.asks if is_buy else book.bids
     if not levels:
         return
     price, size = levels[0].price, levels[0].size
-    asset = front.exchange.markets.pair(COIN).asset
-    front.apply(PlaceOrders(TAKER, (NewOrder(asset=asset, is_buy=is_buy, price=price, size=size, tif="Ioc"),)))
+    asset = gateway.exchange.markets.pair(COIN).asset
+    gateway.apply(PlaceOrders(TAKER, (NewOrder(asset=asset, is_buy=is_buy, price=price, size=size, tif="Ioc"),)))
     record.on_fill(of_bid=not is_buy, price=price, now_s=time.perf_counter())

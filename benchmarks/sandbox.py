@@ -25,7 +25,7 @@ from raw_client import Share, drive, make_request
 from sandbox_ws import measure_fills
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import (
     Answered,
@@ -169,9 +169,9 @@ def _serve(pipe: Any) -> None:
     """The server's process: tells its address, then its CPU time as often as it is asked; until it is killed."""
 
     async def run() -> None:
-        front = Front(_make_exchange(_WALLET.address.lower()), now_ms=_now_ms)
+        gateway = Gateway(_make_exchange(_WALLET.address.lower()), now_ms=_now_ms)
         async with trio.open_nursery() as nursery:
-            server = await nursery.start(serve, front, Auth(lambda address: address in front.exchange.addresses()))
+            server = await nursery.start(serve, gateway, Auth(lambda address: address in gateway.exchange.addresses()))
             pipe.send(server.url)
             while True:
                 await trio.to_thread.run_sync(pipe.recv)

@@ -29,12 +29,12 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import Request, TextMessage
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Command, Deposit, Effect, FillMade
 from mm_trio.sandbox.model.limits import Limits
 from mm_trio.sandbox.server.server import serve
-from mm_trio.sandbox.server.tcp_link import Link
+from mm_trio.sandbox.server.tcp_link import TcpLink
 
 __all__ = ["measure_fills"]
 
@@ -81,7 +81,7 @@ class _TimedExchange(Exchange):
 
 def _note_leaving(left: dict[int, _Moment]) -> None:
     """From now on, note when a frame of fills was handed to the kernel, by the trade ids in it."""
-    send_all, send_now = Link.send_all, Link.send_now
+    send_all, send_now = TcpLink.send_all, TcpLink.send_now
 
     def note(data: bytes) -> None:
         if b'"channel":"userFills"' in data and b'"isSnapshot"' not in data:
@@ -89,16 +89,16 @@ def _note_leaving(left: dict[int, _Moment]) -> None:
             for tid in _TID.findall(data):
                 left.setdefault(int(tid), moment)
 
-    async def send_all_and_note(link: Link, data: bytes) -> None:
+    async def send_all_and_note(link: TcpLink, data: bytes) -> None:
         await send_all(link, data)
         note(data)
 
-    def send_now_and_note(link: Link, data: bytes) -> bytes:
+    def send_now_and_note(link: TcpLink, data: bytes) -> bytes:
         rest = send_now(link, data)
         note(data[: len(data) - len(rest)])
         return rest
 
-    Link.send_all, Link.send_now = send_all_and_note, send_now_and_note  # type: ignore[method-assign]
+    TcpLink.send_all, TcpLink.send_now = send_all_and_note, send_now_and_note  # type: ignore[method-assign]
 
 
 async def measure_fills(*, seconds: float, actions_per_s: float, n_listeners: int = 3) -> dict[str, float]:
@@ -110,12 +110,12 @@ async def measure_fills(*, seconds: float, actions_per_s: float, n_listeners: in
     exchange.committed = {}
     left: dict[int, _Moment] = {}
     _note_leaving(left)
-    front = Front(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
+    gateway = Gateway(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
     for wallet in (MAKER, TAKER):
         for token in (BASE, QUOTE):
-            front.apply(Deposit(wallet.address, token, Decimal(10) ** 9))
+            gateway.apply(Deposit(wallet.address, token, Decimal(10) ** 9))
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        server = await nursery.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
         for _ in range(n_listeners):
             nursery.start_soon(_listen_forever, server.url)
         receiver, sender = get_context("spawn").Pipe(duplex=False)

@@ -20,7 +20,7 @@ from types import FrameType
 from common import describe_machine, make_parser, print_machine, print_table, print_targets, tell
 
 from mm_trio.sim.base.report import SeedReport
-from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.run.episode import simulate
 
 __all__: list[str] = []
@@ -80,7 +80,7 @@ def _sampling() -> Iterator[Counter[str]]:
 
 def _run(seeds: Sequence[int]) -> list[SeedReport]:
     """Errors: SystemExit where a rule is broken, for then a seed ends early."""
-    reports = [simulate(draw_swarm(seed, faults=None)) for seed in seeds]
+    reports = [simulate(draw_scenario(seed, faults=None)) for seed in seeds]
     if failed := [report for report in reports if report.violations]:
         sys.exit(f"seed {failed[0].seed}: {failed[0].violations[0]}")
     return reports

@@ -33,7 +33,7 @@ from common import (
 
 from mm_trio.model.orders import Side
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.incremental_planner import TickPlanner
+from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.plan import QuoteSettings, TickPlan, plan_tick
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
@@ -94,7 +94,7 @@ class _Maker:
             order_size=size, min_notional=least, active_levels=case.active, window_slack=slack
         )
         self._state = OrderState()
-        self._planner = TickPlanner(self._grid, self._inventory, self._state, self._settings)
+        self._planner = IncrementalPlanner(self._grid, self._inventory, self._state, self._settings)
         self._is_plain = is_plain
         self._numbers = count(1)
         for _ in range(3):

@@ -19,7 +19,7 @@ from mm_trio.cli.demo_market import TAKER, DemoMarket, fund_accounts
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.server.server import SandboxServer, serve
 from mm_trio.sandbox.traffic.takers import trade_forever
@@ -64,11 +64,11 @@ class DemoSummary:
 
 
 @dataclass(slots=True)
-class _Desk:
+class _DemoSetup:
     """One demo under way: the exchange with its record, the server, the maker."""
 
     market: DemoMarket
-    front: Front
+    gateway: Gateway
     server: SandboxServer
     account: str
     maker: WsState
@@ -110,9 +110,9 @@ async def _run_in(
             taker_fee="0" if market.is_free else TAKER_FEE,
             min_notional=str(market.min_notional),
         )
-        front = Front(exchange, now_ms=_now_ms)
-        server = await world.start(serve, front, Auth(lambda address: address in exchange.addresses()))
-        desk = await _set_up(market, front, server, seed, state)
+        gateway = Gateway(exchange, now_ms=_now_ms)
+        server = await world.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
+        desk = await _set_up(market, gateway, server, seed, state)
         with stop_scope:
             async with trio.open_nursery() as company:
                 if attend is not None:
@@ -129,12 +129,12 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _set_up(market: DemoMarket, front: Front, server: SandboxServer, seed: int, state: Path) -> _Desk:
+async def _set_up(market: DemoMarket, gateway: Gateway, server: SandboxServer, seed: int, state: Path) -> _DemoSetup:
     """Fund both accounts and build the maker on the SDK's own objects and a new ledger."""
     journal = Journal.open(state)
     wallet = make_wallet(sha256(f"mm_trio demo {seed}".encode()).hexdigest())
     account = wallet.address.lower()
-    fund_accounts(front, market, account)
+    fund_accounts(gateway, market, account)
     spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url, abandon_on_cancel=True)
     maker = WsState(
         coin=market.pair.name,
@@ -152,10 +152,10 @@ async def _set_up(market: DemoMarket, front: Front, server: SandboxServer, seed:
         address=account,
         journal=journal,
     )
-    return _Desk(market, front, server, account, maker, journal)
+    return _DemoSetup(market, gateway, server, account, maker, journal)
 
 
-async def _trade(desk: _Desk, *, duration_s: float | None, n_drops: int) -> None:
+async def _trade(desk: _DemoSetup, *, duration_s: float | None, n_drops: int) -> None:
     """Let the maker quote and the takers trade; returns when the time is up and everything is booked."""
     async with trio.open_nursery() as trading:
         trading.start_soon(desk.maker.run)
@@ -165,38 +165,38 @@ async def _trade(desk: _Desk, *, duration_s: float | None, n_drops: int) -> None
         trading.start_soon(_sample_forever, desk)
         trading.start_soon(partial(_drop_sockets, desk, duration_s=duration_s or 60.0, n_drops=n_drops))
         with trio.move_on_after(duration_s if duration_s is not None else float("inf")):
-            await trade_forever(desk.front, desk.market.takers, address=TAKER, coin=desk.market.pair.name)
+            await trade_forever(desk.gateway, desk.market.takers, address=TAKER, coin=desk.market.pair.name)
             if duration_s is not None and not desk.market.tape:
                 await trio.sleep_forever()
         await _settle(desk)
         trading.cancel_scope.cancel()
 
 
-async def _settle(desk: _Desk) -> None:
+async def _settle(desk: _DemoSetup) -> None:
     """Wait until the last fills are booked."""
     with trio.move_on_after(SETTLE_WITHIN_S):
-        while desk.maker.stats.fills < len(desk.front.exchange.fills(desk.account)):  # noqa: ASYNC110
+        while desk.maker.stats.fills < len(desk.gateway.exchange.fills(desk.account)):  # noqa: ASYNC110
             await trio.sleep(0.02)
 
 
-async def _drop_sockets(desk: _Desk, *, duration_s: float, n_drops: int) -> None:
+async def _drop_sockets(desk: _DemoSetup, *, duration_s: float, n_drops: int) -> None:
     for _ in range(n_drops):
         await trio.sleep(duration_s / (n_drops + 1))
         _log.info("the exchange cuts every socket")
         desk.server.drop_sockets()
 
 
-async def _sample_forever(desk: _Desk) -> None:
+async def _sample_forever(desk: _DemoSetup) -> None:
     while True:
-        bids = [o.price for o in desk.front.exchange.open_orders(desk.account) if o.is_buy]
-        asks = [o.price for o in desk.front.exchange.open_orders(desk.account) if not o.is_buy]
+        bids = [o.price for o in desk.gateway.exchange.open_orders(desk.account) if o.is_buy]
+        asks = [o.price for o in desk.gateway.exchange.open_orders(desk.account) if not o.is_buy]
         if bids and asks:
             desk.spreads_bps.append(float((min(asks) / max(bids) - 1) * 10_000))
         await trio.sleep(SAMPLE_EVERY_S)
 
 
-def _sum_up(desk: _Desk) -> DemoSummary:
-    exchange, maker, market = desk.front.exchange, desk.maker, desk.market
+def _sum_up(desk: _DemoSetup) -> DemoSummary:
+    exchange, maker, market = desk.gateway.exchange, desk.maker, desk.market
     account = exchange.account(desk.account)
     # twice the allocation was paid in: what the account gained on that is what the ledger must have gained
     gained = account.total(market.pair.base.index) - 2 * market.tokens

@@ -13,7 +13,7 @@ from random import Random
 
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.model.commands import Deposit
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Markets, Pair, Token
 from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, Takers
@@ -50,11 +50,11 @@ class DemoMarket:
     tape: tuple[TapeRow, ...] = ()
 
 
-def fund_accounts(front: Front, market: DemoMarket, account: str) -> None:
+def fund_accounts(gateway: Gateway, market: DemoMarket, account: str) -> None:
     """Pay in twice the allocation for `account`, so that it is the allocation that bounds it, and plenty for takers."""
     for address, tokens, quote in ((account, 2 * market.tokens, 2 * market.quote), (TAKER, PLENTY, PLENTY)):
-        front.apply(Deposit(address, market.pair.base.index, tokens))
-        front.apply(Deposit(address, market.pair.quote.index, quote))
+        gateway.apply(Deposit(address, market.pair.base.index, tokens))
+        gateway.apply(Deposit(address, market.pair.quote.index, quote))
 
 
 def default_market(coin: str, *, seed: int, markets: Markets = DEFAULT_MARKETS) -> DemoMarket:

@@ -19,7 +19,7 @@ from mm_trio.cli.sandbox_history import record_history
 from mm_trio.cli.sandbox_report import SandboxAccess, SandboxSummary, TestAccount
 from mm_trio.model.errors import ConfigError
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.api.ip_weights import IpWeights
 from mm_trio.sandbox.clock import Clock, SteppedClock, WallClock
 from mm_trio.sandbox.faults.dice import FaultDice, FaultPlan
@@ -103,27 +103,27 @@ async def run_sandbox(
     exchange = _make_exchange(markets, options.limits)
     with record_history(exchange, options.history) as save_history:
         return await _serve(
-            options, markets, Front(exchange, now_ms=clock.now_ms), clock, save_history, on_ready, stop_scope
+            options, markets, Gateway(exchange, now_ms=clock.now_ms), clock, save_history, on_ready, stop_scope
         )
 
 
 async def _serve(
     options: SandboxOptions,
     markets: tuple[DemoMarket, ...],
-    front: Front,
+    gateway: Gateway,
     clock: Clock,
     save_history: Callable[[], str] | None,
     on_ready: Callable[[SandboxAccess], None],
     stop_scope: trio.CancelScope,
 ) -> SandboxSummary:
-    auth = Auth(lambda address: address in front.exchange.addresses())
+    auth = Auth(lambda address: address in gateway.exchange.addresses())
     accounts = tuple(_make_account(auth, options.seed, number) for number in range(options.n_accounts))
     for market in markets:
         for each in accounts:
-            fund_accounts(front, market, each.account)
-    faults = _make_faults(front, auth, clock, options, markets, accounts)
+            fund_accounts(gateway, market, each.account)
+    faults = _make_faults(gateway, auth, clock, options, markets, accounts)
     control = ControlRoom(
-        front=front,
+        gateway=gateway,
         clock=clock,
         faults=faults,
         token=secrets.token_urlsafe(24),
@@ -138,14 +138,16 @@ async def _serve(
             if options.is_stepped:  # no socket grows old while time stands
                 doors = partial(doors, habits=SocketHabits(inactive_after_s=math.inf, life_s=None))
             try:
-                server: SandboxServer = await nursery.start(partial(doors, faults=faults, control=control), front, auth)
+                server: SandboxServer = await nursery.start(
+                    partial(doors, faults=faults, control=control), gateway, auth
+                )
             except ValueError as error:
                 raise ConfigError(str(error)) from error
             if options.with_takers or options.tape is not None:
                 for market in markets:
-                    _let_takers_come(front, clock, market)
+                    _let_takers_come(gateway, clock, market)
             on_ready(SandboxAccess(server.url, accounts, control.token, markets))
-    return _sum_up(front, faults, accounts)
+    return _sum_up(gateway, faults, accounts)
 
 
 def _choose_markets(options: SandboxOptions) -> tuple[DemoMarket, ...]:
@@ -185,7 +187,7 @@ def _make_account(auth: Auth, seed: int, number: int) -> TestAccount:
 
 
 def _make_faults(
-    front: Front,
+    gateway: Gateway,
     auth: Auth,
     clock: Clock,
     options: SandboxOptions,
@@ -193,20 +195,20 @@ def _make_faults(
     accounts: tuple[TestAccount, ...],
 ) -> FaultHub:
     rng = Random(options.fault_seed)
-    world = WorldFaults(front, auth, clock, rng, pairs=[market.pair for market in markets], payer=TAKER)
+    world = WorldFaults(gateway, auth, clock, rng, pairs=[market.pair for market in markets], payer=TAKER)
     targets = [FaultTarget(each.account, make_wallet(each.private_key).address.lower()) for each in accounts]
     return FaultHub(FaultDice(options.faults, rng), clock, world, targets=targets)
 
 
-def _let_takers_come(front: Front, clock: Clock, market: DemoMarket) -> None:
+def _let_takers_come(gateway: Gateway, clock: Clock, market: DemoMarket) -> None:
     takers: Takers = _MarketTakers(market.takers)
     if market.tape:
-        takers = _TapeAfterLadder(market.takers, lambda: front.exchange.book(market.pair.name))
-    schedule_takers(front, takers, address=TAKER, coin=market.pair.name, call_in=clock.call_in)
+        takers = _TapeAfterLadder(market.takers, lambda: gateway.exchange.book(market.pair.name))
+    schedule_takers(gateway, takers, address=TAKER, coin=market.pair.name, call_in=clock.call_in)
 
 
-def _sum_up(front: Front, faults: FaultHub, accounts: tuple[TestAccount, ...]) -> SandboxSummary:
-    exchange = front.exchange
+def _sum_up(gateway: Gateway, faults: FaultHub, accounts: tuple[TestAccount, ...]) -> SandboxSummary:
+    exchange = gateway.exchange
     return SandboxSummary(
         faults=faults.dice.summary(),
         fills={each.account: len(exchange.fills(each.account)) for each in accounts},

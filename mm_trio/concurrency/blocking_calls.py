@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import trio
 
-__all__ = ["QUICK_S", "TOO_LATE", "RunSync", "WriteThenSend"]
+__all__ = ["QUICK_S", "TOO_LATE", "CommitThenSend", "RunSync"]
 
 RunSync: TypeAlias = Callable[..., Awaitable[Any]]  # `run_sync(fn, *args, **options)`, as trio.to_thread.run_sync
 
@@ -16,7 +16,7 @@ QUICK_S = 0.1  # a hundred times what a good disk takes: what might leave before
 TOO_LATE: Final = object()  # in place of an answer: it was not sent, ask whether it still may
 
 
-class WriteThenSend:
+class CommitThenSend:
     """Write, and send right behind it on the same thread: the way there and back takes as long as a good disk.
 
     `send(*args)` is called after a write that succeeded, if that was quick and it `is_wanted` still, which is asked on

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import trio
 
-__all__ = ["Turn"]
+__all__ = ["UncontendedLock"]
 
 
-class Turn:
+class UncontendedLock:
     """`async with turn:` waits for whoever has it, first come first served; no checkpoint where nobody has."""
 
     def __init__(self) -> None:

@@ -32,12 +32,12 @@ from mm_trio.model.orders import (
     TrackedOrder,
     Unknown,
 )
-from mm_trio.quoting.headroom import Room
+from mm_trio.quoting.headroom import Headroom
 from mm_trio.quoting.send_plan import batches, plan_sends
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
-from mm_trio.venue.order_gateway import ActionLane, Burnt
+from mm_trio.venue.order_gateway import Burnt, OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 
 __all__ = ["EXPIRY_GRACE_S", "EXPIRY_S", "MOST_ENDS_ASKED", "BatchEmitter"]
@@ -60,7 +60,7 @@ class BatchEmitter:
 
     def __init__(
         self,
-        lane: ActionLane,
+        gateway: OrderGateway,
         client: VenueClient,
         state: MakerState,
         *,
@@ -69,7 +69,7 @@ class BatchEmitter:
         on_booked: Callable[[Iterable[FillResult]], None] = lambda results: None,
         may_place: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._lane = lane
+        self._gateway = gateway
         self._client = client
         self._state = state
         self._epoch = epoch
@@ -152,7 +152,7 @@ class BatchEmitter:
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
         self._state.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
-        answers = await self._lane.send_cancels(oids, expires_ms=self._lane.compute_expiry_ms(EXPIRY_S))
+        answers = await self._gateway.send_cancels(oids, expires_ms=self._gateway.compute_expiry_ms(EXPIRY_S))
         self._note_answers("cancel", answers, budget, outcome)
         for oid, answer in zip(oids, answers, strict=True):
             if isinstance(answer, Cancelled):
@@ -171,15 +171,15 @@ class BatchEmitter:
         now_s = trio.current_time()
         for nonce in sorted({i.nonce for i in orders.get_intents() if i.nonce is not None and i.expires_s > now_s}):
             budget.on_request(1)
-            burnt = await self._lane.burn_nonce(nonce, expires_ms=self._lane.compute_expiry_ms(EXPIRY_S))
+            burnt = await self._gateway.burn_nonce(nonce, expires_ms=self._gateway.compute_expiry_ms(EXPIRY_S))
             for intent in [i for i in orders.get_intents() if i.nonce == nonce]:
                 if burnt is Burnt.WAS_UNUSED:
                     orders.on_never_placed(intent.cloid, why=burnt.value)
                 elif burnt is Burnt.WAS_USED:
                     orders.on_cannot_arrive_after(intent.cloid, trio.current_time())
         for intents in batches(orders.get_intents()):
-            expires_ms = self._lane.compute_expiry_ms(EXPIRY_S)
-            answers = await self._lane.send_cancels_by_cloid(intents, expires_ms=expires_ms)
+            expires_ms = self._gateway.compute_expiry_ms(EXPIRY_S)
+            answers = await self._gateway.send_cancels_by_cloid(intents, expires_ms=expires_ms)
             self._note_answers("cancel", answers, budget, _Outcome())
 
     # --- modifies -----------------------------------------------------------------------------
@@ -231,7 +231,7 @@ class BatchEmitter:
             return waiting
         intents = self._intend([order for _, order in chosen], replaces=[oid for oid, _ in chosen])
         try:
-            answers = await self._lane.send_modifies(intents)
+            answers = await self._gateway.send_modifies(intents)
         except JournalError as error:
             self._take_back(intents, str(error))
             raise
@@ -280,7 +280,7 @@ class BatchEmitter:
         if not intents:
             return
         try:
-            answers = await self._lane.send_places(intents)
+            answers = await self._gateway.send_places(intents)
         except JournalError as error:
             self._take_back(intents, str(error))
             raise
@@ -292,11 +292,11 @@ class BatchEmitter:
             else:
                 outcome.n_placed += self._apply_arrival(intent, answer)
 
-    def _make_room(self) -> Room:
+    def _make_room(self) -> Headroom:
         """What is free beside all that rests or may rest, now: the plan may be older than the book."""
         orders = self._state.order_state
         doubts = orders.get_doubts(known_oids=False)
-        return Room.beside(orders.orders, doubts, self._state.inventory, unsettled=orders.get_unsettled())
+        return Headroom.beside(orders.orders, doubts, self._state.inventory, unsettled=orders.get_unsettled())
 
     def _apply_arrival(self, intent: Intent, answer: Answer) -> bool:
         """Whether the answer proves that the order reached the book; if so, it is tracked from now on."""
@@ -335,8 +335,8 @@ class BatchEmitter:
         """Give each order its cloid, all of one action their nonce and deadline, and write them down as sent."""
         if not orders:
             return []
-        now_s, nonce = trio.current_time(), self._lane.take_nonce()
-        expires_ms = self._lane.compute_expiry_ms(EXPIRY_S)
+        now_s, nonce = trio.current_time(), self._gateway.take_nonce()
+        expires_ms = self._gateway.compute_expiry_ms(EXPIRY_S)
         intents: list[Intent] = []
         for order, old in zip(orders, replaces or [None] * len(orders), strict=True):
             self._n_cloids += 1

@@ -14,7 +14,7 @@ from mm_trio.venue import wire
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
 
-__all__ = ["FeedWatch"]
+__all__ = ["FeedWatchdog"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class _Pulse:
         self.heard_s = self._clock.current_time()
 
 
-class FeedWatch:
+class FeedWatchdog:
     """Owns the connection: opens it, subscribes every feed, and knows when something was last heard."""
 
     def __init__(

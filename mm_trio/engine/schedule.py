@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import trio
 
-__all__ = ["Cadence", "make_wall_clock"]
+__all__ = ["TickSchedule", "make_wall_clock"]
 
 # Fills of one block come as a burst: ticks woken by them are at least this far apart.
 BURST_S = 0.05
@@ -16,7 +16,7 @@ BURST_S = 0.05
 RECONCILE_GAP_S = 4.0
 
 
-class Cadence:
+class TickSchedule:
     """Ticks every `interval_s`, a reconciliation every `reconcile_every` of these; both can be woken.
 
     A late tick is not made up for and none is skipped. Ticks woken by fills do not count towards the

@@ -14,7 +14,7 @@ from mm_trio.model.errors import LedgerError, VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
-from mm_trio.venue.order_gateway import ActionLane
+from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 
 __all__ = ["cancel_and_verify", "name_remaining"]
@@ -28,7 +28,7 @@ ROUND_WEIGHT = 160
 
 
 async def cancel_and_verify(
-    lane: ActionLane,
+    gateway: OrderGateway,
     client: VenueClient,
     state: MakerState,
     emitter: BatchEmitter,
@@ -43,8 +43,8 @@ async def cancel_and_verify(
     still_listed: list[int] = []
     remaining = name_remaining(state.order_state)
     pause_s = FIRST_PAUSE_S
-    lane.on_leaving(grace_s)
-    with trio.move_on_at(lane.leave_by_s) as leaving:
+    gateway.on_leaving(grace_s)
+    with trio.move_on_at(gateway.leave_by_s) as leaving:
         leaving.shield = True
         while True:
             try:

@@ -18,31 +18,31 @@ from typing import Any, Literal, Never
 import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
-from mm_trio.concurrency.fair_lock import Turn
+from mm_trio.concurrency.fair_lock import UncontendedLock
 from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, BatchEmitter
 from mm_trio.engine.feed_reader import FeedReader
-from mm_trio.engine.feed_watchdog import FeedWatch
+from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.log_lines import log_allocation_changed, log_balances_adopted, log_fill, log_start, log_tick
 from mm_trio.engine.reconciler import Reconciler
-from mm_trio.engine.schedule import Cadence, make_wall_clock
+from mm_trio.engine.schedule import TickSchedule, make_wall_clock
 from mm_trio.engine.shutdown import cancel_and_verify, name_remaining
 from mm_trio.engine.startup import check_order_size, resume_state, seed_state
 from mm_trio.journal.recovery import LedgerFile, recover
 from mm_trio.journal.replay import Recovered
-from mm_trio.journal.writer import LedgerKeeper
+from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError, LedgerError, VenueError
 from mm_trio.model.journal_entries import Allocated, Began, Entry, Quoted, Requested
 from mm_trio.model.orders import FillResult, Market, Number, OpenOrder, TrackedOrder, to_decimal
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.incremental_planner import TickPlanner
+from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.plan import QuoteSettings, TickPlan
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
-from mm_trio.venue.order_gateway import ActionLane
+from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.sdk import discard_socket, quiet_sdk_logging, replace_socket
 from mm_trio.venue.thread_bridge import Inbox
@@ -145,7 +145,7 @@ class WsState:
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.boundary_level: int | None = None
         self._make_grid = partial(PricingGrid, start_px, n_orders, tick_size=tick_size)
-        self._cadence = Cadence(interval_s, reconcile_every)
+        self._schedule = TickSchedule(interval_s, reconcile_every)
         self._keep_foreign = foreign_orders == "keep"
         self._cancel_on_shutdown = cancel_on_shutdown
         self._requote_on_fill = requote_on_fill
@@ -171,8 +171,8 @@ class WsState:
             "order_sz": str(self.settings.order_size),
         }
         self._last_boundary: int | None = None  # of an earlier life, until orders of ours rest again
-        self._planner = TickPlanner(self.grid, self.inventory, self.order_state, self.settings)
-        self._turn = Turn()  # the tick and a reconciliation take turns
+        self._planner = IncrementalPlanner(self.grid, self.inventory, self.order_state, self.settings)
+        self._turn = UncontendedLock()  # the tick and a reconciliation take turns
         self._nursery: trio.Nursery | None = None
         self._paused: str | None = "starting"  # why nothing new is placed, None while quoting
         self._doubt_pause_s = ASK_AFTER_DOUBT_S
@@ -195,26 +195,26 @@ class WsState:
                 market = await self._client.fetch_market(self.coin)
             recovered = await self._recover(wall_ms)
             state = self._make_state(market, recovered)
-            keeper = LedgerKeeper(
+            keeper = JournalWriter(
                 self._journal,
                 run_sync=self._run_sync,
                 wall_ms=wall_ms,
-                summarise=lambda: self._summarise(state, lane),
+                summarise=lambda: self._summarise(state, gateway),
                 n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
             )
-            lane = ActionLane(self._exchange, run_sync=self._run_sync, ledger=keeper, wall_ms=wall_ms)
-            lane.coin = market.coin
+            gateway = OrderGateway(self._exchange, run_sync=self._run_sync, ledger=keeper, wall_ms=wall_ms)
+            gateway.coin = market.coin
             if recovered is not None:
-                lane.on_nonce_used(recovered.last_nonce)
+                gateway.on_nonce_used(recovered.last_nonce)
             self._left_behind = None
             try:
                 with self._client.waiting_while_busy():
                     orphans = await self._seed(state, keeper, recovered)
             except BaseException:
                 if recovered is not None and not recovered.is_new:  # what rests of it would rest unattended
-                    await self._leave(state, lane)
+                    await self._leave(state, gateway)
                 raise
-            await self._quote(state, keeper, lane, wall_ms, orphans)
+            await self._quote(state, keeper, gateway, wall_ms, orphans)
         finally:
             discard_socket(self._client.info)  # its threads are not daemons where the SDK made them
 
@@ -231,14 +231,14 @@ class WsState:
     async def _quote(
         self,
         state: MakerState,
-        keeper: LedgerKeeper,
-        lane: ActionLane,
+        keeper: JournalWriter,
+        gateway: OrderGateway,
         wall_ms: Callable[[], int],
         orphans: tuple[OpenOrder, ...],
     ) -> None:
         """The nursery: everything between the start and the way out."""
         inbox = Inbox()
-        watch = FeedWatch(
+        watch = FeedWatchdog(
             self._client,
             inbox,
             reopen=self._reopen_feed,
@@ -248,7 +248,7 @@ class WsState:
             rng=self._rng,
         )
         emitter = BatchEmitter(
-            lane,
+            gateway,
             self._client,
             state,
             epoch=self._epoch,
@@ -257,13 +257,13 @@ class WsState:
             may_place=lambda: self._paused is None and watch.find_fault() is None and keeper.fault is None,
         )
         reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
-        lane.may_send = emitter.may_place
-        lane.may_still_send = lambda: self._paused is None and self._client.feed_is_alive()
+        gateway.may_send = emitter.may_place
+        gateway.may_still_send = lambda: self._paused is None and self._client.feed_is_alive()
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(keeper.keep_forever)
-                nursery.start_soon(self._hurry_on_leaving, lane)
+                nursery.start_soon(self._hurry_on_leaving, gateway)
                 nursery.start_soon(self._apply_forever, inbox, state, watch)
                 await self._begin(watch, reconciler, orphans)
                 nursery.start_soon(self._tick_forever, state, emitter, watch)
@@ -273,34 +273,36 @@ class WsState:
             inbox.close()
             if self._cancel_on_shutdown:
                 self._left_behind = await cancel_and_verify(
-                    lane, self._client, state, emitter, reconciler, grace_s=GRACE_S
+                    gateway, self._client, state, emitter, reconciler, grace_s=GRACE_S
                 )
             with suppress(LedgerError), trio.CancelScope(shield=True):
                 await keeper.flush()
 
-    async def _leave(self, state: MakerState, lane: ActionLane) -> None:
+    async def _leave(self, state: MakerState, gateway: OrderGateway) -> None:
         """Cancel what rests, where quoting never began."""
         if self._cancel_on_shutdown:
-            emitter = BatchEmitter(lane, self._client, state, epoch=self._epoch, stats=self.stats)
+            emitter = BatchEmitter(gateway, self._client, state, epoch=self._epoch, stats=self.stats)
             reconciler = Reconciler(self._client, state, emitter, on_booked=self._on_booked)
-            self._left_behind = await cancel_and_verify(lane, self._client, state, emitter, reconciler, grace_s=GRACE_S)
+            self._left_behind = await cancel_and_verify(
+                gateway, self._client, state, emitter, reconciler, grace_s=GRACE_S
+            )
 
-    def _summarise(self, state: MakerState, lane: ActionLane) -> tuple[Entry, ...]:
+    def _summarise(self, state: MakerState, gateway: OrderGateway) -> tuple[Entry, ...]:
         """What a checkpoint says: all that the next life goes on with."""
         return (
             *(Began(epoch, {}) for epoch in sorted(state.epochs)),
             Began(self._epoch, self._parameters),
             *state.summarise(),
             *(() if self.boundary_level is None else (Quoted(self.boundary_level),)),
-            Requested(lane.last_nonce, "earlier", 0, "", 0),
+            Requested(gateway.last_nonce, "earlier", 0, "", 0),
         )
 
-    async def _hurry_on_leaving(self, lane: ActionLane) -> Never:
+    async def _hurry_on_leaving(self, gateway: OrderGateway) -> Never:
         """Wait for the nursery's end, and tell the lane at once: a request may be on its way just then."""
         try:
             await trio.sleep_forever()
         finally:
-            lane.on_leaving(GRACE_S)
+            gateway.on_leaving(GRACE_S)
 
     # --- the ledger and the start ---------------------------------------------------------------
 
@@ -323,7 +325,7 @@ class WsState:
             self.order_state, self.inventory = recovered.order_state, recovered.inventory
             if recovered.parameters == self._parameters:
                 self._last_boundary = recovered.boundary_level
-        self._planner = TickPlanner(self.grid, self.inventory, self.order_state, self.settings)
+        self._planner = IncrementalPlanner(self.grid, self.inventory, self.order_state, self.settings)
         return MakerState(
             market,
             self.grid,
@@ -339,7 +341,7 @@ class WsState:
         )
 
     async def _seed(
-        self, state: MakerState, keeper: LedgerKeeper, recovered: Recovered | None
+        self, state: MakerState, keeper: JournalWriter, recovered: Recovered | None
     ) -> tuple[OpenOrder, ...]:
         """Read fills, orders, balances and budget, all before anything is subscribed; gives the orphans."""
         state.inventory.expects_transfers = recovered is not None
@@ -368,7 +370,7 @@ class WsState:
             self._last_boundary = None
         return plan
 
-    async def _begin(self, watch: FeedWatch, reconciler: Reconciler, orphans: tuple[OpenOrder, ...]) -> None:
+    async def _begin(self, watch: FeedWatchdog, reconciler: Reconciler, orphans: tuple[OpenOrder, ...]) -> None:
         """Subscribe every feed and deal with orphans; a feed that fails is the watchdog's from here on."""
         try:
             await watch.connect(fresh=False)
@@ -386,7 +388,7 @@ class WsState:
 
     # --- the inbox ----------------------------------------------------------------------------
 
-    async def _apply_forever(self, inbox: Inbox, state: MakerState, watch: FeedWatch) -> Never:
+    async def _apply_forever(self, inbox: Inbox, state: MakerState, watch: FeedWatchdog) -> Never:
         reader = FeedReader(
             state,
             self.stats,
@@ -408,17 +410,17 @@ class WsState:
                 self.stats.errors += 1
                 _log.error("fill tid=%d has a fee in %s, which is no token of ours", fill.tid, fill.fee_token)
             if self._requote_on_fill:
-                self._cadence.wake_tick()
+                self._schedule.wake_tick()
 
     def _on_balances(self, check: BalanceCheck) -> None:
         if check.verdict is BalanceVerdict.ASK_AGAIN:
-            self._cadence.want_reconcile(BALANCE_CONFIRM_S)
+            self._schedule.want_reconcile(BALANCE_CONFIRM_S)
         elif check.verdict is BalanceVerdict.ADOPTED:
             log_balances_adopted(check, self.inventory)
 
     def _on_trouble(self, reason: str) -> None:
         _log.info("reconciliation wanted: %s", reason)
-        self._cadence.want_reconcile(0)
+        self._schedule.want_reconcile(0)
 
     def _on_cancelled_by_hand(self, order: TrackedOrder) -> None:
         _log.warning(
@@ -438,17 +440,17 @@ class WsState:
 
     # --- the tick -----------------------------------------------------------------------------
 
-    async def _tick_forever(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch) -> Never:
-        self._cadence.start()
+    async def _tick_forever(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatchdog) -> Never:
+        self._schedule.start()
         while True:
             started_s = trio.current_time()
             await self.tick(state, emitter, watch)
             took_s = trio.current_time() - started_s
-            if took_s > self._cadence.interval_s:
-                _log.warning("tick took %.2f s, more than the interval of %g s", took_s, self._cadence.interval_s)
-            await self._cadence.wait_for_tick()
+            if took_s > self._schedule.interval_s:
+                _log.warning("tick took %.2f s, more than the interval of %g s", took_s, self._schedule.interval_s)
+            await self._schedule.wait_for_tick()
 
-    async def tick(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatch) -> None:
+    async def tick(self, state: MakerState, emitter: BatchEmitter, watch: FeedWatchdog) -> None:
         """Quote once: what should rest, less what rests, sent. Nothing while the feed is known dead."""
         async with self._turn:
             if self._paused is not None or watch.find_fault() is not None:
@@ -464,13 +466,13 @@ class WsState:
                 self._on_trouble("the venue says a balance is too small that the ledger has")
             state.note_doubts(trio.current_time())
             if self.order_state.get_doubts() or result.n_held_back:
-                self._cadence.want_reconcile(self._doubt_pause_s)
+                self._schedule.want_reconcile(self._doubt_pause_s)
 
     # --- reconciliation -----------------------------------------------------------------------
 
     async def _reconcile_forever(self, reconciler: Reconciler) -> Never:
         while True:
-            await self._cadence.wait_for_reconcile()
+            await self._schedule.wait_for_reconcile()
             await self._wait_for_weight(REGULAR_WEIGHT)
             await self._reconcile(reconciler)
 
@@ -484,23 +486,23 @@ class WsState:
     async def _reconcile(self, reconciler: Reconciler) -> bool:
         """Reconcile once, between two ticks; whether the venue answered everything and no orphan is left."""
         async with self._turn:
-            self._cadence.on_reconcile()
+            self._schedule.on_reconcile()
             try:
                 check, no_orphan_left = await reconciler.reconcile()
             except VenueError as error:
                 self.stats.errors += 1
                 _log.warning("reconciliation failed, again in %g s: %s", RETRY_RECONCILE_S, error)
-                self._cadence.want_reconcile(RETRY_RECONCILE_S)
+                self._schedule.want_reconcile(RETRY_RECONCILE_S)
                 return False
             self.stats.reconciliations += 1
             self._on_balances(check)
             if self.order_state.get_doubts():
                 self._doubt_pause_s = min(2 * self._doubt_pause_s, LONGEST_ASK_PAUSE_S)
-                self._cadence.want_reconcile(min(self._doubt_pause_s, self._compute_wait_for_expiry_s()))
+                self._schedule.want_reconcile(min(self._doubt_pause_s, self._compute_wait_for_expiry_s()))
             else:
                 self._doubt_pause_s = ASK_AFTER_DOUBT_S
             if not no_orphan_left:
-                self._cadence.want_reconcile(RETRY_RECONCILE_S)
+                self._schedule.want_reconcile(RETRY_RECONCILE_S)
             return no_orphan_left
 
     def _compute_wait_for_expiry_s(self) -> float:
@@ -511,7 +513,7 @@ class WsState:
 
     # --- the watchdog -------------------------------------------------------------------------
 
-    async def _watch_forever(self, watch: FeedWatch, reconciler: Reconciler) -> Never:
+    async def _watch_forever(self, watch: FeedWatchdog, reconciler: Reconciler) -> Never:
         while True:
             fault = self._paused
             if fault is None:
@@ -525,13 +527,13 @@ class WsState:
             self.stats.reconnects += 1
             await self._read_anew(watch, reconciler)
 
-    async def _read_anew(self, watch: FeedWatch, reconciler: Reconciler) -> None:
+    async def _read_anew(self, watch: FeedWatchdog, reconciler: Reconciler) -> None:
         """Reconcile until that succeeds, and quote again; leaves it paused where the feed is lost meanwhile."""
         while watch.find_fault() is None:
             await self._wait_for_weight(URGENT_WEIGHT)
             if await self._reconcile(reconciler):
                 self._paused = None
                 _log.info("feed is back, reconciled")
-                self._cadence.wake_tick()
+                self._schedule.wake_tick()
                 return
             await trio.sleep(RETRY_RECONCILE_S)

@@ -13,12 +13,12 @@ from typing import Any, Never, Protocol
 
 import trio
 
-from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, RunSync, WriteThenSend
-from mm_trio.concurrency.fair_lock import Turn
+from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, RunSync
+from mm_trio.concurrency.fair_lock import UncontendedLock
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry
 
-__all__ = ["AppendsEntries", "LedgerKeeper"]
+__all__ = ["AppendsEntries", "JournalWriter"]
 
 # A fill is answered by an order, which has to be durable before it leaves: both in one commit, so that it need not wait
 # for the fill's. Nothing is lost with what was not written yet: a start asks the venue for the fills.
@@ -49,7 +49,7 @@ class _Writing:
         self.is_done = True
 
 
-class LedgerKeeper:
+class JournalWriter:
     """Takes entries on the loop's thread, and sees to it that they get to the journal.
 
     `summarise` gives what a checkpoint says; it is asked every `CHECKPOINT_EVERY` entries.
@@ -72,7 +72,7 @@ class LedgerKeeper:
         self._pending: list[Entry] = []
         self._n_recorded = self._n_durable = 0
         self._recorded = trio.Event()
-        self._turn = Turn()
+        self._turn = UncontendedLock()
         self._fault: JournalError | None = None
 
     @property
@@ -113,7 +113,7 @@ class LedgerKeeper:
             if not self._pending:
                 return await self._run_sync(send, *args, abandon_on_cancel=True)
             with self._writing() as writing:
-                errand = WriteThenSend(writing.append, lambda: not writing.is_given_up and is_wanted(), send, *args)
+                errand = CommitThenSend(writing.append, lambda: not writing.is_given_up and is_wanted(), send, *args)
                 return await self._run_sync(errand, abandon_on_cancel=True)
 
     async def keep_forever(self) -> Never:

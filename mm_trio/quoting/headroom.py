@@ -11,9 +11,9 @@ from typing import Protocol, Self
 
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import RestingOrders
+from mm_trio.state.open_orders import OpenOrders
 
-__all__ = ["Present", "Room"]
+__all__ = ["Headroom", "Present"]
 
 
 class Present(Protocol):
@@ -29,7 +29,7 @@ class Present(Protocol):
     def size(self) -> Decimal: ...
 
 
-class Room:
+class Headroom:
     """Levels, prices and funds that `present` orders leave free. `tokens` in base, `quote` in quote units.
 
     `guarded` are the sides on which the account holds no more than the ledger: there the venue itself refuses
@@ -46,7 +46,7 @@ class Room:
     ) -> None:
         self._guarded = guarded
         self._levels: set[int] = set()
-        self._orders: RestingOrders | None = None
+        self._orders: OpenOrders | None = None
         self._lowest_ask: Decimal | None = None
         self._highest_bid: Decimal | None = None
         self.tokens = tokens
@@ -62,7 +62,7 @@ class Room:
 
     @classmethod
     def beside(
-        cls, orders: RestingOrders, present: Iterable[Present], ledger: Inventory, *, unsettled: Iterable[Present]
+        cls, orders: OpenOrders, present: Iterable[Present], ledger: Inventory, *, unsettled: Iterable[Present]
     ) -> Self:
         """What the ledger leaves beside `orders` and `present`, if all of `unsettled` traded before it left."""
         room = cls(

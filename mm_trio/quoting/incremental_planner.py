@@ -17,15 +17,15 @@ from mm_trio.quoting.order_differ import is_off, is_within_dead_zone
 from mm_trio.quoting.plan import QuoteSettings, RestLevel, TickPlan, plan_tick
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_depth
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import Pair, RestingOrders
+from mm_trio.state.open_orders import OpenOrders, Pair
 from mm_trio.state.order_state import OrderState
 
-__all__ = ["TickPlanner"]
+__all__ = ["IncrementalPlanner"]
 
 _SIDES: tuple[Side, Side] = ("sell", "buy")
 
 
-class TickPlanner:
+class IncrementalPlanner:
     """Plans the ticks of one maker. It alone empties the state's list of touched levels."""
 
     def __init__(self, grid: PricingGrid, inventory: Inventory, state: OrderState, settings: QuoteSettings) -> None:
@@ -155,7 +155,7 @@ class TickPlanner:
         return asks > tokens or bids > quote
 
 
-def _find_pairs(diff: OrderDiff, orders: RestingOrders) -> set[Pair]:
+def _find_pairs(diff: OrderDiff, orders: OpenOrders) -> set[Pair]:
     """The levels that a diff is about."""
     named: list[DesiredOrder | TrackedOrder] = [
         *diff.places,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.orders import DesiredOrder, Doubt, OrderDiff, Side, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.headroom import Room
+from mm_trio.quoting.headroom import Headroom
 from mm_trio.quoting.order_differ import compute_diff
 from mm_trio.quoting.quoting_engine import (
     compute_boundary,
@@ -103,7 +103,7 @@ def plan_tick(
     doubted = {doubt.level_index for doubt in doubts}
     kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if o.level_index in doubted]
     active, slack = settings.active_levels, settings.window_slack
-    room = Room(kept, tokens=tokens, quote=quote)
+    room = Headroom(kept, tokens=tokens, quote=quote)
     desired = compute_desired_orders(
         grid,
         boundary,

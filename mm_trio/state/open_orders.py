@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from mm_trio.model.orders import Side, TrackedOrder
 
-__all__ = ["Pair", "RestingOrders"]
+__all__ = ["OpenOrders", "Pair"]
 
 Pair = tuple[Side, int]
 
@@ -46,7 +46,7 @@ class _SideOrders:
         self.cost -= order.size * order.price
 
 
-class RestingOrders(UserDict[int, TrackedOrder]):
+class OpenOrders(UserDict[int, TrackedOrder]):
     """A dict of orders by oid, oldest first. `n_changes` counts its changes, `touched` says where they were."""
 
     def __init__(self) -> None:

@@ -36,8 +36,8 @@ from mm_trio.model.orders import (
     TrackedOrder,
     to_decimal,
 )
-from mm_trio.state.open_orders import RestingOrders
-from mm_trio.state.seen_fills import FillKey, FillMemory
+from mm_trio.state.open_orders import OpenOrders
+from mm_trio.state.seen_fills import FillKey, SeenFills
 
 __all__ = ["OrderState"]
 
@@ -86,14 +86,14 @@ class OrderState:
 
     def __init__(self) -> None:
         self.record: Record = forget
-        self._orders = RestingOrders()
+        self._orders = OpenOrders()
         self._intents: dict[str, Intent] = {}
         self._left: _Bounded[int, TrackedOrder] = _Bounded(LEFT_REMEMBERED)
         self._untold: dict[int, TrackedOrder] = {}
         self._unsettled: dict[int, TrackedOrder] = {}
         self._parked: _Bounded[int, list[_Told]] = _Bounded(PARKED_REMEMBERED)
         self._ended_early: _Bounded[int, tuple[str, Decimal | None]] = _Bounded(PARKED_REMEMBERED)
-        self._fills = FillMemory()
+        self._fills = SeenFills()
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ class OrderState:
         return tuple(self._orders.values())
 
     @property
-    def orders(self) -> RestingOrders:
+    def orders(self) -> OpenOrders:
         """The same by oid, with their sums and best levels: to read."""
         return self._orders
 

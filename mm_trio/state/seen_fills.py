@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TypeAlias
 
-__all__ = ["FillKey", "FillMemory"]
+__all__ = ["FillKey", "SeenFills"]
 
 # (time_ms, coin, tid, oid) where the message carries them; (None, None, tid, None) in a bare call
 FillKey: TypeAlias = tuple[int | None, str | None, int, int | None]
@@ -14,7 +14,7 @@ FillKey: TypeAlias = tuple[int | None, str | None, int, int | None]
 FILLS_REMEMBERED = 100_000
 
 
-class FillMemory:
+class SeenFills:
     """A bounded set of fill keys. What is older than the oldest forgotten one counts as seen."""
 
     def __init__(self, capacity: int = FILLS_REMEMBERED) -> None:

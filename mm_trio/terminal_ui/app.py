@@ -33,7 +33,7 @@ from mm_trio.terminal_ui.terminal import LogLine, RecentRecords, keep_terminal
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["DeskApp", "ViewFailed", "run_tui"]
+__all__ = ["TerminalApp", "ViewFailed", "run_tui"]
 
 REFRESH_EVERY_S = 0.25
 LAST_WRITE_S = 0.2  # for what is still to be written at the end; a terminal that hangs gets no more
@@ -74,7 +74,7 @@ async def run_tui(
     `records` fills the log lines of the screen. `headless` draws nowhere: for tests.
     Errors: ViewFailed for whatever goes wrong in the screen or in `take`; the terminal is restored then too.
     """
-    app = DeskApp(take, records=records)
+    app = TerminalApp(take, records=records)
     cause: BaseException | None = None
     try:
         with keep_terminal():
@@ -119,7 +119,7 @@ class Panel(Static):
         self.update(joined, layout=False)
 
 
-class DeskApp(App[None]):
+class TerminalApp(App[None]):
     """One screen of panels, refreshed from `take`. After it ended, `failure` is what broke it, if anything."""
 
     ENABLE_COMMAND_PALETTE = False

@@ -12,7 +12,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-__all__ = ["IDLE_AT_MOST_S", "Door", "encode_json"]
+__all__ = ["IDLE_AT_MOST_S", "JsonSession", "encode_json"]
 
 # The venue, or somebody on the way, forgets a connection that was idle for minutes, and the next request breaks.
 IDLE_AT_MOST_S = 60.0
@@ -20,7 +20,7 @@ IDLE_AT_MOST_S = 60.0
 encode_json = JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
 
 
-class Door(requests.Session):
+class JsonSession(requests.Session):
     """A session that posts to `url` alone: the library works out the same request anew for each post, this does once.
 
     A connection that was idle for long is not used again. It follows no redirection: what is signed is signed for

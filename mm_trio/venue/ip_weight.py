@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["RequestWeight", "find_weight", "find_weight_of_rows"]
+__all__ = ["IpWeight", "find_weight", "find_weight_of_rows"]
 
 WEIGHT_PER_MINUTE = 1_200
 WINDOW_S = 61.0  # a second for the way there
@@ -27,7 +27,7 @@ def find_weight_of_rows(method: str, answer: object) -> int:
     return len(answer) // ROWS_A_WEIGHT if method in _BY_ROWS and isinstance(answer, list) else 0
 
 
-class RequestWeight:
+class IpWeight:
     """The weight used within the last minute."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers, parse_noop
 from mm_trio.venue.sdk import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again
 
-__all__ = ["ActionLane", "Burnt", "WritesAhead"]
+__all__ = ["Burnt", "OrderGateway", "WritesAhead"]
 
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 WRITE_TIMEOUT_S = 6.0
@@ -50,7 +50,7 @@ class WritesAhead(Protocol):
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any: ...
 
 
-class ActionLane:
+class OrderGateway:
     """The one way out. One action at a time; `coin` is the venue's name of our pair, once it is known."""
 
     def __init__(

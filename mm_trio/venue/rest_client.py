@@ -19,7 +19,7 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable
 from mm_trio.model.orders import Balances, Fill, Market, OpenOrder, OrderStatus
 from mm_trio.venue import wire
-from mm_trio.venue.ip_weight import RequestWeight, find_weight, find_weight_of_rows
+from mm_trio.venue.ip_weight import IpWeight, find_weight, find_weight_of_rows
 from mm_trio.venue.sdk import VENUE_FAILURES, make_cloid, make_read_error
 
 __all__ = ["VenueClient", "ask_while_busy"]
@@ -70,7 +70,7 @@ class VenueClient:
         self._whole_fills = whole_fills
         self._read_timeout_s = read_timeout_s
         self._patient_until_s = float("-inf")
-        self.weight = RequestWeight()
+        self.weight = IpWeight()
 
     # --- questions ----------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from hyperliquid.utils.types import Cloid
 from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
 
 from mm_trio.model.errors import Busy, Unreachable
-from mm_trio.venue.http_session import Door, encode_json
+from mm_trio.venue.http_session import JsonSession, encode_json
 from mm_trio.venue.signer import ActionSigner
 from mm_trio.venue.wire import RETIRED_FEED
 
@@ -125,10 +125,10 @@ def _is_loopback(base_url: str) -> bool:
     return urlsplit(base_url).hostname in _LOOPBACK_HOSTS
 
 
-def _make_door(client: Any, path: str) -> Door:
+def _make_door(client: Any, path: str) -> JsonSession:
     """In place of the session of an object of the SDK, which posts to `path` and nowhere else."""
     is_direct = _is_loopback(client.base_url)  # a proxy of the environment cannot see our loopback
-    return Door(client.base_url + path, client.session.headers, direct=is_direct)
+    return JsonSession(client.base_url + path, client.session.headers, direct=is_direct)
 
 
 def _bare_info(base_url: str, spot_meta: Any) -> Info:

@@ -21,7 +21,7 @@ from mm_trio import WsState
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import JournalError, find_leaves
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.feeds.connection import Connection
 from mm_trio.sandbox.info.rows import fill_row
 from mm_trio.sandbox.matching.exchange import Exchange
@@ -43,7 +43,7 @@ QUOTES = r"tick=1 .* placed=20 errors=0"
 # --- one maker over loopback, in this process ----------------------------------------------------
 
 
-class WatchedFront(Front):
+class WatchedFront(Gateway):
     """Notes when something new of the maker's reached the exchange; can swallow acknowledgements."""
 
     def __init__(self, exchange: Exchange) -> None:
@@ -68,13 +68,13 @@ class WatchedFront(Front):
 class Box:
     """The exchange behind its server, and a maker on the SDK beside it."""
 
-    def __init__(self, front: WatchedFront, server: SandboxServer, spot_meta: Any, **changed: Any) -> None:
-        self.front, self.server = front, server
+    def __init__(self, gateway: WatchedFront, server: SandboxServer, spot_meta: Any, **changed: Any) -> None:
+        self.gateway, self.server = gateway, server
         wallet = make_wallet(KEY)
         self.account: str = wallet.address.lower()
         for address in (self.account, TAKER):
-            front.apply(Deposit(address, BASE, Decimal(1000)))
-            front.apply(Deposit(address, QUOTE, Decimal(100_000)))
+            gateway.apply(Deposit(address, BASE, Decimal(1000)))
+            gateway.apply(Deposit(address, QUOTE, Decimal(100_000)))
         self.info = make_info(server.url, spot_meta)
         self._parameters: dict[str, Any] = {
             "coin": COIN,
@@ -98,24 +98,24 @@ class Box:
         return WsState(**self._parameters | {"info": make_info(self.server.url, self._spot_meta)} | changed)
 
     def take(self, size: str, *, buy: bool) -> None:
-        book = self.front.exchange.book(COIN)
+        book = self.gateway.exchange.book(COIN)
         levels = book.asks if buy else book.bids
         if levels:
             order = NewOrder(ASSET, buy, levels[-1].price, Decimal(size), "Ioc")
-            self.front.apply(PlaceOrders(TAKER, (order,)))
+            self.gateway.apply(PlaceOrders(TAKER, (order,)))
 
     def n_resting(self) -> int:
-        return len(self.front.exchange.open_orders(self.account))
+        return len(self.gateway.exchange.open_orders(self.account))
 
     def is_exact(self, maker: WsState) -> bool:
         """Whether the ledger is what the exchange's fills make of the allocation."""
-        account = self.front.exchange.account(self.account)
+        account = self.gateway.exchange.account(self.account)
         token, usdc = account.total(BASE) - 1000 + 100, account.total(QUOTE) - 100_000 + 2000
         return (maker.inventory.virtual_token, maker.inventory.virtual_usdc) == (token, usdc)
 
     def is_whole(self, maker: WsState) -> bool:
         tracked = {order.oid for order in maker.order_state.get_current_orders()}
-        resting = {order.oid for order in self.front.exchange.open_orders(self.account)}
+        resting = {order.oid for order in self.gateway.exchange.open_orders(self.account)}
         return tracked == resting and len(resting) == 12 and self.is_exact(maker)
 
 
@@ -128,11 +128,11 @@ async def until(condition: Callable[[], object], *, within_s: float = DEADLINE_S
 @asynccontextmanager
 async def open_box(**changed: Any) -> AsyncIterator[Box]:
     exchange = Exchange()
-    front = WatchedFront(exchange)
+    gateway = WatchedFront(exchange)
     async with trio.open_nursery() as world:
-        server = await world.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        server = await world.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
         spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
-        yield Box(front, server, spot_meta, **changed)
+        yield Box(gateway, server, spot_meta, **changed)
         world.cancel_scope.cancel()
 
 
@@ -154,11 +154,11 @@ async def test_c2_from_the_moment_a_half_open_socket_is_known_nothing_new_leaves
         box.take("12", buy=True)
         await until(lambda: "nothing heard" in (box.maker.paused_because or ""))
         noticed_s, because = time.monotonic(), str(box.maker.paused_because)
-        n_before = len(box.front.new_risk_s)
+        n_before = len(box.gateway.new_risk_s)
         await until(lambda: box.maker.paused_because is None)
         reconnects = box.maker.stats.reconnects
         await until(lambda: box.is_whole(box.maker))
-        first_new_s = box.front.new_risk_s[n_before]
+        first_new_s = box.gateway.new_risk_s[n_before]
 
     (silent_s,) = re.findall("nothing heard for ([0-9]+) s", because)
     assert STALE_AFTER_S <= int(silent_s) <= STALE_AFTER_S + 6
@@ -173,21 +173,21 @@ async def test_c3_without_the_acknowledgement_of_one_subscription_nothing_is_pla
     """At the start, and again after a cut; then the venue acknowledges again."""
     monkeypatch.setattr("mm_trio.engine.feed_watchdog.ACK_WITHIN_S", 0.5)
     async with open_box() as box, trio.open_nursery() as trading:
-        box.front.unacknowledged = {feed}
+        box.gateway.unacknowledged = {feed}
         trading.start_soon(box.maker.run)
         await until(lambda: box.maker.paused_because and feed in box.maker.paused_because)
         await trio.sleep(2)
-        at_the_start = len(box.front.new_risk_s)
-        box.front.unacknowledged = set()
+        at_the_start = len(box.gateway.new_risk_s)
+        box.gateway.unacknowledged = set()
         await until(lambda: box.n_resting() == 12)
-        box.front.unacknowledged = {feed}
+        box.gateway.unacknowledged = {feed}
         box.server.drop_sockets()
         await until(lambda: box.maker.paused_because)
-        n_before = len(box.front.new_risk_s)
+        n_before = len(box.gateway.new_risk_s)
         box.take("12", buy=True)
         await trio.sleep(2)
-        after_a_cut = len(box.front.new_risk_s) - n_before
-        box.front.unacknowledged = set()
+        after_a_cut = len(box.gateway.new_risk_s) - n_before
+        box.gateway.unacknowledged = set()
         await until(lambda: box.is_whole(box.maker))
         trading.cancel_scope.cancel()
 
@@ -201,7 +201,7 @@ async def test_c9_threads_that_tell_more_than_the_loop_takes_wait_for_it_and_not
         await until(lambda: box.is_whole(box.maker))
         name = f"userFills:{box.account}"
         (subscription,) = box.info.ws_manager.active_subscriptions[name]
-        rows = [fill_row(fill) for fill in box.front.exchange.fills(box.account)]
+        rows = [fill_row(fill) for fill in box.gateway.exchange.fills(box.account)]
         frame = {"channel": "userFills", "data": {"user": box.account, "fills": rows}}
         n_told = [0] * 4
 
@@ -224,7 +224,7 @@ async def test_c9_threads_that_tell_more_than_the_loop_takes_wait_for_it_and_not
         assert n_told == [2000] * 4
         assert deepest <= len(threads) + 4  # and the socket's own thread, and workers
         assert (stats.reconnects, stats.errors) == (0, 0)
-        assert stats.fills == len(box.front.exchange.fills(box.account))
+        assert stats.fills == len(box.gateway.exchange.fills(box.account))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -246,7 +246,7 @@ async def test_e3_a_socket_thread_that_dies_is_replaced_and_what_it_missed_is_bo
         replaced = box.info.ws_manager
         box.take("6", buy=True)  # the new one speaks
         await until(
-            lambda: box.is_whole(box.maker) and box.maker.stats.fills == len(box.front.exchange.fills(box.account))
+            lambda: box.is_whole(box.maker) and box.maker.stats.fills == len(box.gateway.exchange.fills(box.account))
         )
 
         assert replaced is not thread
@@ -288,7 +288,7 @@ async def test_e5_on_a_disk_that_is_full_nothing_new_is_sent_and_what_rests_is_c
         assert box.maker.orders_may_rest == ()
         journal.close()
         second = box.next_maker(journal=Journal.open(tmp_path))
-        assert all(sent_s < failed_s for sent_s in box.front.new_risk_s)
+        assert all(sent_s < failed_s for sent_s in box.gateway.new_risk_s)
         async with trio.open_nursery() as trading:
             trading.start_soon(second.run)
             await until(lambda: box.is_whole(second))

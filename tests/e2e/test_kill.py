@@ -214,7 +214,7 @@ def find_problems(struck: Strike, code: int, maker: Program, exchange: KillExcha
         problems.append(f"it ended by itself with {code}: {maker.out}")
     if "Traceback" in maker.err:
         problems.append("a traceback in its log")
-    return problems + exchange.front.faults
+    return problems + exchange.gateway.faults
 
 
 def check_the_end(game: Game, label: str) -> None:
@@ -225,7 +225,7 @@ def check_the_end(game: Game, label: str) -> None:
         maker.wait_for("tick=3 ")
         code = maker.end(signal.SIGTERM)
     problems = [] if code == 0 else [f"SIGTERM: exit code {code}: {maker.out}"]
-    problems += exchange.front.faults
+    problems += exchange.gateway.faults
     problems += [f"still rests: {order}" for order in exchange.ask_resting()]
     token, usdc, n_fills = ledger = exchange.ask_ledger()
     # paid in was twice the allocation: fills and fees must tell the balances, or the witness itself is wrong

@@ -15,7 +15,7 @@ import trio
 
 from mm_trio import WsState
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.server.server import SandboxServer, serve
@@ -32,14 +32,14 @@ DEADLINE_S = 30.0
 class Loopback:
     """The exchange behind its server, and a maker on the SDK beside it."""
 
-    def __init__(self, front: Front, server: SandboxServer, spot_meta: Any, **changed: Any) -> None:
-        self.front = front
+    def __init__(self, gateway: Gateway, server: SandboxServer, spot_meta: Any, **changed: Any) -> None:
+        self.gateway = gateway
         self.server = server
         wallet = make_wallet(KEY)
         self.account: str = wallet.address.lower()
         for address in (self.account, TAKER):
-            front.apply(Deposit(address, BASE, Decimal(1000)))
-            front.apply(Deposit(address, QUOTE, Decimal(100_000)))
+            gateway.apply(Deposit(address, BASE, Decimal(1000)))
+            gateway.apply(Deposit(address, QUOTE, Decimal(100_000)))
         self.info = make_info(server.url, spot_meta)
         parameters: dict[str, Any] = {
             "coin": COIN,
@@ -58,19 +58,19 @@ class Loopback:
         self.maker = WsState(**(parameters | changed))
 
     def take(self, size: str, *, buy: bool) -> None:
-        book = self.front.exchange.book(COIN)
+        book = self.gateway.exchange.book(COIN)
         worst = book.asks[-1] if buy else book.bids[-1]
         order = NewOrder(ASSET, buy, worst.price, Decimal(size), "Ioc")
-        self.front.apply(PlaceOrders(TAKER, (order,)))
+        self.gateway.apply(PlaceOrders(TAKER, (order,)))
 
     def resting(self) -> dict[tuple[str, int], Decimal]:
         return {
             ("buy" if o.is_buy else "sell", self.maker.grid.levels.index(o.price)): o.size
-            for o in self.front.exchange.open_orders(self.account)
+            for o in self.gateway.exchange.open_orders(self.account)
         }
 
     def ledger_is_exact(self) -> bool:
-        account = self.front.exchange.account(self.account)
+        account = self.gateway.exchange.account(self.account)
         inventory = self.maker.inventory
         assert inventory.virtual_token is not None
         assert inventory.virtual_usdc is not None
@@ -90,11 +90,11 @@ async def until(condition: Callable[[], object]) -> None:
 async def loopback(*, web_data2: bool = False, **changed: Any) -> AsyncIterator[Loopback]:
     """A maker that quotes; on leaving it is cancelled and must have left nothing behind."""
     exchange = Exchange()
-    front = Front(exchange, now_ms=lambda: time.time_ns() // 1_000_000, web_data2=web_data2)
+    gateway = Gateway(exchange, now_ms=lambda: time.time_ns() // 1_000_000, web_data2=web_data2)
     async with trio.open_nursery() as world:
-        server = await world.start(serve, front, Auth(lambda address: address in exchange.addresses()))
+        server = await world.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
         spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
-        box = Loopback(front, server, spot_meta, **changed)
+        box = Loopback(gateway, server, spot_meta, **changed)
         async with trio.open_nursery() as trading:
             trading.start_soon(box.maker.run)
             await until(lambda: len(box.resting()) == 12)
@@ -152,7 +152,7 @@ async def test_a_socket_gone_silent_is_replaced() -> None:
 async def test_a_deposit_told_by_web_data_is_checked_and_taken_over() -> None:
     """No reconciliation would come by itself: it is the pushed balance that asks for one."""
     async with loopback(web_data2=True, reconcile_every=1_000_000) as box:
-        box.front.apply(Deposit(box.account, BASE, Decimal(7)))
+        box.gateway.apply(Deposit(box.account, BASE, Decimal(7)))
 
         await until(lambda: box.maker.inventory.account_token == 1007)
         assert box.maker.stats.errors == 0

@@ -19,7 +19,7 @@ from mm_trio.cli.run import RunSummary, plan_forever
 from mm_trio.config.settings import Settings, parse_settings
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.server.server import serve
@@ -36,7 +36,7 @@ GRID = PricingGrid("20", 40, sz_decimals=2)
 class Plan:
     """A planner at work on an exchange, its lines, and after its end what it gave."""
 
-    front: Front
+    gateway: Gateway
     caplog: pytest.LogCaptureFixture
     exchange_scope: trio.CancelScope
     stop_scope: trio.CancelScope
@@ -78,14 +78,14 @@ async def planning(
     """A planner for a funded account, some orders of which rest already."""
     caplog.set_level(logging.INFO, logger="mm_trio")
     exchange = Exchange()
-    front = Front(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
+    gateway = Gateway(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
     for token, amount in ((BASE, 1000), (QUOTE, 100_000)):
-        front.apply(Deposit(ACCOUNT, token, Decimal(amount)))
+        gateway.apply(Deposit(ACCOUNT, token, Decimal(amount)))
     if resting:
-        front.apply(PlaceOrders(ACCOUNT, resting))
+        gateway.apply(PlaceOrders(ACCOUNT, resting))
     async with trio.open_nursery() as nursery:
-        scope, url = await nursery.start(serve_in_scope, front)
-        plan = Plan(front, caplog, scope, trio.CancelScope())
+        scope, url = await nursery.start(serve_in_scope, gateway)
+        plan = Plan(gateway, caplog, scope, trio.CancelScope())
 
         async def work() -> None:
             plan.summary = await plan_forever(
@@ -98,13 +98,13 @@ async def planning(
 
 
 async def serve_in_scope(
-    front: Front, *, task_status: trio.TaskStatus[tuple[trio.CancelScope, str]] = trio.TASK_STATUS_IGNORED
+    gateway: Gateway, *, task_status: trio.TaskStatus[tuple[trio.CancelScope, str]] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """An exchange that a test can make disappear."""
-    auth = Auth(lambda address: address in front.exchange.addresses())
+    auth = Auth(lambda address: address in gateway.exchange.addresses())
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
-            server = await nursery.start(partial(serve, front, auth))
+            server = await nursery.start(partial(serve, gateway, auth))
             task_status.started((scope, server.url))
 
 
@@ -119,8 +119,8 @@ async def test_it_logs_what_would_be_placed_and_sends_nothing(caplog: pytest.Log
             f"plan place side={'sell' if level >= 20 else 'buy'} level={level} px={GRID.levels[level]} sz=5"
             for level in range(14, 26)
         }
-        assert plan.front.exchange.open_orders(ACCOUNT) == ()
-        assert plan.front.exchange.account(ACCOUNT).n_requests == 0
+        assert plan.gateway.exchange.open_orders(ACCOUNT) == ()
+        assert plan.gateway.exchange.account(ACCOUNT).n_requests == 0
         assert summary.to_json()["ticks"] >= 2
         assert (summary.stats.errors, summary.stats.items, summary.orders_may_rest) == (0, 0, ())
 
@@ -132,13 +132,13 @@ async def test_orders_that_rest_already_are_planned_for_and_left_alone(
     """One of the account's below the ladder would be cancelled if foreign orders are; its hold bounds nothing here."""
     stray = NewOrder(ASSET, True, Decimal("15"), Decimal(3), "Alo")
     async with planning(caplog, resting=(stray,), foreign_orders=foreign) as plan:
-        n_requests = plan.front.exchange.account(ACCOUNT).n_requests
+        n_requests = plan.gateway.exchange.account(ACCOUNT).n_requests
         await plan.until(lambda: plan.lines("plan boundary"))
         await plan.end()
 
         assert f" would cancel={n_cancels} modify=0 place=12;" in plan.lines("plan boundary")[0]
-        assert [order.price for order in plan.front.exchange.open_orders(ACCOUNT)] == [15]
-        assert plan.front.exchange.account(ACCOUNT).n_requests == n_requests
+        assert [order.price for order in plan.gateway.exchange.open_orders(ACCOUNT)] == [15]
+        assert plan.gateway.exchange.account(ACCOUNT).n_requests == n_requests
 
 
 async def test_an_exchange_that_went_away_is_an_error_in_the_log_and_planning_goes_on(

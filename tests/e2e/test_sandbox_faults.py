@@ -438,7 +438,7 @@ async def test_feed_replayed_tells_old_fills_as_new_ones(open_venue: Open) -> No
     assert (await in_thread(fills.get, timeout=DEADLINE_S))["data"]["fills"] == []
     await venue.order(20.0)
     sell = NewOrder(HYPE.asset, False, Decimal(20), Decimal("1.5"), "Ioc")
-    venue.front.apply(PlaceOrders(TAKER.address.lower(), (sell,)))
+    venue.gateway.apply(PlaceOrders(TAKER.address.lower(), (sell,)))
     (fill,) = (await in_thread(fills.get, timeout=DEADLINE_S))["data"]["fills"]
     assert venue.struck() == {}
 

@@ -18,7 +18,7 @@ from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.api.ip_weights import IpWeights
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit
@@ -56,11 +56,11 @@ def loopback_and_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def open_sandbox(nursery: trio.Nursery, *, ip_weight: int | None = None) -> str:
     """The URL of a sandbox in which `WALLET` is funded."""
-    front = Front(Exchange(), now_ms=lambda: time_ns() // 1_000_000)
+    gateway = Gateway(Exchange(), now_ms=lambda: time_ns() // 1_000_000)
     for token, amount in ((0, 100_000), (150, 1_000)):
-        front.apply(Deposit(WALLET.address, token, Decimal(amount)))
-    auth = Auth(lambda address: address in front.exchange.addresses())
-    server: SandboxServer = await nursery.start(partial(serve, front, auth, ip_weights=IpWeights(ip_weight)))
+        gateway.apply(Deposit(WALLET.address, token, Decimal(amount)))
+    auth = Auth(lambda address: address in gateway.exchange.addresses())
+    server: SandboxServer = await nursery.start(partial(serve, gateway, auth, ip_weights=IpWeights(ip_weight)))
     return server.url
 
 

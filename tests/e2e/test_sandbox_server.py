@@ -25,7 +25,7 @@ from hyperliquid.utils.error import ClientError
 from socket_kit import DEADLINE_S, wait_until
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.feeds.connection import Connection
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit
@@ -51,7 +51,7 @@ async def in_thread(fn: Callable[..., T], *args: Any, **options: Any) -> T:
 
 @dataclass
 class Venue:
-    front: Front
+    gateway: Gateway
     auth: Auth
     server: SandboxServer
 
@@ -80,18 +80,18 @@ class Venue:
         return client
 
 
-def make_front() -> Front:
-    front = Front(Exchange(), now_ms=lambda: time_ns() // 1_000_000)
+def make_front() -> Gateway:
+    gateway = Gateway(Exchange(), now_ms=lambda: time_ns() // 1_000_000)
     for token, amount in ((0, 100_000), (150, 1_000)):
-        front.apply(Deposit(WALLET.address, token, Decimal(amount)))
-    return front
+        gateway.apply(Deposit(WALLET.address, token, Decimal(amount)))
+    return gateway
 
 
-async def open_venue(nursery: trio.Nursery, front: Front | None = None, **options: Any) -> Venue:
-    front = front or make_front()
-    auth = Auth(lambda address: address in front.exchange.addresses())
-    server = await nursery.start(partial(serve, front, auth, **options))
-    return Venue(front, auth, server)
+async def open_venue(nursery: trio.Nursery, gateway: Gateway | None = None, **options: Any) -> Venue:
+    gateway = gateway or make_front()
+    auth = Auth(lambda address: address in gateway.exchange.addresses())
+    server = await nursery.start(partial(serve, gateway, auth, **options))
+    return Venue(gateway, auth, server)
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +159,7 @@ async def test_the_sdk_places_queries_modifies_and_cancels(venue: Venue) -> None
 
 @pytest.mark.usefixtures("distinct_nonces")
 async def test_the_sdks_socket_hears_of_orders_and_fills(venue: Venue) -> None:
-    venue.front.apply(Deposit(STRANGER.address, 150, Decimal(10)))
+    venue.gateway.apply(Deposit(STRANGER.address, 150, Decimal(10)))
     updates: queue.Queue[Any] = queue.Queue()
     fills: queue.Queue[Any] = queue.Queue()
 
@@ -185,11 +185,11 @@ async def test_the_sdks_socket_hears_of_orders_and_fills(venue: Venue) -> None:
 @pytest.mark.usefixtures("distinct_nonces")
 async def test_every_channel_that_the_sdk_knows_reaches_its_callback(nursery: trio.Nursery) -> None:
     """`webData2` is switched on; `activeAssetData` is about perps and stays silent."""
-    front = Front(Exchange(), now_ms=lambda: time_ns() // 1_000_000, web_data2=True)
+    gateway = Gateway(Exchange(), now_ms=lambda: time_ns() // 1_000_000, web_data2=True)
     for address in (WALLET.address, STRANGER.address):
         for token in (0, 150):
-            front.apply(Deposit(address, token, Decimal(100_000)))
-    venue = await open_venue(nursery, front)
+            gateway.apply(Deposit(address, token, Decimal(100_000)))
+    venue = await open_venue(nursery, gateway)
     of_coin = ("l2Book", "trades", "bbo", "activeAssetCtx", "candle")
     of_user = ("userEvents", "userFills", "orderUpdates", "userFundings", "userNonFundingLedgerUpdates", "webData2")
     wishes: list[Any] = [
@@ -221,7 +221,7 @@ async def test_an_agents_order_is_its_masters(venue: Venue) -> None:
 
     await in_thread(lambda: statuses(venue.sdk(AGENT).order("@107", True, 1.5, 20.0, ALO)))
 
-    assert len(venue.front.exchange.open_orders(WALLET.address)) == 1
+    assert len(venue.gateway.exchange.open_orders(WALLET.address)) == 1
 
 
 async def test_two_actions_of_one_millisecond_are_a_duplicate(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,14 +316,14 @@ async def test_what_is_not_http_is_400(venue: Venue) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
 async def test_only_loopback_is_served(host: str) -> None:
-    front = make_front()
+    gateway = make_front()
 
     with pytest.raises(ValueError, match="loopback only"):
-        await serve(front, Auth(lambda address: True), host=host)
+        await serve(gateway, Auth(lambda address: True), host=host)
 
 
 async def test_a_bug_behind_the_door_ends_the_server() -> None:
-    class Broken(Front):
+    class Broken(Gateway):
         def info(self, request: object) -> object:
             raise RuntimeError("our bug")
 
@@ -428,13 +428,13 @@ async def test_a_silenced_socket_stays_open_and_hears_nothing_not_even_a_pong(
 ) -> None:
     """The inactivity rule does not end it either; in the end it is cut, and nothing had come, not even a greeting."""
     venue = await open_venue(nursery, beat_every_s=0.005, habits=SocketHabits(inactive_after_s=0.01))
-    connect = venue.front.connect
+    connect = venue.gateway.connect
 
     def silence_and_connect(send: Callable[[dict[str, Any]], None]) -> Connection:
         venue.server.silence_sockets()  # from the first moment on: a later one may be later than the inactivity
         return connect(send)
 
-    monkeypatch.setattr(venue.front, "connect", silence_and_connect)
+    monkeypatch.setattr(venue.gateway, "connect", silence_and_connect)
     client = await in_thread(websocket.create_connection, venue.ws_url, timeout=DEADLINE_S)
 
     def talk() -> None:
@@ -456,7 +456,7 @@ async def test_a_client_that_does_not_read_is_cut_off(venue: Venue) -> None:
     await in_thread(client.recv)
 
     for _ in range(MAX_FRAMES + 2):  # the first is handed over, the last finds no room
-        venue.front.beat()
+        venue.gateway.beat()
 
     texts = await in_thread(receive_until_end, client)
     assert len(texts) < MAX_FRAMES

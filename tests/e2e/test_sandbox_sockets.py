@@ -35,7 +35,7 @@ from mm_trio.sandbox.faults.requests import Delivery
 from mm_trio.sandbox.model.commands import Deposit
 from mm_trio.sandbox.model.limits import Limits
 from mm_trio.sandbox.server.server import SandboxServer
-from mm_trio.sandbox.server.tcp_link import Link
+from mm_trio.sandbox.server.tcp_link import TcpLink
 from mm_trio.sandbox.server.ws_session import GREETING, MAX_MESSAGE, SocketHabits
 
 pytestmark = pytest.mark.e2e
@@ -113,8 +113,8 @@ async def test_a_blocks_frames_have_left_when_its_command_returns() -> None:
 
 async def test_frames_that_leave_in_pieces_arrive_whole_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel takes a few bytes of each block at once; the rest waits its turn, and so do later blocks."""
-    send_now = Link.send_now
-    monkeypatch.setattr(Link, "send_now", lambda link, data: send_now(link, data[:9]) + data[9:])
+    send_now = TcpLink.send_now
+    monkeypatch.setattr(TcpLink, "send_now", lambda link, data: send_now(link, data[:9]) + data[9:])
     async with open_box() as box:
         client = await box.client()
         await client.subscribe(type="userFills", user=MAKER)
@@ -214,7 +214,7 @@ async def test_an_info_request_over_the_socket_has_the_answer_of_http() -> None:
 async def test_orders_over_the_socket_run_in_the_order_in_which_they_came() -> None:
     """An order and its cancel in one packet: the cancel is next to find it."""
     async with open_box() as box:
-        box.front.apply(Deposit(WALLET.address, 0, box.front.exchange.account(MAKER).total(0)))
+        box.gateway.apply(Deposit(WALLET.address, 0, box.gateway.exchange.account(MAKER).total(0)))
         client = await box.client()
         await client.subscribe(type="orderUpdates", user=WALLET.address)
         await client.frame()

@@ -13,8 +13,8 @@ import trio
 from troubled_venue import TroubledVenue
 
 from mm_trio import WsState
-from mm_trio.concurrency.blocking_calls import RunSync, WriteThenSend
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.concurrency.blocking_calls import CommitThenSend, RunSync
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import (
     CancelByOid,
@@ -69,7 +69,7 @@ def in_steps(run_sync: RunSync) -> RunSync:
     """A seam that makes the two calls of one errand one after the other, so that it knows them by their names."""
 
     async def run(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        if isinstance(fn, WriteThenSend):
+        if isinstance(fn, CommitThenSend):
             return await fn.take_steps(run_sync)
         return await run_sync(fn, *args, **options)
 
@@ -102,7 +102,7 @@ class Hanging:
         return fn(*args)
 
 
-class WatchedFront(Front):
+class WatchedFront(Gateway):
     """A front that lets tests look at the exchange after every change, whoever made it."""
 
     def __init__(self, exchange: Exchange, *, now_ms: Callable[[], int], web_data2: bool) -> None:
@@ -137,8 +137,8 @@ class World:
         self.pair = markets.pair(coin)
         self.exchange = Exchange(markets, **exchange)
         self.started_s = trio.current_time()
-        self.front = WatchedFront(self.exchange, now_ms=self.now_ms, web_data2=web_data2)
-        self.venue = TroubledVenue(self.front)
+        self.gateway = WatchedFront(self.exchange, now_ms=self.now_ms, web_data2=web_data2)
+        self.venue = TroubledVenue(self.gateway)
         self.info = self.venue.info(MAKER)
         self.sdk_exchange = self.venue.signing_exchange(MAKER) if signing else self.venue.exchange(MAKER)
         self.fund(MAKER, token, usdc)
@@ -150,12 +150,12 @@ class World:
     def fund(self, address: str, token: str | int, usdc: str | int) -> None:
         for index, amount in ((self.pair.base.index, token), (self.pair.quote.index, usdc)):
             if dec(amount):
-                self.front.apply(Deposit(address, index, dec(amount)))
+                self.gateway.apply(Deposit(address, index, dec(amount)))
 
     def withdraw(self, address: str, token: str | int, usdc: str | int = 0) -> None:
         for index, amount in ((self.pair.base.index, token), (self.pair.quote.index, usdc)):
             if dec(amount):
-                self.front.apply(Withdraw(address, index, dec(amount)))
+                self.gateway.apply(Withdraw(address, index, dec(amount)))
 
     def maker(self, **changed: Any) -> WsState:
         """A maker on a ladder of 40 levels from 20, orders of 5; `changed` replaces or adds parameters."""
@@ -189,7 +189,7 @@ class World:
         cloid: str | None = None,
     ) -> None:
         order = NewOrder(self.pair.asset, side == "buy", Decimal(price), Decimal(size), tif, cloid)
-        self.front.apply(PlaceOrders(address, (order,)))
+        self.gateway.apply(PlaceOrders(address, (order,)))
 
     def buy(self, size: str | Decimal, price: str | Decimal = "1000") -> None:
         """A taker buys: our asks are filled."""
@@ -209,7 +209,7 @@ class World:
 
     def cancel(self, *oids: int, address: str = MAKER) -> None:
         """Somebody cancels by hand."""
-        self.front.apply(CancelByOid(address, tuple((self.pair.asset, oid) for oid in oids)))
+        self.gateway.apply(CancelByOid(address, tuple((self.pair.asset, oid) for oid in oids)))
 
     def spend_budget(self, n_items: int, address: str = MAKER) -> None:
         """Use up so many requests of an address, by cancels of orders that never were."""
@@ -245,7 +245,7 @@ class World:
             asks = [level for side, level in book if side == "sell"]
             assert not bids or not asks or max(bids) < min(asks), (bids, asks)
 
-        self.front.checks.append(check)
+        self.gateway.checks.append(check)
 
     def ledger(self, token: str | int | Decimal | None, usdc: str | int | Decimal | None) -> tuple[Decimal, Decimal]:
         """An allocation and what the exchange's own record of the maker's fills makes of it."""
@@ -279,7 +279,7 @@ class World:
         """The venue speaks now and then, in a quiet market too."""
         while True:
             await trio.sleep(5)
-            self.front.beat()
+            self.gateway.beat()
 
     @asynccontextmanager
     async def running(self, maker: WsState) -> AsyncIterator[WsState]:

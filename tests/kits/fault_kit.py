@@ -115,16 +115,16 @@ def guard_all(world: World, maker: WsState) -> None:
         assert asks <= own_token, f"S3: asks of {asks} rest, {own_token} are ours"
         assert bids <= own_usdc, f"S4: bids worth {bids} rest, {own_usdc} are ours"
 
-    world.front.checks.append(check)
+    world.gateway.checks.append(check)
 
 
 def guard_write_ahead(world: World, folder: Path) -> None:
     """S13: whatever reaches the core is in the journal by then, with its nonce, the hash of its bytes, its orders."""
-    front, exchange = world.front, world.sdk_exchange
-    if getattr(front, "is_guarded", False):
+    gateway, exchange = world.gateway, world.sdk_exchange
+    if getattr(gateway, "is_guarded", False):
         return
-    front.is_guarded = True  # type: ignore[attr-defined]
-    read_action = front.read_action
+    gateway.is_guarded = True  # type: ignore[attr-defined]
+    read_action = gateway.read_action
 
     def read_checked(address: str, action: Any, *, expires_after: int | None) -> Any:
         if address == MAKER:
@@ -132,7 +132,7 @@ def guard_write_ahead(world: World, folder: Path) -> None:
             assert set(_find_cloids(action)) <= written, "S13: orders arrived that the journal does not have"
         return read_action(address, action, expires_after=expires_after)
 
-    front.read_action = read_checked  # type: ignore[method-assign]
+    gateway.read_action = read_checked  # type: ignore[method-assign]
     if not isinstance(exchange, InProcessSigningExchange):
         return
     real_answer = exchange._answer

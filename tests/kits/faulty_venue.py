@@ -19,7 +19,7 @@ from hyperliquid.info import Info
 from socket_kit import DEADLINE_S, wait_until
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.clock import SteppedClock
 from mm_trio.sandbox.faults.dice import FaultDice
 from mm_trio.sandbox.faults.hub import FaultHub
@@ -52,7 +52,7 @@ async def in_thread(fn: Callable[..., T], *args: Any, **options: Any) -> T:
 class FaultyVenue:
     """`clock` stands still until the test steps it, so nothing late comes by chance."""
 
-    front: Front
+    gateway: Gateway
     auth: Auth
     clock: SteppedClock
     faults: FaultHub
@@ -60,12 +60,12 @@ class FaultyVenue:
     control: ControlRoom
 
     def sdk(self, wallet: LocalAccount = AGENT, *, timeout: float = DEADLINE_S) -> SdkExchange:
-        spot_meta = self.front.exchange.markets.spot_meta()
+        spot_meta = self.gateway.exchange.markets.spot_meta()
         return SdkExchange(wallet, self.server.url, meta={"universe": []}, spot_meta=spot_meta, timeout=timeout)
 
     def info(self, *, skip_ws: bool = True) -> Info:
         """Call it in a worker thread: what the SDK starts there is a daemon. A socket of it is open."""
-        spot_meta = self.front.exchange.markets.spot_meta()
+        spot_meta = self.gateway.exchange.markets.spot_meta()
         url = self.server.url
         info = Info(url, skip_ws=skip_ws, meta={"universe": []}, spot_meta=spot_meta, timeout=DEADLINE_S)
         if not skip_ws:
@@ -84,7 +84,7 @@ class FaultyVenue:
 
     def resting(self) -> list[int]:
         """The owner's oids, as the exchange has them."""
-        return [order.oid for order in self.front.exchange.open_orders(OWNER.address)]
+        return [order.oid for order in self.gateway.exchange.open_orders(OWNER.address)]
 
     def step(self, seconds: float) -> None:
         self.clock.step_to(self.clock.now_ms() + round(seconds * 1000))
@@ -102,20 +102,20 @@ class FaultyVenue:
 async def open_faulty(nursery: trio.Nursery, *rules: dict[str, Any], seed: int = 1) -> FaultyVenue:
     """A venue whose owner has an agent and money, with the faults of these rules."""
     clock = SteppedClock(time_ns() // 1_000_000)
-    front = Front(Exchange(), now_ms=clock.now_ms)
+    gateway = Gateway(Exchange(), now_ms=clock.now_ms)
     for wallet in (OWNER, TAKER):
         for token, amount in ((0, 100_000), (150, 1_000)):
-            front.apply(Deposit(wallet.address.lower(), token, Decimal(amount)))
-    auth = Auth(lambda address: address in front.exchange.addresses())
+            gateway.apply(Deposit(wallet.address.lower(), token, Decimal(amount)))
+    auth = Auth(lambda address: address in gateway.exchange.addresses())
     auth.register_agent(AGENT.address, master=OWNER.address)
     rng = Random(seed)
-    world = WorldFaults(front, auth, clock, rng, pairs=[HYPE])
+    world = WorldFaults(gateway, auth, clock, rng, pairs=[HYPE])
     target = FaultTarget(OWNER.address.lower(), AGENT.address.lower())
     faults = FaultHub(FaultDice(parse_rules(list(rules)), rng), clock, world, targets=[target])
     taker = TAKER.address.lower()
-    control = ControlRoom(front=front, clock=clock, faults=faults, token=TOKEN, pairs=[HYPE], taker=taker)
-    server = await nursery.start(partial(serve, front, auth, clock=clock, faults=faults, control=control))
-    return FaultyVenue(front, auth, clock, faults, server, control)
+    control = ControlRoom(gateway=gateway, clock=clock, faults=faults, token=TOKEN, pairs=[HYPE], taker=taker)
+    server = await nursery.start(partial(serve, gateway, auth, clock=clock, faults=faults, control=control))
+    return FaultyVenue(gateway, auth, clock, faults, server, control)
 
 
 def statuses(answer: Any) -> list[Any]:

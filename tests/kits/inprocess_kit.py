@@ -7,7 +7,7 @@ from typing import Any
 from sandbox_kit import HYPE, TAKER, Clock, buy, make_exchange, make_front
 from troubled_venue import TroubledVenue
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.inprocess.info import InProcessInfo, InProcessVenue
 from mm_trio.sandbox.model.commands import PlaceOrders
 
@@ -29,7 +29,7 @@ def make_venue() -> TroubledVenue:
 def make_clocked_venue(**options: int | str) -> tuple[TroubledVenue, Clock]:
     """A venue whose time the test moves; `options` are the exchange's."""
     clock = Clock()
-    return TroubledVenue(Front(make_exchange(**options), now_ms=clock)), clock
+    return TroubledVenue(Gateway(make_exchange(**options), now_ms=clock)), clock
 
 
 def request(**changes: object) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def oid_of(answer: dict[str, Any]) -> int:
 
 
 def take(venue: InProcessVenue, size: str = "1") -> None:
-    venue.front.apply(PlaceOrders(TAKER, (buy("20", size, "Ioc"),)))
+    venue.gateway.apply(PlaceOrders(TAKER, (buy("20", size, "Ioc"),)))
 
 
 def listen(info: InProcessInfo, **subscription: object) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from process_kit import DEADLINE_S, Program
 
 from mm_trio.cli.demo_market import TAKER, DemoMarket, default_market, fund_accounts
 from mm_trio.sandbox.api.auth import Auth, SignedAction
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.book import BookView
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import ACTIONS, Command, Effect, Fill, FillMade, NewOrder
@@ -103,7 +103,7 @@ class _WatchedAuth(Auth):
         return account
 
 
-class _WatchedFront(Front):
+class _WatchedFront(Gateway):
     """Looks at the account after every command, whoever sent it, and books every fill of it."""
 
     def __init__(self, market: DemoMarket, account: str, trap: Trap) -> None:
@@ -179,7 +179,7 @@ class KillExchange:
         self.account: str = make_wallet(sha256(f"kill account {seed}".encode()).hexdigest()).address.lower()
         self.market = default_market(COIN, seed=seed)
         self.trap = Trap()
-        self.front = _WatchedFront(self.market, self.account, self.trap)
+        self.gateway = _WatchedFront(self.market, self.account, self.trap)
         self.takers = _Takers(self.market, Random(seed))
         self.url = ""
         self._token: trio.lowlevel.TrioToken | None = None
@@ -218,29 +218,29 @@ reconcile_every = 5
         trio.from_thread.run_sync(self.trap.disarm, trio_token=self._token)
 
     def ask_ledger(self) -> Ledger:
-        return trio.from_thread.run_sync(lambda: self.front.ledger, trio_token=self._token)
+        return trio.from_thread.run_sync(lambda: self.gateway.ledger, trio_token=self._token)
 
     def ask_balances(self) -> tuple[Decimal, Decimal]:
         """What the account holds, of base and of quote, as the exchange itself keeps it."""
-        view = trio.from_thread.run_sync(self.front.exchange.account, self.account, trio_token=self._token)
+        view = trio.from_thread.run_sync(self.gateway.exchange.account, self.account, trio_token=self._token)
         return view.total(self.market.pair.base.index), view.total(self.market.pair.quote.index)
 
     def ask_resting(self) -> list[str]:
-        orders = trio.from_thread.run_sync(self.front.exchange.open_orders, self.account, trio_token=self._token)
+        orders = trio.from_thread.run_sync(self.gateway.exchange.open_orders, self.account, trio_token=self._token)
         return [f"{'buy' if order.is_buy else 'sell'} {order.size} at {order.price}" for order in orders]
 
     async def serve(self, is_ready: threading.Event) -> None:
         """The thread's whole life."""
         self._token = trio.lowlevel.current_trio_token()
-        auth = _WatchedAuth(self.front.exchange, self.trap)
+        auth = _WatchedAuth(self.gateway.exchange, self.trap)
         auth.register_agent(make_wallet(self.private_key).address.lower(), master=self.account)
-        fund_accounts(self.front, self.market, self.account)
+        fund_accounts(self.gateway, self.market, self.account)
         with self._scope:
             async with trio.open_nursery() as nursery:
-                self.front.nursery = nursery
-                server: SandboxServer = await nursery.start(serve, self.front, auth)
+                self.gateway.nursery = nursery
+                server: SandboxServer = await nursery.start(serve, self.gateway, auth)
                 self.url = server.url
-                nursery.start_soon(partial(trade_forever, self.front, self.takers, address=TAKER, coin=COIN))
+                nursery.start_soon(partial(trade_forever, self.gateway, self.takers, address=TAKER, coin=COIN))
                 is_ready.set()
 
     def end(self) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from mm_trio.engine.batch_emitter import BatchEmitter
-from mm_trio.engine.feed_watchdog import FeedWatch
+from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.journal.recovery import recover
 from mm_trio.journal.replay import Recovered
-from mm_trio.journal.writer import LedgerKeeper
+from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import encode_cloid
 from mm_trio.model.journal_entries import Booked, NeverPlaced
 from mm_trio.model.orders import OrderDiff, Refusal, Refused, Unknown
@@ -24,10 +24,10 @@ from mm_trio.quoting.plan import QuoteSettings
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
-from mm_trio.state.seen_fills import FillMemory
+from mm_trio.state.seen_fills import SeenFills
 from mm_trio.state.snapshot_diff import read_snapshot
-from mm_trio.venue.ip_weight import RequestWeight
-from mm_trio.venue.order_gateway import ActionLane
+from mm_trio.venue.ip_weight import IpWeight
+from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 
 __all__ = ["MUTANTS"]
@@ -48,7 +48,7 @@ def mutant(patch: Patch) -> Patch:
 
 @mutant
 def a_fill_seen_twice_counts_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(FillMemory, "add", lambda self, key: True)
+    patch.setattr(SeenFills, "add", lambda self, key: True)
 
 
 @mutant
@@ -97,8 +97,8 @@ def fees_are_all_in_quote(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def fills_are_not_written_down(patch: pytest.MonkeyPatch) -> None:
-    record = LedgerKeeper.record
-    patch.setattr(LedgerKeeper, "record", lambda self, entry: isinstance(entry, Booked) or record(self, entry))
+    record = JournalWriter.record
+    patch.setattr(JournalWriter, "record", lambda self, entry: isinstance(entry, Booked) or record(self, entry))
 
 
 @mutant
@@ -157,13 +157,13 @@ def prices_are_a_tick_beside_the_ladder(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def no_answer_is_taken_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
-    send = ActionLane.send_places
+    send = OrderGateway.send_places
 
-    async def guess(self: ActionLane, intents: Any) -> Any:
+    async def guess(self: OrderGateway, intents: Any) -> Any:
         answers = await send(self, intents)
         return tuple(Refused(Refusal.OTHER, a.why) if isinstance(a, Unknown) else a for a in answers)
 
-    patch.setattr(ActionLane, "send_places", guess)
+    patch.setattr(OrderGateway, "send_places", guess)
 
 
 @mutant
@@ -179,8 +179,8 @@ def an_order_in_flight_is_given_up_at_once(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def actions_do_not_expire(patch: pytest.MonkeyPatch) -> None:
-    expiry = ActionLane.compute_expiry_ms
-    patch.setattr(ActionLane, "compute_expiry_ms", lambda self, after_s: expiry(self, after_s + 600))
+    expiry = OrderGateway.compute_expiry_ms
+    patch.setattr(OrderGateway, "compute_expiry_ms", lambda self, after_s: expiry(self, after_s + 600))
 
 
 @mutant
@@ -218,19 +218,19 @@ def a_partial_fill_ends_the_order(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def the_journal_is_written_after_sending(patch: pytest.MonkeyPatch) -> None:
-    async def late(self: LedgerKeeper, is_wanted: Any, send: Any, *args: Any) -> Any:
+    async def late(self: JournalWriter, is_wanted: Any, send: Any, *args: Any) -> Any:
         return await self._run_sync(send, *args, abandon_on_cancel=True)
 
-    patch.setattr(LedgerKeeper, "flush_then", late)
+    patch.setattr(JournalWriter, "flush_then", late)
 
 
 @mutant
 def nonces_are_seconds(patch: pytest.MonkeyPatch) -> None:
-    def by_the_clock(self: ActionLane) -> int:
+    def by_the_clock(self: OrderGateway) -> int:
         self.last_nonce = self._wall_ms() // 1000 * 1000
         return self.last_nonce
 
-    patch.setattr(ActionLane, "take_nonce", by_the_clock)
+    patch.setattr(OrderGateway, "take_nonce", by_the_clock)
 
 
 @mutant
@@ -274,12 +274,12 @@ def a_closed_socket_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def silence_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
-    begin = FeedWatch.__init__
+    begin = FeedWatchdog.__init__
 
-    def begin_deaf(self: FeedWatch, *args: Any, **options: Any) -> None:
+    def begin_deaf(self: FeedWatchdog, *args: Any, **options: Any) -> None:
         begin(self, *args, **{**options, "stale_after_s": None})
 
-    patch.setattr(FeedWatch, "__init__", begin_deaf)
+    patch.setattr(FeedWatchdog, "__init__", begin_deaf)
 
 
 @mutant
@@ -308,7 +308,7 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
 @mutant
 def the_way_out_is_not_verified(patch: pytest.MonkeyPatch) -> None:
     async def hope(
-        lane: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any, grace_s: float
+        gateway: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any, grace_s: float
     ) -> tuple[str, ...]:
         oids = {order.oid for order in state.order_state.get_current_orders()}
         await emitter.emit(OrderDiff(cancels=oids), state.rate_limit)
@@ -319,7 +319,7 @@ def the_way_out_is_not_verified(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def leaving_does_not_stop_what_is_sent_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ActionLane, "on_leaving", lambda self, within_s: None)
+    patch.setattr(OrderGateway, "on_leaving", lambda self, within_s: None)
 
 
 @mutant
@@ -341,33 +341,33 @@ def the_state_folder_is_not_locked(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def the_key_is_in_the_log(patch: pytest.MonkeyPatch) -> None:
-    begin = ActionLane.__init__
+    begin = OrderGateway.__init__
 
-    def begin_talking(self: ActionLane, exchange: Any, **options: Any) -> None:
+    def begin_talking(self: OrderGateway, exchange: Any, **options: Any) -> None:
         begin(self, exchange, **options)
         logging.getLogger("mm_trio.venue.order_gateway").debug("signing with %s", vars(exchange.wallet))
 
-    patch.setattr(ActionLane, "__init__", begin_talking)
+    patch.setattr(OrderGateway, "__init__", begin_talking)
 
 
 @mutant
 def signatures_are_in_the_journal(patch: pytest.MonkeyPatch) -> None:
-    prepare = ActionLane._prepare
+    prepare = OrderGateway._prepare
 
-    def prepare_and_tell(self: ActionLane, *args: Any, **options: Any) -> Any:
+    def prepare_and_tell(self: OrderGateway, *args: Any, **options: Any) -> Any:
         call, signed = prepare(self, *args, **options)
         self._ledger.record(NeverPlaced("none", signed.signature))
         return call, signed
 
-    patch.setattr(ActionLane, "_prepare", prepare_and_tell)
+    patch.setattr(OrderGateway, "_prepare", prepare_and_tell)
 
 
 @mutant
 def what_was_asked_is_remembered_for_ever(patch: pytest.MonkeyPatch) -> None:
-    def sum_up(self: RequestWeight, now_s: float) -> int:
+    def sum_up(self: IpWeight, now_s: float) -> int:
         return sum(weight for at_s, weight in self._used if at_s > now_s - 61)
 
-    patch.setattr(RequestWeight, "used", sum_up)
+    patch.setattr(IpWeight, "used", sum_up)
 
 
 @mutant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import (
     Answered,
@@ -61,8 +61,8 @@ class Clock:
         return self.now_ms
 
 
-def make_front(*, web_data2: bool = False) -> Front:
-    return Front(make_exchange(), now_ms=Clock(), web_data2=web_data2)
+def make_front(*, web_data2: bool = False) -> Gateway:
+    return Gateway(make_exchange(), now_ms=Clock(), web_data2=web_data2)
 
 
 def buy(price: str, size: str, tif: Tif = "Alo", *, asset: int = HYPE_ASSET, tag: int | None = None) -> NewOrder:

@@ -13,8 +13,8 @@ from hyperliquid.info import Info as SdkInfo
 from hyperliquid.utils.signing import sign_l1_action
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
-from mm_trio.sandbox.api.http_handler import Answer, HttpDoor
+from mm_trio.sandbox.api.gateway import Gateway
+from mm_trio.sandbox.api.http_handler import Answer, HttpHandler
 from mm_trio.sandbox.api.ip_weights import IpWeights
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit
@@ -38,13 +38,13 @@ class World:
     def __init__(self, *, ip_weight: int | None = None, **options: Any) -> None:
         self.now_ms = NOW_MS
         self.exchange = Exchange(**options)
-        self.front = Front(self.exchange, now_ms=lambda: self.now_ms)
+        self.gateway = Gateway(self.exchange, now_ms=lambda: self.now_ms)
         self.auth = Auth(lambda address: address in self.exchange.addresses())
         weights = None if ip_weight is None else IpWeights(ip_weight)
-        self.door = HttpDoor(self.front, self.auth, now_ms=lambda: self.now_ms, ip_weights=weights)
+        self.door = HttpHandler(self.gateway, self.auth, now_ms=lambda: self.now_ms, ip_weights=weights)
         for wallet in (WALLET, OTHER):
             for token, amount in ((0, 100_000), (1, 1000), (150, 1000)):
-                self.front.apply(Deposit(address_of(wallet), token, Decimal(amount)))
+                self.gateway.apply(Deposit(address_of(wallet), token, Decimal(amount)))
 
     def post(self, path: str, body: object) -> Answer:
         return self.door.answer("POST", path, JSON, json.dumps(body).encode())

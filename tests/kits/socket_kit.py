@@ -16,7 +16,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, RejectConnection, Request, TextMessage
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.model.limits import Limits
@@ -126,15 +126,15 @@ class Client:
 class Box:
     """A sandbox that serves, with a maker and a taker who have funds."""
 
-    def __init__(self, front: Front, auth: Auth, server: SandboxServer) -> None:
-        self.front, self.auth, self.server = front, auth, server
+    def __init__(self, gateway: Gateway, auth: Auth, server: SandboxServer) -> None:
+        self.gateway, self.auth, self.server = gateway, auth, server
 
     async def client(self) -> Client:
         return await Client.open(self.server.url)
 
     def place(self, address: str, *, buy: bool, price: str = "20", size: str = "1", tif: Any = "Gtc") -> None:
         order = NewOrder(HYPE_ASSET, buy, Decimal(price), Decimal(size), tif)
-        self.front.apply(PlaceOrders(address, (order,)))
+        self.gateway.apply(PlaceOrders(address, (order,)))
 
     def trade(self, size: str = "1") -> None:
         self.place(MAKER, buy=False, size=size)
@@ -144,14 +144,14 @@ class Box:
 @asynccontextmanager
 async def open_box(limits: Limits | None = None, **options: Any) -> AsyncIterator[Box]:
     exchange = Exchange(limits=limits) if limits else Exchange()
-    front = Front(exchange, now_ms=lambda: time_ns() // 1_000_000)
+    gateway = Gateway(exchange, now_ms=lambda: time_ns() // 1_000_000)
     for address in (MAKER, TAKER):
         for token in (0, 150):
-            front.apply(Deposit(address, token, Decimal(1_000_000)))
+            gateway.apply(Deposit(address, token, Decimal(1_000_000)))
     auth = Auth(lambda address: address in exchange.addresses())
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(lambda task_status: serve(front, auth, task_status=task_status, **options))
-        yield Box(front, auth, server)
+        server = await nursery.start(lambda task_status: serve(gateway, auth, task_status=task_status, **options))
+        yield Box(gateway, auth, server)
         nursery.cancel_scope.cancel()
 
 

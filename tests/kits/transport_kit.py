@@ -9,9 +9,9 @@ import trio
 
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sandbox.inprocess.info import SignedInProcess
-from mm_trio.sim.base.scenario import Swarm, draw_swarm
+from mm_trio.sim.base.scenario import Scenario, draw_scenario
 
-__all__ = ["BODY", "SIGNED", "Venue", "Witness", "make_swarm"]
+__all__ = ["BODY", "SIGNED", "Venue", "Witness", "make_scenario"]
 
 SIGNED = SignedInProcess(method="bulk_orders", n_items=2, address="0x1", action="{}", nonce=1, expires_after=10)
 BODY: dict[str, Any] = {"status": "ok", "response": {"type": "order", "data": {"statuses": ["a", "b"]}}}
@@ -57,7 +57,7 @@ class Venue:
         return ["a row"]
 
 
-def make_swarm(*kinds: FaultKind) -> Swarm:
+def make_scenario(*kinds: FaultKind) -> Scenario:
     """A swarm in which these faults strike each time."""
-    quiet = draw_swarm(1, faults=())
+    quiet = draw_scenario(1, faults=())
     return replace(quiet, rates=dict.fromkeys(kinds, 1.0), there_s=0.1, back_s=0.1, tells_cloids=True)

@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any, Literal
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.inprocess.info import InProcessInfo, InProcessVenue
 from mm_trio.sandbox.inprocess.socket import Feed
 
@@ -101,9 +101,9 @@ class TroubledVenue(FrameTroubles, InProcessVenue):
     up one per call, in the order they were asked for.
     """
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         FrameTroubles.__init__(self)
-        InProcessVenue.__init__(self, front)
+        InProcessVenue.__init__(self, gateway)
         self.calls: list[tuple[str, int]] = []
         self._interferences: defaultdict[str, deque[Callable[[Run], Any]]] = defaultdict(deque)
         self._late: deque[Run] = deque()

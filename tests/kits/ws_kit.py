@@ -7,8 +7,8 @@ from typing import Any
 
 from sandbox_kit import HYPE, MAKER, TAKER, Clock, buy, make_exchange, sell
 
-from mm_trio.sandbox.api.gateway import Front
-from mm_trio.sandbox.feeds.channel_view import DOCUMENTED, Cadence
+from mm_trio.sandbox.api.gateway import Gateway
+from mm_trio.sandbox.feeds.channel_view import DOCUMENTED, PushSchedule
 from mm_trio.sandbox.feeds.connection import Connection
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
@@ -19,9 +19,9 @@ Wire = dict[str, Any]
 class Line:
     """One client's connection to a front; `frames` is all it was sent, through JSON and back."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self.frames: list[Wire] = []
-        self.connection: Connection = front.connect(lambda frame: self.frames.append(json.loads(json.dumps(frame))))
+        self.connection: Connection = gateway.connect(lambda frame: self.frames.append(json.loads(json.dumps(frame))))
 
     def subscribe(self, **subscription: object) -> list[Wire]:
         """Gives the frames that came of it."""
@@ -52,14 +52,14 @@ class Venue:
     """A front whose time the test moves."""
 
     def __init__(
-        self, exchange: Exchange | None = None, *, web_data2: bool = False, cadence: Cadence = DOCUMENTED
+        self, exchange: Exchange | None = None, *, web_data2: bool = False, cadence: PushSchedule = DOCUMENTED
     ) -> None:
         self.clock = Clock()
         self.exchange = exchange or make_exchange()
-        self.front = Front(self.exchange, now_ms=self.clock, web_data2=web_data2, cadence=cadence)
+        self.gateway = Gateway(self.exchange, now_ms=self.clock, web_data2=web_data2, cadence=cadence)
 
     def line(self) -> Line:
-        return Line(self.front)
+        return Line(self.gateway)
 
     def listen(self, **subscription: object) -> Line:
         """A new line with one subscription, its acknowledgement and snapshot taken already."""
@@ -76,10 +76,10 @@ class Venue:
 
     def beat(self, *, after_ms: int = 0) -> None:
         self.clock.now_ms += after_ms
-        self.front.beat()
+        self.gateway.beat()
 
     def place(self, address: str, *orders: NewOrder) -> None:
-        self.front.apply(PlaceOrders(address, orders))
+        self.gateway.apply(PlaceOrders(address, orders))
 
     def trade(self, price: str = "20", size: str = "1") -> None:
         """The maker sells to the taker, who crosses."""

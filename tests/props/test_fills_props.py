@@ -16,7 +16,7 @@ from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
-from mm_trio.state.seen_fills import FillMemory
+from mm_trio.state.seen_fills import SeenFills
 
 many = settings(max_examples=120 * FACTOR, deadline=None)
 
@@ -187,7 +187,7 @@ def test_no_order_is_ever_in_two_places(script: list[tuple[str, int, int, int]])
 @many
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60), st.integers(1, 8))
 def test_a_memory_of_fills_is_bounded_and_takes_no_fill_twice(told: list[tuple[int, int]], capacity: int) -> None:
-    memory = FillMemory(capacity)
+    memory = SeenFills(capacity)
 
     taken = [(time_ms, tid) for time_ms, tid in told if memory.add((time_ms, "@107", tid, 1))]
 
@@ -198,7 +198,7 @@ def test_a_memory_of_fills_is_bounded_and_takes_no_fill_twice(told: list[tuple[i
 @many
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 9)), max_size=40, unique=True))
 def test_a_memory_large_enough_takes_every_fill_once_in_whatever_order(told: list[tuple[int, int]]) -> None:
-    memory = FillMemory(len(told) + 1)
+    memory = SeenFills(len(told) + 1)
 
     assert all(memory.add((time_ms, "@107", tid, 1)) for time_ms, tid in told)
     assert not any(memory.add((time_ms, "@107", tid, 1)) for time_ms, tid in told)

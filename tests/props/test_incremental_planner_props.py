@@ -13,12 +13,12 @@ from ladders import SIDES, grids, in_lots, inventories, quote_for, sides, states
 
 from mm_trio.model.orders import FillResult, Intent
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.incremental_planner import TickPlanner
+from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.ladder_ranges import LadderMaker
 from mm_trio.quoting.plan import QuoteSettings, TickPlan, plan_tick
 from mm_trio.quoting.quoting_engine import compute_desired_orders
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import RestingOrders
+from mm_trio.state.open_orders import OpenOrders
 from mm_trio.state.order_state import OrderState
 
 many = settings(max_examples=120 * FACTOR, deadline=None)
@@ -58,7 +58,7 @@ class Bench:
         is_new = self.draw(st.booleans())
         self.state: OrderState = OrderState() if is_new else self.draw(states(self.grid, self.order_size))
         self.inventory: Inventory = self.draw(inventories(self.grid, self.order_size))
-        self.planner = TickPlanner(self.grid, self.inventory, self.state, self.settings)
+        self.planner = IncrementalPlanner(self.grid, self.inventory, self.state, self.settings)
         self._numbers = iter(range(1_000_000, 2_000_000))
 
     def compare(self) -> TickPlan:
@@ -215,7 +215,7 @@ def test_what_resting_orders_keep_of_themselves_is_what_a_look_at_each_finds(
         check_sums(bench.state.orders)
 
 
-def check_sums(orders: RestingOrders) -> None:
+def check_sums(orders: OpenOrders) -> None:
     for side in SIDES:
         mine = [order for order in orders.values() if order.side == side]
         levels = [order.level_index for order in mine]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, Pong, Request, TextMessage
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.api.http_handler import Answer
 from mm_trio.sandbox.api.ws_posts import read_post
 from mm_trio.sandbox.feeds import connection as sandbox
@@ -24,8 +24,8 @@ from mm_trio.sandbox.info.candles import INTERVALS
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.model.limits import Limits
-from mm_trio.sandbox.server.tcp_link import Link
-from mm_trio.sandbox.server.ws_session import SocketHabits, WsDoor
+from mm_trio.sandbox.server.tcp_link import TcpLink
+from mm_trio.sandbox.server.ws_session import SocketHabits, WsSession
 
 MAKER, TAKER = "0x" + "a1" * 20, "0x" + "b2" * 20
 HYPE, HYPE_ASSET = "@107", 10_107
@@ -90,25 +90,25 @@ class Venue:
     def __init__(self) -> None:
         exchange = Exchange()
         self.now_ms = 1_700_000_000_000
-        self.front = Front(exchange, now_ms=lambda: self.now_ms, web_data2=True)
+        self.gateway = Gateway(exchange, now_ms=lambda: self.now_ms, web_data2=True)
         for address in (MAKER, TAKER):
             for token in (0, 150):
-                self.front.apply(Deposit(address, token, Decimal(1_000_000)))
+                self.gateway.apply(Deposit(address, token, Decimal(1_000_000)))
         self.trade()
         self.heard: list[dict[str, Any]] = []
-        witness = self.front.connect(self.heard.append)
+        witness = self.gateway.connect(self.heard.append)
         witness.handle({"method": "subscribe", "subscription": {"type": "userFills", "user": TAKER}})
         self.heard.clear()
 
     def trade(self) -> None:
         for address, is_buy in ((MAKER, False), (TAKER, True)):
             order = NewOrder(HYPE_ASSET, is_buy, Decimal(20), Decimal(1), "Gtc")
-            self.front.apply(PlaceOrders(address, (order,)))
+            self.gateway.apply(PlaceOrders(address, (order,)))
 
     def go_on(self) -> None:
         """Life goes on, and the witness hears of it, once."""
         self.now_ms += 61_000
-        self.front.beat()
+        self.gateway.beat()
         self.trade()
         (frame,) = self.heard
         assert frame["data"]["fills"]
@@ -121,7 +121,7 @@ class Venue:
 @given(st.lists(messages, min_size=1, max_size=6))
 def test_every_message_has_an_answer_or_ends_the_connection(said: list[Any]) -> None:
     venue, frames = Venue(), list[dict[str, Any]]()
-    connection = venue.front.connect(frames.append)
+    connection = venue.gateway.connect(frames.append)
     for message in said:
         n_before = len(frames)
         try:
@@ -166,7 +166,7 @@ events = st.one_of(
 )
 
 
-class MemoryLink(Link):
+class MemoryLink(TcpLink):
     """The server's end of a stream in memory. Cut, it wakes whoever waits, as the real one does."""
 
     def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
@@ -218,7 +218,7 @@ async def converse(venue: Venue, said: list[Event | bytes]) -> list[str]:
     share = WsLimits(Limits(ws_messages_per_minute=5, ws_users=1, ws_subscriptions=3), now_s=trio.current_time).admit(
         "x"
     )
-    door = WsDoor(
+    door = WsSession(
         MemoryLink(theirs),
         server,
         habits=SocketHabits(),
@@ -245,7 +245,7 @@ async def converse(venue: Venue, said: list[Event | bytes]) -> list[str]:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen)
             nursery.start_soon(speak)
-            await door.run(venue.front)
+            await door.run(venue.gateway)
             theirs.send_stream.close()
     return read_texts(client, received)
 

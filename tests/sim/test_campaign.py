@@ -16,7 +16,7 @@ from mm_trio.model.errors import ConfigError
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sim.base.judge import RULES, Violation
 from mm_trio.sim.base.report import SeedReport
-from mm_trio.sim.base.scenario import Swarm, draw_swarm
+from mm_trio.sim.base.scenario import Scenario, draw_scenario
 from mm_trio.sim.run import campaign as campaigns
 from mm_trio.sim.run.campaign import Campaign, run_campaign
 from mm_trio.sim.run.episode import simulate
@@ -48,21 +48,21 @@ def test_a_few_short_seeds_break_no_rule() -> None:
 
 
 def test_without_faults_none_strikes() -> None:
-    report = simulate(draw_swarm(3, faults=(), safety_s=60))
+    report = simulate(draw_scenario(3, faults=(), safety_s=60))
 
     assert report.struck == {}
     assert report.violations == ()
 
 
 def test_only_the_faults_that_were_named_strike() -> None:
-    report = simulate(draw_swarm(3, faults=(FaultKind.ANSWER_LOST, FaultKind.FRAME_DROPPED), safety_s=120))
+    report = simulate(draw_scenario(3, faults=(FaultKind.ANSWER_LOST, FaultKind.FRAME_DROPPED), safety_s=120))
 
     assert set(report.struck) <= {"answer_lost", "frame_dropped"}
     assert report.struck
 
 
 def test_a_longer_run_begins_like_a_shorter_one() -> None:
-    short, long = (draw_swarm(3, faults=None, safety_s=seconds) for seconds in (60, 120))
+    short, long = (draw_scenario(3, faults=None, safety_s=seconds) for seconds in (60, 120))
 
     assert (short.rates, short.ladder, short.tuning) == (long.rates, long.ladder, long.tuning)
 
@@ -89,8 +89,8 @@ def test_a_violation_is_told_with_the_command_that_repeats_it(
 ) -> None:
     honest = simulate
 
-    def break_a_rule(swarm: Swarm) -> SeedReport:
-        report = honest(swarm)
+    def break_a_rule(scenario: Scenario) -> SeedReport:
+        report = honest(scenario)
         return replace(report, violations=(Violation("S1", 1.5, "two at one place"),), last_steps=("a step",))
 
     monkeypatch.setattr(campaigns, "simulate", break_a_rule)
@@ -132,10 +132,10 @@ def test_a_hard_case_that_was_never_met_is_named_and_fails_where_all_were_asked_
 def test_a_campaign_that_a_signal_cuts_short_sums_up_the_seeds_that_ended_and_is_not_clean(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt_the_third(swarm: Swarm) -> SeedReport:
-        if swarm.seed == 5:
+    def interrupt_the_third(scenario: Scenario) -> SeedReport:
+        if scenario.seed == 5:
             signal.raise_signal(number)
-        return simulate(swarm)
+        return simulate(scenario)
 
     monkeypatch.setattr(campaigns, "simulate", interrupt_the_third)
     code = main(["sim", "--seed", "3..60", "--hours", "0.02", "--faults", "none", "--jobs", "1", "--json"])
@@ -151,10 +151,10 @@ def test_a_campaign_that_a_signal_cuts_short_sums_up_the_seeds_that_ended_and_is
 def test_a_seed_that_takes_the_signal_for_an_error_of_its_own_does_not_count(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def swallow(swarm: Swarm) -> SeedReport:
+    def swallow(scenario: Scenario) -> SeedReport:
         with suppress(BaseException):
             signal.raise_signal(signal.SIGTERM)
-        return simulate(swarm)
+        return simulate(scenario)
 
     monkeypatch.setattr(campaigns, "simulate", swallow)
     code = main(["sim", "--seed", "3..60", "--hours", "0.02", "--faults", "none", "--jobs", "1", "--json"])
@@ -176,10 +176,10 @@ def test_each_fortieth_seed_is_run_twice_and_has_to_be_the_same(monkeypatch: pyt
     honest = run_campaign(campaign, jobs=1, on_done=lambda report: None)
     n_runs = 0
 
-    def differ(swarm: Swarm) -> SeedReport:
+    def differ(scenario: Scenario) -> SeedReport:
         nonlocal n_runs
         n_runs += 1
-        return replace(simulate(swarm), digest=str(n_runs))
+        return replace(simulate(scenario), digest=str(n_runs))
 
     monkeypatch.setattr(campaigns, "simulate", differ)
     broken = run_campaign(campaign, jobs=1, on_done=lambda report: None)
@@ -236,6 +236,6 @@ def test_every_rule_says_what_it_means() -> None:
 def test_a_run_leaves_the_log_as_it_was() -> None:
     log = logging.getLogger("mm_trio")
     before = log.level
-    simulate(draw_swarm(1, faults=(), safety_s=60))
+    simulate(draw_scenario(1, faults=(), safety_s=60))
 
     assert log.level == before

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import trio
-from transport_kit import SIGNED, Venue, Witness, make_swarm
+from transport_kit import SIGNED, Venue, Witness, make_scenario
 
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
-from mm_trio.sim.base.fault_counter import FaultTally
-from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.fault_counter import FaultCounter
+from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.base.seeded_schedule import run_virtual
-from mm_trio.sim.network.request_transport import Line
+from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.run.episode import simulate
 
 
@@ -35,7 +35,7 @@ def crash_at(crash: Crash) -> tuple[Venue, Witness, Journal, list[Crash], list[A
     crashed: list[Crash] = []
     done: list[Any] = []
 
-    async def live(line: Line) -> None:
+    async def live(line: RequestTransport) -> None:
         with suppress(Gone):
             await line(journal.append)
             done.append("written")
@@ -47,7 +47,9 @@ def crash_at(crash: Crash) -> tuple[Venue, Witness, Journal, list[Crash], list[A
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             switch = CrashSwitch(crashed.append)
-            line = Line(make_swarm(), FaultTally({}), witness, rng=Random(1), nursery=nursery, crash=switch)
+            line = RequestTransport(
+                make_scenario(), FaultCounter({}), witness, rng=Random(1), nursery=nursery, crash=switch
+            )
             switch.arm(crash)
             nursery.start_soon(live, line)
 
@@ -89,9 +91,9 @@ def test_a_stage_that_is_never_reached_is_no_crash() -> None:
 
 @pytest.mark.parametrize("crash", tuple(Crash))
 def test_a_maker_that_was_killed_goes_on_from_its_journal(crash: Crash) -> None:
-    swarm = replace(draw_swarm(3, faults=(), safety_s=120), crashes=((20.0, crash), (60.0, crash)), stops_s=())
+    scenario = replace(draw_scenario(3, faults=(), safety_s=120), crashes=((20.0, crash), (60.0, crash)), stops_s=())
 
-    report = simulate(swarm)
+    report = simulate(scenario)
 
     assert report.violations == ()
     assert report.seen[f"crash {crash.value}"] == 2
@@ -99,7 +101,7 @@ def test_a_maker_that_was_killed_goes_on_from_its_journal(crash: Crash) -> None:
 
 
 def test_a_crash_is_part_of_the_trace() -> None:
-    swarm = replace(draw_swarm(3, faults=(), safety_s=60), crashes=((20.0, Crash.ANYTIME),))
+    scenario = replace(draw_scenario(3, faults=(), safety_s=60), crashes=((20.0, Crash.ANYTIME),))
 
-    assert simulate(swarm).digest == simulate(swarm).digest
-    assert simulate(swarm).digest != simulate(replace(swarm, crashes=())).digest
+    assert simulate(scenario).digest == simulate(scenario).digest
+    assert simulate(scenario).digest != simulate(replace(scenario, crashes=())).digest

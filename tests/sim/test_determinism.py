@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from mm_trio.sim.base.random_streams import log_uniform, split
-from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.base.seeded_schedule import run_virtual
 from mm_trio.sim.run.campaign import Campaign, run_campaign
 from mm_trio.sim.run.episode import simulate
@@ -20,8 +20,8 @@ SHORT_S = 90.0
 
 PRINT_DIGEST = """
 from mm_trio.sim.run.episode import simulate
-from mm_trio.sim.base.scenario import draw_swarm
-print(simulate(draw_swarm(5, faults=None, safety_s=90.0)).digest)
+from mm_trio.sim.base.scenario import draw_scenario
+print(simulate(draw_scenario(5, faults=None, safety_s=90.0)).digest)
 """
 
 
@@ -44,7 +44,7 @@ def draw_order(seed: int) -> list[int]:
 
 
 def digest_of(seed: int) -> str:
-    return simulate(draw_swarm(seed, faults=None, safety_s=SHORT_S)).digest
+    return simulate(draw_scenario(seed, faults=None, safety_s=SHORT_S)).digest
 
 
 def test_the_schedule_is_a_function_of_the_seed() -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_desired_orders
-from mm_trio.sim.base.scenario import LADDERS, Ladder
-from mm_trio.sim.oracle.expected_book import Place, Target, compute_levels
+from mm_trio.sim.base.scenario import LADDERS, ScenarioLadder
+from mm_trio.sim.oracle.expected_book import ExpectedBook, Place, compute_levels
 
 LOT = Decimal("0.01")
 
 
-def make_ladder(**changed: object) -> Ladder:
+def make_ladder(**changed: object) -> ScenarioLadder:
     options: dict[str, object] = {
         "start_px": Decimal(20),
         "n_orders": 6,
@@ -26,11 +26,11 @@ def make_ladder(**changed: object) -> Ladder:
         "active_levels": None,
         "window_slack": 0,
     }
-    return Ladder(**(options | changed))  # type: ignore[arg-type]
+    return ScenarioLadder(**(options | changed))  # type: ignore[arg-type]
 
 
-def diverges(book: dict[Place, str], ladder: Ladder, tokens: str, quote: str) -> str | None:
-    target = Target(ladder, compute_levels(ladder, sz_decimals=2), LOT)
+def diverges(book: dict[Place, str], ladder: ScenarioLadder, tokens: str, quote: str) -> str | None:
+    target = ExpectedBook(ladder, compute_levels(ladder, sz_decimals=2), LOT)
     sizes = {place: Decimal(size) for place, size in book.items()}
     return target.find_divergence(sizes, tokens=Decimal(tokens), quote=Decimal(quote))
 

@@ -8,7 +8,7 @@ import pytest
 from mutants import MUTANTS
 
 from mm_trio.sim.base.report import SeedReport
-from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.run.episode import simulate
 
 MOST_SEEDS = int(os.environ.get("MM_TRIO_MUTANT_SEEDS", "60"))
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 def catch(n_seeds: int = MOST_SEEDS) -> SeedReport | None:
     """The first seed, from 1 on, that breaks a rule."""
     for seed in range(1, n_seeds + 1):
-        report = simulate(draw_swarm(seed, faults=None))
+        report = simulate(draw_scenario(seed, faults=None))
         if report.violations:
             return report
     return None

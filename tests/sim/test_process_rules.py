@@ -14,7 +14,7 @@ import pytest
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.judge import RULES, Judge
-from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.network.secret_canary import KEY, MARK, CanaryExchange, Listener, find_secret
 from mm_trio.sim.oracle.coverage import SOMETIMES, find_never_seen, shorten
 from mm_trio.sim.oracle.request_rules import Minute
@@ -136,7 +136,7 @@ def test_there_are_twenty_one_safety_and_seven_liveness_properties() -> None:
 
 def test_a_delisting_ends_orders_and_an_upgrade_refuses_takers() -> None:
     rates = {FaultKind.DELISTED: 1 / 60, FaultKind.UPGRADE: 1 / 60}
-    report = simulate(replace(draw_swarm(3, faults=(), safety_s=300), rates=rates))
+    report = simulate(replace(draw_scenario(3, faults=(), safety_s=300), rates=rates))
 
     assert report.violations == ()
     assert report.struck["delisted"] > 0

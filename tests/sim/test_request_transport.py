@@ -8,26 +8,28 @@ from typing import Any
 
 import pytest
 import trio
-from transport_kit import BODY, SIGNED, Venue, Witness, make_swarm
+from transport_kit import BODY, SIGNED, Venue, Witness, make_scenario
 
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sim.base.crash_points import CrashSwitch
-from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.seeded_schedule import run_virtual
-from mm_trio.sim.network.frame_delivery import FrameLine
-from mm_trio.sim.network.request_transport import Line
+from mm_trio.sim.network.frame_delivery import FrameDelivery
+from mm_trio.sim.network.request_transport import RequestTransport
 
 
-def run_line(work: Callable[[Line, Venue], Awaitable[Any]], *kinds: FaultKind) -> tuple[Venue, Witness, FaultTally]:
+def run_line(
+    work: Callable[[RequestTransport, Venue], Awaitable[Any]], *kinds: FaultKind
+) -> tuple[Venue, Witness, FaultCounter]:
     """Do `work` on a line where these faults strike each time; then wait for whatever is still on its way."""
     venue, witness = Venue(), Witness()
-    swarm = make_swarm(*kinds)
-    tally = FaultTally(swarm.rates)
+    scenario = make_scenario(*kinds)
+    tally = FaultCounter(scenario.rates)
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             crash = CrashSwitch(lambda where: None)
-            await work(Line(swarm, tally, witness, rng=Random(1), nursery=nursery, crash=crash), venue)
+            await work(RequestTransport(scenario, tally, witness, rng=Random(1), nursery=nursery, crash=crash), venue)
 
     run_virtual(main, seed=1)
     return venue, witness, tally
@@ -36,7 +38,7 @@ def run_line(work: Callable[[Line, Venue], Awaitable[Any]], *kinds: FaultKind) -
 def test_a_call_travels_there_and_back() -> None:
     answers: list[Any] = []
 
-    async def work(line: Line, venue: Venue) -> None:
+    async def work(line: RequestTransport, venue: Venue) -> None:
         answers.append(await line(venue.post_signed, SIGNED, abandon_on_cancel=True))
         assert trio.current_time() > venue.arrivals[0]
 
@@ -49,7 +51,7 @@ def test_a_call_travels_there_and_back() -> None:
 
 
 def test_a_request_that_was_given_up_on_arrives_all_the_same() -> None:
-    async def work(line: Line, venue: Venue) -> None:
+    async def work(line: RequestTransport, venue: Venue) -> None:
         with trio.move_on_after(0.0005):
             await line(venue.post_signed, SIGNED)
         assert venue.arrivals == []
@@ -73,7 +75,7 @@ def test_a_request_that_was_given_up_on_arrives_all_the_same() -> None:
     ],
 )
 def test_a_lost_answer_leaves_open_whether_the_request_arrived(kind: FaultKind, n_arrivals: int) -> None:
-    async def work(line: Line, venue: Venue) -> None:
+    async def work(line: RequestTransport, venue: Venue) -> None:
         with pytest.raises(OSError, match=r".*"):
             await line(venue.post_signed, SIGNED)
 
@@ -86,7 +88,7 @@ def test_a_lost_answer_leaves_open_whether_the_request_arrived(kind: FaultKind, 
 def test_a_truncated_answer_has_fewer_statuses() -> None:
     answers: list[Any] = []
 
-    async def work(line: Line, venue: Venue) -> None:
+    async def work(line: RequestTransport, venue: Venue) -> None:
         answers.append(await line(venue.post_signed, SIGNED))
 
     _, _, tally = run_line(work, FaultKind.ANSWER_TRUNCATED)
@@ -100,7 +102,7 @@ def test_an_empty_list_is_counted_only_where_it_was_not_empty() -> None:
         def open_orders(self, address: str) -> list[str]:
             return []
 
-    async def work(line: Line, venue: Venue) -> None:
+    async def work(line: RequestTransport, venue: Venue) -> None:
         assert await line(venue.open_orders, "0x1") == []
         assert await line(Empty().open_orders, "0x1") == []
 
@@ -122,13 +124,13 @@ class Ear:
         self.heard.append(frame["data"])
 
 
-def carry(*kinds: FaultKind, n: int = 20) -> tuple[list[Any], FaultTally]:
+def carry(*kinds: FaultKind, n: int = 20) -> tuple[list[Any], FaultCounter]:
     """Send so many frames at once over a line where these faults strike each time; gives what was heard."""
     ear: Any = Ear()
-    tally = FaultTally(dict.fromkeys(kinds, 1.0))
+    tally = FaultCounter(dict.fromkeys(kinds, 1.0))
 
     async def main() -> None:
-        line = FrameLine(tally, latest_s=0.2, tells_cloids=True, rng=Random(2))
+        line = FrameDelivery(tally, latest_s=0.2, tells_cloids=True, rng=Random(2))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(line.carry_forever)
             for number in range(n):
@@ -170,7 +172,7 @@ def test_frames_that_overtake_are_all_heard_and_out_of_order() -> None:
 
 
 def test_no_fault_strikes_in_calm() -> None:
-    tally = FaultTally({FaultKind.FRAME_DROPPED: 1.0})
+    tally = FaultCounter({FaultKind.FRAME_DROPPED: 1.0})
     tally.is_on = False
 
     assert tally.pick(Random(1), (FaultKind.FRAME_DROPPED,)) is None

@@ -245,7 +245,7 @@ async def test_an_order_not_ours_holds_what_we_may_not_offer(autojump_clock: Moc
     world = World()
     world.order("sell", "30", "4", tif="Alo", address=MAKER)
     elsewhere = NewOrder(10_207, False, dec(30), dec(6), "Alo")
-    world.front.apply(PlaceOrders(MAKER, (elsewhere,)))
+    world.gateway.apply(PlaceOrders(MAKER, (elsewhere,)))
     maker = world.maker(foreign_orders="keep")
 
     async with world.running(maker):

@@ -180,7 +180,7 @@ async def test_c3_nothing_new_leaves_before_every_subscription_is_acknowledged(
     def reopen_feed() -> None:
         tried_s.append(trio.current_time())
         world.info.ws_manager.stop()
-        world.info.ws_manager = TellingFeed(world.front, world.venue.deliver)
+        world.info.ws_manager = TellingFeed(world.gateway, world.venue.deliver)
 
     maker = world.maker(run_sync=line, reopen_feed=reopen_feed, **EXACT)
     world.guard(maker)
@@ -247,9 +247,9 @@ async def test_c11_a_venue_that_stays_late_on_every_connection_loses_and_doubles
 
         def reopen_feed() -> None:
             world.info.ws_manager.stop()
-            world.info.ws_manager = Feed(world.front, deliver_late)
+            world.info.ws_manager = Feed(world.gateway, deliver_late)
 
-        world.info.ws_manager = Feed(world.front, deliver_late)
+        world.info.ws_manager = Feed(world.gateway, deliver_late)
         maker = world.maker(run_sync=line, reopen_feed=reopen_feed, feed_lag_limit_s=10, requote_on_fill=True, **EXACT)
         world.guard(maker)
         async with world.running(maker), trio.open_nursery() as trading:

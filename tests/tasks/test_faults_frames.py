@@ -203,7 +203,7 @@ async def test_c8_no_unreadable_frame_ends_the_reader_or_moves_the_ledger(
                 return
         deliver(feed, frame)
 
-    world.info.ws_manager = Feed(world.front, deliver_spoilt)
+    world.info.ws_manager = Feed(world.gateway, deliver_spoilt)
     maker = world.maker(run_sync=Line(), requote_on_fill=True, journal=Journal.open(tmp_path), **EXACT)
     world.guard(maker)
     async with world.running(maker):
@@ -289,7 +289,7 @@ async def test_c10_trading_of_the_same_account_on_another_pair_changes_nothing(a
     line = Line()
     maker = world.maker(run_sync=line, foreign_orders="keep", requote_on_fill=True, reconcile_every=3, **EXACT)
     world.guard(maker)
-    world.front.apply(PlaceOrders(MAKER, (NewOrder(PURR, True, dec("0.2"), dec(100), "Alo"),)))
+    world.gateway.apply(PlaceOrders(MAKER, (NewOrder(PURR, True, dec("0.2"), dec(100), "Alo"),)))
     theirs = world.exchange.open_orders(MAKER)[0].oid
 
     async with world.running(maker):

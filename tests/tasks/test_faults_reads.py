@@ -198,7 +198,7 @@ async def test_b3_a_maker_that_was_away_books_every_fill_or_halts_where_the_hist
         world.buy("1")
         await until(lambda: first.stats.fills == 1)
         await trio.sleep(70)  # a reconciliation has read the history up to here
-    world.front.checks.clear()  # the exchange's own record is cut as well: nothing to compare with
+    world.gateway.checks.clear()  # the exchange's own record is cut as well: nothing to compare with
     await stay_away(world, n_fills)
     assert len(world.fills()) == min(50, n_fills + 1)
     second = world.maker(journal=Journal.open(tmp_path), info=world.venue.info(MAKER), **ALLOCATION)
@@ -221,7 +221,7 @@ async def test_b3_a_history_that_is_cut_while_the_frames_are_lost_halts_a_runnin
 ) -> None:
     world = World(signing=True, fills_kept=50, **ROOMY)
     maker = make_maker(world, tmp_path)
-    world.front.checks.clear()
+    world.gateway.checks.clear()
     ended: list[BaseException] = []
 
     async def run() -> None:

@@ -171,7 +171,7 @@ async def test_e12_another_configuration_moves_what_rests_onto_its_ladder_and_ke
 
     old = {order.oid for order in world.resting()}
     async with world.running(second):
-        world.front.checks.append(look)
+        world.gateway.checks.append(look)
         for _ in range(8):
             trade(world, rng)
             await trio.sleep(1)

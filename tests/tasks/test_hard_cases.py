@@ -138,7 +138,7 @@ async def test_nothing_is_quoted_beside_an_orphan_whose_cancel_was_lost(autojump
     world.venue.fail_next("bulk_cancel", ConnectionError("lost"), applied=False)
     maker = world.maker(foreign_orders=policy, **ALLOCATION)
     beside: list[int] = []
-    world.front.checks.append(
+    world.gateway.checks.append(
         lambda: beside.append(len(world.resting())) if any(o.price == 15 for o in world.resting()) else None
     )
 
@@ -274,7 +274,7 @@ async def test_what_a_failed_shrink_would_have_paid_for_is_not_placed(autojump_c
         spent = sum((o.size * o.price for o in world.resting() if o.is_buy), Decimal(0))
         worst[0] = max(worst[0], spent - funds)
 
-    world.front.checks.append(check)
+    world.gateway.checks.append(check)
     async with world.running(maker):
         for i in range(20):
             world.venue.fail_next("bulk_modify_orders_new", ConnectionError("lost"), applied=False)

@@ -40,7 +40,9 @@ async def replay(rows: Sequence[TapeRow], coin: str, *, top_of_bids: Decimal) ->
     world.guard(maker)
     duration_s = (rows[-1].time_ms - rows[0].time_ms) / 1000
     async with world.running(maker):
-        await trade_forever(world.front, TapeTakers(rows, world.pair, duration_s=duration_s), address=TAKER, coin=coin)
+        await trade_forever(
+            world.gateway, TapeTakers(rows, world.pair, duration_s=duration_s), address=TAKER, coin=coin
+        )
         await trio.sleep(10)
         tracked = {order.oid for order in maker.order_state.get_current_orders()}
         resting = {order.oid for order in world.resting()}

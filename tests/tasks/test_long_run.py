@@ -16,7 +16,7 @@ from mm_trio import WsState
 from mm_trio.engine import feed_watchdog as watchdog
 from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, trade_forever
 from mm_trio.state import maker_state, order_state
-from mm_trio.state.seen_fills import FillMemory
+from mm_trio.state.seen_fills import SeenFills
 
 DAY_S = 24 * 3600
 HABITS = TakerHabits(mean_pause_s=25, swing=Decimal("0.03"), max_levels=13)
@@ -37,7 +37,7 @@ async def test_a_day_of_takers_is_booked_to_the_digit_and_never_doubles_a_level(
 
     async with world.running(maker):
         with trio.move_on_after(DAY_S):
-            await trade_forever(world.front, takers, address=TAKER, coin=world.coin)
+            await trade_forever(world.gateway, takers, address=TAKER, coin=world.coin)
         await trio.sleep(10)
         book = world.book_of(maker)
         tracked = {order.oid for order in maker.order_state.get_current_orders()}
@@ -92,7 +92,7 @@ async def test_a_day_of_heavy_trading_leaves_tasks_and_memory_as_they_were(
         rng=random.Random(1),
         **ALLOCATION,
     )
-    maker.order_state._fills = FillMemory(100)
+    maker.order_state._fills = SeenFills(100)
     takers = SeededTakers(world.pair, rng=random.Random(1), habits=HABITS)
     samples: list[tuple[int, int]] = []
 
@@ -105,7 +105,7 @@ async def test_a_day_of_heavy_trading_leaves_tasks_and_memory_as_they_were(
         with trio.move_on_after(DAY_S + 60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(sample)
-                await trade_forever(world.front, takers, address=TAKER, coin=world.coin)
+                await trade_forever(world.gateway, takers, address=TAKER, coin=world.coin)
 
     assert maker.stats.fills > 2500
     tasks, kept = zip(*samples, strict=True)

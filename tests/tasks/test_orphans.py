@@ -19,7 +19,7 @@ STRANGER = "0x" + "77" * 16  # a cloid of somebody else's
 
 def rest_purr(world: World) -> None:
     """An order of the same account on another pair."""
-    world.front.apply(PlaceOrders(MAKER, (NewOrder(PURR, True, dec("0.2"), dec(100), "Alo"),)))
+    world.gateway.apply(PlaceOrders(MAKER, (NewOrder(PURR, True, dec("0.2"), dec(100), "Alo"),)))
 
 
 def place(world: World, side: str, price: Any, size: str = "3", cloid: str | None = None) -> int:

@@ -41,7 +41,7 @@ async def test_item_14_an_order_of_another_market_is_never_taken_for_ours(autoju
     async with world.running(maker):
         tracked = {order.oid for order in maker.order_state.get_current_orders()}
         other = NewOrder(10_000, True, maker.grid.levels[3], dec(5), "Alo")
-        world.front.apply(PlaceOrders(MAKER, (other,)))
+        world.gateway.apply(PlaceOrders(MAKER, (other,)))
         world.buy("3")
         await settle(world, maker)
         still = {order.oid for order in maker.order_state.get_current_orders()}
@@ -175,7 +175,7 @@ async def test_item_26_fees_and_balances_are_those_of_the_pairs_own_quote_token(
     pairs = [pair for pair in World().exchange.markets.pairs if pair.quote.name != "USDC"]
     assert pairs, "the markets of the sandbox have a pair with another quote token"
     world = World(coin=pairs[0].name, signing=True)
-    world.front.apply(Deposit(MAKER, 0, dec(777)))
+    world.gateway.apply(Deposit(MAKER, 0, dec(777)))
     maker = world.maker(run_sync=Line(), reconcile_every=2, **ALL_AT_ONCE)
     world.guard(maker)
     async with world.running(maker):

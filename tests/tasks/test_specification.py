@@ -16,7 +16,7 @@ from mm_trio.engine.log_lines import log_tick
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.model.orders import EmitResult, OrderDiff, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.incremental_planner import TickPlanner
+from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.order_differ import compute_diff
 from mm_trio.quoting.plan import TickPlan
 from mm_trio.quoting.quoting_engine import compute_desired_orders
@@ -307,9 +307,9 @@ async def test_a_tick_takes_its_seven_steps_in_order(
     maker = world.maker(dead_zone_bps=7, price_tolerance_bps=2, size_tolerance_pct=3)
     steps: list[str] = []
     planned: list[tuple[TickPlan, tuple[TrackedOrder, ...]]] = []
-    real_plan, real_log = TickPlanner.plan, log_tick
+    real_plan, real_log = IncrementalPlanner.plan, log_tick
 
-    def plan(planner: TickPlanner, **options: Any) -> TickPlan:
+    def plan(planner: IncrementalPlanner, **options: Any) -> TickPlan:
         steps.append("plan")
         planned.append((real_plan(planner, **options), maker.order_state.get_current_orders()))
         return planned[-1][0]
@@ -322,7 +322,7 @@ async def test_a_tick_takes_its_seven_steps_in_order(
         world.buy("5")
         await until(lambda: maker.stats.fills == 1)
         tokens, quote = maker.inventory.effective_token, maker.inventory.effective_usdc
-        monkeypatch.setattr(TickPlanner, "plan", plan)
+        monkeypatch.setattr(IncrementalPlanner, "plan", plan)
         monkeypatch.setattr("mm_trio.engine.ws_state.log_tick", log)
         n_emits = len(emits)
         await until(lambda: maker.stats.ticks == 2)

@@ -14,14 +14,14 @@ from builders import World
 from terminal_ui_kit import make_view
 from textual.pilot import Pilot
 
-from mm_trio.terminal_ui.app import DeskApp, Panel, ViewFailed, run_tui
+from mm_trio.terminal_ui.app import Panel, TerminalApp, ViewFailed, run_tui
 from mm_trio.terminal_ui.snapshot import MakerView, take_view
 from mm_trio.terminal_ui.terminal import RecentRecords
 
 Steps = Callable[[Pilot[None]], Awaitable[object]]
 
 
-async def drive(app: DeskApp, steps: Steps, *, size: tuple[int, int] = (80, 24)) -> None:
+async def drive(app: TerminalApp, steps: Steps, *, size: tuple[int, int] = (80, 24)) -> None:
     """Run the application without a terminal and let `steps` use it."""
 
     async def inside() -> None:
@@ -32,7 +32,7 @@ async def drive(app: DeskApp, steps: Steps, *, size: tuple[int, int] = (80, 24))
         await trio_asyncio.aio_as_trio(inside)()
 
 
-def read_screen(app: DeskApp) -> str:
+def read_screen(app: TerminalApp) -> str:
     """What the screen shows, line by line."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
@@ -47,7 +47,7 @@ async def test_the_screen_shows_the_numbers_of_a_running_maker() -> None:
         def take() -> MakerView:
             return take_view(maker, now_s=trio.current_time(), started_s=started_s, title="a test")
 
-        app = DeskApp(take)
+        app = TerminalApp(take)
 
         async def steps(pilot: Pilot[None]) -> None:
             await pilot.pause(0.1)
@@ -71,7 +71,7 @@ async def test_the_screen_shows_the_numbers_of_a_running_maker() -> None:
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
 async def test_a_key_quits(key: str) -> None:
-    app = DeskApp(make_view)
+    app = TerminalApp(make_view)
 
     await drive(app, lambda pilot: pilot.press(key))
 
@@ -80,7 +80,7 @@ async def test_a_key_quits(key: str) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60), (40, 10), (10, 3)])
 async def test_every_size_of_terminal_can_be_drawn_on(size: tuple[int, int]) -> None:
-    app = DeskApp(make_view)
+    app = TerminalApp(make_view)
     screens: list[str] = []
 
     async def steps(pilot: Pilot[None]) -> None:
@@ -100,7 +100,7 @@ async def test_every_size_of_terminal_can_be_drawn_on(size: tuple[int, int]) -> 
 
 async def test_the_last_records_of_the_log_are_on_the_screen() -> None:
     records = RecentRecords()
-    app = DeskApp(make_view, records=records)
+    app = TerminalApp(make_view, records=records)
     screens: list[str] = []
 
     async def steps(pilot: Pilot[None]) -> None:
@@ -147,7 +147,7 @@ async def test_a_broken_widget_ends_the_view_and_prints_nothing(
 
 
 async def test_a_view_that_cannot_begin_fails_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DeskApp, "CSS", "Screen { this is not css }")
+    monkeypatch.setattr(TerminalApp, "CSS", "Screen { this is not css }")
 
     with pytest.raises(ViewFailed):
         await run_tui(make_view, headless=True)
@@ -157,10 +157,10 @@ async def test_a_failing_callback_of_the_event_loop_fails_the_view_alone(monkeyp
     def fall() -> None:
         raise RuntimeError("fell out of the loop")
 
-    def on_mount(self: DeskApp) -> None:
+    def on_mount(self: TerminalApp) -> None:
         asyncio.get_running_loop().call_soon(fall)
 
-    monkeypatch.setattr(DeskApp, "on_mount", on_mount)
+    monkeypatch.setattr(TerminalApp, "on_mount", on_mount)
 
     with pytest.raises(ViewFailed, match=r"fell out of the loop"):
         await run_tui(make_view, headless=True)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from mm_trio.sandbox.api.action_parser import Unreadable, parse_action
-from mm_trio.sandbox.feeds.channel_view import DOCUMENTED, Cadence
+from mm_trio.sandbox.feeds.channel_view import DOCUMENTED, PushSchedule
 from mm_trio.sandbox.feeds.channels import Channels
 from mm_trio.sandbox.feeds.connection import CloseConnection, Connection, News
 from mm_trio.sandbox.info.endpoint import UNREADABLE, BadRequest, answer_question
@@ -19,14 +19,19 @@ from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.agents import Agents
 from mm_trio.sandbox.model.commands import Command, Effect, PassTime
 
-__all__ = ["BadRequest", "CloseConnection", "Connection", "Front"]
+__all__ = ["BadRequest", "CloseConnection", "Connection", "Gateway"]
 
 
-class Front:
+class Gateway:
     """One exchange and the connections that hear of it. `web_data2`: offer it; `cadence`: how often books may come."""
 
     def __init__(
-        self, exchange: Exchange, *, now_ms: Callable[[], int], web_data2: bool = False, cadence: Cadence = DOCUMENTED
+        self,
+        exchange: Exchange,
+        *,
+        now_ms: Callable[[], int],
+        web_data2: bool = False,
+        cadence: PushSchedule = DOCUMENTED,
     ) -> None:
         self.exchange = exchange
         self.now_ms = now_ms
@@ -66,7 +71,7 @@ class Front:
         self._tell_all()
         return effects
 
-    def freeze(self, earlier: Front | None = None) -> Front:
+    def freeze(self, earlier: Gateway | None = None) -> Gateway:
         """Another front, on a copy of the exchange, that tells of this moment for ever.
 
         `earlier`: one that was frozen before; its copy is used again if nothing has been done since.
@@ -74,7 +79,7 @@ class Front:
         frozen_ms = self.now_ms()
         is_same = earlier is not None and earlier.exchange.n_commands == self.exchange.n_commands
         exchange = earlier.exchange if earlier is not None and is_same else self.exchange.copy()
-        return Front(exchange, now_ms=lambda: frozen_ms, web_data2=self._web_data2)
+        return Gateway(exchange, now_ms=lambda: frozen_ms, web_data2=self._web_data2)
 
     def connect(self, send: Callable[[Json], None]) -> Connection:
         """A new connection without subscriptions; its frames go to `send`."""

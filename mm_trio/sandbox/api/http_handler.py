@@ -15,14 +15,14 @@ from mm_trio.sandbox.api import ip_weights as weights
 from mm_trio.sandbox.api.action_parser import Unreadable, parse_action, parse_integer
 from mm_trio.sandbox.api.auth import Auth, AuthRefused, Claim, SignedAction, Unpackable
 from mm_trio.sandbox.api.canonical import canonical_action
-from mm_trio.sandbox.api.gateway import BadRequest, Front
+from mm_trio.sandbox.api.gateway import BadRequest, Gateway
 from mm_trio.sandbox.api.ip_weights import IpWeights
 from mm_trio.sandbox.api.signature_check import Signature, recover_user
 from mm_trio.sandbox.api.user_signed_actions import is_user_signed, parse_user_action
-from mm_trio.sandbox.api.user_signed_handler import UserDesk
+from mm_trio.sandbox.api.user_signed_handler import UserSignedHandler
 from mm_trio.sandbox.info.rows import Json, action_answer
 
-__all__ = ["Answer", "HttpDoor", "encode_json", "parse_json"]
+__all__ = ["Answer", "HttpHandler", "encode_json", "parse_json"]
 
 NOT_JSON = "Failed to parse the request body as JSON"
 WRONG_TYPE = "Expected request with `Content-Type: application/json`"
@@ -52,23 +52,23 @@ class _Room:
     weigh_answer: Callable[[object, object], int]
 
 
-class HttpDoor:
+class HttpHandler:
     """`POST /info` and `POST /exchange` of one exchange.
 
     `ip_weights` counts what each client address sends; without it nothing is counted. Doors may share it.
     """
 
     def __init__(
-        self, front: Front, auth: Auth, *, now_ms: Callable[[], int], ip_weights: IpWeights | None = None
+        self, gateway: Gateway, auth: Auth, *, now_ms: Callable[[], int], ip_weights: IpWeights | None = None
     ) -> None:
-        self._front = front
+        self._gateway = gateway
         self._auth = auth
         self._now_ms = now_ms
         self._ip_weights = IpWeights(None) if ip_weights is None else ip_weights
-        self._desk = UserDesk(front.exchange, front.apply, auth.agents)
-        front.agents = auth.agents  # so that it can be asked about them, through whatever door
+        self._desk = UserSignedHandler(gateway.exchange, gateway.apply, auth.agents)
+        gateway.agents = auth.agents  # so that it can be asked about them, through whatever door
         self._rooms = {
-            "/info": _Room(front.info, weights.weigh_question, weights.weigh_rows),
+            "/info": _Room(gateway.info, weights.weigh_question, weights.weigh_rows),
             "/exchange": _Room(self._act, weights.weigh_action, lambda request, answer: 0),
         }
 
@@ -114,7 +114,7 @@ class HttpDoor:
         command = parse_action("", envelope.action, expires_after=envelope.expires_after)
         signed = replace(envelope, action=canonical_action(dict(envelope.action)))
         account = self._auth.admit(signed, now_ms=self._now_ms())
-        return action_answer(self._front.apply(replace(command, address=account)))
+        return action_answer(self._gateway.apply(replace(command, address=account)))
 
     def _carry_out_user(self, envelope: SignedAction) -> Json:
         action = parse_user_action(envelope.action)

@@ -17,7 +17,7 @@ from mm_trio.sandbox.model.agents import Agents
 from mm_trio.sandbox.model.commands import Command, Effect, Refused, Transfer, Withdraw
 from mm_trio.sandbox.model.markets import Markets, Token
 
-__all__ = ["UserDesk"]
+__all__ = ["UserSignedHandler"]
 
 # Measured, word for word.
 UNKNOWN_TOKEN = "Unknown token {token}"
@@ -45,7 +45,7 @@ class _Refused(Exception):
         self.text = text
 
 
-class UserDesk:
+class UserSignedHandler:
     """Carries out user-signed actions against one exchange, through whoever tells its connections."""
 
     def __init__(self, exchange: Exchange, apply: Callable[[Command], tuple[Effect, ...]], agents: Agents) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from mm_trio.sandbox.api.gateway import Front
-from mm_trio.sandbox.api.http_handler import Answer, HttpDoor
+from mm_trio.sandbox.api.gateway import Gateway
+from mm_trio.sandbox.api.http_handler import Answer, HttpHandler
 from mm_trio.sandbox.clock import Clock
 from mm_trio.sandbox.faults.dice import FaultDice, Strike
 from mm_trio.sandbox.faults.kinds import FaultKind
@@ -32,7 +32,7 @@ BAD_GATEWAY = Answer(502, _GATEWAY, _HTML)
 RATE_LIMITED = Answer(429, b"null")
 READ_FAILED = Answer(500, b"null")
 
-Run = Callable[[HttpDoor], Answer]
+Run = Callable[[HttpHandler], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,21 @@ class RequestFaults:
     """Everything that can befall a request of `/exchange` or `/info`; at most one fault each."""
 
     def __init__(
-        self, dice: FaultDice, clock: Clock, *, front: Front, door: HttpDoor, make_door: Callable[[Front], HttpDoor]
+        self,
+        dice: FaultDice,
+        clock: Clock,
+        *,
+        gateway: Gateway,
+        door: HttpHandler,
+        make_door: Callable[[Gateway], HttpHandler],
     ) -> None:
         self._dice = dice
         self._clock = clock
-        self._front = front
+        self._gateway = gateway
         self._door = door
         self._make_door = make_door
-        self._copies: list[tuple[float, HttpDoor]] = []  # at most two, the older first
-        self._frozen: Front | None = None  # the newer one's
+        self._copies: list[tuple[float, HttpHandler]] = []  # at most two, the older first
+        self._frozen: Gateway | None = None  # the newer one's
 
     def answer(self, path: str, body: bytes, run: Run) -> Delivery:
         """Let the door answer, or whatever is to happen instead. `run` asks the door it is given."""
@@ -75,7 +81,7 @@ class RequestFaults:
             self._copies.clear()
             self._frozen = None
         elif not self._copies or self._clock.now_s() - self._copies[-1][0] >= STALE_EVERY_S:
-            self._frozen = self._front.freeze(self._frozen)
+            self._frozen = self._gateway.freeze(self._frozen)
             self._copies = [*self._copies[-1:], (self._clock.now_s(), self._make_door(self._frozen))]
 
     # --- writes ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from random import Random
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.clock import Clock
 from mm_trio.sandbox.faults.dice import Strike
 from mm_trio.sandbox.faults.kinds import FaultKind
@@ -65,9 +65,9 @@ class WorldFaults:
     """
 
     def __init__(
-        self, front: Front, auth: Auth, clock: Clock, rng: Random, *, pairs: Sequence[Pair], payer: str = ""
+        self, gateway: Gateway, auth: Auth, clock: Clock, rng: Random, *, pairs: Sequence[Pair], payer: str = ""
     ) -> None:
-        self._front = front
+        self._gateway = gateway
         self._auth = auth
         self._clock = clock
         self._rng = rng
@@ -115,31 +115,31 @@ class WorldFaults:
 
     def _delist(self, strike: Strike, target: FaultTarget) -> bool:
         pair = self._rng.choice(self._pairs)
-        if not self._begin(strike, pair.name, lambda: self._front.apply(RelistPair(pair.asset))):
+        if not self._begin(strike, pair.name, lambda: self._gateway.apply(RelistPair(pair.asset))):
             return False
-        self._front.apply(DelistPair(pair.asset))
+        self._gateway.apply(DelistPair(pair.asset))
         return self._tell(strike, pair.name)
 
     def _upgrade(self, strike: Strike, target: FaultTarget) -> bool:
-        if not self._begin(strike, "the exchange", lambda: self._front.apply(SetPostOnly(False))):
+        if not self._begin(strike, "the exchange", lambda: self._gateway.apply(SetPostOnly(False))):
             return False
-        self._front.apply(SetPostOnly(True))
+        self._gateway.apply(SetPostOnly(True))
         return self._tell(strike, "the exchange")
 
     # --- single deeds ---------------------------------------------------------------------------
 
     def _exhaust_budget(self, strike: Strike, target: FaultTarget) -> bool:
-        account = self._front.exchange.account(target.account)
+        account = self._gateway.exchange.account(target.account)
         if account.request_cap is None or account.n_requests >= account.request_cap:
             return False
         weight = account.request_cap
         if self._payer and not self._begin(strike, target.account, lambda: self._buy_requests(target.account, weight)):
             return False
-        self._front.apply(ExhaustBudget(target.account))
+        self._gateway.apply(ExhaustBudget(target.account))
         return self._tell(strike, target.account)
 
     def _buy_requests(self, account: str, weight: int) -> None:
-        self._front.apply(ReserveRequestWeight(self._payer, weight, destination=account))
+        self._gateway.apply(ReserveRequestWeight(self._payer, weight, destination=account))
 
     def _order_by_hand(self, strike: Strike, target: FaultTarget) -> bool:
         pair = self._rng.choice(self._pairs)
@@ -160,22 +160,22 @@ class WorldFaults:
         return self._tell(strike, f"{target.account} {'buys' if is_buy else 'sells'} {size} {pair.name} at {price}")
 
     def _cancel_by_hand(self, strike: Strike, target: FaultTarget) -> bool:
-        orders = self._front.exchange.open_orders(target.account)
+        orders = self._gateway.exchange.open_orders(target.account)
         if not orders:
             return False
         order = self._rng.choice(orders)
-        self._front.apply(CancelByOid(target.account, ((order.asset, order.oid),)))
-        is_gone = all(order.oid != left.oid for left in self._front.exchange.open_orders(target.account))
+        self._gateway.apply(CancelByOid(target.account, ((order.asset, order.oid),)))
+        is_gone = all(order.oid != left.oid for left in self._gateway.exchange.open_orders(target.account))
         return is_gone and self._tell(strike, f"{target.account} cancels {order.oid}")
 
     def _deposit(self, strike: Strike, target: FaultTarget) -> bool:
         token, amount = self._draw_money(strike)
-        self._front.apply(Deposit(target.account, token, amount))
+        self._gateway.apply(Deposit(target.account, token, amount))
         return self._tell(strike, f"{target.account} gets {amount} of token {token}")
 
     def _withdraw(self, strike: Strike, target: FaultTarget) -> bool:
         token, amount = self._draw_money(strike)
-        amount = min(amount, self._front.exchange.account(target.account).available(token))
+        amount = min(amount, self._gateway.exchange.account(target.account).available(token))
         if amount <= 0 or isinstance(self._apply(Withdraw(target.account, token, amount)), Refused):
             return False
         return self._tell(strike, f"{target.account} takes {amount} of token {token}")
@@ -197,12 +197,12 @@ class WorldFaults:
 
     def _find_price(self, pair: Pair, *, is_buy: bool) -> Decimal | None:
         """The best price of that side, or else of the other, or else the last one traded."""
-        bid, ask = self._front.exchange.best_bid_ask(pair.name)
+        bid, ask = self._gateway.exchange.best_bid_ask(pair.name)
         first, second = (bid, ask) if is_buy else (ask, bid)
-        return first or second or self._front.exchange.last_price(pair.name)
+        return first or second or self._gateway.exchange.last_price(pair.name)
 
     def _apply(self, command: Command) -> Answered | Refused | None:
-        effects = self._front.apply(command)
+        effects = self._gateway.apply(command)
         return next((effect for effect in effects if isinstance(effect, Answered | Refused)), None)
 
     def _tell(self, strike: Strike, what: str) -> bool:

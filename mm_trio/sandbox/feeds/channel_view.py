@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from mm_trio.sandbox.feeds.subscriptions import Subscription
 from mm_trio.sandbox.matching.exchange import Exchange
 
-__all__ = ["DOCUMENTED", "MEASURED", "Bodies", "Cadence", "View"]
+__all__ = ["DOCUMENTED", "MEASURED", "Bodies", "PushSchedule", "View"]
 
 Bodies = list[object]  # of frames, their `data`; empty where there is nothing to say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cadence:
+class PushSchedule:
     """The least time between two frames of a subscription, in ms."""
 
     book_ms: int
@@ -22,8 +22,8 @@ class Cadence:
     web_data2_ms: int = 0
 
 
-DOCUMENTED = Cadence(book_ms=500, fast_book_ms=500)  # docs *Subscriptions*, WsBook
-MEASURED = Cadence(book_ms=5_400, fast_book_ms=540, web_data2_ms=15_000)  # on mainnet in 2026
+DOCUMENTED = PushSchedule(book_ms=500, fast_book_ms=500)  # docs *Subscriptions*, WsBook
+MEASURED = PushSchedule(book_ms=5_400, fast_book_ms=540, web_data2_ms=15_000)  # on mainnet in 2026
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class View:
 
     exchange: Exchange
     now_ms: Callable[[], int]
-    cadence: Cadence = DOCUMENTED
+    cadence: PushSchedule = DOCUMENTED
 
     def is_due(self, subscription: Subscription, every_ms: int) -> bool:
         """Whether so much time has passed since the last frame."""

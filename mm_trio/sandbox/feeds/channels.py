@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mm_trio.sandbox.feeds import market_channels as market
 from mm_trio.sandbox.feeds import user_channels as user
-from mm_trio.sandbox.feeds.channel_view import DOCUMENTED, Bodies, Cadence, View
+from mm_trio.sandbox.feeds.channel_view import DOCUMENTED, Bodies, PushSchedule, View
 from mm_trio.sandbox.feeds.news import News
 from mm_trio.sandbox.feeds.subscriptions import Subscription, read_subscription
 from mm_trio.sandbox.info.rows import Json
@@ -32,7 +32,12 @@ class Channels:
     """All frames of one exchange, for any number of connections."""
 
     def __init__(
-        self, exchange: Exchange, *, now_ms: Callable[[], int], web_data2: bool = False, cadence: Cadence = DOCUMENTED
+        self,
+        exchange: Exchange,
+        *,
+        now_ms: Callable[[], int],
+        web_data2: bool = False,
+        cadence: PushSchedule = DOCUMENTED,
     ) -> None:
         self._view = View(exchange, now_ms, cadence)
         self._web_data2 = web_data2

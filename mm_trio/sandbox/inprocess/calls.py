@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 
 __all__ = ["Calls"]
 
@@ -16,17 +16,17 @@ __all__ = ["Calls"]
 class Calls:
     """Pass the calls of every client on to one front."""
 
-    def __init__(self, front: Front) -> None:
-        self.front = front
-        self._frozen: dict[str, Front] = {}
-        self._frozen_rest: Front | None = None
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self._frozen: dict[str, Gateway] = {}
+        self._frozen_rest: Gateway | None = None
 
     def freeze_reads(self, *methods: str) -> None:
         """Let those reads (all, if none is named) tell of this moment.
 
         What froze before freezes anew.
         """
-        frozen = self.front.freeze()
+        frozen = self.gateway.freeze()
         if methods:
             self._frozen |= dict.fromkeys(methods, frozen)
         else:
@@ -42,5 +42,5 @@ class Calls:
 
     def ask(self, method: str, request: Mapping[str, object]) -> Any:
         """`call` for a question of `/info`, which may be answered from the past."""
-        front = self._frozen.get(method) or self._frozen_rest or self.front
-        return self.call(method, 0, lambda: front.info(request))
+        gateway = self._frozen.get(method) or self._frozen_rest or self.gateway
+        return self.call(method, 0, lambda: gateway.info(request))

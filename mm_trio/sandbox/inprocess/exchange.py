@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.api.nonces import Nonces
 from mm_trio.sandbox.inprocess.calls import Calls
 
@@ -46,7 +46,7 @@ class InProcessExchange:
     def __init__(self, venue: Calls, address: str) -> None:
         self._venue = venue
         self._address = address
-        self._name_to_coin, self._coin_to_asset = read_names(venue.front)
+        self._name_to_coin, self._coin_to_asset = read_names(venue.gateway)
         self.expires_after: int | None = None
 
     def set_expires_after(self, expires_after: int | None) -> None:
@@ -107,8 +107,10 @@ class InProcessExchange:
         return wire if cloid is None else {**wire, "c": raw_cloid(cloid)}
 
     def _act(self, method: str, n_items: int, action: Json) -> Any:
-        front, expires_after = self._venue.front, self.expires_after
-        return self._venue.call(method, n_items, lambda: front.act(self._address, action, expires_after=expires_after))
+        gateway, expires_after = self._venue.gateway, self.expires_after
+        return self._venue.call(
+            method, n_items, lambda: gateway.act(self._address, action, expires_after=expires_after)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,10 +177,10 @@ class InProcessSigningExchange(InProcessExchange):
         So a nonce is spent as soon as the action can be read, whatever becomes of it then. That an expired
         action spends its nonce too is not known of the venue: it is decided here.
         """
-        front = self._venue.front
-        command = front.read_action(signed.address, json.loads(signed.action), expires_after=signed.expires_after)
-        refusal = self._nonces(signed.address).admit(signed.nonce, now_ms=front.now_ms())
-        return front.carry_out(command) if refusal is None else {"status": "err", "response": refusal}
+        gateway = self._venue.gateway
+        command = gateway.read_action(signed.address, json.loads(signed.action), expires_after=signed.expires_after)
+        refusal = self._nonces(signed.address).admit(signed.nonce, now_ms=gateway.now_ms())
+        return gateway.carry_out(command) if refusal is None else {"status": "err", "response": refusal}
 
     def _encode_noop(self, items: Items) -> Json:
         assert not items, "a noop has no items"
@@ -197,9 +199,9 @@ def raw_cloid(cloid: CloidLike) -> str:
     return cloid if isinstance(cloid, str) else cloid.to_raw()
 
 
-def read_names(front: Front) -> tuple[dict[str, str], dict[str, int]]:
+def read_names(gateway: Gateway) -> tuple[dict[str, str], dict[str, int]]:
     """Name to coin, with `BASE/QUOTE` for the first pair of that name, and coin to asset id."""
-    pairs = front.exchange.markets.pairs
+    pairs = gateway.exchange.markets.pairs
     names = {pair.name: pair.name for pair in pairs}
     for pair in pairs:
         names.setdefault(f"{pair.base.name}/{pair.quote.name}", pair.name)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.api.nonces import Nonces
 from mm_trio.sandbox.inprocess.calls import Calls
 from mm_trio.sandbox.inprocess.exchange import (
@@ -31,8 +31,8 @@ Json = dict[str, Any]
 class InProcessVenue(Calls):
     """Make clients for one front, and stand between it and them."""
 
-    def __init__(self, front: Front) -> None:
-        super().__init__(front)
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(gateway)
         self._nonces: defaultdict[str, Nonces] = defaultdict(Nonces)
 
     def info(self, address: str | None = None) -> InProcessInfo:
@@ -57,8 +57,8 @@ class InProcessInfo:
 
     def __init__(self, venue: InProcessVenue) -> None:
         self._venue = venue
-        self.name_to_coin, self.coin_to_asset = read_names(venue.front)
-        self.ws_manager = Feed(venue.front, venue.deliver)
+        self.name_to_coin, self.coin_to_asset = read_names(venue.gateway)
+        self.ws_manager = Feed(venue.gateway, venue.deliver)
 
     def name_to_asset(self, name: str) -> int:
         return self.coin_to_asset[self.name_to_coin[name]]
@@ -66,7 +66,7 @@ class InProcessInfo:
     def reopen_feed(self) -> None:
         """A fresh connection for this client alone."""
         self.ws_manager.stop()
-        self.ws_manager = Feed(self._venue.front, self._venue.deliver)
+        self.ws_manager = Feed(self._venue.gateway, self._venue.deliver)
 
     def disconnect_websocket(self) -> None:
         self.ws_manager.stop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mm_trio.sandbox.api.gateway import CloseConnection, Front
+from mm_trio.sandbox.api.gateway import CloseConnection, Gateway
 
 __all__ = ["Feed"]
 
@@ -29,12 +29,12 @@ class Feed:
 
     ws_ready = True  # stays so after a close, as in the SDK
 
-    def __init__(self, front: Front, deliver: Callable[[Feed, Json], None]) -> None:
+    def __init__(self, gateway: Gateway, deliver: Callable[[Feed, Json], None]) -> None:
         self.silent = False
         self._alive = True
         self._n_subscriptions = 0
         self._callbacks: dict[str | None, list[tuple[int, Callback]]] = {}
-        self._connection = front.connect(lambda frame: deliver(self, frame))
+        self._connection = gateway.connect(lambda frame: deliver(self, frame))
 
     def is_alive(self) -> bool:
         return self._alive

@@ -30,12 +30,12 @@ from mm_trio.sandbox.model.commands import (
 from mm_trio.sandbox.model.markets import Pair
 from mm_trio.sandbox.model.records import ZERO_HASH, Fill, LedgerRow
 
-__all__ = ["Owner"]
+__all__ = ["Admin"]
 
 DUST_WORTH = Decimal(1)  # quote units, at most
 
 
-class Owner:
+class Admin:
     """Carries out what no client's key can sign; all changes go through `state`."""
 
     def __init__(self, state: State, *, dust_conversion: bool) -> None:

@@ -13,7 +13,7 @@ from decimal import Context, Decimal, getcontext, setcontext
 
 from mm_trio.sandbox.matching import rules
 from mm_trio.sandbox.matching.accounts import AccountView
-from mm_trio.sandbox.matching.admin import Owner
+from mm_trio.sandbox.matching.admin import Admin
 from mm_trio.sandbox.matching.book import BookView
 from mm_trio.sandbox.matching.digest import digest_state
 from mm_trio.sandbox.matching.fees import DayVolume, Rates
@@ -92,7 +92,7 @@ class Exchange:
             first_oid=first_oid,
             limits=self.limits,
         )
-        self._owner = Owner(self._state, dust_conversion=dust_conversion)
+        self._owner = Admin(self._state, dust_conversion=dust_conversion)
         self._actions = Actions(self._state, Placing(self._state, min_notional=Decimal(min_notional)))
 
     def apply(self, now_ms: int, command: Command) -> tuple[Effect, ...]:

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from hmac import compare_digest
 from typing import Any
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.api.http_handler import Answer
 from mm_trio.sandbox.clock import Clock, SteppedClock
 from mm_trio.sandbox.faults.hub import FaultHub
@@ -55,7 +55,7 @@ class ControlRoom:
     record of the run and gives its path; None where nothing is recorded.
     """
 
-    front: Front
+    gateway: Gateway
     clock: Clock
     faults: FaultHub
     token: str = field(repr=False)
@@ -95,7 +95,7 @@ class ControlRoom:
     # --- verbs ----------------------------------------------------------------------------------
 
     def _show_state(self, _request: Json) -> Json:
-        return tell_state(self.front, self.clock, self.faults, self.pairs)
+        return tell_state(self.gateway, self.clock, self.faults, self.pairs)
 
     def _change_faults(self, request: Json) -> Json:
         """`rates`: {kind: rate}, also "all". `rules`: as in a plan file. `strike`: a kind, with `count`, parameters."""
@@ -131,13 +131,13 @@ class ControlRoom:
         if amount == 0:
             raise _No(422, "amount must not be 0")
         if amount < 0:
-            effects = self.front.apply(Withdraw(account, token.index, -amount))
+            effects = self.gateway.apply(Withdraw(account, token.index, -amount))
             for effect in effects:
                 if isinstance(effect, Refused):
                     raise _No(422, effect.text)
         else:
-            self.front.apply(Deposit(account, token.index, amount))
-        balance = self.front.exchange.account(account)
+            self.gateway.apply(Deposit(account, token.index, amount))
+        balance = self.gateway.exchange.account(account)
         return {"account": account, "token": token.name, "total": tell_number(balance.total(token.index))}
 
     def _step(self, request: Json) -> Json:
@@ -153,7 +153,7 @@ class ControlRoom:
             n_kept = self.clock.step_to(value if name == "to_ms" else self.clock.now_ms() + value)
         except ValueError as error:
             raise _No(422, str(error)) from error
-        self.front.pass_time()
+        self.gateway.pass_time()
         return {"now_ms": self.clock.now_ms(), "n_kept": n_kept}
 
     def _take(self, request: Json) -> Json:
@@ -168,7 +168,7 @@ class ControlRoom:
         order = NewOrder(pair.asset, is_buy, price, size, "Ioc")
         (answer,) = (
             effect
-            for effect in self.front.apply(PlaceOrders(account, (order,)))
+            for effect in self.gateway.apply(PlaceOrders(account, (order,)))
             if isinstance(effect, Answered | Refused)
         )
         if isinstance(answer, Refused):
@@ -192,20 +192,20 @@ class ControlRoom:
     # --- parameters -----------------------------------------------------------------------------
 
     def _find_pair(self, name: object) -> Pair:
-        for pair in self.front.exchange.markets.pairs:
+        for pair in self.gateway.exchange.markets.pairs:
             if name in (pair.name, f"{pair.base.name}/{pair.quote.name}"):
                 return pair
         raise _No(422, f"unknown coin {name!r}")
 
     def _find_token(self, name: object) -> Token:
-        for token in self.front.exchange.markets.tokens:
+        for token in self.gateway.exchange.markets.tokens:
             if name == token.name or (name == token.index and not isinstance(name, bool)):
                 return token
         raise _No(422, f"unknown token {name!r}")
 
     def _find_last_price(self, pair: Pair, *, is_buy: bool) -> Decimal:
         """The worst price that rests on the other side."""
-        book = self.front.exchange.book(pair.name)
+        book = self.gateway.exchange.book(pair.name)
         levels = book.asks if is_buy else book.bids
         if not levels:
             raise _No(422, f"nobody {'sells' if is_buy else 'buys'} {pair.name}")

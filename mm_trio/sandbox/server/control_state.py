@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.clock import Clock
 from mm_trio.sandbox.faults.hub import FaultHub
 from mm_trio.sandbox.matching.book import Level
@@ -21,13 +21,13 @@ RECENT_FILLS = 100  # of each account, oldest first
 Json = dict[str, Any]
 
 
-def tell_state(front: Front, clock: Clock, faults: FaultHub, pairs: Sequence[Pair]) -> Json:
+def tell_state(gateway: Gateway, clock: Clock, faults: FaultHub, pairs: Sequence[Pair]) -> Json:
     """Clock, books, accounts and faults. Amounts are decimals in strings, times ms."""
-    exchange = front.exchange
+    exchange = gateway.exchange
     return {
         "clock": {"now_ms": clock.now_ms(), "stepped": clock.is_stepped, "next_due_ms": clock.next_due_ms()},
-        "books": {pair.name: _tell_book(front, pair) for pair in pairs},
-        "accounts": {address: _tell_account(front, address) for address in exchange.addresses()},
+        "books": {pair.name: _tell_book(gateway, pair) for pair in pairs},
+        "accounts": {address: _tell_account(gateway, address) for address in exchange.addresses()},
         "sockets": len(faults.sockets()),
         "faults": {
             "rates": {kind.value: rate for kind, rate in faults.dice.rates().items()},
@@ -36,9 +36,9 @@ def tell_state(front: Front, clock: Clock, faults: FaultHub, pairs: Sequence[Pai
     }
 
 
-def _tell_book(front: Front, pair: Pair) -> Json:
-    book = front.exchange.book(pair.name, depth=BOOK_DEPTH)
-    last = front.exchange.last_price(pair.name)
+def _tell_book(gateway: Gateway, pair: Pair) -> Json:
+    book = gateway.exchange.book(pair.name, depth=BOOK_DEPTH)
+    last = gateway.exchange.last_price(pair.name)
     return {
         "bids": [_tell_level(level) for level in book.bids],
         "asks": [_tell_level(level) for level in book.asks],
@@ -50,8 +50,8 @@ def _tell_level(level: Level) -> Json:
     return {"px": tell_number(level.price), "sz": tell_number(level.size), "n": level.n_orders}
 
 
-def _tell_account(front: Front, address: str) -> Json:
-    exchange = front.exchange
+def _tell_account(gateway: Gateway, address: str) -> Json:
+    exchange = gateway.exchange
     view = exchange.account(address)
     names = {token.index: token.name for token in exchange.markets.tokens}
     return {

@@ -9,16 +9,16 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, TextMessage
 
 from mm_trio.sandbox.faults.frames import FrameFaults
-from mm_trio.sandbox.server.tcp_link import Link
-from mm_trio.sandbox.server.ws_session import WsDoor
+from mm_trio.sandbox.server.tcp_link import TcpLink
+from mm_trio.sandbox.server.ws_session import WsSession
 
-__all__ = ["TappedDoor"]
+__all__ = ["FaultyWsSession"]
 
 
-class TappedDoor(WsDoor):
+class FaultyWsSession(WsSession):
     """A door as any other, with a layer in front."""
 
-    def __init__(self, link: Link, protocol: WSConnection, frames: FrameFaults, **options: Any) -> None:
+    def __init__(self, link: TcpLink, protocol: WSConnection, frames: FrameFaults, **options: Any) -> None:
         super().__init__(link, protocol, **options)
         self.tap = frames.open_tap(self._send_text)
         self._tapped_link, self._tapped_protocol = link, protocol

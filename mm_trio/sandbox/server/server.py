@@ -20,16 +20,16 @@ from wsproto.events import AcceptConnection, Request
 from wsproto.utilities import RemoteProtocolError
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
-from mm_trio.sandbox.api.http_handler import Answer, HttpDoor
+from mm_trio.sandbox.api.gateway import Gateway
+from mm_trio.sandbox.api.http_handler import Answer, HttpHandler
 from mm_trio.sandbox.api.ip_weights import IpWeights
 from mm_trio.sandbox.clock import Clock, WallClock
 from mm_trio.sandbox.faults.hub import FaultHub
 from mm_trio.sandbox.faults.requests import Delivery, RequestFaults
 from mm_trio.sandbox.feeds.socket_limits import Share, WsLimits
-from mm_trio.sandbox.server.faulty_ws_session import TappedDoor
-from mm_trio.sandbox.server.tcp_link import Link
-from mm_trio.sandbox.server.ws_session import SocketHabits, WsDoor
+from mm_trio.sandbox.server.faulty_ws_session import FaultyWsSession
+from mm_trio.sandbox.server.tcp_link import TcpLink
+from mm_trio.sandbox.server.ws_session import SocketHabits, WsSession
 
 __all__ = ["ControlRoom", "SandboxServer", "serve"]
 
@@ -49,8 +49,8 @@ class SandboxServer:
 
     def __init__(
         self,
-        front: Front,
-        http_door: HttpDoor,
+        gateway: Gateway,
+        http_door: HttpHandler,
         clock: Clock,
         *,
         url: str,
@@ -59,15 +59,15 @@ class SandboxServer:
         control: ControlRoom | None,
     ) -> None:
         self.url = url
-        self._front = front
+        self._gateway = gateway
         self._http_door = http_door
         self._clock = clock
         self._habits = habits
-        self._ws_limits = WsLimits(front.exchange.limits, now_s=trio.current_time)
+        self._ws_limits = WsLimits(gateway.exchange.limits, now_s=trio.current_time)
         self._faults = faults
         self._control = control
-        self._sockets: set[Link] = set()
-        self._doors: dict[TappedDoor, None] = {}  # in order of opening
+        self._sockets: set[TcpLink] = set()
+        self._doors: dict[FaultyWsSession, None] = {}  # in order of opening
         if faults is not None:
             faults.sockets = lambda: tuple(self._doors)
 
@@ -88,7 +88,7 @@ class SandboxServer:
 
     async def serve_stream(self, stream: trio.SocketStream) -> None:
         """One TCP connection, from its first request to its end."""
-        link = Link(stream)
+        link = TcpLink(stream)
         try:
             await self._answer_requests(link)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -96,7 +96,7 @@ class SandboxServer:
         finally:
             link.cut()
 
-    async def _answer_requests(self, link: Link) -> None:
+    async def _answer_requests(self, link: TcpLink) -> None:
         """HTTP keep-alive: request, answer, until one side closes or the connection becomes a WebSocket."""
         http = h11.Connection(h11.SERVER)
         while True:
@@ -123,7 +123,7 @@ class SandboxServer:
                 return
             http.start_next_cycle()
 
-    def _answer(self, link: Link, request: h11.Request, body: bytes) -> Delivery:
+    def _answer(self, link: TcpLink, request: h11.Request, body: bytes) -> Delivery:
         if request.method == b"HEAD":
             return Delivery(Answer(405, b""))  # the one answer that may not have a body
         method, path, headers = request.method.decode("ascii"), _find_path(request), dict(request.headers)
@@ -134,21 +134,21 @@ class SandboxServer:
         return self._ask(method, path, content_type, body, ip=link.peer)
 
     def _ask(self, method: str, path: str, content_type: str, body: bytes, *, ip: str | None) -> Delivery:
-        def ask(door: HttpDoor) -> Answer:
+        def ask(door: HttpHandler) -> Answer:
             return door.answer(method, path, content_type, body, ip=ip)
 
         if self._faults is None or self._faults.requests is None:
             return Delivery(ask(self._http_door))
         return self._faults.requests.answer(path, body, ask)
 
-    def _answer_post(self, link: Link, path: str, body: bytes) -> Answer | Awaitable[Answer | None]:
+    def _answer_post(self, link: TcpLink, path: str, body: bytes) -> Answer | Awaitable[Answer | None]:
         """A request that came over a WebSocket: the same answers, the same faults."""
         delivery = self._ask("POST", path, "application/json", body, ip=None)
         if delivery.answer is not None and not delivery.after_s:
             return delivery.answer
         return self._deliver_post(link, delivery)
 
-    async def _deliver_post(self, link: Link, delivery: Delivery) -> Answer | None:
+    async def _deliver_post(self, link: TcpLink, delivery: Delivery) -> Answer | None:
         if delivery.after_s:
             await self._clock.sleep(delivery.after_s)
         if delivery.answer is None:
@@ -157,7 +157,7 @@ class SandboxServer:
             link.cut()
         return delivery.answer
 
-    async def _serve_socket(self, http: h11.Connection, link: Link, request: h11.Request) -> None:
+    async def _serve_socket(self, http: h11.Connection, link: TcpLink, request: h11.Request) -> None:
         """Shake hands, then let frames flow until one side ends it."""
         protocol = WSConnection(ConnectionType.SERVER)
         try:
@@ -174,26 +174,26 @@ class SandboxServer:
         door = self._make_ws_door(link, protocol, share)
         try:
             await link.send_all(protocol.send(AcceptConnection()))
-            await door.run(self._front, first_bytes=http.trailing_data[0])
+            await door.run(self._gateway, first_bytes=http.trailing_data[0])
         finally:
             share.close()
             self._sockets.discard(link)
-            if isinstance(door, TappedDoor):
+            if isinstance(door, FaultyWsSession):
                 del self._doors[door]
                 door.tap.close()
 
-    def _make_ws_door(self, link: Link, protocol: WSConnection, share: Share) -> WsDoor:
+    def _make_ws_door(self, link: TcpLink, protocol: WSConnection, share: Share) -> WsSession:
         answer_post = partial(self._answer_post, link)
         if self._faults is None:
-            return WsDoor(link, protocol, habits=self._habits, share=share, answer_post=answer_post)
+            return WsSession(link, protocol, habits=self._habits, share=share, answer_post=answer_post)
         frames = self._faults.frames
-        door = TappedDoor(link, protocol, frames, habits=self._habits, share=share, answer_post=answer_post)
+        door = FaultyWsSession(link, protocol, frames, habits=self._habits, share=share, answer_post=answer_post)
         self._doors[door] = None
         return door
 
 
 async def serve(
-    front: Front,
+    gateway: Gateway,
     auth: Auth,
     *,
     host: str = "127.0.0.1",
@@ -215,18 +215,18 @@ async def serve(
     in the exchange ends the server: it is not answered with a 500 and forgotten.
     """
     address = _check_loopback(host)
-    clock = clock or WallClock(front.now_ms)
+    clock = clock or WallClock(gateway.now_ms)
     listeners = await trio.open_tcp_listeners(port, host=address)
     bound = listeners[0].socket.getsockname()[1]
     url = f"http://[{address}]:{bound}" if ":" in address else f"http://{address}:{bound}"
-    door = HttpDoor(front, auth, now_ms=clock.now_ms, ip_weights=ip_weights)
+    door = HttpHandler(gateway, auth, now_ms=clock.now_ms, ip_weights=ip_weights)
     habits = habits or SocketHabits()
-    server = SandboxServer(front, door, clock, url=url, habits=habits, faults=faults, control=control)
+    server = SandboxServer(gateway, door, clock, url=url, habits=habits, faults=faults, control=control)
     if faults is not None:
-        make_door = partial(HttpDoor, auth=auth, now_ms=clock.now_ms)  # to look back through: counts no weight
-        faults.requests = RequestFaults(faults.dice, clock, front=front, door=door, make_door=make_door)
+        make_door = partial(HttpHandler, auth=auth, now_ms=clock.now_ms)  # to look back through: counts no weight
+        faults.requests = RequestFaults(faults.dice, clock, gateway=gateway, door=door, make_door=make_door)
         faults.begin()
-    clock.call_every(beat_every_s, front.beat)
+    clock.call_every(beat_every_s, gateway.beat)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)
         task_status.started(server)
@@ -253,7 +253,7 @@ def _wants_socket(request: h11.Request) -> bool:
     return _find_path(request) == "/ws" and upgrade.lower() == b"websocket"
 
 
-async def _receive_event(http: h11.Connection, link: Link) -> h11.Event | None:
+async def _receive_event(http: h11.Connection, link: TcpLink) -> h11.Event | None:
     """The next event of the client; None where h11 waits for our answer first."""
     while True:
         event = http.next_event()
@@ -265,13 +265,13 @@ async def _receive_event(http: h11.Connection, link: Link) -> h11.Event | None:
         http.receive_data(await link.receive_some())
 
 
-async def _wait_until_gone(link: Link) -> None:
+async def _wait_until_gone(link: TcpLink) -> None:
     """Nothing is said any more; the client may find that out by itself."""
     while await link.receive_some():
         pass
 
 
-async def _receive_body(http: h11.Connection, link: Link) -> bytes | None:
+async def _receive_body(http: h11.Connection, link: TcpLink) -> bytes | None:
     """The whole body; None for more than `MAX_BODY`, which is read to its end and forgotten."""
     parts: list[bytes] = []
     n_bytes = 0
@@ -282,7 +282,7 @@ async def _receive_body(http: h11.Connection, link: Link) -> bytes | None:
     return b"".join(parts) if n_bytes <= MAX_BODY else None
 
 
-async def _send_answer(http: h11.Connection, link: Link, answer: Answer) -> None:
+async def _send_answer(http: h11.Connection, link: TcpLink, answer: Answer) -> None:
     """One write for the whole answer: head and body in two would be two wake-ups for the client."""
     if http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
         return

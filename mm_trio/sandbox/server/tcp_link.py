@@ -6,12 +6,12 @@ import socket
 
 import trio
 
-__all__ = ["Link"]
+__all__ = ["TcpLink"]
 
 _CHUNK = 65_536  # bytes taken from the kernel at once
 
 
-class Link:
+class TcpLink:
     """A byte stream. While `is_silent` it swallows what either side says and keeps the connection."""
 
     def __init__(self, stream: trio.SocketStream) -> None:

@@ -18,9 +18,9 @@ from mm_trio.sandbox.api.ws_posts import AnswerPost, Post, post_frame, read_post
 from mm_trio.sandbox.feeds.connection import NOT_A_REQUEST
 from mm_trio.sandbox.feeds.socket_limits import Share
 from mm_trio.sandbox.server.outbox import Outbox
-from mm_trio.sandbox.server.tcp_link import Link
+from mm_trio.sandbox.server.tcp_link import TcpLink
 
-__all__ = ["GREETING", "MAX_MESSAGE", "SocketHabits", "WsDoor"]
+__all__ = ["GREETING", "MAX_MESSAGE", "SocketHabits", "WsSession"]
 
 GREETING = "Websocket connection established."  # the one text that is not JSON
 MAX_MESSAGE = 1 << 18  # characters; 200 signed orders have 30,000
@@ -40,7 +40,7 @@ class SocketHabits:
     greets: bool = True
 
 
-class WsDoor:
+class WsSession:
     """Who may write: `_send_until_closed`, and `flush` while that one waits. Everyone else queues, so frames keep
     their order.
 
@@ -51,7 +51,7 @@ class WsDoor:
 
     def __init__(
         self,
-        link: Link,
+        link: TcpLink,
         protocol: WSConnection,
         *,
         habits: SocketHabits,
@@ -69,11 +69,11 @@ class WsDoor:
         self._is_last = False  # the closing frame is encoded: nothing comes after it
         self._sent_s = trio.current_time()
 
-    async def run(self, front: venue.Front, *, first_bytes: bytes = b"") -> None:
+    async def run(self, gateway: venue.Gateway, *, first_bytes: bytes = b"") -> None:
         """From the greeting to the end. Returns when the connection is over, whoever ended it."""
         if self._habits.greets:
             self._post(TextMessage(data=GREETING))
-        connection = front.connect(self.send_frame)
+        connection = gateway.connect(self.send_frame)
         connection.flush_by(self.flush)
         if self._share:
             connection.limit_by(self._share)

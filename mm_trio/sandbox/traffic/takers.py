@@ -13,7 +13,7 @@ from typing import Protocol
 
 import trio
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.book import BookView, Level
 from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
 from mm_trio.sandbox.model.markets import Pair
@@ -123,7 +123,7 @@ def _find_last_price(levels: Sequence[Level], size: Decimal) -> Decimal:
 
 
 async def trade_forever(
-    front: Front,
+    gateway: Gateway,
     takers: Takers,
     *,
     address: str,
@@ -133,13 +133,13 @@ async def trade_forever(
     """Let takers trade from `address`. Ends by cancellation, or with the flow."""
     while (pause_s := takers.pause_s()) is not None:
         await sleep(pause_s)
-        orders = takers.decide(front.exchange.book(coin))
+        orders = takers.decide(gateway.exchange.book(coin))
         if orders:
-            front.apply(PlaceOrders(address=address, orders=orders))
+            gateway.apply(PlaceOrders(address=address, orders=orders))
 
 
 def schedule_takers(
-    front: Front,
+    gateway: Gateway,
     takers: Takers,
     *,
     address: str,
@@ -149,9 +149,9 @@ def schedule_takers(
     """Let takers trade from `address` on a clock of one's own: each makes the appointment of the next."""
 
     def come() -> None:
-        orders = takers.decide(front.exchange.book(coin))
+        orders = takers.decide(gateway.exchange.book(coin))
         if orders:
-            front.apply(PlaceOrders(address=address, orders=orders))
+            gateway.apply(PlaceOrders(address=address, orders=orders))
         wait()
 
     def wait() -> None:

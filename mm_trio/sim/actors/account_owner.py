@@ -8,7 +8,7 @@ from typing import Never
 
 import trio
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sandbox.model.commands import (
     Answered,
@@ -24,20 +24,22 @@ from mm_trio.sandbox.model.commands import (
 )
 from mm_trio.sandbox.model.markets import Pair
 from mm_trio.sim.actors.other_traders import RIVAL, TAKER, cancel_all
-from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.oracle.venue_view import OWN_PREFIX, is_own
 
-__all__ = ["Hands"]
+__all__ = ["AccountOwner"]
 
 PER_ACTION = 200
 REQUESTS = 40_000  # bought back in the end
 
 
-class Hands:
+class AccountOwner:
     """What is done at the venue for the maker's account by others than the maker. `levels` are the ladder's prices."""
 
-    def __init__(self, front: Front, pair: Pair, address: str, levels: tuple[Decimal, ...], tally: FaultTally) -> None:
-        self._front = front
+    def __init__(
+        self, gateway: Gateway, pair: Pair, address: str, levels: tuple[Decimal, ...], tally: FaultCounter
+    ) -> None:
+        self._gateway = gateway
         self._pair = pair
         self._address = address
         self._levels = levels
@@ -63,16 +65,16 @@ class Hands:
         """It keeps an order or two on the same pair, under cloids of its own or none, and moves them."""
         while True:
             await trio.sleep(rng.expovariate(1 / 25))
-            cancel_all(self._front, self._pair, self._address, spare_prefix=OWN_PREFIX)
+            cancel_all(self._gateway, self._pair, self._address, spare_prefix=OWN_PREFIX)
             cloid = None if rng.random() < 0.5 else f"0x{rng.getrandbits(120):032x}"
             self._place(rng, cloid=cloid)
 
     def clear_away(self) -> None:
         """Cancel everything on the pair that is not the maker's, and buy the spent requests back."""
-        cancel_all(self._front, self._pair, self._address, spare_prefix=OWN_PREFIX)
-        cancel_all(self._front, self._pair, RIVAL)
+        cancel_all(self._gateway, self._pair, self._address, spare_prefix=OWN_PREFIX)
+        cancel_all(self._gateway, self._pair, RIVAL)
         if self._has_spent_budget:
-            self._front.apply(ReserveRequestWeight(TAKER, REQUESTS, destination=self._address))
+            self._gateway.apply(ReserveRequestWeight(TAKER, REQUESTS, destination=self._address))
 
     # --- what the owner does --------------------------------------------------------------------
 
@@ -81,26 +83,26 @@ class Hands:
         size = (12 / price).quantize(self._lot) + self._lot
         tif = rng.choice(("Alo", "Gtc", "Ioc"))
         order = NewOrder(self._pair.asset, is_buy, price, size, tif, cloid)  # type: ignore[arg-type]
-        return _was_done(self._front.apply(PlaceOrders(self._address, (order,))))
+        return _was_done(self._gateway.apply(PlaceOrders(self._address, (order,))))
 
     def _cancel(self, rng: Random) -> bool:
-        own = [o for o in self._front.exchange.open_orders(self._address) if is_own(o.cloid)]
+        own = [o for o in self._gateway.exchange.open_orders(self._address) if is_own(o.cloid)]
         if not own:
             return False
         cancel = CancelByOid(self._address, ((self._pair.asset, rng.choice(own).oid),))
-        return _was_done(self._front.apply(cancel))
+        return _was_done(self._gateway.apply(cancel))
 
     def _deposit(self, rng: Random) -> bool:
         token, amount = self._draw_transfer(rng)
-        self._front.apply(Deposit(self._address, token, amount))
+        self._gateway.apply(Deposit(self._address, token, amount))
         return True
 
     def _withdraw(self, rng: Random) -> bool:
         token, amount = self._draw_transfer(rng)
-        free = self._front.exchange.account(self._address).available(token)
+        free = self._gateway.exchange.account(self._address).available(token)
         amount = min(amount, free)
         return amount > 0 and not any(
-            isinstance(effect, Refused) for effect in self._front.apply(Withdraw(self._address, token, amount))
+            isinstance(effect, Refused) for effect in self._gateway.apply(Withdraw(self._address, token, amount))
         )
 
     def _draw_transfer(self, rng: Random) -> tuple[int, Decimal]:
@@ -113,13 +115,13 @@ class Hands:
 
     def _spend_budget(self, rng: Random) -> bool:
         """Use up what is left, or nearly, by cancels of orders that never were."""
-        account = self._front.exchange.account(self._address)
+        account = self._gateway.exchange.account(self._address)
         n_left = account.request_cap - account.n_requests - rng.choice((0, 0, 7, 60))
         if n_left <= 0:
             return False
         while n_left > 0:
             n = min(n_left, PER_ACTION)
-            self._front.apply(CancelByOid(self._address, tuple((self._pair.asset, i) for i in range(1, n + 1))))
+            self._gateway.apply(CancelByOid(self._address, tuple((self._pair.asset, i) for i in range(1, n + 1))))
             n_left -= n
         self._has_spent_budget = True
         return True

@@ -10,21 +10,21 @@ from typing import Never
 
 import trio
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sandbox.model.commands import DelistPair, RelistPair, SetPostOnly
 from mm_trio.sandbox.model.markets import Pair
-from mm_trio.sim.actors.account_owner import Hands
-from mm_trio.sim.actors.maker_process import Life
+from mm_trio.sim.actors.account_owner import AccountOwner
+from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.actors.other_traders import rival_forever, take_forever
 from mm_trio.sim.base.crash_points import Crash
-from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.random_streams import split
-from mm_trio.sim.base.scenario import Swarm
+from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.trace import Trace
 from mm_trio.sim.network.venue import SimVenue
 
-__all__ = ["Disturbers"]
+__all__ = ["Disturbances"]
 
 SOCKET_FAULTS = (FaultKind.SOCKET_CLOSED, FaultKind.SOCKET_DROPPED, FaultKind.SOCKET_SILENT, FaultKind.PONG_ONLY)
 OWNER_FAULTS = (
@@ -45,24 +45,24 @@ REPLICAS = (
 LASTS_S = (3.0, 30.0)  # a revoked agent, a delisting, the time after an upgrade
 
 
-class Disturbers:
+class Disturbances:
     """All that strikes by the clock. `life` gives the maker's present life; `levels` are the ladder's prices."""
 
     def __init__(
         self,
-        swarm: Swarm,
+        scenario: Scenario,
         *,
         venue: SimVenue,
         pair: Pair,
         levels: tuple[Decimal, ...],
-        hands: Hands,
-        tally: FaultTally,
+        hands: AccountOwner,
+        tally: FaultCounter,
         trace: Trace,
-        life: Callable[[], Life | None],
+        life: Callable[[], MakerProcess | None],
     ) -> None:
-        self._swarm = swarm
+        self._scenario = scenario
         self._venue = venue
-        self._front: Front = venue.front
+        self._gateway: Gateway = venue.gateway
         self._pair = pair
         self._levels = levels
         self._hands = hands
@@ -75,27 +75,27 @@ class Disturbers:
             FaultKind.DELISTED: self._delist,
             FaultKind.UPGRADE: self._upgrade,
         }
-        self._switches = {kind: switch for kind, switch in switches.items() if swarm.rates.get(kind)}
+        self._switches = {kind: switch for kind, switch in switches.items() if scenario.rates.get(kind)}
 
     async def disturb_forever(self) -> None:
         """Everybody but venue and maker, until `end`."""
-        swarm, seed = self._swarm, self._swarm.seed
+        scenario, seed = self._scenario, self._scenario.seed
         with self._scope:
             async with trio.open_nursery() as nursery:
                 takers = split(seed, "takers")
-                pauses = {"pause_s": swarm.taker_pause_s, "trend_s": swarm.trend_s}
-                nursery.start_soon(partial(take_forever, self._front, self._pair, takers, **pauses))
-                if swarm.has_rivals:
-                    nursery.start_soon(rival_forever, self._front, self._pair, split(seed, "rival"), self._levels)
-                if swarm.has_second_strategy:
+                pauses = {"pause_s": scenario.taker_pause_s, "trend_s": scenario.trend_s}
+                nursery.start_soon(partial(take_forever, self._gateway, self._pair, takers, **pauses))
+                if scenario.has_rivals:
+                    nursery.start_soon(rival_forever, self._gateway, self._pair, split(seed, "rival"), self._levels)
+                if scenario.has_second_strategy:
                     nursery.start_soon(self._hands.second_strategy_forever, split(seed, "second strategy"))
                 for kind in OWNER_FAULTS:
-                    if swarm.rates.get(kind):
+                    if scenario.rates.get(kind):
                         nursery.start_soon(self._hands.own_forever, split(seed, kind.value), kind)
                 for kind in SOCKET_FAULTS:
-                    if swarm.rates.get(kind):
+                    if scenario.rates.get(kind):
                         nursery.start_soon(self._break_sockets_forever, kind)
-                if swarm.rates.get(FaultKind.READ_STALE):
+                if scenario.rates.get(FaultKind.READ_STALE):
                     nursery.start_soon(self._lag_forever)
                 for kind, switch in self._switches.items():
                     nursery.start_soon(self._switch_forever, kind, switch)
@@ -113,9 +113,9 @@ class Disturbers:
     # --- the network ------------------------------------------------------------------------------
 
     async def _break_sockets_forever(self, kind: FaultKind) -> Never:
-        rng = split(self._swarm.seed, kind.value)
+        rng = split(self._scenario.seed, kind.value)
         while True:
-            await trio.sleep(rng.expovariate(self._swarm.rates[kind]))
+            await trio.sleep(rng.expovariate(self._scenario.rates[kind]))
             life = self._life()
             if life is None or life.is_over:
                 continue
@@ -132,21 +132,21 @@ class Disturbers:
                 socket.stop()
 
     async def _lag_forever(self) -> Never:
-        rng = split(self._swarm.seed, "replicas")
+        rng = split(self._scenario.seed, "replicas")
         while True:
-            await trio.sleep(rng.expovariate(self._swarm.rates[FaultKind.READ_STALE]))
+            await trio.sleep(rng.expovariate(self._scenario.rates[FaultKind.READ_STALE]))
             self._venue.freeze(*rng.sample(REPLICAS, rng.randint(1, len(REPLICAS))))
             try:
-                await trio.sleep(rng.uniform(0.1, self._swarm.replica_lag_s))
+                await trio.sleep(rng.uniform(0.1, self._scenario.replica_lag_s))
             finally:
                 self._venue.thaw()
 
     # --- what lasts for a while -------------------------------------------------------------------
 
     async def _switch_forever(self, kind: FaultKind, switch: Callable[[bool], None]) -> Never:
-        rng: Random = split(self._swarm.seed, "agent" if kind is FaultKind.AGENT_REVOKED else kind.value)
+        rng: Random = split(self._scenario.seed, "agent" if kind is FaultKind.AGENT_REVOKED else kind.value)
         while True:
-            await trio.sleep(rng.expovariate(self._swarm.rates[kind]))
+            await trio.sleep(rng.expovariate(self._scenario.rates[kind]))
             self._trace.add("venue", kind.value)
             switch(True)
             await trio.sleep(rng.uniform(*LASTS_S))
@@ -157,22 +157,22 @@ class Disturbers:
             life.line.is_revoked = on
 
     def _delist(self, on: bool) -> None:
-        self._front.apply(DelistPair(self._pair.asset) if on else RelistPair(self._pair.asset))
+        self._gateway.apply(DelistPair(self._pair.asset) if on else RelistPair(self._pair.asset))
 
     def _upgrade(self, on: bool) -> None:
-        self._front.apply(SetPostOnly(on))
+        self._gateway.apply(SetPostOnly(on))
 
     # --- the maker's own lot ----------------------------------------------------------------------
 
     async def _stop_now_and_then(self) -> None:
-        for at_s in self._swarm.stops_s:
+        for at_s in self._scenario.stops_s:
             await trio.sleep_until(at_s)
             if (life := self._life()) is not None:
                 self._trace.add("life", "asked to stop")
                 life.stop()
 
     async def _crash_now_and_then(self) -> None:
-        for at_s, crash in self._swarm.crashes:
+        for at_s, crash in self._scenario.crashes:
             await trio.sleep_until(at_s)
             if (life := self._life()) is not None and not life.is_over:
                 if crash is Crash.ANYTIME:

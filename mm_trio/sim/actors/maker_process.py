@@ -11,20 +11,20 @@ from mm_trio.engine.ws_state import WsState
 from mm_trio.model.errors import VenueError, find_leaves
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
 from mm_trio.sim.base.judge import Judge
-from mm_trio.sim.network.request_transport import Line
+from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.venue import SimInfo
 from mm_trio.sim.network.watched_journal import WatchedJournal
 from mm_trio.sim.oracle.request_rules import RequestRules
 from mm_trio.sim.oracle.venue_view import OwnView
 
-__all__ = ["Life"]
+__all__ = ["MakerProcess"]
 
 GRACE_S = 10.0  # what a maker may take to leave
 SLACK_S = 0.6  # for the last write of its journal, and the call on its way
 
 
 @dataclass(slots=True)
-class Life:
+class MakerProcess:
     """A maker, its journal, its line and socket, and the rules of its requests. `n` counts lives from 1.
 
     `lock` is what it holds of its state folder; `killed_at` the stage where it was killed.
@@ -34,7 +34,7 @@ class Life:
     maker: WsState
     info: SimInfo
     journal: WatchedJournal
-    line: Line
+    line: RequestTransport
     requests: RequestRules
     crash: CrashSwitch
     lock: ExitStack

@@ -8,7 +8,7 @@ from typing import Never
 
 import trio
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.model.commands import CancelByOid, NewOrder, PlaceOrders
 from mm_trio.sandbox.model.markets import Pair
 
@@ -21,7 +21,7 @@ MOODS = (-0.45, -0.2, 0.0, 0.0, 0.2, 0.45)  # how much likelier than even the ta
 SWEEP = 0.04  # the part of takers that take several levels or all of a side
 
 
-async def take_forever(front: Front, pair: Pair, rng: Random, *, pause_s: float, trend_s: float) -> Never:
+async def take_forever(gateway: Gateway, pair: Pair, rng: Random, *, pause_s: float, trend_s: float) -> Never:
     """One taker after the other. Their mood changes every `trend_s` or so, and carries the price to either end."""
     mood, mood_until_s = 0.0, trio.current_time() + rng.expovariate(1 / trend_s)
     while True:
@@ -29,15 +29,15 @@ async def take_forever(front: Front, pair: Pair, rng: Random, *, pause_s: float,
         if trio.current_time() > mood_until_s:
             mood, mood_until_s = rng.choice(MOODS), trio.current_time() + rng.expovariate(1 / trend_s)
         is_buy = rng.random() < 0.5 + mood
-        order = _decide(front, pair, rng, is_buy=is_buy)
+        order = _decide(gateway, pair, rng, is_buy=is_buy)
         if order is not None:
-            front.apply(PlaceOrders(TAKER, (order,)))
+            gateway.apply(PlaceOrders(TAKER, (order,)))
 
 
-def _decide(front: Front, pair: Pair, rng: Random, *, is_buy: bool) -> NewOrder | None:
+def _decide(gateway: Gateway, pair: Pair, rng: Random, *, is_buy: bool) -> NewOrder | None:
     """An order for a part of the best level, for all of it, or for several; None where nothing is offered."""
     is_sweep = rng.random() < SWEEP
-    book = front.exchange.book(pair.name, depth=None if is_sweep and rng.random() < 0.3 else 4)
+    book = gateway.exchange.book(pair.name, depth=None if is_sweep and rng.random() < 0.3 else 4)
     levels = book.asks if is_buy else book.bids
     if not levels:
         return None
@@ -55,20 +55,20 @@ def _decide(front: Front, pair: Pair, rng: Random, *, is_buy: bool) -> NewOrder 
     return NewOrder(pair.asset, is_buy, price, size, "Ioc")
 
 
-async def rival_forever(front: Front, pair: Pair, rng: Random, levels: tuple[Decimal, ...]) -> Never:
+async def rival_forever(gateway: Gateway, pair: Pair, rng: Random, levels: tuple[Decimal, ...]) -> Never:
     """Another maker: now and then it rests a post-only order on or between our prices, for a while."""
     while True:
         await trio.sleep(rng.expovariate(1 / 20))
         price, is_buy = rng.choice(levels), rng.random() < 0.5
         size = (11 * Decimal(rng.randint(1, 9)) / price).quantize(Decimal(1).scaleb(-pair.base.sz_decimals))
-        front.apply(PlaceOrders(RIVAL, (NewOrder(pair.asset, is_buy, price, size, "Alo"),)))
+        gateway.apply(PlaceOrders(RIVAL, (NewOrder(pair.asset, is_buy, price, size, "Alo"),)))
         await trio.sleep(rng.expovariate(1 / 15))
-        cancel_all(front, pair, RIVAL)
+        cancel_all(gateway, pair, RIVAL)
 
 
-def cancel_all(front: Front, pair: Pair, address: str, *, spare_prefix: str = "never") -> None:
+def cancel_all(gateway: Gateway, pair: Pair, address: str, *, spare_prefix: str = "never") -> None:
     """Cancel what rests of an address on this pair, but for cloids of that prefix."""
-    orders = front.exchange.open_orders(address)
+    orders = gateway.exchange.open_orders(address)
     oids = [o.oid for o in orders if o.coin == pair.name and not (o.cloid or "").startswith(spare_prefix)]
     if oids:
-        front.apply(CancelByOid(address, tuple((pair.asset, oid) for oid in oids)))
+        gateway.apply(CancelByOid(address, tuple((pair.asset, oid) for oid in oids)))

@@ -8,10 +8,10 @@ from random import Random
 
 from mm_trio.sandbox.faults.kinds import FaultKind
 
-__all__ = ["FaultTally"]
+__all__ = ["FaultCounter"]
 
 
-class FaultTally:
+class FaultCounter:
     """Which faults a run has, and how often each struck. `is_on` goes off for the phase without faults."""
 
     def __init__(self, rates: Mapping[FaultKind, float]) -> None:

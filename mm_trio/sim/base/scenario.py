@@ -16,7 +16,7 @@ from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.random_streams import log_uniform, split
 
-__all__ = ["Ladder", "Swarm", "draw_swarm"]
+__all__ = ["Scenario", "ScenarioLadder", "draw_scenario"]
 
 # These strike by the clock (a rate is strikes a second); all others strike a request or a frame (a probability).
 BY_THE_CLOCK = frozenset(
@@ -51,7 +51,7 @@ LADDERS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ladder:
+class ScenarioLadder:
     """What the maker is told to quote. Prices in quote, sizes and `tokens` in base; None: the whole account."""
 
     start_px: Decimal
@@ -66,7 +66,7 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swarm:
+class Scenario:
     """One seed's world. `rates`: by fault, a probability or strikes a second; every `_s` in seconds.
 
     `there_s`, `back_s`, `frame_s` and `disk_s` are the longest latencies without a fault; `replica_lag_s` the oldest
@@ -85,7 +85,7 @@ class Swarm:
     disk_s: float
     replica_lag_s: float
     skew_ms: int
-    ladder: Ladder
+    ladder: ScenarioLadder
     account_tokens: Decimal
     account_quote: Decimal
     keep_foreign: bool
@@ -104,8 +104,9 @@ class Swarm:
     is_listened_to: bool
 
 
-def draw_swarm(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Swarm:
+def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Scenario:
     """The world of a seed. `faults` None: a random subset of all; else these and no other."""
+    # The label is part of every recorded seed: another one would draw other scenarios for all of them.
     rng = split(seed, "swarm")
     safety_s = rng.uniform(400, 900) if safety_s is None else safety_s
     rates = _draw_rates(split(seed, "swarm of faults"), faults)
@@ -116,7 +117,7 @@ def draw_swarm(seed: int, *, faults: Collection[FaultKind] | None, safety_s: flo
     quote = ladder.quote if ladder.quote is not None else _draw_quote(rng, ladder.order_size * start, ladder.n_orders)
     # a maker that clears the pair of strangers takes an owner's order on a level of its own for its own
     keeps = rng.random() < 0.8 or FaultKind.MANUAL_ORDER in rates
-    return Swarm(
+    return Scenario(
         seed=seed,
         safety_s=safety_s,
         rates=rates,
@@ -176,14 +177,14 @@ def _draw_rate(rng: Random, kind: FaultKind) -> float:
     return log_uniform(rng, 1 / 300, 1 / 15) if kind in BY_THE_CLOCK else log_uniform(rng, 0.004, 0.25)
 
 
-def _draw_ladder(rng: Random) -> Ladder:
+def _draw_ladder(rng: Random) -> ScenarioLadder:
     start, sizes = rng.choice(LADDERS)
     size, n_orders = Decimal(rng.choice(sizes)), rng.choice((6, 8, 12, 12, 20, 30))
     has_allocation = rng.random() < 0.75
     tokens, quote = _draw_tokens(rng, size, n_orders), _draw_quote(rng, size * Decimal(start), n_orders)
     active = rng.choice((None, None, 2, 3, 6))
     slack = 0 if active is None else rng.choice((0, 1))
-    return Ladder(
+    return ScenarioLadder(
         start_px=Decimal(start),
         n_orders=n_orders,
         step=Decimal(rng.choice(("0.003", "0.003", "0.0015", "0.006"))),

@@ -12,9 +12,9 @@ import trio
 
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sandbox.inprocess.socket import Feed
-from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.base.fault_counter import FaultCounter
 
-__all__ = ["FrameLine"]
+__all__ = ["FrameDelivery"]
 
 Json = dict[str, Any]
 
@@ -31,13 +31,13 @@ LATE_S = (0.3, 1.0, 1.9, 5.0, 20.0)
 REPLAYED = 20  # fills told again after a subscription
 
 
-class FrameLine:
+class FrameDelivery:
     """Takes every frame of every socket and hands it over when it is due.
 
     `latest_s`: latency without a fault; `tells_cloids`: whether fills keep the cloid of their order.
     """
 
-    def __init__(self, tally: FaultTally, *, latest_s: float, tells_cloids: bool, rng: Random) -> None:
+    def __init__(self, tally: FaultCounter, *, latest_s: float, tells_cloids: bool, rng: Random) -> None:
         self._tally = tally
         self._latest_s = latest_s
         self._tells_cloids = tells_cloids

@@ -12,15 +12,15 @@ from typing import Any, Protocol
 
 import trio
 
-from mm_trio.concurrency.blocking_calls import WriteThenSend
+from mm_trio.concurrency.blocking_calls import CommitThenSend
 from mm_trio.sandbox.faults.dice import WRITE_KINDS
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sandbox.inprocess.info import SignedInProcess
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
-from mm_trio.sim.base.fault_counter import FaultTally
-from mm_trio.sim.base.scenario import Swarm
+from mm_trio.sim.base.fault_counter import FaultCounter
+from mm_trio.sim.base.scenario import Scenario
 
-__all__ = ["Line", "Witness"]
+__all__ = ["RequestTransport", "Witness"]
 
 Call = Callable[[], Any]
 
@@ -69,20 +69,20 @@ class Witness(Protocol):
         """The venue answers a question just now."""
 
 
-class Line:
+class RequestTransport:
     """One maker's line to the world. Its latencies and faults are drawn from a stream of its own."""
 
     def __init__(
         self,
-        swarm: Swarm,
-        tally: FaultTally,
+        scenario: Scenario,
+        tally: FaultCounter,
         witness: Witness,
         *,
         rng: Random,
         nursery: trio.Nursery,
         crash: CrashSwitch,
     ) -> None:
-        self._swarm = swarm
+        self._scenario = scenario
         self._tally = tally
         self._witness = witness
         self._rng = rng
@@ -95,7 +95,7 @@ class Line:
 
     async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Make a blocking call: `run_sync(fn, *args)`."""
-        if isinstance(fn, WriteThenSend):
+        if isinstance(fn, CommitThenSend):
             return await fn.take_steps(self)
         name: str = getattr(fn, "__name__", type(fn).__name__)
         self._crash.end_if_dead()
@@ -118,7 +118,7 @@ class Line:
 
     async def _work(self, name: str, work: Call) -> Any:
         """On the maker's own machine, where a write may be its last."""
-        await trio.sleep(self._rng.uniform(0, self._swarm.disk_s))
+        await trio.sleep(self._rng.uniform(0, self._scenario.disk_s))
         if name == "append":
             self._crash.on_write(work)
         self._crash.end_if_dead()
@@ -218,7 +218,7 @@ class Line:
         if name in LISTS and answer and self._tally.pick(self._rng, (FaultKind.READ_EMPTY,)):
             self._tally.count(FaultKind.READ_EMPTY)
             return []
-        if name == "user_fills_by_time" and not self._swarm.tells_cloids:
+        if name == "user_fills_by_time" and not self._scenario.tells_cloids:
             return [{key: row[key] for key in row if key != "cloid"} for row in answer]
         if name in STATUSES and self._tally.pick(self._rng, (FaultKind.STATUS_FORGOTTEN,)):
             is_over = answer.get("status") == "order" and answer["order"]["status"] != "open"
@@ -229,7 +229,7 @@ class Line:
     # --- the way ------------------------------------------------------------------------------
 
     def _draw_latency(self) -> tuple[float, float]:
-        return self._rng.uniform(0.001, self._swarm.there_s), self._rng.uniform(0.001, self._swarm.back_s)
+        return self._rng.uniform(0.001, self._scenario.there_s), self._rng.uniform(0.001, self._scenario.back_s)
 
     async def _travel(self, arrive: Call, there_s: float, back_s: float) -> Any:
         """Get there, have the effect, come back. What is given up on the way there still arrives."""

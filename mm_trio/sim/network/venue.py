@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.inprocess.info import InProcessInfo, InProcessVenue
 from mm_trio.sandbox.inprocess.socket import Feed
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Command, Effect
 
-__all__ = ["ObservedFront", "SimInfo", "SimSocket", "SimVenue"]
+__all__ = ["ObservedGateway", "SimInfo", "SimSocket", "SimVenue"]
 
 Json = dict[str, Any]
 Observer = Callable[[int, Command, tuple[Effect, ...]], None]
 
 
-class ObservedFront(Front):
+class ObservedGateway(Gateway):
     """A front whose `observers` see each command that was run: when (ms), which, and what it changed."""
 
     def __init__(self, exchange: Exchange, *, now_ms: Callable[[], int]) -> None:
@@ -45,7 +45,7 @@ class SimSocket(Feed):
         self.n_frames = 0
         self.opened_s = self.heard_s = opened_s
         self._venue = venue
-        super().__init__(venue.front, venue.deliver)
+        super().__init__(venue.gateway, venue.deliver)
 
     def ping(self) -> None:
         """Ask for a pong, which comes as a frame like any other. Errors: ConnectionError once dead."""
@@ -86,8 +86,8 @@ class SimVenue(InProcessVenue):
     answered from the past and would be answered otherwise now.
     """
 
-    def __init__(self, front: ObservedFront, *, now_s: Callable[[], float]) -> None:
-        super().__init__(front)
+    def __init__(self, gateway: ObservedGateway, *, now_s: Callable[[], float]) -> None:
+        super().__init__(gateway)
         self.now_s = now_s
         self.carry: Callable[[Feed, Json], None] = lambda feed, frame: feed.dispatch(frame)
         self.on_stale: Callable[[], None] = lambda: None
@@ -110,7 +110,7 @@ class SimVenue(InProcessVenue):
     def ask(self, method: str, request: Mapping[str, object]) -> Any:
         """Answer a question of `/info`, from the past where that is frozen."""
         answer = super().ask(method, request)
-        if method in self._stale and answer != self.front.info(request):
+        if method in self._stale and answer != self.gateway.info(request):
             self.on_stale()
         return answer
 

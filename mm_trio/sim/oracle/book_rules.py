@@ -8,7 +8,7 @@ from mm_trio.sandbox.matching.accounts import AccountView
 from mm_trio.sandbox.model.commands import Fill, OrderRecord
 from mm_trio.sandbox.model.markets import Pair
 from mm_trio.sim.base.judge import Judge
-from mm_trio.sim.base.scenario import Ladder
+from mm_trio.sim.base.scenario import ScenarioLadder
 from mm_trio.sim.oracle.venue_view import OwnView
 
 __all__ = ["BookRules"]
@@ -17,7 +17,9 @@ __all__ = ["BookRules"]
 class BookRules:
     """S1, S2, S3, S4, S6, S8 and S9 over the maker's orders of one pair. `levels` are the ladder's prices."""
 
-    def __init__(self, judge: Judge, view: OwnView, *, ladder: Ladder, levels: tuple[Decimal, ...], pair: Pair) -> None:
+    def __init__(
+        self, judge: Judge, view: OwnView, *, ladder: ScenarioLadder, levels: tuple[Decimal, ...], pair: Pair
+    ) -> None:
         self._judge = judge
         self._view = view
         self._ladder = ladder

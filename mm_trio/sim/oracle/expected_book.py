@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-from mm_trio.sim.base.scenario import Ladder
+from mm_trio.sim.base.scenario import ScenarioLadder
 
-__all__ = ["Place", "Target", "compute_levels"]
+__all__ = ["ExpectedBook", "Place", "compute_levels"]
 
 Place = tuple[str, int]  # ("buy" | "sell", level)
 
@@ -23,7 +23,7 @@ FIVE_FIGURES = Context(prec=5, rounding=ROUND_HALF_EVEN)
 PRICE_DECIMALS = 8
 
 
-def compute_levels(ladder: Ladder, *, sz_decimals: int) -> tuple[Decimal, ...]:
+def compute_levels(ladder: ScenarioLadder, *, sz_decimals: int) -> tuple[Decimal, ...]:
     """The prices of the ladder, lowest first."""
     tick = Decimal(1).scaleb(sz_decimals - PRICE_DECIMALS)
     price = ladder.start_px
@@ -38,13 +38,13 @@ def compute_levels(ladder: Ladder, *, sz_decimals: int) -> tuple[Decimal, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ExpectedBook:
     """What a ladder asks for: `levels` are its prices, `lot` is the base token's.
 
     `tokens` and `quote` are what may be offered: the smaller of ledger and wallet.
     """
 
-    ladder: Ladder
+    ladder: ScenarioLadder
     levels: tuple[Decimal, ...]
     lot: Decimal
 

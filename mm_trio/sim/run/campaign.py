@@ -16,7 +16,7 @@ from typing import Any
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sim.base.judge import KNOWN_GAPS, RULES, Violation
 from mm_trio.sim.base.report import SeedReport
-from mm_trio.sim.base.scenario import draw_swarm
+from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.base.trace import combine
 from mm_trio.sim.oracle.coverage import SOMETIMES, find_never_seen
 from mm_trio.sim.run.episode import simulate
@@ -249,13 +249,13 @@ def _run_in_workers(work: _Work, seeds: Iterator[int], jobs: int, is_stopped: Ca
 
 
 def _run_one(campaign: Campaign, seed: int) -> SeedReport:
-    report = simulate(draw_swarm(seed, faults=campaign.faults, safety_s=campaign.safety_s))
+    report = simulate(draw_scenario(seed, faults=campaign.faults, safety_s=campaign.safety_s))
     return report if seed % REPEATED or report.violations else _repeat(campaign, report)
 
 
 def _repeat(campaign: Campaign, report: SeedReport) -> SeedReport:
     """S20: the same seed again has to be the same run."""
-    again = simulate(draw_swarm(report.seed, faults=campaign.faults, safety_s=campaign.safety_s))
+    again = simulate(draw_scenario(report.seed, faults=campaign.faults, safety_s=campaign.safety_s))
     text = f"the trace was {report.digest[:16]}, and then {again.digest[:16]}"
     is_same = again.digest == report.digest
     return replace(

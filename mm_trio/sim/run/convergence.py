@@ -8,27 +8,27 @@ from typing import Never
 import trio
 
 from mm_trio.engine.ws_state import WsState
-from mm_trio.sim.actors.maker_process import Life
-from mm_trio.sim.oracle.expected_book import Place, Target
+from mm_trio.sim.actors.maker_process import MakerProcess
+from mm_trio.sim.oracle.expected_book import ExpectedBook, Place
 from mm_trio.sim.oracle.starvation import Starvation
 from mm_trio.sim.oracle.venue_view import is_own
 from mm_trio.sim.run.process_rules import LOOK_S
 from mm_trio.sim.run.world import COIN, MAKER, World
 
-__all__ = ["Lookout"]
+__all__ = ["ConvergenceCheck"]
 
 L7_LOOK_S = 5.0
 MANY_REQUESTS = 100
 LATE_S = 1.0  # in which the maker notices that a message came late
 
 
-class Lookout:
+class ConvergenceCheck:
     """Looks at a world, and changes nothing in it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         lot = Decimal(1).scaleb(-world.pair.base.sz_decimals)
-        self._target = Target(world.swarm.ladder, world.levels, lot)
+        self._target = ExpectedBook(world.scenario.ladder, world.levels, lot)
         self._starvation = Starvation(world.judge)
         self._gone: set[int] = set()  # oids believed to rest that did not, at the last look
 
@@ -43,20 +43,20 @@ class Lookout:
                 if n_looks % int(LOOK_S / L7_LOOK_S) == 0:
                     self._world.house_rules.look(self._world.life)
 
-    def _look_at_levels(self, life: Life) -> None:
+    def _look_at_levels(self, life: MakerProcess) -> None:
         """L7, while there is no fault and budget left; who is not sure of what rests is waited for."""
-        maker, has_faults = life.maker, self._world.swarm.rates and self._world.tally.is_on
+        maker, has_faults = life.maker, self._world.scenario.rates and self._world.tally.is_on
         is_able = life.is_quoting and maker.paused_because is None and maker.rate_limit.remaining() > 0
         if has_faults or not is_able:
             self._starvation.forget()
             self._gone.clear()
         else:
-            if not self._world.swarm.rates:
+            if not self._world.scenario.rates:
                 self._look_for_ghosts(life)
             if not maker.order_state.get_doubts():
                 self._look_for_holes(life)
 
-    def _look_for_ghosts(self, life: Life) -> None:
+    def _look_for_ghosts(self, life: MakerProcess) -> None:
         """S21: where no frame is lost or late, an order that is gone is not believed to rest for two looks."""
         tracked = life.maker.order_state.get_current_orders()
         gone = {o.oid for o in tracked if o.status == "resting" and o.oid not in self._world.view.resting}
@@ -66,7 +66,7 @@ class Lookout:
             "S21", not ghosts, lambda: f"gone for {L7_LOOK_S:.0f} s, and believed to rest: {ghosts}"
         )
 
-    def _look_for_holes(self, life: Life) -> None:
+    def _look_for_holes(self, life: MakerProcess) -> None:
         """L7."""
         book, money = self._find_book(), self._find_money()
         due = self._target.find_due(book, **money)
@@ -127,7 +127,7 @@ class Lookout:
 
     def due_ledger(self) -> tuple[Decimal | None, Decimal | None]:
         """The allocation moved by the venue's record of the maker's own fills."""
-        ladder = self._world.swarm.ladder
+        ladder = self._world.scenario.ladder
         return (
             None if ladder.tokens is None else self._world.view.tokens,
             None if ladder.quote is None else self._world.view.quote,

@@ -14,16 +14,16 @@ from mm_trio.journal.replay import replay as replay_entries
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import find_leaves
 from mm_trio.sandbox.model.commands import ExhaustBudget
-from mm_trio.sim.actors.maker_process import Life
+from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.judge import Judge, Violation
 from mm_trio.sim.base.report import SeedReport
-from mm_trio.sim.base.scenario import Swarm
+from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.seed_folder import open_seed_folder
 from mm_trio.sim.base.seeded_schedule import run_virtual
 from mm_trio.sim.base.trace import Trace
 from mm_trio.sim.network.secret_canary import Listener
-from mm_trio.sim.run.convergence import Lookout
+from mm_trio.sim.run.convergence import ConvergenceCheck
 from mm_trio.sim.run.world import MAKER, World
 
 __all__ = ["SeedReport", "simulate"]
@@ -42,12 +42,12 @@ NEVER_S = 120.0
 LATEST_ARRIVAL_S = 61.0
 
 
-def simulate(swarm: Swarm) -> SeedReport:
+def simulate(scenario: Scenario) -> SeedReport:
     """Run one seed's world to its end, or to the first violation."""
     began_s = time.process_time()
     log = logging.getLogger("mm_trio")
     level, propagates = log.level, log.propagate
-    listener = Listener() if swarm.is_listened_to else None
+    listener = Listener() if scenario.is_listened_to else None
     try:
         if listener is None:
             log.setLevel(logging.CRITICAL)  # faults by the thousand, and a line for each
@@ -56,7 +56,7 @@ def simulate(swarm: Swarm) -> SeedReport:
             log.addHandler(listener)
             log.propagate = False
         with open_seed_folder() as folder:
-            report = run_virtual(_Episode(swarm, folder, listener).run, seed=swarm.seed)
+            report = run_virtual(_Episode(scenario, folder, listener).run, seed=scenario.seed)
     finally:
         log.setLevel(level)
         log.propagate = propagates
@@ -68,8 +68,8 @@ def simulate(swarm: Swarm) -> SeedReport:
 class _Episode:
     """The phases of a run, and what they find."""
 
-    def __init__(self, swarm: Swarm, folder: Path, listener: Listener | None) -> None:
-        self._swarm = swarm
+    def __init__(self, scenario: Scenario, folder: Path, listener: Listener | None) -> None:
+        self._scenario = scenario
         self._folder = folder
         self._listener = listener
         self._converged_s: float | None = None
@@ -89,8 +89,8 @@ class _Episode:
         try:
             with scope:
                 async with trio.open_nursery() as nursery:
-                    world = World(self._swarm, folder=self._folder, nursery=nursery, judge=judge, trace=trace)
-                    self._look = Lookout(world)
+                    world = World(self._scenario, folder=self._folder, nursery=nursery, judge=judge, trace=trace)
+                    self._look = ConvergenceCheck(world)
                     await self._run_phases(world, nursery)
                     world.abandon()
                     nursery.cancel_scope.cancel()
@@ -103,7 +103,7 @@ class _Episode:
                 told = traceback.format_exception(find_leaves(error)[0])
                 judge.report("SIM", "".join(told[-4:]).strip())
         return SeedReport(
-            seed=self._swarm.seed,
+            seed=self._scenario.seed,
             sim_s=trio.current_time(),
             core_s=0.0,
             struck={kind.value: n for kind, n in sorted(world.tally.struck.items(), key=lambda item: item[0].value)}
@@ -126,12 +126,12 @@ class _Episode:
         nursery.start_soon(world.live_forever)
         nursery.start_soon(self._look.look_forever)
         nursery.start_soon(world.disturbers.disturb_forever)
-        await trio.sleep(self._swarm.safety_s)
+        await trio.sleep(self._scenario.safety_s)
         world.calm()
         self._converged_s = await self._converge(world)
         await self._hold(world)
         await self._react(world)
-        if self._swarm.restarts_in_calm:
+        if self._scenario.restarts_in_calm:
             await self._restart(world)
         self._look.check_view()
         await self._stop(world)
@@ -143,10 +143,12 @@ class _Episode:
 
         Gives how long that took, in seconds.
         """
-        tuning, began_s = self._swarm.tuning, trio.current_time()
+        tuning, began_s = self._scenario.tuning, trio.current_time()
         interval_s: float = tuning["interval_s"]
         most_s = CALM_S + interval_s * (TICKS + tuning["reconcile_every"])
-        steady_s = 2 * interval_s + 2 * (self._swarm.there_s + self._swarm.back_s)  # a tick under way may still send
+        steady_s = 2 * interval_s + 2 * (
+            self._scenario.there_s + self._scenario.back_s
+        )  # a tick under way may still send
         settled_s: float | None = None
         while settled_s is None or trio.current_time() < settled_s + steady_s:
             now_s, wrong = trio.current_time(), self._look.find_unsettled()
@@ -171,7 +173,7 @@ class _Episode:
     def _check_unknowns(self, world: World, *, since_s: float) -> None:
         """L3: what was sent is known in time, from when the venue answers again."""
         life, now_s = world.life, trio.current_time()
-        patience_s = RESOLVE_S + 4 * (self._swarm.there_s + self._swarm.back_s)
+        patience_s = RESOLVE_S + 4 * (self._scenario.there_s + self._scenario.back_s)
         if life is None or life.is_over or now_s < since_s + EXPIRY_S + patience_s + CALM_S / 2:
             return
         for intent in life.maker.order_state.get_intents():
@@ -192,28 +194,28 @@ class _Episode:
         if not world.take_best():
             return
         await self._converge(world)
-        swarm = self._swarm
-        trips_s = TRIPS * (swarm.there_s + swarm.back_s + swarm.disk_s)
-        most_s = swarm.frame_s + trips_s + swarm.tuning["interval_s"]
+        scenario = self._scenario
+        trips_s = TRIPS * (scenario.there_s + scenario.back_s + scenario.disk_s)
+        most_s = scenario.frame_s + trips_s + scenario.tuning["interval_s"]
         took_s = max(world.last_change_s - traded_s, 0.0)
         world.judge.check("L2", took_s <= most_s, lambda: f"the answer to a fill took {took_s:.2f} s of {most_s:.2f} s")
-        if swarm.tuning["requote_on_fill"]:
+        if scenario.tuning["requote_on_fill"]:
             self._reaction_s = took_s
 
     async def _restart(self, world: World) -> None:
         """L4: stopped and started again, it quotes again soon, from where it was."""
         before = world.life
         assert before is not None
-        if self._swarm.crashes_in_calm:
+        if self._scenario.crashes_in_calm:
             before.crash.strike(Crash.ANYTIME)
         else:
             before.stop()
         await self._wait_for_end(world, before)
         await self._converge(world)
-        life, swarm = world.life, self._swarm
+        life, scenario = world.life, self._scenario
         assert life is not None
         quoted_s = life.requests.first_risk_s
-        most_s = START_S + TRIPS * (swarm.there_s + swarm.back_s + swarm.disk_s)
+        most_s = START_S + TRIPS * (scenario.there_s + scenario.back_s + scenario.disk_s)
         is_soon = quoted_s is None or quoted_s - life.began_s <= most_s
         world.judge.check("L4", is_soon, lambda: f"its first order left {(quoted_s or 0) - life.began_s:.1f} s later")
 
@@ -225,10 +227,10 @@ class _Episode:
         life = world.life
         assert life is not None
         world.trace.add("phase", "stop")
-        is_broke = self._swarm.is_broke_at_the_stop and not self._swarm.hangs_at_the_stop
+        is_broke = self._scenario.is_broke_at_the_stop and not self._scenario.hangs_at_the_stop
         if is_broke:
             await self._spend_budget(world)
-        life.line.hangs = self._swarm.hangs_at_the_stop
+        life.line.hangs = self._scenario.hangs_at_the_stop
         life.stop()
         await self._wait_for_end(world, life)
         is_late = any(past.line.n_underway for past in world.lives)
@@ -241,7 +243,7 @@ class _Episode:
             world.judge.check("S14", not world.view.resting, lambda: f"rests after the stop: {world.view.book()}")
         self._look.check_view()
 
-    async def _wait_for_end(self, world: World, life: Life) -> None:
+    async def _wait_for_end(self, world: World, life: MakerProcess) -> None:
         """L5 of a maker that does not leave at all; how long the others took is judged where they end."""
         with trio.move_on_after(NEVER_S) as patience:
             await life.ended.wait()
@@ -250,9 +252,9 @@ class _Episode:
     async def _spend_budget(self, world: World) -> None:
         """The request budget is gone, and the maker hears of it, by a trade that it cannot answer any more."""
         world.take_best()
-        world.front.apply(ExhaustBudget(MAKER))  # after the trade, which earns some
-        swarm = self._swarm
-        await trio.sleep(swarm.tuning["interval_s"] + TRIPS * (swarm.there_s + swarm.back_s + swarm.disk_s))
+        world.gateway.apply(ExhaustBudget(MAKER))  # after the trade, which earns some
+        scenario = self._scenario
+        await trio.sleep(scenario.tuning["interval_s"] + TRIPS * (scenario.there_s + scenario.back_s + scenario.disk_s))
         world.judge.seen["stop without budget"] += 1
 
     def _check_log(self, world: World) -> None:
@@ -268,7 +270,7 @@ class _Episode:
         finally:
             journal.close()
         found = replay_entries(
-            entries, order_size=self._swarm.ladder.order_size, now_s=trio.current_time(), wall_ms=world.now_ms()
+            entries, order_size=self._scenario.ladder.order_size, now_s=trio.current_time(), wall_ms=world.now_ms()
         )
         told, due = (found.inventory.virtual_token, found.inventory.virtual_usdc), self._look.due_ledger()
         world.judge.check("S5", told == due, lambda: f"the journal says {told}, due is {due}")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.model.errors import ConfigError
-from mm_trio.sim.actors.maker_process import Life
+from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.secret_canary import find_secret
 
-__all__ = ["LOOK_S", "HouseRules"]
+__all__ = ["LOOK_S", "ProcessRules"]
 
 LOOK_S = 10.0
 LOOKS_PER_INTRUDER = 6
@@ -23,7 +23,7 @@ MOST_FILLS, MOST_LEFT, MOST_STRANGERS, MOST_OF_ONE_STRANGER, MOST_SHOWN = 100_00
 MOST_UNWRITTEN = 1_000  # entries of the five seconds that a write may take: a hundred items have three each
 
 
-class HouseRules:
+class ProcessRules:
     """`look` is called now and then; `hold` is how a maker gets hold of the state folder."""
 
     def __init__(self, judge: Judge, *, n_levels: int, hold: Callable[[], AbstractContextManager[Path]]) -> None:
@@ -32,7 +32,7 @@ class HouseRules:
         self._hold = hold
         self._n_looks = 0
 
-    def look(self, life: Life) -> None:
+    def look(self, life: MakerProcess) -> None:
         """At a life that goes on."""
         if life.is_over:
             return
@@ -52,7 +52,7 @@ class HouseRules:
         self._judge.check("S15", refused, lambda: "a second maker had the state folder while the first lives")
         self._judge.seen["second maker refused"] += refused
 
-    def _measure(self, life: Life) -> list[tuple[str, int, int]]:
+    def _measure(self, life: MakerProcess) -> list[tuple[str, int, int]]:
         """What the maker keeps: (which, how much, how much at most)."""
         maker: WsState = life.maker
         orders = maker.order_state
@@ -74,7 +74,7 @@ class HouseRules:
             ("tasks", 0 if nursery is None else len(nursery.child_tasks), TASKS),
         ]
 
-    def check_words(self, life: Life) -> None:
+    def check_words(self, life: MakerProcess) -> None:
         """S18 of what a life says when it is over: itself, what it left, what it ended by."""
         told = [repr(life.maker), repr(life.maker.stats), *life.left, *life.maker.orders_may_rest]
         if life.error is not None:

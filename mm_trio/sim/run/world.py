@@ -32,26 +32,26 @@ from mm_trio.sandbox.model.commands import (
     PlaceOrders,
 )
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
-from mm_trio.sim.actors.account_owner import Hands
-from mm_trio.sim.actors.disturbances import Disturbers
-from mm_trio.sim.actors.maker_process import Life
+from mm_trio.sim.actors.account_owner import AccountOwner
+from mm_trio.sim.actors.disturbances import Disturbances
+from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.actors.other_traders import RIVAL, TAKER
 from mm_trio.sim.base.crash_points import CrashSwitch
-from mm_trio.sim.base.fault_counter import FaultTally
+from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.random_streams import split
-from mm_trio.sim.base.scenario import Swarm
+from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.trace import Trace
-from mm_trio.sim.network.frame_delivery import FrameLine
-from mm_trio.sim.network.request_transport import Line
+from mm_trio.sim.network.frame_delivery import FrameDelivery
+from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.secret_canary import CanaryExchange
-from mm_trio.sim.network.venue import ObservedFront, SimInfo, SimVenue
+from mm_trio.sim.network.venue import ObservedGateway, SimInfo, SimVenue
 from mm_trio.sim.network.watched_journal import WatchedJournal, Written
 from mm_trio.sim.oracle.book_rules import BookRules
 from mm_trio.sim.oracle.expected_book import compute_levels
 from mm_trio.sim.oracle.request_rules import STALE_S, UNSETTLED_S, Minute, RequestRules
 from mm_trio.sim.oracle.venue_view import OwnView, read_epoch
-from mm_trio.sim.run.process_rules import HouseRules
+from mm_trio.sim.run.process_rules import ProcessRules
 
 __all__ = ["COIN", "MAKER", "World"]
 
@@ -66,30 +66,30 @@ BEAT_S = 5.0  # the venue speaks so often in a quiet market too
 class World:
     """Everything of one run but its phases. Made inside the run; `nursery` outlives all that is in it."""
 
-    def __init__(self, swarm: Swarm, *, folder: Path, nursery: trio.Nursery, judge: Judge, trace: Trace) -> None:
-        self.swarm = swarm
+    def __init__(self, scenario: Scenario, *, folder: Path, nursery: trio.Nursery, judge: Judge, trace: Trace) -> None:
+        self.scenario = scenario
         self.judge = judge
         self.trace = trace
-        self.tally = FaultTally(swarm.rates)
+        self.tally = FaultCounter(scenario.rates)
         self.pair = DEFAULT_MARKETS.pair(COIN)
-        self.levels = compute_levels(swarm.ladder, sz_decimals=self.pair.base.sz_decimals)
+        self.levels = compute_levels(scenario.ladder, sz_decimals=self.pair.base.sz_decimals)
         self.exchange = Exchange(DEFAULT_MARKETS)
-        self.front = ObservedFront(self.exchange, now_ms=self.now_ms)
-        self.venue = SimVenue(self.front, now_s=trio.current_time)
-        self.frames = FrameLine(
+        self.gateway = ObservedGateway(self.exchange, now_ms=self.now_ms)
+        self.venue = SimVenue(self.gateway, now_s=trio.current_time)
+        self.frames = FrameDelivery(
             self.tally,
-            latest_s=swarm.frame_s,
-            tells_cloids=swarm.tells_cloids,
-            rng=split(swarm.seed, "frames"),
+            latest_s=scenario.frame_s,
+            tells_cloids=scenario.tells_cloids,
+            rng=split(scenario.seed, "frames"),
         )
         self.venue.carry = self.frames.deliver
         self.frames.on_frame = self._on_frame
         self.venue.on_stale = lambda: self.tally.count(FaultKind.READ_STALE)
-        ladder = swarm.ladder
+        ladder = scenario.ladder
         self.view = OwnView(MAKER, COIN, self.pair.base.name, ladder.tokens or Decimal(0), ladder.quote or Decimal(0))
         self._book_rules = BookRules(judge, self.view, ladder=ladder, levels=self.levels, pair=self.pair)
-        self.house_rules = HouseRules(judge, n_levels=ladder.n_orders, hold=self._hold_folder)
-        self.lives: list[Life] = []
+        self.house_rules = ProcessRules(judge, n_levels=ladder.n_orders, hold=self._hold_folder)
+        self.lives: list[MakerProcess] = []
         self._nursery = nursery
         self._environ = {"XDG_STATE_HOME": str(folder)}
         self._nonces = Nonces()  # of the maker's key, at the venue
@@ -97,20 +97,20 @@ class World:
         self._used_cloids: dict[str, str] = {}
         self._ends = Minute(UNSETTLED_S)  # orders that were asked to end
         self._left_clean: set[str] = set()  # epochs of lives that said nothing rests
-        self._chance_of_lives = split(swarm.seed, "lives")
+        self._chance_of_lives = split(scenario.seed, "lives")
         self.is_ending = False
         self.last_change_s = 0.0  # when something of the maker's last changed at the venue
         for address, tokens, quote in (
-            (MAKER, swarm.account_tokens, swarm.account_quote),
+            (MAKER, scenario.account_tokens, scenario.account_quote),
             (TAKER, PLENTY, PLENTY),
             (RIVAL, PLENTY, PLENTY),
         ):
             for token, amount in ((self.pair.base.index, tokens), (self.pair.quote.index, quote)):
                 if amount:
-                    self.front.apply(Deposit(address, token, amount))
-        self.hands = Hands(self.front, self.pair, MAKER, self.levels, self.tally)
-        self.disturbers = Disturbers(
-            swarm,
+                    self.gateway.apply(Deposit(address, token, amount))
+        self.hands = AccountOwner(self.gateway, self.pair, MAKER, self.levels, self.tally)
+        self.disturbers = Disturbances(
+            scenario,
             venue=self.venue,
             pair=self.pair,
             levels=self.levels,
@@ -119,14 +119,14 @@ class World:
             trace=trace,
             life=lambda: self.life,
         )
-        self.front.observers.append(self._observe)
+        self.gateway.observers.append(self._observe)
 
     def now_ms(self) -> int:
         """The venue's calendar."""
         return EPOCH_MS + int(1000 * trio.current_time())
 
     @property
-    def life(self) -> Life | None:
+    def life(self) -> MakerProcess | None:
         """The maker's present life, or its last."""
         return self.lives[-1] if self.lives else None
 
@@ -188,7 +188,7 @@ class World:
 
     async def live_forever(self) -> None:
         """One life after the other, until the end of the run is near."""
-        rng = split(self.swarm.seed, "pauses")
+        rng = split(self.scenario.seed, "pauses")
         while not self.is_ending:
             life = self._begin_life()
             self._nursery.start_soon(life.live)
@@ -198,7 +198,7 @@ class World:
                 self.judge.seen[f"crash {life.killed_at.value}"] += 1
                 self.judge.seen["crash in a start"] += life.maker.stats.ticks == 0
             else:
-                life.judge_end(self.judge, self.view, disk_s=self.swarm.disk_s)
+                life.judge_end(self.judge, self.view, disk_s=self.scenario.disk_s)
                 if life.error is None and not life.left:  # of earlier lives, too, nothing rests or will
                     self._left_clean |= {read_epoch(cloid) for cloid in self._written.cloids}
             self.house_rules.check_words(life)
@@ -210,15 +210,15 @@ class World:
         for life in self.lives:
             life.crash.is_dead = True
 
-    def _begin_life(self) -> Life:
-        swarm, n = self.swarm, len(self.lives) + 1
+    def _begin_life(self) -> MakerProcess:
+        scenario, n = self.scenario, len(self.lives) + 1
         lock = ExitStack()
         journal, info = WatchedJournal(lock.enter_context(self._hold_folder()), self._written), SimInfo(self.venue)
         requests = RequestRules(
             self.judge,
             self.exchange,
             address=MAKER,
-            keep_foreign=swarm.keep_foreign,
+            keep_foreign=scenario.keep_foreign,
             written=self._written,
             socket=lambda: info.ws_manager,
             used_cloids=self._used_cloids,
@@ -227,10 +227,10 @@ class World:
         )
         journal.on_entry = requests.notes.on_entry
         crash = CrashSwitch(lambda where: life.kill(where))
-        chance = split(swarm.seed, f"line {n}")
-        line = Line(swarm, self.tally, requests, rng=chance, nursery=self._nursery, crash=crash)
+        chance = split(scenario.seed, f"line {n}")
+        line = RequestTransport(scenario, self.tally, requests, rng=chance, nursery=self._nursery, crash=crash)
         maker = self._make_maker(info, line, journal)
-        life = Life(n, maker, info, journal, line, requests, crash, lock, trio.current_time())
+        life = MakerProcess(n, maker, info, journal, line, requests, crash, lock, trio.current_time())
         self.lives.append(life)
         self.trace.add("life", n)
         return life
@@ -244,8 +244,8 @@ class World:
         """The maker's own way to be the only one of its account and coin, and of its key."""
         return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=COIN, signer=MAKER)
 
-    def _make_maker(self, info: SimInfo, line: Line, journal: WatchedJournal) -> WsState:
-        swarm, ladder = self.swarm, self.swarm.ladder
+    def _make_maker(self, info: SimInfo, line: RequestTransport, journal: WatchedJournal) -> WsState:
+        scenario, ladder = self.scenario, self.scenario.ladder
         return WsState(
             coin=COIN,
             start_px=ladder.start_px,
@@ -257,7 +257,7 @@ class World:
             window_slack=ladder.window_slack,
             allocated_token=ladder.tokens,
             allocated_usdc=ladder.quote,
-            foreign_orders="keep" if swarm.keep_foreign else "cancel",
+            foreign_orders="keep" if scenario.keep_foreign else "cancel",
             feed_stale_after_s=STALE_S,
             info=info,
             exchange=CanaryExchange(self.venue, MAKER, nonces=lambda signer: self._nonces),
@@ -266,8 +266,8 @@ class World:
             reopen_feed=info.reopen_feed,
             journal=journal,
             rng=Random(self._chance_of_lives.getrandbits(64)),
-            wall_ms=lambda: self.now_ms() + swarm.skew_ms,
-            **swarm.tuning,
+            wall_ms=lambda: self.now_ms() + scenario.skew_ms,
+            **scenario.tuning,
         )
 
     # --- everybody else ---------------------------------------------------------------------------
@@ -276,7 +276,7 @@ class World:
         """The venue says something now and then."""
         while True:
             await trio.sleep(BEAT_S)
-            self.front.beat()
+            self.gateway.beat()
 
     def calm(self) -> None:
         """From here on no fault, no taker, nobody else: what was broken stays broken until it is found."""
@@ -294,5 +294,5 @@ class World:
         best = min(asks, key=lambda order: order.price) if asks else max(bids, key=lambda order: order.price)
         size = self.view.remaining(best.oid)
         order = NewOrder(self.pair.asset, not best.is_buy, best.price, size, "Ioc")
-        self.front.apply(PlaceOrders(TAKER, (order,)))
+        self.gateway.apply(PlaceOrders(TAKER, (order,)))
         return best.oid not in self.view.resting

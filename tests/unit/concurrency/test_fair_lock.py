@@ -6,11 +6,11 @@ import pytest
 import trio
 from trio.testing import assert_no_checkpoints, wait_all_tasks_blocked
 
-from mm_trio.concurrency.fair_lock import Turn
+from mm_trio.concurrency.fair_lock import UncontendedLock
 
 
 async def test_a_free_turn_is_taken_without_letting_anybody_else_run() -> None:
-    turn = Turn()
+    turn = UncontendedLock()
 
     with assert_no_checkpoints():
         async with turn:
@@ -18,7 +18,7 @@ async def test_a_free_turn_is_taken_without_letting_anybody_else_run() -> None:
 
 
 async def test_who_asks_first_is_served_first() -> None:
-    turn, served = Turn(), []
+    turn, served = UncontendedLock(), []
 
     async def ask(n: int) -> None:
         async with turn:
@@ -35,7 +35,7 @@ async def test_who_asks_first_is_served_first() -> None:
 
 
 async def test_a_turn_that_ends_in_an_error_is_free_again() -> None:
-    turn = Turn()
+    turn = UncontendedLock()
     with pytest.raises(ValueError, match="mine"):
         async with turn:
             raise ValueError("mine")

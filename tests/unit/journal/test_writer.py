@@ -12,9 +12,9 @@ import trio
 from builders import run_inline
 from trio.testing import wait_all_tasks_blocked
 
-from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, WriteThenSend
+from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend
 from mm_trio.journal import writer as module
-from mm_trio.journal.writer import COMMIT_AFTER_S, COMMIT_WITHIN_S, LedgerKeeper
+from mm_trio.journal.writer import COMMIT_AFTER_S, COMMIT_WITHIN_S, JournalWriter
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry, LookedUp, Quoted
 
@@ -63,8 +63,8 @@ def make_keeper(
     run_sync: Any = run_inline,
     summarise: Callable[[], Sequence[Entry]] = lambda: (),
     n_since_checkpoint: int = 0,
-) -> LedgerKeeper:
-    return LedgerKeeper(
+) -> JournalWriter:
+    return JournalWriter(
         paper,
         run_sync=run_sync,
         wall_ms=lambda: NOW_MS,
@@ -304,7 +304,7 @@ class Thread:
         self.takes_s = takes_s
 
     async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        if not isinstance(fn, WriteThenSend):
+        if not isinstance(fn, CommitThenSend):
             return await SlowDisk(self.write_s)(fn, *args)
         await trio.sleep(self.write_s)
         result = fn()
@@ -409,7 +409,7 @@ async def test_what_is_not_wanted_any_more_once_it_is_written_is_not_sent(
 ) -> None:
     """The socket may have closed meanwhile; asked by the thread and by a seam without one."""
 
-    async def take_steps(errand: WriteThenSend, **options: Any) -> Any:
+    async def take_steps(errand: CommitThenSend, **options: Any) -> Any:
         return await errand.take_steps(run_inline)
 
     for run_sync in (Thread(), take_steps):
@@ -444,9 +444,9 @@ async def test_what_waited_for_a_slow_write_of_others_is_asked_about_again(
 async def test_a_write_that_nobody_waits_for_any_more_sends_nothing(autojump_clock: trio.testing.MockClock) -> None:
     paper = Paper()
     send, sent = make_sender(paper)
-    kept: list[WriteThenSend] = []
+    kept: list[CommitThenSend] = []
 
-    async def hang(errand: WriteThenSend, **options: Any) -> None:
+    async def hang(errand: CommitThenSend, **options: Any) -> None:
         kept.append(errand)
         await trio.sleep_forever()
 
@@ -484,7 +484,7 @@ async def test_the_steps_of_an_errand_are_the_errand(autojump_clock: trio.testin
         paper = Paper()
         send, sent = make_sender(paper)
         disk = SlowDisk(write_s)
-        errand = WriteThenSend(partial(paper.append, [entry(0)], at_ms=NOW_MS), lambda: True, send, "one")
+        errand = CommitThenSend(partial(paper.append, [entry(0)], at_ms=NOW_MS), lambda: True, send, "one")
 
         assert await errand.take_steps(disk) == answer
         assert paper.entries == [entry(0)]

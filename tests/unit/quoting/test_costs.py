@@ -9,7 +9,7 @@ import pytest
 
 from mm_trio.model.orders import Side
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.incremental_planner import TickPlanner
+from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.plan import QuoteSettings
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
@@ -32,7 +32,7 @@ class Desk:
         settings = QuoteSettings(
             order_size=ORDER_SIZE, min_notional=Decimal(10), active_levels=active, window_slack=slack
         )
-        self.planner = TickPlanner(self.grid, self.inventory, self.state, settings)
+        self.planner = IncrementalPlanner(self.grid, self.inventory, self.state, settings)
         self._numbers = count(1)
         for _ in range(3):
             self.tick()

@@ -8,9 +8,9 @@ import pytest
 from core_kit import GRID, dec, desired, intent, tracked
 
 from mm_trio.model.orders import DesiredOrder, Side, TrackedOrder
-from mm_trio.quoting.headroom import Present, Room
+from mm_trio.quoting.headroom import Headroom, Present
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import RestingOrders
+from mm_trio.state.open_orders import OpenOrders
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ def test_an_order_fits_where_nothing_is_meets_nothing_and_is_paid_for(order: Des
     present: list[Present] = [tracked(1, "sell", 5), intent("buy", 3)]
     spent = present[1].size * present[1].price
 
-    room = Room(present, tokens=dec(10), quote=spent + 5 * desired("buy", 4).price)
+    room = Headroom(present, tokens=dec(10), quote=spent + 5 * desired("buy", 4).price)
 
     assert room.take(order) is fits
 
 
 def test_what_is_taken_is_gone_and_what_did_not_fit_takes_nothing() -> None:
-    room = Room([], tokens=dec(7), quote=dec(0))
+    room = Headroom([], tokens=dec(7), quote=dec(0))
 
     assert [room.take(desired("sell", level, size)) for level, size in [(5, 5), (6, 5), (5, 1), (7, 2), (8, 1)]] == [
         True,
@@ -50,13 +50,13 @@ def test_what_is_taken_is_gone_and_what_did_not_fit_takes_nothing() -> None:
 
 @pytest.mark.parametrize("side, free", [("sell", (-5, 0)), ("buy", (0, -100))])
 def test_orders_that_are_there_may_cost_more_than_is_owned(side: str, free: tuple[int, int]) -> None:
-    room = Room([tracked(1, side, 0)], tokens=dec(0), quote=dec(0))  # type: ignore[arg-type]
+    room = Headroom([tracked(1, side, 0)], tokens=dec(0), quote=dec(0))  # type: ignore[arg-type]
 
     assert (room.tokens, room.quote) == (dec(free[0]), dec(free[1]))
 
 
 def test_an_order_grows_only_into_what_is_free_and_frees_what_it_gives_up() -> None:
-    room = Room([desired("sell", 8, 2), desired("buy", 5, 1)], tokens=dec(5), quote=dec(1000))
+    room = Headroom([desired("sell", 8, 2), desired("buy", 5, 1)], tokens=dec(5), quote=dec(1000))
 
     assert not room.resize(desired("sell", 8, 2), desired("sell", 8, 6))  # 3 are free, 4 are wanted
     assert room.resize(desired("sell", 8, 2), desired("sell", 8, 1))
@@ -72,14 +72,14 @@ def allotted(token: int | None, usdc: int | None, *, account_token: int = 100, a
     return Inventory(5, token, usdc, account_token=account_token, account_usdc=account_usdc)
 
 
-def book(*orders: TrackedOrder) -> RestingOrders:
-    found = RestingOrders()
+def book(*orders: TrackedOrder) -> OpenOrders:
+    found = OpenOrders()
     found.update({order.oid: order for order in orders})
     return found
 
 
 def test_beside_what_is_there_the_ledger_s_own_amounts_are_free() -> None:
-    room = Room.beside(book(tracked(1, "sell", 8), tracked(2, "buy", 2)), [], allotted(20, 500), unsettled=[])
+    room = Headroom.beside(book(tracked(1, "sell", 8), tracked(2, "buy", 2)), [], allotted(20, 500), unsettled=[])
 
     assert (room.tokens, room.quote) == (dec(15), 500 - 5 * GRID.levels[2])
 
@@ -88,20 +88,22 @@ def test_what_left_unexplained_may_have_traded_where_the_wallet_holds_more_than_
     """The venue would take the orders all the same, and sell what is not ours to sell."""
     left = [tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)]
 
-    room = Room.beside(book(), [], allotted(20, 500), unsettled=left)
+    room = Headroom.beside(book(), [], allotted(20, 500), unsettled=left)
 
     assert (room.tokens, room.quote) == (dec(17), 500 - GRID.levels[2])
 
 
 @pytest.mark.parametrize("ledger", [allotted(None, None), allotted(100, 10_000), allotted(200, 20_000)])
 def test_where_the_wallet_holds_no_more_the_venue_itself_refuses_what_is_not_covered(ledger: Inventory) -> None:
-    room = Room.beside(book(), [], ledger, unsettled=[tracked(1, "sell", 8), tracked(2, "buy", 2)])
+    room = Headroom.beside(book(), [], ledger, unsettled=[tracked(1, "sell", 8), tracked(2, "buy", 2)])
 
     assert (room.tokens, room.quote) == (ledger.effective_token, ledger.effective_usdc)
 
 
 def test_each_side_is_guarded_for_itself() -> None:
-    room = Room.beside(book(), [], allotted(20, None), unsettled=[tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)])
+    room = Headroom.beside(
+        book(), [], allotted(20, None), unsettled=[tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)]
+    )
 
     assert (room.tokens, room.quote) == (dec(17), dec(10_000))
 
@@ -113,7 +115,7 @@ def test_an_order_is_replaced_in_one_request_only_where_both_are_paid_for(side: 
     enough, too_little = (10, 10 * price), (dec("9.99"), 10 * price - dec("0.01"))
     fits = []
     for tokens, quote in (enough, too_little):
-        room = Room([old], tokens=Decimal(tokens), quote=quote, guarded=frozenset())
+        room = Headroom([old], tokens=Decimal(tokens), quote=quote, guarded=frozenset())
         before = room.tokens, room.quote
         fits.append(room.covers_both(desired(side, level)))
         assert ((room.tokens, room.quote) == before) is not fits[
@@ -126,7 +128,7 @@ def test_an_order_is_replaced_in_one_request_only_where_both_are_paid_for(side: 
 @pytest.mark.parametrize("side, level", [("sell", 8), ("buy", 2)])
 def test_an_order_that_only_shrinks_is_not_covered_either_where_the_wallet_holds_more(side: Side, level: int) -> None:
     old = tracked(1, side, level)
-    room = Room([old], tokens=dec(5), quote=5 * GRID.levels[level], guarded=frozenset())
+    room = Headroom([old], tokens=dec(5), quote=5 * GRID.levels[level], guarded=frozenset())
 
     assert not room.covers_both(desired(side, level, 1))
     assert not room.resize(old, desired(side, level, 1))
@@ -134,12 +136,12 @@ def test_an_order_that_only_shrinks_is_not_covered_either_where_the_wallet_holds
 
 def test_two_replacements_are_not_paid_for_by_the_same_funds() -> None:
     old = [tracked(1, "sell", 8), tracked(2, "sell", 9)]
-    room = Room(old, tokens=dec(15), quote=dec(0), guarded=frozenset())
+    room = Headroom(old, tokens=dec(15), quote=dec(0), guarded=frozenset())
 
     assert [room.covers_both(desired("sell", order.level_index)) for order in old] == [True, False]
 
 
 def test_on_a_guarded_side_an_order_may_always_be_replaced() -> None:
-    room = Room([tracked(1, "sell", 8)], tokens=dec(5), quote=dec(0), guarded=frozenset({"sell"}))
+    room = Headroom([tracked(1, "sell", 8)], tokens=dec(5), quote=dec(0), guarded=frozenset({"sell"}))
 
     assert room.covers_both(desired("sell", 8))

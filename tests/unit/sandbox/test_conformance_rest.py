@@ -109,8 +109,8 @@ def world() -> World:
     world.act(place(order("15", "1", tif="Ioc")), wallet=OTHER)
     (status,) = statuses(world.act(place(order("18", "1"))))
     world.act({"type": "cancel", "cancels": [{"a": 10107, "o": status["resting"]["oid"]}]})
-    world.front.apply(Deposit(address_of(STRANGER), 150, Decimal("0.005")))
-    world.front.apply(ConvertDust())
+    world.gateway.apply(Deposit(address_of(STRANGER), 150, Decimal("0.005")))
+    world.gateway.apply(ConvertDust())
     world.now_ms += 1
     action = {"type": "approveAgent", "agentAddress": "0x" + "5" * 40, "agentName": "bot", "nonce": world.now_ms}
     envelope = {"action": action, "nonce": world.now_ms, "signature": sign_agent(WALLET, action, False)}
@@ -380,7 +380,7 @@ def _duplicate(world: World) -> Any:
 
 
 def _exhausted(world: World) -> Any:
-    world.front.apply(ExhaustBudget(USER))
+    world.gateway.apply(ExhaustBudget(USER))
     world.act({"type": "noop"})
     return world.act({"type": "noop"})
 
@@ -540,8 +540,8 @@ def test_every_request_that_the_sdk_makes_is_read_and_its_signer_known(name: str
     world = World()
     world.now_ms = body["nonce"]
     for wallet in (document["address"], *([] if name != "order_agent" else [_signer_of(body)])):
-        world.front.apply(Deposit(wallet.lower(), 0, Decimal(1000)))
-        world.front.apply(Deposit(wallet.lower(), 150, Decimal(1000)))
+        world.gateway.apply(Deposit(wallet.lower(), 0, Decimal(1000)))
+        world.gateway.apply(Deposit(wallet.lower(), 150, Decimal(1000)))
 
     answer = world.post("/exchange", body)
 

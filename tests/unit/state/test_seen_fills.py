@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from mm_trio.state.seen_fills import FillMemory
+from mm_trio.state.seen_fills import SeenFills
 
 
 def test_a_fill_is_new_once() -> None:
-    memory = FillMemory()
+    memory = SeenFills()
 
     assert [memory.add((1000, "@107", 7, 1)) for _ in range(3)] == [True, False, False]
 
 
 def test_a_trade_id_alone_does_not_make_a_fill_the_same() -> None:
     """Rows of dust conversions all have tid 0."""
-    memory = FillMemory()
+    memory = SeenFills()
 
     keys = [(1000, "@107", 0, 1), (1000, "@107", 0, 2), (1001, "@107", 0, 1), (1000, "@207", 0, 1)]
     assert all(memory.add(key) for key in keys)
@@ -22,7 +22,7 @@ def test_a_trade_id_alone_does_not_make_a_fill_the_same() -> None:
 
 def test_small_trade_ids_are_not_forgotten_first() -> None:
     """The peer keeps the larger half and believes that ids rise; they are hashes."""
-    memory = FillMemory(capacity=10)
+    memory = SeenFills(capacity=10)
     for time_ms, tid in enumerate([5, 900, 3, 800, 1, 700, 2, 600, 4, 500]):
         memory.add((time_ms, "@107", tid, 1))
 
@@ -30,7 +30,7 @@ def test_small_trade_ids_are_not_forgotten_first() -> None:
 
 
 def test_beyond_its_capacity_the_oldest_is_forgotten_and_still_counts_as_seen() -> None:
-    memory = FillMemory(capacity=3)
+    memory = SeenFills(capacity=3)
     for time_ms in range(1, 6):
         memory.add((time_ms, "@107", time_ms, 1))
 
@@ -41,7 +41,7 @@ def test_beyond_its_capacity_the_oldest_is_forgotten_and_still_counts_as_seen() 
 
 
 def test_bare_fills_without_a_time_are_bounded_too() -> None:
-    memory = FillMemory(capacity=2)
+    memory = SeenFills(capacity=2)
 
     assert [memory.add((None, None, tid, None)) for tid in (1, 2, 3, 3)] == [True, True, True, False]
     assert len(memory) == 2

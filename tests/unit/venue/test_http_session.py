@@ -8,7 +8,7 @@ import pytest
 import requests
 import urllib3
 
-from mm_trio.venue.http_session import IDLE_AT_MOST_S, Door
+from mm_trio.venue.http_session import IDLE_AT_MOST_S, JsonSession
 from mm_trio.venue.sdk import VENUE_FAILURES, may_be_sent_again
 
 URL = "http://127.0.0.1:1/exchange"
@@ -44,8 +44,8 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[FakePool]:
     return found
 
 
-def open_door() -> Door:
-    return Door(URL, {"Content-Type": "application/json"}, direct=True)
+def open_door() -> JsonSession:
+    return JsonSession(URL, {"Content-Type": "application/json"}, direct=True)
 
 
 def test_a_connection_that_was_idle_for_long_is_not_used_again(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mm_trio.venue.ip_weight import WEIGHT_PER_MINUTE, WINDOW_S, RequestWeight, find_weight, find_weight_of_rows
+from mm_trio.venue.ip_weight import WEIGHT_PER_MINUTE, WINDOW_S, IpWeight, find_weight, find_weight_of_rows
 
 
 def test_what_is_older_than_a_minute_counts_no_more() -> None:
-    weight = RequestWeight()
+    weight = IpWeight()
     weight.on_request(100, now_s=0.0)
     weight.on_request(20, now_s=30.0)
 
@@ -18,12 +18,12 @@ def test_what_is_older_than_a_minute_counts_no_more() -> None:
 
 
 def test_a_question_waits_until_enough_of_the_oldest_has_passed() -> None:
-    weight = RequestWeight()
+    weight = IpWeight()
     for now_s in (0.0, 10.0, 20.0):
         weight.on_request(400, now_s=now_s)
     assert weight.used(20.0) == WEIGHT_PER_MINUTE
 
-    assert RequestWeight().compute_wait_s(200, now_s=20.0) == 0
+    assert IpWeight().compute_wait_s(200, now_s=20.0) == 0
     assert weight.compute_wait_s(0, now_s=20.0) == 0
     assert weight.compute_wait_s(400, now_s=20.0) == WINDOW_S - 20
     assert weight.compute_wait_s(401, now_s=20.0) == WINDOW_S - 10

@@ -26,8 +26,8 @@ from mm_trio.venue.order_gateway import (
     MOST_SENDS,
     RESEND_AFTER_S,
     WRITE_TIMEOUT_S,
-    ActionLane,
     Burnt,
+    OrderGateway,
 )
 from mm_trio.venue.sdk import (
     SignedAction,
@@ -169,24 +169,24 @@ class Bench:
         self.ledger = Ledger(self.log, run_sync)
         self.script = Script(self.log, *outcomes)
         self.signing, self.plain = SigningFake(self.script), PlainFake(self.script)
-        self.lane = ActionLane(
+        self.gateway = OrderGateway(
             self.signing if signs else self.plain, run_sync=run_sync, ledger=self.ledger, wall_ms=self.clock
         )
-        self.lane.coin = "@107"
+        self.gateway.coin = "@107"
 
     @property
     def requested(self) -> list[Requested]:
         return [entry for entry in self.ledger.entries if isinstance(entry, Requested)]
 
     def intents(self, n: int = 1, *, replaces: int | None = None) -> list[Intent]:
-        nonce = self.lane.take_nonce()
+        nonce = self.gateway.take_nonce()
         return [
             Intent(f"0x{level:032x}", "buy", level, GRID.levels[level], dec(5), replaces, 0.0, 10.0, EXPIRES_MS, nonce)
             for level in range(n)
         ]
 
     async def place(self, n: int = 1) -> tuple[Answer, ...]:
-        return await self.lane.send_places(self.intents(n))
+        return await self.gateway.send_places(self.intents(n))
 
 
 def hang(*hanging: str) -> Any:
@@ -210,30 +210,30 @@ def test_nonces_follow_the_clock_and_always_rise() -> None:
     taken = []
     for now_ms in (NOW_MS, NOW_MS, NOW_MS, NOW_MS + 5, NOW_MS - 3_600_000, NOW_MS - 3_600_000, NOW_MS + 6, NOW_MS + 90):
         bench.clock.now_ms = now_ms
-        taken.append(bench.lane.take_nonce())
+        taken.append(bench.gateway.take_nonce())
 
     assert taken == [NOW_MS + n for n in (0, 1, 2, 5, 6, 7, 8, 90)]
 
 
 def test_nonces_rise_above_those_of_an_earlier_life() -> None:
     bench = Bench()
-    bench.lane.on_nonce_used(NOW_MS + 500)
-    bench.lane.on_nonce_used(NOW_MS + 7)
+    bench.gateway.on_nonce_used(NOW_MS + 500)
+    bench.gateway.on_nonce_used(NOW_MS + 7)
 
-    assert [bench.lane.take_nonce() for _ in range(2)] == [NOW_MS + 501, NOW_MS + 502]
+    assert [bench.gateway.take_nonce() for _ in range(2)] == [NOW_MS + 501, NOW_MS + 502]
 
 
 def test_nonces_of_an_earlier_life_that_lie_far_behind_hold_nothing_up() -> None:
     bench = Bench()
-    bench.lane.on_nonce_used(5)
+    bench.gateway.on_nonce_used(5)
 
-    assert bench.lane.take_nonce() == NOW_MS
+    assert bench.gateway.take_nonce() == NOW_MS
 
 
 async def test_every_action_has_a_nonce_of_its_own_also_where_the_clock_stands() -> None:
     bench = Bench(statuses(resting(1)), statuses("success"), statuses(resting(2)))
     await bench.place()
-    await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)
+    await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)
     await bench.place()
 
     assert [signed.nonce for signed in bench.signing.posted] == [NOW_MS, NOW_MS + 1, NOW_MS + 2]
@@ -241,11 +241,11 @@ async def test_every_action_has_a_nonce_of_its_own_also_where_the_clock_stands()
 
 
 def test_where_the_exchange_chooses_its_nonces_there_is_none_to_take() -> None:
-    assert Bench(signs=False).lane.take_nonce() is None
+    assert Bench(signs=False).gateway.take_nonce() is None
 
 
 def test_an_expiry_is_on_the_venue_s_calendar() -> None:
-    assert Bench().lane.compute_expiry_ms(10.0) == NOW_MS + 10_000
+    assert Bench().gateway.compute_expiry_ms(10.0) == NOW_MS + 10_000
 
 
 # --- one action -------------------------------------------------------------------------------
@@ -269,10 +269,10 @@ async def test_each_kind_of_action_goes_out_under_the_sdk_s_name() -> None:
     intents = bench.intents(replaces=1)
 
     await bench.place()
-    await bench.lane.send_modifies(intents)
-    await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)
-    await bench.lane.send_cancels_by_cloid(intents, expires_ms=EXPIRES_MS)
-    assert await bench.lane.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is Burnt.WAS_UNUSED
+    await bench.gateway.send_modifies(intents)
+    await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)
+    await bench.gateway.send_cancels_by_cloid(intents, expires_ms=EXPIRES_MS)
+    assert await bench.gateway.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is Burnt.WAS_UNUSED
 
     names = ["bulk_orders", "bulk_modify_orders_new", "bulk_cancel", "bulk_cancel_by_cloid", "noop"]
     assert [signed.method for signed in bench.signing.posted] == names
@@ -284,7 +284,7 @@ async def test_a_plain_exchange_is_told_its_deadline_before_each_call() -> None:
     bench = Bench(statuses(resting(1)), statuses("success"), signs=False)
 
     assert await bench.place() == (Resting(1),)
-    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS + 7) == (Cancelled(),)
+    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS + 7) == (Cancelled(),)
     assert [(name, expires_after) for name, _, expires_after in bench.plain.calls] == [
         ("bulk_orders", EXPIRES_MS),
         ("bulk_cancel", EXPIRES_MS + 7),
@@ -320,7 +320,7 @@ async def test_bytes_that_may_not_have_arrived_are_sent_again_as_they_are(
     assert first is second
     assert len(bench.signing.signed) == len(bench.requested) == 1
     assert trio.current_time() - began_s == RESEND_AFTER_S
-    assert bench.lane.take_nonce() == NOW_MS + 1
+    assert bench.gateway.take_nonce() == NOW_MS + 1
 
 
 async def test_bytes_are_sent_so_often_and_no_more(autojump_clock: trio.testing.MockClock) -> None:
@@ -424,7 +424,7 @@ async def test_a_refusal_of_one_order_at_a_later_sending_is_definite(autojump_cl
 async def test_a_nonce_that_could_be_used_up_was_unused() -> None:
     bench = Bench({"status": "ok", "response": {"type": "default"}})
 
-    assert await bench.lane.burn_nonce(NOW_MS - 5, expires_ms=EXPIRES_MS) is Burnt.WAS_UNUSED
+    assert await bench.gateway.burn_nonce(NOW_MS - 5, expires_ms=EXPIRES_MS) is Burnt.WAS_UNUSED
     assert [(signed.nonce, signed.method) for signed in bench.signing.posted] == [(NOW_MS - 5, "noop")]
 
 
@@ -444,13 +444,13 @@ async def test_a_nonce_that_could_be_used_up_was_unused() -> None:
 async def test_a_nonce_is_not_called_unused_on_any_other_answer(
     autojump_clock: trio.testing.MockClock, outcomes: tuple[Any, ...], burnt: Burnt
 ) -> None:
-    assert await Bench(*outcomes).lane.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is burnt
+    assert await Bench(*outcomes).gateway.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is burnt
 
 
 async def test_a_plain_exchange_has_no_nonce_to_burn() -> None:
     bench = Bench(signs=False)
 
-    assert await bench.lane.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is Burnt.UNKNOWN
+    assert await bench.gateway.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is Burnt.UNKNOWN
     assert bench.plain.calls == []
 
 
@@ -495,10 +495,10 @@ async def test_our_leaving_does_not_cut_an_action_off(autojump_clock: trio.testi
 
 async def test_no_action_outlasts_the_moment_to_leave_by(autojump_clock: trio.testing.MockClock) -> None:
     bench = Bench(run_sync=hang("post_signed"))
-    bench.lane.leave_by_s = trio.current_time() + 2.0
+    bench.gateway.leave_by_s = trio.current_time() + 2.0
 
-    assert [type(answer) for answer in await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
-    assert trio.current_time() == bench.lane.leave_by_s
+    assert [type(answer) for answer in await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
+    assert trio.current_time() == bench.gateway.leave_by_s
 
 
 async def test_leaving_hurries_the_action_on_its_way_and_bounds_all_later_ones(
@@ -509,23 +509,23 @@ async def test_leaving_hurries_the_action_on_its_way_and_bounds_all_later_ones(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.place)
         await trio.sleep(1.0)
-        bench.lane.on_leaving(10.0)
+        bench.gateway.on_leaving(10.0)
     assert trio.current_time() - began_s == pytest.approx(1.0 + 10.0 * LAST_ANSWER_SHARE)
 
     await trio.sleep(began_s + 8.0 - trio.current_time())
-    await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)
+    await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)
     assert trio.current_time() - began_s == pytest.approx(11.0)
 
 
 async def test_leaving_gives_no_action_more_time_than_it_had(autojump_clock: trio.testing.MockClock) -> None:
     bench = Bench(run_sync=hang("post_signed"))
     began_s = trio.current_time()
-    bench.lane.on_leaving(3.0)
-    bench.lane.on_leaving(1000.0)
+    bench.gateway.on_leaving(3.0)
+    bench.gateway.on_leaving(1000.0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(bench.lane.send_cancels, [1], expires_ms=EXPIRES_MS))
+        nursery.start_soon(partial(bench.gateway.send_cancels, [1], expires_ms=EXPIRES_MS))
         await trio.sleep(1.0)
-        bench.lane.on_leaving(1000.0)
+        bench.gateway.on_leaving(1000.0)
 
     assert trio.current_time() - began_s == pytest.approx(3.0)
 
@@ -535,23 +535,23 @@ async def test_leaving_gives_no_action_more_time_than_it_had(autojump_clock: tri
 async def test_nothing_new_is_sent_once_we_leave_or_are_paused_and_a_cancel_is(signs: bool, why: str) -> None:
     bench = Bench(statuses("success"), signs=signs)
     if why == "leaving":
-        bench.lane.on_leaving(5.0)
+        bench.gateway.on_leaving(5.0)
     else:
-        bench.lane.may_send = lambda: False
+        bench.gateway.may_send = lambda: False
 
     (answer,) = await bench.place()
 
     assert isinstance(answer, Refused)
     assert (answer.refusal, answer.untouched) == (Refusal.NOT_SENT, True)
     assert "post" not in bench.log
-    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 async def test_what_was_sent_once_is_not_sent_again_when_we_are_paused_meanwhile(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     bench = Bench(ConnectionResetError("cut"), statuses(resting(1)))
-    bench.lane.may_send = lambda: "post" not in bench.log
+    bench.gateway.may_send = lambda: "post" not in bench.log
 
     assert [type(answer) for answer in await bench.place()] == [Unknown]
     assert bench.log.count("post") == 1
@@ -562,12 +562,12 @@ async def test_after_the_moment_to_leave_by_nothing_is_sent(
     autojump_clock: trio.testing.MockClock, signs: bool
 ) -> None:
     bench = Bench(statuses(resting(1)), statuses("success"), signs=signs)
-    bench.lane.leave_by_s = trio.current_time() - 1.0
+    bench.gateway.leave_by_s = trio.current_time() - 1.0
 
     (place,) = await bench.place()
     assert isinstance(place, Refused)
     assert place.refusal is Refusal.NOT_SENT
-    assert [type(answer) for answer in await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
+    assert [type(answer) for answer in await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
     assert "post" not in bench.log
 
 
@@ -584,7 +584,7 @@ async def test_what_was_written_slowly_is_asked_about_again_before_it_leaves() -
         n_asked += 1
         return True
 
-    bench.lane.may_send = may_send
+    bench.gateway.may_send = may_send
 
     assert await bench.place() == (Resting(1),)
     assert n_asked == 2
@@ -595,7 +595,7 @@ async def test_what_was_written_slowly_and_may_no_longer_leave_was_never_sent() 
     bench = Bench()
     bench.ledger.is_slow = [True]
     may_send = iter((True, False))
-    bench.lane.may_send = lambda: next(may_send)
+    bench.gateway.may_send = lambda: next(may_send)
 
     (answer,) = await bench.place()
     assert isinstance(answer, Refused)
@@ -607,8 +607,8 @@ async def test_what_may_not_leave_once_it_is_written_down_was_never_sent() -> No
     """The socket closed while the disk wrote: the loop finds that out when it is asked again."""
     bench = Bench()
     may_send = iter((True, False))
-    bench.lane.may_send = lambda: next(may_send)
-    bench.lane.may_still_send = lambda: False
+    bench.gateway.may_send = lambda: next(may_send)
+    bench.gateway.may_still_send = lambda: False
 
     (answer,) = await bench.place()
     assert isinstance(answer, Refused)
@@ -618,9 +618,9 @@ async def test_what_may_not_leave_once_it_is_written_down_was_never_sent() -> No
 
 async def test_cancels_leave_whatever_else_may_not() -> None:
     bench = Bench(statuses("success"))
-    bench.lane.may_send = bench.lane.may_still_send = lambda: False
+    bench.gateway.may_send = bench.gateway.may_still_send = lambda: False
 
-    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 # --- what cannot be written down --------------------------------------------------------------
@@ -634,7 +634,7 @@ async def test_an_order_that_cannot_be_written_down_is_not_sent(signs: bool) -> 
     with pytest.raises(JournalError, match="the disk is full"):
         await bench.place()
     with pytest.raises(JournalError, match="the disk is full"):
-        await bench.lane.send_modifies(bench.intents(replaces=1))
+        await bench.gateway.send_modifies(bench.intents(replaces=1))
     assert "post" not in bench.log
 
 
@@ -664,15 +664,15 @@ async def test_a_cancel_that_cannot_be_written_down_is_sent_all_the_same(signs: 
     bench = Bench(statuses("success"), statuses("success"), signs=signs)
     bench.ledger.trouble = JournalError("the disk is full")
 
-    assert await bench.lane.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
-    assert await bench.lane.send_cancels_by_cloid(bench.intents(), expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.gateway.send_cancels_by_cloid(bench.intents(), expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 async def test_a_nonce_is_burnt_though_it_cannot_be_written_down() -> None:
     bench = Bench({"status": "ok", "response": {"type": "default"}})
     bench.ledger.trouble = JournalError("the disk is full")
 
-    assert await bench.lane.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS)
+    assert await bench.gateway.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS)
 
 
 async def test_an_order_whose_deadline_passed_while_it_was_written_down_is_not_sent(
@@ -697,7 +697,7 @@ SPOT_META = {
 }
 
 
-class Door:
+class JsonSession:
     """In place of HTTP: takes what is sent, answers with `status` and `text`."""
 
     def __init__(self, status: int = 200, text: str = "{}") -> None:
@@ -711,9 +711,9 @@ class Door:
         return self._response
 
 
-def make_signing(base_url: str = "https://example.invalid", door: Door | None = None) -> SigningExchange:
+def make_signing(base_url: str = "https://example.invalid", door: JsonSession | None = None) -> SigningExchange:
     exchange = make_exchange(base_url, make_wallet(KEY), SPOT_META, account="0x" + "a1" * 20)
-    exchange.session = door or Door()
+    exchange.session = door or JsonSession()
     return exchange
 
 
@@ -724,7 +724,7 @@ def sign(exchange: SigningExchange, method: str, items: list[Any]) -> SignedActi
 def order(side: Side = "buy") -> dict[str, Any]:
     signing = Bench(statuses(resting(1)), signs=False)
     intent = replace(signing.intents()[0], side=side)
-    item: dict[str, Any] = signing.lane._encode(intent)
+    item: dict[str, Any] = signing.gateway._encode(intent)
     return item
 
 
@@ -743,7 +743,7 @@ def test_what_is_signed_is_what_the_sdk_would_send(
 ) -> None:
     """Signature and all: a difference in one field would be another signer to the venue. Cancels are fast ones."""
     monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
-    theirs, ours = Door(), Door()
+    theirs, ours = JsonSession(), JsonSession()
     sdk = make_signing(base_url, theirs)
     sdk.set_expires_after(EXPIRES_MS)
     getattr(sdk, method)(make_items())
@@ -766,7 +766,7 @@ def test_what_is_signed_is_what_the_sdk_would_send(
 
 
 def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs, ours = Door(), Door()
+    theirs, ours = JsonSession(), JsonSession()
     sdk = make_signing(door=theirs)
     sdk.set_expires_after(EXPIRES_MS)
     sdk.noop(NOW_MS)
@@ -799,6 +799,6 @@ def test_a_signed_action_shows_neither_signature_nor_key() -> None:
 
 @pytest.mark.parametrize("text", ["", "<html>", "{"])
 def test_an_answer_that_is_no_json_came_and_says_nothing(text: str) -> None:
-    exchange = make_signing(door=Door(200, text))
+    exchange = make_signing(door=JsonSession(200, text))
 
     assert exchange.post_signed(sign(exchange, "noop", [])) is None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sandbox_kit import HYPE, MAKER, TAKER, Clock, buy, cloid, dec, make_exchange, make_front, sell
 
-from mm_trio.sandbox.api.gateway import BadRequest, CloseConnection, Connection, Front
+from mm_trio.sandbox.api.gateway import BadRequest, CloseConnection, Connection, Gateway
 from mm_trio.sandbox.model.commands import CancelByOid, Deposit, PlaceOrders
 
 UNREADABLE = "Failed to deserialize the JSON body into the target type"
@@ -37,35 +37,35 @@ def test_an_order_answers_resting_with_its_cloid_in_lower_case() -> None:
 
 
 def test_a_fill_answers_its_total_and_average() -> None:
-    front = make_front()
-    front.act(MAKER, order_action(order_wire()))
+    gateway = make_front()
+    gateway.act(MAKER, order_action(order_wire()))
 
-    answer = front.act(TAKER, order_action(order_wire(b=True, t={"limit": {"tif": "Ioc"}})))
+    answer = gateway.act(TAKER, order_action(order_wire(b=True, t={"limit": {"tif": "Ioc"}})))
 
     (status,) = statuses_of(answer)
     assert status == {"filled": {"totalSz": "1.0", "avgPx": "20.0", "oid": status["filled"]["oid"]}}
 
 
 def test_cancels_answer_success_or_error_in_one_shape() -> None:
-    front = make_front()
-    (placed,) = statuses_of(front.act(MAKER, order_action(order_wire(c=cloid(1)))))
+    gateway = make_front()
+    (placed,) = statuses_of(gateway.act(MAKER, order_action(order_wire(c=cloid(1)))))
     oid = placed["resting"]["oid"]
     dead = {"error": "Order was never placed, already canceled, or filled. asset=10107"}
 
-    by_oid = front.act(MAKER, {"type": "cancel", "cancels": [{"a": 10107, "o": oid}]})
-    by_cloid = front.act(MAKER, {"type": "cancelByCloid", "cancels": [{"asset": 10107, "cloid": cloid(1)}]})
+    by_oid = gateway.act(MAKER, {"type": "cancel", "cancels": [{"a": 10107, "o": oid}]})
+    by_cloid = gateway.act(MAKER, {"type": "cancelByCloid", "cancels": [{"asset": 10107, "cloid": cloid(1)}]})
 
     assert by_oid == {"status": "ok", "response": {"type": "cancel", "data": {"statuses": ["success"]}}}
     assert by_cloid == {"status": "ok", "response": {"type": "cancel", "data": {"statuses": [dead]}}}
 
 
 def test_batch_modify_answers_as_an_order_and_modify_with_default() -> None:
-    front = make_front()
-    front.act(MAKER, order_action(order_wire(c=cloid(1))))
+    gateway = make_front()
+    gateway.act(MAKER, order_action(order_wire(c=cloid(1))))
     replacement = order_wire(p="21", c=cloid(1))
 
-    batch = front.act(MAKER, {"type": "batchModify", "modifies": [{"oid": cloid(1), "order": replacement}]})
-    single = front.act(MAKER, {"type": "modify", "oid": cloid(1), "order": replacement})
+    batch = gateway.act(MAKER, {"type": "batchModify", "modifies": [{"oid": cloid(1), "order": replacement}]})
+    single = gateway.act(MAKER, {"type": "modify", "oid": cloid(1), "order": replacement})
 
     assert batch["response"]["type"] == "order"  # type: ignore[index]
     assert "oid" in statuses_of(batch)[0]["resting"]
@@ -73,10 +73,10 @@ def test_batch_modify_answers_as_an_order_and_modify_with_default() -> None:
 
 
 def test_noop_answers_default_and_a_scheduled_cancel_needs_volume() -> None:
-    front = make_front()
+    gateway = make_front()
 
-    assert front.act(MAKER, {"type": "noop"}) == {"status": "ok", "response": {"type": "default"}}
-    assert front.act(MAKER, {"type": "scheduleCancel", "time": 5})["status"] == "err"
+    assert gateway.act(MAKER, {"type": "noop"}) == {"status": "ok", "response": {"type": "default"}}
+    assert gateway.act(MAKER, {"type": "scheduleCancel", "time": 5})["status"] == "err"
 
 
 def test_a_refusal_is_a_text_under_err() -> None:
@@ -87,13 +87,13 @@ def test_a_refusal_is_a_text_under_err() -> None:
 
 @pytest.mark.parametrize("price", ["20.123456789", "2e1", "-20", "+20", "NaN", "", " 20", "20.", 20, 20.5, None, "٢"])
 def test_a_price_that_is_no_plain_decimal_is_unreadable(price: object) -> None:
-    front = make_front()
+    gateway = make_front()
 
     with pytest.raises(BadRequest) as caught:
-        front.act(MAKER, order_action(order_wire(), order_wire(p=price)))
+        gateway.act(MAKER, order_action(order_wire(), order_wire(p=price)))
 
     assert (caught.value.status, caught.value.body) == (422, UNREADABLE)
-    assert front.exchange.open_orders(MAKER) == ()
+    assert gateway.exchange.open_orders(MAKER) == ()
 
 
 def test_nine_decimals_pass_if_the_last_is_zero() -> None:
@@ -131,18 +131,18 @@ def test_a_trigger_order_is_readable_and_refused() -> None:
     assert status == {"error": "Placing trigger orders is not enabled on spot trading yet."}
 
 
-def connect(front: Front) -> tuple[Connection, list[Wire]]:
+def connect(gateway: Gateway) -> tuple[Connection, list[Wire]]:
     frames: list[Wire] = []
-    return front.connect(lambda frame: frames.append(json.loads(json.dumps(frame)))), frames
+    return gateway.connect(lambda frame: frames.append(json.loads(json.dumps(frame)))), frames
 
 
 def subscribe(connection: Connection, **subscription: object) -> None:
     connection.handle({"method": "subscribe", "subscription": subscription})
 
 
-def listen(front: Front, **subscription: object) -> list[Wire]:
+def listen(gateway: Gateway, **subscription: object) -> list[Wire]:
     """Subscribe on a connection of its own; gives the frames after acknowledgement and snapshot."""
-    connection, frames = connect(front)
+    connection, frames = connect(gateway)
     subscribe(connection, **subscription)
     frames.clear()
     return frames
@@ -163,11 +163,11 @@ def test_an_acknowledgement_echoes_the_subscription_completed() -> None:
 
 
 def test_the_first_user_fills_frame_is_a_snapshot_and_later_ones_are_not() -> None:
-    front = make_front()
-    trade(front)
-    connection, frames = connect(front)
+    gateway = make_front()
+    trade(gateway)
+    connection, frames = connect(gateway)
     subscribe(connection, type="userFills", user=MAKER.upper().replace("X", "x"))
-    trade(front)
+    trade(gateway)
 
     first, second = [frame["data"] for frame in frames if frame["channel"] == "userFills"]
 
@@ -176,9 +176,9 @@ def test_the_first_user_fills_frame_is_a_snapshot_and_later_ones_are_not() -> No
     assert len(second["fills"]) == 1
 
 
-def trade(front: Front) -> None:
-    front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
-    front.apply(PlaceOrders(TAKER, (buy("20", "1", "Ioc"),)))
+def trade(gateway: Gateway) -> None:
+    gateway.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
+    gateway.apply(PlaceOrders(TAKER, (buy("20", "1", "Ioc"),)))
 
 
 def test_a_second_identical_subscription_is_an_error_frame_and_no_snapshot() -> None:
@@ -194,12 +194,12 @@ def test_a_second_identical_subscription_is_an_error_frame_and_no_snapshot() -> 
 
 
 def test_unsubscribing_ends_the_frames_and_twice_is_an_error() -> None:
-    front = make_front()
-    connection, frames = connect(front)
+    gateway = make_front()
+    connection, frames = connect(gateway)
     subscribe(connection, type="trades", coin=HYPE)
     for _ in range(2):
         connection.handle({"method": "unsubscribe", "subscription": {"type": "trades", "coin": HYPE}})
-    trade(front)
+    trade(gateway)
 
     assert [frame["channel"] for frame in frames[-2:]] == ["subscriptionResponse", "error"]
     assert frames[-1]["data"].startswith("Already unsubscribed: ")
@@ -235,26 +235,26 @@ def test_an_unknown_coin_closes_the_connection() -> None:
 
 
 def test_nothing_is_sent_on_a_closed_connection() -> None:
-    front = make_front()
-    connection, frames = connect(front)
+    gateway = make_front()
+    connection, frames = connect(gateway)
     subscribe(connection, type="trades", coin=HYPE)
     frames.clear()
 
     connection.close()
     connection.close()
-    trade(front)
-    front.beat()
+    trade(gateway)
+    gateway.beat()
 
     assert frames == []
 
 
 def test_order_updates_tell_changes_of_status_only() -> None:
-    front = make_front()
-    frames = listen(front, type="orderUpdates", user=MAKER)
+    gateway = make_front()
+    frames = listen(gateway, type="orderUpdates", user=MAKER)
 
-    front.apply(PlaceOrders(MAKER, (sell("20", "2", tag=1), sell("21", "1"))))
-    front.apply(PlaceOrders(TAKER, (buy("20", "0.5", "Ioc"),)))
-    front.apply(PlaceOrders(TAKER, (buy("20", "1.5", "Ioc"),)))
+    gateway.apply(PlaceOrders(MAKER, (sell("20", "2", tag=1), sell("21", "1"))))
+    gateway.apply(PlaceOrders(TAKER, (buy("20", "0.5", "Ioc"),)))
+    gateway.apply(PlaceOrders(TAKER, (buy("20", "1.5", "Ioc"),)))
 
     assert [frame["channel"] for frame in frames] == ["orderUpdates"] * 2
     opened, filled = frames[0]["data"], frames[1]["data"]
@@ -270,9 +270,9 @@ def test_order_updates_tell_changes_of_status_only() -> None:
 
 
 def test_order_updates_have_no_snapshot() -> None:
-    front = make_front()
-    front.apply(PlaceOrders(MAKER, (sell("20", "2"),)))
-    connection, frames = connect(front)
+    gateway = make_front()
+    gateway.apply(PlaceOrders(MAKER, (sell("20", "2"),)))
+    connection, frames = connect(gateway)
 
     subscribe(connection, type="orderUpdates", user=MAKER)
 
@@ -280,10 +280,10 @@ def test_order_updates_have_no_snapshot() -> None:
 
 
 def test_user_events_come_on_the_channel_user_without_a_user() -> None:
-    front = make_front()
-    frames = listen(front, type="userEvents", user=MAKER)
+    gateway = make_front()
+    frames = listen(gateway, type="userEvents", user=MAKER)
 
-    trade(front)
+    trade(gateway)
 
     (frame,) = frames
     assert frame["channel"] == "user"
@@ -291,22 +291,22 @@ def test_user_events_come_on_the_channel_user_without_a_user() -> None:
 
 
 def test_a_venue_cancel_is_a_user_event() -> None:
-    front = make_front()
-    front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
-    frames = listen(front, type="userEvents", user=MAKER)
+    gateway = make_front()
+    gateway.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
+    frames = listen(gateway, type="userEvents", user=MAKER)
 
-    front.apply(PlaceOrders(MAKER, (buy("20", "1", "Ioc"),)))
+    gateway.apply(PlaceOrders(MAKER, (buy("20", "1", "Ioc"),)))
 
     (row,) = frames[0]["data"]["nonUserCancel"]
     assert row["coin"] == HYPE
 
 
 def test_trades_replay_the_newest_and_then_follow() -> None:
-    front = make_front()
-    trade(front)
-    connection, frames = connect(front)
+    gateway = make_front()
+    trade(gateway)
+    connection, frames = connect(gateway)
     subscribe(connection, type="trades", coin=HYPE)
-    trade(front)
+    trade(gateway)
 
     replay, live = [frame["data"] for frame in frames if frame["channel"] == "trades"]
 
@@ -315,32 +315,32 @@ def test_trades_replay_the_newest_and_then_follow() -> None:
 
 
 def test_the_best_prices_are_told_when_they_change_and_not_otherwise() -> None:
-    front = make_front()
-    frames = listen(front, type="bbo", coin=HYPE)
+    gateway = make_front()
+    frames = listen(gateway, type="bbo", coin=HYPE)
 
-    front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
-    front.apply(PlaceOrders(MAKER, (sell("21", "1"),)))
+    gateway.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
+    gateway.apply(PlaceOrders(MAKER, (sell("21", "1"),)))
 
     (frame,) = frames
     assert frame["data"]["bbo"] == [None, {"px": "20.0", "sz": "1.0", "n": 1}]
 
 
 def test_spot_state_is_pushed_when_a_balance_moves() -> None:
-    front = make_front()
-    frames = listen(front, type="spotState", user=MAKER)
+    gateway = make_front()
+    frames = listen(gateway, type="spotState", user=MAKER)
 
-    front.apply(Deposit(MAKER, 0, dec("1")))
-    front.apply(Deposit(TAKER, 0, dec("1")))
+    gateway.apply(Deposit(MAKER, 0, dec("1")))
+    gateway.apply(Deposit(TAKER, 0, dec("1")))
 
     (frame,) = frames
     assert frame["data"]["spotState"]["balances"][0]["total"] == "100001.0"
 
 
 def test_the_retired_channel_speaks_if_it_is_switched_on() -> None:
-    front = make_front(web_data2=True)
-    connection, frames = connect(front)
+    gateway = make_front(web_data2=True)
+    connection, frames = connect(gateway)
     subscribe(connection, type="webData2", user=MAKER)
-    front.apply(Deposit(MAKER, 0, dec("1")))
+    gateway.apply(Deposit(MAKER, 0, dec("1")))
 
     first, second = [frame["data"] for frame in frames if frame["channel"] == "webData2"]
 
@@ -350,31 +350,31 @@ def test_the_retired_channel_speaks_if_it_is_switched_on() -> None:
 
 def test_a_beat_sends_mids_and_books_to_those_who_asked() -> None:
     clock = Clock()
-    front = Front(make_exchange(), now_ms=clock)
-    mids, best = listen(front, type="allMids"), listen(front, type="bbo", coin=HYPE)
-    book, fills = listen(front, type="l2Book", coin=HYPE), listen(front, type="userFills", user=MAKER)
+    gateway = Gateway(make_exchange(), now_ms=clock)
+    mids, best = listen(gateway, type="allMids"), listen(gateway, type="bbo", coin=HYPE)
+    book, fills = listen(gateway, type="l2Book", coin=HYPE), listen(gateway, type="userFills", user=MAKER)
 
     clock.now_ms += 500
-    front.beat()
+    gateway.beat()
 
     assert [frame["channel"] for frame in (*mids, *book)] == ["allMids", "l2Book"]
     assert best == fills == []  # news only
 
 
 def test_a_listener_that_acts_at_once_does_not_overtake_the_news() -> None:
-    front = make_front()
+    gateway = make_front()
     heard: list[str] = []
 
     def cancel_at_once(frame: Wire) -> None:
         if frame["channel"] == "orderUpdates" and frame["data"][0]["status"] == "open":
-            front.apply(CancelByOid(MAKER, ((10107, frame["data"][0]["order"]["oid"]),)))
+            gateway.apply(CancelByOid(MAKER, ((10107, frame["data"][0]["order"]["oid"]),)))
 
     def listener(frame: Wire) -> None:
         if frame["channel"] == "orderUpdates":
             heard.append(frame["data"][0]["status"])
 
-    subscribe(front.connect(cancel_at_once), type="orderUpdates", user=MAKER)
-    subscribe(front.connect(listener), type="orderUpdates", user=MAKER)
-    front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
+    subscribe(gateway.connect(cancel_at_once), type="orderUpdates", user=MAKER)
+    subscribe(gateway.connect(listener), type="orderUpdates", user=MAKER)
+    gateway.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
 
     assert heard == ["open", "canceled"]

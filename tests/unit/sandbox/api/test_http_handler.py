@@ -11,8 +11,8 @@ from eth_account import Account
 from hyperliquid.utils.signing import sign_l1_action
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
-from mm_trio.sandbox.api.http_handler import Answer, HttpDoor
+from mm_trio.sandbox.api.gateway import Gateway
+from mm_trio.sandbox.api.http_handler import Answer, HttpHandler
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit
 
@@ -24,11 +24,11 @@ ORDER = {"a": 10107, "b": True, "p": "20", "s": "1.5", "r": False, "t": {"limit"
 PLACE = {"type": "order", "orders": [ORDER], "grouping": "na"}
 
 
-def open_door() -> HttpDoor:
+def open_door() -> HttpHandler:
     exchange = Exchange()
-    front = Front(exchange, now_ms=lambda: NOW_MS)
-    front.apply(Deposit(WALLET.address, 0, Decimal(1000)))
-    return HttpDoor(front, Auth(lambda address: address in exchange.addresses()), now_ms=lambda: NOW_MS)
+    gateway = Gateway(exchange, now_ms=lambda: NOW_MS)
+    gateway.apply(Deposit(WALLET.address, 0, Decimal(1000)))
+    return HttpHandler(gateway, Auth(lambda address: address in exchange.addresses()), now_ms=lambda: NOW_MS)
 
 
 def envelope(action: dict[str, Any], nonce: int = NOW_MS, **changes: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def envelope(action: dict[str, Any], nonce: int = NOW_MS, **changes: Any) -> dic
     return body | {"expiresAfter": None} | changes
 
 
-def post(door: HttpDoor, path: str, body: object) -> Answer:
+def post(door: HttpHandler, path: str, body: object) -> Answer:
     return door.answer("POST", path, JSON, json.dumps(body).encode())
 
 

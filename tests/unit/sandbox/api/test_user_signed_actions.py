@@ -311,8 +311,8 @@ def test_the_first_transfer_to_an_address_costs_its_sender_one_quote_unit() -> N
 
 def test_a_quote_token_pays_for_its_own_first_transfer() -> None:
     world = World()
-    world.front.apply(Deposit(address_of(STRANGER), 268, Decimal("1.5")))
-    world.front.apply(Deposit(address_of(STRANGER), 0, Decimal(10)))
+    world.gateway.apply(Deposit(address_of(STRANGER), 268, Decimal("1.5")))
+    world.gateway.apply(Deposit(address_of(STRANGER), 0, Decimal(10)))
     token = "USDT0:0x5a000000000000000000000000000268"
 
     assert send(world, "1", to=FRESH, token=token, wallet=STRANGER) == err(
@@ -327,7 +327,7 @@ def test_a_quote_token_pays_for_its_own_first_transfer() -> None:
 
 def test_without_a_quote_token_nobody_new_can_be_reached() -> None:
     world = World()
-    world.front.apply(Deposit(address_of(STRANGER), 150, Decimal(10)))
+    world.gateway.apply(Deposit(address_of(STRANGER), 150, Decimal(10)))
 
     text = "Insufficient quote token (e.g., 1 USDC or USDT) balance for token transfer gas."
     assert send(world, "1", to=FRESH, wallet=STRANGER) == err(text)

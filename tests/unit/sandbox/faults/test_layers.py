@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
-from mm_trio.sandbox.api.http_handler import Answer, HttpDoor
+from mm_trio.sandbox.api.gateway import Gateway
+from mm_trio.sandbox.api.http_handler import Answer, HttpHandler
 from mm_trio.sandbox.clock import SteppedClock
 from mm_trio.sandbox.faults.dice import FaultDice
 from mm_trio.sandbox.faults.frames import FrameFaults, Tap, garble_frame
@@ -34,12 +34,12 @@ OPEN_ORDERS = json.dumps({"type": "openOrders", "user": OWNER}).encode()
 Rule = dict[str, Any]
 
 
-def make_front(clock: SteppedClock) -> Front:
-    front = Front(Exchange(), now_ms=clock.now_ms)
+def make_front(clock: SteppedClock) -> Gateway:
+    gateway = Gateway(Exchange(), now_ms=clock.now_ms)
     for address in (OWNER, TAKER):
         for token, amount in ((0, 100_000), (150, 1_000)):
-            front.apply(Deposit(address, token, Decimal(amount)))
-    return front
+            gateway.apply(Deposit(address, token, Decimal(amount)))
+    return gateway
 
 
 def throw(*rules: Rule, seed: int = 1) -> FaultDice:
@@ -58,13 +58,13 @@ class Desk:
     asked: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.front = make_front(self.clock)
-        make_door = partial(HttpDoor, auth=Auth(lambda address: True), now_ms=self.clock.now_ms)
-        door = make_door(self.front)
-        self.faults = RequestFaults(self.dice, self.clock, front=self.front, door=door, make_door=make_door)
+        self.gateway = make_front(self.clock)
+        make_door = partial(HttpHandler, auth=Auth(lambda address: True), now_ms=self.clock.now_ms)
+        door = make_door(self.gateway)
+        self.faults = RequestFaults(self.dice, self.clock, gateway=self.gateway, door=door, make_door=make_door)
 
     def ask(self, path: str, body: bytes) -> Delivery:
-        def run(door: HttpDoor) -> Answer:
+        def run(door: HttpHandler) -> Answer:
             self.asked.append(body)
             return door.answer("POST", path, "application/json", body)
 
@@ -117,7 +117,7 @@ def test_copies_to_answer_from_are_kept_only_while_stale_reads_may_happen() -> N
         desk.clock.step_to(desk.clock.now_ms() + 1000)
         desk.faults.beat()
     order = NewOrder(PAIR.asset, True, Decimal(20), Decimal(1), "Alo")
-    desk.front.apply(PlaceOrders(OWNER, (order,)))
+    desk.gateway.apply(PlaceOrders(OWNER, (order,)))
 
     stale, fresh = desk.ask("/info", OPEN_ORDERS), desk.ask("/info", OPEN_ORDERS)
 
@@ -277,9 +277,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.clock = SteppedClock(START_MS)
-        self.front = make_front(self.clock)
+        self.gateway = make_front(self.clock)
         auth, rng = Auth(lambda address: True), Random(1)
-        world = WorldFaults(self.front, auth, self.clock, rng, pairs=[PAIR], payer=self.payer)
+        world = WorldFaults(self.gateway, auth, self.clock, rng, pairs=[PAIR], payer=self.payer)
         self.hub = FaultHub(FaultDice(parse_rules(self.rules), rng), self.clock, world, targets=[FaultTarget(OWNER)])
         self.sockets = [FakeSocket(self.hub.frames.open_tap) for _ in range(self.n_sockets)]
         self.hub.sockets = lambda: self.sockets
@@ -324,23 +324,23 @@ def test_a_cancel_by_hand_waits_until_there_is_an_order() -> None:
     assert world.step(5) == {}
 
     order = NewOrder(PAIR.asset, True, Decimal(20), Decimal(1), "Alo")
-    world.front.apply(PlaceOrders(OWNER, (order,)))
+    world.gateway.apply(PlaceOrders(OWNER, (order,)))
 
     assert world.step(1) == {"manual_cancel": 1}
-    assert world.front.exchange.open_orders(OWNER) == ()
+    assert world.gateway.exchange.open_orders(OWNER) == ()
 
 
 def test_a_state_that_lasts_is_not_begun_again_before_it_is_over() -> None:
     world = World([{"kind": "upgrade", "rate": 1, "for_s": 2.5}])
 
     assert world.step(3) == {"upgrade": 1}
-    assert world.front.exchange.post_only
+    assert world.gateway.exchange.post_only
     assert world.step(1) == {"upgrade": 2}
 
 
 def test_a_budget_that_is_gone_already_is_not_exhausted_again() -> None:
     world = World([{"kind": "budget_exhausted", "rate": 1}])
-    world.front.apply(ExhaustBudget(OWNER))
+    world.gateway.apply(ExhaustBudget(OWNER))
 
     assert world.step(5) == {}
 
@@ -350,13 +350,13 @@ def test_a_budget_is_bought_anew_where_somebody_pays() -> None:
     order = NewOrder(PAIR.asset, True, Decimal(20), Decimal(1), "Alo")
 
     world.step(1)
-    assert world.front.exchange.account(OWNER).n_requests == 10_000
+    assert world.gateway.exchange.account(OWNER).n_requests == 10_000
     world.step(5)
 
-    assert world.front.exchange.account(OWNER).n_requests == 0
+    assert world.gateway.exchange.account(OWNER).n_requests == 0
     for _ in range(3):
-        world.front.apply(PlaceOrders(OWNER, (order,)))
-    assert len(world.front.exchange.open_orders(OWNER)) == 3
+        world.gateway.apply(PlaceOrders(OWNER, (order,)))
+    assert len(world.gateway.exchange.open_orders(OWNER)) == 3
 
 
 def test_a_withdrawal_takes_no_more_than_is_free() -> None:
@@ -364,7 +364,7 @@ def test_a_withdrawal_takes_no_more_than_is_free() -> None:
 
     world.step(10)
 
-    account = world.front.exchange.account(OWNER)
+    account = world.gateway.exchange.account(OWNER)
     assert [account.total(token) for token in (0, 150)] == [0, 1000]
     assert world.hub.dice.summary() == {"withdrawal": 2}
 
@@ -374,10 +374,10 @@ def test_an_order_by_hand_rests_at_a_legal_price(seed: int) -> None:
     world = World([])
     world.hub.dice.rng.seed(seed)
     order = NewOrder(PAIR.asset, True, Decimal("20.123"), Decimal(1), "Alo")
-    world.front.apply(PlaceOrders(TAKER, (order,)))
+    world.gateway.apply(PlaceOrders(TAKER, (order,)))
 
     assert world.hub.strike(FaultKind.MANUAL_ORDER) == 1
 
-    (placed,) = world.front.exchange.open_orders(OWNER)
+    (placed,) = world.gateway.exchange.open_orders(OWNER)
     assert placed.cloid is None
     assert 12 <= placed.price * placed.size < 61

@@ -99,7 +99,7 @@ def test_a_cancel_by_the_user_is_no_event() -> None:
     (order,) = venue.exchange.open_orders(MAKER)
     line = venue.listen(type="userEvents", user=MAKER)
 
-    venue.front.apply(CancelByOid(MAKER, ((HYPE_ASSET, order.oid),)))
+    venue.gateway.apply(CancelByOid(MAKER, ((HYPE_ASSET, order.oid),)))
 
     assert line.take() == []
 
@@ -109,7 +109,7 @@ def test_a_delisting_ends_orders_with_an_event_and_an_update() -> None:
     venue.place(MAKER, sell("20", "1"))
     events, updates = (venue.listen(type=kind, user=MAKER) for kind in ("userEvents", "orderUpdates"))
 
-    venue.front.apply(DelistPair(HYPE_ASSET))
+    venue.gateway.apply(DelistPair(HYPE_ASSET))
 
     assert list(only(events)) == ["nonUserCancel"]
     assert [row["status"] for row in only(updates)] == ["delistedCanceled"]
@@ -122,7 +122,7 @@ def test_an_update_tells_what_was_left_when_the_status_changed() -> None:
     venue.place(TAKER, buy("20", "0.5", "Ioc"))
     line = venue.listen(type="orderUpdates", user=MAKER)
 
-    venue.front.apply(CancelByOid(MAKER, ((HYPE_ASSET, order.oid),)))
+    venue.gateway.apply(CancelByOid(MAKER, ((HYPE_ASSET, order.oid),)))
 
     (row,) = only(line)
     assert row["status"] == "canceled"
@@ -187,10 +187,10 @@ def test_ledger_updates_are_deposits_withdrawals_and_transfers_and_no_trades() -
     line = venue.listen(type="userNonFundingLedgerUpdates", user=MAKER)
     venue.trade()
 
-    venue.front.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
-    venue.front.apply(Withdraw(MAKER, USDC_TOKEN, dec("2")))
-    venue.front.apply(Withdraw(MAKER, USDC_TOKEN, dec("1000000")))  # refused
-    venue.front.apply(Transfer(TAKER, MAKER, HYPE_TOKEN, dec("3")))
+    venue.gateway.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
+    venue.gateway.apply(Withdraw(MAKER, USDC_TOKEN, dec("2")))
+    venue.gateway.apply(Withdraw(MAKER, USDC_TOKEN, dec("1000000")))  # refused
+    venue.gateway.apply(Transfer(TAKER, MAKER, HYPE_TOKEN, dec("3")))
 
     updates = [frame["data"] for frame in line.take()]
     assert all("isSnapshot" not in data and data["user"] == MAKER for data in updates)
@@ -205,7 +205,7 @@ def test_ledger_updates_are_deposits_withdrawals_and_transfers_and_no_trades() -
 
 def test_the_snapshot_of_the_ledger_has_the_newest_first() -> None:
     venue = Venue(make_exchange())
-    venue.front.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
+    venue.gateway.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
 
     data = venue.show(type="userNonFundingLedgerUpdates", user=MAKER)
 
@@ -230,7 +230,7 @@ def test_what_a_spot_account_never_has_is_an_empty_snapshot_and_silence(kind: st
     line.take()
 
     venue.trade()
-    venue.front.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
+    venue.gateway.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
     venue.beat(after_ms=60_000)
 
     assert frame == {"channel": kind, "data": data}
@@ -496,6 +496,6 @@ def test_frames_of_one_block_come_in_the_order_of_subscribing() -> None:
     venue.place(MAKER, sell("20", "1"))
     line.take()
 
-    venue.front.apply(PlaceOrders(TAKER, (buy("20", "1", "Ioc"),)))
+    venue.gateway.apply(PlaceOrders(TAKER, (buy("20", "1", "Ioc"),)))
 
     assert [frame["channel"] for frame in line.take()] == ["orderUpdates", "userFills", "spotState"]

@@ -23,7 +23,7 @@ from sandbox_kit import (
     take,
 )
 
-from mm_trio.sandbox.api.gateway import BadRequest, Front
+from mm_trio.sandbox.api.gateway import BadRequest, Gateway
 from mm_trio.sandbox.info.rows import number
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit, PlaceOrders
@@ -33,7 +33,7 @@ UNREADABLE = "Failed to deserialize the JSON body into the target type"
 
 def ask(exchange: Exchange, kind: str, **parameters: object) -> Any:
     """The answer as a client reads it: through JSON."""
-    answer = Front(exchange, now_ms=Clock()).info({"type": kind, **parameters})
+    answer = Gateway(exchange, now_ms=Clock()).info({"type": kind, **parameters})
     return json.loads(json.dumps(answer))
 
 
@@ -280,7 +280,7 @@ def test_the_sdk_finds_the_questions_it_asks_on_its_own(kind: str) -> None:
 )
 def test_a_bad_question_has_an_http_status(request_body: object, status: int) -> None:
     with pytest.raises(BadRequest) as caught:
-        Front(make_exchange(), now_ms=Clock()).info(request_body)
+        Gateway(make_exchange(), now_ms=Clock()).info(request_body)
 
     assert caught.value.status == status
     assert caught.value.body == ("null" if status == 500 else UNREADABLE)

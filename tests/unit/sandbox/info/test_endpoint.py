@@ -314,8 +314,8 @@ def test_both_ends_of_a_span_are_inside() -> None:
 def test_more_than_a_page_of_fills_in_one_millisecond_cannot_be_paged_past() -> None:
     """The venue's own limit: the next page begins at the last time, and has the same rows."""
     world = World(max_open_orders=3000)
-    world.front.apply(Deposit(USER, 0, dec("1000000")))
-    world.front.apply(Deposit(OTHER.address, 150, dec("100000")))
+    world.gateway.apply(Deposit(USER, 0, dec("1000000")))
+    world.gateway.apply(Deposit(OTHER.address, 150, dec("100000")))
     for _ in range(11):
         world.act(place(*[order("20", "0.5")] * 200))
     statuses(world.act(place(order("20", "1100", is_buy=False, tif="Ioc")), wallet=OTHER))
@@ -331,8 +331,8 @@ def test_more_than_a_page_of_fills_in_one_millisecond_cannot_be_paged_past() -> 
 def test_dust_is_a_fill_that_summing_up_leaves_out() -> None:
     world = World()
     world.act(place(order("20", "1"), order("21", "1", is_buy=False)))
-    world.front.apply(Deposit(address_of(STRANGER), 150, dec("0.005")))
-    world.front.apply(ConvertDust())
+    world.gateway.apply(Deposit(address_of(STRANGER), 150, dec("0.005")))
+    world.gateway.apply(ConvertDust())
 
     (dust,) = world.ask("userFills", user=STRANGER.address)
 
@@ -472,7 +472,7 @@ def test_the_exchange_tells_its_time() -> None:
 def test_fees_are_those_of_the_address_and_the_volume_of_fifteen_days() -> None:
     world = World()
     trade(world, "20", "10")
-    world.front.apply(SetFees(USER, dec("0.0001"), dec("0.0002")))
+    world.gateway.apply(SetFees(USER, dec("0.0001"), dec("0.0002")))
 
     mine, other = (world.sdk_info().user_fees(user) for user in (USER, OTHER.address))
 
@@ -497,7 +497,7 @@ def test_the_budget_is_volume_and_ten_thousand() -> None:
     limit = world.ask("userRateLimit", user=USER)
 
     assert limit == {"cumVlm": "205.205", "nRequestsUsed": 1, "nRequestsCap": 10_205, "nRequestsSurplus": 0}
-    world.front.apply(ExhaustBudget(USER))
+    world.gateway.apply(ExhaustBudget(USER))
     exhausted = world.ask("userRateLimit", user=USER)
     assert exhausted["nRequestsUsed"] == exhausted["nRequestsCap"]
 

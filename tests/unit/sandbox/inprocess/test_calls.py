@@ -5,7 +5,7 @@ from __future__ import annotations
 from inprocess_kit import listen, oid_of, request, take
 from sandbox_kit import HYPE, MAKER, Clock, make_exchange, make_front
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.inprocess.info import InProcessVenue
 
 NOW_MS = Clock().now_ms
@@ -23,7 +23,7 @@ def test_a_frame_reaches_its_callback_within_the_call_that_caused_it() -> None:
 def test_frozen_reads_of_every_client_tell_of_the_moment_they_froze() -> None:
     """One order is partly filled when the reads freeze; then it goes, and another comes."""
     clock = Clock()
-    venue = InProcessVenue(Front(make_exchange(), now_ms=clock))
+    venue = InProcessVenue(Gateway(make_exchange(), now_ms=clock))
     exchange, first, second = venue.exchange(MAKER), venue.info(MAKER), venue.info(MAKER)
     oid = oid_of(exchange.bulk_orders([request(sz=2.0)]))
     take(venue)

@@ -26,7 +26,7 @@ def sign(
 
 
 def n_resting(venue: InProcessVenue) -> int:
-    return len(venue.front.exchange.open_orders(MAKER))
+    return len(venue.gateway.exchange.open_orders(MAKER))
 
 
 def test_only_the_signing_exchange_can_sign_and_post_apart() -> None:
@@ -57,7 +57,7 @@ def test_each_method_of_the_sdk_can_be_signed_and_posted() -> None:
     moved = request(limit_px=22.0, cloid=Cloid(cloid(1)))
     post(2, "bulk_modify_orders_new", {"oid": oid_of(first), "order": moved})
     post(3, "bulk_cancel_by_cloid", {"coin": HYPE, "cloid": Cloid(cloid(1))})
-    (left,) = venue.front.exchange.open_orders(MAKER)
+    (left,) = venue.gateway.exchange.open_orders(MAKER)
     post(4, "bulk_cancel", {"coin": HYPE, "oid": left.oid})
     nothing = post(5, "noop")
 
@@ -187,7 +187,7 @@ def test_a_signed_action_does_not_change_with_what_it_was_made_of() -> None:
 
     exchange.post_signed(signed)
 
-    assert [str(each.price) for each in venue.front.exchange.open_orders(MAKER)] == ["20"]
+    assert [str(each.price) for each in venue.gateway.exchange.open_orders(MAKER)] == ["20"]
     with pytest.raises(FrozenInstanceError):
         signed.nonce = 1  # type: ignore[misc]
 

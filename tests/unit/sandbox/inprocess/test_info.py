@@ -194,7 +194,7 @@ def test_a_manual_order_of_the_same_user_is_heard_like_any_other() -> None:
     venue = make_venue()
     frames = listen(venue.info(MAKER), type="orderUpdates", user=MAKER)
 
-    venue.front.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
+    venue.gateway.apply(PlaceOrders(MAKER, (sell("20", "1"),)))
 
     assert frames[0]["data"][0]["status"] == "open"
 
@@ -205,7 +205,7 @@ def test_fills_by_time_come_in_pages_of_two_thousand() -> None:
     venue.exchange(MAKER).bulk_orders([request(limit_px=40.0, sz=600.0)])
     for _ in range(2_100):
         clock.now_ms += 1
-        venue.front.apply(PlaceOrders(TAKER, (buy("40", "0.25", "Ioc"),)))
+        venue.gateway.apply(PlaceOrders(TAKER, (buy("40", "0.25", "Ioc"),)))
     info = venue.info(MAKER)
 
     first = info.user_fills_by_time(MAKER, 0)

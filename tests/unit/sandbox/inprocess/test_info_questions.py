@@ -63,10 +63,10 @@ def test_it_asks_what_the_sdk_asks_and_hears_the_same(
     world.act(place(order(), order("21", "1", is_buy=False)))
     world.act(place(order("20", "1", is_buy=False, tif="Ioc")), wallet=OTHER)
     asked: list[Any] = []
-    listen(monkeypatch, world.front, "info", asked, lambda args, kwargs: args[0])
+    listen(monkeypatch, world.gateway, "info", asked, lambda args, kwargs: args[0])
     given = arguments_of(method, all_of_them=all_of_them)
 
-    ours = getattr(InProcessVenue(world.front).info(), method)(**given)
+    ours = getattr(InProcessVenue(world.gateway).info(), method)(**given)
     (body,) = asked
 
     sent: list[Any] = []

@@ -30,7 +30,7 @@ def test_every_subscription_and_frame_has_the_sdks_identifier(wish: dict[str, An
     line = venue.line()
     line.subscribe(**wish)
     venue.trade()
-    venue.front.apply(Deposit(MAKER, 0, dec("1")))
+    venue.gateway.apply(Deposit(MAKER, 0, dec("1")))
     venue.beat(after_ms=60_000)
 
     assert _identify_subscription(wish) == subscription_to_identifier(wish)
@@ -47,12 +47,12 @@ def test_channels_that_only_the_sdk_names_reach_their_callback(wish: dict[str, A
     venue = Venue()
     venue.trade()
     heard: list[Any] = []
-    feed = Feed(venue.front, Feed.dispatch)
+    feed = Feed(venue.gateway, Feed.dispatch)
 
     feed.subscribe(wish, heard.append)
     n_at_first = len(heard)
     venue.trade()
-    venue.front.apply(Deposit(MAKER, 0, dec("1")))
+    venue.gateway.apply(Deposit(MAKER, 0, dec("1")))
     venue.beat()
 
     assert n_at_first == 1

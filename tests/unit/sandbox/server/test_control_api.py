@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.clock import Clock, SteppedClock, WallClock
 from mm_trio.sandbox.faults.dice import FaultDice, FaultPlan
 from mm_trio.sandbox.faults.hub import FaultHub
@@ -32,18 +32,18 @@ FREE = Limits(schedule_volume=None)
 
 def make_room(clock: Clock | None = None, **options: Any) -> ControlRoom:
     clock = clock or SteppedClock(START_MS)
-    front = Front(Exchange(limits=FREE), now_ms=clock.now_ms)
+    gateway = Gateway(Exchange(limits=FREE), now_ms=clock.now_ms)
     for address in (MAKER, TAKER):
         for token, amount in ((0, 100_000), (150, 1_000)):
-            front.apply(Deposit(address, token, Decimal(amount)))
-    world = WorldFaults(front, Auth(lambda address: True), clock, Random(1), pairs=[PAIR])
+            gateway.apply(Deposit(address, token, Decimal(amount)))
+    world = WorldFaults(gateway, Auth(lambda address: True), clock, Random(1), pairs=[PAIR])
     faults = FaultHub(FaultDice(FaultPlan(), Random(1)), clock, world, targets=[FaultTarget(MAKER)])
-    return ControlRoom(front=front, clock=clock, faults=faults, token=TOKEN, pairs=[PAIR], taker=TAKER, **options)
+    return ControlRoom(gateway=gateway, clock=clock, faults=faults, token=TOKEN, pairs=[PAIR], taker=TAKER, **options)
 
 
 def offer(room: ControlRoom, price: str, size: str) -> None:
     order = NewOrder(PAIR.asset, False, Decimal(price), Decimal(size), "Alo")
-    room.front.apply(PlaceOrders(MAKER, (order,)))
+    room.gateway.apply(PlaceOrders(MAKER, (order,)))
 
 
 def ask(
@@ -133,7 +133,7 @@ def test_a_strike_happens_now_or_waits_for_the_next_chance() -> None:
     _, lost = ask(room, "faults", {"strike": "answer_lost"})
 
     assert deposit["struck_now"] == 2
-    assert room.front.exchange.account(MAKER).total(0) == 100_014
+    assert room.gateway.exchange.account(MAKER).total(0) == 100_014
     assert lost["struck_now"] == 0
     assert room.faults.dice.strikes(FaultKind.ANSWER_LOST) is not None
 
@@ -145,7 +145,7 @@ def test_rules_of_a_plan_can_be_added() -> None:
     ask(room, "faults", {"rules": [{"kind": "deposit", "at_s": 5, "amount": 7}]})
     clock.step_to(START_MS + 6000)
 
-    assert room.front.exchange.account(MAKER).total(0) == 100_007
+    assert room.gateway.exchange.account(MAKER).total(0) == 100_007
 
 
 @pytest.mark.parametrize(
@@ -201,22 +201,22 @@ def test_wrong_funds_are_told(change: dict[str, Any], told: str) -> None:
     room = make_room()
 
     assert told in error(ask(room, "fund", {"account": MAKER, "token": "USDC", "amount": 5} | change), 422)
-    assert room.front.exchange.account(MAKER).total(0) == 100_000
+    assert room.gateway.exchange.account(MAKER).total(0) == 100_000
 
 
 def test_a_step_lets_time_pass_and_keeps_what_is_due() -> None:
     room = make_room()
     offer(room, "20.5", "3")
-    room.front.apply(ScheduleCancel(MAKER, START_MS + 6000))
+    room.gateway.apply(ScheduleCancel(MAKER, START_MS + 6000))
     called: list[int] = []
     room.clock.call_in(2.0, lambda: called.append(room.clock.now_ms()))
 
     assert ask(room, "step", {"ms": 5999}) == (200, {"now_ms": START_MS + 5999, "n_kept": 1})
     assert called == [START_MS + 2000]
-    assert len(room.front.exchange.open_orders(MAKER)) == 1
+    assert len(room.gateway.exchange.open_orders(MAKER)) == 1
     ask(room, "step", {"to_ms": START_MS + 6000})
 
-    assert room.front.exchange.open_orders(MAKER) == ()
+    assert room.gateway.exchange.open_orders(MAKER) == ()
 
 
 @pytest.mark.parametrize(

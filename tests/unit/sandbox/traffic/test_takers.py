@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.clock import SteppedClock
 from mm_trio.sandbox.matching.book import BookView, Level
 from mm_trio.sandbox.matching.exchange import Exchange
@@ -168,10 +168,10 @@ async def test_takers_trade_with_whoever_rests() -> None:
             return 1.0 if self.n_left >= 0 else None
 
     exchange = Exchange()
-    front = Front(exchange, now_ms=lambda: 1_795_000_000_000)
+    gateway = Gateway(exchange, now_ms=lambda: 1_795_000_000_000)
     for address in (MAKER, TAKER):
-        front.apply(Deposit(address, HYPE.base.index, Decimal(10_000)))
-        front.apply(Deposit(address, HYPE.quote.index, Decimal(1_000_000)))
+        gateway.apply(Deposit(address, HYPE.base.index, Decimal(10_000)))
+        gateway.apply(Deposit(address, HYPE.quote.index, Decimal(1_000_000)))
     quotes = [
         NewOrder(HYPE.asset, is_buy, level.price, level.size, "Alo")
         for is_buy, side in ((True, BOOK.bids), (False, BOOK.asks))
@@ -180,11 +180,11 @@ async def test_takers_trade_with_whoever_rests() -> None:
 
     async def requote(_seconds: float) -> None:
         resting = tuple((HYPE.asset, record.oid) for record in exchange.open_orders(MAKER))
-        front.apply(CancelByOid(MAKER, resting))
-        front.apply(PlaceOrders(MAKER, tuple(quotes)))
+        gateway.apply(CancelByOid(MAKER, resting))
+        gateway.apply(PlaceOrders(MAKER, tuple(quotes)))
 
     flow = FiftyTakers(HYPE, rng=Random(2))
-    await trade_forever(front, flow, address=TAKER, coin="@107", sleep=requote)
+    await trade_forever(gateway, flow, address=TAKER, coin="@107", sleep=requote)
 
     assert len(exchange.fills(MAKER)) >= 50
     assert {fill.is_buy for fill in exchange.fills(MAKER)} == {True, False}
@@ -202,14 +202,14 @@ def test_takers_on_a_clock_come_each_at_his_own_time_and_end_with_the_flow() -> 
             return (NewOrder(HYPE.asset, True, Decimal(20), Decimal(1), "Ioc"),)
 
     clock = SteppedClock(1_795_000_000_000)
-    front = Front(Exchange(), now_ms=clock.now_ms)
+    gateway = Gateway(Exchange(), now_ms=clock.now_ms)
     for address in (MAKER, TAKER):
-        front.apply(Deposit(address, HYPE.base.index, Decimal(10_000)))
-        front.apply(Deposit(address, HYPE.quote.index, Decimal(1_000_000)))
-    front.apply(PlaceOrders(MAKER, (NewOrder(HYPE.asset, False, Decimal(20), Decimal(5), "Alo"),)))
+        gateway.apply(Deposit(address, HYPE.base.index, Decimal(10_000)))
+        gateway.apply(Deposit(address, HYPE.quote.index, Decimal(1_000_000)))
+    gateway.apply(PlaceOrders(MAKER, (NewOrder(HYPE.asset, False, Decimal(20), Decimal(5), "Alo"),)))
 
-    schedule_takers(front, Two(HYPE, rng=Random(1)), address=TAKER, coin="@107", call_in=clock.call_in)
+    schedule_takers(gateway, Two(HYPE, rng=Random(1)), address=TAKER, coin="@107", call_in=clock.call_in)
     clock.step_to(1_795_000_100_000)
 
-    assert [fill.time_ms for fill in front.exchange.fills(TAKER)] == [1_795_000_002_000, 1_795_000_002_001]
+    assert [fill.time_ms for fill in gateway.exchange.fills(TAKER)] == [1_795_000_002_000, 1_795_000_002_001]
     assert clock.next_due_ms() is None

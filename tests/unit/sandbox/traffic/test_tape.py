@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.sandbox.api.gateway import Front
+from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.book import BookView
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import CancelByOid, Deposit, NewOrder, PlaceOrders
@@ -193,30 +193,30 @@ def test_two_instants_stay_two_actions_however_short_the_duration() -> None:
     assert takers.pause_s() == 0.0
 
 
-def open_market() -> tuple[Exchange, Front]:
+def open_market() -> tuple[Exchange, Gateway]:
     exchange = Exchange(DEFAULT_MARKETS.with_pair(TRADES), maker_fee="0", taker_fee="0", min_notional="1")
-    front = Front(exchange, now_ms=lambda: 1_795_000_000_000)
+    gateway = Gateway(exchange, now_ms=lambda: 1_795_000_000_000)
     for address in (MAKER, TAKER):
-        front.apply(Deposit(address, TRADES.base.index, Decimal(1_000_000)))
-        front.apply(Deposit(address, USDC.index, Decimal(1_000_000)))
-    return exchange, front
+        gateway.apply(Deposit(address, TRADES.base.index, Decimal(1_000_000)))
+        gateway.apply(Deposit(address, USDC.index, Decimal(1_000_000)))
+    return exchange, gateway
 
 
 async def replay(rows: tuple[TapeRow, ...], *, order_size: Decimal) -> list[tuple[bool, Decimal, Decimal]]:
     """The maker's fills when he rests a whole order at each recorded price just before its instant."""
-    exchange, front = open_market()
+    exchange, gateway = open_market()
     instants = iter(sorted({r.time_ms for r in rows}))
 
     async def quote_before_the_next_taker(_seconds: float) -> None:
         resting = tuple((TRADES.asset, record.oid) for record in exchange.open_orders(MAKER))
-        front.apply(CancelByOid(MAKER, resting))
+        gateway.apply(CancelByOid(MAKER, resting))
         now = next(instants)
         quotes = {(r.is_buy, r.price) for r in rows if r.time_ms == now}
         orders = [NewOrder(TRADES.asset, is_buy, price, order_size, "Alo") for is_buy, price in sorted(quotes)]
-        front.apply(PlaceOrders(MAKER, tuple(orders)))
+        gateway.apply(PlaceOrders(MAKER, tuple(orders)))
 
     takers = TapeTakers(rows, TRADES, duration_s=1.0)
-    await trade_forever(front, takers, address=TAKER, coin="@1226", sleep=quote_before_the_next_taker)
+    await trade_forever(gateway, takers, address=TAKER, coin="@1226", sleep=quote_before_the_next_taker)
     return [(fill.is_buy, fill.price, fill.size) for fill in exchange.fills(MAKER)]
 
 

@@ -26,7 +26,8 @@ from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.journal_entries import Adjusted, Allocated, Arrived, Began, Booked, Checkpoint, Entry, Quoted, Sent
-from mm_trio.model.orders import Intent, Unknown
+from mm_trio.model.orders import Intent
+from mm_trio.model.replies import Unknown
 from mm_trio.sandbox.api.auth import Auth
 from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange

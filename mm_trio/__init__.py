@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mm_trio.engine.batch_emitter import BatchEmitter
     from mm_trio.engine.ws_state import WsState
-    from mm_trio.model.orders import (
-        DesiredOrder,
-        EmitResult,
-        FillResult,
-        OrderDiff,
-        ReconcileResult,
-        TrackedOrder,
-    )
+    from mm_trio.model.orders import DesiredOrder, EmitResult, FillResult, OrderDiff, ReconcileResult, TrackedOrder
     from mm_trio.model.pricing_grid import PricingGrid
     from mm_trio.quoting.order_differ import compute_diff
     from mm_trio.quoting.quoting_engine import compute_desired_orders

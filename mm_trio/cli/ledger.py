@@ -29,7 +29,8 @@ from mm_trio.journal.data_dir import (
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Entry, LookedUp
-from mm_trio.model.orders import Balances, Fill, Market, OpenOrder
+from mm_trio.model.market import Balances, Market
+from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.maker_state import FILLS_OVERLAP_MS
 from mm_trio.state.snapshot_diff import compute_foreign_holds, describe_rival_fills, describe_rivals
 from mm_trio.venue import wire

@@ -16,22 +16,8 @@ import trio
 
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.errors import JournalError, VenueError
-from mm_trio.model.orders import (
-    Answer,
-    Cancelled,
-    DesiredOrder,
-    EmitResult,
-    Filled,
-    FillResult,
-    Intent,
-    OrderDiff,
-    Refusal,
-    Refused,
-    Resting,
-    Side,
-    TrackedOrder,
-    Unknown,
-)
+from mm_trio.model.orders import DesiredOrder, EmitResult, FillResult, Intent, OrderDiff, Side, TrackedOrder
+from mm_trio.model.replies import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
 from mm_trio.quoting.headroom import Headroom
 from mm_trio.quoting.send_plan import batches, plan_sends
 from mm_trio.state.maker_state import MakerState

@@ -14,7 +14,8 @@ import trio
 
 from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
 from mm_trio.model.errors import LedgerError
-from mm_trio.model.orders import FillResult, Intent, OpenOrder, OrderDiff, OrderStatus
+from mm_trio.model.orders import FillResult, Intent, OrderDiff
+from mm_trio.model.replies import OpenOrder, OrderStatus
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.snapshot_diff import FRESH_S, Findings, describe_rivals, read_snapshot

@@ -16,8 +16,10 @@ import trio
 from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.errors import ConfigError, HistoryLost, Unreachable
 from mm_trio.model.journal_entries import Began
-from mm_trio.model.orders import Balances, Fill, FillResult, Market, OpenOrder
+from mm_trio.model.market import Balances, Market
+from mm_trio.model.orders import FillResult
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals

@@ -33,8 +33,11 @@ from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError, LedgerError, VenueError
 from mm_trio.model.journal_entries import Allocated, Began, Entry, Quoted, Requested
-from mm_trio.model.orders import FillResult, Market, Number, OpenOrder, TrackedOrder, to_decimal
+from mm_trio.model.market import Market
+from mm_trio.model.numbers import Number, to_decimal
+from mm_trio.model.orders import FillResult, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.replies import OpenOrder
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.plan import QuoteSettings, TickPlan
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory

@@ -9,7 +9,9 @@ from typing import Any
 
 from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
-from mm_trio.model.orders import Balances, Fill, FillResult
+from mm_trio.model.market import Balances
+from mm_trio.model.orders import FillResult
+from mm_trio.model.replies import Fill
 from mm_trio.state.inventory import Inventory
 
 __all__ = ["Audit", "AuditLine", "compute_audit", "compute_effect"]

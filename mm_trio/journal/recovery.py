@@ -11,7 +11,7 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.journal.replay import Recovered, replay
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Entry
-from mm_trio.model.orders import Number
+from mm_trio.model.numbers import Number
 
 __all__ = ["LedgerFile", "recover"]
 

@@ -23,7 +23,8 @@ from mm_trio.model.journal_entries import (
     Sent,
     Summed,
 )
-from mm_trio.model.orders import Intent, Number
+from mm_trio.model.numbers import Number
+from mm_trio.model.orders import Intent
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 

@@ -1,106 +1,27 @@
-"""The frozen words of the field: what the modules hand each other.
-
-Money and sizes are `Decimal`. Nothing here knows the venue's JSON, a clock or a task.
-"""
+"""Immutable values of our orders: wanted, sent, resting, filled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from enum import Enum
+from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from mm_trio.model.numbers import make_exact
+
 __all__ = [
-    "Answer",
-    "Balances",
-    "Cancelled",
     "DesiredOrder",
     "Doubt",
     "EmitResult",
-    "Fill",
     "FillResult",
-    "Filled",
     "Intent",
-    "Market",
-    "Number",
-    "OpenOrder",
     "OrderDiff",
-    "OrderStatus",
-    "OrderUpdate",
     "ReconcileResult",
-    "Refusal",
-    "Refused",
-    "Resting",
     "Side",
-    "Token",
     "TrackedOrder",
-    "Unknown",
-    "to_decimal",
 ]
 
 Side: TypeAlias = Literal["buy", "sell"]
-Number: TypeAlias = Decimal | int | str | float
-
-
-def to_decimal(value: Number, *, name: str = "number") -> Decimal:
-    """Read a number exactly; a float through its shortest repr, so that 0.1 is one tenth.
-
-    Errors: ValueError for what is no finite number.
-    """
-    try:
-        number = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
-    except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(f"{name} must be a finite number, got {value!r}") from None
-    if not number.is_finite():
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return number
-
-
-def _make_exact(value: object, *names: str) -> None:
-    """Turn what somebody gave as int, str or float into Decimals, once, where a frozen value is made."""
-    for name in names:
-        given = getattr(value, name)
-        if type(given) is not Decimal:
-            object.__setattr__(value, name, to_decimal(given, name=name))
-
-
-# --- the market -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token of the venue, known by `index`; names are not unique."""
-
-    index: int
-    name: str
-    sz_decimals: int
-
-
-@dataclass(frozen=True, slots=True)
-class Market:
-    """One spot pair. `coin` is the venue's name for it (`@107`), `asset_id` its number in actions.
-
-    `pair_tokens` tells for every pair of the venue the indices of its base and quote token, so that
-    what other orders hold of our two tokens can be counted.
-    """
-
-    coin: str
-    asset_id: int
-    base: Token
-    quote: Token
-    pair_tokens: dict[str, tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Balances:
-    """Totals of our two tokens at the venue, resting orders' holds included."""
-
-    token: Decimal
-    usdc: Decimal
-
-
-# --- orders -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +34,7 @@ class DesiredOrder:
     size: Decimal
 
     def __post_init__(self) -> None:
-        _make_exact(self, "price", "size")
+        make_exact(self, "price", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +56,7 @@ class TrackedOrder:
     filled: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
-        _make_exact(self, "price", "size")
+        make_exact(self, "price", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +142,7 @@ class FillResult:
     fee_token: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        _make_exact(self, "price", "size")
+        make_exact(self, "price", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,114 +168,3 @@ class EmitResult:
     cancel_only_mode: bool = False
     contradicted: bool = False
     n_held_back: int = 0
-
-
-# --- what the venue says ----------------------------------------------------------------------
-
-
-class Refusal(Enum):
-    """Why the venue refused, as far as logic may care; its words stay in `Refused.text`."""
-
-    WOULD_CROSS = "post-only order would have matched"
-    GONE = "the order is filled, cancelled or unknown"
-    BALANCE = "balance too small"
-    MIN_NOTIONAL = "worth too little"
-    TICK_OR_LOT = "price or size off the venue's grid"
-    PRICE_BAND = "price too far from the reference"
-    BUDGET = "request budget used up"
-    EXPIRED = "arrived after its deadline"
-    NONCE = "nonce refused"
-    SIGNER = "signature or agent not accepted"
-    TOO_MANY = "too many items or open orders"
-    NOT_SENT = "never left this machine"
-    OTHER = "another reason"
-
-
-@dataclass(frozen=True, slots=True)
-class Resting:
-    """The order rests under `oid`."""
-
-    oid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """The order traded at once; what is left of it, if anything, rests under `oid`."""
-
-    oid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    """The cancel was carried out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A definite no. `untouched`: the whole request was refused before anything of it was done."""
-
-    refusal: Refusal
-    text: str
-    untouched: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """No answer that could be read: it may have been done or not.
-
-    `second`: the refusal that the same bytes met when they were sent again.
-    """
-
-    why: str
-    second: Refused | None = None
-
-
-Answer: TypeAlias = Resting | Filled | Cancelled | Refused | Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """One fill as the venue tells it. `fee_token` is "base", "quote" or the name of a third token."""
-
-    oid: int
-    tid: int
-    size: Decimal
-    price: Decimal | None = None
-    side: Side | None = None
-    time_ms: int | None = None
-    fee: Decimal = Decimal(0)
-    fee_token: str | None = None
-    cloid: str | None = None
-    coin: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenOrder:
-    """One row of the venue's open orders, of any coin. `size` is what rests."""
-
-    coin: str
-    oid: int
-    side: Side
-    price: Decimal
-    size: Decimal
-    original_size: Decimal | None = None
-    cloid: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderUpdate:
-    """An order of our coin changed its status. `live` is false for every terminal status."""
-
-    order: OpenOrder
-    status: str
-    live: bool
-    time_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderStatus:
-    """The answer to a direct question; `order` is None where the venue knows of no such order."""
-
-    order: OpenOrder | None
-    status: str
-    live: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 
-from mm_trio.model.orders import Number, to_decimal
+from mm_trio.model.numbers import Number, to_decimal
 
 __all__ = ["PricingGrid"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from mm_trio.model.orders import DesiredOrder, Number, OrderDiff, Side, TrackedOrder, to_decimal
+from mm_trio.model.numbers import Number, to_decimal
+from mm_trio.model.orders import DesiredOrder, OrderDiff, Side, TrackedOrder
 
 __all__ = ["compute_diff", "is_off", "is_within_dead_zone"]
 

@@ -13,7 +13,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from mm_trio.model.orders import DesiredOrder, Number, Side, to_decimal
+from mm_trio.model.numbers import Number, to_decimal
+from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.model.pricing_grid import PricingGrid
 
 __all__ = [

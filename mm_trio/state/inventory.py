@@ -13,7 +13,8 @@ from enum import Enum
 from typing import Literal
 
 from mm_trio.model.journal_entries import Adjusted, Allocated, Entry, Record, Summed, forget
-from mm_trio.model.orders import FillResult, Number, Side, to_decimal
+from mm_trio.model.numbers import Number, to_decimal
+from mm_trio.model.orders import FillResult, Side
 
 __all__ = ["BalanceCheck", "BalanceVerdict", "FeeToken", "Inventory"]
 

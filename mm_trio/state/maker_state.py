@@ -12,8 +12,10 @@ from decimal import Decimal
 from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.errors import HistoryLost
 from mm_trio.model.journal_entries import Entry, LookedUp, Record, Remembered, forget
-from mm_trio.model.orders import Balances, Fill, FillResult, Intent, Market, OpenOrder, OrderUpdate, Side, TrackedOrder
+from mm_trio.model.market import Balances, Market
+from mm_trio.model.orders import FillResult, Intent, Side, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.replies import Fill, OpenOrder, OrderUpdate
 from mm_trio.state.inventory import BalanceCheck, Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget

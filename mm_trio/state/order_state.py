@@ -26,16 +26,8 @@ from mm_trio.model.journal_entries import (
     Sent,
     forget,
 )
-from mm_trio.model.orders import (
-    Doubt,
-    FillResult,
-    Intent,
-    Number,
-    ReconcileResult,
-    Side,
-    TrackedOrder,
-    to_decimal,
-)
+from mm_trio.model.numbers import Number, to_decimal
+from mm_trio.model.orders import Doubt, FillResult, Intent, ReconcileResult, Side, TrackedOrder
 from mm_trio.state.open_orders import OpenOrders
 from mm_trio.state.seen_fills import FillKey, SeenFills
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from mm_trio.model.orders import Number, to_decimal
+from mm_trio.model.numbers import Number, to_decimal
 
 __all__ = ["RateLimitBudget"]
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mm_trio.model.cloid import decode_cloid
-from mm_trio.model.orders import Balances, Fill, Intent, Market, OpenOrder
+from mm_trio.model.market import Balances, Market
+from mm_trio.model.orders import Intent
+from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.order_state import OrderState
 
 __all__ = ["Findings", "compute_foreign_holds", "describe_rivals", "match_intent", "read_snapshot"]

@@ -7,7 +7,8 @@ from decimal import Decimal
 from math import inf
 from typing import Any
 
-from mm_trio.model.orders import Answer, FillResult, Refusal, Refused, Unknown
+from mm_trio.model.orders import FillResult
+from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
 
 __all__ = ["RunStats"]
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from mm_trio.model.orders import FillResult, Market, Side
+from mm_trio.model.market import Market
+from mm_trio.model.orders import FillResult, Side
 from mm_trio.quoting.plan import TickPlan, plan_tick
 
 if TYPE_CHECKING:

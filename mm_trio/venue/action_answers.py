@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from mm_trio.model.orders import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
+from mm_trio.model.replies import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
 
 __all__ = ["parse_answers", "parse_noop"]
 

@@ -19,7 +19,8 @@ import trio
 from mm_trio.concurrency.blocking_calls import TOO_LATE, RunSync
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Entry, Requested
-from mm_trio.model.orders import Answer, Cancelled, DesiredOrder, Intent, Refusal, Refused, Unknown
+from mm_trio.model.orders import DesiredOrder, Intent
+from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown
 from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers, parse_noop
 from mm_trio.venue.sdk import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again

@@ -17,7 +17,8 @@ import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable
-from mm_trio.model.orders import Balances, Fill, Market, OpenOrder, OrderStatus
+from mm_trio.model.market import Balances, Market
+from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
 from mm_trio.venue import wire
 from mm_trio.venue.ip_weight import IpWeight, find_weight, find_weight_of_rows
 from mm_trio.venue.sdk import VENUE_FAILURES, make_cloid, make_read_error

@@ -11,17 +11,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from mm_trio.model.errors import ConfigError, ProtocolError
-from mm_trio.model.orders import (
-    Balances,
-    DesiredOrder,
-    Fill,
-    Market,
-    OpenOrder,
-    OrderStatus,
-    OrderUpdate,
-    Side,
-    Token,
-)
+from mm_trio.model.market import Balances, Market, Token
+from mm_trio.model.orders import DesiredOrder, Side
+from mm_trio.model.replies import Fill, OpenOrder, OrderStatus, OrderUpdate
 
 __all__ = [
     "FEEDS",

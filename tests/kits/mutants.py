@@ -19,7 +19,8 @@ from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import encode_cloid
 from mm_trio.model.journal_entries import Booked, NeverPlaced
-from mm_trio.model.orders import OrderDiff, Refusal, Refused, Unknown
+from mm_trio.model.orders import OrderDiff
+from mm_trio.model.replies import Refusal, Refused, Unknown
 from mm_trio.quoting.plan import QuoteSettings
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState

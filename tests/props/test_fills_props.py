@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import GRIDS, sides
 
-from mm_trio.model.orders import Fill, Intent, Market, OpenOrder, OrderUpdate, Side, Token
+from mm_trio.model.market import Market, Token
+from mm_trio.model.orders import Intent, Side
+from mm_trio.model.replies import Fill, OpenOrder, OrderUpdate
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState

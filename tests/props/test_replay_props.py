@@ -37,7 +37,9 @@ from mm_trio.model.journal_entries import (
     decode_entry,
     encode_entry,
 )
-from mm_trio.model.orders import Balances, Fill, Intent, Market, OpenOrder, OrderUpdate, Side, Token
+from mm_trio.model.market import Balances, Market, Token
+from mm_trio.model.orders import Intent, Side
+from mm_trio.model.replies import Fill, OpenOrder, OrderUpdate
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mm_trio.model.errors import ConfigError, ProtocolError
-from mm_trio.model.orders import Market, Refused, Token
+from mm_trio.model.market import Market, Token
+from mm_trio.model.replies import Refused
 from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers
 

@@ -9,7 +9,8 @@ from core_kit import OURS, THEIRS, dec, fill
 
 from mm_trio.journal.audit import Audit, compute_audit
 from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
-from mm_trio.model.orders import Balances, Fill
+from mm_trio.model.market import Balances
+from mm_trio.model.replies import Fill
 
 OUR_EPOCH = 1
 OPENING: tuple[tuple[int, Entry], ...] = (

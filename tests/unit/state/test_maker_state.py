@@ -7,7 +7,8 @@ from itertools import permutations
 import pytest
 from core_kit import OURS, TERMINAL_STATUSES, THEIRS, dec, fill, intent, make_state, rest, row, tracked
 
-from mm_trio.model.orders import Balances, OpenOrder, OrderUpdate
+from mm_trio.model.market import Balances
+from mm_trio.model.replies import OpenOrder, OrderUpdate
 from mm_trio.state.inventory import BalanceVerdict
 from mm_trio.state.maker_state import MakerState
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from core_kit import MARKET, OURS, THEIRS, dec, intent, rest, row, tracked
 
-from mm_trio.model.orders import Balances, OpenOrder
+from mm_trio.model.market import Balances
+from mm_trio.model.replies import OpenOrder
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.snapshot_diff import FRESH_S, LEAVING_S, Findings, compute_foreign_holds, match_intent, read_snapshot
 

@@ -8,7 +8,8 @@ from math import inf
 import pytest
 from core_kit import dec
 
-from mm_trio.model.orders import Answer, Cancelled, FillResult, Refusal, Refused, Resting, Unknown
+from mm_trio.model.orders import FillResult
+from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Resting, Unknown
 from mm_trio.state.stats import RunStats
 
 LOST_RACES = {Refusal.WOULD_CROSS, Refusal.GONE, Refusal.BUDGET}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mm_trio.model.orders import Cancelled, Filled, Refusal, Refused, Resting, Unknown
+from mm_trio.model.replies import Cancelled, Filled, Refusal, Refused, Resting, Unknown
 from mm_trio.venue.action_answers import parse_answers
 
 TEXTS: list[tuple[str, Refusal]] = [

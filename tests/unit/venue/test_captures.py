@@ -10,20 +10,10 @@ from typing import Any
 import pytest
 from core_kit import make_state
 
-from mm_trio.model.orders import (
-    Cancelled,
-    Fill,
-    Filled,
-    Market,
-    OpenOrder,
-    Refusal,
-    Refused,
-    Resting,
-    Side,
-    Token,
-    Unknown,
-)
+from mm_trio.model.market import Market, Token
+from mm_trio.model.orders import Side
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.replies import Cancelled, Fill, Filled, OpenOrder, Refusal, Refused, Resting, Unknown
 from mm_trio.quoting.plan import QuoteSettings, plan_tick
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState

@@ -20,7 +20,8 @@ from hyperliquid.utils.signing import sign_l1_action
 from mm_trio.concurrency.blocking_calls import TOO_LATE
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Entry, Requested
-from mm_trio.model.orders import Answer, Cancelled, Intent, Refusal, Refused, Resting, Side, Unknown
+from mm_trio.model.orders import Intent, Side
+from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Resting, Unknown
 from mm_trio.venue.order_gateway import (
     LAST_ANSWER_SHARE,
     MOST_SENDS,

@@ -9,7 +9,8 @@ import pytest
 from core_kit import MARKET, OURS, TERMINAL_STATUSES, dec, desired
 
 from mm_trio.model.errors import ConfigError, ProtocolError
-from mm_trio.model.orders import Balances, Fill, OpenOrder
+from mm_trio.model.market import Balances
+from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.venue import wire
 
 # gaps in both lists, places other than indices, a token name that two tokens have

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from core_kit import dec, desired
 
-from mm_trio.model.orders import DesiredOrder, FillResult, Number, OrderDiff, TrackedOrder, to_decimal
+from mm_trio.model.numbers import Number, to_decimal
+from mm_trio.model.orders import DesiredOrder, FillResult, OrderDiff, TrackedOrder
 
 
 @pytest.mark.parametrize(

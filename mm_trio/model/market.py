@@ -1,0 +1,40 @@
+"""One spot pair, its two tokens, and what an account has of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+__all__ = ["Balances", "Market", "Token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of the venue, known by `index`; names are not unique."""
+
+    index: int
+    name: str
+    sz_decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One spot pair. `coin` is the venue's name for it (`@107`), `asset_id` its number in actions.
+
+    `pair_tokens` tells for every pair of the venue the indices of its base and quote token, so that
+    what other orders hold of our two tokens can be counted.
+    """
+
+    coin: str
+    asset_id: int
+    base: Token
+    quote: Token
+    pair_tokens: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Balances:
+    """Totals of our two tokens at the venue, resting orders' holds included."""
+
+    token: Decimal
+    usdc: Decimal

@@ -1,0 +1,32 @@
+"""Exact numbers: money and sizes are `Decimal`."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TypeAlias
+
+__all__ = ["Number", "make_exact", "to_decimal"]
+
+Number: TypeAlias = Decimal | int | str | float
+
+
+def to_decimal(value: Number, *, name: str = "number") -> Decimal:
+    """Read a number exactly; a float through its shortest repr, so that 0.1 is one tenth.
+
+    Errors: ValueError for what is no finite number.
+    """
+    try:
+        number = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise ValueError(f"{name} must be a finite number, got {value!r}") from None
+    if not number.is_finite():
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return number
+
+
+def make_exact(value: object, *names: str) -> None:
+    """Turn what somebody gave as int, str or float into Decimals, once, where a frozen value is made."""
+    for name in names:
+        given = getattr(value, name)
+        if type(given) is not Decimal:
+            object.__setattr__(value, name, to_decimal(given, name=name))

@@ -1,0 +1,132 @@
+"""Immutable values of what the venue says: answers to orders, fills, rows of open orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import TypeAlias
+
+from mm_trio.model.orders import Side
+
+__all__ = [
+    "Answer",
+    "Cancelled",
+    "Fill",
+    "Filled",
+    "OpenOrder",
+    "OrderStatus",
+    "OrderUpdate",
+    "Refusal",
+    "Refused",
+    "Resting",
+    "Unknown",
+]
+
+
+class Refusal(Enum):
+    """Why the venue refused, as far as logic may care; its words stay in `Refused.text`."""
+
+    WOULD_CROSS = "post-only order would have matched"
+    GONE = "the order is filled, cancelled or unknown"
+    BALANCE = "balance too small"
+    MIN_NOTIONAL = "worth too little"
+    TICK_OR_LOT = "price or size off the venue's grid"
+    PRICE_BAND = "price too far from the reference"
+    BUDGET = "request budget used up"
+    EXPIRED = "arrived after its deadline"
+    NONCE = "nonce refused"
+    SIGNER = "signature or agent not accepted"
+    TOO_MANY = "too many items or open orders"
+    NOT_SENT = "never left this machine"
+    OTHER = "another reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """The order rests under `oid`."""
+
+    oid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The order traded at once; what is left of it, if anything, rests under `oid`."""
+
+    oid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The cancel was carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A definite no. `untouched`: the whole request was refused before anything of it was done."""
+
+    refusal: Refusal
+    text: str
+    untouched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No answer that could be read: it may have been done or not.
+
+    `second`: the refusal that the same bytes met when they were sent again.
+    """
+
+    why: str
+    second: Refused | None = None
+
+
+Answer: TypeAlias = Resting | Filled | Cancelled | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One fill as the venue tells it. `fee_token` is "base", "quote" or the name of a third token."""
+
+    oid: int
+    tid: int
+    size: Decimal
+    price: Decimal | None = None
+    side: Side | None = None
+    time_ms: int | None = None
+    fee: Decimal = Decimal(0)
+    fee_token: str | None = None
+    cloid: str | None = None
+    coin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """One row of the venue's open orders, of any coin. `size` is what rests."""
+
+    coin: str
+    oid: int
+    side: Side
+    price: Decimal
+    size: Decimal
+    original_size: Decimal | None = None
+    cloid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """An order of our coin changed its status. `live` is false for every terminal status."""
+
+    order: OpenOrder
+    status: str
+    live: bool
+    time_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStatus:
+    """The answer to a direct question; `order` is None where the venue knows of no such order."""
+
+    order: OpenOrder | None
+    status: str
+    live: bool

@@ -28,10 +28,7 @@ from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.journal_entries import Adjusted, Allocated, Arrived, Began, Booked, Checkpoint, Entry, Quoted, Sent
 from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Unknown
-from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.server.server import serve
+from mm_trio.sandbox import Auth, Exchange, Gateway, serve
 from mm_trio.state.order_state import OrderState
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet

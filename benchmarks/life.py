@@ -34,13 +34,21 @@ from common import (
 )
 from makers import ACCOUNT, COIN, LEVELS, TAKER, TOKENS, USDC, Maker, make_ours, make_peer, running
 
-from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import Command, Deposit, Effect, ModifyOrders, NewOrder, PlaceOrders
-from mm_trio.sandbox.model.limits import Limits
-from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
-from mm_trio.sandbox.server.server import SandboxServer, serve
+from mm_trio.sandbox import (
+    DEFAULT_MARKETS,
+    Auth,
+    Command,
+    Deposit,
+    Effect,
+    Exchange,
+    Gateway,
+    Limits,
+    ModifyOrders,
+    NewOrder,
+    PlaceOrders,
+    SandboxServer,
+    serve,
+)
 
 __all__: list[str] = []
 

@@ -12,22 +12,23 @@ import trio
 from makers import COIN, N_ORDERS, START_PRICE, TAKER
 
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.sandbox.api.auth import Auth, SignedAction
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import (
+from mm_trio.sandbox import (
+    DEFAULT_MARKETS,
+    Auth,
     CancelByCloid,
     CancelByOid,
     Command,
     Deposit,
     Effect,
+    Exchange,
+    Gateway,
+    Limits,
     ModifyOrders,
     NewOrder,
     PlaceOrders,
+    SignedAction,
+    serve,
 )
-from mm_trio.sandbox.model.limits import Limits
-from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
-from mm_trio.sandbox.server.server import serve
 
 __all__ = ["Script", "run_venue"]
 

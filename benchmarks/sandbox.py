@@ -24,23 +24,23 @@ from hyperliquid.utils.signing import sign_l1_action
 from raw_client import Share, drive, make_request
 from sandbox_ws import measure_fills
 
-from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import (
+from mm_trio.sandbox import (
+    DEFAULT_MARKETS,
     Answered,
+    Auth,
     CancelByOid,
     Command,
     Deposit,
+    Exchange,
     Filled,
+    Gateway,
+    Limits,
     ModifyOrders,
     NewOrder,
     PlaceOrders,
     Resting,
+    serve,
 )
-from mm_trio.sandbox.model.limits import Limits
-from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
-from mm_trio.sandbox.server.server import serve
 
 __all__: list[str] = []
 

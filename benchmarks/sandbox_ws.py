@@ -28,13 +28,7 @@ from hyperliquid.exchange import Exchange as SdkExchange
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import Request, TextMessage
 
-from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import Command, Deposit, Effect, FillMade
-from mm_trio.sandbox.model.limits import Limits
-from mm_trio.sandbox.server.server import serve
-from mm_trio.sandbox.server.tcp_link import TcpLink
+from mm_trio.sandbox import Auth, Command, Deposit, Effect, Exchange, FillMade, Gateway, Limits, TcpLink, serve
 
 __all__ = ["measure_fills"]
 

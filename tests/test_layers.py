@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mm_trio import sandbox
+
 PACKAGE = "mm_trio"
 ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
@@ -218,6 +220,19 @@ def test_the_sandbox_imports_nothing_of_the_maker() -> None:
     ]
 
     assert told(wrong) == []
+
+
+def test_the_sandbox_is_entered_by_its_public_face() -> None:
+    """Then it can be taken out of this package, or changed inside, without a look at who uses it."""
+    wrong = [
+        found
+        for found in ALL_IMPORTS
+        if top(found.module) != "sandbox" and (name := ours(found)) is not None and name.startswith("sandbox.")
+    ]
+
+    assert told(wrong) == []
+    assert set(sandbox.__all__) == set(sandbox._HOMES)
+    assert [name for name in sandbox.__all__ if not hasattr(sandbox, name)] == []
 
 
 def test_the_simulation_looks_on_from_outside() -> None:

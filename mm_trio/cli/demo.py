@@ -18,11 +18,7 @@ import trio
 from mm_trio.cli.demo_market import TAKER, DemoMarket, fund_accounts
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.server.server import SandboxServer, serve
-from mm_trio.sandbox.traffic.takers import trade_forever
+from mm_trio.sandbox import Auth, Exchange, Gateway, SandboxServer, serve, trade_forever
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
 

@@ -13,11 +13,23 @@ from random import Random
 
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.model.commands import Deposit
-from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Markets, Pair, Token
-from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, Takers
-from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, ladder_start, read_tape, tape_market
+from mm_trio.sandbox import (
+    DEFAULT_MARKETS,
+    USDC,
+    Deposit,
+    Gateway,
+    Markets,
+    Pair,
+    SeededTakers,
+    TakerHabits,
+    Takers,
+    TapeRow,
+    TapeTakers,
+    Token,
+    ladder_start,
+    read_tape,
+    tape_market,
+)
 
 __all__ = ["TAKER", "DemoMarket", "default_market", "fund_accounts", "tape_demo_market"]
 

@@ -18,23 +18,32 @@ from mm_trio.cli.demo_market import TAKER, DemoMarket, default_market, fund_acco
 from mm_trio.cli.sandbox_history import record_history
 from mm_trio.cli.sandbox_report import SandboxAccess, SandboxSummary, TestAccount
 from mm_trio.model.errors import ConfigError
-from mm_trio.sandbox.api.auth import Auth
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.api.ip_weights import IpWeights
-from mm_trio.sandbox.clock import Clock, SteppedClock, WallClock
-from mm_trio.sandbox.faults.dice import FaultDice, FaultPlan
-from mm_trio.sandbox.faults.hub import FaultHub
-from mm_trio.sandbox.faults.plan import parse_words, read_plan
-from mm_trio.sandbox.faults.world import FaultTarget, WorldFaults
-from mm_trio.sandbox.matching.book import BookView
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import NewOrder
-from mm_trio.sandbox.model.limits import Limits
-from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
-from mm_trio.sandbox.server.control_api import ControlRoom
-from mm_trio.sandbox.server.server import SandboxServer, serve
-from mm_trio.sandbox.server.ws_session import SocketHabits
-from mm_trio.sandbox.traffic.takers import Takers, schedule_takers
+from mm_trio.sandbox import (
+    DEFAULT_MARKETS,
+    Auth,
+    BookView,
+    Clock,
+    ControlRoom,
+    Exchange,
+    FaultDice,
+    FaultHub,
+    FaultPlan,
+    FaultTarget,
+    Gateway,
+    IpWeights,
+    Limits,
+    NewOrder,
+    SandboxServer,
+    SocketHabits,
+    SteppedClock,
+    Takers,
+    WallClock,
+    WorldFaults,
+    parse_words,
+    read_plan,
+    schedule_takers,
+    serve,
+)
 from mm_trio.venue.sdk import make_wallet
 
 __all__ = ["SandboxOptions", "parse_limits", "plan_faults", "run_sandbox"]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from mm_trio.cli.sandbox_report import ReplaySummary
 from mm_trio.model.errors import ConfigError
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.matching.history import HistoryError, Recorder, read_history, replay
+from mm_trio.sandbox import Exchange, HistoryError, Recorder, read_history, replay
 
 __all__ = ["record_history", "replay_history"]
 

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from mm_trio.cli.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError, Interrupted
-from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox import FaultKind
 from mm_trio.sim.base.report import SeedReport
 from mm_trio.sim.oracle.coverage import find_never_seen
 from mm_trio.sim.run.campaign import MOST_SEEDS, Campaign, Summary, run_campaign

@@ -8,21 +8,21 @@ from typing import Never
 
 import trio
 
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.faults.kinds import FaultKind
-from mm_trio.sandbox.model.commands import (
+from mm_trio.sandbox import (
     Answered,
     CancelByOid,
     Deposit,
     Effect,
+    FaultKind,
+    Gateway,
     ItemError,
     NewOrder,
+    Pair,
     PlaceOrders,
     Refused,
     ReserveRequestWeight,
     Withdraw,
 )
-from mm_trio.sandbox.model.markets import Pair
 from mm_trio.sim.actors.other_traders import RIVAL, TAKER, cancel_all
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.oracle.venue_view import OWN_PREFIX, is_own

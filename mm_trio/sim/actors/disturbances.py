@@ -10,10 +10,7 @@ from typing import Never
 
 import trio
 
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.faults.kinds import FaultKind
-from mm_trio.sandbox.model.commands import DelistPair, RelistPair, SetPostOnly
-from mm_trio.sandbox.model.markets import Pair
+from mm_trio.sandbox import DelistPair, FaultKind, Gateway, Pair, RelistPair, SetPostOnly
 from mm_trio.sim.actors.account_owner import AccountOwner
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.actors.other_traders import rival_forever, take_forever

@@ -8,9 +8,7 @@ from typing import Never
 
 import trio
 
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.model.commands import CancelByOid, NewOrder, PlaceOrders
-from mm_trio.sandbox.model.markets import Pair
+from mm_trio.sandbox import CancelByOid, Gateway, NewOrder, Pair, PlaceOrders
 
 __all__ = ["RIVAL", "TAKER", "rival_forever", "take_forever"]
 

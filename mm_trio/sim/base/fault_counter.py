@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox import FaultKind
 
 __all__ = ["FaultCounter"]
 

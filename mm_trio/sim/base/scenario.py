@@ -12,7 +12,7 @@ from decimal import ROUND_DOWN, Decimal
 from random import Random
 from typing import Any
 
-from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox import FaultKind
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.random_streams import log_uniform, split
 

@@ -10,8 +10,7 @@ from typing import Any, Never
 
 import trio
 
-from mm_trio.sandbox.faults.kinds import FaultKind
-from mm_trio.sandbox.inprocess.socket import Feed
+from mm_trio.sandbox import FaultKind, Feed
 from mm_trio.sim.base.fault_counter import FaultCounter
 
 __all__ = ["FrameDelivery"]

@@ -13,9 +13,7 @@ from typing import Any, Protocol
 import trio
 
 from mm_trio.concurrency.blocking_calls import CommitThenSend
-from mm_trio.sandbox.faults.dice import WRITE_KINDS
-from mm_trio.sandbox.faults.kinds import FaultKind
-from mm_trio.sandbox.inprocess.info import SignedInProcess
+from mm_trio.sandbox import WRITE_KINDS, FaultKind, SignedInProcess
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.scenario import Scenario

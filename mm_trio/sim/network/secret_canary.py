@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mm_trio.sandbox.inprocess.info import InProcessSigningExchange, SignedInProcess
+from mm_trio.sandbox import InProcessSigningExchange, SignedInProcess
 
 __all__ = ["CanaryExchange", "Listener", "find_secret"]
 

@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mm_trio.sandbox.api.gateway import Gateway
-from mm_trio.sandbox.inprocess.info import InProcessInfo, InProcessVenue
-from mm_trio.sandbox.inprocess.socket import Feed
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import Command, Effect
+from mm_trio.sandbox import Command, Effect, Exchange, Feed, Gateway, InProcessInfo, InProcessVenue
 
 __all__ = ["ObservedGateway", "SimInfo", "SimSocket", "SimVenue"]
 

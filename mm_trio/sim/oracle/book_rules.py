@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from mm_trio.sandbox.matching.accounts import AccountView
-from mm_trio.sandbox.model.commands import Fill, OrderRecord
-from mm_trio.sandbox.model.markets import Pair
+from mm_trio.sandbox import AccountView, Fill, OrderRecord, Pair
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.scenario import ScenarioLadder
 from mm_trio.sim.oracle.venue_view import OwnView

@@ -14,7 +14,7 @@ from typing import Any
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.model.journal_entries import Adopted, Arrived, Entry, NeverPlaced
-from mm_trio.sandbox.inprocess.info import SignedInProcess
+from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.oracle.venue_view import is_own
 

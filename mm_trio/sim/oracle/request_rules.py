@@ -7,10 +7,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mm_trio.sandbox.inprocess.info import SignedInProcess
-from mm_trio.sandbox.matching import rules as venue_rules
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import Answered, Effect, ItemError, Refused
+from mm_trio.sandbox import (
+    TOO_MANY_REQUESTS,
+    Answered,
+    Effect,
+    Exchange,
+    ItemError,
+    Refused,
+    SignedInProcess,
+)
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.venue import SimSocket
 from mm_trio.sim.network.watched_journal import Written
@@ -28,7 +33,7 @@ MOST_ITEMS = 100
 STALE_S = 30.0  # the maker's `feed_stale_after_s`
 LOOK_S = 0.6  # it looks twice a second
 SLOT_S = 9.5  # the venue's ten seconds, less half of one for latencies that differ
-NO_BUDGET = venue_rules.TOO_MANY_REQUESTS[:24]
+NO_BUDGET = TOO_MANY_REQUESTS[:24]
 # refusals that a correct order cannot get
 MALFORMED = (
     "minimum value",

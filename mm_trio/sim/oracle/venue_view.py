@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from mm_trio.sandbox.model.commands import Effect, Fill, FillMade, OrderChanged, OrderRecord
+from mm_trio.sandbox import Effect, Fill, FillMade, OrderChanged, OrderRecord
 
 __all__ = ["OWN_PREFIX", "OwnView", "is_own", "read_epoch"]
 

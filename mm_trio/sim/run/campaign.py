@@ -13,7 +13,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox import FaultKind
 from mm_trio.sim.base.judge import KNOWN_GAPS, RULES, Violation
 from mm_trio.sim.base.report import SeedReport
 from mm_trio.sim.base.scenario import draw_scenario

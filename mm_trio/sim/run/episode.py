@@ -13,7 +13,7 @@ import trio
 from mm_trio.journal.replay import replay as replay_entries
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import find_leaves
-from mm_trio.sandbox.model.commands import ExhaustBudget
+from mm_trio.sandbox import ExhaustBudget
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.judge import Judge, Violation

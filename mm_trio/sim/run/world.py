@@ -13,25 +13,26 @@ import trio
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.data_dir import find_state_folder, hold_state_folder
-from mm_trio.sandbox.api.nonces import Nonces
-from mm_trio.sandbox.faults.kinds import FaultKind
-from mm_trio.sandbox.inprocess.socket import Feed
-from mm_trio.sandbox.matching import rules as venue_rules
-from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import (
+from mm_trio.sandbox import (
+    DEFAULT_MARKETS,
+    HALTED,
+    POST_ONLY_PERIOD,
     Answered,
     BalancesChanged,
     Command,
     DelistPair,
     Deposit,
     Effect,
+    Exchange,
+    FaultKind,
+    Feed,
     Fill,
     ItemError,
     NewOrder,
+    Nonces,
     OrderRecord,
     PlaceOrders,
 )
-from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 from mm_trio.sim.actors.account_owner import AccountOwner
 from mm_trio.sim.actors.disturbances import Disturbances
 from mm_trio.sim.actors.maker_process import MakerProcess
@@ -151,8 +152,8 @@ class World:
             self.tally.count(FaultKind.DELISTED, n=len(changes))
         elif effects and isinstance(effects[0], Answered):
             errors = [status.text for status in effects[0].statuses if isinstance(status, ItemError)]
-            self.tally.count(FaultKind.DELISTED, n=sum(venue_rules.HALTED in text for text in errors))
-            self.tally.count(FaultKind.UPGRADE, n=sum(venue_rules.POST_ONLY_PERIOD in text for text in errors))
+            self.tally.count(FaultKind.DELISTED, n=sum(HALTED in text for text in errors))
+            self.tally.count(FaultKind.UPGRADE, n=sum(POST_ONLY_PERIOD in text for text in errors))
 
     def _note(self, change: Fill | OrderRecord) -> None:
         if isinstance(change, OrderRecord):

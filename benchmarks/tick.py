@@ -33,8 +33,9 @@ from common import (
 
 from mm_trio.model.orders import Side
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
-from mm_trio.quoting.plan import QuoteSettings, TickPlan, plan_tick
+from mm_trio.quoting.plan import TickPlan, plan_tick
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 

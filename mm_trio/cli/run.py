@@ -26,7 +26,8 @@ from mm_trio.model.errors import (
     find_leaves,
 )
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.plan import QuoteSettings, plan_tick
+from mm_trio.model.settings import QuoteSettings
+from mm_trio.quoting.plan import plan_tick
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState

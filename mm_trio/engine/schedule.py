@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import trio
 
-__all__ = ["TickSchedule", "make_wall_clock"]
+from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S
+from mm_trio.model.orders import Intent
+
+__all__ = ["DoubtBackoff", "TickSchedule", "make_wall_clock"]
 
 # Fills of one block come as a burst: ticks woken by them are at least this far apart.
 BURST_S = 0.05
 # A reconciliation has request weight 62 of the 1200 a minute that one IP has: at most 15 of them.
 RECONCILE_GAP_S = 4.0
+
+ASK_AFTER_DOUBT_S = 1.0  # Frames settle nearly every doubt before that
+LONGEST_ASK_PAUSE_S = 8.0
 
 
 class TickSchedule:
@@ -76,6 +82,26 @@ class TickSchedule:
             self._reconcile_moved = trio.Event()
             with trio.move_on_at(self._reconcile_due_s):
                 await self._reconcile_moved.wait()
+
+
+class DoubtBackoff:
+    """Pace reconciliations while orders are in doubt: twice as long after each that left some.
+
+    `pause_s` is how long to wait for frames, which settle nearly every doubt, before the venue is asked.
+    """
+
+    def __init__(self) -> None:
+        self.pause_s = ASK_AFTER_DOUBT_S
+
+    def on_settled(self) -> None:
+        """Begin anew: nothing is in doubt."""
+        self.pause_s = ASK_AFTER_DOUBT_S
+
+    def on_doubts(self, intents: Iterable[Intent], *, now_s: float) -> float:
+        """Return seconds until the next reconciliation: sooner where an order in flight can be presumed dead then."""
+        self.pause_s = min(2 * self.pause_s, LONGEST_ASK_PAUSE_S)
+        waits_s = [intent.expires_s + EXPIRY_GRACE_S - now_s for intent in intents]
+        return min(self.pause_s, min((wait_s for wait_s in waits_s if wait_s > 0), default=LONGEST_ASK_PAUSE_S))
 
 
 def make_wall_clock() -> Callable[[], int]:

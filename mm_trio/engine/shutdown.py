@@ -33,19 +33,16 @@ async def cancel_and_verify(
     state: MakerState,
     emitter: BatchEmitter,
     reconciler: Reconciler,
-    *,
-    grace_s: float,
 ) -> tuple[str, ...]:
-    """Cancel our orders until the venue shows none of them; gives those that may rest after `grace_s`.
+    """Cancel our orders until the venue shows none; return those that may rest when the gateway's time is up.
 
-    Shielded: being cancelled ourselves does not stop it. Fills on the way out are booked.
+    Shielded: being cancelled ourselves does not stop it. Fills meanwhile are booked. The gateway knows already that
+    the session shuts down.
     """
     still_listed: list[int] = []
     remaining = name_remaining(state.order_state)
     pause_s = FIRST_PAUSE_S
-    gateway.on_leaving(grace_s)
-    with trio.move_on_at(gateway.leave_by_s) as leaving:
-        leaving.shield = True
+    with trio.CancelScope(deadline=gateway.done_by_s, shield=True):
         while True:
             try:
                 known = [order.oid for order in state.order_state.get_current_orders()]

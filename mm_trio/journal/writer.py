@@ -76,6 +76,11 @@ class JournalWriter:
         self._fault: JournalError | None = None
 
     @property
+    def n_unwritten(self) -> int:
+        """How many entries wait to be written."""
+        return len(self._pending)
+
+    @property
     def fault(self) -> JournalError | None:
         """Why nothing can be written any more."""
         return self._fault

@@ -12,9 +12,10 @@ from decimal import Decimal
 
 from mm_trio.model.orders import DesiredOrder, OrderDiff, Side, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.ladder_ranges import Ladder, LadderMaker, Rungs
 from mm_trio.quoting.order_differ import is_off, is_within_dead_zone
-from mm_trio.quoting.plan import QuoteSettings, RestLevel, TickPlan, plan_tick
+from mm_trio.quoting.plan import RestLevel, TickPlan, plan_tick
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_depth
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.open_orders import OpenOrders, Pair

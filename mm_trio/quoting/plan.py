@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from mm_trio.model.errors import ConfigError
 from mm_trio.model.orders import DesiredOrder, Doubt, OrderDiff, Side, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.headroom import Headroom
 from mm_trio.quoting.order_differ import compute_diff
 from mm_trio.quoting.quoting_engine import (
@@ -20,35 +20,10 @@ from mm_trio.quoting.quoting_engine import (
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 
-__all__ = ["QuoteSettings", "RestLevel", "TickPlan", "plan_tick"]
+__all__ = ["RestLevel", "TickPlan", "plan_tick"]
 
 # Above every fee of the venue (taker, base tier, 0.07 %): what a fee in base may take off a partly filled bid
 FEE_CAP = Decimal("0.001")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuoteSettings:
-    """How to quote. `order_size` in base, `min_notional` in quote, windows in levels a side."""
-
-    order_size: Decimal
-    min_notional: Decimal
-    active_levels: int | None = None
-    window_slack: int = 0
-    dead_zone_bps: Decimal = Decimal(5)
-    price_tolerance_bps: Decimal = Decimal(1)
-    size_tolerance_pct: Decimal = Decimal(1)
-
-    def __post_init__(self) -> None:
-        if self.active_levels is not None and self.active_levels < 1:
-            raise ConfigError(f"active_levels must be 1 or more (or None for all), got {self.active_levels}")
-        if not 0 <= self.window_slack < (self.active_levels or self.window_slack + 1):
-            raise ConfigError(
-                f"window_slack must be 0 or more and below active_levels, got {self.window_slack} "
-                f"with active_levels={self.active_levels}"
-            )
-        for name in ("min_notional", "dead_zone_bps", "price_tolerance_bps", "size_tolerance_pct"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,10 @@ class Inventory:
         self.record: Record = forget
         self._doubted_since_s: float | None = None  # when the first differing balance was asked for
 
+    def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
+        """Record every change from here on."""
+        self.record, self.expects_transfers = record, expects_transfers
+
     @property
     def effective_token(self) -> Decimal:
         """Base we may offer; never below zero."""

@@ -63,6 +63,12 @@ class MakerState:
     def __post_init__(self) -> None:
         self._recorded_ms = self.looked_up_ms  # what an earlier life recorded holds until this one knows better
 
+    def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
+        """Record every change from here on; what a replay did is on record already."""
+        self.record = record
+        self.order_state.start_recording(record)
+        self.inventory.start_recording(record, expects_transfers=expects_transfers)
+
     # --- fills --------------------------------------------------------------------------------
 
     def remember_fill(self, fill: Fill) -> None:

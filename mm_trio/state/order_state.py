@@ -87,6 +87,10 @@ class OrderState:
         self._ended_early: _Bounded[int, tuple[str, Decimal | None]] = _Bounded(PARKED_REMEMBERED)
         self._fills = SeenFills()
 
+    def start_recording(self, record: Record) -> None:
+        """Record every change from here on."""
+        self.record = record
+
     # --- reading ------------------------------------------------------------------------------
 
     def get_current_orders(self) -> tuple[TrackedOrder, ...]:
@@ -167,6 +171,20 @@ class OrderState:
         """Compare with the oids that rest at the venue. Changes nothing."""
         there, here = set(exchange_oids), self._orders.keys()
         return ReconcileResult(tuple(sorted(there - here)), tuple(sorted(here - there)))
+
+    def describe_memory(self) -> dict[str, int]:
+        """Count what is kept, by name."""
+        return {
+            "open orders": len(self._orders),
+            "orders in flight": len(self._intents),
+            "orders with fills due": len(self._untold),
+            "orders with an unsettled end": len(self._unsettled),
+            "orders that are gone": len(self._left),
+            "unknown oids with fills": len(self._parked),
+            "fills of one unknown oid": max(map(len, self._parked.values()), default=0),
+            "unknown oids that ended": len(self._ended_early),
+            "fills remembered": len(self._fills),
+        }
 
     # --- places -------------------------------------------------------------------------------
 

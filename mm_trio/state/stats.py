@@ -49,6 +49,18 @@ class RunStats:
         self.fills += 1
         self.fill_volume += fill.price * fill.size
 
+    def on_error(self, n: int = 1) -> None:
+        """Count what was not understood or not answered."""
+        self.errors += n
+
+    def on_reconciled(self) -> None:
+        """Count a reconciliation that was answered."""
+        self.reconciliations += 1
+
+    def on_reconnect(self) -> None:
+        """Count a connection that was replaced."""
+        self.reconnects += 1
+
     def on_answers(self, answers: tuple[Answer, ...]) -> None:
         """One action was sent and answered, or not."""
         self.requests += 1

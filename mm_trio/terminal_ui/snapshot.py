@@ -152,7 +152,7 @@ def take_view(
     first; left out, they are the maker's own.
     """
     started = maker.boundary_level is not None
-    plan = plan_tick(maker.grid, maker.inventory, maker.order_state, maker.settings) if started else None
+    plan = plan_tick(maker.grid, maker.inventory, maker.order_state, maker.settings.quoting) if started else None
     boundary = None if plan is None else plan.boundary_level
     price = None if boundary is None else maker.grid.levels[min(boundary, maker.grid.n_orders - 1)]
     asks, bids = ((), ()) if plan is None else _take_ladder(maker, plan, levels)
@@ -167,7 +167,7 @@ def take_view(
         uptime_s=max(0.0, now_s - started_s),
         boundary_level=boundary,
         boundary_price=price,
-        order_size=maker.settings.order_size,
+        order_size=maker.settings.quoting.order_size,
         size_decimals=_count_decimals(maker),
         asks=asks,
         bids=bids,
@@ -200,7 +200,7 @@ def _take_ladder(maker: WsState, plan: TickPlan, levels: int) -> tuple[tuple[Lad
 
 def _find_rows(maker: WsState, plan: TickPlan) -> dict[int, LadderRow]:
     """Every level with something on it: one order a level, for the maker never has two there."""
-    order_size = maker.settings.order_size
+    order_size = maker.settings.quoting.order_size
     modified = {oid for oid, _ in plan.diff.modifies}
     wanted = {(order.side, order.level_index): order.size for order in plan.desired}
     rows = {
@@ -235,7 +235,7 @@ def _count_decimals(maker: WsState) -> int:
     """Of sizes: the token's, or the order size's before the market is known."""
     if maker.grid.sz_decimals is not None:
         return maker.grid.sz_decimals
-    return max(0, -int(maker.settings.order_size.as_tuple().exponent))
+    return max(0, -int(maker.settings.quoting.order_size.as_tuple().exponent))
 
 
 # --- the rest ---------------------------------------------------------------------------------

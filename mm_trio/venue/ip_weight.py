@@ -34,6 +34,10 @@ class IpWeight:
         self._used: deque[tuple[float, int]] = deque()
         self._sum = 0
 
+    def __len__(self) -> int:
+        """Count the requests that are remembered."""
+        return len(self._used)
+
     def on_request(self, weight: int, *, now_s: float) -> None:
         """So much was used."""
         self.used(now_s)  # what is older is forgotten, also where nobody asks

@@ -25,7 +25,7 @@ from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers, parse_noop
 from mm_trio.venue.sdk import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again
 
-__all__ = ["Burnt", "OrderGateway", "WritesAhead"]
+__all__ = ["AlwaysOpen", "Burnt", "Nonces", "OpensForPlaces", "OrderGateway", "WritesAhead"]
 
 # Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
 WRITE_TIMEOUT_S = 6.0
@@ -51,42 +51,82 @@ class WritesAhead(Protocol):
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any: ...
 
 
+class OpensForPlaces(Protocol):
+    """The gate in front of everything that is not a cancel."""
+
+    @property
+    def is_shutting_down(self) -> bool: ...
+    def may_place(self) -> bool: ...
+    def may_still_place(self) -> bool: ...
+
+
+class AlwaysOpen:
+    """A gate for whoever sends without a session around it."""
+
+    is_shutting_down = False
+
+    def may_place(self) -> bool:
+        """Say yes."""
+        return True
+
+    def may_still_place(self) -> bool:
+        """Say yes."""
+        return True
+
+
+class Nonces:
+    """Rising nonces of one signer: the clock, and always above the last one."""
+
+    def __init__(self, wall_ms: Callable[[], int], *, last: int = 0) -> None:
+        self._wall_ms = wall_ms
+        self.last = last
+
+    def take(self) -> int:
+        """Return the nonce of the next action."""
+        self.last = max(self.last + 1, self._wall_ms())
+        return self.last
+
+
 class OrderGateway:
-    """The one way out. One action at a time; `coin` is the venue's name of our pair, once it is known."""
+    """Send signed actions of one coin, one at a time: the only way to the venue's books.
+
+    `coin` is the venue's name of the pair. `gate` says whether something new may be placed; it is asked before an
+    action is written down, and again between that and the sending, on whatever thread.
+    """
 
     def __init__(
         self,
         exchange: Any,
         *,
+        coin: str,
         run_sync: RunSync,
         ledger: WritesAhead,
         wall_ms: Callable[[], int],
+        gate: OpensForPlaces | None = None,
+        nonces: Nonces | None = None,
         write_timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         self._exchange = exchange
+        self._coin = coin
+        self._gate = gate or AlwaysOpen()
+        self._nonces = nonces or Nonces(wall_ms)
         self._run_sync = run_sync
         self._ledger = ledger
         self._wall_ms = wall_ms
         self._write_timeout_s = write_timeout_s
         # on the class: an object that answers to every name is a plain one
         self._signs = hasattr(type(exchange), "post_signed")
-        self.last_nonce = 0
-        self._scope: trio.CancelScope | None = None  # of the action on its way
-        self.may_send: Callable[[], bool] = lambda: True  # asked before anything new is written down and sent
-        self.may_still_send: Callable[[], bool] = lambda: True  # asked in between, by whatever thread
-        self.coin = ""
-        self.leave_by_s = float("inf")  # no action outlasts this moment of the loop's clock
+        self._scope: trio.CancelScope | None = None  # Of the action on its way
+        self._done_by_s = float("inf")
 
-    def on_nonce_used(self, nonce: int) -> None:
-        """An earlier life used nonces up to this one."""
-        self.last_nonce = max(self.last_nonce, nonce)
+    @property
+    def done_by_s(self) -> float:
+        """Moment of the loop's clock that no action outlasts; infinite until the shutdown."""
+        return self._done_by_s
 
     def take_nonce(self) -> int | None:
-        """The nonce of the next action: the clock, and always above the last. None where the exchange chooses."""
-        if not self._signs:
-            return None
-        self.last_nonce = max(self.last_nonce + 1, self._wall_ms())
-        return self.last_nonce
+        """Return the nonce of the next action; None where the exchange chooses."""
+        return self._nonces.take() if self._signs else None
 
     def compute_expiry_ms(self, after_s: float) -> int:
         """The moment of the venue's calendar `after_s` from now."""
@@ -108,18 +148,18 @@ class OrderGateway:
 
     def _encode(self, intent: Intent) -> dict[str, Any]:
         order = DesiredOrder(intent.side, intent.level_index, intent.price, intent.size)
-        return wire.encode_order(order, coin=self.coin, cloid=make_cloid(intent.cloid))
+        return wire.encode_order(order, coin=self._coin, cloid=make_cloid(intent.cloid))
 
     # --- cancels: they always may, also where nothing can be written down any more -------------------
 
     async def send_cancels(self, oids: Sequence[int], *, expires_ms: int) -> tuple[Answer, ...]:
         """Cancel orders by oid."""
-        items = [wire.encode_cancel(oid, coin=self.coin) for oid in oids]
+        items = [wire.encode_cancel(oid, coin=self._coin) for oid in oids]
         return await self._carry_out("bulk_cancel", items, nonce=self.take_nonce(), expires_ms=expires_ms, always=True)
 
     async def send_cancels_by_cloid(self, intents: Sequence[Intent], *, expires_ms: int) -> tuple[Answer, ...]:
         """Cancel orders whose oid we never learnt."""
-        items = [{"coin": self.coin, "cloid": make_cloid(intent.cloid)} for intent in intents]
+        items = [{"coin": self._coin, "cloid": make_cloid(intent.cloid)} for intent in intents]
         nonce = self.take_nonce()
         return await self._carry_out("bulk_cancel_by_cloid", items, nonce=nonce, expires_ms=expires_ms, always=True)
 
@@ -134,10 +174,10 @@ class OrderGateway:
         is_used = isinstance(told, Refused) and told.refusal is Refusal.NONCE
         return Burnt.WAS_USED if is_used else Burnt.UNKNOWN
 
-    def on_leaving(self, within_s: float) -> None:
-        """The maker leaves: no action outlasts `within_s` from now, and the one on its way gets a part of that."""
+    def on_shutdown(self, within_s: float) -> None:
+        """Let no action outlast `within_s` from now; the one on its way gets a part of that."""
         now_s = trio.current_time()
-        self.leave_by_s = min(self.leave_by_s, now_s + within_s)
+        self._done_by_s = min(self._done_by_s, now_s + within_s)
         if self._scope is not None:
             self._scope.deadline = min(self._scope.deadline, now_s + within_s * LAST_ANSWER_SHARE)
 
@@ -149,12 +189,12 @@ class OrderGateway:
         """One action, whole: a request on its way is not cut off by our leaving, only by its deadline."""
         parse = partial(parse_answers, n=len(items)) if items else parse_noop
         unanswered = (Unknown(f"no answer in {self._write_timeout_s:g} s"),) * max(1, len(items))
-        deadline_s = min(trio.current_time() + self._write_timeout_s, self.leave_by_s)
+        deadline_s = min(trio.current_time() + self._write_timeout_s, self._done_by_s)
         with self._open_scope(deadline_s):
             call = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms)
             n_sent = 0
             while n_sent < MOST_SENDS:
-                if not always and (self._is_leaving or not self.may_send()):
+                if not always and (self._is_leaving or not self._gate.may_place()):
                     refusal = Refused(Refusal.NOT_SENT, "not sent: leaving, or paused", untouched=True)
                     return unanswered if n_sent else (refusal,) * len(unanswered)
                 try:
@@ -178,11 +218,11 @@ class OrderGateway:
 
     @property
     def _is_leaving(self) -> bool:
-        return self.leave_by_s < float("inf")
+        return self._done_by_s < float("inf") or self._gate.is_shutting_down
 
     async def _send_if_it_may(self, call: Callable[..., Any], *args: Any) -> Any:
         """Write ahead, and send if that is still right by then, else `TOO_LATE`. Errors: JournalError: nothing sent."""
-        return await self._ledger.flush_then(lambda: not self._is_leaving and self.may_still_send(), call, *args)
+        return await self._ledger.flush_then(lambda: not self._is_leaving and self._gate.may_still_place(), call, *args)
 
     async def _send_anyway(self, call: Callable[..., Any], *args: Any) -> Any:
         """Write ahead if that can be, and send."""

@@ -10,7 +10,7 @@ from mm_trio.model.market import Market, Token
 from mm_trio.model.orders import DesiredOrder, Intent, Side, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
-from mm_trio.quoting.plan import QuoteSettings
+from mm_trio.model.settings import QuoteSettings
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState

@@ -288,7 +288,7 @@ def is_on_target(world: World, maker: WsState) -> bool:
         maker.inventory.effective_usdc,
         5,
         min_notional=10,
-        active_levels=maker.settings.active_levels,
+        active_levels=maker.settings.quoting.active_levels,
     )
     if any(order.price not in maker.grid.levels for order in world.resting()):
         return False

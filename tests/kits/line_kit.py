@@ -162,7 +162,7 @@ def find_divergence(world: World, maker: WsState) -> str:
     (token, usdc), account = own_ledger(world, *map(str, maker.inventory.allocation)), world.totals()
     token, usdc = min(token, account[0]), min(usdc, account[1])
     book = own_book(world, maker)
-    levels, order_size = maker.grid.levels, maker.settings.order_size
+    levels, order_size = maker.grid.levels, maker.settings.quoting.order_size
     token -= token % LOT
     n_full, rest = int(token // order_size), token % order_size
     due: dict[tuple[str, int], Decimal] = {("sell", i): order_size for i in range(len(levels) - n_full, len(levels))}

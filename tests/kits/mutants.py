@@ -21,14 +21,15 @@ from mm_trio.model.cloid import encode_cloid
 from mm_trio.model.journal_entries import Booked, NeverPlaced
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import Refusal, Refused, Unknown
-from mm_trio.quoting.plan import QuoteSettings
+from mm_trio.model.settings import QuoteSettings
+from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.seen_fills import SeenFills
 from mm_trio.state.snapshot_diff import read_snapshot
 from mm_trio.venue.ip_weight import IpWeight
-from mm_trio.venue.order_gateway import OrderGateway
+from mm_trio.venue.order_gateway import Nonces, OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 
 __all__ = ["MUTANTS"]
@@ -109,7 +110,7 @@ def a_restart_begins_from_the_allocation_again(patch: pytest.MonkeyPatch) -> Non
         found.inventory.virtual_token, found.inventory.virtual_usdc = found.inventory.allocation
         return found
 
-    patch.setattr("mm_trio.engine.ws_state.recover", forget)
+    patch.setattr("mm_trio.engine.assembly.recover", forget)
 
 
 # --- what is offered ----------------------------------------------------------------------------
@@ -227,11 +228,11 @@ def the_journal_is_written_after_sending(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def nonces_are_seconds(patch: pytest.MonkeyPatch) -> None:
-    def by_the_clock(self: OrderGateway) -> int:
-        self.last_nonce = self._wall_ms() // 1000 * 1000
-        return self.last_nonce
+    def by_the_clock(self: Nonces) -> int:
+        self.last = self._wall_ms() // 1000 * 1000
+        return self.last
 
-    patch.setattr(OrderGateway, "take_nonce", by_the_clock)
+    patch.setattr(Nonces, "take", by_the_clock)
 
 
 @mutant
@@ -252,7 +253,7 @@ def the_minimum_is_not_known(patch: pytest.MonkeyPatch) -> None:
     def without_minimum(**options: Any) -> QuoteSettings:
         return QuoteSettings(**{**options, "min_notional": Decimal(0)})
 
-    patch.setattr("mm_trio.engine.ws_state.QuoteSettings", without_minimum)
+    patch.setattr("mm_trio.model.settings.QuoteSettings", without_minimum)
 
 
 @mutant
@@ -293,14 +294,12 @@ def acknowledgements_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch) -> None:
-    from mm_trio.engine.ws_state import WsState
+    async def go_on(session: Any) -> None:
+        session.account.gate.start_quoting()
+        session.schedule.want_reconcile(0)
+        session.schedule.wake_tick()
 
-    async def go_on(self: Any, watch: Any, reconciler: Any) -> None:
-        self._paused = None
-        self._cadence.want_reconcile(0)
-        self._cadence.wake_tick()
-
-    patch.setattr(WsState, "_read_anew", go_on)
+    patch.setattr("mm_trio.engine.tasks.read_anew", go_on)
 
 
 # --- the way out --------------------------------------------------------------------------------
@@ -308,24 +307,23 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
 
 @mutant
 def the_way_out_is_not_verified(patch: pytest.MonkeyPatch) -> None:
-    async def hope(
-        gateway: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any, grace_s: float
-    ) -> tuple[str, ...]:
+    async def hope(gateway: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any) -> tuple[str, ...]:
         oids = {order.oid for order in state.order_state.get_current_orders()}
         await emitter.emit(OrderDiff(cancels=oids), state.rate_limit)
         return ()
 
-    patch.setattr("mm_trio.engine.ws_state.cancel_and_verify", hope)
+    patch.setattr("mm_trio.engine.session.cancel_and_verify", hope)
 
 
 @mutant
 def leaving_does_not_stop_what_is_sent_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(OrderGateway, "on_leaving", lambda self, within_s: None)
+    patch.setattr(OrderGateway, "on_shutdown", lambda self, within_s: None)
+    patch.setattr(PlacingGate, "shut_down", lambda self: None)
 
 
 @mutant
 def leaving_takes_as_long_as_it_takes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("mm_trio.engine.ws_state.GRACE_S", 300.0)
+    patch.setattr("mm_trio.engine.session.GRACE_S", 300.0)
 
 
 # --- a process among others, and a long life ----------------------------------------------------
@@ -378,7 +376,7 @@ def what_was_in_flight_is_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> N
         found.order_state._intents.clear()
         return found
 
-    patch.setattr("mm_trio.engine.ws_state.recover", forget)
+    patch.setattr("mm_trio.engine.assembly.recover", forget)
 
 
 @mutant

@@ -13,9 +13,10 @@ from ladders import SIDES, grids, in_lots, inventories, quote_for, sides, states
 
 from mm_trio.model.orders import FillResult, Intent
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.ladder_ranges import LadderMaker
-from mm_trio.quoting.plan import QuoteSettings, TickPlan, plan_tick
+from mm_trio.quoting.plan import TickPlan, plan_tick
 from mm_trio.quoting.quoting_engine import compute_desired_orders
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.open_orders import OpenOrders

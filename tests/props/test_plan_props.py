@@ -13,7 +13,8 @@ from ladders import grids, in_lots, inventories, states
 
 from mm_trio.model.orders import DesiredOrder, Doubt, FillResult, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.plan import QuoteSettings, TickPlan, plan_tick
+from mm_trio.model.settings import QuoteSettings
+from mm_trio.quoting.plan import TickPlan, plan_tick
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 

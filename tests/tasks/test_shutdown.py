@@ -9,6 +9,8 @@ import trio
 from builders import ALLOCATION, MAKER, Hanging, Spy, World, booked, until
 from trio.testing import MockClock
 
+from mm_trio.engine import tasks
+
 CANCEL_ERROR = {"status": "err", "response": "Something broke"}
 
 
@@ -164,20 +166,20 @@ async def test_leaving_touches_no_order_that_is_not_ours(autojump_clock: MockClo
 # --- things that go wrong with us ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["tick", "_reconcile"])
+@pytest.mark.parametrize("task", ["tick", "reconcile"])
 async def test_a_bug_in_a_task_cancels_our_orders_and_comes_out(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     world = World()
     maker = world.maker(reconcile_every=2)
-    real = getattr(maker, task)
+    real = getattr(tasks, task)
 
     async def fail_later(*args: Any) -> Any:
         if maker.stats.ticks >= 3:
             raise ZeroDivisionError("a bug of ours")
         return await real(*args)
 
-    monkeypatch.setattr(maker, task, fail_later)
+    monkeypatch.setattr(tasks, task, fail_later)
     with pytest.RaisesGroup(pytest.RaisesExc(ZeroDivisionError, match="a bug of ours"), flatten_subgroups=True):
         async with world.running(maker):
             await trio.sleep(60)
@@ -249,7 +251,8 @@ async def test_looks_on_the_way_out_keep_within_the_minutes_request_weight(autoj
 
     async with world.running(maker):
         since = len(world.venue.calls)
-        maker._client.weight.on_request(900, now_s=trio.current_time())
+        assert maker._session is not None
+        maker._session.account.client.weight.on_request(900, now_s=trio.current_time())
         for _ in range(20):
             world.venue.fail_next("bulk_cancel", TimeoutError("no answer"), applied=False)
 

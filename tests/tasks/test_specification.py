@@ -12,7 +12,7 @@ from builders import EPOCH_MS, MAKER, Spy, World, dec, run_inline, run_with_late
 from trio.testing import MockClock
 
 from mm_trio.engine.batch_emitter import BatchEmitter
-from mm_trio.engine.log_lines import log_tick
+from mm_trio.engine.events import log_tick
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.model.orders import EmitResult, OrderDiff, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
@@ -323,7 +323,7 @@ async def test_a_tick_takes_its_seven_steps_in_order(
         await until(lambda: maker.stats.fills == 1)
         tokens, quote = maker.inventory.effective_token, maker.inventory.effective_usdc
         monkeypatch.setattr(IncrementalPlanner, "plan", plan)
-        monkeypatch.setattr("mm_trio.engine.ws_state.log_tick", log)
+        monkeypatch.setattr("mm_trio.engine.tasks.log_tick", log)
         n_emits = len(emits)
         await until(lambda: maker.stats.ticks == 2)
 
@@ -376,7 +376,7 @@ async def test_a_slow_tick_logs_a_warning_and_the_next_one_follows_at_once(
         await until(lambda: len(emits) == 4)
         times = [started_s for started_s, _, _ in emits]
 
-    assert "tick took 4.00 s, more than the interval of 3 s" in caplog.messages
+    assert "slow tick: took_s=4.00 is more than the interval of 3 s" in caplog.messages
     assert [b - a for a, b in pairwise(times)] == pytest.approx([4, 3, 3])
 
 

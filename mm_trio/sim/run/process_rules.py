@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mm_trio.engine.ws_state import WsState
 from mm_trio.model.errors import ConfigError
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.judge import Judge
@@ -53,26 +52,25 @@ class ProcessRules:
         self._judge.seen["second maker refused"] += refused
 
     def _measure(self, life: MakerProcess) -> list[tuple[str, int, int]]:
-        """What the maker keeps: (which, how much, how much at most)."""
-        maker: WsState = life.maker
-        orders = maker.order_state
-        nursery = maker._nursery
-        keeper = getattr(orders.record, "__self__", None)
-        return [
-            ("orders that rest", len(orders.orders), self._n_places),
-            ("orders in flight", len(orders.get_intents()), self._n_places),
-            ("orders with fills untold", len(orders.get_untold()), self._n_places),
-            ("orders unsettled", len(orders.get_unsettled()), life.requests.n_ends_lately),
-            ("orders that left", len(orders._left), MOST_LEFT),
-            ("oids of strangers with fills", len(orders._parked), MOST_STRANGERS),
-            ("fills of one stranger", max(map(len, orders._parked.values()), default=0), MOST_OF_ONE_STRANGER),
-            ("oids of strangers that ended", len(orders._ended_early), MOST_STRANGERS),
-            ("fills remembered", len(orders._fills), MOST_FILLS),
-            ("fills to be shown", len(maker.recent_fills), MOST_SHOWN),
-            ("requests whose weight counts", len(maker._client.weight._used), life.requests.n_weighed_lately),
-            ("entries to be written", len(getattr(keeper, "_pending", ())), MOST_UNWRITTEN),
-            ("tasks", 0 if nursery is None else len(nursery.child_tasks), TASKS),
-        ]
+        """Return what the maker keeps: (which, how much, how much at most)."""
+        most = {
+            "open orders": self._n_places,
+            "orders in flight": self._n_places,
+            "orders with fills due": self._n_places,
+            "orders with an unsettled end": life.requests.n_ends_lately,
+            "orders that are gone": MOST_LEFT,
+            "unknown oids with fills": MOST_STRANGERS,
+            "fills of one unknown oid": MOST_OF_ONE_STRANGER,
+            "unknown oids that ended": MOST_STRANGERS,
+            "fills remembered": MOST_FILLS,
+            "fills to be shown": MOST_SHOWN,
+            "requests whose weight counts": life.requests.n_weighed_lately,
+            "entries to be written": MOST_UNWRITTEN,
+            "tasks": TASKS,
+        }
+        kept = life.maker.describe_memory()
+        assert kept.keys() <= most.keys(), kept.keys() - most.keys()
+        return [(what, n, most[what]) for what, n in kept.items()]
 
     def check_words(self, life: MakerProcess) -> None:
         """S18 of what a life says when it is over: itself, what it left, what it ended by."""

@@ -9,8 +9,8 @@ import pytest
 
 from mm_trio.model.orders import Side
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
-from mm_trio.quoting.plan import QuoteSettings
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 

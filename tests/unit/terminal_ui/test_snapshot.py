@@ -206,15 +206,14 @@ async def test_the_newest_fill_comes_first_with_its_age(autojump_clock: MockCloc
     assert (older.age_s, older.side, older.level_index, older.complete) == (30.0, "sell", 20, True)
 
 
-async def test_the_fills_a_maker_remembers_are_shown_unless_others_are_given(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    maker = World().maker()
-    fill = FillResult("sell", 20, dec("21.2"), dec(5), True)
-    monkeypatch.setattr(maker, "recent_fills", [(trio.current_time(), fill)], raising=False)
+async def test_the_fills_a_maker_remembers_are_shown_unless_others_are_given(autojump_clock: MockClock) -> None:
+    world = World()
+    async with world.running(world.maker()) as maker:
+        world.buy("5")
+        await until(lambda: maker.stats.fills == 1)
 
-    assert len(look(maker).fills) == 1
-    assert take_view(maker, now_s=0.0, started_s=0.0, recent_fills=()).fills == ()
+        assert len(look(maker).fills) == 1
+        assert take_view(maker, now_s=0.0, started_s=0.0, recent_fills=()).fills == ()
 
 
 async def test_looking_changes_nothing_and_gives_a_frozen_value(autojump_clock: MockClock) -> None:

@@ -14,7 +14,8 @@ from mm_trio.model.market import Market, Token
 from mm_trio.model.orders import Side
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Cancelled, Fill, Filled, OpenOrder, Refusal, Refused, Resting, Unknown
-from mm_trio.quoting.plan import QuoteSettings, plan_tick
+from mm_trio.model.settings import QuoteSettings
+from mm_trio.quoting.plan import plan_tick
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState

@@ -28,6 +28,7 @@ from mm_trio.venue.order_gateway import (
     RESEND_AFTER_S,
     WRITE_TIMEOUT_S,
     Burnt,
+    Nonces,
     OrderGateway,
 )
 from mm_trio.venue.sdk import (
@@ -161,19 +162,41 @@ class Clock:
         return self.now_ms
 
 
-class Bench:
-    """A lane on a fake exchange, and all that it did."""
+class Gate:
+    """Opens as the test says."""
 
-    def __init__(self, *outcomes: Any, signs: bool = True, run_sync: Any = run_inline) -> None:
+    is_shutting_down = False
+
+    def __init__(self) -> None:
+        self.may: Callable[[], bool] = lambda: True
+        self.may_still: Callable[[], bool] = lambda: True
+
+    def may_place(self) -> bool:
+        return self.may()
+
+    def may_still_place(self) -> bool:
+        return self.may_still()
+
+
+class Bench:
+    """A gateway on a fake exchange, and all that it did."""
+
+    def __init__(self, *outcomes: Any, signs: bool = True, run_sync: Any = run_inline, last_nonce: int = 0) -> None:
         self.log: list[str] = []
         self.clock = Clock()
         self.ledger = Ledger(self.log, run_sync)
         self.script = Script(self.log, *outcomes)
         self.signing, self.plain = SigningFake(self.script), PlainFake(self.script)
+        self.gate = Gate()
         self.gateway = OrderGateway(
-            self.signing if signs else self.plain, run_sync=run_sync, ledger=self.ledger, wall_ms=self.clock
+            self.signing if signs else self.plain,
+            coin="@107",
+            gate=self.gate,
+            nonces=Nonces(self.clock, last=last_nonce),
+            run_sync=run_sync,
+            ledger=self.ledger,
+            wall_ms=self.clock,
         )
-        self.gateway.coin = "@107"
 
     @property
     def requested(self) -> list[Requested]:
@@ -217,16 +240,13 @@ def test_nonces_follow_the_clock_and_always_rise() -> None:
 
 
 def test_nonces_rise_above_those_of_an_earlier_life() -> None:
-    bench = Bench()
-    bench.gateway.on_nonce_used(NOW_MS + 500)
-    bench.gateway.on_nonce_used(NOW_MS + 7)
+    bench = Bench(last_nonce=NOW_MS + 500)
 
     assert [bench.gateway.take_nonce() for _ in range(2)] == [NOW_MS + 501, NOW_MS + 502]
 
 
 def test_nonces_of_an_earlier_life_that_lie_far_behind_hold_nothing_up() -> None:
-    bench = Bench()
-    bench.gateway.on_nonce_used(5)
+    bench = Bench(last_nonce=5)
 
     assert bench.gateway.take_nonce() == NOW_MS
 
@@ -496,10 +516,10 @@ async def test_our_leaving_does_not_cut_an_action_off(autojump_clock: trio.testi
 
 async def test_no_action_outlasts_the_moment_to_leave_by(autojump_clock: trio.testing.MockClock) -> None:
     bench = Bench(run_sync=hang("post_signed"))
-    bench.gateway.leave_by_s = trio.current_time() + 2.0
+    bench.gateway.on_shutdown(2.0)
 
     assert [type(answer) for answer in await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
-    assert trio.current_time() == bench.gateway.leave_by_s
+    assert trio.current_time() == bench.gateway.done_by_s
 
 
 async def test_leaving_hurries_the_action_on_its_way_and_bounds_all_later_ones(
@@ -510,7 +530,7 @@ async def test_leaving_hurries_the_action_on_its_way_and_bounds_all_later_ones(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.place)
         await trio.sleep(1.0)
-        bench.gateway.on_leaving(10.0)
+        bench.gateway.on_shutdown(10.0)
     assert trio.current_time() - began_s == pytest.approx(1.0 + 10.0 * LAST_ANSWER_SHARE)
 
     await trio.sleep(began_s + 8.0 - trio.current_time())
@@ -521,12 +541,12 @@ async def test_leaving_hurries_the_action_on_its_way_and_bounds_all_later_ones(
 async def test_leaving_gives_no_action_more_time_than_it_had(autojump_clock: trio.testing.MockClock) -> None:
     bench = Bench(run_sync=hang("post_signed"))
     began_s = trio.current_time()
-    bench.gateway.on_leaving(3.0)
-    bench.gateway.on_leaving(1000.0)
+    bench.gateway.on_shutdown(3.0)
+    bench.gateway.on_shutdown(1000.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(bench.gateway.send_cancels, [1], expires_ms=EXPIRES_MS))
         await trio.sleep(1.0)
-        bench.gateway.on_leaving(1000.0)
+        bench.gateway.on_shutdown(1000.0)
 
     assert trio.current_time() - began_s == pytest.approx(3.0)
 
@@ -536,9 +556,9 @@ async def test_leaving_gives_no_action_more_time_than_it_had(autojump_clock: tri
 async def test_nothing_new_is_sent_once_we_leave_or_are_paused_and_a_cancel_is(signs: bool, why: str) -> None:
     bench = Bench(statuses("success"), signs=signs)
     if why == "leaving":
-        bench.gateway.on_leaving(5.0)
+        bench.gateway.on_shutdown(5.0)
     else:
-        bench.gateway.may_send = lambda: False
+        bench.gate.may = lambda: False
 
     (answer,) = await bench.place()
 
@@ -552,7 +572,7 @@ async def test_what_was_sent_once_is_not_sent_again_when_we_are_paused_meanwhile
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     bench = Bench(ConnectionResetError("cut"), statuses(resting(1)))
-    bench.gateway.may_send = lambda: "post" not in bench.log
+    bench.gate.may = lambda: "post" not in bench.log
 
     assert [type(answer) for answer in await bench.place()] == [Unknown]
     assert bench.log.count("post") == 1
@@ -563,7 +583,7 @@ async def test_after_the_moment_to_leave_by_nothing_is_sent(
     autojump_clock: trio.testing.MockClock, signs: bool
 ) -> None:
     bench = Bench(statuses(resting(1)), statuses("success"), signs=signs)
-    bench.gateway.leave_by_s = trio.current_time() - 1.0
+    bench.gateway.on_shutdown(-1.0)
 
     (place,) = await bench.place()
     assert isinstance(place, Refused)
@@ -585,7 +605,7 @@ async def test_what_was_written_slowly_is_asked_about_again_before_it_leaves() -
         n_asked += 1
         return True
 
-    bench.gateway.may_send = may_send
+    bench.gate.may = may_send
 
     assert await bench.place() == (Resting(1),)
     assert n_asked == 2
@@ -596,7 +616,7 @@ async def test_what_was_written_slowly_and_may_no_longer_leave_was_never_sent() 
     bench = Bench()
     bench.ledger.is_slow = [True]
     may_send = iter((True, False))
-    bench.gateway.may_send = lambda: next(may_send)
+    bench.gate.may = lambda: next(may_send)
 
     (answer,) = await bench.place()
     assert isinstance(answer, Refused)
@@ -608,8 +628,8 @@ async def test_what_may_not_leave_once_it_is_written_down_was_never_sent() -> No
     """The socket closed while the disk wrote: the loop finds that out when it is asked again."""
     bench = Bench()
     may_send = iter((True, False))
-    bench.gateway.may_send = lambda: next(may_send)
-    bench.gateway.may_still_send = lambda: False
+    bench.gate.may = lambda: next(may_send)
+    bench.gate.may_still = lambda: False
 
     (answer,) = await bench.place()
     assert isinstance(answer, Refused)
@@ -619,7 +639,7 @@ async def test_what_may_not_leave_once_it_is_written_down_was_never_sent() -> No
 
 async def test_cancels_leave_whatever_else_may_not() -> None:
     bench = Bench(statuses("success"))
-    bench.gateway.may_send = bench.gateway.may_still_send = lambda: False
+    bench.gate.may = bench.gate.may_still = lambda: False
 
     assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
 

@@ -1,0 +1,220 @@
+"""How a session is made: the market looked up, the journal replayed, every part whole before the next one gets it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from mm_trio.concurrency.blocking_calls import RunSync
+from mm_trio.engine.events import SessionEvents
+from mm_trio.engine.feed_watchdog import FeedWatchdog
+from mm_trio.engine.schedule import TickSchedule, make_wall_clock
+from mm_trio.engine.session import Account, Session
+from mm_trio.engine.startup import check_order_size
+from mm_trio.journal.recovery import LedgerFile, recover
+from mm_trio.journal.replay import Recovered
+from mm_trio.journal.writer import JournalWriter
+from mm_trio.model.journal_entries import Began, Entry, Requested
+from mm_trio.model.market import Market
+from mm_trio.model.settings import MakerSettings
+from mm_trio.quoting.grid_quoter import GridQuoter
+from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.maker_state import MakerState
+from mm_trio.state.order_state import OrderState
+from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.state.stats import RunStats
+from mm_trio.venue.order_gateway import Nonces, OrderGateway
+from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.sdk import replace_socket
+from mm_trio.venue.thread_bridge import Inbox
+
+__all__ = ["Knowledge", "Seams", "open_session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where a maker touches the world: SDK objects, threads, disk, chance and the calendar.
+
+    `run_sync(fn, *args, **options)` is how a blocking call is made; `reopen_feed` gives `info` a fresh socket,
+    None: replace the SDK's; `wall_ms` None: the wall clock of the session's start, carried on.
+    """
+
+    info: Any
+    exchange: Any
+    address: str
+    run_sync: RunSync
+    reopen_feed: Callable[[], object] | None
+    journal: LedgerFile | None
+    rng: random.Random
+    wall_ms: Callable[[], int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Orders, inventory, budget and counts: empty before the first session."""
+
+    order_state: OrderState
+    inventory: Inventory
+    budget: RateLimitBudget
+    stats: RunStats
+
+    def with_ledger(self, recovered: Recovered) -> Knowledge:
+        """Replace orders and inventory by those of an earlier session."""
+        return replace(self, order_state=recovered.order_state, inventory=recovered.inventory)
+
+
+async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) -> Session:
+    """Look up the market, replay the journal, and make the session that goes on from there.
+
+    `blank` is what a maker knows that has no earlier session. Errors: ConfigError for an unknown coin or an order
+    size that cannot be quoted, VenueError, JournalError.
+    """
+    client = VenueClient(
+        seams.info, address=seams.address, run_sync=seams.run_sync, whole_fills=seams.journal is not None
+    )
+    with client.waiting_while_busy():
+        market = await client.fetch_market(settings.coin)
+    wall_ms = seams.wall_ms or make_wall_clock()
+    recovered = None
+    if seams.journal is not None:
+        recovered = await recover(
+            seams.journal, order_size=settings.quoting.order_size, run_sync=seams.run_sync, wall_ms=wall_ms()
+        )
+    return _assemble(settings, seams, client, market, recovered, blank=blank, wall_ms=wall_ms)
+
+
+def _assemble(
+    settings: MakerSettings,
+    seams: Seams,
+    client: VenueClient,
+    market: Market,
+    recovered: Recovered | None,
+    *,
+    blank: Knowledge,
+    wall_ms: Callable[[], int],
+) -> Session:
+    known = blank if recovered is None or recovered.is_new else blank.with_ledger(recovered)
+    schedule = TickSchedule(settings.interval_s, settings.reconcile_every)
+    events = SessionEvents(settings, stats=known.stats, inventory=known.inventory, schedule=schedule)
+    epoch = _draw_epoch(seams.rng, taken=set() if recovered is None else recovered.epochs)
+    state = _make_state(settings, market, known, recovered, epoch=epoch, events=events)
+    quoter = GridQuoter(
+        state, settings.quoting, stats=known.stats, last_boundary=_find_last_boundary(settings, recovered)
+    )
+    nonces = Nonces(wall_ms, last=0 if recovered is None else recovered.last_nonce)
+    writer = JournalWriter(
+        seams.journal,
+        run_sync=seams.run_sync,
+        wall_ms=wall_ms,
+        summarise=partial(_summarise, settings, quoter, nonces, epoch),
+        n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
+    )
+    state.start_recording(writer.record, expects_transfers=recovered is not None)
+    account = _make_account(
+        settings, seams, client, market, writer=writer, nonces=nonces, wall_ms=wall_ms, budget=known.budget
+    )
+    return Session(
+        settings,
+        account=account,
+        quoter=quoter,
+        events=events,
+        schedule=schedule,
+        recovered=recovered,
+        epoch=epoch,
+    )
+
+
+def _make_state(
+    settings: MakerSettings,
+    market: Market,
+    known: Knowledge,
+    recovered: Recovered | None,
+    *,
+    epoch: int,
+    events: SessionEvents,
+) -> MakerState:
+    """Join what is known to the market's ladder. Errors: ConfigError for an order size that cannot be quoted."""
+    grid = settings.make_grid(market.base.sz_decimals)
+    check_order_size(grid, settings.quoting.order_size, settings.quoting.min_notional)
+    return MakerState(
+        market,
+        grid,
+        known.order_state,
+        known.inventory,
+        known.budget,
+        settings.keeps_foreign,
+        looked_up_ms=0 if recovered is None else recovered.looked_up_ms,
+        epochs={epoch} if recovered is None else {*recovered.epochs, epoch},
+        knows_all_lives=recovered is not None,
+        hand_cancel_pause_s=settings.hand_cancel_pause_s,
+        on_cancelled_by_hand=events.on_cancelled_by_hand,
+    )
+
+
+def _make_account(
+    settings: MakerSettings,
+    seams: Seams,
+    client: VenueClient,
+    market: Market,
+    *,
+    writer: JournalWriter,
+    nonces: Nonces,
+    wall_ms: Callable[[], int],
+    budget: RateLimitBudget,
+) -> Account:
+    inbox = Inbox()
+    watchdog = FeedWatchdog(
+        client,
+        inbox,
+        reopen=seams.reopen_feed or partial(replace_socket, seams.info),
+        stale_after_s=settings.feed_stale_after_s,
+        lag_limit_s=settings.feed_lag_limit_s,
+        wall_ms=wall_ms,
+        rng=seams.rng,
+    )
+    gate = PlacingGate(
+        find_feed_fault=watchdog.find_fault,
+        find_journal_fault=lambda: writer.fault,
+        feed_is_alive=client.feed_is_alive,
+    )
+    gateway = OrderGateway(
+        seams.exchange,
+        coin=market.coin,
+        gate=gate,
+        nonces=nonces,
+        run_sync=seams.run_sync,
+        ledger=writer,
+        wall_ms=wall_ms,
+    )
+    return Account(
+        client=client, inbox=inbox, watchdog=watchdog, writer=writer, gate=gate, gateway=gateway, budget=budget
+    )
+
+
+def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) -> int | None:
+    """Return what an earlier session of the same ladder quoted from."""
+    if recovered is None or recovered.is_new or recovered.parameters != settings.parameters:
+        return None
+    return recovered.boundary_level
+
+
+def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
+    """Draw the mark that this session's orders carry: no earlier session had it."""
+    epoch = rng.getrandbits(32)
+    while epoch in taken:
+        epoch = rng.getrandbits(32)
+    return epoch
+
+
+def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoch: int) -> tuple[Entry, ...]:
+    """Return what a checkpoint says: all that the next session goes on with."""
+    return (
+        *(Began(earlier, {}) for earlier in sorted(quoter.state.epochs)),
+        Began(epoch, settings.parameters),
+        *quoter.summarise(),
+        Requested(nonces.last, "earlier", 0, "", 0),
+    )

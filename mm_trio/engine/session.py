@@ -1,0 +1,181 @@
+"""One session of a maker: everything between one start and one shutdown.
+
+`Account` is what an account has once, however many coins it quotes; `GridQuoter` is what one coin has. The tasks
+that drive them are in `tasks`, in the one nursery that `Session.run` opens.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import trio
+
+from mm_trio.concurrency.fair_lock import UncontendedLock
+from mm_trio.engine import tasks
+from mm_trio.engine.batch_emitter import BatchEmitter
+from mm_trio.engine.events import SessionEvents, log_allocation_changed, log_start
+from mm_trio.engine.feed_watchdog import FeedWatchdog
+from mm_trio.engine.reconciler import Reconciler
+from mm_trio.engine.schedule import DoubtBackoff, TickSchedule
+from mm_trio.engine.shutdown import cancel_and_verify
+from mm_trio.engine.startup import resume_state, seed_state
+from mm_trio.journal.replay import Recovered
+from mm_trio.journal.writer import JournalWriter
+from mm_trio.model.errors import LedgerError
+from mm_trio.model.journal_entries import Allocated, Began
+from mm_trio.model.replies import OpenOrder
+from mm_trio.model.settings import MakerSettings
+from mm_trio.quoting.grid_quoter import GridQuoter
+from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.venue.order_gateway import OrderGateway
+from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.thread_bridge import Inbox
+
+__all__ = ["Account", "Session"]
+
+GRACE_S = 10.0  # For cancelling what rests, while shutting down
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What an account has once: connection, gateway, journal, budget, and the gate in front of every place."""
+
+    client: VenueClient
+    inbox: Inbox
+    watchdog: FeedWatchdog
+    writer: JournalWriter
+    gate: PlacingGate
+    gateway: OrderGateway
+    budget: RateLimitBudget
+
+
+class Session:
+    """Everything between one start and one shutdown. Whole when made; `run` may be called once.
+
+    `left_behind` names what could not be proven cancelled, None until the shutdown is over.
+    """
+
+    def __init__(
+        self,
+        settings: MakerSettings,
+        *,
+        account: Account,
+        quoter: GridQuoter,
+        events: SessionEvents,
+        schedule: TickSchedule,
+        recovered: Recovered | None,
+        epoch: int,
+    ) -> None:
+        self.settings = settings
+        self.account = account
+        self.quoter = quoter
+        self.events = events
+        self.schedule = schedule
+        self.backoff = DoubtBackoff()
+        self.turn = UncontendedLock()  # The tick and a reconciliation take turns
+        self.left_behind: tuple[str, ...] | None = None
+        self._recovered = recovered
+        self._epoch = epoch
+        self._nursery: trio.Nursery | None = None
+        self.emitter = BatchEmitter(
+            account.gateway,
+            account.client,
+            quoter.state,
+            epoch=epoch,
+            stats=quoter.stats,
+            on_booked=events.on_booked,
+            may_place=account.gate.may_place,
+        )
+        self.reconciler = Reconciler(account.client, quoter.state, self.emitter, on_booked=events.on_booked)
+
+    async def run(self) -> None:
+        """Read everything, quote until cancelled, and shut down with nothing resting.
+
+        Errors: those of the start (ConfigError, VenueError, LedgerError); what is wrong with us ends all tasks and
+        comes out in a group, after our orders were cancelled.
+        """
+        try:
+            with self.account.client.waiting_while_busy():
+                orphans = await self._start()
+        except BaseException:
+            # Orders of an earlier session may rest, and nobody would be there for them.
+            if self._recovered is not None and not self._recovered.is_new:
+                await self._shut_down()
+            raise
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self.account.writer.keep_forever)
+                nursery.start_soon(self._announce_shutdown, nursery.cancel_scope)
+                nursery.start_soon(tasks.apply_forever, self)
+                await tasks.begin_quoting(self, orphans)
+                nursery.start_soon(tasks.tick_forever, self)
+                nursery.start_soon(tasks.reconcile_forever, self)
+                nursery.start_soon(tasks.watch_forever, self)
+        finally:
+            self.account.inbox.close()
+            await self._shut_down()
+            with suppress(LedgerError), trio.CancelScope(shield=True):
+                await self.account.writer.flush()
+
+    def describe_memory(self) -> dict[str, int]:
+        """Count what is kept in memory, by name."""
+        return {
+            **self.quoter.state.order_state.describe_memory(),
+            "fills to be shown": len(self.events.recent_fills),
+            "requests whose weight counts": len(self.account.client.weight),
+            "entries to be written": self.account.writer.n_unwritten,
+            "tasks": 0 if self._nursery is None else len(self._nursery.child_tasks),
+        }
+
+    async def _start(self) -> tuple[OpenOrder, ...]:
+        """Read fills, orders, balances and budget before anything is subscribed; return the orphans."""
+        state, client, writer = self.quoter.state, self.account.client, self.account.writer
+        writer.record(Began(self._epoch, self.settings.parameters))
+        if self._recovered is None or self._recovered.is_new:
+            writer.record(Allocated(*state.inventory.allocation))
+            orphans = await seed_state(client, state, take_over=self.settings.take_over)
+        else:
+            self._allot()
+            orphans, booked, check = await resume_state(
+                client, state, newest_fill_ms=self._recovered.newest_fill_ms, take_over=self.settings.take_over
+            )
+            self.events.on_booked(booked)
+            self.events.on_balances(check)
+        await writer.flush()
+        boundary_level = self.quoter.start()
+        log_start(state, boundary_level=boundary_level, n_orphans=len(orphans))
+        return orphans
+
+    def _allot(self) -> None:
+        """Move a ledger of an earlier session by what the operator changed of its allocation."""
+        inventory, allotted = self.quoter.state.inventory, self.settings.allocation
+        if inventory.allocation != allotted:
+            log_allocation_changed(inventory, allotted)
+            inventory.on_allocated(Allocated(*allotted))
+
+    async def _announce_shutdown(self, nursery_scope: trio.CancelScope) -> None:
+        """Wait for the end, cause it where the owner wants it, and tell gate and gateway at once.
+
+        A request may be on its way just then.
+        """
+        try:
+            await self.events.stop_wanted.wait()
+            nursery_scope.cancel()
+            await trio.sleep_forever()
+        finally:
+            self._close_gate()
+
+    def _close_gate(self) -> None:
+        self.account.gate.shut_down()
+        self.account.gateway.on_shutdown(GRACE_S)
+
+    async def _shut_down(self) -> None:
+        """Cancel what rests and prove it, if that is wanted."""
+        if self.settings.cancel_on_shutdown:
+            self._close_gate()
+            self.left_behind = await cancel_and_verify(
+                self.account.gateway, self.account.client, self.quoter.state, self.emitter, self.reconciler
+            )

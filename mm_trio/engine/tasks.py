@@ -1,0 +1,188 @@
+"""The loops of a session, and one step of each.
+
+Apply changes the state by what feeds report, message after message. The tick sends. A reconciliation asks,
+settles and cancels orphans; it and the tick take turns. The watchdog alone opens sockets. All of them live in the
+nursery of `Session.run` and end by cancellation.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Never
+
+import trio
+
+from mm_trio.engine.events import log_tick
+from mm_trio.engine.feed_reader import FeedReader
+from mm_trio.model.errors import VenueError
+from mm_trio.model.replies import OpenOrder
+
+if TYPE_CHECKING:
+    from mm_trio.engine.session import Session
+
+__all__ = [
+    "apply_forever",
+    "begin_quoting",
+    "read_anew",
+    "reconcile",
+    "reconcile_forever",
+    "tick",
+    "tick_forever",
+    "watch_forever",
+]
+
+_log = logging.getLogger(__name__)
+
+# Of the 1,200 that the venue grants a minute. A reconciliation is 82, and more with doubts. Regular ones leave enough
+# for some after lost feeds and for the shutdown; those leave a little.
+REGULAR_WEIGHT, URGENT_WEIGHT = 400, 130
+RETRY_RECONCILE_S = 3.0
+
+
+async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> None:
+    """Subscribe every feed, deal with orphans and doubts, and open the gate.
+
+    A feed that fails is left to the watchdog.
+    """
+    account, orders = session.account, session.quoter.state.order_state
+    try:
+        await account.watchdog.connect(fresh=False)
+    except VenueError as error:
+        account.gate.pause(str(error))
+        _log.warning("feed: %s", error)
+        return
+    cleared = await session.reconciler.cancel_orphans(orphans)
+    # What became of an earlier session's orders is asked before anything new is placed.
+    if orders.get_doubts():
+        cleared = await reconcile(session) and cleared
+    while not cleared:
+        await trio.sleep(RETRY_RECONCILE_S)
+        cleared = await reconcile(session)
+    account.gate.start_quoting()
+
+
+# --- Apply ------------------------------------------------------------------------------------------
+
+
+async def apply_forever(session: Session) -> Never:
+    """Apply the messages of all feeds, one after the other."""
+    account, events = session.account, session.events
+    reader = FeedReader(
+        session.quoter.state,
+        session.quoter.stats,
+        on_booked=events.on_booked,
+        on_balances=events.on_balances,
+        on_trouble=events.on_trouble,
+    )
+    while True:
+        message = await account.inbox.receive()
+        reported_ms = reader.apply(message.feed, message.body, now_s=trio.current_time())
+        account.watchdog.on_message(message.connection, reported_ms)
+
+
+# --- Tick -------------------------------------------------------------------------------------------
+
+
+async def tick_forever(session: Session) -> Never:
+    """Quote whenever the schedule says so."""
+    schedule = session.schedule
+    schedule.start()
+    while True:
+        started_s = trio.current_time()
+        await tick(session)
+        took_s = trio.current_time() - started_s
+        if took_s > schedule.interval_s:
+            _log.warning("slow tick: took_s=%.2f is more than the interval of %g s", took_s, schedule.interval_s)
+        await schedule.wait_for_tick()
+
+
+async def tick(session: Session) -> None:
+    """Quote once: send what should rest, less what rests. Send nothing while the gate is closed."""
+    quoter, account, schedule = session.quoter, session.account, session.schedule
+    async with session.turn:
+        if not account.gate.is_quoting:
+            return
+        plan = quoter.plan_tick()
+        result = await session.emitter.emit(plan.diff, account.budget)
+        now_s = trio.current_time()
+        quoter.stats.on_tick(now_s, budget_left=account.budget.remaining())
+        log_tick(quoter.stats.ticks, plan, result, account.budget)
+        if result.contradicted:
+            session.events.on_trouble("the venue refused for want of a balance that the ledger has")
+        quoter.state.note_doubts(now_s)
+        if quoter.state.order_state.get_doubts() or result.n_held_back:
+            schedule.want_reconcile(session.backoff.pause_s)
+
+
+# --- Reconciliation ---------------------------------------------------------------------------------
+
+
+async def reconcile_forever(session: Session) -> Never:
+    """Reconcile whenever the schedule says so, within the request weight of this address."""
+    while True:
+        await session.schedule.wait_for_reconcile()
+        await _wait_for_weight(session, REGULAR_WEIGHT)
+        await reconcile(session)
+
+
+async def _wait_for_weight(session: Session, weight: int) -> None:
+    """Wait until the venue takes questions of so much weight from this address; ticks go on meanwhile."""
+    wait_s = session.account.client.weight.compute_wait_s(weight, now_s=trio.current_time())
+    if wait_s > 0:
+        _log.info("reconciliation delayed %.1f s: IP request weight exhausted", wait_s)
+        await trio.sleep(wait_s)
+
+
+async def reconcile(session: Session) -> bool:
+    """Reconcile once, between two ticks; return whether the venue answered everything and no orphan is left."""
+    schedule, stats, orders = session.schedule, session.quoter.stats, session.quoter.state.order_state
+    async with session.turn:
+        schedule.on_reconcile()
+        try:
+            check, no_orphan_left = await session.reconciler.reconcile()
+        except VenueError as error:
+            stats.on_error()
+            _log.warning("reconciliation failed: retry_s=%g: %s", RETRY_RECONCILE_S, error)
+            schedule.want_reconcile(RETRY_RECONCILE_S)
+            return False
+        stats.on_reconciled()
+        session.events.on_balances(check)
+        if orders.get_doubts():
+            schedule.want_reconcile(session.backoff.on_doubts(orders.get_intents(), now_s=trio.current_time()))
+        else:
+            session.backoff.on_settled()
+        if not no_orphan_left:
+            schedule.want_reconcile(RETRY_RECONCILE_S)
+        return no_orphan_left
+
+
+# --- Watchdog ---------------------------------------------------------------------------------------
+
+
+async def watch_forever(session: Session) -> Never:
+    """Pause on every fault of the feed, replace a lost connection, and quote again after a reconciliation."""
+    gate, watchdog = session.account.gate, session.account.watchdog
+    while True:
+        if gate.reason is None:
+            gate.pause(await watchdog.wait_for_fault())
+            # The feed is well: it was this process that stood still.
+            if watchdog.find_fault() is None:
+                _log.warning("%s; no new orders until state is re-read from the venue", gate.reason)
+                await read_anew(session)
+                continue
+        _log.warning("feed lost: %s; no new orders until it is back and reconciled", gate.reason)
+        await watchdog.reconnect()
+        session.quoter.stats.on_reconnect()
+        await read_anew(session)
+
+
+async def read_anew(session: Session) -> None:
+    """Reconcile until that succeeds, and quote again; stay paused where the feed is lost meanwhile."""
+    while session.account.watchdog.find_fault() is None:
+        await _wait_for_weight(session, URGENT_WEIGHT)
+        if await reconcile(session):
+            session.account.gate.start_quoting()
+            _log.info("feed is back, reconciled")
+            session.schedule.wake_tick()
+            return
+        await trio.sleep(RETRY_RECONCILE_S)

@@ -1,0 +1,135 @@
+"""Everything that one maker is told, checked and immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from mm_trio.model.cloid import MAX_LEVELS
+from mm_trio.model.errors import ConfigError
+from mm_trio.model.numbers import Number, make_exact, to_decimal
+from mm_trio.model.pricing_grid import PricingGrid
+
+__all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings"]
+
+ForeignOrders: TypeAlias = Literal["cancel", "keep"]
+Allotment: TypeAlias = tuple[Decimal | None, Decimal | None]  # Base and quote; None: the whole account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteSettings:
+    """How to quote. `order_size` in base, `min_notional` in quote, windows in levels a side."""
+
+    order_size: Decimal
+    min_notional: Decimal
+    active_levels: int | None = None
+    window_slack: int = 0
+    dead_zone_bps: Decimal = Decimal(5)
+    price_tolerance_bps: Decimal = Decimal(1)
+    size_tolerance_pct: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        if self.active_levels is not None and self.active_levels < 1:
+            raise ConfigError(f"active_levels must be 1 or more (or None for all), got {self.active_levels}")
+        if not 0 <= self.window_slack < (self.active_levels or self.window_slack + 1):
+            raise ConfigError(
+                f"window_slack must be 0 or more and below active_levels, got {self.window_slack} "
+                f"with active_levels={self.active_levels}"
+            )
+        for name in ("min_notional", "dead_zone_bps", "price_tolerance_bps", "size_tolerance_pct"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakerSettings:
+    """What a maker is told, under the names that `WsState` has for it.
+
+    Prices in quote per base; `order_sz` and `allocated_token` in base; `allocated_usdc` and `min_notional` in
+    quote; every `_s` in seconds. `quoting` is derived: the part that the planner reads.
+    Errors: ConfigError (a ValueError) for values that cannot be quoted.
+    """
+
+    coin: str
+    start_px: Number
+    n_orders: int
+    order_sz: Number
+    interval_s: float
+    dead_zone_bps: Number
+    price_tolerance_bps: Number
+    size_tolerance_pct: Number
+    reconcile_every: int
+    tick_size: Number
+    min_notional: Number
+    active_levels: int | None
+    window_slack: int
+    allocated_token: Number | None
+    allocated_usdc: Number | None
+    cancel_on_shutdown: bool
+    foreign_orders: ForeignOrders
+    requote_on_fill: bool
+    feed_stale_after_s: float | None
+    take_over: bool
+    feed_lag_limit_s: float | None
+    hand_cancel_pause_s: float
+    hand_cancels_to_stop: int | None
+    quoting: QuoteSettings = field(init=False)
+
+    def __post_init__(self) -> None:
+        make_exact(self, "order_sz", "dead_zone_bps", "price_tolerance_bps", "size_tolerance_pct", "min_notional")
+        self._check()
+        quoting = QuoteSettings(
+            order_size=to_decimal(self.order_sz),
+            min_notional=to_decimal(self.min_notional),
+            active_levels=self.active_levels,
+            window_slack=self.window_slack,
+            dead_zone_bps=to_decimal(self.dead_zone_bps),
+            price_tolerance_bps=to_decimal(self.price_tolerance_bps),
+            size_tolerance_pct=to_decimal(self.size_tolerance_pct),
+        )
+        object.__setattr__(self, "quoting", quoting)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Names of all that is told, in order."""
+        return tuple(f.name for f in fields(cls) if f.init)
+
+    def _check(self) -> None:
+        if not self.interval_s > 0 or self.reconcile_every < 1:
+            raise ConfigError(
+                "interval_s must be above 0 and reconcile_every 1 or more, "
+                f"got {self.interval_s} and {self.reconcile_every}"
+            )
+        if self.n_orders > MAX_LEVELS:
+            raise ConfigError(f"n_orders must be {MAX_LEVELS} or less, got {self.n_orders}")
+        if self.feed_stale_after_s is not None and not self.feed_stale_after_s > 0:
+            raise ConfigError(f"feed_stale_after_s must be above 0 (or None: off), got {self.feed_stale_after_s}")
+        if self.foreign_orders not in ("cancel", "keep"):
+            raise ConfigError(f"foreign_orders must be 'cancel' or 'keep', got {self.foreign_orders!r}")
+
+    @property
+    def keeps_foreign(self) -> bool:
+        """Whether orders that this program did not place are left alone."""
+        return self.foreign_orders == "keep"
+
+    @property
+    def allocation(self) -> Allotment:
+        """What the operator lets the maker use."""
+        token, usdc = self.allocated_token, self.allocated_usdc
+        return None if token is None else to_decimal(token), None if usdc is None else to_decimal(usdc)
+
+    def make_grid(self, sz_decimals: int | None = None) -> PricingGrid:
+        """Compute the ladder; with the market's decimals once they are known. Errors: ValueError."""
+        return PricingGrid(self.start_px, self.n_orders, tick_size=self.tick_size, sz_decimals=sz_decimals)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What a session writes into the journal of the ladder that it quotes."""
+        return {
+            "coin": self.coin,
+            "start_px": str(self.make_grid().levels[0]),
+            "n_orders": str(self.n_orders),
+            "tick_size": str(self.tick_size),
+            "order_sz": str(self.order_sz),
+        }

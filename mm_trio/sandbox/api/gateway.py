@@ -95,7 +95,7 @@ class Gateway:
 
     def pass_time(self) -> None:
         """Keep the exchange's appointments that are due, as the next command would."""
-        due_ms = self.exchange.next_appointment_ms()
+        due_ms = self.exchange.next_due_ms()
         if due_ms is not None and due_ms <= self.now_ms():
             self.apply(PassTime())
 

@@ -1,1 +1,1 @@
-"""The exchange core: orders in, effects out, no clock and no I/O."""
+"""Exchange core without clock and I/O."""

@@ -1,6 +1,6 @@
-"""One address: balances, what it has resting, what became of its orders, what it may still send.
+"""Account with balances, orders, fills and request budget.
 
-Each change checks first and then happens whole. No book, no fee and no other address is known here.
+Each change is checked first and then made whole. The account knows no book, no fee and no other address.
 """
 
 from __future__ import annotations
@@ -20,27 +20,30 @@ from mm_trio.sandbox.model.records import Fill, LedgerRow, OrderRecord
 __all__ = ["BASE_REQUESTS", "Account", "AccountView", "Balance"]
 
 BASE_REQUESTS = Limits().base_requests or 0
-NO_CAP = 1_000_000_000  # what is shown where the budget is switched off, on top of the volume
+# A budget that is switched off is reported as this many requests, plus the volume.
+NO_CAP = 1_000_000_000
 _ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A token balance; `hold` is the part that resting orders reserve."""
+    """Token balance; resting orders reserve the part `hold`."""
 
     total: Decimal = _ZERO
     hold: Decimal = _ZERO
 
     @property
     def available(self) -> Decimal:
+        """Part that no resting order holds."""
         return self.total - self.hold
 
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """An account as of now, for tests and oracles. Balances by token index.
+    """Frozen copy of an account.
 
-    `n_requests` is what was sent beyond what was reserved, `surplus` what is reserved and not yet sent.
+    `balances` is keyed by token index.
+    `n_requests` counts the requests sent beyond the reserved ones, `surplus` the reserved ones not sent yet.
     """
 
     address: str
@@ -51,49 +54,57 @@ class AccountView:
     surplus: int = 0
 
     def total(self, token: int) -> Decimal:
+        """Return the whole balance of a token."""
         return self.balances.get(token, Balance()).total
 
     def hold(self, token: int) -> Decimal:
+        """Return the amount that resting orders reserve."""
         return self.balances.get(token, Balance()).hold
 
     def available(self, token: int) -> Decimal:
+        """Return the amount that no resting order holds."""
         return self.balances.get(token, Balance()).available
 
 
 class Account:
-    """The living account. The bounds on records, fills and ledger rows are the venue's retention by count."""
+    """Mutable state of one address.
+
+    Records, fills and ledger rows are kept up to the venue's counts.
+    """
 
     def __init__(self, address: str, limits: Limits) -> None:
         self.address = address
         self.live: dict[int, LiveOrder] = {}
-        self.fills: deque[Fill] = deque(maxlen=limits.fills_kept)  # oldest first
-        self.ledger: deque[LedgerRow] = deque(maxlen=limits.fills_kept)  # oldest first
+        self.fills: deque[Fill] = deque(maxlen=limits.fills_kept)  # Oldest first.
+        self.ledger: deque[LedgerRow] = deque(maxlen=limits.fills_kept)  # Oldest first.
         self.volume = _ZERO
-        self.days: dict[int, DayVolume] = {}  # the last TIER_DAYS and today
-        self.rates: Rates | None = None  # its own ones, if it has such
+        self.days: dict[int, DayVolume] = {}  # The last TIER_DAYS and today.
+        self.rates: Rates | None = None  # Rates set for this address alone.
         self.n_sent = 0
         self.n_reserved = 0
-        self.n_triggers = (0, 0)  # UTC day, scheduled cancels triggered in it
+        self.n_triggers = (0, 0)  # UTC day, scheduled cancels triggered in it.
         self._limits = limits
-        self._totals: dict[int, Decimal] = {}  # by token
+        self._totals: dict[int, Decimal] = {}  # By token.
         self._holds: dict[int, Decimal] = {}
         self.last_accepted_ms: int | None = None
-        self._ended: dict[int, OrderRecord] = {}  # oldest first
+        self._ended: dict[int, OrderRecord] = {}  # Oldest first.
         self._records_kept = sys.maxsize if limits.order_records is None else limits.order_records
         self._newest_by_cloid: dict[str, int] = {}
 
     def total(self, token: int) -> Decimal:
+        """Return the whole balance of a token."""
         return self._totals.get(token, _ZERO)
 
     def available(self, token: int) -> Decimal:
-        """What no resting order holds."""
+        """Return the amount that no resting order holds."""
         return self._totals.get(token, _ZERO) - self._holds.get(token, _ZERO)
 
     def tokens(self) -> tuple[int, ...]:
+        """Return the tokens that the account ever held."""
         return tuple(self._totals)
 
     def change(self, token: int, *, total: Decimal = _ZERO, hold: Decimal = _ZERO) -> None:
-        """Move a balance by these amounts."""
+        """Change a token's total and hold by these amounts."""
         total += self._totals.get(token, _ZERO)
         hold += self._holds.get(token, _ZERO)
         assert _ZERO <= hold <= total, (self.address, token, total, hold)
@@ -101,15 +112,20 @@ class Account:
         self._holds[token] = hold
 
     def view(self) -> AccountView:
+        """Return a frozen copy of the account."""
         balances = {token: Balance(total, self._holds[token]) for token, total in self._totals.items()}
         return AccountView(self.address, balances, self.n_used, self.request_cap, self.volume, self.n_surplus)
 
     def on_open(self, order: LiveOrder) -> None:
+        """Add an order that rests from now on."""
         self.live[order.record.oid] = order
         self._index(order.record)
 
     def on_ended(self, record: OrderRecord) -> None:
-        """Keep the record of an order that is over, or never rested; the oldest one makes room."""
+        """Keep the record of an order that does not rest.
+
+        The oldest record is dropped where the limit is exceeded.
+        """
         self.live.pop(record.oid, None)
         self._index(record)
         self._ended[record.oid] = record
@@ -117,14 +133,21 @@ class Account:
             self._drop(next(iter(self._ended)))
 
     def forget(self, key: int | str | None) -> None:
-        """Drop the record of an ended order, or of all of them. One that rests, or is not known, stays as it is."""
+        """Drop the records of ended orders.
+
+        `key` names one order; None drops all of them.
+        A key of a resting or unknown order changes nothing.
+        """
         oids = tuple(self._ended) if key is None else (self._oid_of(key),)
         for oid in oids:
             if oid in self._ended:
                 self._drop(oid)
 
     def on_volume(self, notional: Decimal, *, day: int, crossed: bool, counted: Decimal) -> None:
-        """Count what was traded: for the budget, and by day for the fee tier."""
+        """Count traded volume.
+
+        The total earns request budget, the volume by day decides the fee tier.
+        """
         self.volume += notional
         today = self.days.get(day)
         if today is None:
@@ -147,39 +170,55 @@ class Account:
             self._newest_by_cloid[record.cloid] = record.oid
 
     def _oid_of(self, key: int | str) -> int:
-        """The oid of that key; 0, which no order has, for a cloid that is not known."""
+        """Return the oid of a key.
+
+        For an unknown cloid it is 0, which no order has.
+        """
         return self._newest_by_cloid.get(key, 0) if isinstance(key, str) else key
 
     def find_live(self, key: int | str) -> LiveOrder | None:
-        """The resting order of that oid, or the newest order of that cloid if it rests."""
+        """Find the resting order of an oid or cloid.
+
+        Of several orders with one cloid only the newest counts, and only if it rests.
+        """
         return self.live.get(self._oid_of(key))
 
     def find_record(self, key: int | str) -> OrderRecord | None:
-        """The record of that oid, or of the newest order with that cloid, while it is kept."""
+        """Find the record of an oid or cloid.
+
+        Of several orders with one cloid the newest counts. None: no record is kept.
+        """
         oid = self._oid_of(key)
         return self.live[oid].record if oid in self.live else self._ended.get(oid)
 
     def records(self) -> Iterator[OrderRecord]:
+        """Yield records, those of ended orders first."""
         yield from self._ended.values()
         for order in self.live.values():
             yield order.record
 
     @property
     def n_used(self) -> int:
+        """Requests sent beyond the reserved ones."""
         return max(0, self.n_sent - self.n_reserved)
 
     @property
     def n_surplus(self) -> int:
+        """Reserved requests not sent yet."""
         return max(0, self.n_reserved - self.n_sent)
 
     @property
     def request_cap(self) -> int:
+        """Number of requests allowed beyond the reserved ones."""
         base = self._limits.base_requests
         return (NO_CAP if base is None else base) + int(self.volume)
 
     @property
     def has_room(self) -> bool:
-        """May one more order rest? Source: docs *Rate limits and user limits*."""
+        """True if one more order may rest.
+
+        Source: docs *Rate limits and user limits*.
+        """
         limits, n_open = self._limits, len(self.live)
         if limits.open_orders is None or n_open < limits.open_orders:
             return True
@@ -187,14 +226,15 @@ class Account:
         return n_open < min(earned, limits.open_orders_most)
 
     def exhaust(self) -> None:
-        """Let the budget be spent to its last request."""
+        """Mark the request budget as used up exactly."""
         self.n_sent = self.n_reserved + self.request_cap
 
     def admit(self, now_ms: int, *, n_items: int, cancels: bool, expires_after: int | None) -> str | None:
-        """Charge an action of so many items, or say in the venue's words why it is refused.
+        """Charge an action, or return the venue's refusal.
 
-        A refusal costs nothing, except a stale `expires_after`. Not known of the venue, so decided here: a
-        batch passes whole while anything is left, and an action without items costs one.
+        A refusal costs nothing, except for a stale `expires_after`. The venue's behaviour is not known in two
+        points that are decided here: a batch passes whole while any budget is left, and an action without items
+        costs one.
         """
         limits = self._limits
         if limits.max_items is not None and n_items > limits.max_items:

@@ -1,6 +1,7 @@
-"""What the owner of the exchange can do to it: funds, fees, halts, upgrades, dust, worn-out accounts.
+"""Administration of the exchange by the sandbox's operator.
 
-Nothing here costs a client anything of its budget, and nothing is refused for lack of one.
+Covers funds, fees, halts, upgrades, dust, used-up budgets and forgotten records. These commands cost nothing of a
+client's request budget, and an empty budget does not stop them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from mm_trio.sandbox.matching.accounts import Account
 from mm_trio.sandbox.matching.fees import DAY_MS, Rates
 from mm_trio.sandbox.matching.state import State, Step
 from mm_trio.sandbox.model.commands import (
+    AdminCommand,
     ConvertDust,
     DelistPair,
     Deposit,
     ExhaustBudget,
     FillMade,
     ForgetRecords,
-    OwnerCommand,
     Refused,
     RelistPair,
     SetFees,
@@ -32,26 +33,32 @@ from mm_trio.sandbox.model.records import ZERO_HASH, Fill, LedgerRow
 
 __all__ = ["Admin"]
 
-DUST_WORTH = Decimal(1)  # quote units, at most
+DUST_WORTH = Decimal(1)  # Quote units, at most.
 
 
 class Admin:
-    """Carries out what no client's key can sign; all changes go through `state`."""
+    """Commands of the operator, which no client can sign.
+
+    `state` makes all changes.
+    """
 
     def __init__(self, state: State, *, dust_conversion: bool) -> None:
         self._state = state
         self._dust_conversion = dust_conversion
 
-    def run(self, step: Step, command: OwnerCommand) -> Refused | None:
-        """Carry out a command; None if it was possible."""
+    def run(self, step: Step, command: AdminCommand) -> Refused | None:
+        """Carry out a command.
+
+        Return a refusal, or None on success.
+        """
         match command:
             case SetFees(address=address, maker=maker, taker=taker):
                 account = self._state.open_account(address)
-                usual = self._state.rates_of(None)
+                base_rates = self._state.rates_of(None)
                 account.rates = None
                 if maker is not None or taker is not None:
                     account.rates = Rates(
-                        usual.maker if maker is None else maker, usual.taker if taker is None else taker
+                        base_rates.maker if maker is None else maker, base_rates.taker if taker is None else taker
                     )
             case ExhaustBudget(address=address):
                 self._state.open_account(address).exhaust()
@@ -64,11 +71,14 @@ class Admin:
             case DelistPair(asset=asset) | RelistPair(asset=asset):
                 if asset not in self._state.pairs:
                     return Refused(rules.UNKNOWN_ASSET)
-                self._list(step, asset, on=isinstance(command, RelistPair))
+                self._set_listed(step, asset, on=isinstance(command, RelistPair))
         return None
 
     def move_funds(self, step: Step, command: Deposit | Withdraw | Transfer) -> Refused | None:
-        """Credit, debit or send a token; refused beyond what no resting order holds."""
+        """Credit, debit or send a token.
+
+        An amount above the available balance is refused.
+        """
         token, amount, address = command.token, command.amount, command.address
         if token not in self._state.tokens:
             return Refused(rules.NOT_LISTED)
@@ -91,10 +101,10 @@ class Admin:
                 self._note(step, "send", command, sender=address, receiver=destination)
                 return None
 
-    def keep_daily_appointments(self, step: Step) -> None:
-        """Sell the dust at the first command after each UTC midnight, if that is switched on.
+    def sell_dust_daily(self, step: Step) -> None:
+        """Sell dust at the first command of each UTC day.
 
-        Source: docs *Fees* and observed rows.
+        Does nothing where dust conversion is off. Source: docs *Fees* and observed rows.
         """
         if not self._dust_conversion:
             return
@@ -103,16 +113,20 @@ class Admin:
             self.convert_dust(step)
         counters.dust_day = day if counters.dust_day is None else max(day, counters.dust_day)
 
-    def next_midnight_ms(self) -> int | None:
-        """When dust will be sold next; None where it is not, or before the first command."""
+    def next_dust_sale_ms(self) -> int | None:
+        """Return the time of the next sale of dust.
+
+        It is None where dust conversion is off, and before the first command.
+        """
         day = self._state.counters.dust_day
         return None if day is None else (day + 1) * DAY_MS
 
     def convert_dust(self, step: Step) -> None:
-        """Buy every balance under one lot that is worth at most one quote unit, at the middle of its book.
+        """Buy all dust at mid prices.
 
-        The system is the buyer, outside of the book, and takes no fee; a token without a pair, or whose pair has
-        one side only, keeps its dust. Source: the rows were observed; who buys at which price is decided here.
+        Dust is a balance below one lot that is worth at most one quote unit. The system buys it outside the book
+        and takes no fee. A token keeps its dust if it has no pair, or its pair's book has an empty side.
+        Source: the rows were observed; the buyer and the price are decided here.
         """
         for account in self._state.accounts.values():
             for token in account.tokens():
@@ -124,7 +138,10 @@ class Admin:
                     self._buy_dust(step, account, pair, price, size)
 
     def _price(self, token: int) -> tuple[Pair | None, Decimal | None]:
-        """The first listed pair that sells the token, and the middle of its book, cut to a legal price's decimals."""
+        """Return a token's first open pair and its mid.
+
+        The price is cut to the decimals that the venue allows.
+        """
         for asset, pair in self._state.pairs.items():
             if pair.base.index == token and asset not in self._state.switches.halted:
                 book = self._state.books[asset]
@@ -149,7 +166,7 @@ class Admin:
             time_ms=step.now_ms,
             start_position=start,
             hash=ZERO_HASH,
-            oid=state.take_oid(),  # of no order that anybody placed
+            oid=state.take_oid(),  # No order has this oid.
             crossed=True,
             fee=Decimal(0),
             fee_token=pair.quote.name,
@@ -161,7 +178,7 @@ class Admin:
         step.changes.append(FillMade(fill))
         step.wallets[account.address] = None
 
-    def _list(self, step: Step, asset: int, *, on: bool) -> None:
+    def _set_listed(self, step: Step, asset: int, *, on: bool) -> None:
         halted = self._state.switches.halted
         if on:
             halted.pop(asset, None)

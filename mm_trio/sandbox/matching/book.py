@@ -1,6 +1,6 @@
-"""One pair's order book in price-time priority, and what an incoming order would meet in it.
+"""Order book of one pair in price-time priority.
 
-It knows resting orders only; balances, fees and rules are not its business.
+It knows resting orders only; balances, fees and rules are handled elsewhere.
 """
 
 from __future__ import annotations
@@ -18,18 +18,24 @@ __all__ = ["Book", "BookView", "Level", "LiveOrder", "MatchPlan"]
 
 @dataclass(slots=True)
 class LiveOrder:
-    """A resting order. `record` tells its last change of status, `remaining` what is left now."""
+    """Resting order.
+
+    `record` is its last change of status, `remaining` the size that is open now.
+    """
 
     record: OrderRecord
     remaining: Decimal
 
     def as_of_now(self) -> OrderRecord:
+        """Return the record with the current open size."""
         untouched = self.remaining == self.record.size
         return self.record if untouched else replace(self.record, size=self.remaining)
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
+    """Total size and number of orders at one price."""
+
     price: Decimal
     size: Decimal
     n_orders: int
@@ -37,7 +43,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class BookView:
-    """Both sides, best first."""
+    """Levels of both sides, best first."""
 
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
@@ -45,7 +51,10 @@ class BookView:
 
 @dataclass(frozen=True, slots=True)
 class MatchPlan:
-    """What an incoming order would do: whom it hits and by how much, which of its owner's it cancels."""
+    """Planned executions of an incoming order.
+
+    `executions` are the orders it would hit, with sizes; `own` are orders of the same owner, which it would cancel.
+    """
 
     executions: tuple[tuple[LiveOrder, Decimal], ...]
     own: tuple[LiveOrder, ...]
@@ -53,16 +62,17 @@ class MatchPlan:
 
     @property
     def notional(self) -> Decimal:
+        """Sum of price times size, in quote."""
         return sum((order.record.price * size for order, size in self.executions), Decimal(0))
 
 
 class _Side:
-    """One side: orders by price, and within a price in order of arrival."""
+    """Orders of one side, by price and arrival."""
 
     def __init__(self, *, is_buy: bool) -> None:
         self._is_buy = is_buy
         self._queues: dict[Decimal, dict[int, LiveOrder]] = {}
-        self._prices: list[Decimal] = []  # ascending
+        self._prices: list[Decimal] = []  # Ascending.
 
     def add(self, order: LiveOrder) -> None:
         price = order.record.price
@@ -84,7 +94,7 @@ class _Side:
         return self._prices[-1] if self._is_buy else self._prices[0]
 
     def queues(self) -> Iterator[tuple[Decimal, dict[int, LiveOrder]]]:
-        """Price and orders, best price first."""
+        """Yield each price with its orders, best price first."""
         for price in reversed(self._prices) if self._is_buy else self._prices:
             yield price, self._queues[price]
 
@@ -96,26 +106,33 @@ class _Side:
 
 
 class Book:
+    """Resting orders of one pair."""
+
     def __init__(self) -> None:
         self._sides = {True: _Side(is_buy=True), False: _Side(is_buy=False)}
 
     def add(self, order: LiveOrder) -> None:
+        """Put an order behind all others at its price."""
         self._sides[order.record.is_buy].add(order)
 
     def remove(self, order: LiveOrder) -> None:
+        """Take an order off the book.
+
+        Errors: KeyError if it is not there.
+        """
         self._sides[order.record.is_buy].remove(order)
 
     def best(self, *, is_buy: bool) -> Decimal | None:
-        """The best resting price of that side."""
+        """Return a side's best price; None if empty."""
         return self._sides[is_buy].best()
 
     def crosses(self, *, is_buy: bool, price: Decimal) -> bool:
-        """Would an order of that side at that price meet a resting one?"""
+        """Check if an order would match at once."""
         opposite = self.best(is_buy=not is_buy)
         return opposite is not None and (price >= opposite if is_buy else price <= opposite)
 
     def view(self, *, depth: int | None = None) -> BookView:
-        """So many levels a side; None: all of them."""
+        """Return `depth` levels a side; None returns all."""
         return BookView(self._sides[True].levels(depth), self._sides[False].levels(depth))
 
     def plan_match(
@@ -125,13 +142,14 @@ class Book:
         is_buy: bool,
         price: Decimal,
         size: Decimal,
-        purse: Decimal | None = None,
+        spendable: Decimal | None = None,
         lot: Decimal = Decimal(1),
     ) -> MatchPlan:
-        """Walk the opposite side in priority order; changes nothing.
+        """Plan an incoming order's executions; change nothing.
 
-        With a `purse` (what the order may spend: quote for a buy, base for a sell) it stops at the last
-        whole lot that the purse pays for. The owner's own orders in the way are cancelled, not hit.
+        Walks the opposite side in priority order. `spendable` is the amount that the order may spend, in quote for
+        a buy and in base for a sell: with it the walk stops at the last whole lot that it pays for. The owner's own
+        orders on the way are listed for cancelling and not hit.
         """
         executions: list[tuple[LiveOrder, Decimal]] = []
         own: list[LiveOrder] = []
@@ -141,10 +159,10 @@ class Book:
                 own.append(order)
                 continue
             wanted = take = min(unfilled, order.remaining)
-            if purse is not None:
+            if spendable is not None:
                 cost = order.record.price if is_buy else Decimal(1)
-                take = min(take, (purse / cost).quantize(lot, rounding=ROUND_DOWN))
-                purse -= take * cost
+                take = min(take, (spendable / cost).quantize(lot, rounding=ROUND_DOWN))
+                spendable -= take * cost
             if take:
                 executions.append((order, take))
                 unfilled -= take

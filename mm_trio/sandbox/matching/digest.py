@@ -1,4 +1,4 @@
-"""One short word for the whole state of an exchange, so that two of them can be compared."""
+"""Digest of an exchange's whole state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ __all__ = ["digest_state"]
 
 
 def digest_state(state: State) -> str:
-    """The SHA-256, in hex, of everything that decides how the exchange goes on, and of every row it keeps."""
+    """Compute the hex SHA-256 of an exchange's state.
+
+    It covers everything that decides the exchange's further behaviour, and every row it keeps.
+    """
     digest = hashlib.sha256()
     for line in _lines(state):
         digest.update(line.encode())
@@ -21,7 +24,7 @@ def digest_state(state: State) -> str:
 
 
 def _lines(state: State) -> Iterator[str]:
-    yield repr((state.counters, state.switches, state.appointments, state.last_prices))
+    yield repr((state.counters, state.switches, state.scheduled_cancels, state.last_prices))
     yield repr((state.fees_collected, state.dust))
     for asset, book in state.books.items():
         yield repr((asset, book.view(), state.trades[asset]))

@@ -1,7 +1,8 @@
-"""The exchange core: `apply(now_ms, command)` and the effects it had. No clock, no I/O, no chance.
+"""Exchange core: `apply(now_ms, command)` returns the command's effects.
 
-It admits: who may act, and at what price. What an action comes to is decided in `actions` and `placing`, what
-the owner may do in `owner`; what a decision changes is in `state`.
+It has no clock, no I/O and no randomness. This module decides which address may act, and charges its request
+budget. `order_actions` and `placing` decide the result of an action, `admin` carries out the operator's commands,
+and `state` makes the changes.
 """
 
 from __future__ import annotations
@@ -38,14 +39,15 @@ from mm_trio.sandbox.model.settings import Settings
 
 __all__ = ["Exchange"]
 
-EXACT = Context(prec=60)  # two numbers of 20 + 8 digits multiply without rounding
+# With 60 digits, two numbers of 20 + 8 digits multiply without rounding.
+EXACT = Context(prec=60)
 Observer = Callable[[int, Command], object]
 
 
 class Exchange:
-    """One exchange. Everything it does happens inside `apply`; the other methods only read.
+    """Exchange whose state changes only in `apply`.
 
-    `observer`, if there is one, is told of each command before it is carried out.
+    The other methods only read. If `observer` is set, it is called with each command before that is carried out.
     """
 
     def __init__(
@@ -63,7 +65,11 @@ class Exchange:
         fills_kept: int | None = None,
         max_open_orders: int | None = None,
     ) -> None:
-        """The last three are short for a change of `limits`; rates are fractions, `min_notional` is in the quote."""
+        """Build an exchange without accounts.
+
+        Rates are fractions of the notional, `min_notional` is in quote units. The last three parameters each
+        replace one field of `limits`.
+        """
         bounds = limits or Limits()
         self.limits = replace(
             bounds,
@@ -92,14 +98,14 @@ class Exchange:
             first_oid=first_oid,
             limits=self.limits,
         )
-        self._owner = Admin(self._state, dust_conversion=dust_conversion)
+        self._admin = Admin(self._state, dust_conversion=dust_conversion)
         self._actions = Actions(self._state, Placing(self._state, min_notional=Decimal(min_notional)))
 
     def apply(self, now_ms: int, command: Command) -> tuple[Effect, ...]:
-        """Carry out a command at that time.
+        """Carry out a command and return its effects.
 
-        Gives: for an action `Answered` or `Refused` first, then what changed. Errors: none; a command the
-        venue would refuse is answered so.
+        The first effect of an action is `Answered` or `Refused`; the changes follow. Errors: none; a command that
+        the venue would refuse is answered with a refusal.
         """
         if self.observer is not None:
             self.observer(now_ms, command)
@@ -110,17 +116,17 @@ class Exchange:
             counters.n_commands += 1
             counters.now_ms = now_ms
             step = Step(now_ms, counters.n_commands)
-            self._owner.keep_daily_appointments(step)
-            if self._state.appointments:
+            self._admin.sell_dust_daily(step)
+            if self._state.scheduled_cancels:
                 self._actions.run_schedules(step)
             return step.effects(self._run(step, _in_lower_case(command)))
         finally:
             setcontext(outer)
 
     def copy(self) -> Exchange:
-        """A second exchange that stands as this one stands now. What never changes is shared, so it is cheap.
+        """Return a copy in the same state, without observer.
 
-        Nobody observes the copy.
+        Immutable values are shared, so a copy is cheap.
         """
         shared: list[object] = [self.markets, *self.markets.pairs, self.limits, self.settings]
         for account in self._state.accounts.values():
@@ -134,83 +140,111 @@ class Exchange:
             self.observer = observer
 
     def account(self, address: str) -> AccountView:
-        """Errors: KeyError for an address that never had a deposit."""
+        """Return a copy of an account.
+
+        Errors: KeyError for an address that never had a deposit.
+        """
         return self._state.accounts[address.lower()].view()
 
     def addresses(self) -> tuple[str, ...]:
+        """Return the addresses of all accounts, oldest first."""
         return tuple(self._state.accounts)
 
     def open_orders(self, address: str) -> tuple[OrderRecord, ...]:
-        """Resting orders, oldest first; `size` is what remains now."""
+        """Return resting orders, oldest first; `size` is open now."""
         account = self._state.accounts.get(address.lower())
         return () if account is None else tuple(order.as_of_now() for order in account.live.values())
 
     def find_record(self, address: str, key: int | str) -> OrderRecord | None:
-        """An order's last change of status, by oid or cloid, as long as the venue keeps it."""
+        """Find an order's record by oid or cloid.
+
+        Return None if there is none, or the venue keeps it no longer.
+        """
         account = self._state.accounts.get(address.lower())
         return None if account is None else account.find_record(key)
 
     def records(self, address: str) -> tuple[OrderRecord, ...]:
+        """Return records, those of ended orders first."""
         account = self._state.accounts.get(address.lower())
         return () if account is None else tuple(account.records())
 
     def fills(self, address: str) -> tuple[Fill, ...]:
-        """Oldest first."""
+        """Return the kept fills, oldest first."""
         account = self._state.accounts.get(address.lower())
         return () if account is None else tuple(account.fills)
 
     def trades(self, coin: str) -> tuple[Trade, ...]:
-        """The newest public trades, oldest of them first."""
+        """Return the kept public trades, oldest first."""
         return tuple(self._state.trades[self.markets.pair(coin).asset])
 
     def book(self, coin: str, *, depth: int | None = None) -> BookView:
+        """Return `depth` levels a side; None returns all."""
         return self._state.books[self.markets.pair(coin).asset].view(depth=depth)
 
     def best_bid_ask(self, coin: str) -> tuple[Decimal | None, Decimal | None]:
+        """Return both best prices; None for an empty side."""
         book = self._state.books[self.markets.pair(coin).asset]
         return book.best(is_buy=True), book.best(is_buy=False)
 
     def last_price(self, coin: str) -> Decimal | None:
+        """Return the last trade's price; None before the first."""
         return self._state.last_prices.get(self.markets.pair(coin).asset)
 
     def fees_collected(self, token: int) -> Decimal:
+        """Return the fees taken in a token."""
         return self._state.fees_collected.get(token, Decimal(0))
 
     def dust_collected(self, token: int) -> Decimal:
-        """What the system took in for dust; negative for a token that it paid with."""
+        """Return the amount of dust bought in a token.
+
+        It is negative for a token that the system paid with.
+        """
         return self._state.dust.get(token, Decimal(0))
 
     def fee_rates(self, address: str) -> Rates:
-        """What that address pays today; the usual rates for one that is not known."""
+        """Return the rates that an address pays today.
+
+        An unknown address has the base rates.
+        """
         return self._state.rates_of(self._state.accounts.get(address.lower()))
 
     def day_volumes(self, address: str) -> tuple[DayVolume, ...]:
-        """What an address traded in each of the last UTC days in which it did, oldest first."""
+        """Return an address's volume by UTC day, oldest first.
+
+        Days without a trade are left out.
+        """
         account = self._state.accounts.get(address.lower())
         return () if account is None else tuple(sorted(replace(volume) for volume in account.days.values()))
 
     def ledger(self, address: str) -> tuple[LedgerRow, ...]:
-        """Movements of funds that were no trades, oldest first."""
+        """Return movements of funds other than trades, oldest first."""
         account = self._state.accounts.get(address.lower())
         return () if account is None else tuple(account.ledger)
 
     @property
     def post_only(self) -> bool:
-        """Is it the time after an upgrade, in which only post-only orders pass?"""
+        """True in the post-only period after a network upgrade."""
         return self._state.switches.post_only
 
-    def next_appointment_ms(self) -> int | None:
-        """When the next scheduled cancel, or sale of dust, is due, for whoever lets time pass."""
-        midnight = self._owner.next_midnight_ms()
-        times = [*self._state.appointments.values(), *(() if midnight is None else (midnight,))]
+    def next_due_ms(self) -> int | None:
+        """Return the next scheduled cancel's or dust sale's time.
+
+        The caller that lets time pass then sends a command at that time. None: nothing is due.
+        """
+        midnight = self._admin.next_dust_sale_ms()
+        times = [*self._state.scheduled_cancels.values(), *(() if midnight is None else (midnight,))]
         return min(times, default=None)
 
     @property
     def n_commands(self) -> int:
+        """Number of commands carried out."""
         return self._state.counters.n_commands
 
     def digest(self) -> str:
-        """Two exchanges with the same digest stand alike, to the last digit and the last row kept."""
+        """Compute a digest of the whole state.
+
+        Two exchanges with equal digests agree in each digit and each kept row.
+        """
         return digest_state(self._state)
 
     def _run(self, step: Step, command: Command) -> Answered | Refused | None:
@@ -226,19 +260,22 @@ class Exchange:
             )
             return Refused(refusal) if refusal else self._actions.act(step, account, command)
         if isinstance(command, Deposit):
-            return self._owner.move_funds(step, command)
+            return self._admin.move_funds(step, command)
         if isinstance(command, Withdraw | Transfer):
             if command.address not in self._state.accounts:
                 return Refused(rules.MUST_DEPOSIT.format(address=command.address))
-            return self._owner.move_funds(step, command)
-        return self._owner.run(step, command)
+            return self._admin.move_funds(step, command)
+        return self._admin.run(step, command)
 
 
 def _in_lower_case(command: Command) -> Command:
-    """The command with its addresses in lower case; the same one, mostly."""
+    """Return the command with its addresses in lower case.
+
+    Most commands have them so already and are returned as they are.
+    """
     address: str = getattr(command, "address", "0x")
     other: str | None = getattr(command, "destination", None)
     if address.islower() and (other is None or other.islower()):
         return command
     changed = {"address": address.lower()} | ({} if other is None else {"destination": other.lower()})
-    return replace(command, **changed)  # type: ignore[arg-type]  # which command has which is seen above
+    return replace(command, **changed)  # type: ignore[arg-type]  # The fields that exist were read above.

@@ -1,6 +1,6 @@
-"""What a trade costs: base rates, tiers by volume, an address's own rates, and pairs of two quote tokens.
+"""Fee rates by volume tier and kind of pair.
 
-Rates are fractions of the notional; a negative maker rate is a rebate. Nothing is known here of who trades.
+Rates are fractions of the notional; a negative maker rate is a rebate. This module knows no account.
 """
 
 from __future__ import annotations
@@ -22,20 +22,26 @@ __all__ = [
 ]
 
 DAY_MS = 86_400_000
-TIER_DAYS = 14  # full UTC days before today
-SPOT_WEIGHT = 2  # spot volume counts double
-QUOTE_PAIR_SHARE = Decimal("0.2")  # what is left of fee and volume weight when both tokens are quote tokens
+TIER_DAYS = 14  # Full UTC days before today.
+SPOT_WEIGHT = 2  # Spot volume counts double.
+# A pair of two quote tokens has this share of the usual fee and volume weight.
+QUOTE_PAIR_SHARE = Decimal("0.2")
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
+    """Fee rates of makers and takers."""
+
     maker: Decimal
     taker: Decimal
 
 
 @dataclass(slots=True, order=True)
 class DayVolume:
-    """What an address traded in one UTC day (days since 1970), in quote units, and what of it counts for a tier."""
+    """Volume of one UTC day, in quote units.
+
+    `day` counts from 1970. `add` was traded as maker, `cross` as taker; `counted` counts towards the fee tier.
+    """
 
     day: int
     add: Decimal = Decimal(0)
@@ -47,7 +53,7 @@ def _tier(cutoff: int, taker: str, maker: str) -> tuple[Decimal, Rates]:
     return Decimal(cutoff), Rates(Decimal(maker), Decimal(taker))
 
 
-# Spot rates above each weighted volume. Source: docs *Fees*.
+# Spot rates from each weighted volume on. Source: docs *Fees*.
 TIERS = (
     _tier(5_000_000, "0.0006", "0.0003"),
     _tier(25_000_000, "0.0005", "0.0002"),
@@ -59,9 +65,9 @@ TIERS = (
 
 
 def choose_rates(base: Rates, weighted: Decimal) -> Rates:
-    """The rates for so much weighted volume; below the first tier the base rates, whatever they are.
+    """Return the rates of a weighted volume.
 
-    Source: docs *Fees*.
+    Below the first tier they are the `base` rates. Source: docs *Fees*.
     """
     rates = base
     for cutoff, tier in TIERS:
@@ -71,8 +77,9 @@ def choose_rates(base: Rates, weighted: Decimal) -> Rates:
 
 
 def weigh_volume(days: Mapping[int, DayVolume], *, today: int) -> Decimal:
-    """The volume that decides today's tier: the fourteen full days before today, spot counting double.
+    """Compute the weighted volume that decides today's tier.
 
+    It covers the fourteen full days before today, and spot volume counts double.
     Source: docs *Fees* (assessed at the end of each UTC day).
     """
     counted = (days[day].counted for day in range(today - TIER_DAYS, today) if day in days)
@@ -80,9 +87,9 @@ def weigh_volume(days: Mapping[int, DayVolume], *, today: int) -> Decimal:
 
 
 def cut_for_quote_pair(rates: Rates) -> Rates:
-    """The rates of a pair whose tokens are both quote tokens: taker fee and rebate less 80 %, a maker fee whole.
+    """Return the rates of a pair of two quote tokens.
 
-    Source: docs *Fees*.
+    The taker fee and a maker rebate are 80 % less; a maker fee above zero stays whole. Source: docs *Fees*.
     """
     maker = rates.maker * QUOTE_PAIR_SHARE if rates.maker < 0 else rates.maker
     return Rates(maker, rates.taker * QUOTE_PAIR_SHARE)

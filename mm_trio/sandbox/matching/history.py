@@ -1,7 +1,8 @@
-"""What was done to an exchange, written down line by line, and the exchange that stands there after it.
+"""History of an exchange: its recorder, reader and replay.
 
-A history is JSON lines: the first says what the exchange was made from, each further one a command and its time,
-and the last, if the run ended well, what state that led to. Numbers are exact. Replaying needs no clock.
+A history is a file of JSON lines. The first line holds the settings of the exchange, each further one a command and
+its time, and the last, if the run ended cleanly, a digest of the final state. Numbers are exact. Replaying needs no
+clock.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ VERSION = 1
 
 
 class HistoryError(Exception):
-    """A line that cannot be read, or a state that is not the one written down. Lines are counted from 1."""
+    """Unreadable line, or state that differs from the recorded one.
+
+    Lines are counted from 1.
+    """
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(f"line {line}: {what}")
@@ -32,7 +36,7 @@ class HistoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command, when it was carried out, and the line that says so."""
+    """Command with its time and line number."""
 
     line: int
     now_ms: int
@@ -41,7 +45,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one file says. `digest` is that of the last line, None where the run was cut off."""
+    """Content of one history file.
+
+    `digest` comes from the last line; it is None where the run was cut off.
+    """
 
     settings: Settings
     entries: tuple[Entry, ...]
@@ -49,21 +56,27 @@ class History:
 
 
 class Recorder:
-    """Writes down all that is done to an exchange from now on; `write` gets each line, without its end.
+    """Recorder of all commands of one exchange.
 
-    The exchange must be new: what was done to it before is not known here.
+    `write` is called with each line, without its line end. The exchange must be new, because earlier commands are
+    not known here. Errors: ValueError if it is not.
     """
 
     def __init__(self, exchange: Exchange, write: Callable[[str], object]) -> None:
         if exchange.n_commands:
-            raise ValueError("a history begins with a new exchange, and this one has carried out commands")
+            raise ValueError(
+                f"cannot record a history: the exchange has carried out {exchange.n_commands} commands; use a new one"
+            )
         self._exchange = exchange
         self._write = write
         self._write_line({"format": FORMAT, "version": VERSION, "settings": encode(exchange.settings)})
         exchange.observer = self._on_command
 
     def close(self) -> None:
-        """Note the state that all this led to, and write no more. Closing twice is fine."""
+        """Write the final state's digest and stop recording.
+
+        A second call changes nothing.
+        """
         if self._exchange.observer == self._on_command:
             self._exchange.observer = None
             self._write_line({"digest": self._exchange.digest()})
@@ -76,24 +89,24 @@ class Recorder:
 
 
 def read_history(lines: Iterable[str]) -> History:
-    """A history from its lines. A last line that was cut off is no error of the history's, and is left out.
+    """Read a history from its lines.
 
-    Errors: HistoryError with the number of the line.
+    A last line that was cut off is not an error, and is left out. Errors: HistoryError with the number of the line.
     """
     rows = _rows(lines)
     number, head = next(rows, (1, None))
     if head is None:
         raise HistoryError(1, "the history is empty")
     if head.get("format") != FORMAT:
-        raise HistoryError(number, "this is no history of the sandbox")
+        raise HistoryError(number, f"not a sandbox history: the first line must hold the format {FORMAT!r}")
     if head.get("version") != VERSION:
-        raise HistoryError(number, f"version {head.get('version')!r} cannot be read, only {VERSION}")
+        raise HistoryError(number, f"unsupported version {head.get('version')!r}: only {VERSION} can be read")
     settings = _decode(number, Settings, head.get("settings"))
     entries: list[Entry] = []
     digest = None
     for number, row in rows:
         if digest is not None:
-            raise HistoryError(number, "there is something after the end")
+            raise HistoryError(number, "unexpected line after the digest, which must be the last line")
         if isinstance(row.get("digest"), str):
             digest = str(row["digest"])
         else:
@@ -102,7 +115,10 @@ def read_history(lines: Iterable[str]) -> History:
 
 
 def replay(history: History) -> Exchange:
-    """The exchange that stands where the recorded one stood. Errors: HistoryError if it stands elsewhere."""
+    """Build an exchange by replaying a history.
+
+    Errors: HistoryError if its digest differs from the recorded digest.
+    """
     settings = history.settings
     exchange = Exchange(
         settings.markets,
@@ -118,12 +134,15 @@ def replay(history: History) -> Exchange:
         exchange.apply(entry.now_ms, entry.command)
     if history.digest not in (None, exchange.digest()):
         last = history.entries[-1].line + 1 if history.entries else 2
-        raise HistoryError(last, "replaying the commands leads to another state than the one recorded")
+        raise HistoryError(last, "the replayed state differs from the recorded one")
     return exchange
 
 
 def _rows(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, object]]]:
-    """Numbered JSON objects; a last line that is cut off ends them."""
+    """Yield numbered JSON objects.
+
+    A last line that is cut off ends them.
+    """
     numbered = enumerate(lines, start=1)
     for number, line in numbered:
         try:
@@ -132,9 +151,9 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, object]]]:
             is_cut_off = number > 1 and not line.rstrip().endswith("}") and next(numbered, None) is None
             if is_cut_off:
                 return
-            raise HistoryError(number, f"this is no JSON: {line[:60]!r}") from error
+            raise HistoryError(number, f"not valid JSON: {line[:60]!r}") from error
         if not isinstance(row, dict):
-            raise HistoryError(number, f"this is no JSON object: {line[:60]!r}")
+            raise HistoryError(number, f"not a JSON object: {line[:60]!r}")
         yield number, row
 
 

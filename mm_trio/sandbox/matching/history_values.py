@@ -1,6 +1,7 @@
-"""Frozen values as JSON and back, exactly: dataclasses, tuples, Decimals and plain words.
+"""Exact conversion of frozen values to JSON and back.
 
-What a field may hold is read from its annotation, so a value that does not fit is found here and nowhere later.
+Converts dataclasses, tuples, Decimals, strings, integers, booleans and None. A field's annotation says which values
+it may hold, so a value of the wrong type is found here and not later.
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 __all__ = ["Undecodable", "decode", "encode"]
 
-_KIND = "is"  # key of a dataclass' name
-_NUMBER = "$"  # key of a Decimal's text
+_KIND = "is"  # Key of a dataclass's name.
+_NUMBER = "$"  # Key of a Decimal's text.
 _PLAIN = (int, str, bool, type(None))
 
 
 class Undecodable(Exception):
-    """A value that does not fit where it stands; the text says where and why."""
+    """Value of the wrong type.
+
+    The text says where it stands and what is wrong.
+    """
 
 
 def encode(value: object) -> object:
-    """A value as JSON has it. Fields that are None or False because nobody set them are left out."""
+    """Convert a value to JSON.
+
+    A field is left out if it holds its default and that is None or False.
+    """
     if isinstance(value, Decimal):
         return {_NUMBER: str(value)}
     if isinstance(value, tuple | list):
@@ -41,7 +48,10 @@ def encode(value: object) -> object:
 
 
 def decode(wanted: Any, value: object, *, path: str = "") -> Any:
-    """The value that `encode` wrote, as what `wanted` (an annotation) allows. Errors: Undecodable."""
+    """Convert JSON from `encode` back to a value.
+
+    `wanted` is the annotation that the value must match. Errors: Undecodable.
+    """
     options = get_args(wanted) if get_origin(wanted) in (Union, types.UnionType) else (wanted,)
     kind = value.get(_KIND) if isinstance(value, dict) else None
     for option in options:
@@ -54,7 +64,7 @@ def decode(wanted: Any, value: object, *, path: str = "") -> Any:
             return _decode_items(get_args(option), value, path)
         elif _is_plain(option, value):
             return value
-    raise Undecodable(f"{path or 'value'}: {_shorten(value)} does not fit here")
+    raise Undecodable(f"{path or 'value'}: {_shorten(value)} is not allowed here")
 
 
 def _is_plain(option: Any, value: object) -> bool:
@@ -69,14 +79,14 @@ def _decode_number(text: object, path: str) -> Decimal:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite():
-        raise Undecodable(f"{path or 'value'}: {_shorten(text)} is no number")
+        raise Undecodable(f"{path or 'value'}: {_shorten(text)} is not a valid number")
     return number
 
 
 def _decode_items(wanted: tuple[Any, ...], values: list[object], path: str) -> tuple[object, ...]:
     each = [wanted[0]] * len(values) if wanted[-1] is Ellipsis else list(wanted)
     if len(each) != len(values):
-        raise Undecodable(f"{path or 'value'}: {len(values)} values where {len(each)} belong")
+        raise Undecodable(f"{path or 'value'}: expected {len(each)} values, found {len(values)}")
     paths = (f"{path}[{i}]" for i in range(len(each)))
     return tuple(decode(want, value, path=where) for want, value, where in zip(each, values, paths, strict=True))
 
@@ -87,16 +97,16 @@ def _decode_fields(kind: Any, row: dict[str, object], path: str) -> object:
     prefix = f"{path}." if path else ""
     for name in given:
         if name not in wanted:
-            raise Undecodable(f"{prefix}{name}: {kind.__name__} has no such field")
+            raise Undecodable(f"{prefix}{name}: unknown field of {kind.__name__}")
     for name in required:
         if name not in given:
-            raise Undecodable(f"{prefix}{name}: {kind.__name__} needs this field")
+            raise Undecodable(f"{prefix}{name}: missing field of {kind.__name__}")
     return kind(**{name: decode(wanted[name], value, path=prefix + name) for name, value in given.items()})
 
 
 @cache
 def _fields_of(kind: type[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Annotations by field name, and the fields that must be given."""
+    """Return a class's annotations and required fields."""
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(kind)
     required = tuple(field.name for field in fields if field.default is dataclasses.MISSING)

@@ -1,6 +1,7 @@
-"""What an admitted action does: batches of orders, cancels and modifies, and the actions without items.
+"""Execution of admitted actions.
 
-Its signer is known and it has been paid for. A batch is looked at as a whole first, then item by item.
+The signer is known and the action has been charged to its budget. A batch is checked as a whole first, then item by
+item.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ __all__ = ["Actions", "count_items"]
 
 
 class Actions:
-    """Carries out actions; all changes go through `state`."""
+    """Clients' actions; `state` makes all changes."""
 
     def __init__(self, state: State, placing: Placing) -> None:
         self._state = state
         self._placing = placing
 
     def act(self, step: Step, account: Account, command: Action) -> Answered | Refused:
-        """The answer to the action; what it changed is in `step`."""
+        """Carry out an action and return its answer.
+
+        The changes are added to `step`.
+        """
         match command:
             case PlaceOrders(orders=orders):
                 place = self._placing.place
@@ -57,16 +61,22 @@ class Actions:
         return Answered("default", ())
 
     def run_schedules(self, step: Step) -> None:
-        """Time passes only with commands, so an appointment is kept at the first one after it."""
-        due = [address for address, at_ms in self._state.appointments.items() if at_ms <= step.now_ms]
+        """Run the scheduled cancels that are due.
+
+        Time passes only with commands, so a cancel runs at the first command after its time.
+        """
+        due = [address for address, at_ms in self._state.scheduled_cancels.items() if at_ms <= step.now_ms]
         for address in due:
-            account, day = self._state.accounts[address], self._state.appointments.pop(address) // DAY_MS
+            account, day = self._state.accounts[address], self._state.scheduled_cancels.pop(address) // DAY_MS
             account.n_triggers = (day, _count_triggers(account, day) + 1)
             for order in tuple(account.live.values()):
                 self._state.end_live(step, order, "scheduledCancel")
 
     def _check_batch(self, orders: tuple[NewOrder, ...]) -> Answered | Refused | None:
-        """The static rules: the first broken one refuses the batch, with one status for all."""
+        """Check the static rules of a batch.
+
+        The first rule that is broken refuses the whole batch with a single status.
+        """
         pairs, last_prices = self._state.pairs, self._state.last_prices
         for order in orders:
             if order.asset not in pairs:
@@ -97,24 +107,30 @@ class Actions:
         return answer if isinstance(answer, Refused) or not command.single else _as_single(answer, static=static)
 
     def _schedule(self, step: Step, account: Account, time_ms: int | None) -> Answered | Refused:
-        """Make, move or take back an appointment. Source: docs *Exchange endpoint* (schedule cancel)."""
+        """Set, move or remove a scheduled cancel.
+
+        Source: docs *Exchange endpoint* (schedule cancel).
+        """
         limits = self._state.limits
         if limits.schedule_volume is not None and account.volume < limits.schedule_volume:
             required, volume = rules.plain(limits.schedule_volume), f"{rules.floor_to(account.volume, 2):f}"
             return Refused(rules.SCHEDULE_GATE.format(required=required, volume=volume))
         if time_ms is None:
-            self._state.appointments.pop(account.address, None)
+            self._state.scheduled_cancels.pop(account.address, None)
             return Answered("default", ())
         if time_ms < step.now_ms + limits.schedule_lead_ms:
             return Refused(rules.SCHEDULE_SOON.format(seconds=limits.schedule_lead_ms // 1000))
         per_day = limits.schedules_per_day
         if per_day is not None and _count_triggers(account, step.now_ms // DAY_MS) >= per_day:
             return Refused(rules.SCHEDULE_OVERUSED.format(limit=per_day))
-        self._state.appointments[account.address] = time_ms
+        self._state.scheduled_cancels[account.address] = time_ms
         return Answered("default", ())
 
     def _reserve(self, account: Account, command: ReserveRequestWeight) -> Answered | Refused:
-        """Free of charge here, as the perp balance that pays for it on the venue is not modelled."""
+        """Reserve requests above the budget.
+
+        They are free of charge here, as the perp balance that pays for them on the venue is not modelled.
+        """
         target = command.destination or account.address
         if command.weight <= 0:
             return Refused(rules.BAD_WEIGHT)
@@ -125,7 +141,10 @@ class Actions:
 
 
 def count_items(command: Action) -> int:
-    """What an action costs of its sender's budget, before a minimum of one."""
+    """Count the items that an action costs.
+
+    The minimum of one is applied elsewhere.
+    """
     if isinstance(command, PlaceOrders):
         return len(command.orders)
     if isinstance(command, CANCELS):
@@ -139,7 +158,10 @@ def _count_triggers(account: Account, day: int) -> int:
 
 
 def _as_single(answer: Answered, *, static: bool) -> Answered | Refused:
-    """The `modify` action answers `default`, without the new oid, and errors at the top level."""
+    """Convert a batch answer to a single modify's.
+
+    That one answers `default`, without the new oid, and has errors at the top level.
+    """
     (status,) = answer.statuses
     if not isinstance(status, ItemError):
         return Answered("default", ())

@@ -1,7 +1,7 @@
-"""Placing and modifying: one order against balance and book, in the venue's order of checks.
+"""Placing and modifying of single orders.
 
-An order is planned first (what would it hit, what would it cost) and committed whole or rejected
-whole. Static rules have passed before; batches, budgets and cancels are the business of others.
+An order is planned first (which orders it would hit, and at what cost) and then committed whole or rejected whole.
+The static rules have been checked before; batches, budgets and cancels are handled elsewhere.
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ from mm_trio.sandbox.model.records import OrderRecord
 
 __all__ = ["Placing"]
 
-Rejection = tuple[str, str]  # the venue's words, the status of the order's record
+Rejection = tuple[str, str]  # The venue's words, the status of the order's record.
 
 
 class Placing:
-    """Decides orders one by one; all changes go through `state`."""
+    """Placing of single orders; `state` makes all changes."""
 
     def __init__(self, state: State, *, min_notional: Decimal) -> None:
         self._state = state
         self._min_notional = min_notional
 
     def place(self, step: Step, account: Account, order: NewOrder) -> ItemStatus:
-        """Match, rest or reject one order; a rejected one takes an oid and leaves a record too."""
+        """Match, rest or reject one order.
+
+        A rejected order takes an oid and leaves a record too.
+        """
         if order.cloid is not None and account.find_live(order.cloid) is not None:
             return ItemError(rules.with_asset(rules.DUPLICATE_CLOID, order.asset))
         record = self._state.write_record(step, self._state.take_oid(), account.address, order, "open")
-        rejection = self._find_closed_door(account, order)
+        rejection = self._find_early_rejection(account, order)
         if rejection is None:
             crosses = self._state.books[order.asset].crosses(is_buy=order.is_buy, price=order.price)
             plan = self._plan(account, order) if crosses else MatchPlan((), (), order.size)
@@ -41,16 +44,17 @@ class Placing:
             if rejection is None:
                 return self._commit(step, record, plan)
         text, status = rejection
-        self._state.end_record(step, record.turned(status, size=record.size, at_ms=step.now_ms))
+        self._state.end_record(step, record.with_status(status, size=record.size, at_ms=step.now_ms))
         return ItemError(text)
 
     def modify(
         self, step: Step, account: Account, target: int | str, order: NewOrder, *, always_place: bool
     ) -> ItemStatus:
-        """Cancel and place: the new order has a new oid; if it is rejected, the old one is gone as well.
+        """Cancel an order and place another one.
 
-        Only a request that makes no sense (other side or pair, reduce-only) leaves the old one resting; so does
-        an Ioc, unless it may be placed in any case (`always_place`). Without that, a Gtc is made post-only.
+        If the new order is rejected, the old one is gone as well. Only an invalid request (other side or pair,
+        reduce-only) leaves the old one resting; so does an Ioc without `always_place`. Without `always_place` a Gtc
+        is made post-only.
         Source: docs *Exchange endpoint* (modify); which failure keeps the old order was observed.
         """
         old = account.find_live(target)
@@ -62,7 +66,7 @@ class Placing:
         cancelled_at = len(step.changes)
         self._state.end_live(step, old, "canceled")
         status = self.place(step, account, order if always_place else replace(order, tif="Alo"))
-        # The venue fixes no order for the two; telling the cancel last is the harder one for a client.
+        # The venue defines no order of the two reports. The cancel goes last, as that is harder for a client.
         step.changes.append(step.changes.pop(cancelled_at))
         return status
 
@@ -73,16 +77,19 @@ class Placing:
             is_buy=order.is_buy,
             price=order.price,
             size=order.size,
-            purse=self._purse(account, order) if order.tif == "Ioc" else None,
+            spendable=self._spendable(account, order) if order.tif == "Ioc" else None,
             lot=rules.quantum(pair.base.sz_decimals),
         )
 
-    def _purse(self, account: Account, order: NewOrder) -> Decimal:
+    def _spendable(self, account: Account, order: NewOrder) -> Decimal:
         pair = self._state.pairs[order.asset]
         return account.available((pair.quote if order.is_buy else pair.base).index)
 
-    def _find_closed_door(self, account: Account, order: NewOrder) -> Rejection | None:
-        """What stops an order before book and balance are looked at. The order of these is decided here."""
+    def _find_early_rejection(self, account: Account, order: NewOrder) -> Rejection | None:
+        """Find a reason to reject an order by itself.
+
+        The order of these checks is decided here.
+        """
         switches, limits = self._state.switches, self._state.limits
         if order.asset in switches.halted:
             return rules.HALTED, "rejected"
@@ -97,7 +104,10 @@ class Placing:
         return None
 
     def _find_rejection(self, account: Account, order: NewOrder, plan: MatchPlan, *, crosses: bool) -> Rejection | None:
-        """Words and record status of what stops the order, in the order measured for Ioc on spot."""
+        """Find a rejection by book and balance.
+
+        The order of the checks is the one measured for Ioc on spot.
+        """
         pair, book, asset = self._state.pairs[order.asset], self._state.books[order.asset], order.asset
         if order.tif == "Alo" and crosses:
             bid, ask = (rules.plain(book.best(is_buy=side) or Decimal(0)) for side in (True, False))
@@ -105,11 +115,12 @@ class Placing:
         if order.tif == "Ioc" and not crosses:
             return rules.with_asset(rules.NO_MATCH, asset), "iocCancelRejected"
         poor = rules.with_asset(rules.NO_BALANCE, asset), "insufficientSpotBalanceRejected"
-        purse = self._purse(account, order)
-        if not purse:
+        spendable = self._spendable(account, order)
+        if not spendable:
             return poor
         price = book.best(is_buy=not order.is_buy) if order.tif == "Ioc" else order.price
-        assert price is not None  # an Ioc that crosses has something to cross
+        # An Ioc that crosses has at least one resting order to match.
+        assert price is not None
         if price * order.size < self._min_notional:
             text = rules.MIN_NOTIONAL.format(minimum=rules.plain(self._min_notional), quote=pair.quote.name)
             return rules.with_asset(text, asset), "minTradeNtlRejected"
@@ -117,7 +128,7 @@ class Placing:
             affordable = bool(plan.executions or plan.own)
         else:
             resting = rules.compute_hold(is_buy=order.is_buy, price=order.price, size=plan.unfilled)
-            affordable = resting + (plan.notional if order.is_buy else order.size - plan.unfilled) <= purse
+            affordable = resting + (plan.notional if order.is_buy else order.size - plan.unfilled) <= spendable
         return None if affordable else poor
 
     def _commit(self, step: Step, record: OrderRecord, plan: MatchPlan) -> ItemStatus:
@@ -127,15 +138,16 @@ class Placing:
             self._state.settle(step, record, maker, size)
         filled = record.original_size - plan.unfilled
         if plan.unfilled and record.tif != "Ioc":
-            left = record.turned("open", size=plan.unfilled, at_ms=step.now_ms) if filled else record
+            left = record.with_status("open", size=plan.unfilled, at_ms=step.now_ms) if filled else record
             self._state.rest(step, left)
         else:
             status = "filled" if not plan.unfilled else "canceled" if filled else "iocCancelRejected"
-            self._state.end_record(step, record.turned(status, size=plan.unfilled, at_ms=step.now_ms))
+            self._state.end_record(step, record.with_status(status, size=plan.unfilled, at_ms=step.now_ms))
         if filled:
             decimals = rules.PRICE_DECIMALS - self._state.pairs[record.asset].base.sz_decimals
             average = rules.floor_to(plan.notional / filled, decimals)
             return Filled(record.oid, record.cloid, filled, average)
-        if record.tif == "Ioc":  # met nothing but its owner's orders
+        # Such an Ioc met only orders of its own owner.
+        if record.tif == "Ioc":
             return ItemError(rules.with_asset(rules.NO_MATCH, record.asset))
         return Resting(record.oid, record.cloid)

@@ -1,7 +1,7 @@
-"""The venue's rules for a spot order, its fees, and the exact words of its refusals.
+"""Rules for spot orders and fees, with refusal texts.
 
-Pure functions of plain values. Static rules look at one order alone and refuse a whole batch;
-everything that needs a balance or the book is decided in the exchange.
+All functions are pure. Static rules look at one order alone and refuse a whole batch; rules that need a balance or
+the book are in `placing`.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ __all__ = [
     "with_asset",
 ]
 
-# Top level: the action is refused and nothing happens.
+# Top level: the action is refused and changes nothing. "Ours" marks texts that are not the venue's.
 OVER_WEIGHT = "Signed action over weight limit of {limit}."
 EXPIRED = "Action already expired"
-UNKNOWN_ASSET = "Invalid spot"  # the venue's own words were never captured
+UNKNOWN_ASSET = "Invalid spot"  # The venue's own words were never captured.
 MUST_DEPOSIT = "Must deposit before performing actions. User: {address}"
 TOO_MANY_REQUESTS = (
     "Too many cumulative requests sent ({used} > {limit}) for cumulative volume traded ${volume}. "
@@ -73,8 +73,8 @@ TOO_MANY_REQUESTS = (
 )
 SCHEDULE_GATE = "Cannot set scheduled cancel time until enough volume traded. Required: ${required}. Traded: ${volume}."
 SCHEDULE_OVERUSED = "Too many scheduled cancels triggered for the day. Limit is {limit}."
-SCHEDULE_SOON = "Scheduled cancel time must be at least {seconds} seconds in the future."  # ours
-BAD_WEIGHT = "Request weight must be above zero."  # ours
+SCHEDULE_SOON = "Scheduled cancel time must be at least {seconds} seconds in the future."  # Ours.
+BAD_WEIGHT = "Request weight must be above zero."  # Ours.
 MODIFY_PLACING = "Error placing new order during modify: {error}"
 
 # Static: one status for the whole batch.
@@ -98,50 +98,58 @@ POST_ONLY = "Post only order would have immediately matched, bbo was {bid}@{ask}
 NO_MATCH = "Order could not immediately match against any resting orders."
 NO_REDUCE_ONLY = "Reduce-only is invalid for spot trading."
 TOO_MANY_OPEN = "Too many open orders"
-DUPLICATE_CLOID = "Duplicate cloid."  # made up: nobody captured what the venue does here
+DUPLICATE_CLOID = "Duplicate cloid."  # Ours: the venue's behaviour here was never captured.
 NOT_CANCELLED = "Order was never placed, already canceled, or filled."
 MODIFY_DEAD = "Cannot modify canceled or filled order"
 MODIFY_INVALID = "Attempted to modify to invalid new order"
-OVERDRAWN = "Insufficient balance for withdrawal"  # ours; a withdrawal is no L1 action
-NO_TRANSFER = "Insufficient balance for transfer"  # ours, likewise
-NOT_LISTED = "Token is not listed"  # ours, likewise
-BAD_AMOUNT = "Amount must be above zero"  # ours, likewise
+# Ours: withdrawals and transfers are not L1 actions.
+OVERDRAWN = "Insufficient balance for withdrawal"
+NO_TRANSFER = "Insufficient balance for transfer"
+NOT_LISTED = "Token is not listed"
+BAD_AMOUNT = "Amount must be above zero"
 
 MAX_SIGNIFICANT_FIGURES = 5
-PRICE_DECIMALS = 8  # less the base token's size decimals
+PRICE_DECIMALS = 8  # Less the base token's size decimals.
 BAND_LOW, BAND_HIGH = Decimal("0.2"), Decimal(5)
 
 
 def with_asset(text: str, asset: int) -> str:
-    """Some order errors name the asset at their end: those whose live answers were seen to."""
+    """Append the asset to an order error.
+
+    Only those errors have it whose live answers were seen to have it.
+    """
     return f"{text} asset={asset}"
 
 
 def plain(number: Decimal) -> str:
-    """A number as error texts print it: no trailing zeros, no exponent."""
+    """Format a number without trailing zeros and exponent."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @cache
 def quantum(decimals: int) -> Decimal:
+    """Return the smallest step with so many decimals."""
     return Decimal(1).scaleb(-decimals)
 
 
 def floor_to(number: Decimal, decimals: int) -> Decimal:
+    """Round a number towards zero to so many decimals."""
     return number.quantize(quantum(decimals), rounding=ROUND_DOWN)
 
 
 def find_static_error(order: NewOrder, pair: Pair, *, reference: Decimal | None) -> str | None:
-    """What makes the venue refuse the whole batch this order is in, or None.
+    """Find the static error of an order.
 
-    `reference` is the last trade price; without one there is no price band.
+    The venue refuses an order's whole batch for it.
+    Return None if there is none. `reference` is the last trade price; without one there is no price band.
     Source: docs *Tick and lot size*, *Error responses*; the ends of the band were measured; the order of these
     checks is decided here.
     """
     if order.tif == "Trigger":
         return NO_TRIGGERS
-    if order.size <= 0:  # the wire knows no signs
+    # A negative number is answered like zero, as the wire has no signs.
+    if order.size <= 0:
         return ZERO_SIZE
     if order.price <= 0:
         return ZERO_PRICE
@@ -159,14 +167,17 @@ def find_static_error(order: NewOrder, pair: Pair, *, reference: Decimal | None)
 
 
 def count_figures(number: Decimal) -> int:
-    """Significant figures, trailing zeros apart; an integer price is legal whatever their count."""
+    """Count significant figures without trailing zeros.
+
+    An integer price is valid with any count.
+    """
     return len(number.normalize().as_tuple().digits)
 
 
 def compute_fee(pair: Pair, *, is_buy: bool, price: Decimal, size: Decimal, rate: Decimal) -> Decimal:
-    """The fee of one side of a fill, in the token that side receives.
+    """Compute one side's fee in its received token.
 
-    It is quantised in quote wei first; for a buy then turned into base at the price and cut to base wei.
+    The fee is quantised in quote wei first. For a buy it is then converted to base at the price and cut to base wei.
     Source: docs *Fees*; the rounding was measured.
     """
     fee = floor_to(price * size * rate, pair.quote.wei_decimals)
@@ -174,9 +185,13 @@ def compute_fee(pair: Pair, *, is_buy: bool, price: Decimal, size: Decimal, rate
 
 
 def fee_token(pair: Pair, *, is_buy: bool) -> Token:
+    """Return the token that a side pays fees in."""
     return pair.base if is_buy else pair.quote
 
 
 def compute_hold(*, is_buy: bool, price: Decimal, size: Decimal) -> Decimal:
-    """What a resting order reserves: quote for a bid, base for an ask; nothing for its fee."""
+    """Compute the amount that a resting order reserves.
+
+    It is in quote for a bid and in base for an ask. Nothing is reserved for the fee.
+    """
     return price * size if is_buy else size

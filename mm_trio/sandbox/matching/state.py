@@ -1,7 +1,7 @@
-"""What the exchange holds, and the few primitive changes everything else is made of.
+"""State of the whole exchange, and primitive changes.
 
-Each primitive is told a decision, changes accounts and book together, and notes the effects in the
-step it belongs to. Whether something may happen is decided by the caller, before.
+Each primitive carries out a decision of its caller: it changes accounts and book together, and adds the effects to
+the current step. The caller has checked before that the change is allowed.
 """
 
 from __future__ import annotations
@@ -33,34 +33,41 @@ from mm_trio.sandbox.model.records import Fill, LedgerRow, OrderRecord, Trade
 
 __all__ = ["PUBLIC_TRADES_KEPT", "TID_BITS", "State", "Step", "derive_hash", "derive_tid"]
 
-PUBLIC_TRADES_KEPT = 30  # what a `trades` subscription replays
+PUBLIC_TRADES_KEPT = 30  # A `trades` subscription replays these.
 TID_BITS = 50
-_TID_STEP = 0x9E3779B97F4A7  # odd, so that it meets each number of 50 bits once
+# The step is odd, so that its multiples reach each number of 50 bits once.
+_TID_STEP = 0x9E3779B97F4A7
 _ZERO = Decimal(0)
 
 
 class Step:
-    """One command being carried out: its time, its transaction hash, its effects so far."""
+    """Command in progress, with its effects so far."""
 
     __slots__ = ("_hash", "_number", "books", "changes", "now_ms", "wallets")
 
     def __init__(self, now_ms: int, number: int) -> None:
         self.now_ms = now_ms
         self.changes: list[Effect] = []
-        self.books: dict[str, None] = {}  # ordered sets
+        self.books: dict[str, None] = {}  # Used as ordered sets.
         self.wallets: dict[str, None] = {}
         self._number = number
         self._hash: str | None = None
 
     @property
     def hash(self) -> str:
-        """Made when it is first asked for: most commands trade nothing."""
+        """Transaction hash.
+
+        It is made on first use, as most commands trade nothing.
+        """
         if self._hash is None:
             self._hash = derive_hash("command", self._number)
         return self._hash
 
     def effects(self, answer: Answered | Refused | None) -> tuple[Effect, ...]:
-        """The answer first, then each change in the order it happened, then what to look at again."""
+        """Return all effects in order.
+
+        The answer comes first, then each change as it happened, then the notices of changed books and balances.
+        """
         return (
             *(() if answer is None else (answer,)),
             *self.changes,
@@ -70,31 +77,34 @@ class Step:
 
 
 def derive_hash(label: str, number: int) -> str:
-    """A stand-in for the venue's hashes: looks random, is a function of a counter."""
+    """Derive a random-looking hash from a counter."""
     return "0x" + hashlib.sha256(f"{label} {number}".encode()).hexdigest()
 
 
 def derive_tid(number: int) -> int:
-    """50 bits that do not grow with time, as the venue's trade ids do not. No two numbers give the same."""
+    """Derive a unique 50-bit trade id from a counter.
+
+    The ids do not grow with time, as the venue's do not.
+    """
     return number * _TID_STEP % (1 << TID_BITS)
 
 
 @dataclass(slots=True)
 class Counters:
-    """What is counted over the whole exchange."""
+    """Counters of the whole exchange."""
 
     next_oid: int
     n_commands: int = 0
     n_trades: int = 0
-    now_ms: int = 0  # of the last command
-    dust_day: int | None = None  # the UTC day whose dust has been sold
+    now_ms: int = 0  # Time of the last command.
+    dust_day: int | None = None  # UTC day of the last sale of dust.
 
 
 @dataclass(slots=True)
 class Switches:
-    """What the owner has switched."""
+    """Switches that the operator of the sandbox sets."""
 
-    halted: dict[int, None] = field(default_factory=dict)  # an ordered set of assets
+    halted: dict[int, None] = field(default_factory=dict)  # Ordered set of assets.
     post_only: bool = False
 
 
@@ -107,9 +117,9 @@ class State:
         self.tokens = {token.index for token in markets.tokens}
         self.books: dict[int, Book] = {asset: Book() for asset in self.pairs}
         self.accounts: dict[str, Account] = {}
-        self.appointments: dict[str, int] = {}  # scheduled cancels by address, in ms
+        self.scheduled_cancels: dict[str, int] = {}  # Due time in ms, by address.
         self.fees_collected: dict[int, Decimal] = {}
-        self.dust: dict[int, Decimal] = {}  # what the system bought, and, negative, what it paid
+        self.dust: dict[int, Decimal] = {}  # Amounts the system bought and, below zero, paid.
         self.last_prices: dict[int, Decimal] = {}
         self.trades: dict[int, deque[Trade]] = {asset: deque(maxlen=PUBLIC_TRADES_KEPT) for asset in self.pairs}
         self.counters = Counters(first_oid)
@@ -120,19 +130,23 @@ class State:
         self._quote_pairs = {asset for asset, pair in self.pairs.items() if pair.base.index in quotes}
 
     def open_account(self, address: str) -> Account:
-        """The account of that address, made if it is new."""
+        """Return an address's account, creating a missing one."""
         account = self.accounts.get(address)
         if account is None:
             account = self.accounts[address] = Account(address, self.limits)
         return account
 
     def take_oid(self) -> int:
+        """Return the next order id and use it."""
         oid = self.counters.next_oid
         self.counters.next_oid = oid + 1
         return oid
 
     def rates_of(self, account: Account | None, asset: int | None = None) -> Rates:
-        """What an address pays today, in that pair, or in one that is not special."""
+        """Return the rates that an account pays today.
+
+        `asset` is the pair; None means a pair without special rates.
+        """
         rates = None if account is None else account.rates
         if rates is None:
             rates = self._rates
@@ -142,12 +156,16 @@ class State:
         return fees.cut_for_quote_pair(rates) if asset in self._quote_pairs else rates
 
     def note_funds(self, step: Step, row: LedgerRow) -> None:
-        """Tell and keep a movement of funds that is no trade; the balances are the caller's business."""
+        """Record a movement of funds other than a trade.
+
+        The caller changes the balances.
+        """
         self.accounts[row.address].ledger.append(row)
         step.changes.append(LedgerChanged(row))
         step.wallets[row.address] = None
 
     def write_record(self, step: Step, oid: int, owner: str, order: NewOrder, status: str) -> OrderRecord:
+        """Build the first record of a new order."""
         return OrderRecord(
             oid,
             owner,
@@ -166,7 +184,7 @@ class State:
         )
 
     def rest(self, step: Step, record: OrderRecord) -> None:
-        """Put what is left of an order on the book and reserve what it needs."""
+        """Put an order on the book and reserve funds."""
         order = LiveOrder(record, record.size)
         account = self.accounts[record.address]
         self._hold(step, order, record.size)
@@ -176,20 +194,26 @@ class State:
         step.books[record.coin] = None
 
     def end_live(self, step: Step, order: LiveOrder, status: str) -> None:
-        """Take a resting order off the book, release what it still holds, keep its record."""
+        """Take an order off the book and end it.
+
+        What it still holds is released, and its record is kept.
+        """
         if order.remaining:
             self._hold(step, order, -order.remaining)
         self.books[order.record.asset].remove(order)
         step.books[order.record.coin] = None
-        self.end_record(step, order.record.turned(status, size=order.remaining, at_ms=step.now_ms))
+        self.end_record(step, order.record.with_status(status, size=order.remaining, at_ms=step.now_ms))
 
     def end_record(self, step: Step, record: OrderRecord) -> None:
-        """Note the last status of an order that rests no more, or never did."""
+        """Record the last status of an order."""
         self.accounts[record.address].on_ended(record)
         step.changes.append(OrderChanged(record))
 
     def settle(self, step: Step, taker: OrderRecord, maker: LiveOrder, size: Decimal) -> None:
-        """Trade so much at the maker's price: holds, balances, fees, both fills, the public print."""
+        """Trade `size` at the maker's price.
+
+        Changes holds, balances and fees, and makes both fills and the public trade.
+        """
         resting, counters = maker.record, self.counters
         maker.remaining -= size
         counters.n_trades += 1
@@ -217,25 +241,13 @@ class State:
         tid: int,
         crossed: bool,
     ) -> None:
-        """One side of a trade. What the maker's order held for this part is released as it is paid out."""
+        """Settle one side of a trade."""
         asset, is_buy, now_ms = record.asset, record.is_buy, step.now_ms
         pair, account = self.pairs[asset], self.accounts[record.address]
-        base, quote = pair.base.index, pair.quote.index
         rates = self.rates_of(account, asset)
         rate = rates.taker if crossed else rates.maker
         fee = rules.compute_fee(pair, is_buy=is_buy, price=price, size=size, rate=rate)
-        start = account.total(base)
-        held = _ZERO if crossed else -gross if is_buy else -size  # a maker trades at its own price
-        if is_buy:
-            account.change(quote, total=-gross, hold=held)
-            account.change(base, total=size - fee)
-        else:
-            account.change(base, total=-size, hold=held)
-            account.change(quote, total=gross - fee)
-        counted = gross * fees.QUOTE_PAIR_SHARE if asset in self._quote_pairs else gross
-        account.on_volume(gross, day=now_ms // DAY_MS, crossed=crossed, counted=counted)
         received = rules.fee_token(pair, is_buy=is_buy)
-        self.fees_collected[received.index] = self.fees_collected.get(received.index, _ZERO) + fee
         fill = Fill(
             record.address,
             record.coin,
@@ -243,7 +255,7 @@ class State:
             size,
             is_buy,
             now_ms,
-            start,
+            account.total(pair.base.index),
             step.hash,
             record.oid,
             crossed,
@@ -252,14 +264,33 @@ class State:
             tid,
             record.cloid,
         )
+        _move_balances(account, pair, fill, gross=gross)
+        counted = gross * fees.QUOTE_PAIR_SHARE if asset in self._quote_pairs else gross
+        account.on_volume(gross, day=now_ms // DAY_MS, crossed=crossed, counted=counted)
+        self.fees_collected[received.index] = self.fees_collected.get(received.index, _ZERO) + fee
         account.fills.append(fill)
         step.changes.append(FillMade(fill))
         step.wallets[record.address] = None
 
     def _hold(self, step: Step, order: LiveOrder, size: Decimal) -> None:
-        """Reserve for so much more of an order; a negative size releases."""
+        """Reserve funds for a part of an order.
+
+        A negative size releases them.
+        """
         record, pair = order.record, self.pairs[order.record.asset]
         token = pair.quote if record.is_buy else pair.base
         amount = rules.compute_hold(is_buy=record.is_buy, price=record.price, size=size)
         self.accounts[record.address].change(token.index, hold=amount)
         step.wallets[record.address] = None
+
+
+def _move_balances(account: Account, pair: Pair, fill: Fill, *, gross: Decimal) -> None:
+    """Exchange a fill's tokens and release the hold."""
+    base, quote = pair.base.index, pair.quote.index
+    # A maker trades at its own price, so its order held exactly the amount that it pays.
+    if fill.is_buy:
+        account.change(quote, total=-gross, hold=_ZERO if fill.crossed else -gross)
+        account.change(base, total=fill.size - fill.fee)
+    else:
+        account.change(base, total=-fill.size, hold=_ZERO if fill.crossed else -fill.size)
+        account.change(quote, total=gross - fill.fee)

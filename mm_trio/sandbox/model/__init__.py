@@ -1,1 +1,1 @@
-"""The exchange's words: commands, records, markets, limits."""
+"""Value types of the exchange: commands, records, markets, limits."""

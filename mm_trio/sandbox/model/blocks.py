@@ -1,4 +1,7 @@
-"""The order in which the venue runs the actions of one block, which is not the order in which they came."""
+"""Order in which the venue runs one block's actions.
+
+It differs from the order in which they arrived.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _MATCHING = ("Gtc", "Ioc")
 
 
 class Rank(IntEnum):
-    """The groups of a block, in the order in which they run."""
+    """Groups of a block, in running order."""
 
     WITHOUT_MATCHING = 0
     CANCELS = 1
@@ -21,9 +24,10 @@ class Rank(IntEnum):
 
 
 def rank_command(command: Command) -> Rank:
-    """The group of a command. One Gtc or Ioc among an action's orders puts the whole action into the last one.
+    """Return the group of a command.
 
-    A modify counts as the orders it places. What is no action of a client's runs with the first group.
+    One Gtc or Ioc order puts its whole action into the last group. A modify counts as the orders it places.
+    A command that is not a client's action runs with the first group.
     Source: docs *Order book* and *Optimizing latency*.
     """
     if isinstance(command, CANCELS):
@@ -37,5 +41,5 @@ def rank_command(command: Command) -> Rank:
 
 
 def sort_block(commands: Iterable[Command]) -> tuple[Command, ...]:
-    """The commands of one block as the venue runs them: group by group, inside a group as they came."""
+    """Sort a block's commands by group, then by arrival."""
     return tuple(sorted(commands, key=rank_command))

@@ -1,7 +1,7 @@
-"""What goes into the exchange core and what comes out: frozen commands, effects and facts.
+"""Commands and effects of the exchange core.
 
-Everything is plain data with a stable `repr`, so a run can be recorded, compared and replayed.
-Addresses are lower case here; times are milliseconds; money and sizes are Decimals.
+All of them are frozen plain data with a stable `repr`, so a run can be recorded, compared and replayed.
+Addresses are lower case; times are milliseconds; money and sizes are Decimals.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ __all__ = [
     "CANCELS",
     "DUST_DIRECTION",
     "Action",
+    "AdminCommand",
     "Answered",
     "BalancesChanged",
     "BookChanged",
@@ -42,7 +43,6 @@ __all__ = [
     "Noop",
     "OrderChanged",
     "OrderRecord",
-    "OwnerCommand",
     "PassTime",
     "PlaceOrders",
     "Refused",
@@ -62,7 +62,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """One order as its owner words it. `cloid` is `0x` and 32 lower-case hex digits."""
+    """Order as its owner requests it.
+
+    `cloid` is `0x` and 32 lower-case hex digits.
+    """
 
     asset: int
     is_buy: bool
@@ -75,7 +78,7 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """Credit a token out of nowhere, creating the account if need be."""
+    """Credit a token, creating a missing account."""
 
     address: str
     token: int
@@ -84,7 +87,10 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Take a token away; refused beyond what no resting order holds."""
+    """Debit a token.
+
+    Refused if the amount exceeds the available balance.
+    """
 
     address: str
     token: int
@@ -93,6 +99,8 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrders:
+    """Place a batch of orders."""
+
     address: str
     orders: tuple[NewOrder, ...]
     expires_after: int | None = None
@@ -100,7 +108,10 @@ class PlaceOrders:
 
 @dataclass(frozen=True, slots=True)
 class CancelByOid:
-    """`cancels` are (asset, oid) pairs. `fast` changes when the venue runs it, and nothing else."""
+    """Cancel orders by (asset, oid) pairs.
+
+    `fast` changes only when the venue runs the action.
+    """
 
     address: str
     cancels: tuple[tuple[int, int], ...]
@@ -110,7 +121,10 @@ class CancelByOid:
 
 @dataclass(frozen=True, slots=True)
 class CancelByCloid:
-    """`cancels` are (asset, cloid) pairs. `fast` changes when the venue runs it, and nothing else."""
+    """Cancel orders by (asset, cloid) pairs.
+
+    `fast` changes only when the venue runs the action.
+    """
 
     address: str
     cancels: tuple[tuple[int, str], ...]
@@ -120,9 +134,10 @@ class CancelByCloid:
 
 @dataclass(frozen=True, slots=True)
 class ModifyOrders:
-    """`modifies` are (oid or cloid, new order) pairs; `single` is the venue's older one-order action.
+    """Replace orders, by (oid or cloid, new order).
 
-    Without `always_place` the new order must be post-only, or is made so.
+    `single` marks the venue's older one-order action. Without `always_place` the new order must be post-only; a Gtc
+    is made post-only.
     """
 
     address: str
@@ -134,7 +149,7 @@ class ModifyOrders:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCancel:
-    """Cancel everything at `time_ms`; None takes the appointment back."""
+    """Cancel all orders at `time_ms`; None removes the schedule."""
 
     address: str
     time_ms: int | None
@@ -143,13 +158,18 @@ class ScheduleCancel:
 
 @dataclass(frozen=True, slots=True)
 class Noop:
+    """Do nothing, and spend one request of the budget."""
+
     address: str
     expires_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReserveRequestWeight:
-    """Buy so many requests above the budget, for `destination` or the sender itself."""
+    """Buy `weight` requests above the budget.
+
+    They are for `destination`, or for the sender if that is None.
+    """
 
     address: str
     weight: int
@@ -159,7 +179,10 @@ class ReserveRequestWeight:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Move a token to another address, which gets an account if it has none; refused beyond what is free."""
+    """Move a token to another address.
+
+    The receiver gets an account if it has none. Refused if the amount exceeds the available balance.
+    """
 
     address: str
     destination: str
@@ -167,12 +190,15 @@ class Transfer:
     amount: Decimal
 
 
-# What the owner of the exchange does, and not one of its clients. None of them costs anybody anything.
+# Only the operator of the sandbox sends the commands below. They cost no client anything of its budget.
 
 
 @dataclass(frozen=True, slots=True)
 class SetFees:
-    """Rates of that address from now on, per unit; None: the ones that apply to all."""
+    """Set an address's fee rates, as fractions of the notional.
+
+    None restores the rate that applies to all addresses.
+    """
 
     address: str
     maker: Decimal | None
@@ -181,14 +207,17 @@ class SetFees:
 
 @dataclass(frozen=True, slots=True)
 class ExhaustBudget:
-    """Let the address have sent exactly as much as it may."""
+    """Mark an address's request budget as used up exactly."""
 
     address: str
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetRecords:
-    """Drop the record of an ended order, by oid or cloid; None: of all ended orders of that address."""
+    """Drop an ended order's record, by oid or cloid.
+
+    A `key` of None drops the records of all ended orders of the address.
+    """
 
     address: str
     key: int | str | None = None
@@ -196,51 +225,65 @@ class ForgetRecords:
 
 @dataclass(frozen=True, slots=True)
 class DelistPair:
-    """Trading in that asset ends: what rests is cancelled, and what comes is refused."""
+    """Halt trading in an asset.
+
+    Resting orders are cancelled, and new ones are refused.
+    """
 
     asset: int
 
 
 @dataclass(frozen=True, slots=True)
 class RelistPair:
-    """Trading in that asset goes on."""
+    """Resume trading in an asset."""
 
     asset: int
 
 
 @dataclass(frozen=True, slots=True)
 class SetPostOnly:
-    """Begin, or end, the time after an upgrade of the network in which only post-only orders pass."""
+    """Begin or end the post-only period after a network upgrade."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertDust:
-    """Sell, for every address, the balances below one lot that are worth at most one quote unit."""
+    """Sell every address's dust.
+
+    Dust is a balance below one lot that is worth at most one quote unit.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class PassTime:
-    """Nothing but the time: appointments that are due are kept."""
+    """Let time pass.
+
+    Scheduled cancels and dust sales that are due run.
+    """
 
 
 Action = PlaceOrders | CancelByOid | CancelByCloid | ModifyOrders | ScheduleCancel | Noop | ReserveRequestWeight
 CANCELS = (CancelByOid, CancelByCloid)
 ACTIONS = (PlaceOrders, *CANCELS, ModifyOrders, ScheduleCancel, Noop, ReserveRequestWeight)
-OwnerCommand = SetFees | ExhaustBudget | ForgetRecords | DelistPair | RelistPair | SetPostOnly | ConvertDust | PassTime
-Command = Action | Deposit | Withdraw | Transfer | OwnerCommand
+AdminCommand = SetFees | ExhaustBudget | ForgetRecords | DelistPair | RelistPair | SetPostOnly | ConvertDust | PassTime
+Command = Action | Deposit | Withdraw | Transfer | AdminCommand
 
 
 @dataclass(frozen=True, slots=True)
 class Resting:
+    """Order accepted and resting in the book."""
+
     oid: int
     cloid: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Filled at once, in part or whole; a Gtc remainder rests under the same oid."""
+    """Order filled at once, in part or whole.
+
+    What is left of a Gtc rests under the same oid.
+    """
 
     oid: int
     cloid: str | None
@@ -250,11 +293,13 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    pass
+    """Order cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
+    """Refusal of one item, in the venue's words."""
+
     text: str
 
 
@@ -263,7 +308,10 @@ ItemStatus = Resting | Filled | Cancelled | ItemError
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The action ran; one status per item, or a single one for a batch refused as a whole."""
+    """Answer to an action that ran.
+
+    It has one status per item, or a single one for a batch refused as a whole.
+    """
 
     kind: Literal["order", "cancel", "default"]
     statuses: tuple[ItemStatus, ...]
@@ -271,38 +319,50 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The action was refused at the top level and changed nothing."""
+    """Refusal of a whole action, which changed nothing."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class OrderChanged:
+    """Change of an order's status."""
+
     record: OrderRecord
 
 
 @dataclass(frozen=True, slots=True)
 class FillMade:
+    """Fill of one address."""
+
     fill: Fill
 
 
 @dataclass(frozen=True, slots=True)
 class TradeMade:
+    """Public trade."""
+
     trade: Trade
 
 
 @dataclass(frozen=True, slots=True)
 class BookChanged:
+    """Notice that a pair's book differs."""
+
     coin: str
 
 
 @dataclass(frozen=True, slots=True)
 class BalancesChanged:
+    """Notice that an address's balances differ."""
+
     address: str
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerChanged:
+    """Movement of funds other than a trade."""
+
     row: LedgerRow
 
 

@@ -1,6 +1,6 @@
-"""What is listed: tokens, pairs and the venue's metadata JSON for them.
+"""Listed tokens and pairs, and their metadata JSON.
 
-Indices are sparse on purpose, as on the venue: the position of a row in its list means nothing.
+Indices are sparse on purpose, as on the venue: a row's position in its list has no meaning.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ FIRST_SPOT_ASSET = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A spot token. `sz_decimals`: decimals of an order size; `wei_decimals`: of a balance."""
+    """Spot token.
+
+    `sz_decimals` are the decimals of an order size, `wei_decimals` those of a balance.
+    """
 
     name: str
     index: int
     sz_decimals: int
     wei_decimals: int
     token_id: str
-    total_supply: Decimal | None = None  # where it is known, no order may be larger than half of it
+    # Where the supply is known, no order may be larger than half of it.
+    total_supply: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A spot pair; `name` is its `coin` in every message."""
+    """Spot pair; `name` is its `coin` in every message."""
 
     name: str
     index: int
@@ -36,27 +40,32 @@ class Pair:
 
     @property
     def asset(self) -> int:
+        """Asset number that actions use."""
         return FIRST_SPOT_ASSET + self.index
 
 
 @dataclass(frozen=True, slots=True)
 class Markets:
-    """All pairs and tokens, in the order in which the metadata lists them."""
+    """Pairs and tokens, in the order of the metadata."""
 
     pairs: tuple[Pair, ...]
     tokens: tuple[Token, ...]
 
     def pair(self, coin: str) -> Pair:
-        """The pair of that name. Errors: KeyError if it is not listed."""
+        """Return the pair of a name.
+
+        Errors: KeyError if it is not listed.
+        """
         for pair in self.pairs:
             if pair.name == coin:
                 return pair
         raise KeyError(coin)
 
     def with_pair(self, pair: Pair) -> Markets:
-        """These markets and one pair more, with those of its tokens that are not listed yet.
+        """Return these markets and one more pair.
 
-        Errors: ValueError if the pair's name or index, or a token's index with another meaning, is taken.
+        Its tokens are added if they are not listed.
+        Errors: ValueError if the pair's name or index is listed already, or a token's index belongs to another token.
         """
         if any(pair.name == old.name or pair.index == old.index for old in self.pairs):
             raise ValueError(f"{pair.name} (index {pair.index}) is listed already")
@@ -70,16 +79,16 @@ class Markets:
         return replace(self, pairs=(*self.pairs, pair), tokens=tokens)
 
     def dense(self) -> Markets:
-        """The same pairs, with tokens renumbered in the order of the list: then an index is a position.
+        """Return the same pairs with tokens renumbered by position.
 
-        For clients that take the one for the other, as many did before indices had gaps.
+        For clients that use a position in the list as an index, as many did before indices had gaps.
         """
         renumbered = {token.index: replace(token, index=i) for i, token in enumerate(self.tokens)}
         pairs = (replace(p, base=renumbered[p.base.index], quote=renumbered[p.quote.index]) for p in self.pairs)
         return Markets(pairs=tuple(pairs), tokens=tuple(renumbered.values()))
 
     def spot_meta(self) -> dict[str, object]:
-        """The venue's `spotMeta` answer."""
+        """Return the venue's `spotMeta` answer."""
         return {
             "universe": [
                 {
@@ -97,7 +106,7 @@ class Markets:
                     "weiDecimals": token.wei_decimals,
                     "index": token.index,
                     "tokenId": token.token_id,
-                    "isCanonical": token.index in (0, 1),  # USDC and PURR, as on the venue
+                    "isCanonical": token.index in (0, 1),  # USDC and PURR, as on the venue.
                     "evmContract": None,
                     "fullName": None,
                     "deployerTradingFeeShare": "0.0",

@@ -1,4 +1,4 @@
-"""What the exchange remembers and tells: orders, fills, public trades, movements of funds. Frozen.
+"""Frozen records of orders, fills, public trades and fund movements.
 
 Addresses are lower case; times are milliseconds; money and sizes are Decimals.
 """
@@ -18,7 +18,10 @@ ZERO_HASH = "0x" + "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """An order at its last change of status; `size` is what was left of it then."""
+    """Order at its last change of status.
+
+    `size` is the size that was open then.
+    """
 
     oid: int
     address: str
@@ -35,8 +38,11 @@ class OrderRecord:
     status: str
     status_ms: int
 
-    def turned(self, status: str, *, size: Decimal, at_ms: int) -> OrderRecord:
-        """This order with another status and so much left. The hottest line of the core, so without `replace`."""
+    def with_status(self, status: str, *, size: Decimal, at_ms: int) -> OrderRecord:
+        """Return this order with another status and open size.
+
+        This is the hottest line of the core, so it does without the slower `replace`.
+        """
         return OrderRecord(
             self.oid,
             self.address,
@@ -57,7 +63,10 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One side of one trade, as its owner sees it. `fee` is in `fee_token`, what was received."""
+    """One side of a trade, as its owner sees it.
+
+    `fee` is in `fee_token`, the token that this side received.
+    """
 
     address: str
     coin: str
@@ -73,17 +82,18 @@ class Fill:
     fee_token: str
     tid: int
     cloid: str | None
-    is_dust: bool = False  # sold by the system, which takes no fee and knows no order
+    # The system sold the dust: there is no fee and no order behind the fill.
+    is_dust: bool = False
 
     @property
     def direction(self) -> str:
-        """The row's `dir`."""
+        """Value of the row's `dir`."""
         return DUST_DIRECTION if self.is_dust else "Buy" if self.is_buy else "Sell"
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One trade, as the public sees it; `is_buy` is the taker's side."""
+    """Public view of a trade; `is_buy` is the taker's side."""
 
     coin: str
     is_buy: bool
@@ -98,8 +108,9 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """A movement of funds that is no trade, as one of its addresses sees it.
+    """Movement of funds, as one address sees it.
 
+    Trades are not among them.
     `sender` is None for a deposit, `receiver` for a withdrawal.
     """
 

@@ -1,4 +1,4 @@
-"""What an exchange is made from, as one frozen value that can be written down and read back."""
+"""Settings of an exchange, as one frozen value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Rates are fractions of the notional, `min_notional` is in quote units."""
+    """Settings of one exchange.
+
+    Rates are fractions of the notional, `min_notional` is in quote units.
+    """
 
     markets: Markets
     maker_fee: Decimal

@@ -318,11 +318,11 @@ def test_dust_is_sold_once_at_each_midnight_where_that_is_switched_on() -> None:
 
 def test_whoever_lets_time_pass_is_told_of_the_next_midnight_where_dust_is_sold_then() -> None:
     exchange, other = Exchange(dust_conversion=True), Exchange()
-    assert exchange.next_appointment_ms() is None
+    assert exchange.next_due_ms() is None
     for each in (exchange, other):
         each.apply(DAY_MS + 5, PassTime())
 
-    assert (exchange.next_appointment_ms(), other.next_appointment_ms()) == (2 * DAY_MS, None)
+    assert (exchange.next_due_ms(), other.next_due_ms()) == (2 * DAY_MS, None)
 
 
 def test_no_command_of_the_owners_costs_a_client_anything() -> None:

@@ -48,7 +48,7 @@ def test_at_its_time_everything_of_that_address_is_cancelled_with_its_own_status
     assert [effect.record.oid for effect in effects if isinstance(effect, OrderChanged)] == [ours]
     assert status_of(exchange, ours) == "scheduledCancel"
     assert status_of(exchange, theirs, address=TAKER) == "open"
-    assert exchange.next_appointment_ms() is None
+    assert exchange.next_due_ms() is None
 
 
 def test_an_order_that_comes_with_the_hour_is_not_caught_by_it() -> None:
@@ -72,18 +72,18 @@ def test_a_schedule_is_five_seconds_ahead_at_least(time_ms: int, text: bool) -> 
     answer = schedule(exchange, time_ms, now_ms=1000)
 
     assert (answer == DONE) == (not text)
-    assert exchange.next_appointment_ms() == (None if text else time_ms)
+    assert exchange.next_due_ms() == (None if text else time_ms)
 
 
 def test_a_later_schedule_takes_the_place_of_the_earlier_and_none_takes_it_back() -> None:
     exchange = old_hand()
     schedule(exchange, 10_000, now_ms=1000)
     schedule(exchange, 20_000, now_ms=1000)
-    assert exchange.next_appointment_ms() == 20_000
+    assert exchange.next_due_ms() == 20_000
 
     schedule(exchange, None, now_ms=1000)
 
-    assert exchange.next_appointment_ms() is None
+    assert exchange.next_due_ms() is None
 
 
 def trigger(exchange: Exchange, *, now_ms: int) -> None:

@@ -13,7 +13,8 @@ from mm_trio.sandbox.api.action_parser import Unreadable, parse_action
 from mm_trio.sandbox.feeds.channel_view import DOCUMENTED, PushSchedule
 from mm_trio.sandbox.feeds.channels import Channels
 from mm_trio.sandbox.feeds.connection import CloseConnection, Connection, News
-from mm_trio.sandbox.info.endpoint import UNREADABLE, BadRequest, answer_question
+from mm_trio.sandbox.info.endpoint import answer_question
+from mm_trio.sandbox.info.question import UNREADABLE, BadRequest
 from mm_trio.sandbox.info.rows import Json, action_answer
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.agents import Agents

@@ -7,7 +7,7 @@ from mm_trio.sandbox.feeds.news import News
 from mm_trio.sandbox.feeds.subscriptions import Subscription
 from mm_trio.sandbox.info import account_answers as answers
 from mm_trio.sandbox.info import market_answers, rows
-from mm_trio.sandbox.info.candles import Candle, build_candles, candle_row, find_dealt, find_span
+from mm_trio.sandbox.info.candles import Candle, build_candles, candle_row, find_span, find_trades
 
 __all__ = [
     "beat_book",
@@ -92,7 +92,7 @@ def show_candle(view: View, subscription: Subscription) -> Bodies:
     if price is None:
         return []
     begin_ms, _ = find_span(interval, now_ms)
-    candles = build_candles(coin, interval, find_dealt(view.exchange, coin, since_ms=begin_ms))
+    candles = build_candles(coin, interval, find_trades(view.exchange, coin, since_ms=begin_ms))
     candle = candles[-1] if candles else Candle.begin(coin, interval, time_ms=now_ms, price=price)
     subscription.told = candle
     return [candle_row(candle)]

@@ -1,1 +1,1 @@
-"""Answers to `/info` questions, in the venue's JSON."""
+"""Answers to `/info` requests, in the venue's JSON."""

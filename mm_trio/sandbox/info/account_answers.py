@@ -1,6 +1,7 @@
-"""What the exchange knows, in the venue's JSON: the answers to `/info` and the bodies of frames.
+"""Answers about accounts and present markets.
 
-What is asked about an account, and a market as of now; the rows are made in `rows`, the dispatch is in `questions`.
+They are in the venue's JSON and serve `/info` and the frames of subscriptions. `rows` makes the single rows, and
+`endpoint` dispatches the requests.
 """
 
 from __future__ import annotations
@@ -37,21 +38,26 @@ __all__ = [
     "web_data2",
 ]
 
-MAX_ROWS = 2000  # of fills or orders in one answer
-MAX_LEDGER_ROWS = 500  # docs *Info endpoint*, Pagination
-BOOK_DEPTH = 20  # levels a side
+MAX_ROWS = 2000  # Of fills or orders in one answer.
+MAX_LEDGER_ROWS = 500  # Source: docs *Info endpoint*, Pagination.
+BOOK_DEPTH = 20  # Levels a side.
 
 
 def open_orders(exchange: Exchange, user: str) -> list[Json]:
+    """Return resting orders as short rows."""
     return [order_row(record) for record in exchange.open_orders(user)]
 
 
 def frontend_open_orders(exchange: Exchange, user: str) -> list[Json]:
+    """Return resting orders as long rows."""
     return [frontend_row(record) for record in exchange.open_orders(user)]
 
 
 def spot_state(exchange: Exchange, user: str) -> Json:
-    """Balances in order of token index; none for an address nobody funded."""
+    """Return balances in order of token index.
+
+    An address that never had a deposit has none.
+    """
     if not is_known(exchange, user):
         return {"balances": []}
     names = {token.index: token.name for token in exchange.markets.tokens}
@@ -62,7 +68,7 @@ def spot_state(exchange: Exchange, user: str) -> Json:
                 "token": token,
                 "total": number(balance.total),
                 "hold": number(balance.hold),
-                "entryNtl": "0.0",  # cost basis: not kept
+                "entryNtl": "0.0",  # The cost basis is not kept.
             }
             for token, balance in sorted(exchange.account(user).balances.items())
         ]
@@ -70,7 +76,10 @@ def spot_state(exchange: Exchange, user: str) -> Json:
 
 
 def fills_newest_first(exchange: Exchange, user: str, *, aggregate: bool = False) -> list[Json]:
-    """The newest fills, or the newest sums of them: what is summed up is summed before it is counted."""
+    """Return the newest fills, newest first.
+
+    With `aggregate` fills are summed up before the rows are counted.
+    """
     return [fill_row(fill) for fill in _choose(exchange.fills(user), aggregate)[: -MAX_ROWS - 1 : -1]]
 
 
@@ -83,10 +92,12 @@ def fills_by_time(
     aggregate: bool = False,
     newest_first: bool = False,
 ) -> list[Json]:
-    """The oldest fills of the span, both ends included, oldest first; with `newest_first` from the other end.
+    """Return one page of the fills in a span.
 
-    Page by the last time and know a fill again by its trade id: of more than a page in one millisecond the rest
-    cannot be reached, here as on the venue. Source: docs *Info endpoint*; which end is kept of too many is not known.
+    Both ends are included. The page holds the oldest fills, oldest first, or with `newest_first` the newest, newest
+    first. A client pages by the last time and knows a fill again by its trade id. If one millisecond has more than
+    a page of fills, the others cannot be reached, here as on the venue.
+    Source: docs *Info endpoint*; which end the venue keeps of too many fills is not known.
     """
     within = [
         fill for fill in exchange.fills(user) if start_ms <= fill.time_ms and (end_ms is None or fill.time_ms <= end_ms)
@@ -100,7 +111,10 @@ def _choose(fills: Sequence[Fill], aggregate: bool) -> Sequence[Fill]:
 
 
 def ledger_updates(exchange: Exchange, user: str, *, start_ms: int, end_ms: int | None) -> list[Json]:
-    """Deposits, withdrawals and transfers of the span, both ends included, oldest first."""
+    """Return movements of funds in a span, oldest first.
+
+    They are deposits, withdrawals and transfers. Both ends of the span are included.
+    """
     rows = [
         row for row in exchange.ledger(user) if start_ms <= row.time_ms and (end_ms is None or row.time_ms <= end_ms)
     ]
@@ -108,6 +122,7 @@ def ledger_updates(exchange: Exchange, user: str, *, start_ms: int, end_ms: int 
 
 
 def order_status(exchange: Exchange, user: str, key: int | str) -> Json:
+    """Return an order's status, by oid or cloid."""
     record = exchange.find_record(user, key)
     if record is None:
         return {"status": "unknownOid"}
@@ -115,12 +130,13 @@ def order_status(exchange: Exchange, user: str, key: int | str) -> Json:
 
 
 def historical_orders(exchange: Exchange, user: str) -> list[Json]:
-    """Newest change of status first."""
+    """Return orders, newest change of status first."""
     records = sorted(exchange.records(user), key=lambda record: (record.status_ms, record.oid), reverse=True)
     return [status_row(record) for record in records[:MAX_ROWS]]
 
 
 def user_rate_limit(exchange: Exchange, user: str) -> Json:
+    """Return an address's volume and request budget."""
     known = is_known(exchange, user)
     view = exchange.account(user) if known else None
     return {
@@ -132,16 +148,18 @@ def user_rate_limit(exchange: Exchange, user: str) -> Json:
 
 
 def is_known(exchange: Exchange, user: str) -> bool:
+    """Check if an address has an account."""
     return user.lower() in exchange.addresses()
 
 
 def l2_book(
     exchange: Exchange, coin: str, *, now_ms: int, sig_figs: int | None = None, mantissa: int | None = None
 ) -> Json:
-    """The book; summed up to so many figures, it also tells the spread of the book as it is.
+    """Return the book, or the book summed up.
 
-    Source: docs *Info endpoint*, l2Book; measured: `spread`, and bids rounded down and asks up. An empty side has no
-    spread: decided here.
+    A book that is summed up also has the `spread` of the original book.
+    Source: docs *Info endpoint*, l2Book. Measured: `spread`, and that bids are rounded down and asks up. Decided
+    here: a book with an empty side has no spread.
     """
     book = exchange.book(coin, depth=BOOK_DEPTH if sig_figs is None else None)
     levels = [
@@ -158,25 +176,35 @@ def l2_book(
 
 
 def bbo(exchange: Exchange, coin: str, *, now_ms: int) -> Json:
+    """Return the best level of each side."""
     book = exchange.book(coin, depth=1)
     best = [level_row(levels[0]) if levels else None for levels in (book.bids, book.asks)]
     return {"coin": coin, "time": now_ms, "bbo": best}
 
 
 def mid(exchange: Exchange, coin: str) -> Decimal | None:
-    """Middle of the book; with a side empty the last trade price, if there was one."""
+    """Return the middle of the book.
+
+    With an empty side it is the last trade's price, or None before the first trade.
+    """
     bid, ask = exchange.best_bid_ask(coin)
     return exchange.last_price(coin) if bid is None or ask is None else (bid + ask) / 2
 
 
 def all_mids(exchange: Exchange) -> dict[str, str]:
-    """A pair that never had a price is left out."""
+    """Return all mids.
+
+    A pair that never had a price is left out.
+    """
     mids = ((pair.name, mid(exchange, pair.name)) for pair in exchange.markets.pairs)
     return {coin: number(value) for coin, value in mids if value is not None}
 
 
 def perp_state(*, now_ms: int | None = None) -> Json:
-    """`clearinghouseState` of someone without perps; a frame has the time elsewhere."""
+    """Return the `clearinghouseState` of a user without perps.
+
+    Frames have their time elsewhere, so they leave `now_ms` out.
+    """
     nothing = {
         "accountValue": "0.0",
         "totalNtlPos": "0.0",
@@ -194,7 +222,10 @@ def perp_state(*, now_ms: int | None = None) -> Json:
 
 
 def web_data2(exchange: Exchange, user: str, *, now_ms: int) -> Json:
-    """The retired page of everything, as far as a spot trader reads it."""
+    """Return the retired `webData2`.
+
+    It has the fields that a spot trader reads.
+    """
     return {
         "user": user,
         "clearinghouseState": perp_state(now_ms=now_ms),

@@ -1,4 +1,7 @@
-"""What the venue sums up on request: the fills of one order in one block, the levels of a book."""
+"""Sums that the venue offers on request.
+
+They are the fills of one order in one block, and the levels of a book.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,15 @@ __all__ = ["MANTISSAS", "SIG_FIGS", "aggregate_fills", "aggregate_levels", "is_a
 SIG_FIGS = (2, 3, 4, 5)
 MANTISSAS = (2, 5)
 _AVERAGE_STEP = Decimal("1e-10")
-_EXACT_DIGITS = 60  # the exchange's own
+_EXACT_DIGITS = 60  # As in the exchange.
 
 
 def aggregate_fills(fills: Iterable[Fill]) -> list[Fill]:
-    """One fill for all of an order in one block, where the first of them stood; dust is left out.
+    """Sum up the fills of each order and block.
 
-    Sizes and fees add up, the price is their average, rounded to ten decimals, all else that of the first.
-    Source: docs *Info endpoint* for what is summed; measured: the average, and that dust is left out.
+    A sum stands where its first fill stood; dust is left out. Sizes and fees are added, the price is the average
+    rounded to ten decimals, and all other fields are those of the first fill.
+    Source: docs *Info endpoint* for which fills are summed. Measured: the average, and that dust is left out.
     """
     groups: dict[tuple[int, str, int, bool, bool], list[Fill]] = {}
     for fill in fills:
@@ -40,7 +44,10 @@ def _sum_up(group: Sequence[Fill]) -> Fill:
 
 
 def is_aggregation(sig_figs: int | None, mantissa: int | None) -> bool:
-    """Whether the venue offers a book summed up so. Source: docs *Info endpoint*, l2Book."""
+    """Check if the venue offers an aggregation.
+
+    Source: docs *Info endpoint*, l2Book.
+    """
     if mantissa is not None and (mantissa not in MANTISSAS or sig_figs != 5):
         return False
     return sig_figs is None or sig_figs in SIG_FIGS
@@ -49,7 +56,10 @@ def is_aggregation(sig_figs: int | None, mantissa: int | None) -> bool:
 def aggregate_levels(
     levels: Iterable[Level], *, is_bid: bool, sig_figs: int | None, mantissa: int | None
 ) -> list[Level]:
-    """Levels, best first, put together on a coarser grid: bids at the price below, asks at the one above."""
+    """Merge levels, best first, on a coarser price grid.
+
+    Bids move to the price below, asks to the price above.
+    """
     if sig_figs is None:
         return list(levels)
     merged: dict[Decimal, Level] = {}

@@ -1,6 +1,6 @@
-"""Candles made of trades: the venue's intervals, one candle's life, and its row.
+"""Candles of the venue's intervals, built from trades.
 
-What the exchange keeps of trades are its accounts' fills, so a candle reaches back as far as they do.
+The exchange keeps trades only as its accounts' fills, so candles reach back as far as those do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 from mm_trio.sandbox.info.rows import Json, number
 from mm_trio.sandbox.matching.exchange import Exchange
 
-__all__ = ["INTERVALS", "Candle", "Dealt", "build_candles", "candle_row", "find_dealt", "find_span"]
+__all__ = ["INTERVALS", "Candle", "TradeLike", "build_candles", "candle_row", "find_span", "find_trades"]
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
@@ -29,22 +29,31 @@ _FIXED_MS = {
 INTERVALS = (*_FIXED_MS, "1M")
 
 
-class Dealt(Protocol):
-    """What a candle needs of a trade; a public trade and a taker's fill have it."""
+class TradeLike(Protocol):
+    """Trade, as far as a candle needs it.
+
+    Public trades and takers' fills match it.
+    """
 
     @property
-    def time_ms(self) -> int: ...
+    def time_ms(self) -> int:
+        """Time of the trade."""
+
     @property
-    def price(self) -> Decimal: ...
+    def price(self) -> Decimal:
+        """Price of the trade."""
+
     @property
-    def size(self) -> Decimal: ...
+    def size(self) -> Decimal:
+        """Size in base."""
 
 
 def find_span(interval: str, time_ms: int) -> tuple[int, int]:
-    """First and last millisecond of the candle that holds `time_ms`.
+    """Find the first and last millisecond of a candle.
 
-    Source: docs *Subscriptions* for the names; that spans count from 1970 (weeks begin on a Thursday) and months
-    are those of the UTC calendar is decided here. Errors: KeyError for a name that is not in `INTERVALS`.
+    It is the candle that contains `time_ms`. Source: docs *Subscriptions* for the names. Decided here: spans count
+    from 1970, so weeks begin on a Thursday, and months are those of the UTC calendar.
+    Errors: KeyError for a name that is not in `INTERVALS`.
     """
     if interval == "1M":
         return _find_month(time_ms)
@@ -63,7 +72,10 @@ def _find_month(time_ms: int) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class Candle:
-    """One span of one pair. `volume` is in base; without a trade its four prices are the last one before."""
+    """Candle of one pair and span.
+
+    `volume` is in base. Without a trade its four prices are the last price before the span.
+    """
 
     coin: str
     interval: str
@@ -78,12 +90,12 @@ class Candle:
 
     @classmethod
     def begin(cls, coin: str, interval: str, *, time_ms: int, price: Decimal) -> Candle:
-        """The candle of that moment, without a trade yet."""
+        """Create the candle of a time, without a trade."""
         begin_ms, end_ms = find_span(interval, time_ms)
         return cls(coin, interval, begin_ms, end_ms, price, price, price, price)
 
     def add(self, price: Decimal, size: Decimal) -> None:
-        """One trade more; the first one sets the opening price."""
+        """Add a trade; the first sets the opening price."""
         if not self.n_trades:
             self.open = self.high = self.low = price
         self.close = price
@@ -93,6 +105,7 @@ class Candle:
 
 
 def candle_row(candle: Candle) -> Json:
+    """Encode a candle in the venue's JSON."""
     return {
         "t": candle.begin_ms,
         "T": candle.end_ms,
@@ -107,12 +120,13 @@ def candle_row(candle: Candle) -> Json:
     }
 
 
-def find_dealt(exchange: Exchange, coin: str, *, since_ms: int) -> list[Dealt]:
-    """The trades of a pair from that time on, oldest first, as far as fills are kept.
+def find_trades(exchange: Exchange, coin: str, *, since_ms: int) -> list[TradeLike]:
+    """Find a pair's trades since a time, oldest first.
 
-    Every trade has one taker, so his fill stands for it. Dust that the system sold is no trade.
+    They reach back as far as fills are kept. Every trade has one taker, so the taker's fill stands for it. Dust that
+    the system sold is not a trade.
     """
-    found: list[Dealt] = []
+    found: list[TradeLike] = []
     for address in exchange.addresses():
         for fill in reversed(exchange.fills(address)):
             if fill.time_ms < since_ms:
@@ -120,13 +134,16 @@ def find_dealt(exchange: Exchange, coin: str, *, since_ms: int) -> list[Dealt]:
             if fill.coin == coin and fill.crossed and not fill.is_dust:
                 found.append(fill)
     found.reverse()
-    return sorted(found, key=lambda dealt: dealt.time_ms)
+    return sorted(found, key=lambda trades: trades.time_ms)
 
 
-def build_candles(coin: str, interval: str, dealt: Iterable[Dealt]) -> list[Candle]:
-    """The candles of these trades, oldest first, with flat ones where nobody traded in between."""
+def build_candles(coin: str, interval: str, trades: Iterable[TradeLike]) -> list[Candle]:
+    """Build candles from trades, oldest first.
+
+    Spans without a trade in between have flat candles.
+    """
     candles: list[Candle] = []
-    for each in dealt:
+    for each in trades:
         while candles and candles[-1].end_ms < each.time_ms:
             last = candles[-1]
             candles.append(Candle.begin(coin, interval, time_ms=last.end_ms + 1, price=last.close))

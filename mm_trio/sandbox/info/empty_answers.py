@@ -1,6 +1,6 @@
-"""Answers about what is hardly there: portfolios without a history, referrals, staking, auctions.
+"""Answers about portfolios, referrals, staking and auctions, mostly empty.
 
-They have the venue's shape, so that a client which asks for everything at its start gets through it.
+They have the venue's shape, so that a client can ask for everything when it starts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ NO_AUCTION: Json = {
 
 
 def portfolio(exchange: Exchange, user: str, *, now_ms: int) -> list[object]:
-    """What was traded in each period; values over time are not kept. Source: docs *Info endpoint*, portfolio."""
+    """Return the traded volume of each period.
+
+    Values over time are not kept. Source: docs *Info endpoint*, portfolio.
+    """
     fills = exchange.fills(user)
     periods: list[object] = []
     for name, length_ms in _PERIODS_MS.items():
@@ -45,7 +48,10 @@ def _period(volume: Decimal) -> Json:
 
 
 def referral(exchange: Exchange, user: str) -> Json:
-    """Of someone whom nobody referred. Source: docs *Info endpoint*, referral."""
+    """Return the referral state of a user without a referrer.
+
+    Source: docs *Info endpoint*, referral.
+    """
     known = user in exchange.addresses()
     return {
         "referredBy": None,

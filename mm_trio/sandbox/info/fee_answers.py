@@ -1,6 +1,6 @@
-"""`userFees`: the schedule that applies to all, and what an address pays by it.
+"""Answer to `userFees`: schedule, rates and volumes.
 
-The spot rates are this exchange's own, those of perps the venue's base tier: nobody pays them here.
+The spot rates are this exchange's own. The perp rates are the venue's base tier; they are not used here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from mm_trio.sandbox.matching.fees import DAY_MS, TIER_DAYS, TIERS
 
 __all__ = ["user_fees"]
 
-_PERP_TIERS = (  # taker, maker, by the tiers of spot; docs *Fees*
+# Rates of (taker, maker), by the tiers of spot. Source: docs *Fees*.
+_PERP_TIERS = (
     ("0.0004", "0.00012"),
     ("0.00035", "0.00008"),
     ("0.0003", "0.00004"),
@@ -22,7 +23,8 @@ _PERP_TIERS = (  # taker, maker, by the tiers of spot; docs *Fees*
     ("0.00026", "0.0"),
     ("0.00024", "0.0"),
 )
-_REBATES = (("0.005", "-0.00001"), ("0.015", "-0.00002"), ("0.03", "-0.00003"))  # by share of all maker volume
+# Rebates by share of all maker volume.
+_REBATES = (("0.005", "-0.00001"), ("0.015", "-0.00002"), ("0.03", "-0.00003"))
 _STAKING_DISCOUNTS = (
     ("0.0", "0.0"),
     ("0.0001", "0.05"),
@@ -36,8 +38,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def user_fees(exchange: Exchange, user: str, *, now_ms: int) -> Json:
-    """The schedule, the rates of that address, and its volume of today and the fourteen days before.
+    """Return the schedule, and an address's rates and volumes.
 
+    The volumes are those of today and the fourteen days before.
     Source: docs *Fees*, *Info endpoint*; the order and number of the days are as captured.
     """
     rates = exchange.fee_rates(user)
@@ -82,7 +85,10 @@ def _schedule(exchange: Exchange) -> Json:
 
 
 def _daily_volumes(exchange: Exchange, user: str, now_ms: int) -> list[Json]:
-    """By UTC day, oldest first; what all traded together is twice what the takers did: both sides count."""
+    """Return volumes by UTC day, oldest first.
+
+    `exchange` counts each trade of all addresses once, by its taker's volume.
+    """
     by_day = {
         address: {volume.day: volume for volume in exchange.day_volumes(address)} for address in exchange.addresses()
     }
@@ -90,13 +96,13 @@ def _daily_volumes(exchange: Exchange, user: str, now_ms: int) -> list[Json]:
     rows: list[Json] = []
     for day in range(today - TIER_DAYS, today + 1):
         volume = own.get(day)
-        everybody = sum((days[day].cross for days in by_day.values() if day in days), Decimal(0))
+        all_traded = sum((days[day].cross for days in by_day.values() if day in days), Decimal(0))
         rows.append(
             {
                 "date": f"{_EPOCH + timedelta(days=day):%Y-%m-%d}",
                 "userCross": number(volume.cross) if volume else "0.0",
                 "userAdd": number(volume.add) if volume else "0.0",
-                "exchange": number(everybody),
+                "exchange": number(all_traded),
             }
         )
     return rows

@@ -1,4 +1,4 @@
-"""Movements of funds that are no trades, in the venue's words: `userNonFundingLedgerUpdates`."""
+"""Rows of `userNonFundingLedgerUpdates`: movements of funds besides trades."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from mm_trio.sandbox.model.commands import LedgerRow
 
 __all__ = ["ledger_row"]
 
-NOWHERE = "0x" + "00" * 20  # the other side of what the sandbox gives and takes
+# Counterparty of tokens that the sandbox's operator gives and takes.
+ZERO_ADDRESS = "0x" + "00" * 20
 _USDC = 0
 
 
 def ledger_row(exchange: Exchange, row: LedgerRow) -> Json:
-    """One movement.
+    """Encode one movement of funds.
 
-    Source: docs *Subscriptions*, WsUserNonFundingLedgerUpdate. Decided here: what the sandbox's owner gives or takes
-    is a `deposit` or `withdraw` where it is USDC and else a transfer from or to the zero address.
+    Source: docs *Subscriptions*, WsUserNonFundingLedgerUpdate. Decided here: tokens that the sandbox's operator gives
+    or takes are a `deposit` or `withdraw` if they are USDC, and otherwise a transfer from or to the zero address.
     """
     return {"time": row.time_ms, "hash": row.hash, "delta": _delta(exchange, row)}
 
@@ -33,9 +34,9 @@ def _delta(exchange: Exchange, row: LedgerRow) -> Json:
         "type": "spotTransfer",
         "token": next(token.name for token in exchange.markets.tokens if token.index == row.token),
         "amount": amount,
-        "usdcValue": number(_value(exchange, row)),
-        "user": row.sender or NOWHERE,
-        "destination": row.receiver or NOWHERE,
+        "usdcValue": number(_value_in_usdc(exchange, row)),
+        "user": row.sender or ZERO_ADDRESS,
+        "destination": row.receiver or ZERO_ADDRESS,
         "fee": "0.0",
         "nativeTokenFee": "0.0",
         "nonce": None,
@@ -43,8 +44,11 @@ def _delta(exchange: Exchange, row: LedgerRow) -> Json:
     }
 
 
-def _value(exchange: Exchange, row: LedgerRow) -> Decimal:
-    """In USDC, at the last price; nothing where there never was one."""
+def _value_in_usdc(exchange: Exchange, row: LedgerRow) -> Decimal:
+    """Return an amount's value in USDC.
+
+    It uses the last price, and is zero where there never was one.
+    """
     if row.token == _USDC:
         return row.amount
     for pair in exchange.markets.pairs:

@@ -1,6 +1,6 @@
-"""Answers about pairs and tokens over time: contexts of the last day, candles, recent trades, a token's details.
+"""Answers about pairs and tokens over time.
 
-All of it is counted from the fills that the accounts keep, so it reaches back as far as they do.
+All of them are computed from the fills that the accounts keep, so they reach back as far as those do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from mm_trio.sandbox.info.account_answers import mid
-from mm_trio.sandbox.info.candles import Candle, Dealt, candle_row, find_dealt, find_span
+from mm_trio.sandbox.info.candles import Candle, TradeLike, candle_row, find_span, find_trades
 from mm_trio.sandbox.info.rows import Json, number, trade_row
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.markets import Markets, Pair, Token
@@ -24,23 +24,24 @@ __all__ = [
     "token_details",
 ]
 
-CANDLES_KEPT = 5000  # docs *Info endpoint*, candleSnapshot
+CANDLES_KEPT = 5000  # Source: docs *Info endpoint*, candleSnapshot.
 _DAY_MS = 86_400_000
 
 
 def spot_meta_and_ctxs(exchange: Exchange, *, now_ms: int) -> list[object]:
+    """Return `spotMeta` and the context of each pair."""
     contexts = [asset_ctx(exchange, pair, now_ms=now_ms) for pair in exchange.markets.pairs]
     return [exchange.markets.spot_meta(), contexts]
 
 
 def asset_ctx(exchange: Exchange, pair: Pair, *, now_ms: int) -> Json:
-    """A pair's prices and its last 24 hours; volumes in quote and in base.
+    """Return a pair's prices and volumes of 24 hours.
 
-    Source: docs *Spot*. Decided here: the mark is the last price, and the price of a day ago that of the first trade
-    since.
+    Volumes are in quote and in base. Source: docs *Spot*. Decided here: the mark is the last price, and `prevDayPx`
+    is the price of the first trade in these 24 hours.
     """
     middle, last = mid(exchange, pair.name), exchange.last_price(pair.name)
-    today = find_dealt(exchange, pair.name, since_ms=now_ms - _DAY_MS)
+    today = find_trades(exchange, pair.name, since_ms=now_ms - _DAY_MS)
     mark = last or middle or Decimal(0)
     supply = number(pair.base.total_supply or Decimal(0))
     return {
@@ -56,40 +57,46 @@ def asset_ctx(exchange: Exchange, pair: Pair, *, now_ms: int) -> Json:
 
 
 def recent_trades(exchange: Exchange, coin: str) -> list[Json]:
-    """The last trades, newest first; how many the venue tells is not known: as many as a subscription replays."""
+    """Return the last trades, newest first.
+
+    The venue's number of rows is not known; here it is the number that a subscription replays.
+    """
     return [trade_row(trade) for trade in reversed(exchange.trades(coin))]
 
 
 def candle_snapshot(exchange: Exchange, coin: str, interval: str, *, start_ms: int, end_ms: int) -> list[Json]:
-    """The candles that touch the span, oldest first; the newest `CANDLES_KEPT` of them.
+    """Return the candles that overlap a span, oldest first.
 
-    A span without a trade is a flat candle at the last price; before the first trade there is none.
-    Source: docs *Info endpoint*, candleSnapshot.
+    Only the newest `CANDLES_KEPT` are returned. A candle without a trade is flat at the last price; before the first
+    trade there are no candles. Source: docs *Info endpoint*, candleSnapshot.
     """
-    dealt = find_dealt(exchange, coin, since_ms=0)
-    if not dealt:
+    trades = find_trades(exchange, coin, since_ms=0)
+    if not trades:
         return []
     spans: list[tuple[int, int]] = []
     begin_ms, last_ms = find_span(interval, end_ms)
-    while len(spans) < CANDLES_KEPT and last_ms >= max(start_ms, dealt[0].time_ms):
+    while len(spans) < CANDLES_KEPT and last_ms >= max(start_ms, trades[0].time_ms):
         spans.append((begin_ms, last_ms))
         begin_ms, last_ms = find_span(interval, begin_ms - 1)
-    times = [each.time_ms for each in dealt]
-    return [candle_row(_fill_candle(coin, interval, span, dealt, times)) for span in reversed(spans)]
+    times = [each.time_ms for each in trades]
+    return [candle_row(_fill_candle(coin, interval, span, trades, times)) for span in reversed(spans)]
 
 
 def _fill_candle(
-    coin: str, interval: str, span: tuple[int, int], dealt: Sequence[Dealt], times: Sequence[int]
+    coin: str, interval: str, span: tuple[int, int], trades: Sequence[TradeLike], times: Sequence[int]
 ) -> Candle:
     first = bisect_left(times, span[0])
-    candle = Candle.begin(coin, interval, time_ms=span[0], price=dealt[max(0, first - 1)].price)
-    for each in dealt[first : bisect_left(times, span[1] + 1)]:
+    candle = Candle.begin(coin, interval, time_ms=span[0], price=trades[max(0, first - 1)].price)
+    for each in trades[first : bisect_left(times, span[1] + 1)]:
         candle.add(each.price, each.size)
     return candle
 
 
 def token_details(exchange: Exchange, token_id: str, *, now_ms: int) -> Json | None:
-    """What is known of a token; None for an id that is not listed. Source: docs *Spot*, tokenDetails."""
+    """Return a token's details; None for an unlisted id.
+
+    Source: docs *Spot*, tokenDetails.
+    """
     token = next((token for token in exchange.markets.tokens if token.token_id.lower() == token_id), None)
     if token is None:
         return None
@@ -113,7 +120,10 @@ def token_details(exchange: Exchange, token_id: str, *, now_ms: int) -> Json | N
 
 
 def _find_prices(exchange: Exchange, token: Token, *, now_ms: int) -> Json:
-    """In USDC; USDC itself is worth one, and a token without a pair nothing."""
+    """Return a token's prices in USDC.
+
+    USDC itself is worth one, and a token without a USDC pair zero.
+    """
     pair = _find_usdc_pair(exchange.markets, token)
     if pair is None:
         price = "1.0" if token.index == 0 else "0.0"

@@ -1,7 +1,7 @@
-"""Single rows in the venue's JSON: orders, fills, trades, book levels, and the answer to an action.
+"""Single rows and action answers in the venue's JSON.
 
-Written from the venue's documents and from nothing that the maker reads them with. Numbers are
-strings with at least one decimal, ids and times are numbers, addresses lower case.
+They are written from the venue's documents and share no code with the maker, which reads them. Numbers are strings
+with at least one decimal, ids and times are numbers, addresses are lower case.
 """
 
 from __future__ import annotations
@@ -43,18 +43,25 @@ Json = dict[str, object]
 
 
 def number(value: Decimal) -> str:
-    """A decimal as the venue prints it: `20.0`, never `20`, no exponent."""
+    """Format a decimal as the venue prints it.
+
+    It is `20.0`, never `20`, and has no exponent.
+    """
     text = f"{value:f}"
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.rstrip('0') or '0'}"
 
 
 def side(*, is_buy: bool) -> str:
+    """Return the venue's letter for a side."""
     return "B" if is_buy else "A"
 
 
 def order_row(record: OrderRecord) -> Json:
-    """A row of `openOrders` and of `orderUpdates`: `cloid` only where there is one."""
+    """Encode an order for `openOrders` and `orderUpdates`.
+
+    `cloid` is left out where there is none.
+    """
     row: Json = {
         "coin": record.coin,
         "side": side(is_buy=record.is_buy),
@@ -70,7 +77,10 @@ def order_row(record: OrderRecord) -> Json:
 
 
 def frontend_row(record: OrderRecord) -> Json:
-    """The longer row: always has `cloid` (or null) and `tif`."""
+    """Encode an order as the long row.
+
+    It always has `tif` and `cloid`, which may be null.
+    """
     return {
         "coin": record.coin,
         "side": side(is_buy=record.is_buy),
@@ -92,14 +102,17 @@ def frontend_row(record: OrderRecord) -> Json:
 
 
 def status_row(record: OrderRecord) -> Json:
+    """Encode an order's status with the long row."""
     return {"order": frontend_row(record), "status": record.status, "statusTimestamp": record.status_ms}
 
 
 def update_row(record: OrderRecord) -> Json:
+    """Encode an order's status with the short row."""
     return {"order": order_row(record), "status": record.status, "statusTimestamp": record.status_ms}
 
 
 def fill_row(fill: Fill) -> Json:
+    """Encode a fill."""
     row: Json = {
         "coin": fill.coin,
         "px": number(fill.price),
@@ -123,6 +136,7 @@ def fill_row(fill: Fill) -> Json:
 
 
 def trade_row(trade: Trade) -> Json:
+    """Encode a public trade."""
     return {
         "coin": trade.coin,
         "side": side(is_buy=trade.is_buy),
@@ -136,11 +150,12 @@ def trade_row(trade: Trade) -> Json:
 
 
 def level_row(level: Level) -> Json:
+    """Encode a level of the book."""
     return {"px": number(level.price), "sz": number(level.size), "n": level.n_orders}
 
 
 def action_answer(effects: Iterable[Effect]) -> Json:
-    """The HTTP answer to an action, from its effects."""
+    """Build an action's HTTP answer from its effects."""
     answer = next(effect for effect in effects if isinstance(effect, Answered | Refused))
     if isinstance(answer, Refused):
         return {"status": "err", "response": answer.text}
@@ -151,6 +166,7 @@ def action_answer(effects: Iterable[Effect]) -> Json:
 
 
 def item_status(status: ItemStatus) -> str | Json:
+    """Encode the status of one item."""
     match status:
         case Cancelled():
             return "success"

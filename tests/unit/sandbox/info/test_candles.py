@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from sandbox_kit import HYPE, MAKER, PURR_ASSET, TAKER, buy, make_exchange, place, sell
 
-from mm_trio.sandbox.info.candles import INTERVALS, build_candles, candle_row, find_dealt, find_span
+from mm_trio.sandbox.info.candles import INTERVALS, build_candles, candle_row, find_span, find_trades
 
 
 def ms(text: str) -> int:
@@ -15,14 +15,14 @@ def ms(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class Dealt:
+class TradeLike:
     time_ms: int
     price: Decimal
     size: Decimal
 
 
-def dealt(time_ms: int, price: str, size: str = "1") -> Dealt:
-    return Dealt(time_ms, Decimal(price), Decimal(size))
+def trade(time_ms: int, price: str, size: str = "1") -> TradeLike:
+    return TradeLike(time_ms, Decimal(price), Decimal(size))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_an_unknown_interval_is_a_key_error() -> None:
 
 
 def test_a_candle_has_the_first_last_highest_and_lowest_price_and_all_of_the_volume() -> None:
-    (candle,) = build_candles("@1", "1m", [dealt(1, "5", "1.5"), dealt(2, "7"), dealt(3, "4"), dealt(59_999, "6")])
+    (candle,) = build_candles("@1", "1m", [trade(1, "5", "1.5"), trade(2, "7"), trade(3, "4"), trade(59_999, "6")])
 
     assert candle_row(candle) == {
         "t": 0,
@@ -74,7 +74,7 @@ def test_a_candle_has_the_first_last_highest_and_lowest_price_and_all_of_the_vol
 
 
 def test_a_span_without_a_trade_is_flat_at_the_last_price() -> None:
-    candles = build_candles("@1", "1m", [dealt(0, "5"), dealt(120_000, "9")])
+    candles = build_candles("@1", "1m", [trade(0, "5"), trade(120_000, "9")])
 
     told = [[candle_row(candle)[name] for name in "tohcn"] for candle in candles]
     assert told == [[0, "5.0", "5.0", "5.0", 1], [60_000, "5.0", "5.0", "5.0", 0], [120_000, "9.0", "9.0", "9.0", 1]]
@@ -88,6 +88,6 @@ def test_the_trades_of_a_pair_are_its_takers_fills_in_order_of_time() -> None:
     place(exchange, MAKER, sell("5", "10", asset=PURR_ASSET), now_ms=3000)
     place(exchange, TAKER, buy("5", "10", "Ioc", asset=PURR_ASSET), now_ms=3000)
 
-    found = find_dealt(exchange, HYPE, since_ms=1000)
+    found = find_trades(exchange, HYPE, since_ms=1000)
 
     assert [(each.time_ms, int(each.size)) for each in found] == [(1000, 2), (2000, 3)]

@@ -1,1 +1,1 @@
-"""The exchange in the shape of the SDK's objects, in one process."""
+"""Exchange with the interface of the SDK, in one process."""

@@ -1,6 +1,6 @@
-"""Where the calls of all in-process clients pass: each reaches the front, and a read may tell of an earlier moment.
+"""Calls of in-process clients, with reads frozen on demand.
 
-Knows methods by name only. What an answer means is not known here, and no clock is read.
+Methods are known by name only. Answers are passed on unread, and no clock is read.
 """
 
 from __future__ import annotations
@@ -14,33 +14,39 @@ __all__ = ["Calls"]
 
 
 class Calls:
-    """Pass the calls of every client on to one front."""
+    """Route from all clients to one gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self._frozen: dict[str, Gateway] = {}
-        self._frozen_rest: Gateway | None = None
+        self._frozen_default: Gateway | None = None
 
     def freeze_reads(self, *methods: str) -> None:
-        """Let those reads (all, if none is named) tell of this moment.
+        """Answer reads from the present state until they are thawed.
 
-        What froze before freezes anew.
+        Without names all reads are frozen. A read that is frozen already is frozen again at the present state.
         """
         frozen = self.gateway.freeze()
         if methods:
             self._frozen |= dict.fromkeys(methods, frozen)
         else:
-            self._frozen, self._frozen_rest = {}, frozen
+            self._frozen, self._frozen_default = {}, frozen
 
     def thaw_reads(self) -> None:
-        """Let every read tell of now again."""
-        self._frozen, self._frozen_rest = {}, None
+        """Answer every read from the current state again."""
+        self._frozen, self._frozen_default = {}, None
 
     def call(self, method: str, n_items: int, run: Callable[[], Any]) -> Any:
-        """Run a client's call; a read has no items."""
+        """Run a client's call; a read has no items.
+
+        Subclasses override it to put faults between client and exchange.
+        """
         return run()
 
     def ask(self, method: str, request: Mapping[str, object]) -> Any:
-        """`call` for a question of `/info`, which may be answered from the past."""
-        gateway = self._frozen.get(method) or self._frozen_rest or self.gateway
+        """Run an `/info` request.
+
+        A frozen method is answered from its frozen state.
+        """
+        gateway = self._frozen.get(method) or self._frozen_default or self.gateway
         return self.call(method, 0, lambda: gateway.info(request))

@@ -1,7 +1,8 @@
-"""The acting half of the in-process stand-in: the SDK's `Exchange`, plain or with signing and posting apart.
+"""In-process stand-ins for the SDK's `Exchange`.
 
-Turns the SDK's dicts into actions of the wire and hands them to the venue. There is no key: a signature
-stands for the address it was made for. What an order comes to is decided behind the front.
+One acts in a single step, the other signs and posts separately. They turn the SDK's dicts into wire actions and hand
+them to the gateway, which decides the result. There is no key: a signature stands for the address that it was made
+for.
 """
 
 from __future__ import annotations
@@ -32,16 +33,21 @@ Items = Sequence[Mapping[str, Any]]
 
 
 class HasRaw(Protocol):
-    """The SDK's `Cloid`."""
+    """Interface of the SDK's `Cloid`."""
 
-    def to_raw(self) -> str: ...
+    def to_raw(self) -> str:
+        """Return the cloid as hex text."""
+        ...
 
 
 CloidLike = HasRaw | str
 
 
 class InProcessExchange:
-    """The acting half, for one address. Requests are the SDK's dicts, with sizes and prices as floats."""
+    """Stand-in for the SDK's `Exchange`, for one address.
+
+    Requests are the SDK's dicts, with sizes and prices as floats.
+    """
 
     def __init__(self, venue: Calls, address: str) -> None:
         self._venue = venue
@@ -50,25 +56,35 @@ class InProcessExchange:
         self.expires_after: int | None = None
 
     def set_expires_after(self, expires_after: int | None) -> None:
+        """Set the expiry of later actions, in ms."""
         self.expires_after = expires_after
 
     def bulk_orders(self, order_requests: Items, builder: object = None, grouping: str = "na") -> Any:
+        """Place orders."""
         action = self._encode_orders(order_requests) | {"grouping": grouping}
         return self._act("bulk_orders", len(order_requests), action)
 
     def bulk_modify_orders_new(self, modify_requests: Items) -> Any:
+        """Modify orders."""
         return self._act("bulk_modify_orders_new", len(modify_requests), self._encode_modifies(modify_requests))
 
     def bulk_cancel(self, cancel_requests: Items) -> Any:
+        """Cancel orders by oid."""
         return self._act("bulk_cancel", len(cancel_requests), self._encode_cancels(cancel_requests))
 
     def bulk_cancel_by_cloid(self, cancel_requests: Items) -> Any:
+        """Cancel orders by cloid."""
         return self._act("bulk_cancel_by_cloid", len(cancel_requests), self._encode_cancels_by_cloid(cancel_requests))
 
     def schedule_cancel(self, time: int | None) -> Any:
+        """Schedule a cancel of all orders.
+
+        `time` is in ms; None removes the schedule.
+        """
         return self._act("schedule_cancel", 1, {"type": "scheduleCancel"} | ({} if time is None else {"time": time}))
 
     def noop(self, nonce: int) -> Any:
+        """Send an action that does nothing."""
         return self._act("noop", 1, {"type": "noop"})
 
     def _encode_orders(self, requests: Items) -> Json:
@@ -115,7 +131,10 @@ class InProcessExchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedInProcess:
-    """An action as it would go over the wire, any number of times. `action` is its canonical JSON."""
+    """Signed action, ready to be posted repeatedly.
+
+    `action` is its canonical JSON, as it would go over the wire.
+    """
 
     method: str
     n_items: int
@@ -126,15 +145,16 @@ class SignedInProcess:
 
     @property
     def digest(self) -> str:
-        """What tells one signed action from another: 64 hex digits."""
+        """Identity of the signed action, 64 hex digits."""
         text = "\n".join((self.method, self.action, str(self.nonce), str(self.expires_after)))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 class InProcessSigningExchange(InProcessExchange):
-    """Signing and posting as two steps, so that the same bytes may be posted again.
+    """Stand-in that signs and posts in two steps.
 
-    `nonces` gives the nonce set of an address. The inherited methods need no nonce and spend none.
+    So the same bytes may be posted again. `nonces` returns the nonce set of an address. The inherited methods need
+    no nonce and spend none.
     """
 
     def __init__(self, venue: Calls, address: str, *, nonces: Callable[[str], Nonces]) -> None:
@@ -149,14 +169,15 @@ class InProcessSigningExchange(InProcessExchange):
         }
 
     def make_action(self, method: str, items: Items, *, nonce: int, expires_after: int) -> SignedInProcess:
-        """The action that this SDK method would send for these items; nothing is sent, no nonce is spent.
+        """Build the action that an SDK method would send.
 
-        Errors: KeyError for another method or a coin that is not listed; ValueError beyond 8 decimals.
+        Nothing is sent and no nonce is spent.
+        Errors: KeyError for an unsupported method or an unlisted coin; ValueError beyond 8 decimals.
         """
         action = self._encoders[method](items)
         return SignedInProcess(
             method=method,
-            n_items=1 if method == "noop" else len(items),  # as `noop` counts itself
+            n_items=1 if method == "noop" else len(items),  # `noop` counts itself as one item.
             address=self._address,
             action=json.dumps(action, sort_keys=True, separators=(",", ":")),
             nonce=nonce,
@@ -164,18 +185,21 @@ class InProcessSigningExchange(InProcessExchange):
         )
 
     def sign_action(self, unsigned: SignedInProcess) -> SignedInProcess:
-        """The same: there is no key."""
+        """Return the action unchanged, as there is no key."""
         return unsigned
 
     def post_signed(self, signed: SignedInProcess) -> Any:
-        """Send it, for the first time or again. Errors: BadRequest for what the schema would not take."""
+        """Send an action, for the first time or again.
+
+        Errors: BadRequest for an action that the schema does not allow.
+        """
         return self._venue.call(signed.method, signed.n_items, lambda: self._answer(signed))
 
     def _answer(self, signed: SignedInProcess) -> Json:
-        """Read it, then look at the nonce, then act, as the door of the server does it.
+        """Read the action, check its nonce, then carry it out.
 
-        So a nonce is spent as soon as the action can be read, whatever becomes of it then. That an expired
-        action spends its nonce too is not known of the venue: it is decided here.
+        This is the order of the server's HTTP handler, so a readable action spends its nonce whatever its result is.
+        It is not known if an expired action spends its nonce on the venue; it does here.
         """
         gateway = self._venue.gateway
         command = gateway.read_action(signed.address, json.loads(signed.action), expires_after=signed.expires_after)
@@ -188,7 +212,10 @@ class InProcessSigningExchange(InProcessExchange):
 
 
 def float_to_wire(value: float) -> str:
-    """A float as the SDK writes it: no trailing zeros. Errors: ValueError beyond 8 decimals."""
+    """Format a float as the SDK does, without trailing zeros.
+
+    Errors: ValueError beyond 8 decimals.
+    """
     rounded = f"{value:.8f}"
     if abs(float(rounded) - value) >= 1e-12:
         raise ValueError("float_to_wire causes rounding", value)
@@ -196,11 +223,15 @@ def float_to_wire(value: float) -> str:
 
 
 def raw_cloid(cloid: CloidLike) -> str:
+    """Return a cloid as hex text."""
     return cloid if isinstance(cloid, str) else cloid.to_raw()
 
 
 def read_names(gateway: Gateway) -> tuple[dict[str, str], dict[str, int]]:
-    """Name to coin, with `BASE/QUOTE` for the first pair of that name, and coin to asset id."""
+    """Map names to coins, and coins to asset ids.
+
+    A name is a coin, or `BASE/QUOTE` for the first pair of these tokens.
+    """
     pairs = gateway.exchange.markets.pairs
     names = {pair.name: pair.name for pair in pairs}
     for pair in pairs:

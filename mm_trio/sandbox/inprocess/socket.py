@@ -1,7 +1,7 @@
-"""A WebSocket manager without a socket: pairs frames with callbacks as the SDK's `WebsocketManager` does.
+"""Stand-in for the SDK's `WebsocketManager`, without a socket.
 
-The SDK finds a frame's callbacks by an identifier of channel, coin and user; two channels carry no user,
-so they may be subscribed to once. Channels it does not know are dropped in silence; it never reconnects.
+It finds a frame's callbacks as the SDK does, by an identifier of channel, coin and user. Two channels carry no user,
+so each of them may be subscribed to once. Frames of unknown channels are dropped silently. It never reconnects.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _BY_COIN = ("l2Book", "trades", "bbo", "activeAssetCtx")
 
 
 class Feed:
-    """One connection: a fresh one has no callbacks, a dead one stays dead.
+    """Connection to the gateway, which cannot be reopened.
 
-    `deliver` gets each frame and hands it to `dispatch`, now or later.
+    A fresh one has no callbacks. `deliver` gets each frame and passes it to `dispatch`, now or later.
     """
 
-    ws_ready = True  # stays so after a close, as in the SDK
+    ws_ready = True  # It stays True after a close, as in the SDK.
 
     def __init__(self, gateway: Gateway, deliver: Callable[[Feed, Json], None]) -> None:
         self.silent = False
@@ -37,29 +37,38 @@ class Feed:
         self._connection = gateway.connect(lambda frame: deliver(self, frame))
 
     def is_alive(self) -> bool:
+        """Check if the connection is open."""
         return self._alive
 
     def stop(self) -> None:
-        """The connection is over, whoever ended it; nothing more arrives."""
+        """Close the connection; no more frames arrive.
+
+        Either side may have ended it.
+        """
         self._alive = False
         self._connection.close()
 
     def subscribe(self, subscription: Json, callback: Callback) -> int:
-        """Ask the venue for a channel and remember who wants it; gives the id to unsubscribe by.
+        """Subscribe a callback to a channel.
 
-        Errors: NotImplementedError for a channel that cannot be shared; ConnectionError once dead.
+        Return the id to unsubscribe with.
+        Errors: NotImplementedError for a channel that cannot be shared; ConnectionError once closed.
         """
         identifier = _identify_subscription(subscription)
         callbacks = self._callbacks.setdefault(identifier, [])
         if identifier in _ONLY_ONCE and callbacks:
             raise NotImplementedError(f"Cannot subscribe to {identifier} multiple times")
         self._n_subscriptions += 1
-        callbacks.append((self._n_subscriptions, callback))  # recorded even if sending fails, as in the SDK
+        # The callback is recorded even if sending fails, as in the SDK.
+        callbacks.append((self._n_subscriptions, callback))
         self._request("subscribe", subscription)
         return self._n_subscriptions
 
     def unsubscribe(self, subscription: Json, subscription_id: int) -> bool:
-        """Forget one callback; the venue is told with the last one. Gives: whether there was such a one."""
+        """Remove one callback; return whether it was subscribed.
+
+        The venue is asked to unsubscribe once the last callback is gone.
+        """
         identifier = _identify_subscription(subscription)
         callbacks = self._callbacks.get(identifier, [])
         kept = [entry for entry in callbacks if entry[0] != subscription_id]
@@ -69,7 +78,10 @@ class Feed:
         return len(kept) != len(callbacks)
 
     def dispatch(self, frame: Json) -> None:
-        """Give a frame to its callbacks, unless the connection is dead or half open."""
+        """Call a frame's callbacks.
+
+        A closed or silent connection drops the frame.
+        """
         if not self._alive or self.silent:
             return
         for _, callback in tuple(self._callbacks.get(_identify_frame(frame), ())):
@@ -119,4 +131,5 @@ def _identify_frame(frame: Json) -> str:
         case _ if channel in _BY_COIN:
             return f"{channel}:{data['coin'].lower()}"  # type: ignore[index]
         case _:
-            return "nothing"  # pong, error, subscriptionResponse and what the SDK does not know
+            # These are pong, error, subscriptionResponse and channels that the SDK does not know.
+            return "nothing"

@@ -102,8 +102,8 @@ async def _run_in(
     async with trio.open_nursery() as world:
         exchange = Exchange(
             market.markets,
-            maker_fee="0" if market.is_free else MAKER_FEE,
-            taker_fee="0" if market.is_free else TAKER_FEE,
+            maker_fee="0" if market.is_fee_free else MAKER_FEE,
+            taker_fee="0" if market.is_fee_free else TAKER_FEE,
             min_notional=str(market.min_notional),
         )
         gateway = Gateway(exchange, now_ms=_now_ms)

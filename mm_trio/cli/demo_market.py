@@ -58,7 +58,7 @@ class DemoMarket:
     quote: Decimal
     takers: Takers
     min_notional: Decimal = VENUE_MIN_NOTIONAL
-    is_free: bool = False
+    is_fee_free: bool = False
     tape: tuple[TapeRow, ...] = ()
 
 
@@ -125,7 +125,7 @@ def tape_demo_market(path: Path, coin: str, *, duration_s: float | None) -> Demo
         takers=TapeTakers(rows, pair, duration_s=takes_s),
         # the recorded maker set its own rules: without fees, or below the minimum, it was bound by neither
         min_notional=VENUE_MIN_NOTIONAL if facts.min_notional >= VENUE_MIN_NOTIONAL else Decimal(0),
-        is_free=facts.is_free,
+        is_fee_free=facts.is_fee_free,
         tape=rows,
     )
 

@@ -177,8 +177,8 @@ def _make_exchange(markets: tuple[DemoMarket, ...], limits: Limits) -> Exchange:
     first = markets[0]
     return Exchange(
         first.markets,
-        maker_fee="0" if first.is_free else MAKER_FEE,
-        taker_fee="0" if first.is_free else TAKER_FEE,
+        maker_fee="0" if first.is_fee_free else MAKER_FEE,
+        taker_fee="0" if first.is_fee_free else TAKER_FEE,
         min_notional=str(first.min_notional),
         # an account of a sandbox is the same at every start, its orders are not: no ledger must take new for old
         first_oid=time.time_ns() // 1_000_000,

@@ -1,1 +1,1 @@
-"""Takers: seeded at random, or replayed from a tape."""
+"""Simulated takers, random by seed or replayed from fills."""

@@ -1,6 +1,7 @@
-"""Order flow for the sandbox: someone who takes what the maker offers.
+"""Simulated takers, which trade against the maker's orders.
 
-Seeded here, recorded in `tape`; both decide and send nothing. `trade_forever` is the task that sends.
+Seeded random takers are here, recorded ones in `tape`. Both only decide on orders; `trade_forever` is the task that
+sends them.
 """
 
 from __future__ import annotations
@@ -20,22 +21,30 @@ from mm_trio.sandbox.model.markets import Pair
 
 __all__ = ["SeededTakers", "TakerHabits", "Takers", "schedule_takers", "trade_forever"]
 
-_LEAST_PAUSE_S = 0.001  # a flow without pauses must not keep a clock for itself
+# Takers without pauses must not occupy a clock alone.
+_MIN_PAUSE_S = 0.001
 
 
 class Takers(Protocol):
-    """A flow of takers: when the next one comes, and what he sends when he sees the book."""
+    """Sequence of takers, with their times and orders."""
 
     def pause_s(self) -> float | None:
-        """Seconds until the next taker; None when no more will come."""
+        """Return seconds until the next taker; None after the last."""
 
     def decide(self, book: BookView) -> tuple[NewOrder, ...]:
-        """His orders, sent as one action; empty when there is nothing for him."""
+        """Decide on a taker's orders for this book.
+
+        They are sent as one action. An empty tuple means that the taker does not trade.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakerHabits:
-    """How seeded takers behave. `swing` is the drift of the mid, as a ratio, at which all of them turn."""
+    """Parameters of seeded takers.
+
+    `swing` is a ratio: once the mid has drifted so far from the anchor, all takers push it back. Pauses are in
+    seconds, `min_notional` is in quote units.
+    """
 
     mean_pause_s: float = 1.0
     swing: Decimal = Decimal("0.02")
@@ -44,15 +53,18 @@ class TakerHabits:
 
     def __post_init__(self) -> None:
         if self.mean_pause_s < 0 or self.swing <= 0 or self.max_levels < 1 or self.min_notional < 0:
-            raise ValueError(f"these habits make no flow: {self}")
+            raise ValueError(
+                f"taker habits are not valid: {self}; mean_pause_s and min_notional must be 0 or above, "
+                "swing above 0, max_levels at least 1"
+            )
 
 
 class SeededTakers:
-    """Takers on both sides, drawn from `rng`: the same draws and books give the same orders.
+    """Random takers on both sides, drawn from `rng`.
 
-    They revert: the further the mid is from `anchor` (default: the first mid they see), the likelier they
-    push it back, and from `swing` on they always do. A maker on a ladder therefore never sells or buys more
-    than the levels within the swing, and one sweep.
+    The same draws and books give the same orders. The takers revert the price: the further the mid is from `anchor`
+    (default: the first mid they see), the likelier they push it back, and from `swing` on they always do. So a maker
+    with a ladder never sells or buys more than the levels within the swing, and one sweep.
     """
 
     def __init__(
@@ -65,12 +77,19 @@ class SeededTakers:
         self._anchor = anchor
 
     def pause_s(self) -> float:
-        """Exponential, as independent takers come; at most eight means, so that a demo never seems dead."""
+        """Draw an exponential pause, as between independent takers.
+
+        It is at most eight means, so that a demo never seems to have stopped.
+        """
         mean_s = self._habits.mean_pause_s
         return min(self._rng.expovariate(1 / mean_s), 8 * mean_s) if mean_s > 0 else 0.0
 
     def decide(self, book: BookView) -> tuple[NewOrder, ...]:
-        """One IOC order that the book can fill whole, or none: from a part of a level to several levels."""
+        """Return one IOC order, or none.
+
+        The book can fill the order whole.
+        Its size is anything from a part of a level to several levels.
+        """
         if not book.bids and not book.asks:
             return ()
         is_buy = self._draw_side(book)
@@ -82,7 +101,10 @@ class SeededTakers:
         return (NewOrder(asset=self._asset, is_buy=is_buy, price=price, size=size, tif="Ioc"),)
 
     def _draw_side(self, book: BookView) -> bool:
-        """True to buy. Where one side is empty there is no choice."""
+        """Draw a side; True means to buy.
+
+        With an empty side only the other one can be taken.
+        """
         if not book.bids or not book.asks:
             return not book.bids
         mid = (book.bids[0].price + book.asks[0].price) / 2
@@ -92,7 +114,10 @@ class SeededTakers:
         return self._rng.random() < 0.5 - drift / 2
 
     def _draw_size(self, levels: Sequence[Level]) -> Decimal:
-        """Half of them take a part of the best level, a quarter all of it, a quarter sweep on."""
+        """Draw a size.
+
+        Half of the takers take a part of the best level, a quarter all of it, and a quarter sweep further levels.
+        """
         best = levels[0]
         kind = self._rng.random()
         part = Decimal(self._rng.randint(5, 95)) / 100
@@ -103,7 +128,7 @@ class SeededTakers:
         else:
             last = self._rng.randint(1, min(self._habits.max_levels, len(levels)) - 1)
             size = _sum_sizes(levels[:last]) + levels[last].size * part
-        # the venue weighs the whole size at the first price it meets
+        # The venue checks the minimum notional on the whole size at the best price.
         least = (self._habits.min_notional / best.price / self._lot).to_integral_value(ROUND_CEILING)
         lots = max((size / self._lot).to_integral_value(ROUND_FLOOR), least)
         return min(lots * self._lot, _sum_sizes(levels))
@@ -114,7 +139,7 @@ def _sum_sizes(levels: Sequence[Level]) -> Decimal:
 
 
 def _find_last_price(levels: Sequence[Level], size: Decimal) -> Decimal:
-    """The price at which the last lot of `size` is found."""
+    """Find the price of the last lot of `size`."""
     for level in levels:
         size -= level.size
         if size <= 0:
@@ -130,7 +155,10 @@ async def trade_forever(
     coin: str,
     sleep: Callable[[float], Awaitable[object]] = trio.sleep,
 ) -> None:
-    """Let takers trade from `address`. Ends by cancellation, or with the flow."""
+    """Let takers trade from `address` until there are no more.
+
+    Cancellation ends it too.
+    """
     while (pause_s := takers.pause_s()) is not None:
         await sleep(pause_s)
         orders = takers.decide(gateway.exchange.book(coin))
@@ -146,17 +174,20 @@ def schedule_takers(
     coin: str,
     call_in: Callable[[float, Callable[[], object]], None],
 ) -> None:
-    """Let takers trade from `address` on a clock of one's own: each makes the appointment of the next."""
+    """Let takers trade from `address` on the caller's clock.
 
-    def come() -> None:
+    Each taker schedules the next one with `call_in`.
+    """
+
+    def trade() -> None:
         orders = takers.decide(gateway.exchange.book(coin))
         if orders:
             gateway.apply(PlaceOrders(address=address, orders=orders))
-        wait()
+        schedule_next()
 
-    def wait() -> None:
+    def schedule_next() -> None:
         pause_s = takers.pause_s()
         if pause_s is not None:
-            call_in(max(pause_s, _LEAST_PAUSE_S), come)
+            call_in(max(pause_s, _MIN_PAUSE_S), trade)
 
-    wait()
+    schedule_next()

@@ -1,6 +1,6 @@
-"""Recorded order flow: the fills that a maker had, and the takers who must have caused them.
+"""Recorded fills of a maker, replayed as its takers.
 
-Reads files of `userFills` rows; knows what a market needs to replay them on. Sends nothing.
+Reads files of `userFills` rows and derives a market that they can be replayed on. Sends nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from mm_trio.sandbox.model.markets import Pair
 
 __all__ = ["TapeMarket", "TapeRow", "TapeTakers", "compress", "ladder_start", "read_tape", "tape_market"]
 
-_KEPT_STARTS = 64  # bound of the ways down that are followed at once
+_MAX_STARTS = 64  # Candidate prices that are followed at once.
 _PRICE_FIGURES = 5
-_PRICE_DECIMALS = 8  # less the size decimals
-_DUST = "Spot Dust Conversion"  # the system's own rows: no order, no trade
+_PRICE_DECIMALS = 8  # Less the size decimals.
+# These rows are the system's own; there is no order or trade behind them.
+_DUST = "Spot Dust Conversion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapeRow:
-    """One fill of the maker. `is_buy` is the maker's side: the taker did the opposite. Times in ms."""
+    """One fill of the maker, with its time in ms.
+
+    `is_buy` is the maker's side; the taker had the opposite one.
+    """
 
     time_ms: int
     is_buy: bool
@@ -38,24 +42,27 @@ class TapeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapeMarket:
-    """What a market must be like for a tape. Units: sizes in base, notional and prices in quote.
+    """Market parameters that a tape needs.
 
-    `base` and `quote` are None where the tape has no fill that tells. `order_size` is the largest fill: what
-    a whole level holds, if ever one was taken at once. `min_notional` is the smallest fill's.
+    Units: sizes in base, notional and prices in quote. `base` and `quote` are None where no fill shows them.
+    `order_size` is the largest fill, which is the size of a whole level if one was ever taken at once.
+    `min_notional` is that of the smallest fill.
     """
 
     base: str | None
     quote: str | None
     sz_decimals: int
     order_size: Decimal
-    is_free: bool
+    is_fee_free: bool
     min_notional: Decimal
 
 
 def read_tape(path: Path, coin: str) -> tuple[TapeRow, ...]:
-    """The fills of `coin` in a file of `userFills` rows, oldest first; rows of one instant as they stand.
+    """Read a coin's fills from a file.
 
-    Errors: ValueError that names the file and what is wrong, with the row's place in the list.
+    The file has `userFills` rows.
+    They are sorted oldest first; rows of one instant keep their order.
+    Errors: ValueError that names the file, the problem and the row's position in the list.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -70,19 +77,23 @@ def read_tape(path: Path, coin: str) -> tuple[TapeRow, ...]:
         try:
             row = _parse_row(raw, coin)
         except (KeyError, TypeError, ValueError, InvalidOperation) as error:
-            reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
+            reason = f"missing field {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"{path}: row {place}: {reason}") from error
         if row is not None:
             rows.append(row)
     if not rows:
         raise ValueError(f"{path}: has no fill of {coin}")
     if rows[0].time_ms > rows[-1].time_ms:
-        rows.reverse()  # the venue's own answer is newest first, rows of one instant included
+        # The venue's own answer is newest first, and so are its rows of one instant.
+        rows.reverse()
     return tuple(sorted(rows, key=lambda row: row.time_ms))
 
 
 def _parse_row(raw: object, coin: str) -> TapeRow | None:
-    """One row; None if it is another coin's, or no trade."""
+    """Parse one row.
+
+    None: it is not a trade of the coin.
+    """
     if not isinstance(raw, dict):
         raise TypeError(f"must be an object, is {type(raw).__name__}")
     if raw["coin"] != coin or raw.get("dir") == _DUST:
@@ -105,7 +116,7 @@ def _parse_row(raw: object, coin: str) -> TapeRow | None:
 
 
 def _parse_decimal(raw: dict[str, object], name: str) -> Decimal:
-    """A decimal of the wire, without trailing zeros."""
+    """Parse a decimal and remove trailing zeros."""
     text = raw[name]
     try:
         value = Decimal(text) if isinstance(text, str) else None
@@ -118,14 +129,17 @@ def _parse_decimal(raw: dict[str, object], name: str) -> Decimal:
 
 
 def _parse_amount(raw: dict[str, object], name: str) -> Decimal:
-    """A decimal above zero."""
+    """Parse a decimal above zero."""
     if (value := _parse_decimal(raw, name)) <= 0:
         raise ValueError(f"{name} must be above 0, is {value}")
     return value
 
 
 def compress(rows: Sequence[TapeRow], duration_s: float) -> tuple[float, ...]:
-    """When each row is due, in seconds from the start: the tape's rhythm, scaled to end at `duration_s`."""
+    """Compute each row's due time, in seconds.
+
+    Times count from the start and are scaled so that the last row is due at `duration_s`.
+    """
     if not rows:
         return ()
     first_ms = rows[0].time_ms
@@ -134,18 +148,19 @@ def compress(rows: Sequence[TapeRow], duration_s: float) -> tuple[float, ...]:
 
 
 def tape_market(rows: Sequence[TapeRow]) -> TapeMarket:
-    """What the rows tell about their market: a buy pays its fee in base, a sell in quote.
+    """Derive the market of a tape from its rows.
 
-    Errors: ValueError if there is no row, or one side names two fee tokens.
+    A buy pays its fee in base and a sell in quote, so the fees show the tokens.
+    Errors: ValueError if there is no row, or if one side names two fee tokens.
     """
     if not rows:
-        raise ValueError("an empty tape tells nothing about a market")
+        raise ValueError("the tape is empty: at least one fill is needed to derive its market")
     return TapeMarket(
         base=_find_fee_token(row for row in rows if row.is_buy),
         quote=_find_fee_token(row for row in rows if not row.is_buy),
         sz_decimals=max(-int(row.size.as_tuple().exponent) for row in rows),
         order_size=max(row.size for row in rows),
-        is_free=all(row.fee == 0 for row in rows),
+        is_fee_free=all(row.fee == 0 for row in rows),
         min_notional=min(row.price * row.size for row in rows),
     )
 
@@ -158,34 +173,35 @@ def _find_fee_token(rows: Iterable[TapeRow]) -> str | None:
 
 
 class TapeTakers:
-    """The takers of a tape, one action for each (instant, side), squeezed into `duration_s`.
+    """Takers of a tape, replayed within `duration_s`.
 
-    A sweep over several prices is sent as one order for each row, the maker's best price first: each order
-    is as large as its row and goes no further than its price. On the recorded book that gives the recorded
-    fills, as one long order would; on a book that has drifted it can never spill over to a worse price.
+    Each (instant, side) is one action. A sweep over several prices is sent as one order for each row, the maker's
+    best price first: each order has its row's size, and its price as limit. On the recorded book that gives the
+    recorded fills, as a single large order would. On a book that has drifted no order trades at a worse price than
+    its row's.
     """
 
     def __init__(self, rows: Sequence[TapeRow], pair: Pair, *, duration_s: float) -> None:
         offsets = compress(rows, duration_s)
         self._asset = pair.asset
         dated = zip(offsets, rows, strict=True)
-        # by the recorded instant: a short duration may squeeze two instants into one offset
+        # Group by the recorded instant, because a short duration may give two instants the same offset.
         sweeps = groupby(dated, key=lambda dated_row: (dated_row[1].time_ms, dated_row[1].is_buy))
         self._sweeps = [tuple(sweep) for _, sweep in sweeps]
         self._next = 0
 
     def pause_s(self) -> float | None:
-        """Seconds from the last sweep to the next; None after the last one."""
+        """Return seconds until the next sweep; None after the last."""
         if self._next == len(self._sweeps):
             return None
         before_s = self._sweeps[self._next - 1][0][0] if self._next else 0.0
         return self._sweeps[self._next][0][0] - before_s
 
     def decide(self, book: BookView) -> tuple[NewOrder, ...]:
-        """The next sweep, whatever the book."""
+        """Return the next sweep's orders; ignore the book."""
         rows = [row for _, row in self._sweeps[self._next]]
         self._next += 1
-        # sorted() is stable: rows of one price keep their order
+        # Rows of one price keep their order, as sorted() is stable.
         best_first = sorted(rows, key=lambda row: -row.price if row.is_buy else row.price)
         return tuple(
             NewOrder(asset=self._asset, is_buy=not row.is_buy, price=row.price, size=row.size, tif="Ioc")
@@ -194,30 +210,33 @@ class TapeTakers:
 
 
 def ladder_start(prices: Iterable[Decimal], *, step: Decimal, sz_decimals: int, levels_below: int) -> Decimal:
-    """A price to start a ladder at, so that it passes through all of `prices`.
+    """Find a start price whose ladder contains all `prices`.
 
-    Gives: the start of `px_i = round(px_{i-1} * (1 + step))`, `levels_below` levels under the lowest price,
-    or fewer where rounding ends the way down. Where several starts fit, the middle one.
-    Errors: ValueError if no such ladder passes through all of them.
+    The ladder is `px_i = round(px_{i-1} * (1 + step))`. Return the price `levels_below` levels under the lowest
+    price, or fewer levels if rounding leaves no lower price. If several starts fit, the middle one is returned.
+    Errors: ValueError if no such ladder contains all of them.
     Source: HIP-2's rule, at the venue's price ticks.
     """
     wanted = sorted(set(prices))
     if not wanted or wanted[0] <= 0 or step <= 0:
-        raise ValueError("a ladder needs prices above 0 and a step above 0")
+        raise ValueError(f"a ladder needs prices above 0 and a step above 0, got a step of {step}")
     _check_passes(wanted, step=step, sz_decimals=sz_decimals)
     starts = [wanted[0]]
     for _ in range(levels_below):
-        before = sorted({p for price in starts for p in _find_levels_before(price, step, sz_decimals)})
+        before = sorted({p for price in starts for p in _find_predecessors(price, step, sz_decimals)})
         if not before:
             break
-        # each decade has up to ten ways down for one: all end at the same prices, so a few of them will do
+        # In each decade one price may have up to ten predecessors. All lead to the same prices, so a few will do.
         middle = len(before) // 2
-        starts = before[max(0, middle - _KEPT_STARTS // 2) : middle + _KEPT_STARTS // 2]
+        starts = before[max(0, middle - _MAX_STARTS // 2) : middle + _MAX_STARTS // 2]
     return starts[len(starts) // 2]
 
 
 def _check_passes(wanted: Sequence[Decimal], *, step: Decimal, sz_decimals: int) -> None:
-    """Climb from the lowest price to the highest and meet all the others."""
+    """Check that one ladder contains all prices.
+
+    It starts at the lowest price. Errors: ValueError if it does not contain them all.
+    """
     price = wanted[0]
     for goal in wanted:
         while price < goal:
@@ -227,12 +246,15 @@ def _check_passes(wanted: Sequence[Decimal], *, step: Decimal, sz_decimals: int)
             price = above
         if price != goal or _round_price(price, sz_decimals) != price:
             raise ValueError(
-                f"no ladder with a step of {step} passes through {wanted[0]} and {goal} at sz_decimals={sz_decimals}"
+                f"no ladder with a step of {step} contains both {wanted[0]} and {goal} at sz_decimals={sz_decimals}"
             )
 
 
-def _find_levels_before(price: Decimal, step: Decimal, sz_decimals: int) -> list[Decimal]:
-    """The prices whose next level is `price`, ascending; none or several, for rounding does not go back."""
+def _find_predecessors(price: Decimal, step: Decimal, sz_decimals: int) -> list[Decimal]:
+    """Find the prices whose next level is `price`, ascending.
+
+    There may be none or several, because rounding cannot be reversed.
+    """
     around = _find_tick(price, sz_decimals)
     lowest, highest = (price - around) / (1 + step), (price + around) / (1 + step)
     tick = _find_tick(lowest, sz_decimals) if lowest > 0 else around
@@ -246,13 +268,16 @@ def _find_levels_before(price: Decimal, step: Decimal, sz_decimals: int) -> list
 
 
 def _find_tick(price: Decimal, sz_decimals: int) -> Decimal:
-    """The distance from a price to the next legal one."""
+    """Return the step from a price to the next valid one."""
     exponent = max(price.adjusted() - _PRICE_FIGURES + 1, sz_decimals - _PRICE_DECIMALS)
     return Decimal(1).scaleb(exponent)
 
 
 def _round_price(price: Decimal, sz_decimals: int) -> Decimal:
-    """The nearest legal price, half to even: five figures first, then the decimals."""
+    """Round to the nearest valid price, half to even.
+
+    The five figures are applied first, then the decimals.
+    """
     rounded = Context(prec=_PRICE_FIGURES, rounding=ROUND_HALF_EVEN).plus(price)
     tick = _find_tick(rounded, sz_decimals)
     return rounded.quantize(tick, rounding=ROUND_HALF_EVEN)

@@ -100,7 +100,7 @@ def test_dust_conversions_are_no_trades(tmp_path: Path) -> None:
         ([], "has no fill of @1226"),
         ([raw(coin="@5")], "has no fill of @1226"),
         ([raw(), 5], "row 1: must be an object, is int"),
-        ([{k: v for k, v in raw().items() if k != "px"}], "row 0: no field 'px'"),
+        ([{k: v for k, v in raw().items() if k != "px"}], "row 0: missing field 'px'"),
         ([raw(px=0.5)], "row 0: px must be a decimal in a string, is 0.5"),
         ([raw(px="NaN")], "row 0: px must be a decimal"),
         ([raw(sz="0.0")], "row 0: sz must be above 0"),
@@ -144,12 +144,12 @@ def test_the_tape_tells_what_its_market_needs() -> None:
     assert (market.base, market.quote) == ("TRADES", "USDC")
     assert market.sz_decimals == 2
     assert market.order_size == 20
-    assert market.is_free
+    assert market.is_fee_free
     assert market.min_notional == Decimal("1.95")
 
 
 def test_a_fee_in_one_row_makes_a_market_with_fees() -> None:
-    assert not tape_market([row(1, "B", "0.5"), row(2, "A", "0.6", fee="0.01")]).is_free
+    assert not tape_market([row(1, "B", "0.5"), row(2, "A", "0.6", fee="0.01")]).is_fee_free
 
 
 def test_a_token_that_no_fill_names_stays_unknown() -> None:
@@ -161,7 +161,7 @@ def test_two_fee_tokens_on_one_side_are_no_market() -> None:
 
     with pytest.raises(ValueError, match="2 fee tokens: USDC, USDT0"):
         tape_market(mixed)
-    with pytest.raises(ValueError, match="empty tape"):
+    with pytest.raises(ValueError, match="the tape is empty"):
         tape_market([])
 
 
@@ -307,7 +307,7 @@ def capture() -> tuple[TapeRow, ...]:
 def test_the_capture_tells_its_market(capture: tuple[TapeRow, ...]) -> None:
     market = tape_market(capture)
 
-    assert (market.base, market.quote, market.is_free) == ("TRADES", "USDC", True)
+    assert (market.base, market.quote, market.is_fee_free) == ("TRADES", "USDC", True)
     assert (market.sz_decimals, market.order_size) == (2, Decimal(20627))
     assert market.min_notional == Decimal("0.000882") * Decimal("3142.96")
 

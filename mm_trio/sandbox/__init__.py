@@ -1,6 +1,6 @@
-"""An exchange in a box: Hyperliquid spot for tests, demos and simulation.
+"""Exchange in a box: Hyperliquid spot for tests, demos and simulation.
 
-Import from here, and nothing deeper, outside this package. It imports nothing of the maker.
+Code outside this package imports from here and not from the modules below. The sandbox imports nothing of the maker.
 """
 
 from __future__ import annotations
@@ -224,7 +224,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    # Import late: a process that only asks the venue must not pay for the server.
+    """Import a public name on first use."""
+    # Names are imported on first use, because a process that needs only a client must not pay for the server.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,7 +1,7 @@
-"""The sandbox's time: what is due when, on the real clock or in steps.
+"""Clocks of the sandbox, with scheduled calls.
 
-Whatever happens later (a beat, a late action, a delayed frame, the next taker) is an appointment here. On the real
-clock a task keeps them; in steps nobody does before `step_to`, and then in the order of their times.
+Everything that happens later (a periodic task, a late action, a delayed frame, the next taker) is a scheduled call
+here. On the wall clock a task makes the calls; on a stepped clock `step_to` makes them, in the order of their times.
 """
 
 from __future__ import annotations
@@ -17,87 +17,99 @@ import trio
 
 __all__ = ["Clock", "SteppedClock", "WallClock"]
 
-MAX_SLEEP_S = 1.0  # so that a wall clock that was set, or a suspended machine, is noticed
-MAX_STEP_MS = 86_400_000  # 86,400 beats: a second or two of work
+# The clock sleeps no longer than this, so that it notices a changed wall clock or a suspended machine.
+MAX_SLEEP_S = 1.0
+# A step of one day runs a periodic task 86,400 times, which takes a second or two.
+MAX_STEP_MS = 86_400_000
 
 
 class Clock:
-    """Appointments in the order of their times; of equal times, in the order of making. Times in ms."""
+    """Clock with scheduled calls, in ms.
+
+    Calls run in the order of their times; those of one time run in the order in which they were scheduled.
+    """
 
     is_stepped = False
 
     def __init__(self) -> None:
-        self._agenda: list[tuple[float, int, Callable[[], object]]] = []
-        self._numbers = count()
+        self._schedule: list[tuple[float, int, Callable[[], object]]] = []
+        self._sequence = count()
         self._changed = trio.Event()
         self.started_ms = self.now_ms()
 
     def now_ms(self) -> int:
-        """The time of the exchange."""
+        """Return the time of the exchange, in ms."""
         raise NotImplementedError
 
     def now_s(self) -> float:
-        """Seconds since the clock began."""
+        """Return seconds since the clock was created."""
         return (self.now_ms() - self.started_ms) / 1000
 
     def call_in(self, delay_s: float, call: Callable[[], object]) -> None:
-        """Call `call` so many seconds from now; never before this returns."""
+        """Schedule a call after a delay.
+
+        It never runs before this returns.
+        """
         due_ms = self.now_ms() + max(0.0, delay_s) * 1000
-        heapq.heappush(self._agenda, (due_ms, next(self._numbers), call))
+        heapq.heappush(self._schedule, (due_ms, next(self._sequence), call))
         self._changed.set()
 
     def call_every(self, pause_s: float, call: Callable[[], object]) -> None:
-        """Call `call` after each pause, for ever."""
+        """Schedule `call` after each pause, without end."""
 
-        def again() -> None:
+        def run_and_repeat() -> None:
             call()
-            self.call_in(pause_s, again)
+            self.call_in(pause_s, run_and_repeat)
 
-        self.call_in(pause_s, again)
+        self.call_in(pause_s, run_and_repeat)
 
     async def sleep(self, delay_s: float) -> None:
-        """Wait until so many seconds have passed on this clock."""
+        """Wait until the delay has passed on this clock."""
         woken = trio.Event()
         self.call_in(delay_s, woken.set)
         await woken.wait()
 
     def next_due_ms(self) -> float | None:
-        """When the next appointment is; None without one."""
-        return self._agenda[0][0] if self._agenda else None
+        """Return the next call's time; None if there is none."""
+        return self._schedule[0][0] if self._schedule else None
 
-    def _keep_until(self, end_ms: float) -> int:
-        """Keep what is due by then; gives how many."""
-        n_kept = 0
-        while self._agenda and self._agenda[0][0] <= end_ms:
-            due_ms, _, call = heapq.heappop(self._agenda)
-            self._arrive_at(due_ms)
+    def _run_until(self, end_ms: float) -> int:
+        """Run all calls due by a time; return their number."""
+        n_run = 0
+        while self._schedule and self._schedule[0][0] <= end_ms:
+            due_ms, _, call = heapq.heappop(self._schedule)
+            self._set_time(due_ms)
             call()
-            n_kept += 1
-        return n_kept
+            n_run += 1
+        return n_run
 
-    def _arrive_at(self, due_ms: float) -> None:
-        """It is that time now, where anybody can decide that."""
+    def _set_time(self, due_ms: float) -> None:
+        """Set the time, on a clock that can be set."""
 
     async def run(self) -> Never:
-        """Keep appointments as they come due. Ends only by cancellation."""
+        """Run due calls. Ends only by cancellation."""
         await trio.sleep_forever()
 
 
 class WallClock(Clock):
-    """The real time, or another that goes by itself."""
+    """Clock that advances by itself; by default the real time."""
 
     def __init__(self, now_ms: Callable[[], int] | None = None) -> None:
         self._read_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
         super().__init__()
 
     def now_ms(self) -> int:
+        """Return the time that the clock reads, in ms."""
         return self._read_ms()
 
     async def run(self) -> Never:
-        """Sleep, keep what is due, and again. What makes appointments meanwhile wakes it."""
+        """Run due calls. Ends only by cancellation.
+
+        A call that is scheduled meanwhile wakes it.
+        """
         while True:
             self._changed = trio.Event()
-            self._keep_until(self.now_ms())
+            self._run_until(self.now_ms())
             due_ms = self.next_due_ms()
             wait_s = MAX_SLEEP_S if due_ms is None else (due_ms - self.now_ms()) / 1000
             with trio.move_on_after(min(max(wait_s, 0.0), MAX_SLEEP_S)):
@@ -106,7 +118,7 @@ class WallClock(Clock):
 
 
 class SteppedClock(Clock):
-    """Time stands until it is told to pass."""
+    """Virtual clock that a test steps."""
 
     is_stepped = True
 
@@ -115,19 +127,23 @@ class SteppedClock(Clock):
         super().__init__()
 
     def now_ms(self) -> int:
+        """Return the virtual time, in ms."""
         return math.floor(self._now_ms)
 
     def step_to(self, end_ms: int) -> int:
-        """Let time pass up to then, keeping every appointment at its own time; gives how many were kept.
+        """Advance to a time.
 
-        Errors: ValueError for a time that is past, or more than a day ahead.
+        Every call that is due until then runs at its own time.
+        Return the number of calls. Errors: ValueError for a time in the past, or more than a day ahead.
         """
         if not self._now_ms <= end_ms <= self._now_ms + MAX_STEP_MS:
             now_ms = self.now_ms()
-            raise ValueError(f"time goes forward, at most a day at once: it is {now_ms}, asked for {end_ms}")
-        n_kept = self._keep_until(end_ms)
+            raise ValueError(
+                f"cannot step to {end_ms} ms: the clock is at {now_ms} ms and steps forward by a day at most"
+            )
+        n_run = self._run_until(end_ms)
         self._now_ms = float(end_ms)
-        return n_kept
+        return n_run
 
-    def _arrive_at(self, due_ms: float) -> None:
+    def _set_time(self, due_ms: float) -> None:
         self._now_ms = max(self._now_ms, due_ms)

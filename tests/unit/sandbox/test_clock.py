@@ -49,7 +49,7 @@ def test_what_an_appointment_makes_is_kept_in_the_same_step() -> None:
 def test_a_step_back_or_far_away_is_refused(ms: int) -> None:
     clock = SteppedClock(START_MS)
 
-    with pytest.raises(ValueError, match="time goes forward, at most a day at once"):
+    with pytest.raises(ValueError, match=r"cannot step to .* steps forward by a day at most"):
         clock.step_to(START_MS + ms)
     assert clock.now_ms() == START_MS
 

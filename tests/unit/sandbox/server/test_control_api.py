@@ -226,9 +226,9 @@ def test_a_step_lets_time_pass_and_keeps_what_is_due() -> None:
         ({"ms": 1, "to_ms": 2}, "needs one of ms and to_ms"),
         ({"seconds": 1}, "needs one of ms and to_ms"),
         ({"ms": "1"}, "ms must be a whole number"),
-        ({"ms": -1}, "time goes forward"),
-        ({"to_ms": 5}, "time goes forward"),
-        ({"ms": 10**15}, "time goes forward"),
+        ({"ms": -1}, "steps forward by a day at most"),
+        ({"to_ms": 5}, "steps forward by a day at most"),
+        ({"ms": 10**15}, "steps forward by a day at most"),
     ],
 )
 def test_a_wrong_step_is_told(request_: Any, told: str) -> None:

@@ -32,7 +32,7 @@ UNREADABLE = "Failed to deserialize the JSON body into the target type"
 
 
 def ask(exchange: Exchange, kind: str, **parameters: object) -> Any:
-    """The answer as a client reads it: through JSON."""
+    """Return an answer as a client reads it, through JSON."""
     answer = Gateway(exchange, now_ms=Clock()).info({"type": kind, **parameters})
     return json.loads(json.dumps(answer))
 

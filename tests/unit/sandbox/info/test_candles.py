@@ -76,8 +76,8 @@ def test_a_candle_has_the_first_last_highest_and_lowest_price_and_all_of_the_vol
 def test_a_span_without_a_trade_is_flat_at_the_last_price() -> None:
     candles = build_candles("@1", "1m", [trade(0, "5"), trade(120_000, "9")])
 
-    told = [[candle_row(candle)[name] for name in "tohcn"] for candle in candles]
-    assert told == [[0, "5.0", "5.0", "5.0", 1], [60_000, "5.0", "5.0", "5.0", 0], [120_000, "9.0", "9.0", "9.0", 1]]
+    shown = [[candle_row(candle)[name] for name in "tohcn"] for candle in candles]
+    assert shown == [[0, "5.0", "5.0", "5.0", 1], [60_000, "5.0", "5.0", "5.0", 0], [120_000, "9.0", "9.0", "9.0", 1]]
 
 
 def test_the_trades_of_a_pair_are_its_takers_fills_in_order_of_time() -> None:

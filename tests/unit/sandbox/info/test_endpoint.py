@@ -1,4 +1,4 @@
-"""Every question that the official SDK can ask, and the others that are offered, with their odd parameters."""
+"""Requests of the official SDK and others, with unusual parameters."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def dec(text: str) -> Decimal:
 
 
 def trade(world: World, price: str = "20", size: str = "1.5", *, n: int = 1) -> None:
-    """A maker's bid, taken in `n` equal parts by one action each."""
+    """Place a maker's bid and take it in `n` equal actions."""
     world.act(place(order(price, str(dec(size) * n))))
     for _ in range(n):
         (status,) = statuses(world.act(place(order(price, size, is_buy=False, tif="Ioc")), wallet=OTHER))
         assert "filled" in status, status
 
 
-# --- the SDK's own methods, all of them ---
+# --- All of the SDK's own methods ---
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_sdk_gets_its_answer_from_an_exchange_where_nothing_happened(
 
 
 def test_no_method_of_the_sdk_is_left_out() -> None:
-    """Methods that ask nothing, or need a socket, apart."""
+    """Methods that send no request, or need a socket, are left out."""
     from hyperliquid.info import Info
 
     here = {mark.args[1][i][0] for mark in _marks() for i in range(len(mark.args[1]))}
@@ -137,7 +137,7 @@ def test_the_sdk_builds_itself_from_the_metadata() -> None:
     ]
 
 
-# --- parameters that are wrong ---
+# --- Wrong parameters ---
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_an_address_may_be_written_in_any_case_and_without_its_prefix() -> None:
         assert len(world.ask("openOrders", user=user)) == 1
 
 
-# --- the book, summed up ---
+# --- The book, summed up ---
 
 
 def book_world() -> World:
@@ -268,7 +268,7 @@ def test_a_book_with_an_empty_side_has_no_spread_to_tell() -> None:
     assert "spread" not in world.ask("l2Book", coin=HYPE, nSigFigs=3)
 
 
-# --- fills ---
+# --- Fills ---
 
 
 def test_the_fills_of_one_order_in_one_block_are_summed_up() -> None:
@@ -286,7 +286,7 @@ def test_the_fills_of_one_order_in_one_block_are_summed_up() -> None:
         "fee": str(sum(dec(row["fee"]) for row in raw)),
     }
     assert status["filled"]["avgPx"] == "20.666666"
-    assert len(world.ask("userFills", user=USER, aggregateByTime=True)) == 3  # three orders of the maker
+    assert len(world.ask("userFills", user=USER, aggregateByTime=True)) == 3  # The maker had three orders.
     by_time = world.ask("userFillsByTime", user=OTHER.address, startTime=0, aggregateByTime=True)
     assert by_time == [summed]
 
@@ -312,7 +312,10 @@ def test_both_ends_of_a_span_are_inside() -> None:
 
 
 def test_more_than_a_page_of_fills_in_one_millisecond_cannot_be_paged_past() -> None:
-    """The venue's own limit: the next page begins at the last time, and has the same rows."""
+    """The venue has the same limit.
+
+    The next page begins at the last time, and has the same rows.
+    """
     world = World(max_open_orders=3000)
     world.gateway.apply(Deposit(USER, 0, dec("1000000")))
     world.gateway.apply(Deposit(OTHER.address, 150, dec("100000")))
@@ -340,7 +343,7 @@ def test_dust_is_a_fill_that_summing_up_leaves_out() -> None:
     assert world.ask("userFills", user=STRANGER.address, aggregateByTime=True) == []
 
 
-# --- orders ---
+# --- Orders ---
 
 
 def test_an_order_is_asked_for_by_oid_or_cloid_and_only_by_its_owner() -> None:
@@ -367,12 +370,13 @@ def test_records_are_kept_by_count_and_then_unknown() -> None:
     assert [row["order"]["oid"] for row in world.ask("historicalOrders", user=USER)] == oids[:1:-1]
 
 
-# --- markets ---
+# --- Markets ---
 
 
 def test_candles_are_made_of_trades() -> None:
     world = World()
-    world.now_ms = NOW_MS - NOW_MS % DAY_MS  # so that spans begin with the day
+    # The time is the begin of a day, so that all spans begin with it.
+    world.now_ms = NOW_MS - NOW_MS % DAY_MS
     begin_ms = world.now_ms
     trade(world, "20", "1")
     trade(world, "21", "2")
@@ -466,7 +470,7 @@ def test_the_exchange_tells_its_time() -> None:
     assert World().ask("exchangeStatus") == {"time": NOW_MS, "specialStatuses": None}
 
 
-# --- fees and limits ---
+# --- Fees and limits ---
 
 
 def test_fees_are_those_of_the_address_and_the_volume_of_fifteen_days() -> None:

@@ -1,4 +1,4 @@
-"""The venue in process as it is: frames come at once, reads may tell of an earlier moment."""
+"""In-process venue without faults: immediate frames and frozen reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def test_a_frame_reaches_its_callback_within_the_call_that_caused_it() -> None:
 
 
 def test_frozen_reads_of_every_client_tell_of_the_moment_they_froze() -> None:
-    """One order is partly filled when the reads freeze; then it goes, and another comes."""
+    """An order is partly filled before the freeze and ends after it.
+
+    Then another order is placed.
+    """
     clock = Clock()
     venue = InProcessVenue(Gateway(make_exchange(), now_ms=clock))
     exchange, first, second = venue.exchange(MAKER), venue.info(MAKER), venue.info(MAKER)

@@ -200,7 +200,10 @@ def test_a_manual_order_of_the_same_user_is_heard_like_any_other() -> None:
 
 
 def test_fills_by_time_come_in_pages_of_two_thousand() -> None:
-    """A page is followed by one that begins where it ended; the fills of that moment come twice."""
+    """Each page begins at the last time of the page before.
+
+    So the fills of that time are returned twice.
+    """
     venue, clock = make_clocked_venue()
     venue.exchange(MAKER).bulk_orders([request(limit_px=40.0, sz=600.0)])
     for _ in range(2_100):

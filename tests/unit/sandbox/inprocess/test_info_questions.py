@@ -1,4 +1,7 @@
-"""The in-process reading client asks what the official SDK asks, to the letter, for each of its methods."""
+"""Requests of the in-process client, compared with the official SDK's.
+
+They are equal to the letter for each method.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ QUESTIONS = sorted(name for name in vars(Info) if not name.startswith("_") and n
 
 
 def arguments_of(method: str, *, all_of_them: bool) -> dict[str, Any]:
-    """Those that must be given; or also those that may be, with a value of their own."""
+    """Return a method's required arguments, or all of them.
+
+    Optional arguments get values of their own.
+    """
     given: dict[str, Any] = {}
     for parameter in list(inspect.signature(getattr(Info, method)).parameters.values())[1:]:
         if parameter.default is inspect.Parameter.empty or parameter.name == "endTime":
@@ -44,7 +50,7 @@ def arguments_of(method: str, *, all_of_them: bool) -> dict[str, Any]:
 def listen(
     monkeypatch: pytest.MonkeyPatch, owner: object, name: str, heard: list[Any], pick: Callable[[Any, Any], Any]
 ) -> None:
-    """Note what a method is called with, and call it."""
+    """Record a method's arguments and call it."""
     method = getattr(owner, name)
 
     def call(*args: Any, **kwargs: Any) -> Any:

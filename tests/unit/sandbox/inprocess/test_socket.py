@@ -1,4 +1,4 @@
-"""The in-process feed pairs frames with callbacks exactly as the SDK does: compared with the SDK itself."""
+"""Pairing of frames with callbacks, compared with the SDK itself."""
 
 from __future__ import annotations
 

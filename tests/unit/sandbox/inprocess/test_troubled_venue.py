@@ -14,7 +14,10 @@ Frames = list[dict[str, Any]]
 
 
 def listen_to_orders_and_fills(venue: TroubledVenue) -> tuple[Frames, Frames]:
-    """The frames of two channels; the fills begin with an empty snapshot."""
+    """Collect the frames of two channels.
+
+    The fills begin with an empty snapshot.
+    """
     info = venue.info(MAKER)
     return listen(info, type="orderUpdates", user=MAKER), listen(info, type="userFills", user=MAKER)
 
@@ -164,7 +167,10 @@ def test_a_late_call_has_no_effect_before_it_is_run() -> None:
 
 
 def test_late_calls_run_in_order_at_the_time_of_then() -> None:
-    """Two orders and the cancel of the first, all late; the second order is past its expiry by then."""
+    """Two orders and a cancel of the first are late.
+
+    The second order has expired by then.
+    """
     venue, clock = make_clocked_venue()
     exchange = venue.exchange(MAKER)
     for method in ("bulk_orders", "bulk_orders", "bulk_cancel_by_cloid"):
@@ -226,7 +232,7 @@ def test_one_channel_can_be_held() -> None:
 
 
 def test_a_channel_goes_by_the_name_of_its_subscription_too() -> None:
-    """Frames of `userEvents` arrive as `user`."""
+    """Frames of `userEvents` have the channel name `user`."""
     venue = make_venue()
     events = listen(venue.info(MAKER), type="userEvents", user=MAKER)
     venue.hold_frames("userEvents")

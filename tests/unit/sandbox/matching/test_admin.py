@@ -184,7 +184,7 @@ def test_after_an_upgrade_only_post_only_orders_pass_each_on_its_own() -> None:
 
     words = ItemError("Only post-only orders allowed immediately after network upgrade")
     assert (statuses[0], type(statuses[1]), statuses[2]) == (words, Resting, words)
-    assert isinstance(modify(exchange, resting, sell("21", "1", "Gtc")), Resting)  # it is made post-only
+    assert isinstance(modify(exchange, resting, sell("21", "1", "Gtc")), Resting)  # A modify is made post-only.
     exchange.apply(2, SetPostOnly(False))
     take(exchange, buy("21", "1", "Gtc"))
 
@@ -207,7 +207,7 @@ def test_a_transfer_moves_what_is_free_and_opens_the_account_of_its_receiver() -
         (NOBODY, "send", MAKER, NOBODY),
     ]
     assert exchange.ledger(NOBODY) == (rows[1],)
-    assert exchange.account(MAKER).n_requests == 1  # of the order; moving funds costs nothing
+    assert exchange.account(MAKER).n_requests == 1  # The order's own: moving funds costs nothing.
 
 
 @pytest.mark.parametrize(
@@ -237,8 +237,8 @@ def test_funds_that_cannot_move_stay_where_they_are(command: Command, text: str)
 # Dust
 
 
-def dusty() -> Exchange:
-    """A book around 20 and someone with a hundredth of a lot more than whole lots, who holds nothing."""
+def exchange_with_dust() -> Exchange:
+    """Build a book around 20, and an account with less than one lot."""
     exchange = make_exchange()
     rest(exchange, MAKER, sell("20.5", "5"))
     rest(exchange, TAKER, buy("19.75", "5"))
@@ -247,7 +247,7 @@ def dusty() -> Exchange:
 
 
 def test_dust_is_sold_by_the_system_for_the_middle_and_without_a_fee() -> None:
-    exchange = dusty()
+    exchange = exchange_with_dust()
 
     (fill,) = fills_of(exchange.apply(5, ConvertDust()))
 
@@ -266,7 +266,7 @@ def test_dust_is_sold_by_the_system_for_the_middle_and_without_a_fee() -> None:
 
 
 def test_dust_is_no_volume_and_no_part_of_the_book() -> None:
-    exchange = dusty()
+    exchange = exchange_with_dust()
     before = exchange.book(HYPE)
 
     exchange.apply(5, ConvertDust())
@@ -277,7 +277,7 @@ def test_dust_is_no_volume_and_no_part_of_the_book() -> None:
 
 @pytest.mark.parametrize("amount", ["0.01", "1.005", "0"])
 def test_a_lot_or_more_is_no_dust(amount: str) -> None:
-    exchange = dusty()
+    exchange = exchange_with_dust()
     exchange.apply(0, Deposit(NOBODY, HYPE_TOKEN, dec(amount) - dec("0.0099")) if dec(amount) else Noop(NOBODY))
     if not dec(amount):
         exchange.apply(0, Withdraw(NOBODY, HYPE_TOKEN, dec("0.0099")))

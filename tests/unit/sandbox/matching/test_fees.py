@@ -34,7 +34,7 @@ def test_each_tier_has_its_rates(weighted: str, maker: str, taker: str) -> None:
 def test_fourteen_full_days_count_and_today_does_not() -> None:
     days = {day: DayVolume(day, Decimal(0), Decimal(10), Decimal(10)) for day in (85, 86, 99, 100)}
 
-    assert fees.weigh_volume(days, today=100) == 40  # days 86 and 99, counted double
+    assert fees.weigh_volume(days, today=100) == 40  # Days 86 and 99, counted double.
 
 
 def test_a_tier_begins_with_the_day_after_its_volume() -> None:
@@ -81,7 +81,7 @@ def test_a_rebate_is_paid_out_of_what_fees_brought_in() -> None:
 def test_between_two_quote_tokens_a_taker_pays_a_fifth_and_a_fifth_of_the_volume_counts() -> None:
     exchange = make_exchange()
     for address in (MAKER, TAKER):
-        exchange.apply(0, Deposit(address, 268, dec("1000")))  # USDT0, the quote of another pair
+        exchange.apply(0, Deposit(address, 268, dec("1000")))  # USDT0, the quote of another pair.
     rest(exchange, MAKER, sell("1", "100", asset=10166))
 
     take(exchange, buy("1", "100", "Ioc", asset=10166))

@@ -73,7 +73,7 @@ EVERY_COMMAND: tuple[Command, ...] = (
 
 
 def record(exchange: Exchange) -> list[str]:
-    """What is written down while each kind of command is carried out."""
+    """Record one command of each kind, and return the lines."""
     lines: list[str] = []
     recorder = Recorder(exchange, lines.append)
     fund(exchange, MAKER, TAKER)
@@ -102,7 +102,8 @@ def test_every_kind_of_command_is_written_and_read_back_as_it_was() -> None:
 
     for command in EVERY_COMMAND:
         written = json.loads(json.dumps(encode(command)))
-        assert repr(decode(Command, written)) == repr(command)  # `==` would not see `1.5` for `1.50`
+        # The text is compared, because `==` takes `1.5` and `1.50` for equal.
+        assert repr(decode(Command, written)) == repr(command)
 
 
 def test_a_replayed_exchange_stands_where_the_recorded_one_stands() -> None:

@@ -113,7 +113,7 @@ def test_a_new_price_that_crosses_is_an_error_and_the_old_order_is_gone(tif: str
 
     status = modify(exchange, oid, crossing)
 
-    # the old order has left the book when the new one is looked at
+    # The old order has left the book before the new one is checked.
     assert status == ItemError(CROSSED.replace("@20", "@0"))
     assert status_of(exchange, oid) == "canceled"
     assert exchange.open_orders(MAKER) == ()

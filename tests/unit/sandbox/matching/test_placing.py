@@ -285,7 +285,7 @@ def purr(order: NewOrder) -> NewOrder:
         ),
         (buy("0.15", "66"), "Order must have minimum value of 10 USDC. asset=10000", "minTradeNtlRejected"),
         (
-            buy("0.3", "49", "Ioc"),  # counted at the price it meets, 0.2
+            buy("0.3", "49", "Ioc"),  # Its value counts at the best price, 0.2.
             "Order must have minimum value of 10 USDC. asset=10000",
             "minTradeNtlRejected",
         ),
@@ -363,10 +363,10 @@ TOO_SMALL = "Order must have minimum value of 10 USDC. asset=10107"
 @pytest.mark.parametrize(
     "ask, usdc, size, text",
     [
-        (None, "0", "0.1", NO_MATCH),  # before the balance, which is zero, and the value, which is 2
-        ("20", "0", "0.1", NO_BALANCE),  # before the value
-        ("20", "1", "0.4", TOO_SMALL),  # before the question what one quote unit can pay for
-        ("20", "0.1", "1", NO_BALANCE),  # not a single lot
+        (None, "0", "0.1", NO_MATCH),  # Comes before the balance, which is zero, and the value, which is 2.
+        ("20", "0", "0.1", NO_BALANCE),  # Comes before the value.
+        ("20", "1", "0.4", TOO_SMALL),  # Comes before the check how much one quote unit can pay for.
+        ("20", "0.1", "1", NO_BALANCE),  # The balance cannot pay for a single lot.
     ],
 )
 def test_an_ioc_is_looked_at_in_the_measured_order(ask: str | None, usdc: str, size: str, text: str) -> None:
@@ -383,7 +383,8 @@ def test_an_ioc_is_worth_its_whole_size_at_the_first_price_it_meets() -> None:
     rest(exchange, MAKER, sell("19.5", "0.52"))
     rest(exchange, MAKER, sell("22", "10"))
 
-    assert error_of(place(exchange, TAKER, buy("22", "0.51", "Ioc"))) == TOO_SMALL  # 9.945 at 19.5, though 11.22 at 22
+    # The order is worth 9.945 at 19.5, though 11.22 at 22.
+    assert error_of(place(exchange, TAKER, buy("22", "0.51", "Ioc"))) == TOO_SMALL
     assert take(exchange, buy("22", "0.52", "Ioc")).size == dec("0.52")
 
 

@@ -11,7 +11,7 @@ from mm_trio.sandbox.matching import rules
 from mm_trio.sandbox.model.commands import NewOrder
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
-PAIR = DEFAULT_MARKETS.pair(HYPE)  # sizes of 2 decimals, so prices of 6
+PAIR = DEFAULT_MARKETS.pair(HYPE)  # Sizes have 2 decimals, so prices have 6.
 TAKER_RATE = Decimal("0.0007")
 
 

@@ -13,8 +13,8 @@ DAY_MS = 86_400_000
 DONE = Answered("default", ())
 
 
-def old_hand(**limits: int) -> Exchange:
-    """An exchange where everybody has traded enough."""
+def exchange_without_gate(**limits: int) -> Exchange:
+    """Build an exchange where a schedule needs no traded volume."""
     exchange = Exchange(limits=replace(Limits(), schedule_volume=None, **limits))  # type: ignore[arg-type]
     fund(exchange, MAKER, TAKER)
     return exchange
@@ -37,7 +37,7 @@ def test_a_schedule_needs_a_million_traded_even_to_be_taken_back(time_ms: int | 
 
 
 def test_at_its_time_everything_of_that_address_is_cancelled_with_its_own_status() -> None:
-    exchange = old_hand()
+    exchange = exchange_without_gate()
     ours, theirs = rest(exchange, MAKER, sell("20", "1")), rest(exchange, TAKER, sell("20", "1"))
     assert schedule(exchange, 10_000, now_ms=1000) == DONE
     exchange.apply(9_999, PassTime())
@@ -52,7 +52,7 @@ def test_at_its_time_everything_of_that_address_is_cancelled_with_its_own_status
 
 
 def test_an_order_that_comes_with_the_hour_is_not_caught_by_it() -> None:
-    exchange = old_hand()
+    exchange = exchange_without_gate()
     schedule(exchange, 10_000, now_ms=1000)
 
     oid = rest_at(exchange, 10_000)
@@ -67,7 +67,7 @@ def rest_at(exchange: Exchange, now_ms: int) -> int:
 
 @pytest.mark.parametrize("time_ms, text", [(5_999, True), (6_000, False), (0, True)])
 def test_a_schedule_is_five_seconds_ahead_at_least(time_ms: int, text: bool) -> None:
-    exchange = old_hand()
+    exchange = exchange_without_gate()
 
     answer = schedule(exchange, time_ms, now_ms=1000)
 
@@ -76,7 +76,7 @@ def test_a_schedule_is_five_seconds_ahead_at_least(time_ms: int, text: bool) -> 
 
 
 def test_a_later_schedule_takes_the_place_of_the_earlier_and_none_takes_it_back() -> None:
-    exchange = old_hand()
+    exchange = exchange_without_gate()
     schedule(exchange, 10_000, now_ms=1000)
     schedule(exchange, 20_000, now_ms=1000)
     assert exchange.next_due_ms() == 20_000
@@ -92,7 +92,7 @@ def trigger(exchange: Exchange, *, now_ms: int) -> None:
 
 
 def test_ten_triggers_a_day_are_the_most_and_midnight_forgives_them() -> None:
-    exchange = old_hand()
+    exchange = exchange_without_gate()
     for i in range(10):
         trigger(exchange, now_ms=i * 10_000)
 
@@ -104,7 +104,7 @@ def test_ten_triggers_a_day_are_the_most_and_midnight_forgives_them() -> None:
 
 
 def test_schedules_that_never_came_to_pass_do_not_count() -> None:
-    exchange = old_hand(schedules_per_day=1)
+    exchange = exchange_without_gate(schedules_per_day=1)
     for _ in range(5):
         assert schedule(exchange, 100_000, now_ms=1000) == DONE
         assert schedule(exchange, None, now_ms=1000) == DONE

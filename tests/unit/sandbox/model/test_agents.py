@@ -1,4 +1,4 @@
-"""API wallets as the official SDK approves them: how many, under which names, for how long, and when they end."""
+"""Approvals of API wallets, as the official SDK makes them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def no_such_wallet(wallet: LocalAccount) -> dict[str, str]:
 
 
 def approve(world: World, agent: str, name: str = "", *, wallet: LocalAccount = WALLET) -> Any:
-    """What `Exchange.approve_agent` posts, for an agent of our choice."""
+    """Post an approval as `Exchange.approve_agent` does, for a chosen agent."""
     world.now_ms += 1
     action = {"type": "approveAgent", "agentAddress": agent, "agentName": name, "nonce": world.now_ms}
     signature = sign_agent(wallet, action, False)
@@ -44,7 +44,7 @@ def names_of(world: World, user: str = WALLET.address) -> list[str]:
     return [row["name"] for row in world.ask("extraAgents", user=user)]
 
 
-# --- through the SDK's own method ---
+# --- Through the SDK's own method ---
 
 
 def test_an_agent_that_the_sdk_approved_acts_for_its_master_and_for_nobody_else() -> None:
@@ -87,7 +87,7 @@ def test_a_key_that_the_sandbox_gave_is_the_nameless_agent_and_makes_room_for_an
     assert try_order(world, STRANGER) == no_such_wallet(STRANGER)
 
 
-# --- names and numbers ---
+# --- Names and numbers ---
 
 
 def test_three_have_a_name_and_a_fourth_is_too_many() -> None:
@@ -99,8 +99,9 @@ def test_three_have_a_name_and_a_fourth_is_too_many() -> None:
 
     assert fourth == err("Too many extra agents for cumulative volume traded. Current limit is 3")
     assert names_of(world) == ["a", "b", "a name of 16 ch"]
-    assert approve(world, f"0x{8:040x}", "") == DONE  # the one without a name has a place of its own
-    assert approve(world, f"0x{7:040x}", "d", wallet=OTHER) == DONE  # and so has every other master
+    # A nameless agent has a slot of its own, and each master has its own slots.
+    assert approve(world, f"0x{8:040x}", "") == DONE
+    assert approve(world, f"0x{7:040x}", "d", wallet=OTHER) == DONE
 
 
 def test_the_same_name_replaces_its_agent() -> None:
@@ -155,7 +156,7 @@ def test_a_name_has_one_to_sixteen_characters(name: str) -> None:
     assert names_of(world) == []
 
 
-# --- ends ---
+# --- Expiry and removal ---
 
 
 def test_an_end_may_be_wished_for_and_is_no_part_of_the_name() -> None:
@@ -208,7 +209,7 @@ def test_the_zero_address_ends_an_approval_at_once() -> None:
 
 
 def test_an_agent_that_comes_back_may_send_its_old_nonces_again() -> None:
-    """As the docs warn: what it had sent is forgotten with it."""
+    """The docs warn that an agent's nonces are forgotten with it."""
     world = World()
     approve(world, address_of(STRANGER), "bot")
     nonce = world.now_ms + 500
@@ -220,7 +221,7 @@ def test_an_agent_that_comes_back_may_send_its_old_nonces_again() -> None:
     assert world.act({"type": "noop"}, wallet=STRANGER, nonce=nonce) == DONE
 
 
-# --- who may approve ---
+# --- Permission to approve ---
 
 
 def test_an_agent_approves_nobody_and_a_stranger_must_deposit_first() -> None:

@@ -1,4 +1,4 @@
-"""Seeded takers, alone and against the exchange core."""
+"""Seeded takers, alone and with the exchange core."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def books(draw: st.DrawFn) -> BookView:
 
 @given(book=books(), seed=st.integers(0, 1 << 32))
 def test_a_taker_asks_for_what_the_book_can_give(book: BookView, seed: int) -> None:
-    mid = Decimal(0) if not book.asks else book.asks[0].price - LOT  # as books() builds them
+    # The mid is computed as books() places its levels.
+    mid = Decimal(0) if not book.asks else book.asks[0].price - LOT
     mid = book.bids[0].price + LOT if book.bids else mid
     for order in takers(seed).decide(book):
         side = book.asks if order.is_buy else book.bids
@@ -124,7 +125,10 @@ def test_pauses_have_the_mean_asked_for_and_a_bound() -> None:
 
 
 def flip_ladder_after(order: NewOrder, asks: dict[int, Decimal], bids: dict[int, Decimal]) -> None:
-    """What a ladder maker does: whatever was filled of a level is offered on its other side."""
+    """Offer the filled size of each level on the other side.
+
+    A maker with a ladder does so.
+    """
     source, target = (asks, bids) if order.is_buy else (bids, asks)
     left = order.size
     while left > 0:
@@ -139,7 +143,10 @@ def flip_ladder_after(order: NewOrder, asks: dict[int, Decimal], bids: dict[int,
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_ladder_maker_stays_inside_his_grid(seed: int) -> None:
-    """Step 0.3 %, swing 2 %: seven levels, and one sweep of four on top."""
+    """The step is 0.3 % and the swing 2 %.
+
+    So the maker moves by seven levels at most, and by one sweep of four.
+    """
     prices = [Decimal(20) * Decimal("1.003") ** i for i in range(-20, 20)]
     bids = {i: Decimal(5) for i in range(20)}
     asks = {i: Decimal(5) for i in range(20, 40)}
@@ -158,7 +165,7 @@ def test_a_ladder_maker_stays_inside_his_grid(seed: int) -> None:
 
 
 async def test_takers_trade_with_whoever_rests() -> None:
-    """The maker quotes anew in every pause; the flow ends after its 50th taker."""
+    """The maker quotes again in every pause; there are 50 takers."""
 
     class FiftyTakers(SeededTakers):
         n_left = 50

@@ -1,4 +1,4 @@
-"""Recorded flow: files in, the same fills out."""
+"""Replay of recorded fills from files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write(path: Path, document: object) -> Path:
     return file
 
 
-# --- reading ---
+# --- Reading ---
 
 
 def test_a_tape_is_the_coins_rows_oldest_first(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_tape_that_is_not_there_is_a_value_error_too(tmp_path: Path) -> None:
         read_tape(tmp_path / "none.json", "@1226")
 
 
-# --- timing and market ---
+# --- Timing and market ---
 
 
 def test_compressing_keeps_the_rhythm() -> None:
@@ -169,7 +169,7 @@ def _fields(value: TapeRow) -> dict[str, Any]:
     return {name: getattr(value, name) for name in TapeRow.__slots__}
 
 
-# --- takers ---
+# --- Takers ---
 
 
 def test_a_sweep_is_one_action_with_the_makers_best_price_first() -> None:
@@ -203,7 +203,10 @@ def open_market() -> tuple[Exchange, Gateway]:
 
 
 async def replay(rows: tuple[TapeRow, ...], *, order_size: Decimal) -> list[tuple[bool, Decimal, Decimal]]:
-    """The maker's fills when he rests a whole order at each recorded price just before its instant."""
+    """Replay a tape and return the maker's fills.
+
+    The maker rests a whole order at each recorded price just before its instant.
+    """
     exchange, gateway = open_market()
     instants = iter(sorted({r.time_ms for r in rows}))
 
@@ -232,7 +235,7 @@ async def test_a_sweep_gives_the_maker_exactly_the_recorded_fills() -> None:
     ]
 
 
-# --- ladder ---
+# --- Ladder ---
 
 STEP = Decimal("0.003")
 
@@ -264,7 +267,8 @@ def test_a_ladder_across_a_power_of_ten_is_found() -> None:
 )
 def test_prices_of_no_ladder_are_refused(prices: list[str]) -> None:
     if prices == ["0.00000012"]:
-        prices = ["0.00000012", "0.00000013"]  # 0.3 % of it is less than a tick: the ladder stands still
+        # 0.3 % of this price is less than a tick, so the ladder cannot rise.
+        prices = ["0.00000012", "0.00000013"]
     with pytest.raises(ValueError, match="ladder"):
         ladder_start([Decimal(p) for p in prices], step=STEP, sz_decimals=2, levels_below=5)
 
@@ -293,7 +297,7 @@ def test_whatever_a_ladder_passes_a_start_is_found_for(
     assert min(levels_below, min(picked)) <= found.index(min(prices)) <= levels_below
 
 
-# --- the recorded capture ---
+# --- The recorded capture ---
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def fills_newest_first(exchange: Exchange, user: str, *, aggregate: bool = False
 
     With `aggregate` fills are summed up before the rows are counted.
     """
-    return [fill_row(fill) for fill in _choose(exchange.fills(user), aggregate)[: -MAX_ROWS - 1 : -1]]
+    return [fill_row(fill) for fill in _maybe_aggregate(exchange.fills(user), aggregate)[: -MAX_ROWS - 1 : -1]]
 
 
 def fills_by_time(
@@ -102,11 +102,11 @@ def fills_by_time(
     within = [
         fill for fill in exchange.fills(user) if start_ms <= fill.time_ms and (end_ms is None or fill.time_ms <= end_ms)
     ]
-    chosen = _choose(within, aggregate)
+    chosen = _maybe_aggregate(within, aggregate)
     return [fill_row(fill) for fill in (chosen[: -MAX_ROWS - 1 : -1] if newest_first else chosen[:MAX_ROWS])]
 
 
-def _choose(fills: Sequence[Fill], aggregate: bool) -> Sequence[Fill]:
+def _maybe_aggregate(fills: Sequence[Fill], aggregate: bool) -> Sequence[Fill]:
     return aggregate_fills(fills) if aggregate else fills
 
 

@@ -1,6 +1,6 @@
 """In-process stand-in for the SDK's `Info`.
 
-All tests and simulations use it. There is no thread, no socket and no SDK. Everything happens inside the call that
+Tests and the simulation use it. There is no thread, no socket and no SDK. Everything happens inside the call that
 causes it: the callback for a fill runs within the call that places the order, on the caller's thread. A venue with
 network faults overrides `call` and `deliver`.
 """

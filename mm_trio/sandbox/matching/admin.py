@@ -206,4 +206,4 @@ class Admin:
     ) -> None:
         for address in dict.fromkeys(each for each in (sender, receiver) if each is not None):
             row = LedgerRow(address, kind, command.token, command.amount, step.now_ms, step.hash, sender, receiver)
-            self._state.note_funds(step, row)
+            self._state.record_movement(step, row)

@@ -155,7 +155,7 @@ class State:
                 rates = fees.choose_rates(rates, fees.weigh_volume(account.days, today=today))
         return fees.cut_for_quote_pair(rates) if asset in self._quote_pairs else rates
 
-    def note_funds(self, step: Step, row: LedgerRow) -> None:
+    def record_movement(self, step: Step, row: LedgerRow) -> None:
         """Record a movement of funds other than a trade.
 
         The caller changes the balances.

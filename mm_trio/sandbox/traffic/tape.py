@@ -16,7 +16,7 @@ from mm_trio.sandbox.matching.book import BookView
 from mm_trio.sandbox.model.commands import NewOrder
 from mm_trio.sandbox.model.markets import Pair
 
-__all__ = ["TapeMarket", "TapeRow", "TapeTakers", "compress", "ladder_start", "read_tape", "tape_market"]
+__all__ = ["TapeMarket", "TapeRow", "TapeTakers", "compute_due_times", "ladder_start", "read_tape", "tape_market"]
 
 _MAX_STARTS = 64  # Candidate prices that are followed at once.
 _PRICE_FIGURES = 5
@@ -135,7 +135,7 @@ def _parse_amount(raw: dict[str, object], name: str) -> Decimal:
     return value
 
 
-def compress(rows: Sequence[TapeRow], duration_s: float) -> tuple[float, ...]:
+def compute_due_times(rows: Sequence[TapeRow], duration_s: float) -> tuple[float, ...]:
     """Compute each row's due time, in seconds.
 
     Times count from the start and are scaled so that the last row is due at `duration_s`.
@@ -182,7 +182,7 @@ class TapeTakers:
     """
 
     def __init__(self, rows: Sequence[TapeRow], pair: Pair, *, duration_s: float) -> None:
-        offsets = compress(rows, duration_s)
+        offsets = compute_due_times(rows, duration_s)
         self._asset = pair.asset
         dated = zip(offsets, rows, strict=True)
         # Group by the recorded instant, because a short duration may give two instants the same offset.

@@ -18,7 +18,7 @@ from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import CancelByOid, Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Pair, Token
 from mm_trio.sandbox.traffic.takers import trade_forever
-from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, compress, ladder_start, read_tape, tape_market
+from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, compute_due_times, ladder_start, read_tape, tape_market
 
 CAPTURES = Path(__file__).resolve().parents[4].parent / "shared" / "fixtures" / "hyperliquid"
 HIP2_FILLS = CAPTURES / "rest" / "hypercore_hip2like_maker_fills_testnet_selected.json"
@@ -130,12 +130,12 @@ def test_a_tape_that_is_not_there_is_a_value_error_too(tmp_path: Path) -> None:
 def test_compressing_keeps_the_rhythm() -> None:
     rows = [row(1000, "A", "1"), row(2000, "A", "1"), row(5000, "B", "1")]
 
-    assert compress(rows, 2.0) == (0.0, 0.5, 2.0)
+    assert compute_due_times(rows, 2.0) == (0.0, 0.5, 2.0)
 
 
 def test_a_tape_of_one_instant_is_due_at_once() -> None:
-    assert compress([row(1000, "A", "1"), row(1000, "A", "2")], 5.0) == (0.0, 0.0)
-    assert compress([], 5.0) == ()
+    assert compute_due_times([row(1000, "A", "1"), row(1000, "A", "2")], 5.0) == (0.0, 0.0)
+    assert compute_due_times([], 5.0) == ()
 
 
 def test_the_tape_tells_what_its_market_needs() -> None:

@@ -349,7 +349,7 @@ async def told(updates: queue.Queue[Any]) -> tuple[str, float]:
 
 def arm(venue: FaultyVenue, kind: FaultKind, **parameters: Any) -> None:
     """Let it strike the next frame."""
-    venue.faults.follow(parse_rules([{"kind": kind.value, "at_s": 0} | parameters]))
+    venue.faults.add_rules(parse_rules([{"kind": kind.value, "at_s": 0} | parameters]))
 
 
 async def test_frame_dropped_never_comes(open_venue: Open) -> None:

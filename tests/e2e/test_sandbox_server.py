@@ -357,7 +357,7 @@ async def test_the_socket_speaks_control_frames(venue: Venue) -> None:
 
 
 async def test_the_heart_beats(nursery: trio.Nursery) -> None:
-    venue = await open_venue(nursery, beat_every_s=0.01)
+    venue = await open_venue(nursery, push_every_s=0.01)
 
     def listen() -> list[str]:
         client = venue.open_socket()
@@ -427,7 +427,7 @@ async def test_a_silenced_socket_stays_open_and_hears_nothing_not_even_a_pong(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The inactivity rule does not end it either; in the end it is cut, and nothing had come, not even a greeting."""
-    venue = await open_venue(nursery, beat_every_s=0.005, habits=SocketHabits(inactive_after_s=0.01))
+    venue = await open_venue(nursery, push_every_s=0.005, habits=SocketHabits(inactive_after_s=0.01))
     connect = venue.gateway.connect
 
     def silence_and_connect(send: Callable[[dict[str, Any]], None]) -> Connection:
@@ -456,7 +456,7 @@ async def test_a_client_that_does_not_read_is_cut_off(venue: Venue) -> None:
     await in_thread(client.recv)
 
     for _ in range(MAX_FRAMES + 2):  # the first is handed over, the last finds no room
-        venue.gateway.beat()
+        venue.gateway.on_clock()
 
     texts = await in_thread(receive_until_end, client)
     assert len(texts) < MAX_FRAMES

@@ -59,7 +59,7 @@ async def test_the_greeting_is_the_first_text_and_can_be_left_out() -> None:
 
 async def test_a_connection_of_that_age_expires_though_it_is_busy(mock_clock: MockClock) -> None:
     mock_clock.rate = 1
-    async with open_box(habits=SocketHabits(life_s=600, inactive_after_s=inf), beat_every_s=0.005) as box:
+    async with open_box(habits=SocketHabits(life_s=600, inactive_after_s=inf), push_every_s=0.005) as box:
         client = await box.client()
         await client.subscribe(type="allMids")
         await client.frames(4)

@@ -279,7 +279,7 @@ class World:
         """The venue speaks now and then, in a quiet market too."""
         while True:
             await trio.sleep(5)
-            self.gateway.beat()
+            self.gateway.on_clock()
 
     @asynccontextmanager
     async def running(self, maker: WsState) -> AsyncIterator[WsState]:

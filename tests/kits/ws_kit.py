@@ -68,15 +68,15 @@ class Venue:
         line.take()
         return line
 
-    def show(self, **subscription: object) -> Any:
+    def snapshot(self, **subscription: object) -> Any:
         """The data of the one frame that follows the acknowledgement."""
         acknowledgement, frame = self.line().subscribe(**subscription)
         assert acknowledgement["channel"] == "subscriptionResponse"
         return frame["data"]
 
-    def beat(self, *, after_ms: int = 0) -> None:
+    def on_clock(self, *, after_ms: int = 0) -> None:
         self.clock.now_ms += after_ms
-        self.gateway.beat()
+        self.gateway.on_clock()
 
     def place(self, address: str, *orders: NewOrder) -> None:
         self.gateway.apply(PlaceOrders(address, orders))

@@ -108,7 +108,7 @@ class Venue:
     def go_on(self) -> None:
         """Life goes on, and the witness hears of it, once."""
         self.now_ms += 61_000
-        self.gateway.beat()
+        self.gateway.on_clock()
         self.trade()
         (frame,) = self.heard
         assert frame["data"]["fills"]

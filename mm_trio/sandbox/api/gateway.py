@@ -40,8 +40,8 @@ class Gateway:
         self._web_data2 = web_data2
         self._channels = Channels(exchange, now_ms=now_ms, web_data2=web_data2, cadence=cadence)
         self._connections: list[Connection] = []
-        self._untold: deque[News] = deque()
-        self._telling = False
+        self._pending_news: deque[News] = deque()
+        self._is_publishing = False
 
     def info(self, request: object) -> object:
         """Answer the body of a `/info` request. Errors: BadRequest."""
@@ -68,8 +68,8 @@ class Gateway:
     def apply(self, command: Command) -> tuple[Effect, ...]:
         """Run a core command now, tell every connection, hand back the effects."""
         effects = self.exchange.apply(self.now_ms(), command)
-        self._untold.append(News.sort(effects))
-        self._tell_all()
+        self._pending_news.append(News.sort(effects))
+        self._publish_pending()
         return effects
 
     def freeze(self, earlier: Gateway | None = None) -> Gateway:
@@ -88,11 +88,11 @@ class Gateway:
         self._connections.append(connection)
         return connection
 
-    def beat(self) -> None:
+    def on_clock(self) -> None:
         """Keep what is due and send the frames that come by the clock; called now and then by whoever owns time."""
         self.pass_time()
         for connection in tuple(self._connections):
-            connection.beat()
+            connection.on_clock()
 
     def pass_time(self) -> None:
         """Keep the exchange's appointments that are due, as the next command would."""
@@ -104,15 +104,15 @@ class Gateway:
         if connection in self._connections:
             self._connections.remove(connection)
 
-    def _tell_all(self) -> None:
+    def _publish_pending(self) -> None:
         """Command by command. A listener that acts at once is told of that after the others heard of this."""
-        if self._telling:
+        if self._is_publishing:
             return
-        self._telling = True
+        self._is_publishing = True
         try:
-            while self._untold:
-                news = self._untold.popleft()
+            while self._pending_news:
+                news = self._pending_news.popleft()
                 for connection in tuple(self._connections):
-                    connection.tell(news)
+                    connection.on_news(news)
         finally:
-            self._telling = False
+            self._is_publishing = False

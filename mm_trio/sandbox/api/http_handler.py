@@ -33,7 +33,7 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _WORD = re.compile(r"0x[0-9a-fA-F]{1,64}")  # the SDK prints r and s without padding
 _JSON_TYPE = re.compile(r"application/([a-z0-9.-]+\+)?json")  # measured: any `+json` will do
 _ENVELOPE = {"action", "nonce", "signature", "vaultAddress", "expiresAfter"}
-_MOST_DIGITS = 100  # in one number of JSON; the venue's largest type has 20
+_MAX_DIGITS = 100  # in one number of JSON; the venue's largest type has 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
+class _Route:
     """What is behind a path: who answers, and what a body weighs before and after."""
 
     answer: Callable[[object], object]
@@ -65,11 +65,11 @@ class HttpHandler:
         self._auth = auth
         self._now_ms = now_ms
         self._ip_weights = IpWeights(None) if ip_weights is None else ip_weights
-        self._desk = UserSignedHandler(gateway.exchange, gateway.apply, auth.agents)
+        self._user_signed = UserSignedHandler(gateway.exchange, gateway.apply, auth.agents)
         gateway.agents = auth.agents  # so that it can be asked about them, through whatever door
-        self._rooms = {
-            "/info": _Room(gateway.info, weights.weigh_question, weights.weigh_rows),
-            "/exchange": _Room(self._act, weights.weigh_action, lambda request, answer: 0),
+        self._routes = {
+            "/info": _Route(gateway.info, weights.weigh_question, weights.weigh_rows),
+            "/exchange": _Route(self._act, weights.weigh_action, lambda request, answer: 0),
         }
 
     def answer(self, method: str, path: str, content_type: str, body: bytes, *, ip: str | None = "127.0.0.1") -> Answer:
@@ -79,8 +79,8 @@ class HttpHandler:
         Source: hypercore's probes of the HTTP level: content type first, then JSON, then its shape. Decided here:
         where the weight is looked at, and that what is no JSON weighs nothing.
         """
-        room = self._rooms.get(path)
-        if room is None:
+        route = self._routes.get(path)
+        if route is None:
             return Answer(404, b"Not Found", _TEXT)
         if method != "POST":
             return Answer(405, b"Method Not Allowed", _TEXT)
@@ -90,14 +90,14 @@ class HttpHandler:
             request = _parse_body(body)
         except ValueError:
             return Answer(400, NOT_JSON.encode(), _TEXT)
-        if ip is not None and not self._ip_weights.admit(ip, room.weigh(request), now_ms=self._now_ms()):
+        if ip is not None and not self._ip_weights.admit(ip, route.weigh(request), now_ms=self._now_ms()):
             return Answer(429, b"null")
         try:
-            answer = room.answer(request)
+            answer = route.answer(request)
         except BadRequest as refusal:
             return Answer(refusal.status, refusal.body.encode(), _JSON if refusal.body == "null" else _TEXT)
         if ip is not None:
-            self._ip_weights.charge(ip, room.weigh_answer(request, answer), now_ms=self._now_ms())
+            self._ip_weights.charge(ip, route.weigh_answer(request, answer), now_ms=self._now_ms())
         return Answer(200, encode_json(answer))
 
     def _act(self, request: object) -> object:
@@ -128,7 +128,7 @@ class HttpHandler:
             vault=envelope.vault,
         )
         now_ms = self._now_ms()
-        return self._desk.carry_out(self._auth.admit_user(claim, now_ms=now_ms), action, now_ms=now_ms)
+        return self._user_signed.carry_out(self._auth.admit_user(claim, now_ms=now_ms), action, now_ms=now_ms)
 
 
 def parse_json(text: str | bytes) -> object:
@@ -150,7 +150,7 @@ def _refuse_constant(name: str) -> Never:
 
 def _parse_int(digits: str) -> int | float:
     """A number too long for any type of the venue becomes one that no reader takes, and costs no time."""
-    return int(digits) if len(digits) <= _MOST_DIGITS else float("inf")
+    return int(digits) if len(digits) <= _MAX_DIGITS else float("inf")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_parse_int)

@@ -16,7 +16,7 @@ _MARGIN_MS = 120_000  # measured: the window is that much narrower than document
 _WINDOW_BACK_MS = 2 * _DAY_MS - _MARGIN_MS
 _WINDOW_AHEAD_MS = _DAY_MS - _MARGIN_MS
 # Ours: two days of an action each 2.5 s. The lowest is forgotten first, and is too low instead of a duplicate then.
-_MOST_REMEMBERED = 70_000
+_MAX_REMEMBERED = 70_000
 
 
 @dataclass(slots=True)
@@ -31,8 +31,8 @@ class Nonces:
         A refusal changes nothing. Source: docs *Nonces and API wallets*; measured: the margin, and that a nonce seen
         before is called a duplicate even below the floor.
         """
-        place = bisect_left(self.seen, nonce)
-        if self.seen[place : place + 1] == [nonce]:
+        index = bisect_left(self.seen, nonce)
+        if self.seen[index : index + 1] == [nonce]:
             return f"Invalid nonce: duplicate nonce {nonce}"
         oldest, newest = now_ms - _WINDOW_BACK_MS, now_ms + _WINDOW_AHEAD_MS
         floor = max(oldest, self.seen[-KEPT_NONCES] if len(self.seen) >= KEPT_NONCES else 0)
@@ -40,7 +40,7 @@ class Nonces:
             return f"Invalid nonce: nonce too low {nonce} < {floor}"
         if nonce > newest:
             return f"Invalid nonce: nonce too high {nonce} > {newest}"
-        self.seen.insert(place, nonce)
-        if self.seen[0] < oldest or len(self.seen) > _MOST_REMEMBERED:
-            del self.seen[: max(bisect_left(self.seen, oldest), len(self.seen) - _MOST_REMEMBERED)]
+        self.seen.insert(index, nonce)
+        if self.seen[0] < oldest or len(self.seen) > _MAX_REMEMBERED:
+            del self.seen[: max(bisect_left(self.seen, oldest), len(self.seen) - _MAX_REMEMBERED)]
         return None

@@ -134,9 +134,9 @@ class FaultPlan:
 
     def kinds(self) -> frozenset[FaultKind]:
         """The kinds that may strike at all."""
-        rated = {rule.kind: rule.rate for rule in self.rules if rule.rate is not None}
+        rates = {rule.kind: rule.rate for rule in self.rules if rule.rate is not None}
         moments = {rule.kind for rule in self.rules if rule.rate is None}
-        return frozenset(moments | {kind for kind, rate in rated.items() if rate})
+        return frozenset(moments | {kind for kind, rate in rates.items() if rate})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,11 @@ class Strike:
     delay_s: float = 0.0
     for_s: float = 0.0
     amount: Decimal | None = None
-    moment: FaultRule | None = None  # the rule, if it was one of a moment
+    scheduled_rule: FaultRule | None = None  # the rule, if it was one of a moment
 
 
 @dataclass(slots=True)
-class _Dated:
+class _ScheduledRule:
     """A rule with a moment, and how often it may still strike."""
 
     rule: FaultRule
@@ -170,48 +170,50 @@ class FaultDice:
     rng: Random
     struck: Counter[FaultKind] = field(default_factory=Counter)
     _rates: dict[FaultKind, FaultRule] = field(default_factory=dict, init=False)
-    _dated: dict[FaultKind, list[_Dated]] = field(default_factory=dict, init=False)
-    _asked: Counter[FaultKind] = field(default_factory=Counter, init=False)
+    _scheduled: dict[FaultKind, list[_ScheduledRule]] = field(default_factory=dict, init=False)
+    _n_opportunities: Counter[FaultKind] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
-        self.follow(self.plan.rules)
+        self.add_rules(self.plan.rules)
 
-    def follow(self, rules: Iterable[FaultRule]) -> None:
+    def add_rules(self, rules: Iterable[FaultRule]) -> None:
         """Take up further rules; a rate replaces the rate that its kind had."""
         for rule in rules:
             if rule.rate is not None:
                 self._rates[rule.kind] = rule
             else:
-                self._dated.setdefault(rule.kind, []).append(_Dated(rule, rule.count))
+                self._scheduled.setdefault(rule.kind, []).append(_ScheduledRule(rule, rule.count))
 
     def arm(self, kind: FaultKind, *, like: FaultRule | None = None) -> None:
         """Let the kind strike the next time it can, with the parameters of `like`."""
         rule = like or FaultRule(kind=kind, at_s=0.0)
-        self._dated.setdefault(kind, []).insert(0, _Dated(replace(rule, kind=kind, rate=None, nth=None, at_s=0.0), 1))
+        self._scheduled.setdefault(kind, []).insert(
+            0, _ScheduledRule(replace(rule, kind=kind, rate=None, nth=None, at_s=0.0), 1)
+        )
 
     def kinds(self) -> frozenset[FaultKind]:
         """The kinds that may still strike."""
-        return frozenset(kind for kind in FaultKind if self.may(kind))
+        return frozenset(kind for kind in FaultKind if self.may_strike(kind))
 
-    def may(self, kind: FaultKind) -> bool:
+    def may_strike(self, kind: FaultKind) -> bool:
         """Whether the kind may still strike: where it may not, nobody need look for an opportunity."""
         rule = self._rates.get(kind)
-        return bool(self._dated.get(kind)) or (rule is not None and bool(rule.rate))
+        return bool(self._scheduled.get(kind)) or (rule is not None and bool(rule.rate))
 
     def rates(self) -> dict[FaultKind, float]:
         """The rates above zero."""
         return {kind: rule.rate for kind, rule in self._rates.items() if rule.rate}
 
-    def draw(self, kind: FaultKind, *, now_s: float = 0.0, rated: bool = True) -> Strike | None:
+    def draw(self, kind: FaultKind, *, now_s: float = 0.0, with_rates: bool = True) -> Strike | None:
         """One throw for one request, frame, socket or account; counts nothing: `count` does, once it is done.
 
         `now_s`: seconds since the plan began. `rated` False: only rules with a moment are looked at.
         """
-        if not self.may(kind):
+        if not self.may_strike(kind):
             return None
-        self._asked[kind] += rated  # a look at the clock alone is no opportunity
-        rule = self._find_dated(kind, now_s)
-        if rule is None and rated:
+        self._n_opportunities[kind] += with_rates  # a look at the clock alone is no opportunity
+        rule = self._find_due(kind, now_s)
+        if rule is None and with_rates:
             rule = self._rates.get(kind)
             if rule is None or not rule.rate or self.rng.random() >= rule.rate:
                 return None
@@ -230,26 +232,28 @@ class FaultDice:
 
     def take_back(self, strike: Strike) -> None:
         """Nothing could come of it (no order to cancel, say): a rule of a moment waits for the next opportunity."""
-        if strike.moment is not None:
-            self._dated.setdefault(strike.kind, []).insert(0, _Dated(strike.moment, 1))
+        if strike.scheduled_rule is not None:
+            self._scheduled.setdefault(strike.kind, []).insert(0, _ScheduledRule(strike.scheduled_rule, 1))
 
     def summary(self) -> dict[str, int]:
         """What struck, by name, in the order of the list of kinds."""
         return {kind.value: self.struck[kind] for kind in FaultKind if self.struck[kind]}
 
-    def _find_dated(self, kind: FaultKind, now_s: float) -> FaultRule | None:
+    def _find_due(self, kind: FaultKind, now_s: float) -> FaultRule | None:
         """The first rule of a moment that has come."""
-        waiting = self._dated.get(kind)
+        waiting = self._scheduled.get(kind)
         if not waiting:
             return None
-        n_asked = self._asked[kind]
-        for dated in waiting:
-            rule = dated.rule
-            is_due = now_s >= rule.at_s if rule.at_s is not None else rule.nth is not None and n_asked >= rule.nth
+        n_opportunities = self._n_opportunities[kind]
+        for scheduled in waiting:
+            rule = scheduled.rule
+            is_due = (
+                now_s >= rule.at_s if rule.at_s is not None else rule.nth is not None and n_opportunities >= rule.nth
+            )
             if is_due:
-                dated.left -= 1
-                if not dated.left:
-                    waiting.remove(dated)
+                scheduled.left -= 1
+                if not scheduled.left:
+                    waiting.remove(scheduled)
                 return rule
         return None
 
@@ -260,7 +264,7 @@ class FaultDice:
             delay_s=self._draw_s(rule.delay_s, _DELAYS_S.get(rule.kind)),
             for_s=self._draw_s(rule.for_s, _WINDOWS_S.get(rule.kind)),
             amount=rule.amount,
-            moment=None if rule.rate is not None else rule,
+            scheduled_rule=None if rule.rate is not None else rule,
         )
 
     def _draw_s(self, named: float | None, limits: tuple[float, float] | None) -> float:

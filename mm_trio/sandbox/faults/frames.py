@@ -32,7 +32,7 @@ class FrameFaults:
     def __init__(self, dice: FaultDice, clock: Clock) -> None:
         self.dice = dice
         self.clock = clock
-        self._told: dict[tuple[str, str], deque[str]] = {}
+        self._recent_fills: dict[tuple[str, str], deque[str]] = {}
 
     def open_tap(self, post: Post) -> Tap:
         """A tap in front of `post`, which sends a text."""
@@ -40,10 +40,10 @@ class FrameFaults:
 
     def remember(self, channel: str, user: str, text: str) -> None:
         """A frame of fills was told."""
-        self._told.setdefault((channel, user), deque(maxlen=KEPT_FRAMES)).append(text)
+        self._recent_fills.setdefault((channel, user), deque(maxlen=KEPT_FRAMES)).append(text)
 
-    def told(self, channel: str, user: str) -> tuple[str, ...]:
-        return tuple(self._told.get((channel, user), ()))
+    def recent_fills(self, channel: str, user: str) -> tuple[str, ...]:
+        return tuple(self._recent_fills.get((channel, user), ()))
 
     def draw(self, kind: FaultKind) -> Strike | None:
         return self.dice.draw(kind, now_s=self.clock.now_s())
@@ -132,18 +132,18 @@ class Tap:
             kind, user = subscription["type"], str(subscription.get("user"))
             if kind == "userEvents":
                 self._events_user = user
-                self._tell_again("user", user)
+                self._replay_fills("user", user)
             elif kind == "userFills":
                 self._snapshots.add(user)
         elif channel == "userFills" and data.get("isSnapshot") and data.get("user") in self._snapshots:
             self._snapshots.discard(data["user"])
-            self._tell_again(channel, data["user"])
+            self._replay_fills(channel, data["user"])
 
-    def _tell_again(self, channel: str, user: str) -> None:
-        told = self._faults.told(channel, user)
-        if told and self._faults.draw(FaultKind.FEED_REPLAYED):
+    def _replay_fills(self, channel: str, user: str) -> None:
+        recent_fills = self._faults.recent_fills(channel, user)
+        if recent_fills and self._faults.draw(FaultKind.FEED_REPLAYED):
             self._faults.count(FaultKind.FEED_REPLAYED, channel)
-            for text in told:
+            for text in recent_fills:
                 self._pass(text)
 
 

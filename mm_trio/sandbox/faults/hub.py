@@ -57,13 +57,13 @@ class FaultHub:
 
     def begin(self) -> None:
         """Make the appointments of the plan."""
-        self._clock.call_every(VISIT_EVERY_S, self._visit)
-        self._keep_moments(self.dice.plan)
+        self._clock.call_every(VISIT_EVERY_S, self._try_by_rate)
+        self._schedule_moments(self.dice.plan)
 
-    def follow(self, plan: FaultPlan) -> None:
+    def add_rules(self, plan: FaultPlan) -> None:
         """Take up the rules of another plan; its `at_s` count from the start of the clock, as those of the first."""
-        self.dice.follow(plan.rules)
-        self._keep_moments(plan)
+        self.dice.add_rules(plan.rules)
+        self._schedule_moments(plan)
 
     def strike(self, kind: FaultKind, count: int = 1, plan: FaultPlan | None = None) -> int:
         """Let the kind strike so many times as soon as it can; gives how often it did at once.
@@ -74,36 +74,38 @@ class FaultHub:
         before = self.dice.struck[kind]
         for _ in range(count):
             self.dice.arm(kind, like=plan.rules[0] if plan and plan.rules else None)
-            self._look(rated=False, kinds=(kind,))
+            self._try_faults(with_rates=False, kinds=(kind,))
         return self.dice.struck[kind] - before
 
-    def _keep_moments(self, plan: FaultPlan) -> None:
+    def _schedule_moments(self, plan: FaultPlan) -> None:
         for rule in plan.rules:
             if rule.at_s is not None and rule.kind in (*SOCKET_KINDS, *WORLD_KINDS):
-                self._clock.call_in(rule.at_s - self._clock.now_s(), self._look)
+                self._clock.call_in(rule.at_s - self._clock.now_s(), self._try_faults)
 
-    def _visit(self) -> None:
+    def _try_by_rate(self) -> None:
         if self.requests is not None:
-            self.requests.beat()
-        self._look(rated=True)
+            self.requests.on_clock()
+        self._try_faults(with_rates=True)
 
-    def _look(self, *, rated: bool = False, kinds: Sequence[FaultKind] = (*SOCKET_KINDS, *WORLD_KINDS)) -> None:
+    def _try_faults(
+        self, *, with_rates: bool = False, kinds: Sequence[FaultKind] = (*SOCKET_KINDS, *WORLD_KINDS)
+    ) -> None:
         """Throw for every socket and account, or only see whether a moment has come."""
         for kind in kinds:
-            if not self.dice.may(kind):
+            if not self.dice.may_strike(kind):
                 continue
             if kind in SOCKET_KINDS:
                 for socket in self.sockets():
-                    self._fail_socket(kind, socket, rated=rated)
+                    self._fail_socket(kind, socket, with_rates=with_rates)
             elif kind in WORLD_KINDS:
                 targets = self._targets if kind in ACCOUNT_KINDS else (FaultTarget(""),)
                 for target in targets:
-                    self._change_world(kind, target, rated=rated)
+                    self._change_world(kind, target, with_rates=with_rates)
 
-    def _fail_socket(self, kind: FaultKind, socket: Socket, *, rated: bool) -> None:
+    def _fail_socket(self, kind: FaultKind, socket: Socket, *, with_rates: bool) -> None:
         if not socket.is_open or socket.tap.pong_only:
             return
-        if self.dice.draw(kind, now_s=self._clock.now_s(), rated=rated) is None:
+        if self.dice.draw(kind, now_s=self._clock.now_s(), with_rates=with_rates) is None:
             return
         self.dice.count(kind)
         _log.info("fault %s: one of %d sockets", kind.value, len(self.sockets()))
@@ -117,8 +119,8 @@ class FaultHub:
             case _:
                 socket.tap.pong_only = True
 
-    def _change_world(self, kind: FaultKind, target: FaultTarget, *, rated: bool) -> None:
-        strike = self.dice.draw(kind, now_s=self._clock.now_s(), rated=rated)
+    def _change_world(self, kind: FaultKind, target: FaultTarget, *, with_rates: bool) -> None:
+        strike = self.dice.draw(kind, now_s=self._clock.now_s(), with_rates=with_rates)
         if strike is None:
             return
         if self._world.strike(strike, target):

@@ -56,14 +56,14 @@ class RequestFaults:
         clock: Clock,
         *,
         gateway: Gateway,
-        door: HttpHandler,
-        make_door: Callable[[Gateway], HttpHandler],
+        handler: HttpHandler,
+        make_handler: Callable[[Gateway], HttpHandler],
     ) -> None:
         self._dice = dice
         self._clock = clock
         self._gateway = gateway
-        self._door = door
-        self._make_door = make_door
+        self._handler = handler
+        self._make_handler = make_handler
         self._copies: list[tuple[float, HttpHandler]] = []  # at most two, the older first
         self._frozen: Gateway | None = None  # the newer one's
 
@@ -73,33 +73,33 @@ class RequestFaults:
             return self._answer_write(body, run)
         if path == "/info":
             return self._answer_read(body, run)
-        return Delivery(run(self._door))
+        return Delivery(run(self._handler))
 
-    def beat(self) -> None:
+    def on_clock(self) -> None:
         """Keep copies to answer from, while stale reads may happen; called every second or so."""
-        if not self._dice.may(FaultKind.READ_STALE):
+        if not self._dice.may_strike(FaultKind.READ_STALE):
             self._copies.clear()
             self._frozen = None
         elif not self._copies or self._clock.now_s() - self._copies[-1][0] >= STALE_EVERY_S:
             self._frozen = self._gateway.freeze(self._frozen)
-            self._copies = [*self._copies[-1:], (self._clock.now_s(), self._make_door(self._frozen))]
+            self._copies = [*self._copies[-1:], (self._clock.now_s(), self._make_handler(self._frozen))]
 
     # --- writes ---------------------------------------------------------------------------------
 
     def _answer_write(self, body: bytes, run: Run) -> Delivery:
-        before = self._befall(body, _BEFORE_WRITE)
+        before = self._draw_first(body, _BEFORE_WRITE)
         if before is not None:
             if before.kind is FaultKind.LATE_EXECUTION:
                 self._clock.call_in(before.delay_s, lambda: self._run_late(body, run))
             return _BEFORE_WRITE[before.kind]
-        answer = run(self._door)
+        answer = run(self._handler)
         if answer.status != 200:
             return Delivery(answer)  # nothing ran
         return self._disturb_answer(body, answer)
 
     def _disturb_answer(self, body: bytes, answer: Answer) -> Delivery:
         """The action ran: what becomes of its answer."""
-        possible = [kind for kind in _AFTER_WRITE if self._dice.may(kind)]
+        possible = [kind for kind in _AFTER_WRITE if self._dice.may_strike(kind)]
         n_statuses = len(_find_statuses(answer.body)) if FaultKind.ANSWER_TRUNCATED in possible else 0
         for kind in possible:
             if kind is FaultKind.ANSWER_TRUNCATED and not n_statuses:
@@ -126,16 +126,16 @@ class RequestFaults:
 
     def _run_late(self, body: bytes, run: Run) -> None:
         """Expiry, nonce and balances are looked at only now; nobody hears the answer."""
-        answer = run(self._door)
+        answer = run(self._handler)
         _log.info("late %s ran: %s", _describe(body), answer.body[:120].decode(errors="replace"))
 
     # --- reads ----------------------------------------------------------------------------------
 
     def _answer_read(self, body: bytes, run: Run) -> Delivery:
-        before = self._befall(body, _BEFORE_READ)
+        before = self._draw_first(body, _BEFORE_READ)
         if before is not None:
             return _BEFORE_READ[before.kind]
-        answer = run(self._door)
+        answer = run(self._handler)
         if answer.status != 200:
             return Delivery(answer)
         stale = self._find_stale(run)
@@ -144,18 +144,14 @@ class RequestFaults:
             return Delivery(replace(answer, body=b"[]"))
         if stale is not None and stale.body != answer.body and self._strikes(FaultKind.READ_STALE, body):
             return Delivery(stale)
-        may_forget = self._dice.may(FaultKind.STATUS_FORGOTTEN)
-        if (
-            may_forget
-            and _tells_of_an_ended_order(body, answer.body)
-            and self._strikes(FaultKind.STATUS_FORGOTTEN, body)
-        ):
+        may_forget = self._dice.may_strike(FaultKind.STATUS_FORGOTTEN)
+        if may_forget and _is_ended_order_status(body, answer.body) and self._strikes(FaultKind.STATUS_FORGOTTEN, body):
             return Delivery(replace(answer, body=b'{"status":"unknownOid"}'))
         return Delivery(answer)
 
     def _find_stale(self, run: Run) -> Answer | None:
         """What would have been answered some seconds ago."""
-        old = [door for taken_s, door in self._copies if self._clock.now_s() - taken_s >= STALE_EVERY_S]
+        old = [handler for taken_s, handler in self._copies if self._clock.now_s() - taken_s >= STALE_EVERY_S]
         if not old:
             return None
         answer = run(old[-1])
@@ -163,7 +159,7 @@ class RequestFaults:
 
     # --- dice -----------------------------------------------------------------------------------
 
-    def _befall(self, body: bytes, deliveries: dict[FaultKind, Delivery]) -> Strike | None:
+    def _draw_first(self, body: bytes, deliveries: dict[FaultKind, Delivery]) -> Strike | None:
         """The first of these kinds that strikes, in their order."""
         return next((strike for kind in deliveries if (strike := self._strikes(kind, body))), None)
 
@@ -226,7 +222,7 @@ def _find_statuses(body: bytes) -> list[Any]:
     return list(data["statuses"]) if isinstance(data, dict) and isinstance(data.get("statuses"), list) else []
 
 
-def _tells_of_an_ended_order(body: bytes, answer: bytes) -> bool:
+def _is_ended_order_status(body: bytes, answer: bytes) -> bool:
     """Whether it answers `orderStatus` with an order that rests no more."""
     if b'"orderStatus"' not in body:
         return False

@@ -73,7 +73,7 @@ class WorldFaults:
         self._rng = rng
         self._pairs = tuple(pairs)
         self._payer = payer
-        self._deeds: dict[FaultKind, Callable[[Strike, FaultTarget], bool]] = {
+        self._actions: dict[FaultKind, Callable[[Strike, FaultTarget], bool]] = {
             FaultKind.BUDGET_EXHAUSTED: self._exhaust_budget,
             FaultKind.AGENT_REVOKED: self._revoke_agent,
             FaultKind.MANUAL_ORDER: self._order_by_hand,
@@ -87,7 +87,7 @@ class WorldFaults:
 
     def strike(self, strike: Strike, target: FaultTarget) -> bool:
         """Do it; gives whether anything came of it: no order to cancel, nothing to withdraw, under way already."""
-        return self._deeds[strike.kind](strike, target)
+        return self._actions[strike.kind](strike, target)
 
     # --- states that last -----------------------------------------------------------------------
 
@@ -111,20 +111,20 @@ class WorldFaults:
         if agent is None or not self._begin(strike, agent.address, lambda: self._auth.agents.register(agent)):
             return False
         self._auth.revoke_agent(agent.address)
-        return self._tell(strike, agent.address)
+        return self._log_strike(strike, agent.address)
 
     def _delist(self, strike: Strike, target: FaultTarget) -> bool:
         pair = self._rng.choice(self._pairs)
         if not self._begin(strike, pair.name, lambda: self._gateway.apply(RelistPair(pair.asset))):
             return False
         self._gateway.apply(DelistPair(pair.asset))
-        return self._tell(strike, pair.name)
+        return self._log_strike(strike, pair.name)
 
     def _upgrade(self, strike: Strike, target: FaultTarget) -> bool:
         if not self._begin(strike, "the exchange", lambda: self._gateway.apply(SetPostOnly(False))):
             return False
         self._gateway.apply(SetPostOnly(True))
-        return self._tell(strike, "the exchange")
+        return self._log_strike(strike, "the exchange")
 
     # --- single deeds ---------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class WorldFaults:
         if self._payer and not self._begin(strike, target.account, lambda: self._buy_requests(target.account, weight)):
             return False
         self._gateway.apply(ExhaustBudget(target.account))
-        return self._tell(strike, target.account)
+        return self._log_strike(strike, target.account)
 
     def _buy_requests(self, account: str, weight: int) -> None:
         self._gateway.apply(ReserveRequestWeight(self._payer, weight, destination=account))
@@ -157,7 +157,9 @@ class WorldFaults:
         answer = self._apply(PlaceOrders(target.account, (order,)))
         if not isinstance(answer, Answered) or not isinstance(answer.statuses[0], Resting):
             return False
-        return self._tell(strike, f"{target.account} {'buys' if is_buy else 'sells'} {size} {pair.name} at {price}")
+        return self._log_strike(
+            strike, f"{target.account} {'buys' if is_buy else 'sells'} {size} {pair.name} at {price}"
+        )
 
     def _cancel_by_hand(self, strike: Strike, target: FaultTarget) -> bool:
         orders = self._gateway.exchange.open_orders(target.account)
@@ -166,19 +168,19 @@ class WorldFaults:
         order = self._rng.choice(orders)
         self._gateway.apply(CancelByOid(target.account, ((order.asset, order.oid),)))
         is_gone = all(order.oid != left.oid for left in self._gateway.exchange.open_orders(target.account))
-        return is_gone and self._tell(strike, f"{target.account} cancels {order.oid}")
+        return is_gone and self._log_strike(strike, f"{target.account} cancels {order.oid}")
 
     def _deposit(self, strike: Strike, target: FaultTarget) -> bool:
         token, amount = self._draw_money(strike)
         self._gateway.apply(Deposit(target.account, token, amount))
-        return self._tell(strike, f"{target.account} gets {amount} of token {token}")
+        return self._log_strike(strike, f"{target.account} gets {amount} of token {token}")
 
     def _withdraw(self, strike: Strike, target: FaultTarget) -> bool:
         token, amount = self._draw_money(strike)
         amount = min(amount, self._gateway.exchange.account(target.account).available(token))
         if amount <= 0 or isinstance(self._apply(Withdraw(target.account, token, amount)), Refused):
             return False
-        return self._tell(strike, f"{target.account} takes {amount} of token {token}")
+        return self._log_strike(strike, f"{target.account} takes {amount} of token {token}")
 
     # --- draws ----------------------------------------------------------------------------------
 
@@ -205,7 +207,7 @@ class WorldFaults:
         effects = self._gateway.apply(command)
         return next((effect for effect in effects if isinstance(effect, Answered | Refused)), None)
 
-    def _tell(self, strike: Strike, what: str) -> bool:
+    def _log_strike(self, strike: Strike, what: str) -> bool:
         _log.info("fault %s: %s", strike.kind.value, what)
         return True
 

@@ -36,5 +36,5 @@ class View:
 
     def is_due(self, subscription: Subscription, every_ms: int) -> bool:
         """Whether so much time has passed since the last frame."""
-        told_ms = subscription.told_ms
-        return told_ms is None or self.now_ms() - told_ms >= every_ms
+        last_sent_ms = subscription.last_sent_ms
+        return last_sent_ms is None or self.now_ms() - last_sent_ms >= every_ms

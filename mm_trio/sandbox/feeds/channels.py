@@ -23,9 +23,9 @@ __all__ = ["Channels"]
 class _Channel:
     """How one kind is served; nothing is ever said where all three are missing."""
 
-    show: Callable[[View, Subscription], Bodies] | None = None
-    tell: Callable[[View, Subscription, News], Bodies] | None = None
-    beat: Callable[[View, Subscription], Bodies] | None = None
+    snapshot: Callable[[View, Subscription], Bodies] | None = None
+    on_news: Callable[[View, Subscription, News], Bodies] | None = None
+    on_clock: Callable[[View, Subscription], Bodies] | None = None
 
 
 class Channels:
@@ -42,24 +42,24 @@ class Channels:
         self._view = View(exchange, now_ms, cadence)
         self._web_data2 = web_data2
 
-    def read(self, wish: object) -> Subscription:
+    def read(self, request: object) -> Subscription:
         """A client's wish. Errors: those of `read_subscription`."""
-        return read_subscription(wish, self._view.exchange.markets, web_data2=self._web_data2)
+        return read_subscription(request, self._view.exchange.markets, web_data2=self._web_data2)
 
-    def show(self, subscription: Subscription) -> Iterable[Json]:
+    def snapshot(self, subscription: Subscription) -> Iterable[Json]:
         """What follows the acknowledgement at once, if anything does."""
-        show = _CHANNELS[subscription.kind].show
-        return _frames(subscription, show(self._view, subscription)) if show else ()
+        snapshot = _CHANNELS[subscription.kind].snapshot
+        return _frames(subscription, snapshot(self._view, subscription)) if snapshot else ()
 
-    def tell(self, subscription: Subscription, news: News) -> Iterable[Json]:
+    def on_news(self, subscription: Subscription, news: News) -> Iterable[Json]:
         """What news mean for it."""
-        tell = _CHANNELS[subscription.kind].tell
-        return _frames(subscription, tell(self._view, subscription, news)) if tell else ()
+        on_news = _CHANNELS[subscription.kind].on_news
+        return _frames(subscription, on_news(self._view, subscription, news)) if on_news else ()
 
-    def beat(self, subscription: Subscription) -> Iterable[Json]:
+    def on_clock(self, subscription: Subscription) -> Iterable[Json]:
         """What comes by the clock, where it is time again."""
-        beat = _CHANNELS[subscription.kind].beat
-        return _frames(subscription, beat(self._view, subscription)) if beat else ()
+        on_clock = _CHANNELS[subscription.kind].on_clock
+        return _frames(subscription, on_clock(self._view, subscription)) if on_clock else ()
 
 
 def _frames(subscription: Subscription, bodies: Bodies) -> Iterable[Json]:
@@ -70,26 +70,26 @@ def _frames(subscription: Subscription, bodies: Bodies) -> Iterable[Json]:
 _NAMES = {"userEvents": "user", "activeAssetCtx": "activeSpotAssetCtx"}
 
 _CHANNELS: dict[str, _Channel] = {
-    "allMids": _Channel(market.show_mids, beat=market.show_mids),
-    "l2Book": _Channel(market.show_book, market.tell_book, market.beat_book),
-    "bbo": _Channel(market.show_bbo, market.tell_bbo),
-    "trades": _Channel(market.show_trades, market.tell_trades),
-    "candle": _Channel(market.show_candle, market.tell_candle, market.beat_candle),
-    "activeAssetCtx": _Channel(market.show_context, beat=market.show_context),
+    "allMids": _Channel(market.snapshot_mids, on_clock=market.snapshot_mids),
+    "l2Book": _Channel(market.snapshot_book, market.book_on_news, market.book_on_clock),
+    "bbo": _Channel(market.snapshot_bbo, market.bbo_on_news),
+    "trades": _Channel(market.snapshot_trades, market.trades_on_news),
+    "candle": _Channel(market.snapshot_candle, market.candle_on_news, market.candle_on_clock),
+    "activeAssetCtx": _Channel(market.snapshot_context, on_clock=market.snapshot_context),
     "activeAssetData": _Channel(),  # perps only
-    "userFills": _Channel(user.show_fills, user.tell_fills),
-    "userEvents": _Channel(tell=user.tell_events),
-    "orderUpdates": _Channel(tell=user.tell_updates),
-    "userHistoricalOrders": _Channel(user.show_history, user.tell_history),
-    "userFundings": _Channel(user.show_nothing(isSnapshot=True, user=None, fundings=[])),
-    "userNonFundingLedgerUpdates": _Channel(user.show_ledger, user.tell_ledger),
-    "userTwapSliceFills": _Channel(user.show_nothing(isSnapshot=True, user=None, twapSliceFills=[])),
-    "userTwapHistory": _Channel(user.show_nothing(isSnapshot=True, user=None, history=[])),
-    "twapStates": _Channel(user.show_nothing(dex="", user=None, states=[])),
-    "openOrders": _Channel(user.show_orders, user.tell_orders),
-    "spotState": _Channel(user.show_spot_state, user.tell_spot_state),
-    "clearinghouseState": _Channel(user.show_perps, beat=user.show_perps),
+    "userFills": _Channel(user.snapshot_fills, user.fills_on_news),
+    "userEvents": _Channel(on_news=user.events_on_news),
+    "orderUpdates": _Channel(on_news=user.updates_on_news),
+    "userHistoricalOrders": _Channel(user.snapshot_history, user.history_on_news),
+    "userFundings": _Channel(user.snapshot_empty(isSnapshot=True, user=None, fundings=[])),
+    "userNonFundingLedgerUpdates": _Channel(user.snapshot_ledger, user.ledger_on_news),
+    "userTwapSliceFills": _Channel(user.snapshot_empty(isSnapshot=True, user=None, twapSliceFills=[])),
+    "userTwapHistory": _Channel(user.snapshot_empty(isSnapshot=True, user=None, history=[])),
+    "twapStates": _Channel(user.snapshot_empty(dex="", user=None, states=[])),
+    "openOrders": _Channel(user.snapshot_orders, user.orders_on_news),
+    "spotState": _Channel(user.snapshot_spot_state, user.spot_state_on_news),
+    "clearinghouseState": _Channel(user.snapshot_perps, on_clock=user.snapshot_perps),
     "notification": _Channel(),  # the sandbox has nothing to notify of
-    "webData2": _Channel(user.show_web_data2, user.tell_web_data2, user.beat_web_data2),
-    "webData3": _Channel(user.show_web_data3, beat=user.show_web_data3),
+    "webData2": _Channel(user.snapshot_web_data2, user.web_data2_on_news, user.web_data2_on_clock),
+    "webData3": _Channel(user.snapshot_web_data3, on_clock=user.snapshot_web_data3),
 }

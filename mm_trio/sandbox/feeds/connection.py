@@ -76,17 +76,17 @@ class Connection:
         """Answer with an error frame; the connection lives."""
         self._emit({"channel": "error", "data": text})
 
-    def tell(self, news: News) -> None:
+    def on_news(self, news: News) -> None:
         """Send what the news means for each subscription."""
         for subscription in tuple(self._subscriptions.values()):
-            self._emit_all(self._channels.tell(subscription, news))
+            self._emit_all(self._channels.on_news(subscription, news))
         if self._flush and self._subscriptions:
             self._flush()
 
-    def beat(self) -> None:
+    def on_clock(self) -> None:
         """Send what comes by the clock: books, mids and the like, where it is time again."""
         for subscription in tuple(self._subscriptions.values()):
-            self._emit_all(self._channels.beat(subscription))
+            self._emit_all(self._channels.on_clock(subscription))
 
     def _switch(self, method: str, wanted: Subscription) -> None:
         key = wanted.text
@@ -102,7 +102,7 @@ class Connection:
         else:
             self._subscriptions[key] = wanted
             self._acknowledge(method, wanted)
-            self._emit_all(self._channels.show(wanted))
+            self._emit_all(self._channels.snapshot(wanted))
 
     def _acknowledge(self, method: str, subscription: Subscription) -> None:
         echo = {"method": method, "subscription": subscription.echo}

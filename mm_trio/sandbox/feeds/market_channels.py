@@ -10,29 +10,29 @@ from mm_trio.sandbox.info import market_answers, rows
 from mm_trio.sandbox.info.candles import Candle, build_candles, candle_row, find_span, find_trades
 
 __all__ = [
-    "beat_book",
-    "beat_candle",
-    "show_bbo",
-    "show_book",
-    "show_candle",
-    "show_context",
-    "show_mids",
-    "show_trades",
-    "tell_bbo",
-    "tell_book",
-    "tell_candle",
-    "tell_trades",
+    "bbo_on_news",
+    "book_on_clock",
+    "book_on_news",
+    "candle_on_clock",
+    "candle_on_news",
+    "snapshot_bbo",
+    "snapshot_book",
+    "snapshot_candle",
+    "snapshot_context",
+    "snapshot_mids",
+    "snapshot_trades",
+    "trades_on_news",
 ]
 
 FAST_DEPTH = 5  # levels a side
 
 
-def show_book(view: View, subscription: Subscription) -> Bodies:
+def snapshot_book(view: View, subscription: Subscription) -> Bodies:
     """The levels, on the grid that was asked for; a fast book has fewer."""
     sig_figs, mantissa = subscription.echo["nSigFigs"], subscription.echo["mantissa"]
     assert isinstance(sig_figs, int | None)
     assert isinstance(mantissa, int | None)
-    now_ms = subscription.told_ms = view.now_ms()
+    now_ms = subscription.last_sent_ms = view.now_ms()
     book = answers.l2_book(view.exchange, subscription.coin, now_ms=now_ms, sig_figs=sig_figs, mantissa=mantissa)
     if not subscription.echo.get("fast"):
         return [book]
@@ -41,51 +41,51 @@ def show_book(view: View, subscription: Subscription) -> Bodies:
     return [book | {"levels": [side[:FAST_DEPTH] for side in levels], "fast": True}]
 
 
-def beat_book(view: View, subscription: Subscription) -> Bodies:
+def book_on_clock(view: View, subscription: Subscription) -> Bodies:
     cadence = view.cadence
     every_ms = cadence.fast_book_ms if subscription.echo.get("fast") else cadence.book_ms
-    return show_book(view, subscription) if view.is_due(subscription, every_ms) else []
+    return snapshot_book(view, subscription) if view.is_due(subscription, every_ms) else []
 
 
-def tell_book(view: View, subscription: Subscription, news: News) -> Bodies:
-    return beat_book(view, subscription) if subscription.coin in news.books else []
+def book_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
+    return book_on_clock(view, subscription) if subscription.coin in news.books else []
 
 
-def show_bbo(view: View, subscription: Subscription) -> Bodies:
+def snapshot_bbo(view: View, subscription: Subscription) -> Bodies:
     body = answers.bbo(view.exchange, subscription.coin, now_ms=view.now_ms())
-    subscription.told = body["bbo"]
+    subscription.last_sent = body["bbo"]
     return [body]
 
 
-def tell_bbo(view: View, subscription: Subscription, news: News) -> Bodies:
+def bbo_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     """Only when it has changed."""
     if subscription.coin not in news.books:
         return []
-    told = subscription.told
-    bodies = show_bbo(view, subscription)
-    return bodies if subscription.told != told else []
+    last_sent = subscription.last_sent
+    bodies = snapshot_bbo(view, subscription)
+    return bodies if subscription.last_sent != last_sent else []
 
 
-def show_trades(view: View, subscription: Subscription) -> Bodies:
+def snapshot_trades(view: View, subscription: Subscription) -> Bodies:
     return [[rows.trade_row(trade) for trade in view.exchange.trades(subscription.coin)]]
 
 
-def tell_trades(view: View, subscription: Subscription, news: News) -> Bodies:
+def trades_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     trades = news.trades.get(subscription.coin)
     return [[rows.trade_row(trade) for trade in trades]] if trades else []
 
 
-def show_mids(view: View, subscription: Subscription) -> Bodies:
+def snapshot_mids(view: View, subscription: Subscription) -> Bodies:
     return [{"mids": answers.all_mids(view.exchange)}]
 
 
-def show_context(view: View, subscription: Subscription) -> Bodies:
+def snapshot_context(view: View, subscription: Subscription) -> Bodies:
     pair = view.exchange.markets.pair(subscription.coin)
     context = market_answers.asset_ctx(view.exchange, pair, now_ms=view.now_ms())
     return [{"coin": subscription.coin, "ctx": context}]
 
 
-def show_candle(view: View, subscription: Subscription) -> Bodies:
+def snapshot_candle(view: View, subscription: Subscription) -> Bodies:
     """The candle of now; none for a pair that never had a price."""
     coin, interval, now_ms = subscription.coin, str(subscription.echo["interval"]), view.now_ms()
     price = view.exchange.last_price(coin)
@@ -94,28 +94,28 @@ def show_candle(view: View, subscription: Subscription) -> Bodies:
     begin_ms, _ = find_span(interval, now_ms)
     candles = build_candles(coin, interval, find_trades(view.exchange, coin, since_ms=begin_ms))
     candle = candles[-1] if candles else Candle.begin(coin, interval, time_ms=now_ms, price=price)
-    subscription.told = candle
+    subscription.last_sent = candle
     return [candle_row(candle)]
 
 
-def tell_candle(view: View, subscription: Subscription, news: News) -> Bodies:
+def candle_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     """What the candle has become; each one that ended meanwhile was told when its last trade came."""
     trades = news.trades.get(subscription.coin)
     if not trades:
         return []
-    candle = subscription.told
+    candle = subscription.last_sent
     for trade in trades:
         if not isinstance(candle, Candle) or candle.end_ms < trade.time_ms:
             interval = str(subscription.echo["interval"])
             candle = Candle.begin(subscription.coin, interval, time_ms=trade.time_ms, price=trade.price)
         candle.add(trade.price, trade.size)
     assert isinstance(candle, Candle)
-    subscription.told = candle
+    subscription.last_sent = candle
     return [candle_row(candle)]
 
 
-def beat_candle(view: View, subscription: Subscription) -> Bodies:
+def candle_on_clock(view: View, subscription: Subscription) -> Bodies:
     """A new candle once the last one is over, though nobody trades."""
-    candle = subscription.told
+    candle = subscription.last_sent
     is_over = isinstance(candle, Candle) and candle.end_ms < view.now_ms()
-    return show_candle(view, subscription) if is_over else []
+    return snapshot_candle(view, subscription) if is_over else []

@@ -89,7 +89,7 @@ class Share:
         self._is_open = True
         client.n_connections += 1
 
-    def hear(self) -> str | None:
+    def admit_message(self) -> str | None:
         """A message came."""
         if self._client.messages.admit(self._owner.now_s()):
             return None

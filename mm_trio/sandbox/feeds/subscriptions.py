@@ -20,7 +20,7 @@ __all__ = ["InvalidSubscription", "Subscription", "UnknownCoin", "UnreadableSubs
 
 _ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")  # measured over HTTP: the prefix may be left out
 
-Wish = Mapping[str, object]
+Request = Mapping[str, object]
 
 
 class UnreadableSubscription(Exception):
@@ -43,8 +43,8 @@ class Subscription:
     """
 
     echo: Json
-    told: object = None
-    told_ms: int | None = None
+    last_sent: object = None
+    last_sent_ms: int | None = None
 
     @property
     def kind(self) -> str:
@@ -66,19 +66,19 @@ class Subscription:
         return json.dumps(self.echo, separators=(",", ":"))
 
 
-def read_subscription(wish: object, markets: Markets, *, web_data2: bool) -> Subscription:
+def read_subscription(request: object, markets: Markets, *, web_data2: bool) -> Subscription:
     """What the client asks for. Errors: the three of this module.
 
     Source: docs *Subscriptions*. That a missing field is unreadable rather than invalid is decided here: the venue
     parses into a type of its own, as it does on its HTTP side.
     """
-    kind = wish.get("type") if isinstance(wish, Mapping) else None
+    kind = request.get("type") if isinstance(request, Mapping) else None
     if not isinstance(kind, str) or kind not in _FIELDS or (kind == "webData2" and not web_data2):
         raise UnreadableSubscription
-    assert isinstance(wish, Mapping)
+    assert isinstance(request, Mapping)
     echo: Json = {"type": kind}
     for read in _FIELDS[kind]:
-        echo |= read(wish)
+        echo |= read(request)
     if "coin" in echo:
         _check_coin(str(echo["coin"]), markets)
     return Subscription(echo)
@@ -91,22 +91,22 @@ def _check_coin(coin: str, markets: Markets) -> None:
         raise UnknownCoin(coin) from None
 
 
-def _read_user(wish: Wish) -> Json:
-    user = wish.get("user")
+def _read_user(request: Request) -> Json:
+    user = request.get("user")
     if not isinstance(user, str) or not _ADDRESS.fullmatch(user):
         raise UnreadableSubscription
     return {"user": f"0x{user.lower().removeprefix('0x')}"}
 
 
-def _read_coin(wish: Wish) -> Json:
-    coin = wish.get("coin")
+def _read_coin(request: Request) -> Json:
+    coin = request.get("coin")
     if not isinstance(coin, str):
         raise UnreadableSubscription
     return {"coin": coin}
 
 
-def _read_interval(wish: Wish) -> Json:
-    interval = wish.get("interval")
+def _read_interval(request: Request) -> Json:
+    interval = request.get("interval")
     if not isinstance(interval, str):
         raise UnreadableSubscription
     if interval not in INTERVALS:
@@ -114,12 +114,12 @@ def _read_interval(wish: Wish) -> Json:
     return {"interval": interval}
 
 
-def _read_depth(wish: Wish) -> Json:
+def _read_depth(request: Request) -> Json:
     """How levels are put together; both null for the book as it is."""
-    sig_figs, mantissa = (_read_integer(wish.get(name)) for name in ("nSigFigs", "mantissa"))
+    sig_figs, mantissa = (_read_integer(request.get(name)) for name in ("nSigFigs", "mantissa"))
     if not is_aggregation(sig_figs, mantissa):
         raise InvalidSubscription
-    return {"nSigFigs": sig_figs, "mantissa": mantissa} | _read_flag(wish, "fast", absent=None)
+    return {"nSigFigs": sig_figs, "mantissa": mantissa} | _read_flag(request, "fast", absent=None)
 
 
 def _read_integer(value: object) -> int | None:
@@ -130,9 +130,9 @@ def _read_integer(value: object) -> int | None:
     return value
 
 
-def _read_flag(wish: Wish, name: str, *, absent: bool | None) -> Json:
+def _read_flag(request: Request, name: str, *, absent: bool | None) -> Json:
     """A flag; where `absent` is None, one that is not set is not echoed."""
-    value = wish.get(name)
+    value = request.get(name)
     if value is None:
         value = absent
     if value is not None and not isinstance(value, bool):
@@ -140,17 +140,17 @@ def _read_flag(wish: Wish, name: str, *, absent: bool | None) -> Json:
     return {name: value} if value or absent is not None else {}
 
 
-def _read_aggregation(wish: Wish) -> Json:
-    return _read_flag(wish, "aggregateByTime", absent=False)
+def _read_aggregation(request: Request) -> Json:
+    return _read_flag(request, "aggregateByTime", absent=False)
 
 
-def _read_portfolio(wish: Wish) -> Json:
-    return _read_flag(wish, "isPortfolioMargin", absent=None)
+def _read_portfolio(request: Request) -> Json:
+    return _read_flag(request, "isPortfolioMargin", absent=None)
 
 
-def _read_dex(wish: Wish) -> Json:
+def _read_dex(request: Request) -> Json:
     """The name of a perp dex. There is the first one alone, whose name is empty, and it may be left out."""
-    dex = wish.get("dex")
+    dex = request.get("dex")
     if dex is not None and not isinstance(dex, str):
         raise UnreadableSubscription
     if dex:
@@ -158,7 +158,7 @@ def _read_dex(wish: Wish) -> Json:
     return {} if dex is None else {"dex": dex}
 
 
-_Reader = Callable[[Wish], Json]
+_Reader = Callable[[Request], Json]
 _FIELDS: dict[str, tuple[_Reader, ...]] = {
     "allMids": (_read_dex,),
     "l2Book": (_read_coin, _read_depth),

@@ -18,24 +18,24 @@ from mm_trio.sandbox.info.rows import Json
 from mm_trio.sandbox.model.commands import Fill
 
 __all__ = [
-    "beat_web_data2",
-    "show_fills",
-    "show_history",
-    "show_ledger",
-    "show_nothing",
-    "show_orders",
-    "show_perps",
-    "show_spot_state",
-    "show_web_data2",
-    "show_web_data3",
-    "tell_events",
-    "tell_fills",
-    "tell_history",
-    "tell_ledger",
-    "tell_orders",
-    "tell_spot_state",
-    "tell_updates",
-    "tell_web_data2",
+    "events_on_news",
+    "fills_on_news",
+    "history_on_news",
+    "ledger_on_news",
+    "orders_on_news",
+    "snapshot_empty",
+    "snapshot_fills",
+    "snapshot_history",
+    "snapshot_ledger",
+    "snapshot_orders",
+    "snapshot_perps",
+    "snapshot_spot_state",
+    "snapshot_web_data2",
+    "snapshot_web_data3",
+    "spot_state_on_news",
+    "updates_on_news",
+    "web_data2_on_clock",
+    "web_data2_on_news",
 ]
 
 _NOT_BY_USER = ("selfTradeCanceled", "scheduledCancel", "delistedCanceled")
@@ -46,20 +46,20 @@ def _user(subscription: Subscription) -> str:
     return subscription.user
 
 
-def show_fills(view: View, subscription: Subscription) -> Bodies:
+def snapshot_fills(view: View, subscription: Subscription) -> Bodies:
     user, aggregate = _user(subscription), bool(subscription.echo["aggregateByTime"])
     fills = answers.fills_newest_first(view.exchange, user, aggregate=aggregate)
     return [{"isSnapshot": True, "user": user, "fills": fills}]
 
 
-def tell_fills(view: View, subscription: Subscription, news: News) -> Bodies:
+def fills_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     fills: Sequence[Fill] = news.fills.get(_user(subscription), ())
     if subscription.echo["aggregateByTime"]:
         fills = aggregate_fills(fills)
     return [{"user": subscription.user, "fills": [rows.fill_row(fill) for fill in fills]}] if fills else []
 
 
-def tell_events(view: View, subscription: Subscription, news: News) -> Bodies:
+def events_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     """One kind of event a frame, and no user in it."""
     user, bodies = _user(subscription), Bodies()
     if fills := news.fills.get(user):
@@ -69,72 +69,72 @@ def tell_events(view: View, subscription: Subscription, news: News) -> Bodies:
     return bodies
 
 
-def tell_updates(view: View, subscription: Subscription, news: News) -> Bodies:
+def updates_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     records = news.records.get(_user(subscription))
     return [[rows.update_row(record) for record in records]] if records else []
 
 
-def show_history(view: View, subscription: Subscription) -> Bodies:
+def snapshot_history(view: View, subscription: Subscription) -> Bodies:
     user = _user(subscription)
     history = answers.historical_orders(view.exchange, user)
     return [{"isSnapshot": True, "user": user, "orderHistory": history}]
 
 
-def tell_history(view: View, subscription: Subscription, news: News) -> Bodies:
+def history_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     records = news.records.get(_user(subscription))
     return [{"user": subscription.user, "orderHistory": [rows.status_row(r) for r in records]}] if records else []
 
 
-def show_orders(view: View, subscription: Subscription) -> Bodies:
+def snapshot_orders(view: View, subscription: Subscription) -> Bodies:
     user = _user(subscription)
     return [{"dex": "", "user": user, "orders": answers.frontend_open_orders(view.exchange, user)}]
 
 
-def tell_orders(view: View, subscription: Subscription, news: News) -> Bodies:
+def orders_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     user = _user(subscription)
-    return show_orders(view, subscription) if user in news.records or user in news.fills else []
+    return snapshot_orders(view, subscription) if user in news.records or user in news.fills else []
 
 
 # --- funds of a user ----------------------------------------------------------------------------
 
 
-def show_spot_state(view: View, subscription: Subscription) -> Bodies:
+def snapshot_spot_state(view: View, subscription: Subscription) -> Bodies:
     user = _user(subscription)
     return [{"user": user, "spotState": answers.spot_state(view.exchange, user)}]
 
 
-def tell_spot_state(view: View, subscription: Subscription, news: News) -> Bodies:
-    return show_spot_state(view, subscription) if subscription.user in news.wallets else []
+def spot_state_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
+    return snapshot_spot_state(view, subscription) if subscription.user in news.wallets else []
 
 
-def show_ledger(view: View, subscription: Subscription) -> Bodies:
+def snapshot_ledger(view: View, subscription: Subscription) -> Bodies:
     user = _user(subscription)
     newest = view.exchange.ledger(user)[-answers.MAX_ROWS :]
     updates = [ledger_row(view.exchange, row) for row in reversed(newest)]
     return [{"isSnapshot": True, "user": user, "nonFundingLedgerUpdates": updates}]
 
 
-def tell_ledger(view: View, subscription: Subscription, news: News) -> Bodies:
+def ledger_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
     moved = news.ledger.get(_user(subscription))
     updates = [ledger_row(view.exchange, row) for row in moved or ()]
     return [{"user": subscription.user, "nonFundingLedgerUpdates": updates}] if moved else []
 
 
-def show_web_data2(view: View, subscription: Subscription) -> Bodies:
-    subscription.told_ms = view.now_ms()
-    return [answers.web_data2(view.exchange, _user(subscription), now_ms=subscription.told_ms)]
+def snapshot_web_data2(view: View, subscription: Subscription) -> Bodies:
+    subscription.last_sent_ms = view.now_ms()
+    return [answers.web_data2(view.exchange, _user(subscription), now_ms=subscription.last_sent_ms)]
 
 
-def beat_web_data2(view: View, subscription: Subscription) -> Bodies:
+def web_data2_on_clock(view: View, subscription: Subscription) -> Bodies:
     is_due = view.is_due(subscription, view.cadence.web_data2_ms)
-    return show_web_data2(view, subscription) if is_due else []
+    return snapshot_web_data2(view, subscription) if is_due else []
 
 
-def tell_web_data2(view: View, subscription: Subscription, news: News) -> Bodies:
-    return beat_web_data2(view, subscription) if subscription.user in news.wallets else []
+def web_data2_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
+    return web_data2_on_clock(view, subscription) if subscription.user in news.wallets else []
 
 
-def show_web_data3(view: View, subscription: Subscription) -> Bodies:
+def snapshot_web_data3(view: View, subscription: Subscription) -> Bodies:
     """A page about perps, of which there are none; spot balances are not on it."""
     state = {
         "agentAddress": None,
@@ -147,15 +147,15 @@ def show_web_data3(view: View, subscription: Subscription) -> Bodies:
     return [{"userState": state, "perpDexStates": [{"totalVaultEquity": "0.0"}]}]
 
 
-def show_perps(view: View, subscription: Subscription) -> Bodies:
+def snapshot_perps(view: View, subscription: Subscription) -> Bodies:
     return [{"dex": "", "user": subscription.user, "clearinghouseState": answers.perp_state()}]
 
 
-def show_nothing(**rest: object) -> Callable[[View, Subscription], Bodies]:
+def snapshot_empty(**rest: object) -> Callable[[View, Subscription], Bodies]:
     """A snapshot of nothing, which stays so: there are no perps and no orders that trade by the clock."""
 
-    def show(view: View, subscription: Subscription) -> Bodies:
+    def snapshot(view: View, subscription: Subscription) -> Bodies:
         body: Json = {name: subscription.user if name == "user" else value for name, value in rest.items()}
         return [body]
 
-    return show
+    return snapshot

@@ -30,7 +30,7 @@ from mm_trio.sandbox.model.commands import (
     Withdraw,
 )
 from mm_trio.sandbox.model.markets import Pair, Token
-from mm_trio.sandbox.server.control_state import tell_number, tell_state
+from mm_trio.sandbox.server.control_state import describe_state, format_decimal
 
 __all__ = ["ControlRoom"]
 
@@ -39,7 +39,7 @@ MAX_STRIKES = 1000  # at a word
 Json = dict[str, Any]
 
 
-class _No(Exception):
+class _Rejected(Exception):
     """What was asked for cannot be done; `status` and words for the answer."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -71,55 +71,57 @@ class ControlRoom:
         """
         try:
             return _encode(200, self._serve(method, path, authorization, body))
-        except _No as no:
-            return _encode(no.status, {"error": str(no)})
+        except _Rejected as rejected:
+            return _encode(rejected.status, {"error": str(rejected)})
 
     def _serve(self, method: str, path: str, authorization: str, body: bytes) -> Json:
         if not compare_digest(authorization.encode(), f"Bearer {self.token}".encode()):
-            raise _No(403, "needs the header 'Authorization: Bearer TOKEN' with the token that the sandbox printed")
-        verbs: Mapping[str, tuple[str, Callable[[Json], Json]]] = {
-            "/sandbox/state": ("GET", self._show_state),
+            raise _Rejected(
+                403, "needs the header 'Authorization: Bearer TOKEN' with the token that the sandbox printed"
+            )
+        routes: Mapping[str, tuple[str, Callable[[Json], Json]]] = {
+            "/sandbox/state": ("GET", self._answer_state),
             "/sandbox/faults": ("POST", self._change_faults),
             "/sandbox/fund": ("POST", self._fund),
             "/sandbox/step": ("POST", self._step),
             "/sandbox/take": ("POST", self._take),
             "/sandbox/history": ("POST", self._save_history),
         }
-        if path not in verbs:
-            raise _No(404, f"there is no {path}; there are {', '.join(verbs)}")
-        wanted, serve = verbs[path]
+        if path not in routes:
+            raise _Rejected(404, f"there is no {path}; there are {', '.join(routes)}")
+        wanted, serve = routes[path]
         if method != wanted:
-            raise _No(405, f"{path} is asked with {wanted}")
+            raise _Rejected(405, f"{path} is asked with {wanted}")
         return serve(_parse_body(body) if method == "POST" else {})
 
     # --- verbs ----------------------------------------------------------------------------------
 
-    def _show_state(self, _request: Json) -> Json:
-        return tell_state(self.gateway, self.clock, self.faults, self.pairs)
+    def _answer_state(self, _request: Json) -> Json:
+        return describe_state(self.gateway, self.clock, self.faults, self.pairs)
 
     def _change_faults(self, request: Json) -> Json:
         """`rates`: {kind: rate}, also "all". `rules`: as in a plan file. `strike`: a kind, with `count`, parameters."""
         _check_keys(request, ("rates", "rules", "strike", "count", "delay_s", "for_s", "amount"))
         rates = request.get("rates", {})
         if not isinstance(rates, dict):
-            raise _No(422, "rates must be an object of kinds and rates")
+            raise _Rejected(422, "rates must be an object of kinds and rates")
         try:
             plan = parse_rules([{"kind": kind, "rate": rate} for kind, rate in rates.items()])
             plan += parse_rules(request.get("rules", []))
             struck = self._strike(request) if "strike" in request else None
         except ValueError as error:
-            raise _No(422, str(error)) from error
-        self.faults.follow(plan)
-        told: Json = {
+            raise _Rejected(422, str(error)) from error
+        self.faults.add_rules(plan)
+        reply: Json = {
             "rates": {kind.value: rate for kind, rate in self.faults.dice.rates().items()},
             "struck": self.faults.dice.summary(),
         }
-        return told if struck is None else told | {"struck_now": struck}
+        return reply if struck is None else reply | {"struck_now": struck}
 
     def _strike(self, request: Json) -> int:
         kind, count = parse_kind(request["strike"]), request.get("count", 1)
         if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_STRIKES:
-            raise _No(422, f"count must be a whole number from 1 to {MAX_STRIKES}, got {count!r}")
+            raise _Rejected(422, f"count must be a whole number from 1 to {MAX_STRIKES}, got {count!r}")
         given = {name: request[name] for name in ("delay_s", "for_s", "amount") if name in request}
         return self.faults.strike(kind, count, parse_rules([{"kind": kind.value, "at_s": 0} | given]))
 
@@ -129,30 +131,30 @@ class ControlRoom:
         account, amount = _read_address(request.get("account")), _read_decimal(request, "amount")
         token = self._find_token(request.get("token"))
         if amount == 0:
-            raise _No(422, "amount must not be 0")
+            raise _Rejected(422, "amount must not be 0")
         if amount < 0:
             effects = self.gateway.apply(Withdraw(account, token.index, -amount))
             for effect in effects:
                 if isinstance(effect, Refused):
-                    raise _No(422, effect.text)
+                    raise _Rejected(422, effect.text)
         else:
             self.gateway.apply(Deposit(account, token.index, amount))
         balance = self.gateway.exchange.account(account)
-        return {"account": account, "token": token.name, "total": tell_number(balance.total(token.index))}
+        return {"account": account, "token": token.name, "total": format_decimal(balance.total(token.index))}
 
     def _step(self, request: Json) -> Json:
         """`ms`: so much later, or `to_ms`: until then."""
         if not isinstance(self.clock, SteppedClock):
-            raise _No(409, "time goes by itself here; start the sandbox with --stepped to step it")
+            raise _Rejected(409, "time goes by itself here; start the sandbox with --stepped to step it")
         if len(request) != 1 or set(request) - {"ms", "to_ms"}:
-            raise _No(422, "needs one of ms and to_ms")
+            raise _Rejected(422, "needs one of ms and to_ms")
         ((name, value),) = request.items()
         if not isinstance(value, int) or isinstance(value, bool):
-            raise _No(422, f"{name} must be a whole number of milliseconds, got {value!r}")
+            raise _Rejected(422, f"{name} must be a whole number of milliseconds, got {value!r}")
         try:
             n_kept = self.clock.step_to(value if name == "to_ms" else self.clock.now_ms() + value)
         except ValueError as error:
-            raise _No(422, str(error)) from error
+            raise _Rejected(422, str(error)) from error
         self.gateway.pass_time()
         return {"now_ms": self.clock.now_ms(), "n_kept": n_kept}
 
@@ -160,7 +162,7 @@ class ControlRoom:
         """`side` (buy or sell), `sz`, and if wanted `px` (default: whatever it costs), `coin`, `account`."""
         _check_keys(request, ("side", "sz", "px", "coin", "account"))
         if request.get("side") not in ("buy", "sell"):
-            raise _No(422, f"side must be buy or sell, got {request.get('side')!r}")
+            raise _Rejected(422, f"side must be buy or sell, got {request.get('side')!r}")
         pair, is_buy = self._find_pair(request.get("coin", self.pairs[0].name)), request["side"] == "buy"
         size = _read_decimal(request, "sz")
         price = _read_decimal(request, "px") if "px" in request else self._find_last_price(pair, is_buy=is_buy)
@@ -172,22 +174,22 @@ class ControlRoom:
             if isinstance(effect, Answered | Refused)
         )
         if isinstance(answer, Refused):
-            raise _No(422, answer.text)
+            raise _Rejected(422, answer.text)
         match answer.statuses[0]:
             case Filled(oid=oid, size=filled, average_price=average):
-                return {"filled": tell_number(filled), "avg_px": tell_number(average), "oid": oid}
+                return {"filled": format_decimal(filled), "avg_px": format_decimal(average), "oid": oid}
             case ItemError(text=text):
-                raise _No(422, text)
+                raise _Rejected(422, text)
             case Resting() | _:
-                raise _No(500, "an order that may not rest rests")
+                raise _Rejected(500, "an order that may not rest rests")
 
     def _save_history(self, _request: Json) -> Json:
         if self.save_history is None:
-            raise _No(409, "nothing is recorded; start the sandbox with --save-history FILE")
+            raise _Rejected(409, "nothing is recorded; start the sandbox with --save-history FILE")
         try:
             return {"saved": self.save_history()}
         except OSError as error:
-            raise _No(500, f"cannot be written: {error}") from error
+            raise _Rejected(500, f"cannot be written: {error}") from error
 
     # --- parameters -----------------------------------------------------------------------------
 
@@ -195,20 +197,20 @@ class ControlRoom:
         for pair in self.gateway.exchange.markets.pairs:
             if name in (pair.name, f"{pair.base.name}/{pair.quote.name}"):
                 return pair
-        raise _No(422, f"unknown coin {name!r}")
+        raise _Rejected(422, f"unknown coin {name!r}")
 
     def _find_token(self, name: object) -> Token:
         for token in self.gateway.exchange.markets.tokens:
             if name == token.name or (name == token.index and not isinstance(name, bool)):
                 return token
-        raise _No(422, f"unknown token {name!r}")
+        raise _Rejected(422, f"unknown token {name!r}")
 
     def _find_last_price(self, pair: Pair, *, is_buy: bool) -> Decimal:
         """The worst price that rests on the other side."""
         book = self.gateway.exchange.book(pair.name)
         levels = book.asks if is_buy else book.bids
         if not levels:
-            raise _No(422, f"nobody {'sells' if is_buy else 'buys'} {pair.name}")
+            raise _Rejected(422, f"nobody {'sells' if is_buy else 'buys'} {pair.name}")
         return levels[-1].price
 
 
@@ -220,21 +222,21 @@ def _parse_body(body: bytes) -> Json:
     try:
         document = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
-        raise _No(400, "the body is not JSON") from error
+        raise _Rejected(400, "the body is not JSON") from error
     if not isinstance(document, dict):
-        raise _No(400, "the body must be a JSON object")
+        raise _Rejected(400, "the body must be a JSON object")
     return document
 
 
 def _check_keys(request: Json, known: Sequence[str]) -> None:
     if unknown := sorted(set(request) - set(known)):
-        raise _No(422, f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
+        raise _Rejected(422, f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
 
 
 def _read_address(value: object) -> str:
     text = value.lower() if isinstance(value, str) else ""
     if len(text) != 42 or not text.startswith("0x") or set(text[2:]) - set("0123456789abcdef"):
-        raise _No(422, f"account must be 0x and 40 hex digits, got {value!r}")
+        raise _Rejected(422, f"account must be 0x and 40 hex digits, got {value!r}")
     return text
 
 
@@ -246,5 +248,5 @@ def _read_decimal(request: Json, name: str) -> Decimal:
     except InvalidOperation:
         number = None
     if number is None or not number.is_finite() or number.adjusted() > 20 or int(number.as_tuple().exponent) < -18:
-        raise _No(422, f"{name} must be a number, got {value!r}")
+        raise _Rejected(422, f"{name} must be a number, got {value!r}")
     return number

@@ -13,7 +13,7 @@ from mm_trio.sandbox.matching.book import Level
 from mm_trio.sandbox.model.commands import Fill, OrderRecord
 from mm_trio.sandbox.model.markets import Pair
 
-__all__ = ["tell_number", "tell_state"]
+__all__ = ["describe_state", "format_decimal"]
 
 BOOK_DEPTH = 20
 RECENT_FILLS = 100  # of each account, oldest first
@@ -21,13 +21,13 @@ RECENT_FILLS = 100  # of each account, oldest first
 Json = dict[str, Any]
 
 
-def tell_state(gateway: Gateway, clock: Clock, faults: FaultHub, pairs: Sequence[Pair]) -> Json:
+def describe_state(gateway: Gateway, clock: Clock, faults: FaultHub, pairs: Sequence[Pair]) -> Json:
     """Clock, books, accounts and faults. Amounts are decimals in strings, times ms."""
     exchange = gateway.exchange
     return {
         "clock": {"now_ms": clock.now_ms(), "stepped": clock.is_stepped, "next_due_ms": clock.next_due_ms()},
-        "books": {pair.name: _tell_book(gateway, pair) for pair in pairs},
-        "accounts": {address: _tell_account(gateway, address) for address in exchange.addresses()},
+        "books": {pair.name: _describe_book(gateway, pair) for pair in pairs},
+        "accounts": {address: _describe_account(gateway, address) for address in exchange.addresses()},
         "sockets": len(faults.sockets()),
         "faults": {
             "rates": {kind.value: rate for kind, rate in faults.dice.rates().items()},
@@ -36,59 +36,59 @@ def tell_state(gateway: Gateway, clock: Clock, faults: FaultHub, pairs: Sequence
     }
 
 
-def _tell_book(gateway: Gateway, pair: Pair) -> Json:
+def _describe_book(gateway: Gateway, pair: Pair) -> Json:
     book = gateway.exchange.book(pair.name, depth=BOOK_DEPTH)
     last = gateway.exchange.last_price(pair.name)
     return {
-        "bids": [_tell_level(level) for level in book.bids],
-        "asks": [_tell_level(level) for level in book.asks],
-        "last_px": None if last is None else tell_number(last),
+        "bids": [_describe_level(level) for level in book.bids],
+        "asks": [_describe_level(level) for level in book.asks],
+        "last_px": None if last is None else format_decimal(last),
     }
 
 
-def _tell_level(level: Level) -> Json:
-    return {"px": tell_number(level.price), "sz": tell_number(level.size), "n": level.n_orders}
+def _describe_level(level: Level) -> Json:
+    return {"px": format_decimal(level.price), "sz": format_decimal(level.size), "n": level.n_orders}
 
 
-def _tell_account(gateway: Gateway, address: str) -> Json:
+def _describe_account(gateway: Gateway, address: str) -> Json:
     exchange = gateway.exchange
     view = exchange.account(address)
     names = {token.index: token.name for token in exchange.markets.tokens}
     return {
         "balances": {
-            names.get(index, str(index)): {"total": tell_number(balance.total), "hold": tell_number(balance.hold)}
+            names.get(index, str(index)): {"total": format_decimal(balance.total), "hold": format_decimal(balance.hold)}
             for index, balance in view.balances.items()
         },
-        "volume": tell_number(view.volume),
+        "volume": format_decimal(view.volume),
         "n_requests": view.n_requests,
         "request_cap": view.request_cap,
-        "open_orders": [_tell_order(order) for order in exchange.open_orders(address)],
-        "fills": [_tell_fill(fill) for fill in exchange.fills(address)[-RECENT_FILLS:]],
+        "open_orders": [_describe_order(order) for order in exchange.open_orders(address)],
+        "fills": [_describe_fill(fill) for fill in exchange.fills(address)[-RECENT_FILLS:]],
     }
 
 
-def _tell_order(order: OrderRecord) -> Json:
+def _describe_order(order: OrderRecord) -> Json:
     return {
         "oid": order.oid,
         "cloid": order.cloid,
         "coin": order.coin,
         "side": "buy" if order.is_buy else "sell",
-        "px": tell_number(order.price),
-        "sz": tell_number(order.size),
-        "orig_sz": tell_number(order.original_size),
+        "px": format_decimal(order.price),
+        "sz": format_decimal(order.size),
+        "orig_sz": format_decimal(order.original_size),
         "tif": order.tif,
         "placed_ms": order.placed_ms,
     }
 
 
-def _tell_fill(fill: Fill) -> Json:
+def _describe_fill(fill: Fill) -> Json:
     return {
         "time_ms": fill.time_ms,
         "coin": fill.coin,
         "side": "buy" if fill.is_buy else "sell",
-        "px": tell_number(fill.price),
-        "sz": tell_number(fill.size),
-        "fee": tell_number(fill.fee),
+        "px": format_decimal(fill.price),
+        "sz": format_decimal(fill.size),
+        "fee": format_decimal(fill.fee),
         "fee_token": fill.fee_token,
         "oid": fill.oid,
         "tid": fill.tid,
@@ -97,7 +97,7 @@ def _tell_fill(fill: Fill) -> Json:
     }
 
 
-def tell_number(value: Decimal) -> str:
+def format_decimal(value: Decimal) -> str:
     """Digits and a point, without trailing zeros."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

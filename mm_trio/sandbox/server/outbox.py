@@ -23,7 +23,7 @@ class Outbox(Generic[T]):
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._n_bytes = 0
-        self._has_come = trio.Event()
+        self._arrived = trio.Event()
 
     def put(self, item: T, *, n_bytes: int = 0) -> bool:
         """Whether there was room."""
@@ -31,7 +31,7 @@ class Outbox(Generic[T]):
             return False
         self._items.append((item, n_bytes))
         self._n_bytes += n_bytes
-        self._has_come.set()
+        self._arrived.set()
         return True
 
     def take(self) -> list[T]:
@@ -48,5 +48,5 @@ class Outbox(Generic[T]):
     async def wait(self) -> None:
         """Until something waits, or did: another may have taken it meanwhile."""
         if not self._items:
-            self._has_come = trio.Event()
-            await self._has_come.wait()
+            self._arrived = trio.Event()
+            await self._arrived.wait()

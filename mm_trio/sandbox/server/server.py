@@ -31,13 +31,13 @@ from mm_trio.sandbox.server.faulty_ws_session import FaultyWsSession
 from mm_trio.sandbox.server.tcp_link import TcpLink
 from mm_trio.sandbox.server.ws_session import SocketHabits, WsSession
 
-__all__ = ["ControlRoom", "SandboxServer", "serve"]
+__all__ = ["ControlHandler", "SandboxServer", "serve"]
 
 MAX_BODY = 2_000_000  # bytes; 200 orders, the venue's most, are 30 kB
 CONTROL = "/sandbox/"  # paths of the control room
 
 
-class ControlRoom(Protocol):
+class ControlHandler(Protocol):
     """Who answers below `/sandbox/`."""
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> Answer:
@@ -50,26 +50,26 @@ class SandboxServer:
     def __init__(
         self,
         gateway: Gateway,
-        http_door: HttpHandler,
+        http_handler: HttpHandler,
         clock: Clock,
         *,
         url: str,
         habits: SocketHabits,
         faults: FaultHub | None,
-        control: ControlRoom | None,
+        control: ControlHandler | None,
     ) -> None:
         self.url = url
         self._gateway = gateway
-        self._http_door = http_door
+        self._http_handler = http_handler
         self._clock = clock
         self._habits = habits
         self._ws_limits = WsLimits(gateway.exchange.limits, now_s=trio.current_time)
         self._faults = faults
         self._control = control
         self._sockets: set[TcpLink] = set()
-        self._doors: dict[FaultyWsSession, None] = {}  # in order of opening
+        self._sessions: dict[FaultyWsSession, None] = {}  # in order of opening
         if faults is not None:
-            faults.sockets = lambda: tuple(self._doors)
+            faults.sockets = lambda: tuple(self._sessions)
 
     @property
     def n_connections(self) -> int:
@@ -116,7 +116,7 @@ class SandboxServer:
                 await self._clock.sleep(delivery.after_s)
             if delivery.answer is None:
                 if delivery.hangs:
-                    await _wait_until_gone(link)
+                    await _wait_for_disconnect(link)
                 return
             await _send_answer(http, link, delivery.answer)
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
@@ -134,11 +134,11 @@ class SandboxServer:
         return self._ask(method, path, content_type, body, ip=link.peer)
 
     def _ask(self, method: str, path: str, content_type: str, body: bytes, *, ip: str | None) -> Delivery:
-        def ask(door: HttpHandler) -> Answer:
-            return door.answer(method, path, content_type, body, ip=ip)
+        def ask(handler: HttpHandler) -> Answer:
+            return handler.answer(method, path, content_type, body, ip=ip)
 
         if self._faults is None or self._faults.requests is None:
-            return Delivery(ask(self._http_door))
+            return Delivery(ask(self._http_handler))
         return self._faults.requests.answer(path, body, ask)
 
     def _answer_post(self, link: TcpLink, path: str, body: bytes) -> Answer | Awaitable[Answer | None]:
@@ -171,25 +171,25 @@ class SandboxServer:
             await _send_answer(http, link, Answer(429, b"null"))
             return
         self._sockets.add(link)
-        door = self._make_ws_door(link, protocol, share)
+        session = self._make_session(link, protocol, share)
         try:
             await link.send_all(protocol.send(AcceptConnection()))
-            await door.run(self._gateway, first_bytes=http.trailing_data[0])
+            await session.run(self._gateway, first_bytes=http.trailing_data[0])
         finally:
             share.close()
             self._sockets.discard(link)
-            if isinstance(door, FaultyWsSession):
-                del self._doors[door]
-                door.tap.close()
+            if isinstance(session, FaultyWsSession):
+                del self._sessions[session]
+                session.tap.close()
 
-    def _make_ws_door(self, link: TcpLink, protocol: WSConnection, share: Share) -> WsSession:
+    def _make_session(self, link: TcpLink, protocol: WSConnection, share: Share) -> WsSession:
         answer_post = partial(self._answer_post, link)
         if self._faults is None:
             return WsSession(link, protocol, habits=self._habits, share=share, answer_post=answer_post)
         frames = self._faults.frames
-        door = FaultyWsSession(link, protocol, frames, habits=self._habits, share=share, answer_post=answer_post)
-        self._doors[door] = None
-        return door
+        session = FaultyWsSession(link, protocol, frames, habits=self._habits, share=share, answer_post=answer_post)
+        self._sessions[session] = None
+        return session
 
 
 async def serve(
@@ -199,11 +199,11 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     clock: Clock | None = None,
-    beat_every_s: float = 1.0,
+    push_every_s: float = 1.0,
     habits: SocketHabits | None = None,
     ip_weights: IpWeights | None = None,
     faults: FaultHub | None = None,
-    control: ControlRoom | None = None,
+    control: ControlHandler | None = None,
     task_status: trio.TaskStatus[SandboxServer] = trio.TASK_STATUS_IGNORED,
 ) -> Never:
     """Serve until cancelled; `await nursery.start(serve, front, auth)` gives the `SandboxServer`.
@@ -219,14 +219,14 @@ async def serve(
     listeners = await trio.open_tcp_listeners(port, host=address)
     bound = listeners[0].socket.getsockname()[1]
     url = f"http://[{address}]:{bound}" if ":" in address else f"http://{address}:{bound}"
-    door = HttpHandler(gateway, auth, now_ms=clock.now_ms, ip_weights=ip_weights)
+    handler = HttpHandler(gateway, auth, now_ms=clock.now_ms, ip_weights=ip_weights)
     habits = habits or SocketHabits()
-    server = SandboxServer(gateway, door, clock, url=url, habits=habits, faults=faults, control=control)
+    server = SandboxServer(gateway, handler, clock, url=url, habits=habits, faults=faults, control=control)
     if faults is not None:
-        make_door = partial(HttpHandler, auth=auth, now_ms=clock.now_ms)  # to look back through: counts no weight
-        faults.requests = RequestFaults(faults.dice, clock, gateway=gateway, door=door, make_door=make_door)
+        make_handler = partial(HttpHandler, auth=auth, now_ms=clock.now_ms)  # to look back through: counts no weight
+        faults.requests = RequestFaults(faults.dice, clock, gateway=gateway, handler=handler, make_handler=make_handler)
         faults.begin()
-    clock.call_every(beat_every_s, gateway.beat)
+    clock.call_every(push_every_s, gateway.on_clock)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)
         task_status.started(server)
@@ -265,7 +265,7 @@ async def _receive_event(http: h11.Connection, link: TcpLink) -> h11.Event | Non
         http.receive_data(await link.receive_some())
 
 
-async def _wait_until_gone(link: TcpLink) -> None:
+async def _wait_for_disconnect(link: TcpLink) -> None:
     """Nothing is said any more; the client may find that out by itself."""
     while await link.receive_some():
         pass

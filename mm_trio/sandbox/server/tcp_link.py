@@ -17,7 +17,7 @@ class TcpLink:
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self.is_silent = False
-        self._twin: socket.socket | None = None  # the same connection, for writing without a turn of the loop
+        self._nonblocking: socket.socket | None = None  # the same connection, for writing without a turn of the loop
         try:
             self._peer = str(stream.socket.getpeername()[0])
         except OSError:  # came and went
@@ -48,11 +48,11 @@ class TcpLink:
         if self.is_silent:
             return b""
         try:
-            if self._twin is None:
+            if self._nonblocking is None:
                 own = self._stream.socket
-                self._twin = socket.fromfd(own.fileno(), own.family, own.type)
-                self._twin.setblocking(False)
-            return data[self._twin.send(data) :]
+                self._nonblocking = socket.fromfd(own.fileno(), own.family, own.type)
+                self._nonblocking.setblocking(False)
+            return data[self._nonblocking.send(data) :]
         except OSError:
             return data
 
@@ -66,5 +66,5 @@ class TcpLink:
     def cut(self) -> None:
         """Close at once, whoever is sending or waiting; they get ClosedResourceError. Twice is once."""
         self._stream.socket.close()
-        if self._twin is not None:
-            self._twin.close()
+        if self._nonblocking is not None:
+            self._nonblocking.close()

@@ -64,7 +64,7 @@ class WsSession:
         self._share = share
         self._answer_post = answer_post
         self._outbox: Outbox[Event] = Outbox()
-        self._rest = b""  # of what `flush` wrote, what the kernel did not take
+        self._unsent = b""  # of what `flush` wrote, what the kernel did not take
         self._is_writing = False
         self._is_last = False  # the closing frame is encoded: nothing comes after it
         self._sent_s = trio.current_time()
@@ -98,11 +98,11 @@ class WsSession:
 
     def flush(self) -> None:
         """Write what waits now, as far as the kernel takes it: a block's news leaves before anything else happens."""
-        if self._is_writing or self._rest or not self._link.is_open:
+        if self._is_writing or self._unsent or not self._link.is_open:
             return
         data = self._encode(self._outbox.take())
         if data:
-            self._rest = self._link.send_now(data)
+            self._unsent = self._link.send_now(data)
             self._sent_s = trio.current_time()
 
     async def _send_until_closed(self) -> None:
@@ -111,10 +111,10 @@ class WsSession:
         All that waits goes in one write: a block's frames are a dozen, and each write is a turn of the loop.
         """
         try:
-            while self._rest or not self._is_last:
-                if not self._rest:
+            while self._unsent or not self._is_last:
+                if not self._unsent:
                     await self._wait_for_more()
-                data, self._rest = self._rest or self._encode(self._outbox.take()), b""
+                data, self._unsent = self._unsent or self._encode(self._outbox.take()), b""
                 if data:
                     self._is_writing = True
                     await self._link.send_all(data)
@@ -171,7 +171,7 @@ class WsSession:
                             await self._drain()
                             return
                         if event.message_finished:
-                            self._hear(connection, nursery, message.take())
+                            self._on_message(connection, nursery, message.take())
                 data = await self._link.receive_some()
                 if not data:
                     return
@@ -183,9 +183,9 @@ class WsSession:
         while await self._link.receive_some():
             pass
 
-    def _hear(self, connection: venue.Connection, nursery: trio.Nursery, text: str) -> None:
+    def _on_message(self, connection: venue.Connection, nursery: trio.Nursery, text: str) -> None:
         """One message of the client."""
-        if self._share and (refusal := self._share.hear()):
+        if self._share and (refusal := self._share.admit_message()):
             connection.refuse(refusal)
             return
         try:

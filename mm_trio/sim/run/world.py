@@ -277,7 +277,7 @@ class World:
         """The venue says something now and then."""
         while True:
             await trio.sleep(BEAT_S)
-            self.gateway.beat()
+            self.gateway.on_clock()
 
     def calm(self) -> None:
         """From here on no fault, no taker, nobody else: what was broken stays broken until it is found."""

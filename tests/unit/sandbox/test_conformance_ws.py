@@ -100,7 +100,7 @@ def sandbox_frames() -> dict[str, tuple[Any, ...]]:
     venue.place(MAKER, sell("21.1", "2", tag=1))
     venue.place(TAKER, sell("20.1", "1", "Ioc"))
     venue.place(TAKER, buy("21.1", "2", "Ioc"))
-    venue.beat(after_ms=500)
+    venue.on_clock(after_ms=500)
     line.say({"method": "ping"})
     line.subscribe(type="noSuchType", coin=HYPE)
     return by_channel(line)

@@ -243,7 +243,7 @@ def test_nothing_is_sent_on_a_closed_connection() -> None:
     connection.close()
     connection.close()
     trade(gateway)
-    gateway.beat()
+    gateway.on_clock()
 
     assert frames == []
 
@@ -355,7 +355,7 @@ def test_a_beat_sends_mids_and_books_to_those_who_asked() -> None:
     book, fills = listen(gateway, type="l2Book", coin=HYPE), listen(gateway, type="userFills", user=MAKER)
 
     clock.now_ms += 500
-    gateway.beat()
+    gateway.on_clock()
 
     assert [frame["channel"] for frame in (*mids, *book)] == ["allMids", "l2Book"]
     assert best == fills == []  # news only

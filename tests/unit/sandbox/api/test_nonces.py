@@ -53,9 +53,9 @@ def test_what_the_window_holds_no_more_is_forgotten() -> None:
 
 
 def test_memory_is_bounded_and_the_forgotten_one_is_too_low() -> None:
-    nonces = Nonces(list(range(NOW_MS, NOW_MS + module._MOST_REMEMBERED)))
-    newest = NOW_MS + module._MOST_REMEMBERED
+    nonces = Nonces(list(range(NOW_MS, NOW_MS + module._MAX_REMEMBERED)))
+    newest = NOW_MS + module._MAX_REMEMBERED
 
     assert nonces.admit(newest, now_ms=NOW_MS) is None
-    assert len(nonces.seen) == module._MOST_REMEMBERED
+    assert len(nonces.seen) == module._MAX_REMEMBERED
     assert nonces.admit(NOW_MS, now_ms=NOW_MS) == f"Invalid nonce: nonce too low {NOW_MS} < {newest - KEPT_NONCES + 1}"

@@ -193,14 +193,14 @@ def test_what_was_drawn_and_could_not_be_done_is_not_counted_and_waits_if_it_was
 def test_a_look_at_the_clock_alone_is_no_opportunity_for_a_rate() -> None:
     dice = throw(FaultRule(kind=DROPPED, rate=1), FaultRule(kind=DROPPED, at_s=5))
 
-    assert dice.draw(DROPPED, now_s=4, rated=False) is None
-    assert dice.draw(DROPPED, now_s=5, rated=False) is not None
-    assert dice.draw(DROPPED, now_s=5, rated=False) is None
+    assert dice.draw(DROPPED, now_s=4, with_rates=False) is None
+    assert dice.draw(DROPPED, now_s=5, with_rates=False) is not None
+    assert dice.draw(DROPPED, now_s=5, with_rates=False) is None
     assert dice.draw(DROPPED, now_s=5) is not None
 
 
 def test_a_later_plan_replaces_rates_and_adds_moments() -> None:
     dice = throw(FaultRule(kind=LOST, rate=1), FaultRule(kind=DELAYED, rate=1))
-    dice.follow((FaultRule(kind=LOST, rate=0), FaultRule(kind=DROPPED, at_s=0)))
+    dice.add_rules((FaultRule(kind=LOST, rate=0), FaultRule(kind=DROPPED, at_s=0)))
 
     assert dice.kinds() == {DELAYED, DROPPED}

@@ -59,14 +59,16 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.gateway = make_front(self.clock)
-        make_door = partial(HttpHandler, auth=Auth(lambda address: True), now_ms=self.clock.now_ms)
-        door = make_door(self.gateway)
-        self.faults = RequestFaults(self.dice, self.clock, gateway=self.gateway, door=door, make_door=make_door)
+        make_handler = partial(HttpHandler, auth=Auth(lambda address: True), now_ms=self.clock.now_ms)
+        handler = make_handler(self.gateway)
+        self.faults = RequestFaults(
+            self.dice, self.clock, gateway=self.gateway, handler=handler, make_handler=make_handler
+        )
 
     def ask(self, path: str, body: bytes) -> Delivery:
-        def run(door: HttpHandler) -> Answer:
+        def run(handler: HttpHandler) -> Answer:
             self.asked.append(body)
-            return door.answer("POST", path, "application/json", body)
+            return handler.answer("POST", path, "application/json", body)
 
         return self.faults.answer(path, body, run)
 
@@ -115,7 +117,7 @@ def test_copies_to_answer_from_are_kept_only_while_stale_reads_may_happen() -> N
     desk = Desk(throw({"kind": "read_stale", "nth": 1}))
     for _ in range(10):
         desk.clock.step_to(desk.clock.now_ms() + 1000)
-        desk.faults.beat()
+        desk.faults.on_clock()
     order = NewOrder(PAIR.asset, True, Decimal(20), Decimal(1), "Alo")
     desk.gateway.apply(PlaceOrders(OWNER, (order,)))
 
@@ -125,7 +127,7 @@ def test_copies_to_answer_from_are_kept_only_while_stale_reads_may_happen() -> N
     assert stale.answer.body == b"[]"
     assert fresh.answer is not None
     assert fresh.answer.body != b"[]"
-    desk.faults.beat()  # the plan is over: no copy is left to ask
+    desk.faults.on_clock()  # the plan is over: no copy is left to ask
     desk.asked.clear()
     desk.ask("/info", OPEN_ORDERS)
     assert len(desk.asked) == 1

@@ -30,7 +30,7 @@ def test_the_snapshot_of_fills_has_the_newest_first_and_at_most_two_thousand() -
         venue.clock.now_ms += 1
         venue.place(TAKER, buy("20", "21", "Ioc"))
 
-    data = venue.show(type="userFills", user=MAKER)
+    data = venue.snapshot(type="userFills", user=MAKER)
 
     assert data["isSnapshot"] is True
     assert len(data["fills"]) == 2000
@@ -62,8 +62,8 @@ def test_fills_of_one_order_in_one_block_are_one_row_where_that_was_asked_for() 
     (row,) = only(line)["fills"]
     assert (row["sz"], row["px"]) == ("2.0", "20.05")
     assert dec(row["fee"]) == sum(dec(each["fee"]) for each in only(plain)["fills"])
-    assert len(venue.show(type="userFills", user=TAKER, aggregateByTime=True)["fills"]) == 1
-    assert len(venue.show(type="userFills", user=TAKER)["fills"]) == 2
+    assert len(venue.snapshot(type="userFills", user=TAKER, aggregateByTime=True)["fills"]) == 1
+    assert len(venue.snapshot(type="userFills", user=TAKER)["fills"]) == 2
 
 
 def test_a_stranger_hears_of_nobody_elses_fills() -> None:
@@ -207,7 +207,7 @@ def test_the_snapshot_of_the_ledger_has_the_newest_first() -> None:
     venue = Venue(make_exchange())
     venue.gateway.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
 
-    data = venue.show(type="userNonFundingLedgerUpdates", user=MAKER)
+    data = venue.snapshot(type="userNonFundingLedgerUpdates", user=MAKER)
 
     assert data["isSnapshot"] is True
     assert data["nonFundingLedgerUpdates"][0]["delta"] == {"type": "deposit", "usdc": "5.0"}
@@ -231,7 +231,7 @@ def test_what_a_spot_account_never_has_is_an_empty_snapshot_and_silence(kind: st
 
     venue.trade()
     venue.gateway.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
-    venue.beat(after_ms=60_000)
+    venue.on_clock(after_ms=60_000)
 
     assert frame == {"channel": kind, "data": data}
     assert line.take() == []
@@ -245,14 +245,14 @@ def test_what_has_nothing_to_tell_of_spot_is_acknowledged_and_silent(kind: str) 
 
     (echo,) = line.subscribe(type=kind, user=MAKER, **coin)
     venue.trade()
-    venue.beat(after_ms=60_000)
+    venue.on_clock(after_ms=60_000)
 
     assert echo["data"]["subscription"] == {"type": kind, "user": MAKER, **coin}
     assert len(line.take()) == 1
 
 
 def test_the_page_of_perps_has_no_spot_balances() -> None:
-    data = Venue().show(type="webData3", user=MAKER)
+    data = Venue().snapshot(type="webData3", user=MAKER)
 
     assert set(data) == {"userState", "perpDexStates"}
     assert data["userState"]["user"] == MAKER
@@ -260,7 +260,7 @@ def test_the_page_of_perps_has_no_spot_balances() -> None:
 
 
 def test_the_perp_account_of_a_spot_trader_is_empty() -> None:
-    data = Venue().show(type="clearinghouseState", user=MAKER)
+    data = Venue().snapshot(type="clearinghouseState", user=MAKER)
 
     assert (data["dex"], data["user"]) == ("", MAKER)
     assert data["clearinghouseState"]["assetPositions"] == []
@@ -270,13 +270,13 @@ def test_the_retired_page_and_the_book_come_at_the_measured_pace_if_that_is_aske
     venue = Venue(web_data2=True, cadence=MEASURED)
     page, book = venue.listen(type="webData2", user=MAKER), venue.listen(type="l2Book", coin=HYPE)
 
-    venue.beat(after_ms=5_399)
+    venue.on_clock(after_ms=5_399)
     assert book.take() == []
-    venue.beat(after_ms=1)
+    venue.on_clock(after_ms=1)
     assert len(book.take()) == 1
-    venue.beat(after_ms=9_599)
+    venue.on_clock(after_ms=9_599)
     assert page.take() == []
-    venue.beat(after_ms=1)
+    venue.on_clock(after_ms=1)
     assert len(page.take()) == 1
 
 
@@ -292,8 +292,8 @@ def test_a_book_has_twenty_levels_a_side_and_a_fast_one_five() -> None:
     venue = Venue()
     ladder(venue, 25)
 
-    book = venue.show(type="l2Book", coin=HYPE)
-    fast = venue.show(type="l2Book", coin=HYPE, fast=True)
+    book = venue.snapshot(type="l2Book", coin=HYPE)
+    fast = venue.snapshot(type="l2Book", coin=HYPE, fast=True)
 
     assert [len(side) for side in book["levels"]] == [20, 20]
     assert [len(side) for side in fast["levels"]] == [5, 5]
@@ -306,7 +306,7 @@ def test_a_book_on_a_coarser_grid_adds_up_all_of_the_book() -> None:
     venue = Venue()
     ladder(venue, 25)
 
-    bids, asks = venue.show(type="l2Book", coin=HYPE, nSigFigs=3)["levels"]
+    bids, asks = venue.snapshot(type="l2Book", coin=HYPE, nSigFigs=3)["levels"]
 
     assert bids[:2] == [{"px": "19.9", "sz": "1.0", "n": 1}, {"px": "19.8", "sz": "10.0", "n": 10}]
     assert asks[:2] == [{"px": "20.0", "sz": "1.0", "n": 1}, {"px": "20.1", "sz": "10.0", "n": 10}]
@@ -325,9 +325,9 @@ def test_a_book_comes_with_the_block_that_is_half_a_second_after_the_last_one() 
     venue.clock.now_ms += 1
     venue.place(MAKER, sell("20", "1"))
     assert only(line)["levels"][1] == [{"px": "20.0", "sz": "3.0", "n": 3}]
-    venue.beat(after_ms=499)
+    venue.on_clock(after_ms=499)
     assert line.take() == []
-    venue.beat(after_ms=1)
+    venue.on_clock(after_ms=1)
     assert only(line)["time"] == venue.clock.now_ms
 
 
@@ -348,19 +348,19 @@ def test_a_slow_and_a_fast_book_are_two_subscriptions() -> None:
     line.subscribe(type="l2Book", coin=HYPE, fast=True)
     line.take()
 
-    venue.beat(after_ms=500)
+    venue.on_clock(after_ms=500)
 
     assert ["fast" in frame["data"] for frame in line.take()] == [False, True]
 
 
 def test_the_best_prices_are_told_at_first_and_when_they_change() -> None:
     venue = Venue()
-    assert venue.show(type="bbo", coin=HYPE) == {"coin": HYPE, "time": T0, "bbo": [None, None]}
+    assert venue.snapshot(type="bbo", coin=HYPE) == {"coin": HYPE, "time": T0, "bbo": [None, None]}
     line = venue.listen(type="bbo", coin=HYPE)
 
     venue.place(MAKER, sell("20", "1"))
     venue.place(MAKER, sell("21", "1"))
-    venue.beat(after_ms=60_000)
+    venue.on_clock(after_ms=60_000)
 
     assert only(line)["bbo"] == [None, {"px": "20.0", "sz": "1.0", "n": 1}]
 
@@ -389,7 +389,7 @@ def test_mids_come_at_first_and_with_every_beat() -> None:
     line.take()
     venue.place(MAKER, sell("21", "1"), buy("20", "1"))
 
-    venue.beat()
+    venue.on_clock()
 
     assert only(line) == {"mids": {HYPE: "20.5"}}
 
@@ -454,9 +454,9 @@ def test_a_candle_that_ended_is_followed_by_a_flat_one_at_the_next_beat_and_then
     line = venue.listen(type="candle", coin=HYPE, interval="1m")
     end_ms = T0 - T0 % 60_000 + 60_000
 
-    venue.beat(after_ms=1)
+    venue.on_clock(after_ms=1)
     assert line.take() == []
-    venue.beat(after_ms=60_000)
+    venue.on_clock(after_ms=60_000)
     flat = only(line)
     assert (flat["t"], flat["o"], flat["c"], flat["v"], flat["n"]) == (end_ms, "20.0", "20.0", "0.0", 0)
     venue.trade("21", "1")
@@ -470,7 +470,7 @@ def test_a_pair_that_never_traded_has_no_candle_until_it_does() -> None:
 
     assert len(line.subscribe(type="candle", coin=HYPE, interval="1m")) == 1
     line.take()
-    venue.beat(after_ms=60_000)
+    venue.on_clock(after_ms=60_000)
     assert line.take() == []
     venue.trade("20", "1")
     assert only(line)["n"] == 1

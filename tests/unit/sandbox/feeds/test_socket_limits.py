@@ -56,12 +56,12 @@ def test_the_thirty_first_new_connection_within_a_minute_is_one_too_many() -> No
 def test_two_thousand_messages_a_minute_are_shared_by_all_sockets_of_an_address() -> None:
     doorman = Doorman()
     one, other = doorman.admit(), doorman.admit()
-    assert all(share.hear() is None for share in [one, other] * 1000)
+    assert all(share.admit_message() is None for share in [one, other] * 1000)
 
-    assert one.hear() == other.hear() == "Cannot send more than 2000 messages per minute."
-    assert doorman.admit(AWAY).hear() is None
+    assert one.admit_message() == other.admit_message() == "Cannot send more than 2000 messages per minute."
+    assert doorman.admit(AWAY).admit_message() is None
     doorman.now_s = 60.0
-    assert one.hear() is None
+    assert one.admit_message() is None
 
 
 def test_a_thousand_subscriptions_are_shared_and_free_again_when_their_socket_ends() -> None:

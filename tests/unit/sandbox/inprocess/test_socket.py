@@ -31,7 +31,7 @@ def test_every_subscription_and_frame_has_the_sdks_identifier(wish: dict[str, An
     line.subscribe(**wish)
     venue.trade()
     venue.gateway.apply(Deposit(MAKER, 0, dec("1")))
-    venue.beat(after_ms=60_000)
+    venue.on_clock(after_ms=60_000)
 
     assert _identify_subscription(wish) == subscription_to_identifier(wish)
     for frame in line.take():
@@ -53,7 +53,7 @@ def test_channels_that_only_the_sdk_names_reach_their_callback(wish: dict[str, A
     n_at_first = len(heard)
     venue.trade()
     venue.gateway.apply(Deposit(MAKER, 0, dec("1")))
-    venue.beat()
+    venue.on_clock()
 
     assert n_at_first == 1
     assert len(heard) > n_at_first

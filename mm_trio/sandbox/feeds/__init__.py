@@ -1,1 +1,1 @@
-"""WebSocket channels and who is subscribed to them."""
+"""WebSocket channels and their subscriptions."""

@@ -1,6 +1,8 @@
-"""The frames of each kind of subscription: what it shows at first, upon news, and by the clock.
+"""Frames of each subscription kind, by occasion.
 
-One table row a kind. What a connection was told before is kept in its subscription; nothing is remembered here.
+A frame is sent after subscribing (snapshot), when the exchange changed (news), or as time passes (clock).
+One table row describes one kind. What a connection was last sent is kept in its subscription; this module keeps no
+state.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ __all__ = ["Channels"]
 
 @dataclass(frozen=True, slots=True)
 class _Channel:
-    """How one kind is served; nothing is ever said where all three are missing."""
+    """Functions that serve one kind; without any, it stays silent."""
 
     snapshot: Callable[[View, Subscription], Bodies] | None = None
     on_news: Callable[[View, Subscription, News], Bodies] | None = None
@@ -29,7 +31,7 @@ class _Channel:
 
 
 class Channels:
-    """All frames of one exchange, for any number of connections."""
+    """Builds the frames of one exchange for all connections."""
 
     def __init__(
         self,
@@ -43,21 +45,24 @@ class Channels:
         self._web_data2 = web_data2
 
     def read(self, request: object) -> Subscription:
-        """A client's wish. Errors: those of `read_subscription`."""
+        """Parse a client's subscription request.
+
+        Errors: those of `read_subscription`.
+        """
         return read_subscription(request, self._view.exchange.markets, web_data2=self._web_data2)
 
     def snapshot(self, subscription: Subscription) -> Iterable[Json]:
-        """What follows the acknowledgement at once, if anything does."""
+        """Return the frames that follow the acknowledgement at once."""
         snapshot = _CHANNELS[subscription.kind].snapshot
         return _frames(subscription, snapshot(self._view, subscription)) if snapshot else ()
 
     def on_news(self, subscription: Subscription, news: News) -> Iterable[Json]:
-        """What news mean for it."""
+        """Return the frames that these news cause for the subscription."""
         on_news = _CHANNELS[subscription.kind].on_news
         return _frames(subscription, on_news(self._view, subscription, news)) if on_news else ()
 
     def on_clock(self, subscription: Subscription) -> Iterable[Json]:
-        """What comes by the clock, where it is time again."""
+        """Return the periodic frames that are due."""
         on_clock = _CHANNELS[subscription.kind].on_clock
         return _frames(subscription, on_clock(self._view, subscription)) if on_clock else ()
 
@@ -76,7 +81,8 @@ _CHANNELS: dict[str, _Channel] = {
     "trades": _Channel(market.snapshot_trades, market.trades_on_news),
     "candle": _Channel(market.snapshot_candle, market.candle_on_news, market.candle_on_clock),
     "activeAssetCtx": _Channel(market.snapshot_context, on_clock=market.snapshot_context),
-    "activeAssetData": _Channel(),  # perps only
+    # Perps only: the sandbox has none, so this channel stays silent.
+    "activeAssetData": _Channel(),
     "userFills": _Channel(user.snapshot_fills, user.fills_on_news),
     "userEvents": _Channel(on_news=user.events_on_news),
     "orderUpdates": _Channel(on_news=user.updates_on_news),
@@ -89,7 +95,8 @@ _CHANNELS: dict[str, _Channel] = {
     "openOrders": _Channel(user.snapshot_orders, user.orders_on_news),
     "spotState": _Channel(user.snapshot_spot_state, user.spot_state_on_news),
     "clearinghouseState": _Channel(user.snapshot_perps, on_clock=user.snapshot_perps),
-    "notification": _Channel(),  # the sandbox has nothing to notify of
+    # The sandbox has nothing to notify of.
+    "notification": _Channel(),
     "webData2": _Channel(user.snapshot_web_data2, user.web_data2_on_news, user.web_data2_on_clock),
     "webData3": _Channel(user.snapshot_web_data3, on_clock=user.snapshot_web_data3),
 }

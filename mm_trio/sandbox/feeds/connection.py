@@ -1,6 +1,6 @@
-"""One WebSocket connection: its subscriptions, and which frames the news and the clock give it.
+"""One client connection: its subscriptions and the frames it gets.
 
-It speaks in JSON objects through the `send` it was given and knows nothing of sockets.
+It passes JSON objects to the given `send` and does not know about sockets.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ NOT_A_REQUEST = "Error parsing JSON into valid websocket request: "
 
 
 class CloseConnection(Exception):
-    """The venue hangs up without a frame, as it does on an unknown coin."""
+    """Raised when the venue disconnects without a frame (unknown coin)."""
 
 
 class Connection:
-    """Subscriptions by what they are about; frames go out in the order of subscribing."""
+    """Client connection; frames go out in the order of subscribing."""
 
     def __init__(
         self, channels: Channels, send: Callable[[Json], None], *, on_close: Callable[[Connection], None]
@@ -32,28 +32,33 @@ class Connection:
         self._channels = channels
         self._send = send
         self._on_close = on_close
-        self._subscriptions: dict[str, Subscription] = {}  # by their text
+        # Keyed by the subscription's text.
+        self._subscriptions: dict[str, Subscription] = {}
         self._share: Share | None = None
         self._flush: Callable[[], None] | None = None
         self._is_open = True
 
     def limit_by(self, share: Share) -> None:
-        """From now on, count what is subscribed to; a wish beyond the bounds is answered with an error frame."""
+        """Count subscriptions against `share` from now on.
+
+        A request beyond the limits is answered with an error frame.
+        """
         self._share = share
 
     def flush_by(self, flush: Callable[[], None]) -> None:
-        """From now on, call this when all of a block's news were handed to `send`."""
+        """Call `flush` after each block's news went to `send`."""
         self._flush = flush
 
     def close(self) -> None:
-        """Nothing is sent after this; closing twice is fine."""
+        """Stop sending. Closing twice is allowed."""
         self._is_open = False
         self._subscriptions.clear()
         self._on_close(self)
 
     def handle(self, message: object, *, text: str | None = None) -> None:
-        """Take one control frame of the client; `text` is how he worded it, for quoting.
+        """Handle one control frame from the client.
 
+        `text` is the frame as it was received; error frames quote it.
         Errors: CloseConnection for an unknown coin.
         """
         body = message if isinstance(message, dict) else {}
@@ -73,18 +78,18 @@ class Connection:
             raise CloseConnection(f"unknown coin {unknown.args[0]!r}") from None
 
     def refuse(self, text: str) -> None:
-        """Answer with an error frame; the connection lives."""
+        """Send an error frame and keep the connection open."""
         self._emit({"channel": "error", "data": text})
 
     def on_news(self, news: News) -> None:
-        """Send what the news means for each subscription."""
+        """Send the frames that these news cause, subscription by subscription."""
         for subscription in tuple(self._subscriptions.values()):
             self._emit_all(self._channels.on_news(subscription, news))
         if self._flush and self._subscriptions:
             self._flush()
 
     def on_clock(self) -> None:
-        """Send what comes by the clock: books, mids and the like, where it is time again."""
+        """Send the periodic frames (books, mids) that are due."""
         for subscription in tuple(self._subscriptions.values()):
             self._emit_all(self._channels.on_clock(subscription))
 

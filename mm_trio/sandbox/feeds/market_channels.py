@@ -1,4 +1,7 @@
-"""The channels about a market. Bodies at first (`show`), upon news (`tell`), by the clock (`beat`)."""
+"""Channels about a market: frame bodies for each occasion.
+
+`snapshot_…` functions run after subscribing, `…_on_news` when the exchange changed, `…_on_clock` as time passes.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,14 @@ __all__ = [
     "trades_on_news",
 ]
 
-FAST_DEPTH = 5  # levels a side
+FAST_DEPTH = 5  # Levels per side.
 
 
 def snapshot_book(view: View, subscription: Subscription) -> Bodies:
-    """The levels, on the grid that was asked for; a fast book has fewer."""
+    """Return the book at the requested aggregation.
+
+    A fast book has only `FAST_DEPTH` levels per side.
+    """
     sig_figs, mantissa = subscription.echo["nSigFigs"], subscription.echo["mantissa"]
     assert isinstance(sig_figs, int | None)
     assert isinstance(mantissa, int | None)
@@ -42,23 +48,26 @@ def snapshot_book(view: View, subscription: Subscription) -> Bodies:
 
 
 def book_on_clock(view: View, subscription: Subscription) -> Bodies:
+    """Return the book if its next frame is due."""
     cadence = view.cadence
     every_ms = cadence.fast_book_ms if subscription.echo.get("fast") else cadence.book_ms
     return snapshot_book(view, subscription) if view.is_due(subscription, every_ms) else []
 
 
 def book_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
+    """Return the book if it changed and is due."""
     return book_on_clock(view, subscription) if subscription.coin in news.books else []
 
 
 def snapshot_bbo(view: View, subscription: Subscription) -> Bodies:
+    """Return best bid and ask, and remember them."""
     body = answers.bbo(view.exchange, subscription.coin, now_ms=view.now_ms())
     subscription.last_sent = body["bbo"]
     return [body]
 
 
 def bbo_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
-    """Only when it has changed."""
+    """Return best bid and best ask if they changed."""
     if subscription.coin not in news.books:
         return []
     last_sent = subscription.last_sent
@@ -67,26 +76,33 @@ def bbo_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
 
 
 def snapshot_trades(view: View, subscription: Subscription) -> Bodies:
+    """Return the recent trades of the pair in one frame."""
     return [[rows.trade_row(trade) for trade in view.exchange.trades(subscription.coin)]]
 
 
 def trades_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
+    """Return the new trades of the pair in one frame."""
     trades = news.trades.get(subscription.coin)
     return [[rows.trade_row(trade) for trade in trades]] if trades else []
 
 
 def snapshot_mids(view: View, subscription: Subscription) -> Bodies:
+    """Return the mid price of every pair."""
     return [{"mids": answers.all_mids(view.exchange)}]
 
 
 def snapshot_context(view: View, subscription: Subscription) -> Bodies:
+    """Return the pair's prices, volume and supply (`ctx`)."""
     pair = view.exchange.markets.pair(subscription.coin)
     context = market_answers.asset_ctx(view.exchange, pair, now_ms=view.now_ms())
     return [{"coin": subscription.coin, "ctx": context}]
 
 
 def snapshot_candle(view: View, subscription: Subscription) -> Bodies:
-    """The candle of now; none for a pair that never had a price."""
+    """Return the current candle.
+
+    There is no frame if the pair never had a price.
+    """
     coin, interval, now_ms = subscription.coin, str(subscription.echo["interval"]), view.now_ms()
     price = view.exchange.last_price(coin)
     if price is None:
@@ -99,7 +115,10 @@ def snapshot_candle(view: View, subscription: Subscription) -> Bodies:
 
 
 def candle_on_news(view: View, subscription: Subscription, news: News) -> Bodies:
-    """What the candle has become; each one that ended meanwhile was told when its last trade came."""
+    """Return the candle as updated by the new trades.
+
+    A candle that ended in the meantime needs no frame of its own: it was sent when its last trade came.
+    """
     trades = news.trades.get(subscription.coin)
     if not trades:
         return []
@@ -115,7 +134,10 @@ def candle_on_news(view: View, subscription: Subscription, news: News) -> Bodies
 
 
 def candle_on_clock(view: View, subscription: Subscription) -> Bodies:
-    """A new candle once the last one is over, though nobody trades."""
+    """Return a new candle after the last one ended.
+
+    It is due even if nobody trades.
+    """
     candle = subscription.last_sent
     is_over = isinstance(candle, Candle) and candle.end_ms < view.now_ms()
     return snapshot_candle(view, subscription) if is_over else []

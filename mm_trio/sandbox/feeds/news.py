@@ -1,4 +1,4 @@
-"""The effects of one command, sorted by whom they concern."""
+"""Effects of one command, grouped by address and pair."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ __all__ = ["News"]
 
 @dataclass(slots=True)
 class News:
-    """Records, fills and rows of the ledger by address, trades by pair; pairs and addresses to look at again."""
+    """Effects of one command, grouped for the channels.
+
+    Order records, fills and ledger rows are keyed by address, trades by pair. `books` are the pairs whose book changed,
+    `wallets` the addresses whose balances changed.
+    """
 
     records: dict[str, list[OrderRecord]] = field(default_factory=dict)
     fills: dict[str, list[Fill]] = field(default_factory=dict)
@@ -35,6 +39,7 @@ class News:
 
     @classmethod
     def sort(cls, effects: Iterable[Effect]) -> News:
+        """Group the effects of one command."""
         news = cls()
         for effect in effects:
             match effect:

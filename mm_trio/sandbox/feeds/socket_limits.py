@@ -1,4 +1,7 @@
-"""How much the sockets of one client address may do together. Counts only: no socket, no clock of its own."""
+"""Limits shared by all sockets of one client address.
+
+It only counts: it has no socket and no clock of its own.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ _MINUTE_S = 60.0
 
 
 class _Minute:
-    """How often something happened within the last minute; what is refused does not count."""
+    """Count of events in the last minute.
+
+    Refused events do not count.
+    """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
@@ -38,7 +44,7 @@ class _Minute:
 
 
 class _Client:
-    """The counts of one address."""
+    """Counts of one client address."""
 
     def __init__(self, limits: Limits) -> None:
         self.opened = _Minute(limits.ws_new_per_minute)
@@ -50,10 +56,11 @@ class _Client:
 
 
 class WsLimits:
-    """All client addresses. Source of the bounds: docs *Rate limits and user limits*; None switches one off.
+    """Limits of all client addresses; None switches a limit off.
 
-    That they are shared by all sockets of an address, and free again when a socket ends, was measured for users
-    and is taken to be so for the rest. What is answered beyond the bounds of connecting is decided here: 429.
+    Source of the limits: docs *Rate limits and user limits*. That all sockets of an address share them, and that they
+    are released when a socket ends, was measured for users and is assumed for the rest. The answer to a connection
+    beyond the limits (429) is decided here.
     """
 
     def __init__(self, limits: Limits, *, now_s: Callable[[], float]) -> None:
@@ -62,7 +69,10 @@ class WsLimits:
         self._clients: dict[str, _Client] = {}
 
     def admit(self, address: str) -> Share | None:
-        """Room for one connection more; None where there is none."""
+        """Reserve one more connection, or return None.
+
+        None means that the address has reached a limit.
+        """
         now_s, most = self.now_s(), self.limits.ws_connections
         for name in [name for name, client in self._clients.items() if self._is_idle(client, now_s)]:
             del self._clients[name]
@@ -77,7 +87,10 @@ class WsLimits:
 
 
 class Share:
-    """What one connection takes of its address's bounds. A method that gives a text refuses with it."""
+    """One connection's share of the limits of its address.
+
+    A method that returns a text refuses with it.
+    """
 
     def __init__(self, owner: WsLimits, client: _Client) -> None:
         self._owner = owner
@@ -90,13 +103,16 @@ class Share:
         client.n_connections += 1
 
     def admit_message(self) -> str | None:
-        """A message came."""
+        """Count one message from the client, or refuse it."""
         if self._client.messages.admit(self._owner.now_s()):
             return None
         return MESSAGES.format(limit=self._limits.ws_messages_per_minute)
 
     def subscribe(self, user: str | None) -> str | None:
-        """A subscription more, about that user or about nobody."""
+        """Count one more subscription, or refuse it.
+
+        `user` is None for a subscription that concerns no user.
+        """
         client, limits = self._client, self._limits
         if limits.ws_subscriptions is not None and client.n_subscriptions >= limits.ws_subscriptions:
             return SUBSCRIPTIONS.format(limit=limits.ws_subscriptions)
@@ -111,14 +127,14 @@ class Share:
         return None
 
     def unsubscribe(self, user: str | None) -> None:
-        """One of its subscriptions is over."""
+        """Release one subscription."""
         self._n_subscriptions -= 1
         self._client.n_subscriptions -= 1
         if user is not None:
             self._forget_user(user, 1)
 
     def begin_post(self, post_id: int) -> str | None:
-        """A request is on its way."""
+        """Count one request in flight, or refuse it."""
         most = self._limits.ws_posts_in_flight
         if most is not None and self._client.n_posts >= most:
             return POSTS.format(id=post_id)
@@ -127,13 +143,13 @@ class Share:
         return None
 
     def end_post(self) -> None:
-        """A request was answered, or never will be."""
+        """Release a request that was answered or never will be."""
         if self._is_open:
             self._n_posts -= 1
             self._client.n_posts -= 1
 
     def close(self) -> None:
-        """The connection is over: everything it took is free again. Twice is once."""
+        """Release everything that the connection held; closing twice is allowed."""
         if not self._is_open:
             return
         self._is_open = False

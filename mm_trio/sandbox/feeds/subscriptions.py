@@ -1,7 +1,7 @@
-"""What a client may subscribe to, and how its wish is read.
+"""Subscription requests: how they are parsed and compared.
 
-A subscription is kept as the venue echoes it: known fields only, completed, addresses in lower case. Two wishes are
-the same subscription if their echoes are.
+A subscription is kept as the venue echoes it: known fields only, defaults filled in, addresses in lower case. Two
+requests are the same subscription if their echoes are equal.
 """
 
 from __future__ import annotations
@@ -18,28 +18,35 @@ from mm_trio.sandbox.model.markets import Markets
 
 __all__ = ["InvalidSubscription", "Subscription", "UnknownCoin", "UnreadableSubscription", "read_subscription"]
 
-_ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")  # measured over HTTP: the prefix may be left out
+# Measured over HTTP: the prefix may be left out.
+_ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")
 
 Request = Mapping[str, object]
 
 
 class UnreadableSubscription(Exception):
-    """Of no known type, or a field is missing or of another type: no request at all to the venue."""
+    """Raised for a request outside the venue's schema.
+
+    Its type is unknown, or a field is missing or has another type.
+    """
 
 
 class InvalidSubscription(Exception):
-    """Well formed, and asks for what is not offered."""
+    """Raised for a well-formed request for something not offered."""
 
 
 class UnknownCoin(Exception):
-    """The venue hangs up without a frame."""
+    """Raised for an unknown coin.
+
+    The venue then disconnects without a frame.
+    """
 
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """One subscription of one connection: its echo, and what its client was last told and when.
+    """Subscription of one connection, with its last sent value.
 
-    `told` belongs to whoever makes the frames of that kind.
+    `last_sent` is read and written only by the functions that build the frames of that kind.
     """
 
     echo: Json
@@ -48,29 +55,35 @@ class Subscription:
 
     @property
     def kind(self) -> str:
+        """Return the subscription's type, such as `l2Book`."""
         return str(self.echo["type"])
 
     @property
     def coin(self) -> str:
+        """Return the coin; "None" for a kind without one."""
         return str(self.echo.get("coin"))
 
     @property
     def user(self) -> str | None:
-        """Lower case; None for a subscription that is about nobody."""
+        """Return the user in lower case, if any."""
         user = self.echo.get("user")
         return None if user is None else str(user)
 
     @property
     def text(self) -> str:
-        """The echo as the venue quotes it, which is also its identity."""
+        """Return the echo as the venue quotes it.
+
+        It identifies the subscription.
+        """
         return json.dumps(self.echo, separators=(",", ":"))
 
 
 def read_subscription(request: object, markets: Markets, *, web_data2: bool) -> Subscription:
-    """What the client asks for. Errors: the three of this module.
+    """Parse what the client asks for.
 
+    Errors: UnreadableSubscription, InvalidSubscription, UnknownCoin.
     Source: docs *Subscriptions*. That a missing field is unreadable rather than invalid is decided here: the venue
-    parses into a type of its own, as it does on its HTTP side.
+    parses into a type of its own, as it does over HTTP.
     """
     kind = request.get("type") if isinstance(request, Mapping) else None
     if not isinstance(kind, str) or kind not in _FIELDS or (kind == "webData2" and not web_data2):
@@ -115,7 +128,10 @@ def _read_interval(request: Request) -> Json:
 
 
 def _read_depth(request: Request) -> Json:
-    """How levels are put together; both null for the book as it is."""
+    """Parse how levels are aggregated.
+
+    Both fields are null for the raw book.
+    """
     sig_figs, mantissa = (_read_integer(request.get(name)) for name in ("nSigFigs", "mantissa"))
     if not is_aggregation(sig_figs, mantissa):
         raise InvalidSubscription
@@ -131,7 +147,10 @@ def _read_integer(value: object) -> int | None:
 
 
 def _read_flag(request: Request, name: str, *, absent: bool | None) -> Json:
-    """A flag; where `absent` is None, one that is not set is not echoed."""
+    """Parse a flag.
+
+    If `absent` is None, an unset flag is not echoed.
+    """
     value = request.get(name)
     if value is None:
         value = absent
@@ -149,7 +168,10 @@ def _read_portfolio(request: Request) -> Json:
 
 
 def _read_dex(request: Request) -> Json:
-    """The name of a perp dex. There is the first one alone, whose name is empty, and it may be left out."""
+    """Parse the name of a perp dex.
+
+    Only the first dex exists here. Its name is empty and may be left out.
+    """
     dex = request.get("dex")
     if dex is not None and not isinstance(dex, str):
         raise UnreadableSubscription
@@ -164,7 +186,8 @@ _FIELDS: dict[str, tuple[_Reader, ...]] = {
     "l2Book": (_read_coin, _read_depth),
     "bbo": (_read_coin,),
     "trades": (_read_coin,),
-    "candle": (_read_interval, _read_coin),  # in this order, as captured
+    # The interval comes first in the echo, as captured.
+    "candle": (_read_interval, _read_coin),
     "activeAssetCtx": (_read_coin,),
     "activeAssetData": (_read_user, _read_coin),
     "userFills": (_read_user, _read_aggregation),

@@ -1,1 +1,1 @@
-"""The venue's API over one exchange core, without a socket."""
+"""The venue's API over one exchange core, without sockets."""

@@ -1,7 +1,7 @@
-"""Actions as they arrive on the wire, read strictly into core commands.
+"""Strict parser from actions on the wire to core commands.
 
-Whatever the venue's schema would not take is `Unreadable`; whether an order is any good is not asked. Fields that the
-venue takes and this exchange has no use for (a builder's fee, a grouping) are read and dropped.
+What the venue's schema would not accept raises `Unreadable`; whether an order makes sense is not checked here. Fields
+that the venue accepts and this exchange does not use (a builder's fee, a grouping) are checked and dropped.
 Source: docs *Exchange endpoint*; measured: which fields may be left out, and that an action with an unknown field is
 refused while an order with one is not.
 """
@@ -27,7 +27,8 @@ from mm_trio.sandbox.model.commands import (
 
 __all__ = ["Unreadable", "parse_action", "parse_address", "parse_amount", "parse_integer"]
 
-_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,8}0*)?")  # further decimals pass if they are zeros
+# Decimals beyond the eighth are accepted if they are zeros.
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,8}0*)?")
 _CLOID = re.compile(r"0x[0-9a-fA-F]{32}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _U64 = 1 << 64
@@ -36,11 +37,14 @@ Body = Mapping[str, object]
 
 
 class Unreadable(Exception):
-    """The body does not fit the schema of any action."""
+    """Raised for a body that fits no action's schema."""
 
 
 def parse_action(address: str, action: object, *, expires_after: int | None) -> Action:
-    """An action of the wire as a command of `address`. Errors: Unreadable."""
+    """Parse an action into a command of `address`.
+
+    Errors: Unreadable.
+    """
     body = _mapping(action)
     kind = body.get("type")
     known = _KINDS.get(kind) if isinstance(kind, str) else None
@@ -58,12 +62,16 @@ def _order_action(address: str, body: Body, expires_after: int | None) -> Action
     if (builder := body.get("builder")) is not None:
         fields = _mapping(builder)
         parse_address(fields.get("b"))
-        parse_integer(fields.get("f"))  # tenths of a basis point; no builder is paid here
+        # In tenths of a basis point; no builder is paid here.
+        parse_integer(fields.get("f"))
     return PlaceOrders(address, tuple(_order(row) for row in _rows(body, "orders")), expires_after)
 
 
 def _check_grouping(value: object) -> None:
-    """Groups of stop orders, or a priority: there are neither here, but the words are known."""
+    """Check that a grouping is one the venue knows.
+
+    It names a group of stop orders, or a priority. This exchange has neither and ignores it.
+    """
     if isinstance(value, dict):
         parse_integer(value.get("p"))
     elif value not in ("na", "normalTpsl", "positionTpsl"):
@@ -157,7 +165,10 @@ def _tif(order_type: Body) -> Tif:
 
 
 def _flag(body: Body, name: str) -> bool:
-    """A flag that is left out when it is not set. Given as false it means the same, and has another hash."""
+    """Parse an optional flag; false means the same as absent.
+
+    The venue hashes an action without its false flags, see `canonical`.
+    """
     value = body.get(name)
     if value is None:
         return False
@@ -180,21 +191,31 @@ def _rows(body: Body, key: str) -> list[Body]:
 
 
 def parse_integer(value: object) -> int:
-    """A whole number of at most 64 bits. Errors: Unreadable."""
+    """Parse an unsigned whole number of at most 64 bits.
+
+    Errors: Unreadable.
+    """
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _U64:
         raise Unreadable(f"not a whole number: {value!r}")
     return value
 
 
 def parse_amount(value: object) -> Decimal:
-    """Digits and at most one point: no sign, exponent, NaN, empty string or JSON number. Errors: Unreadable."""
+    """Parse a decimal string.
+
+    It has digits and at most one point.
+    Errors: Unreadable for a sign, an exponent, NaN, an empty string or a JSON number.
+    """
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise Unreadable(f"not a decimal: {value!r}")
     return Decimal(value)
 
 
 def parse_address(value: object) -> str:
-    """An address in lower case. Errors: Unreadable."""
+    """Parse an address and return it in lower case.
+
+    Errors: Unreadable.
+    """
     if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
         raise Unreadable(f"not an address: {value!r}")
     return value.lower()

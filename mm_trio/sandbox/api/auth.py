@@ -1,7 +1,7 @@
-"""Who signed this, for whom does it act, and was it sent before?
+"""Authentication: signer, account acted for, and nonce.
 
-The hashes are in `signing`, the approvals in `agents`, the nonce rules in `nonces`; here they are put in the venue's
-order of checks. Knows neither orders nor sockets, and reads no clock: `now_ms` is an argument.
+The hashes are in `signature_check`, the approvals in `model.agents`, the nonce rules in `nonces`. This module applies
+them in the venue's order. It knows neither orders nor sockets, and reads no clock: `now_ms` is an argument.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ NONCE_MISMATCH = "Nonce mismatch."
 
 
 class AuthRefused(Exception):
-    """The venue says no at the top level; `text` is its answer, word for word."""
+    """Raised when an action is refused at top level.
+
+    `text` is the venue's answer, word for word.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -44,7 +47,7 @@ class AuthRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a signature of a user-signed action comes to: the recovered address, and the envelope's numbers."""
+    """Recovered signer and envelope numbers of a user-signed action."""
 
     signer: str | None
     nonce: int
@@ -53,9 +56,9 @@ class Claim:
 
 
 class Auth:
-    """The door of the exchange: signer to account, and each nonce once.
+    """Maps signers to accounts and accepts each nonce once.
 
-    `has_account` tells whether an address (lower case) has ever held anything. `agents` may be asked and changed.
+    `has_account` returns True if an address (lower case) has ever held anything. Callers may read and change `agents`.
     """
 
     def __init__(self, has_account: Callable[[str], bool]) -> None:
@@ -64,19 +67,25 @@ class Auth:
         self.agents = Agents(on_removed=self._forget_nonces)
 
     def register_agent(self, agent: str, *, master: str) -> None:
-        """Let the key of `agent` act for `master`, for ever and unlisted. One agent has one master; the last holds."""
+        """Let the key of `agent` act for `master` without expiry.
+
+        The agent is not listed among the master's agents. An agent has one master; the last registration holds.
+        """
         self.agents.register(Agent(address=agent.lower(), master=master.lower()))
 
     def revoke_agent(self, agent: str) -> None:
-        """Let the key of `agent` act for nobody, as if its end had come. Its nonces stay spent: it may come back."""
+        """Stop the key of `agent` from acting, as if expired.
+
+        Its nonces stay spent, because it may be registered again.
+        """
         self.agents.forget(agent.lower())
 
     def admit(self, request: SignedAction, *, now_ms: int) -> str:
-        """The account that this request acts for; its nonce is spent from here on.
+        """Admit a request and spend its nonce.
 
-        Gives: the account's address in lower case.
+        Returns: the account that it acts for, its address in lower case.
         Errors: `AuthRefused` with the venue's text, and then no nonce is spent; `Unpackable`.
-        Source: hypercore's probes: refusals for the signer or the vault come before the nonce is looked at.
+        Source: hypercore's probes: signer and vault are checked before the nonce.
         """
         signer = recover_signer(request)
         if signer is None:
@@ -86,17 +95,19 @@ class Auth:
         if not self.has_account(account):
             raise AuthRefused(NO_SUCH_WALLET.format(address=signer))
         if agent is not None and request.action.get("type") == "reserveRequestWeight":
-            # observed: the one L1 action that an agent may not send; it is told as if it acted for itself
+            # Observed: this is the only L1 action that an agent may not send, and it is refused as if the agent
+            # acted for itself.
             raise AuthRefused(MUST_DEPOSIT.format(address=signer))
         self._refuse_vault(request.vault)
         self._spend(signer, request.nonce, now_ms)
         return account
 
     def admit_user(self, claim: Claim, *, now_ms: int) -> str:
-        """The account that signed a user-signed action itself; its nonce is spent from here on.
+        """Admit a user-signed action and spend its nonce.
 
-        Errors: `AuthRefused`, and then no nonce is spent. An agent is refused as an address without money: it has
-        none of its own. Source: hypercore's probes (the two nonces are compared before the signer is looked at).
+        Returns: the account that signed it. An agent is refused as an address without funds, since it has none itself.
+        Errors: `AuthRefused`, and then no nonce is spent.
+        Source: hypercore's probes: the two nonces are compared before the signer is checked.
         """
         if claim.nonce != claim.inner_nonce:
             raise AuthRefused(NONCE_MISMATCH)
@@ -109,19 +120,20 @@ class Auth:
         return claim.signer
 
     def _refuse_vault(self, vault: str | None) -> None:
-        """There are no vaults and no sub-accounts here."""
+        """Refuse any vault: the sandbox has neither vaults nor sub-accounts."""
         if vault is not None:
             raise AuthRefused(NO_VAULT.format(address=vault.lower()))
 
     def _spend(self, signer: str, nonce: int, now_ms: int) -> None:
-        # only known signers get a nonce set, so the number of sets is bounded by accounts and agents
+        # Only known signers get a nonce set, so the number of sets is bounded by accounts and agents.
         refusal = self._nonces.setdefault(signer, Nonces()).admit(nonce, now_ms=now_ms)
         if refusal is not None:
             raise AuthRefused(refusal)
 
     def _forget_nonces(self, agent: str) -> None:
-        """As the venue may do it: who approves an old agent anew lets its old actions be sent again.
+        """Forget a removed agent's nonces, as the venue may do.
 
+        If the same agent is approved again, its old actions can be replayed.
         Source: docs *Nonces and API wallets*, which advise against reusing an agent for this reason.
         """
         self._nonces.pop(agent, None)

@@ -1,8 +1,8 @@
-"""The form of an action that its signature is checked against: the venue's own, whatever form came.
+"""Canonical form of an action, for checking its signature.
 
-The venue reads an action into its types and packs those again, so the order of keys, zeros at the end of a decimal
-and the case of hex digits make no difference, and a flag that is false is the same as one left out: who signs
-`"f": false` has signed something else.
+The venue parses an action into its own types and packs those again. The order of keys, zeros at the end of a decimal
+and the case of hex digits therefore make no difference. A false flag is dropped: a client that signs `"f": false` has
+signed something else than what the venue checks.
 Source: measured (reordered keys, padded decimals, upper-case cloids recover the same signer); docs *Exchange endpoint*
 for the flags.
 """
@@ -14,11 +14,15 @@ from typing import Any
 
 __all__ = ["canonical_action"]
 
-Json = dict[str, Any]  # an action that `wire_in` has read without complaint
+# An action that `parse_action` has accepted.
+Json = dict[str, Any]
 
 
 def canonical_action(action: Json) -> Json:
-    """The action as the venue hashes it. Errors: none for what `parse_action` has accepted."""
+    """Return the action as the venue hashes it.
+
+    Errors: none for an action that `parse_action` has accepted.
+    """
     return _FORMS[action["type"]](action)
 
 
@@ -97,7 +101,7 @@ def _flag(action: Json, name: str) -> Json:
 
 
 def _decimal(text: str) -> str:
-    """Without zeros that mean nothing: `20.00` and `020` are `20`."""
+    """Strip insignificant zeros: `20.00` and `020` become `20`."""
     whole, _, decimals = text.partition(".")
     whole, decimals = whole.lstrip("0") or "0", decimals.rstrip("0")
     return f"{whole}.{decimals}" if decimals else whole

@@ -1,7 +1,7 @@
-"""What all doors share: JSON in, JSON out, over one exchange core.
+"""JSON gateway to one exchange, shared by all transports.
 
-Synchronous and without a clock of its own. Whoever opens a door says what time it is, who has signed an
-action, and how a frame reaches its client.
+It is synchronous and has no clock of its own. The transport (HTTP, WebSocket, in process) supplies the time, the signer
+of an action, and the function that sends a frame to its client.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ __all__ = ["BadRequest", "CloseConnection", "Connection", "Gateway"]
 
 
 class Gateway:
-    """One exchange and the connections that hear of it. `web_data2`: offer it; `cadence`: how often books may come."""
+    """One exchange and the connections that receive its news.
+
+    `web_data2`: offer that channel. `cadence`: how often books may be sent.
+    """
 
     def __init__(
         self,
@@ -36,7 +39,8 @@ class Gateway:
     ) -> None:
         self.exchange = exchange
         self.now_ms = now_ms
-        self.agents: Agents | None = None  # known where there is a door that asks for signatures
+        # Set by a transport that checks signatures.
+        self.agents: Agents | None = None
         self._web_data2 = web_data2
         self._channels = Channels(exchange, now_ms=now_ms, web_data2=web_data2, cadence=cadence)
         self._connections: list[Connection] = []
@@ -44,38 +48,46 @@ class Gateway:
         self._is_publishing = False
 
     def info(self, request: object) -> object:
-        """Answer the body of a `/info` request. Errors: BadRequest."""
+        """Answer the body of a `/info` request.
+
+        Errors: BadRequest.
+        """
         return answer_question(self.exchange, request, now_ms=self.now_ms(), agents=self.agents)
 
     def act(self, address: str, action: object, *, expires_after: int | None = None) -> Json:
-        """Carry out an action whose signer is known; the answer is the body of a 200.
+        """Carry out an action of a known signer.
 
-        Errors: BadRequest 422 for what is not in the schema; nothing happened then.
+        Returns: the body of a 200.
+        Errors: BadRequest 422 for an action outside the schema; then nothing has changed.
         """
         return self.carry_out(self.read_action(address, action, expires_after=expires_after))
 
     def read_action(self, address: str, action: object, *, expires_after: int | None) -> Command:
-        """An action as a command; nothing happens yet. Errors: BadRequest 422."""
+        """Parse an action into a command without running it.
+
+        Errors: BadRequest 422.
+        """
         try:
             return parse_action(address, action, expires_after=expires_after)
         except Unreadable as unreadable:
             raise BadRequest(422, UNREADABLE) from unreadable
 
     def carry_out(self, command: Command) -> Json:
-        """Run the command of an action; gives the body of a 200."""
+        """Run an action's command and return a 200's body."""
         return action_answer(self.apply(command))
 
     def apply(self, command: Command) -> tuple[Effect, ...]:
-        """Run a core command now, tell every connection, hand back the effects."""
+        """Run a core command, notify every connection, return the effects."""
         effects = self.exchange.apply(self.now_ms(), command)
         self._pending_news.append(News.sort(effects))
         self._publish_pending()
         return effects
 
     def freeze(self, earlier: Gateway | None = None) -> Gateway:
-        """Another front, on a copy of the exchange, that tells of this moment for ever.
+        """Return a gateway over a copy of the exchange.
 
-        `earlier`: one that was frozen before; its copy is used again if nothing has been done since.
+        It stays at this moment: neither the copy nor its clock moves on.
+        `earlier`: a gateway frozen before; its copy is reused if no command has run since.
         """
         frozen_ms = self.now_ms()
         is_same = earlier is not None and earlier.exchange.n_commands == self.exchange.n_commands
@@ -83,19 +95,22 @@ class Gateway:
         return Gateway(exchange, now_ms=lambda: frozen_ms, web_data2=self._web_data2)
 
     def connect(self, send: Callable[[Json], None]) -> Connection:
-        """A new connection without subscriptions; its frames go to `send`."""
+        """Open a connection without subscriptions; frames go to `send`."""
         connection = Connection(self._channels, send, on_close=self._forget)
         self._connections.append(connection)
         return connection
 
     def on_clock(self) -> None:
-        """Keep what is due and send the frames that come by the clock; called now and then by whoever owns time."""
+        """Run due appointments and send periodic frames.
+
+        The owner of the clock calls this regularly.
+        """
         self.pass_time()
         for connection in tuple(self._connections):
             connection.on_clock()
 
     def pass_time(self) -> None:
-        """Keep the exchange's appointments that are due, as the next command would."""
+        """Run the exchange's due appointments, as the next command would."""
         due_ms = self.exchange.next_due_ms()
         if due_ms is not None and due_ms <= self.now_ms():
             self.apply(PassTime())
@@ -105,7 +120,11 @@ class Gateway:
             self._connections.remove(connection)
 
     def _publish_pending(self) -> None:
-        """Command by command. A listener that acts at once is told of that after the others heard of this."""
+        """Publish pending news, one command after another.
+
+        If a listener reacts with a command of its own, the news of that command follow after every listener got the
+        current ones.
+        """
         if self._is_publishing:
             return
         self._is_publishing = True

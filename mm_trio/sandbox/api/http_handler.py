@@ -1,6 +1,6 @@
-"""What an HTTP request is answered: the venue's statuses and texts below the level of its protocol.
+"""Answers to HTTP requests, with the venue's statuses and texts.
 
-Bytes in, bytes out, without a socket or a task, so that every odd body can be tried in a bare prompt.
+Bytes in, bytes out, without a socket or a task, so that every odd body can be tried in a bare Python prompt.
 """
 
 from __future__ import annotations
@@ -27,17 +27,23 @@ __all__ = ["Answer", "HttpHandler", "encode_json", "parse_json"]
 NOT_JSON = "Failed to parse the request body as JSON"
 WRONG_TYPE = "Expected request with `Content-Type: application/json`"
 UNREADABLE = "Failed to deserialize the JSON body into the target type"
-NO_EXPIRY = "expiresAfter is not supported for this action."  # the venue's words were never captured
+# The venue's own text was never captured.
+NO_EXPIRY = "expiresAfter is not supported for this action."
 _JSON, _TEXT = b"application/json", b"text/plain; charset=utf-8"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-_WORD = re.compile(r"0x[0-9a-fA-F]{1,64}")  # the SDK prints r and s without padding
-_JSON_TYPE = re.compile(r"application/([a-z0-9.-]+\+)?json")  # measured: any `+json` will do
+# The SDK prints r and s without padding.
+_WORD = re.compile(r"0x[0-9a-fA-F]{1,64}")
+# Measured: any `+json` is accepted.
+_JSON_TYPE = re.compile(r"application/([a-z0-9.-]+\+)?json")
 _ENVELOPE = {"action", "nonce", "signature", "vaultAddress", "expiresAfter"}
-_MAX_DIGITS = 100  # in one number of JSON; the venue's largest type has 20
+# Limit for one JSON number; the venue's largest type has 20 digits.
+_MAX_DIGITS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """HTTP status, body and content type of one answer."""
+
     status: int
     body: bytes
     content_type: bytes = _JSON
@@ -45,7 +51,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What is behind a path: who answers, and what a body weighs before and after."""
+    """Functions behind one path: the answer, and its weight.
+
+    `weigh` is the weight of the request, `weigh_answer` what the answer adds to it.
+    """
 
     answer: Callable[[object], object]
     weigh: Callable[[object], int]
@@ -53,9 +62,9 @@ class _Route:
 
 
 class HttpHandler:
-    """`POST /info` and `POST /exchange` of one exchange.
+    """Answers `POST /info` and `POST /exchange` of one exchange.
 
-    `ip_weights` counts what each client address sends; without it nothing is counted. Doors may share it.
+    `ip_weights` counts what each client address sends; without it nothing is counted. Several handlers may share it.
     """
 
     def __init__(
@@ -66,18 +75,19 @@ class HttpHandler:
         self._now_ms = now_ms
         self._ip_weights = IpWeights(None) if ip_weights is None else ip_weights
         self._user_signed = UserSignedHandler(gateway.exchange, gateway.apply, auth.agents)
-        gateway.agents = auth.agents  # so that it can be asked about them, through whatever door
+        # Info requests ask about agents too, through any transport.
+        gateway.agents = auth.agents
         self._routes = {
             "/info": _Route(gateway.info, weights.weigh_question, weights.weigh_rows),
             "/exchange": _Route(self._act, weights.weigh_action, lambda request, answer: 0),
         }
 
     def answer(self, method: str, path: str, content_type: str, body: bytes, *, ip: str | None = "127.0.0.1") -> Answer:
-        """The answer to one request of that client address; never an exception, whatever the client sent.
+        """Answer one request; never raise for anything a client sends.
 
-        `ip` None: it weighs nothing, as a request over a WebSocket, which has bounds of its own.
+        `ip`: the client's address. None for a request over a WebSocket, which weighs nothing and has its own limits.
         Source: hypercore's probes of the HTTP level: content type first, then JSON, then its shape. Decided here:
-        where the weight is looked at, and that what is no JSON weighs nothing.
+        at which point the weight is checked, and that a body which is not JSON weighs nothing.
         """
         route = self._routes.get(path)
         if route is None:
@@ -101,7 +111,10 @@ class HttpHandler:
         return Answer(200, encode_json(answer))
 
     def _act(self, request: object) -> object:
-        """Read it all, then ask who signed it, then act: a body that cannot be read spends no nonce."""
+        """Parse an action completely, check its signer, then run it.
+
+        In this order an unreadable body does not spend a nonce.
+        """
         envelope = _parse_envelope(request)
         try:
             return self._carry_out_user(envelope) if is_user_signed(envelope.action) else self._carry_out(envelope)
@@ -132,7 +145,10 @@ class HttpHandler:
 
 
 def parse_json(text: str | bytes) -> object:
-    """JSON as the venue takes it: no NaN, no Infinity. Errors: ValueError, also for endless nesting."""
+    """Parse JSON as the venue does: no NaN, no Infinity.
+
+    Errors: ValueError, also for nesting that is too deep.
+    """
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_int)
     except RecursionError as error:
@@ -140,7 +156,7 @@ def parse_json(text: str | bytes) -> object:
 
 
 def encode_json(value: object) -> bytes:
-    """JSON without spaces."""
+    """Encode a value as JSON without spaces."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -149,7 +165,10 @@ def _refuse_constant(name: str) -> Never:
 
 
 def _parse_int(digits: str) -> int | float:
-    """A number too long for any type of the venue becomes one that no reader takes, and costs no time."""
+    """Parse an integer; a too long one becomes infinity.
+
+    Every reader rejects infinity, and parsing huge integers would cost time.
+    """
     return int(digits) if len(digits) <= _MAX_DIGITS else float("inf")
 
 
@@ -157,7 +176,10 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_parse_in
 
 
 def _parse_body(body: bytes) -> object:
-    """The first JSON value of a body; measured: what comes behind it is not looked at. Errors: as `parse_json`."""
+    """Parse the first JSON value; ignore what follows it.
+
+    Errors: as `parse_json`. Source: measured.
+    """
     try:
         return _DECODER.raw_decode(body.decode().lstrip(" \t\r\n"))[0]
     except RecursionError as error:
@@ -165,7 +187,10 @@ def _parse_body(body: bytes) -> object:
 
 
 def _parse_envelope(request: object) -> SignedAction:
-    """The envelope of an action. Errors: BadRequest where a field is missing, of another type or unknown."""
+    """Parse the envelope of an action.
+
+    Errors: BadRequest for a field that is missing, unknown or of another type.
+    """
     if not isinstance(request, dict) or request.keys() - _ENVELOPE:
         raise BadRequest(422, UNREADABLE)
     action, signature = request.get("action"), request.get("signature")

@@ -1,6 +1,6 @@
-"""What a request weighs, and how much of it one client address may send in a minute.
+"""Request weights and the weight limit per client address.
 
-Pure: the time and the address are arguments. Source: docs *Rate limits and user limits*.
+Pure: time and address are arguments. Source: docs *Rate limits and user limits*.
 """
 
 from __future__ import annotations
@@ -44,30 +44,39 @@ _BATCH_STEP = 40
 
 
 def weigh_question(request: object) -> int:
-    """What a body of `/info` weighs before it is answered. What is no question weighs as an ordinary one."""
+    """Weigh a `/info` body before it is answered.
+
+    An unreadable request weighs as much as an ordinary one.
+    """
     kind = request.get("type") if isinstance(request, Mapping) else None
     return _BY_KIND.get(kind, _NORMAL) if isinstance(kind, str) else _NORMAL
 
 
 def weigh_rows(request: object, answer: object) -> int:
-    """What the rows of an answer add to that. Nothing says whether a part of a step counts; here it does not."""
+    """Weigh the rows of an answer.
+
+    The docs do not say whether an incomplete step counts; here it does not.
+    """
     kind = request.get("type") if isinstance(request, Mapping) else None
     step = _ROWS_PER_WEIGHT.get(kind) if isinstance(kind, str) else None
     return len(answer) // step if step is not None and isinstance(answer, list) else 0
 
 
 def weigh_action(request: object) -> int:
-    """What a body of `/exchange` weighs: one, and one for every 40 items of a batch."""
+    """Weigh an `/exchange` body.
+
+    It is one, plus one for every 40 items of a batch.
+    """
     action = request.get("action") if isinstance(request, Mapping) else None
     batches = [action.get(name) for name in _BATCHES] if isinstance(action, Mapping) else []
     return 1 + max((len(batch) for batch in batches if isinstance(batch, list)), default=0) // _BATCH_STEP
 
 
 class IpWeights:
-    """The weight each client address sent in the last minute, rolling.
+    """Rolling weight of each client address over the last minute.
 
-    `per_minute` None: no limit. Bound: an entry weighs at least one, so an address has at most `per_minute` of them,
-    and one that was silent for a minute is forgotten as soon as another one speaks.
+    `per_minute` None: no limit. Memory is bounded: an entry weighs at least one, so an address has at most `per_minute`
+    of them, and an address that was silent for a minute is forgotten at the next request of any address.
     """
 
     def __init__(self, per_minute: int | None) -> None:
@@ -76,9 +85,10 @@ class IpWeights:
         self._totals: dict[str, int] = {}
 
     def admit(self, ip: str, weight: int, *, now_ms: int) -> bool:
-        """Charge a request, or say that it is too much for this minute; a refusal costs nothing.
+        """Charge a request; return False if it exceeds the limit.
 
-        Source: docs for the limit; what a refused request costs is not known, decided here.
+        A refused request costs nothing: the venue's own rule is unknown, so this is decided here.
+        Source: docs for the limit.
         """
         if self._per_minute is None:
             return True
@@ -89,12 +99,15 @@ class IpWeights:
         return True
 
     def charge(self, ip: str, weight: int, *, now_ms: int) -> None:
-        """Add what turned out only with the answer; it may go over the limit, and then the next request waits."""
+        """Add weight that only the answer revealed.
+
+        The sum may then exceed the limit, and the next request is refused.
+        """
         if self._per_minute is not None and weight:
             self._add(ip, weight, now_ms)
 
     def used(self, ip: str, *, now_ms: int) -> int:
-        """The weight of the last minute."""
+        """Return the weight that `ip` used in the last minute."""
         self._forget(now_ms)
         return self._totals.get(ip, 0)
 

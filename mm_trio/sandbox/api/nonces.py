@@ -1,6 +1,6 @@
-"""The nonces of one signer: each once, and only near the venue's time.
+"""Nonce rules: each once, and near the venue's time.
 
-Knows the venue's rules and texts for nonces. Who the signer is, and what he signed, is not asked here.
+This module knows the venue's rules and texts for nonces. It does not know the signer or the signed action.
 """
 
 from __future__ import annotations
@@ -10,26 +10,30 @@ from dataclasses import dataclass, field
 
 __all__ = ["KEPT_NONCES", "Nonces"]
 
-KEPT_NONCES = 100  # per signer: a new nonce must be above the lowest of so many highest; docs *Nonces and API wallets*
+# Per signer: a new nonce must be above the lowest of the 100 highest. Source: docs *Nonces and API wallets*.
+KEPT_NONCES = 100
 _DAY_MS = 86_400_000
-_MARGIN_MS = 120_000  # measured: the window is that much narrower than documented, on both sides
+# Measured: the window is narrower than documented by this much, on both sides.
+_MARGIN_MS = 120_000
 _WINDOW_BACK_MS = 2 * _DAY_MS - _MARGIN_MS
 _WINDOW_AHEAD_MS = _DAY_MS - _MARGIN_MS
-# Ours: two days of an action each 2.5 s. The lowest is forgotten first, and is too low instead of a duplicate then.
+# Our own bound: two days of one action each 2.5 s. The lowest nonce is forgotten first; sent again, it is then refused
+# as too low instead of as a duplicate.
 _MAX_REMEMBERED = 70_000
 
 
 @dataclass(slots=True)
 class Nonces:
-    """Every nonce of one signer that the window still holds, ascending."""
+    """Nonces of one signer within the time window, ascending."""
 
     seen: list[int] = field(default_factory=list)
 
     def admit(self, nonce: int, *, now_ms: int) -> str | None:
-        """Spend a nonce, or say in the venue's words why not: seen before, too old for us to know, outside the window.
+        """Spend a nonce, or return the venue's refusal.
 
-        A refusal changes nothing. Source: docs *Nonces and API wallets*; measured: the margin, and that a nonce seen
-        before is called a duplicate even below the floor.
+        Refused are nonces seen before, below the floor or outside the time window. A refusal changes nothing.
+        Source: docs *Nonces and API wallets*; measured: the margin, and that a nonce seen before is called a duplicate
+        even below the floor.
         """
         index = bisect_left(self.seen, nonce)
         if self.seen[index : index + 1] == [nonce]:

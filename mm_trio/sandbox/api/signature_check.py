@@ -1,7 +1,7 @@
-"""Whose key made a signature: the venue's two envelopes, and the address that comes out of them.
+"""Recovery of the signer's address from the venue's two envelopes.
 
 An L1 action is hashed as msgpack with its nonce, vault and expiry; a user-signed action (transfers, approval of
-agents) field by field. Both go through EIP-712. What the address may do is not asked here.
+agents) field by field. Both go through EIP-712. What the address may do is checked elsewhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ __all__ = [
     "recover_user",
 ]
 
-_KEYS = KeyAPI()  # picks coincurve where that is installed, once
+# Uses coincurve if that is installed; the choice is made once.
+_KEYS = KeyAPI()
 _U256 = 1 << 256
 _DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _AGENT_TYPE = keccak(text="Agent(string source,bytes32 connectionId)")
@@ -73,11 +74,16 @@ USER_SIGNED_FIELDS: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 
 
 class Unpackable(Exception):
-    """The action has no msgpack form (a number beyond 64 bits, deep nesting): nobody can have signed it."""
+    """Raised for an action that msgpack cannot encode.
+
+    A number beyond 64 bits or deep nesting: nobody can have signed it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
+    """Three numbers of a secp256k1 signature."""
+
     r: int
     s: int
     v: int
@@ -85,7 +91,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedAction:
-    """One body of `POST /exchange`, its fields checked for type and nothing else.
+    """Body of `POST /exchange`, with field types checked.
 
     `action` is hashed in the key order that it has here.
     """
@@ -100,9 +106,10 @@ class SignedAction:
 
 
 def recover_signer(request: SignedAction, *, is_mainnet: bool = False) -> str | None:
-    """The address whose key made this signature of an L1 action, in lower case; None if it is no signature at all.
+    """Return the address that signed an L1 action.
 
-    A changed action gives another address, not None: that is how signatures on this curve work.
+    The address is in lower case; None if the signature is malformed. A changed action gives another address, not None:
+    that is how signatures on this curve work.
     Errors: `Unpackable`. Source: docs *Signing*; every network but mainnet signs with source "b".
     """
     struct = keccak(_AGENT_TYPE + _SOURCES[is_mainnet] + _compute_connection_id(request))
@@ -110,10 +117,12 @@ def recover_signer(request: SignedAction, *, is_mainnet: bool = False) -> str | 
 
 
 def recover_user(kind: str, fields: Mapping[str, str | int | bool], chain_id: int, signature: Signature) -> str | None:
-    """The address whose key signed this user-signed action, in lower case; None if it is no signature at all.
+    """Return the address that signed a user-signed action.
 
-    `fields` holds each field of `USER_SIGNED_FIELDS[kind]`, checked for its type. The network signed for is always
-    "Testnet" here, so what was signed for mainnet gives another address. Source: the official SDK, *Signing*.
+    The address is in lower case; None if the signature is malformed. `fields` holds each field of
+    `USER_SIGNED_FIELDS[kind]`, checked for its type.
+    The network is always "Testnet" here, so an action signed for mainnet gives another address.
+    Source: the official SDK, *Signing*.
     """
     name, types = USER_SIGNED_FIELDS[kind]
     declared = "".join(f",{of_type} {field}" for of_type, field in types)
@@ -122,9 +131,10 @@ def recover_user(kind: str, fields: Mapping[str, str | int | bool], chain_id: in
     return _recover(_find_domain("HyperliquidSignTransaction", chain_id) + keccak(b"".join(words)), signature)
 
 
-@lru_cache(maxsize=16)  # a client signs with one chain id; the bound is against one who tries them all
+# A client signs with one chain id; the bound protects against a client that tries them all.
+@lru_cache(maxsize=16)
 def _find_domain(name: str, chain_id: int) -> bytes:
-    """What an EIP-712 digest starts with: two magic bytes and the domain separator."""
+    """Return an EIP-712 digest's start: magic bytes, domain separator."""
     domain = _DOMAIN_TYPE + keccak(text=name) + keccak(text="1") + (chain_id % _U256).to_bytes(32, "big") + bytes(32)
     return b"\x19\x01" + bytes(keccak(domain))
 
@@ -149,7 +159,7 @@ def _recover(signed: bytes, signature: Signature) -> str | None:
 
 
 def _compute_connection_id(request: SignedAction) -> bytes:
-    """The venue's hash of action, nonce, vault and expiry."""
+    """Hash action, nonce, vault and expiry as the venue does."""
     expiry = b""
     try:
         packed = msgpack.packb(request.action) + request.nonce.to_bytes(8, "big")

@@ -1,6 +1,7 @@
-"""Actions that a wallet signs itself, field by field: transfers of funds, approval of agents and builders.
+"""Parser for actions that a wallet signs itself.
 
-Read strictly into what was signed and what it asks for. What it comes to is in `user_desk`.
+They are signed field by field: transfers of funds, approvals of agents and builders. `user_signed_handler` carries
+them out.
 Source: docs *Exchange endpoint*, the official SDK's signing types.
 """
 
@@ -19,13 +20,17 @@ Value = str | int | bool
 
 _CHAIN_ID = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _CHAINS = ("Mainnet", "Testnet")
-_MAY_BE_LEFT_OUT = {"agentName": "", "fromSubAccount": ""}  # the SDK signs an empty name and sends none
+# The SDK signs an empty name and does not send it.
+_MAY_BE_LEFT_OUT = {"agentName": "", "fromSubAccount": ""}
 _OF_ENVELOPE = {"type", "signatureChainId", "hyperliquidChain"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserAction:
-    """`fields` are those that were signed, with addresses in lower case, as the venue reads them."""
+    """User-signed action: its kind, signed fields and chain id.
+
+    Addresses in `fields` are in lower case, as the venue reads them.
+    """
 
     kind: str
     fields: Mapping[str, Value]
@@ -33,20 +38,25 @@ class UserAction:
 
     @property
     def nonce(self) -> int:
-        """The nonce inside, under either of its names."""
+        """Return the signed nonce, which is called `nonce` or `time`."""
         return int(self.fields["nonce"] if "nonce" in self.fields else self.fields["time"])
 
     def text(self, name: str) -> str:
+        """Return a field as text."""
         return str(self.fields[name])
 
 
 def is_user_signed(action: Mapping[str, object]) -> bool:
+    """Return True if wallets sign this type of action."""
     kind = action.get("type")
     return isinstance(kind, str) and kind in USER_SIGNED_FIELDS
 
 
 def parse_user_action(action: Mapping[str, object]) -> UserAction:
-    """Read an action of a type that `is_user_signed`. Errors: Unreadable."""
+    """Parse an action for which `is_user_signed` is True.
+
+    Errors: Unreadable.
+    """
     kind = str(action["type"])
     types = USER_SIGNED_FIELDS[kind][1]
     if unknown := action.keys() - _OF_ENVELOPE - {name for _, name in types}:
@@ -65,7 +75,7 @@ def _read(of_type: str, name: str, value: object) -> Value:
     if value is None and name in _MAY_BE_LEFT_OUT:
         return _MAY_BE_LEFT_OUT[name]
     if of_type == "address" or name == "destination":
-        # signed as text and read as an address: written with capitals, it recovers to somebody else
+        # It is signed as text and read as an address, so an address signed with capitals recovers to another signer.
         return parse_address(value)
     if of_type == "uint64":
         return parse_integer(value)

@@ -1,7 +1,7 @@
-"""What an action that its wallet signed itself comes to: funds moved, agents approved.
+"""Carries out user-signed actions: moves funds, approves agents.
 
 One balance per token: there is no perp account here, so `usdSend` and `withdraw3` move spot USDC and `usdClassTransfer`
-moves nothing. Whoever signed, and that he may, was settled before.
+moves nothing. The signer and its permission are checked before.
 """
 
 from __future__ import annotations
@@ -23,20 +23,23 @@ __all__ = ["UserSignedHandler"]
 UNKNOWN_TOKEN = "Unknown token {token}"
 NOT_A_NUMBER = "Invalid decimal number"
 NOTHING = "Send amount cannot be zero"
-TOO_FINE = "Invalid number of decimals"  # also for a negative amount
+TOO_FINE = "Invalid number of decimals"  # Also for a negative amount.
 SHORT = "Insufficient balance for token transfer"
 TO_ONESELF = "Invalid send"
 BAD_DEX = "Invalid perp DEX"
 NO_GAS = "Insufficient {token} balance for token transfer gas."
 NO_ANY_GAS = "Insufficient quote token (e.g., 1 USDC or USDT) balance for token transfer gas."
-# The venue's words for these were never captured.
+# The venue's own text for this was never captured.
 BAD_RATE = "Invalid builder fee rate."
 
-GAS = Decimal(1)  # quote units that the sender pays for an address that nobody funded before
-WITHDRAW_FEE = Decimal(1)  # USDC; docs *Bridge2*
-_BARE_NAMES = ("USDC", "PURR")  # the canonical tokens need no id behind their name
+# In quote units: the sender pays this for an address that was never funded before.
+GAS = Decimal(1)
+WITHDRAW_FEE = Decimal(1)  # USDC; source: docs *Bridge2*.
+# The canonical tokens need no id behind their name.
+_BARE_NAMES = ("USDC", "PURR")
 _AMOUNT = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?")
-_RATE = re.compile(r"(?P<percent>0(\.[0-9]{1,3})?|1(\.0{1,3})?)%")  # a spot order's builder takes at most 1 %
+# The builder of a spot order takes at most 1 %.
+_RATE = re.compile(r"(?P<percent>0(\.[0-9]{1,3})?|1(\.0{1,3})?)%")
 
 
 class _Refused(Exception):
@@ -46,7 +49,10 @@ class _Refused(Exception):
 
 
 class UserSignedHandler:
-    """Carries out user-signed actions against one exchange, through whoever tells its connections."""
+    """Carries out user-signed actions against one exchange.
+
+    `apply` runs a command and notifies the exchange's connections.
+    """
 
     def __init__(self, exchange: Exchange, apply: Callable[[Command], tuple[Effect, ...]], agents: Agents) -> None:
         self._exchange = exchange
@@ -63,7 +69,7 @@ class UserSignedHandler:
         }
 
     def carry_out(self, signer: str, action: UserAction, *, now_ms: int) -> Json:
-        """The body of a 200 for an action that `signer` signed."""
+        """Carry out an action; return the body of a 200."""
         try:
             self._kinds[action.kind](signer, action, now_ms)
         except _Refused as refusal:
@@ -102,11 +108,17 @@ class UserSignedHandler:
         self._send(signer, action, self._find_token(action.text("token")))
 
     def _change_class(self, _signer: str, action: UserAction, _now_ms: int) -> None:
-        """Between spot and perps: there are no perps, so the amount is looked at and stays where it is."""
+        """Check a transfer between spot and perps, and move nothing.
+
+        The sandbox has no perps, so only the amount is checked.
+        """
         _parse_amount(action.text("amount").partition(" subaccount:")[0], self._find_token("USDC"))
 
     def _withdraw(self, signer: str, action: UserAction, _now_ms: int) -> None:
-        """To a chain outside: the amount is gone, the fee included. Source: docs *Bridge2*; text decided here."""
+        """Withdraw to another chain; the amount includes the fee.
+
+        Source: docs *Bridge2*; the refusal's text is decided here.
+        """
         usdc = self._find_token("USDC")
         amount = _parse_amount(action.text("amount"), usdc)
         if amount <= WITHDRAW_FEE or amount > self._available(signer, usdc):
@@ -126,10 +138,11 @@ class UserSignedHandler:
             self._run(Withdraw(signer, gas.index, GAS))
 
     def _find_gas(self, signer: str, token: Token, amount: Decimal) -> Token:
-        """What the first transfer to an address costs is paid in.
+        """Find the token that pays for a first transfer.
 
-        Source: measured: a quote token pays in itself and in nothing else; another one in USDC, else in the first
-        quote token by index that suffices.
+        The fee is due for an address that was never funded.
+        Source: measured: for a quote token the fee is paid in that token and in no other; for any other token in USDC,
+        else in the first quote token by index whose balance suffices.
         """
         quotes = _quote_tokens(self._exchange.markets)
         if token in quotes:
@@ -141,12 +154,12 @@ class UserSignedHandler:
                 return quote
         raise _Refused(NO_ANY_GAS)
 
-    def _find_token(self, words: str) -> Token:
-        """By `NAME:tokenId`, or by name alone for the canonical ones."""
+    def _find_token(self, text: str) -> Token:
+        """Find a token by `NAME:tokenId`; canonical ones by name alone."""
         for token in self._exchange.markets.tokens:
-            if words == f"{token.name}:{token.token_id}" or (words == token.name and words in _BARE_NAMES):
+            if text == f"{token.name}:{token.token_id}" or (text == token.name and text in _BARE_NAMES):
                 return token
-        raise _Refused(UNKNOWN_TOKEN.format(token=words))
+        raise _Refused(UNKNOWN_TOKEN.format(token=text))
 
     def _available(self, signer: str, token: Token) -> Decimal:
         return self._exchange.account(signer).available(token.index)
@@ -158,12 +171,15 @@ class UserSignedHandler:
 
 
 def _quote_tokens(markets: Markets) -> list[Token]:
-    """USDC first, then by index; index 0 is USDC's."""
+    """Return the quote tokens by index, USDC (index 0) first."""
     return sorted({pair.quote for pair in markets.pairs}, key=lambda token: token.index)
 
 
 def _parse_amount(text: str, token: Token) -> Decimal:
-    """An amount above zero, no finer than the token. Exponents are fine here, unlike in orders: measured."""
+    """Parse a positive amount with at most the token's decimals.
+
+    Measured: exponents are allowed here, unlike in orders.
+    """
     if not _AMOUNT.fullmatch(text):
         raise _Refused(NOT_A_NUMBER)
     try:

@@ -1,4 +1,4 @@
-"""Requests over the socket: what is asked, and how an answer of the HTTP door looks as a frame.
+"""Requests over the WebSocket, and HTTP answers as frames.
 
 Source: docs *Post requests*.
 """
@@ -18,13 +18,16 @@ __all__ = ["AnswerPost", "Post", "post_frame", "read_post"]
 _PATHS = {"info": "/info", "action": "/exchange"}
 _U64 = 1 << 64
 
-# Path and body -> the HTTP answer: now, later, or (None) never.
+# Maps path and body to the HTTP answer: at once, later (awaitable), or never (None).
 AnswerPost = Callable[[str, bytes], "Answer | Awaitable[Answer | None] | None"]
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One request. `kind` is `info` or `action`, `payload` the body it would have over HTTP."""
+    """One request; `kind` is `info` or `action`.
+
+    `payload` is the body that it would have over HTTP.
+    """
 
     post_id: int
     kind: str
@@ -32,15 +35,20 @@ class Post:
 
     @property
     def path(self) -> str:
+        """Return the HTTP path of the same request."""
         return _PATHS[self.kind]
 
     @property
     def body(self) -> bytes:
+        """Return the HTTP body of the same request."""
         return encode_json(self.payload)
 
 
 def read_post(message: object) -> Post | None:
-    """A client's message as a request; None if it is none, which is the same error as any other nonsense."""
+    """Parse a client's message as a request.
+
+    None if it is not a valid request; the caller then reports the same error as for any unreadable message.
+    """
     if not isinstance(message, dict) or message.get("method") != "post":
         return None
     post_id, request = message.get("id"), message.get("request")
@@ -55,19 +63,19 @@ def read_post(message: object) -> Post | None:
 
 
 def post_frame(post: Post, answer: Answer) -> Json:
-    """The answer to a request, under its id.
+    """Build the frame that answers a request, under its id.
 
-    An error is the HTTP status and text in one string; how the two are put together is decided here.
+    An error is the HTTP status and text in one string; how the two are joined is decided here.
     """
     if answer.status != 200:
-        # under its older name, which newer Pythons replaced, on every Python
+        # Newer Pythons renamed this phrase; use the older name on every Python.
         is_unreadable = answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
         reason = "Unprocessable Entity" if is_unreadable else HTTPStatus(answer.status).phrase
         text = f"{answer.status} {reason}: {answer.body.decode(errors='replace')}"
         return _frame(post, "error", text)
     try:
         body = json.loads(answer.body)
-    except ValueError:  # a fault's doing
+    except ValueError:  # A fault has garbled the body.
         return _frame(post, "error", answer.body.decode(errors="replace"))
     if post.kind == "info":
         return _frame(post, "info", {"type": post.payload.get("type"), "data": body})

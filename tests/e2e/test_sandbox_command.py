@@ -116,7 +116,11 @@ def test_a_plan_file_and_words_make_the_faults_and_each_is_told_when_it_strikes(
         sandbox.program.end(signal.SIGINT)
 
     assert sandbox.program.last_object()["faults"] == {"deposit": 1, "withdrawal": 1, "upgrade": 1}
-    for line in ("fault withdrawal: ", "fault upgrade: the exchange", f"fault deposit: {sandbox.account} gets 7"):
+    for line in (
+        "fault struck: kind=withdrawal account=",
+        "fault struck: kind=upgrade scope=exchange",
+        f"fault struck: kind=deposit account={sandbox.account} amount=7 ",
+    ):
         assert line in sandbox.program.err
 
 

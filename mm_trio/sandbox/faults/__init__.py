@@ -1,1 +1,1 @@
-"""Faults on demand: plans, dice, and the layers that carry them out."""
+"""Faults on demand: plans, dice, and layers that inject them."""

@@ -1,7 +1,7 @@
-"""What shall go wrong, and when: a plan of faults, and the dice that answer "does it strike here?".
+"""Fault plans, and dice that decide when faults strike.
 
-Plain values and one `random.Random`: no clock, no socket, no task, so the wire and a simulation throw the same
-dice. Who asks also carries the fault out. How a plan is written down is known in `fault_plan`.
+Plain values and one `random.Random`: no clock, no socket, no task, so the server and a simulation throw the same dice.
+The caller that throws also carries out the fault. The file format of a plan is in `plan`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
     "Strike",
 ]
 
-# What a rate is counted by: one request, one frame, one second of one socket, one second of one account.
+# A rate is a probability per opportunity: one request, one frame, one second of one socket, one second of one account.
 WRITE_KINDS = (
     FaultKind.REQUEST_LOST,
     FaultKind.ANSWER_LOST,
@@ -54,7 +54,7 @@ FRAME_KINDS = (
     FaultKind.FRAME_REORDERED,
     FaultKind.FRAME_DELAYED,
     FaultKind.FRAME_GARBLED,
-    FaultKind.FEED_REPLAYED,  # of a subscription rather than of a frame
+    FaultKind.FEED_REPLAYED,  # Its opportunity is a subscription rather than a frame.
 )
 SOCKET_KINDS = (
     FaultKind.SOCKET_CLOSED,
@@ -72,13 +72,16 @@ ACCOUNT_KINDS = (
 )
 WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE)
 
-# Seconds, least and most, where a rule names none. Decided here: late enough to be felt, soon enough to be watched.
+# Minimum and maximum in seconds, for a rule that names no delay. Decided here: long enough to matter, short enough to
+# watch.
 _DELAYS_S: Mapping[FaultKind, tuple[float, float]] = {
     FaultKind.ANSWER_DELAYED: (1.0, 8.0),
     FaultKind.LATE_EXECUTION: (1.0, 60.0),
     FaultKind.FRAME_DELAYED: (0.5, 5.0),
-    FaultKind.FRAME_REORDERED: (0.5, 0.5),  # how long a frame waits for one that may overtake it
+    # A frame waits this long for another one to overtake it.
+    FaultKind.FRAME_REORDERED: (0.5, 0.5),
 }
+# Minimum and maximum in seconds, for a rule that does not say how long its state lasts.
 _WINDOWS_S: Mapping[FaultKind, tuple[float, float]] = {
     FaultKind.BUDGET_EXHAUSTED: (20.0, 60.0),
     FaultKind.AGENT_REVOKED: (5.0, 20.0),
@@ -89,14 +92,14 @@ _WINDOWS_S: Mapping[FaultKind, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRule:
-    """When one kind strikes, by exactly one of three triggers.
+    """Rule that makes one kind strike, by exactly one trigger.
 
-    `rate`: with this probability, each time it could. `nth`: at the n-th time it could, from 1 on and since the
-    kind has a rule, and the `count - 1` times after. `at_s`: at the first `count` times that it could from so many
-    seconds on.
-    `delay_s`: how late what is delayed comes. `for_s`: how long a state lasts: a revoked agent, a delisting, an
-    upgrade, a budget until it is bought anew. `amount`: of a deposit, a withdrawal or an order by hand, in quote
-    units of its worth. None: drawn.
+    `rate`: strikes at each opportunity with this probability. `nth`: strikes at the n-th opportunity and at the
+    `count - 1` following ones; opportunities are counted from 1, since the kind has had a rule. `at_s`: strikes at the
+    first `count` opportunities from that many seconds on.
+    `delay_s`: delay of a delayed answer or frame. `for_s`: duration of a lasting state (a revoked agent, a delisting,
+    an upgrade, an exhausted budget until new requests are bought). `amount`: value of a deposit, withdrawal or manual
+    order, in quote units. Of these three, None means a random value.
     """
 
     kind: FaultKind
@@ -110,22 +113,25 @@ class FaultRule:
 
     def __post_init__(self) -> None:
         if sum(trigger is not None for trigger in (self.rate, self.nth, self.at_s)) != 1:
-            raise ValueError(f"{self.kind.value}: needs one of rate, nth and at_s")
+            raise ValueError(f"{self.kind.value}: needs exactly one of rate, nth and at_s")
         if self.rate is not None and not 0 <= self.rate <= 1:
             raise ValueError(f"{self.kind.value}: rate must be from 0 to 1, got {self.rate}")
         if self.rate is not None and self.count != 1:
-            raise ValueError(f"{self.kind.value}: count goes with nth or at_s, not with rate")
+            raise ValueError(f"{self.kind.value}: count works with nth or at_s, not with rate")
         for name, least in (("nth", 1), ("count", 1), ("at_s", 0), ("delay_s", 0), ("for_s", 0)):
             value = getattr(self, name)
             if value is not None and not least <= value < float("inf"):
-                raise ValueError(f"{self.kind.value}: {name} must be at least {least}, got {value}")
+                raise ValueError(f"{self.kind.value}: {name} must be at least {least} and finite, got {value}")
         if self.amount is not None and not (self.amount.is_finite() and self.amount > 0):
             raise ValueError(f"{self.kind.value}: amount must be above 0, got {self.amount}")
 
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """Rules in order. Of several rates of one kind the last one holds; the other rules add up."""
+    """Fault rules in order.
+
+    Of several rates for one kind the last one holds; all other rules apply together.
+    """
 
     rules: tuple[FaultRule, ...] = ()
 
@@ -133,7 +139,7 @@ class FaultPlan:
         return FaultPlan(self.rules + other.rules)
 
     def kinds(self) -> frozenset[FaultKind]:
-        """The kinds that may strike at all."""
+        """Return the kinds that may strike at all."""
         rates = {rule.kind: rule.rate for rule in self.rules if rule.rate is not None}
         moments = {rule.kind for rule in self.rules if rule.rate is None}
         return frozenset(moments | {kind for kind, rate in rates.items() if rate})
@@ -141,18 +147,22 @@ class FaultPlan:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One fault that happens. Units: seconds; `amount` in quote units, None: whoever carries it out draws it."""
+    """One fault that happens.
+
+    Units: seconds; `amount` in quote units. `amount` None: the code that carries out the fault draws it.
+    """
 
     kind: FaultKind
     delay_s: float = 0.0
     for_s: float = 0.0
     amount: Decimal | None = None
-    scheduled_rule: FaultRule | None = None  # the rule, if it was one of a moment
+    # Set if a rule with `nth` or `at_s` caused the strike, so that `take_back` can restore it.
+    scheduled_rule: FaultRule | None = None
 
 
 @dataclass(slots=True)
 class _ScheduledRule:
-    """A rule with a moment, and how often it may still strike."""
+    """Rule with `nth` or `at_s`, and its strikes left."""
 
     rule: FaultRule
     left: int
@@ -160,10 +170,10 @@ class _ScheduledRule:
 
 @dataclass(slots=True)
 class FaultDice:
-    """Throws for one plan. `struck` counts by kind what really struck.
+    """Throws one plan's dice; `struck` counts strikes by kind.
 
-    A throw costs a random number only where the kind has a rate above zero: a plan without a kind leaves the
-    course of the others as it was.
+    A throw uses a random number only if the kind has a rate above zero. Removing a kind from a plan therefore does not
+    change when the other kinds strike.
     """
 
     plan: FaultPlan
@@ -177,7 +187,7 @@ class FaultDice:
         self.add_rules(self.plan.rules)
 
     def add_rules(self, rules: Iterable[FaultRule]) -> None:
-        """Take up further rules; a rate replaces the rate that its kind had."""
+        """Add rules; a rate replaces its kind's earlier rate."""
         for rule in rules:
             if rule.rate is not None:
                 self._rates[rule.kind] = rule
@@ -185,33 +195,38 @@ class FaultDice:
                 self._scheduled.setdefault(rule.kind, []).append(_ScheduledRule(rule, rule.count))
 
     def arm(self, kind: FaultKind, *, like: FaultRule | None = None) -> None:
-        """Let the kind strike the next time it can, with the parameters of `like`."""
+        """Make the kind strike at its next opportunity, like `like`."""
         rule = like or FaultRule(kind=kind, at_s=0.0)
         self._scheduled.setdefault(kind, []).insert(
             0, _ScheduledRule(replace(rule, kind=kind, rate=None, nth=None, at_s=0.0), 1)
         )
 
     def kinds(self) -> frozenset[FaultKind]:
-        """The kinds that may still strike."""
+        """Return the kinds that may still strike."""
         return frozenset(kind for kind in FaultKind if self.may_strike(kind))
 
     def may_strike(self, kind: FaultKind) -> bool:
-        """Whether the kind may still strike: where it may not, nobody need look for an opportunity."""
+        """Return True if the kind may still strike.
+
+        If not, callers need not look for an opportunity.
+        """
         rule = self._rates.get(kind)
         return bool(self._scheduled.get(kind)) or (rule is not None and bool(rule.rate))
 
     def rates(self) -> dict[FaultKind, float]:
-        """The rates above zero."""
+        """Return the rates above zero."""
         return {kind: rule.rate for kind, rule in self._rates.items() if rule.rate}
 
     def draw(self, kind: FaultKind, *, now_s: float = 0.0, with_rates: bool = True) -> Strike | None:
-        """One throw for one request, frame, socket or account; counts nothing: `count` does, once it is done.
+        """Throw once for one request, frame, socket or account.
 
-        `now_s`: seconds since the plan began. `rated` False: only rules with a moment are looked at.
+        It counts no strike: the caller calls `count` once the fault is carried out.
+        `now_s`: seconds since the plan began. `with_rates` False: only rules with `nth` or `at_s` are considered.
         """
         if not self.may_strike(kind):
             return None
-        self._n_opportunities[kind] += with_rates  # a look at the clock alone is no opportunity
+        # A check of the schedule alone does not count as an opportunity.
+        self._n_opportunities[kind] += with_rates
         rule = self._find_due(kind, now_s)
         if rule is None and with_rates:
             rule = self._rates.get(kind)
@@ -220,27 +235,33 @@ class FaultDice:
         return None if rule is None else self._strike(rule)
 
     def strikes(self, kind: FaultKind, *, now_s: float = 0.0) -> Strike | None:
-        """`draw`, and counted at once: for a fault that nothing can keep from happening."""
+        """Throw once and count a strike.
+
+        For faults that always succeed.
+        """
         strike = self.draw(kind, now_s=now_s)
         if strike is not None:
             self.count(kind)
         return strike
 
     def count(self, kind: FaultKind) -> None:
-        """The kind struck: something that was sent, received or held is not what it would have been."""
+        """Count a strike that changed something sent, received or held."""
         self.struck[kind] += 1
 
     def take_back(self, strike: Strike) -> None:
-        """Nothing could come of it (no order to cancel, say): a rule of a moment waits for the next opportunity."""
+        """Undo a strike that had no effect.
+
+        For example, there was no order to cancel. Its scheduled rule then waits for the next opportunity.
+        """
         if strike.scheduled_rule is not None:
             self._scheduled.setdefault(strike.kind, []).insert(0, _ScheduledRule(strike.scheduled_rule, 1))
 
     def summary(self) -> dict[str, int]:
-        """What struck, by name, in the order of the list of kinds."""
+        """Return strike counts by name, in `FaultKind` order."""
         return {kind.value: self.struck[kind] for kind in FaultKind if self.struck[kind]}
 
     def _find_due(self, kind: FaultKind, now_s: float) -> FaultRule | None:
-        """The first rule of a moment that has come."""
+        """Take one strike from the first scheduled rule due."""
         waiting = self._scheduled.get(kind)
         if not waiting:
             return None
@@ -258,7 +279,7 @@ class FaultDice:
         return None
 
     def _strike(self, rule: FaultRule) -> Strike:
-        """The rule's parameters, the missing ones drawn."""
+        """Build a strike from the rule; draw its missing parameters."""
         return Strike(
             rule.kind,
             delay_s=self._draw_s(rule.delay_s, _DELAYS_S.get(rule.kind)),

@@ -1,6 +1,7 @@
-"""Faults of frames: each socket's frames pass a tap, where they may be lost, doubled, overtaken, late or garbled.
+"""Faults of frames, injected by a tap on each socket.
 
-A layer between a connection and its socket. Frames are written down when they come, so a late one tells of then.
+A frame may be dropped, duplicated, reordered, delayed or garbled. The tap lies between a connection and its socket.
+Frames are encoded when they arrive, so a delayed one shows the state of that earlier moment.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ __all__ = ["FrameFaults", "Tap", "garble_frame"]
 
 _log = logging.getLogger(__name__)
 
-KEPT_FRAMES = 10  # of fills, for each user and channel: what a replay tells again
+# Frames of fills kept for each user and channel; a replay repeats them.
+KEPT_FRAMES = 10
 
 Json = dict[str, Any]
 Post = Callable[[str], None]
 
 
 class FrameFaults:
-    """The taps of all sockets, and the fills they have told."""
+    """Opens the taps of all sockets and remembers recent fills."""
 
     def __init__(self, dice: FaultDice, clock: Clock) -> None:
         self.dice = dice
@@ -35,43 +37,49 @@ class FrameFaults:
         self._recent_fills: dict[tuple[str, str], deque[str]] = {}
 
     def open_tap(self, post: Post) -> Tap:
-        """A tap in front of `post`, which sends a text."""
+        """Open a tap in front of `post`, which sends text."""
         return Tap(self, post)
 
     def remember(self, channel: str, user: str, text: str) -> None:
-        """A frame of fills was told."""
+        """Remember a frame of fills for a later replay."""
         self._recent_fills.setdefault((channel, user), deque(maxlen=KEPT_FRAMES)).append(text)
 
     def recent_fills(self, channel: str, user: str) -> tuple[str, ...]:
+        """Return the remembered frames of fills, oldest first."""
         return tuple(self._recent_fills.get((channel, user), ()))
 
     def draw(self, kind: FaultKind) -> Strike | None:
+        """Throw the dice for one frame at the current time."""
         return self.dice.draw(kind, now_s=self.clock.now_s())
 
     def count(self, kind: FaultKind, channel: str) -> None:
+        """Count and log a strike on a frame of `channel`."""
         self.dice.count(kind)
-        _log.info("fault %s: channel %s", kind.value, channel)
+        _log.info("fault struck: kind=%s channel=%s", kind.value, channel)
 
 
 class Tap:
-    """The frames of one socket, in order but for what befalls them."""
+    """Passes one socket's frames on, in order except for faults."""
 
     def __init__(self, faults: FrameFaults, post: Post) -> None:
         self.pong_only = False
-        self.n_sent = 0  # frames that were to pass
+        # Frames that should have passed, faults aside.
+        self.n_sent = 0
         self._faults = faults
         self._post = post
         self._is_open = True
-        self._held: tuple[str, str] | None = None  # channel and text of the one that may be overtaken
+        # Channel and text of the frame that waits to be overtaken.
+        self._held: tuple[str, str] | None = None
         self._events_user = ""
-        self._snapshots: set[str] = set()  # users whose next snapshot of fills is followed by a replay
+        # Users whose next snapshot of fills may be followed by a replay.
+        self._snapshots: set[str] = set()
 
     def close(self) -> None:
-        """Nothing passes any more, not even what is late."""
+        """Stop passing frames, delayed ones included."""
         self._is_open = False
 
     def send(self, frame: Json) -> None:
-        """Pass a frame on, or whatever is to happen to it."""
+        """Pass a frame on, subject to faults."""
         channel, text = str(frame["channel"]), json.dumps(frame, separators=(",", ":"))
         self.n_sent += 1
         if self.pong_only and channel != "pong":
@@ -104,7 +112,10 @@ class Tap:
                 self._release()
 
     def _release(self) -> None:
-        """Let go what was held; too late to be overtaken if nothing came, and then it is no fault."""
+        """Pass the held frame on.
+
+        If no other frame came in the meantime, it was not overtaken and no fault is counted.
+        """
         if self._held is not None:
             (_, text), self._held = self._held, None
             self._pass(text)
@@ -114,7 +125,7 @@ class Tap:
             self._post(text)
 
     def _remember(self, channel: str, frame: Json, text: str) -> None:
-        """Fills are kept, to be told again on another socket."""
+        """Remember new fills, for a replay on another socket."""
         data = frame.get("data")
         if not isinstance(data, dict) or not data.get("fills") or data.get("isSnapshot"):
             return
@@ -123,7 +134,7 @@ class Tap:
             self._faults.remember(channel, user, text)
 
     def _replay(self, channel: str, frame: Json) -> None:
-        """After a subscription to fills: tell again, as if they were new, fills that were told."""
+        """Repeat earlier fills as new ones after a subscription."""
         data = frame.get("data")
         if not isinstance(data, dict):
             return
@@ -148,7 +159,10 @@ class Tap:
 
 
 def garble_frame(text: str, rng: Random) -> str:
-    """A frame that is none: cut off, of an unknown channel, or with data of another type. Never what it was."""
+    """Return an invalid variant of a frame.
+
+    It always differs: cut off, not JSON, on an unknown channel, or with data of another type.
+    """
     frame = json.loads(text)
     strange: tuple[object, ...] = (None, 7, "7", [], [{}], {"user": 7, "fills": [{"px": 1}]})
     choices = [

@@ -1,7 +1,7 @@
-"""All faults of one server together: who may be struck each second, and who at a word.
+"""Faults of one server: by rate, schedule or on demand.
 
-Requests and frames meet their faults on their way; sockets, accounts and the market are visited here, each second
-and at the moments that a plan names.
+The layers around requests and frames inject faults as these pass. This module tries the faults of sockets, accounts
+and the market, each second and at the times that a plan names.
 """
 
 from __future__ import annotations
@@ -21,30 +21,34 @@ __all__ = ["FaultHub", "Socket"]
 
 _log = logging.getLogger(__name__)
 
-VISIT_EVERY_S = 1.0  # what a rate of sockets, accounts and the market is counted by
+# A rate of sockets, accounts and the market is a probability per this interval.
+VISIT_EVERY_S = 1.0
 
 
 class Socket(Protocol):
-    """A WebSocket that can be failed."""
+    """WebSocket that faults can break."""
 
     tap: Tap
 
     @property
     def is_open(self) -> bool:
-        """And neither closing nor deaf."""
+        """Return True if open, neither closing nor silenced."""
 
     def expire(self) -> None:
-        """Say goodbye as the venue does to a connection that is hours old."""
+        """Close as the venue does after some hours."""
 
     def cut(self) -> None:
-        """End TCP, without a word."""
+        """End TCP without a closing frame."""
 
     def silence(self) -> None:
-        """Half open from now on."""
+        """Make the connection half-open from now on."""
 
 
 class FaultHub:
-    """One plan's faults at one server. `sockets` and `requests` are the server's to set."""
+    """Injects one plan's faults into one server.
+
+    The server sets `sockets` and `requests`.
+    """
 
     def __init__(self, dice: FaultDice, clock: Clock, world: WorldFaults, *, targets: Iterable[FaultTarget]) -> None:
         self.dice = dice
@@ -56,20 +60,24 @@ class FaultHub:
         self._targets = tuple(targets)
 
     def begin(self) -> None:
-        """Make the appointments of the plan."""
+        """Register the plan's times with the clock."""
         self._clock.call_every(VISIT_EVERY_S, self._try_by_rate)
         self._schedule_moments(self.dice.plan)
 
     def add_rules(self, plan: FaultPlan) -> None:
-        """Take up the rules of another plan; its `at_s` count from the start of the clock, as those of the first."""
+        """Add the rules of another plan.
+
+        Its `at_s` count from the start of the clock, as those of the first plan do.
+        """
         self.dice.add_rules(plan.rules)
         self._schedule_moments(plan)
 
     def strike(self, kind: FaultKind, count: int = 1, plan: FaultPlan | None = None) -> int:
-        """Let the kind strike so many times as soon as it can; gives how often it did at once.
+        """Make the kind strike `count` times as soon as possible.
 
-        Sockets, accounts and the market are struck now, if there are any; requests and frames when the next ones
-        come. `plan`: its first rule's parameters hold.
+        Sockets, accounts and the market are struck now, if there are any; requests and frames when the next ones come.
+        `plan`: the parameters of its first rule apply.
+        Returns: the number of strikes that happened at once.
         """
         before = self.dice.struck[kind]
         for _ in range(count):
@@ -90,7 +98,10 @@ class FaultHub:
     def _try_faults(
         self, *, with_rates: bool = False, kinds: Sequence[FaultKind] = (*SOCKET_KINDS, *WORLD_KINDS)
     ) -> None:
-        """Throw for every socket and account, or only see whether a moment has come."""
+        """Throw for every socket and account.
+
+        `with_rates` False: only strike what is scheduled and due.
+        """
         for kind in kinds:
             if not self.dice.may_strike(kind):
                 continue
@@ -108,7 +119,7 @@ class FaultHub:
         if self.dice.draw(kind, now_s=self._clock.now_s(), with_rates=with_rates) is None:
             return
         self.dice.count(kind)
-        _log.info("fault %s: one of %d sockets", kind.value, len(self.sockets()))
+        _log.info("fault struck: kind=%s open_sockets=%d", kind.value, len(self.sockets()))
         match kind:
             case FaultKind.SOCKET_CLOSED:
                 socket.expire()

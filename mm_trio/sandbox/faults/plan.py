@@ -1,4 +1,4 @@
-"""Plans of faults as people write them: `kind:rate` words, and TOML or JSON files."""
+"""Parsers for fault plans: `kind:rate` words, TOML and JSON files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from mm_trio.sandbox.faults.kinds import FaultKind
 
 __all__ = ["ALL", "parse_kind", "parse_rules", "parse_words", "read_plan"]
 
-ALL = "all"  # every kind at once, in the place of a kind's name
+# Stands for every kind at once, in place of a kind's name.
+ALL = "all"
 
 _NAMES = [kind.value for kind in FaultKind]
 
 
 def parse_kind(text: object) -> FaultKind:
-    """A kind by its name. Errors: ValueError with the nearest name."""
+    """Parse the name of a kind.
+
+    Errors: ValueError with the nearest name.
+    """
     if isinstance(text, str):
         try:
             return FaultKind(text)
@@ -31,8 +35,9 @@ def parse_kind(text: object) -> FaultKind:
 
 
 def parse_words(words: Iterable[str]) -> FaultPlan:
-    """A plan of `kind:rate` words, of which a later one overrides an earlier one; `all:rate` means every kind.
+    """Parse `kind:rate` words into a plan.
 
+    A later word overrides an earlier one; `all:rate` means every kind.
     Errors: ValueError that names every wrong word.
     """
     rules: list[FaultRule] = []
@@ -51,9 +56,10 @@ def parse_words(words: Iterable[str]) -> FaultPlan:
 
 
 def read_plan(path: Path) -> FaultPlan:
-    """A plan file: TOML (`[[fault]]` tables), or JSON where its name ends so (a list, or `{"fault": [...]}`).
+    """Read a plan file.
 
-    Errors: ValueError that names the file and everything that is wrong in it, by the rule's place from 1 on.
+    The format is TOML (`[[fault]]` tables), or JSON if the name ends in `.json` (a list, or `{"fault": [...]}`).
+    Errors: ValueError that names the file and every problem in it, with the rule's number from 1 on.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -73,34 +79,37 @@ def read_plan(path: Path) -> FaultPlan:
 
 
 def parse_rules(document: object) -> FaultPlan:
-    """A plan of plain values. Errors: ValueError with everything that is wrong."""
+    """Parse a plan of plain values.
+
+    Errors: ValueError with every problem.
+    """
     rows = document
     if isinstance(document, dict):
         if unknown := sorted(set(document) - {"fault"}):
-            raise ValueError(f"unknown key {unknown[0]!r}: the rules are a list named 'fault'")
+            raise ValueError(f"unknown key {unknown[0]!r}: the only key is 'fault', a list of rules")
         rows = document.get("fault", [])
     if not isinstance(rows, list):
-        raise ValueError(f"must be a list of rules, is {type(rows).__name__}")
+        raise ValueError(f"must be a list of rules, got {type(rows).__name__}")
     rules: list[FaultRule] = []
     wrong: list[str] = []
-    for place, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows, start=1):
         try:
             rules += _parse_row(row)
         except ValueError as error:
-            wrong.append(str(error) if len(rows) == 1 else f"rule {place}: {error}")
+            wrong.append(str(error) if len(rows) == 1 else f"rule {number}: {error}")
     if wrong:
         raise ValueError("; ".join(wrong))
     return FaultPlan(tuple(rules))
 
 
 def _parse_row(row: object) -> list[FaultRule]:
-    """One rule; for `all` one of each kind."""
+    """Parse one row into a rule, or one per kind."""
     if not isinstance(row, dict):
-        raise ValueError(f"must be an object with kind and rate, nth or at_s, is {type(row).__name__}")
+        raise ValueError(f"must be an object with kind and rate, nth or at_s, got {type(row).__name__}")
     if unknown := sorted(set(row) - {"kind", *_READERS}):
         raise ValueError(f"unknown key {unknown[0]!r}{_suggest(str(unknown[0]), ['kind', *_READERS])}")
     if "kind" not in row:
-        raise ValueError("has no kind")
+        raise ValueError("the key 'kind' is missing")
     values: dict[str, Any] = {}
     for name, read in _READERS.items():
         if name in row:
@@ -142,9 +151,9 @@ _READERS: Mapping[str, Callable[[object], object]] = {
 
 
 def _suggest(word: str, known: Sequence[str]) -> str:
-    """The known names that this may have been meant for, or all of them."""
+    """Suggest the known names nearest to `word`, or all."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
     near = near or [name for name in known if word and word in name] or difflib.get_close_matches(word, known, n=1)
     if not near:
-        return f": known are {', '.join(known)}"
+        return f": expected one of {', '.join(known)}"
     return f": did you mean {' or '.join(repr(name) for name in near)}?"

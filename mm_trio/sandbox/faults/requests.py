@@ -1,7 +1,7 @@
-"""Faults of requests: what happens to one between the client and the HTTP door, and to its answer on the way back.
+"""Faults of requests and of their answers.
 
-A layer around the door: without a fault it hands on what the door said. It decides; the server does the waiting,
-the hanging and the cutting.
+A layer around the HTTP handler: without a fault it passes the handler's answer on. It only decides; the server waits,
+hangs or closes the connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ __all__ = ["STALE_EVERY_S", "Delivery", "RequestFaults", "garble_answer"]
 
 _log = logging.getLogger(__name__)
 
-STALE_EVERY_S = 3.0  # between two copies of the exchange: a stale read is as old as one to two of them
+# Time between two copies of the exchange; a stale read is one to two of these intervals old.
+STALE_EVERY_S = 3.0
 
 _HTML = b"text/html"
 _GATEWAY = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1>"
@@ -37,7 +38,10 @@ Run = Callable[[HttpHandler], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the server does with a request. Without an `answer` the connection breaks, or, if it `hangs`, stays."""
+    """Instruction to the server: how to answer a request.
+
+    Without an `answer` the server closes the connection or, if `hangs`, keeps it open and silent.
+    """
 
     answer: Answer | None
     after_s: float = 0.0
@@ -48,7 +52,10 @@ _CUT = Delivery(None)
 
 
 class RequestFaults:
-    """Everything that can befall a request of `/exchange` or `/info`; at most one fault each."""
+    """Injects at most one fault into each request.
+
+    Requests are those of `/exchange` and `/info`.
+    """
 
     def __init__(
         self,
@@ -64,11 +71,16 @@ class RequestFaults:
         self._gateway = gateway
         self._handler = handler
         self._make_handler = make_handler
-        self._copies: list[tuple[float, HttpHandler]] = []  # at most two, the older first
-        self._frozen: Gateway | None = None  # the newer one's
+        # At most two copies, the older one first.
+        self._copies: list[tuple[float, HttpHandler]] = []
+        # The gateway of the newer copy.
+        self._frozen: Gateway | None = None
 
     def answer(self, path: str, body: bytes, run: Run) -> Delivery:
-        """Let the door answer, or whatever is to happen instead. `run` asks the door it is given."""
+        """Answer a request, subject to faults.
+
+        `run` sends the request to the handler that it is given.
+        """
         if path == "/exchange":
             return self._answer_write(body, run)
         if path == "/info":
@@ -76,7 +88,10 @@ class RequestFaults:
         return Delivery(run(self._handler))
 
     def on_clock(self) -> None:
-        """Keep copies to answer from, while stale reads may happen; called every second or so."""
+        """Keep copies of the exchange while stale reads may happen.
+
+        Call it about every second.
+        """
         if not self._dice.may_strike(FaultKind.READ_STALE):
             self._copies.clear()
             self._frozen = None
@@ -84,7 +99,7 @@ class RequestFaults:
             self._frozen = self._gateway.freeze(self._frozen)
             self._copies = [*self._copies[-1:], (self._clock.now_s(), self._make_handler(self._frozen))]
 
-    # --- writes ---------------------------------------------------------------------------------
+    # --- Writes ---------------------------------------------------------------------------------
 
     def _answer_write(self, body: bytes, run: Run) -> Delivery:
         before = self._draw_first(body, _BEFORE_WRITE)
@@ -94,11 +109,11 @@ class RequestFaults:
             return _BEFORE_WRITE[before.kind]
         answer = run(self._handler)
         if answer.status != 200:
-            return Delivery(answer)  # nothing ran
+            return Delivery(answer)  # The action did not run.
         return self._disturb_answer(body, answer)
 
     def _disturb_answer(self, body: bytes, answer: Answer) -> Delivery:
-        """The action ran: what becomes of its answer."""
+        """Inject a fault into an action's answer."""
         possible = [kind for kind in _AFTER_WRITE if self._dice.may_strike(kind)]
         n_statuses = len(_find_statuses(answer.body)) if FaultKind.ANSWER_TRUNCATED in possible else 0
         for kind in possible:
@@ -125,11 +140,15 @@ class RequestFaults:
         return Delivery(answer)
 
     def _run_late(self, body: bytes, run: Run) -> None:
-        """Expiry, nonce and balances are looked at only now; nobody hears the answer."""
-        answer = run(self._handler)
-        _log.info("late %s ran: %s", _describe(body), answer.body[:120].decode(errors="replace"))
+        """Run a delayed action; its answer goes to nobody.
 
-    # --- reads ----------------------------------------------------------------------------------
+        Expiry, nonce and balances are checked only now.
+        """
+        answer = run(self._handler)
+        text = answer.body[:120].decode(errors="replace")
+        _log.info("late action ran: request=%r answer=%s", _describe(body), text)
+
+    # --- Reads ----------------------------------------------------------------------------------
 
     def _answer_read(self, body: bytes, run: Run) -> Delivery:
         before = self._draw_first(body, _BEFORE_READ)
@@ -150,23 +169,23 @@ class RequestFaults:
         return Delivery(answer)
 
     def _find_stale(self, run: Run) -> Answer | None:
-        """What would have been answered some seconds ago."""
+        """Return the answer that was right some seconds ago."""
         old = [handler for taken_s, handler in self._copies if self._clock.now_s() - taken_s >= STALE_EVERY_S]
         if not old:
             return None
         answer = run(old[-1])
         return answer if answer.status == 200 else None
 
-    # --- dice -----------------------------------------------------------------------------------
+    # --- Dice -----------------------------------------------------------------------------------
 
     def _draw_first(self, body: bytes, deliveries: dict[FaultKind, Delivery]) -> Strike | None:
-        """The first of these kinds that strikes, in their order."""
+        """Return the first strike among these kinds, in their order."""
         return next((strike for kind in deliveries if (strike := self._strikes(kind, body))), None)
 
     def _strikes(self, kind: FaultKind, body: bytes) -> Strike | None:
         strike = self._dice.strikes(kind, now_s=self._clock.now_s())
         if strike is not None:
-            _log.info("fault %s: %s", kind.value, _describe(body))
+            _log.info("fault struck: kind=%s request=%r", kind.value, _describe(body))
         return strike
 
 
@@ -192,7 +211,10 @@ _AFTER_WRITE = (
 
 
 def garble_answer(answer: Answer, rng: Random) -> Answer:
-    """A 200 that is no answer: cut off, of another shape, or not JSON at all. Never what it was."""
+    """Return an invalid 200, never the answer itself.
+
+    It is cut off, of another shape, or not JSON.
+    """
     choices = (
         Answer(200, answer.body[: len(answer.body) // 2], answer.content_type),
         Answer(200, b"<html><body>maintenance</body></html>", _HTML),
@@ -215,7 +237,7 @@ def _truncate(answer: Answer, n_kept: int) -> Answer:
 
 
 def _find_statuses(body: bytes) -> list[Any]:
-    """The statuses of an answer to an action; empty where it has none."""
+    """Return the statuses in an action's answer; empty if none."""
     document = json.loads(body)
     response = document.get("response") if isinstance(document, dict) else None
     data = response.get("data") if isinstance(response, dict) else None
@@ -223,7 +245,7 @@ def _find_statuses(body: bytes) -> list[Any]:
 
 
 def _is_ended_order_status(body: bytes, answer: bytes) -> bool:
-    """Whether it answers `orderStatus` with an order that rests no more."""
+    """Return True if `orderStatus` found an order that has ended."""
     if b'"orderStatus"' not in body:
         return False
     document = json.loads(answer)
@@ -233,11 +255,11 @@ def _is_ended_order_status(body: bytes, answer: bytes) -> bool:
 
 
 def _describe(body: bytes) -> str:
-    """A request in a few words, for the log."""
+    """Describe a request in a few words, for the log."""
     try:
         document = json.loads(body)
         action = document.get("action", document)
         items = next((len(value) for value in action.values() if isinstance(value, list)), 1)
         return f"{action.get('type')} x{items}"
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return "a body that is no request"
+        return "unreadable body"

@@ -1,6 +1,7 @@
-"""Faults of the world around a client: what its owner, its keys and its market do meanwhile.
+"""Faults outside the client: owner, keys and market.
 
-Each becomes a command of the exchange, or a word to its door, so that clients hear of it as they hear of everything.
+Each fault becomes a command of the exchange or a change of its agents, so clients learn of it through the usual
+answers and frames.
 """
 
 from __future__ import annotations
@@ -38,30 +39,36 @@ __all__ = ["FaultTarget", "WorldFaults"]
 
 _log = logging.getLogger(__name__)
 
-# Worth in quote units, least and most, where a rule names none: small beside an account that can make a market.
+# Minimum and maximum value in quote units, for a rule that names no amount. Small compared to an account that can make
+# a market.
 _AMOUNTS: dict[FaultKind, tuple[int, int]] = {
     FaultKind.MANUAL_ORDER: (12, 60),
     FaultKind.DEPOSIT: (10, 500),
     FaultKind.WITHDRAWAL: (10, 500),
 }
-_AWAY_BPS = (5, 150)  # how far from the best price an order by hand rests
+# Distance of a manual order from the best price.
+_AWAY_BPS = (5, 150)
 _PRICE_FIGURES = 5
-_PRICE_DECIMALS = 8  # less the size decimals
+# From this the pair's size decimals are subtracted.
+_PRICE_DECIMALS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class FaultTarget:
-    """An account that faults may strike, and the key that acts for it; empty where there is none."""
+    """Account that faults may strike, and its agent's address.
+
+    `agent` is empty if there is none.
+    """
 
     account: str
     agent: str = ""
 
 
 class WorldFaults:
-    """Carries out what a strike means for an account or the market.
+    """Carries out strikes on an account or the market.
 
-    `payer`: an account that in the end buys new requests for one whose budget was exhausted; without it that stays
-    as the venue would have it, until the account has traded enough.
+    `payer`: an account that buys new requests once an exhausted budget has lasted its time. Without it the budget stays
+    exhausted, as at the venue, until the account has traded enough.
     """
 
     def __init__(
@@ -83,17 +90,24 @@ class WorldFaults:
             FaultKind.DELISTED: self._delist,
             FaultKind.UPGRADE: self._upgrade,
         }
-        self._under_way: set[tuple[FaultKind, str]] = set()  # states that last, and whom they concern
+        # Lasting states: the kind, and the account, agent or pair that it concerns.
+        self._under_way: set[tuple[FaultKind, str]] = set()
 
     def strike(self, strike: Strike, target: FaultTarget) -> bool:
-        """Do it; gives whether anything came of it: no order to cancel, nothing to withdraw, under way already."""
+        """Carry out a strike; return True if effective.
+
+        A strike has no effect if there is no order to cancel, nothing to withdraw, or the state already lasts.
+        """
         return self._actions[strike.kind](strike, target)
 
-    # --- states that last -----------------------------------------------------------------------
+    # --- States that last -----------------------------------------------------------------------
 
-    def _begin(self, strike: Strike, concerned: str, undo: Callable[[], object]) -> bool:
-        """Note that a state begins, and when it ends; False if it lasts already."""
-        key = (strike.kind, concerned)
+    def _begin(self, strike: Strike, scope: str, undo: Callable[[], object]) -> bool:
+        """Begin a lasting state and schedule its end.
+
+        `scope` names the account, agent or pair that it concerns. Returns: False if the state already lasts.
+        """
+        key = (strike.kind, scope)
         if key in self._under_way:
             return False
         self._under_way.add(key)
@@ -101,7 +115,7 @@ class WorldFaults:
         def end() -> None:
             self._under_way.discard(key)
             undo()
-            _log.info("fault %s: over for %s", strike.kind.value, concerned)
+            _log.info("fault ended: kind=%s scope=%s", strike.kind.value, scope)
 
         self._clock.call_in(strike.for_s, end)
         return True
@@ -111,22 +125,22 @@ class WorldFaults:
         if agent is None or not self._begin(strike, agent.address, lambda: self._auth.agents.register(agent)):
             return False
         self._auth.revoke_agent(agent.address)
-        return self._log_strike(strike, agent.address)
+        return self._log_strike(strike, f"agent={agent.address}")
 
     def _delist(self, strike: Strike, target: FaultTarget) -> bool:
         pair = self._rng.choice(self._pairs)
         if not self._begin(strike, pair.name, lambda: self._gateway.apply(RelistPair(pair.asset))):
             return False
         self._gateway.apply(DelistPair(pair.asset))
-        return self._log_strike(strike, pair.name)
+        return self._log_strike(strike, f"pair={pair.name}")
 
     def _upgrade(self, strike: Strike, target: FaultTarget) -> bool:
-        if not self._begin(strike, "the exchange", lambda: self._gateway.apply(SetPostOnly(False))):
+        if not self._begin(strike, "exchange", lambda: self._gateway.apply(SetPostOnly(False))):
             return False
         self._gateway.apply(SetPostOnly(True))
-        return self._log_strike(strike, "the exchange")
+        return self._log_strike(strike, "scope=exchange")
 
-    # --- single deeds ---------------------------------------------------------------------------
+    # --- Single actions -------------------------------------------------------------------------
 
     def _exhaust_budget(self, strike: Strike, target: FaultTarget) -> bool:
         account = self._gateway.exchange.account(target.account)
@@ -136,7 +150,7 @@ class WorldFaults:
         if self._payer and not self._begin(strike, target.account, lambda: self._buy_requests(target.account, weight)):
             return False
         self._gateway.apply(ExhaustBudget(target.account))
-        return self._log_strike(strike, target.account)
+        return self._log_strike(strike, f"account={target.account}")
 
     def _buy_requests(self, account: str, weight: int) -> None:
         self._gateway.apply(ReserveRequestWeight(self._payer, weight, destination=account))
@@ -157,9 +171,9 @@ class WorldFaults:
         answer = self._apply(PlaceOrders(target.account, (order,)))
         if not isinstance(answer, Answered) or not isinstance(answer.statuses[0], Resting):
             return False
-        return self._log_strike(
-            strike, f"{target.account} {'buys' if is_buy else 'sells'} {size} {pair.name} at {price}"
-        )
+        side = "buy" if is_buy else "sell"
+        details = f"account={target.account} side={side} size={size} pair={pair.name} price={price}"
+        return self._log_strike(strike, details)
 
     def _cancel_by_hand(self, strike: Strike, target: FaultTarget) -> bool:
         orders = self._gateway.exchange.open_orders(target.account)
@@ -168,28 +182,31 @@ class WorldFaults:
         order = self._rng.choice(orders)
         self._gateway.apply(CancelByOid(target.account, ((order.asset, order.oid),)))
         is_gone = all(order.oid != left.oid for left in self._gateway.exchange.open_orders(target.account))
-        return is_gone and self._log_strike(strike, f"{target.account} cancels {order.oid}")
+        return is_gone and self._log_strike(strike, f"account={target.account} cancelled_oid={order.oid}")
 
     def _deposit(self, strike: Strike, target: FaultTarget) -> bool:
         token, amount = self._draw_money(strike)
         self._gateway.apply(Deposit(target.account, token, amount))
-        return self._log_strike(strike, f"{target.account} gets {amount} of token {token}")
+        return self._log_strike(strike, f"account={target.account} amount={amount} token={token}")
 
     def _withdraw(self, strike: Strike, target: FaultTarget) -> bool:
         token, amount = self._draw_money(strike)
         amount = min(amount, self._gateway.exchange.account(target.account).available(token))
         if amount <= 0 or isinstance(self._apply(Withdraw(target.account, token, amount)), Refused):
             return False
-        return self._log_strike(strike, f"{target.account} takes {amount} of token {token}")
+        return self._log_strike(strike, f"account={target.account} amount={amount} token={token}")
 
-    # --- draws ----------------------------------------------------------------------------------
+    # --- Draws ----------------------------------------------------------------------------------
 
     def _draw_amount(self, strike: Strike) -> Decimal:
-        """In quote units."""
+        """Return the rule's value, or draw one, in quote."""
         return strike.amount or Decimal(self._rng.randint(*_AMOUNTS[strike.kind]))
 
     def _draw_money(self, strike: Strike) -> tuple[int, Decimal]:
-        """A token of some pair, and how much of it: whole lots of a base token."""
+        """Draw a token of some pair and an amount.
+
+        Amounts of a base token are whole lots.
+        """
         pair, amount = self._rng.choice(self._pairs), self._draw_amount(strike)
         price = self._find_price(pair, is_buy=True)
         if price is None or self._rng.random() < 0.5:
@@ -198,7 +215,10 @@ class WorldFaults:
         return pair.base.index, max(lot, (amount / price / lot).to_integral_value(ROUND_FLOOR) * lot)
 
     def _find_price(self, pair: Pair, *, is_buy: bool) -> Decimal | None:
-        """The best price of that side, or else of the other, or else the last one traded."""
+        """Return this side's best price.
+
+        Without one: the other side's best price, else the last traded price.
+        """
         bid, ask = self._gateway.exchange.best_bid_ask(pair.name)
         first, second = (bid, ask) if is_buy else (ask, bid)
         return first or second or self._gateway.exchange.last_price(pair.name)
@@ -207,12 +227,13 @@ class WorldFaults:
         effects = self._gateway.apply(command)
         return next((effect for effect in effects if isinstance(effect, Answered | Refused)), None)
 
-    def _log_strike(self, strike: Strike, what: str) -> bool:
-        _log.info("fault %s: %s", strike.kind.value, what)
+    def _log_strike(self, strike: Strike, details: str) -> bool:
+        """Log a strike and return True for the caller."""
+        _log.info("fault struck: kind=%s %s", strike.kind.value, details)
         return True
 
 
 def _round_price(price: Decimal, pair: Pair) -> Decimal:
-    """Down to a legal price."""
+    """Round down to a legal price."""
     exponent = max(price.adjusted() - _PRICE_FIGURES + 1, pair.base.sz_decimals - _PRICE_DECIMALS)
     return price.quantize(Decimal(1).scaleb(exponent), rounding=ROUND_FLOOR)

@@ -154,7 +154,7 @@ def test_rules_of_a_plan_can_be_added() -> None:
         ({"rates": {"answer_lots": 0.5}}, "did you mean 'answer_lost'?"),
         ({"rates": {"answer_lost": 5}}, "rate must be from 0 to 1"),
         ({"rates": []}, "rates must be an object"),
-        ({"rules": [{"kind": "deposit"}]}, "needs one of rate, nth and at_s"),
+        ({"rules": [{"kind": "deposit"}]}, "needs exactly one of rate, nth and at_s"),
         ({"strike": "all"}, "unknown fault 'all'"),
         ({"strike": "deposit", "count": 0}, "count must be a whole number from 1"),
         ({"strike": "deposit", "count": True}, "count must be a whole number from 1"),

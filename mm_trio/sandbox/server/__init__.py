@@ -1,1 +1,1 @@
-"""The exchange behind HTTP and WebSocket on loopback, with its control room."""
+"""HTTP and WebSocket server on loopback, with its control room."""

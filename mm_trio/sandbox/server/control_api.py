@@ -1,7 +1,7 @@
-"""The control room: `/sandbox/...` on the sandbox's own port, for who was told its token.
+"""Control room of the sandbox: an API at `/sandbox/...`.
 
-It shows the truth behind the venue's answers, and changes what no client could. JSON in, JSON out; an error is an
-object with one key, `error`.
+It shares the sandbox's port; a caller needs the token that the sandbox printed. It shows the true state and changes
+what no client of the venue could. JSON in, JSON out; an error is an object with one key, `error`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from mm_trio.sandbox.server.control_state import describe_state, format_decimal
 
 __all__ = ["ControlRoom"]
 
-MAX_STRIKES = 1000  # at a word
+MAX_STRIKES = 1000  # Per request.
 
 Json = dict[str, Any]
 
 
 class _Rejected(Exception):
-    """What was asked for cannot be done; `status` and words for the answer."""
+    """Raised to refuse a request with status and text."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -49,10 +49,10 @@ class _Rejected(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRoom:
-    """What may be asked and changed of one sandbox.
+    """Answers control requests for one sandbox.
 
-    `pairs`: those that `/sandbox/state` shows; `taker`: who takes in `/sandbox/take`. `save_history` writes the
-    record of the run and gives its path; None where nothing is recorded.
+    `pairs`: the pairs that `/sandbox/state` shows. `taker`: the default account of `/sandbox/take`. `save_history`
+    writes the record of the run and returns its path; None if nothing is recorded.
     """
 
     gateway: Gateway
@@ -64,10 +64,11 @@ class ControlRoom:
     save_history: Callable[[], str] | None = None
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> Answer:
-        """The answer to one request.
+        """Answer one request.
 
-        Statuses: 403 without the token, 404, 405, 400 for what is no JSON, 422 for a wrong value, 409 for what this
-        sandbox was not started for.
+        Statuses: 403 without the token, 404 for an unknown path, 405 for a wrong method, 400 for a body that is not a
+        JSON object, 422 for a wrong value, 409 if this sandbox was started without the needed option, 500 if the
+        record cannot be written.
         """
         try:
             return _encode(200, self._serve(method, path, authorization, body))
@@ -77,7 +78,9 @@ class ControlRoom:
     def _serve(self, method: str, path: str, authorization: str, body: bytes) -> Json:
         if not compare_digest(authorization.encode(), f"Bearer {self.token}".encode()):
             raise _Rejected(
-                403, "needs the header 'Authorization: Bearer TOKEN' with the token that the sandbox printed"
+                403,
+                "missing or wrong token; send the header 'Authorization: Bearer TOKEN' with the token that the sandbox "
+                "printed",
             )
         routes: Mapping[str, tuple[str, Callable[[Json], Json]]] = {
             "/sandbox/state": ("GET", self._answer_state),
@@ -88,23 +91,27 @@ class ControlRoom:
             "/sandbox/history": ("POST", self._save_history),
         }
         if path not in routes:
-            raise _Rejected(404, f"there is no {path}; there are {', '.join(routes)}")
+            raise _Rejected(404, f"unknown path {path}; expected one of {', '.join(routes)}")
         wanted, serve = routes[path]
         if method != wanted:
-            raise _Rejected(405, f"{path} is asked with {wanted}")
+            raise _Rejected(405, f"{path} needs the method {wanted}, got {method}")
         return serve(_parse_body(body) if method == "POST" else {})
 
-    # --- verbs ----------------------------------------------------------------------------------
+    # --- Routes ---------------------------------------------------------------------------------
 
     def _answer_state(self, _request: Json) -> Json:
         return describe_state(self.gateway, self.clock, self.faults, self.pairs)
 
     def _change_faults(self, request: Json) -> Json:
-        """`rates`: {kind: rate}, also "all". `rules`: as in a plan file. `strike`: a kind, with `count`, parameters."""
+        """Add fault rates and rules, or strike now.
+
+        Keys: `rates` ({kind: rate}, also "all"), `rules` (as in a plan file), `strike` (a kind, with `count` and the
+        parameters `delay_s`, `for_s` and `amount`).
+        """
         _check_keys(request, ("rates", "rules", "strike", "count", "delay_s", "for_s", "amount"))
         rates = request.get("rates", {})
         if not isinstance(rates, dict):
-            raise _Rejected(422, "rates must be an object of kinds and rates")
+            raise _Rejected(422, f"rates must be an object of kinds and rates, got {rates!r}")
         try:
             plan = parse_rules([{"kind": kind, "rate": rate} for kind, rate in rates.items()])
             plan += parse_rules(request.get("rules", []))
@@ -126,12 +133,15 @@ class ControlRoom:
         return self.faults.strike(kind, count, parse_rules([{"kind": kind.value, "at_s": 0} | given]))
 
     def _fund(self, request: Json) -> Json:
-        """`account`, `token` (name or index), `amount`: below zero it is taken away."""
+        """Deposit to an account, or withdraw from it.
+
+        Keys: `account`, `token` (name or index), `amount` (below zero to withdraw).
+        """
         _check_keys(request, ("account", "token", "amount"))
         account, amount = _read_address(request.get("account")), _read_decimal(request, "amount")
         token = self._find_token(request.get("token"))
         if amount == 0:
-            raise _Rejected(422, "amount must not be 0")
+            raise _Rejected(422, "amount must be above 0 to deposit or below 0 to withdraw, got 0")
         if amount < 0:
             effects = self.gateway.apply(Withdraw(account, token.index, -amount))
             for effect in effects:
@@ -143,11 +153,11 @@ class ControlRoom:
         return {"account": account, "token": token.name, "total": format_decimal(balance.total(token.index))}
 
     def _step(self, request: Json) -> Json:
-        """`ms`: so much later, or `to_ms`: until then."""
+        """Step the clock by `ms`, or to the time `to_ms`."""
         if not isinstance(self.clock, SteppedClock):
-            raise _Rejected(409, "time goes by itself here; start the sandbox with --stepped to step it")
+            raise _Rejected(409, "the clock runs in real time; start the sandbox with --stepped to step it")
         if len(request) != 1 or set(request) - {"ms", "to_ms"}:
-            raise _Rejected(422, "needs one of ms and to_ms")
+            raise _Rejected(422, "needs exactly one key, ms or to_ms")
         ((name, value),) = request.items()
         if not isinstance(value, int) or isinstance(value, bool):
             raise _Rejected(422, f"{name} must be a whole number of milliseconds, got {value!r}")
@@ -159,7 +169,11 @@ class ControlRoom:
         return {"now_ms": self.clock.now_ms(), "n_kept": n_kept}
 
     def _take(self, request: Json) -> Json:
-        """`side` (buy or sell), `sz`, and if wanted `px` (default: whatever it costs), `coin`, `account`."""
+        """Send an immediate-or-cancel order.
+
+        Keys: `side` (buy or sell), `sz`, and optionally `px` (default: the worst price on the other side), `coin`,
+        `account`.
+        """
         _check_keys(request, ("side", "sz", "px", "coin", "account"))
         if request.get("side") not in ("buy", "sell"):
             raise _Rejected(422, f"side must be buy or sell, got {request.get('side')!r}")
@@ -181,7 +195,7 @@ class ControlRoom:
             case ItemError(text=text):
                 raise _Rejected(422, text)
             case Resting() | _:
-                raise _Rejected(500, "an order that may not rest rests")
+                raise _Rejected(500, "an immediate-or-cancel order is resting in the book")
 
     def _save_history(self, _request: Json) -> Json:
         if self.save_history is None:
@@ -189,9 +203,9 @@ class ControlRoom:
         try:
             return {"saved": self.save_history()}
         except OSError as error:
-            raise _Rejected(500, f"cannot be written: {error}") from error
+            raise _Rejected(500, f"the history cannot be written: {error}") from error
 
-    # --- parameters -----------------------------------------------------------------------------
+    # --- Parameters -----------------------------------------------------------------------------
 
     def _find_pair(self, name: object) -> Pair:
         for pair in self.gateway.exchange.markets.pairs:
@@ -206,11 +220,12 @@ class ControlRoom:
         raise _Rejected(422, f"unknown token {name!r}")
 
     def _find_last_price(self, pair: Pair, *, is_buy: bool) -> Decimal:
-        """The worst price that rests on the other side."""
+        """Return the worst price in the book's other side."""
         book = self.gateway.exchange.book(pair.name)
         levels = book.asks if is_buy else book.bids
         if not levels:
-            raise _Rejected(422, f"nobody {'sells' if is_buy else 'buys'} {pair.name}")
+            side = "asks" if is_buy else "bids"
+            raise _Rejected(422, f"no open {side} for {pair.name} to trade with; place an order first")
         return levels[-1].price
 
 
@@ -230,7 +245,7 @@ def _parse_body(body: bytes) -> Json:
 
 def _check_keys(request: Json, known: Sequence[str]) -> None:
     if unknown := sorted(set(request) - set(known)):
-        raise _Rejected(422, f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
+        raise _Rejected(422, f"unknown key {unknown[0]!r}; expected one of {', '.join(known)}")
 
 
 def _read_address(value: object) -> str:
@@ -241,7 +256,10 @@ def _read_address(value: object) -> str:
 
 
 def _read_decimal(request: Json, name: str) -> Decimal:
-    """A number, best in a string: JSON numbers lose digits."""
+    """Read a number, preferably from a string.
+
+    JSON numbers lose digits.
+    """
     value = request.get(name)
     try:
         number = Decimal(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else None

@@ -1,4 +1,7 @@
-"""The whole state of a sandbox as one JSON object, as the exchange knows it and not as a client was told."""
+"""State of a sandbox as one JSON object.
+
+It shows the exchange's own state, not what clients received.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,16 @@ from mm_trio.sandbox.model.markets import Pair
 __all__ = ["describe_state", "format_decimal"]
 
 BOOK_DEPTH = 20
-RECENT_FILLS = 100  # of each account, oldest first
+RECENT_FILLS = 100  # Of each account, oldest first.
 
 Json = dict[str, Any]
 
 
 def describe_state(gateway: Gateway, clock: Clock, faults: FaultHub, pairs: Sequence[Pair]) -> Json:
-    """Clock, books, accounts and faults. Amounts are decimals in strings, times ms."""
+    """Describe clock, books, accounts and faults.
+
+    Amounts are decimals in strings, times are in ms.
+    """
     exchange = gateway.exchange
     return {
         "clock": {"now_ms": clock.now_ms(), "stepped": clock.is_stepped, "next_due_ms": clock.next_due_ms()},
@@ -98,6 +104,6 @@ def _describe_fill(fill: Fill) -> Json:
 
 
 def format_decimal(value: Decimal) -> str:
-    """Digits and a point, without trailing zeros."""
+    """Format as digits and a point, without trailing zeros."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

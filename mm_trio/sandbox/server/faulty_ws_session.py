@@ -1,4 +1,4 @@
-"""A WebSocket of the sandbox that faults can reach: its frames pass a tap, and it can be failed."""
+"""WebSocket session into which faults can be injected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FaultyWsSession"]
 
 
 class FaultyWsSession(WsSession):
-    """A door as any other, with a layer in front."""
+    """WebSocket session whose frames pass a tap for faults."""
 
     def __init__(self, link: TcpLink, protocol: WSConnection, frames: FrameFaults, **options: Any) -> None:
         super().__init__(link, protocol, **options)
@@ -26,25 +26,25 @@ class FaultyWsSession(WsSession):
 
     @property
     def is_open(self) -> bool:
-        """And neither closing nor deaf."""
+        """Return True if open, neither closing nor silenced."""
         is_whole = self._tapped_protocol.state is ConnectionState.OPEN and not self._has_expired
         return is_whole and self._tapped_link.is_open and not self._tapped_link.is_silent
 
     def send_frame(self, frame: dict[str, Any]) -> None:
-        """Queue one JSON frame, or what its fault makes of it."""
+        """Queue one JSON frame, subject to faults."""
         self.tap.send(frame)
 
     def expire(self) -> None:
-        """Say goodbye as the venue does to a connection that is hours old."""
+        """Close as the venue does after some hours."""
         self._has_expired = True
         self._post(CloseConnection(code=1000, reason="Expired"))
 
     def cut(self) -> None:
-        """End TCP, without a word."""
+        """End TCP without a closing frame."""
         self._tapped_link.cut()
 
     def silence(self) -> None:
-        """Half open from now on."""
+        """Make the connection half-open from now on."""
         self._tapped_link.is_silent = True
 
     def _send_text(self, text: str) -> None:

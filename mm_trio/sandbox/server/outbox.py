@@ -1,4 +1,7 @@
-"""What waits to be written to one client, in order and bounded. Who cannot put one more in cuts the client off."""
+"""Bounded queue of data to be written to one client.
+
+If it is full, the caller disconnects the client.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,20 @@ import trio
 
 __all__ = ["MAX_BYTES", "MAX_FRAMES", "WRITE_BYTES", "Outbox"]
 
-MAX_FRAMES = 2000  # the venue's most messages in a minute: a client a minute behind is not listening
-MAX_BYTES = 16 << 20  # eighteen snapshots of 2000 fills; ten users are the most that a client may follow
-WRITE_BYTES = 1 << 16  # what the kernel takes at once, more or less
+# The venue's limit of messages in a minute: a client that is a minute behind is not reading.
+MAX_FRAMES = 2000
+# Eighteen snapshots of 2000 fills; a client may follow at most ten users.
+MAX_BYTES = 16 << 20
+# About what the kernel accepts in one write.
+WRITE_BYTES = 1 << 16
 T = TypeVar("T")
 
 
 class Outbox(Generic[T]):
-    """`max_bytes` is exceeded by at most one item, so that any item fits into an empty box."""
+    """Bounded first-in, first-out queue.
+
+    At most one item exceeds `max_bytes`, so that any item fits into an empty queue.
+    """
 
     def __init__(self, *, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_BYTES) -> None:
         self._items: deque[tuple[T, int]] = deque()
@@ -26,7 +35,7 @@ class Outbox(Generic[T]):
         self._arrived = trio.Event()
 
     def put(self, item: T, *, n_bytes: int = 0) -> bool:
-        """Whether there was room."""
+        """Queue an item and return True if there was room."""
         if len(self._items) >= self._max_frames or self._n_bytes > self._max_bytes:
             return False
         self._items.append((item, n_bytes))
@@ -35,7 +44,7 @@ class Outbox(Generic[T]):
         return True
 
     def take(self) -> list[T]:
-        """What waits, oldest first; of much, one write's worth."""
+        """Take the oldest items, about `WRITE_BYTES` of them."""
         taken: list[T] = []
         n_bytes = 0
         while self._items and n_bytes < WRITE_BYTES:
@@ -46,7 +55,10 @@ class Outbox(Generic[T]):
         return taken
 
     async def wait(self) -> None:
-        """Until something waits, or did: another may have taken it meanwhile."""
+        """Wait for an item.
+
+        Another task may take it before the caller does.
+        """
         if not self._items:
             self._arrived = trio.Event()
             await self._arrived.wait()

@@ -1,9 +1,9 @@
-"""The sandbox on one loopback port: `POST /info`, `POST /exchange`, WebSocket `/ws`.
+"""Sandbox server: `/info`, `/exchange` and `/ws` on one loopback port.
 
-It moves bytes; what is said is decided behind the doors. Given faults, it fails as a network does; given a control
-room, it serves that too, under `/sandbox/`.
-h11 and wsproto on trio streams, and no server framework: a request costs a third of the time, and a
-connection can be cut or go deaf, which no framework offers.
+It only moves bytes; the handlers decide what is answered. Given faults, it fails as a network does; given a control
+handler, it serves that too, under `/sandbox/`.
+It uses h11 and wsproto on trio streams instead of a server framework: a request costs a third of the time, and a
+connection can be cut or silenced, which no framework offers.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from mm_trio.sandbox.server.ws_session import SocketHabits, WsSession
 
 __all__ = ["ControlHandler", "SandboxServer", "serve"]
 
-MAX_BODY = 2_000_000  # bytes; 200 orders, the venue's most, are 30 kB
-CONTROL = "/sandbox/"  # paths of the control room
+MAX_BODY = 2_000_000  # Bytes; the venue's maximum of 200 orders takes 30 kB.
+CONTROL = "/sandbox/"  # Prefix of the control room's paths.
 
 
 class ControlHandler(Protocol):
-    """Who answers below `/sandbox/`."""
+    """Answers requests below `/sandbox/`."""
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> Answer:
-        """The answer to one request; never an exception, whatever was sent."""
+        """Answer one request; never raise for anything a client sends."""
 
 
 class SandboxServer:
-    """The open door of a sandbox, and the troubles that a test or a demo may cause at it."""
+    """Running sandbox server, with failures for tests and demos."""
 
     def __init__(
         self,
@@ -67,37 +67,37 @@ class SandboxServer:
         self._faults = faults
         self._control = control
         self._sockets: set[TcpLink] = set()
-        self._sessions: dict[FaultyWsSession, None] = {}  # in order of opening
+        self._sessions: dict[FaultyWsSession, None] = {}  # In order of opening.
         if faults is not None:
             faults.sockets = lambda: tuple(self._sessions)
 
     @property
     def n_connections(self) -> int:
-        """WebSockets that are open now, deaf ones included."""
+        """Return the number of open WebSockets, silenced ones included."""
         return sum(link.is_open for link in self._sockets)
 
     def drop_sockets(self) -> None:
-        """Cut every WebSocket now, without a closing frame. New ones are welcome."""
+        """Cut every WebSocket without a closing frame; accept new ones."""
         for link in self._sockets:
             link.cut()
 
     def silence_sockets(self) -> None:
-        """Make every WebSocket half-open: TCP stays, frames of both directions vanish, pings too."""
+        """Make every WebSocket half-open: TCP stays, all data is lost."""
         for link in self._sockets:
             link.is_silent = True
 
     async def serve_stream(self, stream: trio.SocketStream) -> None:
-        """One TCP connection, from its first request to its end."""
+        """Serve one TCP connection from its first request on."""
         link = TcpLink(stream)
         try:
             await self._answer_requests(link)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the client is gone, or we cut it off
+            pass  # The client has disconnected, or we have cut the connection.
         finally:
             link.cut()
 
     async def _answer_requests(self, link: TcpLink) -> None:
-        """HTTP keep-alive: request, answer, until one side closes or the connection becomes a WebSocket."""
+        """Answer requests until the connection ends or becomes a WebSocket."""
         http = h11.Connection(h11.SERVER)
         while True:
             try:
@@ -125,7 +125,7 @@ class SandboxServer:
 
     def _answer(self, link: TcpLink, request: h11.Request, body: bytes) -> Delivery:
         if request.method == b"HEAD":
-            return Delivery(Answer(405, b""))  # the one answer that may not have a body
+            return Delivery(Answer(405, b""))  # An answer to HEAD may not have a body.
         method, path, headers = request.method.decode("ascii"), _find_path(request), dict(request.headers)
         if self._control is not None and path.startswith(CONTROL):
             authorization = headers.get(b"authorization", b"").decode("latin-1")
@@ -142,7 +142,7 @@ class SandboxServer:
         return self._faults.requests.answer(path, body, ask)
 
     def _answer_post(self, link: TcpLink, path: str, body: bytes) -> Answer | Awaitable[Answer | None]:
-        """A request that came over a WebSocket: the same answers, the same faults."""
+        """Answer a request from a WebSocket, with the same faults."""
         delivery = self._ask("POST", path, "application/json", body, ip=None)
         if delivery.answer is not None and not delivery.after_s:
             return delivery.answer
@@ -158,7 +158,7 @@ class SandboxServer:
         return delivery.answer
 
     async def _serve_socket(self, http: h11.Connection, link: TcpLink, request: h11.Request) -> None:
-        """Shake hands, then let frames flow until one side ends it."""
+        """Do the WebSocket handshake, then run the session."""
         protocol = WSConnection(ConnectionType.SERVER)
         try:
             protocol.initiate_upgrade_connection(list(request.headers), request.target)
@@ -206,13 +206,14 @@ async def serve(
     control: ControlHandler | None = None,
     task_status: trio.TaskStatus[SandboxServer] = trio.TASK_STATUS_IGNORED,
 ) -> Never:
-    """Serve until cancelled; `await nursery.start(serve, front, auth)` gives the `SandboxServer`.
+    """Serve until cancelled.
 
-    Units: seconds; `port` 0 takes a free one. `habits`: of every WebSocket; what its clients may do is in the
-    exchange's limits. `clock` is the exchange's own (default: the real time); with it come the beats and whatever
-    is late. `ip_weights`: what a client address may ask for in a minute; without it nobody counts.
-    Errors: ValueError for a host that is not this machine's loopback, OSError for a port that is taken. A bug
-    in the exchange ends the server: it is not answered with a 500 and forgotten.
+    `await nursery.start(serve, gateway, auth)` returns the `SandboxServer`.
+    Units: seconds; `port` 0 takes a free one. `clock` is the exchange's own (default: real time); it also drives the
+    periodic frames (each `push_every_s`) and everything delayed. `habits` apply to every WebSocket; what clients may do
+    is in the exchange's limits. `ip_weights` limits the weight per minute of a client address; None: no limit.
+    Errors: ValueError for a host that is not loopback, OSError for a port that is taken. A bug in the exchange ends the
+    server, so that it cannot hide behind a 500.
     """
     address = _check_loopback(host)
     clock = clock or WallClock(gateway.now_ms)
@@ -223,7 +224,8 @@ async def serve(
     habits = habits or SocketHabits()
     server = SandboxServer(gateway, handler, clock, url=url, habits=habits, faults=faults, control=control)
     if faults is not None:
-        make_handler = partial(HttpHandler, auth=auth, now_ms=clock.now_ms)  # to look back through: counts no weight
+        # For stale reads from a copy of the exchange; it counts no weight.
+        make_handler = partial(HttpHandler, auth=auth, now_ms=clock.now_ms)
         faults.requests = RequestFaults(faults.dice, clock, gateway=gateway, handler=handler, make_handler=make_handler)
         faults.begin()
     clock.call_every(push_every_s, gateway.on_clock)
@@ -234,8 +236,11 @@ async def serve(
 
 
 def _check_loopback(host: str) -> str:
-    """The address to listen at. Errors: ValueError: this exchange knows no security and is no one else's."""
-    address = "127.0.0.1" if host == "localhost" else host  # a name may stand for two addresses and two ports
+    """Return the address to listen on.
+
+    Errors: ValueError unless it is loopback: the sandbox has no security, so no other machine may reach it.
+    """
+    address = "127.0.0.1" if host == "localhost" else host  # The name may mean two addresses and two ports.
     try:
         if ipaddress.ip_address(address).is_loopback:
             return address
@@ -254,7 +259,7 @@ def _wants_socket(request: h11.Request) -> bool:
 
 
 async def _receive_event(http: h11.Connection, link: TcpLink) -> h11.Event | None:
-    """The next event of the client; None where h11 waits for our answer first."""
+    """Return the next event; None if h11 needs our answer."""
     while True:
         event = http.next_event()
         if event is not h11.NEED_DATA:
@@ -266,13 +271,16 @@ async def _receive_event(http: h11.Connection, link: TcpLink) -> h11.Event | Non
 
 
 async def _wait_for_disconnect(link: TcpLink) -> None:
-    """Nothing is said any more; the client may find that out by itself."""
+    """Stay silent until the client disconnects."""
     while await link.receive_some():
         pass
 
 
 async def _receive_body(http: h11.Connection, link: TcpLink) -> bytes | None:
-    """The whole body; None for more than `MAX_BODY`, which is read to its end and forgotten."""
+    """Read the whole body; return None above `MAX_BODY` bytes.
+
+    A body that is too long is read to its end and discarded.
+    """
     parts: list[bytes] = []
     n_bytes = 0
     while isinstance(event := await _receive_event(http, link), h11.Data):
@@ -283,7 +291,7 @@ async def _receive_body(http: h11.Connection, link: TcpLink) -> bytes | None:
 
 
 async def _send_answer(http: h11.Connection, link: TcpLink, answer: Answer) -> None:
-    """One write for the whole answer: head and body in two would be two wake-ups for the client."""
+    """Send head and body in one write, waking the client once."""
     if http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
         return
     headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body))]

@@ -1,4 +1,4 @@
-"""One TCP connection, with the two ways in which a network can fail it: cut, and deaf."""
+"""TCP connection that can be cut or silenced."""
 
 from __future__ import annotations
 
@@ -8,42 +8,53 @@ import trio
 
 __all__ = ["TcpLink"]
 
-_CHUNK = 65_536  # bytes taken from the kernel at once
+_CHUNK = 65_536  # Bytes read from the kernel at once.
 
 
 class TcpLink:
-    """A byte stream. While `is_silent` it swallows what either side says and keeps the connection."""
+    """Byte stream over one TCP connection.
+
+    While `is_silent` it discards data of both directions and keeps the connection open.
+    """
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self.is_silent = False
-        self._nonblocking: socket.socket | None = None  # the same connection, for writing without a turn of the loop
+        # A second socket object for the same connection, for writing without yielding to the event loop.
+        self._nonblocking: socket.socket | None = None
         try:
             self._peer = str(stream.socket.getpeername()[0])
-        except OSError:  # came and went
+        except OSError:  # The client has disconnected already.
             self._peer = ""
 
     @property
     def peer(self) -> str:
-        """The client's address on the network, without its port; empty once it is gone."""
+        """Return the client's IP address without its port.
+
+        It is empty if the client had disconnected before the address could be read.
+        """
         return self._peer
 
     @property
     def is_open(self) -> bool:
-        """False from the moment it is cut."""
+        """Return False once the connection was cut."""
         return self._stream.socket.fileno() != -1
 
     async def send_all(self, data: bytes) -> None:
-        """Errors: BrokenResourceError if the client is gone, ClosedResourceError if we cut it."""
+        """Send all data; discard it while silent.
+
+        Errors: BrokenResourceError if the client is gone, ClosedResourceError if we cut the connection.
+        """
         if self.is_silent:
             await trio.lowlevel.checkpoint()
         else:
             await self._stream.send_all(data)
 
     def send_now(self, data: bytes) -> bytes:
-        """Hand over what the kernel takes without waiting, and give back the rest.
+        """Send what the kernel accepts without waiting; return the remainder.
 
-        Errors: none; who sends the rest learns of a connection that is over. Nobody may be within `send_all`.
+        No task may be inside `send_all`.
+        Errors: none; a broken connection shows when the remainder is sent.
         """
         if self.is_silent:
             return b""
@@ -57,14 +68,20 @@ class TcpLink:
             return data
 
     async def receive_some(self) -> bytes:
-        """What came; empty at the end, which even the deaf notice. Errors: as `send_all`."""
+        """Receive data; empty at the end of the connection.
+
+        While silent, data is discarded but the end is still noticed. Errors: as `send_all`.
+        """
         while True:
             data = bytes(await self._stream.receive_some(_CHUNK))
             if not data or not self.is_silent:
                 return data
 
     def cut(self) -> None:
-        """Close at once, whoever is sending or waiting; they get ClosedResourceError. Twice is once."""
+        """Close at once; cutting twice is allowed.
+
+        Tasks that are sending or receiving get ClosedResourceError.
+        """
         self._stream.socket.close()
         if self._nonblocking is not None:
             self._nonblocking.close()

@@ -1,4 +1,4 @@
-"""One WebSocket of the sandbox: frames out in order, messages in, and its end."""
+"""WebSocket session: sends frames in order and handles messages."""
 
 from __future__ import annotations
 
@@ -22,31 +22,34 @@ from mm_trio.sandbox.server.tcp_link import TcpLink
 
 __all__ = ["GREETING", "MAX_MESSAGE", "SocketHabits", "WsSession"]
 
-GREETING = "Websocket connection established."  # the one text that is not JSON
-MAX_MESSAGE = 1 << 18  # characters; 200 signed orders have 30,000
-_CLOSE_GRACE_S = 1.0  # for the client's half of the closing handshake
+# The only text from the venue that is not JSON.
+GREETING = "Websocket connection established."
+MAX_MESSAGE = 1 << 18  # Characters; 200 signed orders have 30,000.
+# Time for the client's half of the closing handshake.
+_CLOSE_GRACE_S = 1.0
 _TOO_BIG = CloseConnection(code=1009, reason="Message too big")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketHabits:
-    """How the venue treats every socket. In seconds; None: never.
+    """Venue's timeouts for every socket, in seconds; None: never.
 
-    Source: docs *Timeouts and heartbeats* for the silence; the life was observed, 10,000 to 10,600 s of it.
+    `inactive_after_s` counts from the last data sent to the client.
+    Source: docs *Timeouts and heartbeats* for `inactive_after_s`; `life_s` was observed between 10,000 and 10,600 s.
     """
 
-    inactive_after_s: float = 60.0  # without anything sent to the client
+    inactive_after_s: float = 60.0
     life_s: float | None = 10_300.0
     greets: bool = True
 
 
 class WsSession:
-    """Who may write: `_send_until_closed`, and `flush` while that one waits. Everyone else queues, so frames keep
-    their order.
+    """WebSocket session of one client.
 
-    The queue is bounded: a client that does not read is cut off, and never slows the exchange down.
-    `share`: what its client may do; `answer_post`: who answers requests that come over the socket, which otherwise
-    are no requests.
+    Only `_send_until_closed` writes, and `flush` while that task waits. All other code queues, so frames keep their
+    order. The queue is bounded: a client that does not read is disconnected and never slows the exchange down.
+    `share`: the client's share of the limits. `answer_post`: answers requests that come over the socket; without it
+    they are refused as unreadable.
     """
 
     def __init__(
@@ -64,13 +67,18 @@ class WsSession:
         self._share = share
         self._answer_post = answer_post
         self._outbox: Outbox[Event] = Outbox()
-        self._unsent = b""  # of what `flush` wrote, what the kernel did not take
+        # Bytes that `flush` encoded and the kernel did not accept.
+        self._unsent = b""
         self._is_writing = False
-        self._is_last = False  # the closing frame is encoded: nothing comes after it
+        # True once the closing frame is encoded: no frame may follow it.
+        self._is_last = False
         self._sent_s = trio.current_time()
 
     async def run(self, gateway: venue.Gateway, *, first_bytes: bytes = b"") -> None:
-        """From the greeting to the end. Returns when the connection is over, whoever ended it."""
+        """Run the session from the greeting to its end.
+
+        It returns when the connection is over, whichever side ended it.
+        """
         if self._habits.greets:
             self._post(TextMessage(data=GREETING))
         connection = gateway.connect(self.send_frame)
@@ -88,7 +96,10 @@ class WsSession:
             connection.close()
 
     def send_frame(self, frame: dict[str, object]) -> None:
-        """Queue one JSON frame. Written down now: what it is made of may change later."""
+        """Queue one JSON frame.
+
+        It is encoded now, because its content may change later.
+        """
         self._post(TextMessage(data=encode_json(frame).decode()))
 
     def _post(self, event: Event) -> None:
@@ -97,7 +108,10 @@ class WsSession:
             self._link.cut()
 
     def flush(self) -> None:
-        """Write what waits now, as far as the kernel takes it: a block's news leaves before anything else happens."""
+        """Write the queued frames that the kernel accepts now.
+
+        A block's news thus leaves before anything else happens.
+        """
         if self._is_writing or self._unsent or not self._link.is_open:
             return
         data = self._encode(self._outbox.take())
@@ -106,9 +120,10 @@ class WsSession:
             self._sent_s = trio.current_time()
 
     async def _send_until_closed(self) -> None:
-        """Write what is queued. A closing frame is the last one; then the client has a moment to answer.
+        """Write queued frames until a closing frame, then end.
 
-        All that waits goes in one write: a block's frames are a dozen, and each write is a turn of the loop.
+        After the closing frame the client has `_CLOSE_GRACE_S` to answer. All queued frames go in one write: a block
+        has about a dozen, and each write is a turn of the event loop.
         """
         try:
             while self._unsent or not self._is_last:
@@ -122,23 +137,27 @@ class WsSession:
                     self._sent_s = trio.current_time()
             await trio.sleep(_CLOSE_GRACE_S)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the client is gone, or we cut it off
+            pass  # The client has disconnected, or we have cut the connection.
         self._link.cut()
 
     async def _wait_for_more(self) -> None:
-        """Until something is queued; if nothing is for too long, that is the venue's farewell."""
+        """Wait for a queued frame; close after too long."""
         silent_after_s = self._habits.inactive_after_s
         with trio.move_on_at(self._sent_s + silent_after_s) as scope:
             await self._outbox.wait()
         if not scope.cancelled_caught or trio.current_time() < self._sent_s + silent_after_s:
             return
-        if self._link.is_silent:  # nobody would hear it; a half-open connection ends otherwise
+        # On a half-open connection a closing frame would not arrive, so it may not end the session.
+        if self._link.is_silent:
             self._sent_s = trio.current_time()
         else:
             self._post(CloseConnection(code=1000, reason="Inactive"))
 
     def _encode(self, events: list[Event]) -> bytes:
-        """Frames as bytes. Nothing follows a closing frame of ours; after one of the client's, only ours may."""
+        """Encode events as bytes.
+
+        After a closing frame of ours nothing may follow; after one of the client's, only our own closing frame.
+        """
         data = b""
         for event in events:
             if self._is_last:
@@ -149,19 +168,19 @@ class WsSession:
         return data
 
     async def _expire_after(self, life_s: float) -> None:
-        """The venue's farewell to a connection that is hours old, healthy or not."""
+        """Close the session after `life_s`, as the venue does."""
         await trio.sleep(life_s)
         self._post(CloseConnection(code=1000, reason="Expired"))
 
     async def _receive_until_closed(self, connection: venue.Connection, nursery: trio.Nursery, data: bytes) -> None:
-        """Hear the client out, until he or we have enough."""
+        """Receive and handle the client's messages until the end."""
         message = _Message()
         try:
             while True:
                 self._protocol.receive_data(data)
                 for event in self._protocol.events():
                     if self._protocol.state is ConnectionState.CLOSED:
-                        return  # his answer to our closing frame
+                        return  # This event answers our closing frame.
                     if isinstance(event, CloseConnection | Ping):
                         self._post(event.response())
                     elif isinstance(event, TextMessage | BytesMessage):
@@ -179,12 +198,12 @@ class WsSession:
             return
 
     async def _drain(self) -> None:
-        """Take no notice of the client any more, until the closing frame is out and its time is over."""
+        """Discard the client's data until the connection is cut."""
         while await self._link.receive_some():
             pass
 
     def _on_message(self, connection: venue.Connection, nursery: trio.Nursery, text: str) -> None:
-        """One message of the client."""
+        """Handle one message from the client."""
         if self._share and (refusal := self._share.admit_message()):
             connection.refuse(refusal)
             return
@@ -204,7 +223,10 @@ class WsSession:
     def _begin_post(
         self, connection: venue.Connection, nursery: trio.Nursery, answer_post: AnswerPost, post: Post
     ) -> None:
-        """Requests run in the order in which they came; only an answer that takes its time is waited for apart."""
+        """Run a request that came over the socket.
+
+        Requests run in the order in which they came; only a delayed answer is awaited in a task of its own.
+        """
         if self._share and (refusal := self._share.begin_post(post.post_id)):
             connection.refuse(refusal)
             return
@@ -225,7 +247,10 @@ class WsSession:
 
 
 class _Message:
-    """A message that comes in pieces. Bytes are taken for text: the venue's own answer to them is not known."""
+    """Message that arrives in pieces.
+
+    Bytes are treated as text, because the venue's own answer to them is unknown.
+    """
 
     def __init__(self) -> None:
         self._parts: list[str | bytes] = []
@@ -240,7 +265,7 @@ class _Message:
         return self._n > MAX_MESSAGE
 
     def take(self) -> str:
-        """All of it; the next one begins."""
+        """Return the whole message and start the next one."""
         parts, self._parts, self._n = self._parts, [], 0
         if any(isinstance(part, bytes) for part in parts):
             return b"".join(part if isinstance(part, bytes) else part.encode() for part in parts).decode(

@@ -85,7 +85,7 @@ def test_an_unknown_path_names_the_known_ones() -> None:
 
 @pytest.mark.parametrize("verb, method", [("state", "POST"), ("fund", "GET"), ("faults", "PUT")])
 def test_another_method_is_405(verb: str, method: str) -> None:
-    assert "is asked with" in error(ask(make_room(), verb, {}, method=method), 405)
+    assert "needs the method" in error(ask(make_room(), verb, {}, method=method), 405)
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[]", b"3", b"[" * 100_000])
@@ -192,7 +192,7 @@ def test_funds_are_paid_in_and_taken_away() -> None:
         ({"amount": "NaN"}, "amount must be a number"),
         ({"amount": "1e99"}, "amount must be a number"),
         ({"amount": None}, "amount must be a number"),
-        ({"amount": 0}, "amount must not be 0"),
+        ({"amount": 0}, "amount must be above 0 to deposit or below 0 to withdraw, got 0"),
         ({"amount": "-1000000"}, ""),
         ({"more": 1}, "unknown key 'more'"),
     ],
@@ -222,9 +222,9 @@ def test_a_step_lets_time_pass_and_keeps_what_is_due() -> None:
 @pytest.mark.parametrize(
     "request_, told",
     [
-        ({}, "needs one of ms and to_ms"),
-        ({"ms": 1, "to_ms": 2}, "needs one of ms and to_ms"),
-        ({"seconds": 1}, "needs one of ms and to_ms"),
+        ({}, "needs exactly one key, ms or to_ms"),
+        ({"ms": 1, "to_ms": 2}, "needs exactly one key, ms or to_ms"),
+        ({"seconds": 1}, "needs exactly one key, ms or to_ms"),
         ({"ms": "1"}, "ms must be a whole number"),
         ({"ms": -1}, "steps forward by a day at most"),
         ({"to_ms": 5}, "steps forward by a day at most"),
@@ -257,7 +257,7 @@ def test_a_taker_takes_what_is_there() -> None:
         ({"coin": "NOPE"}, "unknown coin 'NOPE'"),
         ({"sz": "0.001"}, "Order has invalid size."),
         ({"sz": 0}, "Order has zero size."),
-        ({"side": "sell"}, "nobody buys @107"),
+        ({"side": "sell"}, "no open bids for @107 to trade with"),
         ({"px": "19"}, "Order could not immediately match"),
         ({"account": "0x" + "d4" * 20}, "Must deposit before performing actions."),
     ],

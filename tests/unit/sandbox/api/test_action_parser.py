@@ -1,4 +1,7 @@
-"""Forms of one action that are the same to the venue, and those that are not, through the door with real signatures."""
+"""Equivalent and different forms of one action.
+
+They go through the HTTP handler with real signatures.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def is_accepted(answer: dict[str, Any]) -> bool:
 
 
 def turned(value: Any) -> Any:
-    """The same JSON with the keys of every object the other way round."""
+    """Reverse the order of keys in every object."""
     if isinstance(value, dict):
         return {key: turned(value[key]) for key in reversed(value)}
     return [turned(each) for each in value] if isinstance(value, list) else value
@@ -152,7 +155,7 @@ def test_reserved_requests_show_as_surplus() -> None:
 
     assert answer == {"status": "ok", "response": {"type": "default"}}
     assert set(limit) == {"cumVlm", "nRequestsUsed", "nRequestsCap", "nRequestsSurplus"}
-    assert (limit["nRequestsUsed"], limit["nRequestsSurplus"]) == (0, 49)  # the reserving action itself counts
+    assert (limit["nRequestsUsed"], limit["nRequestsSurplus"]) == (0, 49)  # The reserving action itself counts.
     world.act({"type": "reserveRequestWeight", "weight": 5, "destination": OTHER.address.lower()})
     assert world.ask("userRateLimit", user=OTHER.address)["nRequestsSurplus"] == 5
 

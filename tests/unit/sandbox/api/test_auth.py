@@ -1,4 +1,4 @@
-"""The sandbox's door against the SDK's own signatures: who signed, for whom, and how often."""
+"""Authentication against the SDK's own signatures: signer, account and nonce."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def auth() -> Auth:
     return Auth(lambda address: address in known)
 
 
-# --- recovery ---
+# --- Recovery ---
 
 
 @pytest.mark.parametrize("expires_after", [None, NOW_MS + 15_000])
@@ -136,7 +136,7 @@ def test_an_action_that_cannot_be_packed_is_nobodys(auth: Auth, value: object) -
         auth.admit(SignedAction(action={"x": value}, nonce=NOW_MS, r=1, s=1, v=27), now_ms=NOW_MS)
 
 
-# --- who is who ---
+# --- Who is who ---
 
 
 def test_a_wallet_acts_for_itself(auth: Auth) -> None:
@@ -186,7 +186,7 @@ def test_an_agent_may_not_reserve_requests(auth: Auth) -> None:
     assert auth.admit(sign(action), now_ms=NOW_MS) == WALLET.address.lower()
 
 
-# --- nonces ---
+# --- Nonces ---
 
 
 def test_a_nonce_counts_once(auth: Auth) -> None:

@@ -141,7 +141,10 @@ def subscribe(connection: Connection, **subscription: object) -> None:
 
 
 def listen(gateway: Gateway, **subscription: object) -> list[Wire]:
-    """Subscribe on a connection of its own; gives the frames after acknowledgement and snapshot."""
+    """Subscribe on a new connection; return later frames.
+
+    The acknowledgement and the snapshot are left out.
+    """
     connection, frames = connect(gateway)
     subscribe(connection, **subscription)
     frames.clear()
@@ -358,7 +361,7 @@ def test_a_beat_sends_mids_and_books_to_those_who_asked() -> None:
     gateway.on_clock()
 
     assert [frame["channel"] for frame in (*mids, *book)] == ["allMids", "l2Book"]
-    assert best == fills == []  # news only
+    assert best == fills == []  # Both channels send frames only on news.
 
 
 def test_a_listener_that_acts_at_once_does_not_overtake_the_news() -> None:

@@ -1,4 +1,7 @@
-"""What odd requests are answered, without a socket. Many more of them are in the properties of the door."""
+"""Answers to odd requests, without a socket.
+
+`tests/props/test_http_handler_props.py` has many more of them.
+"""
 
 from __future__ import annotations
 

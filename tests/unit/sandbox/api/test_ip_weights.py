@@ -1,4 +1,4 @@
-"""What requests weigh, and the rolling minute of a client address."""
+"""Weights of requests, and the rolling minute of a client address."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ steps = st.tuples(
 
 @given(st.lists(steps, max_size=30))
 def test_the_minute_is_the_sum_of_what_passed_in_it(requests: list[tuple[int, str, int]]) -> None:
-    """Against a list of everything that ever passed."""
+    """Compare with a list of everything that ever passed."""
     weights, passed, now_ms = IpWeights(100), list[tuple[int, str, int]](), 0
     for pause_ms, ip, weight in requests:
         now_ms += pause_ms

@@ -34,7 +34,7 @@ def err(text: str) -> dict[str, str]:
 def sign(
     world: World, kind: str, *, wallet: LocalAccount = WALLET, mainnet: bool = False, **fields: Any
 ) -> dict[str, Any]:
-    """The envelope of an action of that kind, signed now."""
+    """Sign an action of that kind now and return its envelope."""
     world.now_ms += 1
     time_field = "time" if kind in ("usdSend", "spotSend", "withdraw3") else "nonce"
     action = {"type": kind, **fields, time_field: world.now_ms}
@@ -71,7 +71,7 @@ def total(world: World, user: str, coin: str) -> Decimal:
     return sum((Decimal(row["total"]) for row in balances if row["coin"] == coin), Decimal(0))
 
 
-# --- what the SDK's methods come to ---
+# --- Effects of the SDK's methods ---
 
 
 def test_the_sdk_moves_a_token_to_another_address() -> None:
@@ -117,7 +117,7 @@ def test_the_sdk_approves_a_builder() -> None:
     assert post(world, sign(world, "approveBuilderFee", maxFeeRate="a lot", builder=builder))["status"] == "err"
 
 
-# --- signatures and nonces ---
+# --- Signatures and nonces ---
 
 
 @pytest.mark.parametrize("kind", SIGNERS)
@@ -157,7 +157,7 @@ def test_a_signature_for_mainnet_is_somebody_elses() -> None:
 
 
 def test_a_destination_with_capitals_is_signed_as_another_text() -> None:
-    """The venue reads an address and hashes it in lower case: who signs capitals has signed something else."""
+    """The venue hashes addresses in lower case, so a signature over capitals does not match."""
     world = World()
     fields: dict[str, Any] = {"destination": OTHER.address, "token": HYPE, "amount": "1"}
 
@@ -241,7 +241,7 @@ def test_another_shape_is_422_and_spends_no_nonce(changes: dict[str, Any]) -> No
     assert post(world, envelope) == DONE
 
 
-# --- amounts, tokens, destinations ---
+# --- Amounts, tokens, destinations ---
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Requests over the socket: how they are read and how answers look."""
+"""Requests over the socket: parsing, and the form of answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans of faults and the dice: what is written, what strikes, what is counted."""
+"""Fault plans and dice: parsing, strikes and counts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_kind_belongs_to_somebody_who_carries_it_out() -> None:
     assert set(FaultKind) == {*WRITE_KINDS, *READ_KINDS, *FRAME_KINDS, *SOCKET_KINDS, *WORLD_KINDS}
 
 
-# --- words and files ---
+# --- Words and files ---
 
 
 def test_words_are_kinds_and_rates_and_the_last_one_of_a_kind_holds() -> None:
@@ -126,7 +126,7 @@ def test_all_is_no_single_kind() -> None:
         parse_kind("all")
 
 
-# --- dice ---
+# --- Dice ---
 
 
 def test_equal_seeds_throw_equally_and_near_the_rate() -> None:

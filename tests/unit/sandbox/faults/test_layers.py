@@ -1,4 +1,7 @@
-"""The layers around the doors, one by one: without a fault they are not there, and a late one reaches nobody wrong."""
+"""Fault layers around handler and sockets, one by one.
+
+Without a fault they change nothing, and a late answer or frame never reaches the wrong client.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +49,12 @@ def throw(*rules: Rule, seed: int = 1) -> FaultDice:
     return FaultDice(parse_rules(list(rules)), Random(seed))
 
 
-# --- requests ---
+# --- Requests ---
 
 
 @dataclass
 class Desk:
-    """Faults of requests in front of a real door, and how often that was asked."""
+    """Faults of requests in front of a real handler, with a count of its calls."""
 
     dice: FaultDice
     clock: SteppedClock = field(default_factory=lambda: SteppedClock(START_MS))
@@ -127,7 +130,7 @@ def test_copies_to_answer_from_are_kept_only_while_stale_reads_may_happen() -> N
     assert stale.answer.body == b"[]"
     assert fresh.answer is not None
     assert fresh.answer.body != b"[]"
-    desk.faults.on_clock()  # the plan is over: no copy is left to ask
+    desk.faults.on_clock()  # The plan is over, so no copy is kept.
     desk.asked.clear()
     desk.ask("/info", OPEN_ORDERS)
     assert len(desk.asked) == 1
@@ -148,12 +151,12 @@ def test_a_garbled_frame_is_never_what_it_was() -> None:
     assert len(garbled) > 5
 
 
-# --- frames ---
+# --- Frames ---
 
 
 @dataclass
 class Wire:
-    """A tap and what came through it."""
+    """Tap, with the frames that came through it."""
 
     dice: FaultDice
     clock: SteppedClock = field(default_factory=lambda: SteppedClock(START_MS))
@@ -164,7 +167,7 @@ class Wire:
         self.tap: Tap = self.frames.open_tap(self.texts.append)
 
     def send(self, *numbers: int) -> list[int]:
-        """Send numbered frames; gives what has arrived so far."""
+        """Send numbered frames; return what has arrived so far."""
         for number in numbers:
             self.tap.send({"channel": "test", "data": number})
         return [json.loads(text)["data"] for text in self.texts]
@@ -232,7 +235,7 @@ def test_fills_are_replayed_on_another_socket_of_that_user_only() -> None:
     wire = Wire(throw({"kind": "feed_replayed", "rate": 1}))
     told = {"channel": "userFills", "data": {"user": OWNER, "fills": [{"tid": 1}]}}
     wire.tap.send(told)
-    for user in (TAKER, OWNER, OWNER):  # a snapshot is not told again
+    for user in (TAKER, OWNER, OWNER):  # A snapshot is not replayed.
         texts: list[str] = []
         tap = wire.frames.open_tap(texts.append)
         subscription = {"type": "userFills", "user": user}
@@ -245,11 +248,11 @@ def test_fills_are_replayed_on_another_socket_of_that_user_only() -> None:
         assert [json.loads(text) for text in texts] == expected
 
 
-# --- sockets, accounts and the market ---
+# --- Sockets, accounts and the market ---
 
 
 class FakeSocket:
-    """A socket that only notes what befell it."""
+    """Socket that only records the faults that struck it."""
 
     def __init__(self, open_tap: Callable[[Callable[[str], None]], Tap]) -> None:
         self.tap = open_tap(lambda text: None)
@@ -271,7 +274,7 @@ class FakeSocket:
 
 @dataclass
 class World:
-    """A hub over one account, an exchange and some sockets."""
+    """Hub over one account, an exchange and some sockets."""
 
     rules: list[Rule]
     n_sockets: int = 0

@@ -1,4 +1,4 @@
-"""What each channel tells at first, upon news, and by the clock."""
+"""Frames of each channel: snapshot, on news, and on the clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mm_trio.sandbox.model.commands import (
 T0 = 1_700_000_000_000
 
 
-# --- fills --------------------------------------------------------------------------------------
+# --- Fills --------------------------------------------------------------------------------------
 
 
 def test_the_snapshot_of_fills_has_the_newest_first_and_at_most_two_thousand() -> None:
@@ -75,11 +75,11 @@ def test_a_stranger_hears_of_nobody_elses_fills() -> None:
     assert line.take() == []
 
 
-# --- events and orders --------------------------------------------------------------------------
+# --- Events and orders --------------------------------------------------------------------------
 
 
 def test_a_fill_and_a_venue_cancel_of_one_block_are_two_events() -> None:
-    """The taker meets his own order first, which the venue takes away, and then the maker's."""
+    """The taker first meets his own order, which the venue cancels, then the maker's."""
     venue = Venue()
     venue.place(TAKER, sell("20", "1"))
     own = venue.exchange.open_orders(TAKER)[0].oid
@@ -165,7 +165,7 @@ def test_order_history_begins_with_what_is_known_and_follows() -> None:
     assert [(row["status"], row["order"]["tif"]) for row in news["orderHistory"]] == [("filled", "Alo")]
 
 
-# --- funds --------------------------------------------------------------------------------------
+# --- Funds --------------------------------------------------------------------------------------
 
 
 def test_spot_balances_are_pushed_to_their_owner_alone() -> None:
@@ -189,7 +189,7 @@ def test_ledger_updates_are_deposits_withdrawals_and_transfers_and_no_trades() -
 
     venue.gateway.apply(Deposit(MAKER, USDC_TOKEN, dec("5")))
     venue.gateway.apply(Withdraw(MAKER, USDC_TOKEN, dec("2")))
-    venue.gateway.apply(Withdraw(MAKER, USDC_TOKEN, dec("1000000")))  # refused
+    venue.gateway.apply(Withdraw(MAKER, USDC_TOKEN, dec("1000000")))  # Refused.
     venue.gateway.apply(Transfer(TAKER, MAKER, HYPE_TOKEN, dec("3")))
 
     updates = [frame["data"] for frame in line.take()]
@@ -211,7 +211,7 @@ def test_the_snapshot_of_the_ledger_has_the_newest_first() -> None:
 
     assert data["isSnapshot"] is True
     assert data["nonFundingLedgerUpdates"][0]["delta"] == {"type": "deposit", "usdc": "5.0"}
-    assert len(data["nonFundingLedgerUpdates"]) == 4  # what the account began with
+    assert len(data["nonFundingLedgerUpdates"]) == 4  # The account's initial deposits.
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_the_retired_page_and_the_book_come_at_the_measured_pace_if_that_is_aske
     assert len(page.take()) == 1
 
 
-# --- a market -----------------------------------------------------------------------------------
+# --- A market -----------------------------------------------------------------------------------
 
 
 def ladder(venue: Venue, n: int) -> None:

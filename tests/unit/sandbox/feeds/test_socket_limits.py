@@ -1,4 +1,4 @@
-"""What the sockets of one address may do together."""
+"""Limits shared by the sockets of one address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USERS = ["0x" + f"{i:040x}" for i in range(20)]
 
 
 class Doorman:
-    """The limits, and a time that the test moves."""
+    """Limits, and a time that the test moves."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.now_s = 0.0
@@ -47,7 +47,7 @@ def test_the_thirty_first_new_connection_within_a_minute_is_one_too_many() -> No
 
     assert doorman.limits.admit(HOME) is None
     doorman.now_s = 59.9
-    assert doorman.limits.admit(HOME) is None  # and does not count itself
+    assert doorman.limits.admit(HOME) is None  # The refused connection does not count.
     doorman.now_s = 60.0
     assert doorman.limits.admit(HOME) is not None
     assert doorman.limits.admit(HOME) is None
@@ -89,7 +89,7 @@ def test_ten_users_are_shared_and_a_user_is_free_with_his_last_subscription() ->
         assert share.subscribe(None) is None
         assert share.subscribe(USERS[9]) is None
     one.unsubscribe(USERS[0])
-    assert one.subscribe(USERS[10]) is not None  # the other socket is still told of him
+    assert one.subscribe(USERS[10]) is not None  # The other socket still follows that user.
     other.close()
     assert one.subscribe(USERS[10]) is None
 
@@ -103,7 +103,7 @@ def test_a_hundred_posts_may_be_on_their_way() -> None:
     other.end_post()
     assert one.begin_post(78) is None
     other.close()
-    other.end_post()  # comes back after its socket is gone
+    other.end_post()  # Its answer comes after the socket was closed.
     assert all(one.begin_post(1) is None for _ in range(49))
     assert one.begin_post(1) is not None
 
@@ -140,7 +140,7 @@ def test_a_subscription_beyond_the_bounds_is_an_error_frame_and_none() -> None:
     line.subscribe(type="allMids")
     assert line.error() == "Cannot subscribe to more than 3 channels."
     line.unsubscribe(type="orderUpdates", user=MAKER)
-    line.unsubscribe(type="orderUpdates", user=MAKER)  # already; frees nothing
+    line.unsubscribe(type="orderUpdates", user=MAKER)  # Already unsubscribed, so it releases nothing.
     line.take()
     assert len(line.subscribe(type="orderUpdates", user=TAKER)) == 1
     line.subscribe(type="orderUpdates", user=TAKER)

@@ -1,4 +1,4 @@
-"""How a wish is read, echoed and refused."""
+"""Subscription requests: parsed, echoed and refused."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ UNREADABLE: list[object] = [
     {"method": "subscribe", "subscription": {"type": "l2Book", "coin": HYPE, "fast": 1}},
     {"method": "subscribe", "subscription": {"type": "userFills", "user": MAKER, "aggregateByTime": "yes"}},
     {"method": "subscribe", "subscription": {"type": "openOrders", "user": MAKER, "dex": 0}},
-    {"method": "post", "id": 1, "request": {"type": "info", "payload": {"type": "allMids"}}},  # not in process
+    {"method": "post", "id": 1, "request": {"type": "info", "payload": {"type": "allMids"}}},  # Not handled in process.
 ]
 
 

@@ -1,4 +1,4 @@
-"""The control room: who may enter, what it shows and changes, and how it says no."""
+"""Control room: its token, its answers, changes and refusals."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def error(answer: tuple[int, Any], status: int) -> str:
     return str(answer[1]["error"])
 
 
-# --- the door ---
+# --- Token and routes ---
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_is_no_json_object_is_400(body: bytes) -> None:
     assert answer.status == 400
 
 
-# --- state ---
+# --- State ---
 
 
 def test_the_state_shows_books_accounts_clock_and_faults() -> None:
@@ -115,7 +115,7 @@ def test_the_state_shows_books_accounts_clock_and_faults() -> None:
     assert state["faults"] == {"rates": {}, "struck": {}}
 
 
-# --- faults ---
+# --- Faults ---
 
 
 def test_rates_are_set_and_told() -> None:
@@ -169,7 +169,7 @@ def test_wrong_faults_are_told_and_change_nothing(request_: Any, told: str) -> N
     assert room.faults.dice.rates() == {}
 
 
-# --- funds, time, takers, history ---
+# --- Funds, time, takers, history ---
 
 
 def test_funds_are_paid_in_and_taken_away() -> None:

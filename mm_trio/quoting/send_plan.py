@@ -1,19 +1,58 @@
-"""Diff + budget -> what we dare send now, in which order, in batches. Pure."""
+"""Decide what of a diff is sent now: cut to the budget, split by what is safe, in batches and their order. Pure.
+
+The emitter carries the batches out, and does not choose. What could offer more than we own if the old order trades
+while a modify is on its way is cancelled first, and placed anew once it is known what was left of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from enum import Enum
+from typing import TypeAlias, TypeVar
 
 from mm_trio.model.orders import DesiredOrder, OrderDiff, TrackedOrder
+from mm_trio.quoting.headroom import Headroom
+from mm_trio.state.open_orders import OpenOrders
 
-__all__ = ["SendPlan", "batches", "join_moves", "plan_sends"]
+__all__ = [
+    "Batch",
+    "BatchKind",
+    "Modify",
+    "SendPlan",
+    "batches",
+    "fit_modifies",
+    "fit_places",
+    "join_moves",
+    "part_modifies",
+    "plan_batches",
+    "plan_sends",
+]
 
 # The venue refuses more than 200 items in one action; half of that keeps an answer small.
 MAX_BATCH_ITEMS = 100
 
+Modify: TypeAlias = tuple[int, DesiredOrder]
 _T = TypeVar("_T")
+
+
+class BatchKind(Enum):
+    """What a batch does, and what it waits for before it is sent."""
+
+    CANCELS = "cancels: go at once"
+    MODIFIES = "modifies: wait for the answers of all cancels; those that grow follow those that shrink"
+    DEFERRED = "modifies whose level was another order's: wait for the answers of the other modifies"
+    PLACES = "places: wait until it is known what was left of cancelled orders, where that decides"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Items of one kind. Modifies are cut to actions when they are sent; a DEFERRED batch is filled meanwhile."""
+
+    kind: BatchKind
+    cancels: tuple[int, ...] = ()
+    modifies: tuple[Modify, ...] = ()
+    places: tuple[DesiredOrder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +136,75 @@ def _from_inside_outwards(diff: OrderDiff, resting: Iterable[TrackedOrder]) -> l
         return away, order.side
 
     return sorted(items, key=distance)
+
+
+def plan_batches(
+    plan: SendPlan, orders: OpenOrders, headroom: Headroom, *, cancels: Iterable[int], remaining: int
+) -> tuple[Batch, ...]:
+    """Put what the budget covers into batches, in the order in which they are sent.
+
+    `cancels` are those of the whole diff. A modify that may not go as it is becomes a cancel and a place: two items
+    instead of one. What the budget does not cover of that stays as it is, or only leaves if it had to leave.
+    """
+    modifies, replaced = _split_modifies(plan.diff.modifies, orders, headroom)
+    spare = 0 if plan.uses_slot or plan.cancel_only else max(0, remaining - plan.diff.n_items)
+    replaced, beyond = replaced[:spare], replaced[spare:]
+    due = set(cancels)
+    gone = [*(oid for oid, _ in replaced), *(oid for oid, _ in beyond if oid in due)]
+    places = [*plan.diff.places, *(order for _, order in replaced)]
+    return (
+        *(Batch(BatchKind.CANCELS, cancels=tuple(oids)) for oids in batches([*plan.diff.cancels, *gone])),
+        *([Batch(BatchKind.MODIFIES, modifies=tuple(modifies)), Batch(BatchKind.DEFERRED)] if modifies else []),
+        *(Batch(BatchKind.PLACES, places=tuple(some)) for some in batches(places)),
+    )
+
+
+def _split_modifies(
+    modifies: Iterable[Modify], orders: OpenOrders, headroom: Headroom
+) -> tuple[list[Modify], list[Modify]]:
+    """Part those that may go as they are from those whose old order has to be gone first."""
+    safe: list[Modify] = []
+    replaced: list[Modify] = []
+    for oid, order in modifies:
+        if oid in orders:
+            (safe if headroom.covers_both(order) else replaced).append((oid, order))
+    return safe, replaced
+
+
+def part_modifies(modifies: Sequence[Modify], orders: OpenOrders) -> Iterator[Sequence[Modify]]:
+    """Put modifies into batches just before they are sent: those that shrink an order first.
+
+    They free what those that grow need. Fills may have changed sizes while the cancels were on their way.
+    """
+    growing = [(oid, order) for oid, order in modifies if oid in orders and order.size > orders[oid].size]
+    yield from batches([modify for modify in modifies if modify not in growing])
+    yield from batches(growing)
+
+
+def fit_modifies(
+    modifies: Iterable[Modify], orders: OpenOrders, headroom: Headroom
+) -> tuple[list[Modify], list[Modify]]:
+    """Choose what may still be sent of a batch, just before it is; return that, and what has to wait.
+
+    A cancel or a shrink that failed, or a fill meanwhile: the plan may be older than the book. What waits found
+    its level taken by another order of ours.
+    """
+    fitting: list[Modify] = []
+    waiting: list[Modify] = []
+    for oid, order in modifies:
+        target = orders.get(oid)
+        if target is None or target.status != "resting":
+            continue
+        if not headroom.take_level(target, order):
+            waiting.append((oid, order))
+        elif headroom.resize(target, order):
+            fitting.append((oid, order))
+    return fitting, waiting
+
+
+def fit_places(places: Iterable[DesiredOrder], headroom: Headroom) -> list[DesiredOrder]:
+    """Choose what may still be placed of a batch, just before it is sent."""
+    return [order for order in places if headroom.take(order)]
 
 
 def batches(items: Sequence[_T], size: int = MAX_BATCH_ITEMS) -> Iterator[Sequence[_T]]:

@@ -381,15 +381,15 @@ def what_was_in_flight_is_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> N
 
 @mutant
 def a_level_that_was_in_the_way_once_is_given_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("mm_trio.engine.batch_emitter._SIT_OUT", (10**9,))
+    patch.setattr("mm_trio.quoting.crossed_levels.SIT_OUT", (10**9,))
 
 
 @mutant
 def without_budget_nothing_is_cancelled(patch: pytest.MonkeyPatch) -> None:
     send = BatchEmitter._send_cancels
 
-    async def save(self: BatchEmitter, oids: Any, budget: RateLimitBudget, outcome: Any, **options: Any) -> None:
-        if budget.remaining() > 0:
-            await send(self, oids, budget, outcome, **options)
+    async def save(self: BatchEmitter, oids: Any, emission: Any) -> None:
+        if emission.budget.remaining() > 0:
+            await send(self, oids, emission)
 
     patch.setattr(BatchEmitter, "_send_cancels", save)

@@ -1,12 +1,23 @@
-"""What a budget lets out of a diff: the inside first, both sides alike, cancels always."""
+"""A diff cut to the budget (the inside first, both sides alike, cancels always) and put into batches."""
 
 from __future__ import annotations
 
 import pytest
 from core_kit import desired, tracked
 
-from mm_trio.model.orders import OrderDiff
-from mm_trio.quoting.send_plan import MAX_BATCH_ITEMS, batches, plan_sends
+from mm_trio.model.orders import OrderDiff, TrackedOrder
+from mm_trio.quoting.headroom import Headroom
+from mm_trio.quoting.send_plan import (
+    MAX_BATCH_ITEMS,
+    Batch,
+    BatchKind,
+    batches,
+    part_modifies,
+    plan_batches,
+    plan_sends,
+)
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.open_orders import OpenOrders
 
 ASKS = [desired("sell", level) for level in (5, 6, 7, 8)]
 BIDS = [desired("buy", level) for level in (4, 3, 2, 1)]
@@ -122,3 +133,56 @@ def test_a_move_costs_what_its_cancel_costs_and_beyond_the_budget_the_cancel_is_
     assert plan.diff.modifies == tuple(zip([1, 2, 3], places, strict=True))[:n_moves]
     assert plan.diff.cancels == tuple([1, 2, 3][n_moves:])
     assert plan.diff.places == ()
+
+
+# --- batches in their order ---------------------------------------------------------------------
+
+
+def plan_all(diff: OrderDiff, resting: list[TrackedOrder], *, token: str | int, remaining: int = 100) -> list[Batch]:
+    """All batches of a diff, where the ledger has so many tokens and the account more."""
+    orders = OpenOrders()
+    for order in resting:
+        orders[order.oid] = order
+    ledger = Inventory(5, token, 1000, account_token=1000, account_usdc=100_000)
+    plan = plan_sends(diff, [], remaining=remaining, slot_is_free=False)
+    headroom = Headroom.beside(orders, [], ledger, unsettled=[])
+    return list(plan_batches(plan, orders, headroom, cancels=diff.cancels, remaining=remaining))
+
+
+def test_cancels_go_first_then_modifies_then_places() -> None:
+    resting = [tracked(1, "sell", 8, 5), tracked(2, "sell", 7, 2)]
+    aim = (2, desired("sell", 7, 3))
+
+    planned = plan_all(OrderDiff([aim], [desired("sell", 6)], [1]), resting, token=100)
+
+    assert planned == [
+        Batch(BatchKind.CANCELS, cancels=(1,)),
+        Batch(BatchKind.MODIFIES, modifies=(aim,)),
+        Batch(BatchKind.DEFERRED),
+        Batch(BatchKind.PLACES, places=(desired("sell", 6),)),
+    ]
+
+
+def test_modifies_that_shrink_go_before_those_that_grow() -> None:
+    orders = OpenOrders()
+    for order in (tracked(2, "sell", 7, 2), tracked(3, "sell", 9, 5)):
+        orders[order.oid] = order
+    grows, shrinks, gone = (2, desired("sell", 7, 3)), (3, desired("sell", 9, 1)), (4, desired("sell", 6, 1))
+
+    assert list(part_modifies([grows, shrinks, gone], orders)) == [[shrinks, gone], [grows]]
+
+
+def test_a_modify_that_could_offer_too_much_becomes_a_cancel_and_a_place() -> None:
+    aim = desired("sell", 7, 5)
+
+    planned = plan_all(OrderDiff([(1, aim)]), [tracked(1, "sell", 8, 5)], token=5)
+
+    assert planned == [Batch(BatchKind.CANCELS, cancels=(1,)), Batch(BatchKind.PLACES, places=(aim,))]
+
+
+def test_what_the_budget_does_not_cover_twice_stays_as_it_is() -> None:
+    assert plan_all(OrderDiff([(1, desired("sell", 7, 5))]), [tracked(1, "sell", 8, 5)], token=5, remaining=1) == []
+
+
+def test_a_modify_of_an_order_that_left_is_dropped() -> None:
+    assert plan_all(OrderDiff([(1, desired("sell", 7, 5))]), [], token=100) == []

@@ -291,7 +291,7 @@ async def _receive_body(http: h11.Connection, link: TcpLink) -> bytes | None:
 
 
 async def _send_answer(http: h11.Connection, link: TcpLink, answer: Answer) -> None:
-    """Send head and body in one write, waking the client once."""
+    """Send an answer in one write, waking the client once."""
     if http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
         return
     headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body))]

@@ -19,7 +19,8 @@ import trio
 from mm_trio.model.orders import DesiredOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.venue import wire
-from mm_trio.venue.sdk import fetch_spot_meta, make_cloid, make_exchange, make_info, make_wallet, replace_socket
+from mm_trio.venue.sdk import fetch_spot_meta, make_cloid, make_exchange, make_info, make_wallet
+from mm_trio.venue.socket import replace_socket
 
 __all__: list[str] = []
 

@@ -25,7 +25,7 @@ from hyperliquid.websocket_manager import WebsocketManager
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, TextMessage
 
-from mm_trio.venue.sdk import DisposableSocket
+from mm_trio.venue.socket import DisposableSocket
 
 __all__: list[str] = []
 

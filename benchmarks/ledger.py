@@ -67,10 +67,15 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
         for name, file in (("in_memory", None), ("journalled", journal)):
             keeper = JournalWriter(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
             lanes[name] = (
-                OrderGateway(sender, run_sync=trio.to_thread.run_sync, ledger=keeper, wall_ms=_now_ms),
+                OrderGateway(
+                    sender,
+                    coin=market.pair.name,
+                    run_sync=trio.to_thread.run_sync,
+                    ledger=keeper,
+                    wall_ms=_now_ms,
+                ),
                 OrderState(),
             )
-            lanes[name][0].coin = market.pair.name
             lanes[name][1].record = keeper.record
         last_nonce = 0
         for i in range(2 * (n + WARM_UP)):

@@ -123,10 +123,9 @@ async def audit_ledger(
         folder = find_state_folder(environ, network=place.network, account=place.account, coin=market.coin)
         info = make_info(place.base_url, spot_meta)
         client = VenueClient(info, address=place.account, run_sync=trio.to_thread.run_sync)
-        client.coin = market.coin
         fills = await client.fetch_fills(market, since_ms=0)
         steps.finish("fills at the venue")
-        rows = await client.fetch_open_orders()
+        rows = await client.fetch_open_orders(market)
         told = await trio.to_thread.run_sync(_describe_lost, folder, market.coin, fills, rows)
         if told is not None:
             return LostLedger(folder, market.coin, told)
@@ -209,7 +208,6 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
         client = VenueClient(
             make_info(place.base_url, spot_meta), address=place.account, run_sync=trio.to_thread.run_sync
         )
-        client.coin = market.coin
         with hold_state_folder(
             environ, network=place.network, account=place.account, coin=market.coin, signer=None
         ) as folder:
@@ -247,7 +245,7 @@ async def _find_what_is_lost(client: VenueClient, market: Market, entries: Seque
     oids = {entry.oid for entry in entries if isinstance(entry, Adopted | Arrived)}
     since_ms = max((entry.until_ms for entry in entries if isinstance(entry, LookedUp)), default=0)
     fills = await client.fetch_fills(market, since_ms=max(0, since_ms - FILLS_OVERLAP_MS))
-    cloids = [row.cloid for row in await client.fetch_open_orders() if row.coin == market.coin]
+    cloids = [row.cloid for row in await client.fetch_open_orders(market) if row.coin == market.coin]
     cloids += [fill.cloid for fill in fills]
     found: list[Entry] = []
     for oid in sorted({fill.oid for fill in fills if fill.cloid is None} - oids)[-MOST_ORDERS_ASKED:]:
@@ -266,7 +264,7 @@ async def _compute_first_balance(client: VenueClient, market: Market, found: Seq
     epochs = {entry.epoch for entry in found if isinstance(entry, Began)}
     oids = {entry.oid for entry in found if isinstance(entry, Adopted)}
     total = await client.fetch_balances(market)
-    held = compute_foreign_holds(await client.fetch_open_orders(), market, keep_foreign=True)
+    held = compute_foreign_holds(await client.fetch_open_orders(market), market, keep_foreign=True)
     token, usdc = total.token - held.token, total.usdc - held.usdc
     for fill in await client.fetch_fills(market, since_ms=0):
         parts = decode_cloid(fill.cloid)

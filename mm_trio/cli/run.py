@@ -34,16 +34,10 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue import wire
+from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.keys import Secret, is_master_key
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy
-from mm_trio.venue.sdk import (
-    VENUE_FAILURES,
-    fetch_spot_meta,
-    make_exchange,
-    make_info,
-    make_read_error,
-    make_wallet,
-)
+from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
 
 __all__ = ["RunSummary", "ask_at_start", "make_grid", "open_maker", "plan_forever", "run_settings"]
 

@@ -1,1 +1,1 @@
-"""Two pieces of trio that know nothing of trading."""
+"""Pieces of trio that know nothing of trading."""

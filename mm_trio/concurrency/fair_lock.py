@@ -1,4 +1,7 @@
-"""Taking turns: a lock whose free turn is taken at once. trio's own lets every other task run first, also then."""
+"""Lock whose free turn is taken at once.
+
+trio's own lock lets every other task run first, even where the lock is free.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ __all__ = ["UncontendedLock"]
 
 
 class UncontendedLock:
-    """`async with turn:` waits for whoever has it, first come first served; no checkpoint where nobody has."""
+    """Lock for `async with`, first come, first served.
+
+    No checkpoint where nobody holds it.
+    """
 
     def __init__(self) -> None:
         self._lock = trio.Lock()

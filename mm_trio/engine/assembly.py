@@ -27,9 +27,9 @@ from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
+from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.order_gateway import Nonces, OrderGateway
 from mm_trio.venue.rest_client import VenueClient
-from mm_trio.venue.sdk import replace_socket
 from mm_trio.venue.thread_bridge import Inbox
 
 __all__ = ["Knowledge", "Seams", "open_session"]
@@ -167,10 +167,10 @@ def _make_account(
     budget: RateLimitBudget,
 ) -> Account:
     inbox = Inbox()
+    feed = FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
     watchdog = FeedWatchdog(
-        client,
+        feed,
         inbox,
-        reopen=seams.reopen_feed or partial(replace_socket, seams.info),
         stale_after_s=settings.feed_stale_after_s,
         lag_limit_s=settings.feed_lag_limit_s,
         wall_ms=wall_ms,
@@ -179,7 +179,7 @@ def _make_account(
     gate = PlacingGate(
         find_feed_fault=watchdog.find_fault,
         find_journal_fault=lambda: writer.fault,
-        feed_is_alive=client.feed_is_alive,
+        feed_is_alive=feed.is_alive,
     )
     gateway = OrderGateway(
         seams.exchange,

@@ -11,7 +11,7 @@ import trio
 
 from mm_trio.model.errors import VenueError
 from mm_trio.venue import wire
-from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.thread_bridge import Inbox
 
 __all__ = ["FeedWatchdog"]
@@ -45,18 +45,16 @@ class FeedWatchdog:
 
     def __init__(
         self,
-        client: VenueClient,
+        feed: FeedConnection,
         inbox: Inbox,
         *,
-        reopen: Callable[[], object],
         stale_after_s: float | None,
         wall_ms: Callable[[], int],
         lag_limit_s: float | None = None,
         rng: random.Random,
     ) -> None:
-        self._client = client
+        self._feed = feed
         self._inbox = inbox
-        self._reopen = reopen
         self._stale_after_s = stale_after_s
         self._lag_limit_s = lag_limit_s
         self._wall_ms = wall_ms
@@ -90,7 +88,7 @@ class FeedWatchdog:
 
     def find_fault(self) -> str | None:
         """What is wrong with the feed, None if nothing is known to be."""
-        if not self._client.feed_is_alive():
+        if not self._feed.is_alive():
             return "socket closed"
         silent_s = trio.current_time() - self._get_heard_s()
         if self._stale_after_s is not None and silent_s >= self._stale_after_s:
@@ -113,15 +111,15 @@ class FeedWatchdog:
         self._n_lost = self._inbox.n_overflown
         self._lag_s, self._asleep_s = 0.0, self._compute_asleep_s()
         self._probed = None
-        if fresh or not self._client.feed_is_alive():
-            await self._client.ask(self._reopen)
+        if fresh or not self._feed.is_alive():
+            await self._feed.reopen()
         self._connection += 1
         self._told_s = self._connected_s = trio.current_time()
         self._pulse = _Pulse()  # an old connection's says nothing of this one
         for feed in wire.FEEDS:
-            await self._client.subscribe(feed, self._inbox.callback(feed, self._connection))
-        await self._client.subscribe(wire.HEARTBEAT_FEED, self._pulse)
-        await self._client.wait_acknowledged(
+            await self._feed.subscribe(feed, self._inbox.callback(feed, self._connection))
+        await self._feed.subscribe(wire.HEARTBEAT_FEED, self._pulse)
+        await self._feed.wait_acknowledged(
             [feed for feed in wire.FEEDS if feed != wire.RETIRED_FEED], within_s=ACK_WITHIN_S
         )
 
@@ -140,7 +138,7 @@ class FeedWatchdog:
         return fault
 
     def _has_no_pong(self, asked_s: float, n_frames: int) -> bool:
-        return trio.current_time() >= asked_s + PONG_WITHIN_S and self._client.count_frames() == n_frames
+        return trio.current_time() >= asked_s + PONG_WITHIN_S and self._feed.count_frames() == n_frames
 
     async def _probe_if_silent(self) -> None:
         """Half way to stale, see whether there still is a connection: a pong proves that, and nothing of the feeds."""
@@ -149,11 +147,11 @@ class FeedWatchdog:
             return
         if self._probed is not None and self._probed[0] >= heard_s:  # asked since
             return
-        if (n_frames := self._client.count_frames()) is None:
+        if (n_frames := self._feed.count_frames()) is None:
             return
         self._probed = (trio.current_time(), n_frames)
         with suppress(VenueError), trio.move_on_after(LOOK_EVERY_S):  # a ping that cannot be sent gets no pong
-            await self._client.ping()
+            await self._feed.ping()
 
     async def reconnect(self) -> None:
         """Try until every feed is subscribed on a new, living connection.
@@ -171,7 +169,7 @@ class FeedWatchdog:
             except VenueError as error:
                 _log.warning("feed: attempt %d failed: %s", self._n_attempts, error)
             else:
-                if self._client.feed_is_alive():
+                if self._feed.is_alive():
                     return
                 _log.warning("feed: attempt %d: connected and closed at once", self._n_attempts)
 

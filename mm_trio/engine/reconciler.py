@@ -119,7 +119,7 @@ class Reconciler:
     async def _take_snapshot(self) -> tuple[tuple[OpenOrder, ...], Findings]:
         state = self._state
         asked_s = trio.current_time()
-        rows = await self._client.fetch_open_orders()
+        rows = await self._client.fetch_open_orders(state.market)
         rivals = [row for row in rows if state.is_rival(row)]
         if rivals:
             raise LedgerError(describe_rivals(rivals))

@@ -70,7 +70,7 @@ async def cancel_and_verify(
 
 async def _find_ours(client: VenueClient, state: MakerState) -> list[int]:
     """Oids of our coin that rest at the venue and are not somebody else's business."""
-    rows = await client.fetch_open_orders()
+    rows = await client.fetch_open_orders(state.market)
     return [
         row.oid
         for row in rows

@@ -156,7 +156,7 @@ async def _read_consistently(
 ) -> tuple[tuple[OpenOrder, ...], Balances, tuple[Fill, ...]]:
     fills = {_key(fill): fill for fill in await client.fetch_fills(market, since_ms=since_ms)}
     for _ in range(SEED_TRIES):
-        rows = await client.fetch_open_orders()
+        rows = await client.fetch_open_orders(market)
         balances = await client.fetch_balances(market)
         newest_ms = max((fill.time_ms or 0 for fill in fills.values()), default=since_ms)
         later = {_key(fill): fill for fill in await client.fetch_fills(market, since_ms=newest_ms)}

@@ -21,7 +21,8 @@ from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
-from mm_trio.venue.sdk import discard_socket, quiet_sdk_logging
+from mm_trio.venue.sdk import quiet_sdk_logging
+from mm_trio.venue.socket import discard_socket
 
 __all__ = ["WsState"]
 

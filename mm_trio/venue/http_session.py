@@ -1,30 +1,87 @@
-"""An address of the venue that JSON is posted to, again and again, over kept connections."""
+"""HTTP session for one address of the venue, and what its failures mean."""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping
 from json import JSONEncoder
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
+import websocket
+from hyperliquid.utils.error import Error as SdkError
+from hyperliquid.utils.error import ServerError
 from requests.adapters import HTTPAdapter
 
-__all__ = ["IDLE_AT_MOST_S", "JsonSession", "encode_json"]
+from mm_trio.model.errors import Busy, Unreachable
 
-# The venue, or somebody on the way, forgets a connection that was idle for minutes, and the next request breaks.
+__all__ = [
+    "IDLE_AT_MOST_S",
+    "LOOPBACK_HOSTS",
+    "VENUE_FAILURES",
+    "JsonSession",
+    "describe_failure",
+    "encode_json",
+    "is_loopback",
+    "make_read_error",
+    "may_be_sent_again",
+]
+
+# A call of the SDK may raise these because of the network or the venue: the network's (errors of `requests` are
+# OSErrors), the SDK's own two, and what it trips over when an HTTP 4xx carries JSON that it does not expect.
+VENUE_FAILURES = (OSError, SdkError, KeyError, AttributeError, ValueError, websocket.WebSocketException)
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+HTTP_TOO_MANY = 429
+# The venue, or a machine on the way, forgets a connection that was idle for minutes, and the next request breaks.
 IDLE_AT_MOST_S = 60.0
 
-encode_json = JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
+# One encoder is made once: `json.dumps` makes one for each call.
+encode_json = JSONEncoder(separators=(",", ":")).encode
+
+
+def describe_failure(error: BaseException) -> str:
+    """Describe one of `VENUE_FAILURES` in one short line.
+
+    That is the HTTP status or the operating system's own words, where there are any.
+    """
+    status = getattr(error, "status_code", None)
+    if isinstance(error, SdkError) and status is not None:
+        return f"HTTP {status}"
+    # The system's words stand deep inside the texts of the HTTP library's connection pools.
+    reason = re.search(r"\[Errno -?\d+\] [^'\")\]]+", str(error))
+    return f"{type(error).__name__}: {reason[0] if reason else str(error)[:200]}"
+
+
+def make_read_error(what: object, error: BaseException) -> Unreachable:
+    """Turn one of `VENUE_FAILURES` into the error of a question."""
+    is_busy = getattr(error, "status_code", None) == HTTP_TOO_MANY
+    return (Busy if is_busy else Unreachable)(f"{what}: {describe_failure(error)}")
+
+
+def may_be_sent_again(error: BaseException) -> bool:
+    """Check whether a failure leaves open that the request arrived.
+
+    A broken connection and a 5xx do. A 4xx does not: the venue read the request and refused it, or we ask too often.
+    """
+    return isinstance(error, OSError | ServerError)
+
+
+def is_loopback(base_url: str) -> bool:
+    """Check whether an address is on this machine."""
+    return urlsplit(base_url).hostname in LOOPBACK_HOSTS
 
 
 class JsonSession(requests.Session):
-    """A session that posts to `url` alone: the library works out the same request anew for each post, this does once.
+    """Session that posts to `url` alone.
 
-    A connection that was idle for long is not used again. It follows no redirection: what is signed is signed for
-    one address. `direct`: no proxy of the environment.
+    The library works out the same request anew for each post; this session does so once. A connection that was
+    idle for long is not used again. No redirection is followed: what is signed is signed for one address.
+    `direct`: ignore the proxies of the environment.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], *, direct: bool) -> None:
@@ -33,14 +90,19 @@ class JsonSession(requests.Session):
         self.trust_env = not direct
         self._adapter: Any = HTTPAdapter()
         self._request = self.prepare_request(requests.Request("POST", url))
-        self._options: Any = self.merge_environment_settings(url, {}, None, None, None)  # proxies, certificates
+        # These are the proxies and certificates of the environment.
+        self._options: Any = self.merge_environment_settings(url, {}, None, None, None)
         self._target = self._adapter.request_url(self._request, self._options["proxies"])
-        self._turn = threading.Lock()  # questions may be asked from several threads at once
+        # Questions may be asked from several threads at once.
+        self._lock = threading.Lock()
         self._used_s = time.monotonic()
-        self._pool: Any = None  # of connections
+        self._pool: Any = None
 
     def post(self, url: Any, data: Any = None, json: Any = None, *, timeout: Any = None, **_options: Any) -> Any:
-        """Send `json`, or the bytes `data`; gives the response, its body unread. Errors: OSError, as any session."""
+        """Send `json`, or the bytes `data`, and return the response.
+
+        The body of the response is not read yet. Errors: OSError, as any session.
+        """
         assert url == self._request.url, url
         body = data if json is None else encode_json(json).encode()
         try:
@@ -60,7 +122,7 @@ class JsonSession(requests.Session):
         return self._adapter.build_response(self._request, answer)
 
     def _take_pool(self) -> Any:
-        with self._turn:
+        with self._lock:
             idle_s, self._used_s = time.monotonic() - self._used_s, time.monotonic()
             if self._pool is None or idle_s > IDLE_AT_MOST_S:
                 self._adapter.poolmanager.clear()

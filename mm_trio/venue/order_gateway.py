@@ -23,7 +23,8 @@ from mm_trio.model.orders import DesiredOrder, Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown
 from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers, parse_noop
-from mm_trio.venue.sdk import VENUE_FAILURES, describe_failure, make_cloid, may_be_sent_again
+from mm_trio.venue.http_session import VENUE_FAILURES, describe_failure, may_be_sent_again
+from mm_trio.venue.sdk import make_cloid
 
 __all__ = ["AlwaysOpen", "Burnt", "Nonces", "OpensForPlaces", "OrderGateway", "WritesAhead"]
 

@@ -1,38 +1,143 @@
-"""Signatures of actions, as the SDK makes them, without what the SDK does anew for each one.
+"""Signatures of actions, and the SDK's `Exchange` with signing and sending apart.
 
 An action is hashed, the hash is wrapped into a typed message whose other parts never change, and that message's
-hash is signed (venue page "Signing"). The SDK encodes the whole message each time: ten times the work.
+hash is signed (venue page "Signing"). The SDK encodes the whole message each time, which is ten times the work.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import coincurve
 from eth_utils.crypto import keccak
+from hyperliquid.exchange import Exchange
+from hyperliquid.utils.constants import MAINNET_API_URL
+from hyperliquid.utils.signing import (
+    action_hash,
+    order_request_to_order_wire,
+    order_wires_to_order_action,
+)
 
-__all__ = ["ActionSigner"]
+from mm_trio.venue.http_session import encode_json
 
+__all__ = ["ActionSigner", "SignedRequest", "SigningExchange", "UnsignedAction"]
+
+# A cancel so marked does not wait its turn: 0.4 s instead of 0.7 s when measured. Source: venue page on latency.
+FAST = {"f": True}
 _DOMAIN = keccak(
     keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
     + keccak(text="Exchange")
     + keccak(text="1")
-    + (1337).to_bytes(32, "big")  # the same on both networks
+    + (1337).to_bytes(32, "big")  # The same on both networks.
     + bytes(32)
 )
 _AGENT = keccak(text="Agent(string source,bytes32 connectionId)")
 
 
 class ActionSigner:
-    """Signs action hashes with the key of `wallet`, for one network. It never shows the key."""
+    """Signs action hashes with the key of `wallet`, for one network.
+
+    It never shows the key.
+    """
 
     def __init__(self, wallet: Any, *, is_mainnet: bool) -> None:
         self._key = coincurve.PrivateKey(bytes(wallet.key))
         self._head = _AGENT + keccak(text="a" if is_mainnet else "b")
 
     def sign(self, action_hash: bytes) -> dict[str, Any]:
-        """The signature as the venue takes it: r and s as hex without leading zeros, v 27 or 28."""
+        """Sign an action's hash, in the venue's form.
+
+        That is `r` and `s` as hex without leading zeros, and `v` as 27 or 28.
+        """
         message_hash = keccak(b"\x19\x01" + _DOMAIN + keccak(self._head + action_hash))
-        signature = self._key.sign_recoverable(message_hash, hasher=None)  # r, s, and which of the two points
+        # 65 bytes: r, s, and which of the two points it is.
+        signature = self._key.sign_recoverable(message_hash, hasher=None)
         r, s = (hex(int.from_bytes(part, "big")) for part in (signature[:32], signature[32:64]))
         return {"r": r, "s": s, "v": 27 + signature[64]}
+
+
+@dataclass(frozen=True, slots=True)
+class UnsignedAction:
+    """Action that will be signed.
+
+    `digest` is the hash that the signature is made over (venue: the connection id), in hex.
+    """
+
+    action: Mapping[str, Any]
+    nonce: int
+    expires_after: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """Bytes of one signed action, the same however often they are sent."""
+
+    # Hidden, because the signature is in it: any reader of it could send the action.
+    body: bytes = field(repr=False)
+
+
+class SigningExchange(Exchange):  # type: ignore[misc]
+    """The SDK's `Exchange` with signing and sending apart.
+
+    So nonce and deadline come from the order gateway, and the same bytes can be sent again.
+    """
+
+    def __init__(self, wallet: Any, base_url: str, **options: Any) -> None:
+        super().__init__(wallet, base_url, **options)
+        self._signer = ActionSigner(wallet, is_mainnet=self.base_url == MAINNET_API_URL)
+
+    def make_action(
+        self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int
+    ) -> UnsignedAction:
+        """Make the action that the SDK's method of that name would send."""
+        action = self._encode_action(method, items)
+        digest = action_hash(action, self.vault_address, nonce, expires_after).hex()
+        return UnsignedAction(action, nonce, expires_after, digest)
+
+    def sign_action(self, unsigned: UnsignedAction) -> SignedRequest:
+        """Sign an action without sending it. Blocks for one signature."""
+        payload = {
+            "action": unsigned.action,
+            "nonce": unsigned.nonce,
+            "signature": self._signer.sign(bytes.fromhex(unsigned.digest)),
+            "vaultAddress": self.vault_address,
+            "expiresAfter": unsigned.expires_after,
+        }
+        return SignedRequest(encode_json(payload).encode())
+
+    def _encode_action(self, method: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        asset = self.info.name_to_asset
+        if method == "bulk_orders":
+            orders = [order_request_to_order_wire(item, asset(item["coin"])) for item in items]
+            action: dict[str, Any] = order_wires_to_order_action(orders, None, "na")
+            return action
+        if method == "bulk_modify_orders_new":
+            modifies = [
+                {"oid": item["oid"], "order": order_request_to_order_wire(item["order"], asset(item["order"]["coin"]))}
+                for item in items
+            ]
+            return {"type": "batchModify", "modifies": modifies}
+        if method == "bulk_cancel":
+            cancels = [{"a": asset(item["coin"]), "o": item["oid"]} for item in items]
+            return {"type": "cancel", "cancels": cancels, **FAST}
+        if method == "bulk_cancel_by_cloid":
+            cancels = [{"asset": asset(item["coin"]), "cloid": item["cloid"].to_raw()} for item in items]
+            return {"type": "cancelByCloid", "cancels": cancels, **FAST}
+        assert method == "noop", method
+        return {"type": "noop"}
+
+    def post_signed(self, signed: SignedRequest) -> Any:
+        """Send signed bytes, for the first time or again.
+
+        Blocks. Returns None where the answer is not JSON. Errors: `VENUE_FAILURES`.
+        """
+        response = self.session.post(f"{self.base_url}/exchange", data=signed.body, timeout=self.timeout)
+        self._handle_exception(response)
+        try:
+            return response.json()
+        except ValueError:
+            # The request was delivered, but the outcome is unknown.
+            return None

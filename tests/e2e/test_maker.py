@@ -19,7 +19,8 @@ from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.server.server import SandboxServer, serve
-from mm_trio.venue.sdk import DisposableSocket, fetch_spot_meta, make_exchange, make_info, make_wallet
+from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
+from mm_trio.venue.socket import DisposableSocket
 
 pytestmark = pytest.mark.e2e
 

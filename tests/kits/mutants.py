@@ -28,9 +28,9 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.seen_fills import SeenFills
 from mm_trio.state.snapshot_diff import read_snapshot
+from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.ip_weight import IpWeight
 from mm_trio.venue.order_gateway import Nonces, OrderGateway
-from mm_trio.venue.rest_client import VenueClient
 
 __all__ = ["MUTANTS"]
 
@@ -271,7 +271,7 @@ def a_used_up_budget_is_no_reason_to_wait(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def a_closed_socket_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(VenueClient, "feed_is_alive", lambda self: True)
+    patch.setattr(FeedConnection, "is_alive", lambda self: True)
 
 
 @mutant
@@ -286,10 +286,10 @@ def silence_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def acknowledgements_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
-    async def go_on(self: VenueClient, feeds: Any, *, within_s: float) -> None:
+    async def go_on(self: FeedConnection, feeds: Any, *, within_s: float) -> None:
         return
 
-    patch.setattr(VenueClient, "wait_acknowledged", go_on)
+    patch.setattr(FeedConnection, "wait_acknowledged", go_on)
 
 
 @mutant

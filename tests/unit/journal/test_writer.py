@@ -409,7 +409,7 @@ async def test_what_is_not_wanted_any_more_once_it_is_written_is_not_sent(
 ) -> None:
     """The socket may have closed meanwhile; asked by the thread and by a seam without one."""
 
-    async def take_steps(errand: CommitThenSend, **options: Any) -> Any:
+    async def take_steps(errand: CommitThenSend[Any], **options: Any) -> Any:
         return await errand.take_steps(run_inline)
 
     for run_sync in (Thread(), take_steps):
@@ -444,9 +444,9 @@ async def test_what_waited_for_a_slow_write_of_others_is_asked_about_again(
 async def test_a_write_that_nobody_waits_for_any_more_sends_nothing(autojump_clock: trio.testing.MockClock) -> None:
     paper = Paper()
     send, sent = make_sender(paper)
-    kept: list[CommitThenSend] = []
+    kept: list[CommitThenSend[Any]] = []
 
-    async def hang(errand: CommitThenSend, **options: Any) -> None:
+    async def hang(errand: CommitThenSend[Any], **options: Any) -> None:
         kept.append(errand)
         await trio.sleep_forever()
 

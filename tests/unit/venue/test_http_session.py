@@ -8,8 +8,7 @@ import pytest
 import requests
 import urllib3
 
-from mm_trio.venue.http_session import IDLE_AT_MOST_S, JsonSession
-from mm_trio.venue.sdk import VENUE_FAILURES, may_be_sent_again
+from mm_trio.venue.http_session import IDLE_AT_MOST_S, VENUE_FAILURES, JsonSession, may_be_sent_again
 
 URL = "http://127.0.0.1:1/exchange"
 

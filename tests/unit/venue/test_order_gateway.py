@@ -31,12 +31,8 @@ from mm_trio.venue.order_gateway import (
     Nonces,
     OrderGateway,
 )
-from mm_trio.venue.sdk import (
-    SignedAction,
-    SigningExchange,
-    make_exchange,
-    make_wallet,
-)
+from mm_trio.venue.sdk import make_exchange, make_wallet
+from mm_trio.venue.signer import SignedRequest, SigningExchange
 
 NOW_MS = 1_790_000_000_000
 EXPIRES_MS = NOW_MS + 10_000
@@ -738,7 +734,7 @@ def make_signing(base_url: str = "https://example.invalid", door: JsonSession | 
     return exchange
 
 
-def sign(exchange: SigningExchange, method: str, items: list[Any]) -> SignedAction:
+def sign(exchange: SigningExchange, method: str, items: list[Any]) -> SignedRequest:
     return exchange.sign_action(exchange.make_action(method, items, nonce=NOW_MS, expires_after=EXPIRES_MS))
 
 

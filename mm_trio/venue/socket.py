@@ -1,0 +1,153 @@
+"""Sockets of the SDK that can be thrown away.
+
+The SDK's manager has threads that keep the process alive, and a connection that ended stays ended. Here each
+connection has a manager of its own, which is replaced by a fresh one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+from typing import Any
+
+from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
+
+from mm_trio.venue.http_session import LOOPBACK_HOSTS, is_loopback
+from mm_trio.venue.wire import RETIRED_FEED
+
+__all__ = ["DisposableSocket", "discard_socket", "replace_socket"]
+
+_log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 10.0
+_GREETING = "Websocket connection established."
+
+
+class DisposableSocket(WebsocketManager):  # type: ignore[misc]
+    """The SDK's manager for one connection.
+
+    Its threads never hold the process, and its end is never waited for.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(base_url)
+        self.daemon = True
+        self.ping_sender.daemon = True
+        # The library heeds a list of exceptions only beside a proxy of its own, so it gets one that is never used.
+        never = {"http_proxy_host": "unused", "http_proxy_port": 1, "proxy_type": "http"}
+        direct = {**never, "http_no_proxy": list(LOOPBACK_HOSTS)}
+        self._connect_options: dict[str, Any] = direct if is_loopback(base_url) else {}
+        # Set once the connection is open or over.
+        self._settled = threading.Event()
+        # Replaced as a whole, because another thread reads it.
+        self._acknowledged: frozenset[str] = frozenset()
+        # Counted by the reading thread alone.
+        self.n_frames = 0
+
+    def run(self) -> None:
+        """Read until the connection ends. It never reconnects."""
+        self.ping_sender.start()
+        try:
+            # Checking UTF-8 in pure Python is most of the cost of a message, and json.loads checks it again.
+            self.ws.run_forever(skip_utf8_validation=True, **self._connect_options)
+        finally:
+            self.stop_event.set()
+            self._settled.set()
+
+    def on_open(self, ws: Any) -> None:
+        """Send the queued subscriptions on the open connection."""
+        # A socket that was thrown away while it connected is closed here, because nothing else would close it.
+        if self.stop_event.is_set():
+            _discard(self)
+            return
+        super().on_open(ws)
+        self._settled.set()
+
+    @property
+    def acknowledged(self) -> frozenset[str]:
+        """Names of the feeds whose subscription the venue has confirmed."""
+        return self._acknowledged
+
+    def wait_open(self) -> None:
+        """Block until the connection is open.
+
+        Errors: ConnectionError if it ended first or takes longer than 10 s.
+        """
+        self._settled.wait(CONNECT_TIMEOUT_S)
+        if not self.ws_ready or not self.is_alive():
+            raise ConnectionError(f"the socket to {self.ws.url} did not open")
+
+    def ping(self) -> None:
+        """Send the venue's ping. Its pong counts as a frame."""
+        self.ws.send(json.dumps({"method": "ping"}))
+
+    def stop(self) -> None:
+        """End the connection without waiting for anything."""
+        _discard(self)
+
+    def on_message(self, _ws: Any, message: str | bytes) -> None:
+        """Dispatch a frame to its callbacks.
+
+        A frame that cannot be read is dropped and logged. Error frames are logged, because the SDK drops them in
+        silence and a refused feed would look like a quiet one.
+        """
+        self.n_frames += 1
+        text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
+        if text == _GREETING:
+            return
+        try:
+            frame = json.loads(text)
+            if frame["channel"] == "subscriptionResponse":
+                self._acknowledged |= {frame["data"]["subscription"]["type"]}
+                return
+            identifier = ws_msg_to_identifier(frame)
+            if frame["channel"] == "error":
+                _log_refusal(str(frame.get("data")))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            _log.warning("socket: unreadable frame of %d characters dropped", len(text))
+            return
+        for subscription in self.active_subscriptions.get(identifier, ()):
+            subscription.callback(frame)
+
+
+def _log_refusal(text: str) -> None:
+    if RETIRED_FEED in text:
+        _log.info("feed refused: %s is not served by this venue; balances are read over REST", RETIRED_FEED)
+    else:
+        _log.warning("feed refused: %s", text[:200])
+
+
+def _discard(manager: Any) -> None:
+    """Let go of a socket manager, ours or the SDK's.
+
+    Its threads end by themselves, and nothing waits for them.
+    """
+    manager.stop_event.set()
+    manager.ws.keep_running = False
+    if (sock := manager.ws.sock) is not None:
+        sock.abort()
+
+
+def replace_socket(info: Any) -> None:
+    """Give `info` a fresh, connected socket in place of the old one.
+
+    Blocks. A stand-in without an address has no socket, so there is nothing to replace. Errors: ConnectionError.
+    """
+    if not isinstance(getattr(info, "base_url", None), str):
+        return
+    if info.ws_manager is not None:
+        _discard(info.ws_manager)
+    fresh = DisposableSocket(info.base_url)
+    info.ws_manager = fresh
+    fresh.start()
+    fresh.wait_open()
+
+
+def discard_socket(info: Any) -> None:
+    """Let go of the socket of `info`, if it has one of the SDK's kind."""
+    if isinstance(getattr(info, "ws_manager", None), WebsocketManager):
+        # Our shutdown goes on, whatever state the socket is in.
+        with contextlib.suppress(OSError):
+            _discard(info.ws_manager)

@@ -1,0 +1,45 @@
+"""Questions about open orders: strict about our pair, lenient about the rest of the account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import run_inline
+
+from mm_trio.model.errors import ProtocolError
+from mm_trio.model.market import Market, Token
+from mm_trio.venue.rest_client import VenueClient
+
+MARKET = Market("@107", 10_107, Token(150, "HYPE", 2), Token(0, "USDC", 8), {})
+GOOD = {"coin": "@107", "oid": 1, "side": "B", "limitPx": "20.0", "sz": "5.0"}
+
+
+class Info:
+    """Answers with the given rows of open orders."""
+
+    def __init__(self, *rows: dict[str, Any]) -> None:
+        self._rows = list(rows)
+
+    def open_orders(self, _address: str) -> list[dict[str, Any]]:
+        return self._rows
+
+
+def make_client(*rows: dict[str, Any]) -> VenueClient:
+    return VenueClient(Info(*rows), address="0xa1", run_sync=run_inline)
+
+
+async def test_an_unreadable_open_order_of_our_pair_is_an_error() -> None:
+    """A row that is left out would look like an order that is gone."""
+    client = make_client(GOOD, {**GOOD, "oid": "two"})
+
+    with pytest.raises(ProtocolError, match="oid"):
+        await client.fetch_open_orders(MARKET)
+
+
+async def test_an_unreadable_open_order_of_another_pair_is_left_out() -> None:
+    client = make_client(GOOD, {**GOOD, "coin": "@1", "oid": "two"})
+
+    rows = await client.fetch_open_orders(MARKET)
+
+    assert [row.oid for row in rows] == [1]

@@ -267,7 +267,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from mm_trio.config.settings import load_settings
+    from mm_trio.config.loading import load_settings
 
     _set_up_logging(sys.stderr if arguments.json else sys.stdout)
     settings = load_settings(arguments.config, environ=os.environ)
@@ -315,7 +315,7 @@ def _sim(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
 def _ledger_rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.cli.ledger import rebuild_ledger
-    from mm_trio.config.settings import load_settings
+    from mm_trio.config.loading import load_settings
 
     _set_up_logging(sys.stderr)
     settings = load_settings(arguments.config, environ=os.environ)
@@ -326,7 +326,7 @@ def _ledger_rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
 def _ledger_audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.cli.ledger import audit_ledger
-    from mm_trio.config.settings import load_settings
+    from mm_trio.config.loading import load_settings
 
     _set_up_logging(sys.stderr)
     settings = load_settings(arguments.config, environ=os.environ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 import trio
 
@@ -13,8 +13,13 @@ __all__ = ["QUICK_S", "TOO_LATE", "CommitThenSend", "RunSync", "TooLate"]
 
 _T = TypeVar("_T")
 
-# `run_sync(fn, *args, **options)`, as trio.to_thread.run_sync; its result is what `fn` returns.
-RunSync: TypeAlias = Callable[..., Awaitable[Any]]
+
+class RunSync(Protocol):
+    """Seam for blocking calls, of the shape of `trio.to_thread.run_sync`."""
+
+    def __call__(self, fn: Callable[..., _T], /, *args: Any, abandon_on_cancel: bool = ...) -> Awaitable[_T]:
+        """Make a blocking call and return what it returns."""
+
 
 # A hundred times what a good disk takes. What might leave before the write may leave so soon after it.
 QUICK_S = 0.1

@@ -1,1 +1,1 @@
-"""The operator's configuration, checked and complete."""
+"""Configuration of the operator, checked and complete."""

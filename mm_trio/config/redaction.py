@@ -1,39 +1,48 @@
-"""What of an operator's values may be shown: never what is, or nearly is, a key or a passphrase."""
+"""Redaction of operators' values: keys and passphrases are never shown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-__all__ = ["ELSEWHERE", "SHOWN_CHARS", "hide_secrets", "is_secret", "names_secret", "show", "show_name"]
+__all__ = ["SECRET_ADVICE", "SHOWN_CHARS", "hide_secrets", "is_secret", "names_secret", "show", "show_name"]
 
 SHOWN_CHARS = 60
-_KEY_HEX, _HIDDEN_HEX = 64, 48  # digits of a key; from how many on digits are not shown (an address has 40)
-_NEXT_DIGIT = r"(?:[\s_:,.-]{0,2}[0-9a-fA-F])"  # after what people put between digits
+# Digits of a key, and from how many on digits are hidden. An address has 40, and is shown.
+_KEY_HEX, _HIDDEN_HEX = 64, 48
+# A hex digit, after the separators that people put between digits.
+_NEXT_DIGIT = r"(?:[\s_:,.-]{0,2}[0-9a-fA-F])"
 _HIDDEN = re.compile(f"[0-9a-fA-F]{_NEXT_DIGIT}{{{_HIDDEN_HEX - 1},}}")
 _KEY = re.compile(f"[0-9a-fA-F]{_NEXT_DIGIT}{{{_KEY_HEX - 1},}}")
 _SECRET_NAMES = ("key", "secret", "mnemonic", "passphrase", "password", "seedphrase")
-_PHRASE_WORDS = (12, 15, 18, 21, 24)  # of a mnemonic, BIP 39
-ELSEWHERE = (
+# Of a mnemonic, BIP 39.
+_PHRASE_WORDS = (12, 15, 18, 21, 24)
+SECRET_ADVICE = (
     "a key or passphrase does not belong here; take it out, replace it if others could read it, and give the key by "
     "MM_TRIO_PRIVATE_KEY, MM_TRIO_KEY_FILE or MM_TRIO_KEYSTORE"
 )
 
 
 def hide_secrets(text: str) -> str:
-    """The text without runs of hex digits that are, or nearly are, a private key; an address stays."""
+    """Hide runs of hex digits that may be a private key.
+
+    Runs that are nearly as long as a key are hidden too; an address stays.
+    """
     return _HIDDEN.sub("<hidden>", text)
 
 
 def names_secret(name: str) -> bool:
+    """Check whether a setting of this name would hold a secret."""
     squeezed = re.sub(r"[^a-z0-9]", "", name.lower())
     is_named = squeezed in ("pk", "seed") or any(word in squeezed for word in _SECRET_NAMES)
     return is_named or is_secret(name)
 
 
 def is_secret(value: object) -> bool:
+    """Check whether a value looks like a key or passphrase."""
     if isinstance(value, int):
-        return 4 * _HIDDEN_HEX < value.bit_length() <= 4 * _KEY_HEX  # a key without its quotes
+        # A key without its quotes.
+        return 4 * _HIDDEN_HEX < value.bit_length() <= 4 * _KEY_HEX
     if not isinstance(value, str):
         return False
     words = value.split()
@@ -42,16 +51,19 @@ def is_secret(value: object) -> bool:
 
 
 def show(value: object) -> str:
-    """A value on one line, short, as the operator wrote it or nearly."""
-    if is_secret(value) or (isinstance(value, str) and re.search("//.*@", value)):  # //user:password@host
+    """Show a value on one short line, nearly as the operator wrote it."""
+    # The pattern is that of //user:password@host.
+    if is_secret(value) or (isinstance(value, str) and re.search("//.*@", value)):
         return "<hidden>"
     if isinstance(value, Mapping | list):
         return "a table" if isinstance(value, Mapping) else "a list"
     if isinstance(value, int) and value.bit_length() > 4 * _KEY_HEX:
-        return f"a number of {value.bit_length()} bits"  # Python refuses to write the longest
+        # Python refuses to write the longest numbers.
+        return f"a number of {value.bit_length()} bits"
     text = hide_secrets(str(value).lower() if isinstance(value, bool) else repr(value))
     return text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 3]}..."
 
 
 def show_name(name: str) -> str:
+    """Show a setting's name, quoted where it is not a plain one."""
     return name if re.fullmatch("[A-Za-z0-9_-]{1,40}", name) else show(name)

@@ -1,4 +1,4 @@
-"""How one value of the configuration is read: its type, its bounds, and the words that tell them."""
+"""Kinds of configuration values: their types, bounds, and descriptions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ __all__ = [
     "whole_value",
 ]
 
-MAX_DIGITS = 28  # what a Decimal keeps through arithmetic in its default context
+# A Decimal keeps that many through arithmetic in its default context.
+MAX_DIGITS = 28
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`read` gives the value, or None for what `allowed` does not describe."""
+    """Kind of one value.
+
+    `read` returns the value, or None where it does not fit the description in `allowed`.
+    """
 
     allowed: str
     such_as: str
@@ -45,7 +49,8 @@ _EXACT = Context(prec=2 * MAX_DIGITS)
 
 def _to_number(raw: object) -> Decimal | None:
     if isinstance(raw, float):
-        raw = repr(raw)  # the shortest: 0.1 is one tenth; nan and inf do not match below
+        # The shortest form: 0.1 is one tenth. Not-a-number and infinity do not match below.
+        raw = repr(raw)
     if isinstance(raw, str):
         return Decimal(raw) if len(raw) <= MAX_DIGITS and _NUMBER.fullmatch(raw) else None
     if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**MAX_DIGITS:
@@ -54,17 +59,19 @@ def _to_number(raw: object) -> Decimal | None:
 
 
 def decimal_value(least: str, most: str, unit: str, *, such_as: str) -> Metadata:
+    """Describe an exact number between two bounds."""
     low, high = Decimal(least), Decimal(most)
 
     def read(raw: object) -> Decimal | None:
         number = _to_number(raw)
-        # adding nothing writes 1E+3 as 1000 and -0 as 0
+        # Adding 0 turns 1E+3 into 1000 and -0 into 0.
         return _EXACT.add(number, Decimal(0)) if number is not None and low <= number <= high else None
 
     return {"kind": Kind(f"a number from {least} to {most} ({unit})", such_as, read)}
 
 
 def seconds_value(least: str, most: str, *, such_as: str) -> Metadata:
+    """Describe a duration in seconds, read into a float."""
     exact = decimal_value(least, most, "seconds", such_as=such_as)["kind"]
 
     def read(raw: object) -> float | None:
@@ -75,6 +82,8 @@ def seconds_value(least: str, most: str, *, such_as: str) -> Metadata:
 
 
 def whole_value(least: int, most: int, unit: str, *, such_as: str) -> Metadata:
+    """Describe a whole number between two bounds."""
+
     def read(raw: object) -> int | None:
         if isinstance(raw, float) or (isinstance(raw, str) and not _WHOLE.fullmatch(raw)):
             return None
@@ -85,6 +94,8 @@ def whole_value(least: int, most: int, unit: str, *, such_as: str) -> Metadata:
 
 
 def boolean_value(*, such_as: str) -> Metadata:
+    """Describe a truth value."""
+
     def read(raw: object) -> bool | None:
         return raw if isinstance(raw, bool) else _WORDS.get(raw.lower()) if isinstance(raw, str) else None
 
@@ -92,6 +103,11 @@ def boolean_value(*, such_as: str) -> Metadata:
 
 
 def text_value(pattern: str, allowed: str, *, such_as: str, then: Callable[[str], str | None] = str) -> Metadata:
+    """Describe a text of a pattern.
+
+    `then` turns the matched text into the value, or returns None to refuse it.
+    """
+
     def read(raw: object) -> str | None:
         return then(raw) if isinstance(raw, str) and re.fullmatch(pattern, raw) else None
 
@@ -99,16 +115,22 @@ def text_value(pattern: str, allowed: str, *, such_as: str, then: Callable[[str]
 
 
 def choice_value(*names: str) -> Metadata:
+    """Describe a choice between fixed words."""
     return text_value("|".join(names), f"one of {', '.join(names)}", such_as=names[0])
 
 
 PRICE = ("0.00000001", "1000000000", "quote per base")
-AMOUNT = ("0", "1000000000000000")  # some tokens count in millions of millions
-NAME = r"(?!\.)[^\s/@\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,32}"  # no path in it: state lives in a folder of this name
+# Amounts of some tokens are counted in millions of millions.
+AMOUNT = ("0", "1000000000000000")
+# Cannot be a path, because the state is kept in a folder of this name.
+NAME = r"(?!\.)[^\s/@\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,32}"
 _LOOPBACK = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::([0-9]{1,5}))?/?")
 
 
 def loopback_url(url: str) -> str | None:
-    """The address as the SDK wants it. A pattern, since two parsers can see two hosts in one odd text."""
+    """Return a loopback address in the SDK's form, else None.
+
+    A pattern reads it, because two parsers can see two hosts in one odd text.
+    """
     match = _LOOPBACK.fullmatch(url)
     return url.rstrip("/") if match and 1 <= int(match[1] or 80) <= 65535 else None

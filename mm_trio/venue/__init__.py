@@ -1,1 +1,1 @@
-"""The venue's boundary: its wire, the SDK, and the bridge from the SDK's threads."""
+"""Boundary to the venue: its wire, the SDK, and the bridge from the SDK's threads."""

@@ -1,7 +1,8 @@
-"""The venue's answers to actions -> one `Answer` for each item sent, in order.
+"""Answers of the venue to actions, read into one `Answer` for each item sent.
 
-A single error of the payload for a batch of n means all n; a list that is shorter in any other way leaves the
-rest unknown; what cannot be read is unknown. Only texts known to be said before anything was done count as "untouched".
+They keep the order of the items. A single error of the payload for a batch of n means all n. A list that is shorter
+in any other way leaves the items behind it unknown. An answer that cannot be read is unknown. Only texts that the
+venue is known to send before anything was done count as "untouched".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from mm_trio.model.replies import Answer, Cancelled, Filled, Refusal, Refused, R
 
 __all__ = ["parse_answers", "parse_noop"]
 
-# fragments of the venue's texts, lower case, first match wins; sources: docs "Error responses" and live answers
+# Fragments of the venue's texts in lower case; the first match wins. Sources: docs "Error responses", live answers.
 _TEXTS: tuple[tuple[str, Refusal], ...] = (
     ("would have immediately matched", Refusal.WOULD_CROSS),
     ("never placed, already canceled, or filled", Refusal.GONE),
@@ -37,16 +38,19 @@ _TEXTS: tuple[tuple[str, Refusal], ...] = (
     ("over weight limit", Refusal.TOO_MANY),
     ("too many open orders", Refusal.TOO_MANY),
 )
-# said by the front of the venue, before the action is run: nothing of the batch was done
+# The venue's gateway refuses with these before it runs the action, so nothing of the batch was done.
 _BEFORE_ANYTHING = frozenset({Refusal.BUDGET, Refusal.EXPIRED, Refusal.NONCE, Refusal.SIGNER, Refusal.TOO_MANY})
-# errors of the payload refuse the whole batch with one status, and nothing of it is done
+# Errors of the payload refuse the whole batch with one status, and nothing of it is done.
 _WHOLE_BATCH = frozenset({Refusal.TICK_OR_LOT, Refusal.PRICE_BAND})
 
 
 def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
-    """One answer for each of `n` items of an order, batchModify or cancel action."""
+    """Read one answer for each of `n` items.
+
+    `raw` answers an order, batchModify or cancel action.
+    """
     if not isinstance(raw, Mapping):
-        return (Unknown("answer is no object"),) * n
+        return (Unknown("the answer is not an object"),) * n
     response = raw.get("response")
     if raw.get("status") == "err":
         text = response if isinstance(response, str) else repr(response)
@@ -58,7 +62,8 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
     if statuses is None:
         return (Unknown("answer without statuses"),) * n
     if len(statuses) > n:
-        return (Unknown(f"{len(statuses)} statuses for {n} items"),) * n  # whose is which nobody can say
+        # Nothing says which status belongs to which item.
+        return (Unknown(f"{len(statuses)} statuses for {n} items"),) * n
     answers = [_parse_status(status) for status in statuses]
     first = answers[0]
     if len(answers) == 1 and isinstance(first, Refused) and first.untouched:
@@ -67,7 +72,10 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
 
 
 def parse_noop(raw: Any) -> tuple[Answer, ...]:
-    """The answer to a noop: `Cancelled` if it was carried out, else the one reason why not."""
+    """Read the answer to a noop.
+
+    `Cancelled` if it was carried out, else the reason why not.
+    """
     if isinstance(raw, Mapping) and raw.get("status") == "ok":
         return (Cancelled(),)
     return parse_answers(raw, 1)
@@ -87,7 +95,7 @@ def _parse_status(status: Any) -> Answer:
     if isinstance(status, Mapping):
         if isinstance(text := status.get("error"), str):
             refusal = _classify(text)
-            # "… placing new order during modify": the order that was to be replaced is gone
+            # "… placing new order during modify" means that the order to be replaced is gone.
             return Refused(refusal, text, untouched=refusal in _WHOLE_BATCH and "during modify" not in text.lower())
         try:
             if "resting" in status:

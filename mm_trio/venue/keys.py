@@ -1,8 +1,8 @@
-"""Where a signing key may come from, and the wrapper that keeps it out of logs.
+"""Sources of the signing key, and the wrapper that keeps it out of logs.
 
-A key comes from one environment variable, a private file or an encrypted keystore: never from the TOML, never
-from argv. No message here repeats a value, nor a path, which may be a key given by mistake; and none is raised
-inside an `except`, since the exception behind it carries what was read.
+A key comes from one environment variable, a private file or an encrypted keystore, never from the TOML, never
+from argv. No message here repeats a value, nor a path, which may be a key given by mistake. None is raised
+inside an `except`, because the exception behind it carries what was read.
 """
 
 from __future__ import annotations
@@ -15,39 +15,47 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Never, final
+from typing import Never, final
 
 from mm_trio.model.errors import ConfigError
 
 __all__ = ["Secret", "is_master_key", "load_key"]
 
 KEY_VARIABLE = "MM_TRIO_PRIVATE_KEY"
-KEY_ALIAS = "HYPERLIQUID_PK"  # as NautilusTrader calls it
+# NautilusTrader's name for it.
+KEY_ALIAS = "HYPERLIQUID_PK"
 KEY_FILE_VARIABLE = "MM_TRIO_KEY_FILE"
 KEYSTORE_VARIABLE = "MM_TRIO_KEYSTORE"
 PASSPHRASE_FILE_VARIABLE = "MM_TRIO_KEYSTORE_PASSPHRASE_FILE"
 
-MAX_FILE_BYTES = 16 * 1024  # a keystore is half a KiB
-CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # secp256k1: keys are below it
+# A keystore is half a KiB.
+MAX_FILE_BYTES = 16 * 1024
+# Of secp256k1. Keys are below it.
+CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _KEY = re.compile(r"(?:0[xX])?([0-9a-fA-F]{64})(?:\r?\n)?")
-_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe must not hold up the start
+# Non-blocking, because a pipe must not hold up the start.
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @final
 class Secret:
-    """A private key that shows itself to `reveal()` alone: not to repr, format, pickle, copy or `vars`.
+    """Private key that only `reveal()` shows.
 
-    Equal to itself only, so that no comparison tells anything.
+    It is hidden from repr, format, pickle, copy and `vars`, and equal to itself only, so that no comparison reveals
+    anything.
     """
 
     __slots__ = ("_open",)
 
     def __init__(self, key: str) -> None:
-        # in a closure: what walks over attributes, as debuggers and error reporters do, meets a function
+        # In a closure, because debuggers and error reporters walk over attributes and so find a function.
         self._open: Callable[[], str] = lambda: key
 
     def reveal(self) -> str:
-        """The key, 0x and 64 hex digits: for the one call that makes the signer."""
+        """Return the key, as 0x and 64 hex digits.
+
+        For the one call that makes the signer.
+        """
         return self._open()
 
     def __repr__(self) -> str:
@@ -63,19 +71,23 @@ class Secret:
 
 
 def is_master_key(signer: str, account: str) -> bool:
-    """Whether the signer is the account itself, and so could withdraw, and not an agent of it."""
+    """Check whether the signer is the account itself.
+
+    Then it could withdraw, which an agent of the account cannot.
+    """
     return signer.lower() == account.lower()
 
 
 def load_key(
     environ: Mapping[str, str], *, key_file: Path | None = None, passphrase: Callable[[], str] | None = None
 ) -> Secret:
-    """The signing key, from the first of the places where the operator may have put it.
+    """Load the signing key from the first source that is given.
 
-    They are: `key_file`, MM_TRIO_PRIVATE_KEY, the file named by MM_TRIO_KEY_FILE, the keystore (v3 JSON) named by
-    MM_TRIO_KEYSTORE, HYPERLIQUID_PK. An empty variable counts as none. A place that is used and wrong ends it:
-    no other is tried. `passphrase` asks a person; the file named by MM_TRIO_KEYSTORE_PASSPHRASE_FILE goes first.
-    Errors: ConfigError, one line that names the place.
+    The sources are, in this order: `key_file`, MM_TRIO_PRIVATE_KEY, the file named by MM_TRIO_KEY_FILE, the keystore
+    (v3 JSON) named by MM_TRIO_KEYSTORE, HYPERLIQUID_PK. An empty variable counts as not given. No other source is
+    tried after one that is given and wrong. `passphrase` asks the operator; the file named by
+    MM_TRIO_KEYSTORE_PASSPHRASE_FILE goes first.
+    Errors: ConfigError, one line that names the source.
     """
     if key_file is not None:
         return _read_key_file(key_file, name="the key file")
@@ -89,7 +101,7 @@ def load_key(
         return _parse_key(text, name=KEY_ALIAS)
     raise ConfigError(
         f"no signing key: set {KEY_FILE_VARIABLE} (a file of mode 0600), {KEYSTORE_VARIABLE} (an encrypted keystore) "
-        f"or {KEY_VARIABLE}; take the key of an agent (API wallet), not the account's own"
+        f"or {KEY_VARIABLE}; use the key of an agent (API wallet), not the account's own"
     )
 
 
@@ -97,24 +109,29 @@ def _parse_key(text: str, *, name: str) -> Secret:
     match = _KEY.fullmatch(text)
     if match is None:
         raise ConfigError(
-            f"{name} holds no private key: it must be 64 hex digits, with or without 0x before them "
-            f"(found {len(text)} characters); the key of an agent (API wallet) is wanted"
+            f"{name} is not a valid private key: found {len(text)} characters, expected 64 hex digits, with or without "
+            "0x before them; use the key of an agent (API wallet)"
         )
     if not 0 < int(match[1], 16) < CURVE_ORDER:
-        raise ConfigError(f"{name} holds 64 hex digits that are no private key: 0, or beyond the curve; make a new one")
+        raise ConfigError(
+            f"{name} is not a valid private key: its 64 hex digits are 0 or beyond the curve; make a new one"
+        )
     return Secret(f"0x{match[1].lower()}")
 
 
 def _read_key_file(path: Path, *, name: str) -> Secret:
-    # what is no ASCII is no hex digit, and the exception of a strict decoder would hold the bytes
+    # Bytes beyond ASCII are not hex digits anyway, and the exception of a strict decoder would hold the bytes.
     return _parse_key(_read_private_file(path, name=name).decode("ascii", "replace"), name=name)
 
 
-# --- private files ----------------------------------------------------------------------------
+# --- Private files ----------------------------------------------------------------------------
 
 
 def _read_private_file(path: Path, *, name: str) -> bytes:
-    """A file that nobody else can read, replace or redirect. Errors: ConfigError."""
+    """Read a file that only its owner can read, replace or redirect.
+
+    Errors: ConfigError.
+    """
     content = _read_if_private(path)
     if isinstance(content, str):
         raise ConfigError(f"{name}: the file {content}")
@@ -122,7 +139,10 @@ def _read_private_file(path: Path, *, name: str) -> bytes:
 
 
 def _read_if_private(path: Path) -> bytes | str:
-    """The content, or what is wrong. Checks what was opened, not what the name means a moment later."""
+    """Return the content, or what is wrong with the file.
+
+    Checks the opened file, not what its name means a moment later.
+    """
     try:
         with ExitStack() as files:
             folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
@@ -136,49 +156,49 @@ def _read_if_private(path: Path) -> bytes | str:
             return "is a symbolic link, which is not followed; name the file itself"
         return f"cannot be read: {error.strerror}"
     except ValueError:
-        return "has a path that cannot be one"
+        return "does not have a valid path"
 
 
 def _find_folder_fault(folder: os.stat_result) -> str | None:
     if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
-        return "lies in a folder where everybody may replace it; move it to one of your own"
+        return "is in a folder where any user may replace it; move it to a folder of your own"
     return None
 
 
 def _find_file_fault(file: os.stat_result) -> str | None:
     if not stat.S_ISREG(file.st_mode):
-        return "is no regular file; name one that is"
+        return "is not a regular file; give the path of one that is"
     if file.st_uid != os.geteuid():
         return f"belongs to user {file.st_uid}, and this process runs as {os.geteuid()}; change its owner"
     if file.st_mode & 0o077:
-        return f"has mode {stat.S_IMODE(file.st_mode):04o}: others may use it; chmod 600"
+        return f"has mode {stat.S_IMODE(file.st_mode):04o}, so other users may read or change it; set it with chmod 600"
     if file.st_size > MAX_FILE_BYTES:
-        return f"is larger than {MAX_FILE_BYTES // 1024} KiB; name the right one"
+        return f"is larger than {MAX_FILE_BYTES // 1024} KiB, too large for a key; give the path of the right one"
     return None
 
 
-# --- the keystore -----------------------------------------------------------------------------
+# --- The keystore -----------------------------------------------------------------------------
 
 
 def _open_keystore(path: Path, environ: Mapping[str, str], ask: Callable[[], str] | None) -> Secret:
     keystore = _parse_keystore(_read_private_file(path, name=KEYSTORE_VARIABLE))
     if keystore is None:
         raise ConfigError(
-            f"{KEYSTORE_VARIABLE}: the file is no keystore of version 3 (JSON); make one with eth_account"
+            f"{KEYSTORE_VARIABLE}: the file is not a valid keystore (JSON, version 3); make one with eth_account"
         )
     phrase = _find_passphrase(environ, ask)
     if not phrase:
         raise ConfigError(
-            f"{KEYSTORE_VARIABLE} needs a passphrase that is not empty: set {PASSPHRASE_FILE_VARIABLE} "
-            "(a file of mode 0600), or run it on a terminal"
+            f"{KEYSTORE_VARIABLE} needs a passphrase that is not empty; set {PASSPHRASE_FILE_VARIABLE} "
+            "(a file of mode 0600), or run on a terminal to be asked for it"
         )
     key = _decrypt(keystore, phrase)
     if key is None:
-        raise ConfigError(f"{KEYSTORE_VARIABLE}: wrong passphrase, or a damaged file; nothing was decrypted")
+        raise ConfigError(f"{KEYSTORE_VARIABLE}: nothing was decrypted: wrong passphrase or damaged file; check both")
     return _parse_key(key.hex(), name=KEYSTORE_VARIABLE)
 
 
-def _parse_keystore(content: bytes) -> dict[str, Any] | None:
+def _parse_keystore(content: bytes) -> dict[str, object] | None:
     try:
         keystore = json.loads(content)
     except (ValueError, RecursionError):
@@ -187,21 +207,29 @@ def _parse_keystore(content: bytes) -> dict[str, Any] | None:
 
 
 def _find_passphrase(environ: Mapping[str, str], ask: Callable[[], str] | None) -> bytes:
-    """The passphrase, empty if there is none; an editor's newline at the end of its file is no part of it."""
+    """Find the passphrase; empty if there is none.
+
+    An editor's newline at the end of its file does not belong to it.
+    """
     if path := environ.get(PASSPHRASE_FILE_VARIABLE):
         return _read_private_file(Path(path), name=PASSPHRASE_FILE_VARIABLE).removesuffix(b"\n").removesuffix(b"\r")
     try:
         return ask().encode("utf-8", "surrogateescape") if ask is not None else b""
-    except EOFError:  # a prompt without a terminal
+    except EOFError:
+        # The prompt had no terminal.
         return b""
 
 
-def _decrypt(keystore: dict[str, Any], phrase: bytes) -> bytes | None:
-    """The key, or None. Takes a second: that is what a keystore is for."""
-    from eth_account import Account  # late: a third of a second that the other places need not pay
+def _decrypt(keystore: dict[str, object], phrase: bytes) -> bytes | None:
+    """Decrypt the key; None where that fails.
+
+    Takes a second, which is what a keystore is for.
+    """
+    # Imported late: it takes a third of a second, which the other sources need not pay.
+    from eth_account import Account
 
     try:
         return bytes(Account.decrypt(keystore, phrase))  # type: ignore[arg-type] # bytes pass through, says its source
-    # what it raises for a wrong passphrase, and what it trips over in a file that is none
+    # It raises these for a wrong passphrase, and for a file that is not a keystore.
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, MemoryError):
         return None

@@ -1,15 +1,16 @@
-"""The maker's actions to the venue: one lane with rising nonces, deadlines, typed answers, and unknown outcomes.
+"""Gateway for all actions of the maker: one at a time, with rising nonces, deadlines and typed answers.
 
-An action never raises for the world's sake: what was not answered is `Unknown`. Two kinds of exchange object
-are served. One that signs apart from sending (`make_action`, `sign_action`, `post_signed`) gets its nonce and
-deadline from here, is written ahead with the hash that it signs, and may be sent again as it is; a plain one of
-the SDK's shape chooses its nonce itself, and is never asked twice.
+An action never raises because of the network or the venue: without an answer its outcome is `Unknown`. Two kinds
+of exchange object are served. One signs apart from sending (`make_action`, `sign_action`, `post_signed`): it gets
+its nonce and deadline from here, is written ahead with the hash that it signs, and may be sent again as it is. A
+plain one of the SDK's shape chooses its nonce itself, and is never asked twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any, Protocol
@@ -28,16 +29,19 @@ from mm_trio.venue.sdk import make_cloid
 
 __all__ = ["AlwaysOpen", "Burnt", "Nonces", "OpensForPlaces", "OrderGateway", "WritesAhead"]
 
-# Longer than the SDK's own HTTP timeout (which bounds one read, not the answer): what takes longer is lost.
+# Longer than the SDK's own HTTP timeout, which bounds one read and not the answer. Later answers count as lost.
 WRITE_TIMEOUT_S = 6.0
-# The same bytes again, where a connection broke and nothing says whether they arrived: the venue takes a nonce once.
+# Where a connection broke, nothing says whether the bytes arrived. The venue takes a nonce once, so the same bytes
+# may be sent again.
 RESEND_AFTER_S = 1.0
 MOST_SENDS = 3
-LAST_ANSWER_SHARE = 0.3  # of the time to leave, for the answer to what was on its way then
+# Share of the time to shut down that an action on its way at that moment gets for its answer.
+LAST_ANSWER_SHARE = 0.3
+_NOT_SENT = Refused(Refusal.NOT_SENT, "not sent: shutting down or paused", untouched=True)
 
 
 class Burnt(Enum):
-    """What a noop with an action's nonce told of that nonce."""
+    """Fate of an action, as a noop with its nonce found it."""
 
     WAS_UNUSED = "the action never ran, and never will"
     WAS_USED = "the action ran or was refused, or an earlier noop used it: it will not run any more"
@@ -45,15 +49,37 @@ class Burnt(Enum):
 
 
 class WritesAhead(Protocol):
-    """Who makes entries durable."""
+    """Ledger that makes entries durable."""
 
     def record(self, entry: Entry) -> None: ...
     async def flush(self) -> None: ...
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """One action, ready to be sent. `always`: send it whatever else may not be sent."""
+
+    call: Callable[..., Any]
+    args: tuple[Any, ...]
+    parse: Callable[[Any], tuple[Answer, ...]]
+    always: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Result of sending an action once.
+
+    Either `answers`; or `lost`, where it may have arrived; or neither, where it was not sent.
+    """
+
+    answers: tuple[Answer, ...] = ()
+    lost: Unknown | None = None
+    may_repeat: bool = True
+
+
 class OpensForPlaces(Protocol):
-    """The gate in front of everything that is not a cancel."""
+    """Gate in front of everything that is not a cancel."""
 
     @property
     def is_shutting_down(self) -> bool: ...
@@ -62,7 +88,7 @@ class OpensForPlaces(Protocol):
 
 
 class AlwaysOpen:
-    """A gate for whoever sends without a session around it."""
+    """Gate for a sender without a session around it."""
 
     is_shutting_down = False
 
@@ -89,10 +115,10 @@ class Nonces:
 
 
 class OrderGateway:
-    """Send signed actions of one coin, one at a time: the only way to the venue's books.
+    """The only sender of actions, one at a time.
 
-    `coin` is the venue's name of the pair. `gate` says whether something new may be placed; it is asked before an
-    action is written down, and again between that and the sending, on whatever thread.
+    `coin` is the venue's name of our pair. `gate` says whether something new may be placed; it is asked before an
+    action is written down, and again between that and the sending, by either thread.
     """
 
     def __init__(
@@ -109,15 +135,16 @@ class OrderGateway:
     ) -> None:
         self._exchange = exchange
         self._coin = coin
-        self._gate = gate or AlwaysOpen()
-        self._nonces = nonces or Nonces(wall_ms)
         self._run_sync = run_sync
         self._ledger = ledger
         self._wall_ms = wall_ms
         self._write_timeout_s = write_timeout_s
-        # on the class: an object that answers to every name is a plain one
+        # Looked up on the class: an object that answers to every name is a plain one.
         self._signs = hasattr(type(exchange), "post_signed")
-        self._scope: trio.CancelScope | None = None  # Of the action on its way
+        self._gate = gate or AlwaysOpen()
+        self._nonces = nonces or Nonces(wall_ms)
+        # Of the action on its way.
+        self._scope: trio.CancelScope | None = None
         self._done_by_s = float("inf")
 
     @property
@@ -130,28 +157,32 @@ class OrderGateway:
         return self._nonces.take() if self._signs else None
 
     def compute_expiry_ms(self, after_s: float) -> int:
-        """The moment of the venue's calendar `after_s` from now."""
+        """Compute the moment of the venue's calendar `after_s` from now."""
         return self._wall_ms() + int(1000 * after_s)
 
-    # --- orders -------------------------------------------------------------------------------
-
     async def send_places(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
-        """Place orders of one nonce and expiry, post-only. Errors: JournalError, and then nothing was sent."""
+        """Place orders of one nonce and expiry, post-only.
+
+        Errors: JournalError, and then nothing was sent.
+        """
         items = [self._encode(intent) for intent in intents]
         return await self._carry_out("bulk_orders", items, nonce=intents[0].nonce, expires_ms=intents[0].expires_ms)
 
     async def send_modifies(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
-        """Replace orders, each by a new one with its own cloid. Errors: JournalError, and then nothing was sent."""
-        items = [{"oid": intent.replaces, "order": self._encode(intent)} for intent in intents]
+        """Replace orders, each by a new one with its own cloid.
+
+        Errors: JournalError, and then nothing was sent.
+        """
+        items: list[dict[str, object]] = [{"oid": intent.replaces, "order": self._encode(intent)} for intent in intents]
         return await self._carry_out(
             "bulk_modify_orders_new", items, nonce=intents[0].nonce, expires_ms=intents[0].expires_ms
         )
 
-    def _encode(self, intent: Intent) -> dict[str, Any]:
+    def _encode(self, intent: Intent) -> dict[str, object]:
         order = DesiredOrder(intent.side, intent.level_index, intent.price, intent.size)
         return wire.encode_order(order, coin=self._coin, cloid=make_cloid(intent.cloid))
 
-    # --- cancels: they always may, also where nothing can be written down any more -------------------
+    # Cancels may always be sent, even where nothing can be written down any more.
 
     async def send_cancels(self, oids: Sequence[int], *, expires_ms: int) -> tuple[Answer, ...]:
         """Cancel orders by oid."""
@@ -160,80 +191,114 @@ class OrderGateway:
 
     async def send_cancels_by_cloid(self, intents: Sequence[Intent], *, expires_ms: int) -> tuple[Answer, ...]:
         """Cancel orders whose oid we never learnt."""
-        items = [{"coin": self._coin, "cloid": make_cloid(intent.cloid)} for intent in intents]
+        items: list[dict[str, object]] = [{"coin": self._coin, "cloid": make_cloid(intent.cloid)} for intent in intents]
         nonce = self.take_nonce()
         return await self._carry_out("bulk_cancel_by_cloid", items, nonce=nonce, expires_ms=expires_ms, always=True)
 
     async def burn_nonce(self, nonce: int, *, expires_ms: int) -> Burnt:
-        """Use up the nonce of an unanswered action, so that it cannot run any more if it did not yet."""
+        """Use up the nonce of an unanswered action.
+
+        If the action did not run yet, it cannot run any more.
+        """
         if not self._signs:
             return Burnt.UNKNOWN
         (answer,) = await self._carry_out("noop", [], nonce=nonce, expires_ms=expires_ms, always=True)
         if isinstance(answer, Cancelled):
             return Burnt.WAS_UNUSED
-        told = answer.second if isinstance(answer, Unknown) else answer
-        is_used = isinstance(told, Refused) and told.refusal is Refusal.NONCE
+        reason = answer.second if isinstance(answer, Unknown) else answer
+        is_used = isinstance(reason, Refused) and reason.refusal is Refusal.NONCE
         return Burnt.WAS_USED if is_used else Burnt.UNKNOWN
 
     def on_shutdown(self, within_s: float) -> None:
-        """Let no action outlast `within_s` from now; the one on its way gets a part of that."""
+        """Shut down within a time that no action outlasts.
+
+        The action on its way gets `LAST_ANSWER_SHARE` of that for its answer.
+        """
         now_s = trio.current_time()
         self._done_by_s = min(self._done_by_s, now_s + within_s)
         if self._scope is not None:
             self._scope.deadline = min(self._scope.deadline, now_s + within_s * LAST_ANSWER_SHARE)
 
-    # --- one action ---------------------------------------------------------------------------
-
     async def _carry_out(
-        self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int, always: bool = False
+        self,
+        method: str,
+        items: Sequence[dict[str, object]],
+        *,
+        nonce: int | None,
+        expires_ms: int,
+        always: bool = False,
     ) -> tuple[Answer, ...]:
-        """One action, whole: a request on its way is not cut off by our leaving, only by its deadline."""
-        parse = partial(parse_answers, n=len(items)) if items else parse_noop
-        unanswered = (Unknown(f"no answer in {self._write_timeout_s:g} s"),) * max(1, len(items))
-        deadline_s = min(trio.current_time() + self._write_timeout_s, self._done_by_s)
-        with self._open_scope(deadline_s):
-            call = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms)
-            n_sent = 0
-            while n_sent < MOST_SENDS:
-                if not always and (self._is_leaving or not self._gate.may_place()):
-                    refusal = Refused(Refusal.NOT_SENT, "not sent: leaving, or paused", untouched=True)
-                    return unanswered if n_sent else (refusal,) * len(unanswered)
-                try:
-                    answer = await (self._send_anyway(*call) if always else self._send_if_it_may(*call))
-                    if answer is TOO_LATE:
-                        continue
-                    answers = parse(answer)
-                except VENUE_FAILURES as error:
-                    n_sent += 1
-                    unanswered = (Unknown(describe_failure(error)),) * len(unanswered)
-                    if n_sent == MOST_SENDS or not self._signs or not may_be_sent_again(error):
-                        return unanswered
-                    await trio.sleep(RESEND_AFTER_S)
+        """Send one action until it is answered, refused or out of time.
+
+        Returns one answer for each item, and one for a noop. Our shutdown does not cut it off, only its deadline.
+        Errors: JournalError, and then nothing was sent.
+        """
+        n_answers = max(1, len(items))
+        lost: Unknown | None = None
+        with self._open_scope(min(trio.current_time() + self._write_timeout_s, self._done_by_s)):
+            action = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
+            n_lost = 0
+            while always or self._may_send_new():
+                attempt = await self._send_once(action, earlier=lost)
+                if attempt.answers:
+                    return attempt.answers
+                if attempt.lost is None:
+                    # Nothing was sent, and by now it may be forbidden.
                     continue
-                except JournalError:
-                    if not n_sent:
-                        raise
-                    return unanswered  # the first may have arrived
-                return _read_again(answers) if n_sent else answers
-        return unanswered
+                lost = attempt.lost
+                n_lost += 1
+                if n_lost == MOST_SENDS or not attempt.may_repeat:
+                    break
+                await trio.sleep(RESEND_AFTER_S)
+            else:
+                return (lost or _NOT_SENT,) * n_answers
+        return (lost or Unknown(f"no answer in {self._write_timeout_s:g} s"),) * n_answers
+
+    async def _send_once(self, action: _Action, *, earlier: Unknown | None) -> _Attempt:
+        """Write an action ahead and send it, for the first time or again.
+
+        `earlier`: how the last attempt was lost. Errors: JournalError, if there was none: nothing was sent.
+        """
+        try:
+            answer = await (self._send_anyway(action) if action.always else self._send_if_it_may(action))
+            if answer is TOO_LATE:
+                return _Attempt()
+            answers = action.parse(answer)
+        except VENUE_FAILURES as error:
+            may_repeat = self._signs and may_be_sent_again(error)
+            return _Attempt(lost=Unknown(describe_failure(error)), may_repeat=may_repeat)
+        except JournalError:
+            if earlier is None:
+                raise
+            # The bytes sent earlier may have arrived.
+            return _Attempt(lost=earlier, may_repeat=False)
+        return _Attempt(answers if earlier is None else _read_again(answers))
 
     @property
-    def _is_leaving(self) -> bool:
+    def _is_shutting_down(self) -> bool:
         return self._done_by_s < float("inf") or self._gate.is_shutting_down
 
-    async def _send_if_it_may(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Write ahead, and send if that is still right by then, else `TOO_LATE`. Errors: JournalError: nothing sent."""
-        return await self._ledger.flush_then(lambda: not self._is_leaving and self._gate.may_still_place(), call, *args)
+    def _may_send_new(self) -> bool:
+        return not self._is_shutting_down and self._gate.may_place()
 
-    async def _send_anyway(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Write ahead if that can be, and send."""
+    async def _send_if_it_may(self, action: _Action) -> Any:
+        """Write ahead, and send if that is still right by then.
+
+        Returns `TOO_LATE` where it is not. Errors: JournalError, and then nothing was sent.
+        """
+        return await self._ledger.flush_then(
+            lambda: not self._is_shutting_down and self._gate.may_still_place(), action.call, *action.args
+        )
+
+    async def _send_anyway(self, action: _Action) -> Any:
+        """Write ahead where that is possible, and send."""
         with suppress(JournalError):
             await self._ledger.flush()
-        return await self._run_sync(call, *args, abandon_on_cancel=True)
+        return await self._run_sync(action.call, *action.args, abandon_on_cancel=True)
 
     @contextmanager
     def _open_scope(self, deadline_s: float) -> Iterator[None]:
-        """Our leaving does not cut an action off, it only hurries it."""
+        """Shield an action from our shutdown, which only brings its deadline forward."""
         with trio.CancelScope(shield=True, deadline=deadline_s) as self._scope:
             try:
                 yield
@@ -241,25 +306,27 @@ class OrderGateway:
                 self._scope = None
 
     def _prepare(
-        self, method: str, items: list[dict[str, Any]], *, nonce: int | None, expires_ms: int
-    ) -> tuple[Any, ...]:
-        """Sign, and record what is to be sent; gives the call that sends, and its arguments."""
+        self, method: str, items: Sequence[dict[str, object]], *, nonce: int | None, expires_ms: int, always: bool
+    ) -> _Action:
+        """Sign an action, and record what is to be sent."""
+        parse = partial(parse_answers, n=len(items)) if items else parse_noop
         if nonce is None:
-            return (self._act, getattr(self._exchange, method), items, expires_ms)
+            return _Action(self._act, (getattr(self._exchange, method), items, expires_ms), parse, always)
         unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
         self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
-        return (self._exchange.post_signed, self._exchange.sign_action(unsigned))
+        return _Action(self._exchange.post_signed, (self._exchange.sign_action(unsigned),), parse, always)
 
-    def _act(self, call: Callable[..., Any], items: list[dict[str, Any]], expires_ms: int) -> Any:
-        # one attribute of the SDK's object for all later actions: set before each one, on the one lane
+    def _act(self, call: Callable[..., Any], items: Sequence[dict[str, object]], expires_ms: int) -> Any:
+        # One attribute of the SDK's object serves all later actions, so it is set before each one.
         self._exchange.set_expires_after(expires_ms)
         return call(items)
 
 
 def _read_again(answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
-    """An answer to bytes that were sent before: a refusal of the whole says nothing of what became of the first.
+    """Read the answer to bytes that were sent before.
 
-    The nonce is used, where the first ones arrived; whether another reason is looked at before it nobody says.
+    A refusal of the whole says nothing of what became of the first bytes. Their nonce is used if they arrived; no
+    document says whether the venue checks another reason before the nonce.
     """
     return tuple(
         Unknown(f"sent twice, the first answer was lost, the second: {answer.text}", second=answer)

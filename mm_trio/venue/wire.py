@@ -1,6 +1,7 @@
-"""JSON <-> model: the sole home of the venue's field names and texts.
+"""JSON of the venue, read into values and written from them.
 
-Reads what it is given and refuses to guess: what cannot be read is a `ProtocolError` with the field's path.
+The venue's field names and texts stand here alone. Nothing is guessed: a value that cannot be read is a
+`ProtocolError` with the field's path.
 Source: Hyperliquid API documentation (info endpoint, exchange endpoint, websocket), as seen in 2026.
 """
 
@@ -39,22 +40,27 @@ __all__ = [
 
 _T = TypeVar("_T")
 _SPOT_ASSET_BASE = 10_000
-_MOST_DIGITS = 20  # before or behind the point
+# Before or behind the decimal point.
+_MOST_DIGITS = 20
 _SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
-# every other status ends an order; so a status invented tomorrow does too
+# Every other status ends an order, and so does a status that the venue adds later.
 _LIVE_STATUSES = frozenset({"open", "triggered"})
 
-# The feeds of the specification, by the name of the subscription; and one that speaks in a quiet market too. Fills are
-# asked for first: a venue that tells a block feed by feed then begins with what is answered at once.
-RETIRED_FEED = "webData2"  # refused by the venue since August 2026; subscribed to for venues that still have it
+# The venue refuses this feed since August 2026. It is subscribed to for venues that still have it.
+RETIRED_FEED = "webData2"
+# The feeds of the specification, by the name of the subscription. Fills come first, because a venue that reports a
+# block feed by feed then begins with the feed that is acted on at once.
 FEEDS = ("userFills", "orderUpdates", RETIRED_FEED)
+# This feed has messages in a quiet market too.
 HEARTBEAT_FEED = "allMids"
 
-_OBJECT = (dict, Mapping)  # in that order: asking a dict whether it is a mapping takes ten times as long
-Rows = tuple[tuple[_T, ...], tuple[ProtocolError, ...]]  # what could be read, and what could not
+# In this order, because checking a dict against `Mapping` takes ten times as long.
+_OBJECT = (dict, Mapping)
+# The rows that could be read, and the errors of those that could not.
+Rows = tuple[tuple[_T, ...], tuple[ProtocolError, ...]]
 
 
-# --- reading ----------------------------------------------------------------------------------
+# --- Reading ----------------------------------------------------------------------------------
 
 
 def _get(raw: Any, key: str, path: str) -> Any:
@@ -76,7 +82,7 @@ def _decimal(raw: Any, path: str) -> Decimal:
         number = Decimal(repr(raw) if isinstance(raw, float) else raw)
     except InvalidOperation:
         raise ProtocolError(path, raw) from None
-    # what no market has would overflow where it is reckoned with
+    # Numbers larger than any market's would overflow in later arithmetic.
     if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
         raise ProtocolError(path, raw)
     return number
@@ -108,7 +114,7 @@ def _text(raw: Any, path: str) -> str:
 
 
 def _rows(raw: Any, path: str, parse: Callable[[Any, str], _T]) -> Rows[_T]:
-    """Parse row by row: a bad row does not take its neighbours along."""
+    """Parse row by row, so that a bad row spoils no other."""
     good: list[_T] = []
     bad: list[ProtocolError] = []
     for i, row in enumerate(_list(raw, path)):
@@ -126,14 +132,15 @@ def _all_rows(raw: Any, path: str, parse: Callable[[Any, str], _T]) -> tuple[_T,
     return good
 
 
-# --- info -------------------------------------------------------------------------------------
+# --- Info -------------------------------------------------------------------------------------
 
 
 def parse_market(raw: Any, coin: str) -> Market:
-    """The pair named `coin` (`@107`, `PURR/USDC`, or `HYPE/USDC`) in a spotMeta answer.
+    """Find a pair by its name in a spotMeta answer.
 
-    Tokens are found by their own index, never by their place in the list: both lists have gaps.
-    Errors: ConfigError for a name nobody has, or that several pairs have; ProtocolError.
+    Names are `@107`, `PURR/USDC` or `HYPE/USDC`. Tokens are found by their own index, never by their position in the
+    list, because both lists have gaps.
+    Errors: ConfigError for a name that no pair has, or that several have; ProtocolError.
     """
     tokens = {
         token.index: token for token in _all_rows(_get(raw, "tokens", "spotMeta"), "spotMeta.tokens", _parse_token)
@@ -145,12 +152,12 @@ def parse_market(raw: Any, coin: str) -> Market:
         found = [pair for pair in pairs if f"{names.get(pair[2])}/{names.get(pair[3])}" == coin]
     if not found:
         raise ConfigError(
-            f"unknown coin {coin!r}: the venue lists {len(pairs)} spot pairs, none of that name; "
+            f"unknown coin {coin!r}: none of the venue's {len(pairs)} spot pairs has that name; "
             "use the pair's name ('@107') or BASE/QUOTE ('HYPE/USDC')"
         )
     if len(found) > 1:
         names_found = ", ".join(sorted(pair[0] for pair in found))
-        raise ConfigError(f"coin {coin!r} is the name of several pairs: {names_found}; use one of these names")
+        raise ConfigError(f"ambiguous coin {coin!r}: several pairs have that name; use one of {names_found}")
     name, index, base, quote = found[0]
     for token_index in (base, quote):
         if token_index not in tokens:
@@ -180,8 +187,9 @@ def _parse_pair(raw: Any, path: str) -> tuple[str, int, int, int]:
 
 
 def parse_open_orders(raw: Any, coin: str) -> Rows[OpenOrder]:
-    """Rows of openOrders or frontendOpenOrders, and those of other coins that cannot be read.
+    """Read the rows of openOrders or frontendOpenOrders.
 
+    Returns too the errors of rows of other coins that cannot be read.
     Errors: ProtocolError if a row of `coin`, or of no coin that can be read, is unreadable.
     """
     rows, unreadable = _rows(raw, "openOrders", _parse_order)
@@ -208,12 +216,15 @@ def _parse_order(raw: Any, path: str) -> OpenOrder:
 
 
 def parse_balances(raw: Any, market: Market) -> Balances:
-    """Totals of our two tokens in a spotClearinghouseState answer; a token without a row has none."""
+    """Read the totals of our two tokens in a spotClearinghouseState answer.
+
+    A token without a row has a total of 0.
+    """
     totals = {market.base.index: Decimal(0), market.quote.index: Decimal(0)}
     names = {market.base.name: market.base.index, market.quote.name: market.quote.index}
     for i, row in enumerate(_list(_get(raw, "balances", "spotState"), "spotState.balances")):
         path = f"spotState.balances[{i}]"
-        # names are not unique and some rows have no token index: the index decides where it is there
+        # Names are not unique and some rows have no token index, so the index decides where there is one.
         token = row.get("token") if isinstance(row, Mapping) else None
         index = (
             _integer(token, f"{path}.token")
@@ -226,7 +237,7 @@ def parse_balances(raw: Any, market: Market) -> Balances:
 
 
 def parse_rate_limit(raw: Any) -> tuple[Decimal, int]:
-    """(volume, requests) of a userRateLimit answer."""
+    """Read volume and requests used from a userRateLimit answer."""
     return (
         _decimal(_get(raw, "cumVlm", "userRateLimit"), "userRateLimit.cumVlm"),
         _integer(_get(raw, "nRequestsUsed", "userRateLimit"), "userRateLimit.nRequestsUsed"),
@@ -234,9 +245,9 @@ def parse_rate_limit(raw: Any) -> tuple[Decimal, int]:
 
 
 def parse_fills(raw: Any, market: Market, *, whole: bool = False) -> Rows[Fill]:
-    """Fills of our coin among userFills rows, and what could not be read.
+    """Read the fills of our coin among userFills rows.
 
-    `whole`: a row that leaves out what an exact ledger needs (time, price, side, fee) is one that cannot be read.
+    `whole`: a row that leaves out what an exact ledger needs (time, price, side, fee) counts as unreadable.
     """
     fills, bad = _rows(raw, "fills", lambda row, path: _parse_fill(row, path, market, whole=whole))
     return tuple(fill for fill in fills if fill is not None and fill.coin == market.coin), bad
@@ -269,17 +280,23 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
 
 
 def parse_book_time(raw: Any) -> int:
-    """The venue's time (ms) in an l2Book answer."""
+    """Read the venue's time (ms) from an l2Book answer."""
     return _integer(_get(raw, "time", "l2Book"), "l2Book.time")
 
 
 def newest_fill_ms(raw: Any) -> int:
-    """The newest time in a page of userFills rows of any coin."""
+    """Find the newest time (ms) in a page of userFills rows.
+
+    Rows of every coin count.
+    """
     return max(_integer(_get(row, "time", f"fills[{i}]"), f"fills[{i}].time") for i, row in enumerate(raw))
 
 
 def parse_order_status(raw: Any) -> OrderStatus:
-    """The answer to orderStatus; `order` None for an order the venue does not know (any more)."""
+    """Read the answer to orderStatus.
+
+    `order` is None for an order that the venue does not know, or not any more.
+    """
     status = _text(_get(raw, "status", "orderStatus"), "orderStatus.status")
     if status != "order":
         return OrderStatus(None, status, live=False)
@@ -289,17 +306,17 @@ def parse_order_status(raw: Any) -> OrderStatus:
     return OrderStatus(order, status, status in _LIVE_STATUSES)
 
 
-# --- messages of the socket -------------------------------------------------------------------
+# --- Messages of the socket -------------------------------------------------------------------
 
 
 def read_update_message(message: Any, market: Market) -> Rows[OrderUpdate]:
-    """Status changes of our coin's orders in an orderUpdates message, and what could not be read."""
+    """Read the changes of our coin's orders in an orderUpdates message."""
 
     def parse(row: Any, path: str) -> OrderUpdate:
         order = _parse_order(_get(row, "order", path), f"{path}.order")
         status = _text(_get(row, "status", path), f"{path}.status")
-        told_ms = row.get("statusTimestamp")
-        time_ms = None if told_ms is None else _integer(told_ms, f"{path}.statusTimestamp")
+        changed_ms = row.get("statusTimestamp")
+        time_ms = None if changed_ms is None else _integer(changed_ms, f"{path}.statusTimestamp")
         return OrderUpdate(order, status, status in _LIVE_STATUSES, time_ms)
 
     updates, bad = _rows(_get(message, "data", "orderUpdates"), "orderUpdates", parse)
@@ -307,19 +324,25 @@ def read_update_message(message: Any, market: Market) -> Rows[OrderUpdate]:
 
 
 def read_fill_message(message: Any, market: Market, *, whole: bool = False) -> Rows[Fill]:
-    """Fills of our coin in a userFills message, snapshot or not, and what could not be read."""
+    """Read the fills of our coin in a userFills message, snapshot or not."""
     data = _get(message, "data", "userFills")
     return parse_fills(_get(data, "fills", "userFills.data"), market, whole=whole)
 
 
 def is_snapshot(message: Any) -> bool:
-    """Whether a userFills message repeats what was, as the first one after subscribing does."""
+    """Check whether a userFills message repeats earlier fills.
+
+    The first one after subscribing does.
+    """
     data = message.get("data") if isinstance(message, Mapping) else None
     return isinstance(data, Mapping) and data.get("isSnapshot") is True
 
 
 def read_balance_message(message: Any, market: Market) -> Balances | None:
-    """Balances in a webData2 or spotState message; None where it carries none."""
+    """Read the balances in a webData2 or spotState message.
+
+    None where it carries none.
+    """
     data = _get(message, "data", "webData2")
     if not isinstance(data, Mapping):
         raise ProtocolError("webData2.data", data)
@@ -328,19 +351,22 @@ def read_balance_message(message: Any, market: Market) -> Balances | None:
     return None if rows is None else parse_balances({"balances": rows}, market)
 
 
-# --- requests ---------------------------------------------------------------------------------
+# --- Requests ---------------------------------------------------------------------------------
 
 
 def to_sdk_float(value: Decimal) -> float:
-    """The float that the SDK turns back into exactly `value`. Errors: ConfigError if there is none."""
+    """Convert to the float that the SDK turns back into exactly `value`.
+
+    Errors: ConfigError if there is none.
+    """
     number = float(value)
     if Decimal(f"{number:.8f}") != value:
-        raise ConfigError(f"{value} does not pass through the SDK's floats exactly; use fewer digits")
+        raise ConfigError(f"{value} changes when it passes through the SDK's floats; use fewer digits")
     return number
 
 
 def encode_order(order: DesiredOrder, *, coin: str, cloid: Any) -> dict[str, Any]:
-    """An order request of the SDK, post-only."""
+    """Encode an order request of the SDK, post-only."""
     request: dict[str, Any] = {
         "coin": coin,
         "is_buy": order.side == "buy",
@@ -355,5 +381,5 @@ def encode_order(order: DesiredOrder, *, coin: str, cloid: Any) -> dict[str, Any
 
 
 def encode_cancel(oid: int, *, coin: str) -> dict[str, Any]:
-    """A cancel request of the SDK."""
+    """Encode a cancel request of the SDK."""
     return {"coin": coin, "oid": oid}

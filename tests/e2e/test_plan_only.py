@@ -16,7 +16,8 @@ import trio
 from trio.testing import MockClock
 
 from mm_trio.cli.run import RunSummary, plan_forever
-from mm_trio.config.settings import Settings, parse_settings
+from mm_trio.config.loading import parse_settings
+from mm_trio.config.settings import Settings
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.sandbox.api.auth import Auth
 from mm_trio.sandbox.api.gateway import Gateway

@@ -15,7 +15,7 @@ from process_kit import DEADLINE_S, Sandbox, open_sandbox, run, running
 
 from mm_trio.cli.demo_market import default_market
 from mm_trio.cli.sandbox_report import SandboxAccess, TestAccount
-from mm_trio.config.settings import parse_settings
+from mm_trio.config.loading import parse_settings
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 pytestmark = pytest.mark.e2e
@@ -278,7 +278,7 @@ def test_a_coin_that_the_exchange_does_not_list_is_one_line_and_exit_code_2(tmp_
     ("environ", "told"),
     [
         ({}, "no signing key: set MM_TRIO_KEY_FILE"),
-        ({"MM_TRIO_PRIVATE_KEY": STRANGER[:-1]}, "MM_TRIO_PRIVATE_KEY holds no private key"),
+        ({"MM_TRIO_PRIVATE_KEY": STRANGER[:-1]}, "MM_TRIO_PRIVATE_KEY is not a valid private key"),
         ({"MM_TRIO_KEY_FILE": "/nowhere/" + "c0ffee" * 9}, "MM_TRIO_KEY_FILE: the file cannot be read"),
     ],
 )
@@ -295,14 +295,14 @@ def test_a_missing_or_malformed_key_is_exit_code_2_and_its_value_is_not_repeated
 @pytest.mark.parametrize(
     ("strategy", "environ", "told"),
     [
-        ('start_px = "20', {}, ["mm.toml: is no valid TOML: ", "line 8"]),
+        ('start_px = "20', {}, ["mm.toml: is not valid TOML: ", "line 8"]),
         (
             "start_px = -1\ntick_sise = 0.1\nwindow_slack = true",
             {"MM_TRIO__TUNING__INTERVAL_S": "0"},
             [
                 "4 problems\n",
                 "[strategy] start_px = -1: must be a number from ",
-                "[strategy] tick_sise is no setting; did you mean tick_size?",
+                "unknown setting [strategy] tick_sise; did you mean tick_size?",
                 "[strategy] window_slack = true: must be a whole number",
                 "MM_TRIO__TUNING__INTERVAL_S = '0': must be a number from 0.1",
             ],

@@ -354,9 +354,10 @@ def signatures_are_in_the_journal(patch: pytest.MonkeyPatch) -> None:
     prepare = OrderGateway._prepare
 
     def prepare_and_tell(self: OrderGateway, *args: Any, **options: Any) -> Any:
-        call, signed = prepare(self, *args, **options)
+        action = prepare(self, *args, **options)
+        (signed,) = action.args
         self._ledger.record(NeverPlaced("none", signed.signature))
-        return call, signed
+        return action
 
     patch.setattr(OrderGateway, "_prepare", prepare_and_tell)
 

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm_trio.config.settings import Settings, compute_target_allocation, load_settings, parse_settings
+from mm_trio.config.loading import load_settings, parse_settings
+from mm_trio.config.settings import Settings, compute_target_allocation
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.quoting.quoting_engine import compute_boundary

@@ -57,6 +57,7 @@ async def test_eight_threads_at_once_keep_their_order_never_overlap_and_lose_not
         active += 1
         most_active = max(active, most_active)
         await trio.lowlevel.checkpoint()  # a handler that awaits would let another one in, if there were one
+        assert isinstance(message.body, int)
         got[message.feed].append(message.body)
         active -= 1
     await join(*threads)

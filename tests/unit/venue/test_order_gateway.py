@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,14 +12,12 @@ import requests
 import trio
 from builders import run_inline
 from core_kit import GRID, dec
-from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.error import ClientError, ServerError
-from hyperliquid.utils.signing import sign_l1_action
 
 from mm_trio.concurrency.blocking_calls import TOO_LATE
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Entry, Requested
-from mm_trio.model.orders import Intent, Side
+from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Resting, Unknown
 from mm_trio.venue.order_gateway import (
     LAST_ANSWER_SHARE,
@@ -31,8 +28,6 @@ from mm_trio.venue.order_gateway import (
     Nonces,
     OrderGateway,
 )
-from mm_trio.venue.sdk import make_exchange, make_wallet
-from mm_trio.venue.signer import SignedRequest, SigningExchange
 
 NOW_MS = 1_790_000_000_000
 EXPIRES_MS = NOW_MS + 10_000
@@ -700,122 +695,3 @@ async def test_an_order_whose_deadline_passed_while_it_was_written_down_is_not_s
 
     assert [type(answer) for answer in await bench.place()] == [Unknown]
     assert "post" not in bench.log
-
-
-# --- the SDK's own bytes ----------------------------------------------------------------------
-
-KEY = "0x" + "11" * 32
-SPOT_META = {
-    "universe": [{"name": "@107", "tokens": [150, 0], "index": 107, "isCanonical": False}],
-    "tokens": [
-        {"name": "HYPE", "szDecimals": 2, "weiDecimals": 8, "index": 150},
-        {"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": 0},
-    ],
-}
-
-
-class JsonSession:
-    """In place of HTTP: takes what is sent, answers with `status` and `text`."""
-
-    def __init__(self, status: int = 200, text: str = "{}") -> None:
-        self.sent: list[dict[str, Any]] = []
-        self._response = requests.Response()
-        self._response.status_code = status
-        self._response._content = text.encode()
-
-    def post(self, url: str, **options: Any) -> requests.Response:
-        self.sent.append({"url": url} | options)
-        return self._response
-
-
-def make_signing(base_url: str = "https://example.invalid", door: JsonSession | None = None) -> SigningExchange:
-    exchange = make_exchange(base_url, make_wallet(KEY), SPOT_META, account="0x" + "a1" * 20)
-    exchange.session = door or JsonSession()
-    return exchange
-
-
-def sign(exchange: SigningExchange, method: str, items: list[Any]) -> SignedRequest:
-    return exchange.sign_action(exchange.make_action(method, items, nonce=NOW_MS, expires_after=EXPIRES_MS))
-
-
-def order(side: Side = "buy") -> dict[str, Any]:
-    signing = Bench(statuses(resting(1)), signs=False)
-    intent = replace(signing.intents()[0], side=side)
-    item: dict[str, Any] = signing.gateway._encode(intent)
-    return item
-
-
-@pytest.mark.parametrize("base_url", ["https://example.invalid", "https://api.hyperliquid.xyz"])
-@pytest.mark.parametrize(
-    "method, make_items",
-    [
-        ("bulk_orders", lambda: [order(), order("sell")]),
-        ("bulk_modify_orders_new", lambda: [{"oid": 7, "order": order()}]),
-        ("bulk_cancel", lambda: [{"coin": "@107", "oid": 7}, {"coin": "@107", "oid": 8}]),
-        ("bulk_cancel_by_cloid", lambda: [{"coin": "@107", "cloid": order()["cloid"]}]),
-    ],
-)
-def test_what_is_signed_is_what_the_sdk_would_send(
-    monkeypatch: pytest.MonkeyPatch, base_url: str, method: str, make_items: Callable[[], list[Any]]
-) -> None:
-    """Signature and all: a difference in one field would be another signer to the venue. Cancels are fast ones."""
-    monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
-    theirs, ours = JsonSession(), JsonSession()
-    sdk = make_signing(base_url, theirs)
-    sdk.set_expires_after(EXPIRES_MS)
-    getattr(sdk, method)(make_items())
-    exchange = make_signing(base_url, ours)
-
-    signed = sign(exchange, method, make_items())
-    exchange.post_signed(signed)
-    exchange.post_signed(signed)
-
-    expected = theirs.sent[0]["json"]
-    if expected["action"]["type"].startswith("cancel"):
-        expected["action"]["f"] = True
-        is_mainnet = base_url == MAINNET_API_URL
-        signature = sign_l1_action(sdk.wallet, expected["action"], None, NOW_MS, EXPIRES_MS, is_mainnet)
-        expected["signature"] = signature
-    assert [json.loads(sent["data"]) for sent in ours.sent] == [expected] * 2
-    assert ours.sent[0]["data"] is ours.sent[1]["data"]
-    assert {sent["url"] for sent in ours.sent} == {theirs.sent[0]["url"]}
-    assert ours.sent[0]["timeout"] == theirs.sent[0]["timeout"]
-
-
-def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs, ours = JsonSession(), JsonSession()
-    sdk = make_signing(door=theirs)
-    sdk.set_expires_after(EXPIRES_MS)
-    sdk.noop(NOW_MS)
-    exchange = make_signing(door=ours)
-    exchange.post_signed(sign(exchange, "noop", []))
-
-    assert json.loads(ours.sent[0]["data"]) == theirs.sent[0]["json"]
-
-
-def test_a_digest_tells_one_action_from_another() -> None:
-    exchange = make_signing()
-
-    def make(*items: dict[str, Any], nonce: int = NOW_MS, expires_after: int = EXPIRES_MS) -> str:
-        return exchange.make_action("bulk_orders", items, nonce=nonce, expires_after=expires_after).digest
-
-    one = make(order())
-    others = {make(order("sell")), make(order(), nonce=NOW_MS + 1), make(order(), expires_after=EXPIRES_MS + 1)}
-
-    assert make(order()) == one
-    assert len(others | {one}) == 4
-
-
-def test_a_signed_action_shows_neither_signature_nor_key() -> None:
-    signed = sign(make_signing(), "bulk_orders", [order()])
-
-    assert b"signature" in signed.body
-    for hidden in ("signature", "11" * 32, '"r"'):
-        assert hidden not in repr(signed)
-
-
-@pytest.mark.parametrize("text", ["", "<html>", "{"])
-def test_an_answer_that_is_no_json_came_and_says_nothing(text: str) -> None:
-    exchange = make_signing(door=JsonSession(200, text))
-
-    assert exchange.post_signed(sign(exchange, "noop", [])) is None

@@ -59,9 +59,9 @@ def test_a_pair_and_its_tokens_are_found_by_index_never_by_place(
 @pytest.mark.parametrize(
     "coin, text",
     [
-        ("NOPE/USDC", r"unknown coin 'NOPE/USDC': the venue lists 6 spot pairs.*use the pair's name"),
+        ("NOPE/USDC", r"unknown coin 'NOPE/USDC': none of the venue's 6 spot pairs has that name.*use the pair's name"),
         ("HYPE", "unknown coin 'HYPE'"),
-        ("PUMP/USDC", "coin 'PUMP/USDC' is the name of several pairs: @90, @91; use one of these names"),
+        ("PUMP/USDC", "ambiguous coin 'PUMP/USDC': several pairs have that name; use one of @90, @91"),
     ],
 )
 def test_a_name_that_is_nobodys_or_of_several_is_the_operators_error(coin: str, text: str) -> None:
@@ -262,7 +262,9 @@ def test_a_number_passes_through_the_floats_of_the_sdk_unchanged(value: str) -> 
 
 @pytest.mark.parametrize("value", ["0.000000001", "123456789012.12345678"])
 def test_a_number_that_would_change_on_the_way_is_refused_with_a_remedy(value: str) -> None:
-    with pytest.raises(ConfigError, match="does not pass through the SDK's floats exactly; use fewer digits") as caught:
+    with pytest.raises(
+        ConfigError, match="changes when it passes through the SDK's floats; use fewer digits"
+    ) as caught:
         wire.to_sdk_float(dec(value))
 
     assert str(dec(value)) in str(caught.value)

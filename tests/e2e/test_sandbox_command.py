@@ -191,7 +191,7 @@ def test_a_history_leads_to_the_same_end_and_one_that_was_changed_is_found_out(t
     assert [each["fills"][sandbox.account] for each in told] == [1, 1]
     assert told[0]["digest"] == told[1]["digest"]
     assert changed[0] == 2
-    assert "leads to another state" in changed[2]
+    assert "the replayed state differs from the recorded one" in changed[2]
 
 
 @pytest.mark.parametrize(

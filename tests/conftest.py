@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 from builders import Call, Spy
 from hypothesis import HealthCheck, settings
+from selection import pytest_collection_modifyitems, pytest_configure, pytest_report_header
 
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.sim.base.seeded_schedule import seeded_schedule
 
+# What pytest calls it finds here by name.
+__all__ = ["pytest_collection_modifyitems", "pytest_configure", "pytest_report_header"]
 # how long an example takes says something of the machine, and nothing of the program
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

@@ -46,6 +46,7 @@ GARBAGE: list[Any] = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", ACTIONS)
 @pytest.mark.parametrize("told", GARBAGE, ids=str)
 async def test_a8_an_answer_that_cannot_be_read_is_an_unknown_outcome_and_counted(
@@ -84,6 +85,7 @@ WRONG_TYPES: list[Any] = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", ACTIONS)
 @pytest.mark.parametrize("status", WRONG_TYPES, ids=str)
 async def test_a8_a_status_of_the_wrong_type_is_an_unknown_outcome(

@@ -32,6 +32,7 @@ PURR = 10_000
 # --- C4 to C7: what the frames tell -----------------------------------------------------------
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("n_copies", [2, 7])
 @pytest.mark.parametrize("tid", [None, 0, 77])
 async def test_c4_replays_snapshots_and_equal_trade_ids_count_every_fill_once(
@@ -57,6 +58,7 @@ async def test_c4_replays_snapshots_and_equal_trade_ids_count_every_fill_once(
     assert maker.stats.fills == len(world.fills()) > 40
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(12))
 async def test_c5_any_order_of_frames_and_answers_comes_to_the_same(autojump_clock: MockClock, seed: int) -> None:
     """Frames are held, of all channels or of one, and come shuffled; answers take up to a second each way."""
@@ -239,6 +241,7 @@ async def test_c8_a_bad_row_leaves_its_neighbours_counted_and_has_all_looked_at_
     assert line.sent("user_fills_by_time", since=since) != []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("field", ["time", "fee", "px", "feeToken", "sz", "tid", "oid", "coin", "cloid", "side"])
 @pytest.mark.parametrize("loss", ["deleted", "null"])
 async def test_c8_a_fill_row_that_lost_a_field_is_counted_once_and_with_its_fee(

@@ -35,6 +35,7 @@ N_SWEPT = 60
 # --- E1: killed at any moment -------------------------------------------------------------------
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("nth", range(1, N_SWEPT + 1))
 async def test_e1_cut_at_any_call_the_next_life_has_the_exact_ledger_and_one_ladder(

@@ -128,6 +128,7 @@ async def test_b1_an_empty_history_does_not_say_that_a_cancelled_order_never_tra
 # --- B2: snapshots from the past ----------------------------------------------------------------
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("lag_s", [0.5, 2.5, 5.0, 12.0, 40.0])
 @pytest.mark.parametrize("methods", [("open_orders",), ("open_orders", "query_order_by_oid"), ()], ids=len)
 @pytest.mark.parametrize("roomy", [False, True])
@@ -155,6 +156,7 @@ async def test_b2_a_replica_that_lags_doubles_no_order_and_undoes_no_fill(
     assert booked(maker) == world.ledger(*maker.inventory.allocation)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("lag_s", [2.5, 5.0, 12.0])  # longer than expiry and grace nobody waits
 @pytest.mark.parametrize("method", ["bulk_orders", "bulk_modify_orders_new", "bulk_cancel"])
 @pytest.mark.parametrize("kind", KINDS)

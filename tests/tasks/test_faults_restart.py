@@ -69,6 +69,7 @@ async def test_e1_the_next_life_quotes_from_the_same_boundary(
 # --- E6: a journal that was damaged --------------------------------------------------------------
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(40))
 async def test_e6_a_file_with_flipped_bytes_is_refused_or_tells_the_truth(
     autojump_clock: MockClock, tmp_path: Path, seed: int
@@ -105,6 +106,7 @@ async def test_e6_a_file_with_flipped_bytes_is_refused_or_tells_the_truth(
         assert len(world.resting()) == n_resting
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(12))
 async def test_e6_a_log_that_lost_its_last_commits_is_made_good_from_what_the_exchange_knows(
     autojump_clock: MockClock, tmp_path: Path, seed: int
@@ -130,6 +132,7 @@ async def test_e6_a_log_that_lost_its_last_commits_is_made_good_from_what_the_ex
 # --- E12: another configuration over what rests ---------------------------------------------------
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "changed",
     [

@@ -70,6 +70,7 @@ async def test_a1_a_signed_action_that_was_lost_once_is_sent_again_as_it_is(
     assert ("buy", 20) in book
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("frames", ["live", "held", "lost"])
 @pytest.mark.parametrize("method", ACTIONS)
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,6 +121,7 @@ async def test_a2_a_place_lost_in_the_last_moment_leaves_nothing_behind(
     check_nonces(tmp_path)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", ACTIONS[1:])
 @pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
@@ -159,6 +161,7 @@ async def test_a2_a_place_and_the_noop_after_it_both_unanswered_leave_nothing_be
     assert maker.orders_may_rest == ()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("moment", ["before", "executed", "answered"])
 @pytest.mark.parametrize("method", ACTIONS)
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,19 +1,33 @@
-"""How mm_trio is checked: `nox` runs lint, types, tests on every Python, e2e and build.
+"""Check mm_trio: `nox` runs lint, types, the tests on every Python, and builds the wheel.
+
+Three sizes. `nox -s quick`, for a first change: lint, types and the units on one Python. `nox`, before a push: all
+tests on the lowest Python, of the sweeps a third that the commit chooses; on the others what is marked `smoke`
+(tests/selection.py says what that is). `nox -s full`: everything on all of them, as `nightly` does.
 
 More by name: `nox -s props` (many examples), `schedules` (the tasks take turns in other orders), `kill` (a thousand
-SIGKILLs), `nightly` (the simulation with fresh seeds), `soak` (the sandbox with every fault), `others` (strangers on
-the sandbox), `bench` (what things cost). What follows `--` goes to the tool of the session.
+SIGKILLs), `nightly` (`full`, all seeded mistakes and the simulation with fresh seeds), `soak` (the sandbox with every
+fault), `others` (strangers on the sandbox), `bench` (what things cost), `measure` (the shape of the code). What
+follows `--` goes to the tool of the session.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+
+# Two thirds of what the end-to-end tests take is waiting, so there are more workers than cores. Each takes the tests of
+# a file in turn, where neighbours share a sandbox, and takes over from one that has more to do.
+PARALLEL = ("-p", "xdist", "-n", str(min(8, 2 * (os.cpu_count() or 2))), "--dist", "worksteal")
+ENOUGH_MEMORY = 2 * 2**30  # bytes; a run leaves a fifth of that behind
 
 BENCHMARKS = (
     *("tick", "side_by_side", "bridge", "ingest", "life"),
@@ -23,7 +37,7 @@ BENCHMARKS = (
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
-nox.options.sessions = ["lint", "types", "tests", "e2e", "build", "matrix"]
+nox.options.sessions = ["lint", "types", "tests", "build", "matrix"]
 
 # nox finds a pyenv interpreter only if its folder is on the path
 _PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
@@ -40,9 +54,27 @@ def _groups(*names: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *names)
 
 
-def _unless_first(session: nox.Session) -> str:
-    """What takes minutes and does not depend on the interpreter runs on the first one alone."""
-    return "" if session.python == PYTHONS[0] else " and not slow"
+@contextmanager
+def _fast_files(session: nox.Session) -> Iterator[dict[str, str]]:
+    """Keep temporary files in memory where there is room, and byte code between runs.
+
+    Half of what the tests of the ledger take is the disk's answer to `fsync`, which they ask for as the program does.
+    A run starts the program some hundred times, and each start takes 1.1 s without byte code and 0.5 s with it.
+    """
+    byte_code = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str((session.cache_dir / "bytecode").absolute())}
+    memory = Path("/dev/shm")
+    if not (memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ENOUGH_MEMORY):
+        yield byte_code
+        return
+    # A name of its own: two runs may be under way.
+    with tempfile.TemporaryDirectory(prefix="mm-trio-tests-", dir=memory, ignore_cleanup_errors=True) as folder:
+        yield byte_code | {"TMPDIR": folder}
+
+
+def _pytest(session: nox.Session, *arguments: str, **environ: str) -> None:
+    """Run pytest with fast files; what follows `--` goes to it."""
+    with _fast_files(session) as places:
+        session.run("pytest", *arguments, *session.posargs, env=places | environ)
 
 
 @nox.session(python="3.11")
@@ -60,20 +92,33 @@ def types(session: nox.Session) -> None:
     session.run("mypy", *session.posargs)
 
 
+@nox.session(python="3.11")
+def quick(session: nox.Session) -> None:
+    """Check a first change: format, lint, types and the units on one Python."""
+    session.install("-e", ".", *_groups("lint", "types"))
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run("mypy")
+    _pytest(session, "tests/unit", "tests/test_layers.py", "-m", "not slow", "-p", "xdist", "-n", "2")
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All tests that need neither sockets nor the real clock, and those of the bridge; the slow ones on one Python."""
+    """Test on the lowest Python all but two thirds of the sweeps, on the others the smoke."""
     session.install("-e", ".", *_groups("test"))
-    session.run("pytest", "-m", f"not e2e{_unless_first(session)}", "-p", "xdist", "-n", "2", *session.posargs)
+    chosen = () if session.python == PYTHONS[0] else ("-m", "smoke and not slow")
+    _pytest(session, *chosen, *PARALLEL, MM_TRIO_SWEEP=os.environ.get("MM_TRIO_SWEEP", "commit"))
     assert isinstance(session.python, str)
     _ran.add(session.python)
 
 
 @nox.session(python=PYTHONS)
-def e2e(session: nox.Session) -> None:
-    """The real SDK against the exchange on loopback, on the real clock; most of it is waiting, so two at a time."""
+def full(session: nox.Session) -> None:
+    """Run every test with every case on every Python."""
     session.install("-e", ".", *_groups("test"))
-    session.run("pytest", "-m", f"e2e{_unless_first(session)}", "-p", "xdist", "-n", "2", *session.posargs)
+    _pytest(session, *PARALLEL, MM_TRIO_SWEEP="all")
+    assert isinstance(session.python, str)
+    _ran.add(session.python)
 
 
 @nox.session(python="3.11")
@@ -115,8 +160,16 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def nightly(session: nox.Session) -> None:
-    """The simulation with seeds nobody has run yet, for an hour; `-- MINUTES`. What fails is told with its seed."""
-    session.install("-e", ".")
+    """Run the simulation with fresh seeds for an hour (`-- MINUTES`), every seeded mistake, and then `full`.
+
+    What fails in the simulation is told with its seed.
+    """
+    for name in (*(f"full-{version}" for version in PYTHONS), "matrix"):
+        session.notify(name, posargs=())  # The minutes are not theirs.
+    session.install("-e", ".", *_groups("test"))
+    with _fast_files(session) as places:
+        environ = places | {"MM_TRIO_MUTANTS": "all"}
+        session.run("pytest", "tests/sim/test_mutants.py", "-p", "xdist", "-n", "2", env=environ)
     minutes, first = session.posargs[0] if session.posargs else "60", int(time.time()) * 10_000
     session.run(
         "python", "-m", "mm_trio", "sim", "--seed", str(first), "--minutes", minutes, "--all-seen", "--json"
@@ -136,7 +189,7 @@ def bench(session: nox.Session) -> None:
 def props(session: nox.Session) -> None:
     """The property tests with many examples."""
     session.install("-e", ".", *_groups("test"))
-    session.run("pytest", "tests/props", *session.posargs, env={"MM_TRIO_EXAMPLES": "20"})
+    _pytest(session, "tests/props", MM_TRIO_EXAMPLES="20")
 
 
 @nox.session(python="3.11")
@@ -144,8 +197,15 @@ def schedules(session: nox.Session) -> None:
     """The tests of the tasks, ten times, each time with another order of who runs first; `-- N` times."""
     session.install("-e", ".", *_groups("test"))
     for schedule in range(1, int(session.posargs[0] if session.posargs else 10) + 1):
-        environ = {"MM_TRIO_SCHEDULE": str(schedule)}
-        session.run("pytest", "tests/tasks", "tests/unit", "-m", "not slow", "-p", "xdist", "-n", "2", env=environ)
+        with _fast_files(session) as places:
+            environ = places | {"MM_TRIO_SCHEDULE": str(schedule)}
+            session.run("pytest", "tests/tasks", "tests/unit", "-m", "not slow", "-p", "xdist", "-n", "2", env=environ)
+
+
+@nox.session(python="3.11")
+def measure(session: nox.Session) -> None:
+    """Print the shape of the code: sizes, nesting, parameters, docstrings; `-- -v` names the worst places."""
+    session.run("python", "tools/measure.py", *session.posargs)
 
 
 @nox.session(python="3.11")

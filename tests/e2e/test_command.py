@@ -54,6 +54,7 @@ def test_a_demo_of_given_duration_ends_by_itself_and_its_ledger_is_exact() -> No
     assert len(out.splitlines()) == 1
 
 
+@pytest.mark.smoke
 def test_a_demo_whose_sockets_are_cut_loses_no_fill() -> None:
     code, out, err = run("demo", "--duration", "20", "--seed", "3", "--drop-ws", "2", "--json")
 

@@ -43,6 +43,7 @@ def find_journal(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.smoke
 def test_a_ledger_is_audited_goes_on_after_a_restart_and_can_be_rebuilt(tmp_path: Path) -> None:
     with open_sandbox(tmp_path) as sandbox:
         config = sandbox.save_config(tmp_path)

@@ -86,6 +86,7 @@ def test_plain_gives_lines_on_a_terminal_and_ctrl_c_is_a_signal_there(tmp_path: 
         assert ENTER_SCREEN not in terminal.output
 
 
+@pytest.mark.smoke
 def test_run_on_a_terminal_shows_its_network_and_q_cancels_what_rests(tmp_path: Path) -> None:
     with open_sandbox(tmp_path, "--no-takers") as sandbox:
         config = str(sandbox.save_config(tmp_path))

@@ -78,7 +78,13 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert TEST in (CHECKOUT / ".ci" / "run").read_text().splitlines()
 
 
-@pytest.mark.parametrize("command", [c.removeprefix("python -m pip install . && ") for c in COMMANDS if c != TEST])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("python -m mm_trio", marks=pytest.mark.smoke),  # what follows the installation
+        *(command for command in COMMANDS if command not in (TEST, INSTALL_AND_RUN)),
+    ],
+)
 def test_a_command_of_the_readme_works(tmp_path: Path, command: str) -> None:
     arguments = split_ours(command)
     name = arguments[0] if arguments else ""

@@ -20,7 +20,7 @@ from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 pytestmark = pytest.mark.e2e
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.smoke), signal.SIGHUP)
 ACCOUNT = "0x" + "ab" * 20
 STRANGER = "0x" + "5e" * 32  # a valid key that no exchange knows
 TOKEN = "a-token-of-the-control-room"

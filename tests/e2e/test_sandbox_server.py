@@ -158,6 +158,7 @@ async def test_the_sdk_places_queries_modifies_and_cancels(venue: Venue) -> None
 
 
 @pytest.mark.usefixtures("distinct_nonces")
+@pytest.mark.smoke
 async def test_the_sdks_socket_hears_of_orders_and_fills(venue: Venue) -> None:
     venue.gateway.apply(Deposit(STRANGER.address, 150, Decimal(10)))
     updates: queue.Queue[Any] = queue.Queue()

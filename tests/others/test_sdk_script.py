@@ -30,6 +30,7 @@ def answer_to_cancels(*found: Any) -> dict[str, Any]:
 # --- placing ---
 
 
+@pytest.mark.smoke
 def test_a_placed_order_rests_and_is_listed_in_the_venues_two_shapes(script: Script) -> None:
     before_ms = int(time.time() * 1000)
     answer = script.buy(19.5, 1.5)

@@ -27,7 +27,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 # Two thirds of what the end-to-end tests take is waiting, so there are more workers than cores. Each takes the tests of
 # a file in turn, where neighbours share a sandbox, and takes over from one that has more to do.
 PARALLEL = ("-p", "xdist", "-n", str(min(8, 2 * (os.cpu_count() or 2))), "--dist", "worksteal")
-ENOUGH_MEMORY = 2 * 2**30  # bytes; a run leaves a fifth of that behind
+ENOUGH_MEMORY = 2**29  # Bytes; a run leaves a tenth of it behind, and a container may have no more than 64 MiB.
 
 BENCHMARKS = (
     *("tick", "side_by_side", "bridge", "ingest", "life"),

@@ -79,9 +79,10 @@ def pytest_report_header() -> str:
     return f"sweeps: {VARIABLE}={os.environ[VARIABLE]}"
 
 
-@pytest.hookimpl(tryfirst=True)  # -m and -k choose among what is left, by marks that are given here
+# First, since -m and -k choose among what is left, by marks that are given here.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the other thirds and mark what every Python runs."""
+    """Leave out the other thirds, begin with what is slow, and mark what every Python runs."""
     swept = [item for item in items if item.get_closest_marker("sweep")]
     cases: dict[str, list[str]] = defaultdict(list)
     for item in swept:
@@ -90,7 +91,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = {case for named in cases.values() for case in keep_part(named, None if asked == "all" else int(asked))}
     left_out = {item for item in swept if item.nodeid not in kept}
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
-    items[:] = [item for item in items if item not in left_out]
+    # What takes longest begins first, so that at the end no worker is alone with it.
+    items[:] = sorted((x for x in items if x not in left_out), key=lambda x: x.get_closest_marker("slow") is None)
     firsts = {_name_test(item): item for item in reversed(swept) if item.nodeid in kept}
     for item in items:
         if item is firsts.get(_name_test(item)) or not ON_EVERY_PYTHON.isdisjoint(item.path.parents):

@@ -23,7 +23,7 @@ __all__ = ["pytest_collection_modifyitems", "pytest_configure", "pytest_report_h
 
 N_PARTS = 3
 VARIABLE = "MM_TRIO_SWEEP"
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[1]
 ON_EVERY_PYTHON = frozenset({TESTS / "unit", TESTS / "props"})
 # Git answers at once; a checkout on a dead network drive must not hold the tests for ever.
 GIT_WAITS_S = 10.0

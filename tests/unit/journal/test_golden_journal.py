@@ -1,0 +1,156 @@
+"""A journal that release e586760 wrote is read, replayed and written back to the same bytes.
+
+`tests/fixtures/journal_e586760.sqlite3` holds two sessions of a maker: places, modifies, fills of both sides in
+part and in whole, cancels, an adopted order, two transfers, a refused order and a checkpoint. It ends with an
+order in flight and with one that left the book before its fill was reported. `journal_e586760.json` is the state
+that the release made of it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mm_trio.journal.audit import compute_audit
+from mm_trio.journal.replay import Recovered, replay
+from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal, JournalRow
+from mm_trio.model.journal_entries import Booked, Checkpoint, encode_entry
+from mm_trio.model.market import Balances
+from mm_trio.model.orders import Intent, TrackedOrder
+from mm_trio.model.replies import Fill
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+TOLD: dict[str, Any] = json.loads((FIXTURES / "journal_e586760.json").read_text())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a copy of the ledger: opening one may change its file."""
+    shutil.copy(FIXTURES / "journal_e586760.sqlite3", tmp_path / JOURNAL_NAME)
+    return tmp_path
+
+
+@pytest.fixture
+def journal(folder: Path) -> Iterator[Journal]:
+    opened = Journal.open_to_read(folder)
+    yield opened
+    opened.close()
+
+
+def test_replay_from_the_checkpoint_gives_the_state_of_the_release(journal: Journal) -> None:
+    found = _replay(journal.read())
+
+    assert describe(found) == TOLD["from_checkpoint"]
+
+
+def test_replay_from_the_beginning_gives_the_state_of_the_release(journal: Journal) -> None:
+    rows = journal.read(since_checkpoint=False)
+    found = _replay(row for row in rows if not isinstance(row.entry, Checkpoint))
+
+    assert describe(found) == TOLD["from_beginning"]
+
+
+def test_every_entry_is_written_back_to_the_same_bytes(journal: Journal, folder: Path, tmp_path: Path) -> None:
+    copy = Journal.open(tmp_path / "copy")
+    for row in journal.read(since_checkpoint=False):
+        copy.append([row.entry], at_ms=row.at_ms)
+    copy.close()
+
+    written = _read_rows(tmp_path / "copy")
+    assert written == _read_rows(folder)
+    assert len(written) == TOLD["n_rows"]
+    assert written[-1][-1].hex() == TOLD["last_chain"]
+
+
+def test_the_audit_accepts_it(journal: Journal) -> None:
+    rows = list(journal.read(since_checkpoint=False))
+    fills = [_to_fill(row.entry) for row in rows if isinstance(row.entry, Booked)]
+    account = Balances(*map(Decimal, TOLD["from_beginning"]["account"]))
+
+    audit = compute_audit([(row.at_ms, row.entry) for row in rows], fills, account)
+
+    assert audit.is_ok
+    assert audit.n_fills == len(fills)
+    assert [str(amount) for amount in audit.ledger] == TOLD["from_beginning"]["virtual"]
+
+
+def _replay(rows: Iterable[JournalRow]) -> Recovered:
+    entries = (row.entry for row in rows)
+    return replay(entries, order_size=5, now_s=TOLD["now_s"], wall_ms=TOLD["wall_ms"])
+
+
+def _read_rows(folder: Path) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(folder / JOURNAL_NAME)
+    try:
+        return connection.execute("SELECT seq, at_ms, kind, body, fill, chain FROM entries ORDER BY seq").fetchall()
+    finally:
+        connection.close()
+
+
+def _to_fill(entry: Booked) -> Fill:
+    return Fill(
+        entry.oid,
+        entry.tid,
+        entry.size,
+        entry.price,
+        entry.side,
+        entry.time_ms,
+        entry.fee,
+        entry.fee_token,
+        coin=entry.coin,
+    )
+
+
+def describe(found: Recovered) -> dict[str, Any]:
+    """Write down a replayed state as JSON has it: `left` are the orders that left, by ascending oid."""
+    orders, ledger = found.order_state, found.inventory
+    left = [order for oid in TOLD["oids"] if (order := orders.find_left(oid)) is not None]
+    return _plain(
+        {
+            "open": [_describe_order(order) for order in orders.get_current_orders()],
+            "intents": [_describe_intent(intent) for intent in orders.get_intents()],
+            "untold": [_describe_order(order) for order in orders.get_untold()],
+            "unsettled": [_describe_order(order) for order in orders.get_unsettled()],
+            "left": [_describe_order(order) for order in left],
+            "fills": orders.get_fill_keys(-1),
+            "summary": [encode_entry(entry) for entry in orders.summarise(remember_after_ms=-1)],
+            "boundary_of_asks": orders.boundary_level(40),
+            "virtual": (ledger.virtual_token, ledger.virtual_usdc),
+            "account": (ledger.account_token, ledger.account_usdc),
+            "allocation": ledger.allocation,
+            "epochs": sorted(found.epochs),
+            "parameters": found.parameters,
+            "looked_up_ms": found.looked_up_ms,
+            "newest_fill_ms": found.newest_fill_ms,
+            "last_nonce": found.last_nonce,
+            "boundary_level": found.boundary_level,
+            "n_entries": found.n_entries,
+            "n_since_checkpoint": found.n_since_checkpoint,
+        }
+    )
+
+
+def _describe_order(order: TrackedOrder) -> list[Any]:
+    where = [order.oid, order.side, order.level_index, order.price, order.size]
+    return [*where, order.status, order.cloid, order.touched_s, order.filled]
+
+
+def _describe_intent(intent: Intent) -> list[Any]:
+    where = [intent.cloid, intent.side, intent.level_index, intent.price, intent.size, intent.replaces]
+    return [*where, intent.sent_s, intent.expires_s, intent.expires_ms, intent.nonce]
+
+
+def _plain(value: Any) -> Any:
+    """Turn exact numbers into their texts and tuples into lists."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -26,7 +26,7 @@ from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.journal_entries import Adjusted, Allocated, Arrived, Began, Booked, Checkpoint, Entry, Quoted, Sent
-from mm_trio.model.orders import Intent
+from mm_trio.model.orders import Intent, Quote
 from mm_trio.model.replies import Unknown
 from mm_trio.sandbox import Auth, Exchange, Gateway, serve
 from mm_trio.state.order_state import OrderState
@@ -86,7 +86,9 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
             last_nonce = gateway.take_nonce() or 0
             cloid = encode_cloid(CloidParts(1, "buy", 0, i))
             price = Decimal("20.000") + Decimal(i % 500) / 1000
-            intent = Intent(cloid, "buy", 0, price, SIZE, expires_ms=gateway.compute_expiry_ms(10), nonce=last_nonce)
+            intent = Intent(
+                cloid, Quote("buy", 0, price, SIZE), expires_ms=gateway.compute_expiry_ms(10), nonce=last_nonce
+            )
             orders.on_sent(intent)
             (answer,) = await gateway.send_places([intent])
             took_ms = 1000 * (time.perf_counter() - began_s)
@@ -120,7 +122,7 @@ def _time(work: Callable[[], object]) -> float:
 
 
 def _make_sent(n: int) -> list[Entry]:
-    return [Sent(f"0x{i:032x}", "buy", i, PRICE, SIZE, None, 1, 1) for i in range(n)]
+    return [Sent(f"0x{i:032x}", Quote("buy", i, PRICE, SIZE), None, 1, 1) for i in range(n)]
 
 
 # --- a restart --------------------------------------------------------------------------------
@@ -162,10 +164,10 @@ def _make_history(n: int, *, begin: int = 0) -> Iterator[Entry]:
     yield Allocated(Decimal(10) ** 9, Decimal(10) ** 9)
     yield Adjusted(Decimal(10) ** 9, Decimal(10) ** 9, "balance")
     for i in range(begin + 3, begin + n, 3):
-        side = "buy" if i % 2 else "sell"
-        yield Sent(f"0x{i:032x}", side, i % 100, PRICE, SIZE, None, i, i)  # type: ignore[arg-type]
+        quote = Quote("buy" if i % 2 else "sell", i % 100, PRICE, SIZE)
+        yield Sent(f"0x{i:032x}", quote, None, i, i)
         yield Arrived(f"0x{i:032x}", i)
-        yield Booked(i, i, i, "@107", side, i % 100, PRICE, SIZE, Decimal("0.002"), "base")  # type: ignore[arg-type]
+        yield Booked(i, i, i, "@107", quote, Decimal("0.002"), "base")
 
 
 # --- the report -------------------------------------------------------------------------------

@@ -27,11 +27,11 @@ from mm_trio.journal.data_dir import (
     replace_ledger,
 )
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
-from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Entry, LookedUp
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.replies import Fill, OpenOrder
-from mm_trio.state.maker_state import FILLS_OVERLAP_MS
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS
+from mm_trio.state.ownership import Ownership, find_epochs, read_quote
 from mm_trio.state.snapshot_diff import compute_foreign_holds, describe_rival_fills, describe_rivals
 from mm_trio.venue import wire
 from mm_trio.venue.rest_client import VenueClient
@@ -131,7 +131,7 @@ async def audit_ledger(
             return LostLedger(folder, market.coin, told)
         total = await client.fetch_balances(market)
         steps.finish("balances at the venue")
-        held = compute_foreign_holds(rows, market, keep_foreign=True)
+        held = compute_foreign_holds(rows, market, Ownership(market.coin, keep_foreign=True))
         venue = Balances(total.token - held.token, total.usdc - held.usdc)
         # The thread only reads: nothing is lost where a signal leaves it behind.
         audit = await trio.to_thread.run_sync(_read_and_compute, folder, fills, venue, abandon_on_cancel=True)
@@ -145,10 +145,11 @@ def _describe_lost(folder: Path, coin: str, fills: Sequence[Fill], rows: Sequenc
         return None
     if (told := describe_lost(folder)) is not None:
         return told
-    traded = [fill for fill in fills if decode_cloid(fill.cloid) is not None]
-    resting = [row for row in rows if row.coin == coin and decode_cloid(row.cloid) is not None]
-    if traded:
+    # No session is known here, so everything that carries this program's mark is of a lost one.
+    ownership = Ownership(coin, keep_foreign=True, knows_all_sessions=True)
+    if traded := ownership.find_rivals(fills):
         return describe_rival_fills(traded)
+    resting = ownership.find_rivals(rows)
     return describe_rivals(resting) if resting else None
 
 
@@ -250,25 +251,24 @@ async def _find_what_is_lost(client: VenueClient, market: Market, entries: Seque
     found: list[Entry] = []
     for oid in sorted({fill.oid for fill in fills if fill.cloid is None} - oids)[-MOST_ORDERS_ASKED:]:
         order = (await client.fetch_order_status(oid=oid)).order
-        parts = None if order is None else decode_cloid(order.cloid)
-        if order is not None and parts is not None:
+        quote = None if order is None else read_quote(order)
+        if order is not None and quote is not None:
             cloids.append(order.cloid)
-            size = order.size if order.original_size is None else order.original_size
-            found.append(Adopted(oid, parts.side, parts.level_index, order.price, size, order.cloid, Decimal(0)))
-    lives = {parts.epoch for cloid in cloids if (parts := decode_cloid(cloid)) is not None} - epochs
+            found.append(Adopted(oid, quote, order.cloid, Decimal(0)))
+    lives = find_epochs(cloids) - epochs
     return [*(Began(epoch, {}) for epoch in sorted(lives)), *found]
 
 
 async def _compute_first_balance(client: VenueClient, market: Market, found: Sequence[Entry]) -> Adjusted:
     """The account before the fills that the next start will book: what it holds now, without them."""
     epochs = {entry.epoch for entry in found if isinstance(entry, Began)}
+    ownership = Ownership(market.coin, keep_foreign=True, epochs=epochs)
     oids = {entry.oid for entry in found if isinstance(entry, Adopted)}
     total = await client.fetch_balances(market)
-    held = compute_foreign_holds(await client.fetch_open_orders(market), market, keep_foreign=True)
+    held = compute_foreign_holds(await client.fetch_open_orders(market), market, ownership)
     token, usdc = total.token - held.token, total.usdc - held.usdc
     for fill in await client.fetch_fills(market, since_ms=0):
-        parts = decode_cloid(fill.cloid)
-        if fill.oid in oids or (parts is not None and parts.epoch in epochs):
+        if fill.oid in oids or ownership.read_own_cloid(fill.cloid) is not None:
             moved = compute_effect(fill)
             token, usdc = token - moved[0], usdc - moved[1]
     return Adjusted(token, usdc, "rebuilt")

@@ -28,9 +28,11 @@ from mm_trio.model.errors import (
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.plan import plan_tick
+from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue import wire
@@ -193,7 +195,9 @@ async def _show_plan(settings: Settings, spot_meta: Any, grid: PricingGrid) -> N
     inventory = Inventory(parameters["order_sz"], parameters.get("allocated_token"), parameters.get("allocated_usdc"))
     orders = OrderState()
     keep = parameters["foreign_orders"] == "keep"
-    orphans = await seed_state(client, MakerState(market, grid, orders, inventory, RateLimitBudget(), keep))
+    ownership, history = Ownership(market.coin, keep_foreign=keep), FillHistory(market.coin)
+    state = MakerState(market, grid, orders, inventory, RateLimitBudget(), ownership, history)
+    orphans = await seed_state(client, state)
     plan = plan_tick(grid, inventory, orders, quoting)
     _log.info(
         "plan boundary=%d token=%s quote=%s would cancel=%d modify=%d place=%d; nothing is sent",

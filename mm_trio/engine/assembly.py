@@ -22,9 +22,12 @@ from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
+from mm_trio.state.manual_cancels import ManualCancels
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.feed_connection import FeedConnection
@@ -146,12 +149,19 @@ def _make_state(
         known.order_state,
         known.inventory,
         known.budget,
-        settings.keeps_foreign,
-        looked_up_ms=0 if recovered is None else recovered.looked_up_ms,
-        epochs={epoch} if recovered is None else {*recovered.epochs, epoch},
-        knows_all_lives=recovered is not None,
-        hand_cancel_pause_s=settings.hand_cancel_pause_s,
-        on_cancelled_by_hand=events.on_cancelled_by_hand,
+        Ownership(
+            market.coin,
+            keep_foreign=settings.keeps_foreign,
+            epochs={epoch} if recovered is None else {*recovered.epochs, epoch},
+            knows_all_sessions=recovered is not None,
+        ),
+        FillHistory(
+            market.coin,
+            looked_up_ms=0 if recovered is None else recovered.looked_up_ms,
+            must_join=recovered is not None,
+        ),
+        ManualCancels(pause_s=settings.hand_cancel_pause_s, on_detected=events.on_cancelled_by_hand),
+        on_booked=events.on_booked,
     )
 
 
@@ -213,7 +223,7 @@ def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
 def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoch: int) -> tuple[Entry, ...]:
     """Return what a checkpoint says: all that the next session goes on with."""
     return (
-        *(Began(earlier, {}) for earlier in sorted(quoter.state.epochs)),
+        *(Began(earlier, {}) for earlier in sorted(quoter.state.ownership.epochs)),
         Began(epoch, settings.parameters),
         *quoter.summarise(),
         Requested(nonces.last, "earlier", 0, "", 0),

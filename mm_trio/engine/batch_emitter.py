@@ -14,7 +14,7 @@ import trio
 
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.errors import JournalError, VenueError
-from mm_trio.model.orders import DesiredOrder, EmitResult, FillResult, Intent, OrderDiff, TrackedOrder
+from mm_trio.model.orders import DesiredOrder, EmitResult, Intent, OrderDiff, TrackedOrder
 from mm_trio.model.replies import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
 from mm_trio.quoting.crossed_levels import CrossedLevels
 from mm_trio.quoting.headroom import Headroom
@@ -62,7 +62,6 @@ class BatchEmitter:
         *,
         epoch: int,
         stats: RunStats,
-        on_booked: Callable[[Iterable[FillResult]], None],
         may_place: Callable[[], bool],
     ) -> None:
         self._gateway = gateway
@@ -70,7 +69,6 @@ class BatchEmitter:
         self._state = state
         self._epoch = epoch
         self._stats = stats
-        self._on_booked = on_booked
         self._may_place = may_place
         self._n_cloids = 0
         self._crossed = CrossedLevels()
@@ -145,7 +143,7 @@ class BatchEmitter:
             return
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
-        self._state.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
+        self._state.manual_cancels.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
         answers = await self._gateway.send_cancels(oids, expires_ms=self._gateway.compute_expiry_ms(EXPIRY_S))
         self._note_answers("cancel", answers, emission)
         for oid, answer in zip(oids, answers, strict=True):
@@ -220,8 +218,8 @@ class BatchEmitter:
         """Ask the venue what was left of an order that we cancelled or replaced. Errors: VenueError."""
         reported = await self._client.fetch_order_status(oid=left.oid)
         if reported.order is not None and not reported.live:
-            self._state.order_state.on_modify_response(
-                left.oid, left.oid, reported.status, remaining=reported.order.size, now_s=trio.current_time()
+            self._state.order_state.on_status(
+                left.oid, reported.status, remaining=reported.order.size, now_s=trio.current_time()
             )
 
     async def _send_places(self, places: Sequence[DesiredOrder], emission: _Emission) -> None:
@@ -239,7 +237,7 @@ class BatchEmitter:
             raise
         self._note_answers("place", answers, emission)
         for intent, answer in zip(intents, answers, strict=True):
-            self._crossed.on_answer(intent.side, intent.level_index, answer)
+            self._crossed.on_answer(intent.quote.slot, answer)
             if isinstance(answer, Refused):
                 orders.on_never_placed(intent.cloid, why=answer.text)
             else:
@@ -251,8 +249,8 @@ class BatchEmitter:
         return [
             place
             for place in places
-            if not self._crossed.is_sitting_out(place.side, place.level_index)
-            and not self._state.is_sitting_out(place.side, place.level_index, now_s=now_s)
+            if not self._crossed.is_sitting_out(place.slot)
+            and not self._state.manual_cancels.is_paused(place.slot, now_s=now_s)
         ]
 
     # --- All actions ------------------------------------------------------------------------------
@@ -260,7 +258,7 @@ class BatchEmitter:
     def _make_headroom(self) -> Headroom:
         """Compute what is free beside all that rests or may rest, now."""
         orders = self._state.order_state
-        doubts = orders.get_doubts(known_oids=False)
+        doubts = [doubt.quote for doubt in orders.get_doubts(known_oids=False)]
         return Headroom.beside(orders.orders, doubts, self._state.inventory, unsettled=orders.get_unsettled())
 
     def _apply_arrival(self, intent: Intent, answer: Answer) -> bool:
@@ -270,7 +268,7 @@ class BatchEmitter:
             self._state.order_state.on_cannot_arrive_after(intent.cloid, now_s)
         if not isinstance(answer, Resting | Filled):
             return False
-        self._on_booked(self._state.apply_arrival(intent, answer.oid, now_s=now_s))
+        self._state.apply_arrival(intent, answer.oid, now_s=now_s)
         # Post-only orders do not fill at once: let the venue explain.
         if isinstance(answer, Filled):
             self._state.order_state.on_doubt(answer.oid, now_s=now_s)
@@ -286,10 +284,9 @@ class BatchEmitter:
         for order, old in zip(orders, replaces or [None] * len(orders), strict=True):
             self._n_cloids += 1
             cloid = encode_cloid(CloidParts(self._epoch, order.side, order.level_index, self._n_cloids))
-            where = (order.side, order.level_index, order.price, order.size)
             if old is not None:
-                self._state.expect_ends([old], until_s=now_s + EXPIRY_S + EXPIRY_GRACE_S)
-            intents.append(Intent(cloid, *where, old, now_s, now_s + EXPIRY_S, expires_ms, nonce))
+                self._state.manual_cancels.expect_ends([old], until_s=now_s + EXPIRY_S + EXPIRY_GRACE_S)
+            intents.append(Intent(cloid, order, old, now_s, now_s + EXPIRY_S, expires_ms, nonce))
             self._state.order_state.on_sent(intents[-1])
         return intents
 

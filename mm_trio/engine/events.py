@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
 from decimal import Decimal
 
 import trio
@@ -43,17 +42,16 @@ class SessionEvents:
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.stop_wanted = trio.Event()
 
-    def on_booked(self, fills: Iterable[FillResult]) -> None:
-        """Note fills that moved the ledger, and wake the tick where that is asked for."""
-        for fill in fills:
-            self._stats.on_fill(fill)
-            self.recent_fills.append((trio.current_time(), fill))
-            _log_fill(fill, self._inventory)
-            if fill.fee_token not in (None, "base", "quote"):
-                self._stats.on_error()
-                _log.error("unexpected fee token: tid=%d fee_token=%s", fill.tid, fill.fee_token)
-            if self._settings.requote_on_fill:
-                self._schedule.wake_tick()
+    def on_booked(self, fill: FillResult) -> None:
+        """Note a fill that moved the ledger, and wake the tick where that is asked for."""
+        self._stats.on_fill(fill)
+        self.recent_fills.append((trio.current_time(), fill))
+        _log_fill(fill, self._inventory)
+        if fill.fee_token not in (None, "base", "quote"):
+            self._stats.on_error()
+            _log.error("unexpected fee token: tid=%d fee_token=%s", fill.tid, fill.fee_token)
+        if self._settings.requote_on_fill:
+            self._schedule.wake_tick()
 
     def on_balances(self, check: BalanceCheck) -> None:
         """Ask again for a balance that differs, or log that it was adopted."""

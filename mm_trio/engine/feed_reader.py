@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mm_trio.model.errors import ProtocolError
-from mm_trio.model.orders import FillResult
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.stats import RunStats
@@ -21,8 +20,8 @@ _log = logging.getLogger(__name__)
 class FeedReader:
     """Applies messages to the state.
 
-    `on_booked` gets the fills that moved the ledger, `on_balances` the verdict on a pushed balance, `on_trouble`
-    a reason to look at everything anew: a message that cannot be read, an order of a stranger.
+    `on_balances` gets the verdict on a pushed balance, `on_trouble` a reason to look at everything anew: a message
+    that cannot be read, an order of a stranger.
     """
 
     def __init__(
@@ -30,13 +29,11 @@ class FeedReader:
         state: MakerState,
         stats: RunStats,
         *,
-        on_booked: Callable[[Iterable[FillResult]], None],
         on_balances: Callable[[BalanceCheck], None],
         on_trouble: Callable[[str], None],
     ) -> None:
         self._state = state
         self._stats = stats
-        self._on_booked = on_booked
         self._on_balances = on_balances
         self._on_trouble = on_trouble
         self._told_ms: int | None = None
@@ -63,18 +60,19 @@ class FeedReader:
         updates, unreadable = wire.read_update_message(body, self._state.market)
         for update in updates:
             self._told_ms = update.time_ms
-            booked, is_stranger = self._state.apply_order_update(update, now_s=now_s)
-            self._on_booked(booked)
+            is_stranger = self._state.apply_order_update(update, now_s=now_s)
             if is_stranger:
                 self._on_trouble(f"oid={update.order.oid} rests and is not ours")
         self._report_unreadable("orderUpdates", unreadable)
 
     def _read_fills(self, body: Any, now_s: float) -> None:
-        fills, unreadable = wire.read_fill_message(body, self._state.market, whole=self._state.knows_all_lives)
+        fills, unreadable = wire.read_fill_message(
+            body, self._state.market, whole=self._state.ownership.knows_all_sessions
+        )
         is_news = not wire.is_snapshot(body)
         for fill in fills:
             self._told_ms = fill.time_ms if is_news else None
-            self._on_booked(self._state.apply_fill(fill, now_s=now_s))
+            self._state.apply_fill(fill, now_s=now_s)
         self._report_unreadable("userFills", unreadable)
 
     def _read_balances(self, body: Any, now_s: float) -> None:

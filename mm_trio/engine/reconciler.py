@@ -7,14 +7,14 @@ its fills are looked up and booked, and only then it is a ghost. A question that
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import trio
 
 from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
 from mm_trio.model.errors import LedgerError
-from mm_trio.model.orders import FillResult, Intent, OrderDiff
+from mm_trio.model.orders import Intent, OrderDiff
 from mm_trio.model.replies import OpenOrder, OrderStatus
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
@@ -41,18 +41,10 @@ class _Proofs:
 class Reconciler:
     """Runs one reconciliation at a time, for whoever holds the outbound lane."""
 
-    def __init__(
-        self,
-        client: VenueClient,
-        state: MakerState,
-        emitter: BatchEmitter,
-        *,
-        on_booked: Callable[[Iterable[FillResult]], None],
-    ) -> None:
+    def __init__(self, client: VenueClient, state: MakerState, emitter: BatchEmitter) -> None:
         self._client = client
         self._state = state
         self._emitter = emitter
-        self._on_booked = on_booked
 
     async def reconcile(self) -> tuple[BalanceCheck, bool]:
         """Compare everything with the venue and settle what can be settled.
@@ -94,15 +86,15 @@ class Reconciler:
     async def book_missed_fills(self) -> None:
         """Look up fills since the last time, and book those no frame told us. Errors: VenueError, LedgerError."""
         asked_s = trio.current_time()
-        fills = await self._client.fetch_fills(self._state.market, since_ms=self._state.look_up_from_ms)
-        self._state.check_history(fills)
+        fills = await self._client.fetch_fills(self._state.market, since_ms=self._state.history.look_up_from_ms)
+        self._state.history.check(fills)
         for fill in fills:
-            self._on_booked(self._state.apply_fill(fill, now_s=trio.current_time()))
-            self._state.on_looked_up(fill)
+            self._state.apply_fill(fill, now_s=trio.current_time())
+            self._state.history.on_looked_up(fill)
         # one that lags does not have the last fills of those that left just now
-        is_current = self._state.has_newest_known(fills)
+        is_current = self._state.history.has_newest_known(fills)
         self._state.order_state.on_fills_read(asked_s - (FRESH_S if is_current else UNTOLD_PATIENCE_S))
-        for order in self._state.order_state.get_untold() if is_current else ():
+        for order in self._state.order_state.get_fills_due() if is_current else ():
             if order.touched_s <= asked_s - UNTOLD_PATIENCE_S:
                 _log.error(
                     "oid=%d ended with %s unaccounted for, and the venue lists no fill of it",
@@ -120,17 +112,17 @@ class Reconciler:
         state = self._state
         asked_s = trio.current_time()
         rows = await self._client.fetch_open_orders(state.market)
-        rivals = [row for row in rows if state.is_rival(row)]
+        rivals = state.ownership.find_rivals(rows)
         if rivals:
             raise LedgerError(describe_rivals(rivals))
         findings = read_snapshot(
             [row for row in rows if row.coin == state.market.coin],
             state.order_state,
             asked_s=asked_s,
-            keep_foreign=state.keep_foreign,
+            ownership=state.ownership,
         )
         for intent, row in findings.arrived:
-            self._on_booked(state.apply_arrival(intent, row.oid, now_s=trio.current_time()))
+            state.apply_arrival(intent, row.oid, now_s=trio.current_time())
         for oid in findings.resting:
             state.order_state.on_seen_resting(oid, now_s=trio.current_time())
         return rows, findings
@@ -156,7 +148,9 @@ class Reconciler:
 
     async def _ask_stranger(self, intent: Intent, status: OrderStatus) -> OrderStatus:
         since_ms = intent.expires_ms - int(1000 * (EXPIRY_S + EXPIRY_GRACE_S))
-        for oid in self._state.order_state.find_parked(price=intent.price, most=intent.size, since_ms=since_ms):
+        for oid in self._state.order_state.find_parked(
+            price=intent.quote.price, most=intent.quote.size, since_ms=since_ms
+        ):
             told = await self._client.fetch_order_status(oid=oid)
             if told.order is None:
                 _log.error("oid=%d traded at the price of an order of ours in flight, and the venue forgot it", oid)
@@ -185,10 +179,10 @@ class Reconciler:
             orders.on_doubt(oid, now_s=order.touched_s)
             return
         _log.warning("ghost oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
-        self._state.note_hand(oid, status.status, now_s=now_s)
+        self._state.manual_cancels.note_end(order, status.status, now_s=now_s)
         if status.order is not None:  # what it was filled by and no fill has told keeps its level locked
-            orders.on_modify_response(oid, oid, status.status, remaining=status.order.size, now_s=now_s)
-        if all(untold.oid != oid for untold in orders.get_untold()):
+            orders.on_status(oid, status.status, remaining=status.order.size, now_s=now_s)
+        if all(due.oid != oid for due in orders.get_fills_due()):
             orders.remove_ghost(oid, now_s=now_s)
 
     def _settle_unseen(self, intent: Intent, status: OrderStatus, now_s: float) -> None:
@@ -199,10 +193,10 @@ class Reconciler:
             if status.status == FORGOTTEN:  # it may be the one: its level stays locked
                 return
             if now_s >= intent.expires_s + EXPIRY_GRACE_S:
-                _log.info("place side=%s level=%d never arrived", intent.side, intent.level_index)
+                _log.info("place side=%s level=%d never arrived", *intent.quote.slot)
                 orders.on_never_placed(intent.cloid, why=f"the venue knows no such order: {status.status}")
             return
         oid = status.order.oid
-        self._on_booked(self._state.apply_arrival(intent, oid, now_s=now_s))
+        self._state.apply_arrival(intent, oid, now_s=now_s)
         if not status.live:
-            orders.on_modify_response(oid, oid, status.status, remaining=status.order.size, now_s=now_s)
+            orders.on_status(oid, status.status, remaining=status.order.size, now_s=now_s)

@@ -85,10 +85,9 @@ class Session:
             quoter.state,
             epoch=epoch,
             stats=quoter.stats,
-            on_booked=events.on_booked,
             may_place=account.gate.may_place,
         )
-        self.reconciler = Reconciler(account.client, quoter.state, self.emitter, on_booked=events.on_booked)
+        self.reconciler = Reconciler(account.client, quoter.state, self.emitter)
 
     async def run(self) -> None:
         """Read everything, quote until cancelled, and shut down with nothing resting.
@@ -139,10 +138,9 @@ class Session:
             orphans = await seed_state(client, state, take_over=self.settings.take_over)
         else:
             self._allot()
-            orphans, booked, check = await resume_state(
+            orphans, check = await resume_state(
                 client, state, newest_fill_ms=self._recovered.newest_fill_ms, take_over=self.settings.take_over
             )
-            self.events.on_booked(booked)
             self.events.on_balances(check)
         await writer.flush()
         boundary_level = self.quoter.start()

@@ -14,6 +14,7 @@ from mm_trio.model.errors import LedgerError, VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Owner
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 
@@ -75,7 +76,7 @@ async def _find_ours(client: VenueClient, state: MakerState) -> list[int]:
         row.oid
         for row in rows
         if row.coin == state.market.coin
-        and (not state.is_foreign(row) or state.order_state.find(row.oid) or state.order_state.find_left(row.oid))
+        and (state.ownership.classify(row) is Owner.OURS or state.order_state.is_known(row.oid))
     ]
 
 

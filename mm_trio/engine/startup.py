@@ -13,15 +13,14 @@ from decimal import Decimal
 
 import trio
 
-from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.errors import ConfigError, HistoryLost, Unreachable
 from mm_trio.model.journal_entries import Began
 from mm_trio.model.market import Balances, Market
-from mm_trio.model.orders import FillResult
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
+from mm_trio.state.ownership import find_epochs
 from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals
 from mm_trio.venue.rest_client import VenueClient
 
@@ -78,26 +77,25 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
 
 async def resume_state(
     client: VenueClient, state: MakerState, *, newest_fill_ms: int, take_over: bool = False
-) -> tuple[tuple[OpenOrder, ...], tuple[FillResult, ...], BalanceCheck]:
+) -> tuple[tuple[OpenOrder, ...], BalanceCheck]:
     """Go on from a replayed ledger: book what traded meanwhile, and see which orders rest.
 
     `newest_fill_ms` is the time of the newest fill in the ledger: the venue has to list it still.
-    Gives the orders that rest and belong nowhere, the fills now booked, and what became of the balances: one
-    that differs is taken over when a second look, seconds later, differs too.
+    Gives the orders that rest and belong nowhere, and what became of the balances: one that differs is taken over
+    when a second look, seconds later, differs too.
     Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; ConfigError
     where orders of another instance rest.
     """
     orders = state.order_state
     asked_s = trio.current_time()
-    rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.look_up_from_ms)
+    rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.history.look_up_from_ms)
     _check_rivals(state, rows, (), take_over=take_over)
     await _check_reach(client, state, fills, newest_fill_ms)
     now_s = trio.current_time()
-    booked: list[FillResult] = []
     ours = [row for row in rows if row.coin == state.market.coin]
     for row in ours:
         if (intent := state.match_intent(row)) is not None:
-            booked += state.apply_arrival(intent, row.oid, now_s=now_s)
+            state.apply_arrival(intent, row.oid, now_s=now_s)
     astray = {order.oid for order in orders.relevel(state.grid.level_for_price)}
     for row in ours:
         if row.oid not in astray:
@@ -106,22 +104,21 @@ async def resume_state(
     unknown = [
         replace(row, size=row.size + state.sum_uncounted(fill for fill in fills if fill.oid == row.oid))
         for row in ours
-        if orders.find(row.oid) is None and orders.find_left(row.oid) is None
+        if not orders.is_known(row.oid)
     ]
     orphans = state.seed_orders(unknown, now_s=now_s)
     for fill in fills:
-        booked += state.apply_fill(fill, now_s=now_s)
-        state.on_looked_up(fill)
+        state.apply_fill(fill, now_s=now_s)
+        state.history.on_looked_up(fill)
     state.note_foreign_holds(rows)
     check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s)
     state.rate_limit.sync_from_exchange(*await client.fetch_budget())
-    return (*orphans, *(row for row in ours if row.oid in astray)), tuple(booked), check
+    return (*orphans, *(row for row in ours if row.oid in astray)), check
 
 
 def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], fills: Iterable[Fill], *, take_over: bool) -> None:
     """Refuse to begin beside another instance or after it; or make its lives ours, where the operator says so."""
-    rivals = [row for row in rows if state.is_rival(row)]
-    traded = [fill for fill in fills if state.is_rival(fill)]
+    rivals, traded = state.ownership.find_rivals(rows), state.ownership.find_rivals(fills)
     if rivals and not take_over:
         raise ConfigError(f"{describe_rivals(rivals)}; if it is gone for good, take its orders over: --take-over")
     if traded and not take_over:
@@ -129,20 +126,19 @@ def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], fills: Iterable[
             f"{describe_rival_fills(traded)}, or begin anew from the configured [allocation] as what is there now: "
             "--take-over"
         )
-    cloids = [row.cloid for row in rivals] + [fill.cloid for fill in traded]
-    for epoch in sorted({parts.epoch for cloid in cloids if (parts := decode_cloid(cloid)) is not None}):
-        state.epochs.add(epoch)
+    for epoch in sorted(find_epochs([*(row.cloid for row in rivals), *(fill.cloid for fill in traded)])):
+        state.ownership.epochs.add(epoch)
         state.record(Began(epoch, {}))
 
 
 async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[Fill], newest_ms: int) -> None:
     """The newest fill that the ledger knows has to be in the history, or fills after it may be missing too."""
-    newest_ms = max(newest_ms, state.looked_up_ms)
+    newest_ms = max(newest_ms, state.history.looked_up_ms)
     for _ in range(REACH_TRIES):
         if not newest_ms or any(fill.time_ms == newest_ms for fill in fills):
             return
         await trio.sleep(REACH_PAUSE_S)  # a replica may lag behind what it told us before
-        fills = await client.fetch_fills(state.market, since_ms=state.look_up_from_ms)
+        fills = await client.fetch_fills(state.market, since_ms=state.history.look_up_from_ms)
     raise HistoryLost(
         f"the venue's fill history of {state.market.coin} does not have our last known fill (time "
         f"{newest_ms}): fills since then may be lost to it too, and what we own cannot be told. "
@@ -154,17 +150,13 @@ async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[F
 async def _read_consistently(
     client: VenueClient, market: Market, *, since_ms: int
 ) -> tuple[tuple[OpenOrder, ...], Balances, tuple[Fill, ...]]:
-    fills = {_key(fill): fill for fill in await client.fetch_fills(market, since_ms=since_ms)}
+    fills = {fill.key: fill for fill in await client.fetch_fills(market, since_ms=since_ms)}
     for _ in range(SEED_TRIES):
         rows = await client.fetch_open_orders(market)
         balances = await client.fetch_balances(market)
         newest_ms = max((fill.time_ms or 0 for fill in fills.values()), default=since_ms)
-        later = {_key(fill): fill for fill in await client.fetch_fills(market, since_ms=newest_ms)}
+        later = {fill.key: fill for fill in await client.fetch_fills(market, since_ms=newest_ms)}
         if later.keys() <= fills.keys():
             return rows, balances, tuple(fills.values())
         fills |= later
     raise Unreachable(f"{market.coin} trades faster than its balances can be read ({SEED_TRIES} tries)")
-
-
-def _key(fill: Fill) -> tuple[int | None, int, int]:
-    return fill.time_ms, fill.tid, fill.oid

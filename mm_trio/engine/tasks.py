@@ -70,7 +70,6 @@ async def apply_forever(session: Session) -> Never:
     reader = FeedReader(
         session.quoter.state,
         session.quoter.stats,
-        on_booked=events.on_booked,
         on_balances=events.on_balances,
         on_trouble=events.on_trouble,
     )

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
 from mm_trio.model.market import Balances
-from mm_trio.model.orders import FillResult
-from mm_trio.model.replies import Fill
+from mm_trio.model.replies import Fill, FillKey
 from mm_trio.state.inventory import Inventory
+from mm_trio.state.ownership import Ownership
 
 __all__ = ["Audit", "AuditLine", "compute_audit", "compute_effect"]
 
@@ -100,9 +99,9 @@ class _Known:
     """What the entries say, read once."""
 
     ledger: Inventory = field(default_factory=lambda: Inventory(1))
-    epochs: set[int] = field(default_factory=set)
+    ownership: Ownership = field(default_factory=lambda: Ownership("", keep_foreign=True))
     oids: set[int] = field(default_factory=set)
-    fills: dict[tuple[int | None, int, int], Booked] = field(default_factory=dict)
+    fills: dict[FillKey, Booked] = field(default_factory=dict)
     sums: dict[str, _Sum] = field(default_factory=dict)
     n_entries: int = 0
     adjusted_ms: int = 0
@@ -111,7 +110,7 @@ class _Known:
         self.n_entries += 1
         match entry:
             case Began(epoch):
-                self.epochs.add(epoch)
+                self.ownership.epochs.add(epoch)
             case Adopted(oid) | Arrived(_, oid):
                 self.oids.add(oid)
             case Allocated():
@@ -127,28 +126,17 @@ class _Known:
 
     def _book(self, entry: Booked) -> None:
         before = Balances(self.ledger.account_token, self.ledger.account_usdc)
-        self.ledger.book(
-            FillResult(
-                entry.side,
-                entry.level_index,
-                entry.price,
-                entry.size,
-                fully_filled=False,
-                fee=entry.fee,
-                fee_token=entry.fee_token,
-            )
-        )
-        self.fills[entry.time_ms, entry.tid, entry.oid] = entry
+        self.ledger.book(entry.to_result(fully_filled=False))
+        self.fills[entry.key] = entry
         self.oids.add(entry.oid)
         token, usdc = self.ledger.account_token - before.token, self.ledger.account_usdc - before.usdc
-        self._sum("bids filled" if entry.side == "buy" else "asks filled", token, usdc)
+        self._sum("bids filled" if entry.quote.side == "buy" else "asks filled", token, usdc)
 
     def _sum(self, what: str, token: Decimal, usdc: Decimal) -> None:
         self.sums.setdefault(what, _Sum()).add(token, usdc)
 
     def is_ours(self, fill: Fill) -> bool:
-        parts = decode_cloid(fill.cloid)
-        return fill.oid in self.oids or (parts is not None and parts.epoch in self.epochs)
+        return fill.oid in self.oids or self.ownership.read_own_cloid(fill.cloid) is not None
 
 
 def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], venue: Balances) -> Audit:
@@ -161,9 +149,9 @@ def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], v
     for at_ms, entry in entries:
         known.read(at_ms, entry)
     unbooked, foreign = _Sum(), _Sum()
-    listed = {(fill.time_ms, fill.tid, fill.oid) for fill in fills}
+    listed = {fill.key for fill in fills}
     for fill in fills:
-        if (fill.time_ms, fill.tid, fill.oid) in known.fills or (fill.time_ms or 0) <= known.adjusted_ms:
+        if fill.key in known.fills or (fill.time_ms or 0) <= known.adjusted_ms:
             continue
         (unbooked if known.is_ours(fill) else foreign).add(*compute_effect(fill))
     oldest_ms = min((fill.time_ms or 0 for fill in fills), default=None)

@@ -17,6 +17,7 @@ from mm_trio.model.journal_entries import (
     Entry,
     LookedUp,
     NeverPlaced,
+    OwnEnd,
     Quoted,
     Remembered,
     Requested,
@@ -96,25 +97,16 @@ def _apply(found: Recovered, entry: Entry, *, now_s: float, wall_ms: int) -> Non
             orders.on_intent_seen(intent, oid, now_s=now_s)
         case NeverPlaced(cloid, why):
             orders.on_never_placed(cloid, why=why)
-        case Ended(oid, "ghost"):
+        case Ended(oid, OwnEnd.GHOST):
             orders.remove_ghost(oid, now_s=now_s)
         case Ended(oid, status, remaining):
-            orders.on_modify_response(oid, oid, status, remaining=remaining, now_s=now_s)
+            orders.on_status(oid, status, remaining=remaining, now_s=now_s)
         case Requested(nonce):
             found.last_nonce = max(found.last_nonce, nonce)
         case Quoted(boundary_level):
             found.boundary_level = boundary_level
         case Adopted():
-            orders.on_place_confirmed(
-                entry.oid,
-                entry.side,
-                entry.level_index,
-                entry.price,
-                entry.size,
-                cloid=entry.cloid,
-                filled=entry.filled,
-                now_s=now_s,
-            )
+            orders.on_adopted(entry, now_s=now_s)
         case Adjusted():
             ledger.on_adjusted(entry)
         case Allocated():
@@ -124,7 +116,7 @@ def _apply(found: Recovered, entry: Entry, *, now_s: float, wall_ms: int) -> Non
         case LookedUp(until_ms):
             found.looked_up_ms = until_ms
         case Remembered():
-            found.newest_fill_ms = max([found.newest_fill_ms, *(key[0] for key in entry.keys)])
+            found.newest_fill_ms = max([found.newest_fill_ms, *(key.time_ms or 0 for key in entry.keys)])
             orders.remember_fills(entry)
         case Began(epoch, parameters):
             found.epochs.add(epoch)
@@ -135,15 +127,4 @@ def _apply(found: Recovered, entry: Entry, *, now_s: float, wall_ms: int) -> Non
 
 def _make_intent(sent: Sent, *, now_s: float, wall_ms: int) -> Intent:
     expires_s = now_s + (sent.expires_ms - wall_ms) / 1000
-    return Intent(
-        sent.cloid,
-        sent.side,
-        sent.level_index,
-        sent.price,
-        sent.size,
-        sent.replaces,
-        now_s,
-        expires_s,
-        sent.expires_ms,
-        sent.nonce,
-    )
+    return Intent(sent.cloid, sent.quote, sent.replaces, now_s, expires_s, sent.expires_ms, sent.nonce)

@@ -1,17 +1,20 @@
-"""What a ledger is made of: one frozen value for each thing that happened to us, in the order it happened.
+"""Entries of the ledger: one frozen value for each event.
 
-Knows how an entry becomes plain values and back; knows no file. Whoever changes orders or inventory records
-the entry in the same breath, and a restart applies the same entries to the same classes (`replay`).
+This module turns an entry into plain values and back; it knows no file. Code that changes orders or inventory
+records the entry at the same moment, and a restart applies the same entries to the same classes (`replay`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from enum import StrEnum
+from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
-from mm_trio.model.orders import Intent, Side
+from mm_trio.model.orders import FillResult, Intent, Quote
+from mm_trio.model.replies import Fill, FillKey
 
 __all__ = [
     "Adjusted",
@@ -25,6 +28,7 @@ __all__ = [
     "Entry",
     "LookedUp",
     "NeverPlaced",
+    "OwnEnd",
     "Quoted",
     "Record",
     "Remembered",
@@ -37,12 +41,23 @@ __all__ = [
 ]
 
 
-# --- lives and parameters -----------------------------------------------------------------------
+class OwnEnd(StrEnum):
+    """Statuses that this program writes into `Ended` itself; all others are the venue's words."""
+
+    CANCELLED = "cancelled"  # The venue confirmed our cancel or our replacement.
+    GHOST = "ghost"  # The order is proven to be gone.
+    LEFT = "left"  # It left before a checkpoint, which lists it.
+
+
+# --- Sessions and parameters --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A life of the maker began: its orders carry `epoch`. `parameters` say what it was told to quote."""
+    """A session of the maker began.
+
+    Its orders carry `epoch`; `parameters` are the settings that shape its quotes.
+    """
 
     epoch: int
     parameters: dict[str, str]
@@ -50,7 +65,10 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Allocated:
-    """What the operator lets the maker use from here on; None: the whole account."""
+    """Amounts that the operator lets the maker use from here on.
+
+    None: the whole account.
+    """
 
     token: Decimal | None
     usdc: Decimal | None
@@ -63,39 +81,34 @@ class Quoted:
     boundary_level: int
 
 
-# --- orders -------------------------------------------------------------------------------------
+# --- Orders -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An order is about to leave, or a replacement for the order `replaces`. Durable before it does."""
+    """An order, or a replacement for the order `replaces`, is about to leave.
+
+    Durable before it does.
+    """
 
     cloid: str
-    side: Side
-    level_index: int
-    price: Decimal
-    size: Decimal
+    quote: Quote
     replaces: int | None
     nonce: int | None
     expires_ms: int
 
     @classmethod
     def of(cls, intent: Intent) -> Sent:
-        return cls(
-            intent.cloid,
-            intent.side,
-            intent.level_index,
-            intent.price,
-            intent.size,
-            intent.replaces,
-            intent.nonce,
-            intent.expires_ms,
-        )
+        """Write down an intent."""
+        return cls(intent.cloid, intent.quote, intent.replaces, intent.nonce, intent.expires_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A signed action is about to leave. `digest` is the hash that was signed; the signature itself is kept nowhere."""
+    """A signed action is about to leave.
+
+    `digest` is the hash that was signed; the signature itself is kept nowhere.
+    """
 
     nonce: int
     method: str
@@ -106,7 +119,10 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class NeverPlaced:
-    """The order was refused, or is proven never to have reached the book. `why` in the venue's words or ours."""
+    """The order was refused, or is proven never to have reached the book.
+
+    `why` is in the venue's words or ours.
+    """
 
     cloid: str
     why: str
@@ -122,48 +138,97 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """An order that rests was taken over; `size` is what rests of it, `filled` what of it traded before."""
+    """An open order was taken over.
+
+    The size of `quote` is what rests of it, `filled` what of it traded before.
+    """
 
     oid: int
-    side: Side
-    level_index: int
-    price: Decimal
-    size: Decimal
+    quote: Quote
     cloid: str | None
     filled: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The order left the book. `remaining` is what the venue says was left then, None where it did not say."""
+    """The order left the book.
+
+    `status` is the venue's word or an `OwnEnd`. `remaining` is what the venue says was left then, None where it did
+    not say.
+    """
 
     oid: int
     status: str
     remaining: Decimal | None
 
 
-# --- money --------------------------------------------------------------------------------------
+# --- Money --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A fill of an order of ours moved the ledger. `fee` in "base", "quote" or a third token's name."""
+    """A fill of an order of ours moved the ledger.
+
+    `quote` has the fill's price and size. `fee` is in `fee_token`: "base", "quote" or a third token's name.
+    """
 
     oid: int
     tid: int
     time_ms: int | None
     coin: str | None
-    side: Side
-    level_index: int
-    price: Decimal
-    size: Decimal
+    quote: Quote
     fee: Decimal
     fee_token: str | None
+
+    @classmethod
+    def of(cls, fill: Fill, quote: Quote) -> Booked:
+        """Write down a fill of the order that is `quote` for it."""
+        return cls(fill.oid, fill.tid, fill.time_ms, fill.coin, quote, fill.fee, fill.fee_token)
+
+    @property
+    def key(self) -> FillKey:
+        """Return the identity of the fill."""
+        return FillKey(self.time_ms, self.coin, self.tid, self.oid)
+
+    def to_fill(self) -> Fill:
+        """Return the fill as the venue reported it."""
+        quote = self.quote
+        return Fill(
+            self.oid,
+            self.tid,
+            quote.size,
+            quote.price,
+            quote.side,
+            self.time_ms,
+            self.fee,
+            self.fee_token,
+            coin=self.coin,
+        )
+
+    def to_result(self, *, fully_filled: bool) -> FillResult:
+        """Return the fill as those who listen to bookings get it."""
+        quote = self.quote
+        return FillResult(
+            quote.side,
+            quote.level_index,
+            quote.price,
+            quote.size,
+            fully_filled,
+            oid=self.oid,
+            tid=self.tid,
+            time_ms=self.time_ms,
+            coin=self.coin,
+            fee=self.fee,
+            fee_token=self.fee_token,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """The account moved by no fill of ours: the balance we began with, a transfer, a loss, others' holds."""
+    """The account changed without a fill of ours.
+
+    The balance at the beginning, a transfer, a loss, or holds of foreign orders.
+    """
 
     token: Decimal
     usdc: Decimal
@@ -172,7 +237,7 @@ class Adjusted:
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """Where the sums stand, in a checkpoint: of the allocation (None: there is none) and of the account."""
+    """Sums in a checkpoint: of the allocation (None: there is none) and of the account."""
 
     virtual_token: Decimal | None
     virtual_usdc: Decimal | None
@@ -182,22 +247,28 @@ class Summed:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """The venue's fill history was read up to here while nothing was in doubt; a restart reads on from it."""
+    """The venue's fill history was read up to here with nothing in doubt.
+
+    A restart reads on from it.
+    """
 
     until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Fills that count in a balance already, by (time_ms, coin, tid, oid); older ones than `after_ms` do too."""
+    """Fills that a balance contains already.
+
+    Older ones than `after_ms` are contained too.
+    """
 
     after_ms: int
-    keys: tuple[tuple[int, str, int, int], ...]
+    keys: tuple[FillKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything before, in fewer entries: a replay begins at the last of these."""
+    """Everything before, in fewer entries: a replay begins at the last one."""
 
     entries: tuple[Entry, ...]
 
@@ -223,10 +294,10 @@ Record: TypeAlias = Callable[[Entry], None]
 
 
 def forget(entry: Entry) -> None:
-    """A `Record` for who keeps no journal."""
+    """Record nothing: the `Record` of a maker without a journal."""
 
 
-# --- plain values -------------------------------------------------------------------------------
+# --- Plain values -------------------------------------------------------------------------------
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__.lower(): kind
@@ -249,31 +320,57 @@ _KINDS: dict[str, type[Any]] = {
     )
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_FIELDS = {name: tuple((f.name, "Decimal" in str(f.type)) for f in fields(kind)) for name, kind in _KINDS.items()}
+
+
+def _list_columns(kind: type[Any]) -> Iterator[tuple[str, bool]]:
+    """List (path of the value, is it a Decimal) as an entry is written: a quote is four values in a row."""
+    for entry_field in fields(kind):
+        if entry_field.name == "quote":
+            yield from ((f"quote.{name}", is_decimal) for name, is_decimal in _list_columns(Quote))
+        else:
+            yield entry_field.name, "Decimal" in str(entry_field.type)
+
+
+_COLUMNS = {name: tuple(_list_columns(kind)) for name, kind in _KINDS.items()}
+_READERS = {name: tuple(attrgetter(path) for path, _ in columns) for name, columns in _COLUMNS.items()}
+_N_QUOTE = len(fields(Quote))
+_QUOTE_AT = {
+    name: next((n for n, (path, _) in enumerate(columns) if path.startswith("quote.")), None)
+    for name, columns in _COLUMNS.items()
+}
 
 
 def encode_entry(entry: Entry) -> tuple[str, list[Any]]:
-    """The entry's kind and its fields as JSON has them: a Decimal is its exact text."""
+    """Return the entry's kind and its values for JSON.
+
+    A Decimal becomes its exact text.
+    """
     kind = _NAMES[type(entry)]
     if isinstance(entry, Checkpoint):
         return kind, [list(encode_entry(part)) for part in entry.entries]
-    values = [getattr(entry, name) for name, _ in _FIELDS[kind]]
+    values = [read(entry) for read in _READERS[kind]]
     return kind, [str(value) if isinstance(value, Decimal) else value for value in values]
 
 
 def decode_entry(kind: str, values: Sequence[Any]) -> Entry:
-    """The entry that `encode_entry` made these of. Errors: ValueError for what it never makes."""
+    """Return the entry that `encode_entry` made these values of.
+
+    Errors: ValueError for values that it never makes.
+    """
     try:
         if kind == "checkpoint":
             return Checkpoint(tuple(decode_entry(part, inner) for part, inner in values))
         if kind == "remembered":
             after_ms, keys = values
-            return Remembered(after_ms, tuple((t, c, i, o) for t, c, i, o in keys))
-        known = _FIELDS[kind]
-        read = [
+            return Remembered(after_ms, tuple(FillKey(*key) for key in keys))
+        columns = _COLUMNS[kind]
+        read: list[Any] = [
             Decimal(value) if is_decimal and value is not None else value
-            for (_, is_decimal), value in zip(known, values, strict=True)
+            for (_, is_decimal), value in zip(columns, values, strict=True)
         ]
+        at = _QUOTE_AT[kind]
+        if at is not None:
+            read[at : at + _N_QUOTE] = [Quote(*read[at : at + _N_QUOTE])]
         return cast("Entry", _KINDS[kind](*read))
     except (KeyError, TypeError, ArithmeticError) as error:
-        raise ValueError(f"no entry of kind {kind!r}") from error
+        raise ValueError(f"{kind!r} with these values is not a valid entry") from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from enum import StrEnum
+from typing import Literal, Self, TypeAlias
 
 from mm_trio.model.numbers import make_exact
 
@@ -16,17 +17,36 @@ __all__ = [
     "FillResult",
     "Intent",
     "OrderDiff",
+    "Phase",
+    "Quote",
     "ReconcileResult",
     "Side",
+    "Slot",
     "TrackedOrder",
 ]
 
 Side: TypeAlias = Literal["buy", "sell"]
+Slot: TypeAlias = tuple[Side, int]  # (side, level index)
+
+
+class Phase(StrEnum):
+    """What we know of one order of ours; `state/order_phases.py` has the transitions.
+
+    These words are ours. The venue's own statuses stay plain text: it invents new ones.
+    """
+
+    UNKNOWN = "unknown"
+    IN_FLIGHT = "in_flight"
+    RESTING = "resting"
+    IN_DOUBT = "in_doubt"
+    FILLS_DUE = "fills_due"
+    END_UNSETTLED = "end_unsettled"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
-class DesiredOrder:
-    """An order that should rest. `price` in quote per base, `size` in base."""
+class Quote:
+    """Place and size of one order. `price` in quote per base, `size` in base."""
 
     side: Side
     level_index: int
@@ -36,13 +56,22 @@ class DesiredOrder:
     def __post_init__(self) -> None:
         make_exact(self, "price", "size")
 
+    @property
+    def slot(self) -> Slot:
+        """Return the (side, level) that the order occupies."""
+        return self.side, self.level_index
+
+
+# The library's public name for an order that should rest.
+DesiredOrder = Quote
+
 
 @dataclass(frozen=True, slots=True)
 class TrackedOrder:
-    """An order of ours that the venue knows. `size` is what still rests, in base.
+    """An order of ours that the venue knows.
 
-    `status`: "resting", "in_doubt" (it may rest, nobody can say), or "untold" (it left the book, and
-    fills worth `size` have not been told yet). `touched_s` is when we last learnt or did something.
+    `size` is what still rests, in base; in the phase "fills_due" it is what the fills not yet reported come to.
+    `touched_s` is when we last learnt or did something about it.
     """
 
     oid: int
@@ -50,7 +79,7 @@ class TrackedOrder:
     level_index: int
     price: Decimal
     size: Decimal
-    status: str = "resting"
+    status: Phase = Phase.RESTING
     cloid: str | None = None
     touched_s: float = 0.0
     filled: Decimal = Decimal(0)
@@ -58,20 +87,35 @@ class TrackedOrder:
     def __post_init__(self) -> None:
         make_exact(self, "price", "size")
 
+    @classmethod
+    def of(
+        cls, oid: int, quote: Quote, status: Phase = Phase.RESTING, *, cloid: str | None = None, touched_s: float = 0.0
+    ) -> Self:
+        """Make the order of `quote`, nothing of it filled."""
+        return cls(oid, quote.side, quote.level_index, quote.price, quote.size, status, cloid, touched_s)
+
+    @property
+    def slot(self) -> Slot:
+        """Return the (side, level) that the order occupies."""
+        return self.side, self.level_index
+
+    @property
+    def quote(self) -> Quote:
+        """Return the order's place and what still rests of it."""
+        return Quote(self.side, self.level_index, self.price, self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An order we sent, or a replacement for `replaces`, whose answer we do not have yet.
+    """An order that we sent and that has no answer yet.
 
-    It cannot be executed later than `expires_s` (the loop's clock), `expires_ms` (the venue's calendar).
-    `nonce` is that of the action it left with, None where the exchange object chose one by itself.
+    It is a replacement for the order `replaces`, where that is given. It cannot be executed later than `expires_s`
+    (the loop's clock), `expires_ms` (the venue's calendar). `nonce` is that of the action it left with, None where
+    the exchange object chose one by itself.
     """
 
     cloid: str
-    side: Side
-    level_index: int
-    price: Decimal
-    size: Decimal
+    quote: Quote
     replaces: int | None = None
     sent_s: float = 0.0
     expires_s: float = 0.0
@@ -81,12 +125,12 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An order that may rest or may have traded: it locks its level and counts as spent."""
+    """An order that may rest or may have traded.
 
-    side: Side
-    level_index: int
-    price: Decimal
-    size: Decimal
+    It locks its level and counts as spent.
+    """
+
+    quote: Quote
     since_s: float
     oid: int | None = None
     cloid: str | None = None
@@ -94,19 +138,19 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class OrderDiff:
-    """What turns the resting orders into the desired ones.
+    """Changes that turn the resting orders into the desired ones.
 
     `modifies`: (oid, DesiredOrder) pairs; `places`: DesiredOrders; `cancels`: oids.
     """
 
-    modifies: tuple[tuple[int, DesiredOrder], ...] = ()
-    places: tuple[DesiredOrder, ...] = ()
+    modifies: tuple[tuple[int, Quote], ...] = ()
+    places: tuple[Quote, ...] = ()
     cancels: tuple[int, ...] = ()
 
     def __init__(
         self,
-        modifies: Iterable[tuple[int, DesiredOrder]] = (),
-        places: Iterable[DesiredOrder] = (),
+        modifies: Iterable[tuple[int, Quote]] = (),
+        places: Iterable[Quote] = (),
         cancels: Iterable[int] = (),
     ) -> None:
         object.__setattr__(self, "modifies", tuple((oid, order) for oid, order in modifies))
@@ -118,15 +162,16 @@ class OrderDiff:
 
     @property
     def n_items(self) -> int:
-        """What the venue charges for it: one for each order named."""
+        """Count what the venue charges for: each order named."""
         return len(self.modifies) + len(self.places) + len(self.cancels)
 
 
 @dataclass(frozen=True, slots=True)
 class FillResult:
-    """One fill of an order of ours. `size` is this fill's; `fully_filled`: nothing of it is left.
+    """One fill of an order of ours, as it was booked.
 
-    `fee` is in `fee_token`: "base", "quote", a third token's name, or None where the message was silent.
+    `size` is this fill's; `fully_filled`: nothing of the order is left. `fee` is in `fee_token`: "base", "quote", a
+    third token's name, or None where the message named no token.
     """
 
     side: Side
@@ -144,10 +189,18 @@ class FillResult:
     def __post_init__(self) -> None:
         make_exact(self, "price", "size")
 
+    @property
+    def quote(self) -> Quote:
+        """Return the order's place with this fill's price and size."""
+        return Quote(self.side, self.level_index, self.price, self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """`orphaned_oids` rest at the venue and are unknown to us; `ghost_oids` the other way round."""
+    """Oids that only one of both sides knows.
+
+    `orphaned_oids` rest at the venue and are unknown to us; `ghost_oids` the other way round.
+    """
 
     orphaned_oids: tuple[int, ...]
     ghost_oids: tuple[int, ...]
@@ -155,10 +208,10 @@ class ReconcileResult:
 
 @dataclass(frozen=True, slots=True)
 class EmitResult:
-    """What one emit did. `n_errors` counts items refused or left unknown.
+    """Counts of one emit.
 
-    `contradicted`: the venue refused for want of a balance that our ledger says is there. `n_held_back` orders
-    wait until it is known what was left of others that were cancelled.
+    `n_errors` counts items refused or left unknown. `contradicted`: the venue refused for want of a balance that our
+    ledger says is there. `n_held_back` orders wait until it is known what was left of others that were cancelled.
     """
 
     n_cancelled: int = 0

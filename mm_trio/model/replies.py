@@ -1,11 +1,11 @@
-"""Immutable values of what the venue says: answers to orders, fills, rows of open orders."""
+"""Immutable values of the venue: answers, fills, rows of open orders."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mm_trio.model.orders import Side
 
@@ -13,6 +13,7 @@ __all__ = [
     "Answer",
     "Cancelled",
     "Fill",
+    "FillKey",
     "Filled",
     "OpenOrder",
     "OrderStatus",
@@ -25,7 +26,10 @@ __all__ = [
 
 
 class Refusal(Enum):
-    """Why the venue refused, as far as logic may care; its words stay in `Refused.text`."""
+    """Reasons for a refusal, as far as logic may care.
+
+    The venue's words stay in `Refused.text`.
+    """
 
     WOULD_CROSS = "post-only order would have matched"
     GONE = "the order is filled, cancelled or unknown"
@@ -44,14 +48,17 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """The order rests under `oid`."""
+    """The order is open under `oid`."""
 
     oid: int
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The order traded at once; what is left of it, if anything, rests under `oid`."""
+    """The order traded at once.
+
+    What is left of it, if anything, is open under `oid`.
+    """
 
     oid: int
 
@@ -63,7 +70,10 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A definite no. `untouched`: the whole request was refused before anything of it was done."""
+    """A definite refusal.
+
+    `untouched`: the whole request was refused before anything of it was done.
+    """
 
     refusal: Refusal
     text: str
@@ -72,7 +82,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No answer that could be read: it may have been done or not.
+    """No readable answer: the action may have been carried out or not.
 
     `second`: the refusal that the same bytes met when they were sent again.
     """
@@ -84,9 +94,24 @@ class Unknown:
 Answer: TypeAlias = Resting | Filled | Cancelled | Refused | Unknown
 
 
+class FillKey(NamedTuple):
+    """Identity of a fill: trade ids alone are hashes and may repeat.
+
+    Time and coin are None where a fill is handed in by trade id alone.
+    """
+
+    time_ms: int | None
+    coin: str | None
+    tid: int
+    oid: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One fill as the venue tells it. `fee_token` is "base", "quote" or the name of a third token."""
+    """One fill as the venue reports it.
+
+    `fee_token` is "base", "quote" or the name of a third token.
+    """
 
     oid: int
     tid: int
@@ -99,10 +124,18 @@ class Fill:
     cloid: str | None = None
     coin: str | None = None
 
+    @property
+    def key(self) -> FillKey:
+        """Return the identity of the fill."""
+        return FillKey(self.time_ms, self.coin, self.tid, self.oid)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """One row of the venue's open orders, of any coin. `size` is what rests."""
+    """One row of the venue's open orders, of any coin.
+
+    `size` is what rests.
+    """
 
     coin: str
     oid: int
@@ -115,7 +148,10 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
-    """An order of our coin changed its status. `live` is false for every terminal status."""
+    """An order of our coin changed its status.
+
+    `live` is false for every terminal status.
+    """
 
     order: OpenOrder
     status: str
@@ -125,7 +161,10 @@ class OrderUpdate:
 
 @dataclass(frozen=True, slots=True)
 class OrderStatus:
-    """The answer to a direct question; `order` is None where the venue knows of no such order."""
+    """Answer to a direct question.
+
+    `order` is None where the venue knows of no such order.
+    """
 
     order: OpenOrder | None
     status: str

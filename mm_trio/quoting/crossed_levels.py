@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mm_trio.model.orders import Side
+from mm_trio.model.orders import Slot
 from mm_trio.model.replies import Answer, Refusal, Refused
 
 __all__ = ["CrossedLevels"]
@@ -16,22 +16,22 @@ class CrossedLevels:
 
     def __init__(self) -> None:
         self._n_emits = 0
-        # Slot -> refusals in a row, and the emit from which it is tried again
-        self._slots: dict[tuple[Side, int], tuple[int, int]] = {}
+        # Refusals in a row, and the emit from which the slot is tried again
+        self._slots: dict[Slot, tuple[int, int]] = {}
 
     def on_emit(self) -> None:
         """Count an emit, also an empty one."""
         self._n_emits += 1
 
-    def is_sitting_out(self, side: Side, level_index: int) -> bool:
+    def is_sitting_out(self, slot: Slot) -> bool:
         """Whether nothing is placed there in this emit."""
-        return self._slots.get((side, level_index), (0, 0))[1] > self._n_emits
+        return self._slots.get(slot, (0, 0))[1] > self._n_emits
 
-    def on_answer(self, side: Side, level_index: int, answer: Answer) -> None:
+    def on_answer(self, slot: Slot, answer: Answer) -> None:
         """Note what became of a place there."""
         if isinstance(answer, Refused) and answer.refusal is Refusal.WOULD_CROSS:
-            refusals = self._slots.get((side, level_index), (0, 0))[0] + 1
+            refusals = self._slots.get(slot, (0, 0))[0] + 1
             sit_out = SIT_OUT[min(refusals, len(SIT_OUT)) - 1]
-            self._slots[side, level_index] = (refusals, self._n_emits + 1 + sit_out)
+            self._slots[slot] = (refusals, self._n_emits + 1 + sit_out)
         else:
-            self._slots.pop((side, level_index), None)
+            self._slots.pop(slot, None)

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import OpenOrders
+from mm_trio.state.order_table import OpenOrders
 
 __all__ = ["Headroom", "Present"]
 

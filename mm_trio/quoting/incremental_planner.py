@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from mm_trio.model.orders import DesiredOrder, OrderDiff, Side, TrackedOrder
+from mm_trio.model.orders import DesiredOrder, OrderDiff, Side, Slot, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.ladder_ranges import Ladder, LadderMaker, Rungs
@@ -18,8 +18,8 @@ from mm_trio.quoting.order_differ import is_off, is_within_dead_zone
 from mm_trio.quoting.plan import RestLevel, TickPlan, plan_tick
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_depth
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import OpenOrders, Pair
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.order_table import OpenOrders
 
 __all__ = ["IncrementalPlanner"]
 
@@ -37,7 +37,7 @@ class IncrementalPlanner:
         self._made_of: tuple[object, ...] = ()  # what the last plan came from
         self._plan: TickPlan | None = None
         self._ladder: Ladder | None = None  # that the book was compared with
-        self._off: set[Pair] = set()  # where it was not as it should be
+        self._off: set[Slot] = set()  # where it was not as it should be
         self.n_looked_at = 0  # levels, in the last plan
 
     def plan(self, *, last_boundary: int | None = None) -> TickPlan:
@@ -70,7 +70,7 @@ class IncrementalPlanner:
             return None
         pairs = orders.touched | self._off
         if self._ladder is None:
-            pairs |= {*orders.pairs(), *((order.side, order.level_index) for order in ladder)}
+            pairs |= {*orders.slots(), *(order.slot for order in ladder)}
         else:
             pairs |= ladder.find_changes(self._ladder)
         orders.touched.clear()
@@ -114,7 +114,7 @@ class IncrementalPlanner:
             return ladder
         return Ladder(ladder.asks, ladder.bids.put(kept)) if aim in ladder.bids.odd else None
 
-    def _compare(self, ladder: Ladder, pairs: Iterable[Pair]) -> OrderDiff:
+    def _compare(self, ladder: Ladder, pairs: Iterable[Slot]) -> OrderDiff:
         """`compute_diff` of those levels, without the dead zone."""
         orders, settings = self._state.orders, self._settings
         modifies: list[tuple[int, DesiredOrder]] = []
@@ -156,17 +156,17 @@ class IncrementalPlanner:
         return asks > tokens or bids > quote
 
 
-def _find_pairs(diff: OrderDiff, orders: OpenOrders) -> set[Pair]:
+def _find_pairs(diff: OrderDiff, orders: OpenOrders) -> set[Slot]:
     """The levels that a diff is about."""
     named: list[DesiredOrder | TrackedOrder] = [
         *diff.places,
         *(aim for _, aim in diff.modifies),
         *(orders[oid] for oid in diff.cancels),
     ]
-    return {(order.side, order.level_index) for order in named}
+    return {order.slot for order in named}
 
 
-def _from_lowest_ask_up_then_down(pair: Pair) -> tuple[bool, int]:
+def _from_lowest_ask_up_then_down(pair: Slot) -> tuple[bool, int]:
     """The order in which `compute_desired_orders` gives them."""
     side, level = pair
     return (side == "buy", -level if side == "buy" else level)

@@ -31,9 +31,9 @@ def compute_diff(
     resting: dict[tuple[Side, int], TrackedOrder] = {}
     cancels: list[int] = []
     for order in sorted(current, key=lambda o: o.oid):
-        if resting.setdefault((order.side, order.level_index), order) is not order:
+        if resting.setdefault(order.slot, order) is not order:
             cancels.append(order.oid)
-    wanted = {(order.side, order.level_index): order for order in desired}
+    wanted = {order.slot: order for order in desired}
     if (
         not cancels
         and wanted.keys() == resting.keys()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from mm_trio.model.orders import DesiredOrder, Doubt, OrderDiff, Side, TrackedOrder
+from mm_trio.model.orders import DesiredOrder, OrderDiff, Phase, Quote, Side, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.headroom import Headroom
@@ -36,16 +36,6 @@ class TickPlan:
     diff: OrderDiff
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """An order that this tick leaves as it is: it locks its level and its share of the funds."""
-
-    side: Side
-    level_index: int
-    price: Decimal
-    size: Decimal
-
-
 def plan_tick(
     grid: PricingGrid,
     inventory: Inventory,
@@ -61,7 +51,8 @@ def plan_tick(
     """
     tokens, quote = inventory.effective_token, inventory.effective_usdc
     orders, doubts = state.get_current_orders(), state.get_doubts()
-    may_rest: list[TrackedOrder | Doubt] = [*orders, *doubts]
+    in_doubt = [doubt.quote for doubt in doubts]
+    may_rest: list[Quote | TrackedOrder] = [*orders, *in_doubt]
     bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
     rest = RestLevel.of(grid, tokens, settings)
     if last_boundary == rest.level + 1 and all(order.level_index != rest.level for order in may_rest):
@@ -70,13 +61,13 @@ def plan_tick(
             bid_levels.add(rest.level)
     boundary = compute_boundary(grid, tokens, settings.order_size, bid_levels=bid_levels)
 
-    resting = [order for order in orders if order.status == "resting"]
-    kept = [_Kept(d.side, d.level_index, d.price, d.size) for d in doubts]
-    kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if rest.is_shrunken_crumb(o, settings)]
+    resting = [order for order in orders if order.status == Phase.RESTING]
+    # This tick leaves these as they are: they lock their levels and their share of the funds.
+    kept = [*in_doubt, *(order.quote for order in resting if rest.is_shrunken_crumb(order, settings))]
     locked = {order.level_index for order in kept}
     # an order that rests where another is in doubt is left alone as well, and counts as spent
-    doubted = {doubt.level_index for doubt in doubts}
-    kept += [_Kept(o.side, o.level_index, o.price, o.size) for o in resting if o.level_index in doubted]
+    doubted = {quote.level_index for quote in in_doubt}
+    kept += [order.quote for order in resting if order.level_index in doubted]
     active, slack = settings.active_levels, settings.window_slack
     room = Headroom(kept, tokens=tokens, quote=quote)
     desired = compute_desired_orders(
@@ -95,7 +86,7 @@ def plan_tick(
     desired = tuple([order for order in desired if room.take(order)])
     if active is not None:
         most = _count_free_slots(active, kept)
-        pairs = {(order.side, order.level_index) for order in resting}
+        pairs = {order.slot for order in resting}
         desired = cut_window(desired, pairs, most=most, slack=slack)
     desired = rest.keep_partly_filled_bid(desired, resting, grid.lot)
     current = [order for order in resting if order.level_index not in locked]
@@ -106,12 +97,12 @@ def plan_tick(
     return TickPlan(quoted_from, state.boundary_level(grid.n_orders), desired, diff)
 
 
-def _find_lowest_ask(grid: PricingGrid, orders: Iterable[DesiredOrder | TrackedOrder | Doubt]) -> int:
+def _find_lowest_ask(grid: PricingGrid, quotes: Iterable[Quote | TrackedOrder]) -> int:
     """The lowest level that one of them asks at, `n_orders` where none does."""
-    return min((order.level_index for order in orders if order.side == "sell"), default=grid.n_orders)
+    return min((quote.level_index for quote in quotes if quote.side == "sell"), default=grid.n_orders)
 
 
-def _count_free_slots(active_levels: int, kept: Iterable[_Kept]) -> dict[Side, int]:
+def _count_free_slots(active_levels: int, kept: Iterable[Quote]) -> dict[Side, int]:
     """How many orders each side may have beside the kept ones."""
     free: dict[Side, int] = {"sell": active_levels, "buy": active_levels}
     for order in kept:
@@ -129,8 +120,8 @@ def _shrink_unfunded(
 ) -> OrderDiff:
     """Let no tolerance keep more resting than we own: then what is too large shrinks, far ends first."""
     changed = {oid for oid, _ in diff.modifies} | set(diff.cancels)
-    aims = {(order.side, order.level_index): order for order in desired}
-    unchanged = {(o.side, o.level_index): o for o in current if o.oid not in changed}
+    aims = {order.slot: order for order in desired}
+    unchanged = {o.slot: o for o in current if o.oid not in changed}
     after = [unchanged.get(pair, aim) for pair, aim in aims.items()]
     over = {
         "sell": sum((o.size for o in after if o.side == "sell"), Decimal(0)) - tokens,
@@ -159,7 +150,7 @@ class RestLevel:
         full, rest = cut_tranches(tokens, order_size=settings.order_size, lot=grid.lot)
         return cls(max(-1, grid.n_orders - full - 1) if rest else -1, rest, settings.order_size - rest)
 
-    def is_shrunken_crumb(self, order: TrackedOrder | Doubt, settings: QuoteSettings) -> bool:
+    def is_shrunken_crumb(self, order: TrackedOrder | Quote, settings: QuoteSettings) -> bool:
         """It was filled down below what may be placed: it stays, to be filled whole.
 
         Not an ask for more than the rest: it would take tokens from a full order, which then could not rest.

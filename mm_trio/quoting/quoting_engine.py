@@ -189,7 +189,7 @@ def cut_window(
     kept: list[DesiredOrder] = []
     for side, n in most.items():
         of_side = [order for order in orders if order.side == side]
-        depth = max((i for i, o in enumerate(of_side, 1) if (o.side, o.level_index) in resting), default=0)
+        depth = max((i for i, o in enumerate(of_side, 1) if o.slot in resting), default=0)
         kept.extend(of_side[: compute_depth(depth, most=n, slack=slack)])
     return tuple(kept)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias, TypeVar
 
-from mm_trio.model.orders import DesiredOrder, OrderDiff, TrackedOrder
+from mm_trio.model.orders import DesiredOrder, OrderDiff, Phase, TrackedOrder
 from mm_trio.quoting.headroom import Headroom
-from mm_trio.state.open_orders import OpenOrders
+from mm_trio.state.order_table import OpenOrders
 
 __all__ = [
     "Batch",
@@ -193,7 +193,7 @@ def fit_modifies(
     waiting: list[Modify] = []
     for oid, order in modifies:
         target = orders.get(oid)
-        if target is None or target.status != "resting":
+        if target is None or target.status != Phase.RESTING:
             continue
         if not headroom.take_level(target, order):
             waiting.append((oid, order))

@@ -1,6 +1,6 @@
-"""What the maker knows, and how each thing it is told changes that: fills, order updates, snapshots.
+"""Knowledge of the maker, and how each report changes it: fills, order updates, snapshots, balances.
 
-Pure: no task, clock or socket. Whoever calls is on the one thread of the loop, and nothing here awaits.
+Pure: no task, clock or socket. Every caller is on the one thread of the loop, and nothing here awaits.
 """
 
 from __future__ import annotations
@@ -9,37 +9,34 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from mm_trio.model.cloid import decode_cloid
-from mm_trio.model.errors import HistoryLost
-from mm_trio.model.journal_entries import Entry, LookedUp, Record, Remembered, forget
+from mm_trio.model.journal_entries import Entry, Record, Remembered, forget
 from mm_trio.model.market import Balances, Market
-from mm_trio.model.orders import FillResult, Intent, Side, TrackedOrder
+from mm_trio.model.orders import FillResult, Intent, Quote
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder, OrderUpdate
+from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import BalanceCheck, Inventory
+from mm_trio.state.manual_cancels import ManualCancels
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
-from mm_trio.state.snapshot_diff import FRESH_S, compute_foreign_holds, match_intent
+from mm_trio.state.snapshot_diff import FRESH_S, compute_foreign_holds
 
-__all__ = ["FILLS_OVERLAP_MS", "MakerState"]
-
-# Fills are looked up from this much before the newest one looked up last: venue clocks of one batch may lie apart.
-FILLS_OVERLAP_MS = 60_000
-
+__all__ = ["MakerState"]
 
 UNKNOWN_OID_PATIENCE_S = 60.0
-ENDS_REMEMBERED = 10_000  # cancels and modifies of some seconds
-CANCELLED_BY_OWNER = "canceled"  # the venue's word for a cancel that was asked for; its own have longer ones
+
+
+def _ignore(fill: FillResult) -> None:
+    pass
 
 
 @dataclass(slots=True)
 class MakerState:
     """Orders, ledger and budget of one maker on one market, and the rules that join them.
 
-    `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`);
-    `looked_up_ms` is the venue's time up to which its fill history was read: frames do not move it, so
-    that a fill no frame told is found however late the history can be read again. `epochs` are the lives that
-    this ledger knows to be its own; with `knows_all_lives` an order of this program from any other is a rival's.
+    `on_booked` gets every fill of an order of ours, once the ledger has moved by it: nothing else announces fills.
+    `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`).
     """
 
     market: Market
@@ -47,21 +44,13 @@ class MakerState:
     order_state: OrderState
     inventory: Inventory
     rate_limit: RateLimitBudget
-    keep_foreign: bool
-    unquiet_s: float = float("-inf")
-    looked_up_ms: int = 0
-    foreign_holds: Balances = field(default_factory=lambda: Balances(Decimal(0), Decimal(0)))
-    epochs: set[int] = field(default_factory=set)
-    knows_all_lives: bool = False
+    ownership: Ownership
+    history: FillHistory
+    manual_cancels: ManualCancels = field(default_factory=ManualCancels)
+    on_booked: Callable[[FillResult], None] = _ignore
     record: Record = forget
-    on_cancelled_by_hand: Callable[[TrackedOrder], None] = lambda order: None
-    hand_cancel_pause_s: float = 0.0
-    _sitting_out: dict[tuple[Side, int], float] = field(default_factory=dict)
-    _ends_expected: dict[int, float] = field(default_factory=dict)  # oid -> until when it may still end by our wish
-    _recorded_ms: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._recorded_ms = self.looked_up_ms  # what an earlier life recorded holds until this one knows better
+    unquiet_s: float = float("-inf")
+    foreign_holds: Balances = field(default_factory=lambda: Balances(Decimal(0), Decimal(0)))
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
         """Record every change from here on; what a replay did is on record already."""
@@ -69,91 +58,35 @@ class MakerState:
         self.order_state.start_recording(record)
         self.inventory.start_recording(record, expects_transfers=expects_transfers)
 
-    # --- fills --------------------------------------------------------------------------------
+    # --- Fills --------------------------------------------------------------------------------
 
     def remember_fill(self, fill: Fill) -> None:
-        """A fill that is in the balances we start from: never to be applied."""
+        """Never apply this fill: the balances that we start from contain it."""
         self.order_state.remember_fill(fill.tid, fill.oid, time_ms=fill.time_ms, coin=fill.coin)
-        self.on_looked_up(fill)
-
-    def on_looked_up(self, fill: Fill) -> None:
-        """A row of the fill history, which was read up to here."""
-        self.looked_up_ms = max(self.looked_up_ms, fill.time_ms or 0)
-
-    @property
-    def look_up_from_ms(self) -> int:
-        """Where the fill history is read from."""
-        return max(0, self.looked_up_ms - FILLS_OVERLAP_MS)
-
-    def check_history(self, fills: Sequence[Fill]) -> None:
-        """Whether the history just read joins on to what was read before. Errors: HistoryLost.
-
-        It goes on without the newest fill known: the venue forgot some, and what they moved cannot be told.
-        """
-        times = [fill.time_ms or 0 for fill in fills]
-        is_cut = self.looked_up_ms not in times and max(times, default=0) > self.looked_up_ms
-        if self.knows_all_lives and self.looked_up_ms and is_cut:
-            raise HistoryLost(
-                f"the venue's fill history of {self.market.coin} begins after our last known fill (time "
-                f"{self.looked_up_ms}): fills in between are lost to it, and what we own cannot be told; check "
-                "with `mm-trio ledger audit`, then begin a new ledger"
-            )
-
-    def has_newest_known(self, fills: Sequence[Fill]) -> bool:
-        """Whether a history just read is as new as what was read before; one that is not proves no absence."""
-        return not self.looked_up_ms or any(fill.time_ms == self.looked_up_ms for fill in fills)
-
-    @property
-    def unknown_oid_patience_s(self) -> float:
-        """How long after it was touched an order that the venue told us of must be unknown to it to be gone.
-
-        Only a replica that lags can say so; beside a durable ledger nothing is lost by waiting for it.
-        """
-        return UNKNOWN_OID_PATIENCE_S if self.knows_all_lives else FRESH_S
-
-    def on_reconciled(self) -> None:
-        """Everything is read and applied. With nothing in doubt a restart need not read the fills before this."""
-        if self.order_state.get_doubts() or self.looked_up_ms <= self._recorded_ms:
-            return
-        self._recorded_ms = self.looked_up_ms
-        self.record(LookedUp(self.looked_up_ms))
-
-    def on_opened(self) -> None:
-        """A new ledger begins: the fills that its first balance has already are written down."""
-        after_ms = self.look_up_from_ms - 1
-        self.record(Remembered(after_ms, self.order_state.get_fill_keys(after_ms)))
-        self.on_reconciled()
-
-    def summarise(self) -> tuple[Entry, ...]:
-        """What a checkpoint says of orders, fills and sums."""
-        after_ms = max(0, self._recorded_ms - FILLS_OVERLAP_MS) - 1
-        return (
-            *self.inventory.summarise(),
-            *self.order_state.summarise(remember_after_ms=after_ms),
-            LookedUp(self._recorded_ms),
-        )
+        self.history.on_looked_up(fill)
 
     def sum_uncounted(self, fills: Iterable[Fill]) -> Decimal:
-        """What these fills amount to, those left out that were counted before (base)."""
-        new = [f.size for f in fills if not self.order_state.was_told(f.tid, f.oid, time_ms=f.time_ms, coin=f.coin)]
+        """Sum the sizes of those of these fills that were not counted yet, in base."""
+        was_counted = self.order_state.was_counted
+        new = [f.size for f in fills if not was_counted(f.tid, f.oid, time_ms=f.time_ms, coin=f.coin)]
         return sum(new, Decimal(0))
 
-    def apply_fill(self, fill: Fill, *, now_s: float) -> tuple[FillResult, ...]:
-        """Count a fill once and move the ledger; gives what was booked.
+    def apply_fill(self, fill: Fill, *, now_s: float) -> None:
+        """Book a fill once.
 
-        Nothing for a duplicate, and for an order not known yet: that fill is kept until it is. A fill that
-        carries the cloid of an order in flight makes it known, before any answer.
+        A duplicate changes nothing; a fill of an order not known yet is kept until the order is. A fill that carries
+        the cloid of an order in flight makes it known, before any answer.
         """
-        booked: tuple[FillResult, ...] = ()
         orders = self.order_state
-        if fill.cloid is not None and orders.find(fill.oid) is None and orders.find_left(fill.oid) is None:
+        if fill.cloid is not None and not orders.is_known(fill.oid):
             intent = orders.find_intent(fill.cloid.lower())
             if intent is not None:
-                booked = self.apply_arrival(intent, fill.oid, now_s=now_s)
-            elif (parts := decode_cloid(fill.cloid)) is not None and parts.epoch in self.epochs and fill.price:
-                # an order of ours that we had given up for never placed: what it traded is ours all the same
-                orders.on_left_unnoticed(fill.oid, parts.side, parts.level_index, fill.price, fill.size, now_s=now_s)
-        result = self.order_state.on_fill(
+                self.apply_arrival(intent, fill.oid, now_s=now_s)
+            elif (parts := self.ownership.read_own_cloid(fill.cloid)) is not None and fill.price:
+                # An order of ours that was presumed never placed: what it traded is ours all the same.
+                quote = Quote(parts.side, parts.level_index, fill.price, fill.size)
+                orders.on_left_unnoticed(fill.oid, quote, now_s=now_s)
+        result = orders.on_fill(
             fill.tid,
             fill.oid,
             fill.size,
@@ -164,108 +97,87 @@ class MakerState:
             fee_token=fill.fee_token,
             now_s=now_s,
         )
-        return booked if result is None else (*booked, *self.book((result,), now_s=now_s))
+        if result is not None:
+            self._book((result,), now_s=now_s)
 
-    def book(self, results: Iterable[FillResult], *, now_s: float) -> tuple[FillResult, ...]:
-        """Move ledger and budget by fills of orders of ours; gives them back."""
+    def _book(self, results: Iterable[FillResult], *, now_s: float) -> None:
+        """Move ledger and budget by fills of orders of ours, and announce them."""
         results = tuple(results)
         for result in results:
             self.inventory.book(result)
             self.rate_limit.on_fill(result.price * result.size)
             self.unquiet_s = now_s
-        return results
+        for result in results:
+            self.on_booked(result)
 
-    # --- orders -------------------------------------------------------------------------------
+    # --- Orders -------------------------------------------------------------------------------
 
-    def apply_arrival(self, intent: Intent, oid: int, *, now_s: float) -> tuple[FillResult, ...]:
-        """An order in flight is proven to have reached the book as `oid`; gives the fills now booked."""
-        return self.book(self.order_state.on_intent_seen(intent, oid, now_s=now_s), now_s=now_s)
+    @property
+    def unknown_oid_patience_s(self) -> float:
+        """Return how long an order may be unknown to the venue before it is gone.
 
-    def apply_order_update(self, update: OrderUpdate, *, now_s: float) -> tuple[tuple[FillResult, ...], bool]:
-        """An order of our coin changed its status; gives fills now booked, and whether it is a stranger."""
+        It counts from when the order was touched last. Only a replica that lags can say so of an order that the
+        venue reported before; beside a durable ledger nothing is lost by waiting for it.
+        """
+        return UNKNOWN_OID_PATIENCE_S if self.ownership.knows_all_sessions else FRESH_S
+
+    def apply_arrival(self, intent: Intent, oid: int, *, now_s: float) -> None:
+        """Track an order in flight that is proven to have reached the book as `oid`."""
+        self._book(self.order_state.on_intent_seen(intent, oid, now_s=now_s), now_s=now_s)
+
+    def apply_order_update(self, update: OrderUpdate, *, now_s: float) -> bool:
+        """Apply a new status of an order of our coin; return whether it is open and not ours."""
         row, state = update.order, self.order_state
-        booked: tuple[FillResult, ...] = ()
-        known = state.find(row.oid) is not None or state.find_left(row.oid) is not None
+        known = state.is_known(row.oid)
         if not known and (intent := self.match_intent(row)) is not None:
-            booked = self.apply_arrival(intent, row.oid, now_s=now_s)
+            self.apply_arrival(intent, row.oid, now_s=now_s)
             known = True
         if not update.live:
-            self.note_hand(row.oid, update.status, now_s=now_s)
+            self.manual_cancels.note_end(state.find(row.oid), update.status, now_s=now_s)
             state.on_modify_response(row.oid, row.oid, update.status, remaining=row.size, now_s=now_s)
-            return booked, False
+            return False
         if known:
-            return booked, False
-        if self.is_rival(row):
-            return booked, True
-        if not self.is_foreign(row):
-            # at its full size: the fills that made it less are told apart from this, and counted then
-            adopted = self.adopt(replace(row, size=row.original_size or row.size), now_s=now_s)
-            return booked if adopted is None else adopted, adopted is None
-        return booked, False
+            return False
+        owner = self.ownership.classify(row)
+        if owner is Owner.OURS:
+            # At its full size: the fills that reduced it are reported apart from this, and counted then.
+            return not self.adopt(replace(row, size=row.original_size or row.size), now_s=now_s)
+        return owner is Owner.RIVAL
 
     def match_intent(self, row: OpenOrder) -> Intent | None:
-        """The order in flight that this row is."""
-        return match_intent(self.order_state.get_intents(), row, keep_foreign=self.keep_foreign)
+        """Return the order in flight that this row shows."""
+        return self.ownership.match_intent(self.order_state.get_intents(), row)
 
-    def adopt(self, row: OpenOrder, *, now_s: float) -> tuple[FillResult, ...] | None:
-        """Take over an order that rests: at the level within half a step of its price, one for each.
+    def adopt(self, row: OpenOrder, *, now_s: float) -> bool:
+        """Take over an open order at the level within half a step of its price.
 
-        None where there is no such level, or it has an order of ours: then it is an orphan.
+        Return False where there is no such level, or it has an order of ours: then the row is an orphan.
         """
         level = self.grid.level_for_price(row.price)
         if level is None or self.order_state.is_taken(row.side, level):
-            return None
+            return False
         results = self.order_state.on_place_confirmed(
             row.oid, row.side, level, row.price, row.size, cloid=row.cloid, now_s=now_s
         )
-        return self.book(results, now_s=now_s)
+        self._book(results, now_s=now_s)
+        return True
 
     def seed_orders(self, rows: Sequence[OpenOrder], *, now_s: float) -> tuple[OpenOrder, ...]:
-        """Adopt what rests at the start; gives the orphans."""
-        ours = [row for row in rows if row.coin == self.market.coin and not self.is_foreign(row)]
-        return tuple(row for row in ours if self.adopt(row, now_s=now_s) is None)
+        """Adopt what is open at the start; return the orphans."""
+        ours = [row for row in rows if self.ownership.classify(row) is Owner.OURS]
+        return tuple([row for row in ours if not self.adopt(row, now_s=now_s)])
 
-    def is_foreign(self, row: OpenOrder) -> bool:
-        """Whether an order of our coin is nobody's business but its owner's."""
-        return self.is_rival(row) or (self.keep_foreign and decode_cloid(row.cloid) is None)
-
-    def is_rival(self, row: OpenOrder | Fill) -> bool:
-        """Whether an order of our coin, or the one that a fill is of, is this program's and of no life known here."""
-        parts = decode_cloid(row.cloid)
-        return (
-            self.knows_all_lives
-            and parts is not None
-            and parts.epoch not in self.epochs
-            and row.coin == self.market.coin
-        )
-
-    def note_hand(self, oid: int, status: str, *, now_s: float) -> None:
-        """An order of ours ended so: by its owner's hand, if we did not ask for it. Its level sits out for a while."""
-        order = self.order_state.find(oid)
-        is_wanted = now_s <= self._ends_expected.get(oid, float("-inf"))
-        if order is None or order.status != "resting" or status != CANCELLED_BY_OWNER or is_wanted:
-            return
-        self._sitting_out[order.side, order.level_index] = now_s + self.hand_cancel_pause_s
-        self.on_cancelled_by_hand(order)
-
-    def expect_ends(self, oids: Iterable[int], *, until_s: float) -> None:
-        """We ask the venue to end these orders; however late it does, it is no hand's work until then."""
-        self._ends_expected.update(dict.fromkeys(oids, until_s))
-        while len(self._ends_expected) > ENDS_REMEMBERED:
-            del self._ends_expected[next(iter(self._ends_expected))]
-
-    def is_sitting_out(self, side: Side, level_index: int, *, now_s: float) -> bool:
-        """Whether an order here was cancelled by hand so lately that the hand may still be at it."""
-        return now_s < self._sitting_out.get((side, level_index), now_s)
-
-    # --- balances -----------------------------------------------------------------------------
+    # --- Balances -----------------------------------------------------------------------------
 
     def note_foreign_holds(self, rows: Iterable[OpenOrder]) -> None:
-        """Remember what others hold of our tokens, from the open orders of all coins."""
-        self.foreign_holds = compute_foreign_holds(rows, self.market, keep_foreign=self.keep_foreign)
+        """Remember what foreign orders hold of our tokens, from the open orders of all coins."""
+        self.foreign_holds = compute_foreign_holds(rows, self.market, self.ownership)
 
     def apply_balances(self, total: Balances, *, asked_s: float | None, now_s: float) -> BalanceCheck:
-        """Check the ledger against the venue's totals. Bare (`asked_s` None) they are taken as they are."""
+        """Check the ledger against the venue's totals.
+
+        Without `asked_s` they are taken over as they are.
+        """
         token, usdc = total.token - self.foreign_holds.token, total.usdc - self.foreign_holds.usdc
         if asked_s is None:
             return self.inventory.on_balance_update(token, usdc)
@@ -273,7 +185,31 @@ class MakerState:
         return self.inventory.on_balance_update(token, usdc, asked_s=asked_s, quiet_since_s=quiet_since_s)
 
     def note_doubts(self, now_s: float) -> float:
-        """Since when the ledger is quiet: `now_s` while an order is in doubt."""
-        if self.order_state.get_doubts():
+        """Return since when the ledger is quiet: `now_s` while an order is in doubt."""
+        if self.order_state.has_doubts:
             self.unquiet_s = now_s
         return self.unquiet_s
+
+    # --- The ledger ---------------------------------------------------------------------------
+
+    def on_reconciled(self) -> None:
+        """Record how far the fill history was read, once everything is read and applied.
+
+        With nothing in doubt a restart need not read the fills before this.
+        """
+        if not self.order_state.has_doubts and (entry := self.history.advance()) is not None:
+            self.record(entry)
+
+    def on_opened(self) -> None:
+        """Begin a new ledger: record the fills that its first balance contains."""
+        after_ms = self.history.look_up_from_ms - 1
+        self.record(Remembered(after_ms, self.order_state.get_fill_keys(after_ms)))
+        self.on_reconciled()
+
+    def summarise(self) -> tuple[Entry, ...]:
+        """Return what a checkpoint says of orders, fills and sums."""
+        return (
+            *self.inventory.summarise(),
+            *self.order_state.summarise(remember_after_ms=self.history.remember_after_ms),
+            self.history.summarise(),
+        )

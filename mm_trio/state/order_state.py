@@ -1,18 +1,15 @@
-"""What rests, what is in flight and what is in doubt; each fill counted once.
+"""State of every order of ours: in flight, open, in doubt, gone; each fill counted once.
 
-An order is sent (an `Intent`), rests (a `TrackedOrder`), may be in doubt, and leaves; after that it stays
-known to its late fills. Nothing here reads a clock: times are handed in, in seconds of one steady clock.
-Every change that a restart must know is recorded where it happens; doubts are not: after a restart everything
-that may rest is in doubt.
+The phases of an order and its moves between them stand in one table, `order_phases.py`. Nothing here reads a clock:
+times are handed in, in seconds of one steady clock. Every change that a restart must know is recorded where it
+happens; doubts are not: after a restart every open order is in doubt.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import Generic, TypeVar
 
 from mm_trio.model.journal_entries import (
     Adopted,
@@ -21,189 +18,160 @@ from mm_trio.model.journal_entries import (
     Ended,
     Entry,
     NeverPlaced,
+    OwnEnd,
     Record,
     Remembered,
     Sent,
     forget,
 )
 from mm_trio.model.numbers import Number, to_decimal
-from mm_trio.model.orders import Doubt, FillResult, Intent, ReconcileResult, Side, TrackedOrder
-from mm_trio.state.open_orders import OpenOrders
-from mm_trio.state.seen_fills import FillKey, SeenFills
+from mm_trio.model.orders import Doubt, FillResult, Intent, Phase, Quote, ReconcileResult, Side, Slot, TrackedOrder
+from mm_trio.model.replies import Fill, FillKey
+from mm_trio.state.order_phases import TRANSITIONS, Event, find_next
+from mm_trio.state.order_table import OpenOrders, OrderTable
+from mm_trio.state.seen_fills import EarlyReports, SeenFills
 
 __all__ = ["OrderState"]
 
 # Orders that left and are still known to late fills: the venue keeps about 2,000 order records itself.
 LEFT_REMEMBERED = 20_000
-# So many of those a checkpoint of the journal keeps: an order whose end was proven has its fills soon after.
+# A checkpoint keeps so many of those: an order whose end was proven has its fills soon after.
 LEFT_IN_CHECKPOINT = 2_000
-# Fills and endings of orders nobody knows (other hands on the same account): enough for any burst of ours.
+# Fills and ends of unknown orders (of other users of the account): enough for any burst of ours.
 PARKED_REMEMBERED = 10_000
-PARKED_PER_ORDER = 1_000  # an order of ours is in flight for seconds; more fills than this are a stranger's
 
-_LIVE = ("open", "resting", "triggered")
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-class _Bounded(OrderedDict[_K, _V], Generic[_K, _V]):
-    """A dict that forgets its oldest entry beyond `capacity`."""
-
-    def __init__(self, capacity: int) -> None:
-        super().__init__()
-        self._capacity = capacity
-
-    def __setitem__(self, key: _K, value: _V) -> None:
-        super().__setitem__(key, value)
-        if len(self) > self._capacity:
-            self.popitem(last=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A fill as it was told, until its order is known."""
-
-    key: FillKey
-    size: Decimal
-    price: Decimal | None
-    fee: Decimal
-    fee_token: str | None
+_LIVE = ("open", "resting", "triggered")  # The venue's words.
+_FILLED = "filled"  # The venue's word.
 
 
 class OrderState:
-    """All that is known of our orders of one coin, keyed by the venue's oid (cloid while in flight).
+    """Knowledge of our orders of one coin, by the venue's oid (by cloid while in flight).
 
-    `record` is told every change that a replay needs to arrive here again.
+    `record` gets every change that a replay needs to arrive here again.
     """
 
     def __init__(self) -> None:
         self.record: Record = forget
-        self._orders = OpenOrders()
-        self._intents: dict[str, Intent] = {}
-        self._left: _Bounded[int, TrackedOrder] = _Bounded(LEFT_REMEMBERED)
-        self._untold: dict[int, TrackedOrder] = {}
-        self._unsettled: dict[int, TrackedOrder] = {}
-        self._parked: _Bounded[int, list[_Told]] = _Bounded(PARKED_REMEMBERED)
-        self._ended_early: _Bounded[int, tuple[str, Decimal | None]] = _Bounded(PARKED_REMEMBERED)
-        self._fills = SeenFills()
+        self._table = OrderTable(LEFT_REMEMBERED)
+        self._early = EarlyReports(PARKED_REMEMBERED)
+        self._seen = SeenFills()
 
     def start_recording(self, record: Record) -> None:
         """Record every change from here on."""
         self.record = record
 
-    # --- reading ------------------------------------------------------------------------------
+    # --- Reading ------------------------------------------------------------------------------
 
     def get_current_orders(self) -> tuple[TrackedOrder, ...]:
-        """Every order that may rest under a known oid, in doubt or not, oldest first."""
-        return tuple(self._orders.values())
+        """Return every order that may be open under a known oid, oldest first."""
+        return tuple(self._table.open.values())
 
     @property
     def orders(self) -> OpenOrders:
-        """The same by oid, with their sums and best levels: to read."""
-        return self._orders
+        """Return the same by oid, with sums and best levels, to read."""
+        return self._table.open
 
     @property
     def has_doubts(self) -> bool:
-        """Whether `get_doubts` gives any."""
-        return bool(self._intents or self._untold or self._orders.n_in_doubt)
+        """Return whether `get_doubts` returns any."""
+        table = self._table
+        return bool(table.in_flight or table.count_in(Phase.FILLS_DUE) or table.open.n_in_doubt)
 
     def get_intents(self) -> tuple[Intent, ...]:
-        """Every order sent whose answer is not known."""
-        return tuple(self._intents.values())
+        """Return every order in flight."""
+        return tuple(self._table.in_flight.values())
 
     def find_intent(self, cloid: str) -> Intent | None:
-        """The order in flight that carries this cloid."""
-        return self._intents.get(cloid)
+        """Return the order in flight that carries this cloid."""
+        return self._table.in_flight.get(cloid)
 
     def get_doubts(self, *, known_oids: bool = True) -> tuple[Doubt, ...]:
-        """Every order that may rest or may have traded: in doubt, unanswered, or left with fills untold.
+        """Return every order that may be open or may have traded.
 
-        Without `known_oids` those that `get_current_orders` has as well are left out.
+        They are in doubt, in flight, or left with fills due. Without `known_oids` those that `get_current_orders`
+        has as well are left out.
         """
-        doubtful = [*(self._orders.in_doubt if known_oids else ()), *self._untold.values()]
+        doubtful = [*(self._table.open.in_doubt if known_oids else ()), *self.get_fills_due()]
         return (
-            *(Doubt(o.side, o.level_index, o.price, o.size, o.touched_s, oid=o.oid, cloid=o.cloid) for o in doubtful),
-            *(Doubt(i.side, i.level_index, i.price, i.size, i.sent_s, cloid=i.cloid) for i in self._intents.values()),
+            *(Doubt(order.quote, order.touched_s, order.oid, order.cloid) for order in doubtful),
+            *(Doubt(intent.quote, intent.sent_s, cloid=intent.cloid) for intent in self._table.in_flight.values()),
         )
 
-    def get_untold(self) -> tuple[TrackedOrder, ...]:
-        """Orders that left the book while fills of them have not been told: `size` is how much."""
-        return tuple(self._untold.values())
+    def get_fills_due(self) -> tuple[TrackedOrder, ...]:
+        """Return orders that left the book before all their fills were reported.
+
+        `size` is what those fills come to.
+        """
+        return self._table.get_in(Phase.FILLS_DUE)
 
     def get_unsettled(self) -> tuple[TrackedOrder, ...]:
-        """Orders that we cancelled or replaced, while nobody told yet how much of them was left then.
+        """Return orders that we cancelled or replaced, with an unknown remainder.
 
         Up to `size` of each may have traded unseen before it left.
         """
-        return tuple(self._unsettled.values())
+        return self._table.get_in(Phase.END_UNSETTLED)
 
     def find_parked(self, *, price: Decimal, most: Decimal, since_ms: int) -> tuple[int, ...]:
-        """Oids nobody knows whose fills, since then, were at this price and of `most` in all."""
-        return tuple(
-            oid
-            for oid, fills in self._parked.items()
-            if all(fill.price == price and (fill.key[0] or 0) >= since_ms for fill in fills)
-            and sum((fill.size for fill in fills), Decimal(0)) <= most
-        )
+        """Return unknown oids whose fills, since then, were at this price and of `most` in all."""
+        return self._early.find_alike(price=price, most=most, since_ms=since_ms)
 
     def find(self, oid: int) -> TrackedOrder | None:
-        """The order that rests (or may rest) under this oid."""
-        return self._orders.get(oid)
+        """Return the order that may be open under this oid."""
+        return self._table.open.get(oid)
 
     def find_left(self, oid: int) -> TrackedOrder | None:
-        """An order of ours that left the book, as it was then."""
-        return self._untold.get(oid) or self._left.get(oid)
+        """Return an order of ours that left the book, as it was then."""
+        return self._table.find_closed(oid)
+
+    def is_known(self, oid: int) -> bool:
+        """Return whether the order is or was one of ours."""
+        return self._table.find(oid) is not None
 
     def is_taken(self, side: Side, level_index: int) -> bool:
-        """Whether an order of ours rests, may rest or is on its way at this (side, level)."""
-        return self._orders.find_at(side, level_index) is not None or any(
-            o.side == side and o.level_index == level_index
-            for group in (self._untold.values(), self._intents.values())
-            for o in group
-        )
+        """Return whether an order of ours may trade at this (side, level)."""
+        return self._table.is_taken((side, level_index))
 
     def boundary_level(self, n_orders: int) -> int:
-        """The observed boundary: the lowest level with an ask of ours, `n_orders` without one."""
-        lowest = self._orders.best_level("sell")
+        """Return the lowest level with an ask of ours, `n_orders` without one."""
+        lowest = self._table.open.best_level("sell")
         return n_orders if lowest is None else lowest
 
     def reconcile(self, exchange_oids: Iterable[int]) -> ReconcileResult:
-        """Compare with the oids that rest at the venue. Changes nothing."""
-        there, here = set(exchange_oids), self._orders.keys()
+        """Compare with the oids that are open at the venue; change nothing."""
+        there, here = set(exchange_oids), self._table.open.keys()
         return ReconcileResult(tuple(sorted(there - here)), tuple(sorted(here - there)))
 
     def describe_memory(self) -> dict[str, int]:
-        """Count what is kept, by name."""
+        """Count what is kept, for checks of its bounds."""
+        table = self._table
         return {
-            "open orders": len(self._orders),
-            "orders in flight": len(self._intents),
-            "orders with fills due": len(self._untold),
-            "orders with an unsettled end": len(self._unsettled),
-            "orders that are gone": len(self._left),
-            "unknown oids with fills": len(self._parked),
-            "fills of one unknown oid": max(map(len, self._parked.values()), default=0),
-            "unknown oids that ended": len(self._ended_early),
-            "fills remembered": len(self._fills),
+            "open orders": len(table.open),
+            "orders in flight": len(table.in_flight),
+            "orders with fills due": table.count_in(Phase.FILLS_DUE),
+            "orders unsettled": table.count_in(Phase.END_UNSETTLED),
+            "orders that left": table.n_left,
+            "fills remembered": len(self._seen),
+            **self._early.describe_memory(),
         }
 
-    # --- places -------------------------------------------------------------------------------
+    # --- Sending and arriving -----------------------------------------------------------------
 
     def on_sent(self, intent: Intent) -> None:
-        """An order is about to leave, or a replacement for the order `intent.replaces`."""
-        assert intent.cloid not in self._intents, intent
-        self._intents[intent.cloid] = intent
+        """Note that an order, or a replacement for `intent.replaces`, is about to leave."""
+        assert intent.cloid not in self._table.in_flight, intent
+        self._table.in_flight[intent.cloid] = intent
         self.record(Sent.of(intent))
         if intent.replaces is not None:
             self.on_doubt(intent.replaces, now_s=intent.sent_s)
 
     def on_cannot_arrive_after(self, cloid: str, now_s: float) -> None:
-        """It is proven that the order will not reach the book any more if it did not yet."""
-        if (intent := self._intents.get(cloid)) is not None:
-            self._intents[cloid] = replace(intent, expires_s=min(intent.expires_s, now_s))
+        """Note that the order cannot reach the book after now, if it did not yet."""
+        if (intent := self._table.in_flight.get(cloid)) is not None:
+            self._table.in_flight[cloid] = replace(intent, expires_s=min(intent.expires_s, now_s))
 
     def on_never_placed(self, cloid: str, *, why: str = "") -> None:
-        """The order was refused, or it is proven that it never reached the book."""
-        if self._intents.pop(cloid, None) is not None:
+        """Forget an order that was refused or is proven never to have reached the book."""
+        if self._table.in_flight.pop(cloid, None) is not None:
             self.record(NeverPlaced(cloid, why))
 
     def on_place_confirmed(
@@ -218,39 +186,54 @@ class OrderState:
         filled: Number = 0,
         now_s: float = 0.0,
     ) -> tuple[FillResult, ...]:
-        """The order rests under `oid`; `size` is what it began with, or what rests of it now.
+        """Track an order that is open under `oid`.
 
-        Gives the fills that came before it was known, now bound to it. Safe to call twice.
+        `size` is what it began with, or what rests of it now. Return the fills that came before it was known, now
+        bound to it. A repeated call changes nothing.
         """
-        was_in_flight = cloid is not None and self._intents.pop(cloid, None) is not None
-        if self._is_known(oid):
+        was_in_flight = cloid is not None and self._table.in_flight.pop(cloid, None) is not None
+        if self.is_known(oid):
             if cloid is not None and was_in_flight:
                 self.record(Arrived(cloid, oid))
             return ()
-        order = TrackedOrder(
-            oid,
-            side,
-            level_index,
-            to_decimal(price),
-            to_decimal(size),
-            cloid=cloid,
-            touched_s=now_s,
-            filled=to_decimal(filled),
-        )
-        self.record(Adopted(oid, side, level_index, order.price, order.size, cloid, order.filled))
+        quote = Quote(side, level_index, to_decimal(price), to_decimal(size))
+        status = _enter(Event.ARRIVED, from_flight=was_in_flight)
+        order = replace(TrackedOrder.of(oid, quote, status, cloid=cloid, touched_s=now_s), filled=to_decimal(filled))
+        self.record(Adopted(oid, quote, cloid, order.filled))
         return self._track(order, now_s)
 
-    def _is_known(self, oid: int) -> bool:
-        return oid in self._orders or oid in self._left or oid in self._untold
+    def on_adopted(self, entry: Adopted, *, now_s: float) -> None:
+        """Track an order that an earlier session adopted, as a replay finds it."""
+        where = (entry.quote.side, entry.quote.level_index, entry.quote.price, entry.quote.size)
+        self.on_place_confirmed(entry.oid, *where, cloid=entry.cloid, filled=entry.filled, now_s=now_s)
+
+    def on_intent_seen(self, intent: Intent, oid: int, *, now_s: float) -> tuple[FillResult, ...]:
+        """Track an order in flight that is proven to have reached the book as `oid`.
+
+        The order that it replaces has left with that. Return the fills that came before it was known.
+        """
+        was_in_flight = self._table.in_flight.pop(intent.cloid, None) is not None
+        if was_in_flight:
+            self.record(Arrived(intent.cloid, oid))
+        if self.is_known(oid):
+            return ()
+        if not was_in_flight:
+            self.record(Adopted(oid, intent.quote, intent.cloid, filled=Decimal(0)))
+        if intent.replaces is not None:
+            self.on_cancel_confirmed(intent.replaces, now_s=now_s)
+        status = _enter(Event.ARRIVED, from_flight=was_in_flight)
+        return self._track(TrackedOrder.of(oid, intent.quote, status, cloid=intent.cloid, touched_s=now_s), now_s)
 
     def _track(self, order: TrackedOrder, now_s: float) -> tuple[FillResult, ...]:
-        """Bind to the order what was told of it before it was known; gives its fills."""
-        self._orders[order.oid] = order
-        results = tuple(self._book(order.oid, fill, now_s) for fill in self._parked.pop(order.oid, ()))
-        if order.oid in self._ended_early:
-            status, remaining = self._ended_early.pop(order.oid)
-            self._on_ended(order.oid, status, remaining, now_s)
+        """Bind early reports to an order that is known from now on; return its fills."""
+        self._table.put(order)
+        results = tuple([self._book(fill, now_s) for fill in self._early.take_fills(order.oid)])
+        end = self._early.take_end(order.oid)
+        if end is not None:
+            self.on_status(order.oid, end.status, remaining=end.remaining, now_s=now_s)
         return results
+
+    # --- Reports and doubts -------------------------------------------------------------------
 
     def on_modify_response(
         self,
@@ -261,19 +244,14 @@ class OrderState:
         remaining: Number | None = None,
         now_s: float = 0.0,
     ) -> tuple[FillResult, ...]:
-        """The order has a new status: live ("resting", "open") re-keys it, every other one ends it.
+        """Apply a status to an order, which a live one moves to `new_oid`.
 
-        `remaining` is what the venue says was left at the end: where we count more, fills of it are still
-        to be told. Gives fills of the new oid that came before it was known.
+        Every other status ends it: see `on_status`. Return fills of the new oid that came before it was known.
         """
-        if status not in _LIVE:
-            self._on_ended(original_oid, status, None if remaining is None else to_decimal(remaining), now_s)
+        if status not in _LIVE or new_oid == original_oid:
+            self.on_status(original_oid, status, remaining=remaining, now_s=now_s)
             return ()
-        if new_oid == original_oid:
-            if (order := self._orders.get(original_oid)) is not None:
-                self._orders[original_oid] = replace(order, status="resting", touched_s=now_s)
-            return ()
-        old = self.find(original_oid) or self.find_left(original_oid)
+        old = self._table.find(original_oid)
         if old is None:
             return ()
         self.on_cancel_confirmed(original_oid, now_s=now_s)
@@ -281,65 +259,80 @@ class OrderState:
             new_oid, old.side, old.level_index, old.price, old.size, cloid=old.cloid, now_s=now_s
         )
 
-    # --- endings and doubts -------------------------------------------------------------------
+    def on_status(self, oid: int, status: str, *, remaining: Number | None = None, now_s: float = 0.0) -> None:
+        """Apply the venue's status of an order: a live one settles a doubt, all others end it.
 
-    def _on_ended(self, oid: int, status: str, remaining: Decimal | None, now_s: float) -> None:
-        order = self._orders.get(oid) or self._left.get(oid)
-        if order is None:
-            if oid not in self._untold:
-                self._ended_early[oid] = (status, remaining)
+        `remaining` is what the venue says was left at the end: where we count more, fills are due. A status of an
+        unknown order is kept until the order is known.
+        """
+        if status in _LIVE:
+            self._move(Event.REPORTED_OPEN, oid, now_s=now_s)
             return
-        if oid in self._orders or oid in self._unsettled:
-            self.record(Ended(oid, status, remaining))
-        self._forget_place(oid)
-        untold = order.size if status == "filled" else order.size - remaining if remaining is not None else 0
-        if untold > 0:
-            self._untold[oid] = replace(order, size=Decimal(untold), status="untold", touched_s=now_s)
+        left = None if remaining is None else to_decimal(remaining)
+        order = self._table.find(oid)
+        if order is None:
+            self._early.add_end(oid, status, left)
+            return
+        due = order.size if status == _FILLED else Decimal(0) if left is None else order.size - left
+        if due > 0:
+            moved = self._move(Event.ENDED_SHORT, oid, now_s=now_s, size=due)
         else:
-            self._left[oid] = replace(order, touched_s=now_s)
-
-    def _forget_place(self, oid: int) -> None:
-        for place in (self._orders, self._left, self._untold, self._unsettled):
-            place.pop(oid, None)
+            moved = self._move(Event.ENDED, oid, now_s=now_s)
+        if moved and order.status is not Phase.GONE:
+            self.record(Ended(oid, status, left))
 
     def on_cancel_confirmed(self, oid: int, *, now_s: float = 0.0) -> None:
-        """The venue said that the cancel was carried out; what was left then is to be told by a frame."""
-        if (order := self._orders.pop(oid, None)) is not None:
-            self._left[oid] = self._unsettled[oid] = replace(order, touched_s=now_s)
-            self.record(Ended(oid, "cancelled", None))
+        """Take an order off the book whose cancel the venue confirmed.
+
+        How much was left of it then has yet to be reported.
+        """
+        if self._move(Event.CANCEL_CONFIRMED, oid, now_s=now_s):
+            self.record(Ended(oid, OwnEnd.CANCELLED, None))
 
     def on_fills_read(self, asked_s: float) -> None:
-        """The venue's fill history, asked for at `asked_s`, is applied: who left before that has no more fills."""
-        for oid in [order.oid for order in self._unsettled.values() if order.touched_s <= asked_s]:
-            del self._unsettled[oid]
+        """Settle orders that left before the fill history was asked for, at `asked_s`.
+
+        The history is applied by now, so they have no more fills.
+        """
+        for order in self.get_unsettled():
+            if order.touched_s <= asked_s:
+                self._move(Event.FILLS_READ, order.oid, is_newest=False)
 
     def remove_ghost(self, oid: int, *, now_s: float = 0.0) -> None:
-        """It is proven that the order is gone; late fills of it still count."""
-        order = self._orders.get(oid) or self._untold.get(oid)
-        if order is not None:
-            self._forget_place(oid)
-            self._left[oid] = replace(order, touched_s=now_s)
-            self.record(Ended(oid, "ghost", None))
+        """Take an order off the book that is proven to be gone; late fills of it still count."""
+        if self._move(Event.GHOST, oid, now_s=now_s):
+            self.record(Ended(oid, OwnEnd.GHOST, None))
 
     def on_doubt(self, oid: int, *, now_s: float = 0.0) -> None:
-        """Nobody can say whether the order rests: its level is locked until that is settled."""
-        if (order := self._orders.get(oid)) is not None:
-            self._orders[oid] = replace(order, status="in_doubt", touched_s=now_s)
+        """Lock an order's level until it is settled whether the order is open."""
+        self._move(Event.DOUBTED, oid, now_s=now_s)
 
     def on_seen_resting(self, oid: int, *, now_s: float = 0.0) -> None:
-        """The venue shows the order among those that rest, or refused to touch it."""
-        if (order := self._orders.get(oid)) is not None and order.status == "in_doubt":
-            self._orders[oid] = replace(order, status="resting", touched_s=now_s)
+        """Settle a doubt: the venue shows the order as open, or refused to touch it."""
+        self._move(Event.SEEN, oid, now_s=now_s)
 
-    # --- fills --------------------------------------------------------------------------------
+    def _move(
+        self, event: Event, oid: int, *, now_s: float | None = None, size: Decimal | None = None, is_newest: bool = True
+    ) -> bool:
+        """Move an order as the table says; return whether the event concerned it."""
+        order = self._table.find(oid)
+        status = None if order is None else find_next(order.status, event)
+        if order is None or status is None:
+            return False
+        touched_s = order.touched_s if now_s is None else now_s
+        moved = replace(order, status=status, touched_s=touched_s, size=order.size if size is None else size)
+        self._table.put(moved, is_newest=is_newest)
+        return True
+
+    # --- Fills --------------------------------------------------------------------------------
 
     def remember_fill(self, tid: int, oid: int, *, time_ms: int | None = None, coin: str | None = None) -> None:
-        """A fill that is in the balances already: never to be counted."""
-        self._fills.add(_fill_key(tid, oid, time_ms, coin))
+        """Never count this fill: the balances contain it already."""
+        self._seen.add(FillKey(time_ms, coin, tid, oid))
 
-    def was_told(self, tid: int, oid: int, *, time_ms: int | None, coin: str | None) -> bool:
-        """Whether this fill was counted, or is in a balance, or is kept for an order not yet known."""
-        return self._fills.has(_fill_key(tid, oid, time_ms, coin))
+    def was_counted(self, tid: int, oid: int, *, time_ms: int | None, coin: str | None) -> bool:
+        """Return whether this fill was counted, is in a balance, or waits for its order."""
+        return self._seen.has(FillKey(time_ms, coin, tid, oid))
 
     def on_fill(
         self,
@@ -354,140 +347,109 @@ class OrderState:
         fee_token: str | None = None,
         now_s: float = 0.0,
     ) -> FillResult | None:
-        """Count a fill of `sz` once. None for a duplicate, and for an order not yet known: kept until it is."""
-        key = _fill_key(tid, oid, time_ms, coin)
-        if not self._fills.add(key):
-            return None
-        fill = _Told(key, to_decimal(sz), None if price is None else to_decimal(price), to_decimal(fee), fee_token)
-        if oid not in self._orders and self.find_left(oid) is None:
-            parked = self._parked.setdefault(oid, [])
-            if len(parked) < PARKED_PER_ORDER:
-                parked.append(fill)
-            return None
-        return self._book(oid, fill, now_s)
+        """Count a fill of `sz` once.
 
-    def get_fill_keys(self, after_ms: int) -> tuple[tuple[int, str, int, int], ...]:
-        """Fills after this time that were counted or are in a balance; not those whose order is unknown yet."""
-        parked = {fill.key for fills in self._parked.values() for fill in fills}
-        return tuple(key for key in self._fills.keys_since(after_ms) if key not in parked)
+        Return None for a duplicate, and for a fill of an order not known yet: it is kept until the order is known.
+        """
+        exact_price = None if price is None else to_decimal(price)
+        fill = Fill(oid, tid, to_decimal(sz), exact_price, None, time_ms, to_decimal(fee), fee_token, coin=coin)
+        if not self._seen.add(fill.key):
+            return None
+        if not self.is_known(oid):
+            self._early.add_fill(fill)
+            return None
+        return self._book(fill, now_s)
+
+    def _book(self, fill: Fill, now_s: float) -> FillResult:
+        order = self._table.find(fill.oid)
+        assert order is not None, fill
+        left = max(order.size - fill.size, Decimal(0))
+        status = TRANSITIONS[order.status][Event.PARTLY_FILLED if left > 0 else Event.FILLED]
+        order = replace(order, size=left, filled=order.filled + fill.size, status=status, touched_s=now_s)
+        self._table.put(order, is_newest=status is Phase.GONE)
+        price = order.price if fill.price is None else fill.price
+        entry = Booked.of(fill, Quote(order.side, order.level_index, price, fill.size))
+        self.record(entry)
+        return entry.to_result(fully_filled=left == 0)
+
+    def get_fill_keys(self, after_ms: int) -> tuple[FillKey, ...]:
+        """Return fills after this time that were counted or are in a balance.
+
+        Those whose order is unknown yet are left out.
+        """
+        waiting = {fill.key for fill in self._early.get_fills()}
+        return tuple([key for key in self._seen.keys_since(after_ms) if key not in waiting])
+
+    def on_left_unnoticed(self, oid: int, quote: Quote, *, now_s: float) -> None:
+        """Know an order of ours by a fill of it, where nothing else is known.
+
+        The size of `quote` is what it traded; from here on it is known to its fills.
+        """
+        if not self.is_known(oid):
+            status = TRANSITIONS[Phase.UNKNOWN][Event.LEFT_UNNOTICED]
+            self._table.put(TrackedOrder.of(oid, quote, status, touched_s=now_s))
+
+    # --- Restarting ---------------------------------------------------------------------------
 
     def remember_fills(self, remembered: Remembered) -> None:
-        """Fills that a balance or a ledger has already, after a restart: never to be counted."""
-        self._fills.forget_until(remembered.after_ms)
+        """Never count these fills: a balance or a ledger contains them already."""
+        self._seen.forget_until(remembered.after_ms)
         for key in remembered.keys:
-            self._fills.add(key)
+            self._seen.add(key)
 
     def on_booked_before(self, entry: Booked) -> FillResult:
-        """A fill that this ledger counted in an earlier life, replayed."""
-        key = _fill_key(entry.tid, entry.oid, entry.time_ms, entry.coin)
-        self._fills.add(key)
-        # one that left long before the checkpoint that this replay began at is not known
-        self.on_left_unnoticed(entry.oid, entry.side, entry.level_index, entry.price, entry.size, now_s=0.0)
-        return self._book(entry.oid, _Told(key, entry.size, entry.price, entry.fee, entry.fee_token), 0.0)
-
-    def on_left_unnoticed(
-        self, oid: int, side: Side, level_index: int, price: Decimal, size: Decimal, *, now_s: float
-    ) -> None:
-        """An order of ours of which we know nothing else traded `size`: known from here on to its fills."""
-        if not self._is_known(oid):
-            self._left[oid] = TrackedOrder(oid, side, level_index, price, size, touched_s=now_s)
+        """Count a fill that this ledger counted in an earlier session, as a replay finds it."""
+        self._seen.add(entry.key)
+        # An order that left long before the checkpoint that this replay began at is not known.
+        self.on_left_unnoticed(entry.oid, entry.quote, now_s=0.0)
+        return self._book(entry.to_fill(), 0.0)
 
     def relevel(self, find_level: Callable[[Decimal], int | None]) -> tuple[TrackedOrder, ...]:
-        """The ladder may be another one than before: put each order where it belongs on this one.
+        """Put each order on its level of this ladder, which may differ from the one before.
 
-        Gives the orders that belong nowhere, or where another one is; they keep their old level.
+        Return the orders without a level of their own, or with another order on it; they keep their old level.
         """
-        taken: set[tuple[Side, int]] = set()
+        taken: set[Slot] = set()
         astray: list[TrackedOrder] = []
-        for oid, order in self._orders.items():
+        for order in self.get_current_orders():
             level = find_level(order.price)
             if level is None or (order.side, level) in taken:
                 astray.append(order)
             else:
                 taken.add((order.side, level))
-                self._orders[oid] = replace(order, level_index=level)
-        for cloid, intent in self._intents.items():
-            level = find_level(intent.price)
-            self._intents[cloid] = replace(intent, level_index=intent.level_index if level is None else level)
+                self._table.put(replace(order, level_index=level))
+        for intent in self.get_intents():
+            level = find_level(intent.quote.price)
+            if level is not None:
+                self._table.in_flight[intent.cloid] = replace(intent, quote=replace(intent.quote, level_index=level))
         return tuple(astray)
 
     def summarise(self, *, remember_after_ms: int) -> tuple[Entry, ...]:
-        """Entries that recreate this state: who left lately, who may rest, who is in flight, fills since then."""
+        """Return entries that recreate this state.
+
+        They list recent orders that left, orders that may be open or have fills due, those in flight, and the fills
+        since then.
+        """
+        due = self.get_fills_due()
+        left = [order for order in self._table.get_closed() if order.status is not Phase.FILLS_DUE]
         entries: list[Entry] = [Remembered(remember_after_ms, self.get_fill_keys(remember_after_ms))]
-        for order in [*list(self._left.values())[-LEFT_IN_CHECKPOINT:], *self._untold.values(), *self._orders.values()]:
-            entries.append(
-                Adopted(order.oid, order.side, order.level_index, order.price, order.size, order.cloid, order.filled)
-            )
-            if order.oid in self._untold:
-                entries.append(Ended(order.oid, "filled", None))
-            elif order.oid not in self._orders:
-                entries.append(Ended(order.oid, "left", order.size))
-        return (*entries, *(Sent.of(intent) for intent in self._intents.values()))
+        for order in [*left[-LEFT_IN_CHECKPOINT:], *due, *self.get_current_orders()]:
+            entries.append(Adopted(order.oid, order.quote, order.cloid, order.filled))
+            if order.status is Phase.FILLS_DUE:
+                entries.append(Ended(order.oid, _FILLED, None))
+            elif order.oid not in self._table.open:
+                entries.append(Ended(order.oid, OwnEnd.LEFT, order.size))
+        return (*entries, *(Sent.of(intent) for intent in self._table.in_flight.values()))
 
     def on_restarted(self, *, now_s: float) -> None:
-        """A replay is done: whatever may rest has to be seen before it is believed."""
-        for oid, order in self._orders.items():
-            # as if it were sent just now: a replica that lags may not have heard of it
-            self._orders[oid] = replace(order, status="in_doubt", touched_s=now_s)
-        for place in (self._left, self._untold):
-            for oid, order in place.items():
-                place[oid] = replace(order, touched_s=now_s)
-        self._unsettled.clear()  # the fill history is read before anything is placed
+        """End a replay: an order that may be open must be seen before it is believed.
 
-    def on_intent_seen(self, intent: Intent, oid: int, *, now_s: float) -> tuple[FillResult, ...]:
-        """An answer, a frame or a row proves that the order in flight reached the book, under `oid`.
-
-        What it replaces has left with that. Gives the fills that came before it was known.
+        All count as touched now: a replica that lags may not have heard of them. The fill history is read before
+        anything is placed, so no end is left unsettled.
         """
-        was_in_flight = self._intents.pop(intent.cloid, None) is not None
-        if was_in_flight:
-            self.record(Arrived(intent.cloid, oid))
-        if self._is_known(oid):
-            return ()
-        if not was_in_flight:
-            where = (intent.side, intent.level_index, intent.price, intent.size)
-            self.record(Adopted(oid, *where, intent.cloid, filled=Decimal(0)))
-        if intent.replaces is not None:
-            self.on_cancel_confirmed(intent.replaces, now_s=now_s)
-        order = TrackedOrder(
-            oid, intent.side, intent.level_index, intent.price, intent.size, cloid=intent.cloid, touched_s=now_s
-        )
-        return self._track(order, now_s)
-
-    def _book(self, oid: int, fill: _Told, now_s: float) -> FillResult:
-        order = self._orders.get(oid) or self._untold.get(oid) or self._left[oid]
-        left = max(order.size - fill.size, Decimal(0))
-        order = replace(order, size=left, filled=order.filled + fill.size, touched_s=now_s)
-        if oid in self._orders and left > 0:
-            self._orders[oid] = order
-        elif oid in self._untold and left > 0:
-            self._untold[oid] = order
-        elif oid in self._unsettled and left > 0:
-            self._left[oid] = self._unsettled[oid] = order
-        else:
-            self._forget_place(oid)
-            self._left[oid] = order
-        time_ms, coin, tid, _ = fill.key
-        price = order.price if fill.price is None else fill.price
-        self.record(
-            Booked(oid, tid, time_ms, coin, order.side, order.level_index, price, fill.size, fill.fee, fill.fee_token)
-        )
-        return FillResult(
-            order.side,
-            order.level_index,
-            price,
-            fill.size,
-            left == 0,
-            oid=oid,
-            tid=tid,
-            time_ms=time_ms,
-            coin=coin,
-            fee=fill.fee,
-            fee_token=fill.fee_token,
-        )
+        for order in (*self.get_current_orders(), *self._table.get_closed()):
+            self._move(Event.RESTARTED, order.oid, now_s=now_s, is_newest=False)
 
 
-def _fill_key(
-    tid: int, oid: int, time_ms: int | None, coin: str | None
-) -> tuple[int | None, str | None, int, int | None]:
-    return (None, None, tid, None) if time_ms is None and coin is None else (time_ms, coin, tid, oid)
+def _enter(event: Event, *, from_flight: bool) -> Phase:
+    return TRANSITIONS[Phase.IN_FLIGHT if from_flight else Phase.UNKNOWN][event]

@@ -193,19 +193,20 @@ def draw_fills(view: MakerView, *, n_rows: int) -> list[Line]:
     health = view.health
     total = f"  {health.fills:,} since the start, {health.fill_volume:,.2f} {view.inventory.quote_name}"
     shown = view.fills[: max(0, n_rows)]
-    decimals = max((_count_decimals(fill.price) for fill in shown), default=2)
+    decimals = max((_count_decimals(fill.quote.price) for fill in shown), default=2)
     return [((" LAST FILLS", TITLE), (total, DIM)), *(_draw_fill(fill, view, decimals) for fill in shown)]
 
 
 def _draw_fill(fill: FillRow, view: MakerView, price_decimals: int) -> Line:
-    verb = "sold" if fill.side == "sell" else "bought"
+    quote = fill.quote
+    verb = "sold" if quote.side == "sell" else "bought"
     return (
         (f"{format_duration(fill.age_s):>8} ago  ", DIM),
-        (f"{verb:<6}", COLOURS[fill.side]),
-        (f"{fill.size:>10,.{view.size_decimals}f}", PLAIN),
+        (f"{verb:<6}", COLOURS[quote.side]),
+        (f"{quote.size:>10,.{view.size_decimals}f}", PLAIN),
         (" at ", DIM),
-        (f"{fill.price:>9,.{price_decimals}f}", PLAIN),
+        (f"{quote.price:>9,.{price_decimals}f}", PLAIN),
         (f"{fill.value:>12,.2f}", PLAIN),
-        (f"  level {fill.level_index:>4}", DIM),
+        (f"  level {quote.level_index:>4}", DIM),
         ("" if fill.complete else "  part", DIM),
     )

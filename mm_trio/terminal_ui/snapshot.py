@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mm_trio.model.market import Market
-from mm_trio.model.orders import FillResult, Side
+from mm_trio.model.orders import FillResult, Quote, Side
 from mm_trio.quoting.plan import TickPlan, plan_tick
 
 if TYPE_CHECKING:
@@ -51,10 +51,7 @@ class FillRow:
     """One fill of ours, `age_s` before the snapshot. `value` in quote; `complete`: nothing of the order is left."""
 
     age_s: float
-    side: Side
-    level_index: int
-    price: Decimal
-    size: Decimal
+    quote: Quote
     value: Decimal
     complete: bool
 
@@ -202,7 +199,7 @@ def _find_rows(maker: WsState, plan: TickPlan) -> dict[int, LadderRow]:
     """Every level with something on it: one order a level, for the maker never has two there."""
     order_size = maker.settings.quoting.order_size
     modified = {oid for oid, _ in plan.diff.modifies}
-    wanted = {(order.side, order.level_index): order.size for order in plan.desired}
+    wanted = {order.slot: order.size for order in plan.desired}
     rows = {
         order.level_index: LadderRow(
             side=order.side, level_index=order.level_index, price=order.price, wanted=order.size, status="wanted"
@@ -211,7 +208,7 @@ def _find_rows(maker: WsState, plan: TickPlan) -> dict[int, LadderRow]:
     }
     for order in maker.order_state.get_current_orders():
         leaving, changing = order.oid in plan.diff.cancels, order.oid in modified
-        aim = _ZERO if leaving else wanted.get((order.side, order.level_index), order.size)
+        aim = _ZERO if leaving else wanted.get(order.slot, order.size)
         rows[order.level_index] = LadderRow(
             side=order.side,
             level_index=order.level_index,
@@ -222,12 +219,13 @@ def _find_rows(maker: WsState, plan: TickPlan) -> dict[int, LadderRow]:
             status="leaving" if leaving else "changing" if changing else "resting",
         )
     for doubt in maker.order_state.get_doubts():
-        row = rows.get(doubt.level_index) or LadderRow(
-            side=doubt.side, level_index=doubt.level_index, price=doubt.price
+        quote = doubt.quote
+        row = rows.get(quote.level_index) or LadderRow(
+            side=quote.side, level_index=quote.level_index, price=quote.price
         )
         # an order in flight has no oid yet; what it replaces, if anything, is the row that is there
         status: RowStatus = "in flight" if doubt.oid is None else "in doubt"
-        rows[doubt.level_index] = replace(row, wanted=doubt.size, status=status)
+        rows[quote.level_index] = replace(row, wanted=quote.size, status=status)
     return rows
 
 
@@ -296,10 +294,7 @@ def _take_health(maker: WsState, *, started: bool) -> HealthView:
 def _take_fill(fill: FillResult, age_s: float) -> FillRow:
     return FillRow(
         age_s=max(0.0, age_s),
-        side=fill.side,
-        level_index=fill.level_index,
-        price=fill.price,
-        size=fill.size,
+        quote=fill.quote,
         value=fill.price * fill.size,
         complete=fill.fully_filled,
     )

@@ -20,7 +20,7 @@ import trio
 from mm_trio.concurrency.blocking_calls import TOO_LATE, RunSync
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Entry, Requested
-from mm_trio.model.orders import DesiredOrder, Intent
+from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown
 from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers, parse_noop
@@ -179,8 +179,7 @@ class OrderGateway:
         )
 
     def _encode(self, intent: Intent) -> dict[str, object]:
-        order = DesiredOrder(intent.side, intent.level_index, intent.price, intent.size)
-        return wire.encode_order(order, coin=self._coin, cloid=make_cloid(intent.cloid))
+        return wire.encode_order(intent.quote, coin=self._coin, cloid=make_cloid(intent.cloid))
 
     # Cancels may always be sent, even where nothing can be written down any more.
 

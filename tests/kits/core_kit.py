@@ -7,13 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 from mm_trio.model.market import Market, Token
-from mm_trio.model.orders import DesiredOrder, Intent, Side, TrackedOrder
+from mm_trio.model.orders import DesiredOrder, FillResult, Intent, Side, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.model.settings import QuoteSettings
+from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 
 HYPE, USDC, USDT0, PURR = Token(150, "HYPE", 2), Token(0, "USDC", 8), Token(268, "USDT0", 2), Token(1, "PURR", 0)
@@ -41,7 +43,7 @@ TERMINAL_STATUSES = (
     *(f"{why}Rejected" for why in _REJECTED_FOR.split()),
 )
 
-Quote = tuple[str, int, str]  # side, level, size
+QuoteTexts = tuple[str, int, str]  # side, level, size
 
 
 def dec(number: str | int) -> Decimal:
@@ -56,7 +58,7 @@ def tracked(oid: int, side: Side, level: int, size: str | int = 5, price: str | 
     return TrackedOrder(oid, side, level, GRID.levels[level] if price is None else dec(price), dec(size))
 
 
-def quotes(orders: Iterable[DesiredOrder]) -> list[Quote]:
+def quotes(orders: Iterable[DesiredOrder]) -> list[QuoteTexts]:
     return [(order.side, order.level_index, str(order.size)) for order in orders]
 
 
@@ -68,7 +70,7 @@ def rest(state: OrderState, *orders: TrackedOrder) -> OrderState:
 
 
 def intent(side: Side, level: int, size: str | int = 5, *, cloid: str = OURS, replaces: int | None = None) -> Intent:
-    return Intent(cloid, side, level, GRID.levels[level], dec(size), replaces, sent_s=1.0, expires_s=11.0)
+    return Intent(cloid, desired(side, level, size), replaces, sent_s=1.0, expires_s=11.0)
 
 
 def row(
@@ -95,7 +97,15 @@ def fill(
 def make_state(*, token: str | int = 50, usdc: str | int = 1000, keep_foreign: bool = False) -> MakerState:
     """A maker on `GRID` with the whole account as its allocation."""
     inventory = Inventory(5, account_token=token, account_usdc=usdc)
-    return MakerState(MARKET, GRID, OrderState(), inventory, RateLimitBudget(), keep_foreign)
+    ownership = Ownership("@107", keep_foreign=keep_foreign)
+    return MakerState(MARKET, GRID, OrderState(), inventory, RateLimitBudget(), ownership, FillHistory("@107"))
+
+
+def listen(state: MakerState) -> list[FillResult]:
+    """Give a list that gets every fill that is booked from now on."""
+    booked: list[FillResult] = []
+    state.on_booked = booked.append
+    return booked
 
 
 def settings(**changed: str | int | None) -> QuoteSettings:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from mm_trio.model.orders import Intent, Side
+from mm_trio.model.orders import Intent, Quote, Side
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
@@ -43,7 +43,7 @@ def states(draw: st.DrawFn, grid: PricingGrid, order_size: Decimal) -> OrderStat
         side: Side = "sell" if level >= boundary else "buy"
         size = draw(in_lots(grid, 1, int(order_size / grid.lot)))
         if kind == "intent":
-            state.on_sent(Intent(f"0x{level:032x}", side, level, price, size))
+            state.on_sent(Intent(f"0x{level:032x}", Quote(side, level, price, size)))
         elif kind != "none":
             state.on_place_confirmed(level + 1, side, level, price, size)
         if kind == "partly" and size > grid.lot:

@@ -20,13 +20,14 @@ from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import encode_cloid
 from mm_trio.model.journal_entries import Booked, NeverPlaced
 from mm_trio.model.orders import OrderDiff
-from mm_trio.model.replies import Refusal, Refused, Unknown
+from mm_trio.model.replies import Fill, Refusal, Refused, Unknown
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
-from mm_trio.state.seen_fills import SeenFills
+from mm_trio.state.seen_fills import EarlyReports, SeenFills
 from mm_trio.state.snapshot_diff import read_snapshot
 from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.ip_weight import IpWeight
@@ -55,14 +56,7 @@ def a_fill_seen_twice_counts_twice(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def a_fill_of_an_order_not_yet_known_is_dropped_for_good(patch: pytest.MonkeyPatch) -> None:
-    on_fill = OrderState.on_fill
-
-    def forget(self: OrderState, tid: int, oid: int, sz: Any, **options: Any) -> Any:
-        result = on_fill(self, tid, oid, sz, **options)
-        self._parked.pop(oid, None)
-        return result
-
-    patch.setattr(OrderState, "on_fill", forget)
+    patch.setattr(EarlyReports, "add_fill", lambda self, fill: None)
 
 
 @mutant
@@ -195,21 +189,22 @@ def what_a_snapshot_misses_is_gone(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def only_cancelled_orders_end(patch: pytest.MonkeyPatch) -> None:
-    respond = OrderState.on_modify_response
+    on_status = OrderState.on_status
 
-    def ignore(self: OrderState, oid: int, new_oid: int, status: str, **options: Any) -> Any:
-        return respond(self, oid, new_oid, status, **options) if status in ("canceled", "open", "resting") else ()
+    def ignore(self: OrderState, oid: int, status: str, **options: Any) -> None:
+        if status in ("canceled", "open", "resting"):
+            on_status(self, oid, status, **options)
 
-    patch.setattr(OrderState, "on_modify_response", ignore)
+    patch.setattr(OrderState, "on_status", ignore)
 
 
 @mutant
 def a_partial_fill_ends_the_order(patch: pytest.MonkeyPatch) -> None:
     book = OrderState._book
 
-    def forget(self: OrderState, oid: int, fill: Any, now_s: float) -> Any:
-        result = book(self, oid, fill, now_s)
-        self.remove_ghost(oid, now_s=now_s)
+    def forget(self: OrderState, fill: Fill, now_s: float) -> Any:
+        result = book(self, fill, now_s)
+        self.remove_ghost(fill.oid, now_s=now_s)
         return result
 
     patch.setattr(OrderState, "_book", forget)
@@ -242,8 +237,9 @@ def a_cloid_names_its_place_alone(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def orders_of_other_hands_are_cancelled(patch: pytest.MonkeyPatch) -> None:
-    def read_greedily(*args: Any, keep_foreign: bool, **options: Any) -> Any:
-        return read_snapshot(*args, keep_foreign=False, **options)
+    def read_greedily(*args: Any, ownership: Ownership, **options: Any) -> Any:
+        greedy = Ownership(ownership.coin, keep_foreign=False)
+        return read_snapshot(*args, ownership=greedy, **options)
 
     patch.setattr("mm_trio.engine.reconciler.read_snapshot", read_greedily)
 
@@ -374,7 +370,7 @@ def what_was_asked_is_remembered_for_ever(patch: pytest.MonkeyPatch) -> None:
 def what_was_in_flight_is_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
     async def forget(journal: Any, **options: Any) -> Recovered:
         found = await recover(journal, **options)
-        found.order_state._intents.clear()
+        found.order_state._table.in_flight.clear()
         return found
 
     patch.setattr("mm_trio.engine.assembly.recover", forget)

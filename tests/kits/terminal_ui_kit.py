@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from mm_trio.model.orders import Quote, Side
 from mm_trio.terminal_ui.render import Line
 from mm_trio.terminal_ui.snapshot import BudgetView, FillRow, HealthView, InventoryView, LadderRow, MakerView
 
@@ -26,13 +27,10 @@ def make_row(level: int, price: str, **changed: Any) -> LadderRow:
     return replace(row, **changed)
 
 
-def make_fill(age_s: float, **changed: Any) -> FillRow:
+def make_fill(age_s: float, *, side: Side = "sell", **changed: Any) -> FillRow:
     fill = FillRow(
         age_s=age_s,
-        side="sell",
-        level_index=10,
-        price=Decimal("20.607"),
-        size=FIVE,
+        quote=Quote(side, 10, Decimal("20.607"), FIVE),
         value=Decimal("103.035"),
         complete=True,
     )

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from ladders import GRIDS, sides
 
 from mm_trio.model.market import Market, Token
-from mm_trio.model.orders import Intent, Side
-from mm_trio.model.replies import Fill, OpenOrder, OrderUpdate
+from mm_trio.model.orders import Intent, Quote, Side
+from mm_trio.model.replies import Fill, FillKey, OpenOrder, OrderUpdate
+from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.seen_fills import SeenFills
 
@@ -81,8 +83,9 @@ def stories(draw: st.DrawFn) -> tuple[list[Life], list[Event]]:
 
 def start(all_lives: list[Life]) -> tuple[MakerState, dict[int, Intent]]:
     inventory = Inventory(5, account_token=START, account_usdc=START)
-    state = MakerState(MARKET, GRID, OrderState(), inventory, RateLimitBudget(), keep_foreign=False)
-    intents = {life.oid: Intent(life.cloid, life.side, life.oid, life.price, life.size) for life in all_lives}
+    ownership = Ownership("@107", keep_foreign=False)
+    state = MakerState(MARKET, GRID, OrderState(), inventory, RateLimitBudget(), ownership, FillHistory("@107"))
+    intents = {life.oid: Intent(life.cloid, Quote(life.side, life.oid, life.price, life.size)) for life in all_lives}
     for intent in intents.values():
         state.order_state.on_sent(intent)
     return state, intents
@@ -106,7 +109,7 @@ def tell(state: MakerState, intents: dict[int, Intent], event: Event) -> None:
 
 def check_places(state: MakerState, all_lives: list[Life]) -> None:
     orders = state.order_state
-    resting, untold = orders.get_current_orders(), orders.get_untold()
+    resting, untold = orders.get_current_orders(), orders.get_fills_due()
     assert len({order.oid for order in (*resting, *untold)}) == len(resting) + len(untold)
     for life in all_lives:
         assert not (orders.find(life.oid) and orders.find_left(life.oid))
@@ -155,7 +158,7 @@ def test_no_order_is_ever_in_two_places(script: list[tuple[str, int, int, int]])
     orders = OrderState()
     everywhere = range(1, 7)
     for tid, (step, oid, other, number) in enumerate(script):
-        intent = Intent(f"0x{oid:032x}", "buy", oid, Decimal(20), Decimal(5), other if number > 4 else None)
+        intent = Intent(f"0x{oid:032x}", Quote("buy", oid, Decimal(20), Decimal(5)), other if number > 4 else None)
         if step == "place":
             orders.on_place_confirmed(oid, "buy", oid, 20, 5, cloid=intent.cloid if number > 4 else None)
         elif step == "sent" and intent.cloid not in {i.cloid for i in orders.get_intents()}:
@@ -179,11 +182,11 @@ def test_no_order_is_ever_in_two_places(script: list[tuple[str, int, int, int]])
             }.get(step, lambda oid: None)(oid)
 
         resting = {order.oid for order in orders.get_current_orders()}
-        untold = {order.oid for order in orders.get_untold()}
+        untold = {order.oid for order in orders.get_fills_due()}
         assert not resting & untold
         assert all((orders.find(oid) is not None) == (oid in resting) for oid in everywhere)
         assert not resting & {oid for oid in everywhere if orders.find_left(oid)}
-        assert all(order.size >= 0 for order in (*orders.get_current_orders(), *orders.get_untold()))
+        assert all(order.size >= 0 for order in (*orders.get_current_orders(), *orders.get_fills_due()))
 
 
 @many
@@ -191,7 +194,7 @@ def test_no_order_is_ever_in_two_places(script: list[tuple[str, int, int, int]])
 def test_a_memory_of_fills_is_bounded_and_takes_no_fill_twice(told: list[tuple[int, int]], capacity: int) -> None:
     memory = SeenFills(capacity)
 
-    taken = [(time_ms, tid) for time_ms, tid in told if memory.add((time_ms, "@107", tid, 1))]
+    taken = [(time_ms, tid) for time_ms, tid in told if memory.add(FillKey(time_ms, "@107", tid, 1))]
 
     assert len(memory) <= capacity
     assert len(taken) == len(set(taken))
@@ -202,5 +205,5 @@ def test_a_memory_of_fills_is_bounded_and_takes_no_fill_twice(told: list[tuple[i
 def test_a_memory_large_enough_takes_every_fill_once_in_whatever_order(told: list[tuple[int, int]]) -> None:
     memory = SeenFills(len(told) + 1)
 
-    assert all(memory.add((time_ms, "@107", tid, 1)) for time_ms, tid in told)
-    assert not any(memory.add((time_ms, "@107", tid, 1)) for time_ms, tid in told)
+    assert all(memory.add(FillKey(time_ms, "@107", tid, 1)) for time_ms, tid in told)
+    assert not any(memory.add(FillKey(time_ms, "@107", tid, 1)) for time_ms, tid in told)

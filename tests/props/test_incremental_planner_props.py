@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladders import SIDES, grids, in_lots, inventories, quote_for, sides, states
 
-from mm_trio.model.orders import FillResult, Intent
+from mm_trio.model.orders import FillResult, Intent, Quote
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
@@ -19,8 +19,8 @@ from mm_trio.quoting.ladder_ranges import LadderMaker
 from mm_trio.quoting.plan import TickPlan, plan_tick
 from mm_trio.quoting.quoting_engine import compute_desired_orders
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import OpenOrders
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.order_table import OpenOrders
 
 many = settings(max_examples=120 * FACTOR, deadline=None)
 
@@ -134,12 +134,12 @@ class Bench:
         else:
             n = next(self._numbers)
             level = self.draw(st.integers(0, self.grid.n_orders - 1))
-            self.state.on_sent(Intent(f"0x{n:032x}", "buy", level, self.grid.levels[level], self.order_size))
+            self.state.on_sent(Intent(f"0x{n:032x}", Quote("buy", level, self.grid.levels[level], self.order_size)))
 
     def settle(self) -> None:
         for order in self.state.get_current_orders():
             self.state.on_seen_resting(order.oid)
-        for order in self.state.get_untold():
+        for order in self.state.get_fills_due():
             self.state.remove_ghost(order.oid)
         for intent in self.state.get_intents():
             self.state.on_never_placed(intent.cloid)
@@ -234,4 +234,4 @@ def check_sums(orders: OpenOrders) -> None:
     assert {order.oid for order in orders.in_doubt} == {o.oid for o in orders.values() if o.status == "in_doubt"}
     pairs = [(order.side, order.level_index) for order in orders.values()]
     assert orders.has_doubles == (len(pairs) != len(set(pairs)))
-    assert sorted(orders.pairs()) == sorted(set(pairs))
+    assert sorted(orders.slots()) == sorted(set(pairs))

@@ -19,7 +19,7 @@ from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 
 many = settings(max_examples=80 * FACTOR, deadline=None)
-Order = DesiredOrder | TrackedOrder | Doubt
+Order = DesiredOrder | TrackedOrder
 
 
 @dataclass
@@ -77,9 +77,9 @@ def cost(orders: list[Order]) -> Decimal:
 @given(scenes())
 def test_no_more_rests_than_is_owned(scene: Scene) -> None:
     """Where doubts and crumbs alone are more than that, nothing is added on their side."""
-    after: list[Order] = [*scene.sent, *scene.left_alone, *scene.doubts]
+    after: list[Order] = [*scene.sent, *scene.left_alone, *(doubt.quote for doubt in scene.doubts)]
     crumbs = [o for o in scene.left_alone if o.size * o.price < scene.settings.min_notional]
-    unavoidable: list[Order] = [*scene.doubts, *crumbs]
+    unavoidable: list[Order] = [*(doubt.quote for doubt in scene.doubts), *crumbs]
 
     assert tokens(after) <= max(scene.inventory.effective_token, tokens(unavoidable))
     assert cost(after) <= max(scene.inventory.effective_usdc, cost(unavoidable))
@@ -90,12 +90,12 @@ def test_no_more_rests_than_is_owned(scene: Scene) -> None:
 def test_nothing_is_sent_on_the_level_of_a_doubt_or_where_it_would_meet_one(scene: Scene) -> None:
     sent, doubts = scene.sent, scene.doubts
 
-    assert not {o.level_index for o in sent} & {d.level_index for d in doubts}
+    assert not {o.level_index for o in sent} & {d.quote.level_index for d in doubts}
     assert not {*scene.plan.diff.cancels, *(oid for oid, _ in scene.plan.diff.modifies)} & {d.oid for d in doubts}
     for order in sent:
         for doubt in doubts:
-            if order.side != doubt.side:
-                assert (order.price > doubt.price) is (order.side == "sell")
+            if order.side != doubt.quote.side:
+                assert (order.price > doubt.quote.price) is (order.side == "sell")
 
 
 @many

@@ -38,11 +38,13 @@ from mm_trio.model.journal_entries import (
     encode_entry,
 )
 from mm_trio.model.market import Balances, Market, Token
-from mm_trio.model.orders import Intent, Side
-from mm_trio.model.replies import Fill, OpenOrder, OrderUpdate
+from mm_trio.model.orders import FillResult, Intent, Quote, Side
+from mm_trio.model.replies import Fill, FillKey, OpenOrder, OrderUpdate
+from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 
 GRID = GRIDS[0]
@@ -89,14 +91,11 @@ def resting(orders: OrderState) -> set[tuple[object, ...]]:
 
 
 def in_flight(orders: OrderState) -> set[tuple[object, ...]]:
-    return {
-        (i.cloid, i.side, i.level_index, i.price, i.size, i.replaces, i.expires_ms, i.nonce)
-        for i in orders.get_intents()
-    }
+    return {(i.cloid, i.quote, i.replaces, i.expires_ms, i.nonce) for i in orders.get_intents()}
 
 
 def untold(orders: OrderState) -> set[tuple[object, ...]]:
-    return {(o.oid, o.side, o.level_index, o.price, o.size) for o in orders.get_untold()}
+    return {(o.oid, o.side, o.level_index, o.price, o.size) for o in orders.get_fills_due()}
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -112,6 +111,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[Entry] = []
+        self.booked: list[FillResult] = []
         self.n = 0  # oids, trade ids and cloids all rise with it
         self.now_ms = START_MS
         self.epoch = 0
@@ -130,10 +130,9 @@ class LedgerMachine(RuleBasedStateMachine):
             orders,
             ledger,
             RateLimitBudget(),
-            keep_foreign=False,
-            looked_up_ms=0 if found is None else found.looked_up_ms,
-            epochs={*earlier, self.epoch},
-            knows_all_lives=True,
+            Ownership(COIN, keep_foreign=False, epochs={*earlier, self.epoch}, knows_all_sessions=True),
+            FillHistory(COIN, looked_up_ms=0 if found is None else found.looked_up_ms, must_join=True),
+            on_booked=self.booked.append,
         )
         self.state.record = orders.record = ledger.record = self.record
         self.record(Began(self.epoch, {"coin": COIN}))
@@ -179,10 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
         nonce = self.now_ms
         intent = Intent(
             cloid,
-            side,
-            level,
-            GRID.levels[level],
-            size,
+            Quote(side, level, GRID.levels[level], size),
             replaces,
             self.now_s,
             self.now_s + 10,
@@ -191,7 +187,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         self.state.order_state.on_sent(intent)
         self.record(Requested(nonce, "bulk_orders", 1, "ab" * 32, intent.expires_ms))
-        return n, cloid, side, level, intent.price, size
+        return n, cloid, side, level, intent.quote.price, size
 
     @rule(life=lives)
     def arrive(self, life: Any) -> None:
@@ -295,25 +291,21 @@ class LedgerMachine(RuleBasedStateMachine):
                 orders.on_never_placed(intent.cloid, why="unknown")
         for order in orders.get_current_orders() if is_settled else ():
             orders.on_seen_resting(order.oid, now_s=self.now_s)
-        for fill in self.history(self.state.look_up_from_ms):
+        for fill in self.history(self.state.history.look_up_from_ms):
             self.state.apply_fill(fill, now_s=self.now_s)
-            self.state.on_looked_up(fill)
+            self.state.history.on_looked_up(fill)
         orders.on_fills_read(self.now_s)
-        for order in orders.get_untold() if is_settled else ():
+        for order in orders.get_fills_due() if is_settled else ():
             orders.remove_ghost(order.oid, now_s=self.now_s)
         self.state.on_reconciled()
 
     def history(self, since_ms: int) -> list[Fill]:
-        return [
-            Fill(e.oid, e.tid, e.size, e.price, e.side, e.time_ms, e.fee, e.fee_token, None, COIN)
-            for e in self.entries
-            if isinstance(e, Booked) and (e.time_ms or 0) >= since_ms
-        ]
+        return [e.to_fill() for e in self.entries if isinstance(e, Booked) and (e.time_ms or 0) >= since_ms]
 
     @rule()
     def checkpoint(self) -> None:
         """As the maker has it made: nothing else is awaited in between."""
-        began = (Began(epoch, {}) for epoch in sorted(self.state.epochs))
+        began = (Began(epoch, {}) for epoch in sorted(self.state.ownership.epochs))
         self.record(Checkpoint((*began, *self.state.summarise())))
 
     @rule(checkpoint_first=st.booleans())
@@ -327,9 +319,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def _restart(self) -> None:
         self.begin(replay_now(since_checkpoint(self.entries), wall_ms=self.now_ms))
         before = sums(self.state.inventory)
-        for fill in self.history(self.state.look_up_from_ms):
-            assert self.state.apply_fill(fill, now_s=self.now_s) == ()
-            self.state.on_looked_up(fill)
+        self.booked.clear()
+        for fill in self.history(self.state.history.look_up_from_ms):
+            self.state.apply_fill(fill, now_s=self.now_s)
+            self.state.history.on_looked_up(fill)
+        assert self.booked == []
         assert sums(self.state.inventory) == before
 
     # --- what is so after every step ------------------------------------------------------------
@@ -345,7 +339,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert resting(found.order_state) == resting(orders)
             assert in_flight(found.order_state) == in_flight(orders)
             assert all(order.status == "in_doubt" for order in found.order_state.get_current_orders())
-            assert found.epochs == self.state.epochs
+            assert found.epochs == self.state.ownership.epochs
             assert found.looked_up_ms == max(told_ms, default=0)
 
     @invariant()
@@ -382,15 +376,17 @@ decimals = st.decimals(allow_nan=False, allow_infinity=False, places=None)
 texts = st.text(max_size=12)
 numbers = st.integers(0, 2**63)
 optional_oids = st.none() | numbers
+quotes = st.builds(Quote, sides, numbers, decimals, decimals)
+fill_keys = st.builds(FillKey, numbers, texts, numbers, numbers)
 parts: st.SearchStrategy[Entry] = st.one_of(
     st.builds(Began, st.integers(0, 2**32 - 1), st.dictionaries(texts, texts, max_size=3)),
     st.builds(Allocated, st.none() | decimals, st.none() | decimals),
     st.builds(Quoted, numbers),
-    st.builds(Sent, texts, sides, numbers, decimals, decimals, optional_oids, optional_oids, numbers),
+    st.builds(Sent, texts, quotes, optional_oids, optional_oids, numbers),
     st.builds(Requested, numbers, texts, numbers, texts, numbers),
     st.builds(NeverPlaced, texts, texts),
     st.builds(Arrived, texts, numbers),
-    st.builds(Adopted, numbers, sides, numbers, decimals, decimals, st.none() | texts, decimals),
+    st.builds(Adopted, numbers, quotes, st.none() | texts, decimals),
     st.builds(Ended, numbers, texts, st.none() | decimals),
     st.builds(
         Booked,
@@ -398,19 +394,14 @@ parts: st.SearchStrategy[Entry] = st.one_of(
         numbers,
         optional_oids,
         st.none() | texts,
-        sides,
-        numbers,
-        decimals,
-        decimals,
+        quotes,
         decimals,
         st.none() | texts,
     ),
     st.builds(Adjusted, decimals, decimals, texts),
     st.builds(Summed, st.none() | decimals, st.none() | decimals, decimals, decimals),
     st.builds(LookedUp, numbers),
-    st.builds(
-        Remembered, st.integers(-1, 2**63), st.lists(st.tuples(numbers, texts, numbers, numbers), max_size=4).map(tuple)
-    ),
+    st.builds(Remembered, st.integers(-1, 2**63), st.lists(fill_keys, max_size=4).map(tuple)),
 )
 entries = parts | st.lists(parts, max_size=6).map(lambda some: Checkpoint(tuple(some)))
 

@@ -266,7 +266,7 @@ async def test_an_order_told_filled_before_its_fills_locks_its_level_until_they_
         world.venue.release_frames()
         await until(lambda: ("buy", 20) in world.book_of(maker))
 
-    assert [(doubt.side, doubt.level_index, doubt.size) for doubt in in_doubt] == [("sell", 20, dec(5))]
+    assert [(*doubt.quote.slot, doubt.quote.size) for doubt in in_doubt] == [("sell", 20, dec(5))]
     assert n_booked == 0
     assert ("buy", 20) not in book
     assert ("sell", 20) not in book

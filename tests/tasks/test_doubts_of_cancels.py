@@ -42,7 +42,7 @@ async def test_a_cancel_refused_because_its_order_was_filled_leaves_the_fill_to_
         world.venue.hold_frames()
         world.sell("15")  # bids 19, 18 and 17
         await until(lambda: world.calls("bulk_cancel"))
-        in_doubt = {(doubt.side, doubt.level_index) for doubt in maker.order_state.get_doubts()}
+        in_doubt = {doubt.quote.slot for doubt in maker.order_state.get_doubts()}
         world.venue.release_frames()
         await until(lambda: maker.stats.fills == 4)
         await trio.sleep(10)
@@ -85,7 +85,7 @@ async def test_what_needs_a_level_waits_for_the_order_that_leaves_it(autojump_cl
         world.fund(MAKER, "5", 0)
         await until(lambda: maker.order_state.get_doubts(), within_s=120)
         in_doubt_and_placed = []
-        while any(doubt.level_index == 19 for doubt in maker.order_state.get_doubts()):
+        while any(doubt.quote.level_index == 19 for doubt in maker.order_state.get_doubts()):
             in_doubt_and_placed += [o for o in world.resting() if not o.is_buy and o.price == maker.grid.levels[19]]
             await trio.sleep(0.01)
         await until(lambda: ("sell", 19) in world.book_of(maker))

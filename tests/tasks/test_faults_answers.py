@@ -223,8 +223,8 @@ async def test_a11_each_item_has_its_own_answer_and_an_unknown_one_is_unknown(
         world.buy("4", stranger)
         await until_on_target(world, maker, within_s=2 * CONVERGED_WITHIN_S)
 
-    assert ("buy", unknown.level_index) not in known
+    assert ("buy", unknown.quote.level_index) not in known
     assert ("buy", 21) not in known
     assert not refused
-    assert {("buy", level) for level in (20, 21, 22)} - known == {("buy", unknown.level_index), ("buy", 21)}
+    assert {("buy", level) for level in (20, 21, 22)} - known == {("buy", unknown.quote.level_index), ("buy", 21)}
     assert booked(maker) == world.ledger(*maker.inventory.allocation)

@@ -133,7 +133,7 @@ async def test_a17_a_modify_of_an_order_just_filled_locks_its_level_until_that_f
         on_request(world, MODIFY, fill)
         await provoke(world, maker, MODIFY)
         n_fills, n_orders = maker.stats.fills, count_orders(world, 20, maker)
-        locked = {(doubt.side, doubt.level_index) for doubt in maker.order_state.get_doubts()}
+        locked = {doubt.quote.slot for doubt in maker.order_state.get_doubts()}
         if history == "lags":
             await trio.sleep(7)
             world.venue.thaw_reads()

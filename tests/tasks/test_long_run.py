@@ -92,7 +92,7 @@ async def test_a_day_of_heavy_trading_leaves_tasks_and_memory_as_they_were(
         rng=random.Random(1),
         **ALLOCATION,
     )
-    maker.order_state._fills = SeenFills(100)
+    maker.order_state._seen = SeenFills(100)
     takers = SeededTakers(world.pair, rng=random.Random(1), habits=HABITS)
     samples: list[tuple[int, int]] = []
 

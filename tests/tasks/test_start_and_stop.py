@@ -111,8 +111,8 @@ async def test_the_owner_s_order_that_is_like_one_of_ours_in_flight_stays_the_ow
         world.buy("5")  # the ask on level 20 is gone: its bid is sent, and lost
         await trio.sleep(3.5)
         (lost,) = maker.order_state.get_intents()
-        world.order(lost.side, lost.price, lost.size, tif="Alo", address=MAKER)
-        world.sell("2", lost.price)
+        world.order(lost.quote.side, lost.quote.price, lost.quote.size, tif="Alo", address=MAKER)
+        world.sell("2", lost.quote.price)
         await trio.sleep(60)
         by_hand = [order for order in world.resting() if order.cloid is None]
 

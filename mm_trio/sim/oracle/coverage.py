@@ -144,11 +144,11 @@ class Notes:
         if not isinstance(oid, int) or not isinstance(tid, int):
             return
         orders = maker.order_state
-        is_awaited = any(order.oid == oid for order in orders.get_untold())  # its end told of this fill
+        is_awaited = any(order.oid == oid for order in orders.get_fills_due())  # its end told of this fill
         if orders.find(oid) is None and orders.find_left(oid) is not None and not is_awaited:
             time_ms, coin = row.get("time"), row.get("coin")
             is_readable = isinstance(time_ms, int) and isinstance(coin, str)
-            if is_readable and not orders.was_told(tid, oid, time_ms=time_ms, coin=coin):
+            if is_readable and not orders.was_counted(tid, oid, time_ms=time_ms, coin=coin):
                 self._seen["fill of an order that had left"] += 1
         self._mention(row.get("cloid"), "a fill")
 

@@ -10,6 +10,7 @@ from core_kit import OURS, THEIRS, dec, fill
 from mm_trio.journal.audit import Audit, compute_audit
 from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
 from mm_trio.model.market import Balances
+from mm_trio.model.orders import Quote
 from mm_trio.model.replies import Fill
 
 OUR_EPOCH = 1
@@ -26,8 +27,7 @@ AFTER = Balances(dec(18), dec(200) + 40 - dec("0.1"))
 def booked(told: Fill) -> Booked:
     assert told.price is not None
     assert told.side is not None
-    where = (told.oid, told.tid, told.time_ms, told.coin, told.side, 0)
-    return Booked(*where, told.price, told.size, told.fee, told.fee_token)
+    return Booked.of(told, Quote(told.side, 0, told.price, told.size))
 
 
 def audit(*entries: Entry, fills: tuple[Fill, ...] = (), venue: Balances = AFTER) -> Audit:
@@ -102,7 +102,7 @@ def test_what_traded_before_the_last_known_balance_is_in_it() -> None:
 
 
 def test_an_adopted_order_is_ours_as_well() -> None:
-    found = audit(Adopted(31, "sell", 0, dec(20), dec(2), None, dec(0)), fills=(replace(SOLD, oid=31),))
+    found = audit(Adopted(31, Quote("sell", 0, dec(20), dec(2)), None, dec(0)), fills=(replace(SOLD, oid=31),))
 
     assert "ours" in found.explained[0].what
 

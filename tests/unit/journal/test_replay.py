@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 import trio
 from builders import EPOCH_MS, World, run_inline, until
-from core_kit import GRID, MARKET, OURS, dec, fill, intent, make_state, rest, tracked
+from core_kit import GRID, MARKET, OURS, dec, desired, fill, intent, listen, make_state, rest, tracked
 
 from mm_trio.journal import writer as ledger_keeper
 from mm_trio.journal.recovery import recover
@@ -33,12 +33,15 @@ from mm_trio.model.journal_entries import (
     Summed,
 )
 from mm_trio.model.orders import Intent
-from mm_trio.state.maker_state import FILLS_OVERLAP_MS, MakerState
+from mm_trio.model.replies import FillKey
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
+from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 
 WALL_MS = 1_790_000_000_000
-SENT = Sent(OURS, "buy", 1, GRID.levels[1], dec(5), None, WALL_MS, WALL_MS + 10_000)
+SENT = Sent(OURS, desired("buy", 1), None, WALL_MS, WALL_MS + 10_000)
 
 
 def replayed(*entries: Entry, now_s: float = 50.0, wall_ms: int = WALL_MS) -> Recovered:
@@ -46,7 +49,7 @@ def replayed(*entries: Entry, now_s: float = 50.0, wall_ms: int = WALL_MS) -> Re
 
 
 def booked(tid: int, *, oid: int = 9, size: str = "2", time_ms: int = 1000) -> Booked:
-    return Booked(oid, tid, time_ms, "@107", "buy", 1, GRID.levels[1], dec(size), dec("0.001"), "base")
+    return Booked(oid, tid, time_ms, "@107", desired("buy", 1, size), dec("0.001"), "base")
 
 
 def account(found: Recovered) -> tuple[str, str]:
@@ -66,10 +69,8 @@ def go_on(found: Recovered, entries: list[Entry]) -> MakerState:
         orders,
         ledger,
         RateLimitBudget(),
-        keep_foreign=False,
-        looked_up_ms=found.looked_up_ms,
-        epochs=found.epochs,
-        knows_all_lives=True,
+        Ownership("@107", keep_foreign=False, epochs=found.epochs, knows_all_sessions=True),
+        FillHistory("@107", looked_up_ms=found.looked_up_ms, must_join=True),
     )
     state.record = orders.record = ledger.record = entries.append
     return state
@@ -107,7 +108,7 @@ def test_lives_parameters_nonces_and_the_boundary_are_those_of_the_last_word() -
 def test_an_order_that_was_sent_and_nothing_more_is_in_flight_until_it_expires_on_the_venue_s_calendar() -> None:
     (found,) = replayed(SENT, now_s=50.0, wall_ms=WALL_MS + 4_000).order_state.get_intents()
 
-    assert found == Intent(OURS, "buy", 1, GRID.levels[1], dec(5), None, 50.0, 56.0, WALL_MS + 10_000, WALL_MS)
+    assert found == Intent(OURS, desired("buy", 1), None, 50.0, 56.0, WALL_MS + 10_000, WALL_MS)
 
 
 def test_an_order_that_expired_long_ago_is_not_waited_for() -> None:
@@ -134,7 +135,7 @@ def test_an_order_that_arrived_may_rest_and_has_to_be_seen_before_it_is_believed
     [
         NeverPlaced(OURS, "refused"),
         Arrived(OURS, 9),
-        Adopted(9, "buy", 1, GRID.levels[1], dec(5), OURS, dec(0)),
+        Adopted(9, desired("buy", 1), OURS, dec(0)),
     ],
     ids=lambda entry: type(entry).__name__,
 )
@@ -155,12 +156,12 @@ def test_an_order_that_ended_is_gone_and_known_to_its_late_fills(end: Entry) -> 
 def test_an_order_that_ended_short_of_its_fills_is_in_doubt_until_they_are_told() -> None:
     found = replayed(SENT, Arrived(OURS, 9), Ended(9, "canceled", dec(3))).order_state
 
-    assert [str(order.size) for order in found.get_untold()] == ["2"]
+    assert [str(order.size) for order in found.get_fills_due()] == ["2"]
 
 
 def test_a_replacement_that_arrived_ended_what_it_replaces() -> None:
-    old = Adopted(8, "buy", 1, GRID.levels[1], dec(5), None, dec(0))
-    new = Sent(OURS, "buy", 1, GRID.levels[1], dec(4), 8, None, 0)
+    old = Adopted(8, desired("buy", 1), None, dec(0))
+    new = Sent(OURS, desired("buy", 1, 4), 8, None, 0)
 
     assert sizes(replayed(old, new).order_state) == {8: "5"}
     assert sizes(replayed(old, new, Arrived(OURS, 9)).order_state) == {9: "4"}
@@ -197,7 +198,7 @@ def test_a_fill_of_an_order_nobody_remembers_counts_as_it_was_recorded() -> None
     assert found.order_state.on_fill(7, 9, 2, time_ms=1000, coin="@107") is None
 
 
-@pytest.mark.parametrize("told_by", [booked(7), Remembered(-1, ((1000, "@107", 7, 9),)), Remembered(1000, ())])
+@pytest.mark.parametrize("told_by", [booked(7), Remembered(-1, (FillKey(1000, "@107", 7, 9),)), Remembered(1000, ())])
 def test_a_fill_that_was_recorded_in_any_way_never_counts_again(told_by: Entry) -> None:
     orders = replayed(SENT, Arrived(OURS, 9), told_by).order_state
 
@@ -265,7 +266,7 @@ def same(found: Recovered, other: Recovered) -> bool:
         return (
             ledger.summarise(),
             {(o.oid, o.side, o.level_index, o.price, o.size, o.cloid, o.filled) for o in orders.get_current_orders()},
-            {(o.oid, o.size) for o in orders.get_untold()},
+            {(o.oid, o.size) for o in orders.get_fills_due()},
             set(orders.get_intents()),
             one.epochs,
             one.looked_up_ms,
@@ -323,7 +324,7 @@ def test_a_checkpoint_early_in_a_life_forgets_neither_fills_nor_how_far_the_hist
     state.record = state.order_state.record = state.inventory.record = first.append
     rest(state.order_state, tracked(1, "buy", 1))
     state.apply_fill(old, now_s=1.0)
-    state.on_looked_up(fill(0, 71, 1, time_ms=looked_up_ms))
+    state.history.on_looked_up(fill(0, 71, 1, time_ms=looked_up_ms))
     state.on_reconciled()
     one = Checkpoint(state.summarise())
 
@@ -331,9 +332,11 @@ def test_a_checkpoint_early_in_a_life_forgets_neither_fills_nor_how_far_the_hist
     two = Checkpoint((Began(1, {}), *second.summarise()))
     third = go_on(replayed(two), [])
 
-    assert third.looked_up_ms == looked_up_ms
+    assert third.history.looked_up_ms == looked_up_ms
     before = third.inventory.account_token
-    assert third.apply_fill(old, now_s=2.0) == ()
+    told = listen(third)
+    third.apply_fill(old, now_s=2.0)
+    assert told == []
     assert third.inventory.account_token == before
 
 

@@ -18,6 +18,7 @@ from mm_trio.journal import sqlite_journal as module
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal, JournalRow
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Arrived, Began, Booked, Checkpoint, Entry, LookedUp, Requested, Summed
+from mm_trio.model.orders import Quote
 
 AT_MS = 1_790_000_000_000
 
@@ -41,7 +42,7 @@ def raw(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def booked(tid: int, *, oid: int = 1, time_ms: int | None = 1000, coin: str | None = "@107") -> Booked:
-    return Booked(oid, tid, time_ms, coin, "buy", 3, dec("20.180"), dec("1.50"), dec("0.001"), "base")
+    return Booked(oid, tid, time_ms, coin, Quote("buy", 3, dec("20.180"), dec("1.50")), dec("0.001"), "base")
 
 
 def checkpoint(token: int) -> Checkpoint:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
-from core_kit import OURS, dec, intent
+from core_kit import OURS, dec, desired, intent
 
 from mm_trio.model import journal_entries as module
 from mm_trio.model.journal_entries import (
@@ -31,30 +30,32 @@ from mm_trio.model.journal_entries import (
     encode_entry,
     forget,
 )
+from mm_trio.model.orders import Quote
+from mm_trio.model.replies import FillKey
 
-BOOKED = Booked(9, 77, 1000, "@107", "buy", 3, dec("20.180"), dec("1.50"), dec("-0.00000001"), "base")
+BOOKED = Booked(9, 77, 1000, "@107", Quote("buy", 3, dec("20.180"), dec("1.50")), dec("-0.00000001"), "base")
 PARTS: tuple[Entry, ...] = (
     Began(0xFFFFFFFF, {"coin": "@107", "n_orders": "40"}),
     Began(0, {}),
     Allocated(dec("1e-8"), None),
     Allocated(None, None),
     Quoted(0),
-    Sent(OURS, "sell", 7, dec("20.42"), dec(5), 8, 1_790_000_000_000, 1_790_000_010_000),
-    Sent(OURS, "buy", 0, dec("20.42"), dec(5), None, None, 0),
+    Sent(OURS, Quote("sell", 7, dec("20.42"), dec(5)), 8, 1_790_000_000_000, 1_790_000_010_000),
+    Sent(OURS, Quote("buy", 0, dec("20.42"), dec(5)), None, None, 0),
     Requested(1_790_000_000_000, "bulk_orders", 3, "ab" * 32, 1_790_000_010_000),
     NeverPlaced(OURS, 'Order has "invalid" price | \ud800 ü'),
     Arrived(OURS, 9),
-    Adopted(9, "sell", 7, dec("20.42"), dec("4.99"), None, dec("0.01")),
-    Adopted(9, "buy", 7, dec("20.42"), dec(0), OURS, dec(0)),
+    Adopted(9, Quote("sell", 7, dec("20.42"), dec("4.99")), None, dec("0.01")),
+    Adopted(9, Quote("buy", 7, dec("20.42"), dec(0)), OURS, dec(0)),
     Ended(9, "canceled", dec("0.0")),
     Ended(9, "ghost", None),
     BOOKED,
-    Booked(9, 77, None, None, "sell", 3, dec(20), dec(1), dec(0), None),
+    Booked(9, 77, None, None, Quote("sell", 3, dec(20), dec(1)), dec(0), None),
     Adjusted(dec("-12345678901234567890.123456789"), dec("0E-8"), "balance"),
     Summed(None, None, dec(1), dec(2)),
     Summed(dec("1.10"), dec("-2"), dec("3E+2"), dec(4)),
     LookedUp(1_790_000_000_000),
-    Remembered(-1, ((1000, "@107", 77, 9), (1001, "@107", 0, 9))),
+    Remembered(-1, (FillKey(1000, "@107", 77, 9), FillKey(1001, "@107", 0, 9))),
     Remembered(0, ()),
 )
 ALL = (*PARTS, Checkpoint(()), Checkpoint(PARTS))
@@ -85,7 +86,7 @@ def test_amounts_are_kept_as_exact_text_and_numbers_as_numbers() -> None:
 
 
 def test_an_entry_that_came_back_can_be_told_apart_in_a_set_where_the_first_can() -> None:
-    remembered = Remembered(5, ((1000, "@107", 77, 9),))
+    remembered = Remembered(5, (FillKey(1000, "@107", 77, 9),))
 
     assert {decode_entry(*through_json(remembered)), remembered} == {remembered}
 
@@ -95,8 +96,7 @@ def test_an_intent_is_written_down_whole() -> None:
 
     sent = Sent.of(told)
 
-    assert (sent.cloid, sent.side, sent.level_index, sent.price) == (told.cloid, "sell", 3, told.price)
-    assert (sent.size, sent.replaces) == (Decimal("4.5"), 8)
+    assert (sent.cloid, sent.quote, sent.replaces) == (told.cloid, desired("sell", 3, "4.5"), 8)
     assert (sent.nonce, sent.expires_ms) == (told.nonce, told.expires_ms)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from core_kit import GRID, dec, desired, intent, tracked
+from core_kit import GRID, dec, desired, tracked
 
 from mm_trio.model.orders import DesiredOrder, Side, TrackedOrder
 from mm_trio.quoting.headroom import Headroom, Present
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import OpenOrders
+from mm_trio.state.order_table import OpenOrders
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from mm_trio.state.open_orders import OpenOrders
     ],
 )
 def test_an_order_fits_where_nothing_is_meets_nothing_and_is_paid_for(order: DesiredOrder, fits: bool) -> None:
-    present: list[Present] = [tracked(1, "sell", 5), intent("buy", 3)]
+    present: list[Present] = [tracked(1, "sell", 5), desired("buy", 3)]
     spent = present[1].size * present[1].price
 
     room = Headroom(present, tokens=dec(10), quote=spent + 5 * desired("buy", 4).price)

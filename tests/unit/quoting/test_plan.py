@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_kit import GRID, Quote, dec, fill, intent, make_state, quotes, rest, settings, tracked
+from core_kit import GRID, QuoteTexts, dec, fill, intent, listen, make_state, quotes, rest, settings, tracked
 
 from mm_trio.model.orders import OrderDiff
 from mm_trio.quoting.plan import TickPlan, plan_tick
@@ -27,7 +27,7 @@ def converge(state: MakerState, **changed: Any) -> MakerState:
     return state
 
 
-def book(state: MakerState) -> list[Quote]:
+def book(state: MakerState) -> list[QuoteTexts]:
     orders = sorted(state.order_state.get_current_orders(), key=lambda o: -o.level_index)
     return [(o.side, o.level_index, f"{o.size:f}") for o in orders]
 
@@ -36,7 +36,9 @@ def take(state: MakerState, level: int, size: str | int, *, fee: str = "0") -> N
     """A taker fills what rests on a level."""
     (order,) = [o for o in state.order_state.get_current_orders() if o.level_index == level]
     tid = 1 + int(order.filled * 100)
-    assert state.apply_fill(fill(order.oid, tid, size, fee=fee), now_s=0)
+    booked = listen(state)
+    state.apply_fill(fill(order.oid, tid, size, fee=fee), now_s=0)
+    assert booked
 
 
 def touched_levels(diff: OrderDiff) -> set[int]:
@@ -347,7 +349,7 @@ def test_a_restart_keeps_the_side_that_the_level_of_the_rest_had(last_boundary: 
     assert found.boundary_level == boundary
 
 
-def plan_restart(token: str, last_boundary: int) -> list[Quote]:
+def plan_restart(token: str, last_boundary: int) -> list[QuoteTexts]:
     """What a next life wants on level 8 (of 0 .. 9), where nothing of ours rests any more."""
     state = make_state(token=dec(token), usdc=1000)  # type: ignore[arg-type]
     found = plan_tick(GRID, state.inventory, state.order_state, settings(min_notional=10), last_boundary=last_boundary)

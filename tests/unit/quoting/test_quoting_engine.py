@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-from core_kit import GRID, Quote, dec, desired, quotes
+from core_kit import GRID, QuoteTexts, dec, desired, quotes
 
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.model.pricing_grid import PricingGrid
@@ -50,7 +50,7 @@ def test_the_level_of_the_rest_keeps_the_side_that_rests_there(
     assert compute_boundary(GRID, dec(tokens), dec(5), bid_levels=bid_levels) == boundary
 
 
-FULL_ASKS: list[Quote] = [("sell", 8, "5"), ("sell", 9, "5")]
+FULL_ASKS: list[QuoteTexts] = [("sell", 8, "5"), ("sell", 9, "5")]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ FULL_ASKS: list[Quote] = [("sell", 8, "5"), ("sell", 9, "5")]
     ],
 )
 def test_the_orders_follow_from_boundary_and_balances(
-    boundary: int, tokens: str, quote: str, expected: list[Quote]
+    boundary: int, tokens: str, quote: str, expected: list[QuoteTexts]
 ) -> None:
     orders = compute_desired_orders(GRID, boundary, tokens, quote, 5)
 
@@ -114,7 +114,7 @@ def test_the_order_is_asks_upwards_then_bids_downwards() -> None:
     ],
 )
 def test_a_crumb_is_withheld_and_its_level_goes_to_the_other_side(
-    boundary: int, tokens: str, inside: list[Quote]
+    boundary: int, tokens: str, inside: list[QuoteTexts]
 ) -> None:
     orders = compute_desired_orders(GRID, boundary, tokens, 10_000, 5, min_notional=10)
 

@@ -17,7 +17,7 @@ from mm_trio.quoting.send_plan import (
     plan_sends,
 )
 from mm_trio.state.inventory import Inventory
-from mm_trio.state.open_orders import OpenOrders
+from mm_trio.state.order_table import OpenOrders
 
 ASKS = [desired("sell", level) for level in (5, 6, 7, 8)]
 BIDS = [desired("buy", level) for level in (4, 3, 2, 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from core_kit import OURS, TERMINAL_STATUSES, THEIRS, dec, fill, intent, make_state, rest, row, tracked
+from core_kit import OURS, TERMINAL_STATUSES, THEIRS, dec, fill, intent, listen, make_state, rest, row, tracked
 
 from mm_trio.model.market import Balances
 from mm_trio.model.replies import OpenOrder, OrderUpdate
@@ -37,8 +37,11 @@ def resting(state: MakerState) -> dict[int, str]:
 def test_a_fill_moves_order_ledger_and_budget_at_once() -> None:
     state = with_bid()
 
-    (booked,) = state.apply_fill(fill(1, 77, 2, fee="0.001", fee_token="base"), now_s=8.0)
+    told = listen(state)
 
+    state.apply_fill(fill(1, 77, 2, fee="0.001", fee_token="base"), now_s=8.0)
+
+    (booked,) = told
     assert (booked.level_index, booked.size, booked.fully_filled) == (0, dec(2), False)
     assert (ledger(state), resting(state)) == (("51.999", "960"), {1: "3"})
     assert (state.rate_limit.cum_vlm, state.unquiet_s) == (dec(40), 8.0)
@@ -49,8 +52,11 @@ def test_a_fill_replayed_in_a_snapshot_changes_nothing() -> None:
     told = fill(1, 77, 2)
     state.apply_fill(told, now_s=8.0)
     before = (ledger(state), resting(state), state.rate_limit.cum_vlm, state.unquiet_s)
+    booked = listen(state)
 
-    assert state.apply_fill(told, now_s=99.0) == ()
+    state.apply_fill(told, now_s=99.0)
+
+    assert booked == []
     assert (ledger(state), resting(state), state.rate_limit.cum_vlm, state.unquiet_s) == before
 
 
@@ -58,8 +64,11 @@ def test_a_fill_that_is_in_the_first_balances_is_never_applied() -> None:
     """The peer applies the snapshot: a restart with a partly filled order subtracts its fills again."""
     state = with_bid()
     state.remember_fill(fill(1, 77, 2, time_ms=5000))
+    booked = listen(state)
 
-    assert state.apply_fill(fill(1, 77, 2, time_ms=5000), now_s=8.0) == ()
+    state.apply_fill(fill(1, 77, 2, time_ms=5000), now_s=8.0)
+
+    assert booked == []
     assert (ledger(state), resting(state)) == (("50", "1000"), {1: "5"})
 
 
@@ -68,11 +77,11 @@ def test_only_the_history_moves_the_time_up_to_which_it_was_read() -> None:
     state = with_bid()
     state.remember_fill(fill(1, 77, 2, time_ms=5000))
     state.apply_fill(fill(1, 78, 1, time_ms=9000), now_s=8.0)
-    assert state.looked_up_ms == 5000
+    assert state.history.looked_up_ms == 5000
 
-    state.on_looked_up(fill(1, 79, 1, time_ms=7000))
-    state.on_looked_up(fill(1, 80, 1, time_ms=6000))
-    assert state.looked_up_ms == 7000
+    state.history.on_looked_up(fill(1, 79, 1, time_ms=7000))
+    state.history.on_looked_up(fill(1, 80, 1, time_ms=6000))
+    assert state.history.looked_up_ms == 7000
 
 
 def test_the_price_of_the_fill_counts_and_the_order_s_where_it_is_silent() -> None:
@@ -97,7 +106,9 @@ def test_a_fill_with_the_cloid_of_an_order_in_flight_makes_it_known_before_any_a
     state = make_state()
     state.order_state.on_sent(intent("buy", 0))
 
-    booked = state.apply_fill(fill(9, 77, 2, cloid=cloid), now_s=0)
+    booked = listen(state)
+
+    state.apply_fill(fill(9, 77, 2, cloid=cloid), now_s=0)
 
     assert [result.size for result in booked] == [2]
     assert (resting(state), state.order_state.get_intents()) == ({9: "3"}, ())
@@ -106,7 +117,11 @@ def test_a_fill_with_the_cloid_of_an_order_in_flight_makes_it_known_before_any_a
 def test_fills_of_strangers_move_nothing() -> None:
     state = with_bid()
 
-    assert state.apply_fill(fill(404, 77, 2, cloid=THEIRS), now_s=0) == ()
+    booked = listen(state)
+
+    state.apply_fill(fill(404, 77, 2, cloid=THEIRS), now_s=0)
+
+    assert booked == []
     assert ledger(state) == ("50", "1000")
 
 
@@ -136,9 +151,11 @@ def test_answer_update_fill_and_end_of_one_order_may_come_in_any_order(steps: tu
 def test_every_terminal_status_ends_an_order_of_ours(status: str) -> None:
     state = with_bid()
 
-    booked, is_stranger = state.apply_order_update(update(row(1, size=5), status), now_s=0)
+    booked = listen(state)
 
-    assert (booked, is_stranger, resting(state)) == ((), False, {})
+    is_stranger = state.apply_order_update(update(row(1, size=5), status), now_s=0)
+
+    assert (booked, is_stranger, resting(state)) == ([], False, {})
 
 
 def test_an_update_with_the_reduced_size_before_the_fill_does_not_count_it_twice() -> None:
@@ -147,8 +164,11 @@ def test_an_update_with_the_reduced_size_before_the_fill_does_not_count_it_twice
     rest(state.order_state, tracked(1, "buy", 0, 10))
     state.apply_order_update(update(row(1, size=4, original=10), "open"), now_s=0)
 
-    (booked,) = state.apply_fill(fill(1, 77, 6), now_s=0)
+    told = listen(state)
 
+    state.apply_fill(fill(1, 77, 6), now_s=0)
+
+    (booked,) = told
     assert not booked.fully_filled
     assert resting(state) == {1: "4"}
 
@@ -162,9 +182,11 @@ def test_an_unknown_order_that_rests_is_adopted_unless_it_is_a_stranger_to_be_ke
 ) -> None:
     state = make_state(keep_foreign=keep_foreign)
 
-    booked, is_stranger = state.apply_order_update(update(row(9, cloid=cloid), "open"), now_s=0)
+    booked = listen(state)
 
-    assert (booked, is_stranger) == ((), False)
+    is_stranger = state.apply_order_update(update(row(9, cloid=cloid), "open"), now_s=0)
+
+    assert (booked, is_stranger) == ([], False)
     assert resting(state) == ({9: "5"} if is_adopted else {})
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from itertools import permutations
 
 import pytest
-from core_kit import GRID, OURS, TERMINAL_STATUSES, dec, intent, rest, tracked
+from core_kit import GRID, OURS, TERMINAL_STATUSES, dec, desired, intent, rest, tracked
 
 from mm_trio.model.journal_entries import Adopted, Arrived, Booked, Ended, Entry, NeverPlaced, Remembered, Sent
 from mm_trio.model.orders import FillResult, ReconcileResult
+from mm_trio.model.replies import FillKey
 from mm_trio.state import order_state as module
 from mm_trio.state.order_state import OrderState
 
@@ -123,7 +124,7 @@ def test_an_order_that_left_stays_known_to_its_late_fills(ending: Callable[[Orde
     assert (booked.side, booked.level_index, booked.price, booked.size) == ("buy", 1, GRID.levels[1], dec(2))
     assert 1 not in sizes(state)
     assert state.on_fill(77, 1, 2) is None
-    assert state.get_untold() == ()
+    assert state.get_fills_due() == ()
 
 
 def test_more_filled_than_rests_ends_the_order_and_never_counts_below_zero() -> None:
@@ -169,7 +170,7 @@ def test_an_order_that_ended_before_its_fills_were_told_is_in_doubt_until_they_a
     state.on_modify_response(1, 1, status, remaining=remaining)
 
     (doubt,) = state.get_doubts()
-    assert (doubt.side, doubt.level_index, str(doubt.size)) == ("buy", 1, untold)
+    assert (doubt.quote.side, doubt.quote.level_index, str(doubt.quote.size)) == ("buy", 1, untold)
     assert state.is_taken("buy", 1)
 
     assert state.on_fill(77, 1, untold) == result(1, untold, full=True)
@@ -203,7 +204,7 @@ def test_an_ending_that_comes_before_its_order_is_applied_when_the_order_is_know
     state.on_place_confirmed(1, "buy", 1, GRID.levels[1], 5)
 
     assert sizes(state) == {}
-    assert [str(order.size) for order in state.get_untold()] == ["2"]
+    assert [str(order.size) for order in state.get_fills_due()] == ["2"]
 
 
 @pytest.mark.parametrize("order", list(permutations(["place", "fill", "end"])))
@@ -278,7 +279,7 @@ def test_an_order_in_flight_is_a_doubt_until_it_is_seen() -> None:
 
     state.on_intent_seen(intent("sell", 3), 9, now_s=2)
 
-    assert (doubt.side, doubt.level_index, doubt.since_s, doubt.oid) == ("sell", 3, 1.0, None)
+    assert (doubt.quote.side, doubt.quote.level_index, doubt.since_s, doubt.oid) == ("sell", 3, 1.0, None)
     assert (state.get_intents(), state.get_doubts(), sizes(state)) == ((), (), {9: "5"})
 
 
@@ -343,7 +344,7 @@ def test_a_partial_fill_leaves_a_doubt_in_place() -> None:
 
     state.on_fill(77, 1, 2)
 
-    assert [(doubt.oid, str(doubt.size)) for doubt in state.get_doubts()] == [(1, "3")]
+    assert [(doubt.oid, str(doubt.quote.size)) for doubt in state.get_doubts()] == [(1, "3")]
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -431,7 +432,7 @@ def test_an_unsettled_order_that_traded_before_it_left_is_untold_until_its_fill_
 
     state.on_modify_response(1, 1, "canceled", remaining=3)
 
-    assert (unsettled(state), [str(order.size) for order in state.get_untold()]) == ({}, ["2"])
+    assert (unsettled(state), [str(order.size) for order in state.get_fills_due()]) == ({}, ["2"])
     assert state.is_taken("buy", 1)
 
 
@@ -451,7 +452,7 @@ def test_the_fill_history_settles_whoever_left_before_it_was_asked_for() -> None
 
 def test_an_order_that_left_unnoticed_is_known_to_its_fills_and_takes_no_level() -> None:
     state = OrderState()
-    state.on_left_unnoticed(1, "buy", 1, GRID.levels[1], dec(2), now_s=1.0)
+    state.on_left_unnoticed(1, desired("buy", 1, 2), now_s=1.0)
 
     assert (sizes(state), state.is_taken("buy", 1)) == ({}, False)
     assert state.on_fill(77, 1, 2) == result(1, 2, full=True)
@@ -461,7 +462,7 @@ def test_an_order_that_left_unnoticed_is_known_to_its_fills_and_takes_no_level()
 def test_an_order_that_is_known_did_not_leave_unnoticed() -> None:
     state = state_with(1)
 
-    state.on_left_unnoticed(1, "sell", 7, GRID.levels[7], dec(1), now_s=1.0)
+    state.on_left_unnoticed(1, desired("sell", 7, 1), now_s=1.0)
 
     assert sizes(state) == {1: "5"}
 
@@ -477,7 +478,7 @@ def test_orders_go_to_where_they_belong_on_another_ladder() -> None:
 
     assert astray == ()
     assert [order.level_index for order in state.get_current_orders()] == [11, 12]
-    assert [order.level_index for order in state.get_intents()] == [13]
+    assert [order.quote.level_index for order in state.get_intents()] == [13]
 
 
 def test_orders_that_belong_nowhere_or_where_another_is_are_named_and_stay() -> None:
@@ -528,7 +529,7 @@ def test_each_change_that_a_restart_must_know_is_recorded_once_and_in_order() ->
         Sent.of(new),
         Arrived("0x5", 9),
         Ended(1, "cancelled", None),
-        Booked(9, 77, 1000, "@107", "buy", 1, dec("19.99"), dec(1), dec("0.001"), "base"),
+        Booked(9, 77, 1000, "@107", desired("buy", 1, 1, "19.99"), dec("0.001"), "base"),
         Ended(9, "ghost", None),
     ]
 
@@ -540,8 +541,8 @@ def test_an_order_taken_over_and_one_that_came_of_no_intent_of_ours_are_recorded
     state.on_intent_seen(intent("sell", 3, cloid="0x5"), 9, now_s=2)
 
     assert entries == [
-        Adopted(1, "buy", 1, GRID.levels[1], dec(3), OURS, dec(2)),
-        Adopted(9, "sell", 3, GRID.levels[3], dec(5), "0x5", dec(0)),
+        Adopted(1, desired("buy", 1, 3), OURS, dec(2)),
+        Adopted(9, desired("sell", 3), "0x5", dec(0)),
     ]
 
 
@@ -613,12 +614,12 @@ def test_a_summary_remembers_the_fills_after_a_time_and_not_those_of_orders_unkn
     for tid, oid, time_ms in ((77, 1, 1000), (78, 1, 1001), (79, 8, 1002)):
         state.on_fill(tid, oid, 1, time_ms=time_ms, coin="@107")
 
-    assert state.summarise(remember_after_ms=1000)[0] == Remembered(1000, ((1001, "@107", 78, 1),))
+    assert state.summarise(remember_after_ms=1000)[0] == Remembered(1000, (FillKey(1001, "@107", 78, 1),))
 
 
 def test_a_fill_told_before_what_is_remembered_counts_as_seen() -> None:
     state = state_with(1)
-    state.remember_fills(Remembered(1000, ((1001, "@107", 78, 1),)))
+    state.remember_fills(Remembered(1000, (FillKey(1001, "@107", 78, 1),)))
 
     told = [(77, 1000), (78, 1001), (79, 1001)]
     counted = [tid for tid, time_ms in told if state.on_fill(tid, 1, 1, time_ms=time_ms, coin="@107") is not None]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from mm_trio.model.replies import FillKey
 from mm_trio.state.seen_fills import SeenFills
 
 
 def test_a_fill_is_new_once() -> None:
     memory = SeenFills()
 
-    assert [memory.add((1000, "@107", 7, 1)) for _ in range(3)] == [True, False, False]
+    assert [memory.add(FillKey(1000, "@107", 7, 1)) for _ in range(3)] == [True, False, False]
 
 
 def test_a_trade_id_alone_does_not_make_a_fill_the_same() -> None:
     """Rows of dust conversions all have tid 0."""
     memory = SeenFills()
 
-    keys = [(1000, "@107", 0, 1), (1000, "@107", 0, 2), (1001, "@107", 0, 1), (1000, "@207", 0, 1)]
+    keys = [
+        FillKey(1000, "@107", 0, 1),
+        FillKey(1000, "@107", 0, 2),
+        FillKey(1001, "@107", 0, 1),
+        FillKey(1000, "@207", 0, 1),
+    ]
     assert all(memory.add(key) for key in keys)
     assert not any(memory.add(key) for key in keys)
 
@@ -24,24 +30,26 @@ def test_small_trade_ids_are_not_forgotten_first() -> None:
     """The peer keeps the larger half and believes that ids rise; they are hashes."""
     memory = SeenFills(capacity=10)
     for time_ms, tid in enumerate([5, 900, 3, 800, 1, 700, 2, 600, 4, 500]):
-        memory.add((time_ms, "@107", tid, 1))
+        memory.add(FillKey(time_ms, "@107", tid, 1))
 
-    assert not any(memory.add((time_ms, "@107", tid, 1)) for time_ms, tid in [(0, 5), (2, 3), (4, 1), (6, 2), (8, 4)])
+    assert not any(
+        memory.add(FillKey(time_ms, "@107", tid, 1)) for time_ms, tid in [(0, 5), (2, 3), (4, 1), (6, 2), (8, 4)]
+    )
 
 
 def test_beyond_its_capacity_the_oldest_is_forgotten_and_still_counts_as_seen() -> None:
     memory = SeenFills(capacity=3)
     for time_ms in range(1, 6):
-        memory.add((time_ms, "@107", time_ms, 1))
+        memory.add(FillKey(time_ms, "@107", time_ms, 1))
 
     assert len(memory) == 3
-    assert not any(memory.add((time_ms, "@107", time_ms, 1)) for time_ms in range(1, 6))
-    assert not memory.add((2, "@107", 99, 9))  # as old as what is forgotten: nobody can say
-    assert memory.add((6, "@107", 6, 1))
+    assert not any(memory.add(FillKey(time_ms, "@107", time_ms, 1)) for time_ms in range(1, 6))
+    assert not memory.add(FillKey(2, "@107", 99, 9))  # as old as what is forgotten: nobody can say
+    assert memory.add(FillKey(6, "@107", 6, 1))
 
 
 def test_bare_fills_without_a_time_are_bounded_too() -> None:
     memory = SeenFills(capacity=2)
 
-    assert [memory.add((None, None, tid, None)) for tid in (1, 2, 3, 3)] == [True, True, True, False]
+    assert [memory.add(FillKey(None, None, tid, None)) for tid in (1, 2, 3, 3)] == [True, True, True, False]
     assert len(memory) == 2

@@ -8,13 +8,14 @@ from core_kit import MARKET, OURS, THEIRS, dec, intent, rest, row, tracked
 from mm_trio.model.market import Balances
 from mm_trio.model.replies import OpenOrder
 from mm_trio.state.order_state import OrderState
-from mm_trio.state.snapshot_diff import FRESH_S, LEAVING_S, Findings, compute_foreign_holds, match_intent, read_snapshot
+from mm_trio.state.ownership import Ownership
+from mm_trio.state.snapshot_diff import FRESH_S, VANISHING_S, Findings, compute_foreign_holds, read_snapshot
 
 SECOND = "0x6d6d7472000000010000000000000002"
 
 
 def read(state: OrderState, *rows: OpenOrder, asked_s: float = 100.0, keep_foreign: bool = False) -> Findings:
-    return read_snapshot(rows, state, asked_s=asked_s, keep_foreign=keep_foreign)
+    return read_snapshot(rows, state, asked_s=asked_s, ownership=Ownership("@107", keep_foreign=keep_foreign))
 
 
 def oids(rows: tuple[OpenOrder, ...]) -> list[int]:
@@ -59,32 +60,6 @@ def test_an_order_in_flight_that_is_seen_has_arrived_and_is_no_orphan() -> None:
 
 
 @pytest.mark.parametrize(
-    "seen, is_ours",
-    [
-        (row(9, cloid=OURS), True),
-        (row(9, cloid=OURS.upper().replace("X", "x")), True),
-        (row(9, cloid=THEIRS), False),
-        (row(9), True),
-        (row(9, size=2, original=5), True),
-        (row(9, size=5, original=7), False),
-        (row(9, price="20.001"), False),
-        (row(9, side="sell"), False),
-    ],
-)
-def test_a_row_is_matched_by_cloid_and_without_one_by_side_price_and_first_size(seen: OpenOrder, is_ours: bool) -> None:
-    assert (match_intent([intent("buy", 0)], seen, keep_foreign=False) is not None) is is_ours
-
-
-def test_a_row_without_cloid_that_could_be_either_of_two_is_neither() -> None:
-    assert match_intent([intent("buy", 0), intent("buy", 0, cloid=SECOND)], row(9), keep_foreign=False) is None
-
-
-def test_where_others_orders_are_kept_a_row_without_a_cloid_is_none_of_ours_however_alike() -> None:
-    assert match_intent([intent("buy", 0)], row(9), keep_foreign=True) is None
-    assert match_intent([intent("buy", 0)], row(9, cloid=OURS), keep_foreign=True) is not None
-
-
-@pytest.mark.parametrize(
     "touched_s, asked_s, in_doubt, is_missing",
     [
         (0.0, 100.0, False, True),
@@ -116,7 +91,7 @@ def test_an_order_in_doubt_that_is_seen_rests() -> None:
     assert read(state, row(1), row(2)).resting == (1,)
 
 
-@pytest.mark.parametrize("age_s, is_orphan", [(LEAVING_S - 0.1, False), (LEAVING_S, True)])
+@pytest.mark.parametrize("age_s, is_orphan", [(VANISHING_S - 0.1, False), (VANISHING_S, True)])
 def test_an_order_that_left_may_linger_in_snapshots_for_a_while(age_s: float, is_orphan: bool) -> None:
     state = rest(OrderState(), tracked(1, "buy", 0))
     state.on_cancel_confirmed(1, now_s=50.0)
@@ -143,6 +118,6 @@ def test_an_order_that_left_may_linger_in_snapshots_for_a_while(age_s: float, is
 def test_what_others_hold_of_our_two_tokens_is_counted_on_every_pair(
     other: OpenOrder, keep_foreign: bool, token: int, quote: int
 ) -> None:
-    held = compute_foreign_holds([other, other], MARKET, keep_foreign=keep_foreign)
+    held = compute_foreign_holds([other, other], MARKET, Ownership("@107", keep_foreign=keep_foreign))
 
     assert held == Balances(dec(2 * token), dec(2 * quote))

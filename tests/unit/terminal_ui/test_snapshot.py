@@ -12,7 +12,7 @@ from builders import World, dec, until
 from trio.testing import MockClock
 
 from mm_trio import WsState
-from mm_trio.model.orders import FillResult, Intent
+from mm_trio.model.orders import FillResult, Intent, Quote
 from mm_trio.terminal_ui.snapshot import LadderRow, MakerView, take_view
 
 
@@ -124,7 +124,7 @@ async def test_an_order_in_flight_says_so(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker(active_levels=6)) as maker:
         price = maker.grid.levels[30]
-        maker.order_state.on_sent(Intent("0x" + "1" * 32, "sell", 30, price, dec(5), sent_s=trio.current_time()))
+        maker.order_state.on_sent(Intent("0x" + "1" * 32, Quote("sell", 30, price, dec(5)), sent_s=trio.current_time()))
 
         row = rows_at(look(maker))[30]
 
@@ -202,8 +202,8 @@ async def test_the_newest_fill_comes_first_with_its_age(autojump_clock: MockCloc
     view = take_view(maker, now_s=100.0, started_s=0.0, recent_fills=[(70.0, sold), (98.0, bought)])
 
     newest, older = view.fills
-    assert (newest.age_s, newest.side, newest.value, newest.complete) == (2.0, "buy", dec("31.8"), False)
-    assert (older.age_s, older.side, older.level_index, older.complete) == (30.0, "sell", 20, True)
+    assert (newest.age_s, newest.quote.side, newest.value, newest.complete) == (2.0, "buy", dec("31.8"), False)
+    assert (older.age_s, *older.quote.slot, older.complete) == (30.0, "sell", 20, True)
 
 
 async def test_the_fills_a_maker_remembers_are_shown_unless_others_are_given(autojump_clock: MockClock) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_kit import make_state
+from core_kit import listen, make_state
 
 from mm_trio.model.market import Market, Token
 from mm_trio.model.orders import Side
@@ -16,9 +16,11 @@ from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Cancelled, Fill, Filled, OpenOrder, Refusal, Refused, Resting, Unknown
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.plan import plan_tick
+from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers
@@ -110,9 +112,11 @@ def test_dust_rows_have_trade_id_zero_and_are_no_duplicates_of_each_other() -> N
     assert rows
 
     state = make_state()
+    booked = listen(state)
     for row in rows:
         (fill,), _ = wire.parse_fills([row], market_of(row["coin"]))
-        assert state.apply_fill(fill, now_s=0) == ()  # never an order of ours
+        state.apply_fill(fill, now_s=0)
+    assert booked == []  # never an order of ours
 
 
 def test_every_row_of_open_orders_is_read() -> None:
@@ -263,7 +267,8 @@ def test_seven_fills_of_a_live_account_come_out_row_by_row() -> None:
     grid = PricingGrid("0.000879", int(tokens // order_size) + 2, sz_decimals=2)
     market = market_of("@1226", "TRADES")
     inventory = Inventory(order_size, account_token=tokens, account_usdc=1000)
-    state = MakerState(market, grid, OrderState(), inventory, RateLimitBudget(), keep_foreign=False)
+    ownership, history = Ownership(market.coin, keep_foreign=False), FillHistory(market.coin)
+    state = MakerState(market, grid, OrderState(), inventory, RateLimitBudget(), ownership, history)
     settings = QuoteSettings(order_size=order_size, min_notional=Decimal(0), active_levels=4)
     sent = 0
 

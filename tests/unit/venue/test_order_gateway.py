@@ -11,7 +11,7 @@ import pytest
 import requests
 import trio
 from builders import run_inline
-from core_kit import GRID, dec
+from core_kit import desired
 from hyperliquid.utils.error import ClientError, ServerError
 
 from mm_trio.concurrency.blocking_calls import TOO_LATE
@@ -196,7 +196,7 @@ class Bench:
     def intents(self, n: int = 1, *, replaces: int | None = None) -> list[Intent]:
         nonce = self.gateway.take_nonce()
         return [
-            Intent(f"0x{level:032x}", "buy", level, GRID.levels[level], dec(5), replaces, 0.0, 10.0, EXPIRES_MS, nonce)
+            Intent(f"0x{level:032x}", desired("buy", level), replaces, 0.0, 10.0, EXPIRES_MS, nonce)
             for level in range(n)
         ]
 

@@ -1,0 +1,213 @@
+"""Every order of ours that is known, each in one phase, and an index of the open ones.
+
+The index keeps sums, best levels and prices with every change, so that a tick need not look at orders that did not
+change.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import UserDict
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from itertools import chain
+
+from mm_trio.model.orders import Intent, Phase, Side, Slot, TrackedOrder
+from mm_trio.state.order_phases import CLOSED, OPEN
+
+__all__ = ["OpenOrders", "OrderTable"]
+
+
+class OrderTable:
+    """Orders by oid, or by cloid while in flight.
+
+    `open` indexes those in an open phase. Of the orders that left the book, beyond `left_remembered` the oldest are
+    forgotten; one whose fills are due is never forgotten.
+    """
+
+    def __init__(self, left_remembered: int) -> None:
+        self.in_flight: dict[str, Intent] = {}
+        self.open = OpenOrders()
+        self._closed: dict[int, TrackedOrder] = {}  # Oldest first.
+        self._oids_in: dict[Phase, dict[int, None]] = {phase: {} for phase in CLOSED}
+        self._left_remembered = left_remembered
+
+    def find(self, oid: int) -> TrackedOrder | None:
+        """Return the order in whatever phase, None if it is unknown."""
+        return self.open.get(oid) or self._closed.get(oid)
+
+    def find_closed(self, oid: int) -> TrackedOrder | None:
+        """Return an order that left the book, as it was then."""
+        return self._closed.get(oid)
+
+    def put(self, order: TrackedOrder, *, is_newest: bool = True) -> None:
+        """Keep an order in the phase of its status.
+
+        One that left the book is remembered from now on; without `is_newest` it keeps its place among the others.
+        """
+        oid = order.oid
+        if order.status in OPEN:
+            assert oid not in self._closed, order
+            self.open[oid] = order
+            return
+        old = self._closed.pop(oid, None) if is_newest else self._closed.get(oid)
+        if old is None:
+            self.open.pop(oid, None)
+        elif is_newest or old.status is not order.status:
+            del self._oids_in[old.status][oid]
+        self._closed[oid] = order
+        self._oids_in[order.status][oid] = None
+        if self.n_left > self._left_remembered:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        due = self._oids_in[Phase.FILLS_DUE]
+        oldest = next(oid for oid in self._closed if oid not in due)
+        del self._oids_in[self._closed.pop(oldest).status][oldest]
+
+    @property
+    def n_left(self) -> int:
+        """Count the orders that left the book and have no fills due."""
+        return len(self._closed) - len(self._oids_in[Phase.FILLS_DUE])
+
+    def get_in(self, phase: Phase) -> tuple[TrackedOrder, ...]:
+        """Return the orders that left the book and are in this phase, oldest first."""
+        return tuple([self._closed[oid] for oid in self._oids_in[phase]])
+
+    def count_in(self, phase: Phase) -> int:
+        """Count the orders that left the book and are in this phase."""
+        return len(self._oids_in[phase])
+
+    def get_closed(self) -> tuple[TrackedOrder, ...]:
+        """Return every order that left the book, oldest first."""
+        return tuple(self._closed.values())
+
+    def is_taken(self, slot: Slot) -> bool:
+        """Return whether an order may trade at this (side, level)."""
+        due = (order.slot for order in self.get_in(Phase.FILLS_DUE))
+        sent = (intent.quote.slot for intent in self.in_flight.values())
+        return self.open.find_at(*slot) is not None or slot in chain(due, sent)
+
+
+class _SideOrders:
+    """Index of the orders of one side."""
+
+    def __init__(self) -> None:
+        # By level; a list has more than one oid where the venue has a double.
+        self.oids_at: dict[int, list[int]] = {}
+        self.levels: list[int] = []  # Ascending, each once.
+        self.prices: list[Decimal] = []  # Ascending, one for each order.
+        self.size = self.cost = Decimal(0)
+
+    def add(self, order: TrackedOrder) -> None:
+        """Count an order in."""
+        oids = self.oids_at.setdefault(order.level_index, [])
+        if not oids:
+            insort(self.levels, order.level_index)
+        oids.append(order.oid)
+        insort(self.prices, order.price)
+        self.size += order.size
+        self.cost += order.size * order.price
+
+    def remove(self, order: TrackedOrder) -> None:
+        """Count an order out."""
+        oids = self.oids_at[order.level_index]
+        oids.remove(order.oid)
+        if not oids:
+            del self.oids_at[order.level_index]
+            del self.levels[bisect_left(self.levels, order.level_index)]
+        del self.prices[bisect_left(self.prices, order.price)]
+        self.size -= order.size
+        self.cost -= order.size * order.price
+
+
+class OpenOrders(UserDict[int, TrackedOrder]):
+    """Dict of the open orders by oid, oldest first.
+
+    `n_changes` counts its changes. `touched` has the slots where they were; the reader that has looked there
+    empties it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sides: dict[Side, _SideOrders] = {"sell": _SideOrders(), "buy": _SideOrders()}
+        self._in_doubt: dict[int, None] = {}
+        self.n_changes = 0
+        self.touched: set[Slot] = set()
+
+    def __setitem__(self, oid: int, order: TrackedOrder) -> None:
+        old = self.data.get(oid)
+        if old is not None:
+            self._leave(old)
+        self.data[oid] = order
+        self._sides[order.side].add(order)
+        if order.status == Phase.IN_DOUBT:
+            self._in_doubt[oid] = None
+        self._note(order)
+
+    def __delitem__(self, oid: int) -> None:
+        self._leave(self.data.pop(oid))
+
+    def _leave(self, order: TrackedOrder) -> None:
+        self._sides[order.side].remove(order)
+        self._in_doubt.pop(order.oid, None)
+        self._note(order)
+
+    def _note(self, order: TrackedOrder) -> None:
+        self.n_changes += 1
+        self.touched.add(order.slot)
+
+    @property
+    def in_doubt(self) -> tuple[TrackedOrder, ...]:
+        """Return the orders that may be open or not."""
+        return tuple([self.data[oid] for oid in self._in_doubt])
+
+    @property
+    def n_in_doubt(self) -> int:
+        """Count the orders in doubt."""
+        return len(self._in_doubt)
+
+    @property
+    def has_doubles(self) -> bool:
+        """Return whether any (side, level) has more than one order."""
+        return len(self._sides["sell"].levels) + len(self._sides["buy"].levels) != len(self.data)
+
+    def find_at(self, side: Side, level: int) -> TrackedOrder | None:
+        """Return the oldest order of ours there."""
+        oids = self._sides[side].oids_at.get(level)
+        return self.data[oids[0]] if oids else None
+
+    def slots(self) -> Iterator[Slot]:
+        """Return each (side, level) with an order."""
+        return ((side, level) for side, orders in self._sides.items() for level in orders.oids_at)
+
+    def levels(self, side: Side) -> Collection[int]:
+        """Return levels with an order of that side; asking for one takes constant time."""
+        return self._sides[side].oids_at.keys()
+
+    def sum_size(self, side: Side) -> Decimal:
+        """Sum the sizes of one side, in base."""
+        return self._sides[side].size
+
+    def sum_cost(self, side: Side) -> Decimal:
+        """Sum size times price of one side, in quote."""
+        return self._sides[side].cost
+
+    def best_level(self, side: Side, *, without: Collection[int] = ()) -> int | None:
+        """Return the level nearest to the other side, leaving out the oids `without`."""
+        orders = self._sides[side]
+        if not without:
+            return None if not orders.levels else orders.levels[0] if side == "sell" else orders.levels[-1]
+        levels = orders.levels if side == "sell" else reversed(orders.levels)
+        return next((n for n in levels if any(oid not in without for oid in orders.oids_at[n])), None)
+
+    def find_inside(self, *, without: Collection[int] = ()) -> list[TrackedOrder]:
+        """Return each side's order nearest to the other side, leaving out the oids `without`."""
+        slots = [(side, self.best_level(side, without=without)) for side in self._sides]
+        found = [self.find_at(side, level) for side, level in slots if level is not None]
+        return [order for order in found if order is not None]
+
+    def best_price(self, side: Side) -> Decimal | None:
+        """Return the price nearest to the other side."""
+        prices = self._sides[side].prices
+        return None if not prices else prices[0] if side == "sell" else prices[-1]

@@ -60,4 +60,4 @@ class Venue:
 def make_scenario(*kinds: FaultKind) -> Scenario:
     """A swarm in which these faults strike each time."""
     quiet = draw_scenario(1, faults=())
-    return replace(quiet, rates=dict.fromkeys(kinds, 1.0), there_s=0.1, back_s=0.1, tells_cloids=True)
+    return replace(quiet, rates=dict.fromkeys(kinds, 1.0), there_s=0.1, back_s=0.1, fills_have_cloids=True)

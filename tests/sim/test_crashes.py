@@ -11,7 +11,7 @@ import pytest
 import trio
 from transport_kit import SIGNED, Venue, Witness, make_scenario
 
-from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
+from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.base.seeded_schedule import run_virtual
@@ -35,23 +35,23 @@ def crash_at(crash: Crash) -> tuple[Venue, Witness, Journal, list[Crash], list[A
     crashed: list[Crash] = []
     done: list[Any] = []
 
-    async def live(line: RequestTransport) -> None:
-        with suppress(Gone):
-            await line(journal.append)
+    async def live(transport: RequestTransport) -> None:
+        with suppress(ProcessKilled):
+            await transport(journal.append)
             done.append("written")
-            await line(venue.post_signed, SIGNED)
+            await transport(venue.post_signed, SIGNED)
             done.append("answered")
-            await line(journal.append)
+            await transport(journal.append)
             done.append("noted")
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             switch = CrashSwitch(crashed.append)
-            line = RequestTransport(
+            transport = RequestTransport(
                 make_scenario(), FaultCounter({}), witness, rng=Random(1), nursery=nursery, crash=switch
             )
             switch.arm(crash)
-            nursery.start_soon(live, line)
+            nursery.start_soon(live, transport)
 
     run_virtual(main, seed=1)
     return venue, witness, journal, crashed, done
@@ -96,8 +96,8 @@ def test_a_maker_that_was_killed_goes_on_from_its_journal(crash: Crash) -> None:
     report = simulate(scenario)
 
     assert report.violations == ()
-    assert report.seen[f"crash {crash.value}"] == 2
-    assert report.n_lives >= 3
+    assert report.coverage[f"crash {crash.value}"] == 2
+    assert report.n_processes >= 3
 
 
 def test_a_crash_is_part_of_the_trace() -> None:

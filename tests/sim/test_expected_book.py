@@ -10,7 +10,7 @@ import pytest
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_desired_orders
 from mm_trio.sim.base.scenario import LADDERS, ScenarioLadder
-from mm_trio.sim.oracle.expected_book import ExpectedBook, Place, compute_levels
+from mm_trio.sim.oracle.expected_book import ExpectedBook, Slot, compute_levels
 
 LOT = Decimal("0.01")
 
@@ -29,9 +29,9 @@ def make_ladder(**changed: object) -> ScenarioLadder:
     return ScenarioLadder(**(options | changed))  # type: ignore[arg-type]
 
 
-def diverges(book: dict[Place, str], ladder: ScenarioLadder, tokens: str, quote: str) -> str | None:
+def diverges(book: dict[Slot, str], ladder: ScenarioLadder, tokens: str, quote: str) -> str | None:
     target = ExpectedBook(ladder, compute_levels(ladder, sz_decimals=2), LOT)
-    sizes = {place: Decimal(size) for place, size in book.items()}
+    sizes = {slot: Decimal(size) for slot, size in book.items()}
     return target.find_divergence(sizes, tokens=Decimal(tokens), quote=Decimal(quote))
 
 
@@ -42,7 +42,7 @@ def test_the_levels_are_those_of_the_maker(start: str, step: str) -> None:
     assert compute_levels(ladder, sz_decimals=2) == PricingGrid(start, 40, tick_size=step, sz_decimals=2).levels
 
 
-BOOK: dict[Place, str] = {("sell", 5): "5", ("sell", 4): "5", ("buy", 3): "5", ("buy", 2): "5"}
+BOOK: dict[Slot, str] = {("sell", 5): "5", ("sell", 4): "5", ("buy", 3): "5", ("buy", 2): "5"}
 
 
 def test_whole_tranches_are_the_top_asks_and_bids_reach_as_far_as_the_quote() -> None:
@@ -57,28 +57,28 @@ def test_a_book_that_is_not_due_is_found(tokens: str, quote: str) -> None:
 
 
 def test_the_level_of_the_rest_keeps_its_side() -> None:
-    ask: dict[Place, str] = {("sell", 5): "5", ("sell", 4): "2", ("buy", 3): "5"}
-    bid: dict[Place, str] = {("sell", 5): "5", ("buy", 4): "3", ("buy", 3): "5"}
+    ask: dict[Slot, str] = {("sell", 5): "5", ("sell", 4): "2", ("buy", 3): "5"}
+    bid: dict[Slot, str] = {("sell", 5): "5", ("buy", 4): "3", ("buy", 3): "5"}
 
     assert diverges(ask, make_ladder(), "7", "101") is None
     assert diverges(bid, make_ladder(), "7", "163") is None
 
 
 def test_the_fee_may_be_missing_of_a_bid_that_bought() -> None:
-    bid: dict[Place, str] = {("sell", 5): "5", ("buy", 4): "3"}
+    bid: dict[Slot, str] = {("sell", 5): "5", ("buy", 4): "3"}
 
     assert diverges(bid, make_ladder(), "6.998", "61") is None
     assert diverges(bid, make_ladder(), "6.9", "62.9") is not None
 
 
 def test_a_rest_too_small_to_place_leaves_its_level_to_the_bid() -> None:
-    book: dict[Place, str] = {("sell", 5): "5", ("buy", 4): "4.8"}
+    book: dict[Slot, str] = {("sell", 5): "5", ("buy", 4): "4.8"}
 
     assert diverges(book, make_ladder(), "5.2", "97.5") is None
 
 
 def test_an_ask_that_is_a_crumb_stays_where_it_is_covered_beside_the_full_ones() -> None:
-    book: dict[Place, str] = {("sell", 5): "5", ("sell", 4): "0.3"}
+    book: dict[Slot, str] = {("sell", 5): "5", ("sell", 4): "0.3"}
 
     assert diverges(book, make_ladder(), "5.3", "0") is None
     assert diverges(book, make_ladder(), "5.29", "0") is not None
@@ -86,12 +86,12 @@ def test_an_ask_that_is_a_crumb_stays_where_it_is_covered_beside_the_full_ones()
 
 def test_the_far_end_of_a_window_may_lag_by_its_slack_and_the_inside_may_not() -> None:
     ladder = make_ladder(n_orders=8, active_levels=2, window_slack=1)
-    books: list[dict[Place, str]] = [
+    books: list[dict[Slot, str]] = [
         {("sell", 4 + i): "5" for i in range(n)} | {("buy", 3 - i): "5" for i in range(n)} for n in range(5)
     ]
 
     wrong = [n for n, book in enumerate(books) if diverges(book, ladder, "20", "405")]
-    hole: dict[Place, str] = {("sell", 5): "5", ("buy", 3): "5"}
+    hole: dict[Slot, str] = {("sell", 5): "5", ("buy", 3): "5"}
 
     assert wrong == [0, 4]
     assert diverges(hole, ladder, "20", "405") is not None
@@ -109,6 +109,6 @@ def test_what_the_makers_engine_wants_from_a_clean_start_is_what_the_oracle_asks
         quote = Decimal(rng.randint(0, 1200)) * ladder.order_size * ladder.start_px / 60
         boundary = compute_boundary(grid, tokens, ladder.order_size, bid_levels=())
         desired = compute_desired_orders(grid, boundary, tokens, quote, ladder.order_size, min_notional=10)
-        book: dict[Place, str] = {(order.side, order.level_index): str(order.size) for order in desired}
+        book: dict[Slot, str] = {(order.side, order.level_index): str(order.size) for order in desired}
 
         assert diverges(book, ladder, str(tokens), str(quote)) is None, (ladder, tokens, quote, desired)

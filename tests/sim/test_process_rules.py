@@ -15,9 +15,9 @@ from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.judge import RULES, Judge
 from mm_trio.sim.base.scenario import draw_scenario
-from mm_trio.sim.network.secret_canary import KEY, MARK, CanaryExchange, Listener, find_secret
-from mm_trio.sim.oracle.coverage import SOMETIMES, find_never_seen, shorten
-from mm_trio.sim.oracle.request_rules import Minute
+from mm_trio.sim.network.secret_canary import KEY, MARK, CanaryExchange, LogScanner, find_secret
+from mm_trio.sim.oracle.coverage import HARD_CASES, find_never_seen, shorten
+from mm_trio.sim.oracle.request_rules import SlidingSum
 from mm_trio.sim.oracle.starvation import Starvation
 from mm_trio.sim.run.episode import simulate
 
@@ -54,19 +54,19 @@ def test_a_secret_is_found_in_a_file(tmp_path: Path) -> None:
 
 
 def test_the_log_is_read_with_its_tracebacks() -> None:
-    log, listener = logging.getLogger("mm_trio.test_of_the_canary"), Listener()
-    log.addHandler(listener)
+    log, log_scanner = logging.getLogger("mm_trio.test_of_the_canary"), LogScanner()
+    log.addHandler(log_scanner)
     try:
         log.error("all is well")
-        assert listener.found is None
+        assert log_scanner.found is None
         try:
             raise ValueError(f"bad key {KEY.hex()}")
         except ValueError:
             log.exception("what now")
     finally:
-        log.removeHandler(listener)
+        log.removeHandler(log_scanner)
 
-    assert listener.found is not None
+    assert log_scanner.found is not None
 
 
 def test_every_signature_of_the_canary_can_be_told() -> None:
@@ -81,7 +81,7 @@ def test_a_level_due_for_a_minute_without_an_order_starves() -> None:
     judge = make_judge()
     hunger = Starvation(judge)
     for now_s in range(0, 66, 5):
-        hunger.look([("buy", 1), ("buy", 2)], {("buy", 2): Decimal(1)}, now_s=now_s, refused_s=0.0)
+        hunger.check([("buy", 1), ("buy", 2)], {("buy", 2): Decimal(1)}, now_s=now_s, refused_s=0.0)
 
     assert [violation.rule for violation in judge.violations] == ["L7"]
     assert "('buy', 1)" in judge.violations[0].text
@@ -97,7 +97,7 @@ def test_a_level_that_had_its_chance_has_a_minute_again(why: str) -> None:
         due = [] if is_middle and why == "it was not due for a moment" else [("buy", 1)]
         if is_middle and why == "forgotten":
             hunger.forget()
-        hunger.look(due, book, now_s=now_s, refused_s=45.0 if now_s >= 45 and why == "refused" else 0.0)
+        hunger.check(due, book, now_s=now_s, refused_s=45.0 if now_s >= 45 and why == "refused" else 0.0)
 
     assert judge.violations == []
 
@@ -106,7 +106,7 @@ def test_a_level_that_had_its_chance_has_a_minute_again(why: str) -> None:
 
 
 def test_a_minute_forgets() -> None:
-    minute = Minute(10.0)
+    minute = SlidingSum(10.0)
 
     assert [minute.add(now_s, 1) for now_s in (0.0, 5.0, 9.9, 10.0, 30.0)] == [1, 2, 3, 3, 1]
 
@@ -118,10 +118,10 @@ def test_what_differs_from_time_to_time_is_left_out_of_a_text() -> None:
 
 
 def test_every_crash_is_among_the_hard_cases_and_none_is_named_twice() -> None:
-    assert {f"crash {crash.value}" for crash in Crash} <= set(SOMETIMES)
-    assert len(set(SOMETIMES)) == len(SOMETIMES)
-    assert find_never_seen(Counter(SOMETIMES)) == []
-    assert find_never_seen({}) == list(SOMETIMES)
+    assert {f"crash {crash.value}" for crash in Crash} <= set(HARD_CASES)
+    assert len(set(HARD_CASES)) == len(HARD_CASES)
+    assert find_never_seen(Counter(HARD_CASES)) == []
+    assert find_never_seen({}) == list(HARD_CASES)
 
 
 def test_there_are_twenty_one_safety_and_seven_liveness_properties() -> None:
@@ -141,4 +141,4 @@ def test_a_delisting_ends_orders_and_an_upgrade_refuses_takers() -> None:
     assert report.violations == ()
     assert report.struck["delisted"] > 0
     assert report.struck["upgrade"] > 0
-    assert report.seen["status delistedCanceled"] > 0
+    assert report.coverage["status delistedCanceled"] > 0

@@ -18,46 +18,48 @@ from mm_trio.sim.network.frame_delivery import FrameDelivery
 from mm_trio.sim.network.request_transport import RequestTransport
 
 
-def run_line(
+def run_transport(
     work: Callable[[RequestTransport, Venue], Awaitable[Any]], *kinds: FaultKind
 ) -> tuple[Venue, Witness, FaultCounter]:
     """Do `work` on a line where these faults strike each time; then wait for whatever is still on its way."""
     venue, witness = Venue(), Witness()
     scenario = make_scenario(*kinds)
-    tally = FaultCounter(scenario.rates)
+    fault_counter = FaultCounter(scenario.rates)
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             crash = CrashSwitch(lambda where: None)
-            await work(RequestTransport(scenario, tally, witness, rng=Random(1), nursery=nursery, crash=crash), venue)
+            await work(
+                RequestTransport(scenario, fault_counter, witness, rng=Random(1), nursery=nursery, crash=crash), venue
+            )
 
     run_virtual(main, seed=1)
-    return venue, witness, tally
+    return venue, witness, fault_counter
 
 
 def test_a_call_travels_there_and_back() -> None:
     answers: list[Any] = []
 
-    async def work(line: RequestTransport, venue: Venue) -> None:
-        answers.append(await line(venue.post_signed, SIGNED, abandon_on_cancel=True))
+    async def work(transport: RequestTransport, venue: Venue) -> None:
+        answers.append(await transport(venue.post_signed, SIGNED, abandon_on_cancel=True))
         assert trio.current_time() > venue.arrivals[0]
 
-    venue, witness, tally = run_line(work)
+    venue, witness, fault_counter = run_transport(work)
 
     assert answers == [BODY]
     assert 0 < venue.arrivals[0] < 0.1
     assert witness.told == ["leaving bulk_orders", "arriving", "arrived", "answered bulk_orders"]
-    assert not tally.struck
+    assert not fault_counter.struck
 
 
 def test_a_request_that_was_given_up_on_arrives_all_the_same() -> None:
-    async def work(line: RequestTransport, venue: Venue) -> None:
+    async def work(transport: RequestTransport, venue: Venue) -> None:
         with trio.move_on_after(0.0005):
-            await line(venue.post_signed, SIGNED)
+            await transport(venue.post_signed, SIGNED)
         assert venue.arrivals == []
-        assert line.n_underway == 1
+        assert transport.n_underway == 1
 
-    venue, witness, _ = run_line(work)
+    venue, witness, _ = run_transport(work)
 
     assert len(venue.arrivals) == 1
     assert "answered bulk_orders" not in witness.told
@@ -75,26 +77,26 @@ def test_a_request_that_was_given_up_on_arrives_all_the_same() -> None:
     ],
 )
 def test_a_lost_answer_leaves_open_whether_the_request_arrived(kind: FaultKind, n_arrivals: int) -> None:
-    async def work(line: RequestTransport, venue: Venue) -> None:
+    async def work(transport: RequestTransport, venue: Venue) -> None:
         with pytest.raises(OSError, match=r".*"):
-            await line(venue.post_signed, SIGNED)
+            await transport(venue.post_signed, SIGNED)
 
-    venue, _, tally = run_line(work, kind)
+    venue, _, fault_counter = run_transport(work, kind)
 
     assert len(venue.arrivals) == n_arrivals
-    assert tally.struck == {kind: 1}
+    assert fault_counter.struck == {kind: 1}
 
 
 def test_a_truncated_answer_has_fewer_statuses() -> None:
     answers: list[Any] = []
 
-    async def work(line: RequestTransport, venue: Venue) -> None:
-        answers.append(await line(venue.post_signed, SIGNED))
+    async def work(transport: RequestTransport, venue: Venue) -> None:
+        answers.append(await transport(venue.post_signed, SIGNED))
 
-    _, _, tally = run_line(work, FaultKind.ANSWER_TRUNCATED)
+    _, _, fault_counter = run_transport(work, FaultKind.ANSWER_TRUNCATED)
 
     assert len(answers[0]["response"]["data"]["statuses"]) < 2
-    assert tally.struck == {FaultKind.ANSWER_TRUNCATED: 1}
+    assert fault_counter.struck == {FaultKind.ANSWER_TRUNCATED: 1}
 
 
 def test_an_empty_list_is_counted_only_where_it_was_not_empty() -> None:
@@ -102,13 +104,13 @@ def test_an_empty_list_is_counted_only_where_it_was_not_empty() -> None:
         def open_orders(self, address: str) -> list[str]:
             return []
 
-    async def work(line: RequestTransport, venue: Venue) -> None:
-        assert await line(venue.open_orders, "0x1") == []
-        assert await line(Empty().open_orders, "0x1") == []
+    async def work(transport: RequestTransport, venue: Venue) -> None:
+        assert await transport(venue.open_orders, "0x1") == []
+        assert await transport(Empty().open_orders, "0x1") == []
 
-    _, _, tally = run_line(work, FaultKind.READ_EMPTY)
+    _, _, fault_counter = run_transport(work, FaultKind.READ_EMPTY)
 
-    assert tally.struck == {FaultKind.READ_EMPTY: 1}
+    assert fault_counter.struck == {FaultKind.READ_EMPTY: 1}
 
 
 # --- frames -------------------------------------------------------------------------------------
@@ -127,35 +129,35 @@ class Ear:
 def carry(*kinds: FaultKind, n: int = 20) -> tuple[list[Any], FaultCounter]:
     """Send so many frames at once over a line where these faults strike each time; gives what was heard."""
     ear: Any = Ear()
-    tally = FaultCounter(dict.fromkeys(kinds, 1.0))
+    fault_counter = FaultCounter(dict.fromkeys(kinds, 1.0))
 
     async def main() -> None:
-        line = FrameDelivery(tally, latest_s=0.2, tells_cloids=True, rng=Random(2))
+        transport = FrameDelivery(fault_counter, latest_s=0.2, fills_have_cloids=True, rng=Random(2))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(line.carry_forever)
+            nursery.start_soon(transport.carry_forever)
             for number in range(n):
-                line.deliver(ear, {"channel": "orderUpdates", "data": [{"order": {"oid": number}}]})
+                transport.deliver(ear, {"channel": "orderUpdates", "data": [{"order": {"oid": number}}]})
             await trio.sleep(60)
             nursery.cancel_scope.cancel()
 
     run_virtual(main, seed=1)
     return [
         row["order"].get("oid") if isinstance(row, dict) else row for data in ear.heard for row in data or []
-    ], tally
+    ], fault_counter
 
 
 def test_frames_keep_their_order_whatever_their_latency() -> None:
-    heard, tally = carry()
+    heard, fault_counter = carry()
 
     assert heard == list(range(20))
-    assert not tally.struck
+    assert not fault_counter.struck
 
 
 def test_a_dropped_frame_is_never_heard() -> None:
-    heard, tally = carry(FaultKind.FRAME_DROPPED)
+    heard, fault_counter = carry(FaultKind.FRAME_DROPPED)
 
     assert heard == []
-    assert tally.struck == {FaultKind.FRAME_DROPPED: 20}
+    assert fault_counter.struck == {FaultKind.FRAME_DROPPED: 20}
 
 
 def test_a_doubled_frame_is_heard_twice() -> None:
@@ -172,7 +174,7 @@ def test_frames_that_overtake_are_all_heard_and_out_of_order() -> None:
 
 
 def test_no_fault_strikes_in_calm() -> None:
-    tally = FaultCounter({FaultKind.FRAME_DROPPED: 1.0})
-    tally.is_on = False
+    fault_counter = FaultCounter({FaultKind.FRAME_DROPPED: 1.0})
+    fault_counter.is_on = False
 
-    assert tally.pick(Random(1), (FaultKind.FRAME_DROPPED,)) is None
+    assert fault_counter.pick(Random(1), (FaultKind.FRAME_DROPPED,)) is None

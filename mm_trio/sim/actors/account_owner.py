@@ -37,17 +37,17 @@ class AccountOwner:
     """What is done at the venue for the maker's account by others than the maker. `levels` are the ladder's prices."""
 
     def __init__(
-        self, gateway: Gateway, pair: Pair, address: str, levels: tuple[Decimal, ...], tally: FaultCounter
+        self, gateway: Gateway, pair: Pair, address: str, levels: tuple[Decimal, ...], fault_counter: FaultCounter
     ) -> None:
         self._gateway = gateway
         self._pair = pair
         self._address = address
         self._levels = levels
-        self._tally = tally
+        self._fault_counter = fault_counter
         self._lot = Decimal(1).scaleb(-pair.base.sz_decimals)
         self._has_spent_budget = False
 
-    async def own_forever(self, rng: Random, kind: FaultKind) -> Never:
+    async def act_forever(self, rng: Random, kind: FaultKind) -> Never:
         """The owner does one kind of thing now and then."""
         acts = {
             FaultKind.MANUAL_ORDER: self._place,
@@ -57,9 +57,9 @@ class AccountOwner:
             FaultKind.BUDGET_EXHAUSTED: self._spend_budget,
         }
         while True:
-            await trio.sleep(rng.expovariate(self._tally.rate(kind)))
-            if self._tally.is_on and acts[kind](rng):
-                self._tally.count(kind)
+            await trio.sleep(rng.expovariate(self._fault_counter.rate(kind)))
+            if self._fault_counter.is_on and acts[kind](rng):
+                self._fault_counter.count(kind)
 
     async def second_strategy_forever(self, rng: Random) -> Never:
         """It keeps an order or two on the same pair, under cloids of its own or none, and moves them."""
@@ -69,7 +69,7 @@ class AccountOwner:
             cloid = None if rng.random() < 0.5 else f"0x{rng.getrandbits(120):032x}"
             self._place(rng, cloid=cloid)
 
-    def clear_away(self) -> None:
+    def clean_up(self) -> None:
         """Cancel everything on the pair that is not the maker's, and buy the spent requests back."""
         cancel_all(self._gateway, self._pair, self._address, spare_prefix=OWN_PREFIX)
         cancel_all(self._gateway, self._pair, RIVAL)

@@ -52,20 +52,20 @@ class Disturbances:
         venue: SimVenue,
         pair: Pair,
         levels: tuple[Decimal, ...],
-        hands: AccountOwner,
-        tally: FaultCounter,
+        owner: AccountOwner,
+        fault_counter: FaultCounter,
         trace: Trace,
-        life: Callable[[], MakerProcess | None],
+        process: Callable[[], MakerProcess | None],
     ) -> None:
         self._scenario = scenario
         self._venue = venue
         self._gateway: Gateway = venue.gateway
         self._pair = pair
         self._levels = levels
-        self._hands = hands
-        self._tally = tally
+        self._owner = owner
+        self._fault_counter = fault_counter
         self._trace = trace
-        self._life = life
+        self._process = process
         self._scope = trio.CancelScope()
         switches = {
             FaultKind.AGENT_REVOKED: self._revoke,
@@ -85,10 +85,10 @@ class Disturbances:
                 if scenario.has_rivals:
                     nursery.start_soon(rival_forever, self._gateway, self._pair, split(seed, "rival"), self._levels)
                 if scenario.has_second_strategy:
-                    nursery.start_soon(self._hands.second_strategy_forever, split(seed, "second strategy"))
+                    nursery.start_soon(self._owner.second_strategy_forever, split(seed, "second strategy"))
                 for kind in OWNER_FAULTS:
                     if scenario.rates.get(kind):
-                        nursery.start_soon(self._hands.own_forever, split(seed, kind.value), kind)
+                        nursery.start_soon(self._owner.act_forever, split(seed, kind.value), kind)
                 for kind in SOCKET_FAULTS:
                     if scenario.rates.get(kind):
                         nursery.start_soon(self._break_sockets_forever, kind)
@@ -96,16 +96,16 @@ class Disturbances:
                     nursery.start_soon(self._lag_forever)
                 for kind, switch in self._switches.items():
                     nursery.start_soon(self._switch_forever, kind, switch)
-                nursery.start_soon(self._stop_now_and_then)
-                nursery.start_soon(self._crash_now_and_then)
+                nursery.start_soon(self._stop_at_times)
+                nursery.start_soon(self._crash_at_times)
 
     def end(self) -> None:
         """From here on no fault, and nobody else: what lasts for a while is over, what broke stays broken."""
         self._scope.cancel()
         for switch in self._switches.values():
             switch(False)
-        if (life := self._life()) is not None:
-            life.crash.disarm()
+        if (process := self._process()) is not None:
+            process.crash.disarm()
 
     # --- the network ------------------------------------------------------------------------------
 
@@ -113,13 +113,13 @@ class Disturbances:
         rng = split(self._scenario.seed, kind.value)
         while True:
             await trio.sleep(rng.expovariate(self._scenario.rates[kind]))
-            life = self._life()
-            if life is None or life.is_over:
+            process = self._process()
+            if process is None or process.is_over:
                 continue
-            socket = life.info.ws_manager
+            socket = process.info.ws_manager
             if not socket.is_alive() or socket.silent or socket.pong_only:
                 continue
-            self._tally.count(kind)
+            self._fault_counter.count(kind)
             self._trace.add("network", kind.value)
             if kind is FaultKind.SOCKET_SILENT:
                 socket.silent = True
@@ -150,8 +150,8 @@ class Disturbances:
             switch(False)
 
     def _revoke(self, on: bool) -> None:
-        if (life := self._life()) is not None:
-            life.line.is_revoked = on
+        if (process := self._process()) is not None:
+            process.transport.is_revoked = on
 
     def _delist(self, on: bool) -> None:
         self._gateway.apply(DelistPair(self._pair.asset) if on else RelistPair(self._pair.asset))
@@ -161,18 +161,18 @@ class Disturbances:
 
     # --- the maker's own lot ----------------------------------------------------------------------
 
-    async def _stop_now_and_then(self) -> None:
+    async def _stop_at_times(self) -> None:
         for at_s in self._scenario.stops_s:
             await trio.sleep_until(at_s)
-            if (life := self._life()) is not None:
+            if (process := self._process()) is not None:
                 self._trace.add("life", "asked to stop")
-                life.stop()
+                process.stop()
 
-    async def _crash_now_and_then(self) -> None:
+    async def _crash_at_times(self) -> None:
         for at_s, crash in self._scenario.crashes:
             await trio.sleep_until(at_s)
-            if (life := self._life()) is not None and not life.is_over:
+            if (process := self._process()) is not None and not process.is_over:
                 if crash is Crash.ANYTIME:
-                    life.crash.strike(crash)
+                    process.crash.trigger(crash)
                 else:
-                    life.crash.arm(crash)
+                    process.crash.arm(crash)

@@ -9,7 +9,7 @@ import trio
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.model.errors import VenueError, find_leaves
-from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
+from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.venue import SimInfo
@@ -34,7 +34,7 @@ class MakerProcess:
     maker: WsState
     info: SimInfo
     journal: WatchedJournal
-    line: RequestTransport
+    transport: RequestTransport
     requests: RequestRules
     crash: CrashSwitch
     lock: ExitStack
@@ -42,7 +42,7 @@ class MakerProcess:
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     ended: trio.Event = field(default_factory=trio.Event)
     error: Exception | None = None
-    left: tuple[str, ...] = ()
+    may_rest: tuple[str, ...] = ()
     killed_at: Crash | None = None
     was_posting: bool = False  # when it was asked to stop
 
@@ -55,20 +55,20 @@ class MakerProcess:
         """Whether it started well and is not on its way out."""
         return not self.is_over and self.requests.stop_s is None and self.maker.stats.ticks > 0
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Run the maker until it is asked to stop, or ends by itself."""
         with self.scope:
             try:
                 await self.maker.run()
             except* Exception as errors:  # noqa: BLE001 - judged when it has ended
                 self.error = errors
-            except* Gone:
+            except* ProcessKilled:
                 pass
         if self.killed_at is None:
-            self.left = self.maker.orders_may_rest
-            self._let_go()
+            self.may_rest = self.maker.orders_may_rest
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """What a process that ends no longer has."""
         self.info.ws_manager.stop()
         self.journal.close()
@@ -77,16 +77,16 @@ class MakerProcess:
 
     def kill(self, crash: Crash) -> None:
         """It is gone at once. Nobody waits for its tasks."""
-        self.left = self.maker.orders_may_rest
+        self.may_rest = self.maker.orders_may_rest
         self.killed_at = crash
         self.journal.is_dead = True
-        self._let_go()
+        self._release()
         self.scope.cancel()
 
     def stop(self) -> None:
         """Ask it to leave, as a signal does."""
         if not self.is_over and self.requests.stop_s is None:
-            self.was_posting = self.line.n_posting > 0
+            self.was_posting = self.transport.n_posting > 0
             self.requests.stop_s = trio.current_time()
             self.scope.cancel()
 
@@ -95,12 +95,12 @@ class MakerProcess:
     def judge_end(self, judge: Judge, view: OwnView, *, disk_s: float) -> None:
         """S17, L5 and S14 of a maker that has ended."""
         now_s, stop_s = trio.current_time(), self.requests.stop_s
-        judge.seen["stop with a request under way"] += self.was_posting
+        judge.coverage["stop with a request under way"] += self.was_posting
         if self.error is not None:
             leaves = find_leaves(self.error)
             is_failed_start = self.maker.stats.ticks == 0 and all(isinstance(leaf, VenueError) for leaf in leaves)
             judge.check("S17", is_failed_start, lambda: f"it ended by {[repr(leaf)[:300] for leaf in leaves]}")
-            judge.seen["start failed"] += 1
+            judge.coverage["start failed"] += 1
         elif stop_s is None:
             judge.report("S17", "it ended by itself")
         else:
@@ -111,10 +111,12 @@ class MakerProcess:
 
     def _judge_rest(self, judge: Judge, view: OwnView) -> None:
         """S14: what rests is named, or nothing does."""
-        judge.seen["left clean" if not self.left else "left something"] += 1
-        named = " ".join(self.left)
+        judge.coverage["left clean" if not self.may_rest else "left something"] += 1
+        named = " ".join(self.may_rest)
         is_unsure = "not verified" in named
         for oid, record in view.resting.items():
-            is_named = f"oid {oid}" in self.left or f"cloid {record.cloid}" in self.left or (is_unsure and bool(named))
-            judge.check("S14", is_named, lambda o=oid: f"oid {o} rests, and the maker said {self.left or 'nothing'}")  # type: ignore[misc]
+            is_named = f"oid {oid}" in self.may_rest or f"cloid {record.cloid}" in self.may_rest
+            is_named |= is_unsure and bool(named)
+            text = f"oid {oid} is open, and the maker named {self.may_rest or 'nothing'}"
+            judge.check("S14", is_named, lambda t=text: t)  # type: ignore[misc]
         judge.n_checks["S14"] += 1

@@ -27,12 +27,12 @@ async def take_forever(gateway: Gateway, pair: Pair, rng: Random, *, pause_s: fl
         if trio.current_time() > mood_until_s:
             mood, mood_until_s = rng.choice(MOODS), trio.current_time() + rng.expovariate(1 / trend_s)
         is_buy = rng.random() < 0.5 + mood
-        order = _decide(gateway, pair, rng, is_buy=is_buy)
+        order = _choose_order(gateway, pair, rng, is_buy=is_buy)
         if order is not None:
             gateway.apply(PlaceOrders(TAKER, (order,)))
 
 
-def _decide(gateway: Gateway, pair: Pair, rng: Random, *, is_buy: bool) -> NewOrder | None:
+def _choose_order(gateway: Gateway, pair: Pair, rng: Random, *, is_buy: bool) -> NewOrder | None:
     """An order for a part of the best level, for all of it, or for several; None where nothing is offered."""
     is_sweep = rng.random() < SWEEP
     book = gateway.exchange.book(pair.name, depth=None if is_sweep and rng.random() < 0.3 else 4)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-__all__ = ["Crash", "CrashSwitch", "Gone"]
+__all__ = ["Crash", "CrashSwitch", "ProcessKilled"]
 
 
-class Gone(BaseException):
+class ProcessKilled(BaseException):
     """There is no process any more that could do this; nothing in the maker catches it."""
 
 
@@ -49,18 +49,18 @@ class CrashSwitch:
         """Whether this stage is the one; then the life is over."""
         if self._armed is not crash or self.is_dead:
             return False
-        self.strike(crash)
+        self.trigger(crash)
         return True
 
-    def end_if_due(self, crash: Crash) -> None:
+    def raise_if_due(self, crash: Crash) -> None:
         """Go on, unless this stage is the one. Errors: Gone."""
         if self.is_due(crash):
-            raise Gone
+            raise ProcessKilled
 
-    def end_if_dead(self) -> None:
+    def raise_if_dead(self) -> None:
         """Go on, unless the life is over. Errors: Gone."""
         if self.is_dead:
-            raise Gone
+            raise ProcessKilled
 
     def note_answer(self) -> None:
         """An action was answered: what the maker makes of it is not written down yet."""
@@ -75,7 +75,7 @@ class CrashSwitch:
         for crash in (Crash.BEFORE_NOTE, Crash.WRITE_LOST, Crash.WRITE_KEPT):
             self.is_due(crash)
 
-    def strike(self, crash: Crash) -> None:
+    def trigger(self, crash: Crash) -> None:
         """Now."""
         self.is_dead, self._armed = True, None
         self._on_crash(crash)

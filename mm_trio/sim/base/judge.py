@@ -65,7 +65,7 @@ class Judge:
         self._on_first = on_first
         self.violations: list[Violation] = []
         self.n_checks: Counter[str] = Counter()
-        self.seen: Counter[str] = Counter()  # "sometimes": situations that a good run meets
+        self.coverage: Counter[str] = Counter()  # "sometimes": situations that a good run meets
 
     def check(self, rule: str, holds: bool, text: Callable[[], str]) -> None:
         """Count a check; where it does not hold, report with `text()`."""
@@ -77,7 +77,7 @@ class Judge:
         """A rule is broken."""
         assert rule in RULES, rule
         if rule in KNOWN_GAPS:
-            self.seen[f"gap {rule}"] += 1
+            self.coverage[f"gap {rule}"] += 1
             return
         self.violations.append(Violation(rule, self._now_s(), text))
         if len(self.violations) == 1:

@@ -27,6 +27,6 @@ class SeedReport:
     reaction_s: float | None
     digest: str
     n_steps: int
-    n_lives: int
+    n_processes: int
     n_checks: dict[str, int]
-    seen: dict[str, int]
+    coverage: dict[str, int]

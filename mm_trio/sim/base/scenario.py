@@ -37,9 +37,9 @@ BY_THE_CLOCK = frozenset(
     }
 )
 SELDOM = frozenset({FaultKind.BUDGET_EXHAUSTED, FaultKind.AGENT_REVOKED, FaultKind.DELISTED, FaultKind.UPGRADE})
-KEPT_OF_ALL = 0.4  # the part of all faults that one seed has
-LISTENED = 8  # every so many seeds the log is read
-FAULTLESS = 0.08  # the part of seeds without any
+FAULT_SHARE = 0.4  # the part of all faults that one seed has
+LOG_SCAN_EVERY = 8  # every so many seeds the log is read
+FAULTLESS_SHARE = 0.08  # the part of seeds without any
 
 LOT = Decimal("0.01")
 # first price, and order sizes that are worth little more than the venue's minimum of 10, or much more
@@ -94,14 +94,14 @@ class Scenario:
     trend_s: float
     has_rivals: bool
     has_second_strategy: bool
-    tells_cloids: bool
+    fills_have_cloids: bool
     stops_s: tuple[float, ...]
     restarts_in_calm: bool
-    hangs_at_the_stop: bool
+    hangs_at_stop: bool
     crashes: tuple[tuple[float, Crash], ...]
     crashes_in_calm: bool
-    is_broke_at_the_stop: bool
-    is_listened_to: bool
+    has_no_budget_at_stop: bool
+    is_log_scanned: bool
 
 
 def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Scenario:
@@ -136,14 +136,14 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         trend_s=log_uniform(rng, 40, 600),
         has_rivals=rng.random() < 0.4,
         has_second_strategy=keeps and rng.random() < 0.4,
-        tells_cloids=rng.random() < 0.75,
+        fills_have_cloids=rng.random() < 0.75,
         stops_s=tuple(sorted(rng.uniform(0, 1) * safety_s for _ in range(rng.choice((0, 0, 1, 2))))),
         restarts_in_calm=rng.random() < 0.3,
-        hangs_at_the_stop=rng.random() < 0.1,
+        hangs_at_stop=rng.random() < 0.1,
         crashes=_draw_crashes(split(seed, "swarm of crashes"), safety_s),
         crashes_in_calm=rng.random() < 0.5,
-        is_broke_at_the_stop=rng.random() < 0.2,
-        is_listened_to=seed % LISTENED == 0,
+        has_no_budget_at_stop=rng.random() < 0.2,
+        is_log_scanned=seed % LOG_SCAN_EVERY == 0,
     )
 
 
@@ -162,10 +162,10 @@ def _draw_crashes(rng: Random, safety_s: float) -> tuple[tuple[float, Crash], ..
 
 
 def _draw_rates(rng: Random, faults: Collection[FaultKind] | None) -> dict[FaultKind, float]:
-    is_faultless = rng.random() < FAULTLESS
+    is_faultless = rng.random() < FAULTLESS_SHARE
     rates: dict[FaultKind, float] = {}
     for kind in FaultKind:  # every kind draws, chosen or not: the rates of one do not hang on the others
-        is_kept, rate = rng.random() < KEPT_OF_ALL, _draw_rate(rng, kind)
+        is_kept, rate = rng.random() < FAULT_SHARE, _draw_rate(rng, kind)
         if (is_kept and not is_faultless) if faults is None else kind in faults:
             rates[kind] = rate
     return rates
@@ -199,8 +199,8 @@ def _draw_ladder(rng: Random) -> ScenarioLadder:
 def _draw_tokens(rng: Random, size: Decimal, n_orders: int) -> Decimal:
     """Whole tranches, or a rest that is large, middling or a crumb."""
     n_tranches = rng.randint(1, n_orders)
-    rest = Decimal(rng.choice(("0", "0.5", "0.37", "0.02")))
-    return (size * (n_tranches + rest)).quantize(LOT, rounding=ROUND_DOWN)
+    remainder = Decimal(rng.choice(("0", "0.5", "0.37", "0.02")))
+    return (size * (n_tranches + remainder)).quantize(LOT, rounding=ROUND_DOWN)
 
 
 def _draw_quote(rng: Random, tranche_worth: Decimal, n_orders: int) -> Decimal:

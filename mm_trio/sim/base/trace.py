@@ -35,7 +35,7 @@ class Trace:
         """64 hex digits."""
         return self._hash.hexdigest()
 
-    def tell_last(self) -> list[str]:
+    def format_last_steps(self) -> list[str]:
         """The last steps, oldest first, one line each; the same thing done again at once is told once."""
         lines: list[str] = []
         last, n = "", 0

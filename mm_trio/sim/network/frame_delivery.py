@@ -36,10 +36,10 @@ class FrameDelivery:
     `latest_s`: latency without a fault; `tells_cloids`: whether fills keep the cloid of their order.
     """
 
-    def __init__(self, tally: FaultCounter, *, latest_s: float, tells_cloids: bool, rng: Random) -> None:
-        self._tally = tally
+    def __init__(self, fault_counter: FaultCounter, *, latest_s: float, fills_have_cloids: bool, rng: Random) -> None:
+        self._fault_counter = fault_counter
         self._latest_s = latest_s
-        self._tells_cloids = tells_cloids
+        self._fills_have_cloids = fills_have_cloids
         self._rng = rng
         self._due: list[tuple[float, int, Feed, Json]] = []
         self._n_frames = 0
@@ -47,19 +47,19 @@ class FrameDelivery:
         self._more = trio.Event()
         self.late_until_s = 0.0  # when the last frame that was delayed comes
         self.on_frame: Callable[[Feed, Json], None] = lambda feed, frame: None  # it is about to be handed over
-        self._told: list[Json] = []  # rows of fills told before
+        self._recent_fills: list[Json] = []  # rows of fills told before
 
     def deliver(self, feed: Feed, frame: Json) -> None:
         """The venue sent this frame on that socket."""
         channel = frame["channel"]
         if channel == "userFills":
-            if not self._tells_cloids:
+            if not self._fills_have_cloids:
                 rows = [{key: row[key] for key in row if key != "cloid"} for row in frame["data"]["fills"]]
                 frame = {**frame, "data": {**frame["data"], "fills": rows}}
             self._replay(feed, frame)
-        kind = self._tally.pick(self._rng, KINDS) if channel in OF_US else None
+        kind = self._fault_counter.pick(self._rng, KINDS) if channel in OF_US else None
         if kind is not None:
-            self._tally.count(kind)
+            self._fault_counter.count(kind)
         match kind:
             case FaultKind.FRAME_DROPPED:
                 return
@@ -115,10 +115,10 @@ class FrameDelivery:
         """Fills that were told are told again as news, some time after a subscription."""
         data = frame["data"]
         if not data.get("isSnapshot"):
-            self._told = [*self._told, *data["fills"]][-REPLAYED:]
-        elif self._told and self._tally.pick(self._rng, (FaultKind.FEED_REPLAYED,)):
-            self._tally.count(FaultKind.FEED_REPLAYED)
-            again = {"channel": "userFills", "data": {"user": data["user"], "fills": copy.deepcopy(self._told)}}
+            self._recent_fills = [*self._recent_fills, *data["fills"]][-REPLAYED:]
+        elif self._recent_fills and self._fault_counter.pick(self._rng, (FaultKind.FEED_REPLAYED,)):
+            self._fault_counter.count(FaultKind.FEED_REPLAYED)
+            again = {"channel": "userFills", "data": {"user": data["user"], "fills": copy.deepcopy(self._recent_fills)}}
             self._put(trio.current_time() + self._rng.uniform(0, 3), feed, again)
 
     def _garble(self, frame: Json) -> Json:

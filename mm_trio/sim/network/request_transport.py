@@ -14,7 +14,7 @@ import trio
 
 from mm_trio.concurrency.blocking_calls import CommitThenSend
 from mm_trio.sandbox import WRITE_KINDS, FaultKind, SignedInProcess
-from mm_trio.sim.base.crash_points import Crash, CrashSwitch, Gone
+from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.scenario import Scenario
 
@@ -73,7 +73,7 @@ class RequestTransport:
     def __init__(
         self,
         scenario: Scenario,
-        tally: FaultCounter,
+        fault_counter: FaultCounter,
         witness: Witness,
         *,
         rng: Random,
@@ -81,7 +81,7 @@ class RequestTransport:
         crash: CrashSwitch,
     ) -> None:
         self._scenario = scenario
-        self._tally = tally
+        self._fault_counter = fault_counter
         self._witness = witness
         self._rng = rng
         self._nursery = nursery
@@ -96,35 +96,35 @@ class RequestTransport:
         if isinstance(fn, CommitThenSend):
             return await fn.take_steps(self)
         name: str = getattr(fn, "__name__", type(fn).__name__)
-        self._crash.end_if_dead()
+        self._crash.raise_if_dead()
         if name in LOCAL:
-            return await self._work(name, lambda: fn(*args))
+            return await self._run_locally(name, lambda: fn(*args))
         method = args[0].method if name == "post_signed" else name
         if name == "post_signed":
-            self._crash.end_if_due(Crash.BEFORE_SEND)
+            self._crash.raise_if_due(Crash.BEFORE_SEND)
         self._witness.on_leaving(method, args)
         if self.hangs:
             await trio.sleep(HANGS_S)
             raise TimeoutError("no answer")
         if name == "post_signed":
-            answer = await self._act(fn, args[0])
+            answer = await self._send_action(fn, args[0])
         else:
-            answer = await self._ask(name, lambda: fn(*args))
-        self._crash.end_if_dead()
+            answer = await self._read(name, lambda: fn(*args))
+        self._crash.raise_if_dead()
         self._witness.on_answered(method, answer)
         return answer
 
-    async def _work(self, name: str, work: Call) -> Any:
+    async def _run_locally(self, name: str, work: Call) -> Any:
         """On the maker's own machine, where a write may be its last."""
         await trio.sleep(self._rng.uniform(0, self._scenario.disk_s))
         if name == "append":
             self._crash.on_write(work)
-        self._crash.end_if_dead()
+        self._crash.raise_if_dead()
         return work()
 
     # --- actions ------------------------------------------------------------------------------
 
-    async def _act(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
+    async def _send_action(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
         self.n_posting += 1
         try:
             answer = await self._post(post, signed)
@@ -138,9 +138,9 @@ class RequestTransport:
 
     async def _post(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
         there_s, back_s = self._draw_latency()
-        kind = self._tally.pick(self._rng, WRITE_KINDS)
+        kind = self._fault_counter.pick(self._rng, WRITE_KINDS)
         if self.is_revoked:
-            self._tally.count(FaultKind.AGENT_REVOKED)
+            self._fault_counter.count(FaultKind.AGENT_REVOKED)
             await trio.sleep(there_s + back_s)
             return {"status": "err", "response": f"User or API Wallet {signed.address} does not exist."}
 
@@ -152,15 +152,15 @@ class RequestTransport:
                 self._witness.on_arrived()
 
         if self._crash.is_due(Crash.ON_THE_WAY):
-            self._send_off(arrive, self._rng.choice((there_s, self._rng.uniform(*ORPHAN_S))))
-            raise Gone
+            self._arrive_later(arrive, self._rng.choice((there_s, self._rng.uniform(*ORPHAN_S))))
+            raise ProcessKilled
         if kind is None:
             return await self._travel(arrive, there_s, back_s)
         if kind is not FaultKind.ANSWER_TRUNCATED:
-            self._tally.count(kind)
-        return await self._post_amiss(kind, arrive, there_s, back_s)
+            self._fault_counter.count(kind)
+        return await self._post_with_fault(kind, arrive, there_s, back_s)
 
-    async def _post_amiss(self, kind: FaultKind, arrive: Call, there_s: float, back_s: float) -> Any:
+    async def _post_with_fault(self, kind: FaultKind, arrive: Call, there_s: float, back_s: float) -> Any:
         rng = self._rng
         match kind:
             case FaultKind.REQUEST_LOST | FaultKind.BAD_GATEWAY:
@@ -170,7 +170,7 @@ class RequestTransport:
                 await trio.sleep(there_s + back_s)
                 raise AttributeError("HTTP 429, null")  # what the SDK trips over
             case FaultKind.LATE_EXECUTION:
-                self._send_off(arrive, rng.uniform(0.5, LATEST_S))
+                self._arrive_later(arrive, rng.uniform(0.5, LATEST_S))
                 await trio.sleep(rng.choice((there_s + back_s, HTTP_TIMEOUT_S)))
                 raise TimeoutError("no answer")
             case FaultKind.ANSWER_LOST | FaultKind.ERROR_BUT_APPLIED:
@@ -192,14 +192,14 @@ class RequestTransport:
         if isinstance(response, dict) and "data" in response:
             statuses = response["data"]["statuses"]
             del statuses[self._rng.randrange(len(statuses)) :]
-            self._tally.count(FaultKind.ANSWER_TRUNCATED)
+            self._fault_counter.count(FaultKind.ANSWER_TRUNCATED)
         return answer
 
     # --- questions ----------------------------------------------------------------------------
 
-    async def _ask(self, name: str, ask: Call) -> Any:
+    async def _read(self, name: str, ask: Call) -> Any:
         there_s, back_s = self._draw_latency()
-        kind = self._tally.pick(self._rng, READS)
+        kind = self._fault_counter.pick(self._rng, READS)
         if name in SOCKET:
             kind = None
         if kind is None:
@@ -208,19 +208,19 @@ class RequestTransport:
             answer = ask()
             await trio.sleep(back_s)
             return self._change_answer(name, answer)
-        self._tally.count(kind)
+        self._fault_counter.count(kind)
         await trio.sleep(there_s + back_s)
         raise AttributeError("HTTP 429, null") if kind is FaultKind.RATE_LIMITED else OSError(f"HTTP 50x: {kind.value}")
 
     def _change_answer(self, name: str, answer: Any) -> Any:
-        if name in LISTS and answer and self._tally.pick(self._rng, (FaultKind.READ_EMPTY,)):
-            self._tally.count(FaultKind.READ_EMPTY)
+        if name in LISTS and answer and self._fault_counter.pick(self._rng, (FaultKind.READ_EMPTY,)):
+            self._fault_counter.count(FaultKind.READ_EMPTY)
             return []
-        if name == "user_fills_by_time" and not self._scenario.tells_cloids:
+        if name == "user_fills_by_time" and not self._scenario.fills_have_cloids:
             return [{key: row[key] for key in row if key != "cloid"} for row in answer]
-        if name in STATUSES and self._tally.pick(self._rng, (FaultKind.STATUS_FORGOTTEN,)):
+        if name in STATUSES and self._fault_counter.pick(self._rng, (FaultKind.STATUS_FORGOTTEN,)):
             is_over = answer.get("status") == "order" and answer["order"]["status"] != "open"
-            self._tally.count(FaultKind.STATUS_FORGOTTEN, n=int(is_over))
+            self._fault_counter.count(FaultKind.STATUS_FORGOTTEN, n=int(is_over))
             return {"status": "unknownOid"} if is_over else answer
         return answer
 
@@ -235,14 +235,14 @@ class RequestTransport:
         try:
             await trio.sleep(there_s)
         except trio.Cancelled:
-            self._send_off(arrive, due_s - trio.current_time())
+            self._arrive_later(arrive, due_s - trio.current_time())
             raise
         answer = arrive()
-        self._crash.end_if_due(Crash.BEFORE_ANSWER)
+        self._crash.raise_if_due(Crash.BEFORE_ANSWER)
         await trio.sleep(back_s)
         return answer
 
-    def _send_off(self, arrive: Call, after_s: float) -> None:
+    def _arrive_later(self, arrive: Call, after_s: float) -> None:
         """It arrives then, and nobody waits for it."""
         self.n_underway += 1
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mm_trio.sandbox import InProcessSigningExchange, SignedInProcess
 
-__all__ = ["CanaryExchange", "Listener", "find_secret"]
+__all__ = ["CanaryExchange", "LogScanner", "find_secret"]
 
 KEY = hashlib.sha256(b"the canary's key").digest()
 MARK = hashlib.sha256(b"the canary's hand").digest()[:16]  # how all its signatures begin
@@ -84,7 +84,7 @@ class CanaryExchange(InProcessSigningExchange):
         )
 
 
-class Listener(logging.Handler):
+class LogScanner(logging.Handler):
     """Reads every record of the maker's log, as it would be written, with its traceback."""
 
     def __init__(self) -> None:

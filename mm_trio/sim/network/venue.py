@@ -39,7 +39,7 @@ class SimSocket(Feed):
         self.pong_only = False
         self._acknowledged: set[str] = set()
         self.n_frames = 0
-        self.opened_s = self.heard_s = opened_s
+        self.opened_s = self.last_frame_s = opened_s
         self._venue = venue
         super().__init__(venue.gateway, venue.deliver)
 
@@ -61,7 +61,7 @@ class SimSocket(Feed):
         if channel == "subscriptionResponse":
             self._note_acknowledged(frame.get("data"))
         elif channel not in ("pong", "error"):
-            self.heard_s = self._venue.now_s()
+            self.last_frame_s = self._venue.now_s()
             super().dispatch(frame)
 
     @property

@@ -32,7 +32,7 @@ class BookRules:
                 self._judge.check("S9", not change.crossed, lambda fill=change: f"we took: {fill}")  # type: ignore[misc]
             elif change.status == "open":
                 self._check_order(change)
-        self._check_places()
+        self._check_slots()
         self._check_solvency(wallet)
 
     def _check_order(self, record: OrderRecord) -> None:
@@ -43,20 +43,20 @@ class BookRules:
         self._judge.check("S8", size <= self._ladder.order_size, lambda: f"oid {record.oid} is for {size}")
         self._judge.check("S9", record.tif == "Alo", lambda: f"oid {record.oid} is {record.tif}")
 
-    def _check_places(self) -> None:
-        places = self._view.places
+    def _check_slots(self) -> None:
+        slots = self._view.slots
         self._judge.check(
             "S1",
-            len(places) == len(self._view.resting),
-            lambda: f"{[(side, str(px), n) for (side, px), n in places.items() if n > 1]}",
+            len(slots) == len(self._view.resting),
+            lambda: f"{[(side, str(px), n) for (side, px), n in slots.items() if n > 1]}",
         )
-        bid = max((price for is_buy, price in places if is_buy), default=None)
-        ask = min((price for is_buy, price in places if not is_buy), default=None)
+        bid = max((price for is_buy, price in slots if is_buy), default=None)
+        ask = min((price for is_buy, price in slots if not is_buy), default=None)
         self._judge.check("S2", bid is None or ask is None or bid < ask, lambda: f"a bid at {bid}, an ask at {ask}")
         if self._ladder.active_levels is not None:
             most = self._ladder.active_levels + self._ladder.window_slack
-            n_bids = sum(is_buy for is_buy, _ in places)
-            n_asks = len(places) - n_bids
+            n_bids = sum(is_buy for is_buy, _ in slots)
+            n_asks = len(slots) - n_bids
             self._judge.check(
                 "S8", max(n_bids, n_asks) <= most, lambda: f"{n_bids} bids, {n_asks} asks, {most} at most"
             )

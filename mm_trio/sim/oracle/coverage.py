@@ -18,7 +18,7 @@ from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.oracle.venue_view import is_own
 
-__all__ = ["SOMETIMES", "Notes", "find_never_seen", "shorten"]
+__all__ = ["HARD_CASES", "CaseRecorder", "find_never_seen", "shorten"]
 
 Json = dict[str, Any]
 
@@ -50,7 +50,7 @@ def shorten(text: str) -> str:
     return _VARIABLE_PART.split(text)[0].strip()
 
 
-SOMETIMES: tuple[str, ...] = (
+HARD_CASES: tuple[str, ...] = (
     "fill before its order was answered",
     "fill of an order that had left",
     "open told before the answer",
@@ -80,19 +80,19 @@ SOMETIMES: tuple[str, ...] = (
 
 def find_never_seen(seen: dict[str, int]) -> list[str]:
     """Those of `SOMETIMES` that a run did not meet."""
-    return [name for name in SOMETIMES if not seen.get(name)]
+    return [name for name in HARD_CASES if not seen.get(name)]
 
 
-class Notes:
+class CaseRecorder:
     """Notes the hard cases of one life in `seen`. `unanswered`: cloids that arrived and were not answered yet."""
 
     def __init__(self, seen: Counter[str], *, unanswered: set[str]) -> None:
         self._seen = seen
         self._unanswered = unanswered
         self._successors: dict[int, str] = {}  # oid -> cloid of the order that replaces it
-        self._told: set[str] = set()  # cloids of orders told open
-        self._n_heard = 0
-        self._n_heard_then: dict[str, int] = {}  # by question, when the venue answered it
+        self._reported_open: set[str] = set()  # cloids of orders told open
+        self._n_frames = 0
+        self._n_frames_at_read: dict[str, int] = {}  # by question, when the venue answered it
         self._unknown: dict[str, str | None] = {}  # cloid -> what first told of it since
 
     # --- what is sent ---------------------------------------------------------------------------
@@ -115,14 +115,14 @@ class Notes:
         """A frame is about to be handed to the maker; it may be garbled."""
         match frame.get("channel"):
             case "orderUpdates":
-                self._n_heard += 1
+                self._n_frames += 1
                 for row in _dicts(frame.get("data")):
                     order = row.get("order")
                     if isinstance(order, dict) and isinstance(order.get("oid"), int):
                         self._on_order(order["oid"], order.get("cloid"), row.get("status"))
             case "userFills":
                 data = frame.get("data")
-                self._n_heard += 1
+                self._n_frames += 1
                 if isinstance(data, dict) and not data.get("isSnapshot"):
                     for row in _dicts(data.get("fills")):
                         self._on_fill(row, maker)
@@ -131,12 +131,12 @@ class Notes:
 
     def _on_order(self, oid: int, cloid: object, status: object) -> None:
         if isinstance(cloid, str) and is_own(cloid):
-            self._mention(cloid, "a frame")
-            if status == "open" and cloid not in self._told:
-                self._told.add(cloid)
+            self._note_first_report(cloid, "a frame")
+            if status == "open" and cloid not in self._reported_open:
+                self._reported_open.add(cloid)
                 self._seen[f"open told {'before' if cloid in self._unanswered else 'after'} the answer"] += 1
         successor = self._successors.get(oid)
-        if status == "canceled" and successor is not None and successor not in self._told:
+        if status == "canceled" and successor is not None and successor not in self._reported_open:
             self._seen["cancel told before its successor"] += 1
 
     def _on_fill(self, row: Json, maker: WsState) -> None:
@@ -150,13 +150,13 @@ class Notes:
             is_readable = isinstance(time_ms, int) and isinstance(coin, str)
             if is_readable and not orders.was_counted(tid, oid, time_ms=time_ms, coin=coin):
                 self._seen["fill of an order that had left"] += 1
-        self._mention(row.get("cloid"), "a fill")
+        self._note_first_report(row.get("cloid"), "a fill")
 
     # --- what is asked ----------------------------------------------------------------------------
 
     def on_read(self, method: str) -> None:
         """The venue answers a question just now."""
-        self._n_heard_then[method] = self._n_heard
+        self._n_frames_at_read[method] = self._n_frames
 
     def on_answered(self, method: str, answer: Any) -> None:
         """An answer has come."""
@@ -164,18 +164,18 @@ class Notes:
             self._seen[f"told: {shorten(str(answer.get('response')))}"] += 1
         if method == "open_orders":
             self._seen["snapshot older than three frames"] += (
-                self._n_heard - self._n_heard_then.get(method, self._n_heard) > MANY_FRAMES
+                self._n_frames - self._n_frames_at_read.get(method, self._n_frames) > MANY_FRAMES
             )
         if not self._unknown:
             return
         if method == "open_orders":
             for row in _dicts(answer):
-                self._mention(row.get("cloid"), "a snapshot")
+                self._note_first_report(row.get("cloid"), "a snapshot")
         elif method == "user_fills_by_time":
             for row in _dicts(answer):
-                self._mention(row.get("cloid"), "a fill")
+                self._note_first_report(row.get("cloid"), "a fill")
         elif method == "query_order_by_cloid" and isinstance(answer, dict) and isinstance(answer.get("order"), dict):
-            self._mention(answer["order"].get("order", {}).get("cloid"), "a status")
+            self._note_first_report(answer["order"].get("order", {}).get("cloid"), "a status")
 
     # --- what is written down ---------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Notes:
             del self._unknown[entry.cloid]
             self._seen["unknown resolved by expiry"] += entry.why.startswith("the venue knows no such order")
 
-    def _mention(self, cloid: object, how: str) -> None:
+    def _note_first_report(self, cloid: object, how: str) -> None:
         if isinstance(cloid, str) and self._unknown.get(cloid, "") is None:
             self._unknown[cloid] = how
 

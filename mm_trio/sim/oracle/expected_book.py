@@ -12,9 +12,9 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from mm_trio.sim.base.scenario import ScenarioLadder
 
-__all__ = ["ExpectedBook", "Place", "compute_levels"]
+__all__ = ["ExpectedBook", "Slot", "compute_levels"]
 
-Place = tuple[str, int]  # ("buy" | "sell", level)
+Slot = tuple[str, int]  # ("buy" | "sell", level)
 
 Orders = list[tuple[int, Decimal]]  # (level, size) of one side, from the inside outwards
 
@@ -48,7 +48,7 @@ class ExpectedBook:
     levels: tuple[Decimal, ...]
     lot: Decimal
 
-    def find_divergence(self, book: Mapping[Place, Decimal], *, tokens: Decimal, quote: Decimal) -> str | None:
+    def find_divergence(self, book: Mapping[Slot, Decimal], *, tokens: Decimal, quote: Decimal) -> str | None:
         """Where `book`, what rests of ours, is not what is due; None if it is.
 
         No tolerance but one: on a partly filled bid the fee, taken in base.
@@ -56,26 +56,26 @@ class ExpectedBook:
         asks, bids = self._compute_due(book, tokens, quote)
         return self._compare(book, "sell", asks) or self._compare(book, "buy", bids)
 
-    def find_due(self, book: Mapping[Place, Decimal], *, tokens: Decimal, quote: Decimal) -> list[Place]:
+    def find_due(self, book: Mapping[Slot, Decimal], *, tokens: Decimal, quote: Decimal) -> list[Slot]:
         """Where an order of ours has to rest, the far end of a window left out as far as it may lag."""
-        due: list[Place] = []
+        due: list[Slot] = []
         for side, orders in zip(("sell", "buy"), self._compute_due(book, tokens, quote), strict=True):
             active = self.ladder.active_levels
             least = len(orders) if active is None else max(0, active - self.ladder.window_slack)
             due += [(side, level) for level, _ in orders[:least]]
         return due
 
-    def _compute_due(self, book: Mapping[Place, Decimal], tokens: Decimal, quote: Decimal) -> tuple[Orders, Orders]:
+    def _compute_due(self, book: Mapping[Slot, Decimal], tokens: Decimal, quote: Decimal) -> tuple[Orders, Orders]:
         """Asks and bids."""
         levels, order_size = self.levels, self.ladder.order_size
         tokens = max(tokens - tokens % self.lot, Decimal(0))
-        n_full, rest = int(tokens // order_size), tokens % order_size
+        n_full, remainder = int(tokens // order_size), tokens % order_size
         lowest_full = len(levels) - n_full
         asks: Orders = []
         bids: Orders = []
         level = lowest_full - 1
-        if rest and level >= 0:
-            side, size, kept = self._choose_rest(book, level, rest, quote)
+        if remainder and level >= 0:
+            side, size, kept = self._choose_remainder_side(book, level, remainder, quote)
             if side == "sell":
                 asks.append((level, size))
             elif side == "buy":
@@ -86,12 +86,12 @@ class ExpectedBook:
         bids += self._fund_bids(level, quote)
         return asks, bids
 
-    def _choose_rest(
-        self, book: Mapping[Place, Decimal], level: int, rest: Decimal, quote: Decimal
+    def _choose_remainder_side(
+        self, book: Mapping[Slot, Decimal], level: int, remainder: Decimal, quote: Decimal
     ) -> tuple[str | None, Decimal, Decimal]:
         """Which side the level of the rest has, how much is due there, and for how much of a bid quote is kept."""
         price, lot, minimum = self.levels[level], self.lot, self.ladder.min_notional
-        short = self.ladder.order_size - rest
+        short = self.ladder.order_size - remainder
         funded = min(short, self._fund(price, quote))
         bid, ask = book.get(("buy", level)), book.get(("sell", level))
         if bid is not None:
@@ -100,10 +100,10 @@ class ExpectedBook:
             is_fee = 0 < short - bid <= self.ladder.order_size * FEE_CAP + lot and bid <= funded
             return "buy", bid if is_fee else funded, funded  # the part that the fee took is kept for it
         # an ask traded down to a crumb stays as well, unless it is for more than is left beside the full ones
-        if ask is not None and (ask <= rest or rest * price >= minimum):
-            return "sell", ask if max(ask, rest) * price < minimum else rest, Decimal(0)
-        if rest * price >= minimum:
-            return "sell", rest, Decimal(0)
+        if ask is not None and (ask <= remainder or remainder * price >= minimum):
+            return "sell", ask if max(ask, remainder) * price < minimum else remainder, Decimal(0)
+        if remainder * price >= minimum:
+            return "sell", remainder, Decimal(0)
         can_bid = funded * price >= minimum
         return ("buy", funded, funded) if can_bid else (None, Decimal(0), Decimal(0))
 
@@ -125,15 +125,15 @@ class ExpectedBook:
         """Whole lots that the quote buys."""
         return max(quote, Decimal(0)) // (price * self.lot) * self.lot
 
-    def _compare(self, book: Mapping[Place, Decimal], side: str, due: Orders) -> str | None:
+    def _compare(self, book: Mapping[Slot, Decimal], side: str, due: Orders) -> str | None:
         """What rests is due, from the inside outwards without a hole; the far end may lag by the window's slack."""
-        rests = {level: size for (its_side, level), size in book.items() if its_side == side}
+        resting = {level: size for (its_side, level), size in book.items() if its_side == side}
         least, most = len(due), len(due)
         if self.ladder.active_levels is not None:
             least = min(least, self.ladder.active_levels - self.ladder.window_slack)
             most = min(most, self.ladder.active_levels + self.ladder.window_slack)
-        wanted = dict(due[: min(most, max(least, len(rests)))])
-        for level in sorted({*wanted, *rests}):
-            if rests.get(level) != wanted.get(level):
-                return f"{side} at level {level}: due {wanted.get(level, 0)}, rests {rests.get(level, 0)}"
+        wanted = dict(due[: min(most, max(least, len(resting)))])
+        for level in sorted({*wanted, *resting}):
+            if resting.get(level) != wanted.get(level):
+                return f"{side} at level {level}: due {wanted.get(level, 0)}, rests {resting.get(level, 0)}"
         return None

@@ -19,10 +19,10 @@ from mm_trio.sandbox import (
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.venue import SimSocket
 from mm_trio.sim.network.watched_journal import Written
-from mm_trio.sim.oracle.coverage import Notes, shorten
+from mm_trio.sim.oracle.coverage import CaseRecorder, shorten
 from mm_trio.sim.oracle.venue_view import is_own, read_epoch
 
-__all__ = ["FEEDS", "NEW_RISK", "STALE_S", "UNSETTLED_S", "Minute", "RequestRules"]
+__all__ = ["FEEDS", "NEW_RISK", "STALE_S", "UNSETTLED_S", "RequestRules", "SlidingSum"]
 
 NEW_RISK = frozenset({"bulk_orders", "bulk_modify_orders_new"})
 CANCELLING = frozenset({"bulk_cancel", "bulk_cancel_by_cloid"})
@@ -31,7 +31,7 @@ FEEDS = frozenset({"orderUpdates", "userFills"})  # whose acknowledgement quotin
 RECONCILED = ("open_orders", "user_fills_by_time", "spot_user_state", "user_rate_limit")  # one round of it, in order
 MOST_ITEMS = 100
 STALE_S = 30.0  # the maker's `feed_stale_after_s`
-LOOK_S = 0.6  # it looks twice a second
+POLL_S = 0.6  # it looks twice a second
 SLOT_S = 9.5  # the venue's ten seconds, less half of one for latencies that differ
 NO_BUDGET = TOO_MANY_REQUESTS[:24]
 # refusals that a correct order cannot get
@@ -56,7 +56,7 @@ UNSETTLED_S = 300.0  # in which the end of an order is told, or the fill history
 MOST_WEIGHT, MOST_CONNECTIONS, MOST_MESSAGES = 1200, 30, 2000
 
 
-class Minute:
+class SlidingSum:
     """A sum over the last minute, or another time."""
 
     def __init__(self, lasts_s: float = MINUTE_S) -> None:
@@ -90,7 +90,7 @@ class RequestRules:
         socket: Callable[[], SimSocket],
         used_cloids: dict[str, str],
         now_s: Callable[[], float],
-        ends: Minute,
+        ends: SlidingSum,
     ) -> None:
         self._judge = judge
         self._exchange = exchange
@@ -107,13 +107,13 @@ class RequestRules:
         self.epochs: set[str] = set()  # of the cloids that this life sent
         self.last_refusal_s = 0.0
         self.n_weighed_lately = 0  # that the maker may have to remember
-        self.notes = Notes(judge.seen, unanswered=self.unanswered)
-        self._weighed, self._ends = Minute(WEIGHED_S), ends
+        self.cases = CaseRecorder(judge.coverage, unanswered=self.unanswered)
+        self._weighed, self._ends = SlidingSum(WEIGHED_S), ends
         self._gate: list[str] = []  # what has to be answered before anything new leaves
         self._was_subscribed = False
-        self._weight, self._connections, self._messages = Minute(), Minute(), Minute()
+        self._weight, self._connections, self._messages = SlidingSum(), SlidingSum(), SlidingSum()
         self._refused_s = 0.0  # when the venue last refused something new for want of budget
-        self._n_told = 0  # so often in a row the maker was told of that
+        self._n_refusals_received = 0  # so often in a row the maker was told of that
 
     # --- leaving ------------------------------------------------------------------------------
 
@@ -154,13 +154,13 @@ class RequestRules:
     def _check_feed(self, method: str, now_s: float) -> None:
         """S16: the socket lives, spoke lately, took the subscriptions, and all was read since it was opened."""
         socket = self._socket()
-        silent_s = now_s - socket.heard_s
+        silent_s = now_s - socket.last_frame_s
         missing = FEEDS - socket.acknowledged
         wrong = (
             "the socket is closed"
             if not socket.is_alive()
             else f"nothing was heard for {silent_s:.1f} s"
-            if silent_s > STALE_S + LOOK_S
+            if silent_s > STALE_S + POLL_S
             else f"not acknowledged: {sorted(missing)}"
             if missing
             else f"not read since the feed was opened: {self._gate}"
@@ -173,23 +173,23 @@ class RequestRules:
 
     def on_answered(self, method: str, answer: Any) -> None:
         """A call came back well."""
-        self.notes.on_answered(method, answer)
+        self.cases.on_answered(method, answer)
         if method == "user_fills_by_time":
             self._weight.add(self._now_s(), len(answer) // ROWS_PER_WEIGHT)
         if method in NEW_RISK:
             self.unanswered.clear()
-            self._n_told += _says_no_budget(answer)
+            self._n_refusals_received += _says_no_budget(answer)
         self._was_subscribed |= method == "subscribe"
         if self._gate and method == self._gate[0] and self._socket().acknowledged >= FEEDS:
             del self._gate[0]
 
     def on_unanswered(self, signed: SignedInProcess) -> None:
         """Nobody will say what became of it."""
-        self.notes.on_unanswered(signed)
+        self.cases.on_unanswered(signed)
 
     def on_read(self, method: str) -> None:
         """The venue answers a question just now."""
-        self.notes.on_read(method)
+        self.cases.on_read(method)
 
     @property
     def n_ends_lately(self) -> int:
@@ -202,7 +202,7 @@ class RequestRules:
         """A signed action reaches the venue, for the first time or again."""
         self.underway = signed
         written, action = self._written, json.loads(signed.action)
-        self.notes.on_arriving(action)
+        self.cases.on_arriving(action)
         orders = [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
         self._judge.check(
             "S13",
@@ -246,17 +246,17 @@ class RequestRules:
         answer = effects[0] if effects else None
         if isinstance(answer, Refused):
             self.last_refusal_s = self._now_s()
-            self._judge.seen[f"refused: {shorten(answer.text)}"] += 1
+            self._judge.coverage[f"refused: {shorten(answer.text)}"] += 1
             if answer.text.startswith(NO_BUDGET) and signed.method in NEW_RISK:
                 self._on_no_budget()
         elif isinstance(answer, Answered):
             if signed.method in NEW_RISK:
-                self._n_told = 0  # there was budget again, or the slot
+                self._n_refusals_received = 0  # there was budget again, or the slot
             for status in answer.statuses:
                 if isinstance(status, ItemError):
                     self.last_refusal_s = self._now_s()
-                    self._judge.seen["refused while cancelling"] += signed.method in CANCELLING
-                    self._judge.seen[f"error: {shorten(status.text)}"] += 1
+                    self._judge.coverage["refused while cancelling"] += signed.method in CANCELLING
+                    self._judge.coverage[f"error: {shorten(status.text)}"] += 1
                     is_malformed = any(text in status.text for text in MALFORMED)
                     self._judge.check(
                         "S6",
@@ -269,8 +269,11 @@ class RequestRules:
         last_s, self._refused_s = self._refused_s, self._now_s()
         self._judge.check(
             "S10",
-            self._n_told < 2 or self._refused_s - last_s >= SLOT_S,
-            lambda: f"told {self._n_told} times that no budget is left, refused at {last_s:.3f} s, and tried again",
+            self._n_refusals_received < 2 or self._refused_s - last_s >= SLOT_S,
+            lambda: (
+                f"the maker received {self._n_refusals_received} refusals for lack of request budget in a row, "
+                f"the last was sent at {last_s:.3f} s, and it sent again within {SLOT_S:g} s"
+            ),
         )
 
 

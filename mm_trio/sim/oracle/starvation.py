@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from mm_trio.sim.base.judge import Judge
-from mm_trio.sim.oracle.expected_book import Place
+from mm_trio.sim.oracle.expected_book import Slot
 
 __all__ = ["PATIENCE_S", "Starvation"]
 
@@ -18,13 +18,13 @@ class Starvation:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._since_s: dict[Place, float] = {}
+        self._since_s: dict[Slot, float] = {}
 
-    def look(self, due: Iterable[Place], resting: dict[Place, Decimal], *, now_s: float, refused_s: float) -> None:
+    def check(self, due: Iterable[Slot], resting: dict[Slot, Decimal], *, now_s: float, refused_s: float) -> None:
         """What is due now and what rests; when something of the maker's was refused last."""
-        missing = [place for place in due if place not in resting]
-        self._since_s = {place: max(self._since_s.get(place, now_s), refused_s) for place in missing}
-        late = [place for place, since_s in self._since_s.items() if now_s - since_s > PATIENCE_S]
+        missing = [slot for slot in due if slot not in resting]
+        self._since_s = {slot: max(self._since_s.get(slot, now_s), refused_s) for slot in missing}
+        late = [slot for slot, since_s in self._since_s.items() if now_s - since_s > PATIENCE_S]
         self._judge.check("L7", not late, lambda: f"due for {PATIENCE_S:.0f} s, and without an order: {late}")
 
     def forget(self) -> None:

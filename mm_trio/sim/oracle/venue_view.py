@@ -37,7 +37,7 @@ class OwnView:
     tokens: Decimal
     quote: Decimal
     resting: dict[int, OrderRecord] = field(default_factory=dict)
-    places: dict[tuple[bool, Decimal], int] = field(default_factory=dict)  # (is_buy, price) -> how many
+    slots: dict[tuple[bool, Decimal], int] = field(default_factory=dict)  # (is_buy, price) -> how many
     asks: Decimal = Decimal(0)
     bids_worth: Decimal = Decimal(0)
     n_fills: int = 0
@@ -95,7 +95,7 @@ class OwnView:
         else:
             self.asks += size
         if n:
-            place = (record.is_buy, record.price)
-            self.places[place] = self.places.get(place, 0) + n
-            if not self.places[place]:
-                del self.places[place]
+            slot = (record.is_buy, record.price)
+            self.slots[slot] = self.slots.get(slot, 0) + n
+            if not self.slots[slot]:
+                del self.slots[slot]

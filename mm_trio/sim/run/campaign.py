@@ -18,7 +18,7 @@ from mm_trio.sim.base.judge import KNOWN_GAPS, RULES, Violation
 from mm_trio.sim.base.report import SeedReport
 from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.base.trace import combine
-from mm_trio.sim.oracle.coverage import SOMETIMES, find_never_seen
+from mm_trio.sim.oracle.coverage import HARD_CASES, find_never_seen
 from mm_trio.sim.run.episode import simulate
 from mm_trio.sim.run.workers import open_workers
 
@@ -26,9 +26,9 @@ __all__ = ["MOST_SEEDS", "Campaign", "Summary", "run_campaign"]
 
 MOST_SEEDS = 1_000_000
 LATENCIES = "10 to 600 ms"
-AHEAD = 2  # seeds that wait for each process
-REPEATED = 40  # every so many seeds are run twice
-SHOWN = 5  # failures that are told in full
+QUEUED_PER_WORKER = 2  # seeds that wait for each process
+REPEAT_EVERY = 40  # every so many seeds are run twice
+FAILURES_SHOWN = 5  # failures that are told in full
 LEAST_S = 60.0  # of a seed's phase with faults
 
 
@@ -54,7 +54,7 @@ class Campaign:
         """The length of the phase with faults, of each seed."""
         return None if self.hours is None else max(LEAST_S, round(self.hours * 3600))
 
-    def tell_command(self, seed: int) -> str:
+    def format_command(self, seed: int) -> str:
         """The command that runs this seed alone, as it was run."""
         words = ["python -m mm_trio sim", f"--seed {seed}"]
         if self.faults is not None:
@@ -83,7 +83,7 @@ class Summary:
     trace_hash: str
     n_steps: int
     n_checks: dict[str, int]
-    seen: dict[str, int]
+    coverage: dict[str, int]
     core_s: float
     wall_s: float
 
@@ -108,8 +108,8 @@ class Summary:
             "converged_s": _spread(self.converged_s),
             "reaction_ms": _spread([round(1000 * took_s, 1) for took_s in self.reactions_s]),
             "failure_bound": round(self._compute_bound(), 6) if not self.failed else None,
-            "seen": self.seen,
-            "never_seen": find_never_seen(self.seen),
+            "seen": self.coverage,
+            "never_seen": find_never_seen(self.coverage),
             "known_gaps": sorted(KNOWN_GAPS),
             "failures": [
                 {
@@ -117,7 +117,7 @@ class Summary:
                     "rule": violation.rule,
                     "at_s": round(violation.at_s, 3),
                     "text": violation.text,
-                    "command": self.campaign.tell_command(report.seed),
+                    "command": self.campaign.format_command(report.seed),
                 }
                 for report in self.failed
                 for violation in report.violations
@@ -134,19 +134,20 @@ class Summary:
 
     def to_text(self) -> str:
         """For people: every failure with its command and last steps, then what was done and what it says."""
-        return "\n".join([*self._tell_failures(), *self._tell_sum()])
+        return "\n".join([*self._format_failures(), *self._format_summary()])
 
-    def _tell_failures(self) -> Iterator[str]:
-        for report in self.failed[:SHOWN]:
+    def _format_failures(self) -> Iterator[str]:
+        for report in self.failed[:FAILURES_SHOWN]:
             yield f"seed {report.seed}, the last steps before:"
             yield from (f"    {line}" for line in report.last_steps[-40:])
             yield from (f"  VIOLATION {violation}" for violation in report.violations)
-            yield f"  again: {self.campaign.tell_command(report.seed)}"
+            yield f"  again: {self.campaign.format_command(report.seed)}"
             yield ""
-        if len(self.failed) > SHOWN:
-            yield f"and {len(self.failed) - SHOWN} seeds more: {[report.seed for report in self.failed[SHOWN:]][:50]}"
+        if len(self.failed) > FAILURES_SHOWN:
+            more = [report.seed for report in self.failed[FAILURES_SHOWN:]]
+            yield f"{len(more)} more seeds failed: {more[:50]}"
 
-    def _tell_sum(self) -> Iterator[str]:
+    def _format_summary(self) -> Iterator[str]:
         n_faults, n_kinds = sum(self.struck.values()), len(self.struck)
         kept = [rule for rule in RULES if self.n_checks.get(rule) and rule not in KNOWN_GAPS and rule != "SIM"]
         safety = sum(rule.startswith("S") for rule in kept)
@@ -165,8 +166,8 @@ class Summary:
         if spread := _spread([1000 * took_s for took_s in self.reactions_s]):
             told = ", ".join(f"{name} {value:.0f} ms" for name, value in spread.items())
             yield f"From a fill to the last order that answers it, with {LATENCIES} each way: {told}."
-        n_met = len(SOMETIMES) - len(find_never_seen(self.seen))
-        yield f"{n_met} of {len(SOMETIMES)} hard cases were met."
+        n_met = len(HARD_CASES) - len(find_never_seen(self.coverage))
+        yield f"{n_met} of {len(HARD_CASES)} hard cases were met."
         yield (
             f"{self.n_steps} steps of the venue, {self.wall_s:.1f} s; {self._compute_speed():.0f} simulated hours in "
             "an hour of one processor."
@@ -231,7 +232,7 @@ def _run_in_workers(work: _Work, seeds: Iterator[int], jobs: int, is_stopped: Ca
         with open_workers(jobs) as pool:
             for seed in seeds:
                 underway.append(pool.submit(work, seed))
-                if len(underway) > AHEAD * jobs:
+                if len(underway) > QUEUED_PER_WORKER * jobs:
                     yield underway[0].result()
                     underway.popleft()
             while underway and not is_stopped():
@@ -250,7 +251,7 @@ def _run_in_workers(work: _Work, seeds: Iterator[int], jobs: int, is_stopped: Ca
 
 def _run_one(campaign: Campaign, seed: int) -> SeedReport:
     report = simulate(draw_scenario(seed, faults=campaign.faults, safety_s=campaign.safety_s))
-    return report if seed % REPEATED or report.violations else _repeat(campaign, report)
+    return report if seed % REPEAT_EVERY or report.violations else _repeat(campaign, report)
 
 
 def _repeat(campaign: Campaign, report: SeedReport) -> SeedReport:
@@ -271,7 +272,7 @@ def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float,
     for report in reports:
         struck.update(report.struck)
         checks.update(report.n_checks)
-        seen.update(report.seen)
+        seen.update(report.coverage)
     return Summary(
         campaign=campaign,
         seeds=tuple(report.seed for report in reports),
@@ -285,7 +286,7 @@ def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float,
         trace_hash=combine(report.digest for report in reports),
         n_steps=sum(report.n_steps for report in reports),
         n_checks=dict(sorted(checks.items())),
-        seen=dict(sorted(seen.items())),
+        coverage=dict(sorted(seen.items())),
         core_s=sum(report.core_s for report in reports),
         wall_s=wall_s,
     )

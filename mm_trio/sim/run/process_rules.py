@@ -12,10 +12,10 @@ from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.secret_canary import find_secret
 
-__all__ = ["LOOK_S", "ProcessRules"]
+__all__ = ["POLL_S", "ProcessRules"]
 
-LOOK_S = 10.0
-LOOKS_PER_INTRUDER = 6
+POLL_S = 10.0
+POLLS_PER_INTRUDER = 6
 TASKS = 6  # of a maker that quotes: tick, reconciliation, watchdog, inbox, keeper, and who waits for the end
 # What a maker may remember, however long it lives; none of it is worth a hundred megabytes.
 MOST_FILLS, MOST_LEFT, MOST_STRANGERS, MOST_OF_ONE_STRANGER, MOST_SHOWN = 100_000, 20_000, 10_000, 1_000, 50
@@ -29,19 +29,19 @@ class ProcessRules:
         self._judge = judge
         self._n_places = 2 * n_levels
         self._hold = hold
-        self._n_looks = 0
+        self._n_polls = 0
 
-    def look(self, life: MakerProcess) -> None:
-        """At a life that goes on."""
-        if life.is_over:
+    def poll(self, process: MakerProcess) -> None:
+        """At a process that goes on."""
+        if process.is_over:
             return
-        self._n_looks += 1
-        if self._n_looks % LOOKS_PER_INTRUDER == 0:
-            self._intrude()
-        for what, size, most in self._measure(life):
+        self._n_polls += 1
+        if self._n_polls % POLLS_PER_INTRUDER == 0:
+            self._try_second_maker()
+        for what, size, most in self._measure(process):
             self._judge.check("S19", size <= most, lambda w=what, s=size, m=most: f"{w}: {s}, {m} at most")  # type: ignore[misc]
 
-    def _intrude(self) -> None:
+    def _try_second_maker(self) -> None:
         """A second maker for the same account and coin starts, and has to be refused before it reads anything."""
         try:
             with self._hold():
@@ -49,7 +49,7 @@ class ProcessRules:
         except ConfigError:
             refused = True
         self._judge.check("S15", refused, lambda: "a second maker had the state folder while the first lives")
-        self._judge.seen["second maker refused"] += refused
+        self._judge.coverage["second maker refused"] += refused
 
     def _measure(self, life: MakerProcess) -> list[tuple[str, int, int]]:
         """Return what the maker keeps: (which, how much, how much at most)."""
@@ -72,11 +72,11 @@ class ProcessRules:
         assert kept.keys() <= most.keys(), kept.keys() - most.keys()
         return [(what, n, most[what]) for what, n in kept.items()]
 
-    def check_words(self, life: MakerProcess) -> None:
-        """S18 of what a life says when it is over: itself, what it left, what it ended by."""
-        told = [repr(life.maker), repr(life.maker.stats), *life.left, *life.maker.orders_may_rest]
-        if life.error is not None:
-            told += [repr(life.error), *traceback.format_exception(life.error)]
+    def check_texts(self, process: MakerProcess) -> None:
+        """S18 of what a process says when it is over: itself, what it left, what it ended by."""
+        told = [repr(process.maker), repr(process.maker.stats), *process.may_rest, *process.maker.orders_may_rest]
+        if process.error is not None:
+            told += [repr(process.error), *traceback.format_exception(process.error)]
         found = find_secret(texts=told)
         self._judge.check("S18", found is None, lambda: f"a secret is in {found}")
 

@@ -1,1 +1,4 @@
-"""Deterministic simulation: the real maker on a virtual clock, among faults, judged by an oracle of its own."""
+"""Deterministic simulation of the real maker under faults.
+
+It runs on a virtual clock and a seeded schedule, and an oracle of its own judges it.
+"""

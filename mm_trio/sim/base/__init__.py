@@ -1,1 +1,1 @@
-"""Seeds, traces and reports: the ground of the simulation."""
+"""Seeds, traces and reports that the simulation builds on."""

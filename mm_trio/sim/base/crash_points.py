@@ -1,7 +1,7 @@
-"""Crashes: a life of the maker that ends at once, at a moment or at a stage of a request, and nobody is told.
+"""Kill a maker process at a chosen moment or stage.
 
-The process is gone: nothing of it arrives any more but what had left, its journal takes nothing more, nobody waits for
-it. Its tasks run into `Gone` wherever they touch the world.
+A killed process gets no notice. Only requests that had already left still arrive; its journal accepts no more
+writes, and nobody waits for its tasks. Those raise `ProcessKilled` as soon as they touch the world.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ __all__ = ["Crash", "CrashSwitch", "ProcessKilled"]
 
 
 class ProcessKilled(BaseException):
-    """There is no process any more that could do this; nothing in the maker catches it."""
+    """Signal that a task's process was killed; never caught."""
 
 
 class Crash(Enum):
-    """Where a life ends. The value is what a report calls it."""
+    """Stage at which a process is killed.
+
+    The value is the name that reports print.
+    """
 
     ANYTIME = "at any moment"
     BEFORE_SEND = "between intent and send"
@@ -29,45 +32,55 @@ class Crash(Enum):
 
 
 class CrashSwitch:
-    """One life's: `arm` a stage, and the line asks at each stage whether it is `due`; `on_crash` ends the life."""
+    """Switch that kills one process at an armed stage.
+
+    The request transport asks at each stage whether a crash `is_due`; `on_crash` then ends the process.
+    """
 
     def __init__(self, on_crash: Callable[[Crash], None]) -> None:
         self._on_crash = on_crash
         self._armed: Crash | None = None
-        self._is_answered = False  # the answer after which nothing may be written down has come
+        # Set once the answer has come after which nothing may be written.
+        self._is_answered = False
         self.is_dead = False
 
     def arm(self, crash: Crash) -> None:
-        """The next time that a request or a write gets there."""
+        """Crash when a request or write next reaches this stage."""
         self._armed, self._is_answered = crash, False
 
     def disarm(self) -> None:
-        """No crash any more."""
+        """Cancel the armed crash."""
         self._armed = None
 
     def is_due(self, crash: Crash) -> bool:
-        """Whether this stage is the one; then the life is over."""
+        """Crash if this stage is armed; return whether it was."""
         if self._armed is not crash or self.is_dead:
             return False
         self.trigger(crash)
         return True
 
     def raise_if_due(self, crash: Crash) -> None:
-        """Go on, unless this stage is the one. Errors: Gone."""
+        """Crash now if this stage is armed. Errors: ProcessKilled."""
         if self.is_due(crash):
             raise ProcessKilled
 
     def raise_if_dead(self) -> None:
-        """Go on, unless the life is over. Errors: Gone."""
+        """Check that the process still runs. Errors: ProcessKilled."""
         if self.is_dead:
             raise ProcessKilled
 
     def note_answer(self) -> None:
-        """An action was answered: what the maker makes of it is not written down yet."""
+        """Record that an action was answered.
+
+        The maker's conclusions from the answer are not in the journal yet.
+        """
         self._is_answered = True
 
     def on_write(self, write: Callable[[], object]) -> None:
-        """The journal is about to be written: the life may end here, with the write done or not."""
+        """Crash around the coming journal write, if armed.
+
+        With `WRITE_KEPT` the write is carried out first, with `WRITE_LOST` it is not.
+        """
         if self._armed is Crash.BEFORE_NOTE and not self._is_answered:
             return
         if self._armed is Crash.WRITE_KEPT and not self.is_dead:
@@ -76,6 +89,6 @@ class CrashSwitch:
             self.is_due(crash)
 
     def trigger(self, crash: Crash) -> None:
-        """Now."""
+        """Crash now."""
         self.is_dead, self._armed = True, None
         self._on_crash(crash)

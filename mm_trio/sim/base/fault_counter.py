@@ -1,4 +1,4 @@
-"""Faults as they strike: chance for each, a switch for all, and a count of those that changed something."""
+"""Draw faults at their rates and count their effects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ __all__ = ["FaultCounter"]
 
 
 class FaultCounter:
-    """Which faults a run has, and how often each struck. `is_on` goes off for the phase without faults."""
+    """Fault rates of one run and a count per fault.
+
+    `is_on` is false during the phase without faults. Only faults that changed something are counted.
+    """
 
     def __init__(self, rates: Mapping[FaultKind, float]) -> None:
         self._rates = rates
@@ -20,7 +23,10 @@ class FaultCounter:
         self.is_on = True
 
     def pick(self, rng: Random, kinds: Sequence[FaultKind]) -> FaultKind | None:
-        """The fault of these that strikes now, if any. One draw, whatever their number."""
+        """Draw which of these faults strikes now, if any.
+
+        It takes one random number however many kinds there are.
+        """
         roll = rng.random()
         if not self.is_on:
             return None
@@ -31,10 +37,13 @@ class FaultCounter:
         return None
 
     def rate(self, kind: FaultKind) -> float:
-        """Strikes a second, or the probability of one; 0 where this run does not have it."""
+        """Return strikes per second, or the probability of one.
+
+        It is 0 where this run does not have the fault.
+        """
         return self._rates.get(kind, 0.0)
 
     def count(self, kind: FaultKind, *, n: int = 1) -> None:
-        """It changed something that was sent or received."""
+        """Count faults that changed something sent or received."""
         if n:
             self.struck[kind] += n

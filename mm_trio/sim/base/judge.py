@@ -1,4 +1,7 @@
-"""What a broken rule is, and what the rules have in common: they report, and the run stops at the first."""
+"""Rules of the oracle, and the collector of violations.
+
+The run stops at the first violation.
+"""
 
 from __future__ import annotations
 
@@ -8,46 +11,46 @@ from dataclasses import dataclass
 
 __all__ = ["KNOWN_GAPS", "RULES", "Judge", "Violation"]
 
-# S: holds after every step of the venue; L: holds in the end. What each says is where it is checked.
+# S rules hold after every step of the venue, L rules in the end. The code that checks a rule states it exactly.
 RULES: dict[str, str] = {
-    "S1": "one order of ours for each side and level",
-    "S2": "no bid of ours at or above an ask of ours",
-    "S3": "asks never offer more than the ledger and the wallet hold",
-    "S4": "bids never cost more than the ledger and the wallet hold",
-    "S5": "the ledger is the allocation and every own fill, each once",
-    "S6": "prices of the ladder, whole lots, the minimum worth, at most 100 items",
-    "S7": "every order under a fresh cloid of ours; nobody else's order is touched",
+    "S1": "at most one order of ours per side and level",
+    "S2": "every bid of ours is below every ask of ours",
+    "S3": "asks offer no more than the ledger and the wallet hold",
+    "S4": "bids cost no more than the ledger and the wallet hold",
+    "S5": "the ledger is the allocation plus every own fill, each counted once",
+    "S6": "prices of the ladder, whole lots, the minimum notional, at most 100 items per action",
+    "S7": "every order has a fresh cloid of ours; foreign orders are not touched",
     "S8": "no order above the order size, no side above its window",
-    "S9": "post-only orders alone; never a taker",
-    "S10": "with the budget gone one action in ten seconds",
-    "S11": "request weight, connections and messages within a minute's limits",
-    "S12": "nonces rise",
-    "S13": "nothing arrives that is not in the journal, durable",
-    "S14": "nothing new after a stop; nothing rests, or what may rest is named",
-    "S15": "one maker at a time for an account and a coin",
-    "S16": "nothing new while the feed is not proven live",
-    "S17": "the maker ends when it is asked to, and not before",
-    "S18": "no secret in files, logs or words",
-    "S19": "what is kept is bounded",
-    "S20": "the same seed is the same run",
-    "S21": "what it believes to rest does rest, once all is quiet",
+    "S9": "only post-only orders, never a taker",
+    "S10": "with the request budget used up, one action per ten seconds",
+    "S11": "request weight, connections and messages stay within the limits per minute",
+    "S12": "nonces increase",
+    "S13": "every action that arrives is already durable in the journal",
+    "S14": "no new orders after a stop; every order that may still be open is named",
+    "S15": "one maker at a time per account and coin",
+    "S16": "no new orders while the feed is not proven live",
+    "S17": "the maker ends when it is asked to and not before",
+    "S18": "no secret in files, logs or messages",
+    "S19": "remembered data is bounded",
+    "S20": "the same seed gives the same run",
+    "S21": "orders that the maker believes to be open are open, once all is quiet",
     "L1": "the book becomes the HIP-2 book",
-    "L2": "a fill is answered by the corrected book within the round trips it takes",
+    "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",
-    "L4": "a restart quotes again",
-    "L5": "a stop takes ten seconds at most",
-    "L6": "a stop cancels everything also with the request budget gone",
-    "L7": "a level due for a minute has its order",
-    "SIM": "the simulation itself runs through",
+    "L4": "the maker quotes again after a restart",
+    "L5": "a shutdown takes at most ten seconds",
+    "L6": "a shutdown cancels everything even with the request budget used up",
+    "L7": "a level that is due for a minute has its order",
+    "SIM": "the simulation itself runs without an error",
 }
 
-# Rules that the maker is known not to keep yet: counted as seen, not reported. Empty is the aim.
+# Rules that the maker is known to break are counted, not reported. The list should be empty.
 KNOWN_GAPS: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that did not hold, when, and how."""
+    """Report of one broken rule: which, when, and the details."""
 
     rule: str
     at_s: float
@@ -58,23 +61,27 @@ class Violation:
 
 
 class Judge:
-    """Collects violations and counts what was seen; `on_first` is called with the first violation."""
+    """Collector of violations, checks and coverage of one run.
+
+    `on_first` is called with the first violation.
+    """
 
     def __init__(self, now_s: Callable[[], float], *, on_first: Callable[[Violation], None]) -> None:
         self._now_s = now_s
         self._on_first = on_first
         self.violations: list[Violation] = []
         self.n_checks: Counter[str] = Counter()
-        self.coverage: Counter[str] = Counter()  # "sometimes": situations that a good run meets
+        # Hard cases that a good run meets ("sometimes assertions"), with how often each was met.
+        self.coverage: Counter[str] = Counter()
 
     def check(self, rule: str, holds: bool, text: Callable[[], str]) -> None:
-        """Count a check; where it does not hold, report with `text()`."""
+        """Count a check; if it fails, report with `text()`."""
         self.n_checks[rule] += 1
         if not holds:
             self.report(rule, text())
 
     def report(self, rule: str, text: str) -> None:
-        """A rule is broken."""
+        """Record a violation, or count it as a known gap."""
         assert rule in RULES, rule
         if rule in KNOWN_GAPS:
             self.coverage[f"gap {rule}"] += 1

@@ -1,4 +1,7 @@
-"""Chance, split by name: every actor draws from a stream of its own, so that one more draw of one moves no other."""
+"""Independent streams of random numbers, one per name.
+
+Each actor draws from its own stream, so an extra draw by one actor does not change the others.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,17 @@ __all__ = ["log_uniform", "split"]
 
 
 def split(seed: int, name: str) -> Random:
-    """The stream of chance that belongs to `name` under this seed: the same in every process and Python.
+    """Return the stream of `name` under this seed.
 
+    It is the same in every process and on every Python version.
     Source: decided here; `hash` of a text differs from process to process, SHA-256 does not.
     """
     return Random(int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8], "big"))
 
 
 def log_uniform(rng: Random, low: float, high: float) -> float:
-    """A number whose magnitude is uniform: as often between 0.001 and 0.01 as between 0.01 and 0.1."""
+    """Draw a number whose logarithm is uniform.
+
+    Numbers between 0.001 and 0.01 are as frequent as numbers between 0.01 and 0.1.
+    """
     return math.exp(rng.uniform(math.log(low), math.log(high)))

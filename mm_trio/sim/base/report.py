@@ -1,4 +1,4 @@
-"""What became of one seed."""
+"""Result of one seed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ __all__ = ["SeedReport"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedReport:
-    """What one seed came to.
+    """Result of one seed.
 
-    `core_s` is what it cost of a processor; `digest` is of its whole trace; `converged_s` None: it did not;
-    `reaction_s` from a fill to the last order that answered it; `last_steps` before a violation.
+    `core_s` is processor time; `digest` covers the whole trace. `converged_s` is None if the book never settled.
+    `reaction_s` is the time from a fill to the last order that answered it. `last_steps` precede a violation.
+    `n_processes` counts maker processes, restarts included.
     """
 
     seed: int

@@ -1,7 +1,7 @@
-"""What one seed simulates: which faults and how often, which latencies, which ladder, which market. Drawn once.
+"""Draw the scenario of a seed: faults, latencies, ladder, market.
 
 A random subset of the faults in each run finds more than all of them in every run: a fault that hides another
-is missing in half of the runs (swarm testing). Rates are log-uniform, so that rare and constant troubles both come.
+is missing in half of the runs (swarm testing). Rates are log-uniform, so that both rare and constant faults occur.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from mm_trio.sim.base.random_streams import log_uniform, split
 
 __all__ = ["Scenario", "ScenarioLadder", "draw_scenario"]
 
-# These strike by the clock (a rate is strikes a second); all others strike a request or a frame (a probability).
+# These strike by the clock, and their rate is in strikes per second. All others strike a request or a frame, and their
+# rate is a probability.
 BY_THE_CLOCK = frozenset(
     {
         FaultKind.READ_STALE,
@@ -37,12 +38,15 @@ BY_THE_CLOCK = frozenset(
     }
 )
 SELDOM = frozenset({FaultKind.BUDGET_EXHAUSTED, FaultKind.AGENT_REVOKED, FaultKind.DELISTED, FaultKind.UPGRADE})
-FAULT_SHARE = 0.4  # the part of all faults that one seed has
-LOG_SCAN_EVERY = 8  # every so many seeds the log is read
-FAULTLESS_SHARE = 0.08  # the part of seeds without any
+# Share of all faults that one seed has.
+FAULT_SHARE = 0.4
+# One seed in this many has its log scanned for secrets.
+LOG_SCAN_EVERY = 8
+# Share of seeds without any fault.
+FAULTLESS_SHARE = 0.08
 
 LOT = Decimal("0.01")
-# first price, and order sizes that are worth little more than the venue's minimum of 10, or much more
+# First price, and order sizes whose notional is just above the venue's minimum of 10 or far above it.
 LADDERS = (
     ("20", ("5", "2.5", "1.01", "7.37")),
     ("431.7", ("0.31", "0.05", "2")),
@@ -52,7 +56,10 @@ LADDERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioLadder:
-    """What the maker is told to quote. Prices in quote, sizes and `tokens` in base; None: the whole account."""
+    """Ladder and allocation that the maker is configured with.
+
+    Prices are in quote; sizes and `tokens` in base. None stands for the whole account.
+    """
 
     start_px: Decimal
     n_orders: int
@@ -67,13 +74,17 @@ class ScenarioLadder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One seed's world. `rates`: by fault, a probability or strikes a second; every `_s` in seconds.
+    """Scenario of one seed.
 
-    `there_s`, `back_s`, `frame_s` and `disk_s` are the longest latencies without a fault; `replica_lag_s` the oldest
-    that a stale read is; `tells_cloids`: whether fills come with the cloid of their order, which nobody promised;
-    `stops_s` when the maker is asked to stop and started again, by seconds of the run, `crashes` when it is killed, or
-    from when on as soon as it gets to that stage; `hangs_at_the_stop`: at the last stop nothing answers any more,
-    `is_broke_at_the_stop`: the request budget is gone; `is_listened_to`: its log is read for secrets.
+    `rates`: by fault, a probability or strikes per second. Every name that ends in `_s` is in seconds.
+    `there_s`, `back_s`, `frame_s`, `disk_s`: longest latencies without a fault.
+    `replica_lag_s`: greatest age of a stale read.
+    `fills_have_cloids`: whether fills carry the cloid of their order; the venue does not promise it.
+    `stops_s`: when the maker is asked to stop and then restarted, in seconds from the start of the run.
+    `crashes`: when the maker is killed, or from when on it is killed as soon as it reaches that stage.
+    `hangs_at_stop`: from the last stop on, no request is answered.
+    `has_no_budget_at_stop`: at the last stop the request budget is used up.
+    `is_log_scanned`: the maker's log is scanned for secrets.
     """
 
     seed: int
@@ -105,8 +116,11 @@ class Scenario:
 
 
 def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Scenario:
-    """The world of a seed. `faults` None: a random subset of all; else these and no other."""
-    # The label is part of every recorded seed: another one would draw other scenarios for all of them.
+    """Draw the scenario of a seed.
+
+    `faults` None: a random subset of all faults; otherwise exactly these.
+    """
+    # Recorded seeds depend on this label: another one would draw other scenarios for all of them.
     rng = split(seed, "swarm")
     safety_s = rng.uniform(400, 900) if safety_s is None else safety_s
     rates = _draw_rates(split(seed, "swarm of faults"), faults)
@@ -115,7 +129,7 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
     start = ladder.start_px
     tokens = ladder.tokens if ladder.tokens is not None else _draw_tokens(rng, ladder.order_size, ladder.n_orders)
     quote = ladder.quote if ladder.quote is not None else _draw_quote(rng, ladder.order_size * start, ladder.n_orders)
-    # a maker that clears the pair of strangers takes an owner's order on a level of its own for its own
+    # A maker that cancels foreign orders would take an owner's order on one of its levels for its own.
     keeps = rng.random() < 0.8 or FaultKind.MANUAL_ORDER in rates
     return Scenario(
         seed=seed,
@@ -148,9 +162,10 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
 
 
 def _draw_crashes(rng: Random, safety_s: float) -> tuple[tuple[float, Crash], ...]:
-    """None in half of the seeds: a new life would mend what an old one got wrong.
+    """Draw kill times, none in half of the seeds.
 
-    Two may come close after each other: the second in the midst of a recovery.
+    A fresh process would repair what an earlier one got wrong.
+    Two kills may be close together, the second during a recovery.
     """
     crashes: list[tuple[float, Crash]] = []
     for _ in range(rng.choice((0, 0, 0, 1, 3, 8))):
@@ -164,7 +179,8 @@ def _draw_crashes(rng: Random, safety_s: float) -> tuple[tuple[float, Crash], ..
 def _draw_rates(rng: Random, faults: Collection[FaultKind] | None) -> dict[FaultKind, float]:
     is_faultless = rng.random() < FAULTLESS_SHARE
     rates: dict[FaultKind, float] = {}
-    for kind in FaultKind:  # every kind draws, chosen or not: the rates of one do not hang on the others
+    # Every kind draws, chosen or not, so that the rates of one do not depend on the others.
+    for kind in FaultKind:
         is_kept, rate = rng.random() < FAULT_SHARE, _draw_rate(rng, kind)
         if (is_kept and not is_faultless) if faults is None else kind in faults:
             rates[kind] = rate
@@ -197,7 +213,7 @@ def _draw_ladder(rng: Random) -> ScenarioLadder:
 
 
 def _draw_tokens(rng: Random, size: Decimal, n_orders: int) -> Decimal:
-    """Whole tranches, or a rest that is large, middling or a crumb."""
+    """Draw whole tranches plus a large, middling or dust remainder."""
     n_tranches = rng.randint(1, n_orders)
     remainder = Decimal(rng.choice(("0", "0.5", "0.37", "0.02")))
     return (size * (n_tranches + remainder)).quantize(LOT, rounding=ROUND_DOWN)
@@ -208,7 +224,10 @@ def _draw_quote(rng: Random, tranche_worth: Decimal, n_orders: int) -> Decimal:
 
 
 def _draw_tuning(rng: Random) -> dict[str, Any]:
-    """Parameters of the maker. Without tolerances, so that the oracle may be exact."""
+    """Draw the maker's settings.
+
+    The tolerances are zero, so that the oracle can compare exactly.
+    """
     return {
         "interval_s": rng.choice((1.0, 3.0, 3.0)),
         "reconcile_every": rng.choice((3, 6, 20)),

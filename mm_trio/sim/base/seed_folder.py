@@ -1,4 +1,4 @@
-"""The folder in which a seed keeps its files while it runs."""
+"""Temporary folder for the files of one running seed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from mm_trio.model.errors import Interrupted
 __all__ = ["open_seed_folder", "remove_seed_folders"]
 
 PREFIX = "mm-trio-sim-"
-_TRIES = 3  # A seed that still runs in another thread may write into its folder while it is removed.
+# Removal is retried, because a seed still running in another thread may write into its folder meanwhile.
+_TRIES = 3
 _open: set[Path] = set()
 _is_ending = threading.Event()
-_lock = threading.RLock()  # A signal may interrupt the thread that holds it, and removes the folders in its place.
+# Reentrant, because a signal may interrupt the thread that holds it and remove the folders in the same thread.
+_lock = threading.RLock()
 
 
 @contextmanager
 def open_seed_folder() -> Iterator[Path]:
-    """Make a folder, and remove it with all that is in it. Errors: Interrupted once the process is ending."""
+    """Make a folder and remove it with its content afterwards.
+
+    Errors: Interrupted once the process is ending.
+    """
     with _lock:
         if _is_ending.is_set():
             raise Interrupted
@@ -36,7 +41,10 @@ def open_seed_folder() -> Iterator[Path]:
 
 
 def remove_seed_folders() -> None:
-    """Remove what the seeds under way hold, before the process ends; no other seed gets a folder."""
+    """Remove the folders of running seeds before the process ends.
+
+    No further seed gets a folder.
+    """
     with _lock:
         _is_ending.set()
         folders = tuple(_open)
@@ -48,5 +56,8 @@ def remove_seed_folders() -> None:
 
 
 def _find_fast_folder() -> str | None:
-    """A folder in memory where there is one: what is durable there lasts as long as the run."""
+    """Return an in-memory folder if the machine has one.
+
+    Data is durable there for as long as the run needs it.
+    """
     return "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -1,4 +1,7 @@
-"""One virtual run: the clock jumps to the next deadline, and who runs first among the ready is drawn from the seed."""
+"""Run trio on virtual time with a seeded task order.
+
+The clock jumps to the next deadline; the seed decides which of the ready tasks runs first.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ T = TypeVar("T")
 
 
 def run_virtual(main: Callable[[], Awaitable[T]], *, seed: int) -> T:
-    """What `main()` returns, run under virtual time from 0 on and a schedule that `seed` alone decides.
+    """Run `main()` under virtual time and a seeded schedule.
 
-    Nothing real may be in flight inside: the clock would leap over a thread or a socket.
+    Time starts at 0. Returns the result of `main()`.
+    No thread and no socket may be in use inside: the clock would jump past them.
     """
     with seeded_schedule(seed):
         return trio.run(main, clock=MockClock(autojump_threshold=0))
@@ -26,9 +30,9 @@ def run_virtual(main: Callable[[], Awaitable[T]], *, seed: int) -> T:
 
 @contextmanager
 def seeded_schedule(seed: int | str) -> Iterator[None]:
-    """Inside, trio draws from `seed` who of the ready runs first.
+    """Make trio choose among ready tasks by `seed`.
 
-    Trio's own switch for this, private as it is; a test guards that it still does what it did.
+    It uses trio's own switch for this, although it is private; a test guards its behaviour.
     """
     from trio._core import _run
 

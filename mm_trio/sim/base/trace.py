@@ -1,4 +1,4 @@
-"""What happened in a run, in order: hashed whole, and the last steps kept to be shown."""
+"""Record a run: the hash of all steps, recent ones whole."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from hashlib import sha256
 
 __all__ = ["STEPS_KEPT", "Trace", "combine"]
 
-STEPS_KEPT = 120  # what a person reads of a failure
+# Steps that a report of a failure prints.
+STEPS_KEPT = 120
 LINE, LINE_COMPARED = 260, 100
 _PLAIN = re.compile(r"Decimal\('([^']*)'\)")
 
 
 class Trace:
-    """Takes steps; `digest` is a function of all of them and of their virtual times. `now_s` gives the time."""
+    """Trace of one run.
+
+    `digest` depends on every step and its virtual time; `now_s` returns that time.
+    """
 
     def __init__(self, now_s: Callable[[], float], *, keep: int = STEPS_KEPT) -> None:
         self._now_s = now_s
@@ -24,7 +28,10 @@ class Trace:
         self.n_steps = 0
 
     def add(self, kind: str, what: object) -> None:
-        """A step; `what` is told by its `repr`, which must say all and be the same in every process."""
+        """Add a step to the trace.
+
+        `what` is hashed by its `repr`, which must be complete and the same in every process.
+        """
         now_s = self._now_s()
         self._hash.update(f"{now_s!r} {kind} {what!r}\n".encode())
         self._recent.append((now_s, kind, what))
@@ -32,11 +39,14 @@ class Trace:
 
     @property
     def digest(self) -> str:
-        """64 hex digits."""
+        """Return the hash of all steps, as 64 hex digits."""
         return self._hash.hexdigest()
 
     def format_last_steps(self) -> list[str]:
-        """The last steps, oldest first, one line each; the same thing done again at once is told once."""
+        """Format the recent steps, oldest first, one line each.
+
+        Repetitions of one step in a row share one line.
+        """
         lines: list[str] = []
         last, n = "", 0
         for at_s, kind, what in self._recent:
@@ -51,11 +61,11 @@ class Trace:
 
 
 def _shorten(what: object) -> str:
-    """Numbers as people write them, and no more of a long step than a line holds."""
+    """Write decimals plainly and cut a long step short."""
     text = _PLAIN.sub(lambda match: match[1], str(what))
     return text if len(text) <= LINE else f"{text[:LINE]} ..."
 
 
 def combine(digests: Iterable[str]) -> str:
-    """One digest of many, in the order given."""
+    """Combine digests into one, in the order given."""
     return sha256("\n".join(digests).encode()).hexdigest()

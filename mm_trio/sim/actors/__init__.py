@@ -1,1 +1,1 @@
-"""Everyone who acts in a simulated world."""
+"""Actors of a simulated world."""

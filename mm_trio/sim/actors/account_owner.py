@@ -1,4 +1,7 @@
-"""The account's other hands: its owner, who trades, cancels and pays in and out, and a second strategy."""
+"""The account's other users: its owner and a second strategy.
+
+The owner trades, cancels, deposits and withdraws.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +33,15 @@ from mm_trio.sim.oracle.venue_view import OWN_PREFIX, is_own
 __all__ = ["AccountOwner"]
 
 PER_ACTION = 200
-REQUESTS = 40_000  # bought back in the end
+# Bought back when faults end.
+REQUESTS = 40_000
 
 
 class AccountOwner:
-    """What is done at the venue for the maker's account by others than the maker. `levels` are the ladder's prices."""
+    """Actions on the maker's account by others than the maker.
+
+    `levels` are the ladder's prices.
+    """
 
     def __init__(
         self, gateway: Gateway, pair: Pair, address: str, levels: tuple[Decimal, ...], fault_counter: FaultCounter
@@ -48,7 +55,7 @@ class AccountOwner:
         self._has_spent_budget = False
 
     async def act_forever(self, rng: Random, kind: FaultKind) -> Never:
-        """The owner does one kind of thing now and then."""
+        """Do one kind of owner's action at random times."""
         acts = {
             FaultKind.MANUAL_ORDER: self._place,
             FaultKind.MANUAL_CANCEL: self._cancel,
@@ -62,7 +69,10 @@ class AccountOwner:
                 self._fault_counter.count(kind)
 
     async def second_strategy_forever(self, rng: Random) -> Never:
-        """It keeps an order or two on the same pair, under cloids of its own or none, and moves them."""
+        """Keep an order or two on the pair, moving them.
+
+        They carry cloids of another prefix, or none.
+        """
         while True:
             await trio.sleep(rng.expovariate(1 / 25))
             cancel_all(self._gateway, self._pair, self._address, spare_prefix=OWN_PREFIX)
@@ -70,13 +80,13 @@ class AccountOwner:
             self._place(rng, cloid=cloid)
 
     def clean_up(self) -> None:
-        """Cancel everything on the pair that is not the maker's, and buy the spent requests back."""
+        """Cancel foreign and rival orders, and restore the request budget."""
         cancel_all(self._gateway, self._pair, self._address, spare_prefix=OWN_PREFIX)
         cancel_all(self._gateway, self._pair, RIVAL)
         if self._has_spent_budget:
             self._gateway.apply(ReserveRequestWeight(TAKER, REQUESTS, destination=self._address))
 
-    # --- what the owner does --------------------------------------------------------------------
+    # --- The owner's actions ---
 
     def _place(self, rng: Random, *, cloid: str | None = None) -> bool:
         price, is_buy = rng.choice(self._levels), rng.random() < 0.5
@@ -111,10 +121,10 @@ class AccountOwner:
             return self._pair.quote.index, worth
         return self._pair.base.index, (worth / self._levels[0]).quantize(self._lot)
 
-    # --- the request budget -----------------------------------------------------------------------
+    # --- The request budget ---
 
     def _spend_budget(self, rng: Random) -> bool:
-        """Use up what is left, or nearly, by cancels of orders that never were."""
+        """Use up the request budget by cancelling unknown orders."""
         account = self._gateway.exchange.account(self._address)
         n_left = account.request_cap - account.n_requests - rng.choice((0, 0, 7, 60))
         if n_left <= 0:

@@ -1,4 +1,7 @@
-"""Who else is in the world of a seed while faults are on: takers, rivals, the account's other hands, network, venue."""
+"""Start the other actors and the faults on a clock.
+
+These are takers, rivals, the account's other users, the network and the venue.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +42,15 @@ REPLICAS = (
     "query_order_by_cloid",
     "user_rate_limit",
 )
-LASTS_S = (3.0, 30.0)  # a revoked agent, a delisting, the time after an upgrade
+# Duration of a revoked agent, of a delisting, and of the post-only period after an upgrade.
+LASTS_S = (3.0, 30.0)
 
 
 class Disturbances:
-    """All that strikes by the clock. `life` gives the maker's present life; `levels` are the ladder's prices."""
+    """Actors and faults that run until the calm phase.
+
+    `process` returns the current maker process; `levels` are the ladder's prices.
+    """
 
     def __init__(
         self,
@@ -75,7 +82,7 @@ class Disturbances:
         self._switches = {kind: switch for kind, switch in switches.items() if scenario.rates.get(kind)}
 
     async def disturb_forever(self) -> None:
-        """Everybody but venue and maker, until `end`."""
+        """Run all actors but venue and maker until `end`."""
         scenario, seed = self._scenario, self._scenario.seed
         with self._scope:
             async with trio.open_nursery() as nursery:
@@ -100,14 +107,17 @@ class Disturbances:
                 nursery.start_soon(self._crash_at_times)
 
     def end(self) -> None:
-        """From here on no fault, and nobody else: what lasts for a while is over, what broke stays broken."""
+        """Stop all faults and actors.
+
+        Temporary states of the venue are undone; a broken socket stays broken.
+        """
         self._scope.cancel()
         for switch in self._switches.values():
             switch(False)
         if (process := self._process()) is not None:
             process.crash.disarm()
 
-    # --- the network ------------------------------------------------------------------------------
+    # --- The network ---
 
     async def _break_sockets_forever(self, kind: FaultKind) -> Never:
         rng = split(self._scenario.seed, kind.value)
@@ -138,7 +148,7 @@ class Disturbances:
             finally:
                 self._venue.thaw()
 
-    # --- what lasts for a while -------------------------------------------------------------------
+    # --- Temporary states of the venue ---
 
     async def _switch_forever(self, kind: FaultKind, switch: Callable[[bool], None]) -> Never:
         rng: Random = split(self._scenario.seed, "agent" if kind is FaultKind.AGENT_REVOKED else kind.value)
@@ -159,7 +169,7 @@ class Disturbances:
     def _upgrade(self, on: bool) -> None:
         self._gateway.apply(SetPostOnly(on))
 
-    # --- the maker's own lot ----------------------------------------------------------------------
+    # --- Stops and kills of the maker ---
 
     async def _stop_at_times(self) -> None:
         for at_s in self._scenario.stops_s:

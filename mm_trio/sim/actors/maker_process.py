@@ -1,4 +1,7 @@
-"""One life of the maker: the real thing on a simulated line, from its start to what it says when it leaves."""
+"""One maker process from start to end.
+
+It is the real maker on a simulated request transport.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,19 @@ from mm_trio.sim.oracle.venue_view import OwnView
 
 __all__ = ["MakerProcess"]
 
-GRACE_S = 10.0  # what a maker may take to leave
-SLACK_S = 0.6  # for the last write of its journal, and the call on its way
+# Limit for a shutdown.
+GRACE_S = 10.0
+# For the last journal write and the call in progress.
+SLACK_S = 0.6
 
 
 @dataclass(slots=True)
 class MakerProcess:
-    """A maker, its journal, its line and socket, and the rules of its requests. `n` counts lives from 1.
+    """Maker with its journal, request transport, socket and request rules.
 
-    `lock` is what it holds of its state folder; `killed_at` the stage where it was killed.
+    `n` counts the processes of a run from 1. `lock` is its hold on the state folder.
+    `may_rest` lists the orders that the maker names at its end as possibly still open.
+    `killed_at` is the stage at which it was killed.
     """
 
     n: int
@@ -44,19 +51,21 @@ class MakerProcess:
     error: Exception | None = None
     may_rest: tuple[str, ...] = ()
     killed_at: Crash | None = None
-    was_posting: bool = False  # when it was asked to stop
+    # Whether an action was in progress when it was asked to stop.
+    was_posting: bool = False
 
     @property
     def is_over(self) -> bool:
+        """Return whether the process has ended."""
         return self.ended.is_set()
 
     @property
     def is_quoting(self) -> bool:
-        """Whether it started well and is not on its way out."""
+        """Return whether it has started and is not shutting down."""
         return not self.is_over and self.requests.stop_s is None and self.maker.stats.ticks > 0
 
     async def run(self) -> None:
-        """Run the maker until it is asked to stop, or ends by itself."""
+        """Run the maker until it is stopped or ends."""
         with self.scope:
             try:
                 await self.maker.run()
@@ -69,14 +78,14 @@ class MakerProcess:
             self._release()
 
     def _release(self) -> None:
-        """What a process that ends no longer has."""
+        """Release the socket, the journal and the lock."""
         self.info.ws_manager.stop()
         self.journal.close()
         self.lock.close()
         self.ended.set()
 
     def kill(self, crash: Crash) -> None:
-        """It is gone at once. Nobody waits for its tasks."""
+        """End at once, without waiting for any task."""
         self.may_rest = self.maker.orders_may_rest
         self.killed_at = crash
         self.journal.is_dead = True
@@ -84,33 +93,33 @@ class MakerProcess:
         self.scope.cancel()
 
     def stop(self) -> None:
-        """Ask it to leave, as a signal does."""
+        """Ask the maker to shut down, as a signal does."""
         if not self.is_over and self.requests.stop_s is None:
             self.was_posting = self.transport.n_posting > 0
             self.requests.stop_s = trio.current_time()
             self.scope.cancel()
 
-    # --- its end, judged ------------------------------------------------------------------------
+    # --- Judging its end ---
 
     def judge_end(self, judge: Judge, view: OwnView, *, disk_s: float) -> None:
-        """S17, L5 and S14 of a maker that has ended."""
+        """Check S17, L5 and S14 after the maker's end."""
         now_s, stop_s = trio.current_time(), self.requests.stop_s
         judge.coverage["stop with a request under way"] += self.was_posting
         if self.error is not None:
             leaves = find_leaves(self.error)
             is_failed_start = self.maker.stats.ticks == 0 and all(isinstance(leaf, VenueError) for leaf in leaves)
-            judge.check("S17", is_failed_start, lambda: f"it ended by {[repr(leaf)[:300] for leaf in leaves]}")
+            judge.check("S17", is_failed_start, lambda: f"the maker ended with {[repr(leaf)[:300] for leaf in leaves]}")
             judge.coverage["start failed"] += 1
         elif stop_s is None:
-            judge.report("S17", "it ended by itself")
+            judge.report("S17", "the maker ended by itself")
         else:
             most_s = GRACE_S + SLACK_S + 2 * disk_s
-            judge.check("L5", now_s - stop_s <= most_s, lambda: f"leaving took {now_s - stop_s:.1f} s")
+            judge.check("L5", now_s - stop_s <= most_s, lambda: f"shutdown took {now_s - stop_s:.1f} of {most_s:.1f} s")
         if self.error is None or self.maker.stats.ticks:
             self._judge_rest(judge, view)
 
     def _judge_rest(self, judge: Judge, view: OwnView) -> None:
-        """S14: what rests is named, or nothing does."""
+        """Check S14: every order still open is named."""
         judge.coverage["left clean" if not self.may_rest else "left something"] += 1
         named = " ".join(self.may_rest)
         is_unsure = "not verified" in named

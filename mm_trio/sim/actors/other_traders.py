@@ -1,4 +1,7 @@
-"""Everybody else in the market: takers with moods, sweeps, other makers. They trade at the venue directly."""
+"""Other traders in the market: takers and rival makers.
+
+They act on the venue directly, without the simulated network.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,17 @@ __all__ = ["RIVAL", "TAKER", "rival_forever", "take_forever"]
 TAKER = "0x" + "7a" * 20
 RIVAL = "0x" + "7e" * 20
 
-MOODS = (-0.45, -0.2, 0.0, 0.0, 0.2, 0.45)  # how much likelier than even the takers buy
-SWEEP = 0.04  # the part of takers that take several levels or all of a side
+# Added to one half, this is the probability that a taker buys.
+MOODS = (-0.45, -0.2, 0.0, 0.0, 0.2, 0.45)
+# Share of takers that take several levels or a whole side.
+SWEEP = 0.04
 
 
 async def take_forever(gateway: Gateway, pair: Pair, rng: Random, *, pause_s: float, trend_s: float) -> Never:
-    """One taker after the other. Their mood changes every `trend_s` or so, and carries the price to either end."""
+    """Send one taker order after another.
+
+    Their bias changes about every `trend_s` seconds, which moves the price to both ends of the ladder.
+    """
     mood, mood_until_s = 0.0, trio.current_time() + rng.expovariate(1 / trend_s)
     while True:
         await trio.sleep(rng.expovariate(1 / pause_s))
@@ -33,7 +41,10 @@ async def take_forever(gateway: Gateway, pair: Pair, rng: Random, *, pause_s: fl
 
 
 def _choose_order(gateway: Gateway, pair: Pair, rng: Random, *, is_buy: bool) -> NewOrder | None:
-    """An order for a part of the best level, for all of it, or for several; None where nothing is offered."""
+    """Choose an order for part of a level or more.
+
+    It takes part of the best level, all of it, or several levels. Returns None where nothing is offered.
+    """
     is_sweep = rng.random() < SWEEP
     book = gateway.exchange.book(pair.name, depth=None if is_sweep and rng.random() < 0.3 else 4)
     levels = book.asks if is_buy else book.bids
@@ -54,7 +65,10 @@ def _choose_order(gateway: Gateway, pair: Pair, rng: Random, *, is_buy: bool) ->
 
 
 async def rival_forever(gateway: Gateway, pair: Pair, rng: Random, levels: tuple[Decimal, ...]) -> Never:
-    """Another maker: now and then it rests a post-only order on or between our prices, for a while."""
+    """Rest a post-only order near our prices now and then.
+
+    Its price is one of `levels`; it is cancelled after a while.
+    """
     while True:
         await trio.sleep(rng.expovariate(1 / 20))
         price, is_buy = rng.choice(levels), rng.random() < 0.5
@@ -65,7 +79,10 @@ async def rival_forever(gateway: Gateway, pair: Pair, rng: Random, levels: tuple
 
 
 def cancel_all(gateway: Gateway, pair: Pair, address: str, *, spare_prefix: str = "never") -> None:
-    """Cancel what rests of an address on this pair, but for cloids of that prefix."""
+    """Cancel the orders of an address on this pair.
+
+    Orders whose cloid begins with `spare_prefix` are spared.
+    """
     orders = gateway.exchange.open_orders(address)
     oids = [o.oid for o in orders if o.coin == pair.name and not (o.cloid or "").startswith(spare_prefix)]
     if oids:

@@ -1,1 +1,1 @@
-"""The virtual network between maker and exchange."""
+"""Virtual network between maker and exchange."""

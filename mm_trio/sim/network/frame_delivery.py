@@ -1,4 +1,7 @@
-"""Frames on their way to the maker: in order and soon, or lost, doubled, late, out of order, unreadable."""
+"""Carry frames to the maker in virtual time, among faults.
+
+Without a fault they arrive soon and in order. Faults lose, duplicate, delay, reorder or garble them.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +27,20 @@ KINDS = (
     FaultKind.FRAME_DELAYED,
     FaultKind.FRAME_GARBLED,
 )
-OF_US = ("orderUpdates", "userFills", "subscriptionResponse")  # the others tell the maker that the feed lives
-STEP_S = 1e-6  # no two frames at one instant: who comes first must not be left to chance outside the seed
+# Other channels show the maker that the feed is alive, so faults spare them.
+ACCOUNT_CHANNELS = ("orderUpdates", "userFills", "subscriptionResponse")
+# No two frames arrive at the same instant, because their order would not depend on the seed.
+STEP_S = 1e-6
 LATE_S = (0.3, 1.0, 1.9, 5.0, 20.0)
-REPLAYED = 20  # fills told again after a subscription
+# Fills that are sent again after a subscription.
+REPLAYED = 20
 
 
 class FrameDelivery:
-    """Takes every frame of every socket and hands it over when it is due.
+    """Delivery of every socket's frames at their due times.
 
-    `latest_s`: latency without a fault; `tells_cloids`: whether fills keep the cloid of their order.
+    `latest_s` is the longest latency without a fault. `fills_have_cloids`: whether fills keep the cloid of their
+    order.
     """
 
     def __init__(self, fault_counter: FaultCounter, *, latest_s: float, fills_have_cloids: bool, rng: Random) -> None:
@@ -43,21 +50,25 @@ class FrameDelivery:
         self._rng = rng
         self._due: list[tuple[float, int, Feed, Json]] = []
         self._n_frames = 0
-        self._last_s: dict[int, float] = {}  # by socket
+        # By socket.
+        self._last_s: dict[int, float] = {}
         self._more = trio.Event()
-        self.late_until_s = 0.0  # when the last frame that was delayed comes
-        self.on_frame: Callable[[Feed, Json], None] = lambda feed, frame: None  # it is about to be handed over
-        self._recent_fills: list[Json] = []  # rows of fills told before
+        # Arrival time of the last delayed frame.
+        self.late_until_s = 0.0
+        # Called just before a frame is handed over.
+        self.on_frame: Callable[[Feed, Json], None] = lambda feed, frame: None
+        # Rows of fills sent before.
+        self._recent_fills: list[Json] = []
 
     def deliver(self, feed: Feed, frame: Json) -> None:
-        """The venue sent this frame on that socket."""
+        """Schedule a frame that the venue sent on this socket."""
         channel = frame["channel"]
         if channel == "userFills":
             if not self._fills_have_cloids:
                 rows = [{key: row[key] for key in row if key != "cloid"} for row in frame["data"]["fills"]]
                 frame = {**frame, "data": {**frame["data"], "fills": rows}}
             self._replay(feed, frame)
-        kind = self._fault_counter.pick(self._rng, KINDS) if channel in OF_US else None
+        kind = self._fault_counter.pick(self._rng, KINDS) if channel in ACCOUNT_CHANNELS else None
         if kind is not None:
             self._fault_counter.count(kind)
         match kind:
@@ -80,7 +91,7 @@ class FrameDelivery:
         self._send(feed, frame)
 
     async def carry_forever(self) -> Never:
-        """Hand over what is due."""
+        """Hand over each frame when it is due."""
         while True:
             if not self._due:
                 self._more = trio.Event()
@@ -94,14 +105,15 @@ class FrameDelivery:
                 self.on_frame(feed, frame)
                 feed.dispatch(frame)
 
-    # --- in order -----------------------------------------------------------------------------
+    # --- In order ---
 
     def _send(self, feed: Feed, frame: Json, *, after_s: float = 0.0) -> None:
-        """After all that was sent on this socket in order before."""
+        """Schedule a frame after all earlier ones of this socket."""
         now_s = trio.current_time()
         due_s = max(now_s + after_s + self._rng.uniform(0, self._latest_s), self._last_s.get(id(feed), 0.0) + STEP_S)
         if not after_s:
-            self._last_s = {id(feed): due_s}  # a socket before this one is gone
+            # Earlier sockets are closed, so their times are dropped.
+            self._last_s = {id(feed): due_s}
         self._put(due_s, feed, frame)
 
     def _put(self, due_s: float, feed: Feed, frame: Json) -> None:
@@ -109,10 +121,10 @@ class FrameDelivery:
         heapq.heappush(self._due, (due_s, self._n_frames, feed, frame))
         self._more.set()
 
-    # --- what becomes of a frame ----------------------------------------------------------------
+    # --- Changes to a frame ---
 
     def _replay(self, feed: Feed, frame: Json) -> None:
-        """Fills that were told are told again as news, some time after a subscription."""
+        """Send earlier fills again as news after a subscription."""
         data = frame["data"]
         if not data.get("isSnapshot"):
             self._recent_fills = [*self._recent_fills, *data["fills"]][-REPLAYED:]
@@ -122,7 +134,10 @@ class FrameDelivery:
             self._put(trio.current_time() + self._rng.uniform(0, 3), feed, again)
 
     def _garble(self, frame: Json) -> Json:
-        """Make it unreadable, whole or in one row; never into another readable value, which would be a lie."""
+        """Make a frame unreadable, wholly or in one row.
+
+        It never becomes another readable value: the maker could not tell that from the truth.
+        """
         frame, rng = copy.deepcopy(frame), self._rng
         rows = frame["data"].get("fills") if isinstance(frame["data"], dict) else frame["data"]
         if not isinstance(rows, list) or not rows or rng.random() < 0.2:

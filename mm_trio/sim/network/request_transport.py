@@ -1,6 +1,6 @@
-"""The `run_sync` of a simulated maker: every blocking call travels there and back in virtual time, among faults.
+"""Carry the maker's blocking calls in virtual time, among faults.
 
-A request that its caller gave up on is still on its way: it arrives, and nobody hears the answer.
+It stands in for the maker's `run_sync`. A request whose caller gave up still arrives; only its answer is lost.
 """
 
 from __future__ import annotations
@@ -22,17 +22,22 @@ __all__ = ["RequestTransport", "Witness"]
 
 Call = Callable[[], Any]
 
-LOCAL = frozenset({"append", "_replay"})  # on the maker's own machine
+# Calls that stay on the maker's own machine.
+LOCAL = frozenset({"append", "_replay"})
 SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
 
 READS = (FaultKind.READ_FAILED, FaultKind.RATE_LIMITED, FaultKind.BAD_GATEWAY)
 
-HTTP_TIMEOUT_S = 5.0  # after which the maker's HTTP gives up by itself
-HANGS_S = 600.0  # which nobody waits for
-LATEST_S = 60.0  # of an action that runs late
-ORPHAN_S = (0.5, 12.0)  # so late comes what a maker that was killed had sent: the next one may be there before it
+# Timeout of the maker's HTTP client.
+HTTP_TIMEOUT_S = 5.0
+# Longer than any caller waits.
+HANGS_S = 600.0
+# Greatest delay of an action that is executed late.
+LATEST_S = 60.0
+# Delay of a request that a killed maker had sent. The next maker may already be running when it arrives.
+ORPHAN_S = (0.5, 12.0)
 GARBAGE: tuple[Any, ...] = (
     None,
     {},
@@ -46,29 +51,32 @@ GARBAGE: tuple[Any, ...] = (
 
 
 class Witness(Protocol):
-    """Who watches the line: the oracle."""
+    """Observer of the transport; the oracle is one."""
 
     def on_leaving(self, method: str, args: tuple[Any, ...]) -> None:
-        """A call leaves the maker."""
+        """Note that a call leaves the maker."""
 
     def on_arriving(self, signed: SignedInProcess) -> None:
-        """A signed action reaches the venue."""
+        """Note that a signed action reaches the venue."""
 
     def on_arrived(self) -> None:
-        """The venue is done with it."""
+        """Note that the venue has carried out the action."""
 
     def on_answered(self, method: str, answer: Any) -> None:
-        """A call came back well."""
+        """Note that a call returned an answer."""
 
     def on_unanswered(self, signed: SignedInProcess) -> None:
-        """Nobody will say what became of a signed action."""
+        """Note that a signed action will get no answer."""
 
     def on_read(self, method: str) -> None:
-        """The venue answers a question just now."""
+        """Note that the venue answers a read now."""
 
 
 class RequestTransport:
-    """One maker's line to the world. Its latencies and faults are drawn from a stream of its own."""
+    """Path of one maker's calls to the venue.
+
+    Its latencies and faults are drawn from its own random stream.
+    """
 
     def __init__(
         self,
@@ -86,10 +94,14 @@ class RequestTransport:
         self._rng = rng
         self._nursery = nursery
         self._crash = crash
-        self.hangs = False  # every call from now on, for a stop that nobody answers
-        self.is_revoked = False  # the venue no longer knows the signer
-        self.n_posting = 0  # actions that wait for their answer
-        self.n_underway = 0  # actions that were given up on and have not arrived
+        # If true, no further call is answered; used for a shutdown without answers.
+        self.hangs = False
+        # Whether the venue has forgotten the signer.
+        self.is_revoked = False
+        # Actions that wait for their answer.
+        self.n_posting = 0
+        # Actions whose caller gave up and that have not arrived.
+        self.n_underway = 0
 
     async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Make a blocking call: `run_sync(fn, *args)`."""
@@ -115,14 +127,14 @@ class RequestTransport:
         return answer
 
     async def _run_locally(self, name: str, work: Call) -> Any:
-        """On the maker's own machine, where a write may be its last."""
+        """Run a call locally; a write may crash the process."""
         await trio.sleep(self._rng.uniform(0, self._scenario.disk_s))
         if name == "append":
             self._crash.on_write(work)
         self._crash.raise_if_dead()
         return work()
 
-    # --- actions ------------------------------------------------------------------------------
+    # --- Actions ---
 
     async def _send_action(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
         self.n_posting += 1
@@ -168,7 +180,7 @@ class RequestTransport:
                 raise ConnectionResetError("lost on the way" if kind is FaultKind.REQUEST_LOST else "HTTP 502")
             case FaultKind.RATE_LIMITED:
                 await trio.sleep(there_s + back_s)
-                raise AttributeError("HTTP 429, null")  # what the SDK trips over
+                raise AttributeError("HTTP 429, null")  # The SDK fails with this on such a body.
             case FaultKind.LATE_EXECUTION:
                 self._arrive_later(arrive, rng.uniform(0.5, LATEST_S))
                 await trio.sleep(rng.choice((there_s + back_s, HTTP_TIMEOUT_S)))
@@ -195,7 +207,7 @@ class RequestTransport:
             self._fault_counter.count(FaultKind.ANSWER_TRUNCATED)
         return answer
 
-    # --- questions ----------------------------------------------------------------------------
+    # --- Reads ---
 
     async def _read(self, name: str, ask: Call) -> Any:
         there_s, back_s = self._draw_latency()
@@ -224,13 +236,16 @@ class RequestTransport:
             return {"status": "unknownOid"} if is_over else answer
         return answer
 
-    # --- the way ------------------------------------------------------------------------------
+    # --- Latency ---
 
     def _draw_latency(self) -> tuple[float, float]:
         return self._rng.uniform(0.001, self._scenario.there_s), self._rng.uniform(0.001, self._scenario.back_s)
 
     async def _travel(self, arrive: Call, there_s: float, back_s: float) -> Any:
-        """Get there, have the effect, come back. What is given up on the way there still arrives."""
+        """Wait, call `arrive`, wait again, and return its result.
+
+        A request that is given up before it arrives still arrives.
+        """
         due_s = trio.current_time() + there_s
         try:
             await trio.sleep(there_s)
@@ -243,7 +258,7 @@ class RequestTransport:
         return answer
 
     def _arrive_later(self, arrive: Call, after_s: float) -> None:
-        """It arrives then, and nobody waits for it."""
+        """Let a request arrive later without anybody waiting for it."""
         self.n_underway += 1
 
         async def travel() -> None:

@@ -1,4 +1,7 @@
-"""A secret that must not leave its place: a key and signatures with marks, and where they are looked for (S18)."""
+"""Recognisable secrets of the maker, and their search.
+
+The search checks rule S18: neither the key nor a signature leaves its place.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,15 @@ from mm_trio.sandbox import InProcessSigningExchange, SignedInProcess
 __all__ = ["CanaryExchange", "LogScanner", "find_secret"]
 
 KEY = hashlib.sha256(b"the canary's key").digest()
-MARK = hashlib.sha256(b"the canary's hand").digest()[:16]  # how all its signatures begin
+# First bytes of each of its signatures.
+MARK = hashlib.sha256(b"the canary's hand").digest()[:16]
 
 
 def _encode(secret: bytes) -> Iterable[bytes]:
-    """The ways in which bytes get into a text: as they are, hex, upper case, base64 at any offset."""
+    """Yield the forms that bytes may take in a text.
+
+    They are: unchanged, hex in both cases, escaped, and base64 at any offset.
+    """
     yield secret
     yield secret.hex().encode()
     yield secret.hex().upper().encode()
@@ -34,7 +41,10 @@ NEEDLES = tuple(dict.fromkeys(needle for secret in (KEY, MARK) for needle in _en
 
 
 def find_secret(*, folder: Path | None = None, texts: Iterable[str] = ()) -> str | None:
-    """Where the key or a signature is: a file under `folder`, or one of the texts; None where it is not."""
+    """Find the key or a signature, and say where.
+
+    It searches every file under `folder` and the texts, and returns None if there is none.
+    """
     for path in sorted(folder.rglob("*")) if folder is not None else ():
         if path.is_file() and _has_secret(path.read_bytes()):
             return f"the file {path.name}"
@@ -49,30 +59,36 @@ def _has_secret(data: bytes) -> bool:
 
 
 class Wallet:
-    """Has the key, and says so only where its attributes are read."""
+    """Wallet with the canary's key.
+
+    The key appears only where its attributes are read.
+    """
 
     def __init__(self) -> None:
         self.key = KEY
 
     def sign(self, digest: str) -> str:
-        """A signature: the mark, then what depends on the bytes."""
+        """Return the mark followed by a hash of the digest."""
         return f"0x{MARK.hex()}{hashlib.sha256(KEY + digest.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedByCanary(SignedInProcess):
-    """An action with its signature."""
+    """Action with its signature."""
 
     signature: str
 
 
 class CanaryExchange(InProcessSigningExchange):
-    """The signing exchange of a simulated maker: its `wallet` has a key, what it signs has a signature."""
+    """Signing exchange of a simulated maker.
+
+    Its `wallet` has a key, and what it signs has a signature.
+    """
 
     wallet = Wallet()
 
     def sign_action(self, unsigned: SignedInProcess) -> SignedInProcess:
-        """The same action, signed."""
+        """Return the same action with a signature."""
         return SignedByCanary(
             method=unsigned.method,
             n_items=unsigned.n_items,
@@ -85,14 +101,17 @@ class CanaryExchange(InProcessSigningExchange):
 
 
 class LogScanner(logging.Handler):
-    """Reads every record of the maker's log, as it would be written, with its traceback."""
+    """Log handler that searches the maker's records for secrets.
+
+    It reads each record as it would be written, with its traceback.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.found: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look at one record."""
+        """Search one record."""
         text = record.getMessage()
         if record.exc_info:
             text += "".join(traceback.format_exception(record.exc_info[1]))

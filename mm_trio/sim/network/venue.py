@@ -1,7 +1,7 @@
-"""The venue of a run: the exchange core behind a front that lets others look after every step, and its sockets.
+"""Simulated venue: an exchange with observers, and its sockets.
 
-Sockets are those of the in-process stand-in with what the maker's own socket can do besides: answer pings, count
-frames, know which subscriptions were acknowledged.
+The sockets are those of the in-process stand-in, with more of what the maker's own socket does: they answer pings,
+count frames, and know which subscriptions were acknowledged.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ Observer = Callable[[int, Command, tuple[Effect, ...]], None]
 
 
 class ObservedGateway(Gateway):
-    """A front whose `observers` see each command that was run: when (ms), which, and what it changed."""
+    """Gateway that shows each command to its `observers`.
+
+    They get the time in milliseconds, the command and its effects.
+    """
 
     def __init__(self, exchange: Exchange, *, now_ms: Callable[[], int]) -> None:
         super().__init__(exchange, now_ms=now_ms)
         self.observers: list[Observer] = []
 
     def apply(self, command: Command) -> tuple[Effect, ...]:
-        """Run it, tell every connection, then the observers."""
+        """Run the command, inform each connection, then the observers."""
         effects = super().apply(command)
         for observe in self.observers:
             observe(self.now_ms(), command, effects)
@@ -33,7 +36,10 @@ class ObservedGateway(Gateway):
 
 
 class SimSocket(Feed):
-    """One connection. `heard_s`: when a frame last reached a callback; `pong_only`: nothing else comes any more."""
+    """One connection.
+
+    `last_frame_s` is when a frame last reached a callback. With `pong_only` no other frame arrives any more.
+    """
 
     def __init__(self, venue: SimVenue, *, opened_s: float) -> None:
         self.pong_only = False
@@ -44,14 +50,17 @@ class SimSocket(Feed):
         super().__init__(venue.gateway, venue.deliver)
 
     def ping(self) -> None:
-        """Ask for a pong, which comes as a frame like any other. Errors: ConnectionError once dead."""
+        """Ask for a pong, which arrives like any other frame.
+
+        Errors: ConnectionError once the socket is closed.
+        """
         if not self.is_alive():
             raise ConnectionError("the socket is closed")
         if not self.silent:
             self._venue.deliver(self, {"channel": "pong"})
 
     def dispatch(self, frame: Json) -> None:
-        """A frame arrives: acknowledgements and pongs are for the socket, the rest for the callbacks."""
+        """Handle acknowledgements and pongs; give other frames to the callbacks."""
         if not self.is_alive() or self.silent:
             return
         channel = frame.get("channel")
@@ -66,7 +75,7 @@ class SimSocket(Feed):
 
     @property
     def acknowledged(self) -> frozenset[str]:
-        """Subscriptions that the venue said it took."""
+        """Return the subscriptions that the venue acknowledged."""
         return frozenset(self._acknowledged)
 
     def _note_acknowledged(self, data: object) -> None:
@@ -76,10 +85,10 @@ class SimSocket(Feed):
 
 
 class SimVenue(InProcessVenue):
-    """The front and the clients made for it. `now_s` is the loop's clock.
+    """Venue in this process, with the clients made for it.
 
-    `carry` takes each frame to its socket, at once unless told otherwise; `on_stale` is told of each read that was
-    answered from the past and would be answered otherwise now.
+    `now_s` is the clock of the loop. `carry` takes each frame to its socket, by default at once. `on_stale` is called
+    for each read that was answered from the past although the answer has changed since.
     """
 
     def __init__(self, gateway: ObservedGateway, *, now_s: Callable[[], float]) -> None:
@@ -90,21 +99,21 @@ class SimVenue(InProcessVenue):
         self._stale: tuple[str, ...] = ()
 
     def deliver(self, feed: Feed, frame: Json) -> None:
-        """Take a frame of the venue on its way."""
+        """Hand a frame of the venue to the network."""
         self.carry(feed, frame)
 
     def freeze(self, *methods: str) -> None:
-        """Those reads tell of this moment until `thaw`."""
+        """Answer these reads from this moment until `thaw`."""
         self._stale = methods
         self.freeze_reads(*methods)
 
     def thaw(self) -> None:
-        """Every read tells of now."""
+        """Answer every read from the present again."""
         self._stale = ()
         self.thaw_reads()
 
     def ask(self, method: str, request: Mapping[str, object]) -> Any:
-        """Answer a question of `/info`, from the past where that is frozen."""
+        """Answer an `/info` request, from the past where frozen."""
         answer = super().ask(method, request)
         if method in self._stale and answer != self.gateway.info(request):
             self.on_stale()
@@ -112,7 +121,7 @@ class SimVenue(InProcessVenue):
 
 
 class SimInfo(InProcessInfo):
-    """The reading half of one maker, with a socket of its own."""
+    """Reading client of one maker with its own socket."""
 
     ws_manager: SimSocket
 
@@ -123,6 +132,6 @@ class SimInfo(InProcessInfo):
         self.ws_manager = SimSocket(venue, opened_s=venue.now_s())
 
     def reopen_feed(self) -> None:
-        """A fresh connection; the callbacks of the old one are forgotten."""
+        """Open a new connection and drop the old one's callbacks."""
         self.ws_manager.stop()
         self.ws_manager = SimSocket(self._sim_venue, opened_s=self._sim_venue.now_s())

@@ -1,4 +1,7 @@
-"""The maker's real journal, watched: what was durable when, for the rule that nothing arrives unwritten."""
+"""Watch the maker's real journal for what is durable.
+
+Rule S13 needs it: nothing may arrive at the venue that is not in the journal.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,10 @@ __all__ = ["WatchedJournal", "Written"]
 
 @dataclass(slots=True)
 class Written:
-    """What is on the disk, of all lives: actions as (nonce, hash of what was signed), nonces in order, cloids.
+    """Content of the journal file, over all processes.
 
-    `n_rising`: so many of the nonces are known to rise.
+    `requests` holds actions as (nonce, hash of the signed bytes); `nonces` are in order. The first `n_rising` nonces
+    are already known to increase.
     """
 
     requests: set[tuple[int, str]] = field(default_factory=set)
@@ -27,36 +31,47 @@ class Written:
 
 
 class WatchedJournal:
-    """A journal that notes in `written` what is durable. One for each life."""
+    """Journal that notes in `written` what is durable.
+
+    Each process has its own.
+    """
 
     def __init__(self, folder: Path, written: Written) -> None:
         self._journal = Journal.open(folder)
         self.written = written
-        self.is_dead = False  # the process that had it is gone: it takes nothing more
+        # Set when the process is gone: no further write is accepted.
+        self.is_dead = False
         self.on_entry: Callable[[Entry], None] = lambda entry: None
 
     @property
     def is_new(self) -> bool:
+        """Return whether the journal had no entries."""
         return self._journal.is_new
 
     def read(self) -> Iterator[JournalRow]:
+        """Read the entries back."""
         return self._journal.read()
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
+        """Write entries durably and note them.
+
+        Errors: JournalError once the process is gone.
+        """
         if self.is_dead:
-            raise JournalError("nobody is there to write")
+            raise JournalError("the process was killed: its journal takes no more entries")
         self._journal.append(entries, at_ms=at_ms)
         for entry in entries:
             self._note(entry)
             self.on_entry(entry)
 
     def close(self) -> None:
+        """Close the journal file."""
         self._journal.close()
 
     def _note(self, entry: Entry) -> None:
         if isinstance(entry, Requested):
             self.written.requests.add((entry.nonce, entry.digest))
-            if entry.method != "noop":  # a noop takes the nonce that it burns
+            if entry.method != "noop":  # A noop reuses the nonce that it burns.
                 self.written.nonces.append(entry.nonce)
         elif isinstance(entry, Sent):
             self.written.cloids.add(entry.cloid)

@@ -36,6 +36,7 @@ ORACLE = {
         "oracle.book_rules",
         "oracle.coverage",
         "oracle.expected_book",
+        "oracle.request_limits",
         "oracle.request_rules",
         "oracle.starvation",
         "oracle.venue_view",

@@ -17,7 +17,7 @@ from mm_trio.sim.base.judge import RULES, Judge
 from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.network.secret_canary import KEY, MARK, CanaryExchange, LogScanner, find_secret
 from mm_trio.sim.oracle.coverage import HARD_CASES, find_never_seen, shorten
-from mm_trio.sim.oracle.request_rules import SlidingSum
+from mm_trio.sim.oracle.request_limits import SlidingSum
 from mm_trio.sim.oracle.starvation import Starvation
 from mm_trio.sim.run.episode import simulate
 

@@ -69,7 +69,7 @@ class MakerProcess:
         with self.scope:
             try:
                 await self.maker.run()
-            except* Exception as errors:  # noqa: BLE001 - judged when it has ended
+            except* Exception as errors:  # noqa: BLE001 - Judged when the process has ended
                 self.error = errors
             except* ProcessKilled:
                 pass

@@ -1,4 +1,4 @@
-"""Record a run: the hash of all steps, recent ones whole."""
+"""Record a run's steps: a hash and recent ones."""
 
 from __future__ import annotations
 

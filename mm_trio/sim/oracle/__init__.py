@@ -1,1 +1,1 @@
-"""An independent judgement of what the maker does."""
+"""Independent judgement of what the maker does."""

@@ -1,7 +1,8 @@
-"""The hard cases that a long run has to meet: which there are, and who notices them.
+"""Count the hard cases a long run has to meet.
 
-A rule that is never asked in the hard case proves little. Each of `SOMETIMES` is counted where it happens, seen from
-outside: what was sent, heard, asked and written down, and what the maker believed just before.
+They are also known as "sometimes assertions": a rule that is never checked in a hard case proves little.
+Each of `HARD_CASES` is counted where it happens, seen from outside: from what was sent, received, asked and written
+to the journal, and what the maker believed just before.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _STATUSES = (
     "badAloPxRejected",
     "insufficientSpotBalanceRejected",
 )
-_REFUSALS = ("Too many cumulative requests sent", "Action already expired")  # by the venue, heard or not
+# Answered by the venue, whether or not the answer reached the maker.
+_REFUSALS = ("Too many cumulative requests sent", "Action already expired")
 _TOLD = ("Too many cumulative requests sent", "Invalid nonce: duplicate nonce", "User or API Wallet")
 _ERRORS = (
     "Order was never placed",
@@ -46,7 +48,7 @@ _VARIABLE_PART = re.compile(r"[(,.\d]| asset=| 0x")
 
 
 def shorten(text: str) -> str:
-    """A text of the venue without what differs from one time to the next, as it is counted."""
+    """Cut a venue's text to its constant beginning, for counting."""
     return _VARIABLE_PART.split(text)[0].strip()
 
 
@@ -78,41 +80,51 @@ HARD_CASES: tuple[str, ...] = (
 )
 
 
-def find_never_seen(seen: dict[str, int]) -> list[str]:
-    """Those of `SOMETIMES` that a run did not meet."""
-    return [name for name in HARD_CASES if not seen.get(name)]
+def find_never_seen(coverage: dict[str, int]) -> list[str]:
+    """Return the hard cases that a run did not meet."""
+    return [name for name in HARD_CASES if not coverage.get(name)]
 
 
 class CaseRecorder:
-    """Notes the hard cases of one life in `seen`. `unanswered`: cloids that arrived and were not answered yet."""
+    """Recorder of the hard cases that one process meets.
 
-    def __init__(self, seen: Counter[str], *, unanswered: set[str]) -> None:
-        self._seen = seen
+    It counts them in `coverage`. `unanswered` holds cloids of orders that arrived and whose answer has not.
+    """
+
+    def __init__(self, coverage: Counter[str], *, unanswered: set[str]) -> None:
+        self._coverage = coverage
         self._unanswered = unanswered
-        self._successors: dict[int, str] = {}  # oid -> cloid of the order that replaces it
-        self._reported_open: set[str] = set()  # cloids of orders told open
+        # Oid -> cloid of the order that replaces it.
+        self._successors: dict[int, str] = {}
+        # Cloids of orders already reported open.
+        self._reported_open: set[str] = set()
         self._n_frames = 0
-        self._n_frames_at_read: dict[str, int] = {}  # by question, when the venue answered it
-        self._unknown: dict[str, str | None] = {}  # cloid -> what first told of it since
+        # By read, as of when the venue answered it.
+        self._n_frames_at_read: dict[str, int] = {}
+        # Cloid of unknown outcome -> what first reported the order since then.
+        self._unknown: dict[str, str | None] = {}
 
-    # --- what is sent ---------------------------------------------------------------------------
+    # --- Sent ---
 
     def on_arriving(self, action: Json) -> None:
-        """An action reaches the venue."""
+        """Note which orders an arriving modify replaces."""
         for modify in action.get("modifies", ()):
             self._successors[modify["oid"]] = modify["order"]["c"]
 
     def on_unanswered(self, signed: SignedInProcess) -> None:
-        """Its outcome is unknown."""
+        """Note orders whose outcome is now unknown."""
         if '"c":' in signed.action:
             action = json.loads(signed.action)
             orders = [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
             self._unknown.update(dict.fromkeys((order["c"] for order in orders), None))
 
-    # --- what is heard ----------------------------------------------------------------------------
+    # --- Received ---
 
     def on_frame(self, frame: Json, maker: WsState) -> None:
-        """A frame is about to be handed to the maker; it may be garbled."""
+        """Note a frame just before the maker gets it.
+
+        It may be garbled.
+        """
         match frame.get("channel"):
             case "orderUpdates":
                 self._n_frames += 1
@@ -134,36 +146,37 @@ class CaseRecorder:
             self._note_first_report(cloid, "a frame")
             if status == "open" and cloid not in self._reported_open:
                 self._reported_open.add(cloid)
-                self._seen[f"open told {'before' if cloid in self._unanswered else 'after'} the answer"] += 1
+                self._coverage[f"open told {'before' if cloid in self._unanswered else 'after'} the answer"] += 1
         successor = self._successors.get(oid)
         if status == "canceled" and successor is not None and successor not in self._reported_open:
-            self._seen["cancel told before its successor"] += 1
+            self._coverage["cancel told before its successor"] += 1
 
     def _on_fill(self, row: Json, maker: WsState) -> None:
         oid, tid = row.get("oid"), row.get("tid")
         if not isinstance(oid, int) or not isinstance(tid, int):
             return
         orders = maker.order_state
-        is_awaited = any(order.oid == oid for order in orders.get_fills_due())  # its end told of this fill
+        # The order has ended, and the maker knows that this fill is missing.
+        is_awaited = any(order.oid == oid for order in orders.get_fills_due())
         if orders.find(oid) is None and orders.find_left(oid) is not None and not is_awaited:
             time_ms, coin = row.get("time"), row.get("coin")
             is_readable = isinstance(time_ms, int) and isinstance(coin, str)
             if is_readable and not orders.was_counted(tid, oid, time_ms=time_ms, coin=coin):
-                self._seen["fill of an order that had left"] += 1
+                self._coverage["fill of an order that had left"] += 1
         self._note_first_report(row.get("cloid"), "a fill")
 
-    # --- what is asked ----------------------------------------------------------------------------
+    # --- Asked ---
 
     def on_read(self, method: str) -> None:
-        """The venue answers a question just now."""
+        """Note how many frames the venue's answer is based on."""
         self._n_frames_at_read[method] = self._n_frames
 
     def on_answered(self, method: str, answer: Any) -> None:
-        """An answer has come."""
+        """Note an answer that the maker received."""
         if isinstance(answer, dict) and answer.get("status") == "err":
-            self._seen[f"told: {shorten(str(answer.get('response')))}"] += 1
+            self._coverage[f"told: {shorten(str(answer.get('response')))}"] += 1
         if method == "open_orders":
-            self._seen["snapshot older than three frames"] += (
+            self._coverage["snapshot older than three frames"] += (
                 self._n_frames - self._n_frames_at_read.get(method, self._n_frames) > MANY_FRAMES
             )
         if not self._unknown:
@@ -177,17 +190,17 @@ class CaseRecorder:
         elif method == "query_order_by_cloid" and isinstance(answer, dict) and isinstance(answer.get("order"), dict):
             self._note_first_report(answer["order"].get("order", {}).get("cloid"), "a status")
 
-    # --- what is written down ---------------------------------------------------------------------
+    # --- Written to the journal ---
 
     def on_entry(self, entry: Entry) -> None:
-        """An entry is on the disk: an unknown outcome may be known by it."""
+        """Note a durable entry, which may settle an unknown outcome."""
         if isinstance(entry, Arrived | Adopted) and entry.cloid in self._unknown:
             how = self._unknown.pop(entry.cloid)
             if how is not None:
-                self._seen[f"unknown resolved by {how}"] += 1
+                self._coverage[f"unknown resolved by {how}"] += 1
         elif isinstance(entry, NeverPlaced) and entry.cloid in self._unknown:
             del self._unknown[entry.cloid]
-            self._seen["unknown resolved by expiry"] += entry.why.startswith("the venue knows no such order")
+            self._coverage["unknown resolved by expiry"] += entry.why.startswith("the venue knows no such order")
 
     def _note_first_report(self, cloid: object, how: str) -> None:
         if isinstance(cloid, str) and self._unknown.get(cloid, "") is None:
@@ -195,6 +208,6 @@ class CaseRecorder:
 
 
 def _dicts(rows: object) -> Iterator[Json]:
-    """What is readable of rows that may be anything."""
+    """Yield the dicts of a value that may be anything."""
     if isinstance(rows, Iterable):
         yield from (row for row in rows if isinstance(row, dict))

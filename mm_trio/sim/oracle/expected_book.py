@@ -1,7 +1,9 @@
-"""The HIP-2 book that is due, worked out from the venue's own record: an oracle's second opinion, not the maker's.
+"""Compute the expected HIP-2 book from the venue's own record.
 
+It is a second opinion that shares no code with the maker.
 Source: HIP-2 and the specification's boundary rule: `k` whole tranches of the tokens are the top `k` asks; the level
-below them belongs to the rest `p` and keeps the side that rests there, an ask of `p` or a bid of the tranche less `p`.
+below them belongs to the remainder `p` and keeps the side of the order that is open there, an ask of `p` or a bid of
+the tranche less `p`.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ Slot = tuple[str, int]  # ("buy" | "sell", level)
 
 Orders = list[tuple[int, Decimal]]  # (level, size) of one side, from the inside outwards
 
-FEE_CAP = Decimal("0.001")  # above every fee in base that a partly filled bid may be short of
+# Above every fee in base by which a partly filled bid may fall short.
+FEE_CAP = Decimal("0.001")
 FIVE_FIGURES = Context(prec=5, rounding=ROUND_HALF_EVEN)
 PRICE_DECIMALS = 8
 
 
 def compute_levels(ladder: ScenarioLadder, *, sz_decimals: int) -> tuple[Decimal, ...]:
-    """The prices of the ladder, lowest first."""
+    """Compute the prices of the ladder, lowest first."""
     tick = Decimal(1).scaleb(sz_decimals - PRICE_DECIMALS)
     price = ladder.start_px
     levels: list[Decimal] = []
@@ -39,9 +42,10 @@ def compute_levels(ladder: ScenarioLadder, *, sz_decimals: int) -> tuple[Decimal
 
 @dataclass(frozen=True, slots=True)
 class ExpectedBook:
-    """What a ladder asks for: `levels` are its prices, `lot` is the base token's.
+    """Expected orders of a ladder.
 
-    `tokens` and `quote` are what may be offered: the smaller of ledger and wallet.
+    `levels` are its prices, `lot` is the base token's. The arguments `tokens` and `quote` are what may be offered:
+    the smaller of ledger and wallet.
     """
 
     ladder: ScenarioLadder
@@ -49,15 +53,19 @@ class ExpectedBook:
     lot: Decimal
 
     def find_divergence(self, book: Mapping[Slot, Decimal], *, tokens: Decimal, quote: Decimal) -> str | None:
-        """Where `book`, what rests of ours, is not what is due; None if it is.
+        """Describe the first difference from the expected book, if any.
 
-        No tolerance but one: on a partly filled bid the fee, taken in base.
+        `book` holds our open orders. Returns None if it is as expected. There is no tolerance but one: on a partly
+        filled bid the fee, taken in base.
         """
         asks, bids = self._compute_due(book, tokens, quote)
         return self._compare(book, "sell", asks) or self._compare(book, "buy", bids)
 
     def find_due(self, book: Mapping[Slot, Decimal], *, tokens: Decimal, quote: Decimal) -> list[Slot]:
-        """Where an order of ours has to rest, the far end of a window left out as far as it may lag."""
+        """Return the slots that must have an order of ours.
+
+        The far end of a window is left out as far as it may lag.
+        """
         due: list[Slot] = []
         for side, orders in zip(("sell", "buy"), self._compute_due(book, tokens, quote), strict=True):
             active = self.ladder.active_levels
@@ -66,7 +74,7 @@ class ExpectedBook:
         return due
 
     def _compute_due(self, book: Mapping[Slot, Decimal], tokens: Decimal, quote: Decimal) -> tuple[Orders, Orders]:
-        """Asks and bids."""
+        """Return the expected asks and bids."""
         levels, order_size = self.levels, self.ladder.order_size
         tokens = max(tokens - tokens % self.lot, Decimal(0))
         n_full, remainder = int(tokens // order_size), tokens % order_size
@@ -89,17 +97,22 @@ class ExpectedBook:
     def _choose_remainder_side(
         self, book: Mapping[Slot, Decimal], level: int, remainder: Decimal, quote: Decimal
     ) -> tuple[str | None, Decimal, Decimal]:
-        """Which side the level of the rest has, how much is due there, and for how much of a bid quote is kept."""
+        """Choose the side and size at the remainder's level.
+
+        Returns also the size of a bid there for which quote is reserved.
+        """
         price, lot, minimum = self.levels[level], self.lot, self.ladder.min_notional
         short = self.ladder.order_size - remainder
         funded = min(short, self._fund(price, quote))
         bid, ask = book.get(("buy", level)), book.get(("sell", level))
         if bid is not None:
-            if max(bid, short) * price < minimum:  # traded down to a crumb: it stays as it is
+            # A bid traded down to dust stays as it is.
+            if max(bid, short) * price < minimum:
                 return "buy", bid, bid
             is_fee = 0 < short - bid <= self.ladder.order_size * FEE_CAP + lot and bid <= funded
-            return "buy", bid if is_fee else funded, funded  # the part that the fee took is kept for it
-        # an ask traded down to a crumb stays as well, unless it is for more than is left beside the full ones
+            # Quote stays reserved for the part that the fee took.
+            return "buy", bid if is_fee else funded, funded
+        # An ask traded down to dust stays as well, unless it is for more than remains beside the full ones.
         if ask is not None and (ask <= remainder or remainder * price >= minimum):
             return "sell", ask if max(ask, remainder) * price < minimum else remainder, Decimal(0)
         if remainder * price >= minimum:
@@ -108,7 +121,10 @@ class ExpectedBook:
         return ("buy", funded, funded) if can_bid else (None, Decimal(0), Decimal(0))
 
     def _fund_bids(self, top: int, quote: Decimal) -> Orders:
-        """Bids from `top` downwards as far as the quote reaches, the last one partial."""
+        """Place bids from `top` downwards while quote lasts.
+
+        The last one may be partial.
+        """
         bids: Orders = []
         for level in range(top, -1, -1):
             price = self.levels[level]
@@ -122,11 +138,14 @@ class ExpectedBook:
         return bids
 
     def _fund(self, price: Decimal, quote: Decimal) -> Decimal:
-        """Whole lots that the quote buys."""
+        """Return the size in whole lots that the quote buys."""
         return max(quote, Decimal(0)) // (price * self.lot) * self.lot
 
     def _compare(self, book: Mapping[Slot, Decimal], side: str, due: Orders) -> str | None:
-        """What rests is due, from the inside outwards without a hole; the far end may lag by the window's slack."""
+        """Describe the first difference on one side, if any.
+
+        Orders must run from the inside outwards without a hole. The far end may lag by the window's slack.
+        """
         resting = {level: size for (its_side, level), size in book.items() if its_side == side}
         least, most = len(due), len(due)
         if self.ladder.active_levels is not None:
@@ -135,5 +154,5 @@ class ExpectedBook:
         wanted = dict(due[: min(most, max(least, len(resting)))])
         for level in sorted({*wanted, *resting}):
             if resting.get(level) != wanted.get(level):
-                return f"{side} at level {level}: due {wanted.get(level, 0)}, rests {resting.get(level, 0)}"
+                return f"{side} at level {level}: expected {wanted.get(level, 0)}, open {resting.get(level, 0)}"
         return None

@@ -1,4 +1,7 @@
-"""L7: a level that is due for a minute, with nothing refused meanwhile, has its order."""
+"""Check L7: levels due for a minute have orders.
+
+The minute starts again when something is refused.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,25 @@ PATIENCE_S = 60.0
 
 
 class Starvation:
-    """Keeps since when each level is due without an order."""
+    """Record of since when each level lacks its order."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._since_s: dict[Slot, float] = {}
 
     def check(self, due: Iterable[Slot], resting: dict[Slot, Decimal], *, now_s: float, refused_s: float) -> None:
-        """What is due now and what rests; when something of the maker's was refused last."""
+        """Compare the levels due now with the open orders.
+
+        `refused_s` is when an order of the maker was last refused.
+        """
         missing = [slot for slot in due if slot not in resting]
         self._since_s = {slot: max(self._since_s.get(slot, now_s), refused_s) for slot in missing}
         late = [slot for slot, since_s in self._since_s.items() if now_s - since_s > PATIENCE_S]
-        self._judge.check("L7", not late, lambda: f"due for {PATIENCE_S:.0f} s, and without an order: {late}")
+        self._judge.check("L7", not late, lambda: f"levels due for {PATIENCE_S:.0f} s have no order: {late}")
 
     def forget(self) -> None:
-        """Nobody quotes just now, or knows what rests: the minute begins anew."""
+        """Restart the minute of every level.
+
+        Used while the maker does not quote or does not know which orders are open.
+        """
         self._since_s.clear()

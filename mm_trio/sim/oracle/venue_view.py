@@ -1,4 +1,7 @@
-"""What the oracle sees of the venue: our orders and money, kept up to date by each command's effects."""
+"""Follow our orders and money at the venue.
+
+The view is updated by the effects of each command.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,26 @@ from mm_trio.sandbox import Effect, Fill, FillMade, OrderChanged, OrderRecord
 
 __all__ = ["OWN_PREFIX", "OwnView", "is_own", "read_epoch"]
 
-OWN_PREFIX = "0x6d6d7472"  # "mmtr": what every cloid of the maker begins with
+# "mmtr" in hex: the beginning of every cloid of the maker.
+OWN_PREFIX = "0x6d6d7472"
 
 
 def is_own(cloid: str | None) -> bool:
-    """Whether an order with this cloid is of the maker's making."""
+    """Return whether the cloid is one of the maker's."""
     return cloid is not None and cloid.startswith(OWN_PREFIX)
 
 
 def read_epoch(cloid: str) -> str:
-    """Which life of the maker a cloid of it belongs to, in hex digits."""
+    """Return the epoch of the maker's session, in hex digits."""
     return cloid[len(OWN_PREFIX) : len(OWN_PREFIX) + 8]
 
 
 @dataclass(slots=True)
 class OwnView:
-    """The maker's orders of one coin as they rest now, and what its fills made of its allocation.
+    """The maker's open orders for one coin, and its ledger.
 
     `tokens` and `quote` begin at the allocation (0 where there is none) and follow the venue's record of the maker's
-    own fills, fees included. `asks` in base and `bids_worth` in quote are sums over what rests.
+    own fills, fees included. `asks` in base and `bids_worth` in quote are sums over the open orders.
     """
 
     address: str
@@ -37,14 +41,17 @@ class OwnView:
     tokens: Decimal
     quote: Decimal
     resting: dict[int, OrderRecord] = field(default_factory=dict)
-    slots: dict[tuple[bool, Decimal], int] = field(default_factory=dict)  # (is_buy, price) -> how many
+    slots: dict[tuple[bool, Decimal], int] = field(default_factory=dict)  # (is_buy, price) -> number of orders
     asks: Decimal = Decimal(0)
     bids_worth: Decimal = Decimal(0)
     n_fills: int = 0
-    fills_of: dict[int, Decimal] = field(default_factory=dict)  # by oid, of orders that rest
+    fills_of: dict[int, Decimal] = field(default_factory=dict)  # By oid, of open orders.
 
     def apply(self, effects: Iterable[Effect]) -> list[Fill | OrderRecord]:
-        """Take in what a command changed; gives the own fills and the changes of own orders, in order."""
+        """Apply the effects of a command.
+
+        Returns the own fills and the changes of own orders, in order.
+        """
         own: list[Fill | OrderRecord] = []
         for effect in effects:
             if isinstance(effect, OrderChanged):
@@ -60,11 +67,11 @@ class OwnView:
         return own
 
     def remaining(self, oid: int) -> Decimal:
-        """What of a resting order has not traded."""
+        """Return the size of an open order not traded yet."""
         return self.resting[oid].size - self.fills_of.get(oid, Decimal(0))
 
     def book(self) -> dict[int, Decimal]:
-        """What rests, by oid."""
+        """Return the open sizes by oid."""
         return {oid: self.remaining(oid) for oid in self.resting}
 
     def _on_change(self, record: OrderRecord) -> None:

@@ -1,12 +1,14 @@
-"""Many seeds: each run by itself, on as many processes as there are to be, and put together in the order of seeds."""
+"""Run many seeds and combine their reports.
+
+Each seed runs by itself, in this process or in worker processes. Reports are combined in the order of seeds.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,23 +22,26 @@ from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.base.trace import combine
 from mm_trio.sim.oracle.coverage import HARD_CASES, find_never_seen
 from mm_trio.sim.run.episode import simulate
-from mm_trio.sim.run.workers import open_workers
+from mm_trio.sim.run.workers import run_in_workers
 
 __all__ = ["MOST_SEEDS", "Campaign", "Summary", "run_campaign"]
 
 MOST_SEEDS = 1_000_000
 LATENCIES = "10 to 600 ms"
-QUEUED_PER_WORKER = 2  # seeds that wait for each process
-REPEAT_EVERY = 40  # every so many seeds are run twice
-FAILURES_SHOWN = 5  # failures that are told in full
-LEAST_S = 60.0  # of a seed's phase with faults
+# One seed in this many is run twice.
+REPEAT_EVERY = 40
+# Failures that are printed in full.
+FAILURES_SHOWN = 5
+# Shortest phase with faults of a seed.
+LEAST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """Seeds `first` to `last`; with `minutes` from `first` upwards until so many are over, whatever `last` says.
+    """Seeds `first` to `last`, or as many as `minutes` allow.
 
-    `faults` None: a random subset of all in each seed; `hours` are of each seed, None: as long as it draws.
+    With `minutes` seeds run from `first` upwards until the time is over, whatever `last` says.
+    `faults` None: a random subset of all in each seed. `hours` are of each seed; None: as long as the seed draws.
     """
 
     first: int
@@ -47,15 +52,16 @@ class Campaign:
 
     @property
     def seeds(self) -> range:
+        """Return the seeds; with `minutes`, those that may be run."""
         return range(self.first, self.last + 1 if self.minutes is None else self.first + MOST_SEEDS)
 
     @property
     def safety_s(self) -> float | None:
-        """The length of the phase with faults, of each seed."""
+        """Return the length of each seed's phase with faults."""
         return None if self.hours is None else max(LEAST_S, round(self.hours * 3600))
 
     def format_command(self, seed: int) -> str:
-        """The command that runs this seed alone, as it was run."""
+        """Format the command that repeats one seed exactly."""
         words = ["python -m mm_trio sim", f"--seed {seed}"]
         if self.faults is not None:
             words.append(f"--faults {','.join(kind.value for kind in self.faults) or 'none'}")
@@ -66,9 +72,10 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a campaign came to. `failed` are the seeds with a violation, each with its first.
+    """Results of a campaign.
 
-    `seeds` were run to their end. `is_interrupted`: a signal stopped the campaign before the others were.
+    `failed` holds the reports of seeds with a violation, each with its first. `seeds` were run to their end.
+    `is_interrupted`: a signal stopped the campaign before the remaining seeds were run.
     """
 
     campaign: Campaign
@@ -89,10 +96,11 @@ class Summary:
 
     @property
     def n_seeds(self) -> int:
+        """Return how many seeds were run to their end."""
         return len(self.seeds)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, in the order in which they are best read."""
+        """Return plain values, in a readable order."""
         return {
             "seeds": self.n_seeds,
             "first_seed": self.campaign.first,
@@ -125,23 +133,29 @@ class Summary:
         }
 
     def _compute_bound(self) -> float:
-        """The part of all seeds that may fail at most, with 95 %, where none of these did."""
+        """Return the upper bound of the failing share (95 %).
+
+        It is an upper bound on the share of all seeds that fail, valid where none of these failed.
+        """
         return min(1.0, 3 / self.n_seeds) if self.seeds else 1.0
 
     def _compute_speed(self) -> float:
-        """Simulated hours in one hour of a processor."""
+        """Return simulated hours per hour of processor time."""
         return self.sim_hours / self.core_s * 3600 if self.core_s else 0.0
 
     def to_text(self) -> str:
-        """For people: every failure with its command and last steps, then what was done and what it says."""
+        """Format the results for the operator.
+
+        Failures come first, each with its command and last steps, then the summary.
+        """
         return "\n".join([*self._format_failures(), *self._format_summary()])
 
     def _format_failures(self) -> Iterator[str]:
         for report in self.failed[:FAILURES_SHOWN]:
-            yield f"seed {report.seed}, the last steps before:"
+            yield f"seed {report.seed}: last steps before the violation:"
             yield from (f"    {line}" for line in report.last_steps[-40:])
             yield from (f"  VIOLATION {violation}" for violation in report.violations)
-            yield f"  again: {self.campaign.format_command(report.seed)}"
+            yield f"  repeat with: {self.campaign.format_command(report.seed)}"
             yield ""
         if len(self.failed) > FAILURES_SHOWN:
             more = [report.seed for report in self.failed[FAILURES_SHOWN:]]
@@ -153,26 +167,26 @@ class Summary:
         safety = sum(rule.startswith("S") for rule in kept)
         yield (
             f"{len(self.failed)} violations of {safety} safety and {len(kept) - safety} liveness properties in "
-            f"{self.sim_hours:.1f} simulated hours, {self.n_seeds} seeds, with {n_faults} faults of {n_kinds} kinds, "
-            "against our model of the venue."
+            f"{self.sim_hours:.1f} simulated hours of {self.n_seeds} seeds, with {n_faults} faults of {n_kinds} kinds, "
+            "tested against our model of the venue."
         )
         if not self.failed:
-            yield f"So fewer than {self._compute_bound():.2g} of all seeds fail (3/N, 95 %), if these were new ones."
+            yield f"If these seeds were new, less than {self._compute_bound():.2g} of all seeds fail (3/N, 95 %)."
         for rule, why in KNOWN_GAPS.items():
-            yield f"Not counted: {rule}, {why}."
+            yield f"Known gap, not counted: {rule}, {why}."
         if spread := _spread(self.converged_s):
-            told = ", ".join(f"{name} {value:.1f} s" for name, value in spread.items())
-            yield f"From the last fault to the due book: {told}; not converged: {self.n_not_converged}."
+            times = ", ".join(f"{name} {value:.1f} s" for name, value in spread.items())
+            yield f"Time from the last fault to the expected book: {times}; not converged: {self.n_not_converged}."
         if spread := _spread([1000 * took_s for took_s in self.reactions_s]):
-            told = ", ".join(f"{name} {value:.0f} ms" for name, value in spread.items())
-            yield f"From a fill to the last order that answers it, with {LATENCIES} each way: {told}."
+            times = ", ".join(f"{name} {value:.0f} ms" for name, value in spread.items())
+            yield f"Time from a fill to the last order that answers it, with {LATENCIES} each way: {times}."
         n_met = len(HARD_CASES) - len(find_never_seen(self.coverage))
-        yield f"{n_met} of {len(HARD_CASES)} hard cases were met."
+        yield f"Coverage: {n_met} of {len(HARD_CASES)} hard cases were met."
         yield (
-            f"{self.n_steps} steps of the venue, {self.wall_s:.1f} s; {self._compute_speed():.0f} simulated hours in "
-            "an hour of one processor."
+            f"{self.n_steps} steps of the venue in {self.wall_s:.1f} s; "
+            f"{self._compute_speed():.0f} simulated hours per hour of one processor."
         )
-        yield f"trace {self.trace_hash}"
+        yield f"trace hash {self.trace_hash}"
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
@@ -189,17 +203,18 @@ def run_campaign(
     on_done: Callable[[SeedReport], None],
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Summary:
-    """Run all seeds; `on_done` is told of each as it ends, in the order of seeds. What comes out is a function of the
-    campaign alone, but for `wall_s` and `core_s`, and for how many seeds `minutes` suffice.
+    """Run all seeds of a campaign.
 
-    Once `is_stopped()`, an error means that the campaign was interrupted: what ran to its end until then is summed up.
+    `on_done` gets each report in the order of seeds. The result is a function of the campaign alone, except for
+    `wall_s` and `core_s` and for how many seeds `minutes` allow.
+    Once `is_stopped()`, an error means that the campaign was interrupted: the seeds that had ended are summed up.
     """
     began_s = time.perf_counter()
     ends_s = math.inf if campaign.minutes is None else began_s + 60 * campaign.minutes
     seeds = takewhile(lambda seed: time.perf_counter() < ends_s and not is_stopped(), campaign.seeds)
     is_alone = jobs == 1 or len(campaign.seeds) == 1
     work = partial(_run_one, campaign)
-    running = _run_here(work, seeds, is_stopped) if is_alone else _run_in_workers(work, seeds, jobs, is_stopped)
+    running = _run_here(work, seeds, is_stopped) if is_alone else run_in_workers(work, seeds, jobs, is_stopped)
     reports: list[SeedReport] = []
     try:
         with closing(running):
@@ -213,40 +228,15 @@ def run_campaign(
     return _sum_up(campaign, reports, wall_s=wall_s, is_interrupted=is_stopped())
 
 
-_Work = Callable[[int], SeedReport]
-_Reports = Generator[SeedReport, None, None]
-
-
-def _run_here(work: _Work, seeds: Iterator[int], is_stopped: Callable[[], bool]) -> _Reports:
+def _run_here(
+    work: Callable[[int], SeedReport], seeds: Iterator[int], is_stopped: Callable[[], bool]
+) -> Generator[SeedReport, None, None]:
     for seed in seeds:
         report = work(seed)
-        # A seed may have taken the signal for an error of its own: whatever it says now says nothing.
+        # A seed may have taken the signal for an error of its own, so its report means nothing now.
         if is_stopped():
             return
         yield report
-
-
-def _run_in_workers(work: _Work, seeds: Iterator[int], jobs: int, is_stopped: Callable[[], bool]) -> _Reports:
-    underway: deque[Future[SeedReport]] = deque()
-    try:
-        with open_workers(jobs) as pool:
-            for seed in seeds:
-                underway.append(pool.submit(work, seed))
-                if len(underway) > QUEUED_PER_WORKER * jobs:
-                    yield underway[0].result()
-                    underway.popleft()
-            while underway and not is_stopped():
-                yield underway[0].result()
-                underway.popleft()
-    except GeneratorExit:
-        raise
-    except BaseException:
-        if not is_stopped():
-            raise
-    # After an interruption: what other processes had finished before its turn, for it may have broken a rule.
-    for future in underway:
-        if future.done() and not future.cancelled() and future.exception() is None:
-            yield future.result()
 
 
 def _run_one(campaign: Campaign, seed: int) -> SeedReport:
@@ -255,9 +245,9 @@ def _run_one(campaign: Campaign, seed: int) -> SeedReport:
 
 
 def _repeat(campaign: Campaign, report: SeedReport) -> SeedReport:
-    """S20: the same seed again has to be the same run."""
+    """Check S20: the same seed again gives the same run."""
     again = simulate(draw_scenario(report.seed, faults=campaign.faults, safety_s=campaign.safety_s))
-    text = f"the trace was {report.digest[:16]}, and then {again.digest[:16]}"
+    text = f"the trace hash was {report.digest[:16]}, and {again.digest[:16]} when the seed was repeated"
     is_same = again.digest == report.digest
     return replace(
         report,
@@ -268,11 +258,11 @@ def _repeat(campaign: Campaign, report: SeedReport) -> SeedReport:
 
 
 def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float, is_interrupted: bool) -> Summary:
-    struck, checks, seen = Counter[str](), Counter[str](), Counter[str]()
+    struck, checks, coverage = Counter[str](), Counter[str](), Counter[str]()
     for report in reports:
         struck.update(report.struck)
         checks.update(report.n_checks)
-        seen.update(report.coverage)
+        coverage.update(report.coverage)
     return Summary(
         campaign=campaign,
         seeds=tuple(report.seed for report in reports),
@@ -286,7 +276,7 @@ def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float,
         trace_hash=combine(report.digest for report in reports),
         n_steps=sum(report.n_steps for report in reports),
         n_checks=dict(sorted(checks.items())),
-        coverage=dict(sorted(seen.items())),
+        coverage=dict(sorted(coverage.items())),
         core_s=sum(report.core_s for report in reports),
         wall_s=wall_s,
     )

@@ -1,4 +1,7 @@
-"""Is all as it should be? The oracle's own idea of book and ledger, beside what rests and what the maker believes."""
+"""Compare the maker with the oracle's book and ledger.
+
+It looks at the open orders and at what the maker believes.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +16,30 @@ from mm_trio.sim.oracle.expected_book import ExpectedBook, Slot
 from mm_trio.sim.oracle.starvation import Starvation
 from mm_trio.sim.oracle.venue_view import is_own
 from mm_trio.sim.run.process_rules import POLL_S
-from mm_trio.sim.run.world import COIN, MAKER, World
+from mm_trio.sim.run.process_starter import COIN, MAKER
+from mm_trio.sim.run.world import World
 
 __all__ = ["ConvergenceCheck"]
 
 LEVEL_POLL_S = 5.0
 MANY_REQUESTS = 100
-LATE_S = 1.0  # in which the maker notices that a message came late
+# Time in which the maker notices that a message was late.
+LATE_S = 1.0
 
 
 class ConvergenceCheck:
-    """Looks at a world, and changes nothing in it."""
+    """Checks of a world that change nothing in it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         lot = Decimal(1).scaleb(-world.pair.base.sz_decimals)
         self._expected = ExpectedBook(world.scenario.ladder, world.levels, lot)
         self._starvation = Starvation(world.judge)
-        self._gone: set[int] = set()  # oids believed to rest that did not, at the last look
+        # Oids that the maker believed to be open and were not, at the last poll.
+        self._gone: set[int] = set()
 
     async def poll_forever(self) -> Never:
-        """At what need not be looked at after every step."""
+        """Check what need not be checked after every step."""
         n_polls = 0
         while True:
             await trio.sleep(LEVEL_POLL_S)
@@ -44,7 +50,10 @@ class ConvergenceCheck:
                     self._world.process_rules.poll(self._world.process)
 
     def _check_levels(self, process: MakerProcess) -> None:
-        """L7, while there is no fault and budget left; who is not sure of what rests is waited for."""
+        """Check L7 and S21 without faults and with request budget.
+
+        A maker in doubt about its open orders gets more time.
+        """
         maker, has_faults = process.maker, self._world.scenario.rates and self._world.fault_counter.is_on
         is_able = process.is_quoting and maker.paused_because is None and maker.rate_limit.remaining() > 0
         if has_faults or not is_able:
@@ -57,48 +66,61 @@ class ConvergenceCheck:
                 self._check_missing_levels(process)
 
     def _check_ghosts(self, process: MakerProcess) -> None:
-        """S21: where no frame is lost or late, an order that is gone is not believed to rest for two looks."""
+        """Check S21: no vanished order is believed open twice.
+
+        It is checked only where no frame is lost or late. Twice means in two polls in a row.
+        """
         tracked = process.maker.order_state.get_current_orders()
         gone = {o.oid for o in tracked if o.status == "resting" and o.oid not in self._world.view.resting}
         ghosts = gone & self._gone
         self._gone = gone
         self._world.judge.check(
-            "S21", not ghosts, lambda: f"gone for {LEVEL_POLL_S:.0f} s, and believed to rest: {ghosts}"
+            "S21",
+            not ghosts,
+            lambda: f"the maker believes these orders to be open, {LEVEL_POLL_S:.0f} s after they were gone: {ghosts}",
         )
 
     def _check_missing_levels(self, process: MakerProcess) -> None:
-        """L7."""
+        """Check L7 for levels without their order."""
         book, money = self._find_book(), self._find_funds()
         due = self._expected.find_due(book, **money)
         now_s, refused_s = trio.current_time(), process.requests.last_refusal_s
         self._starvation.check(due, book, now_s=now_s, refused_s=refused_s)
 
     def check_view(self) -> None:
-        """The oracle's view is the venue's truth, or the oracle is wrong."""
+        """Check that the oracle's view matches the venue.
+
+        If it does not, the oracle is wrong.
+        """
         truth = {o.oid: o.size for o in self._world.exchange.open_orders(MAKER) if o.coin == COIN and is_own(o.cloid)}
         self._world.judge.check(
-            "SIM", truth == self._world.view.book(), lambda: f"the oracle sees {self._world.view.book()}, not {truth}"
+            "SIM",
+            truth == self._world.view.book(),
+            lambda: f"the oracle's view is {self._world.view.book()}, the venue has {truth}",
         )
 
-    # --- is all as it should be? ------------------------------------------------------------------
+    # --- Settled or not ---
 
     def find_unsettled(self) -> str | None:
-        """What is not yet as it has to be once all is calm; None: the maker quotes the due book and knows it does."""
+        """Describe what has not settled in calm yet.
+
+        Returns None if the maker quotes the expected book and knows that it does.
+        """
         process = self._world.process
         if process is None or not process.is_quoting:
             return "no maker is quoting"
         maker, socket = process.maker, process.info.ws_manager
         if socket.silent or socket.pong_only or not socket.is_alive():
-            return "its socket is broken still"
+            return "its socket is still broken"
         if trio.current_time() <= self._world.frames.late_until_s + LATE_S:
-            return "a late frame is on its way still"
+            return "a late frame is still travelling"
         if maker.paused_because is not None:
-            return f"paused: {maker.paused_because}"
+            return f"the maker is paused: {maker.paused_because}"
         if doubts := maker.order_state.get_doubts():
-            return f"in doubt: {doubts[:3]}"
+            return f"orders are in doubt: {doubts[:3]}"
         tracked = {order.oid: order.size for order in maker.order_state.get_current_orders()}
         if tracked != self._world.view.book():
-            return f"believed to rest: {tracked}, rests: {self._world.view.book()}"
+            return f"the maker believes {tracked} to be open, open is {self._world.view.book()}"
         return (
             self._find_budget_error(maker)
             or self._find_account_error(maker)
@@ -107,26 +129,35 @@ class ConvergenceCheck:
         )
 
     def _find_budget_error(self, maker: WsState) -> str | None:
-        """L1: it knows what is left of the request budget, but for volume of late and what has just arrived late."""
+        """Check L1: the maker knows its remaining request budget.
+
+        Recent volume and requests that have just arrived late are tolerated.
+        """
         account, believed = self._world.exchange.account(MAKER), maker.rate_limit.remaining()
         left = account.request_cap - account.n_requests
         is_right = believed <= left + MANY_REQUESTS and (believed > 0 or left < MANY_REQUESTS)
-        return None if is_right else f"it believes in {believed} requests, {left} are left"
+        return None if is_right else f"the maker believes that {believed} requests remain, {left} remain"
 
     def _find_account_error(self, maker: WsState) -> str | None:
-        """L1: it knows what the account holds, and so does not try what that cannot pay for."""
+        """Check L1: the maker knows the account's balances.
+
+        Otherwise it would try what the account cannot pay for.
+        """
         wallet, pair = self._world.exchange.account(MAKER), self._world.pair
         held = wallet.total(pair.base.index), wallet.total(pair.quote.index)
         believed = maker.inventory.account_token, maker.inventory.account_usdc
-        return None if believed == held else f"it believes that the account holds {believed}, it holds {held}"
+        return None if believed == held else f"the maker believes that the account holds {believed}, it holds {held}"
 
     def find_ledger_error(self, maker: WsState) -> str | None:
-        """S5: the ledger is what the venue's record of the maker's own fills makes of the allocation."""
+        """Check S5: the ledger equals the expected ledger."""
         believed, due = (maker.inventory.virtual_token, maker.inventory.virtual_usdc), self.expected_ledger()
-        return None if believed == due else f"the ledger says {believed}, due is {due}"
+        return None if believed == due else f"the ledger is {believed}, expected {due}"
 
     def expected_ledger(self) -> tuple[Decimal | None, Decimal | None]:
-        """The allocation moved by the venue's record of the maker's own fills."""
+        """Return the allocation moved by the maker's own fills.
+
+        The fills are those of the venue's record.
+        """
         ladder = self._world.scenario.ladder
         return (
             None if ladder.tokens is None else self._world.view.tokens,
@@ -134,14 +165,17 @@ class ConvergenceCheck:
         )
 
     def find_book_error(self) -> str | None:
-        """L1: the book is the HIP-2 book of the smaller of ledger and wallet."""
+        """Check L1: the book is the expected HIP-2 book.
+
+        It is computed from the smaller of ledger and wallet.
+        """
         book, money = self._find_book(), self._find_funds()
         wrong = self._expected.find_divergence(book, **money)
         rests = ", ".join(f"{side} {level}: {size}" for (side, level), size in sorted(book.items()))
-        return None if wrong is None else f"{wrong}; of {money} rests {rests or 'nothing'}"
+        return None if wrong is None else f"{wrong}; with {money} available, open is {rests or 'nothing'}"
 
     def _find_book(self) -> dict[Slot, Decimal]:
-        """What rests of the maker's, by side and level."""
+        """Return the maker's open sizes by side and level."""
         book: dict[Slot, Decimal] = {}
         for oid, size in self._world.view.book().items():
             record = self._world.view.resting[oid]
@@ -149,7 +183,7 @@ class ConvergenceCheck:
         return book
 
     def _find_funds(self) -> dict[str, Decimal]:
-        """What may be offered: the smaller of ledger and wallet."""
+        """Return what may be offered of each token."""
         wallet = self._world.exchange.account(MAKER)
         tokens, quote = self.expected_ledger()
         held = wallet.total(self._world.pair.base.index), wallet.total(self._world.pair.quote.index)

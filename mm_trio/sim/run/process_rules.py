@@ -1,4 +1,7 @@
-"""Rules of the maker as a process: one at a time (S15), no secrets anywhere (S18), bounded memory (S19)."""
+"""Rules of the maker process: S15, S18 and S19.
+
+One maker at a time, no secrets anywhere, bounded memory.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,20 @@ __all__ = ["POLL_S", "ProcessRules"]
 
 POLL_S = 10.0
 POLLS_PER_INTRUDER = 6
-TASKS = 6  # of a maker that quotes: tick, reconciliation, watchdog, inbox, keeper, and who waits for the end
-# What a maker may remember, however long it lives; none of it is worth a hundred megabytes.
+# Tasks of a maker that quotes: tick, reconciliation, watchdog, inbox, journal writer, and the one that waits for the
+# end.
+TASKS = 6
+# What a maker may remember, however long it runs. None of these takes a hundred megabytes.
 MOST_FILLS, MOST_LEFT, MOST_STRANGERS, MOST_OF_ONE_STRANGER, MOST_SHOWN = 100_000, 20_000, 10_000, 1_000, 50
-MOST_UNWRITTEN = 1_000  # entries of the five seconds that a write may take: a hundred items have three each
+# Entries of the five seconds that a write may take: a hundred items have three each.
+MOST_UNWRITTEN = 1_000
 
 
 class ProcessRules:
-    """`look` is called now and then; `hold` is how a maker gets hold of the state folder."""
+    """Checks of a running process.
+
+    `hold` takes hold of the state folder as a maker does.
+    """
 
     def __init__(self, judge: Judge, *, n_levels: int, hold: Callable[[], AbstractContextManager[Path]]) -> None:
         self._judge = judge
@@ -32,23 +41,26 @@ class ProcessRules:
         self._n_polls = 0
 
     def poll(self, process: MakerProcess) -> None:
-        """At a process that goes on."""
+        """Check S19, and S15 at every sixth poll."""
         if process.is_over:
             return
         self._n_polls += 1
         if self._n_polls % POLLS_PER_INTRUDER == 0:
             self._try_second_maker()
         for what, size, most in self._measure(process):
-            self._judge.check("S19", size <= most, lambda w=what, s=size, m=most: f"{w}: {s}, {m} at most")  # type: ignore[misc]
+            self._judge.check("S19", size <= most, lambda w=what, s=size, m=most: f"{w}: {s}, at most {m} are allowed")  # type: ignore[misc]
 
     def _try_second_maker(self) -> None:
-        """A second maker for the same account and coin starts, and has to be refused before it reads anything."""
+        """Check S15: a second maker is refused at its start.
+
+        It is for the same account and coin, and must be refused before it reads anything.
+        """
         try:
             with self._hold():
                 refused = False
         except ConfigError:
             refused = True
-        self._judge.check("S15", refused, lambda: "a second maker had the state folder while the first lives")
+        self._judge.check("S15", refused, lambda: "a second maker got the state folder while the first was running")
         self._judge.coverage["second maker refused"] += refused
 
     def _measure(self, life: MakerProcess) -> list[tuple[str, int, int]]:
@@ -73,14 +85,17 @@ class ProcessRules:
         return [(what, n, most[what]) for what, n in kept.items()]
 
     def check_texts(self, process: MakerProcess) -> None:
-        """S18 of what a process says when it is over: itself, what it left, what it ended by."""
-        told = [repr(process.maker), repr(process.maker.stats), *process.may_rest, *process.maker.orders_may_rest]
+        """Check S18 for what a process prints at its end.
+
+        That is: itself, the orders it left, and the error it ended with.
+        """
+        texts = [repr(process.maker), repr(process.maker.stats), *process.may_rest, *process.maker.orders_may_rest]
         if process.error is not None:
-            told += [repr(process.error), *traceback.format_exception(process.error)]
-        found = find_secret(texts=told)
+            texts += [repr(process.error), *traceback.format_exception(process.error)]
+        found = find_secret(texts=texts)
         self._judge.check("S18", found is None, lambda: f"a secret is in {found}")
 
     def check_files(self, folder: Path) -> None:
-        """S18 of all that is in the state folder: the journal, its log, the locks."""
+        """Check S18 for the state folder: journal, its log, locks."""
         found = find_secret(folder=folder)
         self._judge.check("S18", found is None, lambda: f"a secret is in {found}")

@@ -1,4 +1,4 @@
-"""Processes that run seeds, and that end with the one that started them."""
+"""Worker processes that end with the one that started them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,60 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from types import FrameType
 
+from mm_trio.sim.base.report import SeedReport
 from mm_trio.sim.base.seed_folder import remove_seed_folders
 
-__all__ = ["open_workers"]
+__all__ = ["run_in_workers"]
+
+# Seeds that wait for each worker.
+QUEUED_PER_WORKER = 2
+
+
+def run_in_workers(
+    work: Callable[[int], SeedReport], seeds: Iterator[int], jobs: int, is_stopped: Callable[[], bool]
+) -> Generator[SeedReport, None, None]:
+    """Run seeds in worker processes and yield reports in order.
+
+    Once `is_stopped()`, an error ends the run, and the reports of all seeds that had finished are yielded.
+    """
+    underway: deque[Future[SeedReport]] = deque()
+    try:
+        with _open_workers(jobs) as pool:
+            for seed in seeds:
+                underway.append(pool.submit(work, seed))
+                if len(underway) > QUEUED_PER_WORKER * jobs:
+                    yield underway[0].result()
+                    underway.popleft()
+            while underway and not is_stopped():
+                yield underway[0].result()
+                underway.popleft()
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if not is_stopped():
+            raise
+    # After an interruption, keep what other processes had finished out of turn: it may have found a broken rule.
+    for future in underway:
+        if future.done() and not future.cancelled() and future.exception() is None:
+            yield future.result()
 
 
 @contextmanager
-def open_workers(n_workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Open a pool whose processes end at once, in the middle of a seed, when an error ends the block.
+def _open_workers(n_workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool of workers that errors end immediately.
 
-    They hold one end of a pipe whose other end this process alone has: however it ends, by SIGKILL too, they see it.
+    They end even in the middle of a seed.
+    They hold one end of a pipe whose other end this process alone has: however this process ends, by SIGKILL too,
+    they notice.
     """
-    # A forked process would inherit whatever the caller has open, and the other end of the pipe.
+    # A forked process would inherit whatever the caller has open, including the other end of the pipe.
     context = multiprocessing.get_context("spawn")
     watched, held = context.Pipe(duplex=False)
     with watched, held:
@@ -38,7 +74,7 @@ def open_workers(n_workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _attach_worker(watched: Connection) -> None:
-    """Ctrl-C is for the process that asked; the others end with it."""
+    """Ignore Ctrl-C and end with the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_worker)
     threading.Thread(target=_end_with_parent, args=(watched,), daemon=True).start()
@@ -46,7 +82,8 @@ def _attach_worker(watched: Connection) -> None:
 
 def _end_with_parent(watched: Connection) -> None:
     with suppress(EOFError, OSError):
-        watched.recv_bytes()  # Nothing is ever sent: it returns when the other end is closed.
+        # Nothing is ever sent, so this returns when the other end is closed.
+        watched.recv_bytes()
     _end_worker()
 
 

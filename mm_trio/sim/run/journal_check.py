@@ -1,0 +1,40 @@
+"""Check S5 for the journal that a run leaves behind."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import trio
+
+from mm_trio.journal.replay import replay as replay_entries
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.sim.run.world import World
+
+__all__ = ["check_journal"]
+
+
+def check_journal(world: World, *, expected_ledger: tuple[Decimal | None, Decimal | None]) -> None:
+    """Check S5: replaying the journal file gives the ledger.
+
+    The file is replayed from its beginning, without checkpoints.
+    """
+    journal = Journal.open_to_read(world.state_folder)
+    try:
+        entries = [row.entry for row in journal.read(since_checkpoint=False)]
+    finally:
+        journal.close()
+    order_size = world.scenario.ladder.order_size
+    found = replay_entries(entries, order_size=order_size, now_s=trio.current_time(), wall_ms=world.now_ms())
+    ledger = found.inventory
+    replayed = ledger.virtual_token, ledger.virtual_usdc
+    world.judge.check(
+        "S5", replayed == expected_ledger, lambda: f"the replayed ledger is {replayed}, expected {expected_ledger}"
+    )
+    assert world.process is not None
+    last = world.process.maker.inventory
+    account, last_account = (ledger.account_token, ledger.account_usdc), (last.account_token, last.account_usdc)
+    world.judge.check(
+        "S5",
+        account == last_account,
+        lambda: f"the replayed account holds {account}, the maker knew {last_account}",
+    )

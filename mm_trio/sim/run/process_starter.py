@@ -1,0 +1,133 @@
+"""Start maker processes on one account, one after another."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from random import Random
+
+import trio
+
+from mm_trio.engine.ws_state import WsState
+from mm_trio.journal.data_dir import find_state_folder, hold_state_folder
+from mm_trio.sandbox import Nonces
+from mm_trio.sim.actors.maker_process import MakerProcess
+from mm_trio.sim.base.crash_points import CrashSwitch
+from mm_trio.sim.base.fault_counter import FaultCounter
+from mm_trio.sim.base.judge import Judge
+from mm_trio.sim.base.random_streams import split
+from mm_trio.sim.base.scenario import Scenario
+from mm_trio.sim.network.request_transport import RequestTransport
+from mm_trio.sim.network.secret_canary import CanaryExchange
+from mm_trio.sim.network.venue import SimInfo, SimVenue
+from mm_trio.sim.network.watched_journal import WatchedJournal, Written
+from mm_trio.sim.oracle.request_limits import SlidingSum
+from mm_trio.sim.oracle.request_rules import STALE_S, UNSETTLED_S, RequestRules
+
+__all__ = ["COIN", "MAKER", "ProcessStarter", "compute_venue_ms"]
+
+MAKER = "0x" + "a1" * 20
+COIN = "@107"
+NETWORK = "simulated"
+# The venue's calendar at the start of a run.
+EPOCH_MS = 1_790_000_000_000
+
+
+def compute_venue_ms() -> int:
+    """Return the time of the venue's calendar."""
+    return EPOCH_MS + int(1000 * trio.current_time())
+
+
+class ProcessStarter:
+    """Starter of maker processes that share a state folder and a key.
+
+    `written` is the content of their journal.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        venue: SimVenue,
+        *,
+        judge: Judge,
+        fault_counter: FaultCounter,
+        folder: Path,
+        nursery: trio.Nursery,
+    ) -> None:
+        self._scenario = scenario
+        self._venue = venue
+        self._judge = judge
+        self._fault_counter = fault_counter
+        self._nursery = nursery
+        self._environ = {"XDG_STATE_HOME": str(folder)}
+        # Nonces of the maker's key, at the venue.
+        self._nonces = Nonces()
+        self.written = Written()
+        self._used_cloids: dict[str, str] = {}
+        # Orders that the maker asked to end.
+        self._ends = SlidingSum(UNSETTLED_S)
+        # Recorded seeds depend on the labels of random streams, so they keep their old words.
+        self._rng = split(scenario.seed, "lives")
+
+    def start(self, n: int) -> MakerProcess:
+        """Make the maker process number `n`, ready to run."""
+        scenario, lock = self._scenario, ExitStack()
+        journal, info = WatchedJournal(lock.enter_context(self.hold_folder()), self.written), SimInfo(self._venue)
+        requests = RequestRules(
+            self._judge,
+            self._venue.gateway.exchange,
+            address=MAKER,
+            keep_foreign=scenario.keep_foreign,
+            written=self.written,
+            socket=lambda: info.ws_manager,
+            used_cloids=self._used_cloids,
+            now_s=trio.current_time,
+            ends=self._ends,
+        )
+        journal.on_entry = requests.cases.on_entry
+        crash = CrashSwitch(lambda where: process.kill(where))
+        rng = split(scenario.seed, f"line {n}")
+        transport = RequestTransport(
+            scenario, self._fault_counter, requests, rng=rng, nursery=self._nursery, crash=crash
+        )
+        maker = self._make_maker(info, transport, journal)
+        process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
+        return process
+
+    @property
+    def state_folder(self) -> Path:
+        """Return the folder of the maker's journal."""
+        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=COIN)
+
+    def hold_folder(self) -> AbstractContextManager[Path]:
+        """Lock the state folder as the maker does.
+
+        The lock allows one maker for an account and coin, and one for a key.
+        """
+        return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=COIN, signer=MAKER)
+
+    def _make_maker(self, info: SimInfo, transport: RequestTransport, journal: WatchedJournal) -> WsState:
+        scenario, ladder = self._scenario, self._scenario.ladder
+        return WsState(
+            coin=COIN,
+            start_px=ladder.start_px,
+            n_orders=ladder.n_orders,
+            order_sz=ladder.order_size,
+            tick_size=ladder.step,
+            min_notional=ladder.min_notional,
+            active_levels=ladder.active_levels,
+            window_slack=ladder.window_slack,
+            allocated_token=ladder.tokens,
+            allocated_usdc=ladder.quote,
+            foreign_orders="keep" if scenario.keep_foreign else "cancel",
+            feed_stale_after_s=STALE_S,
+            info=info,
+            exchange=CanaryExchange(self._venue, MAKER, nonces=lambda signer: self._nonces),
+            address=MAKER,
+            run_sync=transport,
+            reopen_feed=info.reopen_feed,
+            journal=journal,
+            rng=Random(self._rng.getrandbits(64)),
+            wall_ms=lambda: compute_venue_ms() + scenario.skew_ms,
+            **scenario.tuning,
+        )

@@ -1,4 +1,7 @@
-"""Seeded mistakes: each changes the maker in one place, as a plausible slip would. Patched in by tests alone."""
+"""Plausible mistakes, each made in one place of the maker.
+
+Only tests patch them in.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +44,12 @@ MUTANTS: dict[str, Patch] = {}
 
 
 def mutant(patch: Patch) -> Patch:
-    """List a mistake under the words of its function's name."""
+    """Register a mistake under the words of its function's name."""
     MUTANTS[patch.__name__.replace("_", " ")] = patch
     return patch
 
 
-# --- fills and the ledger -----------------------------------------------------------------------
+# --- Fills and the ledger ---
 
 
 @mutant
@@ -107,7 +110,7 @@ def a_restart_begins_from_the_allocation_again(patch: pytest.MonkeyPatch) -> Non
     patch.setattr("mm_trio.engine.assembly.recover", forget)
 
 
-# --- what is offered ----------------------------------------------------------------------------
+# --- What is offered ---
 
 
 @mutant
@@ -148,7 +151,7 @@ def prices_are_a_tick_beside_the_ladder(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(wire, "encode_order", encode_beside)
 
 
-# --- unknown outcomes ---------------------------------------------------------------------------
+# --- Unknown outcomes ---
 
 
 @mutant
@@ -210,7 +213,7 @@ def a_partial_fill_ends_the_order(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(OrderState, "_book", forget)
 
 
-# --- requests -----------------------------------------------------------------------------------
+# --- Requests ---
 
 
 @mutant
@@ -262,7 +265,7 @@ def a_used_up_budget_is_no_reason_to_wait(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RateLimitBudget, "remaining", lambda self: 10_000)
 
 
-# --- the feed -----------------------------------------------------------------------------------
+# --- The feed ---
 
 
 @mutant
@@ -298,7 +301,7 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
     patch.setattr("mm_trio.engine.tasks.read_anew", go_on)
 
 
-# --- the way out --------------------------------------------------------------------------------
+# --- Shutdown ---
 
 
 @mutant
@@ -322,7 +325,7 @@ def leaving_takes_as_long_as_it_takes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("mm_trio.engine.session.GRACE_S", 300.0)
 
 
-# --- a process among others, and a long life ----------------------------------------------------
+# --- The process and its memory ---
 
 
 @mutant

@@ -1,4 +1,7 @@
-"""A venue that counts, a witness that notes and a swarm of chosen faults: for tests of the way to the venue."""
+"""Stand-ins for tests of the request transport.
+
+A venue that counts arrivals, a witness that notes its calls, and scenarios of chosen faults.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +21,32 @@ BODY: dict[str, Any] = {"status": "ok", "response": {"type": "order", "data": {"
 
 
 class Witness:
-    """Notes what it is told."""
+    """Observer that notes each call."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def on_leaving(self, method: str, args: tuple[Any, ...]) -> None:
-        self.told.append(f"leaving {method}")
+        self.calls.append(f"leaving {method}")
 
     def on_arriving(self, signed: SignedInProcess) -> None:
-        self.told.append("arriving")
+        self.calls.append("arriving")
 
     def on_arrived(self) -> None:
-        self.told.append("arrived")
+        self.calls.append("arrived")
 
     def on_answered(self, method: str, answer: Any) -> None:
-        self.told.append(f"answered {method}")
+        self.calls.append(f"answered {method}")
 
     def on_unanswered(self, signed: SignedInProcess) -> None:
-        self.told.append("unanswered")
+        self.calls.append("unanswered")
 
     def on_read(self, method: str) -> None:
-        self.told.append(f"read {method}")
+        self.calls.append(f"read {method}")
 
 
 class Venue:
-    """Counts what arrives."""
+    """Venue that counts what arrives."""
 
     def __init__(self) -> None:
         self.arrivals: list[float] = []
@@ -58,6 +61,6 @@ class Venue:
 
 
 def make_scenario(*kinds: FaultKind) -> Scenario:
-    """A swarm in which these faults strike each time."""
+    """Make a scenario in which these faults always strike."""
     quiet = draw_scenario(1, faults=())
     return replace(quiet, rates=dict.fromkeys(kinds, 1.0), there_s=0.1, back_s=0.1, fills_have_cloids=True)

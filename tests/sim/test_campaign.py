@@ -1,4 +1,7 @@
-"""Seeds by the number: a fixed set that has to come out clean, and what a campaign says of itself."""
+"""Campaigns of seeds, and the output of `sim`.
+
+A fixed set of seeds must break no rule.
+"""
 
 from __future__ import annotations
 
@@ -67,21 +70,21 @@ def test_a_longer_run_begins_like_a_shorter_one() -> None:
     assert (short.rates, short.ladder, short.tuning) == (long.rates, long.ladder, long.tuning)
 
 
-# --- the command --------------------------------------------------------------------------------
+# --- The command ---
 
 
 def test_the_command_says_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["sim", "--seed", "3", "--hours", "0.02", "--faults", "answer_lost,frame_dropped", "--json"])
 
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert code == 0
-    assert told["seeds"] == 1
-    assert told["sim_hours"] >= 0.02
-    assert told["violations"] == told["not_converged"] == 0
-    assert set(told["faults_injected"]) <= {"answer_lost", "frame_dropped"}
-    assert len(told["trace_hash"]) == 64
-    assert told["wall_s"] > 0
-    assert told["failure_bound"] == 1
+    assert result["seeds"] == 1
+    assert result["sim_hours"] >= 0.02
+    assert result["violations"] == result["not_converged"] == 0
+    assert set(result["faults_injected"]) <= {"answer_lost", "frame_dropped"}
+    assert len(result["trace_hash"]) == 64
+    assert result["wall_s"] > 0
+    assert result["failure_bound"] == 1
 
 
 def test_a_violation_is_told_with_the_command_that_repeats_it(
@@ -91,7 +94,7 @@ def test_a_violation_is_told_with_the_command_that_repeats_it(
 
     def break_a_rule(scenario: Scenario) -> SeedReport:
         report = honest(scenario)
-        return replace(report, violations=(Violation("S1", 1.5, "two at one place"),), last_steps=("a step",))
+        return replace(report, violations=(Violation("S1", 1.5, "two in one slot"),), last_steps=("a step",))
 
     monkeypatch.setattr(campaigns, "simulate", break_a_rule)
 
@@ -99,7 +102,7 @@ def test_a_violation_is_told_with_the_command_that_repeats_it(
 
     out, err = capsys.readouterr()
     assert code == 1
-    assert "VIOLATION S1 at 1.500 s: two at one place" in out
+    assert "VIOLATION S1 at 1.500 s: two in one slot" in out
     assert "python -m mm_trio sim --seed 4 --faults none --hours 0.020000" in out
     assert "a step" in out
     assert "seed 4: S1" in err
@@ -110,11 +113,11 @@ def test_a_campaign_for_so_many_minutes_ends_when_they_are_over(capsys: pytest.C
 
     code = main(["sim", *words])
 
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert code == 0
-    assert told["first_seed"] == 3
-    assert 1 <= told["seeds"] < 10
-    assert "told: User or API Wallet" in told["never_seen"]
+    assert result["first_seed"] == 3
+    assert 1 <= result["seeds"] < 10
+    assert "told: User or API Wallet" in result["never_seen"]
 
 
 def test_a_hard_case_that_was_never_met_is_named_and_fails_where_all_were_asked_for(
@@ -141,10 +144,15 @@ def test_a_campaign_that_a_signal_cuts_short_sums_up_the_seeds_that_ended_and_is
     code = main(["sim", "--seed", "3..60", "--hours", "0.02", "--faults", "none", "--jobs", "1", "--json"])
 
     out, err = capsys.readouterr()
-    told = json.loads(out.splitlines()[-1])
+    result = json.loads(out.splitlines()[-1])
     assert code == 1
-    assert (told["interrupted"], told["signal"], told["seeds"], told["violations"]) == (True, number.name, 2, 0)
-    assert (told["checked"], told["not_checked"]) == (["seeds 3..4"], ["seeds 5..60"])
+    assert (result["interrupted"], result["signal"], result["seeds"], result["violations"]) == (
+        True,
+        number.name,
+        2,
+        0,
+    )
+    assert (result["checked"], result["not_checked"]) == (["seeds 3..4"], ["seeds 5..60"])
     assert f"sim was interrupted by {number.name} and gives no verdict; checked: seeds 3..4" in err
 
 
@@ -159,8 +167,8 @@ def test_a_seed_that_takes_the_signal_for_an_error_of_its_own_does_not_count(
     monkeypatch.setattr(campaigns, "simulate", swallow)
     code = main(["sim", "--seed", "3..60", "--hours", "0.02", "--faults", "none", "--jobs", "1", "--json"])
 
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (code, told["interrupted"], told["seeds"]) == (1, True, 0)
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (code, result["interrupted"], result["seeds"]) == (1, True, 0)
 
 
 def test_a_campaign_that_ended_by_itself_does_not_say_that_it_was_interrupted(

@@ -1,4 +1,7 @@
-"""A life that is killed: nothing of it is heard any more but what had left, and the next one goes on."""
+"""Killed maker processes, and the processes that follow them.
+
+Of a killed process only requests that had left still arrive.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ from mm_trio.sim.run.episode import simulate
 
 
 class Journal:
-    """In the shape of the keeper, as far as the line knows it: counts writes."""
+    """Journal writer as far as the transport uses it.
+
+    It counts writes.
+    """
 
     def __init__(self) -> None:
         self.n_written = 0
@@ -30,7 +36,10 @@ class Journal:
 
 
 def crash_at(crash: Crash) -> tuple[Venue, Witness, Journal, list[Crash], list[Any]]:
-    """Write, post and write again on a line that is to crash at this stage; then wait for what is on its way."""
+    """Write, post and write, crashing at this stage.
+
+    Afterwards it waits for requests that are still travelling.
+    """
     venue, witness, journal = Venue(), Witness(), Journal()
     crashed: list[Crash] = []
     done: list[Any] = []

@@ -1,4 +1,7 @@
-"""A seed is one run: the same again here, in another process, on every Python; another seed is another run."""
+"""Determinism of a seed.
+
+The same seed gives the same run here, in another process and on every Python; another seed gives another run.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ print(simulate(draw_scenario(5, faults=None, safety_s=90.0)).digest)
 
 
 def draw_order(seed: int) -> list[int]:
-    """The order in which five tasks that are ready at once run."""
+    """Return the order in which five ready tasks run."""
     order: list[int] = []
 
     async def note(number: int) -> None:
@@ -53,7 +56,10 @@ def test_the_schedule_is_a_function_of_the_seed() -> None:
 
 
 def test_every_python_draws_the_same() -> None:
-    """Whoever runs this runs it on one Python: what is written here is what all of them have to give."""
+    """Compare with values recorded here.
+
+    One run uses one Python, so equality between Pythons needs recorded values.
+    """
     rng = split(1, "pinned")
 
     drawn = [rng.choice("abcdef"), rng.randint(1, 100), round(rng.uniform(0, 1), 9), round(rng.expovariate(2), 9)]
@@ -87,11 +93,11 @@ def test_a_seed_gives_one_trace_and_another_seed_another() -> None:
 
 def test_a_seed_gives_the_same_trace_in_another_process() -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "4711"}
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", PRINT_DIGEST], env=environ, capture_output=True, text=True, check=True, timeout=60
     )
 
-    assert told.stdout.strip() == digest_of(5)
+    assert printed.stdout.strip() == digest_of(5)
 
 
 def test_the_number_of_processes_changes_nothing() -> None:

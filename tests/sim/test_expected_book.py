@@ -1,4 +1,7 @@
-"""The oracle's own idea of the book: compared with books written down by hand, and with the maker's own engine."""
+"""Expected book of the oracle.
+
+It is compared with books written by hand and with the maker's own engine.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Every seeded mistake is caught by a rule of the oracle within a few seeds; without one nothing is."""
+"""Seeded mistakes in the maker, each caught by a rule.
+
+Each must be caught within a few seeds. Without a mistake no rule is broken.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from mm_trio.sim.run.episode import simulate
 
 MOST_SEEDS = int(os.environ.get("MM_TRIO_MUTANT_SEEDS", "60"))
 
-# These take more than a handful of seeds, and a minute: `MM_TRIO_MUTANTS=all` for them too.
+# These take more than a handful of seeds and about a minute. Set `MM_TRIO_MUTANTS=all` to run them too.
 RARE = frozenset(
     {
         "a fill of an order not yet known is dropped for good",
@@ -32,7 +35,10 @@ pytestmark = pytest.mark.slow
 
 
 def catch(n_seeds: int = MOST_SEEDS) -> SeedReport | None:
-    """The first seed, from 1 on, that breaks a rule."""
+    """Return the report of the first failing seed.
+
+    Seeds count from 1.
+    """
     for seed in range(1, n_seeds + 1):
         report = simulate(draw_scenario(seed, faults=None))
         if report.violations:

@@ -1,4 +1,7 @@
-"""What is looked for outside of the book: secrets, a second maker, memory, hunger, and the hard cases themselves."""
+"""Rules beside the book's, and the hard cases.
+
+They look for secrets, a second maker, memory growth and levels without orders.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def make_judge() -> Judge:
     return Judge(lambda: 0.0, on_first=lambda violation: None)
 
 
-# --- secrets ------------------------------------------------------------------------------------
+# --- Secrets ---
 
 
 @pytest.mark.parametrize(
@@ -74,14 +77,14 @@ def test_every_signature_of_the_canary_can_be_told() -> None:
     assert find_secret(texts=(repr(CanaryExchange.wallet),)) is None
 
 
-# --- hunger -------------------------------------------------------------------------------------
+# --- Levels without orders ---
 
 
 def test_a_level_due_for_a_minute_without_an_order_starves() -> None:
     judge = make_judge()
-    hunger = Starvation(judge)
+    starvation = Starvation(judge)
     for now_s in range(0, 66, 5):
-        hunger.check([("buy", 1), ("buy", 2)], {("buy", 2): Decimal(1)}, now_s=now_s, refused_s=0.0)
+        starvation.check([("buy", 1), ("buy", 2)], {("buy", 2): Decimal(1)}, now_s=now_s, refused_s=0.0)
 
     assert [violation.rule for violation in judge.violations] == ["L7"]
     assert "('buy', 1)" in judge.violations[0].text
@@ -90,19 +93,19 @@ def test_a_level_due_for_a_minute_without_an_order_starves() -> None:
 @pytest.mark.parametrize("why", ["it rested for a moment", "it was not due for a moment", "refused", "forgotten"])
 def test_a_level_that_had_its_chance_has_a_minute_again(why: str) -> None:
     judge = make_judge()
-    hunger = Starvation(judge)
+    starvation = Starvation(judge)
     for now_s in range(0, 91, 5):
         is_middle = now_s == 45
         book = {("buy", 1): Decimal(1)} if is_middle and why == "it rested for a moment" else {}
         due = [] if is_middle and why == "it was not due for a moment" else [("buy", 1)]
         if is_middle and why == "forgotten":
-            hunger.forget()
-        hunger.check(due, book, now_s=now_s, refused_s=45.0 if now_s >= 45 and why == "refused" else 0.0)
+            starvation.forget()
+        starvation.check(due, book, now_s=now_s, refused_s=45.0 if now_s >= 45 and why == "refused" else 0.0)
 
     assert judge.violations == []
 
 
-# --- memory and the hard cases --------------------------------------------------------------------
+# --- Memory and the hard cases ---
 
 
 def test_a_minute_forgets() -> None:
@@ -131,7 +134,7 @@ def test_there_are_twenty_one_safety_and_seven_liveness_properties() -> None:
     ]
 
 
-# --- the venue's own troubles ---------------------------------------------------------------------
+# --- Faults of the venue itself ---
 
 
 def test_a_delisting_ends_orders_and_an_upgrade_refuses_takers() -> None:

@@ -1,4 +1,7 @@
-"""The ways to the maker and from it: what a fault does to a call or a frame, and what it leaves alone."""
+"""Effects of a fault on a call or a frame.
+
+They also show what a fault leaves alone.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ from mm_trio.sim.network.request_transport import RequestTransport
 def run_transport(
     work: Callable[[RequestTransport, Venue], Awaitable[Any]], *kinds: FaultKind
 ) -> tuple[Venue, Witness, FaultCounter]:
-    """Do `work` on a line where these faults strike each time; then wait for whatever is still on its way."""
+    """Run `work` on a transport where these faults always strike.
+
+    Afterwards it waits for requests that are still travelling.
+    """
     venue, witness = Venue(), Witness()
     scenario = make_scenario(*kinds)
     fault_counter = FaultCounter(scenario.rates)
@@ -48,7 +54,7 @@ def test_a_call_travels_there_and_back() -> None:
 
     assert answers == [BODY]
     assert 0 < venue.arrivals[0] < 0.1
-    assert witness.told == ["leaving bulk_orders", "arriving", "arrived", "answered bulk_orders"]
+    assert witness.calls == ["leaving bulk_orders", "arriving", "arrived", "answered bulk_orders"]
     assert not fault_counter.struck
 
 
@@ -62,7 +68,7 @@ def test_a_request_that_was_given_up_on_arrives_all_the_same() -> None:
     venue, witness, _ = run_transport(work)
 
     assert len(venue.arrivals) == 1
-    assert "answered bulk_orders" not in witness.told
+    assert "answered bulk_orders" not in witness.calls
 
 
 @pytest.mark.parametrize(
@@ -113,64 +119,67 @@ def test_an_empty_list_is_counted_only_where_it_was_not_empty() -> None:
     assert fault_counter.struck == {FaultKind.READ_EMPTY: 1}
 
 
-# --- frames -------------------------------------------------------------------------------------
+# --- Frames ---
 
 
-class Ear:
-    """In the shape of a socket: notes what it hears."""
+class RecordingSocket:
+    """Socket that notes the frames it receives."""
 
     def __init__(self) -> None:
-        self.heard: list[Any] = []
+        self.frames: list[Any] = []
 
     def dispatch(self, frame: Any) -> None:
-        self.heard.append(frame["data"])
+        self.frames.append(frame["data"])
 
 
 def carry(*kinds: FaultKind, n: int = 20) -> tuple[list[Any], FaultCounter]:
-    """Send so many frames at once over a line where these faults strike each time; gives what was heard."""
-    ear: Any = Ear()
+    """Deliver `n` frames at once where these faults always strike.
+
+    Returns the frames that were received, and the fault counter.
+    """
+    socket: Any = RecordingSocket()
     fault_counter = FaultCounter(dict.fromkeys(kinds, 1.0))
 
     async def main() -> None:
-        transport = FrameDelivery(fault_counter, latest_s=0.2, fills_have_cloids=True, rng=Random(2))
+        delivery = FrameDelivery(fault_counter, latest_s=0.2, fills_have_cloids=True, rng=Random(2))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(transport.carry_forever)
+            nursery.start_soon(delivery.carry_forever)
             for number in range(n):
-                transport.deliver(ear, {"channel": "orderUpdates", "data": [{"order": {"oid": number}}]})
+                delivery.deliver(socket, {"channel": "orderUpdates", "data": [{"order": {"oid": number}}]})
             await trio.sleep(60)
             nursery.cancel_scope.cancel()
 
     run_virtual(main, seed=1)
     return [
-        row["order"].get("oid") if isinstance(row, dict) else row for data in ear.heard for row in data or []
+        row["order"].get("oid") if isinstance(row, dict) else row for data in socket.frames for row in data or []
     ], fault_counter
 
 
 def test_frames_keep_their_order_whatever_their_latency() -> None:
-    heard, fault_counter = carry()
+    received, fault_counter = carry()
 
-    assert heard == list(range(20))
+    assert received == list(range(20))
     assert not fault_counter.struck
 
 
 def test_a_dropped_frame_is_never_heard() -> None:
-    heard, fault_counter = carry(FaultKind.FRAME_DROPPED)
+    received, fault_counter = carry(FaultKind.FRAME_DROPPED)
 
-    assert heard == []
+    assert received == []
     assert fault_counter.struck == {FaultKind.FRAME_DROPPED: 20}
 
 
 def test_a_doubled_frame_is_heard_twice() -> None:
-    heard, _ = carry(FaultKind.FRAME_DUPLICATED)
+    received, _ = carry(FaultKind.FRAME_DUPLICATED)
 
-    assert sorted(heard) == sorted([*range(20), *range(20)])
+    assert sorted(received) == sorted([*range(20), *range(20)])
 
 
 def test_frames_that_overtake_are_all_heard_and_out_of_order() -> None:
-    heard, _ = carry(FaultKind.FRAME_REORDERED)
+    received, _ = carry(FaultKind.FRAME_REORDERED)
 
-    assert sorted(heard) == list(range(20))
-    assert heard != list(range(20))
+    assert sorted(received) == list(range(20))
+    assert received != list(range(20))
 
 
 def test_no_fault_strikes_in_calm() -> None:

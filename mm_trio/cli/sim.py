@@ -81,7 +81,7 @@ def run_sim(
     print(summary.to_text(), file=sys.stderr if as_json else sys.stdout, flush=True)
     if summary.is_interrupted:
         raise _make_interruption(summary)
-    missed = find_never_seen(summary.coverage) if all_seen else []
+    missed = find_never_seen(summary.seen) if all_seen else []
     for name in missed:
         print(f"never seen: {name}", file=sys.stderr, flush=True)
     if as_json:

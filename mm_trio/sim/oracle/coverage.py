@@ -36,7 +36,7 @@ _STATUSES = (
 )
 # Answered by the venue, whether or not the answer reached the maker.
 _REFUSALS = ("Too many cumulative requests sent", "Action already expired")
-_TOLD = ("Too many cumulative requests sent", "Invalid nonce: duplicate nonce", "User or API Wallet")
+_REFUSALS_RECEIVED = ("Too many cumulative requests sent", "Invalid nonce: duplicate nonce", "User or API Wallet")
 _ERRORS = (
     "Order was never placed",
     "Post only order would have immediately matched",
@@ -75,7 +75,7 @@ HARD_CASES: tuple[str, ...] = (
     "crash in a start",
     *(f"status {status}" for status in _STATUSES),
     *(f"refused: {text}" for text in _REFUSALS),
-    *(f"told: {text}" for text in _TOLD),
+    *(f"told: {text}" for text in _REFUSALS_RECEIVED),
     *(f"error: {text}" for text in _ERRORS),
 )
 

@@ -76,6 +76,7 @@ class Summary:
 
     `failed` holds the reports of seeds with a violation, each with its first. `seeds` were run to their end.
     `is_interrupted`: a signal stopped the campaign before the remaining seeds were run.
+    `seen` counts the hard cases, as in the JSON.
     """
 
     campaign: Campaign
@@ -90,7 +91,7 @@ class Summary:
     trace_hash: str
     n_steps: int
     n_checks: dict[str, int]
-    coverage: dict[str, int]
+    seen: dict[str, int]
     core_s: float
     wall_s: float
 
@@ -116,8 +117,8 @@ class Summary:
             "converged_s": _spread(self.converged_s),
             "reaction_ms": _spread([round(1000 * took_s, 1) for took_s in self.reactions_s]),
             "failure_bound": round(self._compute_bound(), 6) if not self.failed else None,
-            "seen": self.coverage,
-            "never_seen": find_never_seen(self.coverage),
+            "seen": self.seen,
+            "never_seen": find_never_seen(self.seen),
             "known_gaps": sorted(KNOWN_GAPS),
             "failures": [
                 {
@@ -180,7 +181,7 @@ class Summary:
         if spread := _spread([1000 * took_s for took_s in self.reactions_s]):
             times = ", ".join(f"{name} {value:.0f} ms" for name, value in spread.items())
             yield f"Time from a fill to the last order that answers it, with {LATENCIES} each way: {times}."
-        n_met = len(HARD_CASES) - len(find_never_seen(self.coverage))
+        n_met = len(HARD_CASES) - len(find_never_seen(self.seen))
         yield f"Coverage: {n_met} of {len(HARD_CASES)} hard cases were met."
         yield (
             f"{self.n_steps} steps of the venue in {self.wall_s:.1f} s; "
@@ -276,7 +277,7 @@ def _sum_up(campaign: Campaign, reports: Sequence[SeedReport], *, wall_s: float,
         trace_hash=combine(report.digest for report in reports),
         n_steps=sum(report.n_steps for report in reports),
         n_checks=dict(sorted(checks.items())),
-        coverage=dict(sorted(coverage.items())),
+        seen=dict(sorted(coverage.items())),
         core_s=sum(report.core_s for report in reports),
         wall_s=wall_s,
     )

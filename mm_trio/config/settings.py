@@ -22,6 +22,7 @@ from mm_trio.config.values import (
     text_value,
     whole_value,
 )
+from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
 
@@ -43,9 +44,6 @@ ACCOUNT_VARIABLE = "MM_TRIO_ACCOUNT_ADDRESS"
 SANDBOX_URL = "http://127.0.0.1:3001"
 # Only these hosts see what a key for real money signed. They are in code, so that no file can name another.
 VENUE_URLS = {"testnet": "https://api.hyperliquid-testnet.xyz", "mainnet": "https://api.hyperliquid.xyz"}
-
-# A round number below the 32,768 levels that a cloid has room for.
-MAX_LEVELS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""The words: immutable values that all other folders share."""
+"""Immutable values that all other folders share."""

@@ -1,6 +1,6 @@
-"""Tag, epoch, side, level, number <-> 128 bits: whose an order is, and where it belongs.
+"""Client order ids that name an order's owner and place.
 
-Layout, high to low: 32 bits tag, 32 bits epoch (one life of one maker), 1 bit side, 15 bits level,
+128 bits each. Layout, high to low: 32 bits tag, 32 bits epoch (one session of one maker), 1 bit side, 15 bits level,
 48 bits number (never repeated within the epoch).
 """
 
@@ -12,14 +12,18 @@ from mm_trio.model.orders import Side
 
 __all__ = ["MAX_LEVELS", "CloidParts", "decode_cloid", "encode_cloid"]
 
-PRODUCT_TAG = 0x6D6D7472  # "mmtr": an order that carries it was placed by this program
+# "mmtr": an order that carries it was placed by this program.
+PRODUCT_TAG = 0x6D6D7472
 _LEVEL_BITS, _NUMBER_BITS = 15, 48
-MAX_LEVELS = 1 << _LEVEL_BITS  # what a ladder may have, so that every order can say where it belongs
+# Every level of a ladder must fit into a cloid. 15 bits hold 32,768; `run` has always allowed 20,000, and one limit
+# holds for the configuration and the library.
+MAX_LEVELS = 20_000
+assert MAX_LEVELS <= 1 << _LEVEL_BITS
 
 
 @dataclass(frozen=True, slots=True)
 class CloidParts:
-    """What a cloid of ours says of its order."""
+    """Decoded cloid of one order of ours."""
 
     epoch: int
     side: Side
@@ -28,7 +32,10 @@ class CloidParts:
 
 
 def encode_cloid(parts: CloidParts) -> str:
-    """The cloid as the venue writes it: 0x and 32 lower-case hex digits."""
+    """Return the cloid as the venue writes it.
+
+    0x and 32 lower-case hex digits.
+    """
     assert 0 <= parts.epoch < 1 << 32, parts
     assert 0 <= parts.level_index < 1 << _LEVEL_BITS, parts
     assert 0 <= parts.number < 1 << _NUMBER_BITS, parts
@@ -39,7 +46,10 @@ def encode_cloid(parts: CloidParts) -> str:
 
 
 def decode_cloid(cloid: str | None) -> CloidParts | None:
-    """What a cloid says, or None where it is not of this program's making."""
+    """Decode a cloid of this program.
+
+    Return None for every other.
+    """
     if cloid is None or len(cloid) != 34 or not cloid.startswith(("0x", "0X")):
         return None
     try:

@@ -1,4 +1,7 @@
-"""One tree of errors: the operator's, the venue's, the ledger's. Ours are assertions and are not caught."""
+"""One tree of errors: the operator's, the venue's, the ledger's.
+
+Errors of our own are assertions and are not caught.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +19,37 @@ __all__ = [
     "find_leaves",
 ]
 
-_EXCERPT_CHARS = 120  # enough to recognise a message, too little to fill a log
+# Enough to recognise a message, too little to fill a log.
+_EXCERPT_CHARS = 120
 
 
 class ConfigError(ValueError):
-    """A value of the operator's is wrong: says which, what is allowed, what to do."""
+    """An operator's value is wrong.
+
+    The message says which, what is allowed, and what to do.
+    """
 
 
 class VenueError(Exception):
-    """The venue did not do what was asked; trying again may help."""
+    """Request that the venue did not fulfil.
+
+    Trying again may help.
+    """
 
 
 class Unreachable(VenueError):
-    """No usable answer came: refused, timed out, cut off, or an HTTP error."""
+    """Answer that did not come, or is not usable.
+
+    Refused, timed out, cut off, or an HTTP error.
+    """
 
 
 class Busy(Unreachable):
-    """The venue asks us to wait: HTTP 429, the requests of this IP address are used up for now."""
+    """Rate limit of this IP address, used up (HTTP 429)."""
 
 
 class ProtocolError(VenueError):
-    """An answer or message came and could not be read.
+    """Answer or message that could not be read.
 
     `path` is the field that was wrong, `excerpt` a short piece of what stood there.
     """
@@ -48,15 +61,21 @@ class ProtocolError(VenueError):
 
 
 class LedgerError(Exception):
-    """What we own can no longer be told for certain: nothing new is placed, and a person has to look."""
+    """Ledger that can no longer be trusted.
+
+    Nothing new is placed, and a person has to look.
+    """
 
 
 class JournalError(LedgerError):
-    """The ledger's file cannot be read or written: a full disk, a damaged file, another writer."""
+    """Ledger file that cannot be read or written.
+
+    A full disk, a damaged file, or another writer.
+    """
 
 
 class HistoryLost(LedgerError):
-    """The venue's fill history does not reach back to where the ledger ends."""
+    """Fill history that does not reach the ledger's end."""
 
 
 class Interrupted(BaseException):
@@ -84,7 +103,10 @@ class Interrupted(BaseException):
 
 
 def find_leaves(error: BaseException) -> list[BaseException]:
-    """The errors in a group, however deep; an error that is no group is its own."""
+    """Return the errors in a group, however deep.
+
+    An error that is not a group is its own leaf.
+    """
     if isinstance(error, BaseExceptionGroup):
         return [leaf for part in error.exceptions for leaf in find_leaves(part)]
     return [error]

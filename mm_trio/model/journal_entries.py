@@ -42,7 +42,10 @@ __all__ = [
 
 
 class OwnEnd(StrEnum):
-    """Statuses that this program writes into `Ended` itself; all others are the venue's words."""
+    """Statuses in `Ended` that this program chose.
+
+    All others are the venue's words.
+    """
 
     CANCELLED = "cancelled"  # The venue confirmed our cancel or our replacement.
     GHOST = "ghost"  # The order is proven to be gone.
@@ -65,7 +68,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Allocated:
-    """Amounts that the operator lets the maker use from here on.
+    """Amounts that the operator allots from here on.
 
     None: the whole account.
     """
@@ -86,9 +89,9 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An order, or a replacement for the order `replaces`, is about to leave.
+    """An order is about to leave.
 
-    Durable before it does.
+    It is a replacement for the order `replaces`, where that is given. Durable before it does.
     """
 
     cloid: str
@@ -119,9 +122,9 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class NeverPlaced:
-    """The order was refused, or is proven never to have reached the book.
+    """The order never reached the book.
 
-    `why` is in the venue's words or ours.
+    It was refused, or that is proven. `why` is in the venue's words or ours.
     """
 
     cloid: str
@@ -130,7 +133,7 @@ class NeverPlaced:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The order in flight is proven to have reached the book, as `oid`."""
+    """The order in flight reached the book as `oid`."""
 
     cloid: str
     oid: int
@@ -182,7 +185,10 @@ class Booked:
 
     @classmethod
     def of(cls, fill: Fill, quote: Quote) -> Booked:
-        """Write down a fill of the order that is `quote` for it."""
+        """Write down a fill.
+
+        `quote` is the order's place with the fill's price and size.
+        """
         return cls(fill.oid, fill.tid, fill.time_ms, fill.coin, quote, fill.fee, fill.fee_token)
 
     @property
@@ -206,7 +212,7 @@ class Booked:
         )
 
     def to_result(self, *, fully_filled: bool) -> FillResult:
-        """Return the fill as those who listen to bookings get it."""
+        """Return the fill as the listener to bookings gets it."""
         quote = self.quote
         return FillResult(
             quote.side,
@@ -237,7 +243,10 @@ class Adjusted:
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """Sums in a checkpoint: of the allocation (None: there is none) and of the account."""
+    """Sums in a checkpoint.
+
+    Of the allocation (None: there is none) and of the account.
+    """
 
     virtual_token: Decimal | None
     virtual_usdc: Decimal | None
@@ -247,9 +256,9 @@ class Summed:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """The venue's fill history was read up to here with nothing in doubt.
+    """The fill history was read up to here.
 
-    A restart reads on from it.
+    Nothing was in doubt then. A restart reads on from it.
     """
 
     until_ms: int
@@ -268,7 +277,10 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything before, in fewer entries: a replay begins at the last one."""
+    """Everything before, in fewer entries.
+
+    A replay begins at the last checkpoint.
+    """
 
     entries: tuple[Entry, ...]
 
@@ -323,7 +335,10 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def _list_columns(kind: type[Any]) -> Iterator[tuple[str, bool]]:
-    """List (path of the value, is it a Decimal) as an entry is written: a quote is four values in a row."""
+    """List (path, is it a Decimal) of each written value.
+
+    A quote is four values in a row.
+    """
     for entry_field in fields(kind):
         if entry_field.name == "quote":
             yield from ((f"quote.{name}", is_decimal) for name, is_decimal in _list_columns(Quote))

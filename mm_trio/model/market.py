@@ -1,4 +1,4 @@
-"""One spot pair, its two tokens, and what an account has of them."""
+"""Spot pair, its two tokens, and balances of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ __all__ = ["Balances", "Market", "Token"]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token of the venue, known by `index`; names are not unique."""
+    """One token of the venue, known by `index`.
+
+    Names are not unique.
+    """
 
     index: int
     name: str
@@ -19,10 +22,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One spot pair. `coin` is the venue's name for it (`@107`), `asset_id` its number in actions.
+    """One spot pair.
 
-    `pair_tokens` tells for every pair of the venue the indices of its base and quote token, so that
-    what other orders hold of our two tokens can be counted.
+    `coin` is the venue's name for it (`@107`), `asset_id` its number in actions. `pair_tokens` has for every pair of
+    the venue the indices of its base and quote token, so that what other orders hold of our two tokens can be counted.
     """
 
     coin: str
@@ -34,7 +37,10 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Balances:
-    """Totals of our two tokens at the venue, resting orders' holds included."""
+    """Totals of our two tokens at the venue.
+
+    Holds of open orders are included.
+    """
 
     token: Decimal
     usdc: Decimal

@@ -11,9 +11,10 @@ Number: TypeAlias = Decimal | int | str | float
 
 
 def to_decimal(value: Number, *, name: str = "number") -> Decimal:
-    """Read a number exactly; a float through its shortest repr, so that 0.1 is one tenth.
+    """Read a number exactly.
 
-    Errors: ValueError for what is no finite number.
+    A float is read through its shortest repr, so that 0.1 is one tenth. Errors: ValueError for a value that is not a
+    finite number.
     """
     try:
         number = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
@@ -25,7 +26,10 @@ def to_decimal(value: Number, *, name: str = "number") -> Decimal:
 
 
 def make_exact(value: object, *names: str) -> None:
-    """Turn what somebody gave as int, str or float into Decimals, once, where a frozen value is made."""
+    """Turn fields given as int, str or float into Decimals.
+
+    Called once, where a frozen value is made.
+    """
     for name in names:
         given = getattr(value, name)
         if type(given) is not Decimal:

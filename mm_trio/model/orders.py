@@ -30,9 +30,10 @@ Slot: TypeAlias = tuple[Side, int]  # (side, level index)
 
 
 class Phase(StrEnum):
-    """What we know of one order of ours; `state/order_phases.py` has the transitions.
+    """Phases of one order of ours.
 
-    These words are ours. The venue's own statuses stay plain text: it invents new ones.
+    `state/order_phases.py` has the transitions. These words are ours. The venue's own statuses stay plain text: it
+    invents new ones.
     """
 
     UNKNOWN = "unknown"
@@ -46,7 +47,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Place and size of one order. `price` in quote per base, `size` in base."""
+    """Place and size of one order.
+
+    `price` in quote per base, `size` in base.
+    """
 
     side: Side
     level_index: int
@@ -68,7 +72,7 @@ DesiredOrder = Quote
 
 @dataclass(frozen=True, slots=True)
 class TrackedOrder:
-    """An order of ours that the venue knows.
+    """Order of ours that the venue knows.
 
     `size` is what still rests, in base; in the phase "fills_due" it is what the fills not yet reported come to.
     `touched_s` is when we last learnt or did something about it.
@@ -107,7 +111,7 @@ class TrackedOrder:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An order that we sent and that has no answer yet.
+    """Order that we sent and that has no answer.
 
     It is a replacement for the order `replaces`, where that is given. It cannot be executed later than `expires_s`
     (the loop's clock), `expires_ms` (the venue's calendar). `nonce` is that of the action it left with, None where
@@ -125,7 +129,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An order that may rest or may have traded.
+    """Order that may rest or may have traded.
 
     It locks its level and counts as spent.
     """
@@ -168,7 +172,7 @@ class OrderDiff:
 
 @dataclass(frozen=True, slots=True)
 class FillResult:
-    """One fill of an order of ours, as it was booked.
+    """Fill of an order of ours, as booked.
 
     `size` is this fill's; `fully_filled`: nothing of the order is left. `fee` is in `fee_token`: "base", "quote", a
     third token's name, or None where the message named no token.

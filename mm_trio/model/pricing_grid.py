@@ -1,4 +1,4 @@
-"""Level <-> price: the fixed ladder. Knows prices alone; sizes, sides and inventory are elsewhere."""
+"""Prices of the fixed ladder, by level."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from mm_trio.model.numbers import Number, to_decimal
 
 __all__ = ["PricingGrid"]
 
-SIGNIFICANT_FIGURES = 5  # the venue's tick rule for every price
-SPOT_PRICE_DECIMALS = 8  # less szDecimals: the venue's other tick rule, for spot
+# The venue's tick rule for every price.
+SIGNIFICANT_FIGURES = 5
+# Less szDecimals: the venue's other tick rule, for spot.
+SPOT_PRICE_DECIMALS = 8
 _FIVE_FIGURES = Context(prec=SIGNIFICANT_FIGURES, rounding=ROUND_HALF_EVEN)
 
 
 class PricingGrid:
-    """`n_orders` prices, each `1 + tick_size` times the one below, rounded to the venue's ticks.
+    """Ladder of `n_orders` prices.
+
+    Each is `1 + tick_size` times the one below. Each is rounded to the venue's ticks.
 
     Units: prices in quote per base; `tick_size` is a ratio (0.003 = 0.3 %).
-    Errors: ValueError for numbers that make no ladder, and for a rounding that repeats a level.
+    Errors: ValueError for numbers that cannot make a ladder, and for a rounding that repeats a level.
     Source: HIP-2 (px_i = round(px_{i-1} * 1.003)); spot tick rules: 5 significant figures and at most
     `8 - sz_decimals` decimals.
     """
@@ -32,7 +36,7 @@ class PricingGrid:
             raise ValueError(f"sz_decimals must be from 0 to {SPOT_PRICE_DECIMALS}, got {sz_decimals}")
         self.n_orders = n_orders
         self.sz_decimals = sz_decimals
-        # the least step of a size in base; the finest the wire carries where `sz_decimals` is unknown
+        # The least step of a size in base; the finest the wire carries where `sz_decimals` is unknown.
         self.lot = Decimal(1).scaleb(-(SPOT_PRICE_DECIMALS if sz_decimals is None else sz_decimals))
         self.tick_size = to_decimal(tick_size, name="tick_size")
         if self.tick_size <= 0:
@@ -59,17 +63,23 @@ class PricingGrid:
         decimals = SPOT_PRICE_DECIMALS - (self.sz_decimals or 0)
         if self.sz_decimals is not None and -int(rounded.as_tuple().exponent) > decimals:
             rounded = rounded.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)
-        # plain digits: 1.2E+4 and 12000 are equal, and the second is what people and venues read
+        # Plain digits: 1.2E+4 and 12000 are equal, and people and venues read the second.
         return Decimal(int(rounded)) if int(rounded.as_tuple().exponent) > 0 else rounded
 
     def price_at_level(self, level: int) -> Decimal:
-        """Price of a level. Errors: IndexError outside 0 .. n_orders - 1."""
+        """Return the price of a level.
+
+        Errors: IndexError outside 0 .. n_orders - 1.
+        """
         if not 0 <= level < self.n_orders:
             raise IndexError(f"level {level} is outside 0..{self.n_orders - 1}")
         return self.levels[level]
 
     def level_for_price(self, px: Number) -> int | None:
-        """Nearest level, the lower of two equally near; None beyond half a step outside the ladder."""
+        """Return the nearest level, the lower of two equally near.
+
+        None beyond half a step outside the ladder.
+        """
         price, levels = to_decimal(px, name="px"), self.levels
         above = bisect_left(levels, price)
         if above == 0:

@@ -1,4 +1,4 @@
-"""Immutable values of the venue: answers, fills, rows of open orders."""
+"""Immutable values of the venue: answers, fills, open orders."""
 
 from __future__ import annotations
 
@@ -82,9 +82,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No readable answer: the action may have been carried out or not.
+    """No readable answer.
 
-    `second`: the refusal that the same bytes met when they were sent again.
+    The action may have been carried out or not. `second`: the refusal that the same bytes met when they were sent
+    again.
     """
 
     why: str
@@ -95,9 +96,9 @@ Answer: TypeAlias = Resting | Filled | Cancelled | Refused | Unknown
 
 
 class FillKey(NamedTuple):
-    """Identity of a fill: trade ids alone are hashes and may repeat.
+    """Identity of a fill.
 
-    Time and coin are None where a fill is handed in by trade id alone.
+    A trade id alone is a hash and may repeat. Time and coin are None where a fill is handed in by trade id alone.
     """
 
     time_ms: int | None

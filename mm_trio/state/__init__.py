@@ -1,1 +1,4 @@
-"""The maker's knowledge: orders, fills, balances, budget. Pure: no clock, no I/O."""
+"""Knowledge of the maker: orders, fills, balances, budget.
+
+Pure: no clock, no I/O.
+"""

@@ -29,7 +29,7 @@ class FillHistory:
         self._recorded_ms = looked_up_ms
 
     def on_looked_up(self, fill: Fill) -> None:
-        """Move the watermark to a row of the history, which was read up to here."""
+        """Move the watermark to a row that was read."""
         self.looked_up_ms = max(self.looked_up_ms, fill.time_ms or 0)
 
     @property
@@ -43,7 +43,7 @@ class FillHistory:
         return max(0, self._recorded_ms - FILLS_OVERLAP_MS) - 1
 
     def check(self, fills: Sequence[Fill]) -> None:
-        """Refuse a history that does not join on to what was read before.
+        """Refuse a history with a gap since the last one.
 
         It goes on without the newest fill known: the venue forgot some, and what they moved cannot be found out.
         Errors: HistoryLost.
@@ -58,14 +58,17 @@ class FillHistory:
             )
 
     def has_newest_known(self, fills: Sequence[Fill]) -> bool:
-        """Return whether a history is as new as the one read before.
+        """Return whether a history is as new as the last.
 
         One that is not proves no absence.
         """
         return not self.looked_up_ms or any(fill.time_ms == self.looked_up_ms for fill in fills)
 
     def advance(self) -> LookedUp | None:
-        """Return the entry that lets a restart read on from here, None if it would say nothing new."""
+        """Return the entry that a restart reads on from.
+
+        None if it would say nothing new.
+        """
         if self.looked_up_ms <= self._recorded_ms:
             return None
         self._recorded_ms = self.looked_up_ms

@@ -1,8 +1,9 @@
-"""What we own and may offer: moved by fills, checked by balances. Where a fill changes the inventory.
+"""Amounts that we own and may offer.
 
-`account` follows the venue's balance of the two tokens; `virtual` begins at the operator's allocation and
-moves by fills alone. What may be offered is the smaller of the two. Both are sums of a ledger's entries: where
-balances are taken over, the difference is recorded here; a fill is recorded where it is bound to its order.
+Fills move them, balances check them. `account` follows the venue's balance of the two tokens; `virtual` begins at the
+operator's allocation and moves by fills alone. The smaller of the two may be offered. Both are sums of a ledger's
+entries: where balances are taken over, the difference is recorded here; a fill is recorded where it is bound to its
+order.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ __all__ = ["BalanceCheck", "BalanceVerdict", "FeeToken", "Inventory"]
 
 FeeToken = Literal["base", "quote"]
 
-# between two looks at a balance that is to be believed over the fills, and before the first of them:
-# longer than any frame of a live feed is late
+# Between two polls of a balance that is to be believed over the fills, and before the first of them: longer than any
+# frame of a live feed is late.
 BALANCE_CONFIRM_S = 2.0
 
 
 class BalanceVerdict(Enum):
-    """What became of a balance that was handed in."""
+    """Verdict on a balance that was handed in."""
 
     EQUAL = "equal to the ledger"
-    ASK_AGAIN = "different; another look will decide"
+    ASK_AGAIN = "different; another poll will decide"
     ADOPTED = "different; taken over"
 
 
 @dataclass(frozen=True, slots=True)
 class BalanceCheck:
-    """The verdict and what the balance says more (or less) than the ledger did."""
+    """Verdict, and the balance less the ledger."""
 
     verdict: BalanceVerdict
     token_change: Decimal
@@ -43,10 +44,10 @@ class BalanceCheck:
 
 
 class Inventory:
-    """The ledger of one pair: base ("token") and quote ("usdc") of one account.
+    """Ledger of one pair on one account.
 
-    With an allocation of a token `effective = min(virtual, account)`; without one the whole account is
-    the allocation and `effective` follows it. Amounts in base and quote units, exact.
+    Base is "token", quote is "usdc". With an allocation of a token `effective = min(virtual, account)`; without one the
+    whole account is the allocation and `effective` follows it. Amounts in base and quote units, exact.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class Inventory:
         self.virtual_usdc = None if allocated_usdc is None else to_decimal(allocated_usdc, name="allocated_usdc")
         self.account_token = to_decimal(account_token, name="account_token")
         self.account_usdc = to_decimal(account_usdc, name="account_usdc")
-        self.allocation = (self.virtual_token, self.virtual_usdc)  # as the operator set it; fills move `virtual`
+        # As the operator set it; fills move `virtual`.
+        self.allocation = (self.virtual_token, self.virtual_usdc)
         self.expects_transfers = False
         self.record: Record = forget
-        self._doubted_since_s: float | None = None  # when the first differing balance was asked for
+        # When the first differing balance was asked for.
+        self._doubted_since_s: float | None = None
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
         """Record every change from here on."""
@@ -73,16 +76,16 @@ class Inventory:
 
     @property
     def effective_token(self) -> Decimal:
-        """Base we may offer; never below zero."""
+        """Return the base that we may offer; never below zero."""
         return _effective(self.virtual_token, self.account_token)
 
     @property
     def effective_usdc(self) -> Decimal:
-        """Quote we may spend; never below zero."""
+        """Return the quote that we may spend; never below zero."""
         return _effective(self.virtual_usdc, self.account_usdc)
 
     def find_guarded_sides(self) -> frozenset[Side]:
-        """Sides on which the venue's own check of balances covers the ledger too.
+        """Return the sides that the venue's own balance check protects.
 
         They are those without an allocation: the ledger is the account there. And those whose account holds no
         more than the ledger, unless `expects_transfers`: it may hold more by now, for a transfer is known late.
@@ -93,17 +96,23 @@ class Inventory:
         return frozenset(side for side, is_guarded in sides if is_guarded)
 
     def on_ask_fill(self, px: Number, sz: Number, fee: Number = 0, fee_token: FeeToken = "quote") -> None:
-        """We sold `sz` at `px`. The venue takes the fee from what is received: quote, unless told."""
+        """Move by a sale of `sz` at `px`.
+
+        The venue takes the fee from what is received: quote, unless `fee_token` says otherwise.
+        """
         price, size = to_decimal(px), to_decimal(sz)
         self._move(-size, price * size, to_decimal(fee), fee_token)
 
     def on_bid_fill(self, px: Number, sz: Number, fee: Number = 0, fee_token: FeeToken = "base") -> None:
-        """We bought `sz` at `px`. The venue takes the fee from what is received: base, unless told."""
+        """Move by a purchase of `sz` at `px`.
+
+        The venue takes the fee from what is received: base, unless `fee_token` says otherwise.
+        """
         price, size = to_decimal(px), to_decimal(sz)
         self._move(size, -price * size, to_decimal(fee), fee_token)
 
     def book(self, fill: FillResult) -> None:
-        """Move by a fill of an order of ours, with its fee in whichever of our tokens it was taken.
+        """Move by a fill of ours and its fee.
 
         A fee in a third token leaves our two alone: the balance check finds what else it cost.
         """
@@ -114,7 +123,10 @@ class Inventory:
         move(fill.price, fill.size, fee, fee_token)
 
     def on_allocated(self, allocation: Allocated) -> None:
-        """The operator's allocation is this from here on: the ledger moves by what it gained or lost on the last."""
+        """Take the operator's new allocation.
+
+        The ledger keeps what it gained or lost on the last one.
+        """
         token, usdc = self.allocation
         self.virtual_token = _shift(self.virtual_token, token, allocation.token)
         self.virtual_usdc = _shift(self.virtual_usdc, usdc, allocation.usdc)
@@ -122,18 +134,18 @@ class Inventory:
         self.record(allocation)
 
     def on_adjusted(self, entry: Adjusted) -> None:
-        """The account moved by no fill of ours."""
+        """Move the account by a change without a fill."""
         self.account_token += entry.token
         self.account_usdc += entry.usdc
         self.record(entry)
 
     def on_summed(self, sums: Summed) -> None:
-        """Where a checkpoint says that the sums stand."""
+        """Take the sums of a checkpoint."""
         self.virtual_token, self.virtual_usdc = sums.virtual_token, sums.virtual_usdc
         self.account_token, self.account_usdc = sums.account_token, sums.account_usdc
 
     def summarise(self) -> tuple[Entry, ...]:
-        """Entries that recreate this ledger."""
+        """Return entries that recreate this ledger."""
         sums = Summed(self.virtual_token, self.virtual_usdc, self.account_token, self.account_usdc)
         return Allocated(*self.allocation), sums
 
@@ -152,12 +164,12 @@ class Inventory:
     def on_balance_update(
         self, token: Number, usdc: Number, *, asked_s: float | None = None, quiet_since_s: float | None = None
     ) -> BalanceCheck:
-        """Check the ledger's account against a balance of the venue's, or take it over.
+        """Check the ledger's account against a balance of the venue's.
 
-        Bare, it takes effect at once. With `asked_s` (when the venue was asked) it is only believed over
+        Without `asked_s` it is taken over at once. With `asked_s` (when the venue was asked) it is only believed over
         the fills if another one asked for 2 s earlier differed too, and nothing happened to us from 2 s
-        before that one on: `quiet_since_s` is when the last fill was applied or the last doubt ended. For
-        no balance says how old it is: it may lack a fill that is counted, or hold one yet to be told.
+        before that one on: `quiet_since_s` is when the last fill was applied or the last doubt ended. A
+        balance does not say how old it is: it may lack a fill that is counted, or hold one not reported yet.
         """
         token, usdc = to_decimal(token), to_decimal(usdc)
         change = (token - self.account_token, usdc - self.account_usdc)

@@ -1,6 +1,7 @@
-"""Knowledge of the maker, and how each report changes it: fills, order updates, snapshots, balances.
+"""Knowledge of the maker, and how each report changes it.
 
-Pure: no task, clock or socket. Every caller is on the one thread of the loop, and nothing here awaits.
+Reports are fills, order updates, snapshots and balances. Pure: no task, clock or socket. Every caller is on the one
+thread of the loop, and nothing here awaits.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def _ignore(fill: FillResult) -> None:
 
 @dataclass(slots=True)
 class MakerState:
-    """Orders, ledger and budget of one maker on one market, and the rules that join them.
+    """Orders, ledger and budget of one maker, joined.
 
     `on_booked` gets every fill of an order of ours, once the ledger has moved by it: nothing else announces fills.
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`).
@@ -61,12 +62,12 @@ class MakerState:
     # --- Fills --------------------------------------------------------------------------------
 
     def remember_fill(self, fill: Fill) -> None:
-        """Never apply this fill: the balances that we start from contain it."""
+        """Never apply this fill: the first balances contain it."""
         self.order_state.remember_fill(fill.tid, fill.oid, time_ms=fill.time_ms, coin=fill.coin)
         self.history.on_looked_up(fill)
 
     def sum_uncounted(self, fills: Iterable[Fill]) -> Decimal:
-        """Sum the sizes of those of these fills that were not counted yet, in base."""
+        """Sum the sizes of fills not counted yet, in base."""
         was_counted = self.order_state.was_counted
         new = [f.size for f in fills if not was_counted(f.tid, f.oid, time_ms=f.time_ms, coin=f.coin)]
         return sum(new, Decimal(0))
@@ -101,7 +102,7 @@ class MakerState:
             self._book((result,), now_s=now_s)
 
     def _book(self, results: Iterable[FillResult], *, now_s: float) -> None:
-        """Move ledger and budget by fills of orders of ours, and announce them."""
+        """Move ledger and budget by fills, and announce them."""
         results = tuple(results)
         for result in results:
             self.inventory.book(result)
@@ -114,19 +115,22 @@ class MakerState:
 
     @property
     def unknown_oid_patience_s(self) -> float:
-        """Return how long an order may be unknown to the venue before it is gone.
+        """Return how long an order may be unknown.
 
-        It counts from when the order was touched last. Only a replica that lags can say so of an order that the
-        venue reported before; beside a durable ledger nothing is lost by waiting for it.
+        After that it is presumed gone. It counts from when the order was touched last. Only a replica that lags can say
+        so of an order that the venue reported before; beside a durable ledger nothing is lost by waiting for it.
         """
         return UNKNOWN_OID_PATIENCE_S if self.ownership.knows_all_sessions else FRESH_S
 
     def apply_arrival(self, intent: Intent, oid: int, *, now_s: float) -> None:
-        """Track an order in flight that is proven to have reached the book as `oid`."""
+        """Track an order in flight that arrived as `oid`."""
         self._book(self.order_state.on_intent_seen(intent, oid, now_s=now_s), now_s=now_s)
 
     def apply_order_update(self, update: OrderUpdate, *, now_s: float) -> bool:
-        """Apply a new status of an order of our coin; return whether it is open and not ours."""
+        """Apply a new status of an order of our coin.
+
+        Return whether the order is open and not ours.
+        """
         row, state = update.order, self.order_state
         known = state.is_known(row.oid)
         if not known and (intent := self.match_intent(row)) is not None:
@@ -149,9 +153,10 @@ class MakerState:
         return self.ownership.match_intent(self.order_state.get_intents(), row)
 
     def adopt(self, row: OpenOrder, *, now_s: float) -> bool:
-        """Take over an open order at the level within half a step of its price.
+        """Take over an open order.
 
-        Return False where there is no such level, or it has an order of ours: then the row is an orphan.
+        It goes to the level within half a step of its price. Return False where there is no such level, or it has an
+        order of ours: then the row is an orphan.
         """
         level = self.grid.level_for_price(row.price)
         if level is None or self.order_state.is_taken(row.side, level):
@@ -170,7 +175,10 @@ class MakerState:
     # --- Balances -----------------------------------------------------------------------------
 
     def note_foreign_holds(self, rows: Iterable[OpenOrder]) -> None:
-        """Remember what foreign orders hold of our tokens, from the open orders of all coins."""
+        """Remember what foreign orders hold of our tokens.
+
+        `rows` are the open orders of all coins.
+        """
         self.foreign_holds = compute_foreign_holds(rows, self.market, self.ownership)
 
     def apply_balances(self, total: Balances, *, asked_s: float | None, now_s: float) -> BalanceCheck:
@@ -185,7 +193,10 @@ class MakerState:
         return self.inventory.on_balance_update(token, usdc, asked_s=asked_s, quiet_since_s=quiet_since_s)
 
     def note_doubts(self, now_s: float) -> float:
-        """Return since when the ledger is quiet: `now_s` while an order is in doubt."""
+        """Return since when the ledger is quiet.
+
+        It is `now_s` while an order is in doubt.
+        """
         if self.order_state.has_doubts:
             self.unquiet_s = now_s
         return self.unquiet_s
@@ -193,15 +204,15 @@ class MakerState:
     # --- The ledger ---------------------------------------------------------------------------
 
     def on_reconciled(self) -> None:
-        """Record how far the fill history was read, once everything is read and applied.
+        """Record how far the fill history was read.
 
-        With nothing in doubt a restart need not read the fills before this.
+        Called once everything is read and applied. With nothing in doubt a restart need not read the fills before this.
         """
         if not self.order_state.has_doubts and (entry := self.history.advance()) is not None:
             self.record(entry)
 
     def on_opened(self) -> None:
-        """Begin a new ledger: record the fills that its first balance contains."""
+        """Record the fills that a new ledger's balance contains."""
         after_ms = self.history.look_up_from_ms - 1
         self.record(Remembered(after_ms, self.order_state.get_fill_keys(after_ms)))
         self.on_reconciled()

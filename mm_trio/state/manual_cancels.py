@@ -1,4 +1,7 @@
-"""Orders that the account's owner cancelled by hand: their slots pause for a while."""
+"""Orders that the account's owner cancelled by hand.
+
+Their slots pause for a while.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,16 @@ class ManualCancels:
         self._expected_until_s: dict[int, float] = {}
 
     def expect_ends(self, oids: Iterable[int], *, until_s: float) -> None:
-        """Count cancels of these orders as our own request until then, however late they come."""
+        """Count cancels of these orders as ours until then."""
         self._expected_until_s.update(dict.fromkeys(oids, until_s))
         while len(self._expected_until_s) > ENDS_REMEMBERED:
             del self._expected_until_s[next(iter(self._expected_until_s))]
 
     def note_end(self, order: TrackedOrder | None, status: str, *, now_s: float) -> None:
-        """Detect a manual cancel by the status an order ended with, and pause its slot."""
+        """Detect a manual cancel by an order's final status.
+
+        Its slot is paused.
+        """
         if order is None or order.status != Phase.RESTING or status != CANCELLED_ON_REQUEST:
             return
         if now_s <= self._expected_until_s.get(order.oid, float("-inf")):
@@ -44,5 +50,8 @@ class ManualCancels:
         self._on_detected(order)
 
     def is_paused(self, slot: Slot, *, now_s: float) -> bool:
-        """Return whether the owner cancelled an order here so lately that they may not be done."""
+        """Return whether an order was cancelled here by hand lately.
+
+        The owner may not be done yet.
+        """
         return now_s < self._paused_until_s.get(slot, now_s)

@@ -1,4 +1,4 @@
-"""Phases of an order, and the one table of how it moves between them.
+"""Phases of an order and the table of its moves.
 
 `TRANSITIONS[phase][event]` is the next phase. Where there is no entry the event does not concern an order in that
 phase: `OUTSIDE` says for each event what happens then. `OrderState` asks this table for every move.
@@ -15,7 +15,10 @@ __all__ = ["CLOSED", "OPEN", "OUTSIDE", "PHASES", "TRANSITIONS", "Event", "find_
 
 
 class Event(Enum):
-    """Events that move an order; each value says what we learnt or did."""
+    """Events that move an order.
+
+    Each value says what we learnt or did.
+    """
 
     SENT = "we are about to send the order"
     NEVER_PLACED = "the order was refused, or is proven never to have reached the book"
@@ -99,7 +102,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
 
 _IGNORED = "ignored"
 OUTSIDE: dict[Event, str] = {
-    Event.SENT: "error: a cloid is sent once",
+    Event.SENT: "error while in flight: a cloid is sent once",
     Event.NEVER_PLACED: "ignored: the order was explained before",
     Event.ARRIVED: "ignored: a repeated report brings no order back",
     Event.LEFT_UNNOTICED: "ignored: the order is known",
@@ -157,7 +160,10 @@ PHASES: dict[Phase, PhaseNote] = {
 
 
 def find_next(phase: Phase, event: Event) -> Phase | None:
-    """Return the next phase, None where the event does not concern this one."""
+    """Return the next phase.
+
+    None where the event does not concern this one.
+    """
     return TRANSITIONS[phase].get(event)
 
 

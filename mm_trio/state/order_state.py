@@ -1,4 +1,4 @@
-"""State of every order of ours: in flight, open, in doubt, gone; each fill counted once.
+"""State of every order of ours; each fill counted once.
 
 The phases of an order and its moves between them stand in one table, `order_phases.py`. Nothing here reads a clock:
 times are handed in, in seconds of one steady clock. Every change that a restart must know is recorded where it
@@ -45,9 +45,10 @@ _FILLED = "filled"  # The venue's word.
 
 
 class OrderState:
-    """Knowledge of our orders of one coin, by the venue's oid (by cloid while in flight).
+    """Knowledge of our orders of one coin.
 
-    `record` gets every change that a replay needs to arrive here again.
+    They are known by the venue's oid, by cloid while in flight. `record` gets every change that a replay needs to
+    arrive here again.
     """
 
     def __init__(self) -> None:
@@ -63,12 +64,18 @@ class OrderState:
     # --- Reading ------------------------------------------------------------------------------
 
     def get_current_orders(self) -> tuple[TrackedOrder, ...]:
-        """Return every order that may be open under a known oid, oldest first."""
+        """Return every order that may be open, oldest first.
+
+        Orders in flight have no oid yet and are left out.
+        """
         return tuple(self._table.open.values())
 
     @property
     def orders(self) -> OpenOrders:
-        """Return the same by oid, with sums and best levels, to read."""
+        """Return the same by oid, to read.
+
+        They come with sums and best levels.
+        """
         return self._table.open
 
     @property
@@ -86,7 +93,7 @@ class OrderState:
         return self._table.in_flight.get(cloid)
 
     def get_doubts(self, *, known_oids: bool = True) -> tuple[Doubt, ...]:
-        """Return every order that may be open or may have traded.
+        """Return every order that may have traded unseen.
 
         They are in doubt, in flight, or left with fills due. Without `known_oids` those that `get_current_orders`
         has as well are left out.
@@ -98,21 +105,24 @@ class OrderState:
         )
 
     def get_fills_due(self) -> tuple[TrackedOrder, ...]:
-        """Return orders that left the book before all their fills were reported.
+        """Return orders that left with fills not reported yet.
 
         `size` is what those fills come to.
         """
         return self._table.get_in(Phase.FILLS_DUE)
 
     def get_unsettled(self) -> tuple[TrackedOrder, ...]:
-        """Return orders that we cancelled or replaced, with an unknown remainder.
+        """Return orders that we cancelled, with an unknown remainder.
 
         Up to `size` of each may have traded unseen before it left.
         """
         return self._table.get_in(Phase.END_UNSETTLED)
 
     def find_parked(self, *, price: Decimal, most: Decimal, since_ms: int) -> tuple[int, ...]:
-        """Return unknown oids whose fills, since then, were at this price and of `most` in all."""
+        """Return unknown oids that traded at this price.
+
+        All since then, and of `most` in all.
+        """
         return self._early.find_alike(price=price, most=most, since_ms=since_ms)
 
     def find(self, oid: int) -> TrackedOrder | None:
@@ -120,7 +130,7 @@ class OrderState:
         return self._table.open.get(oid)
 
     def find_left(self, oid: int) -> TrackedOrder | None:
-        """Return an order of ours that left the book, as it was then."""
+        """Return an order of ours that left the book."""
         return self._table.find_closed(oid)
 
     def is_known(self, oid: int) -> bool:
@@ -128,16 +138,22 @@ class OrderState:
         return self._table.find(oid) is not None
 
     def is_taken(self, side: Side, level_index: int) -> bool:
-        """Return whether an order of ours may trade at this (side, level)."""
+        """Return whether an order of ours may trade here."""
         return self._table.is_taken((side, level_index))
 
     def boundary_level(self, n_orders: int) -> int:
-        """Return the lowest level with an ask of ours, `n_orders` without one."""
+        """Return the lowest level with an ask of ours.
+
+        `n_orders` where there is none.
+        """
         lowest = self._table.open.best_level("sell")
         return n_orders if lowest is None else lowest
 
     def reconcile(self, exchange_oids: Iterable[int]) -> ReconcileResult:
-        """Compare with the oids that are open at the venue; change nothing."""
+        """Compare with the open oids at the venue.
+
+        Nothing is changed.
+        """
         there, here = set(exchange_oids), self._table.open.keys()
         return ReconcileResult(tuple(sorted(there - here)), tuple(sorted(here - there)))
 
@@ -157,7 +173,10 @@ class OrderState:
     # --- Sending and arriving -----------------------------------------------------------------
 
     def on_sent(self, intent: Intent) -> None:
-        """Note that an order, or a replacement for `intent.replaces`, is about to leave."""
+        """Note that an order is about to leave.
+
+        What it replaces is in doubt from now on.
+        """
         assert intent.cloid not in self._table.in_flight, intent
         self._table.in_flight[intent.cloid] = intent
         self.record(Sent.of(intent))
@@ -165,12 +184,15 @@ class OrderState:
             self.on_doubt(intent.replaces, now_s=intent.sent_s)
 
     def on_cannot_arrive_after(self, cloid: str, now_s: float) -> None:
-        """Note that the order cannot reach the book after now, if it did not yet."""
+        """Note that the order cannot arrive after now."""
         if (intent := self._table.in_flight.get(cloid)) is not None:
             self._table.in_flight[cloid] = replace(intent, expires_s=min(intent.expires_s, now_s))
 
     def on_never_placed(self, cloid: str, *, why: str = "") -> None:
-        """Forget an order that was refused or is proven never to have reached the book."""
+        """Forget an order that never reached the book.
+
+        It was refused, or that is proven.
+        """
         if self._table.in_flight.pop(cloid, None) is not None:
             self.record(NeverPlaced(cloid, why))
 
@@ -203,12 +225,12 @@ class OrderState:
         return self._track(order, now_s)
 
     def on_adopted(self, entry: Adopted, *, now_s: float) -> None:
-        """Track an order that an earlier session adopted, as a replay finds it."""
+        """Track an order that an earlier session adopted."""
         where = (entry.quote.side, entry.quote.level_index, entry.quote.price, entry.quote.size)
         self.on_place_confirmed(entry.oid, *where, cloid=entry.cloid, filled=entry.filled, now_s=now_s)
 
     def on_intent_seen(self, intent: Intent, oid: int, *, now_s: float) -> tuple[FillResult, ...]:
-        """Track an order in flight that is proven to have reached the book as `oid`.
+        """Track an order in flight that arrived as `oid`.
 
         The order that it replaces has left with that. Return the fills that came before it was known.
         """
@@ -225,7 +247,7 @@ class OrderState:
         return self._track(TrackedOrder.of(oid, intent.quote, status, cloid=intent.cloid, touched_s=now_s), now_s)
 
     def _track(self, order: TrackedOrder, now_s: float) -> tuple[FillResult, ...]:
-        """Bind early reports to an order that is known from now on; return its fills."""
+        """Bind early reports to an order; return its fills."""
         self._table.put(order)
         results = tuple([self._book(fill, now_s) for fill in self._early.take_fills(order.oid)])
         end = self._early.take_end(order.oid)
@@ -244,7 +266,7 @@ class OrderState:
         remaining: Number | None = None,
         now_s: float = 0.0,
     ) -> tuple[FillResult, ...]:
-        """Apply a status to an order, which a live one moves to `new_oid`.
+        """Apply a status; a live one moves to `new_oid`.
 
         Every other status ends it: see `on_status`. Return fills of the new oid that came before it was known.
         """
@@ -260,10 +282,10 @@ class OrderState:
         )
 
     def on_status(self, oid: int, status: str, *, remaining: Number | None = None, now_s: float = 0.0) -> None:
-        """Apply the venue's status of an order: a live one settles a doubt, all others end it.
+        """Apply the venue's status of an order.
 
-        `remaining` is what the venue says was left at the end: where we count more, fills are due. A status of an
-        unknown order is kept until the order is known.
+        A live one settles a doubt, all others end it. `remaining` is what the venue says was left at the end: where we
+        count more, fills are due. A status of an unknown order is kept until the order is known.
         """
         if status in _LIVE:
             self._move(Event.REPORTED_OPEN, oid, now_s=now_s)
@@ -282,7 +304,7 @@ class OrderState:
             self.record(Ended(oid, status, left))
 
     def on_cancel_confirmed(self, oid: int, *, now_s: float = 0.0) -> None:
-        """Take an order off the book whose cancel the venue confirmed.
+        """Take off an order whose cancel the venue confirmed.
 
         How much was left of it then has yet to be reported.
         """
@@ -290,31 +312,40 @@ class OrderState:
             self.record(Ended(oid, OwnEnd.CANCELLED, None))
 
     def on_fills_read(self, asked_s: float) -> None:
-        """Settle orders that left before the fill history was asked for, at `asked_s`.
+        """Settle orders that left before `asked_s`.
 
-        The history is applied by now, so they have no more fills.
+        The fill history was asked for then. The history is applied by now, so they have no more fills.
         """
         for order in self.get_unsettled():
             if order.touched_s <= asked_s:
                 self._move(Event.FILLS_READ, order.oid, is_newest=False)
 
     def remove_ghost(self, oid: int, *, now_s: float = 0.0) -> None:
-        """Take an order off the book that is proven to be gone; late fills of it still count."""
+        """Take off an order that is proven gone.
+
+        Late fills of it still count.
+        """
         if self._move(Event.GHOST, oid, now_s=now_s):
             self.record(Ended(oid, OwnEnd.GHOST, None))
 
     def on_doubt(self, oid: int, *, now_s: float = 0.0) -> None:
-        """Lock an order's level until it is settled whether the order is open."""
+        """Lock an order's level until a doubt is settled."""
         self._move(Event.DOUBTED, oid, now_s=now_s)
 
     def on_seen_resting(self, oid: int, *, now_s: float = 0.0) -> None:
-        """Settle a doubt: the venue shows the order as open, or refused to touch it."""
+        """Settle a doubt: the order is open.
+
+        The venue shows it, or refused to touch it.
+        """
         self._move(Event.SEEN, oid, now_s=now_s)
 
     def _move(
         self, event: Event, oid: int, *, now_s: float | None = None, size: Decimal | None = None, is_newest: bool = True
     ) -> bool:
-        """Move an order as the table says; return whether the event concerned it."""
+        """Move an order as the table says.
+
+        Return whether the event concerned it.
+        """
         order = self._table.find(oid)
         status = None if order is None else find_next(order.status, event)
         if order is None or status is None:
@@ -331,7 +362,10 @@ class OrderState:
         self._seen.add(FillKey(time_ms, coin, tid, oid))
 
     def was_counted(self, tid: int, oid: int, *, time_ms: int | None, coin: str | None) -> bool:
-        """Return whether this fill was counted, is in a balance, or waits for its order."""
+        """Return whether this fill is known already.
+
+        It was counted, is in a balance, or waits for its order.
+        """
         return self._seen.has(FillKey(time_ms, coin, tid, oid))
 
     def on_fill(
@@ -373,7 +407,7 @@ class OrderState:
         return entry.to_result(fully_filled=left == 0)
 
     def get_fill_keys(self, after_ms: int) -> tuple[FillKey, ...]:
-        """Return fills after this time that were counted or are in a balance.
+        """Return fills counted or in a balance since then.
 
         Those whose order is unknown yet are left out.
         """
@@ -381,7 +415,7 @@ class OrderState:
         return tuple([key for key in self._seen.keys_since(after_ms) if key not in waiting])
 
     def on_left_unnoticed(self, oid: int, quote: Quote, *, now_s: float) -> None:
-        """Know an order of ours by a fill of it, where nothing else is known.
+        """Know an order of ours by a fill alone.
 
         The size of `quote` is what it traded; from here on it is known to its fills.
         """
@@ -392,22 +426,23 @@ class OrderState:
     # --- Restarting ---------------------------------------------------------------------------
 
     def remember_fills(self, remembered: Remembered) -> None:
-        """Never count these fills: a balance or a ledger contains them already."""
+        """Never count these fills: a balance contains them."""
         self._seen.forget_until(remembered.after_ms)
         for key in remembered.keys:
             self._seen.add(key)
 
     def on_booked_before(self, entry: Booked) -> FillResult:
-        """Count a fill that this ledger counted in an earlier session, as a replay finds it."""
+        """Count a fill again that an earlier session booked."""
         self._seen.add(entry.key)
         # An order that left long before the checkpoint that this replay began at is not known.
         self.on_left_unnoticed(entry.oid, entry.quote, now_s=0.0)
         return self._book(entry.to_fill(), 0.0)
 
     def relevel(self, find_level: Callable[[Decimal], int | None]) -> tuple[TrackedOrder, ...]:
-        """Put each order on its level of this ladder, which may differ from the one before.
+        """Put each order on its level of this ladder.
 
-        Return the orders without a level of their own, or with another order on it; they keep their old level.
+        The ladder may differ from the one before. Return the orders without a level of their own, or with another order
+        on it; they keep their old level.
         """
         taken: set[Slot] = set()
         astray: list[TrackedOrder] = []
@@ -442,10 +477,10 @@ class OrderState:
         return (*entries, *(Sent.of(intent) for intent in self._table.in_flight.values()))
 
     def on_restarted(self, *, now_s: float) -> None:
-        """End a replay: an order that may be open must be seen before it is believed.
+        """End a replay: every open order is in doubt.
 
-        All count as touched now: a replica that lags may not have heard of them. The fill history is read before
-        anything is placed, so no end is left unsettled.
+        It must be seen before it is believed. All count as touched now: a replica that lags may not have heard of them.
+        The fill history is read before anything is placed, so no end is left unsettled.
         """
         for order in (*self.get_current_orders(), *self._table.get_closed()):
             self._move(Event.RESTARTED, order.oid, now_s=now_s, is_newest=False)

@@ -1,4 +1,4 @@
-"""Every order of ours that is known, each in one phase, and an index of the open ones.
+"""Known orders, each in one phase; the open ones indexed.
 
 The index keeps sums, best levels and prices with every change, so that a tick need not look at orders that did not
 change.
@@ -33,11 +33,11 @@ class OrderTable:
         self._left_remembered = left_remembered
 
     def find(self, oid: int) -> TrackedOrder | None:
-        """Return the order in whatever phase, None if it is unknown."""
+        """Return a known order, whatever its phase."""
         return self.open.get(oid) or self._closed.get(oid)
 
     def find_closed(self, oid: int) -> TrackedOrder | None:
-        """Return an order that left the book, as it was then."""
+        """Return an order that left the book."""
         return self._closed.get(oid)
 
     def put(self, order: TrackedOrder, *, is_newest: bool = True) -> None:
@@ -67,15 +67,15 @@ class OrderTable:
 
     @property
     def n_left(self) -> int:
-        """Count the orders that left the book and have no fills due."""
+        """Count orders that left with no fills due."""
         return len(self._closed) - len(self._oids_in[Phase.FILLS_DUE])
 
     def get_in(self, phase: Phase) -> tuple[TrackedOrder, ...]:
-        """Return the orders that left the book and are in this phase, oldest first."""
+        """Return the orders in this closed phase, oldest first."""
         return tuple([self._closed[oid] for oid in self._oids_in[phase]])
 
     def count_in(self, phase: Phase) -> int:
-        """Count the orders that left the book and are in this phase."""
+        """Count the orders in this closed phase."""
         return len(self._oids_in[phase])
 
     def get_closed(self) -> tuple[TrackedOrder, ...]:
@@ -182,7 +182,10 @@ class OpenOrders(UserDict[int, TrackedOrder]):
         return ((side, level) for side, orders in self._sides.items() for level in orders.oids_at)
 
     def levels(self, side: Side) -> Collection[int]:
-        """Return levels with an order of that side; asking for one takes constant time."""
+        """Return levels with an order of that side.
+
+        Asking for one takes constant time.
+        """
         return self._sides[side].oids_at.keys()
 
     def sum_size(self, side: Side) -> Decimal:
@@ -194,7 +197,10 @@ class OpenOrders(UserDict[int, TrackedOrder]):
         return self._sides[side].cost
 
     def best_level(self, side: Side, *, without: Collection[int] = ()) -> int | None:
-        """Return the level nearest to the other side, leaving out the oids `without`."""
+        """Return the level nearest to the other side.
+
+        The oids `without` are left out.
+        """
         orders = self._sides[side]
         if not without:
             return None if not orders.levels else orders.levels[0] if side == "sell" else orders.levels[-1]
@@ -202,7 +208,10 @@ class OpenOrders(UserDict[int, TrackedOrder]):
         return next((n for n in levels if any(oid not in without for oid in orders.oids_at[n])), None)
 
     def find_inside(self, *, without: Collection[int] = ()) -> list[TrackedOrder]:
-        """Return each side's order nearest to the other side, leaving out the oids `without`."""
+        """Return each side's order nearest to the other.
+
+        The oids `without` are left out.
+        """
         slots = [(side, self.best_level(side, without=without)) for side in self._sides]
         found = [self.find_at(side, level) for side, level in slots if level is not None]
         return [order for order in found if order is not None]

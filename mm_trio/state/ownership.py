@@ -1,4 +1,7 @@
-"""Owner of an order or a fill: this ledger, another ledger of this program, or somebody else."""
+"""Owners of orders and fills.
+
+This ledger, another ledger of this program, or somebody else.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ class Ownership:
         self.knows_all_sessions = knows_all_sessions
 
     def classify(self, row: OpenOrder | Fill) -> Owner:
-        """Return the owner of an open order or a fill; one of another coin is foreign."""
+        """Return the owner of an open order or a fill.
+
+        One of another coin is foreign.
+        """
         if row.coin != self.coin:
             return Owner.FOREIGN
         parts = decode_cloid(row.cloid)
@@ -57,7 +63,10 @@ class Ownership:
         return [row for row in rows if self.classify(row) is Owner.RIVAL]
 
     def read_own_cloid(self, cloid: str | None) -> CloidParts | None:
-        """Decode a cloid of a session of this ledger; return None for every other."""
+        """Decode a cloid of a session of this ledger.
+
+        Return None for every other.
+        """
         parts = decode_cloid(cloid)
         return parts if parts is not None and parts.epoch in self.epochs else None
 
@@ -77,7 +86,10 @@ class Ownership:
 
 
 def read_quote(row: OpenOrder) -> Quote | None:
-    """Return an order of this program at its first size, on the level that its cloid names."""
+    """Return the place that an order's cloid names.
+
+    The size is its first one. None for an order that this program did not place.
+    """
     parts = decode_cloid(row.cloid)
     if parts is None:
         return None

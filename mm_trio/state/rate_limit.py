@@ -1,7 +1,8 @@
-"""How much we may still send: the venue's request budget of an address.
+"""Request budget that the venue grants an address.
 
 10,000 requests at the start and one more for each unit of quote traded; every order named in a batch counts
-one. Used up, the venue still takes one request in ten seconds, and cancels on a wider limit of their own.
+one. Once it is used up, the venue still takes one request in ten seconds, and cancels on a wider limit of
+their own.
 Source: Hyperliquid docs, rate limits (address-based limits, batched requests).
 """
 
@@ -14,12 +15,15 @@ from mm_trio.model.numbers import Number, to_decimal
 __all__ = ["RateLimitBudget"]
 
 INITIAL_REQUESTS = 10_000
-# 10 s after the previous answer, and a second for the way there: 11.1 s gaps were accepted when measured
+# 10 s after the previous answer, and a second for the way there: 11.1 s gaps were accepted when measured.
 SLOT_EVERY_S = 11.0
 
 
 class RateLimitBudget:
-    """Counts items sent against volume traded; the venue's own numbers replace ours when it tells them."""
+    """Items sent, counted against volume traded.
+
+    The venue's own numbers replace ours when it reports them.
+    """
 
     def __init__(self) -> None:
         self.cum_vlm = Decimal(0)
@@ -28,33 +32,45 @@ class RateLimitBudget:
         self._slot_taken_s: float | None = None
 
     def remaining(self) -> int:
-        """Items the budget still covers; zero or less: none."""
+        """Return how many items the budget covers.
+
+        Zero or less: none.
+        """
         left = INITIAL_REQUESTS + int(self.cum_vlm) - self.n_requests
         return min(left, 0) if self._refused else left
 
     def on_request(self, n: int = 1) -> None:
-        """A batch of `n` items was sent."""
+        """Count a batch of `n` items that was sent."""
         self.n_requests += n
 
     def on_fill(self, volume: Number) -> None:
-        """A fill worth `volume` in quote was ours."""
+        """Count a fill of ours worth `volume` in quote."""
         self.cum_vlm += to_decimal(volume)
 
     def on_refused(self, n: int) -> None:
-        """The venue refused `n` items for want of budget: it charged nothing, and it knows best."""
+        """Take back `n` items refused for want of budget.
+
+        It charged nothing, and its count is the one that matters.
+        """
         self.n_requests -= n
         self._refused = True
 
     def sync_from_exchange(self, cum_vlm: Number, n_requests: int) -> None:
-        """Take the venue's own numbers."""
+        """Take over the venue's own numbers."""
         self.cum_vlm = to_decimal(cum_vlm)
         self.n_requests = n_requests
         self._refused = False
 
     def slot_is_free(self, now_s: float) -> bool:
-        """Whether the venue takes one item now although the budget is used up."""
+        """Return whether the venue takes one item regardless.
+
+        It does so now and then although the budget is used up.
+        """
         return self._slot_taken_s is None or now_s - self._slot_taken_s >= SLOT_EVERY_S
 
     def on_slot_taken(self, now_s: float) -> None:
-        """One item went out on the slot; its answer came at `now_s`."""
+        """Note that one item used the slot.
+
+        Its answer came at `now_s`.
+        """
         self._slot_taken_s = now_s

@@ -1,4 +1,4 @@
-"""Fills that were counted already, and reports about orders not known yet.
+"""Fills counted already, and reports that came too early.
 
 Both forget by age alone: trade ids are hashes and do not rise.
 """
@@ -42,7 +42,7 @@ class SeenFills:
         self._forgotten_until_ms = max(self._forgotten_until_ms, time_ms)
 
     def keys_since(self, time_ms: int) -> list[FillKey]:
-        """Return keys of remembered fills after this time, oldest remembered first."""
+        """Return keys of remembered fills after this time."""
         return [
             key
             for key in self._keys
@@ -50,7 +50,10 @@ class SeenFills:
         ]
 
     def has(self, key: FillKey) -> bool:
-        """Return whether the fill is known, or older than what is remembered."""
+        """Return whether the fill is known.
+
+        One older than what is remembered counts as known.
+        """
         key = _reduce(key)
         return key in self._keys or (key.time_ms is not None and key.time_ms <= self._forgotten_until_ms)
 
@@ -67,7 +70,7 @@ class SeenFills:
 
 
 def _reduce(key: FillKey) -> FillKey:
-    """Identify a fill by its trade id alone where it came with nothing else."""
+    """Identify a bare fill by its trade id alone."""
     return FillKey(None, None, key.tid, None) if key.time_ms is None and key.coin is None else key
 
 
@@ -79,9 +82,9 @@ class EarlyEnd(NamedTuple):
 
 
 class EarlyReports:
-    """Fills and ends of orders not known yet: in flight, or foreign.
+    """Fills and ends of orders not known yet.
 
-    Beyond `capacity` orders the oldest are forgotten.
+    Such orders are in flight, or foreign. Beyond `capacity` orders the oldest are forgotten.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -99,7 +102,7 @@ class EarlyReports:
         self._ends[oid] = EarlyEnd(status, remaining)
 
     def take_fills(self, oid: int) -> Iterable[Fill]:
-        """Return and forget the fills of an order that is known from now on."""
+        """Return and forget the fills of an order."""
         return self._fills.pop(oid, ())
 
     def take_end(self, oid: int) -> EarlyEnd | None:
@@ -111,7 +114,10 @@ class EarlyReports:
         return [fill for fills in self._fills.values() for fill in fills]
 
     def find_alike(self, *, price: Decimal, most: Decimal, since_ms: int) -> tuple[int, ...]:
-        """Return oids whose fills, since then, were at this price and of `most` in all."""
+        """Return oids that traded at this price.
+
+        All since then, and of `most` in all.
+        """
         return tuple(
             oid
             for oid, fills in self._fills.items()

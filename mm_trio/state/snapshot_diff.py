@@ -1,7 +1,7 @@
-"""Comparison of a snapshot of open orders with our state. Pure: asks nothing, changes nothing.
+"""Comparison of a snapshot of open orders with our state.
 
-A snapshot is as old as the moment it was asked for, and a replica may be older still. So it may prove that
-an order is open, and it may only raise the suspicion that one is not.
+Pure: asks nothing, changes nothing. A snapshot is as old as the moment it was asked for, and a replica may be older
+still. So it may prove that an order is open, and it may only raise the suspicion that one is not.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Findings:
 
 
 def read_snapshot(rows: Sequence[OpenOrder], state: OrderState, *, asked_s: float, ownership: Ownership) -> Findings:
-    """Compare the venue's open orders of our coin with what we believe.
+    """Compare the venue's open orders with our state.
 
     `asked_s` is when they were asked for. Every row that we cannot explain is an orphan, foreign ones excepted.
     """
@@ -79,7 +79,10 @@ def read_snapshot(rows: Sequence[OpenOrder], state: OrderState, *, asked_s: floa
 
 
 def compute_foreign_holds(rows: Iterable[OpenOrder], market: Market, ownership: Ownership) -> Balances:
-    """Sum what foreign orders hold of our two tokens, on any pair of the venue."""
+    """Sum what foreign orders hold of our two tokens.
+
+    Orders on any pair of the venue count.
+    """
     base = quote = Decimal(0)
     for row in rows:
         tokens = market.pair_tokens.get(row.coin)
@@ -92,11 +95,12 @@ def compute_foreign_holds(rows: Iterable[OpenOrder], market: Market, ownership: 
 
 
 def describe_rivals(rows: Sequence[OpenOrder]) -> str:
-    """Explain that orders of another instance of this program are open, and what to do."""
+    """Explain that orders of another instance are open."""
     oids = ", ".join(str(row.oid) for row in rows[:5])
     return (
-        f"{len(rows)} orders of another mm_trio rest on {rows[0].coin} (oids {oids}): it runs elsewhere, or its ledger "
-        "is elsewhere; one account and coin has one maker. End the other one, or bring its state folder here"
+        f"{len(rows)} orders of another mm_trio are open on {rows[0].coin} (oids {oids}): it runs elsewhere, or its "
+        "ledger is elsewhere; one account and coin may have one maker only. Stop the other one, or copy its state "
+        "folder here"
     )
 
 

@@ -1,4 +1,4 @@
-"""What one run did, in numbers: for summaries, never for decisions."""
+"""Counts of one run: for summaries, never for decisions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
 
 __all__ = ["RunStats"]
 
-FORECAST_AFTER_S = 60.0  # before that, the first ladder's places would be taken for the rate of use
+# Before that, the places of the first ladder would be taken for the rate of use.
+FORECAST_AFTER_S = 60.0
 # A correct order can lose a race or come when the budget is spent; every other refusal is an error of ours.
 _LOST_RACES = frozenset({Refusal.WOULD_CROSS, Refusal.GONE, Refusal.BUDGET})
 
 
 @dataclass(slots=True)
 class RunStats:
-    """Counts since the start. `fill_volume` in quote; `items` is what the request budget charges.
+    """Counts since the start.
 
-    `errors`: requests unanswered, answers and messages not understood, refusals a correct order cannot get.
+    `fill_volume` in quote; `items` is what the request budget charges. `errors`: requests unanswered, answers and
+    messages not understood, refusals that a correct order cannot get.
     `quoted_s`: seconds from the first tick to the last. `budget_left`: items, at the last tick.
     """
 
@@ -38,14 +40,14 @@ class RunStats:
     _first_tick_s: float | None = None
 
     def on_tick(self, now_s: float, *, budget_left: int) -> None:
-        """A tick is done."""
+        """Count a tick."""
         self.ticks += 1
         self._first_tick_s = now_s if self._first_tick_s is None else self._first_tick_s
         self.quoted_s = now_s - self._first_tick_s
         self.budget_left = budget_left
 
     def on_fill(self, fill: FillResult) -> None:
-        """A fill was booked."""
+        """Count a fill that was booked."""
         self.fills += 1
         self.fill_volume += fill.price * fill.size
 
@@ -62,7 +64,7 @@ class RunStats:
         self.reconnects += 1
 
     def on_answers(self, answers: tuple[Answer, ...]) -> None:
-        """One action was sent and answered, or not."""
+        """Count one action that was sent, answered or not."""
         self.requests += 1
         self.items += len(answers)
         unanswered = any(isinstance(answer, Unknown) for answer in answers)
@@ -71,13 +73,16 @@ class RunStats:
 
     @property
     def items_per_1000(self) -> float | None:
-        """Items sent for each 1,000 of quote that was filled; None before the first fill."""
+        """Return items sent per 1,000 of quote filled.
+
+        None before the first fill.
+        """
         return 1000 * self.items / float(self.fill_volume) if self.fill_volume else None
 
     def forecast_hours(self, remaining: int, run_s: float) -> float | None:
-        """How long the budget lasts at this run's mean use, less what its fills earned: inf where it does not shrink.
+        """Forecast how long the budget lasts, in hours.
 
-        None while it is too early to tell.
+        At this run's mean use, less what its fills earned: inf where it does not shrink, None while it is too early.
         """
         if run_s < FORECAST_AFTER_S:
             return None
@@ -85,7 +90,10 @@ class RunStats:
         return max(0, remaining) / used_per_s / 3600 if used_per_s > 0 else inf
 
     def to_json(self) -> dict[str, Any]:
-        """The part of a summary that every run has. `budget_hours` is null where the budget does not shrink."""
+        """Return the part of a summary that every run has.
+
+        `budget_hours` is null where the budget does not shrink.
+        """
         hours = None if self.budget_left is None else self.forecast_hours(self.budget_left, self.quoted_s)
         per_1000 = self.items_per_1000
         return {

@@ -295,3 +295,29 @@ def test_an_order_adopted_at_its_reduced_size_is_not_counted_down_twice(update_f
     state.apply_fill(fill(9, 77, 2), now_s=0)  # a replay, where it was told before
 
     assert resting(state) == {9: "3"}
+
+
+# --- who hears of it --------------------------------------------------------------------------
+
+
+def test_a_booked_fill_is_announced_once_the_ledger_has_moved() -> None:
+    state = with_bid()
+    heard: list[tuple[str, str]] = []
+    state.on_booked = lambda result: heard.append(ledger(state))
+
+    state.apply_fill(fill(1, 77, 2), now_s=0)
+    state.apply_fill(fill(1, 77, 2), now_s=0)
+
+    assert heard == [("52", "960")]
+
+
+def test_fills_that_waited_for_their_order_are_announced_in_the_order_they_came() -> None:
+    state = make_state()
+    booked = listen(state)
+    for tid, size in ((77, 2), (78, 1)):
+        state.apply_fill(fill(9, tid, size), now_s=0)
+    assert booked == []
+
+    state.apply_order_update(update(row(9, size=2, original=5), "open"), now_s=0)
+
+    assert [result.tid for result in booked] == [77, 78]

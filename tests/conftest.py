@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import pytest
@@ -57,6 +58,19 @@ def restore_signals() -> Iterator[None]:
     sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def distinct_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each signature of the SDK a nonce of its own: two within one millisecond of its clock would collide."""
+    last = 0
+
+    def next_nonce() -> int:
+        nonlocal last
+        last = max(last + 1, time_ns() // 1_000_000)
+        return last
+
+    monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", next_nonce)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sandbox.faults.plan import parse_rules
 from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("distinct_nonces")]
 
 Open = Callable[..., Any]
 
@@ -42,19 +42,6 @@ Open = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-
-
-@pytest.fixture(autouse=True)
-def distinct_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two signatures within a millisecond would collide: the SDK's nonce is the clock."""
-    last = 0
-
-    def next_nonce() -> int:
-        nonlocal last
-        last = max(last + 1, time_ns() // 1_000_000)
-        return last
-
-    monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", next_nonce)
 
 
 @pytest.fixture

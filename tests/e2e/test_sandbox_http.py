@@ -24,7 +24,7 @@ from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit
 from mm_trio.sandbox.server.server import SandboxServer, serve
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("distinct_nonces")]
 
 DEADLINE_S = 30.0
 WALLET: LocalAccount = Account.from_key("0x" + "01" * 32)
@@ -41,17 +41,8 @@ async def in_thread(fn: Callable[[], T]) -> T:
 
 
 @pytest.fixture(autouse=True)
-def loopback_and_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy; and a nonce of its own for each signature, where the SDK takes the clock."""
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    last = 0
-
-    def next_nonce() -> int:
-        nonlocal last
-        last = max(last + 1, time_ns() // 1_000_000)
-        return last
-
-    monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", next_nonce)
 
 
 async def open_sandbox(nursery: trio.Nursery, *, ip_weight: int | None = None) -> str:

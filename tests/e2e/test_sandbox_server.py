@@ -104,19 +104,6 @@ async def venue(nursery: trio.Nursery) -> Venue:
     return await open_venue(nursery)
 
 
-@pytest.fixture
-def distinct_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two signatures within a millisecond would collide: the SDK's nonce is the clock."""
-    last = 0
-
-    def next_nonce() -> int:
-        nonlocal last
-        last = max(last + 1, time_ns() // 1_000_000)
-        return last
-
-    monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", next_nonce)
-
-
 def statuses(answer: Any) -> list[Any]:
     assert answer["status"] == "ok", answer
     found: list[Any] = answer["response"]["data"]["statuses"]

@@ -13,6 +13,7 @@ from sdk_client_kit import NOW_MS, OTHER, STRANGER, UNREADABLE, WALLET, World, a
 
 from mm_trio.sandbox.model.commands import Deposit
 
+pytestmark = pytest.mark.usefixtures("distinct_nonces")
 DONE = {"status": "ok", "response": {"type": "default"}}
 HYPE = "HYPE:0x5a000000000000000000000000000150"
 PURR_ID = "PURR:0x5a000000000000000000000000000001"

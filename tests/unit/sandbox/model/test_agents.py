@@ -13,6 +13,7 @@ from sdk_client_kit import OTHER, STRANGER, WALLET, World, address_of, order, pl
 
 from mm_trio.sandbox.model.agents import Agents
 
+pytestmark = pytest.mark.usefixtures("distinct_nonces")
 DAY_MS = 86_400_000
 NOW_MS = 1_795_000_000_000
 DONE = {"status": "ok", "response": {"type": "default"}}

@@ -1,1 +1,1 @@
-"""The durable ledger: written ahead, replayed, audited."""
+"""Durable ledger: written ahead of every send, replayed, audited."""

@@ -1,11 +1,13 @@
-"""A ledger against the venue's word: every entry that moved it, and what explains a difference. Pure."""
+"""Comparison of a ledger with the venue's balances and fills.
+
+Pure code. It sums up every entry that moved the ledger, and explains the difference to the venue where it can.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
 from mm_trio.model.market import Balances
@@ -20,21 +22,27 @@ NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """Something that moved the ledger or explains a difference: what, how often, by how much of each token."""
+    """Cause of movements or of a difference, summed up.
+
+    `count` is the number of events; `token` and `usdc` are their sums in base and quote.
+    """
 
     what: str
     count: int
     token: Decimal
     usdc: Decimal
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, str | int]:
+        """Return plain JSON values; amounts are decimal strings."""
         return {"what": self.what, "count": self.count, "token": f"{self.token:f}", "usdc": f"{self.usdc:f}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """`ledger` is the allocation with all fills (None: the whole account), `account` what the wallet should hold of
-    ours, `venue` what it holds; `gap` is venue less account, `unexplained` what is left of it.
+    """Result of an audit.
+
+    `ledger` is the allocation with all fills (None: the whole account). `account` is what the account should hold
+    according to the ledger, `venue` what it holds. `unlisted` are booked fills that the venue does not list.
     """
 
     n_entries: int
@@ -48,21 +56,23 @@ class Audit:
 
     @property
     def gap(self) -> Balances:
+        """Difference of the account's balances: venue less ledger."""
         return Balances(self.venue.token - self.account.token, self.venue.usdc - self.account.usdc)
 
     @property
     def unexplained(self) -> Balances:
+        """Part of the gap that has no explanation."""
         token = self.gap.token - sum((line.token for line in self.explained), NOTHING)
         usdc = self.gap.usdc - sum((line.usdc for line in self.explained), NOTHING)
         return Balances(token, usdc)
 
     @property
     def is_ok(self) -> bool:
-        """Whether every difference has its reason, and the venue lists every fill that was booked."""
+        """True if the gap is explained and every booked fill listed."""
         return self.unexplained == Balances(NOTHING, NOTHING) and not self.unlisted
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; amounts are decimal strings."""
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values; amounts are decimal strings."""
         virtual = [None if amount is None else f"{amount:f}" for amount in self.ledger]
         return {
             "ok": self.is_ok,
@@ -96,7 +106,7 @@ class _Sum:
 
 @dataclass(slots=True)
 class _Known:
-    """What the entries say, read once."""
+    """Sums of the entries, which are read once."""
 
     ledger: Inventory = field(default_factory=lambda: Inventory(1))
     ownership: Ownership = field(default_factory=lambda: Ownership("", keep_foreign=True))
@@ -117,7 +127,8 @@ class _Known:
                 self.ledger.on_allocated(entry)
             case Adjusted(token, usdc):
                 self.ledger.on_adjusted(entry)
-                self._sum("balance changes by no fill of ours" if self.adjusted_ms else "first balance", token, usdc)
+                what = "balance changes without a fill of ours" if self.adjusted_ms else "first balance"
+                self._sum(what, token, usdc)
                 self.adjusted_ms = at_ms
             case Booked():
                 self._book(entry)
@@ -140,10 +151,10 @@ class _Known:
 
 
 def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], venue: Balances) -> Audit:
-    """Sum up all entries (each with the time it was recorded at, ms) and compare with what the venue says.
+    """Sum up all entries and compare them with the venue.
 
-    `fills` is the venue's whole history of the coin, oldest first; `venue` its totals of both tokens less what
-    orders of others hold.
+    Each entry comes with the time it was recorded at, in ms. `fills` is the venue's whole history of the coin, oldest
+    first. `venue` is the account's total of both tokens at the venue, less what foreign orders hold.
     """
     known = _Known()
     for at_ms, entry in entries:
@@ -161,7 +172,7 @@ def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], v
         if key not in listed and (oldest_ms is None or (fill.time_ms or 0) >= oldest_ms)
     ]
     ledger = known.ledger
-    candidates = (unbooked.line("fills of ours, to be booked at the next start"), foreign.line("trades by hand"))
+    candidates = (unbooked.line("fills of ours that the next start will book"), foreign.line("manual trades"))
     return Audit(
         n_entries=known.n_entries,
         n_fills=len(known.fills),
@@ -175,7 +186,10 @@ def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], v
 
 
 def compute_effect(fill: Fill) -> tuple[Decimal, Decimal]:
-    """What a fill did to the account: (base, quote), its fee included where it was taken in one of them."""
+    """Compute by how much a fill moved the account: (base, quote).
+
+    The fee is included if it was charged in one of the two tokens.
+    """
     sign = 1 if fill.side == "buy" else -1
     cost = fill.size * (fill.price or NOTHING)
     token = sign * fill.size - (fill.fee if fill.fee_token == "base" else NOTHING)

@@ -1,7 +1,7 @@
-"""Where a maker keeps what outlives it, and the locks that make it the only one.
+"""State folder of a maker: its ledger file and its locks.
 
-One folder for each network, account and coin. Beside it one lock for each signer: the venue counts nonces by
-signer, so that two makers with one key would refuse each other's.
+There is one folder for each network, account and coin. Beside these folders lies one lock for each signer: the venue
+counts nonces per signer, so the actions of two makers with one key would invalidate each other.
 """
 
 from __future__ import annotations
@@ -32,13 +32,19 @@ __all__ = [
 
 STATE_VARIABLE = "XDG_STATE_HOME"
 LOCK_NAME = "lock"
-ASIDE_NAME = "set-aside"  # and a number: a ledger that another one replaced
-UNFINISHED_NAME = "setting-aside"  # the same on its way there: what is missing in it is still in the state folder
-FRESH_NAME = "new-ledger"  # a ledger that is being written, and that will replace the one there is
+# A number follows. The folder holds a ledger that another one replaced.
+ASIDE_NAME = "set-aside"
+# The same folder while the files are being moved. Files that it lacks are still in the state folder.
+UNFINISHED_NAME = "setting-aside"
+# A ledger that is being written and will replace the present one.
+FRESH_NAME = "new-ledger"
 
 
 def find_state_folder(environ: Mapping[str, str], *, network: str, account: str, coin: str) -> Path:
-    """The folder of one maker; nothing is created. `coin` is the venue's own name of the pair."""
+    """Return the folder of one maker, without creating it.
+
+    `coin` is the venue's own name of the pair.
+    """
     return _find_network(environ, network) / account.lower() / coin.replace("/", "-")
 
 
@@ -51,22 +57,22 @@ def _find_network(environ: Mapping[str, str], network: str) -> Path:
 def hold_state_folder(
     environ: Mapping[str, str], *, network: str, account: str, coin: str, signer: str | None
 ) -> Iterator[Path]:
-    """The folder, made and locked, for as long as the maker lives; a process that dies lets go of it.
+    """Create and lock the folder while the context is open.
 
-    `signer` None: for who only mends the ledger and signs nothing. Errors: ConfigError where another maker holds it,
-    or the signer's lock; JournalError where it cannot be made.
+    A process that dies releases its locks. Pass `signer=None` when only repairing the ledger (nothing is signed).
+    Errors: ConfigError if another maker holds the folder or the signer's lock; JournalError if the folder cannot be
+    created.
     """
     folder = find_state_folder(environ, network=network, account=account, coin=coin)
     signers = _find_network(environ, network) / "signers"
     ours = _make_lock(folder / LOCK_NAME)
     with ExitStack() as held:
-        held.enter_context(
-            _hold(ours, f"another mm_trio makes the market in {coin} for {account}: end it first, or watch that one")
-        )
+        refusal = f"another mm_trio is already making the market in {coin} for {account}; stop that one first"
+        held.enter_context(_hold(ours, refusal))
         if signer is not None:
             refusal = (
-                f"another mm_trio signs with this key ({signer}): the venue counts nonces by signer, so each maker "
-                "needs an agent (API wallet) of its own"
+                f"another mm_trio is already signing with this key ({signer}); the venue counts nonces per signer, so "
+                "give each maker an agent (API wallet) of its own"
             )
             held.enter_context(_hold(_make_lock(signers / f"{signer.lower()}.lock"), refusal))
         yield folder
@@ -76,7 +82,7 @@ def _make_lock(path: Path) -> FileLock:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise JournalError(f"the state folder {path.parent} cannot be made: {error.strerror or error}") from error
+        raise JournalError(f"cannot create the state folder {path.parent}: {error.strerror or error}") from error
     return FileLock(path, timeout=0, mode=0o600, thread_local=False)
 
 
@@ -87,20 +93,22 @@ def _hold(lock: FileLock, refusal: str) -> Iterator[None]:
     except Timeout:
         raise ConfigError(f"{refusal} (lock {lock.lock_file})") from None
     except OSError as error:
-        raise JournalError(f"{lock.lock_file} cannot be locked: {error.strerror or error}") from error
+        raise JournalError(f"cannot lock {lock.lock_file}: {error.strerror or error}") from error
     try:
         yield
     finally:
         lock.release()
 
 
-# --- the ledger's file ------------------------------------------------------------------------
+# --- The ledger file --------------------------------------------------------------------------
 
 
 def open_ledger(folder: Path, *, on_sandbox: bool = False) -> Journal:
-    """Open the ledger, or begin the first one; never a second one in place of one that is lost.
+    """Open the ledger, or begin the first one.
 
-    `on_sandbox`: an empty ledger beside those set aside is one begun anew. Errors: JournalError.
+    Refuse to begin a new ledger where files show that an earlier one was lost. On the sandbox (`on_sandbox`) an empty
+    ledger beside those set aside is accepted, since the exchange itself may have been started afresh.
+    Errors: JournalError.
     """
     if not _has_content(folder):
         _refuse_lost(folder)
@@ -115,27 +123,34 @@ def open_ledger(folder: Path, *, on_sandbox: bool = False) -> Journal:
 
 
 def describe_lost(folder: Path) -> str | None:
-    """What to tell where there is no ledger, and files say that there was one; None where all is well."""
+    """Explain to the operator that an earlier ledger was lost.
+
+    Return None if there is a ledger, or if no file shows that there was one.
+    """
     traces = _find_traces(folder)
     if not traces or not is_blank(folder):
         return None
     return (
-        f"there is no ledger at {folder / JOURNAL_NAME}, and there was one ({', '.join(traces)} in its folder): it "
-        "was removed, or setting it aside was cut short. `mm-trio ledger rebuild` makes the ledger from what is there "
-        "and what the venue knows; it may be run again"
+        f"there is no ledger at {folder / JOURNAL_NAME}, but there was one (found in its folder: {', '.join(traces)}); "
+        "it was deleted, or moving it aside was interrupted. Run `mm-trio ledger rebuild` to restore it from these "
+        "files and the venue's records; it is safe to run more than once"
     )
 
 
 def find_last_written(folder: Path) -> Path | None:
-    """Where the newest ledger lies that anything was ever written to: the folder itself, or one set aside in it."""
-    return next((place for place in (folder, *_find_asides(folder)) if not is_blank(place)), None)
+    """Find the folder of the newest ledger that has entries.
+
+    It is the state folder itself, or one set aside in it; None if no ledger has entries.
+    """
+    return next((candidate for candidate in (folder, *_find_asides(folder)) if not is_blank(candidate)), None)
 
 
 def replace_ledger(folder: Path, write: Callable[[Journal], None]) -> Path | None:
-    """Put a new ledger, whole and durable, in the place of the one there is; gives where that one went.
+    """Replace the ledger by a new one, complete and durable.
 
-    `write` fills the new one. Ended anywhere, the old one is there, or the new one, or neither and `open_ledger`
-    refuses: then it can be called again. Errors: JournalError.
+    `write` fills the new ledger. Return the folder that the old ledger was moved to, or None if there was none.
+    If the process ends at any point, the old ledger is in place, or the new one, or neither; with neither in place
+    `open_ledger` refuses, and this function can be called again. Errors: JournalError.
     """
     finish_setting_aside(folder)
     fresh = folder / FRESH_NAME
@@ -145,21 +160,24 @@ def replace_ledger(folder: Path, write: Callable[[Journal], None]) -> Path | Non
         with closing(Journal.open(fresh)) as journal:
             write(journal)
         if [path.name for path in fresh.iterdir()] != [JOURNAL_NAME]:
-            raise JournalError(f"the new ledger in {fresh} could not be finished: is the disk full?")
+            raise JournalError(f"cannot finish the new ledger in {fresh}; check that the disk is not full")
         for path in (fresh / JOURNAL_NAME, fresh, folder):
             _sync(path)
         aside = set_aside(folder) if _find_files(folder) else None
-        # The last step, and only after the old log is durably gone: SQLite would play that into the new file.
+        # SQLite would play the old log into the new file, so the rename waits until that log is durably gone.
         (fresh / JOURNAL_NAME).rename(folder / JOURNAL_NAME)
         _sync(folder)
         fresh.rmdir()
     except OSError as error:
-        raise JournalError(f"the ledger in {folder} cannot be replaced: {error.strerror or error}") from error
+        raise JournalError(f"cannot replace the ledger in {folder}: {error.strerror or error}") from error
     return aside
 
 
 def set_aside(folder: Path) -> Path:
-    """Move a ledger out of the way, as it is; gives where it went. Errors: JournalError."""
+    """Move a ledger aside unchanged and return its new folder.
+
+    Errors: JournalError.
+    """
     finish_setting_aside(folder)
     unfinished = folder / UNFINISHED_NAME
     try:
@@ -170,7 +188,10 @@ def set_aside(folder: Path) -> Path:
 
 
 def finish_setting_aside(folder: Path) -> Path | None:
-    """Go on where setting a ledger aside was cut short; gives where it went. Errors: JournalError."""
+    """Finish moving a ledger aside after an interruption.
+
+    Return its new folder, or None if no move was interrupted. Errors: JournalError.
+    """
     unfinished = folder / UNFINISHED_NAME
     if not (unfinished / JOURNAL_NAME).exists():
         return None
@@ -195,33 +216,37 @@ def _move_aside(folder: Path, unfinished: Path) -> Path:
 
 
 def _cannot_be_set_aside(folder: Path, error: OSError) -> JournalError:
-    return JournalError(f"the ledger in {folder} cannot be set aside: {error.strerror or error}")
+    return JournalError(f"cannot move the ledger in {folder} aside: {error.strerror or error}")
 
 
 def _find_files(folder: Path) -> list[Path]:
-    """The files of a ledger, the main one first: left behind without its log it would lack its last entries."""
+    """List the files of a ledger, the main one first.
+
+    If the main file stayed behind without its log, it would lack its last entries.
+    """
     return sorted(folder.glob(f"{JOURNAL_NAME}*"))
 
 
 def _find_asides(folder: Path) -> list[Path]:
-    """The folders of ledgers set aside, the newest first."""
+    """List the folders of ledgers set aside, newest first."""
     numbered = {path: path.name.removeprefix(f"{ASIDE_NAME}-") for path in folder.glob(f"{ASIDE_NAME}-*")}
     return sorted((path for path, n in numbered.items() if n.isdecimal()), key=lambda p: int(numbered[p]), reverse=True)
 
 
 def _find_traces(folder: Path) -> list[str]:
-    """Names of what a first start would not find: it comes from a ledger that was there before."""
+    """List the names of files that only an earlier ledger leaves."""
     traces = [*_find_asides(folder), *sorted(folder.glob(f"{Path(JOURNAL_NAME).stem}-*.bak"))]
     traces += [path for name in (UNFINISHED_NAME, FRESH_NAME) if (path := folder / name).exists()]
     if not (folder / JOURNAL_NAME).exists():
-        traces += _find_files(folder)  # a log without its file
+        # What is found now is a log without its main file.
+        traces += _find_files(folder)
     return [path.name for path in traces]
 
 
 def _refuse_lost(folder: Path) -> None:
-    told = describe_lost(folder)
-    if told is not None:
-        raise JournalError(told)
+    explanation = describe_lost(folder)
+    if explanation is not None:
+        raise JournalError(explanation)
 
 
 def _has_content(folder: Path) -> bool:
@@ -230,7 +255,10 @@ def _has_content(folder: Path) -> bool:
 
 
 def is_blank(folder: Path) -> bool:
-    """Whether there is no ledger, or one that nothing was written to. One that is damaged had something in it."""
+    """Check that the folder has no ledger with entries.
+
+    A damaged ledger counts as one with entries.
+    """
     if not _has_content(folder):
         return True
     with suppress(JournalError), closing(Journal.open_to_read(folder)) as journal:
@@ -239,8 +267,12 @@ def is_blank(folder: Path) -> bool:
 
 
 def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power cut."""
-    if sys.platform == "win32":  # it opens no folders
+    """Flush a file, or the names in a folder, to disk.
+
+    What was flushed survives a power cut.
+    """
+    # Windows cannot open a folder as a file.
+    if sys.platform == "win32":
         return
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

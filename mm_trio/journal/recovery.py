@@ -1,4 +1,7 @@
-"""A ledger read back: the journal's entries replayed off the loop, into what the last life left behind."""
+"""Recovery of the state that the last session left behind.
+
+The journal's entries are read and replayed on a worker thread, off the event loop.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,17 @@ __all__ = ["LedgerFile", "recover"]
 
 
 class HasEntry(Protocol):
-    """A row of a journal."""
+    """Row of a journal."""
 
     @property
     def entry(self) -> Entry: ...
 
 
 class LedgerFile(Protocol):
-    """A journal, or anything of its shape. Blocking; `JournalError` where it cannot be read or written."""
+    """Journal, or any object of its shape.
+
+    Its methods block and raise `JournalError` if the file cannot be read or written.
+    """
 
     @property
     def is_new(self) -> bool: ...
@@ -33,7 +39,10 @@ class LedgerFile(Protocol):
 
 
 async def recover(journal: LedgerFile, *, order_size: Number, run_sync: RunSync, wall_ms: int) -> Recovered:
-    """Replay the journal. Errors: JournalError, also for entries that contradict each other."""
+    """Replay the journal into the state it describes.
+
+    Errors: JournalError, also for entries that contradict each other.
+    """
     found: Recovered = await run_sync(_replay, journal, order_size, trio.current_time(), wall_ms)
     return found
 

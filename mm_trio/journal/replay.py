@@ -1,4 +1,7 @@
-"""Entries -> the state they left behind. Pure: a restart applies what was recorded to the same classes."""
+"""Replay of journal entries into the state they describe.
+
+Pure code. A restart applies the recorded entries to the same classes that a running maker uses.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,11 @@ __all__ = ["Recovered", "replay"]
 
 @dataclass(slots=True)
 class Recovered:
-    """What a ledger's entries amount to.
+    """State that the entries of a ledger add up to.
 
-    `epochs` are those of all lives so far, `looked_up_ms` is the venue's time that its fill history was read
-    to, `newest_fill_ms` the time of the newest fill it has, `last_nonce` the highest that was used, `boundary_level`
-    the last that was quoted from.
+    `epochs` are those of all sessions so far. `looked_up_ms` is the venue's time up to which its fill history was read,
+    `newest_fill_ms` the time of the newest fill in the ledger. `last_nonce` is the highest nonce used, and
+    `boundary_level` the last boundary quoted from.
     """
 
     order_state: OrderState
@@ -54,20 +57,21 @@ class Recovered:
 
     @property
     def is_new(self) -> bool:
-        """Whether the ledger has no life yet."""
+        """True if no session was recorded yet."""
         return not self.epochs
 
 
 def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_ms: int) -> Recovered:
-    """Apply all entries, from the beginning or from a checkpoint on.
+    """Apply entries from the beginning or from a checkpoint on.
 
-    `now_s` is the loop's clock and `wall_ms` the venue's calendar, both now: what was in flight expires on the
-    second and is waited for on the first. Orders that may rest come out in doubt. Errors: ValueError for entries
-    that contradict each other.
+    `now_s` is the present time on the loop's clock, `wall_ms` on the venue's calendar: an order in flight expires by
+    the calendar and is waited for by the clock. Orders that may still rest are returned in doubt.
+    Errors: ValueError for entries that contradict each other.
     """
     found = Recovered(OrderState(), Inventory(order_size))
     for entry in entries:
-        if isinstance(entry, Checkpoint):  # it says all that was before
+        if isinstance(entry, Checkpoint):
+            # A checkpoint sums up all entries before it, so the state starts afresh.
             found = Recovered(OrderState(), Inventory(order_size), n_entries=found.n_entries)
             for part in entry.entries:
                 _apply(found, part, now_s=now_s, wall_ms=wall_ms)

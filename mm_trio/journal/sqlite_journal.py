@@ -1,8 +1,8 @@
-"""The ledger's file: entries in, entries out, durable. The only module with SQL.
+"""Durable file of journal entries; the only module with SQL.
 
-Append-only SQLite in WAL mode with `synchronous=FULL`: what `append` returned from survives a power cut. Each
-row carries a hash over itself and the row before, so that a changed one or a hole is found. Everything here blocks
-and is for one caller at a time; `LedgerKeeper` calls it off the loop.
+The file is an append-only SQLite database in WAL mode with `synchronous=FULL`: entries survive a power cut once
+`append` has returned. Each row carries a hash over itself and the row before, so that a changed row or a hole is
+detected. All functions block and serve one caller at a time; `JournalWriter` calls them off the loop.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from mm_trio.model.journal_entries import Booked, Entry, decode_entry, encode_en
 __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 
 JOURNAL_NAME = "journal.sqlite3"
-APPLICATION_ID = 0x6D6D7472  # "mmtr", in the header of the file
-REMEDY = "`mm-trio ledger rebuild` makes a new one of what can be read and what the venue knows"
-_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one each time
-BUSY_TIMEOUT_S = 5.0  # a reader (`ledger audit`) may hold the file for a moment
+# "mmtr", in the header of the file.
+APPLICATION_ID = 0x6D6D7472
+REMEDY = "run `mm-trio ledger rebuild` to make a new one from what can be read and what the venue knows"
+# `json.dumps` would make an encoder at each call.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+# A reader (`ledger audit`) may hold the file for a moment.
+BUSY_TIMEOUT_S = 5.0
 
-# What turns version n of the file into n + 1; an empty file is version 0.
+# Script n turns version n of the file into n + 1; an empty file is version 0.
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE entries (
@@ -48,7 +51,7 @@ MIGRATIONS: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """One entry with its number and the time it was recorded at."""
+    """Entry with its number and the time it was recorded at."""
 
     seq: int
     at_ms: int
@@ -56,7 +59,7 @@ class JournalRow:
 
 
 class Journal:
-    """One ledger file, opened. `path` is the file."""
+    """Opened ledger file, at `path`."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -65,10 +68,10 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path, *, max_pages: int | None = None) -> Self:
-        """Open the ledger in `folder`, or begin one there; the folder is private to its owner.
+        """Open the ledger in `folder`, or begin one there.
 
-        `max_pages` bounds the file, in pages of 4 KiB. Errors: JournalError for a file that is damaged, of a newer
-        version, or that cannot be used here.
+        The folder is made private to its owner. `max_pages` limits the size of the file, in pages of 4 KiB.
+        Errors: JournalError for a file that is damaged, of a newer version, or that cannot be used here.
         """
         path = folder / JOURNAL_NAME
         with _explained(path):
@@ -91,7 +94,10 @@ class Journal:
 
     @classmethod
     def open_to_read(cls, folder: Path) -> Self:
-        """Open an existing ledger beside whoever writes it. Errors: JournalError, also where there is none."""
+        """Open an existing ledger read-only, even while a maker writes it.
+
+        Errors: JournalError, also if there is no ledger.
+        """
         path = folder / JOURNAL_NAME
         if not path.is_file():
             raise JournalError(f"there is no ledger at {path}")
@@ -108,19 +114,24 @@ class Journal:
 
     @classmethod
     def salvage(cls, folder: Path) -> list[JournalRow]:
-        """The rows of a damaged ledger up to the first that is not what was written; none of a file that is none."""
+        """Read the rows of a damaged ledger up to the damage.
+
+        Return no rows if the file is not a ledger.
+        """
         rows: list[JournalRow] = []
         with contextlib.suppress(JournalError), _explained(folder / JOURNAL_NAME):
             connection = _connect(_read_only(folder / JOURNAL_NAME), is_uri=True)
             with contextlib.closing(connection):
+                # One by one, so that the rows before the damage are kept when reading fails.
                 for row in cls(folder / JOURNAL_NAME, connection).read(since_checkpoint=False):
-                    rows.append(row)  # one by one: what came before the damage stays
+                    rows.append(row)
         return rows
 
     def read(self, *, since_checkpoint: bool = True) -> Iterator[JournalRow]:
-        """Rows in order, from the last checkpoint on or all of them; the chain is checked on the way.
+        """Yield rows in order, checking the chain of hashes.
 
-        Errors: JournalError at the first row that is not what was written.
+        They begin at the last checkpoint, or with `since_checkpoint=False` at the first row.
+        Errors: JournalError at the first row that differs from what was written.
         """
         with _explained(self.path):
             first = self._find_checkpoint() if since_checkpoint else 1
@@ -128,15 +139,19 @@ class Journal:
             rows = self._connection.execute(
                 "SELECT seq, at_ms, kind, body, chain FROM entries WHERE seq >= ? ORDER BY seq", (first,)
             )
-            for expected, (seq, at_ms, kind, body, told) in enumerate(rows, start=first):
+            for expected, (seq, at_ms, kind, body, stored) in enumerate(rows, start=first):
                 chain = _link(chain, seq, at_ms, kind, body)
                 is_beginning = seq > first or first == 1 or not since_checkpoint or kind == "checkpoint"
-                if seq != expected or chain != told or not is_beginning:
-                    raise JournalError(f"{self.path} is damaged: entry {expected} is not what was written; {REMEDY}")
+                if seq != expected or chain != stored or not is_beginning:
+                    damage = f"entry {expected} differs from what was written"
+                    raise JournalError(f"{self.path} is damaged: {damage}; {REMEDY}")
                 yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
-        """Write entries in one transaction; durable on return, or nothing of it is there. Errors: JournalError."""
+        """Write entries durably in one transaction, or none of them.
+
+        Errors: JournalError, and then none was written.
+        """
         seq, chain = self._seq, self._chain
         rows: list[tuple[object, ...]] = []
         for entry in entries:
@@ -158,24 +173,24 @@ class Journal:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was ever written to it."""
+        """True if no entry was ever written to the file."""
         return self._seq == 0
 
     def close(self) -> None:
-        """Close the file; what was appended stays."""
+        """Close the file; appended entries stay."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
-    # --- opening ------------------------------------------------------------------------------
+    # --- Opening ------------------------------------------------------------------------------
 
     def _check_file(self) -> None:
         owner = int(self._connection.execute("PRAGMA application_id").fetchone()[0])
         is_empty = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         if owner != APPLICATION_ID and not is_empty:
-            raise JournalError(f"{self.path} is no ledger of mm_trio: it is left as it is")
-        told = [row[0] for row in self._connection.execute("PRAGMA quick_check(3)")]
-        if told != ["ok"]:
-            raise JournalError(f"{self.path} is damaged: {' '.join(told[0].split())}; {REMEDY}")
+            raise JournalError(f"{self.path} is not a valid mm_trio ledger; the file was left unchanged")
+        findings = [row[0] for row in self._connection.execute("PRAGMA quick_check(3)")]
+        if findings != ["ok"]:
+            raise JournalError(f"{self.path} is damaged: {' '.join(findings[0].split())}; {REMEDY}")
 
     def _migrate(self) -> None:
         version = self._check_version()
@@ -192,13 +207,13 @@ class Journal:
         version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
             raise JournalError(
-                f"{self.path} is of version {version}, this program knows {len(MIGRATIONS)}: "
-                "it was written by a newer mm_trio, use that one"
+                f"{self.path} has version {version}, but this program reads versions up to {len(MIGRATIONS)}; "
+                "it was written by a newer mm_trio, so use that release"
             )
         return version
 
     def _back_up(self, path: Path) -> None:
-        """A whole copy beside the file, before its shape changes."""
+        """Copy the whole file before its schema changes."""
         _make_private(path)
         with contextlib.closing(_connect(str(path))) as copy:
             self._connection.backup(copy)
@@ -223,9 +238,10 @@ class Journal:
 
 
 def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
-    # the worker threads of one lane take turns; sqlite3 only has to be told that we know
+    # Worker threads use the connection one at a time, so the check of sqlite3 that one thread owns it is not needed.
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, uri=is_uri)
-    connection.isolation_level = None  # transactions are written out where they are
+    # The module would begin transactions by itself otherwise; here each BEGIN is written out.
+    connection.isolation_level = None
     return connection
 
 
@@ -234,24 +250,31 @@ def _read_only(path: Path) -> str:
 
 
 def _make_private(path: Path) -> None:
-    """Create the file for its owner alone, before SQLite makes it with whatever umask there is."""
+    """Create the file readable by its owner alone.
+
+    SQLite would create it with the permissions of the present umask.
+    """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """The file's troubles in one line that names it. A constraint that fails is a bug of ours and stays itself."""
+    """Turn errors of the file into one line that names it.
+
+    A violated constraint is a bug of ours and passes unchanged.
+    """
     try:
         yield
     except sqlite3.IntegrityError:
         raise
     except sqlite3.Error as error:
-        remedy = f"; {REMEDY}" if type(error) is sqlite3.DatabaseError else ""  # its subclasses are no damage
+        # Subclasses of DatabaseError do not mean damage.
+        remedy = f"; {REMEDY}" if type(error) is sqlite3.DatabaseError else ""
         raise JournalError(f"the ledger {path} cannot be used: {error}{remedy}") from error
     except OSError as error:
         raise JournalError(f"the ledger {path} cannot be used: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise JournalError(f"{path} is damaged: a text in it cannot be read; {REMEDY}") from error
+        raise JournalError(f"{path} is damaged: it contains text that cannot be read; {REMEDY}") from error
 
 
 def _link(chain: bytes, seq: int, at_ms: int, kind: str, body: str) -> bytes:
@@ -259,7 +282,10 @@ def _link(chain: bytes, seq: int, at_ms: int, kind: str, body: str) -> bytes:
 
 
 def _fill_key(entry: Entry) -> str | None:
-    """What no two rows may share: a fill is booked once, whatever the memory of this process says."""
+    """Return the unique key of a booked fill; None for other entries.
+
+    The column's constraint ensures that a fill is booked once even if the maker's own memory of fills fails.
+    """
     if not isinstance(entry, Booked):
         return None
     return f"{entry.time_ms}|{entry.coin}|{entry.tid}|{entry.oid}"

@@ -1,8 +1,8 @@
-"""Recorded entries on their way to the journal: kept in order, committed in groups, off the loop.
+"""Writing of recorded entries to the journal, in groups and off the loop.
 
-The loop records (that never waits); one commit at a time writes all that was recorded until then. Who must not
-go on before an entry is durable flushes; a request that waits for that alone leaves from the thread that wrote it.
-Without a journal the ledger lives in memory and nothing waits.
+Recording an entry never waits. One commit at a time writes everything recorded until then, in order. A caller that
+must not go on before an entry is durable calls `flush`. A request that waits only for its entry is sent by the thread
+that wrote the entry (`flush_then`). Without a journal the ledger lives in memory and nothing waits.
 """
 
 from __future__ import annotations
@@ -20,39 +20,45 @@ from mm_trio.model.journal_entries import Checkpoint, Entry
 
 __all__ = ["AppendsEntries", "JournalWriter"]
 
-# A fill is answered by an order, which has to be durable before it leaves: both in one commit, so that it need not wait
-# for the fill's. Nothing is lost with what was not written yet: a start asks the venue for the fills.
+# The order that answers a fill must be durable before it is sent. Waiting a moment puts both into one commit, so that
+# the order need not wait for the fill's commit. A fill that was not written yet is not lost: the next start asks the
+# venue for it.
 COMMIT_AFTER_S = 0.02
-COMMIT_WITHIN_S = 5.0  # a disk that takes longer is no ledger's
-_DISK_HANGS = "the ledger was not written for seconds: the disk hangs"
-CHECKPOINT_EVERY = 50_000  # entries; a replay of so many takes well below a second
+# A disk that takes longer is not fit for a ledger.
+COMMIT_WITHIN_S = 5.0
+_DISK_HANGS = "the ledger could not be written for several seconds: the disk hangs"
+# Entries. A replay of so many takes well below a second.
+CHECKPOINT_EVERY = 50_000
 
 
 class AppendsEntries(Protocol):
-    """A journal, as far as keeping it goes: blocking, durable on return, `JournalError` if it cannot be."""
+    """Journal to which entries can be appended."""
 
-    def append(self, entries: Sequence[Entry], *, at_ms: int) -> None: ...
+    def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
+        """Block until the entries are durable. Errors: JournalError."""
 
 
 class _Writing:
-    """One group of entries on its way to the journal."""
+    """Group of entries that is being written."""
 
     def __init__(self, journal: AppendsEntries, entries: Sequence[Entry], at_ms: int) -> None:
         self._journal = journal
         self._entries = entries
         self._at_ms = at_ms
-        self.is_done = self.is_given_up = False  # the one is set by the thread, the other on the loop
+        # The writing thread sets the first flag, the loop the second.
+        self.is_done = self.is_abandoned = False
 
     def append(self) -> None:
-        """Blocks; durable on return. Errors: JournalError."""
+        """Block until the group is durable. Errors: JournalError."""
         self._journal.append(self._entries, at_ms=self._at_ms)
         self.is_done = True
 
 
 class JournalWriter:
-    """Takes entries on the loop's thread, and sees to it that they get to the journal.
+    """Buffer of recorded entries, and the only writer of the journal.
 
-    `summarise` gives what a checkpoint says; it is asked every `CHECKPOINT_EVERY` entries.
+    Entries are recorded on the loop's thread. `summarise` returns the entries of a checkpoint; it is called once every
+    `CHECKPOINT_EVERY` entries.
     """
 
     def __init__(
@@ -82,11 +88,14 @@ class JournalWriter:
 
     @property
     def fault(self) -> JournalError | None:
-        """Why nothing can be written any more."""
+        """Error after which nothing more is written, or None."""
         return self._fault
 
     def record(self, entry: Entry) -> None:
-        """Something happened. Once the journal failed, what happens on the way out is found at the next start."""
+        """Record an entry, to be written soon.
+
+        Entries are dropped once the journal has failed; the next start learns of these events from the venue.
+        """
         if self._journal is None or self._fault is not None:
             return
         self._pending.append(entry)
@@ -94,35 +103,41 @@ class JournalWriter:
         self._recorded.set()
 
     async def flush(self) -> None:
-        """Return when everything recorded until now is durable. Errors: JournalError."""
+        """Return once everything recorded until now is durable. Errors: JournalError."""
         goal = self._n_recorded
-        async with self._turn:  # whoever waited here finds that the one before wrote for it
+        async with self._turn:
+            # A caller that had to wait here may find that the one before it wrote its entries too.
             if self._fault is not None:
                 raise self._fault
             if self._n_durable < goal:
                 await self._commit()
 
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any:
-        """Make everything recorded until now durable, and make this blocking call right behind it.
+        """Make everything recorded durable, then make this blocking call.
 
-        `is_wanted` is asked between the two, on whatever thread that is. Gives what the call returns, or `TOO_LATE`
-        where it was not made: ask whether it still may. The caller bounds it; cut off, a write that is not done is a
-        fault. Errors: JournalError, and then nothing was nor will be sent; what `send` raises.
+        `is_wanted` is called between the two, possibly on a worker thread. Return the result of `send`, or `TOO_LATE`
+        if it was not called; then the caller has to check whether it may still send. The caller sets the deadline: a
+        write that is not done when it is cancelled is a fault.
+        Errors: JournalError, and then nothing was or will be sent; any error of `send`.
         """
         began_s = trio.current_time()
         async with self._turn:
             if self._fault is not None:
                 raise self._fault
-            if trio.current_time() - began_s > QUICK_S:  # a slow write of others went before
+            # A slow write of another caller went before, so the caller has to decide anew.
+            if trio.current_time() - began_s > QUICK_S:
                 return TOO_LATE
             if not self._pending:
                 return await self._run_sync(send, *args, abandon_on_cancel=True)
             with self._writing() as writing:
-                errand = CommitThenSend(writing.append, lambda: not writing.is_given_up and is_wanted(), send, *args)
-                return await self._run_sync(errand, abandon_on_cancel=True)
+                call = CommitThenSend(writing.append, lambda: not writing.is_abandoned and is_wanted(), send, *args)
+                return await self._run_sync(call, abandon_on_cancel=True)
 
     async def keep_forever(self) -> Never:
-        """Write what is recorded, soon. Errors: JournalError, which ends the maker."""
+        """Write recorded entries soon after they come in.
+
+        Errors: JournalError, which ends the maker.
+        """
         while True:
             await self._recorded.wait()
             await trio.sleep(COMMIT_AFTER_S)
@@ -131,7 +146,7 @@ class JournalWriter:
 
     async def _commit(self) -> None:
         with self._writing() as writing:
-            # not to be cut short by our leaving: it would be unknown whether it was written
+            # A commit cut short by a shutdown would leave it unknown whether the entries were written.
             with trio.move_on_after(COMMIT_WITHIN_S, shield=True):
                 await self._run_sync(writing.append, abandon_on_cancel=True)
             if not writing.is_done:
@@ -139,11 +154,15 @@ class JournalWriter:
 
     @contextmanager
     def _writing(self) -> Iterator[_Writing]:
-        """All that is recorded, to be written inside; behind what was not, nothing may be. Errors: JournalError."""
+        """Hand out everything recorded, to be written within the context.
+
+        If it is not written by the end of the context, the journal is closed to further entries: they must not follow
+        a hole. Errors: JournalError.
+        """
         assert self._journal is not None
         batch, self._pending = self._pending, []
         if self._n_since_checkpoint + len(batch) >= CHECKPOINT_EVERY:
-            # the state now is what all entries until now amount to: nothing awaited since the last was taken
+            # Nothing was awaited since the batch was taken, so the present state is the sum of all entries up to here.
             batch.append(Checkpoint(tuple(self._summarise())))
             self._n_recorded += 1
             self._n_since_checkpoint = -len(batch)
@@ -151,7 +170,9 @@ class JournalWriter:
         try:
             yield writing
         except BaseException as error:
-            writing.is_given_up = True  # before the look: the thread looks the other way round, so one of both sees it
+            # Set the flag before reading the other one. The thread does it the other way round, so that at least one of
+            # the two sees what the other did.
+            writing.is_abandoned = True
             if writing.is_done:
                 raise
             self._fault = _make_fault(error)
@@ -167,4 +188,5 @@ def _make_fault(error: BaseException) -> JournalError:
         return JournalError(str(error))
     if isinstance(error, trio.Cancelled):
         return JournalError(_DISK_HANGS)
-    return JournalError(f"the ledger was not written: {type(error).__name__}: {error}")  # a bug of ours
+    # Any other class is a bug of ours.
+    return JournalError(f"the ledger was not written: {type(error).__name__}: {error}")

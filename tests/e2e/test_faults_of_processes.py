@@ -79,8 +79,8 @@ def test_d5_the_second_of_two_on_one_machine_refuses_and_the_first_goes_on(sandb
         first.wait_for("tick=2 ")
 
         assert first.end(signal.SIGTERM) == 0, first.err
-    check_refusal(same[0], same[2], expected=2, told="another mm_trio makes the market in @107")
-    check_refusal(other[0], other[2], expected=2, told="another mm_trio signs with this key")
+    check_refusal(same[0], same[2], expected=2, told="another mm_trio is already making the market in @107")
+    check_refusal(other[0], other[2], expected=2, told="another mm_trio is already signing with this key")
     assert untouched
     assert sandbox.ask("openOrders") == []
 

@@ -207,7 +207,7 @@ def test_a_second_maker_is_refused_while_the_first_goes_on(tmp_path: Path) -> No
             first.wait_for("tick=1 ")
             code, err = run_refused(tmp_path, config, sandbox)
             assert (code, len(err.splitlines())) == (2, 1)
-            assert "another mm_trio makes the market" in err
+            assert "another mm_trio is already making the market" in err
             code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config))
             assert (code, "another mm_trio" in err) == (2, True)
             first.wait_for("tick=2 ")

@@ -59,7 +59,7 @@ def test_a_trade_by_hand_is_told_apart() -> None:
     found = audit(fills=(bought,), venue=Balances(dec("20.999"), dec(180)))
 
     assert found.is_ok
-    assert [line.what for line in found.explained] == ["trades by hand"]
+    assert [line.what for line in found.explained] == ["manual trades"]
 
 
 def test_a_transfer_that_nobody_told_stays_unexplained() -> None:
@@ -75,7 +75,7 @@ def test_a_change_that_was_taken_over_is_a_movement_and_no_gap() -> None:
     )
 
     assert found.is_ok
-    assert [line.what for line in found.movements][-1] == "balance changes by no fill of ours"
+    assert [line.what for line in found.movements][-1] == "balance changes without a fill of ours"
 
 
 def test_a_fill_that_the_venue_does_not_list_is_no_good_sign() -> None:

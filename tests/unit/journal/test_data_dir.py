@@ -82,7 +82,7 @@ def test_the_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_second_maker_of_the_same_market_is_refused_and_told_why(tmp_path: Path) -> None:
     with (
         hold_state_folder(state_home(tmp_path), **WHO),
-        pytest.raises(ConfigError, match=rf"makes the market in @107 for {ACCOUNT}.*\(lock {tmp_path}"),
+        pytest.raises(ConfigError, match=rf"already making the market in @107 for {ACCOUNT}.*\(lock {tmp_path}"),
         hold_state_folder(state_home(tmp_path), **WHO | {"signer": OTHER_SIGNER}),
     ):
         pass
@@ -93,7 +93,7 @@ def test_a_second_maker_with_the_same_key_is_refused_and_told_why(tmp_path: Path
     spelt_otherwise = {"signer": SIGNER.lower()}
     with (
         hold_state_folder(state_home(tmp_path), **WHO),
-        pytest.raises(ConfigError, match=r"signs with this key.*an agent .* of its own"),
+        pytest.raises(ConfigError, match=r"already signing with this key.*an agent .* of its own"),
         hold_state_folder(state_home(tmp_path), **WHO | changed | spelt_otherwise),
     ):
         pass
@@ -162,7 +162,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "mm_trio").write_text("a file in the way")
 
     with (
-        pytest.raises(JournalError, match=f"{tmp_path}.* cannot be made: "),
+        pytest.raises(JournalError, match=f"cannot create the state folder {tmp_path}.*: "),
         hold_state_folder(state_home(tmp_path), **WHO),
     ):
         pass
@@ -173,7 +173,7 @@ def test_a_lock_that_cannot_be_taken_is_named(tmp_path: Path) -> None:
     (folder / "lock").mkdir(parents=True)
 
     with (
-        pytest.raises(JournalError, match=f"{folder}/lock cannot be locked: "),
+        pytest.raises(JournalError, match=f"cannot lock {folder}/lock: "),
         hold_state_folder(state_home(tmp_path), **WHO),
     ):
         pass
@@ -207,7 +207,7 @@ def test_a_ledger_can_be_set_aside_again_and_again(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_cannot_be_set_aside_is_named(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="cannot be set aside: "):
+    with pytest.raises(JournalError, match=r"cannot move the ledger in .* aside: "):
         set_aside(tmp_path / "missing")
 
 

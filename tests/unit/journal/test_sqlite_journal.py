@@ -285,7 +285,9 @@ def test_a_row_changed_lost_or_added_is_found_and_named(
 
     with opened(folder) as journal:
         good: list[Entry] = []
-        with pytest.raises(JournalError, match=rf"{folder}.* is damaged: entry {found_at} is not what was written"):
+        with pytest.raises(
+            JournalError, match=rf"{folder}.* is damaged: entry {found_at} differs from what was written"
+        ):
             good.extend(row.entry for row in journal.read(since_checkpoint=since_checkpoint))
         assert good == written[: len(good)]
 
@@ -295,7 +297,7 @@ def test_a_row_changed_before_the_last_checkpoint_is_found_where_all_is_read(fol
     tamper(folder, "UPDATE entries SET body = replace(body, '1.50', '9.50') WHERE seq = 1")
 
     assert read_back(folder, since_checkpoint=True) == [checkpoint(5), booked(3)]
-    with pytest.raises(JournalError, match="entry 1 is not what was written"):
+    with pytest.raises(JournalError, match="entry 1 differs from what was written"):
         read_back(folder)
 
 
@@ -303,7 +305,7 @@ def test_a_row_changed_right_before_the_last_checkpoint_is_found(folder: Path) -
     write(folder, [booked(1)], [checkpoint(5)])
     tamper(folder, "UPDATE entries SET chain = zeroblob(16) WHERE seq = 1")
 
-    with pytest.raises(JournalError, match="entry 2 is not what was written"):
+    with pytest.raises(JournalError, match="entry 2 differs from what was written"):
         read_back(folder, since_checkpoint=True)
 
 
@@ -313,7 +315,7 @@ def test_entries_go_on_from_a_damaged_end_only_to_be_found(folder: Path) -> None
     tamper(folder, "UPDATE entries SET chain = zeroblob(16) WHERE seq = 2")
     write(folder, [booked(3)])
 
-    with pytest.raises(JournalError, match="entry 2 is not what was written"):
+    with pytest.raises(JournalError, match="entry 2 differs from what was written"):
         read_back(folder)
 
 
@@ -561,7 +563,7 @@ def test_a_ledger_of_a_newer_program_is_refused_and_says_which_to_use(
     with raw(folder) as connection:
         connection.execute(f"PRAGMA user_version = {newer}")
 
-    with pytest.raises(JournalError, match=rf"{folder}.* is of version {newer}.* newer mm_trio, use that one"):
+    with pytest.raises(JournalError, match=rf"{folder}.* has version {newer},.* newer mm_trio, so use that release"):
         open_it(folder)
 
 

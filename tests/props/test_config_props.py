@@ -1,4 +1,4 @@
-"""What is always so of settings and keys: nothing but a ConfigError, every problem in it, and never a key."""
+"""Properties of settings and keys: only ConfigError, every problem named, no key shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The difference between two books: applied, it gives the desired one; and it depends on nothing else."""
+"""Properties of the diff: applied, it gives the desired book; it depends on nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever order the venue tells it in, and however often: each fill counts once, each order is in one place."""
+"""Properties of reported fills, in any order and any number of times.
+
+Each fill counts once, and each order is in one state.
+"""
 
 from __future__ import annotations
 

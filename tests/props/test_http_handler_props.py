@@ -1,7 +1,8 @@
-"""Whatever a client sends to the HTTP door: one of the venue's statuses, never an exception, nothing done in vain.
+"""Properties of the sandbox's HTTP handler under arbitrary requests.
 
-Bytes that are no JSON, questions and actions that are almost right, and actions that are signed well and ask for
-nonsense, so that they get as far as the exchange.
+It answers with one of the venue's statuses, never with an exception, and a refused request changes nothing. Requests
+are bytes that are not JSON, reads and actions that are almost right, and signed actions with nonsensical content, so
+that they reach the exchange.
 """
 
 from __future__ import annotations

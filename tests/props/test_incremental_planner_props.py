@@ -1,4 +1,4 @@
-"""The planner that looks only where something changed says what the plain function says, whatever happened."""
+"""Property of the incremental planner: its plans equal those of the plain function."""
 
 from __future__ import annotations
 

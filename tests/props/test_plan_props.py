@@ -1,4 +1,4 @@
-"""No tick, whatever rests and whatever is in doubt, spends what we do not own or meets what may rest."""
+"""Properties of a plan: it never spends what we do not own or crosses our own orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds of every ladder and every set of desired orders."""
+"""Properties of ladders and of desired orders."""
 
 from __future__ import annotations
 

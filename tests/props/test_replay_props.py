@@ -1,4 +1,4 @@
-"""Whatever happened, what was recorded of it leads there again: same sums, same orders, and no fill counts twice."""
+"""Properties of replay: the same sums and orders as before, and no fill counted twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is so after any sequence of commands, with a naive second matching to compare with."""
+"""Invariants of the exchange after any commands, compared with a naive matching."""
 
 from __future__ import annotations
 

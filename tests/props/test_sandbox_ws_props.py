@@ -1,4 +1,7 @@
-"""Whatever a client says over a WebSocket: an answer or an end, never an error of ours, and nobody else waits."""
+"""Properties of the sandbox's WebSocket under arbitrary messages.
+
+The client gets an answer or is disconnected, the server raises no error, and other clients do not wait.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A budget of any size, and names of orders: what always holds."""
+"""Properties of the send plan for any budget, and of client order ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever the venue sends: it is read, or it is a ProtocolError; an action always has as many answers as items."""
+"""Properties of parsing: a value or a ProtocolError; as many answers as items of an action."""
 
 from __future__ import annotations
 

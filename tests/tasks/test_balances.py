@@ -124,9 +124,10 @@ async def test_a_balance_that_holds_a_fill_still_to_be_told_does_not_count_it_tw
     assert asks[0] == 21
 
 
-async def test_a_transfer_is_taken_over_by_the_second_look_two_seconds_later_with_one_warning(
+async def test_a_transfer_is_taken_over_by_the_second_poll(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, spy: Spy
 ) -> None:
+    """The second poll follows two seconds after the first. There is one warning."""
     world = World()
     maker = world.maker(interval_s=1, reconcile_every=5)
     told = spy(maker.inventory, "on_balance_update")

@@ -1,4 +1,7 @@
-"""The SDK's threads and the loop: real threads, the real clock. No test waits for time to pass."""
+"""Handover from the SDK's threads to the loop, with real threads and the real clock.
+
+No test waits for time to pass.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract 2.12: what is sent when the request budget runs out, and when it comes back."""
+"""Contract 2.12: requests sent while the budget runs out, and after it comes back."""
 
 from __future__ import annotations
 

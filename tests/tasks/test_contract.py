@@ -1,4 +1,4 @@
-"""Contract 1, 2.4 and 2.7: bad names and messages, the reaction to a fill, and one seed for one run."""
+"""Contract 1, 2.4 and 2.7: bad names and messages, reaction to fills, reproducible runs."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ async def test_an_unknown_coin_is_a_value_error_that_names_it(autojump_clock: Mo
         ("webData2", {"user": MAKER, "spotState": {"balances": [{"coin": "HYPE", "token": 150}]}}),
     ],
 )
-async def test_a_message_that_cannot_be_read_is_counted_logged_and_asks_for_a_reconciliation(
+async def test_an_unreadable_message_leads_to_a_reconciliation(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, channel: str, data: object
 ) -> None:
+    """It is counted and logged as well."""
     world = World()
     maker = world.maker()
 

@@ -1,4 +1,4 @@
-"""What a running maker sends: counts of requests and of the items that the venue charges, for scripted takers."""
+"""Number of requests, and of items that the venue charges, for scripted takers."""
 
 from __future__ import annotations
 

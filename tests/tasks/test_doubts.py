@@ -1,4 +1,7 @@
-"""Contract 2.8 and 2.10: answers lost, late and wrong. No level ever holds two of our orders, no fill is lost."""
+"""Contract 2.8 and 2.10: answers lost, late and wrong.
+
+No level ever holds two of our orders, and no fill is lost.
+"""
 
 from __future__ import annotations
 

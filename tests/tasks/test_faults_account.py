@@ -1,4 +1,4 @@
-"""Faults of account and market, D1 to D5 of the fault table: other hands on our account, and a second maker."""
+"""Faults D1 to D5: manual orders and trades on our account, and a second maker."""
 
 from __future__ import annotations
 
@@ -41,10 +41,13 @@ def status_of(world: World, oid: int) -> str:
 
 
 @pytest.mark.parametrize("told", ["at once", "later"])
-async def test_d1_a_level_cancelled_by_hand_is_accepted_told_and_quoted_again_after_the_pause(
+async def test_d1_a_manual_cancel_pauses_its_level(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, told: str
 ) -> None:
-    """Told by a frame, or found by a reconciliation because the frame was lost; everything else goes on."""
+    """It is logged, everything else goes on, and the level is quoted again after the pause.
+
+    A frame reports the cancel, or a reconciliation finds it because the frame was lost.
+    """
     world = World(signing=True)
     maker = world.maker(run_sync=Line(), hand_cancel_pause_s=PAUSE_S, reconcile_every=2, **EXACT)
     world.guard(maker)
@@ -157,9 +160,10 @@ async def test_d2_orders_placed_by_hand_are_never_touched_and_those_in_the_way_l
     assert booked(maker) == own_ledger(world)
 
 
-async def test_d2_a_crossing_order_by_hand_costs_the_ask_it_met_and_nothing_is_traded_with_ourselves(
+async def test_d2_a_manual_crossing_order_never_trades_with_our_asks(
     autojump_clock: MockClock,
 ) -> None:
+    """Only the ask that it meets is missing; the manual order stays open and nothing is traded."""
     world = World(token="200", usdc="10000", signing=True)
     line = Line()
     maker = world.maker(run_sync=line, **KEEP)
@@ -261,9 +265,8 @@ async def resting_elsewhere(world: World, folder: Path) -> AsyncIterator[tuple[L
     yield line, maker
 
 
-async def test_d5_with_another_state_folder_it_refuses_beside_resting_orders_and_names_the_way_out(
-    autojump_clock: MockClock, tmp_path: Path
-) -> None:
+async def test_d5_a_second_maker_refuses_beside_resting_orders(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """It has a state folder of its own and leaves the orders alone. The refusal names `--take-over` as the remedy."""
     world = World(signing=True)
     async with resting_elsewhere(world, tmp_path / "there"):
         before = [order.oid for order in world.resting()]
@@ -379,10 +382,11 @@ async def test_without_a_ledger_it_begins_after_whatever_fills(autojump_clock: M
         assert world.resting()
 
 
-async def test_d5_of_two_that_start_together_no_more_than_one_stays_and_it_knows_every_order(
-    autojump_clock: MockClock, tmp_path: Path
-) -> None:
-    """No lock joins them. Who finds the other's orders cancels its own alone, leaves, and says why."""
+async def test_d5_of_two_makers_started_together_at_most_one_stays(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """They share no lock, and the one that stays knows every order at the venue.
+
+    A maker that finds the other's orders cancels its own alone, shuts down, and says why.
+    """
     world = World(token="200", usdc="10000", signing=True)
     lines = [Line(there_s=0.1, back_s=0.1) for _ in range(2)]
     makers = [

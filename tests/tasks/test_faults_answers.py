@@ -1,4 +1,4 @@
-"""Answers that say too little, or something else: rows A8 to A11 of the fault table."""
+"""Faults A8 to A11: answers that are incomplete, unreadable or unexpected."""
 
 from __future__ import annotations
 

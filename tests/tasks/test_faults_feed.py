@@ -1,4 +1,7 @@
-"""The socket's faults, C1 to C3 and C11 of the fault table: nothing is quoted blind, and what was missed is found."""
+"""Faults C1 to C3 and C11 of the socket.
+
+Nothing is quoted without a live feed, and missed events are found.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +52,10 @@ class Reopener:
 
 
 @pytest.mark.parametrize("n_failures", [0, 1, 5])
-async def test_c1_a_closed_socket_comes_back_and_nothing_new_leaves_before_all_is_reconciled(
+async def test_c1_after_a_closed_socket_nothing_is_sent_unreconciled(
     autojump_clock: MockClock, n_failures: int
 ) -> None:
-    """Both sides trade in the gap and a hand cancels; REST answers all along."""
+    """The socket comes back. Both sides trade in the gap and an order is cancelled manually; REST answers all along."""
     world = World(signing=True)
     line, reopener = Line(), Reopener(world, n_failures)
     maker = world.maker(run_sync=line, reopen_feed=reopener.reopen_feed, reconcile_every=1, **EXACT)
@@ -108,9 +111,10 @@ async def test_c1_what_is_on_its_way_when_the_socket_closes_is_not_doubled(autoj
             await settle(world, maker)
 
 
-async def test_c2_a_half_open_socket_is_replaced_and_from_its_30_seconds_on_nothing_is_quoted(
+async def test_c2_a_half_open_socket_is_replaced_after_30_seconds(
     autojump_clock: MockClock,
 ) -> None:
+    """Nothing is quoted from then on until everything is reconciled over the new socket."""
     world = World(signing=True)
     line, reopener = Line(), Reopener(world, 2)
     maker = world.maker(

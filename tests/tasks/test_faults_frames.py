@@ -1,4 +1,4 @@
-"""What frames may do, C4 to C10 of the fault table: however they come, each fill counts once."""
+"""Faults C4 to C10 of frames: however they arrive, each fill counts once."""
 
 from __future__ import annotations
 

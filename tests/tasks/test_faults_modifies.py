@@ -1,4 +1,4 @@
-"""Fills that race with modifies and cancels: rows A16 to A20 of the fault table."""
+"""Faults A16 to A20: fills that race with modifies and cancels."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ TIGHT: dict[str, Any] = {"active_levels": 1, "allocated_usdc": cost_of_bids(1)}
         "Error placing new order during modify: Order price cannot be more than 80% away from the reference price",
     ],
 )
-async def test_a16_a_modify_whose_new_order_is_refused_leaves_an_empty_level_that_is_filled_again(
+async def test_a16_a_modify_with_a_refused_new_order_empties_its_level(
     autojump_clock: MockClock, text: str, frames: str
 ) -> None:
-    """A stranger's bid stands between the order and its level; for a while."""
+    """A foreign bid stands between the order and its level for a while; then the level gets an order again."""
     world = make_world("signing")
     maker = make_maker(world)
     place_by_hand(world, maker, [20])
@@ -84,10 +84,13 @@ async def test_a16_a_modify_whose_new_order_is_refused_leaves_an_empty_level_tha
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a16_a_growing_modify_that_the_balance_does_not_cover_empties_its_level_for_a_moment_only(
+async def test_a16_a_growing_modify_without_balance_is_placed_again(
     autojump_clock: MockClock, tmp_path: Path, kind: str
 ) -> None:
-    """Somebody borrows all that no order holds, for as long as the request takes."""
+    """Its level is empty for a moment only.
+
+    Someone borrows everything that no order holds while the request is on its way.
+    """
     world = make_world(kind)
     maker = make_maker(world, tmp_path, **WINDOW[MODIFY])
     free = [dec(0)]
@@ -116,9 +119,10 @@ async def test_a16_a_growing_modify_that_the_balance_does_not_cover_empties_its_
 @pytest.mark.parametrize("history", ["live", "lags"])
 @pytest.mark.parametrize("roomy", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a17_a_modify_of_an_order_just_filled_locks_its_level_until_that_fill_is_applied(
+async def test_a17_a_modify_of_a_filled_order_locks_its_level(
     autojump_clock: MockClock, tmp_path: Path, kind: str, roomy: bool, history: str
 ) -> None:
+    """The level stays locked until the fill is applied."""
     world = make_world(kind, **(ROOMY if roomy else {}))
     maker = make_maker(world, tmp_path, **WINDOW[MODIFY])
 
@@ -336,10 +340,14 @@ async def test_a19_whatever_trades_while_requests_are_on_their_way_the_offers_ar
 @pytest.mark.parametrize("size", ["2", "5"])
 @pytest.mark.parametrize("roomy", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a20_a_fill_that_overtakes_a_cancel_is_booked_and_a_cancel_error_cancels_nothing(
+async def test_a20_a_fill_that_overtakes_a_cancel_is_booked(
     autojump_clock: MockClock, kind: str, roomy: bool, size: str, history: str, frames: str
 ) -> None:
-    """A window of one, and funds for one: the ask trades, the bid below has to go first, and trades before that."""
+    """The error that answers the cancel proves no cancellation.
+
+    The window is one order a side, with funds for one: the ask trades, the bid below has to be cancelled first, and
+    trades before that.
+    """
     world = make_world(kind, **(ROOMY if roomy else {}))
     maker = make_maker(world, **TIGHT, reconcile_every=5, run_sync=Mortal(LATENCY_S, LATENCY_S))
 
@@ -378,9 +386,10 @@ async def test_a20_a_fill_that_overtakes_a_cancel_is_booked_and_a_cancel_error_c
 @pytest.mark.parametrize("history", ["live", "empty"])
 @pytest.mark.parametrize("size", ["3", "5", "12"])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a20_a_fill_that_overtakes_the_last_cancel_is_booked_before_leaving_or_by_the_next_life(
+async def test_a20_a_fill_that_overtakes_the_last_cancel_is_booked(
     autojump_clock: MockClock, tmp_path: Path, kind: str, size: str, history: str
 ) -> None:
+    """It is booked before the shutdown ends, or by the next session."""
     world = make_world(kind, **ROOMY)
     maker = make_maker(world, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Faults of process and host: E1, E4, E5, E7 and E10 of the fault table, without a process of their own."""
+"""Faults E1, E4, E5, E7 and E10 of process and host, inside the test's process."""
 
 from __future__ import annotations
 
@@ -127,10 +127,13 @@ async def test_e1_nothing_reaches_the_exchange_that_is_not_on_disk_already(
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError, KeyError, ValueError, AssertionError, OSError])
-async def test_e4_a_bug_in_the_ledger_ends_the_maker_with_nothing_resting_and_nothing_new_sent(
+async def test_e4_a_bug_in_the_ledger_ends_the_maker_cleanly(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, bug: type[Exception]
 ) -> None:
-    """S17. The venue's own troubles have the same classes, and are not what this is."""
+    """Nothing of ours rests and nothing new is sent (S17).
+
+    The error classes are also those of the venue's faults, which do not end a maker.
+    """
     world, line = World(signing=True), Line()
     maker = world.maker(run_sync=line, **EXACT)
     causes: list[BaseException] = []
@@ -302,10 +305,10 @@ async def test_e7_after_a_sleep_nothing_new_leaves_before_all_is_read_anew(
 
 @pytest.mark.parametrize("stall_s", [4.0, 10.0])
 @pytest.mark.parametrize("when", ["between ticks", "in a request", "in a reconciliation"])
-async def test_e10_after_the_loop_stood_still_everything_is_read_before_anything_new_leaves(
+async def test_e10_after_a_stalled_loop_all_is_read_before_sending(
     autojump_clock: MockClock, when: str, stall_s: float
 ) -> None:
-    """The clock leaps, as it does for a loop that nothing ran; takers traded and the frames are still on their way."""
+    """The clock leaps, as it does for a loop that nothing ran. Takers traded, and the frames are still on their way."""
     world, line = World(signing=True), Line()
     maker = world.maker(run_sync=line, reconcile_every=10_000, **EXACT)
     world.guard(maker)

@@ -1,4 +1,4 @@
-"""Questions that fail, lag or forget: rows B1 to B4 of the fault table."""
+"""Faults B1 to B4: reads that fail, lag behind or are incomplete."""
 
 from __future__ import annotations
 
@@ -271,10 +271,10 @@ async def test_b3_an_outage_longer_than_a_page_of_fills_is_read_page_by_page(
 # --- B4: an order that the venue forgot -------------------------------------------------------------
 
 
-async def test_b4_an_order_that_was_forgotten_before_its_fill_was_read_is_ours_all_the_same(
+async def test_b4_a_fill_of_an_order_presumed_dead_is_still_ours(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows of fills come without a cloid, and the look that reads the fill is the one that gives the order up."""
+    """Rows of fills come without a cloid, and the poll that reads the fill is the one that presumes the order dead."""
     monkeypatch.setattr("mm_trio.engine.reconciler.EXPIRY_GRACE_S", 0.0)
     world = World(signing=True, **ROOMY)
 

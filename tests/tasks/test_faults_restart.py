@@ -1,4 +1,4 @@
-"""What the next life finds: E1, E6 and E12 of the fault table, and a long time without any venue."""
+"""Faults E1, E6 and E12 at a restart, and a long time without the venue."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ async def test_e6_a_file_with_flipped_bytes_is_refused_or_tells_the_truth(
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(12))
-async def test_e6_a_log_that_lost_its_last_commits_is_made_good_from_what_the_exchange_knows(
+async def test_e6_lost_commits_are_restored_from_the_venue(
     autojump_clock: MockClock, tmp_path: Path, seed: int
 ) -> None:
-    """As after a power cut on a disk that lies about what it wrote: the tail of the write-ahead log is gone."""
+    """The tail of the write-ahead log is gone, as after a power cut on a disk that reports writes it did not do."""
     world, rng = World(signing=True), random.Random(seed)
     line = Line(dies_at=rng.randint(30, 150))
     first = next_life(world, tmp_path / "whole", line)
@@ -151,10 +151,13 @@ async def test_e6_a_log_that_lost_its_last_commits_is_made_good_from_what_the_ex
     ids=str,
 )
 @pytest.mark.parametrize("foreign_orders", ["cancel", "keep"])
-async def test_e12_another_configuration_moves_what_rests_onto_its_ladder_and_keeps_the_ledger(
+async def test_e12_a_new_configuration_moves_the_orders_to_its_ladder(
     autojump_clock: MockClock, tmp_path: Path, changed: dict[str, Any], foreign_orders: str
 ) -> None:
-    """Killed with a full ladder; restarted with another one while takers trade on."""
+    """The ledger is kept.
+
+    The maker is killed with a full ladder and restarted with another one while takers trade on.
+    """
     world, rng = World(token="400", usdc="20000", signing=True), random.Random(12)
     dead = Line(dies_at=60)
     first = next_life(world, tmp_path, dead)
@@ -191,9 +194,8 @@ async def test_e12_another_configuration_moves_what_rests_onto_its_ladder_and_ke
     check_ownership(world, line)
 
 
-async def test_e12_another_coin_has_a_ledger_of_its_own_and_leaves_the_first_ones_orders_alone(
-    autojump_clock: MockClock, tmp_path: Path
-) -> None:
+async def test_e12_another_coin_has_a_ledger_of_its_own(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """The orders of the first coin are left alone."""
     world = World(signing=True)
     dead = Line(dies_at=40)
     first = next_life(world, tmp_path / "a", dead)
@@ -219,10 +221,13 @@ async def test_e12_another_coin_has_a_ledger_of_its_own_and_leaves_the_first_one
 
 
 @pytest.mark.parametrize("with_journal", [False, True])
-async def test_a_maker_that_is_cut_off_for_ten_minutes_while_takers_trade_ends_exact_and_whole(
+async def test_ten_minutes_without_venue_leave_the_ledger_exact(
     autojump_clock: MockClock, tmp_path: Path, with_journal: bool
 ) -> None:
-    """Neither REST nor socket; what rests is traded away bit by bit, and what was in flight is unknown."""
+    """The ladder is whole again in the end.
+
+    Neither REST nor the socket works. Takers fill open orders bit by bit, and orders in flight have an unknown outcome.
+    """
     world, rng = World(signing=True), random.Random(10)
     line = Line(there_s=0.1, back_s=0.1)
 

@@ -1,4 +1,4 @@
-"""Requests that are lost, hang or come late: rows A1 to A4 and A7 of the fault table, on every kind of action."""
+"""Faults A1 to A4 and A7: requests lost, hung or late, for every kind of action."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ from trio.testing import MockClock
 
 @pytest.mark.parametrize("method", ACTIONS)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a1_a_request_lost_before_the_venue_is_dead_after_its_expiry_and_planned_anew(
+async def test_a1_a_lost_request_is_dead_after_its_expiry(
     autojump_clock: MockClock, tmp_path: Path, kind: str, method: str
 ) -> None:
+    """Its level is then planned anew."""
     world = make_world(kind)
     maker = make_maker(world, tmp_path, **WINDOW.get(method, {}))
 
@@ -74,9 +75,10 @@ async def test_a1_a_signed_action_that_was_lost_once_is_sent_again_as_it_is(
 @pytest.mark.parametrize("frames", ["live", "held", "lost"])
 @pytest.mark.parametrize("method", ACTIONS)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a2_a_request_that_was_carried_out_and_never_answered_is_found_and_not_repeated(
+async def test_a2_a_request_without_answer_is_found_and_not_repeated(
     autojump_clock: MockClock, tmp_path: Path, kind: str, method: str, frames: str
 ) -> None:
+    """The venue carried it out."""
     world = make_world(kind)
     maker = make_maker(world, tmp_path, **WINDOW.get(method, {}))
 

@@ -1,4 +1,7 @@
-"""A feed that dies, falls silent or will not come back: nothing is quoted blind, and no fill is lost or doubled."""
+"""Loss of the feed: it dies, falls silent or cannot be reopened.
+
+Nothing is quoted without a live feed, and no fill is lost or counted twice.
+"""
 
 from __future__ import annotations
 
@@ -169,9 +172,10 @@ async def test_a_feed_dead_at_the_start_is_opened_before_the_first_quote(autojum
     assert n_resting == 40
 
 
-async def test_a_feed_that_cannot_be_opened_at_the_start_is_tried_again_and_orphans_wait_for_it(
+async def test_a_feed_that_fails_at_the_start_is_opened_again(
     autojump_clock: MockClock,
 ) -> None:
+    """Orphans are cancelled only once it is open."""
     world = World()
     world.order("buy", "19", "3", tif="Alo", address=MAKER)
     world.venue.drop_feed()

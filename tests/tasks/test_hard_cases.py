@@ -1,4 +1,4 @@
-"""Rarer troubles, each of which once got past the maker: lost rows, cut answers, flapping links, hung exits."""
+"""Rare faults that the maker once got wrong: lost rows, cut answers, flapping links, hung exits."""
 
 from __future__ import annotations
 

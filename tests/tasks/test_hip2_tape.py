@@ -1,4 +1,4 @@
-"""Contract 2.1, row by row: takers as recorded, our maker on the other side, and our fills are the recorded ones."""
+"""Contract 2.1 on recorded takers: with our maker on the other side, our fills equal the recorded ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A day of random takers: exact to the last digit, and at no moment two orders on a level or a crossed quote."""
+"""One day of random takers: exact balances, one order for each level, no crossed quotes."""
 
 from __future__ import annotations
 

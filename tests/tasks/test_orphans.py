@@ -1,4 +1,4 @@
-"""Contract 2.6 and 2.11: what rests and is not known, at the start and later, and whose it is."""
+"""Contract 2.6 and 2.11: unknown orders at the venue, at the start and later."""
 
 from __future__ import annotations
 
@@ -175,9 +175,10 @@ async def test_orders_within_half_a_step_of_a_level_are_adopted(autojump_clock: 
     assert near in book
 
 
-async def test_one_order_for_each_level_is_adopted_and_any_other_goes_before_the_first_quotes(
+async def test_one_order_for_each_level_is_adopted(
     autojump_clock: MockClock,
 ) -> None:
+    """All others are cancelled before the first quotes are placed."""
     world = World()
     levels = world.maker().grid.levels
     first = place(world, "buy", levels[10], "5")

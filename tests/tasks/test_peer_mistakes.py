@@ -1,6 +1,6 @@
-"""What another open market maker of this kind does wrong with fills, orders and money, one short scenario each.
+"""Mistakes of another open market maker with fills, orders and money.
 
-The numbers are those of the last list in docs/faults.md; each test shows the right behaviour.
+One short scenario each, which shows the right behaviour. The numbers are those of the last list in docs/faults.md.
 """
 
 from __future__ import annotations
@@ -68,9 +68,10 @@ async def test_item_4_subscribing_again_on_a_living_connection_ends_nothing(auto
     assert world.resting() == []
 
 
-async def test_item_5_with_a_dead_socket_no_bid_is_placed_twice_and_no_more_is_spent_than_allocated(
+async def test_item_5_with_a_dead_socket_no_bid_is_placed_twice(
     autojump_clock: MockClock,
 ) -> None:
+    """No more is spent than the allocation."""
     world = World(token="100", usdc="50000", signing=True)
     dead = [True]
 

@@ -1,6 +1,6 @@
-"""What another open market maker of this kind does wrong with orders and quotes, one short scenario each.
+"""Mistakes of another open market maker with orders and quotes.
 
-The numbers are those of the last list in docs/faults.md; each test shows the right behaviour.
+One short scenario each, which shows the right behaviour. The numbers are those of the last list in docs/faults.md.
 """
 
 from __future__ import annotations
@@ -154,9 +154,8 @@ async def test_item_23_the_first_tick_quotes_both_sides_whatever_the_budget_cove
 
 
 @pytest.mark.parametrize("token, usdc", [("0", "5000"), ("100", "0")])
-async def test_item_25_proceeds_are_quoted_at_once_also_by_an_account_that_begins_with_one_token(
-    autojump_clock: MockClock, token: str, usdc: str
-) -> None:
+async def test_item_25_proceeds_are_quoted_at_once(autojump_clock: MockClock, token: str, usdc: str) -> None:
+    """This holds for an account that begins with one token alone, too."""
     world = World(token=token, usdc=usdc, signing=True)
     maker = world.maker(run_sync=Line(), requote_on_fill=True, reconcile_every=1000)
     world.guard(maker)

@@ -1,4 +1,4 @@
-"""Contract 2.1 and 2.2 on a running maker: which level has which side and size, and what is withheld."""
+"""Contract 2.1 and 2.2 on a running maker: side and size of each level, and funds held back."""
 
 from __future__ import annotations
 

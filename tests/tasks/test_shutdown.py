@@ -1,4 +1,7 @@
-"""Leaving, on purpose and not: nothing of ours rests, fills on the way out are booked, and doubt is told."""
+"""Shutdown, intended or not.
+
+No order of ours stays open, late fills are booked, and orders still in doubt are reported.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The specification, scenario by scenario, and its SHALLs that have none: on a venue that behaves."""
+"""Scenarios of the specification, and its rules without a scenario, on a venue without faults."""
 
 from __future__ import annotations
 
@@ -107,9 +107,10 @@ async def test_the_coin_is_resolved_to_its_asset_id(autojump_clock: MockClock) -
     assert maker.asset_id == 10_000 + 107
 
 
-async def test_all_rest_calls_complete_before_subscriptions_and_these_before_the_first_tick(
+async def test_rest_calls_precede_subscriptions_and_the_first_tick(
     autojump_clock: MockClock,
 ) -> None:
+    """All REST calls complete before the first subscription, and all subscriptions before the first tick."""
     world = World()
 
     async with world.running(world.maker(run_sync=run_with_latency(0.1, 0.1))):

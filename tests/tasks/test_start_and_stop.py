@@ -1,4 +1,4 @@
-"""A start that does not come to quoting: what an earlier life left is cancelled, or at least named."""
+"""Starts that fail before quoting: orders of an earlier session are cancelled, or at least named."""
 
 from __future__ import annotations
 
@@ -80,9 +80,8 @@ async def test_a_first_life_that_is_stopped_in_its_start_left_nothing(
     assert maker.orders_may_rest == ()
 
 
-async def test_another_ledger_s_orders_are_refused_by_name_and_left_alone_until_they_are_taken_over(
-    autojump_clock: MockClock, tmp_path: Path
-) -> None:
+async def test_orders_of_another_ledger_are_refused_until_taken_over(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """The refusal names their owner, another mm_trio, and the orders are left alone."""
     world = World(signing=True)
     await leave_orders(world, tmp_path / "one")
 

@@ -1,4 +1,7 @@
-"""The live screen under trio-asyncio, drawn nowhere. On the real clock: Textual's timers read it."""
+"""Live screen under trio-asyncio, without a terminal.
+
+The clock is the real one, because Textual's timers read it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns: taken at once where they are free, in the order of asking where not."""
+"""Lock: taken at once while free, otherwise in the order of asking."""
 
 from __future__ import annotations
 

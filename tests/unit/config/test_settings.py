@@ -1,4 +1,4 @@
-"""Settings: what the file and the environment may say, and what the operator is told when they say something else."""
+"""Settings: allowed values of file and environment, and the messages for others."""
 
 from __future__ import annotations
 

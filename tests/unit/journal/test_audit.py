@@ -1,4 +1,4 @@
-"""A ledger against the venue's word: what moved it, what explains a difference, and what nothing explains."""
+"""Audit of a ledger: movements, explained differences, unexplained differences."""
 
 from __future__ import annotations
 

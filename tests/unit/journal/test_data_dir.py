@@ -1,4 +1,4 @@
-"""Where a maker's ledger lies, and that only one maker has it, and only one signs with a key."""
+"""State folder and locks: one maker for a folder, one maker for a key."""
 
 from __future__ import annotations
 
@@ -317,9 +317,8 @@ def kill_in_every_step(tmp_path: Path, *, after: bool) -> list[Path]:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_killed_in_any_step_of_a_replacement_a_start_finds_a_whole_ledger_or_refuses(
-    tmp_path: Path, after: bool
-) -> None:
+def test_a_replacement_killed_at_any_step_leaves_a_whole_ledger(tmp_path: Path, after: bool) -> None:
+    """A start finds the old ledger or the new one, or refuses with the remedy."""
     n_refused = 0
     for folder in kill_in_every_step(tmp_path, after=after):
         if (folder / "journal.sqlite3").exists():
@@ -336,9 +335,8 @@ def test_killed_in_any_step_of_a_replacement_a_start_finds_a_whole_ledger_or_ref
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_killed_in_any_step_of_a_replacement_every_entry_is_found_and_it_can_be_done_again(
-    tmp_path: Path, after: bool
-) -> None:
+def test_a_replacement_killed_at_any_step_can_be_repeated(tmp_path: Path, after: bool) -> None:
+    """Every entry is found in the ledger or in one set aside, and the second attempt completes."""
     for folder in kill_in_every_step(tmp_path, after=after):
         finish_setting_aside(folder)
         source = find_last_written(folder)

@@ -1,4 +1,7 @@
-"""A restart: what was recorded is applied to the same classes, and nothing that counted counts again."""
+"""Replay of a journal after a restart.
+
+Entries are applied to the same classes as at run time, and a fill that was counted never counts again.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,8 @@ def test_lives_parameters_nonces_and_the_boundary_are_those_of_the_last_word() -
     assert not found.is_new
 
 
-def test_an_order_that_was_sent_and_nothing_more_is_in_flight_until_it_expires_on_the_venue_s_calendar() -> None:
+def test_an_order_only_sent_stays_in_flight_until_its_expiry() -> None:
+    """The ledger has no answer for it. Its expiry is a date of the venue's calendar, not of the loop's clock."""
     (found,) = replayed(SENT, now_s=50.0, wall_ms=WALL_MS + 4_000).order_state.get_intents()
 
     assert found == Intent(OURS, desired("buy", 1), None, 50.0, 56.0, WALL_MS + 10_000, WALL_MS)
@@ -168,7 +172,8 @@ def test_a_replacement_that_arrived_ended_what_it_replaces() -> None:
     assert sizes(replayed(old, new, Arrived(OURS, 9), Ended(8, "cancelled", None)).order_state) == {9: "4"}
 
 
-def test_what_was_left_of_a_cancelled_order_is_told_by_the_fill_history_before_anything_is_placed() -> None:
+def test_a_cancelled_order_is_settled_by_the_fill_history_first() -> None:
+    """So it is not in doubt after a restart: its last fills are read from the history before anything is placed."""
     assert replayed(SENT, Arrived(OURS, 9), Ended(9, "cancelled", None)).order_state.get_unsettled() == ()
 
 
@@ -288,7 +293,8 @@ def test_a_checkpoint_on_the_way_changes_nothing_for_who_reads_from_the_beginnin
     assert same(replayed(*entries, Checkpoint(state.summarise())), replayed(*entries))
 
 
-def test_fills_that_counted_before_a_checkpoint_never_count_after_it_and_late_ones_do() -> None:
+def test_only_new_fills_count_after_a_checkpoint() -> None:
+    """Fills counted before the checkpoint never count again; late ones do count."""
     _, state = lived()
     orders = replayed(Checkpoint(state.summarise())).order_state
 
@@ -298,7 +304,8 @@ def test_fills_that_counted_before_a_checkpoint_never_count_after_it_and_late_on
         assert orders.on_fill(tid, oid, "0.01", time_ms=1000, coin="@107") is not None
 
 
-def test_a_fill_whose_order_was_unknown_at_a_checkpoint_counts_when_both_are_told_again() -> None:
+def test_a_fill_of_an_order_unknown_at_a_checkpoint_counts_later() -> None:
+    """The venue reports the order and the fill again after the restart."""
     state = make_state()
     state.apply_fill(fill(1, 70, 2), now_s=1.0)
     orders = replayed(Checkpoint(state.summarise())).order_state
@@ -315,8 +322,11 @@ def test_entries_are_counted_from_the_last_checkpoint_on() -> None:
     assert (found.n_since_checkpoint, account(found), found.boundary_level) == (1, ("1", "2"), 4)
 
 
-def test_a_checkpoint_early_in_a_life_forgets_neither_fills_nor_how_far_the_history_was_read() -> None:
-    """Before the first reconciliation of that life: a fill known to an earlier one counted again after two restarts."""
+def test_an_early_checkpoint_keeps_fills_and_history_position() -> None:
+    """Take a checkpoint before the first reconciliation of a session.
+
+    A fill known to an earlier session once counted again after two restarts.
+    """
     looked_up_ms = 10_000_000
     old = fill(1, 70, 2, time_ms=looked_up_ms - FILLS_OVERLAP_MS - 5_000)
     first: list[Entry] = [Began(1, {})]

@@ -1,4 +1,4 @@
-"""The ledger's file: what was committed is there, whole and in order; what was damaged is found and never believed."""
+"""Ledger file: committed entries stay whole and in order, damage is detected."""
 
 from __future__ import annotations
 

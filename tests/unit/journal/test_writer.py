@@ -1,4 +1,4 @@
-"""Entries on their way to the journal: in order, none twice, none passed over; nobody goes on before his is there."""
+"""Writing of entries: in order, once each, and durable before a caller goes on."""
 
 from __future__ import annotations
 
@@ -103,9 +103,10 @@ async def test_with_nothing_to_write_nothing_is_written() -> None:
     assert paper.batches == [[entry(0)]]
 
 
-async def test_what_is_recorded_while_one_is_written_goes_with_the_next_and_only_then_is_durable(
+async def test_entries_recorded_during_a_write_go_with_the_next_one(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
+    """They are durable only after that next write."""
     paper, disk = Paper(), SlowDisk(1.0)
     keeper = make_keeper(paper, run_sync=disk)
     durable: list[tuple[float, int]] = []
@@ -508,9 +509,10 @@ async def test_without_a_journal_nothing_is_kept_and_nobody_waits(autojump_clock
 # --- checkpoints ------------------------------------------------------------------------------
 
 
-async def test_a_checkpoint_is_written_after_so_many_entries_and_says_how_things_stand_then(
+async def test_a_checkpoint_sums_up_the_state_after_so_many_entries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """It follows every third entry here, and the entries themselves stay."""
     monkeypatch.setattr(module, "CHECKPOINT_EVERY", 3)
     paper = Paper()
     recorded = 0

@@ -1,4 +1,4 @@
-"""Whose an order is: 128 bits there and back."""
+"""Client order ids: 128 bits that name the ledger and level of an order."""
 
 from __future__ import annotations
 

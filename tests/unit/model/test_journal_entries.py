@@ -1,4 +1,4 @@
-"""Entries as plain values: each kind comes back as it was, through JSON too, and nothing else is taken for one."""
+"""Journal entries: each kind survives a round trip through JSON, other values are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ladder: the venue's two tick rules, exact figures, and the way back from a price to a level."""
+"""Price ladder: the venue's two tick rules, exact figures, and the level of a price."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers read exactly, and the values that modules hand each other."""
+"""Exact numbers, and the value types that modules share."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def test_values_are_frozen(value: Any, field: str) -> None:
         setattr(value, field, 1)
 
 
-def test_two_results_of_the_same_size_and_place_are_equal_whatever_trade_they_came_from() -> None:
+def test_fill_results_compare_by_slot_and_size_not_by_trade() -> None:
+    """Results with other oids and trade ids are equal; `fully_filled` makes a difference."""
     one = FillResult("buy", 1, dec(20), dec(5), True, oid=1, tid=2)
 
     assert one == FillResult("buy", 1, dec(20), dec(5), True, oid=8, tid=9)

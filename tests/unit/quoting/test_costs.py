@@ -1,4 +1,7 @@
-"""How many levels a tick looks at: counts, which no machine changes, where a benchmark only tells times."""
+"""Number of levels that a tick visits.
+
+Counts are the same on every machine, unlike the times of a benchmark.
+"""
 
 from __future__ import annotations
 

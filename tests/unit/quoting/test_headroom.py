@@ -1,4 +1,4 @@
-"""What fits beside orders that are there, and what it takes away from the next one."""
+"""Headroom: funds and levels that are free beside the present orders."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def test_beside_what_is_there_the_ledger_s_own_amounts_are_free() -> None:
     assert (room.tokens, room.quote) == (dec(15), 500 - 5 * GRID.levels[2])
 
 
-def test_what_left_unexplained_may_have_traded_where_the_wallet_holds_more_than_the_ledger() -> None:
-    """The venue would take the orders all the same, and sell what is not ours to sell."""
+def test_unexplained_ends_count_as_traded_in_a_full_wallet() -> None:
+    """The wallet holds more than the ledger. The venue would accept the new orders too, and sell what is not ours."""
     left = [tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)]
 
     room = Headroom.beside(book(), [], allotted(20, 500), unsettled=left)
@@ -126,7 +126,8 @@ def test_an_order_is_replaced_in_one_request_only_where_both_are_paid_for(side: 
 
 
 @pytest.mark.parametrize("side, level", [("sell", 8), ("buy", 2)])
-def test_an_order_that_only_shrinks_is_not_covered_either_where_the_wallet_holds_more(side: Side, level: int) -> None:
+def test_a_shrinking_order_is_not_covered_in_a_full_wallet(side: Side, level: int) -> None:
+    """The wallet holds more than the ledger, so the venue itself would not refuse what the ledger lacks."""
     old = tracked(1, side, level)
     room = Headroom([old], tokens=dec(5), quote=5 * GRID.levels[level], guarded=frozenset())
 

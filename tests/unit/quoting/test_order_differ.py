@@ -1,4 +1,4 @@
-"""The least change from what rests to what should: tolerances, the dead zone, and sides kept apart."""
+"""Difference between open and desired orders: tolerances, dead zone, each side by itself."""
 
 from __future__ import annotations
 

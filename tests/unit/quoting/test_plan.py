@@ -1,4 +1,4 @@
-"""One tick, planned: what should change, what is left alone, and that nothing is spent twice."""
+"""Plan of one tick: required changes, orders left alone, nothing spent twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which orders should rest: the tranches, the one rest and its side, crumbs, windows."""
+"""Desired orders: whole tranches, the remainder and its side, dust, windows."""
 
 from __future__ import annotations
 
@@ -195,7 +195,8 @@ def test_the_far_end_of_a_window_may_lag_by_the_slack(deepest_resting: int | Non
     assert [order.level_index for order in orders if order.side == "sell"] == kept
 
 
-def test_an_end_that_lags_by_more_moves_until_it_does_not_and_the_inside_is_never_left_out() -> None:
+def test_a_far_end_beyond_the_slack_moves_and_the_inside_stays() -> None:
+    """The end of a window moves just far enough to lag by the slack. Orders at the inside are never left out for it."""
     deep = cut_window(WIDE, [("sell", 8), ("buy", 4)], most={"sell": 2, "buy": 1}, slack=1)
     short = cut_window(WIDE, [("sell", 5), ("buy", 4)], most={"sell": 4, "buy": 1}, slack=1)
 

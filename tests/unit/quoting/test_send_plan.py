@@ -1,4 +1,7 @@
-"""A diff cut to the budget (the inside first, both sides alike, cancels always) and put into batches."""
+"""Part of a diff that the request budget allows, and the batches that it is sent in.
+
+Levels near the boundary come first, both sides are treated alike, and cancels are always sent.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,8 @@ def test_batches_stay_below_the_limit_of_the_venue_and_lose_nothing() -> None:
 # --- an order that leaves where another appears ---------------------------------------------------
 
 
-def test_what_leaves_a_side_moves_to_where_an_order_is_missing_on_it_the_farthest_one_to_the_inside() -> None:
+def test_a_cancelling_order_moves_to_a_missing_level_of_its_side() -> None:
+    """The farthest one moves to the inside; a cancel and a place become one modify."""
     leaving = [tracked(1, "sell", 8), tracked(2, "sell", 9), tracked(3, "buy", 1)]
     diff = OrderDiff(places=[ASKS[0], BIDS[0], BIDS[1]], cancels=[1, 2, 3])
 

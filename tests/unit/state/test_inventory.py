@@ -1,4 +1,4 @@
-"""The ledger: moved by fills at once, checked by balances, never more than we own."""
+"""Ledger of both tokens: moved by fills at once, checked against balances, never above what we own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The venue's request budget, counted as the venue counts."""
+"""Request budget, counted as the venue counts it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def test_the_numbers_of_the_venue_replace_ours() -> None:
     assert (str(budget.cum_vlm), budget.n_requests, budget.remaining()) == ("357.5", 231, 10_126)
 
 
-def test_a_refusal_costs_nothing_and_says_that_nothing_is_left_until_the_venue_tells_more() -> None:
+def test_a_refusal_is_free_and_means_an_empty_budget() -> None:
+    """The budget stays empty until the venue reports a higher limit."""
     budget = RateLimitBudget()
     budget.on_request(20)
     budget.on_refused(20)

@@ -1,4 +1,4 @@
-"""Each fill once, whatever order and however often it is told; bounded."""
+"""Memory of fills: each fill counts once, in any order and however often reported; the memory is bounded."""
 
 from __future__ import annotations
 

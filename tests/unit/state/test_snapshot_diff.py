@@ -1,4 +1,4 @@
-"""What a snapshot proves: presence yes, absence never; and what others hold of our tokens."""
+"""Comparison with a snapshot: it proves presence, never absence; foreign orders hold funds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as an error of a run, and what a run adds up."""
+"""Statistics of a run: its sums, and which events count as errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One answer for each item sent, whatever came back; and never a guess."""
+"""Answers to an action: one for each item, whatever came back, and never a guess."""
 
 from __future__ import annotations
 

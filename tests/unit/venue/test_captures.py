@@ -1,4 +1,4 @@
-"""Messages captured from the venue parse into our types, each field compared with the capture itself."""
+"""Parsing of messages captured from the venue, field by field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way a request takes to the venue: kept connections that are young enough, no detours."""
+"""HTTP session: connections are reused while young enough, without proxies or redirects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weight of the last minute, and how long a question has to wait for its own."""
+"""Request weight of the last minute, and the delay before the next request fits."""
 
 from __future__ import annotations
 

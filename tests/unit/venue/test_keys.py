@@ -1,4 +1,4 @@
-"""The signing key: where it may come from, what is refused, and that it shows itself nowhere."""
+"""Signing key: allowed sources, refused ones, and no leak into any output."""
 
 from __future__ import annotations
 

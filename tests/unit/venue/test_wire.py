@@ -1,4 +1,4 @@
-"""The venue's JSON read into our words, or refused with the field that was wrong."""
+"""Parsing of the venue's JSON; an error names the field that was wrong."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from typing import Any
 import trio
 from common import describe_machine, make_parser, print_figures, tell
 
-from mm_trio.cli.demo_market import default_market, fund_accounts
+from mm_trio.cli.programs.demo_market import default_market, fund_accounts
 from mm_trio.journal.replay import Recovered, replay
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.journal.writer import JournalWriter

@@ -1,260 +1,151 @@
-"""The exchange alone, on loopback, with funded accounts: for `run`, and for any client of the official SDK."""
+"""Command `sandbox`: the exchange alone."""
 
 from __future__ import annotations
 
-import math
-import secrets
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import argparse
+import sys
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
-from random import Random
+from typing import TYPE_CHECKING
 
-import trio
+from mm_trio.cli.exit_codes import ExitCode
+from mm_trio.cli.output import print_result, set_up_logging
+from mm_trio.cli.parser import DEFAULT_COIN, Command, parse_names, parse_seconds, whole_number
+from mm_trio.cli.stop_signal import StopSignal
 
-from mm_trio.cli.demo_market import TAKER, DemoMarket, default_market, fund_accounts, tape_demo_market
-from mm_trio.cli.sandbox_history import record_history
-from mm_trio.cli.sandbox_report import SandboxAccess, SandboxSummary, TestAccount
-from mm_trio.model.errors import ConfigError
-from mm_trio.sandbox import (
-    DEFAULT_MARKETS,
-    Auth,
-    BookView,
-    Clock,
-    ControlRoom,
-    Exchange,
-    FaultDice,
-    FaultHub,
-    FaultPlan,
-    FaultTarget,
-    Gateway,
-    IpWeights,
-    Limits,
-    NewOrder,
-    SandboxServer,
-    SocketHabits,
-    SteppedClock,
-    Takers,
-    WallClock,
-    WorldFaults,
-    parse_words,
-    read_plan,
-    schedule_takers,
-    serve,
+if TYPE_CHECKING:
+    from mm_trio.cli.programs.run_sandbox import SandboxOptions
+    from mm_trio.cli.programs.sandbox_report import SandboxAccess
+
+__all__ = ["COMMAND", "add_arguments", "run"]
+
+DEFAULT_PORT = 3001
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `sandbox`."""
+    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen at (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port",
+        type=whole_number(0, 65_535),
+        default=DEFAULT_PORT,
+        metavar="N",
+        help=f"port to listen at; 0: any free port (default: {DEFAULT_PORT})",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object as the first line, and another as the last one"
+    )
+    _add_market_arguments(parser.add_argument_group("market"))
+    _add_venue_arguments(parser.add_argument_group("venue"))
+    _add_fault_arguments(parser.add_argument_group("faults"))
+
+
+def _add_market_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--coin", default=DEFAULT_COIN, metavar="C", help=f"pair that the takers trade (default: {DEFAULT_COIN})"
+    )
+    group.add_argument(
+        "--pairs",
+        action="extend",
+        type=parse_names,
+        default=[],
+        metavar="C,C",
+        help="further pairs that the takers trade",
+    )
+    group.add_argument(
+        "--accounts",
+        type=whole_number(1, 100),
+        default=1,
+        metavar="N",
+        help="number of funded accounts (default: 1)",
+    )
+    group.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the takers and accounts (default: 1)")
+    group.add_argument("--no-takers", action="store_true", help="no simulated takers: only clients trade")
+    group.add_argument(
+        "--tape", type=Path, metavar="FILE", help="let the takers replay recorded fills (userFills rows)"
+    )
+    group.add_argument("--tape-duration", type=parse_seconds, metavar="S", help="compress the tape into S seconds")
+    group.add_argument(
+        "--dense-meta", action="store_true", help="token indices without gaps, for clients that count positions"
+    )
+
+
+def _add_venue_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--limits",
+        default="account",
+        metavar="L",
+        help="account: the venue's limits per account; venue: also those per IP address, which all clients on this "
+        "machine share; off: none; scaled:X: X times the venue's (default: account)",
+    )
+    group.add_argument("--stepped", action="store_true", help="stop the clock: it advances only by POST /sandbox/step")
+    group.add_argument("--save-history", type=Path, metavar="FILE", help="record every command of the exchange")
+    group.add_argument(
+        "--replay", type=Path, metavar="FILE", help="replay a recorded history, check its final state, and exit"
+    )
+
+
+def _add_fault_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND:RATE",
+        help="inject a fault at this rate; all:0.05 is 5 %% of every kind; may be repeated",
+    )
+    group.add_argument(
+        "--fault-plan", type=Path, metavar="FILE", help="fault rules in TOML or JSON; --fault overrides them"
+    )
+    group.add_argument("--fault-seed", type=int, default=1, metavar="N", help="seed of the faults (default: 1)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve the exchange, or replay a history."""
+    from mm_trio.cli.programs.run_sandbox import run_sandbox
+    from mm_trio.cli.programs.sandbox_history import replay_history
+
+    set_up_logging(sys.stderr)
+    if arguments.replay is not None:
+        print_result(replay_history(arguments.replay), as_json=arguments.json)
+        return ExitCode.CLEAN
+
+    def show(access: SandboxAccess) -> None:
+        if arguments.json:
+            print(access.to_json(), flush=True)
+        print(access.to_text(), file=sys.stderr if arguments.json else sys.stdout, flush=True)
+
+    summary = StopSignal().run(partial(run_sandbox, _read_options(arguments), on_ready=show))
+    print_result(summary, as_json=arguments.json)
+    return ExitCode.CLEAN
+
+
+def _read_options(arguments: argparse.Namespace) -> SandboxOptions:
+    from mm_trio.cli.programs.run_sandbox import SandboxOptions, parse_limits, plan_faults
+
+    return SandboxOptions(
+        host=arguments.host,
+        port=arguments.port,
+        coins=(arguments.coin, *arguments.pairs),
+        seed=arguments.seed,
+        n_accounts=arguments.accounts,
+        with_takers=not arguments.no_takers,
+        tape=arguments.tape,
+        tape_s=arguments.tape_duration,
+        dense_meta=arguments.dense_meta,
+        limits=parse_limits(arguments.limits),
+        is_stepped=arguments.stepped,
+        faults=plan_faults(arguments.fault, arguments.fault_plan),
+        fault_seed=arguments.fault_seed,
+        history=arguments.save_history,
+    )
+
+
+COMMAND = Command(
+    name="sandbox",
+    help="run the exchange alone, for any client of the official SDK",
+    description="Serves an exchange on loopback with funded accounts, and prints the test key of an agent, the token "
+    "of its control room and a configuration for `run`. Simulated takers start trading once both sides have quotes. "
+    "Ctrl-C ends it.",
+    add_arguments=add_arguments,
+    run=run,
 )
-from mm_trio.venue.sdk import make_wallet
-
-__all__ = ["SandboxOptions", "parse_limits", "plan_faults", "run_sandbox"]
-
-# Takers come when somebody makes a market: a lone order of a script under test is left alone.
-LADDER_DEPTH = 3
-LOOK_EVERY_S = 0.5  # for that, before a tape begins
-MAKER_FEE, TAKER_FEE = "0.0004", "0.0007"  # the venue's base tier for spot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxOptions:
-    """What a sandbox is to be like. The first of `coins` is the one that is told; all of them are traded."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    coins: tuple[str, ...]
-    seed: int = 1
-    n_accounts: int = 1
-    with_takers: bool = True
-    tape: Path | None = None
-    tape_s: float | None = None
-    dense_meta: bool = False
-    limits: Limits = field(default_factory=Limits.of_accounts)
-    is_stepped: bool = False
-    faults: FaultPlan = field(default_factory=FaultPlan)
-    fault_seed: int = 1
-    history: Path | None = None
-
-
-def plan_faults(words: list[str], plan_file: Path | None) -> FaultPlan:
-    """The plan of a file, and of `kind:rate` words that override its rates. Errors: ConfigError."""
-    try:
-        plan = FaultPlan() if plan_file is None else read_plan(plan_file)
-        return plan + parse_words(words)
-    except ValueError as error:
-        raise ConfigError(f"faults: {error}") from error
-
-
-def parse_limits(text: str) -> Limits:
-    """`account`, `venue`, `off` or `scaled:X`. Errors: ConfigError."""
-    if text == "account":
-        return Limits.of_accounts()
-    if text == "venue":
-        return Limits()
-    if text == "off":
-        return Limits.off()
-    name, _, factor = text.partition(":")
-    if name != "scaled":
-        raise ConfigError(f"limits: must be account, venue, off or scaled:X, got {text!r}")
-    try:
-        return Limits().scaled(float(factor))
-    except ValueError as error:
-        raise ConfigError(f"limits: scaled:X needs a number above 0, got {text!r}") from error
-
-
-async def run_sandbox(
-    options: SandboxOptions, *, on_ready: Callable[[SandboxAccess], None], stop_scope: trio.CancelScope
-) -> SandboxSummary:
-    """Serve until `stop_scope` is cancelled. `on_ready` is told once the port is open and the accounts are funded.
-
-    Errors: ConfigError for an unknown coin or a host that is not loopback, OSError for a port that is taken.
-    """
-    markets = _choose_markets(options)
-    clock: Clock = SteppedClock(time.time_ns() // 1_000_000) if options.is_stepped else WallClock()
-    exchange = _make_exchange(markets, options.limits)
-    with record_history(exchange, options.history) as save_history:
-        return await _serve(
-            options, markets, Gateway(exchange, now_ms=clock.now_ms), clock, save_history, on_ready, stop_scope
-        )
-
-
-async def _serve(
-    options: SandboxOptions,
-    markets: tuple[DemoMarket, ...],
-    gateway: Gateway,
-    clock: Clock,
-    save_history: Callable[[], str] | None,
-    on_ready: Callable[[SandboxAccess], None],
-    stop_scope: trio.CancelScope,
-) -> SandboxSummary:
-    auth = Auth(lambda address: address in gateway.exchange.addresses())
-    accounts = tuple(_make_account(auth, options.seed, number) for number in range(options.n_accounts))
-    for market in markets:
-        for each in accounts:
-            fund_accounts(gateway, market, each.account)
-    faults = _make_faults(gateway, auth, clock, options, markets, accounts)
-    control = ControlRoom(
-        gateway=gateway,
-        clock=clock,
-        faults=faults,
-        token=secrets.token_urlsafe(24),
-        pairs=tuple(market.pair for market in markets),
-        taker=TAKER,
-        save_history=save_history,
-    )
-    with stop_scope:
-        async with trio.open_nursery() as nursery:
-            weights = IpWeights(options.limits.ip_weight_per_minute)
-            doors = partial(serve, host=options.host, port=options.port, clock=clock, ip_weights=weights)
-            if options.is_stepped:  # no socket grows old while time stands
-                doors = partial(doors, habits=SocketHabits(inactive_after_s=math.inf, life_s=None))
-            try:
-                server: SandboxServer = await nursery.start(
-                    partial(doors, faults=faults, control=control), gateway, auth
-                )
-            except ValueError as error:
-                raise ConfigError(str(error)) from error
-            if options.with_takers or options.tape is not None:
-                for market in markets:
-                    _let_takers_come(gateway, clock, market)
-            on_ready(SandboxAccess(server.url, accounts, control.token, markets))
-    return _sum_up(gateway, faults, accounts)
-
-
-def _choose_markets(options: SandboxOptions) -> tuple[DemoMarket, ...]:
-    """Errors: ConfigError for an unknown or repeated coin, or a tape that cannot be read."""
-    if options.tape is not None:
-        if len(options.coins) != 1:
-            raise ConfigError("a tape is of one coin")
-        return (tape_demo_market(options.tape, options.coins[0], duration_s=options.tape_s),)
-    listed = DEFAULT_MARKETS.dense() if options.dense_meta else DEFAULT_MARKETS
-    markets = tuple(default_market(coin, seed=options.seed, markets=listed) for coin in options.coins)
-    names = [market.pair.name for market in markets]
-    if len(set(names)) != len(names):
-        raise ConfigError(f"a coin is named twice: {', '.join(options.coins)}")
-    return markets
-
-
-def _make_exchange(markets: tuple[DemoMarket, ...], limits: Limits) -> Exchange:
-    first = markets[0]
-    return Exchange(
-        first.markets,
-        maker_fee="0" if first.is_fee_free else MAKER_FEE,
-        taker_fee="0" if first.is_fee_free else TAKER_FEE,
-        min_notional=str(first.min_notional),
-        # an account of a sandbox is the same at every start, its orders are not: no ledger must take new for old
-        first_oid=time.time_ns() // 1_000_000,
-        limits=limits,
-    )
-
-
-def _make_account(auth: Auth, seed: int, number: int) -> TestAccount:
-    """The same account and key for the same seed at every start."""
-    name = f"{seed}" if number == 0 else f"{seed} {number}"
-    key = "0x" + sha256(f"mm_trio sandbox agent {name}".encode()).hexdigest()
-    account = make_wallet(sha256(f"mm_trio sandbox account {name}".encode()).hexdigest()).address.lower()
-    auth.register_agent(make_wallet(key).address.lower(), master=account)
-    return TestAccount(account, key)
-
-
-def _make_faults(
-    gateway: Gateway,
-    auth: Auth,
-    clock: Clock,
-    options: SandboxOptions,
-    markets: tuple[DemoMarket, ...],
-    accounts: tuple[TestAccount, ...],
-) -> FaultHub:
-    rng = Random(options.fault_seed)
-    world = WorldFaults(gateway, auth, clock, rng, pairs=[market.pair for market in markets], payer=TAKER)
-    targets = [FaultTarget(each.account, make_wallet(each.private_key).address.lower()) for each in accounts]
-    return FaultHub(FaultDice(options.faults, rng), clock, world, targets=targets)
-
-
-def _let_takers_come(gateway: Gateway, clock: Clock, market: DemoMarket) -> None:
-    takers: Takers = _MarketTakers(market.takers)
-    if market.tape:
-        takers = _TapeAfterLadder(market.takers, lambda: gateway.exchange.book(market.pair.name))
-    schedule_takers(gateway, takers, address=TAKER, coin=market.pair.name, call_in=clock.call_in)
-
-
-def _sum_up(gateway: Gateway, faults: FaultHub, accounts: tuple[TestAccount, ...]) -> SandboxSummary:
-    exchange = gateway.exchange
-    return SandboxSummary(
-        faults=faults.dice.summary(),
-        fills={each.account: len(exchange.fills(each.account)) for each in accounts},
-        orders_resting={each.account: len(exchange.open_orders(each.account)) for each in accounts},
-    )
-
-
-def _is_ladder(book: BookView) -> bool:
-    return min(len(book.bids), len(book.asks)) >= LADDER_DEPTH
-
-
-class _MarketTakers:
-    """Seeded takers who stay away until both sides are a ladder."""
-
-    def __init__(self, takers: Takers) -> None:
-        self._takers = takers
-
-    def pause_s(self) -> float | None:
-        return self._takers.pause_s()
-
-    def decide(self, book: BookView) -> tuple[NewOrder, ...]:
-        return self._takers.decide(book) if _is_ladder(book) else ()
-
-
-class _TapeAfterLadder:
-    """The takers of a tape, who wait with its first row until both sides are a ladder."""
-
-    def __init__(self, tape: Takers, look: Callable[[], BookView]) -> None:
-        self._tape = tape
-        self._look = look
-        self._has_begun = False
-
-    def pause_s(self) -> float | None:
-        return self._tape.pause_s() if self._has_begun or _is_ladder(self._look()) else LOOK_EVERY_S
-
-    def decide(self, book: BookView) -> tuple[NewOrder, ...]:
-        if self._has_begun:
-            return self._tape.decide(book)
-        self._has_begun = _is_ladder(book)
-        return ()

@@ -1,8 +1,8 @@
-"""The live screen in a terminal: Textual under trio-asyncio, in the maker's own process.
+"""Live screen in a terminal.
 
-It looks at snapshots and touches nothing. Whatever goes wrong in here ends the screen with `ViewFailed` and
-one line of reason; the terminal is as it was, and the maker has not noticed. Nothing here prints a traceback:
-Textual's would show local variables.
+Textual runs under trio-asyncio in the maker's own process. It reads snapshots and changes nothing. Every failure in
+here ends the screen with `ViewFailed` and one line of reason; the terminal is restored, and the maker goes on. No
+traceback is printed, because Textual's would show local variables.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from textual.theme import Theme
 from textual.widgets import Footer, Static
 
 from mm_trio.terminal_ui import render as draw
-from mm_trio.terminal_ui.snapshot import MakerView
 from mm_trio.terminal_ui.terminal import LogLine, RecentRecords, keep_terminal
+from mm_trio.terminal_ui.views import MakerView
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 __all__ = ["TerminalApp", "ViewFailed", "run_tui"]
 
 REFRESH_EVERY_S = 0.25
-LAST_WRITE_S = 0.2  # for what is still to be written at the end; a terminal that hangs gets no more
+LAST_WRITE_S = 0.2  # For the last writes at the end; a terminal that hangs gets no more.
 _REASON_CHARS = 200
 
 _THEME = Theme(
-    name="desk",
+    name="mm-trio",
     primary="#8fa3bf",
     background="#14181f",
     surface="#14181f",
@@ -48,13 +48,13 @@ _THEME = Theme(
     foreground="#d5dae3",
     dark=True,
     variables={
-        "desk-dim": "#76808f",
-        "desk-title": "#9db4d6",
-        "desk-ask": "#d98c86",
-        "desk-bid": "#86bd97",
-        "desk-alert": "#d8b26a",
-        "desk-bad": "#e5726a",
-        "desk-good": "#86bd97",
+        "mm-dim": "#76808f",
+        "mm-title": "#9db4d6",
+        "mm-ask": "#d98c86",
+        "mm-bid": "#86bd97",
+        "mm-alert": "#d8b26a",
+        "mm-bad": "#e5726a",
+        "mm-good": "#86bd97",
         "footer-background": "#1b212b",
         "footer-key-foreground": "#9db4d6",
         "footer-description-foreground": "#76808f",
@@ -63,16 +63,17 @@ _THEME = Theme(
 
 
 class ViewFailed(Exception):
-    """The screen could not be shown any longer; the maker goes on. Its text is one line, fit for a log."""
+    """Failure of the screen, in one line fit for a log."""
 
 
 async def run_tui(
     take: Callable[[], MakerView], *, records: RecentRecords | None = None, headless: bool = False
 ) -> None:
-    """Show what `take` gives, four times a second, until the person quits; cancelled, it leaves at once.
+    """Show snapshots four times a second until the operator quits.
 
-    `records` fills the log lines of the screen. `headless` draws nowhere: for tests.
-    Errors: ViewFailed for whatever goes wrong in the screen or in `take`; the terminal is restored then too.
+    `take` gives the snapshot. `records` fills the log lines of the screen. `headless` draws nowhere, for tests.
+    Cancellation ends the screen at once. Errors: ViewFailed for every failure of the screen or of `take`; the terminal
+    is restored then too.
     """
     app = TerminalApp(take, records=records)
     cause: BaseException | None = None
@@ -80,15 +81,15 @@ async def run_tui(
         with keep_terminal():
             async with trio_asyncio.open_loop():
                 await trio_asyncio.aio_as_trio(app.run_async)(headless=headless, mouse=False)
-    except Exception as error:  # noqa: BLE001 - nothing that goes wrong in a screen may reach the maker
+    except Exception as error:  # noqa: BLE001 - no failure of the screen may reach the maker
         cause = error
     except BaseExceptionGroup as group:
-        # cancelled while failing: the cancellation is what counts, unless there is worse
+        # If it failed while being cancelled, the cancellation counts, unless there is an error of another kind.
         _, worse = group.split((Exception, trio.Cancelled))
         if worse is not None:
             raise
         cause = group
-    # Textual swallows a cancellation on its way out
+    # Textual swallows a cancellation while it ends, so it is raised again here.
     await trio.lowlevel.checkpoint_if_cancelled()
     cause = app.failure or cause
     if cause is not None or app.return_code:
@@ -96,9 +97,9 @@ async def run_tui(
 
 
 def _explain(error: BaseException | None) -> str:
-    """One line: what it was, and where; no values of variables."""
+    """Describe an error in one line without values of variables."""
     if error is None:
-        return "Textual ended it"
+        return "Textual ended the screen"
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     words = " ".join(str(error).split())[:_REASON_CHARS]
@@ -107,25 +108,28 @@ def _explain(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {words}{place}"
 
 
-# --- the application --------------------------------------------------------------------------
+# --- The application --------------------------------------------------------------------------
 
 
 class Panel(Static):
-    """A piece of the screen: lines in, no markup, nothing to focus."""
+    """Panel of lines, without markup or focus."""
 
     def show(self, lines: Sequence[draw.Line]) -> None:
-        """Replace what the panel says; its size stays."""
+        """Replace the lines of the panel; its size stays."""
         joined = Content("\n").join(Content.assemble(*line) for line in lines)
         self.update(joined, layout=False)
 
 
 class TerminalApp(App[None]):
-    """One screen of panels, refreshed from `take`. After it ended, `failure` is what broke it, if anything."""
+    """Screen of panels, refreshed from `take`.
+
+    After its end `failure` is the error that ended it, if any.
+    """
 
     ENABLE_COMMAND_PALETTE = False
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012 - declared so by Textual
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "stop: cancel our orders and leave"),
+        Binding("q", "quit", "stop: cancel open orders and quit"),
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
     CSS = """
@@ -136,7 +140,7 @@ class TerminalApp(App[None]):
     #ladder { width: 1fr; height: 100%; }
     #side { width: 30; height: 100%; padding: 0 1; }
     #fills { height: 4; }
-    #log { height: 2; padding: 0 1; color: $desk-dim; }
+    #log { height: 2; padding: 0 1; color: $mm-dim; }
     .-tall #fills { height: 8; margin: 1 0; }
     .-tall #log { height: 4; }
     """
@@ -151,7 +155,7 @@ class TerminalApp(App[None]):
         self.theme = _THEME.name
 
     def compose(self) -> ComposeResult:
-        """Header, ladder and numbers side by side, fills, log, keys."""
+        """Compose header, ladder beside numbers, fills, log, keys."""
         panels = self._panels
         yield panels["header"]
         yield Horizontal(panels["ladder"], panels["side"], id="middle")
@@ -160,17 +164,21 @@ class TerminalApp(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin to look."""
-        self.set_interval(REFRESH_EVERY_S, self.look)
-        self.call_after_refresh(self.look)
+        """Start the periodic refresh."""
+        self.set_interval(REFRESH_EVERY_S, self.refresh_panels)
+        self.call_after_refresh(self.refresh_panels)
 
-    def look(self) -> None:
-        """Take a snapshot and draw it; not while the terminal has yet to show the one before, nor on the way out."""
+    def refresh_panels(self) -> None:
+        """Take a snapshot and draw it.
+
+        Nothing is drawn while the terminal has yet to show the snapshot before, nor while the screen closes.
+        """
         behind = isinstance(self._driver, _PatientDriver) and self._driver.is_behind
         if behind or not self.is_running:
             return
         if isinstance(self._driver, _PatientDriver) and self._driver.take_dropped():
-            self.screen.refresh(layout=True)  # what was dropped may be anywhere: paint all of it again
+            # The dropped write may belong to any part of the screen, so all of it is painted again.
+            self.screen.refresh(layout=True)
         view, panels = self._take(), self._panels
         panels["header"].show(draw.draw_header(view, width=self.size.width))
         ladder, fills, log = panels["ladder"], panels["fills"], panels["log"]
@@ -180,7 +188,7 @@ class TerminalApp(App[None]):
         if self._records is not None:
             log.show([_draw_log_line(line) for line in self._records.latest(log.size.height)])
 
-    # --- Textual's own reactions to trouble, without what it would print ----------------------
+    # Textual's own reactions to errors, without what it would print.
 
     def _handle_exception(self, error: Exception) -> None:
         if self.failure is None:
@@ -191,9 +199,9 @@ class TerminalApp(App[None]):
         self._close_messages_no_wait()
 
     def panic(self, *renderables: RenderableType) -> None:
-        """End without a word: `run_tui` says what happened."""
+        """Close without printing; `run_tui` reports the failure."""
         if self.failure is None:
-            self.failure = RuntimeError("the terminal cannot be read any more")
+            self.failure = RuntimeError("the terminal can no longer be read")
         self._close_messages_no_wait()
 
     def _print_error_renderables(self) -> None:
@@ -205,15 +213,15 @@ def _draw_log_line(line: LogLine) -> draw.Line:
     return ((time.strftime("%H:%M:%S ", time.localtime(line.time_s)), draw.DIM), (line.text, style))
 
 
-# --- the terminal -----------------------------------------------------------------------------
+# --- The terminal -----------------------------------------------------------------------------
 
 
 class _PatientDriver(LinuxDriver):
-    """Textual's driver, less what would make the maker wait for a terminal or stop with it.
+    """Driver that never makes the maker wait for the terminal.
 
-    Its writer thread has a queue of 30: with a terminal that takes nothing (a hung connection) the next write
-    would block the loop. Here it is dropped, and drawing pauses while anything waits. Its handlers of SIGTSTP
-    and SIGCONT work on the loop from any place: a stop is ignored while the screen is open.
+    Textual's writer thread has a queue of 30 writes: with a terminal that takes no output (a hung connection) the next
+    write would block the loop. Here that write is dropped, and drawing pauses while writes are waiting. Textual's
+    handlers of SIGTSTP and SIGCONT would interrupt the loop anywhere, so a stop is ignored while the screen is open.
     """
 
     def __init__(
@@ -226,16 +234,16 @@ class _PatientDriver(LinuxDriver):
 
     @property
     def is_behind(self) -> bool:
-        """Whether something waits to be written."""
+        """Return whether writes are waiting."""
         return self._writer_thread is not None and not self._writer_thread._queue.empty()
 
     def take_dropped(self) -> bool:
-        """Whether a write was dropped since the last time this was asked."""
+        """Return whether a write was dropped since the last call."""
         dropped, self._dropped = self._dropped, False
         return dropped
 
     def write(self, data: str) -> None:
-        """Hand to the writer thread; never wait for it."""
+        """Hand data to the writer thread without waiting."""
         assert self._writer_thread is not None
         try:
             self._writer_thread._queue.put_nowait(data)
@@ -243,7 +251,10 @@ class _PatientDriver(LinuxDriver):
             self._dropped = True
 
     def close(self) -> None:
-        """Let the thread write what waits, for a moment; it is a daemon and may be left behind."""
+        """Give the writer thread a moment for its last writes.
+
+        It is a daemon thread and may be left running.
+        """
         if self._writer_thread is not None:
             with suppress(Full):
                 self._writer_thread._queue.put_nowait(None)

@@ -1,23 +1,32 @@
-"""A person in front of a running maker: the screen where there is a terminal, lines everywhere else."""
+"""Live view of a running maker."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import trio
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.terminal_ui.app import ViewFailed, run_tui
-from mm_trio.terminal_ui.snapshot import MakerView, take_view
+from mm_trio.terminal_ui.snapshot import take_view
 from mm_trio.terminal_ui.terminal import RecentRecords, divert_logging
+from mm_trio.terminal_ui.views import MakerView
 
-__all__ = ["show_screen"]
+__all__ = ["Screen", "show_screen"]
 
 _log = logging.getLogger(__name__)
 
+# A task beside the maker that shows it; it cancels the scope when the operator quits.
+Screen: TypeAlias = Callable[[WsState, trio.CancelScope], Awaitable[None]]
+
 
 async def show_screen(maker: WsState, *, title: str, stop_scope: trio.CancelScope) -> None:
-    """Show the maker until the person quits, which cancels `stop_scope`; a screen that fails leaves the lines."""
+    """Show the maker until the operator quits.
+
+    Quitting cancels `stop_scope`. A view that fails gives way to log lines, and the maker goes on.
+    """
     started_s = trio.current_time()
     records = RecentRecords()
 
@@ -28,6 +37,6 @@ async def show_screen(maker: WsState, *, title: str, stop_scope: trio.CancelScop
         with divert_logging(records):
             await run_tui(take, records=records)
     except ViewFailed as error:
-        _log.warning("the screen failed, lines from here on: %s", error)
+        _log.warning("live view failed, falling back to log lines: %s", error)
     else:
         stop_scope.cancel()

@@ -1,4 +1,4 @@
-"""A snapshot as lines of text with styles: where each number stands on the screen. Pure, knows no toolkit.
+"""Snapshot as lines of text, independent of the toolkit.
 
 A line is a row of (text, style) pieces; styles are names of the theme, so that colours are chosen in one place.
 """
@@ -10,26 +10,26 @@ from math import inf
 from typing import TypeAlias
 
 from mm_trio.model.orders import Side
-from mm_trio.terminal_ui.snapshot import FillRow, LadderRow, MakerView
+from mm_trio.terminal_ui.views import FillRow, LadderRow, MakerView
 
 __all__ = ["Line", "draw_fills", "draw_header", "draw_ladder", "draw_side", "format_duration"]
 
 Line: TypeAlias = tuple[tuple[str, str], ...]
 
-PLAIN, DIM, TITLE, STRONG = "", "$desk-dim", "bold $desk-title", "bold"
-COLOURS: dict[Side, str] = {"sell": "$desk-ask", "buy": "$desk-bid"}
+PLAIN, DIM, TITLE, STRONG = "", "$mm-dim", "bold $mm-title", "bold"
+COLOURS: dict[Side, str] = {"sell": "$mm-ask", "buy": "$mm-bid"}
 NAMES: dict[Side, str] = {"sell": "ask", "buy": "bid"}
-ALERT, BAD, GOOD = "$desk-alert", "bold $desk-bad", "$desk-good"
+ALERT, BAD, GOOD = "$mm-alert", "bold $mm-bad", "$mm-good"
 
-SHORTEST_BAR, LONGEST_BAR = 5, 24  # cells
-ROW_CELLS = 25  # of a row less price, size and bar, with the longest status ("in flight")
-FEW_HOURS = 6.0  # less than a night's sleep: say so
-SIDE_WIDTH = 28  # of the right column
+SHORTEST_BAR, LONGEST_BAR = 5, 24  # Cells.
+ROW_CELLS = 26  # Of a row without price, size and bar, with the longest status ("cancelling").
+FEW_HOURS = 6.0  # Less than a night's sleep, so it is highlighted.
+SIDE_WIDTH = 28  # Cells of the right column.
 _BLANK: Line = ()
 
 
 def format_duration(seconds: float) -> str:
-    """One number and its unit: `12 s`, `4 min`, `2.5 h`, `11 days`."""
+    """Format a duration as `12 s`, `4 min` or `11 days`."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -38,7 +38,7 @@ def format_duration(seconds: float) -> str:
 
 
 def draw_header(view: MakerView, *, width: int) -> list[Line]:
-    """What is traded and where, and for how long."""
+    """Draw the pair, the network and the uptime."""
     minutes, seconds = divmod(int(view.uptime_s), 60)
     left = [(" mm_trio", TITLE), (f"  {view.pair_name}", STRONG)]
     left += [(f"  {view.coin}", DIM)] if view.coin != view.pair_name else []
@@ -48,11 +48,14 @@ def draw_header(view: MakerView, *, width: int) -> list[Line]:
     return [(*left, (" " * max(1, room), PLAIN), (right, DIM))]
 
 
-# --- the ladder -------------------------------------------------------------------------------
+# --- The ladder -------------------------------------------------------------------------------
 
 
 def draw_ladder(view: MakerView, *, width: int, height: int) -> list[Line]:
-    """Asks above, bids below, the boundary in the middle line, as many levels as there is height for."""
+    """Draw asks above and bids below the boundary.
+
+    The boundary is in the middle line. There are as many levels as the height allows.
+    """
     if view.boundary_price is None:
         return [_BLANK, ((" reading market, fills, orders and balances", DIM),)]
     n_levels = max(1, (height - 2) // 2)
@@ -60,7 +63,7 @@ def draw_ladder(view: MakerView, *, width: int, height: int) -> list[Line]:
     shown = (*reversed(asks), *bids)
     price_decimals = max((_count_decimals(row.price) for row in shown), default=2)
     prices = [f"{row.price:,.{price_decimals}f}" for row in shown]
-    # an empty level has no size: its column stays blank
+    # A level without an order has no size, so its column stays blank.
     sizes = [f"{size:,.{view.size_decimals}f}" if (size := row.resting or row.wanted) else "" for row in shown]
     price_width, size_width = max(map(len, (*prices, "   price"))), max(map(len, (*sizes, "    size")))
     bar_cells = width - price_width - size_width - ROW_CELLS
@@ -95,7 +98,7 @@ def _draw_row(row: LadderRow, price: str, size: str, bar_cells: int) -> Line:
 
 
 def _draw_bar(share: float, cells: int) -> str:
-    """Up to so many cells, in halves; the smallest order still shows."""
+    """Draw a bar that shows the smallest order too."""
     full, half = divmod(max(1, round(min(share, 1.0) * cells * 2)), 2)
     return "━" * full + "╸" * half
 
@@ -110,11 +113,11 @@ def _count_decimals(number: Decimal) -> int:
     return max(0, -int(number.as_tuple().exponent))
 
 
-# --- the right column -------------------------------------------------------------------------
+# --- The right column -------------------------------------------------------------------------
 
 
 def draw_side(view: MakerView) -> list[Line]:
-    """Inventory, budget and health: 16 lines."""
+    """Draw inventory, budget and health in 16 lines."""
     return [*_draw_inventory(view), _BLANK, *_draw_budget(view), _BLANK, *_draw_health(view)]
 
 
@@ -141,7 +144,7 @@ def _draw_inventory(view: MakerView) -> list[Line]:
 
 
 def _shorten(number: Decimal) -> str:
-    """A balance in few letters: `1,204`, `38.2k`, `1.20M`."""
+    """Shorten a balance to `1,204`, `38.2k`, `1.20M`."""
     for unit, sign, decimals in ((Decimal(10**6), "M", 2), (Decimal(10**4), "k", 1)):
         if number >= unit:
             return f"{number / (1000 if sign == 'k' else unit):,.{decimals}f}{sign}"
@@ -175,7 +178,10 @@ def _draw_health(view: MakerView) -> list[Line]:
 
 
 def _draw_two(name: str, number: int, other: str, count: int, *, alert: bool = True) -> Line:
-    """Two counts in one line; what should be zero and is not stands out."""
+    """Draw two counts in one line.
+
+    With `alert`, counts that should be zero and are not stand out.
+    """
     half = SIDE_WIDTH // 2
     return (
         (name, DIM),
@@ -185,11 +191,11 @@ def _draw_two(name: str, number: int, other: str, count: int, *, alert: bool = T
     )
 
 
-# --- the last fills ---------------------------------------------------------------------------
+# --- The last fills ---------------------------------------------------------------------------
 
 
 def draw_fills(view: MakerView, *, n_rows: int) -> list[Line]:
-    """The newest fills first, under one line with all of them."""
+    """Draw totals, then the fills, newest first."""
     health = view.health
     total = f"  {health.fills:,} since the start, {health.fill_volume:,.2f} {view.inventory.quote_name}"
     shown = view.fills[: max(0, n_rows)]

@@ -1,7 +1,7 @@
-"""What a screen needs of the terminal and of the log, without the toolkit that draws it.
+"""Terminal and log of a screen.
 
-Whether there is a terminal of ours to draw on, its modes and signals kept for afterwards, and log records
-that go to a few lines of memory instead of over the screen.
+It needs no toolkit. It finds out whether there is a terminal to draw on, restores its modes and signals afterwards, and
+keeps log records in memory instead of printing them over the screen.
 """
 
 from __future__ import annotations
@@ -21,31 +21,37 @@ from typing import Any
 __all__ = ["LogLine", "RecentRecords", "divert_logging", "is_terminal", "keep_terminal"]
 
 WARNING_STAYS_S = 60.0
-RECORDS_KEPT = 200  # some minutes of a busy maker; a screen shows fewer
+RECORDS_KEPT = 200  # Some minutes of a busy maker; a screen shows fewer.
 
-# what Textual's driver takes for itself and does not give back: a stop and a continue after the screen is gone
-# would set the terminal up for a screen again
+# Textual's driver sets handlers of these and does not restore them. A stop and a continue after the screen is closed
+# would set the terminal up for a screen again.
 _TAKEN_SIGNALS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
 
 
 def is_terminal() -> bool:
-    """Whether a person is in front of stdin, stdout and stderr, on a terminal that can be drawn on, and we in front."""
+    """Return whether a screen can be drawn here.
+
+    We must run in the foreground of a terminal that is not a dumb one. stdin, stdout and stderr all have to be that
+    terminal.
+    """
     if os.environ.get("TERM", "dumb") == "dumb":
         return False
     try:
         streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
         if not all(stream is not None and stream.isatty() for stream in streams):
             return False
-        return os.tcgetpgrp(0) == os.getpgrp()  # in the background the first touch would stop the maker
+        # In the background the first access to the terminal would stop the maker.
+        return os.tcgetpgrp(0) == os.getpgrp()
     except (OSError, ValueError):
         return False
 
 
 @contextmanager
 def keep_terminal() -> Iterator[None]:
-    """Give the terminal's modes and its signals back as they were, whatever happened inside."""
+    """Restore the terminal's modes and signal handlers afterwards."""
     modes: list[Any] | None = None
-    with suppress(OSError, ValueError, termios.error):  # no terminal: nothing to give back
+    # Without a terminal there is nothing to restore.
+    with suppress(OSError, ValueError, termios.error):
         modes = termios.tcgetattr(0)
     handlers = _read_handlers()
     try:
@@ -54,22 +60,27 @@ def keep_terminal() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if modes is not None:
-            with suppress(OSError, termios.error):  # it went away meanwhile
+            # The terminal may have been closed meanwhile.
+            with suppress(OSError, termios.error):
                 termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
 def _read_handlers() -> dict[int, Any]:
     if threading.current_thread() is not threading.main_thread():
-        return {}  # no other thread can have changed one
+        # Only the main thread can change handlers.
+        return {}
     return {number: signal.getsignal(number) for number in _TAKEN_SIGNALS}
 
 
-# --- the log ----------------------------------------------------------------------------------
+# --- The log ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One record: `time_s` since 1970, `level` as in `logging`, the message without a traceback."""
+    """Line of one log record.
+
+    `time_s` since 1970, `level` as in `logging`, `text` is the message without a traceback.
+    """
 
     time_s: float
     level: int
@@ -77,22 +88,29 @@ class LogLine:
 
 
 class RecentRecords(logging.Handler):
-    """Keeps the last 200 records as lines; any thread may log."""
+    """Log handler that keeps the last 200 records.
+
+    Any thread may log.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._lines: deque[LogLine] = deque(maxlen=RECORDS_KEPT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember the record's message."""
+        """Keep the record's message."""
         try:
             text = " ".join(record.getMessage().split())
-        except (TypeError, ValueError):  # the arguments do not fit the message: a slip in a log call
+        except (TypeError, ValueError):
+            # A log call whose arguments do not fit its message must not end the screen.
             text = str(record.msg)
         self._lines.append(LogLine(record.created, record.levelno, text))
 
     def latest(self, n: int) -> tuple[LogLine, ...]:
-        """The last `n` lines, oldest first; a warning stays the first of them for a minute."""
+        """Return the last `n` lines, oldest first.
+
+        A warning stays the first of them for a minute.
+        """
         if n < 1:
             return ()
         lines = tuple(self._lines)
@@ -105,9 +123,9 @@ class RecentRecords(logging.Handler):
 
 @contextmanager
 def divert_logging(records: RecentRecords) -> Iterator[None]:
-    """Let the root's records go to `records` instead of the terminal; handlers that write to files stay.
+    """Send log records to `records` instead of the terminal.
 
-    Afterwards the terminal has its handlers again.
+    Handlers that write to files stay. Afterwards the terminal's handlers are restored.
     """
     root = logging.getLogger()
     on_terminal = [handler for handler in root.handlers if _writes_to_terminal(handler)]

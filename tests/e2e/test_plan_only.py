@@ -15,7 +15,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from mm_trio.cli.run import RunSummary, plan_forever
+from mm_trio.cli.programs.plan_only import plan_forever
+from mm_trio.cli.programs.run_maker import RunSummary
 from mm_trio.config.loading import parse_settings
 from mm_trio.config.settings import Settings
 from mm_trio.model.pricing_grid import PricingGrid
@@ -111,13 +112,13 @@ async def serve_in_scope(
 
 async def test_it_logs_what_would_be_placed_and_sends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with planning(caplog) as plan:
-        await plan.until(lambda: len(plan.lines("plan boundary")) >= 2)
+        await plan.until(lambda: len(plan.lines("plan: boundary=")) >= 2)
         summary = await plan.end()
 
-        told = "plan boundary=20 token=100 quote=2000 would cancel=0 modify=0 place=12; nothing is sent"
-        assert set(plan.lines("plan boundary")) == {told}
-        assert set(plan.lines("plan place")) == {
-            f"plan place side={'sell' if level >= 20 else 'buy'} level={level} px={GRID.levels[level]} sz=5"
+        told = "plan: boundary=20 token=100 quote=2000 cancels=0 modifies=0 places=12; nothing is sent"
+        assert set(plan.lines("plan: boundary=")) == {told}
+        assert set(plan.lines("plan place:")) == {
+            f"plan place: side={'sell' if level >= 20 else 'buy'} level={level} px={GRID.levels[level]} sz=5"
             for level in range(14, 26)
         }
         assert plan.gateway.exchange.open_orders(ACCOUNT) == ()
@@ -134,10 +135,10 @@ async def test_orders_that_rest_already_are_planned_for_and_left_alone(
     stray = NewOrder(ASSET, True, Decimal("15"), Decimal(3), "Alo")
     async with planning(caplog, resting=(stray,), foreign_orders=foreign) as plan:
         n_requests = plan.gateway.exchange.account(ACCOUNT).n_requests
-        await plan.until(lambda: plan.lines("plan boundary"))
+        await plan.until(lambda: plan.lines("plan: boundary="))
         await plan.end()
 
-        assert f" would cancel={n_cancels} modify=0 place=12;" in plan.lines("plan boundary")[0]
+        assert f" cancels={n_cancels} modifies=0 places=12;" in plan.lines("plan: boundary=")[0]
         assert [order.price for order in plan.gateway.exchange.open_orders(ACCOUNT)] == [15]
         assert plan.gateway.exchange.account(ACCOUNT).n_requests == n_requests
 
@@ -146,9 +147,9 @@ async def test_an_exchange_that_went_away_is_an_error_in_the_log_and_planning_go
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with planning(caplog) as plan:
-        await plan.until(lambda: plan.lines("plan boundary"))
+        await plan.until(lambda: plan.lines("plan: boundary="))
         plan.exchange_scope.cancel()
-        await plan.until(lambda: len(plan.lines("plan: ")) >= 2)
+        await plan.until(lambda: len(plan.lines("plan failed: ")) >= 2)
         summary = await plan.end()
 
         assert summary.stats.errors >= 2
@@ -157,7 +158,7 @@ async def test_an_exchange_that_went_away_is_an_error_in_the_log_and_planning_go
 async def test_its_duration_ends_it(caplog: pytest.LogCaptureFixture, mock_clock: MockClock) -> None:
     mock_clock.rate = 1
     async with planning(caplog, duration_s=1000) as plan:
-        await plan.until(lambda: plan.lines("plan boundary"))
+        await plan.until(lambda: plan.lines("plan: boundary="))
         assert plan.summary is None
         mock_clock.jump(1000)
         await plan.until(lambda: plan.summary)

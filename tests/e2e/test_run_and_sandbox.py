@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from process_kit import DEADLINE_S, Sandbox, open_sandbox, run, running
 
-from mm_trio.cli.demo_market import default_market
-from mm_trio.cli.sandbox_report import SandboxAccess, TestAccount
+from mm_trio.cli.programs.demo_market import default_market
+from mm_trio.cli.programs.sandbox_report import SandboxAccess, TestAccount
 from mm_trio.config.loading import parse_settings
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
@@ -123,14 +123,26 @@ def test_a_second_ctrl_c_while_leaving_does_no_harm(tmp_path: Path) -> None:
             maker.wait_for(QUOTES)
             sandbox.program.process.send_signal(signal.SIGSTOP)
             maker.process.send_signal(signal.SIGINT)
-            maker.wait_for("SIGINT: leaving, orders are cancelled")
+            maker.wait_for("SIGINT: shutting down, cancelling open orders")
             maker.process.send_signal(signal.SIGINT)
-            maker.wait_for("SIGINT: leaving already")
+            maker.wait_for("SIGINT: already shutting down; cancelling open orders takes up to 10 s")
             sandbox.program.process.send_signal(signal.SIGCONT)
 
             assert maker.end() == 0, maker.err
             assert maker.last_object()["orders_may_rest"] == []
             assert sandbox.ask("openOrders") == []
+
+
+def test_a_maker_that_keeps_its_orders_logs_no_cancels(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--no-takers") as sandbox:
+        config = sandbox.save_config(tmp_path)
+        environ = sandbox.key | {"MM_TRIO__TUNING__CANCEL_ON_SHUTDOWN": "false"}
+        with running(tmp_path, "run", "--config", str(config), "--json", environ=environ) as maker:
+            maker.wait_for(QUOTES)
+
+            assert maker.end(signal.SIGINT) == 4, maker.err
+            assert "SIGINT: shutting down\n" in maker.err
+            assert len(sandbox.ask("openOrders")) == 20
 
 
 def test_orders_at_an_exchange_that_died_are_named_and_the_exit_code_is_4(tmp_path: Path) -> None:
@@ -147,7 +159,7 @@ def test_orders_at_an_exchange_that_died_are_named_and_the_exit_code_is_4(tmp_pa
         assert code == 4, maker.err
         assert took_s < LEAVING_TAKES_S
         assert len(oids) == 20
-        assert oids <= {line.rpartition("may still rest: ")[2] for line in maker.err.splitlines()}
+        assert oids <= {line.rpartition("order may still be open: ")[2] for line in maker.err.splitlines()}
         assert oids <= set(maker.last_object()["orders_may_rest"])
         assert "Traceback" not in maker.err
 

@@ -198,8 +198,8 @@ def test_a_history_leads_to_the_same_end_and_one_that_was_changed_is_found_out(t
     ("arguments", "told"),
     [
         (("--fault", "answer_lots:1"), "faults: unknown fault 'answer_lots': did you mean 'answer_lost'?"),
-        (("--accounts", "0"), "must be from 1 to 100, got 0"),
-        (("--save-history", "there.json"), "there.json is there already"),
+        (("--accounts", "0"), "must be a whole number from 1 to 100, got 0"),
+        (("--save-history", "there.json"), "there.json exists already"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:

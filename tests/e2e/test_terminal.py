@@ -24,8 +24,8 @@ from terminal_kit import LEAVE_SCREEN, Terminal, check_screen_was_left, on_termi
 from terminal_ui_kit import make_view
 
 from mm_trio.terminal_ui.app import Panel, ViewFailed, run_tui
-from mm_trio.terminal_ui.snapshot import MakerView
 from mm_trio.terminal_ui.terminal import RecentRecords, divert_logging, is_terminal
+from mm_trio.terminal_ui.views import MakerView
 
 pytestmark = pytest.mark.e2e
 

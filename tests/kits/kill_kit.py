@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 import trio
 from process_kit import DEADLINE_S, Program
 
-from mm_trio.cli.demo_market import TAKER, DemoMarket, default_market, fund_accounts
+from mm_trio.cli.programs.demo_market import TAKER, DemoMarket, default_market, fund_accounts
 from mm_trio.sandbox.api.auth import Auth, SignedAction
 from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.book import BookView

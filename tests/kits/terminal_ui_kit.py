@@ -1,4 +1,4 @@
-"""A snapshot of a maker by hand, and its lines as plain text: for tests of what shows it."""
+"""Snapshot of a maker made by hand, and its lines as plain text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from mm_trio.model.orders import Quote, Side
 from mm_trio.terminal_ui.render import Line
-from mm_trio.terminal_ui.snapshot import BudgetView, FillRow, HealthView, InventoryView, LadderRow, MakerView
+from mm_trio.terminal_ui.views import BudgetView, FillRow, HealthView, InventoryView, LadderRow, MakerView
 
 FIVE = Decimal(5)
 
@@ -38,7 +38,7 @@ def make_fill(age_s: float, *, side: Side = "sell", **changed: Any) -> FillRow:
 
 
 def make_view(**changed: Any) -> MakerView:
-    """A healthy maker with two levels a side around level 10; `changed` replaces fields."""
+    """Make a healthy maker with two levels a side around level 10; `changed` replaces fields."""
     view = MakerView(
         title="demo",
         coin="@107",

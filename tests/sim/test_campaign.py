@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from mm_trio.cli.main import main
-from mm_trio.cli.sim import parse_faults, parse_seeds
+from mm_trio.cli.programs.run_sim import parse_faults, parse_seeds
 from mm_trio.model.errors import ConfigError
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sim.base.judge import RULES, Violation
@@ -128,7 +128,7 @@ def test_a_hard_case_that_was_never_met_is_named_and_fails_where_all_were_asked_
     out, err = capsys.readouterr()
     assert code == 1
     assert "0 violations" in out
-    assert "never seen: told: User or API Wallet\n" in err
+    assert "coverage: hard case never reached: told: User or API Wallet\n" in err
 
 
 @pytest.mark.parametrize("number", SIGNALS)

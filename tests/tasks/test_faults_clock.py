@@ -27,7 +27,7 @@ from fault_kit import (
 )
 from trio.testing import MockClock
 
-from mm_trio.cli.run import MOST_SKEW_S
+from mm_trio.cli.programs.start_checks import MOST_SKEW_S
 from mm_trio.engine import schedule as cadence
 
 HOUR_MS = 3_600_000

@@ -18,8 +18,9 @@ from terminal_ui_kit import make_view
 from textual.pilot import Pilot
 
 from mm_trio.terminal_ui.app import Panel, TerminalApp, ViewFailed, run_tui
-from mm_trio.terminal_ui.snapshot import MakerView, take_view
+from mm_trio.terminal_ui.snapshot import take_view
 from mm_trio.terminal_ui.terminal import RecentRecords
+from mm_trio.terminal_ui.views import MakerView
 
 Steps = Callable[[Pilot[None]], Awaitable[object]]
 
@@ -36,7 +37,7 @@ async def drive(app: TerminalApp, steps: Steps, *, size: tuple[int, int] = (80, 
 
 
 def read_screen(app: TerminalApp) -> str:
-    """What the screen shows, line by line."""
+    """Read the screen, line by line."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
@@ -98,7 +99,7 @@ async def test_every_size_of_terminal_can_be_drawn_on(size: tuple[int, int]) -> 
     assert [len(line) for line in screens[0].splitlines()] == [size[0]] * size[1]
     assert "boundary 10 at 20.607" in screens[1]
     assert "● quoting" in screens[1]
-    assert "stop: cancel our orders and leave" in screens[1]
+    assert "stop: cancel open orders and quit" in screens[1]
 
 
 async def test_the_last_records_of_the_log_are_on_the_screen() -> None:
@@ -113,10 +114,10 @@ async def test_the_last_records_of_the_log_are_on_the_screen() -> None:
 
     await drive(app, steps)
 
-    assert "feed [socket] lost" in screens[0]  # as it is: brackets are no markup here
+    assert "feed [socket] lost" in screens[0]  # Brackets are not markup here.
 
 
-async def test_a_snapshot_that_cannot_be_taken_ends_the_view_with_one_line_and_no_values() -> None:
+async def test_a_failing_snapshot_ends_the_view_with_one_line() -> None:
     taken = 0
 
     def take() -> MakerView:
@@ -149,14 +150,14 @@ async def test_a_broken_widget_ends_the_view_and_prints_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-async def test_a_view_that_cannot_begin_fails_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_view_that_cannot_start_fails_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TerminalApp, "CSS", "Screen { this is not css }")
 
     with pytest.raises(ViewFailed):
         await run_tui(make_view, headless=True)
 
 
-async def test_a_failing_callback_of_the_event_loop_fails_the_view_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failing_loop_callback_fails_the_view_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def fall() -> None:
         raise RuntimeError("fell out of the loop")
 
@@ -192,14 +193,14 @@ async def test_the_neighbours_of_a_failing_view_go_on() -> None:
     assert beats > seen
 
 
-async def test_a_cancelled_view_leaves() -> None:
+async def test_a_cancelled_view_ends() -> None:
     with trio.fail_after(30), trio.move_on_after(0.5) as scope:
         await run_tui(make_view, headless=True)
 
     assert scope.cancelled_caught
 
 
-async def test_a_view_that_fails_while_it_is_cancelled_is_just_cancelled() -> None:
+async def test_a_view_that_fails_while_cancelled_is_cancelled() -> None:
     scope = trio.CancelScope()
 
     def take() -> MakerView:
@@ -212,7 +213,7 @@ async def test_a_view_that_fails_while_it_is_cancelled_is_just_cancelled() -> No
     assert scope.cancelled_caught
 
 
-async def test_the_view_looks_again_and_again_by_itself() -> None:
+async def test_the_view_refreshes_by_itself() -> None:
     looks, looked_often = [0], trio.Event()
 
     def take() -> MakerView:

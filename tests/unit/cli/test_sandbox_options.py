@@ -1,4 +1,4 @@
-"""What may be asked of the `sandbox` command, and how it says no before it opens a port."""
+"""Options of the `sandbox` command, and their refusal before a port is opened."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import trio
 
-from mm_trio.cli.sandbox import SandboxOptions, parse_limits, plan_faults, run_sandbox
-from mm_trio.cli.sandbox_history import replay_history
+from mm_trio.cli.programs.run_sandbox import SandboxOptions, parse_limits, plan_faults, run_sandbox
+from mm_trio.cli.programs.sandbox_history import replay_history
 from mm_trio.model.errors import ConfigError
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sandbox.model.limits import Limits
@@ -30,7 +30,7 @@ def test_other_limits_are_refused(text: str) -> None:
         parse_limits(text)
 
 
-def test_words_override_the_rates_of_a_plan_file_and_nothing_else(tmp_path: Path) -> None:
+def test_words_override_only_the_rates_of_a_plan_file(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text('[{"kind": "deposit", "rate": 1}, {"kind": "upgrade", "at_s": 3}]')
 
@@ -39,46 +39,46 @@ def test_words_override_the_rates_of_a_plan_file_and_nothing_else(tmp_path: Path
     assert plan.kinds() == {FaultKind.UPGRADE, FaultKind.ANSWER_LOST}
 
 
-def test_no_words_and_no_file_are_no_faults() -> None:
+def test_without_words_and_file_there_are_no_faults() -> None:
     assert plan_faults([], None).kinds() == frozenset()
 
 
 @pytest.mark.parametrize(
-    "words, told",
+    "words, message",
     [(["answer_lots:1"], "faults: unknown fault 'answer_lots'"), (["deposit"], "faults: 'deposit' is not")],
 )
-def test_wrong_words_are_an_error_of_the_operator(words: list[str], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_wrong_words_are_an_error_of_the_operator(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         plan_faults(words, None)
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, message",
     [
         ({"host": "0.0.0.0"}, "loopback only"),
         ({"coins": ("NOPE/USDC",)}, "unknown coin 'NOPE/USDC'"),
         ({"coins": ("@107", "HYPE/USDC")}, "a coin is named twice: @107, HYPE/USDC"),
         ({"tape": Path("nowhere.json")}, "nowhere.json: cannot be read"),
-        ({"tape": Path("nowhere.json"), "coins": ("@107", "@4")}, "a tape is of one coin"),
-        ({"history": Path(__file__)}, "is there already"),
+        ({"tape": Path("nowhere.json"), "coins": ("@107", "@4")}, "--tape replays one coin"),
+        ({"history": Path(__file__)}, "exists already"),
     ],
 )
-async def test_options_that_make_no_sandbox_are_refused(change: dict[str, Any], told: str) -> None:
+async def test_invalid_options_are_refused(change: dict[str, Any], message: str) -> None:
     options = SandboxOptions(**({"coins": ("@107",)} | change))
 
-    with pytest.RaisesGroup(pytest.RaisesExc(ConfigError, match=told), allow_unwrapped=True, flatten_subgroups=True):
+    with pytest.RaisesGroup(pytest.RaisesExc(ConfigError, match=message), allow_unwrapped=True, flatten_subgroups=True):
         await run_sandbox(options, on_ready=lambda access: pytest.fail("it began"), stop_scope=trio.CancelScope())
 
 
-@pytest.mark.parametrize("text, told", [("", "line 1"), ("[]", "line 1"), ("{}", "line 1"), ("\xff", "line 1")])
-def test_what_is_no_history_is_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+@pytest.mark.parametrize("text, message", [("", "line 1"), ("[]", "line 1"), ("{}", "line 1"), ("\xff", "line 1")])
+def test_an_invalid_history_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(text)
 
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         replay_history(path)
 
 
-def test_a_history_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_history_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         replay_history(tmp_path / "nowhere.jsonl")

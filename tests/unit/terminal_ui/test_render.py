@@ -1,4 +1,4 @@
-"""Where the numbers of a snapshot stand on the screen."""
+"""Places of a snapshot's numbers on the screen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from terminal_ui_kit import make_fill, make_row, make_view, to_text
 
 from mm_trio.terminal_ui.render import SIDE_WIDTH, draw_fills, draw_header, draw_ladder, draw_side, format_duration
-from mm_trio.terminal_ui.snapshot import BudgetView
+from mm_trio.terminal_ui.views import BudgetView
 
 
 def test_the_boundary_stands_between_asks_and_bids() -> None:
@@ -22,7 +22,7 @@ def test_the_boundary_stands_between_asks_and_bids() -> None:
 
 
 @pytest.mark.parametrize("height", [4, 6, 16, 17, 50])
-def test_the_ladder_fits_its_height_and_the_boundary_stays_in_the_middle(height: int) -> None:
+def test_the_ladder_fits_its_height_around_the_boundary(height: int) -> None:
     lines = to_text(draw_ladder(make_view(), width=50, height=height)).splitlines()
 
     assert len(lines) <= height
@@ -39,8 +39,8 @@ def test_prices_and_sizes_stand_below_each_other() -> None:
     assert "12,345.00" in lines[0]
 
 
-@pytest.mark.parametrize("status", ["wanted", "changing", "leaving", "in flight", "in doubt"])
-def test_what_is_not_as_it_should_be_is_said_and_fits_a_small_terminal(status: str) -> None:
+@pytest.mark.parametrize("status", ["wanted", "changing", "cancelling", "in flight", "in doubt"])
+def test_a_row_status_fits_a_small_terminal(status: str) -> None:
     asks = (make_row(10, "20.607", status=status), make_row(11, "20.669"))
 
     lines = to_text(draw_ladder(make_view(asks=asks), width=50, height=6)).splitlines()
@@ -50,7 +50,7 @@ def test_what_is_not_as_it_should_be_is_said_and_fits_a_small_terminal(status: s
 
 
 def test_a_bar_is_as_long_as_the_order_is_large() -> None:
-    full, half, crumb = (
+    full, half, dust = (
         to_text(draw_ladder(make_view(asks=(make_row(10, "20", share=share),)), width=80, height=4))
         .splitlines()[1]
         .count("━")
@@ -58,7 +58,7 @@ def test_a_bar_is_as_long_as_the_order_is_large() -> None:
     )
 
     assert full == 2 * half > 0
-    assert crumb == 0  # half a cell: it still shows
+    assert dust == 0  # Half a cell has another sign, and still shows.
 
 
 def test_a_maker_that_starts_says_so_instead_of_a_ladder() -> None:
@@ -67,7 +67,7 @@ def test_a_maker_that_starts_says_so_instead_of_a_ladder() -> None:
     assert "reading" in to_text(draw_ladder(view, width=50, height=16))
 
 
-def test_the_right_column_has_inventory_budget_and_health_in_its_width() -> None:
+def test_the_right_column_fits_its_width_and_height() -> None:
     text = to_text(draw_side(make_view()))
 
     for words in ("150.00", "3,091.05", "3,012.11", "6,103.16", "38.2k + 1.20M", "9,421", "9.4 h", "● quoting"):
@@ -88,17 +88,17 @@ def test_the_budget_forecast_in_words(hours: float | None, words: str) -> None:
     assert line.split() == words.split()
 
 
-def test_a_paused_maker_says_why_in_as_much_as_the_column_has_room_for() -> None:
-    health = replace(make_view().health, state="paused", why="nothing heard for 31 s, and then some more words")
+def test_the_reason_of_a_pause_is_cut_to_the_column() -> None:
+    health = replace(make_view().health, state="paused", why="no message received for 31 s, and more")
 
     text = to_text(draw_side(make_view(health=health)))
 
     assert "● paused\n" in text
-    assert "nothing heard for 31 s, and" in text
+    assert "no message received for 31 s" in text
     assert max(len(line) for line in text.splitlines()) <= SIDE_WIDTH
 
 
-def test_fills_are_told_with_their_age_side_size_and_value() -> None:
+def test_fills_show_their_age_side_size_and_value() -> None:
     fills = (make_fill(2.0, side="buy", complete=False), make_fill(200.0))
 
     lines = to_text(draw_fills(make_view(fills=fills), n_rows=3)).splitlines()

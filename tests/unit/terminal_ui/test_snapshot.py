@@ -1,4 +1,4 @@
-"""What a snapshot says of a maker on the in-process exchange."""
+"""Snapshots of a maker on the in-process exchange."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from trio.testing import MockClock
 
 from mm_trio import WsState
 from mm_trio.model.orders import FillResult, Intent, Quote
-from mm_trio.terminal_ui.snapshot import LadderRow, MakerView, take_view
+from mm_trio.terminal_ui.snapshot import take_view
+from mm_trio.terminal_ui.views import LadderRow, MakerView
 
 
 def look(maker: WsState, *, run_s: float = 0.0, levels: int = 30) -> MakerView:
@@ -33,7 +34,7 @@ async def test_a_maker_that_has_not_started_shows_no_ladder(autojump_clock: Mock
     assert view.inventory.total_value is None
 
 
-async def test_the_ladder_shows_every_resting_order_from_the_boundary_outwards(autojump_clock: MockClock) -> None:
+async def test_the_ladder_shows_every_order_from_the_boundary_on(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker(active_levels=6)) as maker:
         view = look(maker)
@@ -55,7 +56,7 @@ async def test_only_as_many_levels_are_shown_as_asked_for(autojump_clock: MockCl
         assert [row.level_index for row in view.bids] == [19, 18, 17]
 
 
-async def test_an_ask_that_shrank_to_a_crumb_is_shown_above_the_boundary(autojump_clock: MockClock) -> None:
+async def test_an_ask_that_shrank_to_dust_is_above_the_boundary(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker()) as maker:
         world.buy("4.99")
@@ -77,7 +78,7 @@ async def test_a_partly_filled_order_shows_its_share_of_a_full_one(autojump_cloc
         assert (row.resting, row.wanted, row.share, row.status) == (dec(3), dec(3), 0.6, "resting")
 
 
-async def test_the_boundary_has_its_price_and_the_spread_is_that_of_our_quotes(autojump_clock: MockClock) -> None:
+async def test_boundary_price_and_spread_are_those_of_our_quotes(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker()) as maker:
         view = look(maker)
@@ -87,7 +88,7 @@ async def test_the_boundary_has_its_price_and_the_spread_is_that_of_our_quotes(a
         assert view.spread_bps == pytest.approx(float(prices[20] / prices[19] - 1) * 10_000)
 
 
-async def test_a_maker_without_tokens_has_the_top_of_the_ladder_as_boundary_price(autojump_clock: MockClock) -> None:
+async def test_without_tokens_the_boundary_is_the_top_of_the_ladder(autojump_clock: MockClock) -> None:
     world = World(token=0, usdc=5000)
     async with world.running(world.maker()) as maker:
         view = look(maker)
@@ -97,7 +98,7 @@ async def test_a_maker_without_tokens_has_the_top_of_the_ladder_as_boundary_pric
         assert view.spread_bps is None
 
 
-async def test_an_order_that_left_is_wanted_again(autojump_clock: MockClock) -> None:
+async def test_a_cancelled_order_is_wanted_again(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker()) as maker:
         order = next(o for o in maker.order_state.get_current_orders() if o.level_index == 25)
@@ -131,19 +132,19 @@ async def test_an_order_in_flight_says_so(autojump_clock: MockClock) -> None:
         assert (row.resting, row.wanted, row.status) == (dec(0), dec(5), "in flight")
 
 
-async def test_orders_that_are_no_longer_paid_for_are_leaving_or_changing(autojump_clock: MockClock) -> None:
+async def test_orders_without_funds_are_cancelling_or_changing(autojump_clock: MockClock) -> None:
     world = World(usdc=300)
     async with world.running(world.maker()) as maker:
         maker.inventory.on_balance_update(100, 130)
 
         rows = rows_at(look(maker))
 
-        assert (rows[19].status, rows[18].status, rows[17].status) == ("resting", "changing", "leaving")
+        assert (rows[19].status, rows[18].status, rows[17].status) == ("resting", "changing", "cancelling")
         assert rows[18].wanted < rows[18].resting
         assert rows[17].wanted == 0
 
 
-async def test_the_inventory_is_worth_its_tokens_at_the_boundary_and_its_quote(autojump_clock: MockClock) -> None:
+async def test_the_inventory_is_valued_at_the_boundary_price(autojump_clock: MockClock) -> None:
     world = World(token=200, usdc=9000)
     async with world.running(world.maker(allocated_token="100", allocated_usdc="2000")) as maker:
         inventory = look(maker).inventory
@@ -167,7 +168,7 @@ async def test_the_budget_lasts_as_long_as_items_less_volume_let_it(autojump_clo
         assert budget.hours_left == pytest.approx(budget.remaining / 360)
 
 
-async def test_the_budget_forecast_waits_a_minute_and_knows_when_it_does_not_shrink(autojump_clock: MockClock) -> None:
+async def test_the_budget_forecast_needs_a_minute_of_data(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker()) as maker:
         maker.stats.items, maker.stats.fill_volume = 40, Decimal(100)
@@ -206,7 +207,7 @@ async def test_the_newest_fill_comes_first_with_its_age(autojump_clock: MockCloc
     assert (older.age_s, *older.quote.slot, older.complete) == (30.0, "sell", 20, True)
 
 
-async def test_the_fills_a_maker_remembers_are_shown_unless_others_are_given(autojump_clock: MockClock) -> None:
+async def test_the_maker_s_own_fills_are_shown_by_default(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker()) as maker:
         world.buy("5")
@@ -216,7 +217,7 @@ async def test_the_fills_a_maker_remembers_are_shown_unless_others_are_given(aut
         assert take_view(maker, now_s=0.0, started_s=0.0, recent_fills=()).fills == ()
 
 
-async def test_looking_changes_nothing_and_gives_a_frozen_value(autojump_clock: MockClock) -> None:
+async def test_a_snapshot_is_frozen_and_changes_nothing(autojump_clock: MockClock) -> None:
     world = World()
     async with world.running(world.maker()) as maker:
         orders, calls = maker.order_state.get_current_orders(), len(world.venue.calls)

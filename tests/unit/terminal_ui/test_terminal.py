@@ -1,4 +1,4 @@
-"""The log and the signals while a screen is open."""
+"""Log and signals while a screen is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mm_trio.terminal_ui.terminal import RECORDS_KEPT, RecentRecords, divert_log
 
 
 class Screen(io.StringIO):
-    """A stream that says it is a terminal."""
+    """Stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -22,7 +22,7 @@ class Screen(io.StringIO):
 @pytest.fixture
 def log() -> Iterator[logging.Logger]:
     """A logger whose records reach the root."""
-    logger = logging.getLogger("mm_trio.test_desk")
+    logger = logging.getLogger("mm_trio.test_screen")
     logger.setLevel(logging.INFO)
     yield logger
     logger.setLevel(logging.NOTSET)
@@ -34,7 +34,7 @@ def make_record(text: str, *, level: int = logging.INFO, at_s: float = 0.0) -> l
     return record
 
 
-def test_records_go_past_the_terminal_and_come_back_to_it(log: logging.Logger) -> None:
+def test_records_bypass_the_terminal_while_a_screen_is_open(log: logging.Logger) -> None:
     screen, file, records = Screen(), io.StringIO(), RecentRecords()
     handlers: list[logging.Handler] = [logging.StreamHandler(screen), logging.StreamHandler(file)]
     for handler in handlers:
@@ -51,7 +51,7 @@ def test_records_go_past_the_terminal_and_come_back_to_it(log: logging.Logger) -
     assert file.getvalue() == "fill sz=5\nafterwards\n"
 
 
-def test_the_handlers_come_back_in_their_order_after_a_failure(log: logging.Logger) -> None:
+def test_handlers_are_restored_in_order_after_a_failure(log: logging.Logger) -> None:
     root, screens = logging.getLogger(), [logging.StreamHandler(Screen()), logging.StreamHandler(Screen())]
     for screen in screens:
         root.addHandler(screen)
@@ -89,7 +89,7 @@ def test_a_warning_stays_for_a_minute() -> None:
     assert [line.text for line in records.latest(2)] == ["tick at 59.0", "tick at 60.0"]
 
 
-def test_a_record_is_one_line_and_a_wrong_log_call_harms_nobody() -> None:
+def test_a_record_is_one_line_even_from_a_wrong_log_call() -> None:
     records = RecentRecords()
     records.emit(make_record("two\nlines"))
     broken = make_record("n=%d")
@@ -99,7 +99,7 @@ def test_a_record_is_one_line_and_a_wrong_log_call_harms_nobody() -> None:
     assert [line.text for line in records.latest(2)] == ["two lines", "n=%d"]
 
 
-def test_signals_that_a_screen_takes_are_given_back() -> None:
+def test_signal_handlers_of_a_screen_are_restored() -> None:
     before = signal.getsignal(signal.SIGTSTP)
 
     with keep_terminal():
@@ -108,7 +108,7 @@ def test_signals_that_a_screen_takes_are_given_back() -> None:
     assert signal.getsignal(signal.SIGTSTP) is before
 
 
-def test_a_captured_test_run_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_captured_test_run_is_not_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.__stdout__", io.StringIO())
     monkeypatch.setenv("TERM", "xterm-256color")
 

@@ -1,4 +1,4 @@
-"""What a sandbox tells whoever started it: where it is and with which keys, and at the end what happened."""
+"""Texts that the `sandbox` command prints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mm_trio.cli.demo_market import DemoMarket
+from mm_trio.cli.programs.demo_market import DemoMarket
 
 __all__ = ["ReplaySummary", "SandboxAccess", "SandboxSummary", "TestAccount"]
 
@@ -15,7 +15,8 @@ __all__ = ["ReplaySummary", "SandboxAccess", "SandboxSummary", "TestAccount"]
 class TestAccount:
     """A funded account and the test key of its agent."""
 
-    __test__ = False  # pytest: no test
+    # The name would make pytest collect this class.
+    __test__ = False
 
     account: str
     private_key: str = field(repr=False)
@@ -23,7 +24,7 @@ class TestAccount:
 
 @dataclass(frozen=True, slots=True)
 class SandboxAccess:
-    """What a client needs: where, for which accounts, and the test keys of their agents."""
+    """Address, accounts and test keys that a client needs."""
 
     url: str
     accounts: tuple[TestAccount, ...]
@@ -31,7 +32,10 @@ class SandboxAccess:
     markets: tuple[DemoMarket, ...] = field(repr=False)
 
     def to_json(self) -> str:
-        """One line of JSON. `account`, `private_key` and `coin` are the first ones."""
+        """Return one line of JSON.
+
+        `account`, `private_key` and `coin` are those of the first account and market.
+        """
         first = self.accounts[0]
         document = {
             "url": self.url,
@@ -45,20 +49,23 @@ class SandboxAccess:
         return json.dumps(document)
 
     def to_text(self) -> str:
-        """What a person needs, ready to be copied."""
+        """Return instructions for a person, ready to be copied."""
         more = "".join(f"# another account: {each.account}, key {each.private_key}\n" for each in self.accounts[1:])
         return f"""\
 # The sandbox listens at {self.url}; Ctrl-C ends it.
-# To look behind it, and to change it while it runs:
+# To inspect its state, and to change it while it runs:
 #   curl -H 'Authorization: Bearer {self.control_token}' {self.url}/sandbox/state
-{more}# 1. the test key of its agent, for the shell that runs the maker (worth nothing anywhere else):
+{more}# 1. Set the test key of the account's agent in the shell that runs the maker (the key works only here):
 export MM_TRIO_PRIVATE_KEY={self.accounts[0].private_key}
-# 2. a configuration; save what follows as sandbox.toml, then: mm-trio run --config sandbox.toml
+# 2. Save the following configuration as sandbox.toml, then: mm-trio run --config sandbox.toml
 
 {self.to_config()}"""
 
     def to_config(self) -> str:
-        """A configuration that `run` accepts as it is; the key goes into the environment."""
+        """Return a configuration that `run` accepts unchanged.
+
+        The key is not in it: `run` takes it from the environment.
+        """
         market = self.markets[0]
         return f"""\
 [market]
@@ -81,17 +88,18 @@ usdc = "{market.quote}"
 
 @dataclass(frozen=True, slots=True)
 class SandboxSummary:
-    """What happened in the end: trades and orders by account, and how often each fault struck."""
+    """Fills, open orders and injected faults of a sandbox."""
 
     faults: dict[str, int]
     fills: dict[str, int]
     orders_resting: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
         return {"faults": self.faults, "fills": self.fills, "orders_resting": self.orders_resting}
 
     def to_text(self) -> str:
-        """One line for each fault that struck."""
+        """Return one line per kind of fault that was injected."""
         if not self.faults:
             return "faults: none"
         return "\n".join(["faults:", *(f"  {name:20} {n}" for name, n in self.faults.items())])
@@ -99,7 +107,10 @@ class SandboxSummary:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySummary:
-    """Where a history leads. `is_whole`: its last line says where it should, and it does."""
+    """State that a history leads to.
+
+    `is_whole`: the last line of the history confirms that state.
+    """
 
     commands: int
     digest: str
@@ -108,8 +119,9 @@ class ReplaySummary:
     orders_resting: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
         return asdict(self)
 
     def to_text(self) -> str:
-        """One line for each fact."""
+        """Return one line per value."""
         return "\n".join(f"{name:16} {value}" for name, value in self.to_json().items())

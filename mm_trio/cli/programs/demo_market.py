@@ -1,7 +1,7 @@
-"""What the demo trades: the market, the maker's ladder and allocation, and who takes. Pure but for the tape's file.
+"""Market of the demo: pair, ladder, allocation and takers.
 
-Either the made-up default (any pair of the default metadata, seeded takers), or all of it read off a
-recorded tape, so that the maker stands where the recorded one stood.
+Either an invented default (any pair of the default metadata, seeded takers), or everything is derived from a recorded
+tape, so that the maker quotes where the recorded one did. Only reading the tape does I/O.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ __all__ = ["TAKER", "DemoMarket", "default_market", "fund_accounts", "tape_demo_
 STEP = Decimal("0.003")
 VENUE_MIN_NOTIONAL = Decimal(10)
 TAKER = "0x" + "7a" * 20
-PLENTY = Decimal(10) ** 12  # what the taker owns of both tokens
-LEVELS_AROUND = 12  # kept free above and below a tape's prices
+PLENTY = Decimal(10) ** 12  # Balance of the taker, of both tokens.
+LEVELS_AROUND = 12  # Levels above and below the prices of a tape.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoMarket:
-    """Describe what a demo trades and who takes from it.
+    """Market, allocation and takers of a demo.
 
-    Units: prices in quote, `order_sz` and `tokens` in base, `quote` and `min_notional` in quote. `tape` is what the
-    order flow should cause.
+    Units: prices in quote, `order_sz` and `tokens` in base, `quote` and `min_notional` in quote. `tape` has the fills
+    that the takers should cause.
     """
 
     markets: Markets
@@ -63,16 +63,20 @@ class DemoMarket:
 
 
 def fund_accounts(gateway: Gateway, market: DemoMarket, account: str) -> None:
-    """Pay in twice the allocation for `account`, so that it is the allocation that bounds it, and plenty for takers."""
+    """Fund `account` with twice the allocation, and the taker.
+
+    So it is the allocation that limits the maker, and not the balance.
+    """
     for address, tokens, quote in ((account, 2 * market.tokens, 2 * market.quote), (TAKER, PLENTY, PLENTY)):
         gateway.apply(Deposit(address, market.pair.base.index, tokens))
         gateway.apply(Deposit(address, market.pair.quote.index, quote))
 
 
 def default_market(coin: str, *, seed: int, markets: Markets = DEFAULT_MARKETS) -> DemoMarket:
-    """A ladder of 60 levels from 20.0, half of it funded on either side, and takers drawn from `seed`.
+    """Make the default market of a pair.
 
-    Errors: ConfigError for a coin that `markets` does not have.
+    It has 60 levels from 20.0, half of them asks. The takers are drawn from `seed`. Errors: ConfigError for a coin that
+    `markets` does not have.
     """
     names = {pair.name: pair for pair in markets.pairs}
     names |= {f"{pair.base.name}/{pair.quote.name}": pair for pair in reversed(markets.pairs)}
@@ -95,9 +99,10 @@ def default_market(coin: str, *, seed: int, markets: Markets = DEFAULT_MARKETS) 
 
 
 def tape_demo_market(path: Path, coin: str, *, duration_s: float | None) -> DemoMarket:
-    """The market of a tape: its ladder, its fees, and an inventory of whole tranches where the tape begins.
+    """Derive a market from a tape: ladder, fees and inventory.
 
-    `duration_s` squeezes the tape's times into so many seconds. Errors: ConfigError with the reason.
+    The inventory is whole tranches where the tape begins. `duration_s` compresses the tape's times into so many
+    seconds. Errors: ConfigError with the reason.
     """
     try:
         rows = read_tape(path, coin)
@@ -123,7 +128,7 @@ def tape_demo_market(path: Path, coin: str, *, duration_s: float | None) -> Demo
         tokens=facts.order_size * (n_orders - boundary),
         quote=sum((facts.order_size * price for price in grid.levels[:boundary]), Decimal(0)),
         takers=TapeTakers(rows, pair, duration_s=takes_s),
-        # the recorded maker set its own rules: without fees, or below the minimum, it was bound by neither
+        # A recorded maker without fees, or with orders below the minimum, was bound by neither rule.
         min_notional=VENUE_MIN_NOTIONAL if facts.min_notional >= VENUE_MIN_NOTIONAL else Decimal(0),
         is_fee_free=facts.is_fee_free,
         tape=rows,
@@ -131,7 +136,7 @@ def tape_demo_market(path: Path, coin: str, *, duration_s: float | None) -> Demo
 
 
 def _count_levels(start: Decimal, top: Decimal, sz_decimals: int) -> int:
-    """Levels from `start` up to and with `top`."""
+    """Count the levels from `start` to `top`, both included."""
     n = 1
     while PricingGrid(start, n, tick_size=STEP, sz_decimals=sz_decimals).levels[-1] < top:
         n += 1
@@ -139,12 +144,12 @@ def _count_levels(start: Decimal, top: Decimal, sz_decimals: int) -> int:
 
 
 def _make_pair(coin: str, base: str, quote: str, sz_decimals: int) -> Pair:
-    """The pair a tape was recorded on: the default one of that name, or one made for it."""
+    """Find the default pair of that name, or make one."""
     for pair in DEFAULT_MARKETS.pairs:
         if pair.name == coin:
             return pair
     if not coin.startswith("@") or not coin[1:].isdigit():
-        raise ValueError(f"a recorded coin is named '@' and its index, got {coin!r}")
+        raise ValueError(f"the coin of a tape must be '@' and its index, got {coin!r}")
     free = 1 + max(token.index for token in DEFAULT_MARKETS.tokens)
     token = Token(base, free, sz_decimals, 8, f"0x{free:032x}")
     known = next((t for t in DEFAULT_MARKETS.tokens if t.name == quote), USDC)

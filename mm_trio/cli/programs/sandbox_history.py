@@ -1,4 +1,4 @@
-"""The history of a sandbox as a file: written while it runs, replayed and checked afterwards."""
+"""History of a sandbox in a file: recording and replay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mm_trio.cli.sandbox_report import ReplaySummary
+from mm_trio.cli.programs.sandbox_report import ReplaySummary
 from mm_trio.model.errors import ConfigError
 from mm_trio.sandbox import Exchange, HistoryError, Recorder, read_history, replay
 
@@ -16,9 +16,10 @@ __all__ = ["record_history", "replay_history"]
 
 @contextmanager
 def record_history(exchange: Exchange, path: Path | None) -> Iterator[Callable[[], str] | None]:
-    """Write down all that is done to the exchange; gives who makes sure that it is on the disk.
+    """Record every command of the exchange to a new file.
 
-    Errors: ConfigError where the file is there already, OSError where it cannot be made.
+    Gives a function that flushes the file to disk and returns its path, or None where `path` is None. Errors:
+    ConfigError where the file exists, OSError where it cannot be created.
     """
     if path is None:
         yield None
@@ -26,7 +27,7 @@ def record_history(exchange: Exchange, path: Path | None) -> Iterator[Callable[[
     try:
         file = path.open("x", encoding="utf-8")
     except FileExistsError as error:
-        raise ConfigError(f"{path} is there already: a history is written into a new file") from error
+        raise ConfigError(f"{path} exists already; name a new file for the history") from error
     with file:
         recorder = Recorder(exchange, lambda line: file.write(line + "\n"))
 
@@ -42,7 +43,10 @@ def record_history(exchange: Exchange, path: Path | None) -> Iterator[Callable[[
 
 
 def replay_history(path: Path) -> ReplaySummary:
-    """The exchange that a history leads to, in short. Errors: ConfigError for what cannot be read or differs."""
+    """Replay a history and summarize its final state.
+
+    Errors: ConfigError for a file that cannot be read, or that leads to another state than it says.
+    """
     try:
         with path.open(encoding="utf-8") as lines:
             history = read_history(lines)

@@ -1,0 +1,117 @@
+"""Parser of the command line, and shared options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mm_trio import __version__
+
+__all__ = [
+    "DEFAULT_COIN",
+    "Command",
+    "add_duration_option",
+    "add_json_option",
+    "add_screen_options",
+    "make_parser",
+    "parse_names",
+    "parse_seconds",
+    "whole_number",
+]
+
+DEFAULT_COIN = "@107"
+
+
+def _add_nothing(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Name, help texts, arguments and code of a command.
+
+    `run` takes the parsed arguments and returns an exit code; it imports late what is heavy. A command with `verbs` has
+    no code of its own. `arguments.command` is the full name, such as `mm-trio ledger audit`.
+    """
+
+    name: str
+    help: str
+    description: str
+    add_arguments: Callable[[argparse.ArgumentParser], None] = _add_nothing
+    run: Callable[[argparse.Namespace], int] | None = None
+    verbs: tuple[Command, ...] = ()
+
+
+def make_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
+    """Make the parser of the program with these commands."""
+    parser = argparse.ArgumentParser(
+        prog="mm-trio", description="HIP-2 liquidity for any Hyperliquid spot pair.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"mm-trio {__version__}")
+    _register(parser, commands, metavar="command")
+    return parser
+
+
+def _register(parser: argparse.ArgumentParser, commands: Sequence[Command], *, metavar: str) -> None:
+    subparsers = parser.add_subparsers(metavar=metavar, required=True)
+    for command in commands:
+        subparser = subparsers.add_parser(
+            command.name, help=command.help, description=command.description, allow_abbrev=False
+        )
+        command.add_arguments(subparser)
+        if command.verbs:
+            _register(subparser, command.verbs, metavar="verb")
+        else:
+            subparser.set_defaults(run=command.run, command=subparser.prog)
+
+
+def add_duration_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--duration`, which ends a command after so many seconds."""
+    parser.add_argument(
+        "--duration", type=parse_seconds, metavar="S", help="end after S seconds (default: run until interrupted)"
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--json` for a command that prints one result."""
+    parser.add_argument("--json", action="store_true", help="print a JSON object as the last line")
+
+
+def add_screen_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--plain` and `--json` for commands with a screen."""
+    parser.add_argument("--plain", action="store_true", help="print one line per event, also on a terminal")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object as the last line, and the log to stderr"
+    )
+
+
+def parse_seconds(text: str) -> float:
+    """Parse a number of seconds above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text}")
+    return value
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers, limits included."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text}")
+        return value
+
+    return parse
+
+
+def parse_names(text: str) -> list[str]:
+    """Split names at commas, without blanks and empty ones."""
+    return [name.strip() for name in text.split(",") if name.strip()]

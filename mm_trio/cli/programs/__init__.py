@@ -1,0 +1,1 @@
+"""Programs behind the commands, imported after the arguments are parsed."""

@@ -1,0 +1,154 @@
+"""Audit of a ledger against the venue's balances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import trio
+
+from mm_trio.cli.programs.check_steps import CheckSteps
+from mm_trio.cli.programs.start_checks import ask_at_start
+from mm_trio.config.settings import Settings
+from mm_trio.journal.audit import Audit, compute_audit
+from mm_trio.journal.data_dir import describe_lost, find_state_folder, is_blank
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.market import Balances
+from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.state.ownership import Ownership
+from mm_trio.state.snapshot_diff import compute_foreign_holds, describe_rival_fills, describe_rivals
+from mm_trio.venue import wire
+from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.sdk import fetch_spot_meta, make_info
+
+__all__ = ["AuditReport", "LostLedger", "audit_ledger"]
+
+AUDIT_STEPS = ("pair at the venue", "fills at the venue", "balances at the venue", "every entry of the journal")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """Audit of one ledger."""
+
+    audit: Audit
+    folder: Path
+    coin: str
+    base: str
+    quote: str
+
+    @property
+    def is_ok(self) -> bool:
+        """Return whether every difference is explained."""
+        return self.audit.is_ok
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values; amounts are decimal strings."""
+        return {**self.audit.to_json(), "coin": self.coin, "folder": str(self.folder)}
+
+    def to_text(self) -> str:
+        """Return a table for the operator.
+
+        It shows what moved the account, what it should be, what it is, and why they differ.
+        """
+        audit = self.audit
+        rows: list[tuple[str, ...]] = [("", "count", self.base, self.quote)]
+        rows += [(line.what, str(line.count), f"{line.token:+f}", f"{line.usdc:+f}") for line in audit.movements]
+        rows.append(("the account by this ledger", "", f"{audit.account.token:f}", f"{audit.account.usdc:f}"))
+        rows.append(("the account at the venue", "", f"{audit.venue.token:f}", f"{audit.venue.usdc:f}"))
+        rows.append(("difference", "", f"{audit.gap.token:+f}", f"{audit.gap.usdc:+f}"))
+        rows += [(f"  {x.what}", str(x.count), f"{x.token:+f}", f"{x.usdc:+f}") for x in audit.explained]
+        left = audit.unexplained
+        rows.append(("  unexplained: a transfer, or a loss", "", f"{left.token:+f}", f"{left.usdc:+f}"))
+        allotted = ["the whole account" if amount is None else f"{amount:f}" for amount in audit.ledger]
+        rows.append(("allocation with all fills", "", *allotted))
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        table = [
+            "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+            for row in rows
+        ]
+        unlisted = [f"booked, but not in the venue's history: time={f.time_ms} tid={f.tid}" for f in audit.unlisted]
+        verdict = "every difference is explained" if audit.is_ok else "NOT every difference is explained"
+        head = f"{self.folder}: {audit.n_entries} entries, {audit.n_fills} fills, chain unbroken; {verdict}"
+        return "\n".join([head, *table, *unlisted])
+
+
+@dataclass(frozen=True, slots=True)
+class LostLedger:
+    """Missing ledger, which fails an audit.
+
+    `evidence` says how we know that there was one.
+    """
+
+    folder: Path
+    coin: str
+    evidence: str
+    is_ok: ClassVar[bool] = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"ok": self.is_ok, "coin": self.coin, "folder": str(self.folder), "lost": self.evidence}
+
+    def to_text(self) -> str:
+        """Return what is known of it, and what to do."""
+        return f"{self.folder}: NO LEDGER; {self.evidence}"
+
+
+async def audit_ledger(
+    settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope
+) -> AuditReport | LostLedger:
+    """Compare the whole journal with what the venue knows.
+
+    The chain of the journal is checked row by row; nothing is changed or sent. Errors: ConfigError, VenueError;
+    JournalError where there never was a ledger or it is damaged; Interrupted once `stop_scope` is cancelled.
+    """
+    configured = settings.market
+    steps = CheckSteps(*AUDIT_STEPS)
+    with stop_scope:
+        spot_meta = await ask_at_start(fetch_spot_meta, configured.base_url)
+        market = wire.parse_market(spot_meta, configured.coin)
+        steps.finish("pair at the venue")
+        folder = find_state_folder(environ, network=configured.network, account=configured.account, coin=market.coin)
+        info = make_info(configured.base_url, spot_meta)
+        client = VenueClient(info, address=configured.account, run_sync=trio.to_thread.run_sync)
+        fills = await client.fetch_fills(market, since_ms=0)
+        steps.finish("fills at the venue")
+        rows = await client.fetch_open_orders(market)
+        evidence = await trio.to_thread.run_sync(_find_evidence, folder, market.coin, fills, rows)
+        if evidence is not None:
+            return LostLedger(folder, market.coin, evidence)
+        total = await client.fetch_balances(market)
+        steps.finish("balances at the venue")
+        held = compute_foreign_holds(rows, market, Ownership(market.coin, keep_foreign=True))
+        venue = Balances(total.token - held.token, total.usdc - held.usdc)
+        # The thread may be abandoned by a signal, because it only reads.
+        audit = await trio.to_thread.run_sync(_read_and_compute, folder, fills, venue, abandon_on_cancel=True)
+        return AuditReport(audit, folder, market.coin, market.base.name, market.quote.name)
+    raise steps.make_interruption(summary={"ok": False, "coin": configured.coin})
+
+
+def _find_evidence(folder: Path, coin: str, fills: Sequence[Fill], rows: Sequence[OpenOrder]) -> str | None:
+    """Find evidence of a ledger that is missing.
+
+    None where there is a ledger, or never was one.
+    """
+    if not is_blank(folder):
+        return None
+    if (evidence := describe_lost(folder)) is not None:
+        return evidence
+    # No session is known here, so everything that carries this program's mark is of a lost one.
+    ownership = Ownership(coin, keep_foreign=True, knows_all_sessions=True)
+    if traded := ownership.find_rivals(fills):
+        return describe_rival_fills(traded)
+    resting = ownership.find_rivals(rows)
+    return describe_rivals(resting) if resting else None
+
+
+def _read_and_compute(folder: Path, fills: Sequence[Fill], venue: Balances) -> Audit:
+    journal = Journal.open_to_read(folder)
+    try:
+        rows = journal.read(since_checkpoint=False)
+        return compute_audit(((row.at_ms, row.entry) for row in rows), fills, venue)
+    finally:
+        journal.close()

@@ -1,0 +1,91 @@
+"""Planning without a key and without sending, for mainnet."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import trio
+
+from mm_trio.cli.programs.run_maker import RunSummary
+from mm_trio.cli.programs.start_checks import ask_at_start, make_grid
+from mm_trio.config.settings import Settings
+from mm_trio.engine.startup import check_order_size, seed_state
+from mm_trio.model.errors import VenueError
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import QuoteSettings
+from mm_trio.quoting.plan import TickPlan, plan_tick
+from mm_trio.state.fill_history import FillHistory
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.maker_state import MakerState
+from mm_trio.state.order_state import OrderState
+from mm_trio.state.ownership import Ownership
+from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.state.stats import RunStats
+from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.sdk import fetch_spot_meta, make_info
+
+__all__ = ["plan_forever"]
+
+_log = logging.getLogger(__name__)
+
+
+async def plan_forever(settings: Settings, *, stop_scope: trio.CancelScope, duration_s: float | None) -> RunSummary:
+    """Log per interval what would be sent; send nothing."""
+    stats = RunStats()
+    with stop_scope:
+        spot_meta = await ask_at_start(fetch_spot_meta, settings.market.base_url)
+        grid = make_grid(settings, spot_meta)
+        if duration_s is not None:
+            stop_scope.deadline = trio.current_time() + duration_s
+        while True:
+            try:
+                await _plan_once(settings, spot_meta, grid)
+                stats.ticks += 1
+            except VenueError as error:
+                stats.errors += 1
+                _log.warning("plan failed: %s", error)
+            await trio.sleep(settings.tuning.interval_s)
+    return RunSummary(stats, ())
+
+
+async def _plan_once(settings: Settings, spot_meta: Any, grid: PricingGrid) -> None:
+    """Log what a maker that starts now would send."""
+    parameters = settings.maker_parameters(grid)
+    client = VenueClient(
+        make_info(settings.market.base_url, spot_meta),
+        address=settings.market.account,
+        run_sync=trio.to_thread.run_sync,
+    )
+    market = await client.fetch_market(settings.market.coin)
+    quoting = QuoteSettings(
+        order_size=parameters["order_sz"],
+        min_notional=parameters["min_notional"],
+        active_levels=parameters["active_levels"],
+        window_slack=parameters["window_slack"],
+        dead_zone_bps=parameters["dead_zone_bps"],
+        price_tolerance_bps=parameters["price_tolerance_bps"],
+        size_tolerance_pct=parameters["size_tolerance_pct"],
+    )
+    check_order_size(grid, quoting.order_size, quoting.min_notional)
+    inventory = Inventory(parameters["order_sz"], parameters.get("allocated_token"), parameters.get("allocated_usdc"))
+    orders = OrderState()
+    keep = parameters["foreign_orders"] == "keep"
+    ownership, history = Ownership(market.coin, keep_foreign=keep), FillHistory(market.coin)
+    state = MakerState(market, grid, orders, inventory, RateLimitBudget(), ownership, history)
+    orphans = await seed_state(client, state)
+    _log_plan(plan_tick(grid, inventory, orders, quoting), inventory, n_orphans=len(orphans))
+
+
+def _log_plan(plan: TickPlan, inventory: Inventory, *, n_orphans: int) -> None:
+    _log.info(
+        "plan: boundary=%d token=%s quote=%s cancels=%d modifies=%d places=%d; nothing is sent",
+        plan.boundary_level,
+        inventory.effective_token,
+        inventory.effective_usdc,
+        len(plan.diff.cancels) + n_orphans,
+        len(plan.diff.modifies),
+        len(plan.diff.places),
+    )
+    for order in plan.diff.places:
+        _log.info("plan place: side=%s level=%d px=%s sz=%s", order.side, order.level_index, order.price, order.size)

@@ -1,0 +1,180 @@
+"""Rebuild of a damaged ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from mm_trio.cli.programs.check_steps import CheckSteps
+from mm_trio.cli.programs.start_checks import ask_at_start, make_grid
+from mm_trio.config.settings import Settings
+from mm_trio.journal.audit import compute_effect
+from mm_trio.journal.data_dir import find_last_written, finish_setting_aside, hold_state_folder, replace_ledger
+from mm_trio.journal.sqlite_journal import Journal, JournalRow
+from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Entry, LookedUp
+from mm_trio.model.market import Market
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS
+from mm_trio.state.ownership import Ownership, find_epochs, read_quote
+from mm_trio.state.snapshot_diff import compute_foreign_holds
+from mm_trio.venue import wire
+from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.sdk import fetch_spot_meta, make_info
+
+__all__ = ["Rebuilt", "rebuild_ledger"]
+
+# Orders whose fills carry no cloid are asked for one by one; the venue remembers about so many orders.
+MOST_ORDERS_ASKED = 2_000
+REBUILD_STEPS = ("pair at the venue", "entries that can be read", "sessions and orders at the venue", "the new journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """Result of a rebuild.
+
+    `aside` is where the old ledger is now, None where there was none.
+    """
+
+    folder: Path
+    aside: Path | None
+    n_entries: int
+    n_sessions_found: int
+    n_orders_found: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "folder": str(self.folder),
+            "set_aside": None if self.aside is None else str(self.aside),
+            "entries_saved": self.n_entries,
+            "lives_found": self.n_sessions_found,
+            "orders_found": self.n_orders_found,
+        }
+
+    def to_text(self) -> str:
+        """Return what happened, and what to do next."""
+        old = "there was no old ledger" if self.aside is None else f"the old ledger is in {self.aside}"
+        return (
+            f"{self.folder}: new ledger with {self.n_entries} entries read from the old one; the venue knew "
+            f"{self.n_sessions_found} sessions and {self.n_orders_found} orders that were lost\n"
+            f"{old}\n"
+            "the next start books what traded since; run `mm-trio ledger audit` after it"
+        )
+
+
+async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> Rebuilt:
+    """Rebuild a ledger from its readable entries and the venue.
+
+    The old file is set aside. The new ledger is exact as far as the venue's fill history reaches; without one readable
+    entry it is the configured allocation with every fill of an order of this program. Errors: ConfigError, VenueError,
+    JournalError; Interrupted once `stop_scope` is cancelled, and then the ledger is unchanged.
+    """
+    configured = settings.market
+    steps = CheckSteps(*REBUILD_STEPS)
+    with stop_scope:
+        spot_meta = await ask_at_start(fetch_spot_meta, configured.base_url)
+        market = wire.parse_market(spot_meta, configured.coin)
+        steps.finish("pair at the venue")
+        client = VenueClient(
+            make_info(configured.base_url, spot_meta), address=configured.account, run_sync=trio.to_thread.run_sync
+        )
+        with hold_state_folder(
+            environ, network=configured.network, account=configured.account, coin=market.coin, signer=None
+        ) as folder:
+            rows, source = await trio.to_thread.run_sync(_salvage, folder)
+            steps.finish("entries that can be read")
+            found = await _find_lost_entries(client, market, [row.entry for row in rows])
+            parameters = settings.maker_parameters(make_grid(settings, spot_meta))
+            if not rows:
+                found = await _prepend_opening(client, market, found, parameters)
+            steps.finish("sessions and orders at the venue")
+            aside = await _replace_journal(folder, partial(_write_journal, rows=rows, found=found))
+            n_sessions = sum(isinstance(entry, Began) for entry in found)
+            n_orders = sum(isinstance(entry, Adopted) for entry in found)
+            old = aside if source in (None, folder) else source
+            return Rebuilt(folder, old, len(rows), n_sessions, n_orders)
+    raise steps.make_interruption(
+        summary={"rebuilt": False, "coin": configured.coin}, note="the ledger was not changed"
+    )
+
+
+async def _replace_journal(folder: Path, write: Callable[[Journal], None]) -> Path | None:
+    """Write the new journal and replace the old one.
+
+    A signal stops both or neither.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    aside: Path | None = None
+    with trio.CancelScope(shield=True):
+        aside = await trio.to_thread.run_sync(replace_ledger, folder, write)
+    return aside  # noqa: RET504 - to mypy a cancel scope may swallow what is inside
+
+
+async def _find_lost_entries(client: VenueClient, market: Market, entries: Sequence[Entry]) -> list[Entry]:
+    """Find sessions and orders that only the venue knows."""
+    epochs = {entry.epoch for entry in entries if isinstance(entry, Began)}
+    oids = {entry.oid for entry in entries if isinstance(entry, Adopted | Arrived)}
+    since_ms = max((entry.until_ms for entry in entries if isinstance(entry, LookedUp)), default=0)
+    fills = await client.fetch_fills(market, since_ms=max(0, since_ms - FILLS_OVERLAP_MS))
+    cloids = [row.cloid for row in await client.fetch_open_orders(market) if row.coin == market.coin]
+    cloids += [fill.cloid for fill in fills]
+    found: list[Entry] = []
+    for oid in sorted({fill.oid for fill in fills if fill.cloid is None} - oids)[-MOST_ORDERS_ASKED:]:
+        order = (await client.fetch_order_status(oid=oid)).order
+        quote = None if order is None else read_quote(order)
+        if order is not None and quote is not None:
+            cloids.append(order.cloid)
+            found.append(Adopted(oid, quote, order.cloid, Decimal(0)))
+    lost_epochs = find_epochs(cloids) - epochs
+    return [*(Began(epoch, {}) for epoch in sorted(lost_epochs)), *found]
+
+
+async def _prepend_opening(
+    client: VenueClient, market: Market, found: list[Entry], parameters: Mapping[str, Any]
+) -> list[Entry]:
+    """Prepend the entries that a ledger begins with."""
+    if not any(isinstance(entry, Began) for entry in found):
+        found = [Began(0, {}), *found]
+    allocated = Allocated(parameters.get("allocated_token"), parameters.get("allocated_usdc"))
+    return [allocated, await _compute_first_balance(client, market, found), *found]
+
+
+async def _compute_first_balance(client: VenueClient, market: Market, found: Sequence[Entry]) -> Adjusted:
+    """Compute the account's balance before its lost fills.
+
+    That is the present balance without the fills that the next start will book.
+    """
+    epochs = {entry.epoch for entry in found if isinstance(entry, Began)}
+    ownership = Ownership(market.coin, keep_foreign=True, epochs=epochs)
+    oids = {entry.oid for entry in found if isinstance(entry, Adopted)}
+    total = await client.fetch_balances(market)
+    held = compute_foreign_holds(await client.fetch_open_orders(market), market, ownership)
+    token, usdc = total.token - held.token, total.usdc - held.usdc
+    for fill in await client.fetch_fills(market, since_ms=0):
+        if fill.oid in oids or ownership.read_own_cloid(fill.cloid) is not None:
+            moved = compute_effect(fill)
+            token, usdc = token - moved[0], usdc - moved[1]
+    return Adjusted(token, usdc, "rebuilt")
+
+
+def _salvage(folder: Path) -> tuple[Sequence[JournalRow], Path | None]:
+    """Read the readable rows of the newest ledger.
+
+    Gives its folder too. The newest one may be set aside, because an earlier rebuild was cut short.
+    """
+    finish_setting_aside(folder)
+    source = find_last_written(folder)
+    return ([] if source is None else Journal.salvage(source)), source
+
+
+def _write_journal(journal: Journal, *, rows: Sequence[JournalRow], found: Sequence[Entry]) -> None:
+    for at_ms, same_time in groupby(rows, key=lambda row: row.at_ms):
+        journal.append([row.entry for row in same_time], at_ms=at_ms)
+    journal.append(found, at_ms=time.time_ns() // 1_000_000)

@@ -1,0 +1,183 @@
+"""Run of a maker on a network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from mm_trio.cli.programs.start_checks import ask_at_start, check_clock, check_signer, make_grid
+from mm_trio.config.settings import Settings
+from mm_trio.engine.ws_state import WsState
+from mm_trio.journal.data_dir import hold_state_folder, open_ledger, replace_ledger
+from mm_trio.model.errors import HistoryLost, LedgerError, find_leaves
+from mm_trio.state.stats import RunStats
+from mm_trio.venue import wire
+from mm_trio.venue.keys import Secret
+from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
+
+if TYPE_CHECKING:
+    from mm_trio.terminal_ui.live_view import Screen
+
+__all__ = ["RunSummary", "open_maker", "run_settings"]
+
+_log = logging.getLogger(__name__)
+
+CLOSE_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """Summary of a run."""
+
+    stats: RunStats
+    orders_may_rest: tuple[str, ...]
+    halted_because: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain JSON values."""
+        return {
+            **self.stats.to_json(),
+            "orders_may_rest": list(self.orders_may_rest),
+            "halted_because": list(self.halted_because),
+        }
+
+
+@asynccontextmanager
+async def open_maker(
+    settings: Settings,
+    key: Secret,
+    *,
+    environ: Mapping[str, str],
+    take_over: bool = False,
+    replace_old_ledger: bool = False,
+) -> AsyncIterator[WsState]:
+    """Build a maker and hold its ledger.
+
+    The key and the clock are checked with the venue first. `replace_old_ledger`: set the existing ledger aside and
+    start a new one. Errors: ConfigError, VenueError, LedgerError.
+    """
+    market = settings.market
+    spot_meta = await ask_at_start(fetch_spot_meta, market.base_url)
+    wallet = make_wallet(key.reveal())
+    info = make_info(market.base_url, spot_meta)
+    await check_signer(info, wallet.address, market.account, network=market.network)
+    coin = wire.parse_market(spot_meta, market.coin).coin
+    await check_clock(info, coin)
+    parameters = settings.maker_parameters(make_grid(settings, spot_meta))
+    with hold_state_folder(
+        environ, network=market.network, account=market.account, coin=coin, signer=wallet.address
+    ) as folder:
+        if replace_old_ledger:
+            aside = await trio.to_thread.run_sync(replace_ledger, folder, lambda journal: None)
+            _log.warning("ledger of an earlier sandbox set aside: folder=%s", aside)
+        open_it = partial(open_ledger, folder, on_sandbox=market.network == "sandbox")
+        journal = await trio.to_thread.run_sync(open_it)
+        try:
+            yield WsState(
+                **parameters,
+                info=info,
+                exchange=make_exchange(market.base_url, wallet, spot_meta, account=market.account),
+                address=market.account,
+                journal=journal,
+                take_over=take_over,
+            )
+        finally:
+            # A disk that hangs must not keep the program from ending.
+            with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
+                await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
+
+
+async def run_settings(
+    settings: Settings,
+    key: Secret,
+    *,
+    environ: Mapping[str, str],
+    duration_s: float | None,
+    stop_scope: trio.CancelScope,
+    take_over: bool = False,
+    screen: Screen | None = None,
+) -> RunSummary:
+    """Run the maker until its duration ends.
+
+    Cancelling `stop_scope` ends it too. It shuts down by cancelling its open orders. `screen` is a task beside the
+    maker that shows it. A ledger that can no longer be kept ends the run too, and the summary says why. Errors:
+    ConfigError, VenueError; LedgerError where the maker could not start.
+    """
+    run = _Run(settings=settings, key=key, environ=environ, take_over=take_over, screen=screen, stop_scope=stop_scope)
+    with stop_scope:
+        if duration_s is not None:
+            stop_scope.deadline = trio.current_time() + duration_s
+        await run.run_session()
+        if run.met_another_sandbox():
+            run.failures.clear()
+            await run.run_session(replace_old_ledger=True)
+    return run.summarize()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """Run under way.
+
+    `maker` is that of its latest session, `failures` say why its ledger failed. Both are kept here, because a session
+    that is cancelled returns nothing.
+    """
+
+    settings: Settings
+    key: Secret
+    environ: Mapping[str, str]
+    take_over: bool
+    screen: Screen | None
+    stop_scope: trio.CancelScope
+    maker: WsState | None = None
+    failures: list[BaseException] = field(default_factory=list)
+
+    async def run_session(self, *, replace_old_ledger: bool = False) -> None:
+        """Run a maker from its start to its shutdown."""
+        opening = open_maker(
+            self.settings,
+            self.key,
+            environ=self.environ,
+            take_over=self.take_over,
+            replace_old_ledger=replace_old_ledger,
+        )
+        async with opening as maker:
+            self.maker = maker
+            _log.info("%s", self.settings.describe())
+            try:
+                async with trio.open_nursery() as nursery:
+                    if self.screen is not None:
+                        nursery.start_soon(self.screen, maker, self.stop_scope)
+                    await maker.run()
+                    nursery.cancel_scope.cancel()
+            except* LedgerError as group:
+                self.failures.extend(find_leaves(group))
+
+    def met_another_sandbox(self) -> bool:
+        """Return whether the ledger belongs to another sandbox.
+
+        A sandbox forgets everything when it ends. Its accounts start anew, so the ledger has to start anew too.
+        """
+        if self.settings.market.network != "sandbox" or self._has_ticked():
+            return False
+        return any(isinstance(failure, HistoryLost) for failure in self.failures)
+
+    def summarize(self) -> RunSummary:
+        """Return the summary of the run.
+
+        Errors: the LedgerError of a maker that could not start.
+        """
+        if self.failures and not self._has_ticked():
+            raise self.failures[0]
+        if self.maker is None:
+            return RunSummary(RunStats(), ())
+        reasons = tuple(sorted({str(failure) for failure in self.failures}))
+        return RunSummary(self.maker.stats, self.maker.orders_may_rest, reasons)
+
+    def _has_ticked(self) -> bool:
+        return self.maker is not None and self.maker.stats.ticks > 0

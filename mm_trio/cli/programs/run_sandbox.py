@@ -1,0 +1,277 @@
+"""Sandbox: an exchange on loopback with funded accounts."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import trio
+
+from mm_trio.cli.programs.demo_market import TAKER, DemoMarket, default_market, fund_accounts, tape_demo_market
+from mm_trio.cli.programs.sandbox_history import record_history
+from mm_trio.cli.programs.sandbox_report import SandboxAccess, SandboxSummary, TestAccount
+from mm_trio.model.errors import ConfigError
+from mm_trio.sandbox import (
+    DEFAULT_MARKETS,
+    Auth,
+    BookView,
+    Clock,
+    ControlRoom,
+    Exchange,
+    FaultDice,
+    FaultHub,
+    FaultPlan,
+    FaultTarget,
+    Gateway,
+    IpWeights,
+    Limits,
+    NewOrder,
+    SandboxServer,
+    SocketHabits,
+    SteppedClock,
+    Takers,
+    WallClock,
+    WorldFaults,
+    parse_words,
+    read_plan,
+    schedule_takers,
+    serve,
+)
+from mm_trio.venue.sdk import make_wallet
+
+__all__ = ["SandboxOptions", "parse_limits", "plan_faults", "run_sandbox"]
+
+# Takers wait until both sides have so many levels, so that a single order of a script under test is left alone.
+LADDER_DEPTH = 3
+POLL_EVERY_S = 0.5  # While a tape waits for that.
+MAKER_FEE, TAKER_FEE = "0.0004", "0.0007"  # The venue's base tier for spot.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxOptions:
+    """Options of a sandbox.
+
+    All `coins` are traded; the printed configuration names the first.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    coins: tuple[str, ...]
+    seed: int = 1
+    n_accounts: int = 1
+    with_takers: bool = True
+    tape: Path | None = None
+    tape_s: float | None = None
+    dense_meta: bool = False
+    limits: Limits = field(default_factory=Limits.of_accounts)
+    is_stepped: bool = False
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    fault_seed: int = 1
+    history: Path | None = None
+
+
+def plan_faults(words: list[str], plan_file: Path | None) -> FaultPlan:
+    """Read a fault plan, and override rates by `kind:rate` words.
+
+    Errors: ConfigError.
+    """
+    try:
+        plan = FaultPlan() if plan_file is None else read_plan(plan_file)
+        return plan + parse_words(words)
+    except ValueError as error:
+        raise ConfigError(f"faults: {error}") from error
+
+
+def parse_limits(text: str) -> Limits:
+    """Parse `account`, `venue`, `off` or `scaled:X`. Errors: ConfigError."""
+    if text == "account":
+        return Limits.of_accounts()
+    if text == "venue":
+        return Limits()
+    if text == "off":
+        return Limits.off()
+    name, _, factor = text.partition(":")
+    if name != "scaled":
+        raise ConfigError(f"limits: must be account, venue, off or scaled:X, got {text!r}")
+    try:
+        return Limits().scaled(float(factor))
+    except ValueError as error:
+        raise ConfigError(f"limits: scaled:X needs a number above 0, got {text!r}") from error
+
+
+async def run_sandbox(
+    options: SandboxOptions, *, on_ready: Callable[[SandboxAccess], None], stop_scope: trio.CancelScope
+) -> SandboxSummary:
+    """Serve until `stop_scope` is cancelled.
+
+    `on_ready` is called once the port is open and the accounts are funded. Errors: ConfigError for an unknown coin or
+    a host that is not loopback, OSError for a port that is taken.
+    """
+    markets = _choose_markets(options)
+    exchange = _make_exchange(markets, options.limits)
+    # The history has to begin before the accounts are funded.
+    with record_history(exchange, options.history) as save_history:
+        venue = _set_up(options, markets, exchange)
+        control = ControlRoom(
+            gateway=venue.gateway,
+            clock=venue.clock,
+            faults=venue.faults,
+            token=secrets.token_urlsafe(24),
+            pairs=tuple(market.pair for market in markets),
+            taker=TAKER,
+            save_history=save_history,
+        )
+        with stop_scope:
+            await _serve_forever(options, venue, control, on_ready)
+        return _sum_up(venue)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Venue:
+    """Exchange with funded accounts, ready to be served."""
+
+    markets: tuple[DemoMarket, ...]
+    clock: Clock
+    gateway: Gateway
+    auth: Auth
+    accounts: tuple[TestAccount, ...]
+    faults: FaultHub
+
+
+def _set_up(options: SandboxOptions, markets: tuple[DemoMarket, ...], exchange: Exchange) -> _Venue:
+    clock: Clock = SteppedClock(time.time_ns() // 1_000_000) if options.is_stepped else WallClock()
+    gateway = Gateway(exchange, now_ms=clock.now_ms)
+    auth = Auth(lambda address: address in exchange.addresses())
+    accounts = tuple(_make_account(auth, options.seed, number) for number in range(options.n_accounts))
+    for market in markets:
+        for each in accounts:
+            fund_accounts(gateway, market, each.account)
+    rng = Random(options.fault_seed)
+    world = WorldFaults(gateway, auth, clock, rng, pairs=[market.pair for market in markets], payer=TAKER)
+    targets = [FaultTarget(each.account, make_wallet(each.private_key).address.lower()) for each in accounts]
+    faults = FaultHub(FaultDice(options.faults, rng), clock, world, targets=targets)
+    return _Venue(markets=markets, clock=clock, gateway=gateway, auth=auth, accounts=accounts, faults=faults)
+
+
+async def _serve_forever(
+    options: SandboxOptions, venue: _Venue, control: ControlRoom, on_ready: Callable[[SandboxAccess], None]
+) -> None:
+    # Sockets must not time out while the clock is stopped.
+    habits = SocketHabits(inactive_after_s=math.inf, life_s=None) if options.is_stepped else None
+    start = partial(
+        serve,
+        host=options.host,
+        port=options.port,
+        clock=venue.clock,
+        ip_weights=IpWeights(options.limits.ip_weight_per_minute),
+        faults=venue.faults,
+        control=control,
+        habits=habits,
+    )
+    async with trio.open_nursery() as nursery:
+        try:
+            server: SandboxServer = await nursery.start(start, venue.gateway, venue.auth)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        if options.with_takers or options.tape is not None:
+            for market in venue.markets:
+                _schedule_takers(venue.gateway, venue.clock, market)
+        on_ready(SandboxAccess(server.url, venue.accounts, control.token, venue.markets))
+
+
+def _choose_markets(options: SandboxOptions) -> tuple[DemoMarket, ...]:
+    """Choose the markets of the options.
+
+    Errors: ConfigError for an unknown or repeated coin, or a tape that cannot be read.
+    """
+    if options.tape is not None:
+        if len(options.coins) != 1:
+            raise ConfigError("--tape replays one coin; leave --pairs out")
+        return (tape_demo_market(options.tape, options.coins[0], duration_s=options.tape_s),)
+    listed = DEFAULT_MARKETS.dense() if options.dense_meta else DEFAULT_MARKETS
+    markets = tuple(default_market(coin, seed=options.seed, markets=listed) for coin in options.coins)
+    names = [market.pair.name for market in markets]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"a coin is named twice: {', '.join(options.coins)}")
+    return markets
+
+
+def _make_exchange(markets: tuple[DemoMarket, ...], limits: Limits) -> Exchange:
+    first = markets[0]
+    return Exchange(
+        first.markets,
+        maker_fee="0" if first.is_fee_free else MAKER_FEE,
+        taker_fee="0" if first.is_fee_free else TAKER_FEE,
+        min_notional=str(first.min_notional),
+        # Accounts are the same at every start, but order ids must be new, or a ledger would take new orders for old.
+        first_oid=time.time_ns() // 1_000_000,
+        limits=limits,
+    )
+
+
+def _make_account(auth: Auth, seed: int, number: int) -> TestAccount:
+    """Make an account and its key from the seed alone."""
+    name = f"{seed}" if number == 0 else f"{seed} {number}"
+    key = "0x" + sha256(f"mm_trio sandbox agent {name}".encode()).hexdigest()
+    account = make_wallet(sha256(f"mm_trio sandbox account {name}".encode()).hexdigest()).address.lower()
+    auth.register_agent(make_wallet(key).address.lower(), master=account)
+    return TestAccount(account, key)
+
+
+def _schedule_takers(gateway: Gateway, clock: Clock, market: DemoMarket) -> None:
+    takers: Takers = _MarketTakers(market.takers)
+    if market.tape:
+        takers = _TapeAfterLadder(market.takers, lambda: gateway.exchange.book(market.pair.name))
+    schedule_takers(gateway, takers, address=TAKER, coin=market.pair.name, call_in=clock.call_in)
+
+
+def _sum_up(venue: _Venue) -> SandboxSummary:
+    exchange = venue.gateway.exchange
+    return SandboxSummary(
+        faults=venue.faults.dice.summary(),
+        fills={each.account: len(exchange.fills(each.account)) for each in venue.accounts},
+        orders_resting={each.account: len(exchange.open_orders(each.account)) for each in venue.accounts},
+    )
+
+
+def _is_ladder(book: BookView) -> bool:
+    """Return whether both sides have enough levels for takers."""
+    return min(len(book.bids), len(book.asks)) >= LADDER_DEPTH
+
+
+class _MarketTakers:
+    """Seeded takers that wait for a ladder."""
+
+    def __init__(self, takers: Takers) -> None:
+        self._takers = takers
+
+    def pause_s(self) -> float | None:
+        return self._takers.pause_s()
+
+    def decide(self, book: BookView) -> tuple[NewOrder, ...]:
+        return self._takers.decide(book) if _is_ladder(book) else ()
+
+
+class _TapeAfterLadder:
+    """Takers of a tape that wait for a ladder."""
+
+    def __init__(self, tape: Takers, read_book: Callable[[], BookView]) -> None:
+        self._tape = tape
+        self._read_book = read_book
+        self._has_begun = False
+
+    def pause_s(self) -> float | None:
+        return self._tape.pause_s() if self._has_begun or _is_ladder(self._read_book()) else POLL_EVERY_S
+
+    def decide(self, book: BookView) -> tuple[NewOrder, ...]:
+        if self._has_begun:
+            return self._tape.decide(book)
+        self._has_begun = _is_ladder(book)
+        return ()

@@ -1,0 +1,113 @@
+"""Checks with the venue before a maker starts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import trio
+
+from mm_trio.config.settings import Settings
+from mm_trio.model.errors import ConfigError, ProtocolError, Unreachable, VenueError
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.venue import wire
+from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
+from mm_trio.venue.keys import is_master_key
+from mm_trio.venue.rest_client import START_PATIENCE_S, ask_while_busy
+
+__all__ = ["MOST_SKEW_S", "ask_at_start", "check_clock", "check_signer", "make_grid"]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+# The deadline of an action is set by our clock, and counts as passed 4 s later.
+MOST_SKEW_S = 2.0
+_ANSWER_WITHIN_S = 30.0
+
+
+def make_grid(settings: Settings, spot_meta: Any) -> PricingGrid:
+    """Make the ladder with the market's own decimals. Errors: ConfigError."""
+    strategy = settings.strategy
+    market = wire.parse_market(spot_meta, settings.market.coin)
+    try:
+        return PricingGrid(
+            strategy.start_px,
+            strategy.n_orders,
+            tick_size=strategy.tick_size,
+            sz_decimals=market.base.sz_decimals,
+        )
+    except ValueError as error:
+        raise ConfigError(f"[strategy] {error}") from error
+
+
+async def ask_at_start(call: Callable[..., _T], *args: object) -> _T:
+    """Ask the venue, and again while it is busy.
+
+    `call` blocks and runs in a thread. Errors: Unreachable, also after `START_PATIENCE_S` of a busy venue.
+    """
+    answer: _T = await ask_while_busy(partial(_ask_once, call, *args), until_s=trio.current_time() + START_PATIENCE_S)
+    return answer
+
+
+async def _ask_once(call: Callable[..., _T], *args: object) -> _T:
+    asked = args[0] if args else "the venue"
+    try:
+        with trio.fail_after(_ANSWER_WITHIN_S):
+            return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
+    except trio.TooSlowError:
+        raise Unreachable(f"{asked}: no answer in {_ANSWER_WITHIN_S:g} s") from None
+    except VENUE_FAILURES as error:
+        raise make_read_error(asked, error) from error
+
+
+async def check_clock(info: Any, coin: str) -> None:
+    """Refuse a clock too far from the venue's. Errors: ConfigError.
+
+    Deadlines and nonces of actions are taken from this clock.
+    """
+    asked_s = time.time()
+    try:
+        venue_ms = wire.parse_book_time(await ask_at_start(info.l2_snapshot, coin))
+    except VenueError as error:
+        _log.warning("clock not compared with the venue's: %s", error)
+        return
+    ahead_s = max(asked_s - venue_ms / 1000, 0.0) or min(time.time() - venue_ms / 1000, 0.0)
+    if abs(ahead_s) > MOST_SKEW_S:
+        raise ConfigError(
+            f"this machine's clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the venue's; at "
+            f"most {MOST_SKEW_S:g} s is allowed: set the clock (NTP)"
+        )
+
+
+async def check_signer(info: Any, signer: str, account: str, *, network: str) -> None:
+    """Refuse a key that may not trade for the account.
+
+    Errors: ConfigError for the account's own key on mainnet, Unreachable for a key that the venue refuses,
+    ProtocolError.
+    """
+    if is_master_key(signer, account):
+        if network == "mainnet":
+            raise ConfigError(
+                f"the key is the account's own ({account}) and could withdraw; approve an agent (API wallet) "
+                "and use the agent's key"
+            )
+        _log.warning("the key is the account's own; on mainnet only an agent's key is accepted")
+        return
+    try:
+        role = await ask_at_start(info.user_role, signer)
+    except Unreachable as error:
+        _log.warning("role of the key not checked: %s", error)
+        return
+    try:
+        master = str(role["data"]["user"]).lower() if role["role"] == "agent" else None
+    except (KeyError, TypeError):
+        raise ProtocolError("userRole", role) from None
+    if master != account:
+        known_as = f"an agent of {master}" if master else f"known as {role['role']!r}"
+        raise Unreachable(
+            f"the venue refuses this key: its address {signer} is {known_as}, not an agent of {account}; "
+            "check [market] account, the network, and whether the agent was approved or has expired"
+        )

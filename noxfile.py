@@ -2,7 +2,7 @@
 
 Three sizes. `nox -s quick`, for a first change: lint, types and the units on one Python. `nox`, before a push: all
 tests on the lowest Python, of the sweeps a third that the commit chooses; on the others what is marked `smoke`
-(tests/selection.py says what that is). `nox -s full`: everything on all of them, as `nightly` does.
+(tests/kits/selection.py says what that is). `nox -s full`: everything on all of them, as `nightly` does.
 
 More by name: `nox -s props` (many examples), `schedules` (the tasks take turns in other orders), `kill` (a thousand
 SIGKILLs), `nightly` (`full`, all seeded mistakes and the simulation with fresh seeds), `soak` (the sandbox with every

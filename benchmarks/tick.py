@@ -136,7 +136,7 @@ class _Maker:
             for _ in range(repeats):
                 plan = self._tick()
             took_us.append(1e6 * (time.perf_counter() - began_s) / repeats)
-            looked_at = max(looked_at, self._planner.n_looked_at)
+            looked_at = max(looked_at, self._planner.n_compared)
             self._carry_out(plan)
         return {"us": took_us, "looked_at": None if self._is_plain else looked_at}
 

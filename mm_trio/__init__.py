@@ -1,4 +1,4 @@
-"""mm_trio: HIP-2 liquidity for any Hyperliquid spot pair."""
+"""HIP-2 liquidity for any Hyperliquid spot pair."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    # late: `--help` would pay for every import here, and the SDK's alone takes a third of a second
+    """Import a public name at its first use."""
+    # `--help` would pay for every import here, and the SDK's alone takes a third of a second.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

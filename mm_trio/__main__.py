@@ -1,4 +1,4 @@
-"""`python -m mm_trio`."""
+"""Entry point of `python -m mm_trio`."""
 
 from mm_trio.cli.main import main
 

@@ -54,6 +54,12 @@ SDK = frozenset({"hyperliquid", "websocket"})
 MAY_IMPORT_THE_SDK = {"venue.sdk", "venue.socket", "venue.signer", "venue.http_session"}
 # the command line and the room of keys may make a wallet of a key
 MAY_IMPORT_ETH_ACCOUNT = ("venue.sdk", "venue.keys", "cli")
+# Folders in which only an object itself sets its attributes.
+KEEP_THEIR_STATE = {"model", "state", "quoting", "journal", "engine", "venue", "config"}
+# The SDK offers no other way to replace its sockets and sessions.
+MAY_SET_ON_THE_SDK = {"venue.sdk", "venue.socket"}
+# Trio's CancelScope is controlled by these attributes.
+SET_ON_TRIO = {"deadline", "shield"}
 FIELD_NAMES = frozenset({"limitPx", "limit_px", "szDecimals", "origSz", "feeToken", "spotState"})
 
 
@@ -328,6 +334,46 @@ def test_there_is_no_cycle() -> None:
     for module in sorted(arrows):
         visit(module)
     assert done == set(SOURCES)
+
+
+def find_foreign_writes(tree: ast.AST) -> list[str]:
+    """Find the code that sets an attribute of an object other than `self` or `cls`."""
+    return [
+        f"{node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store | ast.Del)
+        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+        and node.attr not in SET_ON_TRIO
+    ]
+
+
+@pytest.mark.parametrize("module", sorted(name for name in SOURCES if name.split(".")[0] in KEEP_THEIR_STATE))
+def test_only_an_object_itself_sets_its_attributes(module: str) -> None:
+    """Other objects call its methods, so that each change of state is found in one class."""
+    written = find_foreign_writes(TREES[module])
+
+    assert module in MAY_SET_ON_THE_SDK or written == []
+
+
+@pytest.mark.parametrize(
+    "source, n",
+    [
+        ("order.size = 1", 1),
+        ("order.size += 1", 1),
+        ("order.size: int = 1", 1),
+        ("self.order.size -= 1", 1),
+        ("a, order.size = 1, 2", 1),
+        ("for order.size in sizes: pass", 1),
+        ("del order.size", 1),
+        ("self.size = cls.size = 1", 0),
+        ("size = order.size", 0),
+        ("sizes[order.oid] = 1", 0),
+        ("self._scope.deadline = 1.0", 0),
+    ],
+)
+def test_the_search_for_foreign_writes_finds_every_form(source: str, n: int) -> None:
+    assert len(find_foreign_writes(ast.parse(source))) == n
 
 
 def find_strings(tree: ast.AST) -> set[str]:

@@ -1,1 +1,1 @@
-"""The tasks of a running maker: who runs when, who sends, who asks."""
+"""Tasks of a running maker, and their steps."""

@@ -1,4 +1,7 @@
-"""How a session is made: the market looked up, the journal replayed, every part whole before the next one gets it."""
+"""Construction of a session from market, journal and settings.
+
+Every part is complete before the next one receives it.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,10 @@ __all__ = ["Knowledge", "Seams", "open_session"]
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Where a maker touches the world: SDK objects, threads, disk, chance and the calendar.
+    """Outside objects of a maker: SDK, threads, disk, chance, calendar.
 
-    `run_sync(fn, *args, **options)` is how a blocking call is made; `reopen_feed` gives `info` a fresh socket,
-    None: replace the SDK's; `wall_ms` None: the wall clock of the session's start, carried on.
+    `run_sync(fn, *args, **options)` makes a blocking call. `reopen_feed` gives `info` a fresh socket; None replaces the
+    SDK's. `wall_ms` None: the wall clock at the start of the session, carried on.
     """
 
     info: Any
@@ -58,7 +61,10 @@ class Seams:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Orders, inventory, budget and counts: empty before the first session."""
+    """Orders, inventory, budget and counts.
+
+    They are empty before the first session.
+    """
 
     order_state: OrderState
     inventory: Inventory
@@ -70,10 +76,25 @@ class Knowledge:
         return replace(self, order_state=recovered.order_state, inventory=recovered.inventory)
 
 
-async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) -> Session:
-    """Look up the market, replay the journal, and make the session that goes on from there.
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """Settings, market and journal that a session is made from.
 
-    `blank` is what a maker knows that has no earlier session. Errors: ConfigError for an unknown coin or an order
+    `recovered` is None without a journal.
+    """
+
+    settings: MakerSettings
+    seams: Seams
+    client: VenueClient
+    market: Market
+    recovered: Recovered | None
+    wall_ms: Callable[[], int]
+
+
+async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) -> Session:
+    """Look up the market, replay the journal, make the session.
+
+    `blank` is the knowledge of a maker without an earlier session. Errors: ConfigError for an unknown coin or an order
     size that cannot be quoted, VenueError, JournalError.
     """
     client = VenueClient(
@@ -87,39 +108,29 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
         recovered = await recover(
             seams.journal, order_size=settings.quoting.order_size, run_sync=seams.run_sync, wall_ms=wall_ms()
         )
-    return _assemble(settings, seams, client, market, recovered, blank=blank, wall_ms=wall_ms)
+    return _assemble(_Basis(settings, seams, client, market, recovered, wall_ms), blank)
 
 
-def _assemble(
-    settings: MakerSettings,
-    seams: Seams,
-    client: VenueClient,
-    market: Market,
-    recovered: Recovered | None,
-    *,
-    blank: Knowledge,
-    wall_ms: Callable[[], int],
-) -> Session:
+def _assemble(basis: _Basis, blank: Knowledge) -> Session:
+    settings, seams, recovered = basis.settings, basis.seams, basis.recovered
     known = blank if recovered is None or recovered.is_new else blank.with_ledger(recovered)
     schedule = TickSchedule(settings.interval_s, settings.reconcile_every)
     events = SessionEvents(settings, stats=known.stats, inventory=known.inventory, schedule=schedule)
     epoch = _draw_epoch(seams.rng, taken=set() if recovered is None else recovered.epochs)
-    state = _make_state(settings, market, known, recovered, epoch=epoch, events=events)
+    state = _make_state(basis, known, epoch=epoch, events=events)
     quoter = GridQuoter(
         state, settings.quoting, stats=known.stats, last_boundary=_find_last_boundary(settings, recovered)
     )
-    nonces = Nonces(wall_ms, last=0 if recovered is None else recovered.last_nonce)
+    nonces = Nonces(basis.wall_ms, last=0 if recovered is None else recovered.last_nonce)
     writer = JournalWriter(
         seams.journal,
         run_sync=seams.run_sync,
-        wall_ms=wall_ms,
+        wall_ms=basis.wall_ms,
         summarise=partial(_summarise, settings, quoter, nonces, epoch),
         n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
     )
     state.start_recording(writer.record, expects_transfers=recovered is not None)
-    account = _make_account(
-        settings, seams, client, market, writer=writer, nonces=nonces, wall_ms=wall_ms, budget=known.budget
-    )
+    account = _make_account(basis, writer=writer, nonces=nonces, budget=known.budget)
     return Session(
         settings,
         account=account,
@@ -131,16 +142,12 @@ def _assemble(
     )
 
 
-def _make_state(
-    settings: MakerSettings,
-    market: Market,
-    known: Knowledge,
-    recovered: Recovered | None,
-    *,
-    epoch: int,
-    events: SessionEvents,
-) -> MakerState:
-    """Join what is known to the market's ladder. Errors: ConfigError for an order size that cannot be quoted."""
+def _make_state(basis: _Basis, known: Knowledge, *, epoch: int, events: SessionEvents) -> MakerState:
+    """Make the state on the market's ladder.
+
+    Errors: ConfigError for an order size that cannot be quoted.
+    """
+    settings, market, recovered = basis.settings, basis.market, basis.recovered
     grid = settings.make_grid(market.base.sz_decimals)
     check_order_size(grid, settings.quoting.order_size, settings.quoting.min_notional)
     return MakerState(
@@ -165,25 +172,16 @@ def _make_state(
     )
 
 
-def _make_account(
-    settings: MakerSettings,
-    seams: Seams,
-    client: VenueClient,
-    market: Market,
-    *,
-    writer: JournalWriter,
-    nonces: Nonces,
-    wall_ms: Callable[[], int],
-    budget: RateLimitBudget,
-) -> Account:
+def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budget: RateLimitBudget) -> Account:
+    seams, client = basis.seams, basis.client
     inbox = Inbox()
     feed = FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
     watchdog = FeedWatchdog(
         feed,
         inbox,
-        stale_after_s=settings.feed_stale_after_s,
-        lag_limit_s=settings.feed_lag_limit_s,
-        wall_ms=wall_ms,
+        stale_after_s=basis.settings.feed_stale_after_s,
+        lag_limit_s=basis.settings.feed_lag_limit_s,
+        wall_ms=basis.wall_ms,
         rng=seams.rng,
     )
     gate = PlacingGate(
@@ -193,12 +191,12 @@ def _make_account(
     )
     gateway = OrderGateway(
         seams.exchange,
-        coin=market.coin,
+        coin=basis.market.coin,
         gate=gate,
         nonces=nonces,
         run_sync=seams.run_sync,
         ledger=writer,
-        wall_ms=wall_ms,
+        wall_ms=basis.wall_ms,
     )
     return Account(
         client=client, inbox=inbox, watchdog=watchdog, writer=writer, gate=gate, gateway=gateway, budget=budget
@@ -206,14 +204,20 @@ def _make_account(
 
 
 def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) -> int | None:
-    """Return what an earlier session of the same ladder quoted from."""
+    """Return the boundary of an earlier session.
+
+    None where that session had another ladder.
+    """
     if recovered is None or recovered.is_new or recovered.parameters != settings.parameters:
         return None
     return recovered.boundary_level
 
 
 def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
-    """Draw the mark that this session's orders carry: no earlier session had it."""
+    """Draw the mark of this session's orders.
+
+    No earlier session had it.
+    """
     epoch = rng.getrandbits(32)
     while epoch in taken:
         epoch = rng.getrandbits(32)
@@ -221,7 +225,10 @@ def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
 
 
 def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoch: int) -> tuple[Entry, ...]:
-    """Return what a checkpoint says: all that the next session goes on with."""
+    """Return the entries of a checkpoint.
+
+    The next session goes on from them.
+    """
     return (
         *(Began(earlier, {}) for earlier in sorted(quoter.state.ownership.epochs)),
         Began(epoch, settings.parameters),

@@ -1,7 +1,7 @@
-"""Carry out a send plan: batches become actions, their answers become state.
+"""Emitter of a send plan, one batch after another.
 
-Before an action leaves, every order in it is recorded as in flight or in doubt; only a definite answer changes
-that. So a lost answer, a cancelled task or a dead venue leaves behind exactly what is not known.
+Before an action leaves, every order in it is recorded as in flight or in doubt, and only a definite answer changes
+that. Therefore a lost answer, a cancelled task or a dead venue leaves exactly the unknown orders in doubt.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ __all__ = ["EXPIRY_GRACE_S", "EXPIRY_S", "MOST_ENDS_ASKED", "BatchEmitter"]
 
 _log = logging.getLogger(__name__)
 
-# An action that did not arrive within this is refused by the venue (expiresAfter): it cannot land later.
+# An action that arrives later than this is refused by the venue (expiresAfter), so it cannot be executed after that.
 EXPIRY_S = 10.0
-# So much later it cannot have happened unheard: our clock may be 2 s off the venue's (`run` refuses more), and the
-# answers of a replica 2 s old.
+# After this further time we must have heard of an execution: our clock may be 2 s off the venue's (`run` refuses more),
+# and the answers of a replica may be 2 s old.
 EXPIRY_GRACE_S = 4.0
-# Direct questions (weight 2 each) within one emit, about what was left of orders it cancelled.
+# Most direct questions (weight 2 each) within one emit, about the remaining sizes of orders it cancelled.
 MOST_ENDS_ASKED = 20
 
 
 class BatchEmitter:
-    """Send diffs: cancels first, then modifies, then places, each batch after the answer of the one before.
+    """Sender of diffs: cancels first, then modifies, then places.
 
-    `may_place` is asked before everything that is not a cancel.
+    Each batch is sent after the answer of the one before. `may_place` is asked before everything that is not a cancel.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class BatchEmitter:
         self._is_cancel_only = False
 
     async def emit(self, diff: OrderDiff, budget: RateLimitBudget) -> EmitResult:
-        """Send what the budget covers of `diff`; an empty diff makes no call.
+        """Send what the budget covers of `diff`.
 
-        Never raises because of the network or the venue: what was not answered is left in flight or in doubt.
-        Errors: JournalError, and then nothing that is not written down was sent.
+        An empty diff makes no call. Network and venue never cause an exception: orders without an answer are left in
+        flight or in doubt. Errors: JournalError, and then only recorded orders were sent.
         """
         self._crossed.on_emit()
         remaining = budget.remaining()
@@ -91,7 +91,7 @@ class BatchEmitter:
             orders.find_inside(without=set(diff.cancels)),
             remaining=remaining,
             slot_is_free=budget.slot_is_free(began_s),
-            leaving=[orders[oid] for oid in diff.cancels if oid in orders],
+            cancelling=[orders[oid] for oid in diff.cancels if oid in orders],
         )
         self._note_cancel_only(plan.cancel_only, plan.n_left_out)
         headroom = self._make_headroom()
@@ -103,7 +103,7 @@ class BatchEmitter:
         return emission.make_result(cancel_only=plan.cancel_only)
 
     async def _carry_out(self, planned: Sequence[Batch], emission: _Emission) -> None:
-        """Send batch after batch, each when what it waits for is over."""
+        """Send batch after batch, in the order of their dependencies."""
         deferred: list[Modify] = []
         unsettled_places = [order for batch in planned for order in batch.places]
         for batch in planned:
@@ -128,11 +128,12 @@ class BatchEmitter:
                     assert_never(batch.kind)
 
     async def _may_go_on(self, emission: _Emission) -> bool:
-        """Whether something new may still go out. Raises `Cancelled` when we are asked to shut down meanwhile."""
+        """Check if a new order may still be sent.
+
+        Errors: `Cancelled` when the session was asked to shut down meanwhile.
+        """
         await trio.lowlevel.checkpoint_if_cancelled()
         return self._may_place() and not emission.is_out_of_budget
-
-    # --- Cancels ----------------------------------------------------------------------------------
 
     async def _send_cancels(self, oids: Sequence[int], emission: _Emission) -> None:
         orders = self._state.order_state
@@ -149,15 +150,15 @@ class BatchEmitter:
         for oid, answer in zip(oids, answers, strict=True):
             if isinstance(answer, Cancelled):
                 orders.on_cancel_confirmed(oid, now_s=trio.current_time())
-                emission.n_cancelled += 1
+                emission.on_cancelled()
             elif isinstance(answer, Refused) and answer.untouched:
                 orders.on_seen_resting(oid, now_s=trio.current_time())
 
     async def cancel_in_flight(self, budget: RateLimitBudget) -> None:
-        """Take back what was sent and never answered, while shutting down.
+        """Cancel orders in flight while shutting down.
 
-        An action whose nonce proves unused can never run. What did arrive is cancelled by its cloid, and stays in
-        flight until the venue explains it.
+        An action whose nonce proves unused can never be executed. An order that did arrive is cancelled by its cloid,
+        and stays in flight until the venue explains it.
         """
         orders, now_s = self._state.order_state, trio.current_time()
         for nonce in sorted({i.nonce for i in orders.get_intents() if i.nonce is not None and i.expires_s > now_s}):
@@ -173,10 +174,11 @@ class BatchEmitter:
             answers = await self._gateway.send_cancels_by_cloid(intents, expires_ms=expires_ms)
             self._note_answers("cancel", answers, _Emission(budget, now_s))
 
-    # --- Modifies ---------------------------------------------------------------------------------
-
     async def _send_modifies(self, modifies: Sequence[Modify], emission: _Emission) -> list[Modify]:
-        """Replace orders; return those that found their level taken by another order of ours."""
+        """Replace orders, and return the ones that have to wait.
+
+        A modify waits if its level is taken by another order of ours.
+        """
         orders = self._state.order_state
         chosen, waiting = fit_modifies(modifies, orders.orders, self._make_headroom())
         if not chosen:
@@ -194,13 +196,14 @@ class BatchEmitter:
                 if answer.untouched:
                     orders.on_seen_resting(oid, now_s=trio.current_time())
             else:
-                emission.n_modified += self._apply_arrival(intent, answer)
+                emission.on_modified(arrived=self._apply_arrival(intent, answer))
         return waiting
 
-    # --- Places -----------------------------------------------------------------------------------
-
     async def _settle_ends(self, places: Sequence[DesiredOrder]) -> None:
-        """Ask what was left of orders cancelled just now, where that decides whether the places are covered."""
+        """Ask for the remaining sizes of orders cancelled just now.
+
+        It asks only where the answer decides if the places are covered.
+        """
         unsettled = self._state.order_state.get_unsettled()
         if not unsettled:
             return
@@ -211,11 +214,14 @@ class BatchEmitter:
                 try:
                     await self.settle_end(left)
                 except VenueError as error:
-                    _log.info("end not settled: oid=%d, its places wait: %s", left.oid, error)
+                    _log.info("remaining size unknown: oid=%d error=%s; its places wait", left.oid, error)
                     return
 
     async def settle_end(self, left: TrackedOrder) -> None:
-        """Ask the venue what was left of an order that we cancelled or replaced. Errors: VenueError."""
+        """Ask for the remaining size of an order that we ended.
+
+        Errors: VenueError.
+        """
         reported = await self._client.fetch_order_status(oid=left.oid)
         if reported.order is not None and not reported.live:
             self._state.order_state.on_status(
@@ -226,7 +232,7 @@ class BatchEmitter:
         orders = self._state.order_state
         fitting = fit_places(places, self._make_headroom())
         if len(fitting) < len(places) and orders.get_unsettled():
-            emission.n_held_back += len(places) - len(fitting)
+            emission.on_held_back(len(places) - len(fitting))
         intents = self._intend(fitting)
         if not intents:
             return
@@ -241,10 +247,13 @@ class BatchEmitter:
             if isinstance(answer, Refused):
                 orders.on_never_placed(intent.cloid, why=answer.text)
             else:
-                emission.n_placed += self._apply_arrival(intent, answer)
+                emission.on_placed(arrived=self._apply_arrival(intent, answer))
 
     def _choose_places(self, places: Iterable[DesiredOrder]) -> list[DesiredOrder]:
-        """Leave out levels that sit out: a foreign order is in the way, or a hand cancelled there lately."""
+        """Leave out places on paused levels.
+
+        A level is paused while a foreign order blocks it, and after its owner cancelled an order there manually.
+        """
         now_s = trio.current_time()
         return [
             place
@@ -253,29 +262,33 @@ class BatchEmitter:
             and not self._state.manual_cancels.is_paused(place.slot, now_s=now_s)
         ]
 
-    # --- All actions ------------------------------------------------------------------------------
-
     def _make_headroom(self) -> Headroom:
-        """Compute what is free beside all that rests or may rest, now."""
+        """Compute what is free beside all present orders."""
         orders = self._state.order_state
         doubts = [doubt.quote for doubt in orders.get_doubts(known_oids=False)]
         return Headroom.beside(orders.orders, doubts, self._state.inventory, unsettled=orders.get_unsettled())
 
     def _apply_arrival(self, intent: Intent, answer: Answer) -> bool:
-        """Return whether the answer proves that the order reached the book; if so, track it from now on."""
+        """Track the order if the answer proves its arrival.
+
+        Return whether it did.
+        """
         now_s = trio.current_time()
         if isinstance(answer, Unknown) and answer.second is not None and answer.second.refusal is Refusal.NONCE:
             self._state.order_state.on_cannot_arrive_after(intent.cloid, now_s)
         if not isinstance(answer, Resting | Filled):
             return False
         self._state.apply_arrival(intent, answer.oid, now_s=now_s)
-        # Post-only orders do not fill at once: let the venue explain.
+        # Post-only orders do not fill at once, so the venue has to explain this answer.
         if isinstance(answer, Filled):
             self._state.order_state.on_doubt(answer.oid, now_s=now_s)
         return True
 
     def _intend(self, orders: Sequence[DesiredOrder], *, replaces: Sequence[int | None] = ()) -> list[Intent]:
-        """Give each order its cloid, all of one action their nonce and deadline, and record them as sent."""
+        """Record the orders of one action as sent.
+
+        Each gets its own cloid; nonce and deadline are common to all.
+        """
         if not orders:
             return []
         now_s, nonce = trio.current_time(), self._gateway.take_nonce()
@@ -291,7 +304,10 @@ class BatchEmitter:
         return intents
 
     def _take_back(self, intents: Iterable[Intent], why: str) -> None:
-        """Undo intents whose journal write failed: they were never sent."""
+        """Undo intents whose journal write failed.
+
+        They were never sent.
+        """
         for intent in intents:
             self._state.order_state.on_never_placed(intent.cloid, why=why)
             if intent.replaces is not None:
@@ -300,36 +316,55 @@ class BatchEmitter:
     def _note_answers(self, kind: str, answers: tuple[Answer, ...], emission: _Emission) -> None:
         first = answers[0]
         if isinstance(first, Refused) and first.refusal is Refusal.NOT_SENT:
-            _log.info("%s items=%d: %s", kind, len(answers), first.text)
+            _log.info("action not sent: action=%s items=%d reason=%s", kind, len(answers), first.text)
             return
         emission.budget.on_request(len(answers))
         self._stats.on_answers(answers)
         for text, count in emission.on_answers(answers).items():
-            _log.warning("%s items=%d of %d: %s", kind, count, len(answers), text)
+            _log.warning("action failed: action=%s items=%d of=%d reason=%s", kind, count, len(answers), text)
         if isinstance(first, Refused) and first.refusal is Refusal.EXPIRED:
-            _log.error("the venue's clock is more than %g s ahead of this machine's: set the clock", EXPIRY_S)
+            _log.error("clock behind: this machine is more than %g s behind the venue; set its clock", EXPIRY_S)
 
     def _note_cancel_only(self, is_cancel_only: bool, n_left_out: int) -> None:
         if is_cancel_only and not self._is_cancel_only:
-            _log.warning("request budget used up: left_out=%d; only cancels and one order in 10 s go out", n_left_out)
+            _log.warning("request budget used up: left_out=%d; sending only cancels and one order per 10 s", n_left_out)
         elif self._is_cancel_only and not is_cancel_only:
-            _log.info("request budget is back: quoting in full again")
+            _log.info("request budget available: quoting in full again")
         self._is_cancel_only = is_cancel_only
 
 
 class _Emission:
-    """Budget and counts of one emit, as its answers come in."""
+    """Budget and counts of one emit."""
 
     def __init__(self, budget: RateLimitBudget, began_s: float) -> None:
         self.budget = budget
         self.began_s = began_s
-        self.n_cancelled = self.n_modified = self.n_placed = self.n_held_back = 0
         self.is_out_of_budget = False
+        self._n_cancelled = self._n_modified = self._n_placed = self._n_held_back = 0
         self._n_errors = 0
         self._is_contradicted = False
 
+    def on_cancelled(self) -> None:
+        """Count a confirmed cancel."""
+        self._n_cancelled += 1
+
+    def on_modified(self, *, arrived: bool) -> None:
+        """Count a modify that was not refused, if it arrived."""
+        self._n_modified += arrived
+
+    def on_placed(self, *, arrived: bool) -> None:
+        """Count a place that was not refused, if it arrived."""
+        self._n_placed += arrived
+
+    def on_held_back(self, n: int) -> None:
+        """Count places that wait for remaining sizes."""
+        self._n_held_back += n
+
     def on_answers(self, answers: tuple[Answer, ...]) -> dict[str, int]:
-        """Count the answers of one action; return why items were refused or unknown, and how many."""
+        """Count the answers of one action.
+
+        Return the reasons of refused and unknown items, with their counts.
+        """
         reasons: dict[str, int] = {}
         for answer in answers:
             if isinstance(answer, Refused):
@@ -344,13 +379,13 @@ class _Emission:
         return reasons
 
     def make_result(self, *, cancel_only: bool) -> EmitResult:
-        """Sum up what was sent."""
+        """Return the counts of this emit."""
         return EmitResult(
-            self.n_cancelled,
-            self.n_modified,
-            self.n_placed,
+            self._n_cancelled,
+            self._n_modified,
+            self._n_placed,
             self._n_errors,
             cancel_only,
             self._is_contradicted,
-            self.n_held_back,
+            self._n_held_back,
         )

@@ -1,4 +1,4 @@
-"""What a session does about news: count it, log it in one line, wake whoever must act."""
+"""Reactions of a session to events: counts, log lines, wake-ups."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ __all__ = ["SessionEvents", "log_allocation_changed", "log_start", "log_tick"]
 _log = logging.getLogger(__name__)
 
 MANUAL_CANCELS_WITHIN_S = 60.0
-RECENT_FILLS = 50  # For screens
+# Fills kept for screens.
+RECENT_FILLS = 50
 
 
 class SessionEvents:
-    """React to what the state announces: count it, log it, wake whoever must act.
+    """Listener to the state: counts, logs, and wakes tasks.
 
-    `stop_wanted` is set when the owner cancelled so many orders by hand that he must want the maker to stop.
+    `stop_wanted` is set when the owner cancelled so many orders manually that it is a request to stop the maker.
     """
 
     def __init__(
@@ -43,7 +44,10 @@ class SessionEvents:
         self.stop_wanted = trio.Event()
 
     def on_booked(self, fill: FillResult) -> None:
-        """Note a fill that moved the ledger, and wake the tick where that is asked for."""
+        """Count and log a booked fill.
+
+        The tick is woken if that is configured.
+        """
         self._stats.on_fill(fill)
         self.recent_fills.append((trio.current_time(), fill))
         _log_fill(fill, self._inventory)
@@ -54,21 +58,24 @@ class SessionEvents:
             self._schedule.wake_tick()
 
     def on_balances(self, check: BalanceCheck) -> None:
-        """Ask again for a balance that differs, or log that it was adopted."""
+        """Recheck a differing balance, or log its adoption."""
         if check.verdict is BalanceVerdict.ASK_AGAIN:
             self._schedule.want_reconcile(BALANCE_CONFIRM_S)
         elif check.verdict is BalanceVerdict.ADOPTED:
             _log_balances_adopted(check, self._inventory)
 
     def on_trouble(self, reason: str) -> None:
-        """Reconcile soon: something was reported that does not fit."""
-        _log.info("reconciliation wanted: %s", reason)
+        """Request a reconciliation after a report that does not fit."""
+        _log.info("reconciliation requested: reason=%s", reason)
         self._schedule.want_reconcile(0)
 
     def on_cancelled_by_hand(self, order: TrackedOrder) -> None:
-        """Log a manual cancel, and ask for the end where there were too many within a minute."""
+        """Log a manual cancel, and stop after too many.
+
+        The maker stops after too many within a minute.
+        """
         _log.warning(
-            "order cancelled manually: oid=%d side=%s level=%d; placed again in %g s",
+            "order cancelled manually: oid=%d side=%s level=%d; placing it again in %g s",
             order.oid,
             order.side,
             order.level_index,
@@ -78,7 +85,7 @@ class SessionEvents:
         recent.append(now_s)
         if recent and len(recent) == recent.maxlen and recent[0] >= now_s - MANUAL_CANCELS_WITHIN_S:
             _log.warning(
-                "%d orders were cancelled manually within %g s; treating this as a request to stop",
+                "stop requested: %d orders were cancelled manually within %g s",
                 len(recent),
                 MANUAL_CANCELS_WITHIN_S,
             )
@@ -86,7 +93,7 @@ class SessionEvents:
 
 
 def log_start(state: MakerState, *, boundary_level: int, n_orphans: int) -> None:
-    """What the maker starts from."""
+    """Log the state that the maker starts from."""
     _log.info(
         "start coin=%s asset=%d levels=%d px=%s..%s boundary=%d token=%s quote=%s adopted=%d orphans=%d",
         state.market.coin,
@@ -103,7 +110,7 @@ def log_start(state: MakerState, *, boundary_level: int, n_orphans: int) -> None
 
 
 def _log_fill(fill: FillResult, inventory: Inventory) -> None:
-    """A fill that was booked, and what may be offered after it."""
+    """Log a booked fill and the amounts left to offer."""
     _log.info(
         "fill side=%s level=%d px=%s sz=%s fee=%s full=%s oid=%d tid=%d token=%s quote=%s",
         fill.side,
@@ -120,7 +127,10 @@ def _log_fill(fill: FillResult, inventory: Inventory) -> None:
 
 
 def log_tick(n: int, plan: TickPlan, result: EmitResult, budget: RateLimitBudget) -> None:
-    """A tick, the budget after it, and where the book began elsewhere than it should: drift being repaired."""
+    """Log a tick and the budget after it.
+
+    `drift` is logged where the asks rest at another level than planned, and this tick repairs it.
+    """
     drift = "" if plan.observed_level == plan.boundary_level else f" drift=observed:{plan.observed_level}"
     _log.info(
         "tick=%d boundary=%d%s desired=%d cancelled=%d modified=%d placed=%d errors=%d budget=%d "
@@ -141,18 +151,21 @@ def log_tick(n: int, plan: TickPlan, result: EmitResult, budget: RateLimitBudget
 
 
 def log_allocation_changed(inventory: Inventory, allocation: tuple[Decimal | None, Decimal | None]) -> None:
-    """The configuration allots other amounts than the ledger's last life had."""
+    """Log that the configuration allots other amounts than before."""
     _log.warning(
-        "allocation token=%s quote=%s, in the last life token=%s quote=%s: the ledger moves by the difference",
+        "allocation changed: token=%s quote=%s; previous session: token=%s quote=%s; ledger adjusted by the difference",
         *allocation,
         *inventory.allocation,
     )
 
 
 def _log_balances_adopted(check: BalanceCheck, inventory: Inventory) -> None:
-    """The venue's balances were taken over the ledger's: a transfer or a loss."""
+    """Log that the ledger was adjusted to the venue's balances.
+
+    The cause is a transfer or a loss.
+    """
     _log.warning(
-        "balances changed by no fill of ours: token %+f quote %+f; taken over",
+        "balance changed without a fill of ours (transfer?): base %+f quote %+f; ledger adjusted",
         check.token_change,
         check.usdc_change,
     )
@@ -162,5 +175,5 @@ def _log_balances_adopted(check: BalanceCheck, inventory: Inventory) -> None:
     ):
         if allotted is not None and held < allotted:
             _log.warning(
-                "shortfall of %s: %s in the ledger, %s in the account; no more is offered", name, allotted, held
+                "shortfall: asset=%s ledger=%s account=%s; offering only what the account has", name, allotted, held
             )

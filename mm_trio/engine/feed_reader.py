@@ -1,4 +1,7 @@
-"""A message of a feed -> what it changes. Where the socket's word becomes state; nothing here awaits."""
+"""Reader that applies feed messages to the state.
+
+Nothing here awaits.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class FeedReader:
-    """Applies messages to the state.
+    """Reader of feed messages.
 
-    `on_balances` gets the verdict on a pushed balance, `on_trouble` a reason to look at everything anew: a message
-    that cannot be read, an order of a stranger.
+    `on_balances` gets the verdict on a pushed balance. `on_trouble` gets the reason for a reconciliation: a message
+    that cannot be read, or a foreign order.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class FeedReader:
         self._stats = stats
         self._on_balances = on_balances
         self._on_trouble = on_trouble
-        self._told_ms: int | None = None
+        self._reported_ms: int | None = None
         self._readers: dict[str, Callable[[Any, float], None]] = {
             "orderUpdates": self._read_order_updates,
             "userFills": self._read_fills,
@@ -44,25 +47,26 @@ class FeedReader:
         }
 
     def apply(self, feed: str, body: Any, *, now_s: float) -> int | None:
-        """Apply one message. What cannot be read of it is counted and told, never raised.
+        """Apply one message; return its last event's time.
 
-        Gives the venue's time (ms) of the last thing it told as it happened, if it told any.
+        The time is the venue's, in ms; None where the message reports nothing that just happened. Rows that cannot be
+        read are counted and logged, never raised.
         """
-        self._told_ms = None
+        self._reported_ms = None
         try:
             self._readers[feed](body, now_s)
         except ProtocolError as error:
             self._report_unreadable(feed, [error])
         self._state.note_doubts(now_s)
-        return self._told_ms
+        return self._reported_ms
 
     def _read_order_updates(self, body: Any, now_s: float) -> None:
         updates, unreadable = wire.read_update_message(body, self._state.market)
         for update in updates:
-            self._told_ms = update.time_ms
-            is_stranger = self._state.apply_order_update(update, now_s=now_s)
-            if is_stranger:
-                self._on_trouble(f"oid={update.order.oid} rests and is not ours")
+            self._reported_ms = update.time_ms
+            is_foreign = self._state.apply_order_update(update, now_s=now_s)
+            if is_foreign:
+                self._on_trouble(f"foreign order oid={update.order.oid} is open")
         self._report_unreadable("orderUpdates", unreadable)
 
     def _read_fills(self, body: Any, now_s: float) -> None:
@@ -71,7 +75,7 @@ class FeedReader:
         )
         is_news = not wire.is_snapshot(body)
         for fill in fills:
-            self._told_ms = fill.time_ms if is_news else None
+            self._reported_ms = fill.time_ms if is_news else None
             self._state.apply_fill(fill, now_s=now_s)
         self._report_unreadable("userFills", unreadable)
 
@@ -82,6 +86,6 @@ class FeedReader:
 
     def _report_unreadable(self, feed: str, unreadable: Sequence[ProtocolError]) -> None:
         if unreadable:
-            self._stats.errors += len(unreadable)
-            _log.warning("%s: %d unreadable: %s", feed, len(unreadable), unreadable[0])
-            self._on_trouble(f"{feed} unreadable")
+            self._stats.on_error(len(unreadable))
+            _log.warning("unreadable message: feed=%s errors=%d first=%s", feed, len(unreadable), unreadable[0])
+            self._on_trouble(f"unreadable {feed} message")

@@ -1,4 +1,7 @@
-"""Is the feed alive? A dead socket, a silent one, a late one, one that did not take our subscriptions: all are lost."""
+"""Detection of a dead, silent, late or unsubscribed feed.
+
+A lost feed is reconnected here.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,30 @@ __all__ = ["FeedWatchdog"]
 
 _log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.5
-# Pauses between attempts to connect, doubled up to the last: the venue takes 30 new connections a minute.
+POLL_EVERY_S = 0.5
+# Pauses between attempts to connect, doubled up to the longest: the venue takes 30 new connections a minute.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
-STEADY_S = 30.0  # a connection that lasted this long was a good one
-SLEPT_S = 5.0  # the calendar went on by so much more than our clock: the machine slept
+# A connection that lasted this long was a good one: the pauses begin anew.
+STEADY_S = 30.0
+# The machine slept if the calendar advanced by this much more than the loop's clock.
+SLEPT_S = 5.0
 ACK_WITHIN_S = 10.0
 PONG_WITHIN_S = 5.0
-STALL_S = 2.5  # a look that is so late found the loop standing still (2 s, and the half second it was due in)
+# The event loop stalled if the last poll is this old: 2 s, and the half second in which a poll is due.
+STALL_S = 2.5
 
 
 class _Pulse:
-    """The heartbeat's callback: notes when it came. It says no more than that, so the loop does not wake up for it."""
+    """Callback of the heartbeat feed.
+
+    It keeps the time of the last message.
+    It has no other news, so it does not wake the loop.
+    """
 
     def __init__(self) -> None:
-        self._clock = trio.lowlevel.current_clock()  # the loop's; any thread may read it
+        # Any thread may read the loop's clock.
+        self._clock = trio.lowlevel.current_clock()
         self.heard_s = self._clock.current_time()
 
     def __call__(self, _body: object) -> None:
@@ -41,7 +52,7 @@ class _Pulse:
 
 
 class FeedWatchdog:
-    """Owns the connection: opens it, subscribes every feed, and knows when something was last heard."""
+    """Owner of the connection: opens, subscribes and watches it."""
 
     def __init__(
         self,
@@ -58,64 +69,77 @@ class FeedWatchdog:
         self._stale_after_s = stale_after_s
         self._lag_limit_s = lag_limit_s
         self._wall_ms = wall_ms
-        self._lag_s = 0.0  # of the last message that said when it was true
+        # Delay of the last message with a time of its own.
+        self._lag_s = 0.0
         self._asleep_s = self._compute_asleep_s()
         self._rng = rng
         self._connection = 0
-        self._told_s = self._connected_s = trio.current_time()
+        self._received_s = self._connected_s = trio.current_time()
         self._pulse = _Pulse()
         self._n_attempts = 0
-        self._looked_s: float | None = None  # while it watches: every half second, or the loop stands still
-        self._probed: tuple[float, int] | None = None  # when, and how many frames had come on the wire until then
-        self._n_lost = 0  # messages the inbox had no room for, as far as we reacted to it
+        # Time of the last poll, None while nothing is watched.
+        self._polled_s: float | None = None
+        # Time of the last ping, and the frames received until then.
+        self._probed: tuple[float, int] | None = None
+        # Messages dropped by the full inbox that a reconnect has dealt with.
+        self._n_lost = 0
 
-    def on_message(self, connection: int, told_ms: int | None = None) -> None:
-        """A message came, of what happened at `told_ms` of the venue's calendar; one of an earlier connection says
-        nothing of this one.
+    def on_message(self, connection: int, event_ms: int | None = None) -> None:
+        """Note a message, and the delay of its event.
+
+        `event_ms` is the event's time on the venue's calendar. Messages of an earlier connection are ignored.
         """
         if connection == self._connection:
-            self._told_s = trio.current_time()
-            if told_ms is not None:
-                self._lag_s = (self._wall_ms() - told_ms) / 1000
+            self._received_s = trio.current_time()
+            if event_ms is not None:
+                self._lag_s = (self._wall_ms() - event_ms) / 1000
 
     def _get_heard_s(self) -> float:
-        """When something last came on this connection."""
-        return max(self._told_s, self._pulse.heard_s)
+        """Return the time of the last message on this connection."""
+        return max(self._received_s, self._pulse.heard_s)
 
     def _compute_asleep_s(self) -> float:
-        """How far the calendar is ahead of the loop's clock, which stands still while the machine sleeps."""
+        """Compute the calendar's lead over the loop's clock.
+
+        The loop's clock stands still while the machine sleeps.
+        """
         return self._wall_ms() / 1000 - trio.current_time()
 
     def find_fault(self) -> str | None:
-        """What is wrong with the feed, None if nothing is known to be."""
+        """Return the fault of the feed, or None."""
         if not self._feed.is_alive():
             return "socket closed"
-        silent_s = trio.current_time() - self._get_heard_s()
+        now_s = trio.current_time()
+        silent_s = now_s - self._get_heard_s()
         if self._stale_after_s is not None and silent_s >= self._stale_after_s:
-            return f"nothing heard for {silent_s:.0f} s"
+            return f"no message received for {silent_s:.0f} s"
         if self._probed is not None and self._has_no_pong(*self._probed):
-            return f"no answer to a ping in {PONG_WITHIN_S:g} s"
+            return f"no answer to a ping within {PONG_WITHIN_S:g} s"
         if self._lag_limit_s is not None and self._lag_s > self._lag_limit_s:
-            return f"messages come {self._lag_s:.0f} s late"
-        if self._looked_s is not None and trio.current_time() - self._looked_s > STALL_S:
-            return f"the loop stood still for {trio.current_time() - self._looked_s:.1f} s"
+            return f"messages arrive {self._lag_s:.0f} s late"
+        if self._polled_s is not None and now_s - self._polled_s > STALL_S:
+            return f"event loop stalled for {now_s - self._polled_s:.1f} s"
         slept_s = self._compute_asleep_s() - self._asleep_s
         if slept_s > SLEPT_S:
-            return f"the machine slept for {slept_s:.0f} s"
+            return f"machine slept for {slept_s:.0f} s"
         if self._inbox.n_overflown > self._n_lost:
-            return "more messages than could be kept"
+            return "inbox full: messages were dropped"
         return None
 
     async def connect(self, *, fresh: bool) -> None:
-        """Subscribe every feed, on a new connection if `fresh` or if there is none. Errors: VenueError."""
+        """Subscribe every feed, on a new connection if needed.
+
+        It is needed if `fresh` or if none is open. Errors: VenueError.
+        """
         self._n_lost = self._inbox.n_overflown
         self._lag_s, self._asleep_s = 0.0, self._compute_asleep_s()
         self._probed = None
         if fresh or not self._feed.is_alive():
             await self._feed.reopen()
         self._connection += 1
-        self._told_s = self._connected_s = trio.current_time()
-        self._pulse = _Pulse()  # an old connection's says nothing of this one
+        self._received_s = self._connected_s = trio.current_time()
+        # The heartbeat of an old connection must not count for this one.
+        self._pulse = _Pulse()
         for feed in wire.FEEDS:
             await self._feed.subscribe(feed, self._inbox.callback(feed, self._connection))
         await self._feed.subscribe(wire.HEARTBEAT_FEED, self._pulse)
@@ -124,39 +148,47 @@ class FeedWatchdog:
         )
 
     async def wait_for_fault(self) -> str:
-        """Watch until something is wrong with the feed; gives what."""
+        """Watch the feed until it has a fault.
+
+        Return that fault.
+        """
         due_s = trio.current_time()
         try:
             while (fault := self.find_fault()) is None:
-                self._looked_s = trio.current_time()
+                self._polled_s = trio.current_time()
                 await self._probe_if_silent()
-                # not a pause: looks and ticks that began together stay in step, and the loop wakes once for both
-                due_s = max(due_s + LOOK_EVERY_S, trio.current_time())
+                # Polls at fixed times stay in step with ticks that began together: the loop wakes once for both.
+                due_s = max(due_s + POLL_EVERY_S, trio.current_time())
                 await trio.sleep_until(due_s)
         finally:
-            self._looked_s = None
+            self._polled_s = None
         return fault
 
     def _has_no_pong(self, asked_s: float, n_frames: int) -> bool:
         return trio.current_time() >= asked_s + PONG_WITHIN_S and self._feed.count_frames() == n_frames
 
     async def _probe_if_silent(self) -> None:
-        """Half way to stale, see whether there still is a connection: a pong proves that, and nothing of the feeds."""
+        """Send a ping half way to the stale limit.
+
+        A pong proves that the connection is open, but nothing about the feeds.
+        """
         heard_s = self._get_heard_s()
         if self._stale_after_s is None or trio.current_time() - heard_s < self._stale_after_s / 2:
             return
-        if self._probed is not None and self._probed[0] >= heard_s:  # asked since
+        # One ping per silence is enough.
+        if self._probed is not None and self._probed[0] >= heard_s:
             return
         if (n_frames := self._feed.count_frames()) is None:
             return
         self._probed = (trio.current_time(), n_frames)
-        with suppress(VenueError), trio.move_on_after(LOOK_EVERY_S):  # a ping that cannot be sent gets no pong
+        # A ping that cannot be sent gets no pong, which is noticed anyway.
+        with suppress(VenueError), trio.move_on_after(POLL_EVERY_S):
             await self._feed.ping()
 
     async def reconnect(self) -> None:
-        """Try until every feed is subscribed on a new, living connection.
+        """Connect until every feed is subscribed on an open connection.
 
-        Pauses grow with every attempt, also with one that succeeded and did not last.
+        Pauses grow with every attempt, even after one that succeeded and did not last.
         """
         if trio.current_time() - self._connected_s >= STEADY_S:
             self._n_attempts = 0
@@ -167,11 +199,11 @@ class FeedWatchdog:
             try:
                 await self.connect(fresh=True)
             except VenueError as error:
-                _log.warning("feed: attempt %d failed: %s", self._n_attempts, error)
+                _log.warning("reconnect failed: attempt=%d error=%s; trying again", self._n_attempts, error)
             else:
                 if self._feed.is_alive():
                     return
-                _log.warning("feed: attempt %d: connected and closed at once", self._n_attempts)
+                _log.warning("reconnect failed: attempt=%d error=closed at once; trying again", self._n_attempts)
 
     def _compute_pause_s(self) -> float:
         pause_s: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._n_attempts - 1, 10))

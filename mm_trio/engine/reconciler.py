@@ -1,7 +1,7 @@
-"""One reconciliation, asked and settled: snapshot, suspicion, proof, fills, balances, budget.
+"""Reconciliation: snapshot, proofs, fills, balances, budget.
 
-Absence needs proof: an order that a snapshot misses is looked for in a second one and asked for directly,
-its fills are looked up and booked, and only then it is a ghost. A question that fails heals nothing.
+The absence of an order needs proof. If a snapshot misses an order, it is looked for in a second snapshot and asked for
+directly, its fills are looked up and booked, and only then it is a ghost. A failed question settles nothing.
 """
 
 from __future__ import annotations
@@ -25,21 +25,27 @@ __all__ = ["Reconciler"]
 
 _log = logging.getLogger(__name__)
 
-# Fills that the venue still does not list this long after an order ended will not come.
-UNTOLD_PATIENCE_S = 10.0
+# Fills that the venue does not list this long after the end of an order are presumed not to exist.
+UNREPORTED_PATIENCE_S = 10.0
 FORGOTTEN = "forgotten by the venue"
 
 
 @dataclass(frozen=True, slots=True)
 class _Proofs:
-    """Answers to direct questions: by oid for missing orders, by cloid for orders in flight."""
+    """Answers to direct questions.
+
+    They were asked by oid for missing orders, and by cloid for orders in flight.
+    """
 
     missing: tuple[tuple[int, OrderStatus], ...]
     unseen: tuple[tuple[Intent, OrderStatus], ...]
 
 
 class Reconciler:
-    """Runs one reconciliation at a time, for whoever holds the outbound lane."""
+    """Procedure of a reconciliation.
+
+    The caller holds the session's turn, so that no tick runs meanwhile.
+    """
 
     def __init__(self, client: VenueClient, state: MakerState, emitter: BatchEmitter) -> None:
         self._client = client
@@ -47,10 +53,10 @@ class Reconciler:
         self._emitter = emitter
 
     async def reconcile(self) -> tuple[BalanceCheck, bool]:
-        """Compare everything with the venue and settle what can be settled.
+        """Compare everything with the venue and settle the differences.
 
-        Gives the balances' verdict, and whether no orphan is left. Errors: VenueError, LedgerError; what was
-        proven until then is applied.
+        Return the verdict on the balances, and whether no orphan is left. Errors: VenueError, LedgerError; proofs
+        gained before the error are applied.
         """
         state, client = self._state, self._client
         rows, findings = await self._take_snapshot()
@@ -61,10 +67,11 @@ class Reconciler:
             proofs = await self._ask_directly(suspects, findings)
         try:
             await self.book_missed_fills()
-        except LedgerError:  # we leave because of it, and then these tell what still rests
+        except LedgerError:
+            # The maker shuts down because of this error, and then the proofs show which orders still rest.
             self._apply_proofs(proofs)
             raise
-        self._apply_proofs(await self._ask_strangers_that_traded(proofs))
+        self._apply_proofs(await self._ask_unknown_that_traded(proofs))
         await self._settle_ends()
         asked_s = trio.current_time()
         balances = await client.fetch_balances(state.market)
@@ -75,36 +82,45 @@ class Reconciler:
         return check, await self.cancel_orphans(findings.orphans)
 
     async def cancel_orphans(self, orphans: Iterable[OpenOrder]) -> bool:
-        """Cancel orders of our coin that rest and that nothing of ours explains; whether all were confirmed."""
+        """Cancel unknown open orders of our coin.
+
+        Return whether all cancels were confirmed.
+        """
         oids = [order.oid for order in orphans]
         if not oids:
             return True
         result = await self._emitter.emit(OrderDiff(cancels=oids), self._state.rate_limit)
-        _log.warning("orphans=%d cancelled=%d oids=%s", len(oids), result.n_cancelled, oids[:10])
+        _log.warning("orphans cancelled: orphans=%d cancelled=%d oids=%s", len(oids), result.n_cancelled, oids[:10])
         return result.n_cancelled == len(oids)
 
     async def book_missed_fills(self) -> None:
-        """Look up fills since the last time, and book those no frame told us. Errors: VenueError, LedgerError."""
+        """Book fills that no frame reported since the last look-up.
+
+        Errors: VenueError, LedgerError.
+        """
         asked_s = trio.current_time()
         fills = await self._client.fetch_fills(self._state.market, since_ms=self._state.history.look_up_from_ms)
         self._state.history.check(fills)
         for fill in fills:
             self._state.apply_fill(fill, now_s=trio.current_time())
             self._state.history.on_looked_up(fill)
-        # one that lags does not have the last fills of those that left just now
+        # A history that lags does not have the last fills of orders that left just now.
         is_current = self._state.history.has_newest_known(fills)
-        self._state.order_state.on_fills_read(asked_s - (FRESH_S if is_current else UNTOLD_PATIENCE_S))
+        self._state.order_state.on_fills_read(asked_s - (FRESH_S if is_current else UNREPORTED_PATIENCE_S))
         for order in self._state.order_state.get_fills_due() if is_current else ():
-            if order.touched_s <= asked_s - UNTOLD_PATIENCE_S:
+            if order.touched_s <= asked_s - UNREPORTED_PATIENCE_S:
                 _log.error(
-                    "oid=%d ended with %s unaccounted for, and the venue lists no fill of it",
+                    "fill missing: oid=%d closed with %s unexplained; the venue lists no matching fill",
                     order.oid,
                     order.size,
                 )
                 self._state.order_state.remove_ghost(order.oid, now_s=asked_s)
 
     async def _settle_ends(self) -> None:
-        """Ask what was left of orders that we cancelled or replaced, where no frame has told it."""
+        """Ask for remaining sizes that no frame has reported.
+
+        They are those of orders that we cancelled or replaced.
+        """
         for left in self._state.order_state.get_unsettled()[:MOST_ENDS_ASKED]:
             await self._emitter.settle_end(left)
 
@@ -135,28 +151,33 @@ class Reconciler:
             tuple([(intent, await self._client.fetch_order_status(cloid=intent.cloid)) for intent in unseen]),
         )
 
-    async def _ask_strangers_that_traded(self, proofs: _Proofs) -> _Proofs:
-        """Where a cloid is unknown: whether it is of an order unknown to us that traded at its price since.
+    async def _ask_unknown_that_traded(self, proofs: _Proofs) -> _Proofs:
+        """Match unknown cloids with unknown orders that traded since.
 
-        For the venue forgets orders, and rows of fills may come without a cloid. The fills have to be read by now.
+        An order matches if it traded at the price of the intent. The venue forgets orders, and rows of fills may come
+        without a cloid. The fills have to be read before this call.
         """
         unseen = [
-            (intent, status if status.order is not None else await self._ask_stranger(intent, status))
+            (intent, status if status.order is not None else await self._ask_traded(intent, status))
             for intent, status in proofs.unseen
         ]
         return _Proofs(proofs.missing, tuple(unseen))
 
-    async def _ask_stranger(self, intent: Intent, status: OrderStatus) -> OrderStatus:
+    async def _ask_traded(self, intent: Intent, status: OrderStatus) -> OrderStatus:
         since_ms = intent.expires_ms - int(1000 * (EXPIRY_S + EXPIRY_GRACE_S))
         for oid in self._state.order_state.find_parked(
             price=intent.quote.price, most=intent.quote.size, since_ms=since_ms
         ):
-            told = await self._client.fetch_order_status(oid=oid)
-            if told.order is None:
-                _log.error("oid=%d traded at the price of an order of ours in flight, and the venue forgot it", oid)
+            reported = await self._client.fetch_order_status(oid=oid)
+            if reported.order is None:
+                _log.error(
+                    "order forgotten by the venue: oid=%d traded at the price of an order in flight; "
+                    "its level stays locked",
+                    oid,
+                )
                 return OrderStatus(None, FORGOTTEN, live=False)
-            if told.order.cloid is not None and told.order.cloid.lower() == intent.cloid:
-                return told
+            if reported.order.cloid is not None and reported.order.cloid.lower() == intent.cloid:
+                return reported
         return status
 
     def _apply_proofs(self, proofs: _Proofs) -> None:
@@ -169,18 +190,20 @@ class Reconciler:
     def _settle_missing(self, oid: int, status: OrderStatus, now_s: float) -> None:
         orders = self._state.order_state
         order = orders.find(oid)
-        if order is None:  # its fills or a frame explained it meanwhile
+        # Its fills or a frame may have explained it meanwhile.
+        if order is None:
             return
         if status.live:
             orders.on_seen_resting(oid, now_s=now_s)
             return
         if status.order is None and order.touched_s > now_s - self._state.unknown_oid_patience_s:
-            # the venue may not have heard of it yet; until it has, the level stays locked
+            # The venue may not know the order yet; until it does, the level stays locked.
             orders.on_doubt(oid, now_s=order.touched_s)
             return
-        _log.warning("ghost oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
+        _log.warning("ghost: oid=%d side=%s level=%d status=%s", oid, order.side, order.level_index, status.status)
         self._state.manual_cancels.note_end(order, status.status, now_s=now_s)
-        if status.order is not None:  # what it was filled by and no fill has told keeps its level locked
+        if status.order is not None:
+            # A part that traded without a reported fill keeps the level locked.
             orders.on_status(oid, status.status, remaining=status.order.size, now_s=now_s)
         if all(due.oid != oid for due in orders.get_fills_due()):
             orders.remove_ghost(oid, now_s=now_s)
@@ -190,10 +213,11 @@ class Reconciler:
         if intent not in orders.get_intents():
             return
         if status.order is None:
-            if status.status == FORGOTTEN:  # it may be the one: its level stays locked
+            # The forgotten order may be this one, so its level stays locked.
+            if status.status == FORGOTTEN:
                 return
             if now_s >= intent.expires_s + EXPIRY_GRACE_S:
-                _log.info("place side=%s level=%d never arrived", *intent.quote.slot)
+                _log.info("order never arrived: side=%s level=%d; its level is free again", *intent.quote.slot)
                 orders.on_never_placed(intent.cloid, why=f"the venue knows no such order: {status.status}")
             return
         oid = status.order.oid

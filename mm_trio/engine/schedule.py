@@ -1,4 +1,4 @@
-"""When the next tick and the next reconciliation are due; who wants one sooner says so here."""
+"""Schedule of ticks and reconciliations, and requests for earlier ones."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ __all__ = ["DoubtBackoff", "TickSchedule", "make_wall_clock"]
 
 # Fills of one block come as a burst: ticks woken by them are at least this far apart.
 BURST_S = 0.05
-# A reconciliation has request weight 62 of the 1200 a minute that one IP has: at most 15 of them.
+# One reconciliation has request weight 62 of the 1,200 that one IP has per minute. This gap allows 15 of them.
 RECONCILE_GAP_S = 4.0
 
-ASK_AFTER_DOUBT_S = 1.0  # Frames settle nearly every doubt before that
+# Frames settle nearly every doubt before this time.
+ASK_AFTER_DOUBT_S = 1.0
 LONGEST_ASK_PAUSE_S = 8.0
 
 
 class TickSchedule:
-    """Ticks every `interval_s`, a reconciliation every `reconcile_every` of these; both can be woken.
+    """Due times of ticks and reconciliations.
 
-    A late tick is not made up for and none is skipped. Ticks woken by fills do not count towards the
-    reconciliation: a busy market would spend its request weight on looking.
+    A tick is due every `interval_s`, a reconciliation every `reconcile_every` ticks; both can be woken. A late tick is
+    not made up for, and none is skipped. Ticks woken by fills do not count towards the reconciliation, or a busy market
+    would spend its request weight on reconciliations.
     """
 
     def __init__(self, interval_s: float, reconcile_every: int) -> None:
@@ -40,17 +42,21 @@ class TickSchedule:
         self._reconcile_moved = trio.Event()
 
     def start(self) -> None:
-        """The first tick is due now."""
+        """Make the first tick due now."""
         self._due_s = trio.current_time()
 
     def wake_tick(self) -> None:
-        """Tick as soon as may be."""
+        """Make the next tick due as soon as possible."""
         self._tick_wanted.set()
 
     async def wait_for_tick(self) -> None:
-        """Return when the next tick is due; called when one is done."""
+        """Wait until the next tick is due.
+
+        To be called at the end of a tick.
+        """
         done_s = trio.current_time()
-        if done_s >= self._due_s:  # the one that is done was due, not woken
+        # The finished tick was due, not woken.
+        if done_s >= self._due_s:
             self._count_tick()
             self._due_s = max(self._due_s + self.interval_s, done_s)
         with trio.move_on_at(self._due_s):
@@ -65,19 +71,25 @@ class TickSchedule:
             self.want_reconcile(0)
 
     def want_reconcile(self, after_s: float) -> None:
-        """Reconcile in `after_s`, or sooner if one is due sooner; never within a few seconds of the last."""
+        """Make a reconciliation due in `after_s` at the latest.
+
+        None is due within `RECONCILE_GAP_S` after the last one.
+        """
         due_s = max(trio.current_time() + after_s, self._reconciled_s + RECONCILE_GAP_S)
         if due_s < self._reconcile_due_s:
             self._reconcile_due_s = due_s
             self._reconcile_moved.set()
 
     def on_reconcile(self) -> None:
-        """One begins now: whatever was wanted until here is served by it."""
+        """Note that a reconciliation begins.
+
+        It serves all requests made until now.
+        """
         self._reconciled_s = trio.current_time()
         self._reconcile_due_s = math.inf
 
     async def wait_for_reconcile(self) -> None:
-        """Return when a reconciliation is due."""
+        """Wait until a reconciliation is due."""
         while trio.current_time() < self._reconcile_due_s:
             self._reconcile_moved = trio.Event()
             with trio.move_on_at(self._reconcile_due_s):
@@ -85,36 +97,44 @@ class TickSchedule:
 
 
 class DoubtBackoff:
-    """Pace reconciliations while orders are in doubt: twice as long after each that left some.
+    """Pace of reconciliations while orders are in doubt.
 
-    `pause_s` is how long to wait for frames, which settle nearly every doubt, before the venue is asked.
+    The pause doubles after each reconciliation that left doubts. `pause_s` is how long to wait for frames, which settle
+    nearly every doubt, before the venue is asked.
     """
 
     def __init__(self) -> None:
         self.pause_s = ASK_AFTER_DOUBT_S
 
     def on_settled(self) -> None:
-        """Begin anew: nothing is in doubt."""
+        """Begin with the shortest pause again."""
         self.pause_s = ASK_AFTER_DOUBT_S
 
     def on_doubts(self, intents: Iterable[Intent], *, now_s: float) -> float:
-        """Return seconds until the next reconciliation: sooner where an order in flight can be presumed dead then."""
+        """Return seconds until the next reconciliation.
+
+        It comes sooner where an order in flight can be presumed dead then.
+        """
         self.pause_s = min(2 * self.pause_s, LONGEST_ASK_PAUSE_S)
         waits_s = [intent.expires_s + EXPIRY_GRACE_S - now_s for intent in intents]
         return min(self.pause_s, min((wait_s for wait_s in waits_s if wait_s > 0), default=LONGEST_ASK_PAUSE_S))
 
 
 def make_wall_clock() -> Callable[[], int]:
-    """Milliseconds of the venue's calendar: the wall clock of now, carried on by what has passed since.
+    """Make a clock of the venue's calendar in milliseconds.
 
-    A wall clock that is set on the way would let deadlines leap. The loop's clock sleeps with a laptop, the one since
-    boot does not; it in turn stands still under a virtual clock.
+    It is the present wall clock, carried on by the time elapsed since. Deadlines would leap with a wall clock that is
+    set meanwhile. The loop's clock stands still while a laptop sleeps, the clock since boot does not; that one in turn
+    stands still under a virtual clock.
     """
     wall_s, loop_s, boot_s = time.time(), trio.current_time(), _read_boot_clock()
     return lambda: int(1000 * (wall_s + max(trio.current_time() - loop_s, _read_boot_clock() - boot_s)))
 
 
 def _read_boot_clock() -> float:
-    """Seconds since some moment, sleep included where the system has such a clock."""
+    """Read seconds since some moment.
+
+    They include the machine's sleep where the system has such a clock.
+    """
     clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -1,7 +1,7 @@
-"""One session of a maker: everything between one start and one shutdown.
+"""Session of a maker, from one start to one shutdown.
 
-`Account` is what an account has once, however many coins it quotes; `GridQuoter` is what one coin has. The tasks
-that drive them are in `tasks`, in the one nursery that `Session.run` opens.
+`Account` has the objects that an account has once, however many coins it quotes; `GridQuoter` has those of one coin.
+The tasks that drive them are in `tasks`. They run in the one nursery that `Session.run` opens.
 """
 
 from __future__ import annotations
@@ -35,12 +35,16 @@ from mm_trio.venue.thread_bridge import Inbox
 
 __all__ = ["Account", "Session"]
 
-GRACE_S = 10.0  # For cancelling what rests, while shutting down
+# Time for cancelling open orders while shutting down.
+GRACE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What an account has once: connection, gateway, journal, budget, and the gate in front of every place."""
+    """Connection, gateway, journal, budget and gate of one account.
+
+    The gate is passed before every place.
+    """
 
     client: VenueClient
     inbox: Inbox
@@ -52,9 +56,10 @@ class Account:
 
 
 class Session:
-    """Everything between one start and one shutdown. Whole when made; `run` may be called once.
+    """Session of a maker, complete when made.
 
-    `left_behind` names what could not be proven cancelled, None until the shutdown is over.
+    `run` may be called once. `left_behind` names the orders that could not be proven cancelled, None until the shutdown
+    is over.
     """
 
     def __init__(
@@ -74,7 +79,8 @@ class Session:
         self.events = events
         self.schedule = schedule
         self.backoff = DoubtBackoff()
-        self.turn = UncontendedLock()  # The tick and a reconciliation take turns
+        # Ticks and reconciliations take turns.
+        self.turn = UncontendedLock()
         self.left_behind: tuple[str, ...] | None = None
         self._recovered = recovered
         self._epoch = epoch
@@ -90,16 +96,16 @@ class Session:
         self.reconciler = Reconciler(account.client, quoter.state, self.emitter)
 
     async def run(self) -> None:
-        """Read everything, quote until cancelled, and shut down with nothing resting.
+        """Start, quote until cancelled, and shut down without open orders.
 
-        Errors: those of the start (ConfigError, VenueError, LedgerError); what is wrong with us ends all tasks and
-        comes out in a group, after our orders were cancelled.
+        Errors: those of the start (ConfigError, VenueError, LedgerError). An error of our own ends all tasks and
+        is raised in a group, after our orders were cancelled.
         """
         try:
             with self.account.client.waiting_while_busy():
                 orphans = await self._start()
         except BaseException:
-            # Orders of an earlier session may rest, and nobody would be there for them.
+            # Orders of an earlier session may rest, and no task would look after them.
             if self._recovered is not None and not self._recovered.is_new:
                 await self._shut_down()
             raise
@@ -120,7 +126,7 @@ class Session:
                 await self.account.writer.flush()
 
     def describe_memory(self) -> dict[str, int]:
-        """Count what is kept in memory, by name."""
+        """Count the items kept in memory, by name."""
         return {
             **self.quoter.state.order_state.describe_memory(),
             "fills to be shown": len(self.events.recent_fills),
@@ -130,7 +136,10 @@ class Session:
         }
 
     async def _start(self) -> tuple[OpenOrder, ...]:
-        """Read fills, orders, balances and budget before anything is subscribed; return the orphans."""
+        """Read fills, orders, balances and budget; return the orphans.
+
+        No feed is subscribed before.
+        """
         state, client, writer = self.quoter.state, self.account.client, self.account.writer
         writer.record(Began(self._epoch, self.settings.parameters))
         if self._recovered is None or self._recovered.is_new:
@@ -148,16 +157,16 @@ class Session:
         return orphans
 
     def _allot(self) -> None:
-        """Move a ledger of an earlier session by what the operator changed of its allocation."""
+        """Adjust an earlier session's ledger to a changed allocation."""
         inventory, allotted = self.quoter.state.inventory, self.settings.allocation
         if inventory.allocation != allotted:
             log_allocation_changed(inventory, allotted)
             inventory.on_allocated(Allocated(*allotted))
 
     async def _announce_shutdown(self, nursery_scope: trio.CancelScope) -> None:
-        """Wait for the end, cause it where the owner wants it, and tell gate and gateway at once.
+        """Close gate and gateway once the session ends.
 
-        A request may be on its way just then.
+        It ends the session itself where the owner requested that. A request may be on its way at that moment.
         """
         try:
             await self.events.stop_wanted.wait()
@@ -171,7 +180,7 @@ class Session:
         self.account.gateway.on_shutdown(GRACE_S)
 
     async def _shut_down(self) -> None:
-        """Cancel what rests and prove it, if that is wanted."""
+        """Cancel open orders and verify it, if configured."""
         if self.settings.cancel_on_shutdown:
             self._close_gate()
             self.left_behind = await cancel_and_verify(

@@ -1,4 +1,4 @@
-"""Leaving: our resting orders are cancelled, and the venue is asked whether they are gone."""
+"""Shutdown: cancels our open orders and verifies it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["cancel_and_verify", "name_remaining"]
 
 _log = logging.getLogger(__name__)
 
-# Between two looks at what still rests, doubled up to the last: each look has its request weight.
+# Pauses between two polls of our open orders, doubled up to the longest, because each poll has its request weight.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
-# What one round costs of that: a reconciliation with doubts, what rests, and the fills.
+# Request weight of one round: a reconciliation with doubts, the open orders, and the fills.
 ROUND_WEIGHT = 160
 
 
@@ -35,10 +35,10 @@ async def cancel_and_verify(
     emitter: BatchEmitter,
     reconciler: Reconciler,
 ) -> tuple[str, ...]:
-    """Cancel our orders until the venue shows none; return those that may rest when the gateway's time is up.
+    """Cancel our orders until the venue lists none.
 
-    Shielded: being cancelled ourselves does not stop it. Fills meanwhile are booked. The gateway knows already that
-    the session shuts down.
+    Return the orders that may still rest when the gateway's time is up. The work is shielded from cancellation. Fills
+    are booked meanwhile. The gateway has to be in shutdown already.
     """
     still_listed: list[int] = []
     remaining = name_remaining(state.order_state)
@@ -49,7 +49,8 @@ async def cancel_and_verify(
                 known = [order.oid for order in state.order_state.get_current_orders()]
                 await emitter.emit(OrderDiff(cancels={*known, *still_listed}), state.rate_limit)
                 await emitter.cancel_in_flight(state.rate_limit)
-                with suppress(LedgerError):  # a history that is cut keeps nobody from leaving
+                # An incomplete fill history must not stop the shutdown.
+                with suppress(LedgerError):
                     if state.order_state.get_doubts():
                         await reconciler.reconcile()
                 still_listed = await _find_ours(client, state)
@@ -57,7 +58,7 @@ async def cancel_and_verify(
                     await reconciler.book_missed_fills()
                 remaining = name_remaining(state.order_state, still_listed)
             except VenueError as error:
-                _log.warning("leaving: %s", error)
+                _log.warning("shutdown request failed: error=%s; trying again", error)
                 remaining = (*name_remaining(state.order_state, still_listed), f"not verified: {error}")
             if not remaining:
                 state.on_reconciled()
@@ -70,7 +71,7 @@ async def cancel_and_verify(
 
 
 async def _find_ours(client: VenueClient, state: MakerState) -> list[int]:
-    """Oids of our coin that rest at the venue and are not somebody else's business."""
+    """Fetch the oids of our open orders at the venue."""
     rows = await client.fetch_open_orders(state.market)
     return [
         row.oid
@@ -81,7 +82,10 @@ async def _find_ours(client: VenueClient, state: MakerState) -> list[int]:
 
 
 def name_remaining(orders: OrderState, still_listed: Sequence[int] = ()) -> tuple[str, ...]:
-    """Every order that may rest: tracked, in flight, or listed by the venue as ours."""
+    """Name the orders that may rest.
+
+    They are tracked, in flight, or listed by the venue as ours.
+    """
     oids = {order.oid for order in orders.get_current_orders()} | set(still_listed)
     return (
         *(f"oid {oid}" for oid in sorted(oids)),

@@ -1,7 +1,8 @@
-"""The start: everything a maker must know before it listens, read over REST into one `MakerState`.
+"""Start of a session from the venue's answers.
 
-Fills that the venue lists before it is asked for the balances are in those balances. One that comes between
-the two readings could be in either: then all is read again.
+Orders, fills, balances and budget are read over REST into one `MakerState`, before the feeds are subscribed. Fills
+that the venue lists before it is asked for the balances are included in those balances. A fill between the two
+requests could be in either: then all is read again.
 """
 
 from __future__ import annotations
@@ -28,40 +29,42 @@ __all__ = ["check_order_size", "resume_state", "seed_state"]
 
 _log = logging.getLogger(__name__)
 
-SEED_TRIES = 10  # a pair that trades between every two readings ten times in a row is read by nobody
+# A pair that trades between two requests ten times in a row cannot be read consistently.
+SEED_TRIES = 10
 REACH_TRIES, REACH_PAUSE_S = 4, 1.0
-# What an order bought arrives less the fee: a whole tranche of just the minimum could never be sold again.
+# Bought tokens arrive less the fee: a whole tranche of just the minimum could never be sold again.
 _FEE_MARGIN = Decimal("1.01")
 
 
 def check_order_size(grid: PricingGrid, order_size: Decimal, min_notional: Decimal) -> None:
-    """Refuse an order size that could not be quoted. Errors: ConfigError.
+    """Refuse an order size that could not be quoted.
 
-    Whole lots, and worth 1.01 times the venue's minimum at the lowest level; a warning below twice that
-    minimum, where both parts of a partly filled order can be too small to place.
+    It has to be whole lots, and worth 1.01 times the venue's minimum at the lowest level. Below twice that minimum a
+    warning is logged, because both parts of a partly filled order can be too small to place. Errors: ConfigError.
     """
     if order_size <= 0 or order_size % grid.lot:
-        raise ConfigError(f"order_sz {order_size} must be a whole number of lots of {grid.lot}, above 0")
+        raise ConfigError(f"order_sz must be a whole number of lots of {grid.lot}, above 0, got {order_size}")
     notional = order_size * grid.levels[0]
     if notional < _FEE_MARGIN * min_notional:
         least = -(-_FEE_MARGIN * min_notional // (grid.levels[0] * grid.lot)) * grid.lot
         raise ConfigError(
-            f"order_sz {order_size} is worth {notional:f} at the lowest level {grid.levels[0]}: below 1.01 times "
-            f"the minimum of {min_notional}; take at least {least} or start higher"
+            f"order_sz {order_size} is worth {notional:f} at the lowest level {grid.levels[0]}, which is below 1.01 "
+            f"times the minimum of {min_notional}; set order_sz to at least {least}, or raise start_px"
         )
     if notional < 2 * min_notional:
         _log.warning(
-            "order_sz %s is worth less than twice the minimum of %s at level 0: both parts of a partly filled "
-            "order can be too small to place",
+            "small order size: order_sz=%s is worth less than twice the minimum of %s at level 0; both parts of a "
+            "partly filled order can be too small to place",
             order_size,
             min_notional,
         )
 
 
 async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool = False) -> tuple[OpenOrder, ...]:
-    """Begin from what the venue says: orders, balances and budget; gives the orders that rest and are not taken over.
+    """Read orders, balances and budget for a first start.
 
-    Errors: VenueError; ConfigError where orders of another instance rest, or traded: then this is not a first start.
+    Return the open orders that are not taken over. Errors: VenueError; ConfigError where orders of another instance
+    rest or have traded, because then this is not a first start.
     """
     rows, balances, fills = await _read_consistently(client, state.market, since_ms=0)
     _check_rivals(state, rows, fills, take_over=take_over)
@@ -78,11 +81,12 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
 async def resume_state(
     client: VenueClient, state: MakerState, *, newest_fill_ms: int, take_over: bool = False
 ) -> tuple[tuple[OpenOrder, ...], BalanceCheck]:
-    """Go on from a replayed ledger: book what traded meanwhile, and see which orders rest.
+    """Resume from a replayed ledger.
 
-    `newest_fill_ms` is the time of the newest fill in the ledger: the venue has to list it still.
-    Gives the orders that rest and belong nowhere, and what became of the balances: one that differs is taken over
-    when a second look, seconds later, differs too.
+    Missed fills are booked, and open orders are found.
+    `newest_fill_ms` is the time of the newest fill in the ledger; the venue still has to list that fill.
+    Return the open orders that belong to no level, and the verdict on the balances. A differing balance is adopted
+    when a second request, seconds later, differs too.
     Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; ConfigError
     where orders of another instance rest.
     """
@@ -100,7 +104,8 @@ async def resume_state(
     for row in ours:
         if row.oid not in astray:
             orders.on_seen_resting(row.oid, now_s=now_s)
-    # before the fills, which bring it down to what rests now: a row that is ours and that the ledger does not know
+    # An open order of ours may be missing from the ledger. It is seeded with its size before the fills, which reduce it
+    # to its present size below.
     unknown = [
         replace(row, size=row.size + state.sum_uncounted(fill for fill in fills if fill.oid == row.oid))
         for row in ours
@@ -117,14 +122,17 @@ async def resume_state(
 
 
 def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], fills: Iterable[Fill], *, take_over: bool) -> None:
-    """Refuse to begin beside another instance or after it; or make its lives ours, where the operator says so."""
+    """Refuse to start beside or after another instance.
+
+    With `take_over` its sessions become ours instead.
+    """
     rivals, traded = state.ownership.find_rivals(rows), state.ownership.find_rivals(fills)
     if rivals and not take_over:
-        raise ConfigError(f"{describe_rivals(rivals)}; if it is gone for good, take its orders over: --take-over")
+        raise ConfigError(f"{describe_rivals(rivals)}; if it has stopped for good, take over its orders: --take-over")
     if traded and not take_over:
         raise ConfigError(
-            f"{describe_rival_fills(traded)}, or begin anew from the configured [allocation] as what is there now: "
-            "--take-over"
+            f"{describe_rival_fills(traded)}, or start anew with --take-over: the configured [allocation] then counts "
+            "as the present amounts"
         )
     for epoch in sorted(find_epochs([*(row.cloid for row in rivals), *(fill.cloid for fill in traded)])):
         state.ownership.epochs.add(epoch)
@@ -132,17 +140,21 @@ def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], fills: Iterable[
 
 
 async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[Fill], newest_ms: int) -> None:
-    """The newest fill that the ledger knows has to be in the history, or fills after it may be missing too."""
+    """Check that the history has the ledger's newest fill.
+
+    If it does not, fills after that one may be missing too. Errors: VenueError, HistoryLost.
+    """
     newest_ms = max(newest_ms, state.history.looked_up_ms)
     for _ in range(REACH_TRIES):
         if not newest_ms or any(fill.time_ms == newest_ms for fill in fills):
             return
-        await trio.sleep(REACH_PAUSE_S)  # a replica may lag behind what it told us before
+        # A replica may lag behind an earlier answer.
+        await trio.sleep(REACH_PAUSE_S)
         fills = await client.fetch_fills(state.market, since_ms=state.history.look_up_from_ms)
     raise HistoryLost(
-        f"the venue's fill history of {state.market.coin} does not have our last known fill (time "
-        f"{newest_ms}): fills since then may be lost to it too, and what we own cannot be told. "
-        "`mm-trio ledger audit` shows the difference; to begin anew from the configured allocation, move the state "
+        f"the venue's fill history of {state.market.coin} does not contain our last known fill (time "
+        f"{newest_ms}); later fills may be missing too, so the ledger cannot be brought up to date. "
+        "`mm-trio ledger audit` shows the difference; to start anew from the configured allocation, move the state "
         "folder away and start with --take-over"
     )
 
@@ -159,4 +171,4 @@ async def _read_consistently(
         if later.keys() <= fills.keys():
             return rows, balances, tuple(fills.values())
         fills |= later
-    raise Unreachable(f"{market.coin} trades faster than its balances can be read ({SEED_TRIES} tries)")
+    raise Unreachable(f"{market.coin} trades faster than its balances can be read ({SEED_TRIES} attempts)")

@@ -1,7 +1,7 @@
-"""The loops of a session, and one step of each.
+"""Loops of a session, and one step of each.
 
-Apply changes the state by what feeds report, message after message. The tick sends. A reconciliation asks,
-settles and cancels orphans; it and the tick take turns. The watchdog alone opens sockets. All of them live in the
+The apply loop changes the state by the feeds' reports, one message after another. The tick sends. A reconciliation
+asks, settles and cancels orphans; it and the tick take turns. Only the watchdog opens sockets. All loops run in the
 nursery of `Session.run` and end by cancellation.
 """
 
@@ -33,15 +33,17 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-# Of the 1,200 that the venue grants a minute. A reconciliation is 82, and more with doubts. Regular ones leave enough
-# for some after lost feeds and for the shutdown; those leave a little.
+# Request weight that must be available before a reconciliation, of the 1,200 that the venue grants a minute. One costs
+# 82, and more with doubts. Regular ones leave enough for some after lost feeds and for the shutdown; those leave a
+# little.
 REGULAR_WEIGHT, URGENT_WEIGHT = 400, 130
 RETRY_RECONCILE_S = 3.0
 
 
 async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> None:
-    """Subscribe every feed, deal with orphans and doubts, and open the gate.
+    """Subscribe the feeds, settle old orders, open the gate.
 
+    Orphans are cancelled and doubts are settled.
     A feed that fails is left to the watchdog.
     """
     account, orders = session.account, session.quoter.state.order_state
@@ -49,10 +51,10 @@ async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> Non
         await account.watchdog.connect(fresh=False)
     except VenueError as error:
         account.gate.pause(str(error))
-        _log.warning("feed: %s", error)
+        _log.warning("feed not connected: error=%s; the watchdog tries again", error)
         return
     cleared = await session.reconciler.cancel_orphans(orphans)
-    # What became of an earlier session's orders is asked before anything new is placed.
+    # The fate of an earlier session's orders has to be known before anything new is placed.
     if orders.get_doubts():
         cleared = await reconcile(session) and cleared
     while not cleared:
@@ -65,7 +67,7 @@ async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> Non
 
 
 async def apply_forever(session: Session) -> Never:
-    """Apply the messages of all feeds, one after the other."""
+    """Apply the messages of all feeds, one after another."""
     account, events = session.account, session.events
     reader = FeedReader(
         session.quoter.state,
@@ -83,7 +85,7 @@ async def apply_forever(session: Session) -> Never:
 
 
 async def tick_forever(session: Session) -> Never:
-    """Quote whenever the schedule says so."""
+    """Quote whenever a tick is due."""
     schedule = session.schedule
     schedule.start()
     while True:
@@ -91,12 +93,15 @@ async def tick_forever(session: Session) -> Never:
         await tick(session)
         took_s = trio.current_time() - started_s
         if took_s > schedule.interval_s:
-            _log.warning("slow tick: took_s=%.2f is more than the interval of %g s", took_s, schedule.interval_s)
+            _log.warning("slow tick: took_s=%.2f interval_s=%g", took_s, schedule.interval_s)
         await schedule.wait_for_tick()
 
 
 async def tick(session: Session) -> None:
-    """Quote once: send what should rest, less what rests. Send nothing while the gate is closed."""
+    """Send the difference between desired and resting orders, once.
+
+    Nothing is sent while the gate is closed.
+    """
     quoter, account, schedule = session.quoter, session.account, session.schedule
     async with session.turn:
         if not account.gate.is_quoting:
@@ -107,7 +112,7 @@ async def tick(session: Session) -> None:
         quoter.stats.on_tick(now_s, budget_left=account.budget.remaining())
         log_tick(quoter.stats.ticks, plan, result, account.budget)
         if result.contradicted:
-            session.events.on_trouble("the venue refused for want of a balance that the ledger has")
+            session.events.on_trouble("balance too small at the venue for an order that the ledger covers")
         quoter.state.note_doubts(now_s)
         if quoter.state.order_state.get_doubts() or result.n_held_back:
             schedule.want_reconcile(session.backoff.pause_s)
@@ -117,7 +122,7 @@ async def tick(session: Session) -> None:
 
 
 async def reconcile_forever(session: Session) -> Never:
-    """Reconcile whenever the schedule says so, within the request weight of this address."""
+    """Reconcile whenever due, within the address's request weight."""
     while True:
         await session.schedule.wait_for_reconcile()
         await _wait_for_weight(session, REGULAR_WEIGHT)
@@ -125,15 +130,21 @@ async def reconcile_forever(session: Session) -> Never:
 
 
 async def _wait_for_weight(session: Session, weight: int) -> None:
-    """Wait until the venue takes questions of so much weight from this address; ticks go on meanwhile."""
+    """Wait until this address has so much request weight left.
+
+    Ticks go on meanwhile.
+    """
     wait_s = session.account.client.weight.compute_wait_s(weight, now_s=trio.current_time())
     if wait_s > 0:
-        _log.info("reconciliation delayed %.1f s: IP request weight exhausted", wait_s)
+        _log.info("reconciliation delayed: wait_s=%.1f; IP request weight exhausted", wait_s)
         await trio.sleep(wait_s)
 
 
 async def reconcile(session: Session) -> bool:
-    """Reconcile once, between two ticks; return whether the venue answered everything and no orphan is left."""
+    """Reconcile once, between two ticks.
+
+    Return whether the venue answered everything and no orphan is left.
+    """
     schedule, stats, orders = session.schedule, session.quoter.stats, session.quoter.state.order_state
     async with session.turn:
         schedule.on_reconcile()
@@ -141,7 +152,7 @@ async def reconcile(session: Session) -> bool:
             check, no_orphan_left = await session.reconciler.reconcile()
         except VenueError as error:
             stats.on_error()
-            _log.warning("reconciliation failed: retry_s=%g: %s", RETRY_RECONCILE_S, error)
+            _log.warning("reconciliation failed: error=%s retry_s=%g", error, RETRY_RECONCILE_S)
             schedule.want_reconcile(RETRY_RECONCILE_S)
             return False
         stats.on_reconciled()
@@ -159,29 +170,35 @@ async def reconcile(session: Session) -> bool:
 
 
 async def watch_forever(session: Session) -> Never:
-    """Pause on every fault of the feed, replace a lost connection, and quote again after a reconciliation."""
+    """Pause on feed faults; resume after a reconciliation.
+
+    A lost connection is replaced first.
+    """
     gate, watchdog = session.account.gate, session.account.watchdog
     while True:
         if gate.reason is None:
             gate.pause(await watchdog.wait_for_fault())
-            # The feed is well: it was this process that stood still.
+            # Without a fault of the feed this process had stalled.
             if watchdog.find_fault() is None:
-                _log.warning("%s; no new orders until state is re-read from the venue", gate.reason)
+                _log.warning("paused: reason=%s; no new orders until state is re-read from the venue", gate.reason)
                 await read_anew(session)
                 continue
-        _log.warning("feed lost: %s; no new orders until it is back and reconciled", gate.reason)
+        _log.warning("feed lost: reason=%s; no new orders until it is restored and reconciled", gate.reason)
         await watchdog.reconnect()
         session.quoter.stats.on_reconnect()
         await read_anew(session)
 
 
 async def read_anew(session: Session) -> None:
-    """Reconcile until that succeeds, and quote again; stay paused where the feed is lost meanwhile."""
+    """Reconcile until that succeeds, and resume quoting.
+
+    The session stays paused if the feed is lost meanwhile.
+    """
     while session.account.watchdog.find_fault() is None:
         await _wait_for_weight(session, URGENT_WEIGHT)
         if await reconcile(session):
             session.account.gate.start_quoting()
-            _log.info("feed is back, reconciled")
+            _log.info("quoting resumed: state reconciled")
             session.schedule.wake_tick()
             return
         await trio.sleep(RETRY_RECONCILE_S)

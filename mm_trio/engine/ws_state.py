@@ -1,4 +1,4 @@
-"""The maker's public face: `await WsState(...).run()` is its whole life."""
+"""Public class of the maker."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ from mm_trio.venue.socket import discard_socket
 
 __all__ = ["WsState"]
 
-NOT_LOOKED_AT = ("orders of an earlier session: not looked at yet",)
+NOT_CHECKED = ("orders of an earlier session: not checked yet",)
 
 
 class WsState:
-    """A HIP-2 market maker for one spot pair: `await WsState(...).run()` is its whole life.
+    """HIP-2 market maker for one spot pair.
 
-    `coin` is the pair (`@107`, `PURR/USDC`, `HYPE/USDC`); prices in quote per base, `order_sz` and
+    `await WsState(...).run()` runs it from start to shutdown.
+    `coin` is the pair (`@107`, `PURR/USDC`, `HYPE/USDC`). Prices are in quote per base, `order_sz` and
     `allocated_token` in base, `allocated_usdc` and `min_notional` in quote, every `_s` in seconds.
-    `info` and `exchange` are objects of the official SDK or of its shape, `address` the account that trades.
-    `run_sync(fn, *args, **options)` is how a blocking call is made; nothing else starts a thread.
+    `info` and `exchange` are objects of the official SDK or of its shape, `address` is the account that trades.
+    `run_sync(fn, *args, **options)` makes a blocking call; nothing else starts a thread.
     `reopen_feed` is a blocking callable that gives `info` a fresh, connected socket. `journal` is an open
-    `Journal`: the ledger and every intent are durable in it, and a restart goes on from there; without one they
-    live in memory. `take_over`: go on with resting orders of another instance, instead of refusing.
-    `feed_lag_limit_s`: how late messages may come. An order that its owner cancelled manually is placed again after
-    `hand_cancel_pause_s`; so many within a minute as `hand_cancels_to_stop` end the maker. After `run` ended,
-    `orders_may_rest` names what could not be proven cancelled.
+    `Journal`: the ledger and every intent are durable in it, and a restart goes on from there. Without one they are
+    kept in memory. `take_over`: go on with open orders of another instance, instead of refusing to start.
+    `feed_lag_limit_s`: the largest delay of messages. An order that its owner cancelled manually is placed again after
+    `hand_cancel_pause_s`; `hand_cancels_to_stop` of them within a minute stop the maker. After `run` ended,
+    `orders_may_rest` names the orders that could not be proven cancelled.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -85,8 +86,7 @@ class WsState:
         given = locals()
         self.settings = MakerSettings(**{name: given[name] for name in MakerSettings.names()})
         self._seams = Seams(info, exchange, address, run_sync, reopen_feed, journal, rng or random.Random(), wall_ms)
-        self.coin = coin
-        self.grid = self.settings.make_grid()
+        self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()
         self.inventory = Inventory(order_sz, allocated_token, allocated_usdc)
         self.market: Market | None = None
@@ -95,14 +95,14 @@ class WsState:
         self._unseen: tuple[str, ...] = ()
 
     async def run(self) -> None:
-        """Start, quote until cancelled, and shut down with nothing resting.
+        """Start, quote until cancelled, and shut down without open orders.
 
-        Errors: the start's are raised as they are (ConfigError, VenueError); a failed request later is not
-        raised; what is wrong with us ends all tasks and comes out in a group, after our orders are cancelled.
+        Errors: those of the start are raised as they are (ConfigError, VenueError); a failed request later is not
+        raised. An error of our own ends all tasks and is raised in a group, after our orders were cancelled.
         """
         quiet_sdk_logging()
         if self._seams.journal is not None and not self._seams.journal.is_new:
-            self._unseen = NOT_LOOKED_AT
+            self._unseen = NOT_CHECKED
         blank = Knowledge(self.order_state, self.inventory, self.rate_limit, self.stats)
         try:
             session = self._session = await open_session(self.settings, self._seams, blank)
@@ -113,32 +113,39 @@ class WsState:
             self._unseen = ()
             await session.run()
         finally:
-            # Its threads are not daemons where the SDK made them.
+            # A socket made by the SDK has threads that are not daemons.
             discard_socket(self._seams.info)
-
-    # --- Reading, for screens, tests and summaries ------------------------------------------------
 
     @property
     def boundary_level(self) -> int | None:
-        """Lowest level that asks; None before the start."""
+        """Return the lowest level with an ask.
+
+        None before the start.
+        """
         return None if self._session is None else self._session.quoter.boundary_level
 
     @property
     def recent_fills(self) -> Sequence[tuple[float, FillResult]]:
-        """Last fills with the loop's time of each, oldest first."""
+        """Return the last fills with their loop times, oldest first."""
         return () if self._session is None else self._session.events.recent_fills
 
     @property
     def paused_because(self) -> str | None:
-        """Why nothing new is placed; None while quoting."""
+        """Return why nothing new is placed, or None while quoting."""
         return "starting" if self._session is None else self._session.account.gate.reason
 
     @property
     def orders_may_rest(self) -> tuple[str, ...]:
-        """Orders of ours that may rest at the venue; after `run`, those it could not prove to be gone."""
+        """Return our orders that may rest at the venue.
+
+        After `run` they are those that could not be proven gone.
+        """
         left_behind = None if self._session is None else self._session.left_behind
         return self._unseen or (name_remaining(self.order_state) if left_behind is None else left_behind)
 
     def describe_memory(self) -> dict[str, int]:
-        """Count what is kept in memory, by name: for tests that nothing grows without bound."""
+        """Count the items kept in memory, by name.
+
+        Tests check that none grows without bound.
+        """
         return {} if self._session is None else self._session.describe_memory()

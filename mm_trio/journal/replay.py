@@ -60,6 +60,57 @@ class Recovered:
         """True if no session was recorded yet."""
         return not self.epochs
 
+    def count(self) -> None:
+        """Count an entry outside of a checkpoint."""
+        self.n_entries += 1
+        self.n_since_checkpoint += 1
+
+    def apply(self, entry: Entry, *, now_s: float, wall_ms: int) -> None:
+        """Apply one entry. Errors: ValueError for a contradiction."""
+        orders, ledger = self.order_state, self.inventory
+        match entry:
+            case Booked():
+                self.newest_fill_ms = max(self.newest_fill_ms, entry.time_ms or 0)
+                ledger.book(orders.on_booked_before(entry))
+            case Sent(cloid):
+                if orders.find_intent(cloid) is not None:
+                    raise ValueError(f"order sent twice: {cloid}")
+                self.last_nonce = max(self.last_nonce, entry.nonce or 0)
+                orders.on_sent(_make_intent(entry, now_s=now_s, wall_ms=wall_ms))
+            case Arrived(cloid, oid):
+                intent = orders.find_intent(cloid)
+                if intent is None:
+                    raise ValueError(f"order {oid} arrived and was never sent: {cloid}")
+                orders.on_intent_seen(intent, oid, now_s=now_s)
+            case NeverPlaced(cloid, why):
+                orders.on_never_placed(cloid, why=why)
+            case Ended(oid, OwnEnd.GHOST):
+                orders.remove_ghost(oid, now_s=now_s)
+            case Ended(oid, status, remaining):
+                orders.on_status(oid, status, remaining=remaining, now_s=now_s)
+            case Requested(nonce):
+                self.last_nonce = max(self.last_nonce, nonce)
+            case Quoted(boundary_level):
+                self.boundary_level = boundary_level
+            case Adopted():
+                orders.on_adopted(entry, now_s=now_s)
+            case Adjusted():
+                ledger.on_adjusted(entry)
+            case Allocated():
+                ledger.on_allocated(entry)
+            case Summed():
+                ledger.on_summed(entry)
+            case LookedUp(until_ms):
+                self.looked_up_ms = until_ms
+            case Remembered():
+                self.newest_fill_ms = max([self.newest_fill_ms, *(key.time_ms or 0 for key in entry.keys)])
+                orders.remember_fills(entry)
+            case Began(epoch, parameters):
+                self.epochs.add(epoch)
+                self.parameters = parameters or self.parameters
+            case Checkpoint():
+                raise ValueError("a checkpoint within a checkpoint")
+
 
 def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_ms: int) -> Recovered:
     """Apply entries from the beginning or from a checkpoint on.
@@ -74,59 +125,12 @@ def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_m
             # A checkpoint sums up all entries before it, so the state starts afresh.
             found = Recovered(OrderState(), Inventory(order_size), n_entries=found.n_entries)
             for part in entry.entries:
-                _apply(found, part, now_s=now_s, wall_ms=wall_ms)
+                found.apply(part, now_s=now_s, wall_ms=wall_ms)
         else:
-            found.n_entries += 1
-            found.n_since_checkpoint += 1
-            _apply(found, entry, now_s=now_s, wall_ms=wall_ms)
+            found.count()
+            found.apply(entry, now_s=now_s, wall_ms=wall_ms)
     found.order_state.on_restarted(now_s=now_s)
     return found
-
-
-def _apply(found: Recovered, entry: Entry, *, now_s: float, wall_ms: int) -> None:
-    orders, ledger = found.order_state, found.inventory
-    match entry:
-        case Booked():
-            found.newest_fill_ms = max(found.newest_fill_ms, entry.time_ms or 0)
-            ledger.book(orders.on_booked_before(entry))
-        case Sent(cloid):
-            if orders.find_intent(cloid) is not None:
-                raise ValueError(f"order sent twice: {cloid}")
-            found.last_nonce = max(found.last_nonce, entry.nonce or 0)
-            orders.on_sent(_make_intent(entry, now_s=now_s, wall_ms=wall_ms))
-        case Arrived(cloid, oid):
-            intent = orders.find_intent(cloid)
-            if intent is None:
-                raise ValueError(f"order {oid} arrived and was never sent: {cloid}")
-            orders.on_intent_seen(intent, oid, now_s=now_s)
-        case NeverPlaced(cloid, why):
-            orders.on_never_placed(cloid, why=why)
-        case Ended(oid, OwnEnd.GHOST):
-            orders.remove_ghost(oid, now_s=now_s)
-        case Ended(oid, status, remaining):
-            orders.on_status(oid, status, remaining=remaining, now_s=now_s)
-        case Requested(nonce):
-            found.last_nonce = max(found.last_nonce, nonce)
-        case Quoted(boundary_level):
-            found.boundary_level = boundary_level
-        case Adopted():
-            orders.on_adopted(entry, now_s=now_s)
-        case Adjusted():
-            ledger.on_adjusted(entry)
-        case Allocated():
-            ledger.on_allocated(entry)
-        case Summed():
-            ledger.on_summed(entry)
-        case LookedUp(until_ms):
-            found.looked_up_ms = until_ms
-        case Remembered():
-            found.newest_fill_ms = max([found.newest_fill_ms, *(key.time_ms or 0 for key in entry.keys)])
-            orders.remember_fills(entry)
-        case Began(epoch, parameters):
-            found.epochs.add(epoch)
-            found.parameters = parameters or found.parameters
-        case Checkpoint():
-            raise ValueError("a checkpoint within a checkpoint")
 
 
 def _make_intent(sent: Sent, *, now_s: float, wall_ms: int) -> Intent:

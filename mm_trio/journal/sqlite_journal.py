@@ -239,10 +239,8 @@ class Journal:
 
 def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
     # Worker threads use the connection one at a time, so the check of sqlite3 that one thread owns it is not needed.
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, uri=is_uri)
-    # The module would begin transactions by itself otherwise; here each BEGIN is written out.
-    connection.isolation_level = None
-    return connection
+    # The module would begin transactions by itself without the isolation level; here each BEGIN is written out.
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=is_uri)
 
 
 def _read_only(path: Path) -> str:

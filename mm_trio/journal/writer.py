@@ -53,6 +53,10 @@ class _Writing:
         self._journal.append(self._entries, at_ms=self._at_ms)
         self.is_done = True
 
+    def abandon(self) -> None:
+        """Let nothing be sent behind this group any more."""
+        self.is_abandoned = True
+
 
 class JournalWriter:
     """Buffer of recorded entries, and the only writer of the journal.
@@ -172,7 +176,7 @@ class JournalWriter:
         except BaseException as error:
             # Set the flag before reading the other one. The thread does it the other way round, so that at least one of
             # the two sees what the other did.
-            writing.is_abandoned = True
+            writing.abandon()
             if writing.is_done:
                 raise
             self._fault = _make_fault(error)

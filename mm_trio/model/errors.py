@@ -1,6 +1,6 @@
-"""One tree of errors: the operator's, the venue's, the ledger's.
+"""Errors of the operator, the venue and the ledger.
 
-Errors of our own are assertions and are not caught.
+Our own errors are assertions and are not caught.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _EXCERPT_CHARS = 120
 
 
 class ConfigError(ValueError):
-    """An operator's value is wrong.
+    """Value of the operator that is not allowed.
 
-    The message says which, what is allowed, and what to do.
+    The message names the value, what is allowed, and what to do.
     """
 
 
@@ -79,13 +79,13 @@ class HistoryLost(LedgerError):
 
 
 class Interrupted(BaseException):
-    """A signal stopped a check before it could give its verdict.
+    """Signal that stopped a check before its verdict.
 
-    `checked` and `not_checked` name its steps, `summary` has plain JSON values of what was found so far, and `note` is
-    what a person should know besides.
+    `checked` and `not_checked` name its steps, `summary` has plain JSON values of the findings so far, and `note` is
+    further information for the operator.
     """
 
-    # It is no Exception, as KeyboardInterrupt is none: what was interrupted must not take it for a failure of its own.
+    # Like KeyboardInterrupt it does not derive from Exception: interrupted code must not take it for its own failure.
 
     def __init__(
         self,

@@ -47,9 +47,12 @@ class OwnEnd(StrEnum):
     All others are the venue's words.
     """
 
-    CANCELLED = "cancelled"  # The venue confirmed our cancel or our replacement.
-    GHOST = "ghost"  # The order is proven to be gone.
-    LEFT = "left"  # It left before a checkpoint, which lists it.
+    # The venue confirmed our cancel or our replacement.
+    CANCELLED = "cancelled"
+    # The order is proven to be gone.
+    GHOST = "ghost"
+    # The order left before a checkpoint, which lists it.
+    LEFT = "left"
 
 
 # --- Sessions and parameters --------------------------------------------------------------------
@@ -57,7 +60,7 @@ class OwnEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A session of the maker began.
+    """Beginning of a session.
 
     Its orders carry `epoch`; `parameters` are the settings that shape its quotes.
     """
@@ -79,7 +82,7 @@ class Allocated:
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """The boundary that was quoted from, when it moved."""
+    """Boundary of the quotes, when it moved."""
 
     boundary_level: int
 
@@ -89,9 +92,9 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An order is about to leave.
+    """Order about to be sent.
 
-    It is a replacement for the order `replaces`, where that is given. Durable before it does.
+    It is a replacement for the order `replaces`, where that is given. The entry is durable before the order is sent.
     """
 
     cloid: str
@@ -108,7 +111,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A signed action is about to leave.
+    """Signed action about to be sent.
 
     `digest` is the hash that was signed; the signature itself is kept nowhere.
     """
@@ -122,9 +125,9 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class NeverPlaced:
-    """The order never reached the book.
+    """Order that never reached the book.
 
-    It was refused, or that is proven. `why` is in the venue's words or ours.
+    It was refused, or its absence is proven. `why` is in the venue's words or ours.
     """
 
     cloid: str
@@ -133,7 +136,7 @@ class NeverPlaced:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The order in flight reached the book as `oid`."""
+    """Order in flight that reached the book as `oid`."""
 
     cloid: str
     oid: int
@@ -141,9 +144,9 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """An open order was taken over.
+    """Open order that was taken over.
 
-    The size of `quote` is what rests of it, `filled` what of it traded before.
+    The size of `quote` is the resting part, `filled` the part that traded before.
     """
 
     oid: int
@@ -154,10 +157,10 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The order left the book.
+    """Order that left the book.
 
-    `status` is the venue's word or an `OwnEnd`. `remaining` is what the venue says was left then, None where it did
-    not say.
+    `status` is the venue's word or an `OwnEnd`. `remaining` is the size left then as the venue reported it, None where
+    it did not.
     """
 
     oid: int
@@ -170,7 +173,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A fill of an order of ours moved the ledger.
+    """Fill of an order of ours that moved the ledger.
 
     `quote` has the fill's price and size. `fee` is in `fee_token`: "base", "quote" or a third token's name.
     """
@@ -187,7 +190,7 @@ class Booked:
     def of(cls, fill: Fill, quote: Quote) -> Booked:
         """Write down a fill.
 
-        `quote` is the order's place with the fill's price and size.
+        `quote` is the order's slot with the fill's price and size.
         """
         return cls(fill.oid, fill.tid, fill.time_ms, fill.coin, quote, fill.fee, fill.fee_token)
 
@@ -212,7 +215,7 @@ class Booked:
         )
 
     def to_result(self, *, fully_filled: bool) -> FillResult:
-        """Return the fill as the listener to bookings gets it."""
+        """Return the fill as the listener to bookings receives it."""
         quote = self.quote
         return FillResult(
             quote.side,
@@ -231,9 +234,9 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """The account changed without a fill of ours.
+    """Change of the account without a fill of ours.
 
-    The balance at the beginning, a transfer, a loss, or holds of foreign orders.
+    It is the balance at the beginning, a transfer, a loss, or holds of foreign orders.
     """
 
     token: Decimal
@@ -256,9 +259,9 @@ class Summed:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """The fill history was read up to here.
+    """Time up to which the fill history was read.
 
-    Nothing was in doubt then. A restart reads on from it.
+    No order was in doubt then. A restart reads on from it.
     """
 
     until_ms: int
@@ -277,7 +280,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything before, in fewer entries.
+    """Sum of all entries before, in fewer entries.
 
     A replay begins at the last checkpoint.
     """

@@ -10,7 +10,7 @@ __all__ = ["Balances", "Market", "Token"]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token of the venue, known by `index`.
+    """Token of the venue, identified by `index`.
 
     Names are not unique.
     """
@@ -22,10 +22,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One spot pair.
+    """Spot pair of the venue.
 
     `coin` is the venue's name for it (`@107`), `asset_id` its number in actions. `pair_tokens` has for every pair of
-    the venue the indices of its base and quote token, so that what other orders hold of our two tokens can be counted.
+    the venue the indices of its base and quote token. With them the holds of other orders on our two tokens are
+    counted.
     """
 
     coin: str

@@ -26,7 +26,8 @@ __all__ = [
 ]
 
 Side: TypeAlias = Literal["buy", "sell"]
-Slot: TypeAlias = tuple[Side, int]  # (side, level index)
+# A slot is (side, level index).
+Slot: TypeAlias = tuple[Side, int]
 
 
 class Phase(StrEnum):
@@ -47,7 +48,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Place and size of one order.
+    """Side, level, price and size of one order.
 
     `price` in quote per base, `size` in base.
     """
@@ -74,8 +75,8 @@ DesiredOrder = Quote
 class TrackedOrder:
     """Order of ours that the venue knows.
 
-    `size` is what still rests, in base; in the phase "fills_due" it is what the fills not yet reported come to.
-    `touched_s` is when we last learnt or did something about it.
+    `size` is the part that still rests, in base; in the phase "fills_due" it is the sum of the fills not yet reported.
+    `touched_s` is the time of our last news or action about it.
     """
 
     oid: int
@@ -95,7 +96,7 @@ class TrackedOrder:
     def of(
         cls, oid: int, quote: Quote, status: Phase = Phase.RESTING, *, cloid: str | None = None, touched_s: float = 0.0
     ) -> Self:
-        """Make the order of `quote`, nothing of it filled."""
+        """Make the order of `quote`, without fills."""
         return cls(oid, quote.side, quote.level_index, quote.price, quote.size, status, cloid, touched_s)
 
     @property
@@ -105,7 +106,7 @@ class TrackedOrder:
 
     @property
     def quote(self) -> Quote:
-        """Return the order's place and what still rests of it."""
+        """Return the order's slot, price and resting size."""
         return Quote(self.side, self.level_index, self.price, self.size)
 
 
@@ -114,8 +115,8 @@ class Intent:
     """Order that we sent and that has no answer.
 
     It is a replacement for the order `replaces`, where that is given. It cannot be executed later than `expires_s`
-    (the loop's clock), `expires_ms` (the venue's calendar). `nonce` is that of the action it left with, None where
-    the exchange object chose one by itself.
+    (the loop's clock), `expires_ms` (the venue's calendar). `nonce` is that of its action, None where the exchange
+    object chose one by itself.
     """
 
     cloid: str
@@ -166,7 +167,10 @@ class OrderDiff:
 
     @property
     def n_items(self) -> int:
-        """Count what the venue charges for: each order named."""
+        """Count the items that the venue charges for.
+
+        Each named order is one item.
+        """
         return len(self.modifies) + len(self.places) + len(self.cancels)
 
 
@@ -174,8 +178,8 @@ class OrderDiff:
 class FillResult:
     """Fill of an order of ours, as booked.
 
-    `size` is this fill's; `fully_filled`: nothing of the order is left. `fee` is in `fee_token`: "base", "quote", a
-    third token's name, or None where the message named no token.
+    `size` is that of this fill; `fully_filled`: no part of the order is left. `fee` is in `fee_token`: "base", "quote",
+    a third token's name, or None where the message named no token.
     """
 
     side: Side
@@ -195,7 +199,7 @@ class FillResult:
 
     @property
     def quote(self) -> Quote:
-        """Return the order's place with this fill's price and size."""
+        """Return the order's slot with this fill's price and size."""
         return Quote(self.side, self.level_index, self.price, self.size)
 
 
@@ -214,8 +218,8 @@ class ReconcileResult:
 class EmitResult:
     """Counts of one emit.
 
-    `n_errors` counts items refused or left unknown. `contradicted`: the venue refused for want of a balance that our
-    ledger says is there. `n_held_back` orders wait until it is known what was left of others that were cancelled.
+    `n_errors` counts items refused or left unknown. `contradicted`: the venue refused an order for too small a balance,
+    although our ledger covers it. `n_held_back` orders wait for the remaining sizes of cancelled ones.
     """
 
     n_cancelled: int = 0

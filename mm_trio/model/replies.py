@@ -48,16 +48,16 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """The order is open under `oid`."""
+    """Answer: the order is open under `oid`."""
 
     oid: int
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The order traded at once.
+    """Answer: the order traded at once.
 
-    What is left of it, if anything, is open under `oid`.
+    A remaining part, if any, is open under `oid`.
     """
 
     oid: int
@@ -65,14 +65,14 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The cancel was carried out."""
+    """Answer: the order was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A definite refusal.
+    """Answer: a definite refusal.
 
-    `untouched`: the whole request was refused before anything of it was done.
+    `untouched`: the whole request was refused before any part of it was executed.
     """
 
     refusal: Refusal
@@ -82,10 +82,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No readable answer.
+    """Missing or unreadable answer.
 
-    The action may have been carried out or not. `second`: the refusal that the same bytes met when they were sent
-    again.
+    The action may have been executed or not. `second` is the refusal of the same bytes when they were sent again.
     """
 
     why: str
@@ -109,7 +108,7 @@ class FillKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One fill as the venue reports it.
+    """Fill as the venue reports it.
 
     `fee_token` is "base", "quote" or the name of a third token.
     """
@@ -133,9 +132,9 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """One row of the venue's open orders, of any coin.
+    """Row of the venue's open orders, of any coin.
 
-    `size` is what rests.
+    `size` is the resting part.
     """
 
     coin: str
@@ -149,7 +148,7 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
-    """An order of our coin changed its status.
+    """Report that an order of our coin changed its status.
 
     `live` is false for every terminal status.
     """

@@ -1,4 +1,4 @@
-"""Everything that one maker is told, checked and immutable."""
+"""Settings of one maker, checked and immutable."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from mm_trio.model.pricing_grid import PricingGrid
 __all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings"]
 
 ForeignOrders: TypeAlias = Literal["cancel", "keep"]
-Allotment: TypeAlias = tuple[Decimal | None, Decimal | None]  # Base and quote; None: the whole account
+# Amounts of base and quote; None: the whole account.
+Allotment: TypeAlias = tuple[Decimal | None, Decimal | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteSettings:
-    """How to quote. `order_size` in base, `min_notional` in quote, windows in levels a side."""
+    """Settings of the planner.
+
+    `order_size` in base, `min_notional` in quote, windows in levels of a side.
+    """
 
     order_size: Decimal
     min_notional: Decimal
@@ -44,10 +48,10 @@ class QuoteSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakerSettings:
-    """What a maker is told, under the names that `WsState` has for it.
+    """Settings of a maker, named as the parameters of `WsState`.
 
     Prices in quote per base; `order_sz` and `allocated_token` in base; `allocated_usdc` and `min_notional` in
-    quote; every `_s` in seconds. `quoting` is derived: the part that the planner reads.
+    quote; every `_s` in seconds. `quoting` is derived from them, for the planner.
     Errors: ConfigError (a ValueError) for values that cannot be quoted.
     """
 
@@ -92,7 +96,7 @@ class MakerSettings:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Names of all that is told, in order."""
+        """Return the names of all settings, in order."""
         return tuple(f.name for f in fields(cls) if f.init)
 
     def _check(self) -> None:
@@ -110,22 +114,28 @@ class MakerSettings:
 
     @property
     def keeps_foreign(self) -> bool:
-        """Whether orders that this program did not place are left alone."""
+        """Check if foreign orders are left alone.
+
+        They are orders that this program did not place.
+        """
         return self.foreign_orders == "keep"
 
     @property
     def allocation(self) -> Allotment:
-        """What the operator lets the maker use."""
+        """Return the amounts that the maker may use."""
         token, usdc = self.allocated_token, self.allocated_usdc
         return None if token is None else to_decimal(token), None if usdc is None else to_decimal(usdc)
 
     def make_grid(self, sz_decimals: int | None = None) -> PricingGrid:
-        """Compute the ladder; with the market's decimals once they are known. Errors: ValueError."""
+        """Compute the ladder.
+
+        `sz_decimals` are the market's, None until they are known. Errors: ValueError.
+        """
         return PricingGrid(self.start_px, self.n_orders, tick_size=self.tick_size, sz_decimals=sz_decimals)
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What a session writes into the journal of the ladder that it quotes."""
+        """Return the parameters of the ladder, for the journal."""
         return {
             "coin": self.coin,
             "start_px": str(self.make_grid().levels[0]),

@@ -1,1 +1,1 @@
-"""The rules of what should rest, and of what is safe to send. Pure: no clock, no I/O."""
+"""Rules for desired orders and safe sends, without I/O."""

@@ -1,6 +1,6 @@
-"""One coin's quoting: its ladder, orders, inventory, planner and statistics.
+"""Quoting of one coin: ladder, orders, inventory, planner, statistics.
 
-Knows no socket, clock or task, so that an account may have several.
+It knows no socket, clock or task, so that one account may have several.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["GridQuoter"]
 
 
 class GridQuoter:
-    """Plan what should rest, and keep what one coin is known to have.
+    """Planner and state of one coin.
 
-    `last_boundary` is what an earlier session quoted from; it tells which side the level of the remainder had,
-    until orders of ours rest and tell it themselves.
+    `last_boundary` is the boundary of an earlier session. It shows on which side the remainder's level was quoted,
+    until open orders of ours show it.
     """
 
     def __init__(
@@ -32,19 +32,19 @@ class GridQuoter:
         self._planner = IncrementalPlanner(state.grid, state.inventory, state.order_state, settings)
 
     def plan(self) -> TickPlan:
-        """Compute what should change now; what it quotes from becomes the boundary."""
+        """Compute the changes that are due now."""
         plan = self._planner.plan(last_boundary=self._last_boundary)
         if self.state.order_state.orders:
             self._last_boundary = None
         return plan
 
     def start(self) -> int:
-        """Plan for the first time, without sending; return the boundary level."""
+        """Plan once without sending, and return the boundary level."""
         self.boundary_level = self.plan().boundary_level
         return self.boundary_level
 
     def plan_tick(self) -> TickPlan:
-        """Plan what this tick sends, and record the boundary where it moved."""
+        """Plan this tick and record a moved boundary."""
         plan = self.plan()
         if plan.boundary_level != self.boundary_level or self.stats.ticks == 0:
             self.state.record(Quoted(plan.boundary_level))
@@ -52,6 +52,6 @@ class GridQuoter:
         return plan
 
     def summarise(self) -> tuple[Entry, ...]:
-        """Return the entries that recreate this coin's state, for a checkpoint."""
+        """Return entries that recreate this coin's state."""
         boundary = () if self.boundary_level is None else (Quoted(self.boundary_level),)
         return (*self.state.summarise(), *boundary)

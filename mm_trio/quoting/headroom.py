@@ -1,6 +1,7 @@
-"""What may still rest beside orders that are there: no level twice, no quote of ours met, all paid for. Pure.
+"""Levels, prices and funds that are still free. Pure.
 
-Paid for by the ledger, also if an order that is about to leave, or left just now, traded without our knowing.
+No level is used twice, no order of ours meets another one of ours, and the ledger pays for every order. It pays even
+if an order that is about to leave, or that has just left, traded without our knowledge.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["Headroom", "Present"]
 
 
 class Present(Protocol):
-    """An order that rests, or may: it occupies its level and its share of the funds."""
+    """Order that rests or may rest."""
 
     @property
     def side(self) -> Side: ...
@@ -30,10 +31,11 @@ class Present(Protocol):
 
 
 class Headroom:
-    """Levels, prices and funds that `present` orders leave free. `tokens` in base, `quote` in quote units.
+    """Levels, prices and funds that present orders leave free.
 
-    `guarded` are the sides on which the account holds no more than the ledger: there the venue itself refuses
-    what the ledger does not cover, whatever traded unseen.
+    `tokens` in base, `quote` in quote units. The funds of `present` are subtracted; `book` holds further present
+    orders whose funds are subtracted already. `guarded` are the sides on which the account holds no more than the
+    ledger: there the venue itself refuses an order that the ledger does not cover, even after an unseen trade.
     """
 
     def __init__(
@@ -43,12 +45,13 @@ class Headroom:
         tokens: Decimal,
         quote: Decimal,
         guarded: frozenset[Side] = frozenset(("buy", "sell")),
+        book: OpenOrders | None = None,
     ) -> None:
         self._guarded = guarded
         self._levels: set[int] = set()
-        self._orders: OpenOrders | None = None
-        self._lowest_ask: Decimal | None = None
-        self._highest_bid: Decimal | None = None
+        self._book = book
+        self._lowest_ask = None if book is None else book.best_price("sell")
+        self._highest_bid = None if book is None else book.best_price("buy")
         self.tokens = tokens
         self.quote = quote
         for order in present:
@@ -64,29 +67,32 @@ class Headroom:
     def beside(
         cls, orders: OpenOrders, present: Iterable[Present], ledger: Inventory, *, unsettled: Iterable[Present]
     ) -> Self:
-        """What the ledger leaves beside `orders` and `present`, if all of `unsettled` traded before it left."""
-        room = cls(
+        """Compute what the ledger leaves free beside `orders` and `present`.
+
+        All of `unsettled` are assumed to have traded in full before they left.
+        """
+        headroom = cls(
             present,
             tokens=ledger.effective_token - orders.sum_size("sell"),
             quote=ledger.effective_usdc - orders.sum_cost("buy"),
             guarded=ledger.find_guarded_sides(),
+            book=orders,
         )
-        room._orders = orders
-        asks = [price for price in (room._lowest_ask, orders.best_price("sell")) if price is not None]
-        bids = [price for price in (room._highest_bid, orders.best_price("buy")) if price is not None]
-        room._lowest_ask, room._highest_bid = min(asks, default=None), max(bids, default=None)
+        headroom._reserve(unsettled)
+        return headroom
+
+    def _reserve(self, unsettled: Iterable[Present]) -> None:
         for order in unsettled:
-            if order.side == "sell" and "sell" not in room._guarded:
-                room.tokens -= order.size
-            elif order.side == "buy" and "buy" not in room._guarded:
-                room.quote -= order.size * order.price
-        return room
+            if order.side == "sell" and "sell" not in self._guarded:
+                self.tokens -= order.size
+            elif order.side == "buy" and "buy" not in self._guarded:
+                self.quote -= order.size * order.price
 
     def covers_both(self, order: DesiredOrder) -> bool:
-        """Say whether `order` may replace a present one in one request.
+        """Take the funds for a replacement, if they suffice.
 
-        The present one may trade whole meanwhile, so nothing of its funds counts: `order` has to be covered beside it.
-        If it is, the funds of `order` are taken; on a guarded side the venue sees to it, and nothing is.
+        The present order may trade in full meanwhile, so its own funds do not count: `order` has to be covered beside
+        it. On a guarded side the venue checks that, and no funds are taken.
         """
         if order.side in self._guarded:
             return True
@@ -99,7 +105,10 @@ class Headroom:
         return fits
 
     def resize(self, present: Present, order: DesiredOrder) -> bool:
-        """Whether a present order can become `order`: never for more than is free. If so, funds change hands."""
+        """Resize a present order, if the free funds suffice.
+
+        If so, the difference is taken from the free funds or returned to them.
+        """
         if order.side not in self._guarded:
             return self.covers_both(order)
         if order.side == "sell":
@@ -113,7 +122,10 @@ class Headroom:
         return fits
 
     def take(self, order: DesiredOrder) -> bool:
-        """Whether the order fits beside all that is there; if so its level and funds are taken."""
+        """Take level and funds of a fitting new order.
+
+        Return false, and take nothing, if it does not fit.
+        """
         if not self._is_clear(order):
             return False
         if order.side == "sell":
@@ -128,9 +140,10 @@ class Headroom:
         return fits
 
     def take_level(self, present: Present, order: DesiredOrder) -> bool:
-        """Whether `present` may become an order of its own level, or of a free one that meets no quote of ours.
+        """Take the level that a present order moves to.
 
-        If so that level is taken as well: its own is `present`'s until the venue says that it left.
+        It may stay on its own level, or move to a free one where it meets no order of ours. Its own level stays taken
+        until the venue reports that the order has left.
         """
         if order.level_index == present.level_index:
             return True
@@ -143,7 +156,7 @@ class Headroom:
         level = order.level_index
         if level in self._levels:
             return False
-        if self._orders is not None and (level in self._orders.levels("sell") or level in self._orders.levels("buy")):
+        if self._book is not None and (level in self._book.levels("sell") or level in self._book.levels("buy")):
             return False
         if order.side == "sell":
             return self._highest_bid is None or order.price > self._highest_bid

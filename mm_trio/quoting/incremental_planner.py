@@ -1,8 +1,8 @@
-"""`plan_tick` at the cost of what changed since the last tick. Pure, but for what it remembers of that one.
+"""Plan of a tick, computed from the changes alone.
 
-The plain function is the definition, and is asked wherever the book is not calm: an order in doubt, two on one level,
-a crumb, more resting than the funds pay for. While it is calm, each level is looked at once, and again only if an
-order there changed, if it should be another one now, or if it was not as it should be.
+Pure, except for its memory of that tick. `plan_tick` is the definition, and is called wherever the book is not calm:
+an order in doubt, two orders on one level, dust, or more resting than the funds pay for. While the book is calm, each
+level is compared once, and again only if its order changed, if its desired order changed, or if the two differed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.ladder_ranges import Ladder, LadderMaker, Rungs
 from mm_trio.quoting.order_differ import is_off, is_within_dead_zone
-from mm_trio.quoting.plan import RestLevel, TickPlan, plan_tick
+from mm_trio.quoting.plan import RemainderLevel, TickPlan, plan_tick
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_depth
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
@@ -27,22 +27,27 @@ _SIDES: tuple[Side, Side] = ("sell", "buy")
 
 
 class IncrementalPlanner:
-    """Plans the ticks of one maker. It alone empties the state's list of touched levels."""
+    """Planner of one maker's ticks.
+
+    No other code may clear the state's list of touched levels.
+    """
 
     def __init__(self, grid: PricingGrid, inventory: Inventory, state: OrderState, settings: QuoteSettings) -> None:
         self._grid, self._inventory, self._state, self._settings = grid, inventory, state, settings
         self._maker: LadderMaker | None = None
         if settings.order_size % grid.lot == 0:
             self._maker = LadderMaker(grid, order_size=settings.order_size, min_notional=settings.min_notional)
-        self._made_of: tuple[object, ...] = ()  # what the last plan came from
+        # The last plan and its inputs, the ladder that the book was compared with, and the slots that differed.
+        self._made_of: tuple[object, ...] = ()
         self._plan: TickPlan | None = None
-        self._ladder: Ladder | None = None  # that the book was compared with
-        self._off: set[Slot] = set()  # where it was not as it should be
-        self.n_looked_at = 0  # levels, in the last plan
+        self._ladder: Ladder | None = None
+        self._off: set[Slot] = set()
+        # Levels compared for the last plan.
+        self.n_compared = 0
 
     def plan(self, *, last_boundary: int | None = None) -> TickPlan:
-        """What `plan_tick` gives for the state as it is."""
-        self.n_looked_at = 0
+        """Return the same plan as `plan_tick` for the present state."""
+        self.n_compared = 0
         orders, ledger = self._state.orders, self._inventory
         if self._state.has_doubts:
             return self._plan_plainly(last_boundary)
@@ -57,27 +62,31 @@ class IncrementalPlanner:
         return self._plan
 
     def _plan_plainly(self, last_boundary: int | None) -> TickPlan:
-        self._plan = self._ladder = None  # what was compared until here says nothing of later
-        self.n_looked_at = len(self._state.orders)
+        # Earlier comparisons are void once a plan was made without them.
+        self._plan = self._ladder = None
+        self.n_compared = len(self._state.orders)
         return plan_tick(self._grid, self._inventory, self._state, self._settings, last_boundary=last_boundary)
 
     def _plan_by_change(self, maker: LadderMaker, tokens: Decimal, quote: Decimal) -> TickPlan | None:
-        """None where the book turns out not to be calm."""
+        """Plan from the changed levels.
+
+        Return None where the book turns out not to be calm.
+        """
         orders, grid = self._state.orders, self._grid
         boundary = compute_boundary(grid, tokens, self._settings.order_size, bid_levels=orders.levels("buy"))
         ladder = self._keep_filled_bid(self._cut_window(maker.compute(boundary, tokens, quote)), tokens)
         if ladder is None:
             return None
-        pairs = orders.touched | self._off
+        slots = orders.touched | self._off
         if self._ladder is None:
-            pairs |= {*orders.slots(), *(order.slot for order in ladder)}
+            slots |= {*orders.slots(), *(order.slot for order in ladder)}
         else:
-            pairs |= ladder.find_changes(self._ladder)
+            slots |= ladder.find_changes(self._ladder)
         orders.touched.clear()
         self._ladder = ladder
-        self.n_looked_at = len(pairs)
-        diff = self._compare(ladder, pairs)
-        self._off = _find_pairs(diff, orders)
+        self.n_compared = len(slots)
+        diff = self._compare(ladder, slots)
+        self._off = _find_slots(diff, orders)
         if diff.modifies and not diff.places and not diff.cancels and self._is_within_dead_zone(maker, ladder):
             diff = OrderDiff()
         if self._rests_unfunded(diff, tokens, quote):
@@ -86,7 +95,7 @@ class IncrementalPlanner:
         return TickPlan(quoted_from, self._state.boundary_level(grid.n_orders), ladder, diff)
 
     def _cut_window(self, ladder: Ladder) -> Ladder:
-        """`cut_window`: so many a side, and far ends that lag a little stay where they rest."""
+        """Do the same as `cut_window` of the definition."""
         active, slack = self._settings.active_levels, self._settings.window_slack
         if active is None:
             return ladder
@@ -100,51 +109,57 @@ class IncrementalPlanner:
         return rungs.cut(compute_depth(depth, most=active, slack=slack))
 
     def _keep_filled_bid(self, ladder: Ladder, tokens: Decimal) -> Ladder | None:
-        """The ladder with what rests on the level of the rest left as it may be; None if a crumb rests there."""
-        orders, rest = self._state.orders, RestLevel.of(self._grid, tokens, self._settings)
-        if rest.level < 0:
+        """Keep a partly filled bid on the remainder's level.
+
+        None if dust rests on that level.
+        """
+        orders, remainder = self._state.orders, RemainderLevel.of(self._grid, tokens, self._settings)
+        if remainder.level < 0:
             return ladder
-        ask, bid = orders.find_at("sell", rest.level), orders.find_at("buy", rest.level)
-        if any(order is not None and rest.is_shrunken_crumb(order, self._settings) for order in (ask, bid)):
+        ask, bid = orders.find_at("sell", remainder.level), orders.find_at("buy", remainder.level)
+        if any(order is not None and remainder.is_kept_dust(order, self._settings) for order in (ask, bid)):
             return None
-        if bid is None or not bid.filled or (aim := ladder.bids.at(rest.level)) is None:
+        if bid is None or not bid.filled or (aim := ladder.bids.at(remainder.level)) is None:
             return ladder
-        kept = rest.keep_filled_bid(aim, bid, self._grid.lot)
+        kept = remainder.keep_filled_bid(aim, bid, self._grid.lot)
         if kept is aim:
             return ladder
         return Ladder(ladder.asks, ladder.bids.put(kept)) if aim in ladder.bids.odd else None
 
-    def _compare(self, ladder: Ladder, pairs: Iterable[Slot]) -> OrderDiff:
-        """`compute_diff` of those levels, without the dead zone."""
+    def _compare(self, ladder: Ladder, slots: Iterable[Slot]) -> OrderDiff:
+        """Compare some slots as `compute_diff` does, without dead zone."""
         orders, settings = self._state.orders, self._settings
         modifies: list[tuple[int, DesiredOrder]] = []
         places: list[DesiredOrder] = []
         cancels: list[int] = []
-        for side, level in sorted(pairs, key=_from_lowest_ask_up_then_down):
-            aim, rests = ladder.of(side).at(level), orders.find_at(side, level)
-            if aim is None and rests is not None:
-                cancels.append(rests.oid)
-            elif aim is not None and rests is None:
+        for side, level in sorted(slots, key=_make_sort_key):
+            aim, order = ladder.of(side).at(level), orders.find_at(side, level)
+            if aim is None and order is not None:
+                cancels.append(order.oid)
+            elif aim is not None and order is None:
                 places.append(aim)
             elif (
                 aim is not None
-                and rests is not None
-                and is_off(rests, aim, settings.price_tolerance_bps, settings.size_tolerance_pct)
+                and order is not None
+                and is_off(order, aim, settings.price_tolerance_bps, settings.size_tolerance_pct)
             ):
-                modifies.append((rests.oid, aim))
+                modifies.append((order.oid, aim))
         return OrderDiff(modifies, places, sorted(cancels))
 
     def _is_within_dead_zone(self, maker: LadderMaker, ladder: Ladder) -> bool:
         orders = self._state.orders
         (ask_size, ask_cost), (bid_size, bid_cost) = maker.sum_up(ladder.asks), maker.sum_up(ladder.bids)
-        rests = (
+        resting = (
             orders.sum_size("sell") + orders.sum_size("buy"),
             orders.sum_cost("sell") + orders.sum_cost("buy"),
         )
-        return is_within_dead_zone((ask_size + bid_size, ask_cost + bid_cost), rests, self._settings.dead_zone_bps)
+        return is_within_dead_zone((ask_size + bid_size, ask_cost + bid_cost), resting, self._settings.dead_zone_bps)
 
     def _rests_unfunded(self, diff: OrderDiff, tokens: Decimal, quote: Decimal) -> bool:
-        """Whether tolerance would let more rest than we own: then orders have to shrink."""
+        """Check if tolerance would keep more resting than we own.
+
+        Then orders have to shrink.
+        """
         orders = self._state.orders
         asks, bids = orders.sum_size("sell"), orders.sum_cost("buy")
         for order in diff.places:
@@ -156,8 +171,8 @@ class IncrementalPlanner:
         return asks > tokens or bids > quote
 
 
-def _find_pairs(diff: OrderDiff, orders: OpenOrders) -> set[Slot]:
-    """The levels that a diff is about."""
+def _find_slots(diff: OrderDiff, orders: OpenOrders) -> set[Slot]:
+    """Find the slots that a diff changes."""
     named: list[DesiredOrder | TrackedOrder] = [
         *diff.places,
         *(aim for _, aim in diff.modifies),
@@ -166,14 +181,20 @@ def _find_pairs(diff: OrderDiff, orders: OpenOrders) -> set[Slot]:
     return {order.slot for order in named}
 
 
-def _from_lowest_ask_up_then_down(pair: Slot) -> tuple[bool, int]:
-    """The order in which `compute_desired_orders` gives them."""
-    side, level = pair
+def _make_sort_key(slot: Slot) -> tuple[bool, int]:
+    """Sort slots as `compute_desired_orders` lists them.
+
+    Asks come first, ascending, then bids, descending.
+    """
+    side, level = slot
     return (side == "buy", -level if side == "buy" else level)
 
 
 def _add(order: DesiredOrder | TrackedOrder, asks: Decimal, bids: Decimal, *, sign: int = 1) -> tuple[Decimal, Decimal]:
-    """The sums of both sides (base, quote) with that order in them, or without it."""
+    """Add an order to the sums of both sides.
+
+    `sign` -1 subtracts it.
+    """
     if order.side == "sell":
         return asks + sign * order.size, bids
     return asks, bids + sign * order.size * order.price

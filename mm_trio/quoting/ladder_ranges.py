@@ -1,7 +1,8 @@
-"""The whole ladder as ranges: what `compute_desired_orders` gives order by order, at a cost that does not grow.
+"""Ladder as ranges of levels, at constant cost. Pure.
 
-Full orders are one range of levels a side; at most three orders have another size. Costs of a range come from sums of
-prices that are taken once. Pure; `quoting_engine` is the definition, and a property test holds the two together.
+It holds the same orders as `compute_desired_orders` lists one by one. Full orders are one range of levels a side, and
+at most three orders have another size. The cost of a range comes from sums of prices that are computed once.
+`quoting_engine` is the definition, and a property test keeps the two equal.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from decimal import Decimal
 from itertools import accumulate, chain
 from typing import overload
 
-from mm_trio.model.orders import DesiredOrder, Side
+from mm_trio.model.orders import DesiredOrder, Side, Slot
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.quoting.quoting_engine import cut_tranches, split_sides
 
@@ -24,7 +25,10 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Rungs:
-    """The orders of one side from the boundary outwards: an odd one perhaps, full ones, an odd one perhaps."""
+    """Orders of one side from the boundary outwards.
+
+    Full orders, with at most one order of another size at either end.
+    """
 
     side: Side
     prices: Sequence[Decimal]
@@ -44,7 +48,7 @@ class Rungs:
             yield self.last
 
     def at(self, level: int) -> DesiredOrder | None:
-        """The order at that level."""
+        """Return the order at a level, if any."""
         if level in self.full:
             return self._make_full(level)
         for order in (self.first, self.last):
@@ -54,11 +58,14 @@ class Rungs:
 
     @property
     def odd(self) -> tuple[DesiredOrder, ...]:
-        """The orders of another size than the full one."""
+        """Return the orders that are not full."""
         return tuple(order for order in (self.first, self.last) if order is not None)
 
     def find_level(self, index: int) -> int:
-        """The level of the order that many from the inside, 0 being the first."""
+        """Return the level of an order, counted from the boundary.
+
+        0 is the first order.
+        """
         index -= self.first is not None
         if 0 <= index < len(self.full):
             return self.full[index]
@@ -67,19 +74,19 @@ class Rungs:
         return odd.level_index
 
     def cut(self, n: int) -> Rungs:
-        """The first `n` of them, one at least."""
+        """Keep the first `n` orders; `n` is at least 1."""
         assert n >= 1, n
         if n >= len(self):
             return self
         return replace(self, full=self.full[: max(0, n - (self.first is not None))], last=None)
 
     def put(self, order: DesiredOrder) -> Rungs:
-        """The same with another order in place of the odd one at its level."""
+        """Replace the odd order at the level of `order`."""
         is_first = self.first is not None and self.first.level_index == order.level_index
         return replace(self, first=order) if is_first else replace(self, last=order)
 
-    def find_changes(self, before: Rungs) -> set[tuple[Side, int]]:
-        """Where the two differ."""
+    def find_changes(self, before: Rungs) -> set[Slot]:
+        """Find the slots that differ from an earlier ladder."""
         levels = set() if self.full == before.full else set(_find_one_sided(self.full, before.full))
         if self.first != before.first:
             levels.update(order.level_index for order in (self.first, before.first) if order is not None)
@@ -93,13 +100,13 @@ class Rungs:
 
 @dataclass(frozen=True, slots=True)
 class Ladder(Sequence[DesiredOrder]):
-    """Asks ascending, then bids descending."""
+    """Asks in ascending order, then bids in descending order."""
 
     asks: Rungs
     bids: Rungs
 
     def of(self, side: Side) -> Rungs:
-        """One side."""
+        """Return one side."""
         return self.asks if side == "sell" else self.bids
 
     def __len__(self) -> int:
@@ -115,13 +122,16 @@ class Ladder(Sequence[DesiredOrder]):
     def __getitem__(self, index: int | slice) -> DesiredOrder | tuple[DesiredOrder, ...]:
         return tuple(self)[index]
 
-    def find_changes(self, before: Ladder) -> set[tuple[Side, int]]:
-        """Where the two differ."""
+    def find_changes(self, before: Ladder) -> set[Slot]:
+        """Find the slots that differ from an earlier ladder."""
         return self.asks.find_changes(before.asks) | self.bids.find_changes(before.bids)
 
 
 class LadderMaker:
-    """Makes ladders on one grid, for one order size (whole lots) and one minimum (quote)."""
+    """Maker of ladders for one grid, order size and minimum.
+
+    `order_size` is in whole lots, `min_notional` in quote.
+    """
 
     def __init__(self, grid: PricingGrid, *, order_size: Decimal, min_notional: Decimal) -> None:
         assert order_size % grid.lot == 0, order_size
@@ -129,24 +139,25 @@ class LadderMaker:
         self._lot = grid.lot
         self._order_size = order_size
         self._minimum = min_notional
-        # what full orders on all levels below that one cost
+        # Cost of full orders on all levels below the index.
         self._cost_below = tuple(accumulate((price * order_size for price in grid.levels), initial=_ZERO))
-        # a full order is worth more the higher it is: from this level up it is worth the minimum
+        # A full order is worth more the higher it is: from this level up it is worth the minimum.
         self._first_worth = bisect_left(grid.levels, True, key=lambda price: price * order_size >= min_notional)
 
     def compute(self, boundary: int, tokens: Decimal, quote: Decimal) -> Ladder:
-        """`compute_desired_orders` of the same arguments, without a window."""
+        """Compute the same orders as `compute_desired_orders` without a window."""
         prices, order_size = self._grid.levels, self._order_size
         tranches = cut_tranches(tokens, order_size=order_size, lot=self._lot)
         sides = split_sides(self._grid, boundary, tranches, order_size, self._minimum)
         first_ask = first_bid = last_bid = None
-        if sides.rest_side == "sell":
-            first_ask = DesiredOrder("sell", sides.rest_level, prices[sides.rest_level], tranches.rest)
+        if sides.remainder_side == "sell":
+            level = sides.remainder_level
+            first_ask = DesiredOrder("sell", level, prices[level], tranches.remainder)
         begin, end = max(sides.first_full_ask, self._first_worth), sides.first_full_ask + tranches.full
         full_asks = range(begin, max(begin, min(end, self._grid.n_orders)))
         above, full_bids = sides.first_full_bid + 1, range(0)
-        if sides.rest_side == "buy":
-            above, size = sides.rest_level, order_size - tranches.rest
+        if sides.remainder_side == "buy":
+            above, size = sides.remainder_level, order_size - tranches.remainder
             first_bid = self._fund(above, size, quote)
             quote -= size * prices[above]
         if quote >= 0:
@@ -160,36 +171,46 @@ class LadderMaker:
         )
 
     def _fund(self, level: int, size: Decimal, quote: Decimal) -> DesiredOrder | None:
-        """The bid of at most `size` that `quote` pays for, if it may be placed."""
+        """Make the bid that `quote` pays for.
+
+        None where it would be below the minimum.
+        """
         price = self._grid.levels[level]
         funded = min(size, quote // (price * self._lot) * self._lot)
         return DesiredOrder("buy", level, price, funded) if funded > 0 and funded * price >= self._minimum else None
 
     def _find_lowest_funded(self, above: int, quote: Decimal) -> int:
-        """How far down from below `above` the quote pays for full bids."""
+        """Find the lowest funded full bid below `above`."""
         return bisect_left(self._cost_below, self._cost_below[above] - quote, hi=above)
 
     def _sum_cost(self, low: int, high: int) -> Decimal:
-        """Of full orders on the levels from `low` to below `high`."""
+        """Sum the cost of full orders on some levels.
+
+        Levels are counted from `low` to below `high`.
+        """
         return self._cost_below[high] - self._cost_below[low]
 
     def sum_up(self, rungs: Rungs) -> tuple[Decimal, Decimal]:
-        """Size (base) and cost (quote)."""
+        """Sum size (base) and cost (quote) of one side."""
         low, high = _bounds(rungs.full)
         size = sum((order.size for order in rungs.odd), self._order_size * len(rungs.full))
         return size, sum((order.size * order.price for order in rungs.odd), self._sum_cost(low, high))
 
 
 def _bounds(levels: range) -> tuple[int, int]:
-    """Lowest level, and the one above the highest; steps are 1 or -1."""
+    """Return the lowest level and the one above the highest.
+
+    Steps of the range are 1 or -1.
+    """
     if not levels:
         return 0, 0
     return (levels.start, levels.stop) if levels.step > 0 else (levels.stop + 1, levels.start + 1)
 
 
 def _find_one_sided(levels: range, others: range) -> Iterator[int]:
-    """Levels that one of the two ranges has, and not the other."""
+    """List the levels that only one of two ranges has."""
     (low, high), (other_low, other_high) = _bounds(levels), _bounds(others)
-    if low >= other_high or other_low >= high:  # nothing in common
+    # Ranges without a common level are both listed whole.
+    if low >= other_high or other_low >= high:
         return chain(range(low, high), range(other_low, other_high))
     return chain(range(low, other_low), range(other_low, low), range(high, other_high), range(other_high, high))

@@ -1,4 +1,7 @@
-"""Desired - resting -> cancels, modifies, places. Pure: equal input, equal output."""
+"""Difference between desired and resting orders: cancels, modifies, places.
+
+Pure: equal input gives equal output.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,12 @@ def compute_diff(
     price_tolerance_bps: Number,
     size_tolerance_pct: Number,
 ) -> OrderDiff:
-    """The least change that turns `current` into `desired`, orders being matched by (side, level).
+    """Compute the smallest change that turns `current` into `desired`.
 
-    Nothing where both hold the same pairs and their size-weighted mean prices are less than
-    `dead_zone_bps` apart (0: off). Else a modify where the price is off by more than `price_tolerance_bps`
-    or the size by more than `size_tolerance_pct` of the desired one; never across sides: that is a cancel
-    and a place. Of several orders on one pair the oldest (lowest oid) stays.
+    Orders are matched by (side, level). The diff is empty where both have the same slots and their size-weighted mean
+    prices are less than `dead_zone_bps` apart (0: off). Otherwise an order is modified where its price is off by more
+    than `price_tolerance_bps`, or its size by more than `size_tolerance_pct` of the desired one. An order never
+    changes sides: that is a cancel and a place. Of several orders on one slot the oldest (lowest oid) stays.
     """
     resting: dict[tuple[Side, int], TrackedOrder] = {}
     cancels: list[int] = []
@@ -40,36 +43,39 @@ def compute_diff(
         and is_within_dead_zone(_sum_up(desired), _sum_up(current), to_decimal(dead_zone_bps))
     ):
         return OrderDiff()
-    cancels.extend(order.oid for pair, order in resting.items() if pair not in wanted)
+    cancels.extend(order.oid for slot, order in resting.items() if slot not in wanted)
     price_tolerance, size_tolerance = to_decimal(price_tolerance_bps), to_decimal(size_tolerance_pct)
     modifies: list[tuple[int, DesiredOrder]] = []
     places: list[DesiredOrder] = []
-    for pair, aim in wanted.items():
-        rests = resting.get(pair)
-        if rests is None:
+    for slot, aim in wanted.items():
+        present = resting.get(slot)
+        if present is None:
             places.append(aim)
-        elif is_off(rests, aim, price_tolerance, size_tolerance):
-            modifies.append((rests.oid, aim))
+        elif is_off(present, aim, price_tolerance, size_tolerance):
+            modifies.append((present.oid, aim))
     return OrderDiff(modifies, places, sorted(cancels))
 
 
-def is_off(rests: TrackedOrder, aim: DesiredOrder, price_tolerance_bps: Decimal, size_tolerance_pct: Decimal) -> bool:
-    """Whether price or size differ by more than is tolerated."""
+def is_off(order: TrackedOrder, aim: DesiredOrder, price_tolerance_bps: Decimal, size_tolerance_pct: Decimal) -> bool:
+    """Check if price or size are beyond their tolerance."""
     return (
-        abs(rests.price - aim.price) * _BPS > price_tolerance_bps * aim.price
-        or abs(rests.size - aim.size) * _PERCENT > size_tolerance_pct * aim.size
+        abs(order.price - aim.price) * _BPS > price_tolerance_bps * aim.price
+        or abs(order.size - aim.size) * _PERCENT > size_tolerance_pct * aim.size
     )
 
 
 def is_within_dead_zone(
-    wanted: tuple[Decimal, Decimal], rests: tuple[Decimal, Decimal], dead_zone_bps: Decimal
+    wanted: tuple[Decimal, Decimal], resting: tuple[Decimal, Decimal], dead_zone_bps: Decimal
 ) -> bool:
-    """Whether the mean prices are that near to each other. Both are (size in base, cost in quote) of all orders."""
+    """Check if both mean prices are nearly equal.
+
+    Both are (size in base, cost in quote) of all orders.
+    """
     if dead_zone_bps <= 0:
         return False
-    if not wanted[0] or not rests[0]:
-        return wanted[0] == rests[0]
-    wanted_price, resting_price = wanted[1] / wanted[0], rests[1] / rests[0]
+    if not wanted[0] or not resting[0]:
+        return wanted[0] == resting[0]
+    wanted_price, resting_price = wanted[1] / wanted[0], resting[1] / resting[0]
     return abs(wanted_price - resting_price) * _BPS < dead_zone_bps * wanted_price
 
 

@@ -1,7 +1,7 @@
-"""The one answer to the question whether something new may be placed.
+"""Gate in front of every new order.
 
 A gate is STARTING until the session has read everything, then QUOTING. A lost feed or a stalled loop makes it
-PAUSED until everything was read anew; shutting down is for good. Cancels never ask here.
+PAUSED until everything was read again. SHUTTING_DOWN is final. Cancels do not pass this gate.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["GateState", "PlacingGate"]
 
 
 class GateState(Enum):
-    """Phase of a session, as far as placing goes."""
+    """Phases of a session, as far as they concern placing."""
 
     STARTING = "starting"
     QUOTING = "quoting"
@@ -22,10 +22,10 @@ class GateState(Enum):
 
 
 class PlacingGate:
-    """Hold the state, and ask feed and journal whenever somebody wants to place.
+    """State of placing, checked against feed and journal.
 
-    `find_feed_fault` and `find_journal_fault` return a reason or None; they are asked on the loop's thread.
-    `feed_is_alive` is asked from any thread, between the journal's commit and the sending of a request.
+    `find_feed_fault` and `find_journal_fault` return a reason or None. They are called on the loop's thread.
+    `feed_is_alive` is called on any thread, between the journal's commit and the sending of a request.
     """
 
     def __init__(
@@ -43,46 +43,55 @@ class PlacingGate:
 
     @property
     def state(self) -> GateState:
-        """Phase that the session is in."""
+        """Return the phase of the session."""
         return self._state
 
     @property
     def reason(self) -> str | None:
-        """Why nothing new is placed; None while quoting."""
+        """Return why nothing new is placed, or None while quoting."""
         return self._reason
 
     @property
     def is_shutting_down(self) -> bool:
-        """Whether the session has begun to end."""
+        """Check if the session has begun to end."""
         return self._state is GateState.SHUTTING_DOWN
 
     # --- Transitions ------------------------------------------------------------------------------
 
     def start_quoting(self) -> None:
-        """Everything was read and reconciled: places may go out."""
+        """Allow places: everything was read and reconciled."""
         if not self.is_shutting_down:
             self._state, self._reason = GateState.QUOTING, None
 
     def pause(self, reason: str) -> None:
-        """Place nothing new until `start_quoting`."""
+        """Forbid places until `start_quoting` is called."""
         if not self.is_shutting_down:
             self._state, self._reason = GateState.PAUSED, reason
 
     def shut_down(self) -> None:
-        """Place nothing new any more."""
+        """Forbid places for good."""
         self._state, self._reason = GateState.SHUTTING_DOWN, GateState.SHUTTING_DOWN.value
 
     # --- Questions --------------------------------------------------------------------------------
 
     @property
     def is_quoting(self) -> bool:
-        """Whether the session quotes and its feed has no fault; the tick begins with this."""
+        """Check if the session quotes on a faultless feed.
+
+        Each tick begins with this question.
+        """
         return self._state is GateState.QUOTING and self._find_feed_fault() is None
 
     def may_place(self) -> bool:
-        """Whether something new may be written down and sent now. Loop's thread only."""
+        """Check if a new order may be recorded and sent.
+
+        Only to be called on the loop's thread.
+        """
         return self.is_quoting and self._find_journal_fault() is None
 
     def may_still_place(self) -> bool:
-        """Whether what is written down may still be sent. Cheap, and safe on any thread."""
+        """Check if a recorded order may still be sent.
+
+        Cheap, and safe on any thread.
+        """
         return self._state is GateState.QUOTING and self._feed_is_alive()

@@ -1,4 +1,7 @@
-"""State -> what this tick should send: boundary, desired orders, what is left out, the difference. Pure."""
+"""Plan of one tick: boundary, desired orders, difference. Pure.
+
+This module is the definition. `incremental_planner` computes the same plan at a lower cost.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,20 @@ from mm_trio.quoting.quoting_engine import (
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 
-__all__ = ["RestLevel", "TickPlan", "plan_tick"]
+__all__ = ["RemainderLevel", "TickPlan", "plan_tick"]
 
-# Above every fee of the venue (taker, base tier, 0.07 %): what a fee in base may take off a partly filled bid
+# Largest part that a fee in base may take off a partly filled bid: above every fee of the venue (taker, base tier,
+# 0.07 %).
 FEE_CAP = Decimal("0.001")
 
 
 @dataclass(frozen=True, slots=True)
 class TickPlan:
-    """`boundary_level` is quoted from, a crumb that rests included; `observed_level` is where asks rest now."""
+    """Boundary, desired orders and difference of one tick.
+
+    `boundary_level` is the lowest level quoted as an ask, a resting ask of dust included. `observed_level` is the
+    level at which asks rest now.
+    """
 
     boundary_level: int
     observed_level: int
@@ -44,51 +52,39 @@ def plan_tick(
     *,
     last_boundary: int | None = None,
 ) -> TickPlan:
-    """What should change now. Orders in doubt, and crumbs that rest, are left alone and counted as spent.
+    """Plan the changes that are due now.
 
-    `last_boundary` is what an earlier life quoted from, while nothing of ours rests that could tell which side the
-    level of the rest had. Source: specification, tick steps 1-5.
+    Orders in doubt and resting dust are left alone and counted as spent. `last_boundary` is the boundary of an earlier
+    session. It counts only while no order of ours rests that shows on which side the remainder's level was quoted.
+    Source: specification, tick steps 1-5.
     """
     tokens, quote = inventory.effective_token, inventory.effective_usdc
-    orders, doubts = state.get_current_orders(), state.get_doubts()
-    in_doubt = [doubt.quote for doubt in doubts]
+    orders, in_doubt = state.get_current_orders(), [doubt.quote for doubt in state.get_doubts()]
     may_rest: list[Quote | TrackedOrder] = [*orders, *in_doubt]
+    remainder = RemainderLevel.of(grid, tokens, settings)
     bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
-    rest = RestLevel.of(grid, tokens, settings)
-    if last_boundary == rest.level + 1 and all(order.level_index != rest.level for order in may_rest):
-        worth = rest.bid_size * grid.levels[rest.level]
-        if settings.min_notional <= worth <= quote:  # one that cannot rest would keep its level for ever
-            bid_levels.add(rest.level)
+    if remainder.was_bid(grid, may_rest, quote, settings, last_boundary=last_boundary):
+        bid_levels.add(remainder.level)
     boundary = compute_boundary(grid, tokens, settings.order_size, bid_levels=bid_levels)
 
     resting = [order for order in orders if order.status == Phase.RESTING]
-    # This tick leaves these as they are: they lock their levels and their share of the funds.
-    kept = [*in_doubt, *(order.quote for order in resting if rest.is_shrunken_crumb(order, settings))]
-    locked = {order.level_index for order in kept}
-    # an order that rests where another is in doubt is left alone as well, and counts as spent
-    doubted = {quote.level_index for quote in in_doubt}
-    kept += [order.quote for order in resting if order.level_index in doubted]
-    active, slack = settings.active_levels, settings.window_slack
-    room = Headroom(kept, tokens=tokens, quote=quote)
+    kept, locked = _find_kept(resting, in_doubt, remainder, settings)
+    headroom = Headroom(kept, tokens=tokens, quote=quote)
+    free_tokens, free_quote = headroom.tokens, headroom.quote
     desired = compute_desired_orders(
         grid,
         boundary,
         tokens,
-        max(room.quote, Decimal(0)),  # what is kept is paid for already
+        max(free_quote, Decimal(0)),  # The kept orders are paid for already.
         settings.order_size,
         min_notional=settings.min_notional,
-        active_levels=None if active is None else active + slack + len(kept),
+        active_levels=_find_widest_window(settings, kept),
         locked={order.level_index for order in kept},
     )
-    quoted_from = _find_lowest_ask(grid, [*desired, *(o for o in may_rest if rest.is_shrunken_crumb(o, settings))])
-    free_tokens, free_quote = room.tokens, room.quote
-    # from the boundary outwards, so that the far ends go without
-    desired = tuple([order for order in desired if room.take(order)])
-    if active is not None:
-        most = _count_free_slots(active, kept)
-        pairs = {order.slot for order in resting}
-        desired = cut_window(desired, pairs, most=most, slack=slack)
-    desired = rest.keep_partly_filled_bid(desired, resting, grid.lot)
+    quoted_from = _find_lowest_ask(grid, [*desired, *(o for o in may_rest if remainder.is_kept_dust(o, settings))])
+    # Funds are taken from the boundary outwards, so that the far ends are left out first.
+    desired = _cut_window(tuple([order for order in desired if headroom.take(order)]), resting, kept, settings)
+    desired = remainder.keep_partly_filled_bid(desired, resting, grid.lot)
     current = [order for order in resting if order.level_index not in locked]
     diff = compute_diff(
         desired, current, settings.dead_zone_bps, settings.price_tolerance_bps, settings.size_tolerance_pct
@@ -97,13 +93,45 @@ def plan_tick(
     return TickPlan(quoted_from, state.boundary_level(grid.n_orders), desired, diff)
 
 
+def _find_kept(
+    resting: Sequence[TrackedOrder], in_doubt: Sequence[Quote], remainder: RemainderLevel, settings: QuoteSettings
+) -> tuple[list[Quote], set[int]]:
+    """Find the orders that this tick leaves alone.
+
+    Return them, and the levels that they lock.
+    They take their share of the funds. An order that rests where another one is in doubt is kept as well.
+    """
+    kept = [*in_doubt, *(order.quote for order in resting if remainder.is_kept_dust(order, settings))]
+    locked = {order.level_index for order in kept}
+    doubted = {quote.level_index for quote in in_doubt}
+    kept += [order.quote for order in resting if order.level_index in doubted]
+    return kept, locked
+
+
+def _find_widest_window(settings: QuoteSettings, kept: Sequence[Quote]) -> int | None:
+    """Return how many orders a side may need."""
+    return None if settings.active_levels is None else settings.active_levels + settings.window_slack + len(kept)
+
+
 def _find_lowest_ask(grid: PricingGrid, quotes: Iterable[Quote | TrackedOrder]) -> int:
-    """The lowest level that one of them asks at, `n_orders` where none does."""
+    """Return the lowest level with an ask, `n_orders` without any."""
     return min((quote.level_index for quote in quotes if quote.side == "sell"), default=grid.n_orders)
 
 
+def _cut_window(
+    desired: tuple[DesiredOrder, ...],
+    resting: Iterable[TrackedOrder],
+    kept: Iterable[Quote],
+    settings: QuoteSettings,
+) -> tuple[DesiredOrder, ...]:
+    if settings.active_levels is None:
+        return desired
+    most = _count_free_slots(settings.active_levels, kept)
+    return cut_window(desired, {order.slot for order in resting}, most=most, slack=settings.window_slack)
+
+
 def _count_free_slots(active_levels: int, kept: Iterable[Quote]) -> dict[Side, int]:
-    """How many orders each side may have beside the kept ones."""
+    """Count free slots of each side beside kept orders."""
     free: dict[Side, int] = {"sell": active_levels, "buy": active_levels}
     for order in kept:
         free[order.side] = max(0, free[order.side] - 1)
@@ -118,42 +146,71 @@ def _shrink_unfunded(
     tokens: Decimal,
     quote: Decimal,
 ) -> OrderDiff:
-    """Let no tolerance keep more resting than we own: then what is too large shrinks, far ends first."""
+    """Shrink orders that tolerance keeps too large.
+
+    Tolerance must not keep more resting than we own.
+    Orders at the far ends shrink first.
+    """
     changed = {oid for oid, _ in diff.modifies} | set(diff.cancels)
     aims = {order.slot: order for order in desired}
     unchanged = {o.slot: o for o in current if o.oid not in changed}
-    after = [unchanged.get(pair, aim) for pair, aim in aims.items()]
-    over = {
+    after = [unchanged.get(slot, aim) for slot, aim in aims.items()]
+    excess = {
         "sell": sum((o.size for o in after if o.side == "sell"), Decimal(0)) - tokens,
         "buy": sum((o.size * o.price for o in after if o.side == "buy"), Decimal(0)) - quote,
     }
     shrunk: list[tuple[int, DesiredOrder]] = []
-    for pair, aim in reversed(aims.items()):
-        order = unchanged.get(pair)
-        if order is not None and over[aim.side] > 0 and order.size > aim.size:
+    for slot, aim in reversed(aims.items()):
+        order = unchanged.get(slot)
+        if order is not None and excess[aim.side] > 0 and order.size > aim.size:
             shrunk.append((order.oid, aim))
             unit = Decimal(1) if aim.side == "sell" else order.price
-            over[aim.side] -= (order.size - aim.size) * unit
+            excess[aim.side] -= (order.size - aim.size) * unit
     return OrderDiff((*diff.modifies, *shrunk), diff.places, diff.cancels) if shrunk else diff
 
 
 @dataclass(frozen=True, slots=True)
-class RestLevel:
-    """The level of the token balance's rest, and what it would hold on either side (-1: there is none)."""
+class RemainderLevel:
+    """Level of the token balance's remainder.
+
+    The sizes are those of an ask and of a bid there.
+    `level` is -1 where there is none.
+    """
 
     level: int
     ask_size: Decimal
     bid_size: Decimal
 
     @classmethod
-    def of(cls, grid: PricingGrid, tokens: Decimal, settings: QuoteSettings) -> RestLevel:
-        full, rest = cut_tranches(tokens, order_size=settings.order_size, lot=grid.lot)
-        return cls(max(-1, grid.n_orders - full - 1) if rest else -1, rest, settings.order_size - rest)
+    def of(cls, grid: PricingGrid, tokens: Decimal, settings: QuoteSettings) -> RemainderLevel:
+        """Find the level of a balance's remainder."""
+        full, remainder = cut_tranches(tokens, order_size=settings.order_size, lot=grid.lot)
+        level = max(-1, grid.n_orders - full - 1) if remainder else -1
+        return cls(level, remainder, settings.order_size - remainder)
 
-    def is_shrunken_crumb(self, order: TrackedOrder | Quote, settings: QuoteSettings) -> bool:
-        """It was filled down below what may be placed: it stays, to be filled whole.
+    def was_bid(
+        self,
+        grid: PricingGrid,
+        may_rest: Iterable[Quote | TrackedOrder],
+        quote: Decimal,
+        settings: QuoteSettings,
+        *,
+        last_boundary: int | None,
+    ) -> bool:
+        """Check if an earlier session's bid belongs here.
 
-        Not an ask for more than the rest: it would take tokens from a full order, which then could not rest.
+        It counts only where no order of ours may rest on the level. A bid that cannot rest would keep the level for
+        ever.
+        """
+        if last_boundary != self.level + 1 or any(order.level_index == self.level for order in may_rest):
+            return False
+        return settings.min_notional <= self.bid_size * grid.levels[self.level] <= quote
+
+    def is_kept_dust(self, order: TrackedOrder | Quote, settings: QuoteSettings) -> bool:
+        """Check if an order, filled to below minimum notional, stays.
+
+        It stays in order to be filled completely. An ask for more than the remainder does not stay: it would take
+        tokens from a full order, which then could not rest.
         """
         due = self.ask_size if order.side == "sell" else self.bid_size
         return (
@@ -166,16 +223,19 @@ class RestLevel:
     def keep_partly_filled_bid(
         self, desired: tuple[DesiredOrder, ...], resting: Iterable[TrackedOrder], lot: Decimal
     ) -> tuple[DesiredOrder, ...]:
-        """A bid short by no more than the fee on what it bought is right as it is, and costs no request."""
-        rests = next((o for o in resting if o.side == "buy" and o.level_index == self.level and o.filled), None)
-        if rests is None:
+        """Keep a bid that is short only by its fee.
+
+        It bought its fill less the fee in base, so the desired bid is larger by that fee. Such a bid is right as it is,
+        and costs no request.
+        """
+        bid = next((o for o in resting if o.side == "buy" and o.level_index == self.level and o.filled), None)
+        if bid is None:
             return desired
         return tuple(
-            self.keep_filled_bid(o, rests, lot) if o.side == "buy" and o.level_index == self.level else o
-            for o in desired
+            self.keep_filled_bid(o, bid, lot) if o.side == "buy" and o.level_index == self.level else o for o in desired
         )
 
-    def keep_filled_bid(self, aim: DesiredOrder, rests: TrackedOrder, lot: Decimal) -> DesiredOrder:
-        """The same for one bid of this level that rests, and was filled in part."""
-        most = rests.size + rests.filled * FEE_CAP + lot
-        return replace(aim, size=rests.size) if rests.size < aim.size <= most else aim
+    def keep_filled_bid(self, aim: DesiredOrder, bid: TrackedOrder, lot: Decimal) -> DesiredOrder:
+        """Return `aim`, with the bid's size if close enough."""
+        most = bid.size + bid.filled * FEE_CAP + lot
+        return replace(aim, size=bid.size) if bid.size < aim.size <= most else aim

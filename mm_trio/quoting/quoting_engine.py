@@ -1,9 +1,9 @@
-"""Grid + inventory -> the orders that should rest. Pure; what rests already is known only as a boundary.
+"""Orders that should rest, computed from grid and inventory. Pure.
 
-The rule (HIP-2's, with the part that only a record of live fills shows): let `k, p` be the whole tranches
-and the rest of the token balance. The top `k` levels are full asks. The level below them belongs to the
-rest and keeps the side that rests there: an ask of `p`, or a bid of `order_sz - p`. So a partly filled
-order is right as it is, and only a complete fill flips a level.
+Orders that rest already are known here only as a boundary. The rule is that of HIP-2, with the part that only a record
+of live fills shows: let `k, p` be the whole tranches and the remainder of the token balance. The top `k` levels are
+full asks. The level below them belongs to the remainder and keeps the side that rests there: an ask of `p`, or a bid
+of `order_sz - p`. Therefore a partly filled order is right as it is, and only a complete fill flips a level.
 """
 
 from __future__ import annotations
@@ -32,61 +32,84 @@ _ZERO = Decimal(0)
 
 
 class Tranches(NamedTuple):
-    """`full * order_size + rest` is the balance in whole lots; `0 <= rest < order_size`."""
+    """Whole tranches and remainder of a balance.
+
+    `full * order_size + remainder` is the balance in whole lots, with `0 <= remainder < order_size`.
+    """
 
     full: int
-    rest: Decimal
+    remainder: Decimal
 
 
-@lru_cache(maxsize=4)  # a tick asks three times for the same balance
+# A tick asks three times for the same balance.
+@lru_cache(maxsize=4)
 def cut_tranches(balance: Decimal, *, order_size: Decimal, lot: Decimal) -> Tranches:
-    """Cut a token balance into whole tranches and at most one smaller rest.
+    """Cut a balance into whole tranches and a smaller remainder.
 
     Units: base token, all; `order_size` is above zero and whole lots. Less than a lot is left out.
     Source: HIP-2, update step 1.
     """
     in_lots = max(balance, _ZERO) // lot * lot
-    full, rest = divmod(in_lots, order_size)
-    return Tranches(int(full), rest)
+    full, remainder = divmod(in_lots, order_size)
+    return Tranches(int(full), remainder)
 
 
 def compute_boundary(grid: PricingGrid, tokens: Decimal, order_size: Decimal, *, bid_levels: Collection[int]) -> int:
-    """Lowest level to ask at, 0 .. n_orders; `bid_levels` are those where a bid of ours may rest."""
-    full, rest = cut_tranches(tokens, order_size=order_size, lot=grid.lot)
-    above_rest = grid.n_orders - full  # lowest of the full asks
-    if above_rest <= 0:
+    """Compute the lowest level to ask at, 0 .. n_orders.
+
+    `bid_levels` are the levels where a bid of ours may rest.
+    """
+    full, remainder = cut_tranches(tokens, order_size=order_size, lot=grid.lot)
+    lowest_full = grid.n_orders - full
+    if lowest_full <= 0:
         return 0
-    return above_rest if rest == 0 or above_rest - 1 in bid_levels else above_rest - 1
+    return lowest_full if remainder == 0 or lowest_full - 1 in bid_levels else lowest_full - 1
 
 
 class Sides(NamedTuple):
-    """Where each side begins, and the one order that belongs to the rest (level, side), if any."""
+    """First full order of each side, and the remainder's order.
+
+    `remainder_side` is None where no order belongs to the remainder.
+    """
 
     first_full_ask: int
     first_full_bid: int
-    rest_level: int
-    rest_side: Side | None
+    remainder_level: int
+    remainder_side: Side | None
 
 
 def split_sides(
     grid: PricingGrid, boundary: int, tranches: Tranches, order_size: Decimal, min_notional: Decimal
 ) -> Sides:
-    """Who has the level of the rest, and where the full orders begin on either side of it."""
-    full, rest = tranches
-    room = grid.n_orders - boundary
-    rest_level = boundary if room > full else boundary - 1
-    if rest == 0 or room < full or rest_level < 0:
+    """Decide whose the remainder's level is.
+
+    Full orders begin beside it.
+    """
+    full, remainder = tranches
+    n_asks = grid.n_orders - boundary
+    level = boundary if n_asks > full else boundary - 1
+    if remainder == 0 or n_asks < full or level < 0:
         return Sides(boundary, boundary - 1, -1, None)
-    price = grid.levels[rest_level]
-    ask_is_crumb = rest * price < min_notional
-    bid_is_crumb = (order_size - rest) * price < min_notional
+    price = grid.levels[level]
+    ask_is_dust = remainder * price < min_notional
+    bid_is_dust = (order_size - remainder) * price < min_notional
+    # An ask too small to place leaves its level to the bid. Where the bid is too small as well, nothing is placed: one
+    # that rests was filled down to dust, and the caller leaves it alone.
     side: Side | None = "buy"
-    if room > full:
-        # an ask too small to place leaves its level to the bid; where that is too small as well, to nobody
-        side = "sell" if not ask_is_crumb else None if bid_is_crumb else "buy"
-    elif bid_is_crumb:
-        side = None  # it rests and was filled down to a crumb: whoever asks lets it be
-    return Sides(rest_level + 1, rest_level - 1, rest_level, side)
+    if n_asks > full and not ask_is_dust:
+        side = "sell"
+    elif bid_is_dust:
+        side = None
+    return Sides(level + 1, level - 1, level, side)
+
+
+class _Terms(NamedTuple):
+    """Ladder and limits that all orders of one computation share."""
+
+    grid: PricingGrid
+    order_size: Decimal
+    minimum: Decimal
+    most: int | None
 
 
 def compute_desired_orders(
@@ -100,14 +123,15 @@ def compute_desired_orders(
     active_levels: int | None = None,
     locked: Collection[int] = (),
 ) -> tuple[DesiredOrder, ...]:
-    """The orders that should rest: asks ascending from the boundary, then bids descending below it.
+    """Compute the orders that should rest.
 
+    Asks come first, ascending from the boundary, then bids, descending below it.
     Units: `effective_token`, `order_sz` in base; `effective_usdc`, `min_notional` in quote. Sizes are whole
-    lots of the grid, rounded down: the asks never exceed the tokens, the bids' cost never the quote.
-    With room above the boundary for more asks than there are whole tranches the rest is the first ask; with
-    room for exactly those it is withheld and the best bid is `order_sz` less the rest. An order worth less
-    than `min_notional` is withheld. `active_levels`: at most so many orders a side. On `locked` levels there is no
-    room for a bid: none is there, and none is paid for.
+    lots of the grid, rounded down: the asks never exceed the tokens, and the cost of the bids never exceeds the quote.
+    If there are more levels above the boundary than whole tranches, the remainder is the first ask. If there are
+    exactly as many, it is withheld and the best bid is `order_sz` less the remainder. An order worth less
+    than `min_notional` is withheld. `active_levels` is the most orders of a side. A bid on one of the `locked` levels
+    is neither placed nor paid for.
     Errors: ValueError for a boundary outside 0 .. n_orders or an `order_sz` not above zero.
     """
     order_size = to_decimal(order_sz, name="order_sz")
@@ -116,27 +140,21 @@ def compute_desired_orders(
         raise ValueError(f"boundary_level must be from 0 to {grid.n_orders}, got {boundary_level}")
     if order_size <= 0:
         raise ValueError(f"order_sz must be above 0, got {order_sz}")
+    terms = _Terms(grid, order_size, minimum, active_levels)
     tranches = cut_tranches(to_decimal(effective_token), order_size=order_size, lot=grid.lot)
     sides = split_sides(grid, boundary_level, tranches, order_size, minimum)
-    asks = _compute_asks(grid, sides, tranches, order_size, minimum, active_levels)
-    best_bid = order_size - tranches.rest if sides.rest_side == "buy" else None
-    quote = to_decimal(effective_usdc)
-    bids = _compute_bids(grid, sides, best_bid, quote, order_size, minimum, active_levels, locked)
+    asks = _compute_asks(terms, sides, tranches)
+    best_bid = order_size - tranches.remainder if sides.remainder_side == "buy" else None
+    bids = _compute_bids(terms, sides, best_bid, to_decimal(effective_usdc), locked)
     return (*asks, *bids)
 
 
-def _compute_asks(
-    grid: PricingGrid,
-    sides: Sides,
-    tranches: Tranches,
-    order_size: Decimal,
-    minimum: Decimal,
-    most: int | None,
-) -> list[DesiredOrder]:
+def _compute_asks(terms: _Terms, sides: Sides, tranches: Tranches) -> list[DesiredOrder]:
+    grid, order_size, minimum, most = terms
     asks: list[DesiredOrder] = []
-    if sides.rest_side == "sell":
-        price = grid.levels[sides.rest_level]
-        asks.append(DesiredOrder("sell", sides.rest_level, price, tranches.rest))
+    if sides.remainder_side == "sell":
+        price = grid.levels[sides.remainder_level]
+        asks.append(DesiredOrder("sell", sides.remainder_level, price, tranches.remainder))
     for level in range(sides.first_full_ask, min(sides.first_full_ask + tranches.full, grid.n_orders)):
         if most is not None and len(asks) >= most:
             break
@@ -146,17 +164,15 @@ def _compute_asks(
 
 
 def _compute_bids(
-    grid: PricingGrid,
-    sides: Sides,
-    best_size: Decimal | None,
-    quote: Decimal,
-    order_size: Decimal,
-    minimum: Decimal,
-    most: int | None,
-    locked: Collection[int],
+    terms: _Terms, sides: Sides, best_size: Decimal | None, quote: Decimal, locked: Collection[int]
 ) -> list[DesiredOrder]:
+    """Compute the bids.
+
+    The best one is of `best_size` if that is given.
+    """
+    grid, order_size, minimum, most = terms
     bids: list[DesiredOrder] = []
-    top = sides.first_full_bid if best_size is None else sides.rest_level
+    top = sides.first_full_bid if best_size is None else sides.remainder_level
     for level in range(top, -1, -1):
         if most is not None and len(bids) >= most:
             break
@@ -164,7 +180,8 @@ def _compute_bids(
             continue
         price = grid.levels[level]
         size = best_size if best_size is not None and level == top else order_size
-        funded = quote // (price * grid.lot) * grid.lot  # exact: an integer quotient, never rounded up
+        # The division is exact: an integer quotient is never rounded up.
+        funded = quote // (price * grid.lot) * grid.lot
         if min(size, funded) > 0 and min(size, funded) * price >= minimum:
             bids.append(DesiredOrder("buy", level, price, min(size, funded)))
         if funded < size:
@@ -180,11 +197,12 @@ def cut_window(
     most: Mapping[Side, int],
     slack: int,
 ) -> tuple[DesiredOrder, ...]:
-    """Keep so many orders a side, from the boundary outwards; far ends may lag where they rest.
+    """Cut a ladder to the active levels of each side.
 
-    `orders` go outwards on both sides. An end that lags by at most `slack` levels stays where it is; one
-    that lags by more moves until it does not: on its way back it passes there for nothing. Where none rests there
-    are exactly `most` of its side. The inside is never left out.
+    `orders` go from the boundary outwards on both sides, and so many as `most` of each side are kept. A far end that
+    rests and lags by at most `slack` levels stays where it is. One that lags by more moves until it does not; on its
+    way back it passes there at no cost. A side without resting orders gets exactly `most`. The inner levels are never
+    left out.
     """
     kept: list[DesiredOrder] = []
     for side, n in most.items():
@@ -195,5 +213,8 @@ def cut_window(
 
 
 def compute_depth(resting: int, *, most: int, slack: int) -> int:
-    """How many orders of one side there should be, where they rest `resting` deep (0: none does)."""
+    """Compute how many orders one side should have.
+
+    `resting` is how deep they rest now (0: none does).
+    """
     return min(max(resting, most - slack), most + slack) if resting else most

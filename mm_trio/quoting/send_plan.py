@@ -1,7 +1,7 @@
-"""Decide what of a diff is sent now: cut to the budget, split by what is safe, in batches and their order. Pure.
+"""Choice and order of sends within the budget. Pure.
 
-The emitter carries the batches out, and does not choose. What could offer more than we own if the old order trades
-while a modify is on its way is cancelled first, and placed anew once it is known what was left of it.
+The emitter sends the batches and chooses nothing. A modify could offer more than we own if the old order trades while
+the request is on its way. Such an order is cancelled first, and placed again once its remaining size is known.
 """
 
 from __future__ import annotations
@@ -37,17 +37,23 @@ _T = TypeVar("_T")
 
 
 class BatchKind(Enum):
-    """What a batch does, and what it waits for before it is sent."""
+    """Kinds of batches.
 
-    CANCELS = "cancels: go at once"
-    MODIFIES = "modifies: wait for the answers of all cancels; those that grow follow those that shrink"
-    DEFERRED = "modifies whose level was another order's: wait for the answers of the other modifies"
-    PLACES = "places: wait until it is known what was left of cancelled orders, where that decides"
+    The value says what a batch of the kind waits for before it is sent.
+    """
+
+    CANCELS = "cancels: sent at once"
+    MODIFIES = "modifies: wait for the answers of all cancels; growing ones follow shrinking ones"
+    DEFERRED = "modifies whose level was taken by another order: wait for the answers of the other modifies"
+    PLACES = "places: wait until the remaining sizes of cancelled orders are known, where that decides"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Items of one kind. Modifies are cut to actions when they are sent; a DEFERRED batch is filled meanwhile."""
+    """Items of one kind.
+
+    Modifies are cut to actions when they are sent. A DEFERRED batch is filled while the others are sent.
+    """
 
     kind: BatchKind
     cancels: tuple[int, ...] = ()
@@ -57,7 +63,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class SendPlan:
-    """What may go out of a diff. `uses_slot`: its one item goes although the budget is used up."""
+    """Part of a diff that may be sent.
+
+    `uses_slot`: its one item is sent although the budget is used up.
+    """
 
     diff: OrderDiff
     cancel_only: bool
@@ -71,17 +80,17 @@ def plan_sends(
     *,
     remaining: int,
     slot_is_free: bool,
-    leaving: Iterable[TrackedOrder] = (),
+    cancelling: Iterable[TrackedOrder] = (),
 ) -> SendPlan:
-    """Cut a diff to what the budget covers, from the far ends inwards, both sides alike.
+    """Cut a diff to the budget, far ends first.
 
-    `resting` is what the diff starts from: with what is wanted it shows where each side begins. Cancels
-    always pass: the venue takes them on a wider limit. Where the budget covers nothing else, one item may go
-    whenever the venue's slot is free, the one nearest to the boundary. `leaving` are orders that the diff
-    cancels and that may move instead: that costs no more than their cancels, and saves as many places.
+    Both sides are cut alike. `resting` are the orders that the diff starts from: together with the wanted ones they
+    show where each side begins. Cancels always pass, because the venue takes them on a wider limit. If the budget
+    covers nothing else, the item nearest to the boundary is sent whenever the venue's slot is free. `cancelling` are
+    orders that the diff cancels and that may move instead. A move costs no more than the cancel, and saves a place.
     """
     cancel_only = remaining <= 0
-    moves = join_moves(diff, leaving)[: max(0, remaining)]
+    moves = join_moves(diff, cancelling)[: max(0, remaining)]
     diff = _take_out(diff, moves)
     wanted = _from_inside_outwards(diff, resting)
     left = max(0, remaining - len(diff.cancels) - len(moves))
@@ -95,24 +104,26 @@ def plan_sends(
     return SendPlan(cut, cancel_only, uses_slot, len(wanted) - len(kept))
 
 
-def join_moves(diff: OrderDiff, leaving: Iterable[TrackedOrder]) -> tuple[tuple[int, DesiredOrder], ...]:
-    """Where an order leaves and another appears on the same side: the two as one modify, the farthest one first.
+def join_moves(diff: OrderDiff, cancelling: Iterable[TrackedOrder]) -> tuple[Modify, ...]:
+    """Join a cancel and a place into one modify.
 
-    Gives (oid, DesiredOrder) pairs; a modify is one item, a cancel and a place are two.
+    Both are of the same side.
+    A modify is one item, a cancel and a place are two. The farthest order moves first.
     """
     if not diff.cancels or not diff.places:
         return ()
-    moves: list[tuple[int, DesiredOrder]] = []
+    moves: list[Modify] = []
     cancels = set(diff.cancels)
-    gone = sorted((order for order in leaving if order.oid in cancels), key=lambda order: order.level_index)
+    gone = sorted((order for order in cancelling if order.oid in cancels), key=lambda order: order.level_index)
     for side, from_far in (("sell", reversed(gone)), ("buy", iter(gone))):
         going = (order.oid for order in from_far if order.side == side)
-        coming = (order for order in diff.places if order.side == side)  # from the inside outwards
+        # Places are listed from the boundary outwards.
+        coming = (order for order in diff.places if order.side == side)
         moves.extend(zip(going, coming, strict=False))
     return tuple(moves)
 
 
-def _take_out(diff: OrderDiff, moves: Sequence[tuple[int, DesiredOrder]]) -> OrderDiff:
+def _take_out(diff: OrderDiff, moves: Sequence[Modify]) -> OrderDiff:
     if not moves:
         return diff
     gone, come = {oid for oid, _ in moves}, {order for _, order in moves}
@@ -141,10 +152,10 @@ def _from_inside_outwards(diff: OrderDiff, resting: Iterable[TrackedOrder]) -> l
 def plan_batches(
     plan: SendPlan, orders: OpenOrders, headroom: Headroom, *, cancels: Iterable[int], remaining: int
 ) -> tuple[Batch, ...]:
-    """Put what the budget covers into batches, in the order in which they are sent.
+    """Group planned sends into batches, in sending order.
 
-    `cancels` are those of the whole diff. A modify that may not go as it is becomes a cancel and a place: two items
-    instead of one. What the budget does not cover of that stays as it is, or only leaves if it had to leave.
+    `cancels` are those of the whole diff. A modify that is not safe becomes a cancel and a place: two items instead of
+    one. If the budget does not cover that, the order stays as it is, or is only cancelled if it had to be.
     """
     modifies, replaced = _split_modifies(plan.diff.modifies, orders, headroom)
     spare = 0 if plan.uses_slot or plan.cancel_only else max(0, remaining - plan.diff.n_items)
@@ -162,7 +173,10 @@ def plan_batches(
 def _split_modifies(
     modifies: Iterable[Modify], orders: OpenOrders, headroom: Headroom
 ) -> tuple[list[Modify], list[Modify]]:
-    """Part those that may go as they are from those whose old order has to be gone first."""
+    """Split off modifies that need a cancel first.
+
+    Return the safe ones first.
+    """
     safe: list[Modify] = []
     replaced: list[Modify] = []
     for oid, order in modifies:
@@ -184,10 +198,11 @@ def part_modifies(modifies: Sequence[Modify], orders: OpenOrders) -> Iterator[Se
 def fit_modifies(
     modifies: Iterable[Modify], orders: OpenOrders, headroom: Headroom
 ) -> tuple[list[Modify], list[Modify]]:
-    """Choose what may still be sent of a batch, just before it is; return that, and what has to wait.
+    """Choose the modifies of a batch that still fit.
 
-    A cancel or a shrink that failed, or a fill meanwhile: the plan may be older than the book. What waits found
-    its level taken by another order of ours.
+    Return those, and the ones that have to wait.
+    It is called just before sending, because the plan may be older than the book: a cancel or a shrink may have
+    failed, or an order may have traded. A modify waits if its level is taken by another order of ours.
     """
     fitting: list[Modify] = []
     waiting: list[Modify] = []
@@ -203,11 +218,11 @@ def fit_modifies(
 
 
 def fit_places(places: Iterable[DesiredOrder], headroom: Headroom) -> list[DesiredOrder]:
-    """Choose what may still be placed of a batch, just before it is sent."""
+    """Choose the places of a batch that still fit."""
     return [order for order in places if headroom.take(order)]
 
 
 def batches(items: Sequence[_T], size: int = MAX_BATCH_ITEMS) -> Iterator[Sequence[_T]]:
-    """Cut a sequence into pieces of at most `size`."""
+    """Cut a sequence into pieces of at most `size` items."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

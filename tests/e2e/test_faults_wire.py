@@ -152,7 +152,7 @@ async def test_c2_from_the_moment_a_half_open_socket_is_known_nothing_new_leaves
     async with open_box(reconcile_every=10_000, feed_stale_after_s=STALE_AFTER_S) as box, quoting(box):
         box.server.silence_sockets()
         box.take("12", buy=True)
-        await until(lambda: "nothing heard" in (box.maker.paused_because or ""))
+        await until(lambda: "no message received" in (box.maker.paused_because or ""))
         noticed_s, because = time.monotonic(), str(box.maker.paused_because)
         n_before = len(box.gateway.new_risk_s)
         await until(lambda: box.maker.paused_because is None)
@@ -160,7 +160,7 @@ async def test_c2_from_the_moment_a_half_open_socket_is_known_nothing_new_leaves
         await until(lambda: box.is_whole(box.maker))
         first_new_s = box.gateway.new_risk_s[n_before]
 
-    (silent_s,) = re.findall("nothing heard for ([0-9]+) s", because)
+    (silent_s,) = re.findall("no message received for ([0-9]+) s", because)
     assert STALE_AFTER_S <= int(silent_s) <= STALE_AFTER_S + 6
     assert reconnects == 1
     assert first_new_s > noticed_s

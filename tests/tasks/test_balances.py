@@ -25,7 +25,7 @@ def balances(token: str, usdc: str) -> dict[str, Any]:
 
 
 def adoptions(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [message for message in caplog.messages if "balances changed by no fill" in message]
+    return [message for message in caplog.messages if "balance changed without a fill of ours" in message]
 
 
 @pytest.mark.parametrize("web_data2, within_s", [(True, 10), (False, 70)])
@@ -149,7 +149,7 @@ async def test_a_transfer_is_taken_over_by_the_second_poll(
     assert asked_s[1] - asked_s[0] >= 1.99
     assert [call.result.verdict for call in told[:2]] == [BalanceVerdict.ASK_AGAIN, BalanceVerdict.ADOPTED]
     assert len(warnings) == 1
-    assert "token +10" in warnings[0]
+    assert "base +10" in warnings[0]
     assert "quote +7" in warnings[0]
 
 

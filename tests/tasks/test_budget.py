@@ -195,7 +195,7 @@ async def test_traded_volume_brings_quoting_back(
         await until(lambda: not results[-1].cancel_only_mode)
         await until(lambda: len(world.resting()) == 40)
 
-    assert any("request budget is back" in message for message in caplog.messages)
+    assert any("request budget available" in message for message in caplog.messages)
     assert refusals(caplog) == []
 
 

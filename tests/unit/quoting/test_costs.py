@@ -43,7 +43,7 @@ class Desk:
     def tick(self) -> int:
         """Plan and confirm; gives how many levels were looked at."""
         diff = self.planner.plan().diff
-        looked_at = self.planner.n_looked_at
+        looked_at = self.planner.n_compared
         for oid in (*diff.cancels, *(oid for oid, _ in diff.modifies)):
             self.state.on_cancel_confirmed(oid)
         for aim in (*diff.places, *(aim for _, aim in diff.modifies)):

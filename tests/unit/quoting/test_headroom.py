@@ -30,39 +30,41 @@ def test_an_order_fits_where_nothing_is_meets_nothing_and_is_paid_for(order: Des
     present: list[Present] = [tracked(1, "sell", 5), desired("buy", 3)]
     spent = present[1].size * present[1].price
 
-    room = Headroom(present, tokens=dec(10), quote=spent + 5 * desired("buy", 4).price)
+    headroom = Headroom(present, tokens=dec(10), quote=spent + 5 * desired("buy", 4).price)
 
-    assert room.take(order) is fits
+    assert headroom.take(order) is fits
 
 
 def test_what_is_taken_is_gone_and_what_did_not_fit_takes_nothing() -> None:
-    room = Headroom([], tokens=dec(7), quote=dec(0))
+    headroom = Headroom([], tokens=dec(7), quote=dec(0))
 
-    assert [room.take(desired("sell", level, size)) for level, size in [(5, 5), (6, 5), (5, 1), (7, 2), (8, 1)]] == [
+    assert [
+        headroom.take(desired("sell", level, size)) for level, size in [(5, 5), (6, 5), (5, 1), (7, 2), (8, 1)]
+    ] == [
         True,
         False,
         False,
         True,
         False,
     ]
-    assert (room.tokens, room.quote) == (dec(0), dec(0))
+    assert (headroom.tokens, headroom.quote) == (dec(0), dec(0))
 
 
 @pytest.mark.parametrize("side, free", [("sell", (-5, 0)), ("buy", (0, -100))])
 def test_orders_that_are_there_may_cost_more_than_is_owned(side: str, free: tuple[int, int]) -> None:
-    room = Headroom([tracked(1, side, 0)], tokens=dec(0), quote=dec(0))  # type: ignore[arg-type]
+    headroom = Headroom([tracked(1, side, 0)], tokens=dec(0), quote=dec(0))  # type: ignore[arg-type]
 
-    assert (room.tokens, room.quote) == (dec(free[0]), dec(free[1]))
+    assert (headroom.tokens, headroom.quote) == (dec(free[0]), dec(free[1]))
 
 
 def test_an_order_grows_only_into_what_is_free_and_frees_what_it_gives_up() -> None:
-    room = Headroom([desired("sell", 8, 2), desired("buy", 5, 1)], tokens=dec(5), quote=dec(1000))
+    headroom = Headroom([desired("sell", 8, 2), desired("buy", 5, 1)], tokens=dec(5), quote=dec(1000))
 
-    assert not room.resize(desired("sell", 8, 2), desired("sell", 8, 6))  # 3 are free, 4 are wanted
-    assert room.resize(desired("sell", 8, 2), desired("sell", 8, 1))
-    assert room.resize(desired("sell", 9, 1), desired("sell", 9, 5))
-    assert room.tokens == 0
-    assert room.resize(desired("buy", 5, 1), desired("buy", 5, 2))
+    assert not headroom.resize(desired("sell", 8, 2), desired("sell", 8, 6))  # 3 are free, 4 are wanted
+    assert headroom.resize(desired("sell", 8, 2), desired("sell", 8, 1))
+    assert headroom.resize(desired("sell", 9, 1), desired("sell", 9, 5))
+    assert headroom.tokens == 0
+    assert headroom.resize(desired("buy", 5, 1), desired("buy", 5, 2))
 
 
 # --- the ledger beside a wallet that holds more --------------------------------------------------
@@ -79,33 +81,33 @@ def book(*orders: TrackedOrder) -> OpenOrders:
 
 
 def test_beside_what_is_there_the_ledger_s_own_amounts_are_free() -> None:
-    room = Headroom.beside(book(tracked(1, "sell", 8), tracked(2, "buy", 2)), [], allotted(20, 500), unsettled=[])
+    headroom = Headroom.beside(book(tracked(1, "sell", 8), tracked(2, "buy", 2)), [], allotted(20, 500), unsettled=[])
 
-    assert (room.tokens, room.quote) == (dec(15), 500 - 5 * GRID.levels[2])
+    assert (headroom.tokens, headroom.quote) == (dec(15), 500 - 5 * GRID.levels[2])
 
 
 def test_unexplained_ends_count_as_traded_in_a_full_wallet() -> None:
     """The wallet holds more than the ledger. The venue would accept the new orders too, and sell what is not ours."""
     left = [tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)]
 
-    room = Headroom.beside(book(), [], allotted(20, 500), unsettled=left)
+    headroom = Headroom.beside(book(), [], allotted(20, 500), unsettled=left)
 
-    assert (room.tokens, room.quote) == (dec(17), 500 - GRID.levels[2])
+    assert (headroom.tokens, headroom.quote) == (dec(17), 500 - GRID.levels[2])
 
 
 @pytest.mark.parametrize("ledger", [allotted(None, None), allotted(100, 10_000), allotted(200, 20_000)])
 def test_where_the_wallet_holds_no_more_the_venue_itself_refuses_what_is_not_covered(ledger: Inventory) -> None:
-    room = Headroom.beside(book(), [], ledger, unsettled=[tracked(1, "sell", 8), tracked(2, "buy", 2)])
+    headroom = Headroom.beside(book(), [], ledger, unsettled=[tracked(1, "sell", 8), tracked(2, "buy", 2)])
 
-    assert (room.tokens, room.quote) == (ledger.effective_token, ledger.effective_usdc)
+    assert (headroom.tokens, headroom.quote) == (ledger.effective_token, ledger.effective_usdc)
 
 
 def test_each_side_is_guarded_for_itself() -> None:
-    room = Headroom.beside(
+    headroom = Headroom.beside(
         book(), [], allotted(20, None), unsettled=[tracked(1, "sell", 8, 3), tracked(2, "buy", 2, 1)]
     )
 
-    assert (room.tokens, room.quote) == (dec(17), dec(10_000))
+    assert (headroom.tokens, headroom.quote) == (dec(17), dec(10_000))
 
 
 @pytest.mark.parametrize("side, level", [("sell", 8), ("buy", 2)])
@@ -115,10 +117,10 @@ def test_an_order_is_replaced_in_one_request_only_where_both_are_paid_for(side: 
     enough, too_little = (10, 10 * price), (dec("9.99"), 10 * price - dec("0.01"))
     fits = []
     for tokens, quote in (enough, too_little):
-        room = Headroom([old], tokens=Decimal(tokens), quote=quote, guarded=frozenset())
-        before = room.tokens, room.quote
-        fits.append(room.covers_both(desired(side, level)))
-        assert ((room.tokens, room.quote) == before) is not fits[
+        headroom = Headroom([old], tokens=Decimal(tokens), quote=quote, guarded=frozenset())
+        before = headroom.tokens, headroom.quote
+        fits.append(headroom.covers_both(desired(side, level)))
+        assert ((headroom.tokens, headroom.quote) == before) is not fits[
             -1
         ]  # the funds are taken where it fits, and only there
 
@@ -129,20 +131,20 @@ def test_an_order_is_replaced_in_one_request_only_where_both_are_paid_for(side: 
 def test_a_shrinking_order_is_not_covered_in_a_full_wallet(side: Side, level: int) -> None:
     """The wallet holds more than the ledger, so the venue itself would not refuse what the ledger lacks."""
     old = tracked(1, side, level)
-    room = Headroom([old], tokens=dec(5), quote=5 * GRID.levels[level], guarded=frozenset())
+    headroom = Headroom([old], tokens=dec(5), quote=5 * GRID.levels[level], guarded=frozenset())
 
-    assert not room.covers_both(desired(side, level, 1))
-    assert not room.resize(old, desired(side, level, 1))
+    assert not headroom.covers_both(desired(side, level, 1))
+    assert not headroom.resize(old, desired(side, level, 1))
 
 
 def test_two_replacements_are_not_paid_for_by_the_same_funds() -> None:
     old = [tracked(1, "sell", 8), tracked(2, "sell", 9)]
-    room = Headroom(old, tokens=dec(15), quote=dec(0), guarded=frozenset())
+    headroom = Headroom(old, tokens=dec(15), quote=dec(0), guarded=frozenset())
 
-    assert [room.covers_both(desired("sell", order.level_index)) for order in old] == [True, False]
+    assert [headroom.covers_both(desired("sell", order.level_index)) for order in old] == [True, False]
 
 
 def test_on_a_guarded_side_an_order_may_always_be_replaced() -> None:
-    room = Headroom([tracked(1, "sell", 8)], tokens=dec(5), quote=dec(0), guarded=frozenset({"sell"}))
+    headroom = Headroom([tracked(1, "sell", 8)], tokens=dec(5), quote=dec(0), guarded=frozenset({"sell"}))
 
-    assert room.covers_both(desired("sell", 8))
+    assert headroom.covers_both(desired("sell", 8))

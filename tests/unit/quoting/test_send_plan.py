@@ -103,15 +103,15 @@ def test_batches_stay_below_the_limit_of_the_venue_and_lose_nothing() -> None:
     assert list(batches([])) == []
 
 
-# --- an order that leaves where another appears ---------------------------------------------------
+# --- An order that is cancelled where another appears -----------------------------------------------
 
 
 def test_a_cancelling_order_moves_to_a_missing_level_of_its_side() -> None:
     """The farthest one moves to the inside; a cancel and a place become one modify."""
-    leaving = [tracked(1, "sell", 8), tracked(2, "sell", 9), tracked(3, "buy", 1)]
+    cancelling = [tracked(1, "sell", 8), tracked(2, "sell", 9), tracked(3, "buy", 1)]
     diff = OrderDiff(places=[ASKS[0], BIDS[0], BIDS[1]], cancels=[1, 2, 3])
 
-    plan = plan_sends(diff, [], remaining=100, slot_is_free=True, leaving=leaving)
+    plan = plan_sends(diff, [], remaining=100, slot_is_free=True, cancelling=cancelling)
 
     assert plan.diff == OrderDiff([(2, ASKS[0]), (3, BIDS[0])], [BIDS[1]], [1])
 
@@ -119,7 +119,7 @@ def test_a_cancelling_order_moves_to_a_missing_level_of_its_side() -> None:
 def test_no_order_moves_to_the_other_side() -> None:
     diff = OrderDiff(places=[BIDS[0]], cancels=[1])
 
-    assert plan_sends(diff, [], remaining=9, slot_is_free=True, leaving=[tracked(1, "sell", 8)]).diff == diff
+    assert plan_sends(diff, [], remaining=9, slot_is_free=True, cancelling=[tracked(1, "sell", 8)]).diff == diff
 
 
 @pytest.mark.parametrize("remaining, n_moves", [(3, 3), (2, 2), (1, 1), (0, 0), (-3, 0)])
@@ -127,11 +127,11 @@ def test_a_move_costs_what_its_cancel_costs_and_beyond_the_budget_the_cancel_is_
     remaining: int, n_moves: int
 ) -> None:
     """The venue takes cancels on a wider limit, and modifies not."""
-    leaving = [tracked(1, "buy", 1), tracked(2, "buy", 2), tracked(3, "buy", 3)]
+    cancelling = [tracked(1, "buy", 1), tracked(2, "buy", 2), tracked(3, "buy", 3)]
     places = [desired("buy", level) for level in (6, 5, 4)]
 
     plan = plan_sends(
-        OrderDiff(places=places, cancels=[1, 2, 3]), [], remaining=remaining, slot_is_free=False, leaving=leaving
+        OrderDiff(places=places, cancels=[1, 2, 3]), [], remaining=remaining, slot_is_free=False, cancelling=cancelling
     )
 
     assert plan.diff.modifies == tuple(zip([1, 2, 3], places, strict=True))[:n_moves]

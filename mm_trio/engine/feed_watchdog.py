@@ -51,6 +51,39 @@ class _Pulse:
         self.heard_s = self._clock.current_time()
 
 
+class _Connection:
+    """Signs of life of one connection, from the moment that it was open.
+
+    `lead_s` is the calendar's lead over the loop's clock, and `n_lost` the number of messages that the full inbox had
+    dropped, both before it was opened.
+    """
+
+    def __init__(self, number: int, *, lead_s: float, n_lost: int) -> None:
+        self.number = number
+        self.lead_s = lead_s
+        self.n_lost = n_lost
+        self.pulse = _Pulse()
+        self.opened_s = self._received_s = trio.current_time()
+        # Delay of the last message with a time of its own.
+        self.lag_s = 0.0
+        # Time of the last ping, and the frames received until then.
+        self.probed: tuple[float, int] | None = None
+
+    @property
+    def heard_s(self) -> float:
+        """Time of the last message."""
+        return max(self._received_s, self.pulse.heard_s)
+
+    def on_message(self, lag_s: float | None) -> None:
+        """Note a message, and the delay of its event if it has a time."""
+        self._received_s = trio.current_time()
+        self.lag_s = self.lag_s if lag_s is None else lag_s
+
+    def on_ping(self, n_frames: int) -> None:
+        """Note a ping, sent after so many frames."""
+        self.probed = (trio.current_time(), n_frames)
+
+
 class FeedWatchdog:
     """Owner of the connection: opens, subscribes and watches it."""
 
@@ -69,36 +102,21 @@ class FeedWatchdog:
         self._stale_after_s = stale_after_s
         self._lag_limit_s = lag_limit_s
         self._wall_ms = wall_ms
-        # Delay of the last message with a time of its own.
-        self._lag_s = 0.0
-        self._asleep_s = self._compute_asleep_s()
         self._rng = rng
-        self._connection = 0
-        self._received_s = self._connected_s = trio.current_time()
-        self._pulse = _Pulse()
+        self._connection = _Connection(0, lead_s=self._compute_lead_s(), n_lost=0)
         self._n_attempts = 0
         # Time of the last poll, None while nothing is watched.
         self._polled_s: float | None = None
-        # Time of the last ping, and the frames received until then.
-        self._probed: tuple[float, int] | None = None
-        # Messages dropped by the full inbox that a reconnect has dealt with.
-        self._n_lost = 0
 
     def on_message(self, connection: int, event_ms: int | None = None) -> None:
         """Note a message, and the delay of its event.
 
         `event_ms` is the event's time on the venue's calendar. Messages of an earlier connection are ignored.
         """
-        if connection == self._connection:
-            self._received_s = trio.current_time()
-            if event_ms is not None:
-                self._lag_s = (self._wall_ms() - event_ms) / 1000
+        if connection == self._connection.number:
+            self._connection.on_message(None if event_ms is None else (self._wall_ms() - event_ms) / 1000)
 
-    def _get_heard_s(self) -> float:
-        """Return the time of the last message on this connection."""
-        return max(self._received_s, self._pulse.heard_s)
-
-    def _compute_asleep_s(self) -> float:
+    def _compute_lead_s(self) -> float:
         """Compute the calendar's lead over the loop's clock.
 
         The loop's clock stands still while the machine sleeps.
@@ -109,20 +127,20 @@ class FeedWatchdog:
         """Return the fault of the feed, or None."""
         if not self._feed.is_alive():
             return "socket closed"
-        now_s = trio.current_time()
-        silent_s = now_s - self._get_heard_s()
+        connection, now_s = self._connection, trio.current_time()
+        silent_s = now_s - connection.heard_s
         if self._stale_after_s is not None and silent_s >= self._stale_after_s:
             return f"no message received for {silent_s:.0f} s"
-        if self._probed is not None and self._has_no_pong(*self._probed):
+        if connection.probed is not None and self._has_no_pong(*connection.probed):
             return f"no answer to a ping within {PONG_WITHIN_S:g} s"
-        if self._lag_limit_s is not None and self._lag_s > self._lag_limit_s:
-            return f"messages arrive {self._lag_s:.0f} s late"
+        if self._lag_limit_s is not None and connection.lag_s > self._lag_limit_s:
+            return f"messages arrive {connection.lag_s:.0f} s late"
         if self._polled_s is not None and now_s - self._polled_s > STALL_S:
             return f"event loop stalled for {now_s - self._polled_s:.1f} s"
-        slept_s = self._compute_asleep_s() - self._asleep_s
+        slept_s = self._compute_lead_s() - connection.lead_s
         if slept_s > SLEPT_S:
             return f"machine slept for {slept_s:.0f} s"
-        if self._inbox.n_overflown > self._n_lost:
+        if self._inbox.n_overflown > connection.n_lost:
             return "inbox full: messages were dropped"
         return None
 
@@ -131,18 +149,14 @@ class FeedWatchdog:
 
         It is needed if `fresh` or if none is open. Errors: VenueError.
         """
-        self._n_lost = self._inbox.n_overflown
-        self._lag_s, self._asleep_s = 0.0, self._compute_asleep_s()
-        self._probed = None
+        n_lost, lead_s = self._inbox.n_overflown, self._compute_lead_s()
         if fresh or not self._feed.is_alive():
             await self._feed.reopen()
-        self._connection += 1
-        self._received_s = self._connected_s = trio.current_time()
-        # The heartbeat of an old connection must not count for this one.
-        self._pulse = _Pulse()
+        # Signs of an old connection, such as its heartbeat, must not count for this one.
+        self._connection = _Connection(self._connection.number + 1, lead_s=lead_s, n_lost=n_lost)
         for feed in wire.FEEDS:
-            await self._feed.subscribe(feed, self._inbox.callback(feed, self._connection))
-        await self._feed.subscribe(wire.HEARTBEAT_FEED, self._pulse)
+            await self._feed.subscribe(feed, self._inbox.callback(feed, self._connection.number))
+        await self._feed.subscribe(wire.HEARTBEAT_FEED, self._connection.pulse)
         await self._feed.wait_acknowledged(
             [feed for feed in wire.FEEDS if feed != wire.RETIRED_FEED], within_s=ACK_WITHIN_S
         )
@@ -172,15 +186,15 @@ class FeedWatchdog:
 
         A pong proves that the connection is open, but nothing about the feeds.
         """
-        heard_s = self._get_heard_s()
-        if self._stale_after_s is None or trio.current_time() - heard_s < self._stale_after_s / 2:
+        connection = self._connection
+        if self._stale_after_s is None or trio.current_time() - connection.heard_s < self._stale_after_s / 2:
             return
         # One ping per silence is enough.
-        if self._probed is not None and self._probed[0] >= heard_s:
+        if connection.probed is not None and connection.probed[0] >= connection.heard_s:
             return
         if (n_frames := self._feed.count_frames()) is None:
             return
-        self._probed = (trio.current_time(), n_frames)
+        connection.on_ping(n_frames)
         # A ping that cannot be sent gets no pong, which is noticed anyway.
         with suppress(VenueError), trio.move_on_after(POLL_EVERY_S):
             await self._feed.ping()
@@ -190,7 +204,7 @@ class FeedWatchdog:
 
         Pauses grow with every attempt, even after one that succeeded and did not last.
         """
-        if trio.current_time() - self._connected_s >= STEADY_S:
+        if trio.current_time() - self._connection.opened_s >= STEADY_S:
             self._n_attempts = 0
         while True:
             if self._n_attempts:

@@ -33,6 +33,7 @@ class TickSchedule:
 
     def __init__(self, interval_s: float, reconcile_every: int) -> None:
         self.interval_s = interval_s
+        self.backoff = DoubtBackoff()
         self._reconcile_every = reconcile_every
         self._due_s = math.inf
         self._n_ticks = 0

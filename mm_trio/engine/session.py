@@ -17,7 +17,7 @@ from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.events import SessionEvents, log_allocation_changed, log_start
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.reconciler import Reconciler
-from mm_trio.engine.schedule import DoubtBackoff, TickSchedule
+from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.shutdown import cancel_and_verify
 from mm_trio.engine.startup import resume_state, seed_state
 from mm_trio.journal.replay import Recovered
@@ -78,7 +78,6 @@ class Session:
         self.quoter = quoter
         self.events = events
         self.schedule = schedule
-        self.backoff = DoubtBackoff()
         # Ticks and reconciliations take turns.
         self.turn = UncontendedLock()
         self.left_behind: tuple[str, ...] | None = None

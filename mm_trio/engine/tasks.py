@@ -115,7 +115,7 @@ async def tick(session: Session) -> None:
             session.events.on_trouble("balance too small at the venue for an order that the ledger covers")
         quoter.state.note_doubts(now_s)
         if quoter.state.order_state.get_doubts() or result.n_held_back:
-            schedule.want_reconcile(session.backoff.pause_s)
+            schedule.want_reconcile(schedule.backoff.pause_s)
 
 
 # --- Reconciliation ---------------------------------------------------------------------------------
@@ -158,9 +158,9 @@ async def reconcile(session: Session) -> bool:
         stats.on_reconciled()
         session.events.on_balances(check)
         if orders.get_doubts():
-            schedule.want_reconcile(session.backoff.on_doubts(orders.get_intents(), now_s=trio.current_time()))
+            schedule.want_reconcile(schedule.backoff.on_doubts(orders.get_intents(), now_s=trio.current_time()))
         else:
-            session.backoff.on_settled()
+            schedule.backoff.on_settled()
         if not no_orphan_left:
             schedule.want_reconcile(RETRY_RECONCILE_S)
         return no_orphan_left

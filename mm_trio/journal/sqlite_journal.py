@@ -17,8 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
+from mm_trio.model.entry_codec import decode_entry, encode_entry
 from mm_trio.model.errors import JournalError
-from mm_trio.model.journal_entries import Booked, Entry, decode_entry, encode_entry
+from mm_trio.model.journal_entries import Booked, Entry
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 

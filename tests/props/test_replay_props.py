@@ -17,6 +17,7 @@ from ladders import GRIDS, sides
 
 from mm_trio.journal.replay import Recovered, replay
 from mm_trio.model.cloid import CloidParts, encode_cloid
+from mm_trio.model.entry_codec import decode_entry, encode_entry
 from mm_trio.model.journal_entries import (
     Adjusted,
     Adopted,
@@ -34,8 +35,6 @@ from mm_trio.model.journal_entries import (
     Requested,
     Sent,
     Summed,
-    decode_entry,
-    encode_entry,
 )
 from mm_trio.model.market import Balances, Market, Token
 from mm_trio.model.orders import FillResult, Intent, Quote, Side

@@ -21,7 +21,8 @@ import pytest
 from mm_trio.journal.audit import compute_audit
 from mm_trio.journal.replay import Recovered, replay
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal, JournalRow
-from mm_trio.model.journal_entries import Booked, Checkpoint, encode_entry
+from mm_trio.model.entry_codec import encode_entry
+from mm_trio.model.journal_entries import Booked, Checkpoint
 from mm_trio.model.market import Balances
 from mm_trio.model.orders import Intent, Phase, TrackedOrder
 

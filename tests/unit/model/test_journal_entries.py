@@ -9,6 +9,7 @@ import pytest
 from core_kit import OURS, dec, desired, intent
 
 from mm_trio.model import journal_entries as module
+from mm_trio.model.entry_codec import decode_entry, encode_entry
 from mm_trio.model.journal_entries import (
     Adjusted,
     Adopted,
@@ -26,8 +27,6 @@ from mm_trio.model.journal_entries import (
     Requested,
     Sent,
     Summed,
-    decode_entry,
-    encode_entry,
     forget,
 )
 from mm_trio.model.orders import Quote

@@ -1,0 +1,75 @@
+"""Entries of the ledger as plain values for JSON, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, cast, get_args
+
+from mm_trio.model.journal_entries import Checkpoint, Entry, Remembered
+from mm_trio.model.orders import Quote
+from mm_trio.model.replies import FillKey
+
+__all__ = ["decode_entry", "encode_entry"]
+
+_KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Entry)}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def _list_columns(kind: type[Any]) -> Iterator[tuple[str, bool]]:
+    """List (path, is it a Decimal) of each written value.
+
+    A quote is four values in a row.
+    """
+    for entry_field in fields(kind):
+        if entry_field.name == "quote":
+            yield from ((f"quote.{name}", is_decimal) for name, is_decimal in _list_columns(Quote))
+        else:
+            yield entry_field.name, "Decimal" in str(entry_field.type)
+
+
+_COLUMNS = {name: tuple(_list_columns(kind)) for name, kind in _KINDS.items()}
+_READERS = {name: tuple(attrgetter(path) for path, _ in columns) for name, columns in _COLUMNS.items()}
+_N_QUOTE = len(fields(Quote))
+_QUOTE_AT = {
+    name: next((n for n, (path, _) in enumerate(columns) if path.startswith("quote.")), None)
+    for name, columns in _COLUMNS.items()
+}
+
+
+def encode_entry(entry: Entry) -> tuple[str, list[Any]]:
+    """Return the entry's kind and its values for JSON.
+
+    A Decimal becomes its exact text.
+    """
+    kind = _NAMES[type(entry)]
+    if isinstance(entry, Checkpoint):
+        return kind, [list(encode_entry(part)) for part in entry.entries]
+    values = [read(entry) for read in _READERS[kind]]
+    return kind, [str(value) if isinstance(value, Decimal) else value for value in values]
+
+
+def decode_entry(kind: str, values: Sequence[Any]) -> Entry:
+    """Return the entry that `encode_entry` made these values of.
+
+    Errors: ValueError for values that it never makes.
+    """
+    try:
+        if kind == "checkpoint":
+            return Checkpoint(tuple(decode_entry(part, inner) for part, inner in values))
+        if kind == "remembered":
+            after_ms, keys = values
+            return Remembered(after_ms, tuple(FillKey(*key) for key in keys))
+        columns = _COLUMNS[kind]
+        read: list[Any] = [
+            Decimal(value) if is_decimal and value is not None else value
+            for (_, is_decimal), value in zip(columns, values, strict=True)
+        ]
+        at = _QUOTE_AT[kind]
+        if at is not None:
+            read[at : at + _N_QUOTE] = [Quote(*read[at : at + _N_QUOTE])]
+        return cast("Entry", _KINDS[kind](*read))
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"{kind!r} with these values is not a valid entry") from error

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from mm_trio import WsState
 from mm_trio.engine import feed_watchdog as watchdog
 from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, trade_forever
-from mm_trio.state import maker_state, order_state
+from mm_trio.state import manual_cancels, order_state
 from mm_trio.state.seen_fills import SeenFills
 
 DAY_S = 24 * 3600
@@ -66,7 +66,7 @@ def count_kept(maker: WsState) -> int:
         thing = todo.pop()
         if id(thing) in seen or isinstance(thing, type | ModuleType | FunctionType | FrameType):
             continue
-        if type(thing).__module__.startswith(("mm_trio.sandbox", "builders", "trio.")):
+        if type(thing).__module__.startswith(("mm_trio.sandbox", "builders", "troubled_venue", "trio.")):
             continue
         seen.add(id(thing))
         todo.extend(gc.get_referents(thing))
@@ -81,7 +81,7 @@ async def test_a_day_of_heavy_trading_leaves_tasks_and_memory_as_they_were(
     """What is remembered is bounded: with low bounds they are reached in an hour, and nothing grows after that."""
     monkeypatch.setattr(watchdog, "POLL_EVERY_S", 5.0)
     monkeypatch.setattr(order_state, "LEFT_REMEMBERED", 100)
-    monkeypatch.setattr(maker_state, "ENDS_REMEMBERED", 100)
+    monkeypatch.setattr(manual_cancels, "ENDS_REMEMBERED", 100)
     world = World()
     maker = world.maker(
         active_levels=10,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
+from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
 from mm_trio.model.market import Balances
 from mm_trio.model.replies import Fill, FillKey
 from mm_trio.state.inventory import Inventory
@@ -114,7 +114,9 @@ class _Known:
     fills: dict[FillKey, Booked] = field(default_factory=dict)
     sums: dict[str, _Sum] = field(default_factory=dict)
     n_entries: int = 0
+    # Time of the last balance that was taken over, and of the last one that has the fills of ours before it too.
     adjusted_ms: int = 0
+    settled_ms: int = 0
 
     def read(self, at_ms: int, entry: Entry) -> None:
         self.n_entries += 1
@@ -125,11 +127,13 @@ class _Known:
                 self.oids.add(oid)
             case Allocated():
                 self.ledger.on_allocated(entry)
-            case Adjusted(token, usdc):
+            case Adjusted(token, usdc, why):
                 self.ledger.on_adjusted(entry)
                 what = "balance changes without a fill of ours" if self.adjusted_ms else "first balance"
                 self._sum(what, token, usdc)
                 self.adjusted_ms = at_ms
+                # The first balance of a rebuilt ledger leaves out the fills that the next start books.
+                self.settled_ms = self.settled_ms if why == REBUILT else at_ms
             case Booked():
                 self._book(entry)
             case _:
@@ -162,9 +166,10 @@ def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], v
     unbooked, foreign = _Sum(), _Sum()
     listed = {fill.key for fill in fills}
     for fill in fills:
-        if fill.key in known.fills or (fill.time_ms or 0) <= known.adjusted_ms:
+        is_ours = known.is_ours(fill)
+        if fill.key in known.fills or (fill.time_ms or 0) <= (known.settled_ms if is_ours else known.adjusted_ms):
             continue
-        (unbooked if known.is_ours(fill) else foreign).add(*compute_effect(fill))
+        (unbooked if is_ours else foreign).add(*compute_effect(fill))
     oldest_ms = min((fill.time_ms or 0 for fill in fills), default=None)
     unlisted = [
         fill

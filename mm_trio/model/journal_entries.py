@@ -16,6 +16,7 @@ from mm_trio.model.orders import FillResult, Intent, Quote
 from mm_trio.model.replies import Fill, FillKey
 
 __all__ = [
+    "REBUILT",
     "Adjusted",
     "Adopted",
     "Allocated",
@@ -36,6 +37,9 @@ __all__ = [
     "Summed",
     "forget",
 ]
+
+# Reason of the first balance of a ledger that was rebuilt: fills of ours before it are left out, and booked later.
+REBUILT = "rebuilt"
 
 
 class OwnEnd(StrEnum):

@@ -19,7 +19,7 @@ from mm_trio.config.settings import Settings
 from mm_trio.journal.audit import compute_effect
 from mm_trio.journal.data_dir import find_last_written, finish_setting_aside, hold_state_folder, replace_ledger
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
-from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Entry, LookedUp
+from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated, Arrived, Began, Entry, LookedUp
 from mm_trio.model.market import Market
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS
 from mm_trio.state.ownership import Ownership, find_epochs, read_quote
@@ -161,7 +161,7 @@ async def _compute_first_balance(client: VenueClient, market: Market, found: Seq
         if fill.oid in oids or ownership.read_own_cloid(fill.cloid) is not None:
             moved = compute_effect(fill)
             token, usdc = token - moved[0], usdc - moved[1]
-    return Adjusted(token, usdc, "rebuilt")
+    return Adjusted(token, usdc, REBUILT)
 
 
 def _salvage(folder: Path) -> tuple[Sequence[JournalRow], Path | None]:

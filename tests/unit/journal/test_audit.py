@@ -8,7 +8,7 @@ from decimal import Decimal
 from core_kit import OURS, THEIRS, dec, fill
 
 from mm_trio.journal.audit import Audit, compute_audit
-from mm_trio.model.journal_entries import Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
+from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
 from mm_trio.model.market import Balances
 from mm_trio.model.orders import Quote
 from mm_trio.model.replies import Fill
@@ -99,6 +99,19 @@ def test_what_traded_before_the_last_known_balance_is_in_it() -> None:
     early = replace(SOLD, time_ms=400)
 
     assert audit(fills=(early,), venue=Balances(dec(20), dec(200))).is_ok
+
+
+def test_a_rebuilt_ledger_leaves_out_our_fills_until_a_start_books_them() -> None:
+    """Its first balance is the account's without them; trades of others are in it."""
+    foreign = replace(fill(55, 2, 1, price="20", cloid=THEIRS), side="buy", time_ms=900)
+    rebuilt = Adjusted(dec(20), dec(200), REBUILT)
+
+    found = compute_audit(
+        [(500, Began(OUR_EPOCH, {})), (600, Arrived(OURS, 7)), (2000, rebuilt)], (SOLD, foreign), AFTER
+    )
+
+    assert found.is_ok
+    assert [(line.count, line.token) for line in found.explained] == [(1, dec(-2))]
 
 
 def test_an_adopted_order_is_ours_as_well() -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mm_trio.cli.exit_codes import ExitCode
 
@@ -22,7 +22,7 @@ __all__ = ["Result", "Summary", "choose_screen", "print_result", "print_summary"
 class Result(Protocol):
     """Result of a command, as JSON values and as text."""
 
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, object]: ...
 
     def to_text(self) -> str: ...
 
@@ -36,7 +36,7 @@ class Summary(Protocol):
     @property
     def orders_may_rest(self) -> tuple[str, ...]: ...
 
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, object]: ...
 
 
 def set_up_logging(stream: TextIO) -> None:
@@ -85,7 +85,8 @@ def print_summary(summary: Summary, *, as_json: bool) -> ExitCode:
         for name, value in values.items():
             if name != "fill_rows":
                 print(f"{name:24} {value}")
-    reasons = values.get("halted_because", [])
+    halted = values.get("halted_because")
+    reasons = halted if isinstance(halted, list) else []
     for reason in reasons:
         print(f"mm-trio: halted: {reason}", file=sys.stderr)
     for order in summary.orders_may_rest:

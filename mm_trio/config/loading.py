@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mm_trio.config.redaction import SECRET_ADVICE, SHOWN_CHARS, hide_secrets, is_secret, names_secret, show, show_name
 from mm_trio.config.settings import (
@@ -82,12 +82,10 @@ def parse_settings(document: Mapping[str, object], *, environ: Mapping[str, str]
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError("\n".join((f"{source}: {count}", *(f"  {problem}" for problem in problems))))
-    return Settings(
-        market=MarketSettings(**values["market"]),
-        strategy=Strategy(**values["strategy"]),
-        allocation=Allocation(**values["allocation"]) if "allocation" in values else None,
-        tuning=Tuning(**values.get("tuning", {})),
-    )
+    # Each value was read by the kind of its field, so it has the field's type; mypy cannot see that.
+    make_settings: Callable[..., Settings] = Settings
+    makers: dict[str, Callable[..., object]] = {**_SECTIONS}
+    return make_settings(**{name: makers[name](**section) for name, section in values.items()})
 
 
 def _read_toml(path: Path) -> dict[str, object] | str:
@@ -202,12 +200,12 @@ def _collect_overrides(environ: Mapping[str, str], problems: list[str]) -> _Foun
     return found
 
 
-def _read_section(section: str, given: _Found, problems: list[str]) -> dict[str, Any]:
+def _read_section(section: str, given: _Found, problems: list[str]) -> dict[str, object]:
     """Read the values of a section, with its defaults.
 
     Each has the type of its field, as the field's kind reads it. A missing or wrong value is left out and reported.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for item in fields(_SECTIONS[section]):
         kind: Kind = item.metadata["kind"]
         found = given.get((section, item.name))
@@ -224,7 +222,7 @@ def _read_section(section: str, given: _Found, problems: list[str]) -> dict[str,
     return values
 
 
-def _check_together(values: Mapping[str, dict[str, Any]], given: _Found) -> list[str]:
+def _check_together(values: Mapping[str, Mapping[str, object]], given: _Found) -> list[str]:
     """Find problems between values that are each right."""
     problems: list[str] = []
     network = values["market"].get("network", "")
@@ -241,7 +239,8 @@ def _check_together(values: Mapping[str, dict[str, Any]], given: _Found) -> list
         problems.append(
             "[allocation] token and usdc are both 0, so the maker could not quote; set at least one above 0"
         )
-    return problems + _find_ladder_fault(**values["strategy"])
+    find_fault: Callable[..., list[str]] = _find_ladder_fault
+    return problems + find_fault(**values["strategy"])
 
 
 def _find_ladder_fault(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, localcontext
-from typing import Any, Literal, TypeAlias
+from typing import Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from mm_trio.config.values import (
     AMOUNT,
@@ -30,6 +30,7 @@ __all__ = [
     "ACCOUNT_VARIABLE",
     "VENUE_URLS",
     "Allocation",
+    "MakerParameters",
     "MarketSettings",
     "Network",
     "Settings",
@@ -141,6 +142,33 @@ class Tuning:
     hand_cancels_to_stop: int | None = field(default=None, metadata=whole_value(1, 1000, "cancels", such_as="3"))
 
 
+class MakerParameters(TypedDict):
+    """Arguments of `WsState` that are settings, by name."""
+
+    coin: str
+    start_px: Decimal
+    n_orders: int
+    order_sz: Decimal
+    tick_size: Decimal
+    active_levels: int | None
+    window_slack: int
+    interval_s: float
+    dead_zone_bps: Decimal
+    price_tolerance_bps: Decimal
+    size_tolerance_pct: Decimal
+    reconcile_every: int
+    min_notional: Decimal
+    requote_on_fill: bool
+    feed_stale_after_s: float
+    foreign_orders: Literal["cancel", "keep"]
+    cancel_on_shutdown: bool
+    feed_lag_limit_s: float | None
+    hand_cancel_pause_s: float
+    hand_cancels_to_stop: int | None
+    allocated_token: NotRequired[Decimal]
+    allocated_usdc: NotRequired[Decimal]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that the operator decided, checked.
@@ -153,7 +181,7 @@ class Settings:
     allocation: Allocation | None = None
     tuning: Tuning = Tuning()
 
-    def maker_parameters(self, grid: PricingGrid | None = None) -> dict[str, Any]:
+    def maker_parameters(self, grid: PricingGrid | None = None) -> MakerParameters:
         """Return the arguments of `WsState` that are settings.
 
         That is all but `info`, `exchange` and `address`. With the market's own `grid` a `target_px` becomes the
@@ -171,7 +199,7 @@ class Settings:
             amounts = {"allocated_token": token, "allocated_usdc": usdc}
         else:
             amounts = {}
-        return {"coin": self.market.coin, **parameters, **amounts}
+        return cast("MakerParameters", {"coin": self.market.coin, **parameters, **amounts})
 
     def describe(self) -> str:
         """Describe the settings in one line of `key=value`, for a log.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from mm_trio.model.errors import ProtocolError
 from mm_trio.state.inventory import BalanceCheck
@@ -40,13 +39,13 @@ class FeedReader:
         self._on_balances = on_balances
         self._on_trouble = on_trouble
         self._reported_ms: int | None = None
-        self._readers: dict[str, Callable[[Any, float], None]] = {
+        self._readers: dict[str, Callable[[object, float], None]] = {
             "orderUpdates": self._read_order_updates,
             "userFills": self._read_fills,
             "webData2": self._read_balances,
         }
 
-    def apply(self, feed: str, body: Any, *, now_s: float) -> int | None:
+    def apply(self, feed: str, body: object, *, now_s: float) -> int | None:
         """Apply one message; return its last event's time.
 
         The time is the venue's, in ms; None where the message reports nothing that just happened. Rows that cannot be
@@ -60,7 +59,7 @@ class FeedReader:
         self._state.note_doubts(now_s)
         return self._reported_ms
 
-    def _read_order_updates(self, body: Any, now_s: float) -> None:
+    def _read_order_updates(self, body: object, now_s: float) -> None:
         updates, unreadable = wire.read_update_message(body, self._state.market)
         for update in updates:
             self._reported_ms = update.time_ms
@@ -69,7 +68,7 @@ class FeedReader:
                 self._on_trouble(f"foreign order oid={update.order.oid} is open")
         self._report_unreadable("orderUpdates", unreadable)
 
-    def _read_fills(self, body: Any, now_s: float) -> None:
+    def _read_fills(self, body: object, now_s: float) -> None:
         fills, unreadable = wire.read_fill_message(
             body, self._state.market, whole=self._state.ownership.knows_all_sessions
         )
@@ -79,7 +78,7 @@ class FeedReader:
             self._state.apply_fill(fill, now_s=now_s)
         self._report_unreadable("userFills", unreadable)
 
-    def _read_balances(self, body: Any, now_s: float) -> None:
+    def _read_balances(self, body: object, now_s: float) -> None:
         balances = wire.read_balance_message(body, self._state.market)
         if balances is not None:
             self._on_balances(self._state.apply_balances(balances, asked_s=now_s, now_s=now_s))

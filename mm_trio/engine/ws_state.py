@@ -118,10 +118,7 @@ class WsState:
 
     @property
     def boundary_level(self) -> int | None:
-        """Return the lowest level with an ask.
-
-        None before the start.
-        """
+        """Return the lowest level with an ask, None before the start."""
         return None if self._session is None else self._session.quoter.boundary_level
 
     @property

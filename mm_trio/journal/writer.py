@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Never, Protocol
+from typing import Never, Protocol, TypeVar
 
 import trio
 
-from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, RunSync
+from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, RunSync, TooLate
 from mm_trio.concurrency.fair_lock import UncontendedLock
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry
 
 __all__ = ["AppendsEntries", "JournalWriter"]
+
+_T = TypeVar("_T")
 
 # The order that answers a fill must be durable before it is sent. Waiting a moment puts both into one commit, so that
 # the order need not wait for the fill's commit. A fill that was not written yet is not lost: the next start asks the
@@ -116,7 +118,7 @@ class JournalWriter:
             if self._n_durable < goal:
                 await self._commit()
 
-    async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any:
+    async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., _T], *args: object) -> _T | TooLate:
         """Make everything recorded durable, then make this blocking call.
 
         `is_wanted` is called between the two, possibly on a worker thread. Return the result of `send`, or `TOO_LATE`

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 from mm_trio.model.journal_entries import Checkpoint, Entry, Remembered
 from mm_trio.model.orders import Quote
@@ -14,11 +14,11 @@ from mm_trio.model.replies import FillKey
 
 __all__ = ["decode_entry", "encode_entry"]
 
-_KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Entry)}
+_KINDS: dict[str, type[Entry]] = {kind.__name__.lower(): kind for kind in get_args(Entry)}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def _list_columns(kind: type[Any]) -> Iterator[tuple[str, bool]]:
+def _list_columns(kind: type[Entry] | type[Quote]) -> Iterator[tuple[str, bool]]:
     """List (path, is it a Decimal) of each written value.
 
     A quote is four values in a row.
@@ -39,7 +39,7 @@ _QUOTE_AT = {
 }
 
 
-def encode_entry(entry: Entry) -> tuple[str, list[Any]]:
+def encode_entry(entry: Entry) -> tuple[str, list[object]]:
     """Return the entry's kind and its values for JSON.
 
     A Decimal becomes its exact text.
@@ -51,25 +51,28 @@ def encode_entry(entry: Entry) -> tuple[str, list[Any]]:
     return kind, [str(value) if isinstance(value, Decimal) else value for value in values]
 
 
-def decode_entry(kind: str, values: Sequence[Any]) -> Entry:
+def decode_entry(kind: str, values: Sequence[object]) -> Entry:
     """Return the entry that `encode_entry` made these values of.
 
     Errors: ValueError for values that it never makes.
     """
     try:
         if kind == "checkpoint":
-            return Checkpoint(tuple(decode_entry(part, inner) for part, inner in values))
+            parts = cast("Sequence[tuple[str, Sequence[object]]]", values)
+            return Checkpoint(tuple(decode_entry(part, inner) for part, inner in parts))
         if kind == "remembered":
-            after_ms, keys = values
+            after_ms, keys = cast("tuple[int, Sequence[tuple[int, str, int, int]]]", values)
             return Remembered(after_ms, tuple(FillKey(*key) for key in keys))
         columns = _COLUMNS[kind]
-        read: list[Any] = [
-            Decimal(value) if is_decimal and value is not None else value
+        read: list[object] = [
+            Decimal(cast("str", value)) if is_decimal and value is not None else value
             for (_, is_decimal), value in zip(columns, values, strict=True)
         ]
         at = _QUOTE_AT[kind]
         if at is not None:
-            read[at : at + _N_QUOTE] = [Quote(*read[at : at + _N_QUOTE])]
-        return cast("Entry", _KINDS[kind](*read))
+            make_quote: Callable[..., Quote] = Quote
+            read[at : at + _N_QUOTE] = [make_quote(*read[at : at + _N_QUOTE])]
+        make: Callable[..., Entry] = _KINDS[kind]
+        return make(*read)
     except (KeyError, TypeError, ArithmeticError) as error:
         raise ValueError(f"{kind!r} with these values is not a valid entry") from error

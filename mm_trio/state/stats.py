@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
-from typing import Any
 
 from mm_trio.model.orders import FillResult
 from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
@@ -89,7 +88,7 @@ class RunStats:
         used_per_s = (self.items - float(self.fill_volume)) / run_s
         return max(0, remaining) / used_per_s / 3600 if used_per_s > 0 else inf
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the part of a summary that every run has.
 
         `budget_hours` is null where the budget does not shrink.

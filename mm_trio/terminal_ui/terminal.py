@@ -13,10 +13,11 @@ import sys
 import termios
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from types import FrameType
+from typing import TypeAlias
 
 __all__ = ["LogLine", "RecentRecords", "divert_logging", "is_terminal", "keep_terminal"]
 
@@ -26,6 +27,9 @@ RECORDS_KEPT = 200  # Some minutes of a busy maker; a screen shows fewer.
 # Textual's driver sets handlers of these and does not restore them. A stop and a continue after the screen is closed
 # would set the terminal up for a screen again.
 _TAKEN_SIGNALS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
+
+
+_Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
 
 
 def is_terminal() -> bool:
@@ -49,7 +53,7 @@ def is_terminal() -> bool:
 @contextmanager
 def keep_terminal() -> Iterator[None]:
     """Restore the terminal's modes and signal handlers afterwards."""
-    modes: list[Any] | None = None
+    modes: list[int | list[bytes | int]] | None = None
     # Without a terminal there is nothing to restore.
     with suppress(OSError, ValueError, termios.error):
         modes = termios.tcgetattr(0)
@@ -65,7 +69,7 @@ def keep_terminal() -> Iterator[None]:
                 termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
-def _read_handlers() -> dict[int, Any]:
+def _read_handlers() -> dict[int, _Handler]:
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread can change handlers.
         return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import trio
 
@@ -43,7 +43,7 @@ class AuditReport:
         """Return whether every difference is explained."""
         return self.audit.is_ok
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain JSON values; amounts are decimal strings."""
         return {**self.audit.to_json(), "coin": self.coin, "folder": str(self.folder)}
 
@@ -86,7 +86,7 @@ class LostLedger:
     evidence: str
     is_ok: ClassVar[bool] = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {"ok": self.is_ok, "coin": self.coin, "folder": str(self.folder), "lost": self.evidence}
 

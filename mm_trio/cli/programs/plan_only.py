@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Mapping
 
 import trio
 
@@ -49,7 +49,7 @@ async def plan_forever(settings: Settings, *, stop_scope: trio.CancelScope, dura
     return RunSummary(stats, ())
 
 
-async def _plan_once(settings: Settings, spot_meta: Any, grid: PricingGrid) -> None:
+async def _plan_once(settings: Settings, spot_meta: Mapping[str, object], grid: PricingGrid) -> None:
     """Log what a maker that starts now would send."""
     parameters = settings.maker_parameters(grid)
     client = VenueClient(

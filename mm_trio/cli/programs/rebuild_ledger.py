@@ -9,13 +9,12 @@ from decimal import Decimal
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import trio
 
 from mm_trio.cli.programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import ask_at_start, make_grid
-from mm_trio.config.settings import Settings
+from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.journal.audit import compute_effect
 from mm_trio.journal.data_dir import find_last_written, finish_setting_aside, hold_state_folder, replace_ledger
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
@@ -48,7 +47,7 @@ class Rebuilt:
     n_sessions_found: int
     n_orders_found: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
             "folder": str(self.folder),
@@ -137,7 +136,7 @@ async def _find_lost_entries(client: VenueClient, market: Market, entries: Seque
 
 
 async def _prepend_opening(
-    client: VenueClient, market: Market, found: list[Entry], parameters: Mapping[str, Any]
+    client: VenueClient, market: Market, found: list[Entry], parameters: MakerParameters
 ) -> list[Entry]:
     """Prepend the entries that a ledger begins with."""
     if not any(isinstance(entry, Began) for entry in found):

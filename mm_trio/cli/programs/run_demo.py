@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -50,12 +50,12 @@ class DemoSummary:
     fill_rows: tuple[tuple[str, str, str], ...]
     tape_rows: tuple[tuple[str, str, str], ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the summary as plain JSON values.
 
         `fill_rows` are (side, price, size) of the maker's fills, oldest first.
         """
-        summary: dict[str, Any] = {
+        summary: dict[str, object] = {
             **self.stats.to_json(),
             "spread_bps_median": round(median(self.spreads_bps), 3) if self.spreads_bps else None,
             "orders_resting_at_exit": self.orders_resting,

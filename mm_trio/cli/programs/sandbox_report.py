@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from mm_trio.cli.programs.demo_market import DemoMarket
 
@@ -94,7 +93,7 @@ class SandboxSummary:
     fills: dict[str, int]
     orders_resting: dict[str, int]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {"faults": self.faults, "fills": self.fills, "orders_resting": self.orders_resting}
 
@@ -118,7 +117,7 @@ class ReplaySummary:
     fills: dict[str, int]
     orders_resting: dict[str, int]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         return asdict(self)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ MOST_SKEW_S = 2.0
 _ANSWER_WITHIN_S = 30.0
 
 
-def make_grid(settings: Settings, spot_meta: Any) -> PricingGrid:
+def make_grid(settings: Settings, spot_meta: Mapping[str, object]) -> PricingGrid:
     """Make the ladder with the market's own decimals. Errors: ConfigError."""
     strategy = settings.strategy
     market = wire.parse_market(spot_meta, settings.market.coin)

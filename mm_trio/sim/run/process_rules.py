@@ -63,24 +63,24 @@ class ProcessRules:
         self._judge.check("S15", refused, lambda: "a second maker got the state folder while the first was running")
         self._judge.coverage["second maker refused"] += refused
 
-    def _measure(self, life: MakerProcess) -> list[tuple[str, int, int]]:
+    def _measure(self, process: MakerProcess) -> list[tuple[str, int, int]]:
         """Return what the maker keeps: (which, how much, how much at most)."""
         most = {
             "open orders": self._n_places,
             "orders in flight": self._n_places,
             "orders with fills due": self._n_places,
-            "orders unsettled": life.requests.n_ends_lately,
+            "orders unsettled": process.requests.n_ends_lately,
             "orders that left": MOST_LEFT,
             "unknown oids with fills": MOST_STRANGERS,
             "fills of one unknown oid": MOST_OF_ONE_STRANGER,
             "unknown oids that ended": MOST_STRANGERS,
             "fills remembered": MOST_FILLS,
             "fills to be shown": MOST_SHOWN,
-            "requests whose weight counts": life.requests.n_weighed_lately,
+            "requests whose weight counts": process.requests.n_weighed_lately,
             "entries to be written": MOST_UNWRITTEN,
             "tasks": TASKS,
         }
-        kept = life.maker.describe_memory()
+        kept = process.maker.describe_memory()
         assert kept.keys() <= most.keys(), kept.keys() - most.keys()
         return [(what, n, most[what]) for what, n in kept.items()]
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import FrozenInstanceError
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from core_kit import dec
@@ -216,7 +215,7 @@ def test_an_allocation_may_come_from_the_environment_alone() -> None:
 
     parameters = settings.maker_parameters()
 
-    assert (parameters["allocated_token"], parameters["allocated_usdc"]) == (3, 4)
+    assert (parameters["allocated_token"], parameters["allocated_usdc"]) == (Decimal(3), Decimal(4))
 
 
 def test_an_unknown_override_is_told_with_its_neighbour() -> None:
@@ -592,7 +591,7 @@ def test_a_target_outside_the_ladder_is_refused_with_its_range(target: str) -> N
 def test_a_target_becomes_an_allocation_once_the_grid_is_known() -> None:
     settings, grid = parse(strategy={"target_px": "23.5"}), PricingGrid(20, 100)
 
-    parameters: dict[str, Any] = settings.maker_parameters(grid)
+    parameters = settings.maker_parameters(grid)
 
     amounts = (parameters["allocated_token"], parameters["allocated_usdc"])
     assert amounts == compute_target_allocation(grid, dec("23.5"), dec("5"))

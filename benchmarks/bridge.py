@@ -79,8 +79,11 @@ def run_inbox(*, n_threads: int, each: int, pause_s: float) -> Meter:
         inbox, meter = Inbox(), Meter(n_threads * each)
         callback = inbox.callback("userFills", 1)
         _start_producers(meter, callback, n_threads=n_threads, each=each, pause_s=pause_s)
-        while not meter.on_message((await inbox.receive()).body):
-            pass
+        while True:
+            body = (await inbox.receive()).body
+            assert isinstance(body, float)
+            if meter.on_message(body):
+                break
         inbox.close()
         return meter
 

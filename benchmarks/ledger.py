@@ -30,7 +30,7 @@ from mm_trio.model.orders import Intent, Quote
 from mm_trio.model.replies import Unknown
 from mm_trio.sandbox import Auth, Exchange, Gateway, serve
 from mm_trio.state.order_state import OrderState
-from mm_trio.venue.order_gateway import OrderGateway
+from mm_trio.venue.order_gateway import Nonces, OrderGateway
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
 
 __all__: list[str] = []
@@ -63,34 +63,35 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
         for n_written in range(WAL_PAGES):  # as in any run of some minutes: the log is overwritten, it does not grow
             journal.append([Quoted(n_written)], at_ms=_now_ms())
         times_ms: dict[str, list[float]] = {"in_memory": [], "journalled": []}
-        lanes = {}
+        senders = {}
+        nonces = Nonces(_now_ms)  # One signer for both: its nonces rise over all actions.
         for name, file in (("in_memory", None), ("journalled", journal)):
-            keeper = JournalWriter(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
-            lanes[name] = (
+            writer = JournalWriter(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
+            orders = OrderState()
+            orders.start_recording(writer.record)
+            senders[name] = (
                 OrderGateway(
                     sender,
                     coin=market.pair.name,
                     run_sync=trio.to_thread.run_sync,
-                    ledger=keeper,
+                    ledger=writer,
                     wall_ms=_now_ms,
+                    nonces=nonces,
                 ),
-                OrderState(),
+                orders,
             )
-            lanes[name][1].record = keeper.record
-        last_nonce = 0
         for i in range(2 * (n + WARM_UP)):
             name = ("in_memory", "journalled")[i % 2]
-            gateway, orders = lanes[name]
-            gateway.on_nonce_used(last_nonce)
+            order_gateway, orders = senders[name]
             began_s = time.perf_counter()
-            last_nonce = gateway.take_nonce() or 0
+            nonce = order_gateway.take_nonce()
             cloid = encode_cloid(CloidParts(1, "buy", 0, i))
             price = Decimal("20.000") + Decimal(i % 500) / 1000
             intent = Intent(
-                cloid, Quote("buy", 0, price, SIZE), expires_ms=gateway.compute_expiry_ms(10), nonce=last_nonce
+                cloid, Quote("buy", 0, price, SIZE), expires_ms=order_gateway.compute_expiry_ms(10), nonce=nonce
             )
             orders.on_sent(intent)
-            (answer,) = await gateway.send_places([intent])
+            (answer,) = await order_gateway.send_places([intent])
             took_ms = 1000 * (time.perf_counter() - began_s)
             assert not isinstance(answer, Unknown), answer
             if i >= 2 * WARM_UP:

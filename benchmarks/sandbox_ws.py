@@ -92,7 +92,7 @@ def _note_leaving(left: dict[int, _Moment]) -> None:
         note(data[: len(data) - len(rest)])
         return rest
 
-    TcpLink.send_all, TcpLink.send_now = send_all_and_note, send_now_and_note  # type: ignore[method-assign]
+    TcpLink.send_all, TcpLink.send_now = send_all_and_note, send_now_and_note  # type: ignore[method-assign,assignment]
 
 
 async def measure_fills(*, seconds: float, actions_per_s: float, n_listeners: int = 3) -> dict[str, float]:

@@ -80,7 +80,7 @@ def _measure(maker: Maker, script: Script) -> dict[str, Any]:
 
 def _measure_slowness(peer: Peer) -> float:
     """How many times as long as on the machine of the aims a tick of the peer takes here and now."""
-    took_us = peer.measure(PEER_TICK, levels=1, times=TICKS)["us"]
+    took_us: list[float] = peer.measure(PEER_TICK, levels=1, times=TICKS)["us"]
     return statistics.median(took_us) / PEER_TICK_US
 
 

@@ -141,7 +141,7 @@ class _Maker:
         return {"us": took_us, "looked_at": None if self._is_plain else looked_at}
 
     def find_resting(self) -> Resting:
-        return sorted(self._state.orders.pairs())
+        return sorted(self._state.orders.slots())
 
 
 class Ours:

@@ -89,7 +89,7 @@ class JournalWriter:
 
     @property
     def n_unwritten(self) -> int:
-        """How many entries wait to be written."""
+        """Count the entries that wait to be written."""
         return len(self._pending)
 
     @property

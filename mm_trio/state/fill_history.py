@@ -1,4 +1,4 @@
-"""How far the venue's fill history was read."""
+"""Reach of what was read of the venue's fill history."""
 
 from __future__ import annotations
 

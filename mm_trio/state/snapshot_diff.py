@@ -105,7 +105,7 @@ def describe_rivals(rows: Sequence[OpenOrder]) -> str:
 
 
 def describe_rival_fills(fills: Sequence[Fill]) -> str:
-    """What to tell where orders traded that this program placed, and there is no ledger that knows of them."""
+    """Explain that orders of an unknown session traded."""
     newest = max(fills, key=lambda fill: fill.time_ms or 0)
     return (
         f"the venue's history has {len(fills)} fills of orders of mm_trio on this coin (the newest: oid {newest.oid}, "

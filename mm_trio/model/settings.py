@@ -136,9 +136,11 @@ class MakerSettings:
     @property
     def parameters(self) -> dict[str, str]:
         """Return the parameters of the ladder, for the journal."""
+        # One level is enough: a checkpoint asks for this on the loop, where a ladder of thousands takes too long.
+        lowest = PricingGrid(self.start_px, 1, tick_size=self.tick_size).levels[0]
         return {
             "coin": self.coin,
-            "start_px": str(self.make_grid().levels[0]),
+            "start_px": str(lowest),
             "n_orders": str(self.n_orders),
             "tick_size": str(self.tick_size),
             "order_sz": str(self.order_sz),

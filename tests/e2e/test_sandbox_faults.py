@@ -23,12 +23,11 @@ from faulty_venue import (
     OWNER,
     TAKER,
     FaultyVenue,
-    in_thread,
     open_faulty,
     statuses,
 )
 from hyperliquid.utils.error import ClientError, ServerError
-from socket_kit import DEADLINE_S, until
+from socket_kit import DEADLINE_S, in_thread, until
 
 from mm_trio.sandbox.faults.kinds import FaultKind
 from mm_trio.sandbox.faults.plan import parse_rules

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from time import time_ns
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import requests
@@ -16,6 +15,7 @@ from eth_account.signers.local import LocalAccount
 from hyperliquid.exchange import Exchange as SdkExchange
 from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
+from socket_kit import DEADLINE_S, in_thread
 
 from mm_trio.sandbox.api.auth import Auth
 from mm_trio.sandbox.api.gateway import Gateway
@@ -26,18 +26,10 @@ from mm_trio.sandbox.server.server import SandboxServer, serve
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("distinct_nonces")]
 
-DEADLINE_S = 30.0
 WALLET: LocalAccount = Account.from_key("0x" + "01" * 32)
 FRIEND = "0x" + "7" * 40
 ALO = {"limit": {"tif": "Alo"}}
 DONE = {"status": "ok", "response": {"type": "default"}}
-
-T = TypeVar("T")
-
-
-async def in_thread(fn: Callable[[], T]) -> T:
-    with trio.fail_after(2 * DEADLINE_S):
-        return await trio.to_thread.run_sync(fn, abandon_on_cancel=True)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from time import time_ns
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import requests
@@ -22,7 +22,7 @@ from eth_account.signers.local import LocalAccount
 from hyperliquid.exchange import Exchange as SdkExchange
 from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
-from socket_kit import DEADLINE_S, wait_until
+from socket_kit import DEADLINE_S, in_thread, wait_until
 
 from mm_trio.sandbox.api.auth import Auth
 from mm_trio.sandbox.api.gateway import Gateway
@@ -40,13 +40,6 @@ AGENT: LocalAccount = Account.from_key("0x" + "02" * 32)
 STRANGER: LocalAccount = Account.from_key("0x" + "03" * 32)
 ALO = {"limit": {"tif": "Alo"}}
 IOC = {"limit": {"tif": "Ioc"}}
-
-T = TypeVar("T")
-
-
-async def in_thread(fn: Callable[..., T], *args: Any, **options: Any) -> T:
-    with trio.fail_after(2 * DEADLINE_S):
-        return await trio.to_thread.run_sync(partial(fn, *args, **options), abandon_on_cancel=True)
 
 
 @dataclass

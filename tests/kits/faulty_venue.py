@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from random import Random
 from time import time_ns
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
 import websocket
@@ -16,7 +15,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from hyperliquid.exchange import Exchange as SdkExchange
 from hyperliquid.info import Info
-from socket_kit import DEADLINE_S, wait_until
+from socket_kit import DEADLINE_S, in_thread, wait_until
 
 from mm_trio.sandbox.api.auth import Auth
 from mm_trio.sandbox.api.gateway import Gateway
@@ -39,13 +38,6 @@ TOKEN = "test-token"
 HYPE = DEFAULT_MARKETS.pair("@107")
 ALO = {"limit": {"tif": "Alo"}}
 IOC = {"limit": {"tif": "Ioc"}}
-
-T = TypeVar("T")
-
-
-async def in_thread(fn: Callable[..., T], *args: Any, **options: Any) -> T:
-    with trio.fail_after(2 * DEADLINE_S):
-        return await trio.to_thread.run_sync(partial(fn, *args, **options), abandon_on_cancel=True)
 
 
 @dataclass

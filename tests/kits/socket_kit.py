@@ -8,8 +8,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from time import time_ns
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 from wsproto import ConnectionType, WSConnection
@@ -25,6 +26,14 @@ from mm_trio.sandbox.server.server import SandboxServer, serve
 DEADLINE_S = 30.0  # for what takes milliseconds: a machine may be busy with others
 MAKER, TAKER = "0x" + "a1" * 20, "0x" + "b2" * 20
 HYPE, HYPE_ASSET = "@107", 10_107
+
+_T = TypeVar("_T")
+
+
+async def in_thread(fn: Callable[..., _T], *args: Any, **options: Any) -> _T:
+    """Make a blocking call of a client, with a deadline of its own."""
+    with trio.fail_after(2 * DEADLINE_S):
+        return await trio.to_thread.run_sync(partial(fn, *args, **options), abandon_on_cancel=True)
 
 
 class Refused(Exception):

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 ORDER = (
     "model",
     "concurrency",
+    "witness",
     "state",
     "config",
     "venue",
@@ -46,16 +47,16 @@ ORDER = (
     "cli",
 )
 MOST_MODULES = 12
-CORE_FOLDERS = ("model", "state", "quoting")
+CORE_FOLDERS = ("model", "witness", "state", "quoting")
 # a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business
 NOT_FOR_CORE = {"time", "datetime", "os", "logging", "pathlib", "threading", "socket", "sqlite3", "io", "asyncio"}
 NOT_FOR_CORE |= {"subprocess", "shutil", "tempfile", "secrets", "uuid"}
 SDK = frozenset({"hyperliquid", "websocket"})
 MAY_IMPORT_THE_SDK = {"venue.sdk", "venue.socket", "venue.signer", "venue.http_session"}
 # the command line and the room of keys may make a wallet of a key
-MAY_IMPORT_ETH_ACCOUNT = ("venue.sdk", "venue.keys", "cli")
+MAY_IMPORT_ETH_ACCOUNT = ("venue.sdk", "config.keys", "cli")
 # Folders in which only an object itself sets its attributes.
-KEEP_THEIR_STATE = {"model", "state", "quoting", "journal", "engine", "venue", "config"}
+KEEP_THEIR_STATE = {"model", "witness", "state", "quoting", "journal", "engine", "venue", "config"}
 # The SDK offers no other way to replace its sockets and sessions.
 MAY_SET_ON_THE_SDK = {"venue.sdk", "venue.socket"}
 # Trio's CancelScope is controlled by these attributes.

@@ -58,7 +58,7 @@ def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
-    from mm_trio.venue.keys import load_key
+    from mm_trio.config.keys import load_key
 
     key = load_key(os.environ, passphrase=_ask_passphrase if sys.stdin.isatty() else None)
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.

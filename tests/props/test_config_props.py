@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mm_trio.config.keys import Secret, load_key
 from mm_trio.config.loading import load_settings, parse_settings
 from mm_trio.config.settings import Settings, compute_target_allocation
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.quoting.quoting_engine import compute_boundary
-from mm_trio.venue.keys import Secret, load_key
 
 CANARY = "5ca1ab1edeadbeefcafe0123456789abfeedface00c0ffee5ca1ab1edeadbeef"
 ACCOUNT = "0x" + "ab" * 20

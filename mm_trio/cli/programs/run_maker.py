@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import trio
 
 from mm_trio.cli.programs.start_checks import ask_at_start, check_clock, check_signer, make_grid
+from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.data_dir import hold_state_folder, open_ledger, replace_ledger
 from mm_trio.model.errors import HistoryLost, LedgerError, find_leaves
 from mm_trio.state.stats import RunStats
 from mm_trio.venue import wire
-from mm_trio.venue.keys import Secret
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import trio
 
+from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import Settings
 from mm_trio.model.errors import ConfigError, ProtocolError, Unreachable, VenueError
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
-from mm_trio.venue.keys import is_master_key
 from mm_trio.venue.rest_client import START_PATIENCE_S, ask_while_busy
 
 __all__ = ["MOST_SKEW_S", "ask_at_start", "check_clock", "check_signer", "make_grid"]

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from eth_account import Account
 
+from mm_trio.config.keys import CURVE_ORDER, Secret, is_master_key, load_key
 from mm_trio.model.errors import ConfigError
-from mm_trio.venue.keys import CURVE_ORDER, Secret, is_master_key, load_key
 
 KEY = "0x" + "c0ffee" * 10 + "beef"
 OTHER = "0x" + "11" * 32

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mm_trio.journal.file_errors import describe_os_error
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
 
@@ -82,7 +83,7 @@ def _make_lock(path: Path) -> FileLock:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise JournalError(f"cannot create the state folder {path.parent}: {error.strerror or error}") from error
+        raise JournalError(f"cannot create the state folder {path.parent}: {describe_os_error(error)}") from error
     return FileLock(path, timeout=0, mode=0o600, thread_local=False)
 
 
@@ -93,7 +94,7 @@ def _hold(lock: FileLock, refusal: str) -> Iterator[None]:
     except Timeout:
         raise ConfigError(f"{refusal} (lock {lock.lock_file})") from None
     except OSError as error:
-        raise JournalError(f"cannot lock {lock.lock_file}: {error.strerror or error}") from error
+        raise JournalError(f"cannot lock {lock.lock_file}: {describe_os_error(error)}") from error
     try:
         yield
     finally:
@@ -160,7 +161,10 @@ def replace_ledger(folder: Path, write: Callable[[Journal], None]) -> Path | Non
         with closing(Journal.open(fresh)) as journal:
             write(journal)
         if [path.name for path in fresh.iterdir()] != [JOURNAL_NAME]:
-            raise JournalError(f"cannot finish the new ledger in {fresh}; check that the disk is not full")
+            raise JournalError(
+                f"cannot finish the new ledger in {fresh}: its log was not folded into it; check that the disk is not "
+                "full, and that no other process reads the new files, then run this again"
+            )
         for path in (fresh / JOURNAL_NAME, fresh, folder):
             _sync(path)
         aside = set_aside(folder) if _find_files(folder) else None
@@ -169,7 +173,7 @@ def replace_ledger(folder: Path, write: Callable[[Journal], None]) -> Path | Non
         _sync(folder)
         fresh.rmdir()
     except OSError as error:
-        raise JournalError(f"cannot replace the ledger in {folder}: {error.strerror or error}") from error
+        raise JournalError(f"cannot replace the ledger in {folder}: {describe_os_error(error)}") from error
     return aside
 
 
@@ -216,7 +220,7 @@ def _move_aside(folder: Path, unfinished: Path) -> Path:
 
 
 def _cannot_be_set_aside(folder: Path, error: OSError) -> JournalError:
-    return JournalError(f"cannot move the ledger in {folder} aside: {error.strerror or error}")
+    return JournalError(f"cannot move the ledger in {folder} aside: {describe_os_error(error)}")
 
 
 def _find_files(folder: Path) -> list[Path]:

@@ -17,8 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
+from mm_trio.journal.file_errors import REBUILD, explain_os_error, explain_sqlite_error
 from mm_trio.model.entry_codec import decode_entry, encode_entry
-from mm_trio.model.errors import JournalError
+from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Booked, Entry
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
@@ -26,11 +27,13 @@ __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 JOURNAL_NAME = "journal.sqlite3"
 # "mmtr", in the header of the file.
 APPLICATION_ID = 0x6D6D7472
-REMEDY = "run `mm-trio ledger rebuild` to make a new one from what can be read and what the venue knows"
 # `json.dumps` would make an encoder at each call.
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
-# A reader (`ledger audit`) may hold the file for a moment.
-BUSY_TIMEOUT_S = 5.0
+# SQLite waits so long for another process that locks the file. It is short, because the loop has to know, and the
+# writer tries again by itself.
+BUSY_TIMEOUT_S = 0.2
+# One who only reads has nothing else to do. It meets a lock only in the moments when a log is being repaired or closed.
+READER_TIMEOUT_S = 5.0
 
 # Script n turns version n of the file into n + 1; an empty file is version 0.
 MIGRATIONS: tuple[str, ...] = (
@@ -72,7 +75,8 @@ class Journal:
         """Open the ledger in `folder`, or begin one there.
 
         The folder is made private to its owner. `max_pages` limits the size of the file, in pages of 4 KiB.
-        Errors: JournalError for a file that is damaged, of a newer version, or that cannot be used here.
+        Errors: JournalError for a file that is damaged, of a newer version, or that cannot be used here; JournalBusy
+        for one that another process has locked.
         """
         path = folder / JOURNAL_NAME
         with _explained(path):
@@ -117,15 +121,20 @@ class Journal:
     def salvage(cls, folder: Path) -> list[JournalRow]:
         """Read the rows of a damaged ledger up to the damage.
 
-        Return no rows if the file is not a ledger.
+        Return no rows if the file is not a ledger. Errors: JournalBusy, because a file that is locked is not damaged.
         """
         rows: list[JournalRow] = []
-        with contextlib.suppress(JournalError), _explained(folder / JOURNAL_NAME):
-            connection = _connect(_read_only(folder / JOURNAL_NAME), is_uri=True)
-            with contextlib.closing(connection):
-                # One by one, so that the rows before the damage are kept when reading fails.
-                for row in cls(folder / JOURNAL_NAME, connection).read(since_checkpoint=False):
-                    rows.append(row)
+        try:
+            with _explained(folder / JOURNAL_NAME):
+                connection = _connect(_read_only(folder / JOURNAL_NAME), is_uri=True)
+                with contextlib.closing(connection):
+                    # One by one, so that the rows before the damage are kept when reading fails.
+                    for row in cls(folder / JOURNAL_NAME, connection).read(since_checkpoint=False):
+                        rows.append(row)
+        except JournalBusy:
+            raise
+        except JournalError:
+            pass
         return rows
 
     def read(self, *, since_checkpoint: bool = True) -> Iterator[JournalRow]:
@@ -145,13 +154,13 @@ class Journal:
                 is_beginning = seq > first or first == 1 or not since_checkpoint or kind == "checkpoint"
                 if seq != expected or chain != stored or not is_beginning:
                     damage = f"entry {expected} differs from what was written"
-                    raise JournalError(f"{self.path} is damaged: {damage}; {REMEDY}")
+                    raise JournalError(f"{self.path} is damaged: {damage}; {REBUILD}")
                 yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """Write entries durably in one transaction, or none of them.
 
-        Errors: JournalError, and then none was written.
+        Errors: JournalError, and then none was written; JournalBusy, if they can be written later.
         """
         seq, chain = self._seq, self._chain
         rows: list[tuple[object, ...]] = []
@@ -191,7 +200,7 @@ class Journal:
             raise JournalError(f"{self.path} is not a valid mm_trio ledger; the file was left unchanged")
         findings = [row[0] for row in self._connection.execute("PRAGMA quick_check(3)")]
         if findings != ["ok"]:
-            raise JournalError(f"{self.path} is damaged: {' '.join(findings[0].split())}; {REMEDY}")
+            raise JournalError(f"{self.path} is damaged: {' '.join(findings[0].split())}; {REBUILD}")
 
     def _migrate(self) -> None:
         version = self._check_version()
@@ -241,7 +250,8 @@ class Journal:
 def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
     # Worker threads use the connection one at a time, so the check of sqlite3 that one thread owns it is not needed.
     # The module would begin transactions by itself without the isolation level; here each BEGIN is written out.
-    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=is_uri)
+    timeout_s = READER_TIMEOUT_S if is_uri else BUSY_TIMEOUT_S
+    return sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False, uri=is_uri)
 
 
 def _read_only(path: Path) -> str:
@@ -267,13 +277,11 @@ def _explained(path: Path) -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise
     except sqlite3.Error as error:
-        # Subclasses of DatabaseError do not mean damage.
-        remedy = f"; {REMEDY}" if type(error) is sqlite3.DatabaseError else ""
-        raise JournalError(f"the ledger {path} cannot be used: {error}{remedy}") from error
+        raise explain_sqlite_error(path, error) from error
     except OSError as error:
-        raise JournalError(f"the ledger {path} cannot be used: {error.strerror or error}") from error
+        raise explain_os_error(path, error) from error
     except UnicodeDecodeError as error:
-        raise JournalError(f"{path} is damaged: it contains text that cannot be read; {REMEDY}") from error
+        raise JournalError(f"{path} is damaged: it contains text that cannot be read; {REBUILD}") from error
 
 
 def _link(chain: bytes, seq: int, at_ms: int, kind: str, body: str) -> bytes:

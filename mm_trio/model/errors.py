@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "HistoryLost",
     "Interrupted",
+    "JournalBusy",
     "JournalError",
     "LedgerError",
     "ProtocolError",
@@ -70,7 +71,14 @@ class LedgerError(Exception):
 class JournalError(LedgerError):
     """Ledger file that cannot be read or written.
 
-    A full disk, a damaged file, or another writer.
+    A full disk, a damaged file, or one that another process keeps locked.
+    """
+
+
+class JournalBusy(JournalError):
+    """Ledger file that another process has locked.
+
+    Nothing was written. A later attempt succeeds once that process lets go.
     """
 
 

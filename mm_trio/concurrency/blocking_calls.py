@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 import trio
 
-__all__ = ["QUICK_S", "TOO_LATE", "CommitThenSend", "RunSync", "TooLate"]
+__all__ = ["QUICK_S", "TOO_LATE", "CommitThenSend", "NoFreeThread", "RunSync", "TooLate"]
 
 _T = TypeVar("_T")
 
@@ -19,6 +19,10 @@ class RunSync(Protocol):
 
     def __call__(self, fn: Callable[..., _T], /, *args: Any, abandon_on_cancel: bool = ...) -> Awaitable[_T]:
         """Make a blocking call and return what it returns."""
+
+
+class NoFreeThread(Exception):
+    """Blocking call that was not made, because no thread was free in time."""
 
 
 # A hundred times what a good disk takes. What might leave before the write may leave so soon after it.

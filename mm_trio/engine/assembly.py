@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from mm_trio.concurrency.blocking_calls import RunSync
+from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.engine.events import SessionEvents
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.schedule import TickSchedule, make_wall_clock
@@ -85,6 +86,7 @@ class _Basis:
 
     settings: MakerSettings
     seams: Seams
+    pools: ThreadPools
     client: VenueClient
     market: Market
     recovered: Recovered | None
@@ -97,18 +99,17 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
     `blank` is the knowledge of a maker without an earlier session. Errors: ConfigError for an unknown coin or an order
     size that cannot be quoted, VenueError, JournalError.
     """
-    client = VenueClient(
-        seams.info, address=seams.address, run_sync=seams.run_sync, whole_fills=seams.journal is not None
-    )
+    pools = ThreadPools(seams.run_sync)
+    client = VenueClient(seams.info, address=seams.address, run_sync=pools.reads, whole_fills=seams.journal is not None)
     with client.waiting_while_busy():
         market = await client.fetch_market(settings.coin)
     wall_ms = seams.wall_ms or make_wall_clock()
     recovered = None
     if seams.journal is not None:
         recovered = await recover(
-            seams.journal, order_size=settings.quoting.order_size, run_sync=seams.run_sync, wall_ms=wall_ms()
+            seams.journal, order_size=settings.quoting.order_size, run_sync=pools.journal, wall_ms=wall_ms()
         )
-    return _assemble(_Basis(settings, seams, client, market, recovered, wall_ms), blank)
+    return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms), blank)
 
 
 def _assemble(basis: _Basis, blank: Knowledge) -> Session:
@@ -124,7 +125,8 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
     nonces = Nonces(basis.wall_ms, last=0 if recovered is None else recovered.last_nonce)
     writer = JournalWriter(
         seams.journal,
-        run_sync=seams.run_sync,
+        run_sync=basis.pools.journal,
+        send_sync=basis.pools.actions,
         wall_ms=basis.wall_ms,
         summarise=partial(_summarise, settings, quoter, nonces, epoch),
         n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
@@ -186,7 +188,7 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
     )
     gate = PlacingGate(
         find_feed_fault=watchdog.find_fault,
-        find_journal_fault=lambda: writer.fault,
+        find_journal_fault=lambda: writer.obstacle,
         feed_is_alive=feed.is_alive,
     )
     gateway = OrderGateway(
@@ -194,7 +196,7 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
         coin=basis.market.coin,
         gate=gate,
         nonces=nonces,
-        run_sync=seams.run_sync,
+        run_sync=basis.pools.actions,
         ledger=writer,
         wall_ms=basis.wall_ms,
     )

@@ -6,6 +6,7 @@ The tasks that drive them are in `tasks`. They run in the one nursery that `Sess
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -20,9 +21,10 @@ from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.shutdown import cancel_and_verify
 from mm_trio.engine.startup import resume_state, seed_state
+from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import JournalWriter
-from mm_trio.model.errors import LedgerError
+from mm_trio.model.errors import JournalBusy, LedgerError
 from mm_trio.model.journal_entries import Allocated, Began
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
@@ -35,8 +37,12 @@ from mm_trio.venue.thread_bridge import Inbox
 
 __all__ = ["Account", "Session"]
 
+_log = logging.getLogger(__name__)
+
 # Time for cancelling open orders while shutting down.
 GRACE_S = 10.0
+# Patience with a journal that is locked at the end. What it does not take is known to the venue.
+LAST_WRITE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +124,11 @@ class Session:
                 nursery.start_soon(tasks.tick_forever, self)
                 nursery.start_soon(tasks.reconcile_forever, self)
                 nursery.start_soon(tasks.watch_forever, self)
+                nursery.start_soon(tasks.guard_journal_forever, self)
         finally:
             self.account.inbox.close()
             await self._shut_down()
-            with suppress(LedgerError), trio.CancelScope(shield=True):
-                await self.account.writer.flush()
+            await self._write_rest()
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name."""
@@ -150,10 +156,38 @@ class Session:
                 client, state, newest_fill_ms=self._recovered.newest_fill_ms, take_over=self.settings.take_over
             )
             self.events.on_balances(check)
-        await writer.flush()
+        await self._write_opening()
         boundary_level = self.quoter.start()
         log_start(state, boundary_level=boundary_level, n_orphans=len(orphans))
         return orphans
+
+    async def _write_opening(self) -> None:
+        """Make durable what the start recorded.
+
+        A journal that is locked is waited for. Errors: JournalError; JournalBusy where that takes too long.
+        """
+        writer = self.account.writer
+        try:
+            await writer.flush()
+        except JournalBusy as error:
+            _log.warning("start delayed: reason=%s; trying for %g s", error, START_PATIENCE_S)
+            await writer.flush_within(START_PATIENCE_S)
+
+    async def _write_rest(self) -> None:
+        """Write what is left to write at the end, within the time of a shutdown."""
+        writer = self.account.writer
+        left_s = min(self.account.gateway.done_by_s - trio.current_time(), LAST_WRITE_S)
+        try:
+            with suppress(LedgerError), trio.CancelScope(shield=True):
+                await writer.flush_within(left_s)
+        finally:
+            if writer.lock.reason is not None:
+                _log.error(
+                    "entries not written: entries=%d reason=%s; no order was sent without its entry, the next start "
+                    "reads the rest from the venue",
+                    writer.n_unwritten,
+                    writer.lock.reason,
+                )
 
     def _allot(self) -> None:
         """Adjust an earlier session's ledger to a changed allocation."""

@@ -1,8 +1,9 @@
 """Loops of a session, and one step of each.
 
 The apply loop changes the state by the feeds' reports, one message after another. The tick sends. A reconciliation
-asks, settles and cancels orphans; it and the tick take turns. Only the watchdog opens sockets. All loops run in the
-nursery of `Session.run` and end by cancellation.
+asks, settles and cancels orphans; it and the tick take turns. Only the watchdog opens sockets. While the journal is
+locked, its guard keeps the book empty, and takes the turn for that. All loops run in the nursery of `Session.run` and
+end by cancellation.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import trio
 from mm_trio.engine.events import log_tick
 from mm_trio.engine.feed_reader import FeedReader
 from mm_trio.model.errors import VenueError
+from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import OpenOrder
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "apply_forever",
     "begin_quoting",
+    "guard_journal_forever",
     "read_anew",
     "reconcile",
     "reconcile_forever",
@@ -38,6 +41,12 @@ _log = logging.getLogger(__name__)
 # little.
 REGULAR_WEIGHT, URGENT_WEIGHT = 400, 130
 RETRY_RECONCILE_S = 3.0
+
+# A tool that reads or copies the journal may lock it for a moment, and a moment must not empty the book: nothing new is
+# sent meanwhile, and every order that rests is durable. A price moves little in so short a time.
+LOCK_PATIENCE_S = 2.0
+EMPTY_EVERY_S = 1.0
+REMIND_EVERY_S = 60.0
 
 
 async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> None:
@@ -104,7 +113,7 @@ async def tick(session: Session) -> None:
     """
     quoter, account, schedule = session.quoter, session.account, session.schedule
     async with session.turn:
-        if not account.gate.is_quoting:
+        if not account.gate.may_place():
             return
         plan = quoter.plan_tick()
         result = await session.emitter.emit(plan.diff, account.budget)
@@ -176,7 +185,7 @@ async def watch_forever(session: Session) -> Never:
     """
     gate, watchdog = session.account.gate, session.account.watchdog
     while True:
-        if gate.reason is None:
+        if not gate.is_paused:
             gate.pause(await watchdog.wait_for_fault())
             # Without a fault of the feed this process had stalled.
             if watchdog.find_fault() is None:
@@ -202,3 +211,54 @@ async def read_anew(session: Session) -> None:
             session.schedule.wake_tick()
             return
         await trio.sleep(RETRY_RECONCILE_S)
+
+
+# --- Journal ----------------------------------------------------------------------------------------
+
+
+async def guard_journal_forever(session: Session) -> Never:
+    """Rest nothing while another process locks the journal.
+
+    Quoting resumes once every entry was written and everything was read anew.
+    """
+    gate, lock = session.account.gate, session.account.writer.lock
+    while True:
+        await lock.wait_until_locked()
+        with trio.move_on_after(LOCK_PATIENCE_S) as patience:
+            await lock.wait_until_free()
+        if not patience.cancelled_caught:
+            continue
+        gate.hold(f"journal locked: {lock.reason}")
+        _log.warning("journal locked: reason=%s; cancelling all orders, nothing new until it is free", lock.reason)
+        began_s = trio.current_time()
+        while True:
+            await _stay_empty(session)
+            await _wait_for_weight(session, URGENT_WEIGHT)
+            if await reconcile(session) and lock.reason is None:
+                break
+            await trio.sleep(RETRY_RECONCILE_S)
+        gate.release()
+        paused_s = trio.current_time() - began_s
+        _log.info("journal free: paused_s=%.0f; every entry was written, state reconciled", paused_s)
+        session.schedule.wake_tick()
+
+
+async def _stay_empty(session: Session) -> None:
+    """Cancel what rests until the journal is free.
+
+    Orders in doubt are left to reconciliations.
+    """
+    account, orders, lock = session.account, session.quoter.state.order_state, session.account.writer.lock
+    remind_s = trio.current_time() + REMIND_EVERY_S
+    while lock.reason is not None:
+        async with session.turn:
+            doubtful = {order.oid for order in orders.orders.in_doubt}
+            resting = [order.oid for order in orders.get_current_orders() if order.oid not in doubtful]
+            await session.emitter.emit(OrderDiff(cancels=resting), account.budget)
+        if orders.has_doubts:
+            session.schedule.want_reconcile(session.schedule.backoff.pause_s)
+        if trio.current_time() >= remind_s:
+            _log.warning("journal still locked: locked_s=%.0f reason=%s", lock.lasts_s, lock.reason)
+            remind_s += REMIND_EVERY_S
+        with trio.move_on_after(EMPTY_EVERY_S):
+            await lock.wait_until_free()

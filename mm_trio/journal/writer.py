@@ -3,19 +3,24 @@
 Recording an entry never waits. One commit at a time writes everything recorded until then, in order. A caller that
 must not go on before an entry is durable calls `flush`. A request that waits only for its entry is sent by the thread
 that wrote the entry (`flush_then`). Without a journal the ledger lives in memory and nothing waits.
+
+While another process has the journal locked, nothing is written and nothing that waits for an entry is sent; entries
+stay in order until the lock is gone. After any other error nothing is ever written behind the hole.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Never, Protocol, TypeVar
 
 import trio
 
-from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, RunSync, TooLate
+from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, NoFreeThread, RunSync, TooLate
 from mm_trio.concurrency.fair_lock import UncontendedLock
-from mm_trio.model.errors import JournalError
+from mm_trio.journal.lock_state import LockState
+from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry
 
 __all__ = ["AppendsEntries", "JournalWriter"]
@@ -28,7 +33,8 @@ _T = TypeVar("_T")
 COMMIT_AFTER_S = 0.02
 # A disk that takes longer is not fit for a ledger.
 COMMIT_WITHIN_S = 5.0
-_DISK_HANGS = "the ledger could not be written for several seconds: the disk hangs"
+# A lock of another process is tried again so often. SQLite itself has waited a moment before it refuses.
+TRY_LOCKED_AGAIN_S = 0.25
 # Entries. A replay of so many takes well below a second.
 CHECKPOINT_EVERY = 50_000
 
@@ -37,7 +43,10 @@ class AppendsEntries(Protocol):
     """Journal to which entries can be appended."""
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
-        """Block until the entries are durable. Errors: JournalError."""
+        """Block until the entries are durable.
+
+        Errors: JournalError; JournalBusy, if none was written and a later attempt may succeed.
+        """
 
 
 class _Writing:
@@ -47,6 +56,7 @@ class _Writing:
         self._journal = journal
         self._entries = entries
         self._at_ms = at_ms
+        self._began_s = trio.current_time()
         # The writing thread sets the first flag, the loop the second.
         self.is_done = self.is_abandoned = False
 
@@ -58,6 +68,14 @@ class _Writing:
     def abandon(self) -> None:
         """Let nothing be sent behind this group any more."""
         self.is_abandoned = True
+
+    def describe_hang(self) -> str:
+        """Describe a write that has not come back."""
+        took_s = trio.current_time() - self._began_s
+        return (
+            f"the ledger could not be written within {took_s:.1f} s: the disk hangs; check it and its mount, then "
+            "start again"
+        )
 
 
 class JournalWriter:
@@ -75,9 +93,11 @@ class JournalWriter:
         wall_ms: Callable[[], int],
         summarise: Callable[[], Sequence[Entry]],
         n_since_checkpoint: int = 0,
+        send_sync: RunSync | None = None,
     ) -> None:
         self._journal = journal
         self._run_sync = run_sync
+        self._send_sync = send_sync or run_sync
         self._wall_ms = wall_ms
         self._summarise = summarise
         self._n_since_checkpoint = n_since_checkpoint
@@ -86,6 +106,7 @@ class JournalWriter:
         self._recorded = trio.Event()
         self._turn = UncontendedLock()
         self._fault: JournalError | None = None
+        self.lock = LockState()
 
     @property
     def n_unwritten(self) -> int:
@@ -96,6 +117,11 @@ class JournalWriter:
     def fault(self) -> JournalError | None:
         """Error after which nothing more is written, or None."""
         return self._fault
+
+    @property
+    def obstacle(self) -> str | None:
+        """Return why nothing that needs an entry may be sent, or None."""
+        return self.lock.reason if self._fault is None else str(self._fault)
 
     def record(self, entry: Entry) -> None:
         """Record an entry, to be written soon.
@@ -109,7 +135,10 @@ class JournalWriter:
         self._recorded.set()
 
     async def flush(self) -> None:
-        """Return once everything recorded until now is durable. Errors: JournalError."""
+        """Return once everything recorded until now is durable.
+
+        Errors: JournalError; JournalBusy while another process has the journal locked, and then the entries stay.
+        """
         goal = self._n_recorded
         async with self._turn:
             # A caller that had to wait here may find that the one before it wrote its entries too.
@@ -118,13 +147,27 @@ class JournalWriter:
             if self._n_durable < goal:
                 await self._commit()
 
+    async def flush_within(self, patience_s: float) -> None:
+        """Flush as soon as no other process has the journal locked.
+
+        Errors: JournalError; JournalBusy if it is still locked after `patience_s`.
+        """
+        until_s = trio.current_time() + patience_s
+        while True:
+            try:
+                return await self.flush()
+            except JournalBusy:
+                if trio.current_time() + TRY_LOCKED_AGAIN_S > until_s:
+                    raise
+            await trio.sleep(TRY_LOCKED_AGAIN_S)
+
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., _T], *args: object) -> _T | TooLate:
         """Make everything recorded durable, then make this blocking call.
 
         `is_wanted` is called between the two, possibly on a worker thread. Return the result of `send`, or `TOO_LATE`
         if it was not called; then the caller has to check whether it may still send. The caller sets the deadline: a
         write that is not done when it is cancelled is a fault.
-        Errors: JournalError, and then nothing was or will be sent; any error of `send`.
+        Errors: JournalError or NoFreeThread, and then nothing was or will be sent; any error of `send`.
         """
         began_s = trio.current_time()
         async with self._turn:
@@ -134,21 +177,22 @@ class JournalWriter:
             if trio.current_time() - began_s > QUICK_S:
                 return TOO_LATE
             if not self._pending:
-                return await self._run_sync(send, *args, abandon_on_cancel=True)
+                return await self._send_sync(send, *args, abandon_on_cancel=True)
             with self._writing() as writing:
                 call = CommitThenSend(writing.append, lambda: not writing.is_abandoned and is_wanted(), send, *args)
-                return await self._run_sync(call, abandon_on_cancel=True)
+                return await self._send_sync(call, abandon_on_cancel=True)
 
     async def keep_forever(self) -> Never:
         """Write recorded entries soon after they come in.
 
+        They wait for as long as another process has the journal locked.
         Errors: JournalError, which ends the maker.
         """
         while True:
             await self._recorded.wait()
             await trio.sleep(COMMIT_AFTER_S)
             self._recorded = trio.Event()
-            await self.flush()
+            await self.flush_within(math.inf)
 
     async def _commit(self) -> None:
         with self._writing() as writing:
@@ -156,43 +200,55 @@ class JournalWriter:
             with trio.move_on_after(COMMIT_WITHIN_S, shield=True):
                 await self._run_sync(writing.append, abandon_on_cancel=True)
             if not writing.is_done:
-                raise JournalError(_DISK_HANGS)
+                raise JournalError(writing.describe_hang())
 
     @contextmanager
     def _writing(self) -> Iterator[_Writing]:
         """Hand out everything recorded, to be written within the context.
 
         If it is not written by the end of the context, the journal is closed to further entries: they must not follow
-        a hole. Errors: JournalError.
+        a hole. Only where it is sure that none was written and all may be later, they are kept. Errors: JournalError.
         """
         assert self._journal is not None
-        batch, self._pending = self._pending, []
-        if self._n_since_checkpoint + len(batch) >= CHECKPOINT_EVERY:
-            # Nothing was awaited since the batch was taken, so the present state is the sum of all entries up to here.
-            batch.append(Checkpoint(tuple(self._summarise())))
-            self._n_recorded += 1
-            self._n_since_checkpoint = -len(batch)
+        taken, self._pending = self._pending, []
+        batch = [*taken, *self._make_checkpoint(len(taken))]
         writing = _Writing(self._journal, batch, self._wall_ms())
         try:
             yield writing
+        except (JournalBusy, NoFreeThread) as error:
+            # A checkpoint sums up all entries before it, so a later batch gets one of its own.
+            self._pending = [*taken, *self._pending]
+            if isinstance(error, JournalBusy):
+                self.lock.on_refused(error)
+            raise
         except BaseException as error:
             # Set the flag before reading the other one. The thread does it the other way round, so that at least one of
             # the two sees what the other did.
             writing.abandon()
             if writing.is_done:
                 raise
-            self._fault = _make_fault(error)
+            self._fault = _make_fault(error, writing)
             raise self._fault from error
         finally:
             if writing.is_done:
-                self._n_durable += len(batch)
-                self._n_since_checkpoint += len(batch)
+                self._n_durable += len(taken)
+                self._n_since_checkpoint = 0 if len(batch) > len(taken) else self._n_since_checkpoint + len(batch)
+                self.lock.on_written()
+
+    def _make_checkpoint(self, n_taken: int) -> list[Entry]:
+        """Make the checkpoint that is due after so many entries, if any.
+
+        Nothing may have been awaited since the entries were taken: then the present state is the sum of all entries.
+        """
+        if self._n_since_checkpoint + n_taken < CHECKPOINT_EVERY:
+            return []
+        return [Checkpoint(tuple(self._summarise()))]
 
 
-def _make_fault(error: BaseException) -> JournalError:
+def _make_fault(error: BaseException, writing: _Writing) -> JournalError:
     if isinstance(error, JournalError):
         return JournalError(str(error))
     if isinstance(error, trio.Cancelled):
-        return JournalError(_DISK_HANGS)
+        return JournalError(writing.describe_hang())
     # Any other class is a bug of ours.
     return JournalError(f"the ledger was not written: {type(error).__name__}: {error}")

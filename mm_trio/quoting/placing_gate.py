@@ -2,6 +2,8 @@
 
 A gate is STARTING until the session has read everything, then QUOTING. A lost feed or a stalled loop makes it
 PAUSED until everything was read again. SHUTTING_DOWN is final. Cancels do not pass this gate.
+
+A journal that takes no entries closes the gate as well, in any phase, because nothing is sent that is not durable.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class PlacingGate:
         self._feed_is_alive = feed_is_alive
         self._state = GateState.STARTING
         self._reason: str | None = GateState.STARTING.value
+        self._hold: str | None = None
 
     @property
     def state(self) -> GateState:
@@ -49,7 +52,12 @@ class PlacingGate:
     @property
     def reason(self) -> str | None:
         """Return why nothing new is placed, or None while quoting."""
-        return self._reason
+        return self._reason if self._reason is not None else self._hold
+
+    @property
+    def is_paused(self) -> bool:
+        """Check if `pause` was called and the session does not quote again."""
+        return self._state is GateState.PAUSED
 
     @property
     def is_shutting_down(self) -> bool:
@@ -68,6 +76,17 @@ class PlacingGate:
         if not self.is_shutting_down:
             self._state, self._reason = GateState.PAUSED, reason
 
+    def hold(self, reason: str) -> None:
+        """Forbid places until `release` is called.
+
+        It is for the journal, and apart from `pause`, which is for the feed: each ends for itself.
+        """
+        self._hold = reason
+
+    def release(self) -> None:
+        """End what `hold` began."""
+        self._hold = None
+
     def shut_down(self) -> None:
         """Forbid places for good."""
         self._state, self._reason = GateState.SHUTTING_DOWN, GateState.SHUTTING_DOWN.value
@@ -76,16 +95,13 @@ class PlacingGate:
 
     @property
     def is_quoting(self) -> bool:
-        """Check if the session quotes on a faultless feed.
-
-        Each tick begins with this question.
-        """
-        return self._state is GateState.QUOTING and self._find_feed_fault() is None
+        """Check if the session quotes on a faultless feed."""
+        return self._state is GateState.QUOTING and self._hold is None and self._find_feed_fault() is None
 
     def may_place(self) -> bool:
         """Check if a new order may be recorded and sent.
 
-        Only to be called on the loop's thread.
+        Each tick begins with this question. Only to be called on the loop's thread.
         """
         return self.is_quoting and self._find_journal_fault() is None
 
@@ -94,4 +110,4 @@ class PlacingGate:
 
         Cheap, and safe on any thread.
         """
-        return self._state is GateState.QUOTING and self._feed_is_alive()
+        return self._state is GateState.QUOTING and self._hold is None and self._feed_is_alive()

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import trio
 
-from mm_trio.concurrency.blocking_calls import TOO_LATE, RunSync
-from mm_trio.model.errors import JournalError
+from mm_trio.concurrency.blocking_calls import TOO_LATE, NoFreeThread, RunSync
+from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Entry, Requested
 from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown
@@ -230,7 +230,7 @@ class OrderGateway:
         """Send one action until it is answered, refused or out of time.
 
         Returns one answer for each item, and one for a noop. Our shutdown does not cut it off, only its deadline.
-        Errors: JournalError, and then nothing was sent.
+        While the journal is locked, only what has `always` is sent. Errors: JournalError, and then nothing was sent.
         """
         n_answers = max(1, len(items))
         lost: Unknown | None = None
@@ -238,7 +238,10 @@ class OrderGateway:
             action = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
             n_lost = 0
             while always or self._may_send_new():
-                attempt = await self._send_once(action, earlier=lost)
+                try:
+                    attempt = await self._send_once(action, earlier=lost)
+                except (JournalBusy, NoFreeThread) as error:
+                    return (Refused(Refusal.NOT_SENT, f"not sent: {error}", untouched=True),) * n_answers
                 if attempt.answers:
                     return attempt.answers
                 if attempt.lost is None:
@@ -256,7 +259,8 @@ class OrderGateway:
     async def _send_once(self, action: _Action, *, earlier: Unknown | None) -> _Attempt:
         """Write an action ahead and send it, for the first time or again.
 
-        `earlier`: how the last attempt was lost. Errors: JournalError, if there was none: nothing was sent.
+        `earlier`: how the last attempt was lost. Errors: JournalError or NoFreeThread, if there was none: nothing was
+        sent.
         """
         try:
             answer = await (self._send_anyway(action) if action.always else self._send_if_it_may(action))
@@ -266,7 +270,7 @@ class OrderGateway:
         except VENUE_FAILURES as error:
             may_repeat = self._signs and may_be_sent_again(error)
             return _Attempt(lost=Unknown(describe_failure(error)), may_repeat=may_repeat)
-        except JournalError:
+        except (JournalError, NoFreeThread):
             if earlier is None:
                 raise
             # The bytes sent earlier may have arrived.

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from mm_trio.concurrency.blocking_calls import RunSync
+from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
@@ -167,5 +167,7 @@ class VenueClient:
                 return answer
         except trio.TooSlowError:
             raise Unreachable(f"{name}: no answer in {self._read_timeout_s:g} s") from None
+        except NoFreeThread as error:
+            raise Unreachable(f"{name}: not asked: {error}") from error
         except VENUE_FAILURES as error:
             raise make_read_error(name, error) from error

@@ -252,7 +252,9 @@ async def test_e5_a_disk_that_hangs_is_as_bad_as_a_full_one(autojump_clock: Mock
         world.buy("5")
         await until(lambda: causes, within_s=30)
 
-    assert {str(cause) for cause in causes} == {"the ledger could not be written for several seconds: the disk hangs"}
+    assert {str(cause) for cause in causes} == {
+        "the ledger could not be written within 5.0 s: the disk hangs; check it and its mount, then start again"
+    }
     assert line.new_risk(since) == []
     assert world.resting() == []
 

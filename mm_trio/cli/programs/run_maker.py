@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -16,7 +17,9 @@ from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.data_dir import hold_state_folder, open_ledger, replace_ledger
-from mm_trio.model.errors import HistoryLost, LedgerError, find_leaves
+from mm_trio.journal.lock_state import START_PATIENCE_S
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.errors import HistoryLost, JournalBusy, LedgerError, find_leaves
 from mm_trio.state.stats import RunStats
 from mm_trio.venue import wire
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
@@ -29,6 +32,7 @@ __all__ = ["RunSummary", "open_maker", "run_settings"]
 _log = logging.getLogger(__name__)
 
 CLOSE_WITHIN_S = 2.0
+TRY_LOCKED_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,7 @@ async def open_maker(
         if replace_old_ledger:
             aside = await trio.to_thread.run_sync(replace_ledger, folder, lambda journal: None)
             _log.warning("ledger of an earlier sandbox set aside: folder=%s", aside)
-        open_it = partial(open_ledger, folder, on_sandbox=market.network == "sandbox")
-        journal = await trio.to_thread.run_sync(open_it)
+        journal = await _open_when_free(folder, on_sandbox=market.network == "sandbox")
         try:
             yield WsState(
                 **parameters,
@@ -91,6 +94,25 @@ async def open_maker(
             # A disk that hangs must not keep the program from ending.
             with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
                 await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
+
+
+async def _open_when_free(folder: Path, *, on_sandbox: bool) -> Journal:
+    """Open the ledger, and wait if another process has it locked.
+
+    Errors: JournalError; JournalBusy where that takes too long.
+    """
+    open_it = partial(open_ledger, folder, on_sandbox=on_sandbox)
+    until_s, is_told = trio.current_time() + START_PATIENCE_S, False
+    while True:
+        try:
+            return await trio.to_thread.run_sync(open_it)
+        except JournalBusy as error:
+            if trio.current_time() + TRY_LOCKED_AGAIN_S > until_s:
+                raise
+            if not is_told:
+                _log.warning("start delayed: reason=%s; trying for %g s", error, START_PATIENCE_S)
+                is_told = True
+        await trio.sleep(TRY_LOCKED_AGAIN_S)
 
 
 async def run_settings(

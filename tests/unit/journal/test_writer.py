@@ -12,10 +12,10 @@ import trio
 from builders import run_inline
 from trio.testing import wait_all_tasks_blocked
 
-from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend
+from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, NoFreeThread
 from mm_trio.journal import writer as module
-from mm_trio.journal.writer import COMMIT_AFTER_S, COMMIT_WITHIN_S, JournalWriter
-from mm_trio.model.errors import JournalError
+from mm_trio.journal.writer import COMMIT_AFTER_S, COMMIT_WITHIN_S, TRY_LOCKED_AGAIN_S, JournalWriter
+from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry, LookedUp, Quoted
 
 NOW_MS = 1_790_000_000_000
@@ -490,6 +490,149 @@ async def test_the_steps_of_an_errand_are_the_errand(autojump_clock: trio.testin
         assert await errand.take_steps(disk) == answer
         assert paper.entries == [entry(0)]
         assert len(sent) == (answer != TOO_LATE)
+
+
+# --- a journal that another process has locked --------------------------------------------------
+
+
+LOCKED = JournalBusy("the ledger is locked by another process")
+
+
+async def test_r12_a_lock_keeps_the_entries_in_order_and_they_are_written_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Of two callers and the writer itself; more is recorded meanwhile."""
+    paper = Paper()
+    keeper = make_keeper(paper)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.keep_forever)
+        paper.trouble = LOCKED
+        for n in range(4):
+            keeper.record(entry(n))
+            with contextlib.suppress(JournalBusy):
+                await keeper.flush()
+            await trio.sleep(1)
+        refused = list(paper.entries)
+        paper.trouble = None
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+
+    assert refused == []
+    assert paper.entries == [entry(n) for n in range(4)]
+    assert keeper.n_unwritten == 0
+
+
+async def test_r12_a_lock_is_no_fault_and_ends_with_the_next_good_commit() -> None:
+    paper = Paper()
+    keeper = make_keeper(paper)
+    paper.trouble = LOCKED
+    keeper.record(entry(0))
+    with pytest.raises(JournalBusy, match="locked by another process"):
+        await keeper.flush()
+
+    assert (keeper.fault, keeper.obstacle) == (None, str(LOCKED))
+    paper.trouble = None
+    await keeper.flush()
+    assert (keeper.fault, keeper.obstacle) == (None, None)
+    assert paper.entries == [entry(0)]
+
+
+async def test_r12_behind_a_lock_nothing_leaves() -> None:
+    paper = Paper()
+    keeper = make_keeper(paper, run_sync=trio.to_thread.run_sync)
+    send, sent = make_sender(paper)
+    paper.trouble = LOCKED
+    keeper.record(entry(0))
+
+    for what in ("one", "two"):
+        with pytest.raises(JournalBusy):
+            await keeper.flush_then(wanted, send, what)
+
+    assert sent == []
+    paper.trouble = None
+    assert await keeper.flush_then(wanted, send, "three") == "answer to three"
+    assert sent == [("three", [entry(0)])]
+
+
+async def test_r12_a_lock_for_ever_does_not_end_who_keeps_the_journal(autojump_clock: trio.testing.MockClock) -> None:
+    paper = Paper()
+    paper.trouble = LOCKED
+    keeper = make_keeper(paper)
+    keeper.record(entry(0))
+    with trio.move_on_after(24 * 3600 * TRY_LOCKED_AGAIN_S) as scope:
+        await keeper.keep_forever()
+
+    assert scope.cancelled_caught
+    assert keeper.n_unwritten == 1
+    assert keeper.lock.lasts_s > 3600
+
+
+async def test_r12_a_fault_behind_a_lock_ends_who_keeps_the_journal(autojump_clock: trio.testing.MockClock) -> None:
+    paper = Paper()
+    paper.trouble = LOCKED
+    keeper = make_keeper(paper)
+    keeper.record(entry(0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.lock.wait_until_locked)
+
+        @nursery.start_soon
+        async def fill_disk() -> None:
+            await keeper.lock.wait_until_locked()
+            paper.trouble = JournalError("the disk is full")
+
+        with pytest.raises(JournalError, match="the disk is full"):
+            await keeper.keep_forever()
+
+    assert keeper.obstacle == "the disk is full"
+
+
+async def test_r12_patience_with_a_lock_ends(autojump_clock: trio.testing.MockClock) -> None:
+    paper = Paper()
+    paper.trouble = LOCKED
+    keeper = make_keeper(paper)
+    keeper.record(entry(0))
+    began_s = trio.current_time()
+
+    with pytest.raises(JournalBusy):
+        await keeper.flush_within(3.0)
+
+    assert 3.0 - TRY_LOCKED_AGAIN_S <= trio.current_time() - began_s <= 3.0
+
+
+async def test_r12_a_checkpoint_that_met_a_lock_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sums up every entry before it, also those recorded during the lock."""
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 2)
+    paper = Paper()
+    recorded: list[int] = []
+    keeper = make_keeper(paper, summarise=lambda: [Quoted(n) for n in recorded])
+    for n in range(3):
+        paper.trouble = LOCKED if n < 2 else None
+        recorded.append(n)
+        keeper.record(entry(n))
+        with contextlib.suppress(JournalBusy):
+            await keeper.flush()
+
+    assert paper.batches == [[entry(0), entry(1), entry(2), Checkpoint((entry(0), entry(1), entry(2)))]]
+
+
+async def test_r4_an_action_that_found_no_thread_leaves_its_entries_to_the_next_commit() -> None:
+    """The threads of actions are held by answers that do not end; the disk is well."""
+    paper = Paper()
+
+    async def refuse(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        raise NoFreeThread("all 4 threads for actions are held by earlier calls that have not ended")
+
+    keeper = JournalWriter(paper, run_sync=run_inline, send_sync=refuse, wall_ms=lambda: NOW_MS, summarise=lambda: ())
+    send, sent = make_sender(paper)
+    keeper.record(entry(0))
+    with pytest.raises(NoFreeThread):
+        await keeper.flush_then(wanted, send, "one")
+    await keeper.flush()
+
+    assert sent == []
+    assert keeper.obstacle is None
+    assert paper.entries == [entry(0)]
 
 
 # --- without a journal ------------------------------------------------------------------------

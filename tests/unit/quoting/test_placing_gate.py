@@ -69,3 +69,23 @@ def test_feed_and_journal_are_asked_each_time(
     around.feed_fault, around.journal_fault, around.is_alive = feed_fault, journal_fault, is_alive
 
     assert (around.gate.is_quoting, around.gate.may_place(), around.gate.may_still_place()) == expected
+
+
+def test_r12_a_hold_outlasts_a_pause_and_the_pause_a_hold() -> None:
+    """A journal that is locked and a feed that is lost: nothing is placed until both are well."""
+    around = Surroundings()
+    gate = around.gate
+    gate.start_quoting()
+    gate.hold("journal locked")
+    told = [gate.reason]
+    gate.pause("socket closed")
+    told.append(gate.reason)
+    gate.start_quoting()
+
+    assert (gate.is_quoting, gate.may_place(), gate.may_still_place()) == (False, False, False)
+    assert [*told, gate.reason] == ["journal locked", "socket closed", "journal locked"]
+    gate.pause("socket closed")
+    gate.release()
+    assert (gate.may_place(), gate.is_paused) == (False, True)
+    gate.start_quoting()
+    assert gate.may_place()

@@ -14,8 +14,8 @@ from builders import run_inline
 from core_kit import desired
 from hyperliquid.utils.error import ClientError, ServerError
 
-from mm_trio.concurrency.blocking_calls import TOO_LATE
-from mm_trio.model.errors import JournalError
+from mm_trio.concurrency.blocking_calls import TOO_LATE, NoFreeThread
+from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Entry, Requested
 from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Resting, Unknown
@@ -678,6 +678,47 @@ async def test_a_cancel_that_cannot_be_written_down_is_sent_all_the_same(signs: 
 
     assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
     assert await bench.gateway.send_cancels_by_cloid(bench.intents(), expires_ms=EXPIRES_MS) == (Cancelled(),)
+
+
+NO_THREAD = NoFreeThread("all 4 threads for actions are held by earlier calls that have not ended")
+
+
+@pytest.mark.parametrize("obstacle", [JournalBusy("locked by another process"), NO_THREAD], ids=["r12", "r4"])
+async def test_r12_an_order_that_meets_a_locked_journal_was_not_sent(obstacle: Exception) -> None:
+    """It is an answer and no error: a lock ends, and the maker goes on. The same where no thread is free (R4)."""
+    bench = Bench()
+    bench.ledger.trouble = obstacle
+
+    (answer,) = await bench.place()
+
+    assert answer == Refused(Refusal.NOT_SENT, f"not sent: {obstacle}", untouched=True)
+    assert "post" not in bench.log
+
+
+@pytest.mark.parametrize("obstacle", [JournalBusy("locked by another process"), NO_THREAD], ids=["r12", "r4"])
+async def test_r12_what_was_sent_before_the_lock_is_in_doubt(
+    autojump_clock: trio.testing.MockClock, obstacle: Exception
+) -> None:
+    bench = Bench(BROKEN)
+
+    async def lock_after_the_first() -> None:
+        while "post" not in bench.log:  # noqa: ASYNC110 - a fake's log sets no event
+            await trio.sleep(0.1)
+        bench.ledger.trouble = obstacle
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lock_after_the_first)
+        (answer,) = await bench.place()
+
+    assert isinstance(answer, Unknown)
+    assert bench.log.count("post") == 1
+
+
+async def test_r12_a_cancel_is_sent_while_the_journal_is_locked() -> None:
+    bench = Bench(statuses("success"))
+    bench.ledger.trouble = JournalBusy("locked by another process")
+
+    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 async def test_a_nonce_is_burnt_though_it_cannot_be_written_down() -> None:

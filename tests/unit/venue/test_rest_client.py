@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 from builders import run_inline
 
-from mm_trio.model.errors import ProtocolError
+from mm_trio.concurrency.blocking_calls import NoFreeThread
+from mm_trio.model.errors import ProtocolError, Unreachable
 from mm_trio.model.market import Market, Token
 from mm_trio.venue.rest_client import VenueClient
 
@@ -43,3 +45,14 @@ async def test_an_unreadable_open_order_of_another_pair_is_left_out() -> None:
     rows = await client.fetch_open_orders(MARKET)
 
     assert [row.oid for row in rows] == [1]
+
+
+async def test_r4_a_question_that_found_no_thread_was_not_asked_and_says_so() -> None:
+    async def refuse(fn: Any, *args: Any, **options: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        raise NoFreeThread("all 8 threads for questions are held by earlier calls that have not ended")
+
+    client = VenueClient(Info(GOOD), address="0xa1", run_sync=refuse)
+
+    with pytest.raises(Unreachable, match="open_orders: not asked: all 8 threads for questions are held"):
+        await client.fetch_open_orders(MARKET)

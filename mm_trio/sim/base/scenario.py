@@ -82,6 +82,7 @@ class Scenario:
     `fills_have_cloids`: whether fills carry the cloid of their order; the venue does not promise it.
     `stops_s`: when the maker is asked to stop and then restarted, in seconds from the start of the run.
     `crashes`: when the maker is killed, or from when on it is killed as soon as it reaches that stage.
+    `journal_locks`: when another process has the journal locked, from and until, in seconds from the start of the run.
     `hangs_at_stop`: from the last stop on, no request is answered.
     `has_no_budget_at_stop`: at the last stop the request budget is used up.
     `is_log_scanned`: the maker's log is scanned for secrets.
@@ -113,6 +114,7 @@ class Scenario:
     crashes_in_calm: bool
     has_no_budget_at_stop: bool
     is_log_scanned: bool
+    journal_locks: tuple[tuple[float, float], ...] = ()
 
 
 def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Scenario:
@@ -158,7 +160,20 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         crashes_in_calm=rng.random() < 0.5,
         has_no_budget_at_stop=rng.random() < 0.2,
         is_log_scanned=seed % LOG_SCAN_EVERY == 0,
+        journal_locks=_draw_journal_locks(split(seed, "swarm of journal locks"), safety_s) if faults is None else (),
     )
+
+
+def _draw_journal_locks(rng: Random, safety_s: float) -> tuple[tuple[float, float], ...]:
+    """Draw locks on the journal, none in half of the seeds.
+
+    The shortest go unnoticed, the longest outlast the patience of a start.
+    """
+    locks: list[tuple[float, float]] = []
+    for _ in range(rng.choice((0, 0, 0, 1, 2, 4))):
+        from_s = rng.uniform(0, 1) * safety_s
+        locks.append((from_s, min(from_s + log_uniform(rng, 0.2, 60), safety_s)))
+    return tuple(sorted(locks))
 
 
 def _draw_crashes(rng: Random, safety_s: float) -> tuple[tuple[float, Crash], ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
-from mm_trio.model.errors import JournalError
+from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Entry, Requested, Sent
 
 __all__ = ["WatchedJournal", "Written"]
@@ -21,24 +21,28 @@ class Written:
     """Content of the journal file, over all processes.
 
     `requests` holds actions as (nonce, hash of the signed bytes); `nonces` are in order. The first `n_rising` nonces
-    are already known to increase.
+    are already known to increase. `refused` holds actions that a locked file did not take.
     """
 
     requests: set[tuple[int, str]] = field(default_factory=set)
     nonces: list[int] = field(default_factory=list)
     cloids: set[str] = field(default_factory=set)
     n_rising: int = 1
+    refused: set[tuple[int, str]] = field(default_factory=set)
 
 
 class WatchedJournal:
     """Journal that notes in `written` what is durable.
 
-    Each process has its own.
+    Each process has its own. While `is_locked` returns true, another process has the file locked.
     """
 
-    def __init__(self, folder: Path, written: Written) -> None:
+    def __init__(self, folder: Path, written: Written, *, is_locked: Callable[[], bool] = lambda: False) -> None:
         self._journal = Journal.open(folder)
         self.written = written
+        self._is_locked = is_locked
+        # Commits that were refused because of a lock.
+        self.n_refused = 0
         # Set when the process is gone: no further write is accepted.
         self.is_dead = False
         self.on_entry: Callable[[Entry], None] = lambda entry: None
@@ -55,10 +59,14 @@ class WatchedJournal:
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """Write entries durably and note them.
 
-        Errors: JournalError once the process is gone.
+        Errors: JournalError once the process is gone, JournalBusy while the file is locked.
         """
         if self.is_dead:
             raise JournalError("the process was killed: its journal takes no more entries")
+        if self._is_locked():
+            self.n_refused += 1
+            self.written.refused |= {(entry.nonce, entry.digest) for entry in entries if isinstance(entry, Requested)}
+            raise JournalBusy("the ledger is locked by another process")
         self._journal.append(entries, at_ms=at_ms)
         for entry in entries:
             self._note(entry)

@@ -71,6 +71,8 @@ HARD_CASES: tuple[str, ...] = (
     "left something",
     "second maker refused",
     "stop without budget",
+    "journal locked",
+    "cancel without the journal",
     *(f"crash {crash.value}" for crash in Crash),
     "crash in a start",
     *(f"status {status}" for status in _STATUSES),

@@ -72,7 +72,10 @@ class ProcessStarter:
     def start(self, n: int) -> MakerProcess:
         """Make the maker process number `n`, ready to run."""
         scenario, lock = self._scenario, ExitStack()
-        journal, info = WatchedJournal(lock.enter_context(self.hold_folder()), self.written), SimInfo(self._venue)
+        journal = WatchedJournal(
+            lock.enter_context(self.hold_folder()), self.written, is_locked=self._is_journal_locked
+        )
+        info = SimInfo(self._venue)
         requests = RequestRules(
             self._judge,
             self._venue.gateway.exchange,
@@ -93,6 +96,10 @@ class ProcessStarter:
         maker = self._make_maker(info, transport, journal)
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
         return process
+
+    def _is_journal_locked(self) -> bool:
+        now_s = trio.current_time()
+        return any(from_s <= now_s < until_s for from_s, until_s in self._scenario.journal_locks)
 
     @property
     def state_folder(self) -> Path:

@@ -21,6 +21,7 @@ from mm_trio.journal.recovery import recover
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import JournalWriter
 from mm_trio.model.cloid import encode_cloid
+from mm_trio.model.errors import JournalBusy
 from mm_trio.model.journal_entries import Booked, NeverPlaced
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import Fill, Refusal, Refused, Unknown
@@ -393,3 +394,43 @@ def without_budget_nothing_is_cancelled(patch: pytest.MonkeyPatch) -> None:
             await send(self, oids, emission)
 
     patch.setattr(BatchEmitter, "_send_cancels", save)
+
+
+# --- A locked journal ---
+
+
+@mutant
+def a_locked_journal_ends_the_maker(patch: pytest.MonkeyPatch) -> None:
+    class NeverRaised(Exception):
+        pass
+
+    patch.setattr("mm_trio.journal.writer.JournalBusy", NeverRaised)
+
+
+@mutant
+def what_a_locked_journal_refused_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    commit = JournalWriter._commit
+
+    async def forget(self: JournalWriter) -> None:
+        try:
+            await commit(self)
+        except JournalBusy:
+            self._pending.clear()
+            self._n_durable = self._n_recorded
+            self.lock.on_written()
+
+    patch.setattr(JournalWriter, "_commit", forget)
+
+
+@mutant
+def a_locked_journal_does_not_keep_orders_back(patch: pytest.MonkeyPatch) -> None:
+    flush_then = JournalWriter.flush_then
+
+    async def send_anyway(self: JournalWriter, is_wanted: Any, send: Any, *args: Any) -> Any:
+        try:
+            return await flush_then(self, is_wanted, send, *args)
+        except JournalBusy:
+            return await self._run_sync(send, *args, abandon_on_cancel=True)
+
+    patch.setattr(JournalWriter, "flush_then", send_anyway)
+    patch.setattr(JournalWriter, "obstacle", None)

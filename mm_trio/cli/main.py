@@ -54,7 +54,14 @@ def _report_error(error: BaseException) -> int:
     for kind, code in _CODES:
         if all(isinstance(leaf, kind) for leaf in leaves):
             for leaf in leaves:
-                print(f"mm-trio: {str(leaf) or type(leaf).__name__}", file=sys.stderr)
+                _print_error(f"mm-trio: {str(leaf) or type(leaf).__name__}\n")
             return code
-    traceback.print_exception(error)
+    _print_error("".join(traceback.format_exception(error)))
     return ExitCode.BUG
+
+
+def _print_error(text: str) -> None:
+    """Print to stderr without what may be a private key."""
+    from mm_trio.config.redaction import hide_keys
+
+    print(hide_keys(text), end="", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Never
 
 from mm_trio import __version__
 
@@ -43,11 +44,20 @@ class Command:
     verbs: tuple[Command, ...] = ()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser that repeats a wrong word, but not a private key."""
+
+    def error(self, message: str) -> Never:
+        """Print what is wrong and end the program."""
+        # Imported late, because `--help` need not pay for it.
+        from mm_trio.config.redaction import hide_secrets
+
+        super().error(hide_secrets(message))
+
+
 def make_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
     """Make the parser of the program with these commands."""
-    parser = argparse.ArgumentParser(
-        prog="mm-trio", description="HIP-2 liquidity for any Hyperliquid spot pair.", allow_abbrev=False
-    )
+    parser = _Parser(prog="mm-trio", description="HIP-2 liquidity for any Hyperliquid spot pair.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"mm-trio {__version__}")
     _register(parser, commands, metavar="command")
     return parser

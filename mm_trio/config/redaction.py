@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["SECRET_ADVICE", "SHOWN_CHARS", "hide_secrets", "is_secret", "names_secret", "show", "show_name"]
+__all__ = [
+    "SECRET_ADVICE",
+    "SHOWN_CHARS",
+    "hide_keys",
+    "hide_secrets",
+    "is_secret",
+    "names_secret",
+    "show",
+    "show_name",
+]
 
 SHOWN_CHARS = 60
 # Digits of a key, and from how many on digits are hidden. An address has 40, and is shown.
@@ -13,6 +22,7 @@ _KEY_HEX, _HIDDEN_HEX = 64, 48
 # A hex digit, after the separators that people put between digits.
 _NEXT_DIGIT = r"(?:[\s_:,.-]{0,2}[0-9a-fA-F])"
 _HIDDEN = re.compile(f"[0-9a-fA-F]{_NEXT_DIGIT}{{{_HIDDEN_HEX - 1},}}")
+_UNBROKEN = re.compile(f"[0-9a-fA-F]{{{_HIDDEN_HEX},}}")
 _KEY = re.compile(f"[0-9a-fA-F]{_NEXT_DIGIT}{{{_KEY_HEX - 1},}}")
 _SECRET_NAMES = ("key", "secret", "mnemonic", "passphrase", "password", "seedphrase")
 # Of a mnemonic, BIP 39.
@@ -29,6 +39,14 @@ def hide_secrets(text: str) -> str:
     Runs that are nearly as long as a key are hidden too; an address stays.
     """
     return _HIDDEN.sub("<hidden>", text)
+
+
+def hide_keys(text: str) -> str:
+    """Hide unbroken runs of hex digits as long as a private key.
+
+    For texts of ours, in which a list of order ids must stay.
+    """
+    return _UNBROKEN.sub("<hidden>", text)
 
 
 def names_secret(name: str) -> bool:

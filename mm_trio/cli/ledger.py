@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -32,8 +31,8 @@ def audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
-    settings = load_settings(arguments.config, environ=os.environ)
-    report = stop.run(partial(audit_ledger, settings, environ=os.environ))
+    settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    report = stop.run(partial(audit_ledger, settings, environ=arguments.environment.plain))
     print_result(report, as_json=arguments.json)
     return ExitCode.CLEAN if report.is_ok else ExitCode.CHECK_FAILED
 
@@ -45,8 +44,8 @@ def rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
-    settings = load_settings(arguments.config, environ=os.environ)
-    rebuilt = stop.run(partial(rebuild_ledger, settings, environ=os.environ))
+    settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    rebuilt = stop.run(partial(rebuild_ledger, settings, environ=arguments.environment.plain))
     print_result(rebuilt, as_json=arguments.json)
     return ExitCode.CLEAN
 

@@ -6,6 +6,7 @@ so that `--help` and a typing mistake cost no import of trio or the SDK.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -35,6 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["demo"]
     arguments = make_parser(_COMMANDS).parse_args(words)
+    # Imported late, because `--help` need not pay for it.
+    from mm_trio.config.environment import take_environment
+
+    # Every command is without the secrets, so that none of its child processes has them.
+    arguments.environment = take_environment(os.environ)
     try:
         code: int = arguments.run(arguments)
         return code

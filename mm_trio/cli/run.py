@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -36,10 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the maker as configured and return its exit code."""
+    from mm_trio.config.dump_protection import forbid_dumps
     from mm_trio.config.loading import load_settings
 
+    forbid_dumps()
     set_up_logging(sys.stderr if arguments.json else sys.stdout)
-    settings = load_settings(arguments.config, environ=os.environ)
+    settings = load_settings(arguments.config, environ=arguments.environment.plain)
     if settings.market.network != "mainnet":
         return _run_maker(arguments, settings)
     if arguments.live:
@@ -60,7 +61,7 @@ def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
 def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
     from mm_trio.config.keys import load_key
 
-    key = load_key(os.environ, passphrase=_ask_passphrase if sys.stdin.isatty() else None)
+    key = load_key(arguments.environment.secrets, passphrase=_ask_passphrase if sys.stdin.isatty() else None)
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
     from mm_trio.cli.programs.run_maker import run_settings
 
@@ -68,7 +69,7 @@ def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
         run_settings,
         settings,
         key,
-        environ=os.environ,
+        environ=arguments.environment.plain,
         take_over=arguments.take_over,
         duration_s=arguments.duration,
         screen=choose_screen(arguments, title=settings.market.network),

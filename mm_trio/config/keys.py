@@ -1,8 +1,8 @@
 """Sources of the signing key, and the wrapper that keeps it out of logs.
 
 A key comes from one environment variable, a private file or an encrypted keystore, never from the TOML, never
-from argv. No message here repeats a value, nor a path, which may be a key given by mistake. None is raised
-inside an `except`, because the exception behind it carries what was read.
+from argv. No message here repeats a value, nor a path, which may be a key given by mistake. No exception leaves with
+the frames in which a key was read, nor with an exception behind it, because both carry what was read.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Never, final
+from typing import Never, TypeVar, final
 
+from mm_trio.config.private_paths import find_open_folder
 from mm_trio.model.errors import ConfigError
 
-__all__ = ["Secret", "is_master_key", "load_key"]
+__all__ = ["SECRET_VARIABLES", "Secret", "is_master_key", "load_key"]
+
+_T = TypeVar("_T")
 
 KEY_VARIABLE = "MM_TRIO_PRIVATE_KEY"
 # NautilusTrader's name for it.
@@ -27,6 +30,8 @@ KEY_ALIAS = "HYPERLIQUID_PK"
 KEY_FILE_VARIABLE = "MM_TRIO_KEY_FILE"
 KEYSTORE_VARIABLE = "MM_TRIO_KEYSTORE"
 PASSPHRASE_FILE_VARIABLE = "MM_TRIO_KEYSTORE_PASSPHRASE_FILE"
+# A path is among them because it may be a key that was given by mistake.
+SECRET_VARIABLES = (KEY_VARIABLE, KEY_ALIAS, KEY_FILE_VARIABLE, KEYSTORE_VARIABLE, PASSPHRASE_FILE_VARIABLE)
 
 # A keystore is half a KiB.
 MAX_FILE_BYTES = 16 * 1024
@@ -39,7 +44,7 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 @final
 class Secret:
-    """Private key that only `reveal()` shows.
+    """Text that only `reveal()` and `lend()` show.
 
     It is hidden from repr, format, pickle, copy and `vars`, and equal to itself only, so that no comparison reveals
     anything.
@@ -52,11 +57,15 @@ class Secret:
         self._open: Callable[[], str] = lambda: key
 
     def reveal(self) -> str:
-        """Return the key, as 0x and 64 hex digits.
+        """Return the text; a key is 0x and 64 hex digits.
 
-        For the one call that makes the signer.
+        A caller must not keep it in a variable, because a traceback may show that.
         """
         return self._open()
+
+    def lend(self, use: Callable[[str], _T]) -> _T:
+        """Return `use(text)`; its frames appear in no traceback."""
+        return _keep_frames_in(lambda: use(self._open()))
 
     def __repr__(self) -> str:
         return "Secret(hidden)"
@@ -78,27 +87,56 @@ def is_master_key(signer: str, account: str) -> bool:
     return signer.lower() == account.lower()
 
 
+def _keep_frames_in(call: Callable[[], _T]) -> _T:
+    """Return `call()`; an exception leaves without its frames.
+
+    Their variables hold what was read. What it says stays, and so does its kind.
+    """
+    try:
+        return call()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again
+        raise _strip(error) from None
+
+
+def _strip(error: BaseException) -> BaseException:
+    """Remove the frames of an exception, and of those behind it."""
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        each = pending.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.with_traceback(None)
+            pending += (each.__context__, each.__cause__)
+    return error
+
+
 def load_key(
-    environ: Mapping[str, str], *, key_file: Path | None = None, passphrase: Callable[[], str] | None = None
+    secrets: Mapping[str, Secret], *, key_file: Path | None = None, passphrase: Callable[[], str] | None = None
 ) -> Secret:
     """Load the signing key from the first source that is given.
 
-    The sources are, in this order: `key_file`, MM_TRIO_PRIVATE_KEY, the file named by MM_TRIO_KEY_FILE, the keystore
-    (v3 JSON) named by MM_TRIO_KEYSTORE, HYPERLIQUID_PK. An empty variable counts as not given. No other source is
-    tried after one that is given and wrong. `passphrase` asks the operator; the file named by
-    MM_TRIO_KEYSTORE_PASSPHRASE_FILE goes first.
+    `secrets` are variables of the environment. The sources are, in this order: `key_file`, MM_TRIO_PRIVATE_KEY, the
+    file named by MM_TRIO_KEY_FILE, the keystore (v3 JSON) named by MM_TRIO_KEYSTORE, HYPERLIQUID_PK. An empty variable
+    counts as not given. No other source is tried after one that is given and wrong. `passphrase` asks the operator; the
+    file named by MM_TRIO_KEYSTORE_PASSPHRASE_FILE goes first.
     Errors: ConfigError, one line that names the source.
     """
+    return _keep_frames_in(lambda: _find_key(secrets, key_file, passphrase))
+
+
+def _find_key(secrets: Mapping[str, Secret], key_file: Path | None, passphrase: Callable[[], str] | None) -> Secret:
+    given = {name: text for name, secret in secrets.items() if (text := secret.reveal())}
     if key_file is not None:
         return _read_key_file(key_file, name="the key file")
-    if text := environ.get(KEY_VARIABLE):
-        return _parse_key(text, name=KEY_VARIABLE)
-    if path := environ.get(KEY_FILE_VARIABLE):
+    if key := given.get(KEY_VARIABLE):
+        return _parse_key(key, name=KEY_VARIABLE)
+    if path := given.get(KEY_FILE_VARIABLE):
         return _read_key_file(Path(path), name=KEY_FILE_VARIABLE)
-    if path := environ.get(KEYSTORE_VARIABLE):
-        return _open_keystore(Path(path), environ, passphrase)
-    if text := environ.get(KEY_ALIAS):
-        return _parse_key(text, name=KEY_ALIAS)
+    if path := given.get(KEYSTORE_VARIABLE):
+        return _open_keystore(Path(path), given.get(PASSPHRASE_FILE_VARIABLE), passphrase)
+    if key := given.get(KEY_ALIAS):
+        return _parse_key(key, name=KEY_ALIAS)
     raise ConfigError(
         f"no signing key: set {KEY_FILE_VARIABLE} (a file of mode 0600), {KEYSTORE_VARIABLE} (an encrypted keystore) "
         f"or {KEY_VARIABLE}; use the key of an agent (API wallet), not the account's own"
@@ -149,8 +187,7 @@ def _read_if_private(path: Path) -> bytes | str:
             files.callback(os.close, folder)
             file = os.open(path.name, _OPEN_FLAGS, dir_fd=folder)
             files.callback(os.close, file)
-            fault = _find_folder_fault(os.fstat(folder)) or _find_file_fault(os.fstat(file))
-            return fault or os.read(file, MAX_FILE_BYTES)
+            return _find_file_fault(os.fstat(file)) or _find_folder_fault(path) or os.read(file, MAX_FILE_BYTES)
     except OSError as error:
         if error.errno == errno.ELOOP:
             return "is a symbolic link, which is not followed; name the file itself"
@@ -159,10 +196,14 @@ def _read_if_private(path: Path) -> bytes | str:
         return "does not have a valid path"
 
 
-def _find_folder_fault(folder: os.stat_result) -> str | None:
-    if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
-        return "is in a folder where any user may replace it; move it to a folder of your own"
-    return None
+def _find_folder_fault(path: Path) -> str | None:
+    # The folder is not named, because the path may be a key.
+    if find_open_folder(path.parent, may_be_sticky=True) is None:
+        return None
+    return (
+        "is in a folder where any user may replace it, or below one; move it to a folder of your own, or set each of "
+        "these folders with chmod go-w"
+    )
 
 
 def _find_file_fault(file: os.stat_result) -> str | None:
@@ -180,13 +221,13 @@ def _find_file_fault(file: os.stat_result) -> str | None:
 # --- The keystore -----------------------------------------------------------------------------
 
 
-def _open_keystore(path: Path, environ: Mapping[str, str], ask: Callable[[], str] | None) -> Secret:
+def _open_keystore(path: Path, phrase_path: str | None, ask: Callable[[], str] | None) -> Secret:
     keystore = _parse_keystore(_read_private_file(path, name=KEYSTORE_VARIABLE))
     if keystore is None:
         raise ConfigError(
             f"{KEYSTORE_VARIABLE}: the file is not a valid keystore (JSON, version 3); make one with eth_account"
         )
-    phrase = _find_passphrase(environ, ask)
+    phrase = _find_passphrase(phrase_path, ask)
     if not phrase:
         raise ConfigError(
             f"{KEYSTORE_VARIABLE} needs a passphrase that is not empty; set {PASSPHRASE_FILE_VARIABLE} "
@@ -206,12 +247,12 @@ def _parse_keystore(content: bytes) -> dict[str, object] | None:
     return keystore if isinstance(keystore, dict) and keystore.get("version") == 3 else None
 
 
-def _find_passphrase(environ: Mapping[str, str], ask: Callable[[], str] | None) -> bytes:
+def _find_passphrase(path: str | None, ask: Callable[[], str] | None) -> bytes:
     """Find the passphrase; empty if there is none.
 
     An editor's newline at the end of its file does not belong to it.
     """
-    if path := environ.get(PASSPHRASE_FILE_VARIABLE):
+    if path is not None:
         return _read_private_file(Path(path), name=PASSPHRASE_FILE_VARIABLE).removesuffix(b"\n").removesuffix(b"\r")
     try:
         return ask().encode("utf-8", "surrogateescape") if ask is not None else b""

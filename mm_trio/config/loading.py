@@ -63,10 +63,11 @@ def load_settings(path: Path, *, environ: Mapping[str, str]) -> Settings:
 
     Errors: one ConfigError with every problem, or with the one reason why the file cannot be read.
     """
-    document = _read_toml(path)
-    if isinstance(document, str):
-        raise ConfigError(f"{hide_secrets(str(path))}: {document}")
-    return parse_settings(document, environ=environ, source=hide_secrets(str(path)))
+    # The error begins here, so that its traceback has no frame with the document, which may hold a key by mistake.
+    found = _load(path, environ)
+    if isinstance(found, str):
+        raise ConfigError(found)
+    return found
 
 
 def parse_settings(document: Mapping[str, object], *, environ: Mapping[str, str], source: str) -> Settings:
@@ -74,6 +75,19 @@ def parse_settings(document: Mapping[str, object], *, environ: Mapping[str, str]
 
     Errors: one ConfigError with every problem, a line each.
     """
+    found = _parse(document, environ, source)
+    if isinstance(found, str):
+        raise ConfigError(found)
+    return found
+
+
+def _load(path: Path, environ: Mapping[str, str]) -> Settings | str:
+    document, source = _read_toml(path), hide_secrets(str(path))
+    return f"{source}: {document}" if isinstance(document, str) else _parse(document, environ, source)
+
+
+def _parse(document: Mapping[str, object], environ: Mapping[str, str], source: str) -> Settings | str:
+    """Return the settings, or every problem."""
     problems: list[str] = []
     given = _collect_file(document, problems) | _collect_overrides(environ, problems)
     asked = {section for section, _ in given} | _SECTIONS.keys() & document.keys() | {"market", "strategy"}
@@ -81,7 +95,7 @@ def parse_settings(document: Mapping[str, object], *, environ: Mapping[str, str]
     problems += _check_together(values, given)
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError("\n".join((f"{source}: {count}", *(f"  {problem}" for problem in problems))))
+        return "\n".join((f"{source}: {count}", *(f"  {problem}" for problem in problems)))
     # Each value was read by the kind of its field, so it has the field's type; mypy cannot see that.
     make_settings: Callable[..., Settings] = Settings
     makers: dict[str, Callable[..., object]] = {**_SECTIONS}

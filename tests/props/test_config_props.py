@@ -218,7 +218,7 @@ def test_a_key_in_a_file_that_does_not_parse_shows_in_no_complaint(content: str,
 )
 def test_a_key_in_the_wrong_place_or_shape_shows_in_no_complaint(name: str, after: str, before: str) -> None:
     try:
-        load_key({name: f"{before}{CANARY}{after}"})
+        load_key({name: Secret(f"{before}{CANARY}{after}")})
     except ConfigError as error:
         assert_hides(error)
 

@@ -68,7 +68,7 @@ async def open_maker(
     """
     market = settings.market
     spot_meta = await ask_at_start(fetch_spot_meta, market.base_url)
-    wallet = make_wallet(key.reveal())
+    wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
     await check_signer(info, wallet.address, market.account, network=market.network)
     coin = wire.parse_market(spot_meta, market.coin).coin

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from mm_trio.config.keys import CURVE_ORDER, Secret, is_master_key, load_key
+from mm_trio.config import keys
+from mm_trio.config.keys import CURVE_ORDER, Secret, is_master_key
 from mm_trio.model.errors import ConfigError
 
 KEY = "0x" + "c0ffee" * 10 + "beef"
@@ -32,6 +33,11 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o600) -> Path:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     path.chmod(mode)
     return path
+
+
+def load_key(environ: dict[str, str], **options: Any) -> Secret:
+    """The key of an environment, as a command loads it."""
+    return keys.load_key({name: Secret(text) for name, text in environ.items()}, **options)
 
 
 def complain(environ: dict[str, str], **options: Any) -> str:

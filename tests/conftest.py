@@ -23,6 +23,8 @@ __all__ = ["pytest_collection_modifyitems", "pytest_configure", "pytest_report_h
 # how long an example takes says something of the machine, and nothing of the program
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+# the program refuses folders that a group may write to, and with some masks the tests would make such folders
+os.umask(0o022)
 CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "hyperliquid"
 
 

@@ -11,8 +11,9 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["find_open_entry", "find_open_folder", "make_private_folders"]
+__all__ = ["find_open_folder", "find_open_place", "make_private_folders"]
 
+POSIX = os.name == "posix"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # A process that sees users as they are has this map of them.
 _WHOLE_MAP = ["0", "0", str(2**32 - 1)]
@@ -35,7 +36,7 @@ def find_open_folder(folder: Path, *, may_be_sticky: bool = False) -> str | None
     above the link and those above its target count. Others may begin a file in a sticky folder, so one that we write to
     may not be sticky, but those above it may. Errors: OSError.
     """
-    if os.name != "posix":
+    if not POSIX:
         return None
     named, real = folder.absolute(), Path(os.path.realpath(folder))
     for path in dict.fromkeys((real, named, *real.parents, *named.parents)):
@@ -47,13 +48,15 @@ def find_open_folder(folder: Path, *, may_be_sticky: bool = False) -> str | None
     return None
 
 
-def find_open_entry(folder: Path) -> str | None:
-    """Say what in a folder others may change, as `find_open_folder` does.
+def find_open_place(folder: Path) -> str | None:
+    """Say what others may change: the folder, one above, or an entry.
 
-    A link is refused too, because its target may lie anywhere. Errors: OSError.
+    The rest is as in `find_open_folder`. An entry that is a link is refused too, because its target may lie anywhere.
     """
-    if os.name != "posix" or not folder.exists():
-        return None
+    return find_open_folder(folder) or (_find_open_entry(folder) if POSIX else None)
+
+
+def _find_open_entry(folder: Path) -> str | None:
     for path in sorted(folder.iterdir()):
         try:
             status = path.lstat()

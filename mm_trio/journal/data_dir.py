@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.journal.file_errors import describe_os_error
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
@@ -61,8 +62,8 @@ def hold_state_folder(
     """Create and lock the folder while the context is open.
 
     A process that dies releases its locks. Pass `signer=None` when only repairing the ledger (nothing is signed).
-    Errors: ConfigError if another maker holds the folder or the signer's lock; JournalError if the folder cannot be
-    created.
+    Errors: ConfigError if another maker holds the folder or the signer's lock, or if others may change what is in the
+    folder; JournalError if the folder cannot be created.
     """
     folder = find_state_folder(environ, network=network, account=account, coin=coin)
     signers = _find_network(environ, network) / "signers"
@@ -81,9 +82,12 @@ def hold_state_folder(
 
 def _make_lock(path: Path) -> FileLock:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folders(path.parent)
+        fault = find_open_place(path.parent)
     except OSError as error:
         raise JournalError(f"cannot create the state folder {path.parent}: {describe_os_error(error)}") from error
+    if fault is not None:
+        raise ConfigError(f"the state folder is not safe from other users: {fault}")
     return FileLock(path, timeout=0, mode=0o600, thread_local=False)
 
 

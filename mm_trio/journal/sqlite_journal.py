@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
+from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.journal.file_errors import REBUILD, explain_os_error, explain_sqlite_error
 from mm_trio.model.entry_codec import decode_entry, encode_entry
 from mm_trio.model.errors import JournalBusy, JournalError
@@ -75,12 +76,13 @@ class Journal:
         """Open the ledger in `folder`, or begin one there.
 
         The folder is made private to its owner. `max_pages` limits the size of the file, in pages of 4 KiB.
-        Errors: JournalError for a file that is damaged, of a newer version, or that cannot be used here; JournalBusy
-        for one that another process has locked.
+        Errors: JournalError for a file that is damaged, of a newer version, that others may change, or that cannot be
+        used here; JournalBusy for one that another process has locked.
         """
         path = folder / JOURNAL_NAME
         with _explained(path):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folders(folder)
+            _refuse_open(folder)
             _make_private(path)
             connection = _connect(str(path))
             journal = cls(path, connection)
@@ -107,6 +109,7 @@ class Journal:
         if not path.is_file():
             raise JournalError(f"there is no ledger at {path}")
         with _explained(path):
+            _refuse_open(folder)
             journal = cls(path, _connect(_read_only(path), is_uri=True))
             try:
                 journal._check_file()
@@ -258,12 +261,18 @@ def _read_only(path: Path) -> str:
     return f"{path.resolve().as_uri()}?mode=ro"
 
 
+def _refuse_open(folder: Path) -> None:
+    fault = find_open_place(folder)
+    if fault is not None:
+        raise JournalError(f"the ledger in {folder} is not safe from other users: {fault}")
+
+
 def _make_private(path: Path) -> None:
     """Create the file readable by its owner alone.
 
-    SQLite would create it with the permissions of the present umask.
+    SQLite would create it with the permissions of the present umask, and where a link points to.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,12 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 def make_request(path: str, body: dict[str, Any]) -> bytes:
     """The bytes of a POST on a connection that stays open."""
     text = json.dumps(body, separators=(",", ":")).encode()
-    lines = (f"POST {path} HTTP/1.1", "Host: sandbox", "Content-Type: application/json", f"Content-Length: {len(text)}")
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(text)}",
+    )
     return "\r\n".join((*lines, "", "")).encode() + text
 
 

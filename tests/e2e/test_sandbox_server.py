@@ -264,7 +264,7 @@ async def test_a_body_beyond_the_limit_is_413_and_the_connection_lives(venue: Ve
 
 async def test_one_connection_carries_many_requests_even_sent_at_once(venue: Venue) -> None:
     body = b'{"type":"allMids"}'
-    request = b"POST /info HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    request = b"POST /info HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     request += b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
     port = int(venue.server.url.rpartition(":")[2])
     stream = await trio.open_tcp_stream("127.0.0.1", port)
@@ -459,7 +459,7 @@ async def test_a_client_that_does_not_read_does_not_delay_the_end() -> None:
 @pytest.mark.parametrize("headers", [b"", b"Sec-WebSocket-Version: 13\r\n"])
 async def test_an_upgrade_without_its_key_is_400(venue: Venue, headers: bytes) -> None:
     stream = await trio.open_tcp_stream("127.0.0.1", int(venue.server.url.rpartition(":")[2]))
-    request = b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    request = b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     with trio.fail_after(DEADLINE_S):
         await stream.send_all(request + headers + b"\r\n")
         received = b"".join([bytes(part) async for part in stream])

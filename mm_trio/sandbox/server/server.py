@@ -8,7 +8,6 @@ connection can be cut or silenced, which no framework offers.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Awaitable
 from functools import partial
 from typing import Never, Protocol
@@ -17,7 +16,7 @@ import h11
 import trio
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request
-from wsproto.utilities import RemoteProtocolError
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from mm_trio.sandbox.api.auth import Auth
 from mm_trio.sandbox.api.gateway import Gateway
@@ -27,13 +26,14 @@ from mm_trio.sandbox.clock import Clock, WallClock
 from mm_trio.sandbox.faults.hub import FaultHub
 from mm_trio.sandbox.faults.requests import Delivery, RequestFaults
 from mm_trio.sandbox.feeds.socket_limits import Share, WsLimits
+from mm_trio.sandbox.server.browser_guard import find_foreign_site, is_loopback
 from mm_trio.sandbox.server.faulty_ws_session import FaultyWsSession
+from mm_trio.sandbox.server.http_link import BadRequest, HttpLink, HttpRequest
 from mm_trio.sandbox.server.tcp_link import TcpLink
 from mm_trio.sandbox.server.ws_session import SocketHabits, WsSession
 
 __all__ = ["ControlHandler", "SandboxServer", "serve"]
 
-MAX_BODY = 2_000_000  # Bytes; the venue's maximum of 200 orders takes 30 kB.
 CONTROL = "/sandbox/"  # Prefix of the control room's paths.
 
 
@@ -66,6 +66,7 @@ class SandboxServer:
         self._ws_limits = WsLimits(gateway.exchange.limits, now_s=trio.current_time)
         self._faults = faults
         self._control = control
+        self._n_links = 0
         self._sockets: set[TcpLink] = set()
         self._sessions: dict[FaultyWsSession, None] = {}  # In order of opening.
         if faults is not None:
@@ -89,49 +90,53 @@ class SandboxServer:
     async def serve_stream(self, stream: trio.SocketStream) -> None:
         """Serve one TCP connection from its first request on."""
         link = TcpLink(stream)
+        self._n_links += 1
         try:
-            await self._answer_requests(link)
+            if self._n_links <= self._habits.most_connections:
+                await self._answer_requests(link)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # The client has disconnected, or we have cut the connection.
         finally:
+            self._n_links -= 1
             link.cut()
 
     async def _answer_requests(self, link: TcpLink) -> None:
         """Answer requests until the connection ends or becomes a WebSocket."""
-        http = h11.Connection(h11.SERVER)
+        habits = self._habits
+        http = HttpLink(link, request_within_s=habits.request_within_s, idle_at_most_s=habits.idle_at_most_s)
         while True:
             try:
-                request = await _receive_event(http, link)
-                if not isinstance(request, h11.Request):
-                    return
-                body = await _receive_body(http, link)
-            except h11.RemoteProtocolError as error:
-                await _send_answer(http, link, Answer(error.error_status_hint, b""))
+                request = await http.receive()
+            except BadRequest as refusal:
+                await http.send(refusal.answer)
                 return
-            if _wants_socket(request):
-                await self._serve_socket(http, link, request)
+            if request is None:
                 return
-            delivery = Delivery(Answer(413, b"")) if body is None else self._answer(link, request, body)
+            if (fault := find_foreign_site(request.list_headers())) is not None:
+                await http.send(Answer(403, fault.encode(), b"text/plain; charset=utf-8"))
+                return
+            if request.wants_socket:
+                await self._serve_socket(http, link, request.head)
+                return
+            delivery = self._answer(link, request)
             if delivery.after_s:
                 await self._clock.sleep(delivery.after_s)
             if delivery.answer is None:
                 if delivery.hangs:
                     await _wait_for_disconnect(link)
                 return
-            await _send_answer(http, link, delivery.answer)
-            if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+            if not await http.send(delivery.answer):
                 return
-            http.start_next_cycle()
 
-    def _answer(self, link: TcpLink, request: h11.Request, body: bytes) -> Delivery:
-        if request.method == b"HEAD":
+    def _answer(self, link: TcpLink, request: HttpRequest) -> Delivery:
+        if request.body is None:
+            return Delivery(Answer(413, b""))
+        method, path = request.head.method.decode("ascii"), request.path
+        if method == "HEAD":
             return Delivery(Answer(405, b""))  # An answer to HEAD may not have a body.
-        method, path, headers = request.method.decode("ascii"), _find_path(request), dict(request.headers)
         if self._control is not None and path.startswith(CONTROL):
-            authorization = headers.get(b"authorization", b"").decode("latin-1")
-            return Delivery(self._control.answer(method, path, authorization, body))
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
-        return self._ask(method, path, content_type, body, ip=link.peer)
+            return Delivery(self._control.answer(method, path, request.find_header(b"authorization"), request.body))
+        return self._ask(method, path, request.find_header(b"content-type"), request.body, ip=link.peer)
 
     def _ask(self, method: str, path: str, content_type: str, body: bytes, *, ip: str | None) -> Delivery:
         def ask(handler: HttpHandler) -> Answer:
@@ -157,24 +162,27 @@ class SandboxServer:
             link.cut()
         return delivery.answer
 
-    async def _serve_socket(self, http: h11.Connection, link: TcpLink, request: h11.Request) -> None:
+    async def _serve_socket(self, http: HttpLink, link: TcpLink, request: h11.Request) -> None:
         """Do the WebSocket handshake, then run the session."""
         protocol = WSConnection(ConnectionType.SERVER)
         try:
             protocol.initiate_upgrade_connection(list(request.headers), request.target)
-        except RemoteProtocolError:
-            await _send_answer(http, link, Answer(400, b""))
+            is_handshake = isinstance(next(protocol.events(), None), Request)
+        # The library raises the others for headers that it cannot decode.
+        except (RemoteProtocolError, LocalProtocolError, h11.ProtocolError, ValueError):
+            is_handshake = False
+        if not is_handshake:
+            await http.send(Answer(400, b""))
             return
-        assert isinstance(next(protocol.events()), Request)
         share = self._ws_limits.admit(link.peer)
         if share is None:
-            await _send_answer(http, link, Answer(429, b"null"))
+            await http.send(Answer(429, b"null"))
             return
         self._sockets.add(link)
         session = self._make_session(link, protocol, share)
         try:
             await link.send_all(protocol.send(AcceptConnection()))
-            await session.run(self._gateway, first_bytes=http.trailing_data[0])
+            await session.run(self._gateway, first_bytes=http.unread)
         finally:
             share.close()
             self._sockets.discard(link)
@@ -241,60 +249,12 @@ def _check_loopback(host: str) -> str:
     Errors: ValueError unless it is loopback: the sandbox has no security, so no other machine may reach it.
     """
     address = "127.0.0.1" if host == "localhost" else host  # The name may mean two addresses and two ports.
-    try:
-        if ipaddress.ip_address(address).is_loopback:
-            return address
-    except ValueError:
-        pass
+    if is_loopback(address):
+        return address
     raise ValueError(f"the sandbox listens on loopback only (127.0.0.1, ::1, localhost), got {host!r}")
-
-
-def _find_path(request: h11.Request) -> str:
-    return request.target.decode("ascii").partition("?")[0]
-
-
-def _wants_socket(request: h11.Request) -> bool:
-    upgrade = dict(request.headers).get(b"upgrade", b"")
-    return _find_path(request) == "/ws" and upgrade.lower() == b"websocket"
-
-
-async def _receive_event(http: h11.Connection, link: TcpLink) -> h11.Event | None:
-    """Return the next event; None if h11 needs our answer."""
-    while True:
-        event = http.next_event()
-        if event is not h11.NEED_DATA:
-            return event if isinstance(event, h11.Event) else None
-        if http.they_are_waiting_for_100_continue:
-            go_on = http.send(h11.InformationalResponse(status_code=100, headers=[]))
-            await link.send_all(go_on or b"")
-        http.receive_data(await link.receive_some())
 
 
 async def _wait_for_disconnect(link: TcpLink) -> None:
     """Stay silent until the client disconnects."""
     while await link.receive_some():
         pass
-
-
-async def _receive_body(http: h11.Connection, link: TcpLink) -> bytes | None:
-    """Read the whole body; return None above `MAX_BODY` bytes.
-
-    A body that is too long is read to its end and discarded.
-    """
-    parts: list[bytes] = []
-    n_bytes = 0
-    while isinstance(event := await _receive_event(http, link), h11.Data):
-        n_bytes += len(event.data)
-        if n_bytes <= MAX_BODY:
-            parts.append(bytes(event.data))
-    return b"".join(parts) if n_bytes <= MAX_BODY else None
-
-
-async def _send_answer(http: h11.Connection, link: TcpLink, answer: Answer) -> None:
-    """Send an answer in one write, waking the client once."""
-    if http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-        return
-    headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body))]
-    head = http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
-    data = http.send(h11.Data(data=answer.body)) or b""
-    await link.send_all(head + data + (http.send(h11.EndOfMessage()) or b""))

@@ -34,13 +34,20 @@ _TOO_BIG = CloseConnection(code=1009, reason="Message too big")
 class SocketHabits:
     """Venue's timeouts for every socket, in seconds; None: never.
 
-    `inactive_after_s` counts from the last data sent to the client.
+    `inactive_after_s` counts from the last data sent to the client. The last three are of HTTP connections:
+    `request_within_s` is the time for a whole request, `idle_at_most_s` the time between two requests, and
+    `most_connections` the number of open ones, WebSockets included.
     Source: docs *Timeouts and heartbeats* for `inactive_after_s`; `life_s` was observed between 10,000 and 10,600 s.
     """
 
     inactive_after_s: float = 60.0
     life_s: float | None = 10_300.0
     greets: bool = True
+    request_within_s: float = 10.0
+    # The SDK's pool notices that a connection has ended, and opens another.
+    idle_at_most_s: float = 120.0
+    # A process may have 1,024 open files on most systems, and uses two for some connections.
+    most_connections: int = 400
 
 
 class WsSession:

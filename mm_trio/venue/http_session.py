@@ -101,9 +101,11 @@ class JsonSession(requests.Session):
     def post(self, url: Any, data: Any = None, json: Any = None, *, timeout: Any = None, **_options: Any) -> Any:
         """Send `json`, or the bytes `data`, and return the response.
 
-        The body of the response is not read yet. Errors: OSError, as any session.
+        The body of the response is not read yet. Errors: OSError, as any session; RuntimeError for another address.
         """
-        assert url == self._request.url, url
+        # Not an assertion, because what is signed may not leave for elsewhere when Python runs without assertions.
+        if url != self._request.url:
+            raise RuntimeError(f"this session posts to {self._request.url} alone, not to {url}")
         body = data if json is None else encode_json(json).encode()
         try:
             answer = self._take_pool().urlopen(
@@ -120,6 +122,12 @@ class JsonSession(requests.Session):
         except urllib3.exceptions.HTTPError as error:
             raise requests.ConnectionError(error) from error
         return self._adapter.build_response(self._request, answer)
+
+    def send(self, request: Any, **_options: Any) -> Any:
+        """Refuse every other method, which the library would send anywhere."""
+        raise RuntimeError(
+            f"this session only posts to {self._request.url}, it sends no {request.method} {request.url}"
+        )
 
     def _take_pool(self) -> Any:
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -99,3 +101,34 @@ def test_what_breaks_on_the_way_is_a_failure_of_the_venue_that_may_be_tried_agai
     with pytest.raises(VENUE_FAILURES) as caught:
         door.post(URL, data=b"{}")
     assert may_be_sent_again(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:2/exchange", "https://evil.example/exchange", URL + "?x", ""])
+def test_r13_nothing_is_posted_to_another_address(url: str, pools: list[FakePool]) -> None:
+    with pytest.raises(RuntimeError, match=f"posts to {URL} alone"):
+        open_door().post(url, data=b"{}", timeout=5)
+
+    assert pools == []
+
+
+@pytest.mark.parametrize("method", ["get", "put", "delete"])
+def test_r13_no_other_method_leaves_the_session(method: str, pools: list[FakePool]) -> None:
+    with pytest.raises(RuntimeError, match="only posts to"):
+        getattr(open_door(), method)("https://evil.example/")
+
+    assert pools == []
+
+
+WITHOUT_ASSERTIONS = """
+from mm_trio.venue.http_session import JsonSession
+try:
+    JsonSession("http://127.0.0.1:1/a", {}, direct=True).post("http://127.0.0.1:1/b", data=b"{}", timeout=5)
+except RuntimeError:
+    print("refused", __debug__)
+"""
+
+
+def test_r13_the_address_is_checked_without_assertions_too() -> None:
+    ended = subprocess.run([sys.executable, "-O", "-c", WITHOUT_ASSERTIONS], capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "refused False\n"

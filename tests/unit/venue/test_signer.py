@@ -95,6 +95,11 @@ def test_what_is_signed_is_what_the_sdk_would_send(
     assert ours.sent[0]["timeout"] == theirs.sent[0]["timeout"]
 
 
+def test_r13_an_unknown_method_is_not_signed_as_a_noop() -> None:
+    with pytest.raises(RuntimeError, match="no action is signed for the method bulk_order"):
+        sign(make_signing(), "bulk_order", [])
+
+
 def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs, ours = FakeHttp(), FakeHttp()
     sdk = make_signing(http=theirs)

@@ -12,8 +12,9 @@ class ExitCode(IntEnum):
 
     CLEAN = 0
     CHECK_FAILED = 1  # Also for a check that a signal cut short.
-    CONFIG = 2  # Configuration or usage; argparse exits with the same code.
-    VENUE = 3
+    # Configuration, usage, or this machine: a file, a port, a stream, memory. argparse exits with the same code.
+    CONFIG = 2
+    VENUE = 3  # The venue alone.
     ORDERS_MAY_BE_OPEN = 4
     HALTED = 5
     BUG = 70

@@ -14,18 +14,22 @@ from collections.abc import Sequence
 from mm_trio.cli import demo, ledger, run, sandbox, sim
 from mm_trio.cli.exit_codes import ExitCode
 from mm_trio.cli.parser import make_parser
-from mm_trio.model.errors import ConfigError, LedgerError, VenueError, find_leaves
+from mm_trio.model.errors import ConfigError, LedgerError, OrdersMayRest, VenueError, find_leaves
+from mm_trio.model.local_failures import describe_local_failure
+from mm_trio.terminal_ui.streams import finish_streams, open_streams, tell
 
 __all__ = ["main"]
 
 _COMMANDS = (demo.COMMAND, run.COMMAND, sandbox.COMMAND, sim.COMMAND, ledger.COMMAND)
 
-_CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
-    (ConfigError, ExitCode.CONFIG),
-    (VenueError, ExitCode.VENUE),
-    (LedgerError, ExitCode.HALTED),
-    (OSError, ExitCode.VENUE),
-    (KeyboardInterrupt, ExitCode.CLEAN),
+# An error in a group may come with others. What a person has to know first decides the exit code.
+_PRECEDENCE = (
+    ExitCode.ORDERS_MAY_BE_OPEN,
+    ExitCode.HALTED,
+    ExitCode.BUG,
+    ExitCode.CONFIG,
+    ExitCode.VENUE,
+    ExitCode.CLEAN,
 )
 
 
@@ -34,40 +38,86 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `argv` None: the words of this process; without any, the demo runs.
     """
+    open_streams()
     words = list(sys.argv[1:] if argv is None else argv) or ["demo"]
-    arguments = make_parser(_COMMANDS).parse_args(words)
-    # Imported late, because `--help` need not pay for it.
-    from mm_trio.config.environment import take_environment
-
-    # Every command is without the secrets, so that none of its child processes has them.
-    arguments.environment = take_environment(os.environ)
     try:
+        arguments = make_parser(_COMMANDS).parse_args(words)
+        # Imported late, because `--help` need not pay for it.
+        from mm_trio.config.environment import take_environment
+
+        # Every command is without the secrets, so that none of its child processes has them.
+        arguments.environment = take_environment(os.environ)
         code: int = arguments.run(arguments)
-        return code
+    except SystemExit as ended:
+        # The parser has printed what was asked for, or what was wrong.
+        code = ended.code if isinstance(ended.code, int) else ExitCode.CLEAN
     except BaseException as error:  # noqa: BLE001 - the only place that turns errors into exit codes
-        return _report_error(error)
+        code = _report_error(error)
+    return _finish(code)
+
+
+def _finish(code: int) -> int:
+    """Write what is left on the streams and return the exit code.
+
+    A command that would have ended well did not, where its result was lost: a script must not read a success into an
+    output that is not there. Every other code says more than that, and stays.
+    """
+    lost = finish_streams()
+    if lost is None:
+        return code
+    if code != ExitCode.CONFIG:
+        tell(f"mm-trio: the result could not be written to stdout: {describe_local_failure(lost)}")
+    return code or ExitCode.CONFIG
 
 
 def _report_error(error: BaseException) -> int:
     """Print an error and return its exit code.
 
-    An error of the operator, the venue or the ledger is one line each. Everything else is a bug of ours and is printed
-    with its traceback.
+    An error of the operator, this machine, the venue or the ledger is one line each. Everything else is a bug of ours
+    and is printed with its traceback.
     """
-    leaves = find_leaves(error)
-    if any(isinstance(leaf, SystemExit) for leaf in leaves):
-        raise error
-    for kind, code in _CODES:
-        if all(isinstance(leaf, kind) for leaf in leaves):
-            for leaf in leaves:
-                _print_error(f"mm-trio: {str(leaf) or type(leaf).__name__}\n")
-            return code
-    _print_error("".join(traceback.format_exception(error)))
-    return ExitCode.BUG
+    codes: list[ExitCode] = []
+    for leaf in find_leaves(error):
+        if isinstance(leaf, SystemExit):
+            raise error
+        codes.append(_report_leaf(leaf))
+    return min(codes, key=_PRECEDENCE.index)
 
 
-def _print_error(text: str) -> None:
-    """Print to stderr without what may be a private key."""
+def _report_leaf(leaf: BaseException) -> ExitCode:
+    if isinstance(leaf, OrdersMayRest):
+        # The orders themselves were named when the maker ended.
+        if leaf.__cause__ is not None:
+            _report_error(leaf.__cause__)
+        return ExitCode.ORDERS_MAY_BE_OPEN
+    words, code = _find_words(leaf)
+    if words is None:
+        _tell_hidden(*"".join(traceback.format_exception(leaf)).splitlines())
+    else:
+        _tell_hidden(f"mm-trio: {words or type(leaf).__name__}")
+    return code
+
+
+def _tell_hidden(*lines: str) -> None:
+    """Print on stderr without what may be a private key."""
     from mm_trio.config.redaction import hide_keys
 
-    print(hide_keys(text), end="", file=sys.stderr)
+    tell(*(hide_keys(line) for line in lines))
+
+
+def _find_words(leaf: BaseException) -> tuple[str | None, ExitCode]:
+    """Find the words for an error, and its exit code.
+
+    No words: it is a bug of ours.
+    """
+    for kind, code in ((ConfigError, ExitCode.CONFIG), (VenueError, ExitCode.VENUE), (LedgerError, ExitCode.HALTED)):
+        if isinstance(leaf, kind):
+            return str(leaf), code
+    if (words := describe_local_failure(leaf)) is not None:
+        return words, ExitCode.CONFIG
+    if isinstance(leaf, OSError):
+        # What is left of these are errors of a connection.
+        return str(leaf), ExitCode.VENUE
+    if isinstance(leaf, KeyboardInterrupt):
+        return str(leaf), ExitCode.CLEAN
+    return None, ExitCode.BUG

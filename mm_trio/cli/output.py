@@ -9,12 +9,16 @@ import sys
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mm_trio.cli.exit_codes import ExitCode
+from mm_trio.terminal_ui.streams import LineHandler, print_out
 
 if TYPE_CHECKING:
     import trio
 
     from mm_trio.engine.ws_state import WsState
     from mm_trio.terminal_ui.live_view import Screen
+
+# One of each kind of character that the screen uses.
+_FRAME = "─╌━╸●·"
 
 __all__ = ["Result", "Summary", "choose_screen", "print_result", "print_summary", "set_up_logging"]
 
@@ -44,7 +48,13 @@ def set_up_logging(stream: TextIO) -> None:
 
     Our records are logged from INFO on, those of libraries from WARNING on: at DEBUG they could show signed requests.
     """
-    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
+    # A log that cannot be written is no reason for a traceback of the log itself, whichever handler finds out.
+    logging.raiseExceptions = False
+    logging.basicConfig(
+        handlers=[LineHandler(stream)],
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
+    )
     logging.getLogger("mm_trio").setLevel(logging.INFO)
 
 
@@ -57,7 +67,7 @@ def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None
         return None
     from mm_trio.terminal_ui.terminal import is_terminal
 
-    if not is_terminal():
+    if not (is_terminal() and _can_draw(sys.stderr)):
         return None
     # Imported late, because the toolkit takes most of a second.
     from mm_trio.terminal_ui.live_view import show_screen
@@ -68,29 +78,30 @@ def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None
     return show
 
 
+def _can_draw(stream: TextIO) -> bool:
+    """Return whether the stream's encoding has what the screen is drawn of."""
+    try:
+        _FRAME.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def print_result(result: Result, *, as_json: bool) -> None:
     """Print the result of a command on stdout."""
-    print(json.dumps(result.to_json()) if as_json else result.to_text(), flush=True)
+    print_out(json.dumps(result.to_json()) if as_json else result.to_text())
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> ExitCode:
     """Print a maker's summary and return the exit code.
 
-    The last lines on stderr say why the maker halted and name every order that may still be open.
+    Why it halted, and every order that may still be open, was told on stderr when it ended.
     """
     values = summary.to_json()
     if as_json:
-        print(json.dumps(values), flush=True)
+        print_out(json.dumps(values))
     else:
-        for name, value in values.items():
-            if name != "fill_rows":
-                print(f"{name:24} {value}")
-    halted = values.get("halted_because")
-    reasons = halted if isinstance(halted, list) else []
-    for reason in reasons:
-        print(f"mm-trio: halted: {reason}", file=sys.stderr)
-    for order in summary.orders_may_rest:
-        print(f"mm-trio: order may still be open: {order}", file=sys.stderr)
+        print_out("\n".join(f"{name:24} {value}" for name, value in values.items() if name != "fill_rows"))
     if summary.orders_may_rest:
         return ExitCode.ORDERS_MAY_BE_OPEN
-    return ExitCode.HALTED if reasons else ExitCode.CLEAN
+    return ExitCode.HALTED if values.get("halted_because") else ExitCode.CLEAN

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
 from mm_trio import __version__
+from mm_trio.terminal_ui.streams import print_out, tell
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = [
     "DEFAULT_COIN",
@@ -45,7 +50,7 @@ class Command:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Parser that repeats a wrong word, but not a private key."""
+    """Parser that repeats no private key, and notices when its help is lost."""
 
     def error(self, message: str) -> Never:
         """Print what is wrong and end the program."""
@@ -53,6 +58,9 @@ class _Parser(argparse.ArgumentParser):
         from mm_trio.config.redaction import hide_secrets
 
         super().error(hide_secrets(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        (print_out if file is sys.stdout else tell)(message.removesuffix("\n"))
 
 
 def make_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:

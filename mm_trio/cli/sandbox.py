@@ -12,6 +12,9 @@ from mm_trio.cli.exit_codes import ExitCode
 from mm_trio.cli.output import print_result, set_up_logging
 from mm_trio.cli.parser import DEFAULT_COIN, Command, parse_names, parse_seconds, whole_number
 from mm_trio.cli.stop_signal import StopSignal
+from mm_trio.model.errors import LocalError
+from mm_trio.model.local_failures import describe_local_failure
+from mm_trio.terminal_ui.streams import find_lost_output, print_out, tell
 
 if TYPE_CHECKING:
     from mm_trio.cli.programs.run_sandbox import SandboxOptions
@@ -110,9 +113,12 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.CLEAN
 
     def show(access: SandboxAccess) -> None:
+        print_out(access.to_json() if arguments.json else access.to_text())
+        if (lost := find_lost_output()) is not None:
+            # Nobody would know the address, the keys and the token.
+            raise LocalError(f"the sandbox cannot tell its address and keys on stdout: {describe_local_failure(lost)}")
         if arguments.json:
-            print(access.to_json(), flush=True)
-        print(access.to_text(), file=sys.stderr if arguments.json else sys.stdout, flush=True)
+            tell(access.to_text())
 
     summary = StopSignal().run(partial(run_sandbox, _read_options(arguments), on_ready=show))
     print_result(summary, as_json=arguments.json)

@@ -10,6 +10,7 @@ from mm_trio.cli.exit_codes import ExitCode
 from mm_trio.cli.parser import Command, add_json_option
 from mm_trio.cli.stop_signal import StopSignal
 from mm_trio.cli.verdict import gives_verdict
+from mm_trio.terminal_ui.streams import print_out, tell
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -41,15 +42,15 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     stop.ignore_signals()
     if summary.is_interrupted and sys.stderr.isatty():
         # The cursor stays on the line of the progress bar until the bar is full.
-        print(file=sys.stderr)
-    print(summary.to_text(), file=sys.stderr if arguments.json else sys.stdout, flush=True)
+        tell("")
+    (tell if arguments.json else print_out)(summary.to_text())
     if summary.is_interrupted:
         raise make_interruption(summary)
     missed = find_missed_cases(summary) if arguments.all_seen else []
     for name in missed:
-        print(f"coverage: hard case never reached: {name}", file=sys.stderr, flush=True)
+        tell(f"coverage: hard case never reached: {name}")
     if arguments.json:
-        print(json.dumps(summary.to_json()), flush=True)
+        print_out(json.dumps(summary.to_json()))
     return ExitCode.CHECK_FAILED if summary.failed or missed else ExitCode.CLEAN
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import sys
 from collections.abc import Callable
 from typing import TypeAlias
 
 from mm_trio.cli.exit_codes import ExitCode
 from mm_trio.cli.stop_signal import StopSignal
 from mm_trio.model.errors import Interrupted, find_leaves
+from mm_trio.terminal_ui.streams import print_out, tell
 
 __all__ = ["Check", "gives_verdict"]
 
@@ -78,7 +78,7 @@ def _print_interruption(interrupted: Interrupted, *, name: str, received: signal
         f"not checked: {left or 'everything'}",
         *filter(None, (interrupted.note, "run it again for a verdict")),
     ]
-    print("; ".join(parts), file=sys.stderr, flush=True)
+    tell("; ".join(parts))
     if as_json:
         values = {
             **interrupted.summary,
@@ -87,4 +87,4 @@ def _print_interruption(interrupted: Interrupted, *, name: str, received: signal
             "checked": list(interrupted.checked),
             "not_checked": list(interrupted.not_checked),
         }
-        print(json.dumps(values), flush=True)
+        print_out(json.dumps(values))

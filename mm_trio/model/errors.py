@@ -14,6 +14,8 @@ __all__ = [
     "JournalBusy",
     "JournalError",
     "LedgerError",
+    "LocalError",
+    "OrdersMayRest",
     "ProtocolError",
     "Unreachable",
     "VenueError",
@@ -28,6 +30,13 @@ class ConfigError(ValueError):
     """Value of the operator that is not allowed.
 
     The message names the value, what is allowed, and what to do.
+    """
+
+
+class LocalError(Exception):
+    """Something of this machine that could not be used.
+
+    A file, a port, a stream. The message names it, says what happened, and what to do.
     """
 
 
@@ -84,6 +93,13 @@ class JournalBusy(JournalError):
 
 class HistoryLost(LedgerError):
     """Fill history that does not reach the ledger's end."""
+
+
+class OrdersMayRest(Exception):
+    """End of a maker by an error, with orders that may rest.
+
+    It is raised from that error.
+    """
 
 
 class Interrupted(BaseException):

@@ -249,12 +249,12 @@ def test_a_sandbox_that_cannot_be_says_so_in_one_line(
     check_one_line(err, told=told)
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_r12_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
     port = sandbox.url.rpartition(":")[2]
     code, out, err = run(tmp_path, "sandbox", "--port", port, "--json")
 
-    assert (code, out) == (3, "")
-    check_one_line(err, told="in use")
+    assert (code, out) == (2, "")
+    check_one_line(err, told=f"cannot listen at 127.0.0.1 port {port}: another program listens there; end that one")
 
 
 # --- what the operator or the venue got wrong -------------------------------------------------

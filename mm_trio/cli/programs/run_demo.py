@@ -20,6 +20,7 @@ from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.sandbox import Auth, Exchange, Gateway, SandboxServer, serve, trade_forever
 from mm_trio.state.stats import RunStats
+from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ async def run_demo(
     exchange = _make_exchange(market)
     gateway = Gateway(exchange, now_ms=_now_ms)
     # The maker has a ledger as under `run`, for this demo alone.
-    with TemporaryDirectory(prefix="mm_trio-demo-") as folder:
+    # A folder that cannot be removed costs neither the summary nor the exit code.
+    with TemporaryDirectory(prefix="mm_trio-demo-", ignore_cleanup_errors=True) as folder:
         async with trio.open_nursery() as nursery:
             server = await nursery.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
             demo = await _set_up(market, gateway, server, seed=seed, folder=Path(folder))
@@ -109,6 +111,7 @@ async def run_demo(
                     await _trade(demo, duration_s=duration_s, n_drops=n_drops)
                     beside.cancel_scope.cancel()
             summary = _sum_up(demo)
+            tell_end(halted_because=(), orders_may_rest=summary.orders_may_rest)
             demo.journal.close()
             nursery.cancel_scope.cancel()
         return summary

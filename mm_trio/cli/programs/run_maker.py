@@ -19,8 +19,9 @@ from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.data_dir import hold_state_folder, open_ledger, replace_ledger
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.errors import HistoryLost, JournalBusy, LedgerError, find_leaves
+from mm_trio.model.errors import HistoryLost, JournalBusy, LedgerError, OrdersMayRest, find_leaves
 from mm_trio.state.stats import RunStats
+from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue import wire
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
 
@@ -128,18 +129,27 @@ async def run_settings(
     """Run the maker until its duration ends.
 
     Cancelling `stop_scope` ends it too. It shuts down by cancelling its open orders. `screen` is a task beside the
-    maker that shows it. A ledger that can no longer be kept ends the run too, and the summary says why. Errors:
-    ConfigError, VenueError; LedgerError where the maker could not start.
+    maker that shows it. A ledger that can no longer be kept ends the run too, and the summary says why. Why it halted
+    and what may rest is told on stderr before the ledger is closed. Errors: ConfigError, VenueError; LedgerError where
+    the maker could not start; OrdersMayRest in place of any of them where orders may rest.
     """
     run = _Run(settings=settings, key=key, environ=environ, take_over=take_over, screen=screen, stop_scope=stop_scope)
-    with stop_scope:
-        if duration_s is not None:
-            stop_scope.deadline = trio.current_time() + duration_s
-        await run.run_session()
-        if run.met_another_sandbox():
-            run.failures.clear()
-            await run.run_session(replace_old_ledger=True)
-    return run.summarize()
+    try:
+        with stop_scope:
+            if duration_s is not None:
+                stop_scope.deadline = trio.current_time() + duration_s
+            await run.run_session()
+            if run.met_another_sandbox():
+                run.failures.clear()
+                await run.run_session(replace_old_ledger=True)
+        return run.summarize()
+    except Exception as error:
+        if run.maker is not None and run.maker.orders_may_rest:
+            raise OrdersMayRest from error
+        if run.halted_because():
+            # An error of the end must not hide why the ledger can no longer be trusted.
+            raise ExceptionGroup("the end of a maker that had halted", [*run.failures, error]) from error
+        raise
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,7 +167,7 @@ class _Run:
     screen: Screen | None
     stop_scope: trio.CancelScope
     maker: WsState | None = None
-    failures: list[BaseException] = field(default_factory=list)
+    failures: list[LedgerError] = field(default_factory=list)
 
     async def run_session(self, *, replace_old_ledger: bool = False) -> None:
         """Run a maker from its start to its shutdown."""
@@ -178,7 +188,9 @@ class _Run:
                     await maker.run()
                     nursery.cancel_scope.cancel()
             except* LedgerError as group:
-                self.failures.extend(find_leaves(group))
+                self.failures.extend(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError))
+            finally:
+                tell_end(halted_because=self.halted_because(), orders_may_rest=maker.orders_may_rest)
 
     def met_another_sandbox(self) -> bool:
         """Return whether the ledger belongs to another sandbox.
@@ -198,8 +210,11 @@ class _Run:
             raise self.failures[0]
         if self.maker is None:
             return RunSummary(RunStats(), ())
-        reasons = tuple(sorted({str(failure) for failure in self.failures}))
-        return RunSummary(self.maker.stats, self.maker.orders_may_rest, reasons)
+        return RunSummary(self.maker.stats, self.maker.orders_may_rest, self.halted_because())
+
+    def halted_because(self) -> tuple[str, ...]:
+        """Return why the maker halted; empty where it never quoted."""
+        return tuple(sorted({str(failure) for failure in self.failures})) if self._has_ticked() else ()
 
     def _has_ticked(self) -> bool:
         return self.maker is not None and self.maker.stats.ticks > 0

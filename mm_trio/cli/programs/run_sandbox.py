@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import secrets
 import time
@@ -17,7 +18,8 @@ import trio
 from mm_trio.cli.programs.demo_market import TAKER, DemoMarket, default_market, fund_accounts, tape_demo_market
 from mm_trio.cli.programs.sandbox_history import record_history
 from mm_trio.cli.programs.sandbox_report import SandboxAccess, SandboxSummary, TestAccount
-from mm_trio.model.errors import ConfigError
+from mm_trio.model.errors import ConfigError, LocalError
+from mm_trio.model.local_failures import describe_local_failure
 from mm_trio.sandbox import (
     DEFAULT_MARKETS,
     Auth,
@@ -112,7 +114,7 @@ async def run_sandbox(
     """Serve until `stop_scope` is cancelled.
 
     `on_ready` is called once the port is open and the accounts are funded. Errors: ConfigError for an unknown coin or
-    a host that is not loopback, OSError for a port that is taken.
+    a host that is not loopback, LocalError for a port that cannot be used.
     """
     markets = _choose_markets(options)
     exchange = _make_exchange(markets, options.limits)
@@ -180,10 +182,22 @@ async def _serve_forever(
             server: SandboxServer = await nursery.start(start, venue.gateway, venue.auth)
         except ValueError as error:
             raise ConfigError(str(error)) from error
+        except OSError as error:
+            # Before it serves, it opens nothing but its port.
+            place = f"{options.host} port {options.port}" if options.port else options.host
+            raise LocalError(f"cannot listen at {place}: {_describe_port_error(error)}") from error
         if options.with_takers or options.tape is not None:
             for market in venue.markets:
                 _schedule_takers(venue.gateway, venue.clock, market)
         on_ready(SandboxAccess(server.url, venue.accounts, control.token, venue.markets))
+
+
+def _describe_port_error(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there; end that one, or choose another port (--port 0: any free one)"
+    if error.errno == errno.EACCES:
+        return "this user may not use that port; choose one above 1023"
+    return describe_local_failure(OSError(error.errno or 0, error.strerror or str(error))) or str(error)
 
 
 def _choose_markets(options: SandboxOptions) -> tuple[DemoMarket, ...]:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TextIO
 
 from mm_trio.model.errors import ConfigError, Interrupted
@@ -108,13 +109,18 @@ def _make_progress_bar(stream: TextIO, campaign: Campaign) -> Callable[[SeedRepo
     n_seeds = len(campaign.seeds)
     n_done = n_failed = 0
 
+    def show(text: str) -> None:
+        # Progress that nobody can see must not end the campaign.
+        with suppress(OSError, ValueError):
+            print(text, end="", file=stream, flush=True)
+
     def on_done(report: SeedReport) -> None:
         nonlocal n_done, n_failed
         n_done += 1
         if report.violations:
             n_failed += 1
             clear = CLEAR_LINE if is_terminal else ""
-            print(f"{clear}seed {report.seed}: {report.violations[0]}", file=stream, flush=True)
+            show(f"{clear}seed {report.seed}: {report.violations[0]}\n")
         if is_terminal:
             if campaign.minutes is None:
                 part, total, is_last = n_done / n_seeds, f"/{n_seeds}", n_done == n_seeds
@@ -123,6 +129,6 @@ def _make_progress_bar(stream: TextIO, campaign: Campaign) -> Callable[[SeedRepo
             full = int(BAR_CELLS * part)
             bar = "#" * full + "." * (BAR_CELLS - full)
             end = "\n" if is_last else ""
-            print(f"{CLEAR_LINE}[{bar}] {n_done}{total} seeds, {n_failed} failed", end=end, file=stream, flush=True)
+            show(f"{CLEAR_LINE}[{bar}] {n_done}{total} seeds, {n_failed} failed{end}")
 
     return on_done

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from mm_trio.cli.programs.sandbox_report import ReplaySummary
-from mm_trio.model.errors import ConfigError
+from mm_trio.model.errors import ConfigError, LocalError
+from mm_trio.model.local_failures import describe_local_failure
 from mm_trio.sandbox import Exchange, HistoryError, Recorder, read_history, replay
 
 __all__ = ["record_history", "replay_history"]
@@ -19,7 +21,7 @@ def record_history(exchange: Exchange, path: Path | None) -> Iterator[Callable[[
     """Record every command of the exchange to a new file.
 
     Gives a function that flushes the file to disk and returns its path, or None where `path` is None. Errors:
-    ConfigError where the file exists, OSError where it cannot be created.
+    ConfigError where the file exists, LocalError where it cannot be written, at any time.
     """
     if path is None:
         yield None
@@ -28,8 +30,17 @@ def record_history(exchange: Exchange, path: Path | None) -> Iterator[Callable[[
         file = path.open("x", encoding="utf-8")
     except FileExistsError as error:
         raise ConfigError(f"{path} exists already; name a new file for the history") from error
-    with file:
-        recorder = Recorder(exchange, lambda line: file.write(line + "\n"))
+    except OSError as error:
+        raise _make_error(path, error) from error
+
+    def write(line: str) -> None:
+        try:
+            file.write(line + "\n")
+        except OSError as error:
+            raise _make_error(path, error) from error
+
+    with _closing(file, path):
+        recorder = Recorder(exchange, write)
 
         def save() -> str:
             file.flush()
@@ -40,6 +51,29 @@ def record_history(exchange: Exchange, path: Path | None) -> Iterator[Callable[[
             yield save
         finally:
             recorder.close()
+
+
+@contextmanager
+def _closing(file: TextIO, path: Path) -> Iterator[None]:
+    """Close the file, and say so where its last lines did not fit.
+
+    An error that ended the work already is not hidden by one of the file.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    try:
+        file.close()
+    except OSError as error:
+        raise _make_error(path, error) from error
+
+
+def _make_error(path: Path, error: OSError) -> LocalError:
+    words = describe_local_failure(OSError(error.errno or 0, error.strerror or str(error)))
+    return LocalError(f"{path}: the history cannot be written: {words}")
 
 
 def replay_history(path: Path) -> ReplaySummary:

@@ -12,7 +12,8 @@ import trio
 
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import Settings
-from mm_trio.model.errors import ConfigError, ProtocolError, Unreachable, VenueError
+from mm_trio.model.errors import ConfigError, LocalError, ProtocolError, Unreachable, VenueError
+from mm_trio.model.local_failures import find_local_cause
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
@@ -46,7 +47,8 @@ def make_grid(settings: Settings, spot_meta: Mapping[str, object]) -> PricingGri
 async def ask_at_start(call: Callable[..., _T], *args: object) -> _T:
     """Ask the venue, and again while it is busy.
 
-    `call` blocks and runs in a thread. Errors: Unreachable, also after `START_PATIENCE_S` of a busy venue.
+    `call` blocks and runs in a thread. Errors: Unreachable, also after `START_PATIENCE_S` of a busy venue; LocalError
+    where this machine could not even begin to ask.
     """
     answer: _T = await ask_while_busy(partial(_ask_once, call, *args), until_s=trio.current_time() + START_PATIENCE_S)
     return answer
@@ -60,6 +62,8 @@ async def _ask_once(call: Callable[..., _T], *args: object) -> _T:
     except trio.TooSlowError:
         raise Unreachable(f"{asked}: no answer in {_ANSWER_WITHIN_S:g} s") from None
     except VENUE_FAILURES as error:
+        if (cause := find_local_cause(error)) is not None:
+            raise LocalError(f"{asked} was not asked: {cause}") from error
         raise make_read_error(asked, error) from error
 
 

@@ -1,7 +1,8 @@
 """State folder of a maker: its ledger file and its locks.
 
-There is one folder for each network, account and coin. Beside these folders lies one lock for each signer: the venue
-counts nonces per signer, so the actions of two makers with one key would invalidate each other.
+There is one folder for each network, account and coin; a sandbox is a network of its own at each start. Beside these
+folders lies one lock for each signer: the venue counts nonces per signer, so the actions of two makers with one key
+would invalidate each other.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ FRESH_NAME = "new-ledger"
 def find_state_folder(environ: Mapping[str, str], *, network: str, account: str, coin: str) -> Path:
     """Return the folder of one maker, without creating it.
 
-    `coin` is the venue's own name of the pair.
+    `coin` is the venue's own name of the pair. `network` is its name, or `sandbox/` and the name of one exchange.
     """
     return _find_network(environ, network) / account.lower() / coin.replace("/", "-")
 
@@ -108,17 +109,15 @@ def _hold(lock: FileLock, refusal: str) -> Iterator[None]:
 # --- The ledger file --------------------------------------------------------------------------
 
 
-def open_ledger(folder: Path, *, on_sandbox: bool = False) -> Journal:
+def open_ledger(folder: Path) -> Journal:
     """Open the ledger, or begin the first one.
 
-    Refuse to begin a new ledger where files show that an earlier one was lost. On the sandbox (`on_sandbox`) an empty
-    ledger beside those set aside is accepted, since the exchange itself may have been started afresh.
-    Errors: JournalError.
+    Refuse to begin a new ledger where files show that an earlier one was lost. Errors: JournalError.
     """
     if not _has_content(folder):
         _refuse_lost(folder)
     journal = Journal.open(folder)
-    if journal.is_new and not on_sandbox:
+    if journal.is_new:
         try:
             _refuse_lost(folder)
         except JournalError:

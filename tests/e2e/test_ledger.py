@@ -39,7 +39,7 @@ def audit(folder: Path, config: Path) -> tuple[int, dict[str, Any]]:
 
 
 def find_journal(folder: Path) -> Path:
-    (path,) = folder.glob("state/mm_trio/sandbox/*/*/journal.sqlite3")
+    (path,) = folder.glob("state/mm_trio/sandbox/*/*/*/journal.sqlite3")
     return path
 
 
@@ -190,16 +190,6 @@ def test_there_is_no_ledger_to_audit_before_the_first_run(tmp_path: Path) -> Non
 
     assert (code, out) == (5, "")
     assert "there is no ledger at" in err
-
-
-def test_a_sandbox_that_was_started_anew_gets_a_new_ledger(tmp_path: Path) -> None:
-    """Its account is the same, and knows nothing of the fills that the old ledger has."""
-    for n_run in range(2):
-        with open_sandbox(tmp_path) as sandbox:
-            config = sandbox.save_config(tmp_path)
-            code, err = run_maker(tmp_path, config, sandbox, until=FIRST_FILL)
-            assert (code, "set aside" in err) == (0, n_run == 1), err
-            assert audit(tmp_path, config)[1]["ok"]
 
 
 def test_a_second_maker_is_refused_while_the_first_goes_on(tmp_path: Path) -> None:

@@ -26,11 +26,7 @@ LAUNCH = (
 
 @contextmanager
 def open_terminal(folder: Path, *arguments: str, **environ: str) -> Iterator[Terminal]:
-    """The program, with its state in `folder`.
-
-    A ledger of an earlier sandbox, in the state folder of whoever runs the tests, is set aside in a life of its own:
-    that has a screen too, and the ledger is no test's to move.
-    """
+    """The program, with its state in `folder`: that of whoever runs the tests is no test's to touch."""
     own = clean_environ(XDG_STATE_HOME=str(folder / "state"), **environ)
     with on_terminal([sys.executable, "-c", LAUNCH, *arguments], own, columns=COLUMNS, rows=ROWS) as terminal:
         yield terminal

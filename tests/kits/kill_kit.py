@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import trio
 from process_kit import DEADLINE_S, Program
@@ -208,8 +209,9 @@ reconcile_every = 5
 """)
 
     def find_journal(self, state_home: Path) -> Path:
-        """Where a maker of this account keeps its ledger."""
-        return state_home / "mm_trio" / "sandbox" / self.account / COIN / "journal.sqlite3"
+        """Where a maker of this account keeps its ledger; this exchange has no name but its address."""
+        place = urlsplit(self.url).netloc.replace(":", "-")
+        return state_home / "mm_trio" / "sandbox" / place / self.account / COIN / "journal.sqlite3"
 
     def arm(self, maker: Program, kind: Kind, nth: int) -> None:
         trio.from_thread.run_sync(self.trap.arm, maker, kind, nth, trio_token=self._token)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import trio
 
 from mm_trio.cli.programs.check_steps import CheckSteps
-from mm_trio.cli.programs.start_checks import ask_at_start
+from mm_trio.cli.programs.start_checks import ask_at_start, find_network
 from mm_trio.config.settings import Settings
 from mm_trio.journal.audit import Audit, compute_audit
 from mm_trio.journal.data_dir import describe_lost, find_state_folder, is_blank
@@ -109,7 +109,8 @@ async def audit_ledger(
         spot_meta = await ask_at_start(fetch_spot_meta, configured.base_url)
         market = wire.parse_market(spot_meta, configured.coin)
         steps.finish("pair at the venue")
-        folder = find_state_folder(environ, network=configured.network, account=configured.account, coin=market.coin)
+        network = await find_network(configured)
+        folder = find_state_folder(environ, network=network, account=configured.account, coin=market.coin)
         info = make_info(configured.base_url, spot_meta)
         client = VenueClient(info, address=configured.account, run_sync=trio.to_thread.run_sync)
         fills = await client.fetch_fills(market, since_ms=0)

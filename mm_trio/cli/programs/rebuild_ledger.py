@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 
 from mm_trio.cli.programs.check_steps import CheckSteps
-from mm_trio.cli.programs.start_checks import ask_at_start, make_grid
+from mm_trio.cli.programs.start_checks import ask_at_start, find_network, make_grid
 from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.journal.audit import compute_effect
 from mm_trio.journal.data_dir import find_last_written, finish_setting_aside, hold_state_folder, replace_ledger
@@ -84,8 +84,9 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
         client = VenueClient(
             make_info(configured.base_url, spot_meta), address=configured.account, run_sync=trio.to_thread.run_sync
         )
+        network = await find_network(configured)
         with hold_state_folder(
-            environ, network=configured.network, account=configured.account, coin=market.coin, signer=None
+            environ, network=network, account=configured.account, coin=market.coin, signer=None
         ) as folder:
             rows, source = await trio.to_thread.run_sync(_salvage, folder)
             steps.finish("entries that can be read")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
-from mm_trio.cli.programs.start_checks import ask_at_start, check_clock, check_signer, make_grid
+from mm_trio.cli.programs.start_checks import ask_at_start, check_clock, check_signer, find_network, make_grid
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
 from mm_trio.engine.ws_state import WsState
-from mm_trio.journal.data_dir import hold_state_folder, open_ledger, replace_ledger
+from mm_trio.journal.data_dir import hold_state_folder, open_ledger
 from mm_trio.journal.lock_state import START_PATIENCE_S
+from mm_trio.journal.sandbox_folders import remove_old_instances
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.errors import HistoryLost, JournalBusy, LedgerError, OrdersMayRest, find_leaves
+from mm_trio.model.errors import JournalBusy, LedgerError, OrdersMayRest, find_leaves
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue import wire
@@ -60,12 +61,10 @@ async def open_maker(
     *,
     environ: Mapping[str, str],
     take_over: bool = False,
-    replace_old_ledger: bool = False,
 ) -> AsyncIterator[WsState]:
     """Build a maker and hold its ledger.
 
-    The key and the clock are checked with the venue first. `replace_old_ledger`: set the existing ledger aside and
-    start a new one. Errors: ConfigError, VenueError, LedgerError.
+    The key and the clock are checked with the venue first. Errors: ConfigError, VenueError, LedgerError.
     """
     market = settings.market
     spot_meta = await ask_at_start(fetch_spot_meta, market.base_url)
@@ -75,13 +74,13 @@ async def open_maker(
     coin = wire.parse_market(spot_meta, market.coin).coin
     await check_clock(info, coin)
     parameters = settings.maker_parameters(make_grid(settings, spot_meta))
+    network = await find_network(market)
     with hold_state_folder(
-        environ, network=market.network, account=market.account, coin=coin, signer=wallet.address
+        environ, network=network, account=market.account, coin=coin, signer=wallet.address
     ) as folder:
-        if replace_old_ledger:
-            aside = await trio.to_thread.run_sync(replace_ledger, folder, lambda journal: None)
-            _log.warning("ledger of an earlier sandbox set aside: folder=%s", aside)
-        journal = await _open_when_free(folder, on_sandbox=market.network == "sandbox")
+        if market.network == "sandbox":
+            await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
+        journal = await _open_when_free(folder)
         try:
             yield WsState(
                 **parameters,
@@ -97,16 +96,15 @@ async def open_maker(
                 await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
 
 
-async def _open_when_free(folder: Path, *, on_sandbox: bool) -> Journal:
+async def _open_when_free(folder: Path) -> Journal:
     """Open the ledger, and wait if another process has it locked.
 
     Errors: JournalError; JournalBusy where that takes too long.
     """
-    open_it = partial(open_ledger, folder, on_sandbox=on_sandbox)
     until_s, is_told = trio.current_time() + START_PATIENCE_S, False
     while True:
         try:
-            return await trio.to_thread.run_sync(open_it)
+            return await trio.to_thread.run_sync(open_ledger, folder)
         except JournalBusy as error:
             if trio.current_time() + TRY_LOCKED_AGAIN_S > until_s:
                 raise
@@ -139,9 +137,6 @@ async def run_settings(
             if duration_s is not None:
                 stop_scope.deadline = trio.current_time() + duration_s
             await run.run_session()
-            if run.met_another_sandbox():
-                run.failures.clear()
-                await run.run_session(replace_old_ledger=True)
         return run.summarize()
     except Exception as error:
         if run.maker is not None and run.maker.orders_may_rest:
@@ -156,8 +151,8 @@ async def run_settings(
 class _Run:
     """Run under way.
 
-    `maker` is that of its latest session, `failures` say why its ledger failed. Both are kept here, because a session
-    that is cancelled returns nothing.
+    `failures` say why the maker's ledger failed. Both are kept here, because a session that is cancelled returns
+    nothing.
     """
 
     settings: Settings
@@ -169,15 +164,9 @@ class _Run:
     maker: WsState | None = None
     failures: list[LedgerError] = field(default_factory=list)
 
-    async def run_session(self, *, replace_old_ledger: bool = False) -> None:
+    async def run_session(self) -> None:
         """Run a maker from its start to its shutdown."""
-        opening = open_maker(
-            self.settings,
-            self.key,
-            environ=self.environ,
-            take_over=self.take_over,
-            replace_old_ledger=replace_old_ledger,
-        )
+        opening = open_maker(self.settings, self.key, environ=self.environ, take_over=self.take_over)
         async with opening as maker:
             self.maker = maker
             _log.info("%s", self.settings.describe())
@@ -191,15 +180,6 @@ class _Run:
                 self.failures.extend(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError))
             finally:
                 tell_end(halted_because=self.halted_because(), orders_may_rest=maker.orders_may_rest)
-
-    def met_another_sandbox(self) -> bool:
-        """Return whether the ledger belongs to another sandbox.
-
-        A sandbox forgets everything when it ends. Its accounts start anew, so the ledger has to start anew too.
-        """
-        if self.settings.market.network != "sandbox" or self._has_ticked():
-            return False
-        return any(isinstance(failure, HistoryLost) for failure in self.failures)
 
     def summarize(self) -> RunSummary:
         """Return the summary of the run.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
+from http.client import HTTPConnection, HTTPException
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import trio
 
 from mm_trio.config.keys import is_master_key
-from mm_trio.config.settings import Settings
+from mm_trio.config.settings import MarketSettings, Settings
 from mm_trio.model.errors import ConfigError, LocalError, ProtocolError, Unreachable, VenueError
 from mm_trio.model.local_failures import find_local_cause
 from mm_trio.model.pricing_grid import PricingGrid
@@ -19,7 +23,7 @@ from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.rest_client import START_PATIENCE_S, ask_while_busy
 
-__all__ = ["MOST_SKEW_S", "ask_at_start", "check_clock", "check_signer", "make_grid"]
+__all__ = ["MOST_SKEW_S", "ask_at_start", "check_clock", "check_signer", "find_network", "make_grid"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -27,6 +31,9 @@ _T = TypeVar("_T")
 # The deadline of an action is set by our clock, and counts as passed 4 s later.
 MOST_SKEW_S = 2.0
 _ANSWER_WITHIN_S = 30.0
+_INSTANCE_WITHIN_S = 5.0
+# More than the name of an exchange needs.
+_INSTANCE_BYTES = 1000
 
 
 def make_grid(settings: Settings, spot_meta: Mapping[str, object]) -> PricingGrid:
@@ -115,3 +122,31 @@ async def check_signer(info: Any, signer: str, account: str, *, network: str) ->
             f"the venue refuses this key: its address {signer} is {known_as}, not an agent of {account}; "
             "check [market] account, the network, and whether the agent was approved or has expired"
         )
+
+
+async def find_network(market: MarketSettings) -> str:
+    """Find where below the state folder a network's folders lie.
+
+    That is its name, and on a sandbox also the exchange that stands there now: accounts and ports are the same at every
+    start, and an exchange that was started anew knows nothing of what a ledger tells. Errors: Unreachable.
+    """
+    if market.network != "sandbox":
+        return market.network
+    return f"{market.network}/{await ask_at_start(_fetch_instance, market.base_url)}"
+
+
+def _fetch_instance(base_url: str) -> str:
+    """Ask an exchange on loopback for its name.
+
+    Another program than our sandbox has none, and is known by its address. Blocks. Errors: OSError.
+    """
+    place = urlsplit(base_url)
+    with closing(HTTPConnection(place.hostname or "", place.port, timeout=_INSTANCE_WITHIN_S)) as connection:
+        try:
+            connection.request("GET", "/sandbox/instance")
+            answer = connection.getresponse()
+            body = answer.read(_INSTANCE_BYTES) if answer.status == 200 else b""
+        except HTTPException:
+            body = b""
+    found = re.fullmatch(rb'\{"instance": ?"([0-9a-f]{16})"\}', body)
+    return found[1].decode() if found else re.sub(r"[^A-Za-z0-9.-]", "-", place.netloc)

@@ -1,12 +1,14 @@
 """Control room of the sandbox: an API at `/sandbox/...`.
 
-It shares the sandbox's port; a caller needs the token that the sandbox printed. It shows the true state and changes
-what no client of the venue could. JSON in, JSON out; an error is an object with one key, `error`.
+It shares the sandbox's port; a caller needs the token that the sandbox printed, except to ask which exchange this is.
+It shows the true state and changes what no client of the venue could. JSON in, JSON out; an error is an object with one
+key, `error`.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -35,6 +37,7 @@ from mm_trio.sandbox.server.control_state import describe_state, format_decimal
 __all__ = ["ControlRoom"]
 
 MAX_STRIKES = 1000  # Per request.
+INSTANCE_PATH = "/sandbox/instance"
 
 Json = dict[str, Any]
 
@@ -52,7 +55,8 @@ class ControlRoom:
     """Answers control requests for one sandbox.
 
     `pairs`: the pairs that `/sandbox/state` shows. `taker`: the default account of `/sandbox/take`. `save_history`
-    writes the record of the run and returns its path; None if nothing is recorded.
+    writes the record of the run and returns its path; None if nothing is recorded. `instance` is the name of this one
+    exchange: accounts and ports are the same at every start, and what a client remembers of another one is wrong here.
     """
 
     gateway: Gateway
@@ -62,6 +66,7 @@ class ControlRoom:
     pairs: Sequence[Pair]
     taker: str
     save_history: Callable[[], str] | None = None
+    instance: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> Answer:
         """Answer one request.
@@ -76,6 +81,9 @@ class ControlRoom:
             return _encode(rejected.status, {"error": str(rejected)})
 
     def _serve(self, method: str, path: str, authorization: str, body: bytes) -> Json:
+        if path == INSTANCE_PATH and method == "GET":
+            # A maker has no token, and asks before it opens its ledger.
+            return {"instance": self.instance}
         if not compare_digest(authorization.encode(), f"Bearer {self.token}".encode()):
             raise _Rejected(
                 403,

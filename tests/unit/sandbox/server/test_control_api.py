@@ -75,6 +75,22 @@ def test_nobody_enters_without_the_token(authorization: str, path: str) -> None:
     assert TOKEN not in answer.body.decode()
 
 
+def test_who_has_no_token_may_ask_which_exchange_this_is() -> None:
+    room = make_room()
+
+    assert ask(room, "instance", token="") == (200, {"instance": room.instance})
+    assert len(room.instance) == 16
+
+
+def test_two_exchanges_of_one_seed_have_two_names() -> None:
+    assert make_room().instance != make_room().instance
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "HEAD"])
+def test_the_name_of_an_exchange_cannot_be_changed(method: str) -> None:
+    assert ask(make_room(), "instance", {"instance": "mine"}, token="", method=method)[0] == 403
+
+
 def test_the_token_is_not_in_its_repr() -> None:
     assert TOKEN not in repr(make_room())
 

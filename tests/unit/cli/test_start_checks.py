@@ -1,0 +1,82 @@
+"""The exchange behind an address: its own name, or the address where it has none."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+import trio
+
+from mm_trio.cli.programs.start_checks import find_network
+from mm_trio.config.settings import MarketSettings, Network
+from mm_trio.model.errors import Unreachable
+
+ACCOUNT = "0x" + "ab" * 20
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
+
+
+def make_market(port: int, network: Network = "sandbox") -> MarketSettings:
+    return MarketSettings(coin="@107", network=network, account=ACCOUNT, api_url=f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[int]:
+    """A port that answers one request after the other with these bytes, and then hangs up."""
+
+    def serve() -> None:
+        for answer in answers:
+            with server.accept()[0] as asked:
+                asked.recv(4096)
+                asked.sendall(answer)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        server.settimeout(30)
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(30)
+
+
+def encode(body: bytes) -> bytes:
+    return OK % (len(body), body)
+
+
+@pytest.mark.parametrize("body", [b'{"instance":"0123456789abcdef"}', b'{"instance": "0123456789abcdef"}'])
+def test_a_sandbox_is_known_by_the_name_of_this_start(body: bytes) -> None:
+    with answering(encode(body)) as port:
+        assert trio.run(find_network, make_market(port)) == "sandbox/0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        encode(b'{"instance":"../../testnet"}'),
+        encode(b'{"instance":"0123456789ABCDEF"}'),
+        encode(b'{"instance":null}'),
+        encode(b"x" * 100_000),
+        encode(b""),
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 31\r\n\r\n" + b'{"instance":"0123456789abcdef"}',
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        b"220 mail.example\r\n",
+    ],
+)
+def test_an_exchange_without_a_name_is_known_by_its_address(answer: bytes) -> None:
+    """And nothing that it says becomes a part of a path."""
+    with answering(answer) as port:
+        assert trio.run(find_network, make_market(port)) == f"sandbox/127.0.0.1-{port}"
+
+
+def test_an_exchange_that_cannot_be_asked_is_not_guessed() -> None:
+    """Its ledger would be looked for in another folder than before."""
+    with closing(socket.socket()) as bound:
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(Unreachable, match="Connection refused"):
+            trio.run(find_network, make_market(bound.getsockname()[1]))
+
+
+@pytest.mark.parametrize("network", ["testnet", "mainnet"])
+def test_a_real_network_is_its_name_and_nobody_is_asked(network: Network) -> None:
+    assert trio.run(find_network, make_market(1, network)) == network

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import trio
+
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.engine.events import SessionEvents
@@ -47,7 +49,8 @@ class Seams:
     """Outside objects of a maker: SDK, threads, disk, chance, calendar.
 
     `run_sync(fn, *args, **options)` makes a blocking call. `reopen_feed` gives `info` a fresh socket; None replaces the
-    SDK's. `wall_ms` None: the wall clock at the start of the session, carried on.
+    SDK's. `wall_ms` None: the wall clock at the start of the session, carried on. `used_weight` is the request weight
+    that this process used just before.
     """
 
     info: Any
@@ -58,6 +61,7 @@ class Seams:
     journal: LedgerFile | None
     rng: random.Random
     wall_ms: Callable[[], int] | None
+    used_weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
     """
     pools = ThreadPools(seams.run_sync)
     client = VenueClient(seams.info, address=seams.address, run_sync=pools.reads, whole_fills=seams.journal is not None)
+    client.weight.on_request(seams.used_weight, now_s=trio.current_time())
     with client.waiting_while_busy():
         market = await client.fetch_market(settings.coin)
     wall_ms = seams.wall_ms or make_wall_clock()
@@ -196,6 +201,7 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
         coin=basis.market.coin,
         gate=gate,
         nonces=nonces,
+        weight=client.weight,
         run_sync=basis.pools.actions,
         ledger=writer,
         wall_ms=basis.wall_ms,

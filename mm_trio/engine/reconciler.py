@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 
 # Fills that the venue does not list this long after the end of an order are presumed not to exist.
 UNREPORTED_PATIENCE_S = 10.0
+# Most direct questions of each kind (weight 2 each) within one reconciliation. Without a bound a long ladder in doubt
+# would need more weight than there is, and none of it would ever be settled.
+MOST_ASKED = 50
 FORGOTTEN = "forgotten by the venue"
 
 
@@ -144,8 +147,8 @@ class Reconciler:
         return rows, findings
 
     async def _ask_directly(self, first: Findings, second: Findings) -> _Proofs:
-        missing = [oid for oid in first.missing if oid in second.missing]
-        unseen = [intent for intent in first.unseen if intent in second.unseen]
+        missing = [oid for oid in first.missing if oid in second.missing][:MOST_ASKED]
+        unseen = [intent for intent in first.unseen if intent in second.unseen][:MOST_ASKED]
         return _Proofs(
             tuple([(oid, await self._client.fetch_order_status(oid=oid)) for oid in missing]),
             tuple([(intent, await self._client.fetch_order_status(cloid=intent.cloid)) for intent in unseen]),

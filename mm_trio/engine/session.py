@@ -96,7 +96,7 @@ class Session:
             quoter.state,
             epoch=epoch,
             stats=quoter.stats,
-            may_place=account.gate.may_place,
+            may_place=account.gateway.may_place,
         )
         self.reconciler = Reconciler(account.client, quoter.state, self.emitter)
 

@@ -24,8 +24,6 @@ _log = logging.getLogger(__name__)
 
 # Pauses between two polls of our open orders, doubled up to the longest, because each poll has its request weight.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
-# Request weight of one round: a reconciliation with doubts, the open orders, and the fills.
-ROUND_WEIGHT = 160
 
 
 async def cancel_and_verify(
@@ -38,8 +36,10 @@ async def cancel_and_verify(
     """Cancel our orders until the venue lists none.
 
     Return the orders that may still rest when the gateway's time is up. The work is shielded from cancellation. Fills
-    are booked meanwhile. The gateway has to be in shutdown already.
+    are booked meanwhile. The gateway has to be in shutdown already. Without request weight nothing can be verified, and
+    the cancels are sent all the same.
     """
+    client.on_shutdown()
     still_listed: list[int] = []
     remaining = name_remaining(state.order_state)
     pause_s = FIRST_PAUSE_S
@@ -63,8 +63,7 @@ async def cancel_and_verify(
             if not remaining:
                 state.on_reconciled()
                 return ()
-            wait_s = client.weight.compute_wait_s(ROUND_WEIGHT, now_s=trio.current_time())
-            await trio.sleep(max(pause_s, wait_s))
+            await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     _log.error("orders may still rest: %s", ", ".join(remaining))
     return remaining

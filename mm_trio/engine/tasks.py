@@ -36,10 +36,9 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-# Request weight that must be available before a reconciliation, of the 1,200 that the venue grants a minute. One costs
-# 82, and more with doubts. Regular ones leave enough for some after lost feeds and for the shutdown; those leave a
-# little.
-REGULAR_WEIGHT, URGENT_WEIGHT = 400, 130
+# Request weight that must be available before a reconciliation. One costs 62 to 82, and more with doubts. Regular ones
+# leave enough for one or two after a lost feed. Both leave what is kept for the shutdown.
+REGULAR_WEIGHT, URGENT_WEIGHT = 200, 82
 RETRY_RECONCILE_S = 3.0
 
 # A tool that reads or copies the journal may lock it for a moment, and a moment must not empty the book: nothing new is

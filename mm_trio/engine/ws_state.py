@@ -42,7 +42,8 @@ class WsState:
     kept in memory. `take_over`: go on with open orders of another instance, instead of refusing to start.
     `feed_lag_limit_s`: the largest delay of messages. An order that its owner cancelled manually is placed again after
     `hand_cancel_pause_s`; `hand_cancels_to_stop` of them within a minute stop the maker. After `run` ended,
-    `orders_may_rest` names the orders that could not be proven cancelled.
+    `orders_may_rest` names the orders that could not be proven cancelled. `used_weight`: request weight of this IP
+    address that this process used just before.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -81,11 +82,13 @@ class WsState:
         hand_cancels_to_stop: int | None = None,
         rng: random.Random | None = None,
         wall_ms: Callable[[], int] | None = None,
+        used_weight: int = 0,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
         self.settings = MakerSettings(**{name: given[name] for name in MakerSettings.names()})
-        self._seams = Seams(info, exchange, address, run_sync, reopen_feed, journal, rng or random.Random(), wall_ms)
+        rng = rng or random.Random()
+        self._seams = Seams(info, exchange, address, run_sync, reopen_feed, journal, rng, wall_ms, used_weight)
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()
         self.inventory = Inventory(order_sz, allocated_token, allocated_usdc)

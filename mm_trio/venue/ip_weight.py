@@ -1,5 +1,6 @@
 """Request weight that the venue counts against an IP address, within the last minute.
 
+Every question and every action of a maker is counted here, and whatever may wait asks here first. Cancels never wait.
 Pure: times are handed in. Source: Hyperliquid docs, rate limits (IP-based limits).
 """
 
@@ -7,15 +8,21 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["IpWeight", "find_weight", "find_weight_of_rows"]
+__all__ = ["FOR_SHUTDOWN", "IpWeight", "find_weight", "find_weight_of_action", "find_weight_of_rows"]
 
 WEIGHT_PER_MINUTE = 1_200
 # A minute, and a second for the way there.
 WINDOW_S = 61.0
+# Nothing that may wait uses this weight. What the rows of an answer cost is known after the question only, 100 for the
+# most that there are; and cancels are sent whatever is left.
+SLACK = 100
+# One round of a shutdown: the open orders and the fills, or a reconciliation.
+FOR_SHUTDOWN = 100
 _LIGHT = frozenset({"query_order_by_oid", "query_order_by_cloid", "spot_user_state", "l2_snapshot"})
 _WEIGHTLESS = frozenset({"subscribe", "ping"})
 _BY_ROWS = frozenset({"user_fills_by_time"})
 ROWS_A_WEIGHT = 20
+ITEMS_A_WEIGHT = 40
 
 
 def find_weight(method: str) -> int:
@@ -28,8 +35,16 @@ def find_weight_of_rows(method: str, answer: object) -> int:
     return len(answer) // ROWS_A_WEIGHT if method in _BY_ROWS and isinstance(answer, list) else 0
 
 
+def find_weight_of_action(n_items: int) -> int:
+    """Find what an action costs, by the number of its items."""
+    return 1 + n_items // ITEMS_A_WEIGHT
+
+
 class IpWeight:
-    """Weight used within the last minute."""
+    """Weight used within the last minute.
+
+    Of `keep` and of `SLACK` nothing is given away by `compute_wait_s`.
+    """
 
     def __init__(self) -> None:
         self._used: deque[tuple[float, int]] = deque()
@@ -53,9 +68,12 @@ class IpWeight:
             self._sum -= self._used.popleft()[1]
         return self._sum
 
-    def compute_wait_s(self, weight: int, *, now_s: float) -> float:
-        """Compute the seconds until so much more may be used."""
-        missing = self.used(now_s) + weight - WEIGHT_PER_MINUTE
+    def compute_wait_s(self, weight: int, *, keep: int = FOR_SHUTDOWN, now_s: float) -> float:
+        """Compute the seconds until so much more may be used.
+
+        `keep`: weight to be left for what comes later and is more urgent.
+        """
+        missing = self.used(now_s) + weight - (WEIGHT_PER_MINUTE - SLACK - keep)
         wait_s = 0.0
         for used_s, freed in self._used:
             if missing <= 0:

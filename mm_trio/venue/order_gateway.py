@@ -8,6 +8,7 @@ plain one of the SDK's shape chooses its nonce itself, and is never asked twice.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,9 +26,12 @@ from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown
 from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers, parse_noop
 from mm_trio.venue.http_session import VENUE_FAILURES, describe_failure, may_be_sent_again
+from mm_trio.venue.ip_weight import IpWeight, find_weight_of_action
 from mm_trio.venue.sdk import make_cloid
 
 __all__ = ["AlwaysOpen", "Burnt", "Nonces", "OpensForPlaces", "OrderGateway", "WritesAhead"]
+
+_log = logging.getLogger(__name__)
 
 # Longer than the SDK's own HTTP timeout, which bounds one read and not the answer. Later answers count as lost.
 WRITE_TIMEOUT_S = 6.0
@@ -37,7 +41,9 @@ RESEND_AFTER_S = 1.0
 MOST_SENDS = 3
 # Share of the time to shut down that an action on its way at that moment gets for its answer.
 LAST_ANSWER_SHARE = 0.3
-_NOT_SENT = Refused(Refusal.NOT_SENT, "not sent: shutting down or paused", untouched=True)
+_NOT_SENT = Refused(Refusal.NOT_SENT, "not sent: shutting down, paused, or no request weight", untouched=True)
+# Of an action with as many items as one may have.
+MOST_WEIGHT = find_weight_of_action(100)
 
 
 class Burnt(Enum):
@@ -58,12 +64,16 @@ class WritesAhead(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """One action, ready to be sent. `always`: send it whatever else may not be sent."""
+    """One action, ready to be sent. `always`: send it whatever else may not be sent.
+
+    `weight` counts against this IP address each time.
+    """
 
     call: Callable[..., Any]
     args: tuple[Any, ...]
     parse: Callable[[Any], tuple[Answer, ...]]
     always: bool
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,8 @@ class OrderGateway:
     """The only sender of actions, one at a time.
 
     `coin` is the venue's name of our pair. `gate` says whether something new may be placed; it is asked before an
-    action is written down, and again between that and the sending, by either thread.
+    action is written down, and again between that and the sending, by either thread. `weight` is used by every action;
+    what is not a cancel waits for it.
     """
 
     def __init__(
@@ -131,6 +142,7 @@ class OrderGateway:
         wall_ms: Callable[[], int],
         gate: OpensForPlaces | None = None,
         nonces: Nonces | None = None,
+        weight: IpWeight | None = None,
         write_timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         self._exchange = exchange
@@ -143,6 +155,8 @@ class OrderGateway:
         self._signs = hasattr(type(exchange), "post_signed")
         self._gate = gate or AlwaysOpen()
         self._nonces = nonces or Nonces(wall_ms)
+        self._weight = weight or IpWeight()
+        self._has_weight = True
         # Of the action on its way.
         self._scope: trio.CancelScope | None = None
         self._done_by_s = float("inf")
@@ -237,7 +251,7 @@ class OrderGateway:
         with self._open_scope(min(trio.current_time() + self._write_timeout_s, self._done_by_s)):
             action = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
             n_lost = 0
-            while always or self._may_send_new():
+            while always or self.may_place():
                 try:
                     attempt = await self._send_once(action, earlier=lost)
                 except (JournalBusy, NoFreeThread) as error:
@@ -262,6 +276,7 @@ class OrderGateway:
         `earlier`: how the last attempt was lost. Errors: JournalError or NoFreeThread, if there was none: nothing was
         sent.
         """
+        self._weight.on_request(action.weight, now_s=trio.current_time())
         try:
             answer = await (self._send_anyway(action) if action.always else self._send_if_it_may(action))
             if answer is TOO_LATE:
@@ -281,8 +296,16 @@ class OrderGateway:
     def _is_shutting_down(self) -> bool:
         return self._done_by_s < float("inf") or self._gate.is_shutting_down
 
-    def _may_send_new(self) -> bool:
-        return not self._is_shutting_down and self._gate.may_place()
+    def may_place(self) -> bool:
+        """Check if something new may be recorded and sent.
+
+        Only to be called on the loop's thread.
+        """
+        wait_s = self._weight.compute_wait_s(MOST_WEIGHT, now_s=trio.current_time())
+        if wait_s and self._has_weight:
+            _log.warning("new orders delayed: wait_s=%.1f; IP request weight exhausted", wait_s)
+        self._has_weight = not wait_s
+        return self._has_weight and not self._is_shutting_down and self._gate.may_place()
 
     async def _send_if_it_may(self, action: _Action) -> Any:
         """Write ahead, and send if that is still right by then.
@@ -313,11 +336,12 @@ class OrderGateway:
     ) -> _Action:
         """Sign an action, and record what is to be sent."""
         parse = partial(parse_answers, n=len(items)) if items else parse_noop
+        weight = find_weight_of_action(len(items))
         if nonce is None:
-            return _Action(self._act, (getattr(self._exchange, method), items, expires_ms), parse, always)
+            return _Action(self._act, (getattr(self._exchange, method), items, expires_ms), parse, always, weight)
         unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
         self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
-        return _Action(self._exchange.post_signed, (self._exchange.sign_action(unsigned),), parse, always)
+        return _Action(self._exchange.post_signed, (self._exchange.sign_action(unsigned),), parse, always, weight)
 
     def _act(self, call: Callable[..., Any], items: Sequence[dict[str, object]], expires_ms: int) -> Any:
         # One attribute of the SDK's object serves all later actions, so it is set before each one.

@@ -21,7 +21,7 @@ from mm_trio.model.market import Balances, Market
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
-from mm_trio.venue.ip_weight import IpWeight, find_weight, find_weight_of_rows
+from mm_trio.venue.ip_weight import FOR_SHUTDOWN, IpWeight, find_weight, find_weight_of_rows
 from mm_trio.venue.sdk import make_cloid
 
 __all__ = ["VenueClient", "ask_while_busy"]
@@ -59,7 +59,8 @@ class VenueClient:
     """Questions about one account, and the request weight they use.
 
     `info` is the SDK's object or one of its shape; `address` is the account. `whole_fills`: refuse a fill that
-    leaves out what an exact ledger needs.
+    leaves out what an exact ledger needs. `patience_s`: how long each question may wait while the venue is busy.
+    No question is sent beyond the weight of this IP address, except the rows of its answer.
     """
 
     def __init__(
@@ -70,13 +71,16 @@ class VenueClient:
         run_sync: RunSync,
         read_timeout_s: float = READ_TIMEOUT_S,
         whole_fills: bool = False,
+        patience_s: float = 0.0,
     ) -> None:
         self._info = info
         self._address = address
         self._run_sync = run_sync
         self._whole_fills = whole_fills
         self._read_timeout_s = read_timeout_s
+        self._patience_s = patience_s
         self._patient_until_s = float("-inf")
+        self._keep = FOR_SHUTDOWN
         self.weight = IpWeight()
 
     async def fetch_market(self, coin: str) -> Market:
@@ -149,19 +153,25 @@ class VenueClient:
         finally:
             self._patient_until_s = float("-inf")
 
+    def on_shutdown(self) -> None:
+        """Let questions use the weight that was kept for this."""
+        self._keep = 0
+
     async def ask(self, call: Callable[..., _T], *args: object) -> _T:
         """Make any blocking call of the SDK, with a deadline.
 
-        Inside `waiting_while_busy` it is made again where the venue is busy. Errors: Unreachable.
+        Inside `waiting_while_busy` it is made again where the venue is busy. Errors: Unreachable; Busy also where the
+        weight of this IP address is used up, and then nothing was sent.
         """
-        return await ask_while_busy(partial(self._ask_once, call, *args), until_s=self._patient_until_s)
+        until_s = max(self._patient_until_s, trio.current_time() + self._patience_s)
+        return await ask_while_busy(partial(self._ask_once, call, *args), until_s=until_s)
 
     async def _ask_once(self, call: Callable[..., _T], *args: object) -> _T:
         named = getattr(call, "func", call)
         name: str = getattr(named, "__name__", "request")
+        self._take_weight(name)
         try:
             with trio.fail_after(self._read_timeout_s):
-                self.weight.on_request(find_weight(name), now_s=trio.current_time())
                 answer: _T = await self._run_sync(call, *args, abandon_on_cancel=True)
                 self.weight.on_request(find_weight_of_rows(name, answer), now_s=trio.current_time())
                 return answer
@@ -171,3 +181,11 @@ class VenueClient:
             raise Unreachable(f"{name}: not asked: {error}") from error
         except VENUE_FAILURES as error:
             raise make_read_error(name, error) from error
+
+    def _take_weight(self, name: str) -> None:
+        """Count a question against this IP address. Errors: Busy."""
+        weight, now_s = find_weight(name), trio.current_time()
+        wait_s = self.weight.compute_wait_s(weight, keep=self._keep, now_s=now_s) if weight else 0.0
+        if wait_s > 0:
+            raise Busy(f"{name}: the request weight of this minute is used up; there is some again in {wait_s:.1f} s")
+        self.weight.on_request(weight, now_s=now_s)

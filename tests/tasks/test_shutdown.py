@@ -13,6 +13,7 @@ from builders import ALLOCATION, MAKER, Hanging, Spy, World, booked, until
 from trio.testing import MockClock
 
 from mm_trio.engine import tasks
+from mm_trio.venue.ip_weight import FOR_SHUTDOWN, SLACK
 
 CANCEL_ERROR = {"status": "err", "response": "Something broke"}
 
@@ -255,11 +256,12 @@ async def test_looks_on_the_way_out_keep_within_the_minutes_request_weight(autoj
     async with world.running(maker):
         since = len(world.venue.calls)
         assert maker._session is not None
-        maker._session.account.client.weight.on_request(900, now_s=trio.current_time())
+        weight, now_s = maker._session.account.client.weight, trio.current_time()
+        weight.on_request(1_200 - SLACK - FOR_SHUTDOWN - weight.used(now_s), now_s=now_s)
         for _ in range(20):
             world.venue.fail_next("bulk_cancel", TimeoutError("no answer"), applied=False)
 
     weights = {"open_orders": 20, "user_fills_by_time": 20, "spot_user_state": 2, "user_rate_limit": 20}
     asked = sum(weights.get(method, 2 if "query" in method else 0) for method, _ in world.venue.calls[since:])
-    assert 20 <= asked <= 300
+    assert 20 <= asked <= FOR_SHUTDOWN
     assert maker.orders_may_rest

@@ -20,7 +20,7 @@ from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.ownership import Ownership
 from mm_trio.state.snapshot_diff import compute_foreign_holds, describe_rival_fills, describe_rivals
 from mm_trio.venue import wire
-from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import fetch_spot_meta, make_info
 
 __all__ = ["AuditReport", "LostLedger", "audit_ledger"]
@@ -112,7 +112,9 @@ async def audit_ledger(
         network = await find_network(configured)
         folder = find_state_folder(environ, network=network, account=configured.account, coin=market.coin)
         info = make_info(configured.base_url, spot_meta)
-        client = VenueClient(info, address=configured.account, run_sync=trio.to_thread.run_sync)
+        client = VenueClient(
+            info, address=configured.account, run_sync=trio.to_thread.run_sync, patience_s=START_PATIENCE_S
+        )
         fills = await client.fetch_fills(market, since_ms=0)
         steps.finish("fills at the venue")
         rows = await client.fetch_open_orders(market)

@@ -24,7 +24,7 @@ from mm_trio.state.fill_history import FILLS_OVERLAP_MS
 from mm_trio.state.ownership import Ownership, find_epochs, read_quote
 from mm_trio.state.snapshot_diff import compute_foreign_holds
 from mm_trio.venue import wire
-from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import fetch_spot_meta, make_info
 
 __all__ = ["Rebuilt", "rebuild_ledger"]
@@ -82,7 +82,10 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
         market = wire.parse_market(spot_meta, configured.coin)
         steps.finish("pair at the venue")
         client = VenueClient(
-            make_info(configured.base_url, spot_meta), address=configured.account, run_sync=trio.to_thread.run_sync
+            make_info(configured.base_url, spot_meta),
+            address=configured.account,
+            run_sync=trio.to_thread.run_sync,
+            patience_s=START_PATIENCE_S,
         )
         network = await find_network(configured)
         with hold_state_folder(

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from mm_trio.cli.programs.start_checks import ask_at_start, check_clock, check_signer, find_network, make_grid
+from mm_trio.cli.programs.start_checks import (
+    CHECKS_WEIGHT,
+    ask_at_start,
+    check_clock,
+    check_signer,
+    find_network,
+    make_grid,
+)
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
 from mm_trio.engine.ws_state import WsState
@@ -89,6 +96,7 @@ async def open_maker(
                 address=market.account,
                 journal=journal,
                 take_over=take_over,
+                used_weight=CHECKS_WEIGHT,
             )
         finally:
             # A disk that hangs must not keep the program from ending.

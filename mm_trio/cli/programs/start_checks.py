@@ -23,7 +23,15 @@ from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.rest_client import START_PATIENCE_S, ask_while_busy
 
-__all__ = ["MOST_SKEW_S", "ask_at_start", "check_clock", "check_signer", "find_network", "make_grid"]
+__all__ = [
+    "CHECKS_WEIGHT",
+    "MOST_SKEW_S",
+    "ask_at_start",
+    "check_clock",
+    "check_signer",
+    "find_network",
+    "make_grid",
+]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -34,6 +42,8 @@ _ANSWER_WITHIN_S = 30.0
 _INSTANCE_WITHIN_S = 5.0
 # More than the name of an exchange needs.
 _INSTANCE_BYTES = 1000
+# Request weight of all checks: spotMeta 20, l2Book 2, userRole 60.
+CHECKS_WEIGHT = 82
 
 
 def make_grid(settings: Settings, spot_meta: Mapping[str, object]) -> PricingGrid:

@@ -114,9 +114,8 @@ class RequestRules:
         now_s = self._now_s()
         n_items = args[0].n_items if args and isinstance(args[0], SignedInProcess) else 0
         self._limits.check(method, n_items, now_s=now_s)
-        if not n_items:
-            # One for the request and one for the weight of its rows.
-            self.n_weighed_lately = self._weighed.add(now_s, 2)
+        # One for the request and one for the weight of its rows.
+        self.n_weighed_lately = self._weighed.add(now_s, 2)
         if method in ENDING:
             self._ends.add(now_s, n_items)
         # A start reads everything before it subscribes, so only a later connection closes the gate.

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from mm_trio.venue.ip_weight import WEIGHT_PER_MINUTE, WINDOW_S, IpWeight, find_weight, find_weight_of_rows
+from mm_trio.venue.ip_weight import (
+    FOR_SHUTDOWN,
+    SLACK,
+    WEIGHT_PER_MINUTE,
+    WINDOW_S,
+    IpWeight,
+    find_weight,
+    find_weight_of_action,
+    find_weight_of_rows,
+)
 
 
 def test_what_is_older_than_a_minute_counts_no_more() -> None:
@@ -20,14 +29,22 @@ def test_what_is_older_than_a_minute_counts_no_more() -> None:
 def test_a_question_waits_until_enough_of_the_oldest_has_passed() -> None:
     weight = IpWeight()
     for now_s in (0.0, 10.0, 20.0):
-        weight.on_request(400, now_s=now_s)
-    assert weight.used(20.0) == WEIGHT_PER_MINUTE
+        weight.on_request(360, now_s=now_s)
+    assert weight.used(20.0) == WEIGHT_PER_MINUTE - SLACK
 
-    assert IpWeight().compute_wait_s(200, now_s=20.0) == 0
-    assert weight.compute_wait_s(0, now_s=20.0) == 0
-    assert weight.compute_wait_s(400, now_s=20.0) == WINDOW_S - 20
-    assert weight.compute_wait_s(401, now_s=20.0) == WINDOW_S - 10
-    assert weight.compute_wait_s(400, now_s=WINDOW_S) == 0
+    assert IpWeight().compute_wait_s(200, keep=0, now_s=20.0) == 0
+    assert weight.compute_wait_s(0, keep=0, now_s=20.0) == 0
+    assert weight.compute_wait_s(360, keep=0, now_s=20.0) == WINDOW_S - 20
+    assert weight.compute_wait_s(361, keep=0, now_s=20.0) == WINDOW_S - 10
+    assert weight.compute_wait_s(360, keep=0, now_s=WINDOW_S) == 0
+
+
+def test_a_part_is_kept_for_the_shutdown() -> None:
+    weight = IpWeight()
+    weight.on_request(WEIGHT_PER_MINUTE - SLACK - FOR_SHUTDOWN, now_s=0.0)
+
+    assert weight.compute_wait_s(1, now_s=1.0) > 0
+    assert weight.compute_wait_s(FOR_SHUTDOWN, keep=0, now_s=1.0) == 0
 
 
 @pytest.mark.parametrize(
@@ -35,6 +52,11 @@ def test_a_question_waits_until_enough_of_the_oldest_has_passed() -> None:
 )
 def test_a_question_costs_what_the_venue_says(method: str, weight: int) -> None:
     assert find_weight(method) == weight
+
+
+@pytest.mark.parametrize("n_items, weight", [(0, 1), (39, 1), (40, 2), (100, 3)])
+def test_an_action_costs_by_its_items(n_items: int, weight: int) -> None:
+    assert find_weight_of_action(n_items) == weight
 
 
 def test_fills_cost_by_their_rows() -> None:

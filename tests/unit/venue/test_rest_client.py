@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import trio
 from builders import run_inline
+from trio.testing import MockClock
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread
-from mm_trio.model.errors import ProtocolError, Unreachable
+from mm_trio.model.errors import Busy, ProtocolError, Unreachable
 from mm_trio.model.market import Market, Token
+from mm_trio.venue.ip_weight import FOR_SHUTDOWN, SLACK, WINDOW_S
 from mm_trio.venue.rest_client import VenueClient
 
 MARKET = Market("@107", 10_107, Token(150, "HYPE", 2), Token(0, "USDC", 8), {})
@@ -56,3 +58,31 @@ async def test_r4_a_question_that_found_no_thread_was_not_asked_and_says_so() ->
 
     with pytest.raises(Unreachable, match="open_orders: not asked: all 8 threads for questions are held"):
         await client.fetch_open_orders(MARKET)
+
+
+async def test_no_question_is_sent_beyond_the_weight_of_the_address(autojump_clock: MockClock) -> None:
+    client = make_client(GOOD)
+    client.weight.on_request(1_200 - SLACK - FOR_SHUTDOWN - 20, now_s=trio.current_time())
+    await client.fetch_open_orders(MARKET)
+
+    with pytest.raises(Busy, match="request weight of this minute is used up"):
+        await client.fetch_open_orders(MARKET)
+
+
+async def test_a_shutdown_may_ask_with_the_weight_kept_for_it(autojump_clock: MockClock) -> None:
+    client = make_client(GOOD)
+    client.weight.on_request(1_200 - SLACK - FOR_SHUTDOWN, now_s=trio.current_time())
+
+    client.on_shutdown()
+
+    assert len(await client.fetch_open_orders(MARKET)) == 1
+
+
+async def test_a_patient_question_waits_until_there_is_weight_again(autojump_clock: MockClock) -> None:
+    client = VenueClient(Info(GOOD), address="0xa1", run_sync=run_inline, patience_s=70.0)
+    began_s = trio.current_time()
+    client.weight.on_request(1_200, now_s=began_s)
+
+    await client.fetch_open_orders(MARKET)
+
+    assert WINDOW_S <= trio.current_time() - began_s <= WINDOW_S + 5

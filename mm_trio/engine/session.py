@@ -23,7 +23,7 @@ from mm_trio.engine.shutdown import cancel_and_verify
 from mm_trio.engine.startup import resume_state, seed_state
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
-from mm_trio.journal.writer import JournalWriter
+from mm_trio.journal.writer import COMMIT_WITHIN_S, JournalWriter
 from mm_trio.model.errors import JournalBusy, LedgerError
 from mm_trio.model.journal_entries import Allocated, Began
 from mm_trio.model.replies import OpenOrder
@@ -157,6 +157,7 @@ class Session:
             )
             self.events.on_balances(check)
         await self._write_opening()
+        await writer.mark_end()
         boundary_level = self.quoter.start()
         log_start(state, boundary_level=boundary_level, n_orphans=len(orphans))
         return orphans
@@ -174,12 +175,14 @@ class Session:
             await writer.flush_within(START_PATIENCE_S)
 
     async def _write_rest(self) -> None:
-        """Write what is left to write at the end, within the time of a shutdown."""
+        """Write what is left within the time of a shutdown, and mark the end."""
         writer = self.account.writer
         left_s = min(self.account.gateway.done_by_s - trio.current_time(), LAST_WRITE_S)
         try:
             with suppress(LedgerError), trio.CancelScope(shield=True):
                 await writer.flush_within(left_s)
+                with trio.move_on_after(COMMIT_WITHIN_S):
+                    await writer.mark_end()
         finally:
             if writer.lock.reason is not None:
                 _log.error(

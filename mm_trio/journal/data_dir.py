@@ -7,9 +7,7 @@ would invalidate each other.
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mm_trio.config.private_paths import find_open_place, make_private_folders
+from mm_trio.journal.end_mark import MARK_NAME, sync
 from mm_trio.journal.file_errors import describe_os_error
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
@@ -163,17 +162,23 @@ def replace_ledger(folder: Path, write: Callable[[Journal], None]) -> Path | Non
             shutil.rmtree(fresh)
         with closing(Journal.open(fresh)) as journal:
             write(journal)
-        if [path.name for path in fresh.iterdir()] != [JOURNAL_NAME]:
+            journal.mark_end()
+        names = sorted(path.name for path in fresh.iterdir())
+        if names not in ([JOURNAL_NAME], sorted([JOURNAL_NAME, MARK_NAME])):
             raise JournalError(
                 f"cannot finish the new ledger in {fresh}: its log was not folded into it; check that the disk is not "
                 "full, and that no other process reads the new files, then run this again"
             )
         for path in (fresh / JOURNAL_NAME, fresh, folder):
-            _sync(path)
+            sync(path)
         aside = set_aside(folder) if _find_files(folder) else None
         # SQLite would play the old log into the new file, so the rename waits until that log is durably gone.
         (fresh / JOURNAL_NAME).rename(folder / JOURNAL_NAME)
-        _sync(folder)
+        sync(folder)
+        # The mark follows its journal: for a moment there is none, and never one that belongs to another journal.
+        if MARK_NAME in names:
+            (fresh / MARK_NAME).rename(folder / MARK_NAME)
+            sync(folder)
         fresh.rmdir()
     except OSError as error:
         raise JournalError(f"cannot replace the ledger in {folder}: {describe_os_error(error)}") from error
@@ -212,13 +217,13 @@ def _move_aside(folder: Path, unfinished: Path) -> Path:
     is_begun, is_back = (unfinished / JOURNAL_NAME).exists(), (folder / JOURNAL_NAME).exists()
     for path in () if is_begun and is_back else _find_files(folder):
         path.rename(unfinished / path.name)
-        _sync(unfinished)
-        _sync(folder)
+        sync(unfinished)
+        sync(folder)
     n = 1
     while (aside := folder / f"{ASIDE_NAME}-{n}").exists():
         n += 1
     unfinished.rename(aside)
-    _sync(folder)
+    sync(folder)
     return aside
 
 
@@ -229,9 +234,10 @@ def _cannot_be_set_aside(folder: Path, error: OSError) -> JournalError:
 def _find_files(folder: Path) -> list[Path]:
     """List the files of a ledger, the main one first.
 
-    If the main file stayed behind without its log, it would lack its last entries.
+    If the main file stayed behind without its log, it would lack its last entries. The end mark comes last.
     """
-    return sorted(folder.glob(f"{JOURNAL_NAME}*"))
+    mark = folder / MARK_NAME
+    return [*sorted(folder.glob(f"{JOURNAL_NAME}*")), *([mark] if mark.exists() else [])]
 
 
 def _find_asides(folder: Path) -> list[Path]:
@@ -245,8 +251,10 @@ def _find_traces(folder: Path) -> list[str]:
     traces = [*_find_asides(folder), *sorted(folder.glob(f"{Path(JOURNAL_NAME).stem}-*.bak"))]
     traces += [path for name in (UNFINISHED_NAME, FRESH_NAME) if (path := folder / name).exists()]
     if not (folder / JOURNAL_NAME).exists():
-        # What is found now is a log without its main file.
+        # What is found now is a log without its main file, or an end mark.
         traces += _find_files(folder)
+    elif (mark := folder / MARK_NAME).exists():
+        traces.append(mark)
     return [path.name for path in traces]
 
 
@@ -271,18 +279,3 @@ def is_blank(folder: Path) -> bool:
     with suppress(JournalError), closing(Journal.open_to_read(folder)) as journal:
         return journal.is_new
     return False
-
-
-def _sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, to disk.
-
-    What was flushed survives a power cut.
-    """
-    # Windows cannot open a folder as a file.
-    if sys.platform == "win32":
-        return
-    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

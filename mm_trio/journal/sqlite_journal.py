@@ -2,15 +2,18 @@
 
 The file is an append-only SQLite database in WAL mode with `synchronous=FULL`: entries survive a power cut once
 `append` has returned. Each row carries a hash over itself and the row before, so that a changed row or a hole is
-detected. All functions block and serve one caller at a time; `JournalWriter` calls them off the loop.
+detected; a second file, the end mark, tells whether the last rows are there. All functions block; except `mark_end`
+they serve one caller at a time, and `JournalWriter` calls them off the loop.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,12 +21,15 @@ from pathlib import Path
 from typing import Self
 
 from mm_trio.config.private_paths import find_open_place, make_private_folders
+from mm_trio.journal.end_mark import MARK_NAME, EndMark, describe_cut, read_mark, write_mark
 from mm_trio.journal.file_errors import REBUILD, explain_os_error, explain_sqlite_error
 from mm_trio.model.entry_codec import decode_entry, encode_entry
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Booked, Entry
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
+
+_log = logging.getLogger(__name__)
 
 JOURNAL_NAME = "journal.sqlite3"
 # "mmtr", in the header of the file.
@@ -69,15 +75,18 @@ class Journal:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
-        self._seq, self._chain = 0, b""
+        # The last durable entry, replaced by one assignment: `mark_end` may read it on another thread.
+        self._end = EndMark(0, b"")
+        self._marking = threading.Lock()
 
     @classmethod
     def open(cls, folder: Path, *, max_pages: int | None = None) -> Self:
         """Open the ledger in `folder`, or begin one there.
 
         The folder is made private to its owner. `max_pages` limits the size of the file, in pages of 4 KiB.
-        Errors: JournalError for a file that is damaged, of a newer version, that others may change, or that cannot be
-        used here; JournalBusy for one that another process has locked.
+        Errors: JournalError for a file that is damaged, that lacks the entry which its end mark names, of a newer
+        version, that others may change, or that cannot be used here; JournalBusy for one that another process has
+        locked.
         """
         path = folder / JOURNAL_NAME
         with _explained(path):
@@ -94,6 +103,7 @@ class Journal:
                 journal._check_file()
                 journal._migrate()
                 journal._find_end()
+                journal._check_mark()
             except BaseException:
                 connection.close()
                 raise
@@ -165,7 +175,7 @@ class Journal:
 
         Errors: JournalError, and then none was written; JournalBusy, if they can be written later.
         """
-        seq, chain = self._seq, self._chain
+        seq, chain = self._end.seq, self._end.chain
         rows: list[tuple[object, ...]] = []
         for entry in entries:
             seq += 1
@@ -182,12 +192,31 @@ class Journal:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
                 raise
-        self._seq, self._chain = seq, chain
+        self._end = EndMark(seq, chain)
+
+    def mark_end(self) -> None:
+        """Write down durably how far the journal reaches now.
+
+        It may run while another thread appends. Errors: JournalError.
+        """
+        with self._marking, _explained(self.path.with_name(MARK_NAME)):
+            if not self.is_new:
+                write_mark(self.path.parent, self._end)
+
+    def find_cut(self) -> str | None:
+        """Explain that entries at the end are missing.
+
+        Return None if the end mark proves nothing missing, or if there is none. Errors: JournalError for a damaged one.
+        """
+        mark = read_mark(self.path.parent)
+        if mark is None or (mark.seq <= self._end.seq and self._chain_of(mark.seq) == mark.chain):
+            return None
+        return describe_cut(self.path, mark, n_entries=self._end.seq)
 
     @property
     def is_new(self) -> bool:
         """True if no entry was ever written to the file."""
-        return self._seq == 0
+        return self._end.seq == 0
 
     def close(self) -> None:
         """Close the file; appended entries stay."""
@@ -233,7 +262,20 @@ class Journal:
 
     def _find_end(self) -> None:
         row = self._connection.execute("SELECT seq, chain FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-        self._seq, self._chain = row or (0, b"")
+        self._end = EndMark(*(row or (0, b"")))
+
+    def _check_mark(self) -> None:
+        """Refuse a journal that lacks the marked entry.
+
+        A journal without a mark is accepted, because earlier releases wrote none: at every start the venue's records
+        are the second witness. Errors: JournalError.
+        """
+        if (cut := self.find_cut()) is not None:
+            raise JournalError(cut)
+        if not self.is_new and read_mark(self.path.parent) is None:
+            _log.warning(
+                "ledger without an end mark: file=%s; only the venue's records can show a missing end", self.path
+            )
 
     def _find_checkpoint(self) -> int:
         row = self._connection.execute("SELECT max(seq) FROM entries WHERE kind = 'checkpoint'").fetchone()

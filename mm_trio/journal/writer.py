@@ -23,7 +23,7 @@ from mm_trio.journal.lock_state import LockState
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry
 
-__all__ = ["AppendsEntries", "JournalWriter"]
+__all__ = ["COMMIT_WITHIN_S", "AppendsEntries", "JournalWriter"]
 
 _T = TypeVar("_T")
 
@@ -41,6 +41,9 @@ CHECKPOINT_EVERY = 50_000
 
 class AppendsEntries(Protocol):
     """Journal to which entries can be appended."""
+
+    def mark_end(self) -> None:
+        """Write down durably how far the journal reaches. Errors: JournalError."""
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """Block until the entries are durable.
@@ -103,6 +106,7 @@ class JournalWriter:
         self._n_since_checkpoint = n_since_checkpoint
         self._pending: list[Entry] = []
         self._n_recorded = self._n_durable = 0
+        self._mark_is_due = False
         self._recorded = trio.Event()
         self._turn = UncontendedLock()
         self._fault: JournalError | None = None
@@ -182,6 +186,17 @@ class JournalWriter:
                 call = CommitThenSend(writing.append, lambda: not writing.is_abandoned and is_wanted(), send, *args)
                 return await self._send_sync(call, abandon_on_cancel=True)
 
+    async def mark_end(self) -> None:
+        """Write down durably how far the journal reaches now.
+
+        No action waits for it: it is called at the start and the end of a session, and some time after a checkpoint.
+        Errors: JournalError.
+        """
+        if self._journal is None or self._fault is not None:
+            return
+        self._mark_is_due = False
+        await self._run_sync(self._journal.mark_end, abandon_on_cancel=True)
+
     async def keep_forever(self) -> Never:
         """Write recorded entries soon after they come in.
 
@@ -193,6 +208,8 @@ class JournalWriter:
             await trio.sleep(COMMIT_AFTER_S)
             self._recorded = trio.Event()
             await self.flush_within(math.inf)
+            if self._mark_is_due:
+                await self.mark_end()
 
     async def _commit(self) -> None:
         with self._writing() as writing:
@@ -232,7 +249,10 @@ class JournalWriter:
         finally:
             if writing.is_done:
                 self._n_durable += len(taken)
-                self._n_since_checkpoint = 0 if len(batch) > len(taken) else self._n_since_checkpoint + len(batch)
+                self._n_since_checkpoint += len(batch)
+                if len(batch) > len(taken):
+                    self._n_since_checkpoint = 0
+                    self._mark_is_due = True
                 self.lock.on_written()
 
     def _make_checkpoint(self, n_taken: int) -> list[Entry]:

@@ -26,7 +26,7 @@ N_FEEDS = 4
 # what a maker has to have been told, one after the other, before it may quote again
 GATE = ("subscribe",) * N_FEEDS + ("open_orders", "user_fills_by_time", "spot_user_state", "user_rate_limit")
 RECONCILED = GATE[N_FEEDS:]
-LOCAL = frozenset({"append", "_replay"})  # no call over the network
+LOCAL = frozenset({"append", "_replay", "mark_end"})  # no call over the network
 EXACT: dict[str, Any] = {"dead_zone_bps": 0, "price_tolerance_bps": 0, "size_tolerance_pct": 0, **ALLOCATION}
 LOT, MIN_NOTIONAL = Decimal("0.01"), Decimal(10)
 FEE_CAP = Decimal("0.001")  # above every fee in base

@@ -180,6 +180,9 @@ class FailingJournal:
             raise JournalError("the ledger cannot be used: No space left on device")
         self._journal.append(entries, at_ms=at_ms)
 
+    def mark_end(self) -> None:
+        self._journal.mark_end()
+
 
 @pytest.mark.parametrize("n_good", range(25))
 async def test_e5_from_the_first_write_that_fails_nothing_new_is_sent_and_all_is_cancelled(

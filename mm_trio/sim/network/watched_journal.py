@@ -72,6 +72,15 @@ class WatchedJournal:
             self._note(entry)
             self.on_entry(entry)
 
+    def mark_end(self) -> None:
+        """Write the end mark of the journal.
+
+        Errors: JournalError once the process is gone.
+        """
+        if self.is_dead:
+            raise JournalError("the process was killed: its journal is marked no more")
+        self._journal.mark_end()
+
     def close(self) -> None:
         """Close the journal file."""
         self._journal.close()

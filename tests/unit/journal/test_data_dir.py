@@ -240,8 +240,9 @@ def test_a_read_only_state_folder_is_named(tmp_path: Path) -> None:
 
 # --- replaced, and killed on the way ----------------------------------------------------------
 
+LEDGER_FILES = {"journal.sqlite3", "journal.end"}
 OLD, NEW = [Began(1, {}), Began(2, {})], [Began(1, {}), Began(2, {}), Began(3, {})]
-STEPS = ("rename", "mkdir", "fsync", "rmdir", "unlink")
+STEPS = ("rename", "replace", "mkdir", "fsync", "rmdir", "unlink")
 
 
 class Killed(BaseException):
@@ -349,7 +350,7 @@ def test_a_replacement_killed_at_any_step_can_be_repeated(tmp_path: Path, after:
             assert [row.entry for row in journal.read()] == NEW, folder
         asides = sorted(folder.glob("set-aside-*"))
         assert OLD in [read_ledger(aside) for aside in asides], folder
-        assert {path.name for path in folder.iterdir()} == {"journal.sqlite3", *(path.name for path in asides)}
+        assert {path.name for path in folder.iterdir()} == {*LEDGER_FILES, *(path.name for path in asides)}
 
 
 def test_a_new_ledger_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
@@ -367,7 +368,7 @@ def test_a_new_ledger_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) 
 def test_where_there_was_no_ledger_nothing_is_set_aside(tmp_path: Path) -> None:
     assert replace_ledger(tmp_path, write_new) is None
 
-    assert [path.name for path in tmp_path.iterdir()] == ["journal.sqlite3"]
+    assert {path.name for path in tmp_path.iterdir()} == LEDGER_FILES
 
 
 # --- a ledger that is lost is no first start --------------------------------------------------

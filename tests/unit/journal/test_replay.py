@@ -241,6 +241,9 @@ async def test_a_contradiction_is_a_trouble_of_the_ledger_for_who_recovers() -> 
         def append(self, entries: object, *, at_ms: int) -> None:
             raise AssertionError
 
+        def mark_end(self) -> None:
+            raise AssertionError
+
     with pytest.raises(JournalError, match=f"contradicts itself: .*{OURS}"):
         await recover(Paper(), order_size=5, run_sync=run_inline, wall_ms=WALL_MS)
 
@@ -365,6 +368,9 @@ class Paper:
     def append(self, entries: Iterable[Entry], *, at_ms: int) -> None:
         for entry in entries:
             self.rows.append(JournalRow(len(self.rows) + 1, at_ms, entry))
+
+    def mark_end(self) -> None:
+        pass
 
     def replayed(self) -> Recovered:
         return replayed(*(row.entry for row in self.read()), wall_ms=EPOCH_MS)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 from builders import run_inline
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, NoFreeThread
 from mm_trio.journal import writer as module
@@ -28,6 +28,10 @@ class Paper:
         self.batches: list[list[Entry]] = []
         self.times: list[int] = []
         self.trouble: Exception | None = None
+        self.marks: list[int] = []
+
+    def mark_end(self) -> None:
+        self.marks.append(len(self.entries))
 
     @property
     def entries(self) -> list[Entry]:
@@ -709,3 +713,51 @@ async def test_a_checkpoint_is_never_apart_from_the_entries_before_it(
             before.append(found)
     assert n_checkpoints >= 2
     assert before == [entry(n) for n in range(12)]
+
+
+# --- the end mark -----------------------------------------------------------------------------
+
+
+async def test_the_end_is_marked_some_time_after_a_checkpoint(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 2)
+    paper = Paper()
+    keeper = make_keeper(paper)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.keep_forever)
+        keeper.record(entry(1))
+        await trio.sleep(1)
+        marked_before = list(paper.marks)
+        keeper.record(entry(2))
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+
+    assert marked_before == []
+    assert paper.marks == [len(paper.entries)] == [3]
+
+
+async def test_no_action_waits_for_the_mark_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left to the task that writes."""
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 1)
+    paper = Paper()
+    keeper = make_keeper(paper)
+    keeper.record(entry(1))
+
+    await keeper.flush_then(lambda: True, lambda: None)
+
+    assert len(paper.entries) == 2
+    assert paper.marks == []
+
+
+async def test_a_journal_that_failed_is_not_marked() -> None:
+    paper = Paper()
+    paper.trouble = JournalError("full")
+    keeper = make_keeper(paper)
+    keeper.record(entry(1))
+    with pytest.raises(JournalError):
+        await keeper.flush()
+
+    await keeper.mark_end()
+
+    assert paper.marks == []

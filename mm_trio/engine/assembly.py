@@ -23,7 +23,7 @@ from mm_trio.engine.startup import check_order_size
 from mm_trio.journal.recovery import LedgerFile, recover
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import JournalWriter
-from mm_trio.model.journal_entries import Began, Entry, Requested
+from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.grid_quoter import GridQuoter
@@ -240,6 +240,7 @@ def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoc
     return (
         *(Began(earlier, {}) for earlier in sorted(quoter.state.ownership.epochs)),
         Began(epoch, settings.parameters),
+        *(Numbered(earlier, number) for earlier, number in quoter.state.order_state.sent_numbers),
         *quoter.summarise(),
         Requested(nonces.last, "earlier", 0, "", 0),
     )

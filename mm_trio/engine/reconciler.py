@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import trio
 
 from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
-from mm_trio.model.errors import LedgerError
+from mm_trio.model.errors import LedgerCut, LedgerError
 from mm_trio.model.orders import Intent, OrderDiff
 from mm_trio.model.replies import OpenOrder, OrderStatus
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.snapshot_diff import FRESH_S, Findings, describe_rivals, read_snapshot
 from mm_trio.venue.rest_client import VenueClient
+from mm_trio.witness.ledger_end import describe_lost_entries
 
 __all__ = ["Reconciler"]
 
@@ -104,6 +105,8 @@ class Reconciler:
         asked_s = trio.current_time()
         fills = await self._client.fetch_fills(self._state.market, since_ms=self._state.history.look_up_from_ms)
         self._state.history.check(fills)
+        if (lost := self._state.find_lost_entries(fills)) is not None:
+            raise LedgerCut(describe_lost_entries(lost, self._state.market.coin))
         for fill in fills:
             self._state.apply_fill(fill, now_s=trio.current_time())
             self._state.history.on_looked_up(fill)
@@ -132,7 +135,8 @@ class Reconciler:
         asked_s = trio.current_time()
         rows = await self._client.fetch_open_orders(state.market)
         rivals = state.ownership.find_rivals(rows)
-        if rivals:
+        # A ledger that lacks entries is shut down already, and what it knows has to be proven gone.
+        if rivals and not state.history.is_cut:
             raise LedgerError(describe_rivals(rivals))
         findings = read_snapshot(
             [row for row in rows if row.coin == state.market.coin],

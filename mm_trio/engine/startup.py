@@ -14,16 +14,16 @@ from decimal import Decimal
 
 import trio
 
-from mm_trio.model.errors import ConfigError, HistoryLost, Unreachable
-from mm_trio.model.journal_entries import Began
+from mm_trio.model.errors import ConfigError, HistoryLost, LedgerCut, Unreachable
+from mm_trio.model.journal_entries import Began, Numbered
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
-from mm_trio.state.ownership import find_epochs
 from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals
 from mm_trio.venue.rest_client import VenueClient
+from mm_trio.witness.ledger_end import describe_lost_entries, describe_unnamed
 
 __all__ = ["check_order_size", "resume_state", "seed_state"]
 
@@ -67,7 +67,7 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
     rest or have traded, because then this is not a first start.
     """
     rows, balances, fills = await _read_consistently(client, state.market, since_ms=0)
-    _check_rivals(state, rows, fills, take_over=take_over)
+    await _check_first_start(client, state, rows, fills, take_over=take_over)
     for fill in fills:
         state.remember_fill(fill)
     orphans = state.seed_orders(rows, now_s=trio.current_time())
@@ -87,13 +87,13 @@ async def resume_state(
     `newest_fill_ms` is the time of the newest fill in the ledger; the venue still has to list that fill.
     Return the open orders that belong to no level, and the verdict on the balances. A differing balance is adopted
     when a second request, seconds later, differs too.
-    Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; ConfigError
-    where orders of another instance rest.
+    Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; LedgerCut where the
+    ledger lacks entries, or another instance trades.
     """
     orders = state.order_state
     asked_s = trio.current_time()
     rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.history.look_up_from_ms)
-    _check_rivals(state, rows, (), take_over=take_over)
+    fills = await _check_end(client, state, rows, fills, take_over=take_over)
     await _check_reach(client, state, fills, newest_fill_ms)
     now_s = trio.current_time()
     ours = [row for row in rows if row.coin == state.market.coin]
@@ -121,22 +121,68 @@ async def resume_state(
     return (*orphans, *(row for row in ours if row.oid in astray)), check
 
 
-def _check_rivals(state: MakerState, rows: Iterable[OpenOrder], fills: Iterable[Fill], *, take_over: bool) -> None:
+async def _check_first_start(
+    client: VenueClient, state: MakerState, rows: Iterable[OpenOrder], fills: Sequence[Fill], *, take_over: bool
+) -> None:
     """Refuse to start beside or after another instance.
 
-    With `take_over` its sessions become ours instead.
+    With `take_over` its sessions become ours instead. Errors: ConfigError, VenueError.
     """
+    unnamed: tuple[Fill, ...] = ()
+    # Without a durable ledger it is not known which orders of this program are another instance's.
+    if state.ownership.knows_all_sessions:
+        fills, unnamed = await client.name_fills(fills, is_known=lambda fill: False)
     rivals, traded = state.ownership.find_rivals(rows), state.ownership.find_rivals(fills)
-    if rivals and not take_over:
+    if take_over:
+        lost = state.find_lost_entries(fills, rows)
+        _take_over(state, () if lost is None else lost.last_numbers)
+    elif rivals:
         raise ConfigError(f"{describe_rivals(rivals)}; if it has stopped for good, take over its orders: --take-over")
-    if traded and not take_over:
+    elif traded:
         raise ConfigError(
             f"{describe_rival_fills(traded)}, or start anew with --take-over: the configured [allocation] then counts "
             "as the present amounts"
         )
-    for epoch in sorted(find_epochs([*(row.cloid for row in rivals), *(fill.cloid for fill in traded)])):
-        state.ownership.epochs.add(epoch)
-        state.record(Began(epoch, {}))
+    elif unnamed:
+        raise ConfigError(f"{describe_unnamed(unnamed, state.market.coin)}; it then begins at the present amounts")
+
+
+async def _check_end(
+    client: VenueClient, state: MakerState, rows: Sequence[OpenOrder], fills: Sequence[Fill], *, take_over: bool
+) -> tuple[Fill, ...]:
+    """Refuse a ledger that lacks entries at its end.
+
+    With `take_over` the sessions that it lacks become ours instead. Return the fills, with the cloids that had to be
+    asked for. Errors: LedgerCut, VenueError.
+    """
+    named, unnamed = await client.name_fills(fills, is_known=state.order_state.is_accounted_for)
+    lost = state.find_lost_entries(named, rows)
+    if take_over:
+        _take_over(state, () if lost is None else lost.last_numbers)
+        return named
+    # An order in flight when the last session ended is in the ledger, and its doubt is settled after the start.
+    intents = [intent.quote for intent in state.order_state.get_intents()]
+    unnamed = tuple(
+        fill
+        for fill in unnamed
+        if not any((q.side, q.price) == (fill.side, fill.price) and fill.size <= q.size for q in intents)
+    )
+    if lost is None and not unnamed:
+        return named
+    coin = state.market.coin
+    reason = describe_unnamed(unnamed, coin) if lost is None else describe_lost_entries(lost, coin)
+    state.history.on_cut(reason)
+    raise LedgerCut(reason)
+
+
+def _take_over(state: MakerState, last_numbers: Iterable[tuple[int, int]]) -> None:
+    """Make sessions ours, given as (epoch, highest number)."""
+    for epoch, number in last_numbers:
+        if epoch not in state.ownership.epochs:
+            state.ownership.epochs.add(epoch)
+            state.record(Began(epoch, {}))
+        state.order_state.sent_numbers.raise_to(epoch, number)
+        state.record(Numbered(epoch, number))
 
 
 async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[Fill], newest_ms: int) -> None:

@@ -20,6 +20,7 @@ from mm_trio.model.journal_entries import (
     Entry,
     LookedUp,
     NeverPlaced,
+    Numbered,
     OwnEnd,
     Quoted,
     Remembered,
@@ -108,6 +109,8 @@ class Recovered:
             case Began(epoch, parameters):
                 self.epochs.add(epoch)
                 self.parameters = parameters or self.parameters
+            case Numbered(epoch, number):
+                orders.sent_numbers.raise_to(epoch, number)
             case Checkpoint():
                 raise ValueError("a checkpoint within a checkpoint")
 

@@ -13,6 +13,7 @@ __all__ = [
     "Interrupted",
     "JournalBusy",
     "JournalError",
+    "LedgerCut",
     "LedgerError",
     "LocalError",
     "OrdersMayRest",
@@ -89,6 +90,10 @@ class JournalBusy(JournalError):
 
     Nothing was written. A later attempt succeeds once that process lets go.
     """
+
+
+class LedgerCut(LedgerError):
+    """Ledger that lacks entries at its end, by the venue's records."""
 
 
 class HistoryLost(LedgerError):

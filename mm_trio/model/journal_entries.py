@@ -28,6 +28,7 @@ __all__ = [
     "Entry",
     "LookedUp",
     "NeverPlaced",
+    "Numbered",
     "OwnEnd",
     "Quoted",
     "Record",
@@ -68,6 +69,18 @@ class Began:
 
     epoch: int
     parameters: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Highest number of an order of a session.
+
+    Each `Sent` tells it by its cloid. This entry tells it where those are not replayed: in a checkpoint, and for
+    sessions whose own entries are elsewhere or lost.
+    """
+
+    epoch: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +304,7 @@ class Checkpoint:
 
 Entry: TypeAlias = (
     Began
+    | Numbered
     | Allocated
     | Quoted
     | Sent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mm_trio.model.errors import HistoryLost
+from mm_trio.model.errors import HistoryLost, LedgerCut
 from mm_trio.model.journal_entries import LookedUp
 from mm_trio.model.replies import Fill
 
@@ -25,6 +25,7 @@ class FillHistory:
         self._coin = coin
         self._must_join = must_join
         self.looked_up_ms = looked_up_ms
+        self._cut_because: str | None = None
         # What an earlier session recorded holds until this one knows better.
         self._recorded_ms = looked_up_ms
 
@@ -42,12 +43,26 @@ class FillHistory:
         """Return the time after which a checkpoint must list fills."""
         return max(0, self._recorded_ms - FILLS_OVERLAP_MS) - 1
 
+    def on_cut(self, reason: str) -> None:
+        """Refuse every history from now on: the ledger lacks entries.
+
+        Else fills would be booked, and the evidence passed over by the watermark, before the ledger is whole again.
+        """
+        self._cut_because = reason
+
+    @property
+    def is_cut(self) -> bool:
+        """Return whether the ledger is known to lack entries."""
+        return self._cut_because is not None
+
     def check(self, fills: Sequence[Fill]) -> None:
         """Refuse a history with a gap since the last one.
 
         It goes on without the newest fill known: the venue forgot some, and what they moved cannot be found out.
-        Errors: HistoryLost.
+        Errors: HistoryLost; LedgerCut after `on_cut`.
         """
+        if self._cut_because is not None:
+            raise LedgerCut(self._cut_because)
         times = [fill.time_ms or 0 for fill in fills]
         is_cut = self.looked_up_ms not in times and max(times, default=0) > self.looked_up_ms
         if self._must_join and self.looked_up_ms and is_cut:

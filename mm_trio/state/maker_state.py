@@ -22,6 +22,7 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.snapshot_diff import FRESH_S, compute_foreign_holds
+from mm_trio.witness.ledger_end import LostEntries, find_lost_entries
 
 __all__ = ["MakerState"]
 
@@ -65,6 +66,20 @@ class MakerState:
         """Never apply this fill: the first balances contain it."""
         self.order_state.remember_fill(fill.tid, fill.oid, time_ms=fill.time_ms, coin=fill.coin)
         self.history.on_looked_up(fill)
+
+    def find_lost_entries(self, fills: Iterable[Fill], rows: Iterable[OpenOrder] = ()) -> LostEntries | None:
+        """Find fills and open orders that the ledger should know.
+
+        Return None if none proves that entries are missing, and without a durable ledger.
+        """
+        if not self.ownership.knows_all_sessions:
+            return None
+        return find_lost_entries(
+            [fill for fill in fills if not self.order_state.is_accounted_for(fill)],
+            [row for row in rows if row.coin == self.market.coin and not self.order_state.is_known(row.oid)],
+            epochs=self.ownership.epochs,
+            sent=self.order_state.sent_numbers,
+        )
 
     def sum_uncounted(self, fills: Iterable[Fill]) -> Decimal:
         """Sum the sizes of fills not counted yet, in base."""

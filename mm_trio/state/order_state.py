@@ -30,6 +30,7 @@ from mm_trio.model.replies import Fill, FillKey
 from mm_trio.state.order_phases import TRANSITIONS, Event, find_next
 from mm_trio.state.order_table import OpenOrders, OrderTable
 from mm_trio.state.seen_fills import EarlyReports, SeenFills
+from mm_trio.witness.ledger_end import SentNumbers
 
 __all__ = ["OrderState"]
 
@@ -48,7 +49,7 @@ class OrderState:
     """Knowledge of our orders of one coin.
 
     They are known by the venue's oid, by cloid while in flight. `record` gets every change that a replay needs to
-    arrive here again.
+    arrive here again. `sent_numbers` has the highest number of an order sent in each session.
     """
 
     def __init__(self) -> None:
@@ -56,6 +57,7 @@ class OrderState:
         self._table = OrderTable(LEFT_REMEMBERED)
         self._early = EarlyReports(PARKED_REMEMBERED)
         self._seen = SeenFills()
+        self.sent_numbers = SentNumbers()
 
     def start_recording(self, record: Record) -> None:
         """Record every change from here on."""
@@ -179,6 +181,7 @@ class OrderState:
         """
         assert intent.cloid not in self._table.in_flight, intent
         self._table.in_flight[intent.cloid] = intent
+        self.sent_numbers.note(intent.cloid)
         self.record(Sent.of(intent))
         if intent.replaces is not None:
             self.on_doubt(intent.replaces, now_s=intent.sent_s)
@@ -221,6 +224,8 @@ class OrderState:
         quote = Quote(side, level_index, to_decimal(price), to_decimal(size))
         status = _enter(Event.ARRIVED, from_flight=was_in_flight)
         order = replace(TrackedOrder.of(oid, quote, status, cloid=cloid, touched_s=now_s), filled=to_decimal(filled))
+        # A checkpoint of an earlier release has no numbers, but every order that may still trade.
+        self.sent_numbers.note(cloid)
         self.record(Adopted(oid, quote, cloid, order.filled))
         return self._track(order, now_s)
 
@@ -367,6 +372,13 @@ class OrderState:
         It was counted, is in a balance, or waits for its order.
         """
         return self._seen.has(FillKey(time_ms, coin, tid, oid))
+
+    def is_accounted_for(self, fill: Fill) -> bool:
+        """Return whether this fill, or its order, is in the ledger.
+
+        A fill that waits for its order to become known is not.
+        """
+        return self.is_known(fill.oid) or (self._seen.has(fill.key) and not self._early.has_fills(fill.oid))
 
     def on_fill(
         self,

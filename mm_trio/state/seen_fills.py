@@ -109,6 +109,10 @@ class EarlyReports:
         """Return and forget its end, if one was reported."""
         return self._ends.pop(oid, None)
 
+    def has_fills(self, oid: int) -> bool:
+        """Return whether fills of this order are kept."""
+        return oid in self._fills
+
     def get_fills(self) -> list[Fill]:
         """Return every fill that is kept."""
         return [fill for fills in self._fills.values() for fill in fills]

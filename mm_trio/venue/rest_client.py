@@ -7,8 +7,9 @@ question raises a `VenueError` when no usable answer came.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ BUSY_PAUSE_S = 5.0
 FILLS_PER_PAGE = 2_000
 # The venue promises 10,000 fills. Ten times that is a fault and not a history.
 MAX_FILL_PAGES = 50
+# Their weight is a third of what an IP address has in a minute.
+MOST_ORDERS_NAMED = 200
 
 
 async def ask_while_busy(ask: Callable[[], Awaitable[_T]], *, until_s: float) -> _T:
@@ -140,6 +143,22 @@ class VenueClient:
         assert cloid is not None
         question = make_cloid(cloid)
         return wire.parse_order_status(await self.ask(self._info.query_order_by_cloid, self._address, question))
+
+    async def name_fills(
+        self, fills: Sequence[Fill], *, is_known: Callable[[Fill], bool]
+    ) -> tuple[tuple[Fill, ...], tuple[Fill, ...]]:
+        """Complete fills that came without the cloid of their order.
+
+        Asks for the orders that `is_known` does not know (weight 2 each), for the newest `MOST_ORDERS_NAMED` of them.
+        Orders that took liquidity are not asked for: this program sends none. Return all fills, and those whose order
+        was not asked for or is not known to the venue.
+        """
+        unnamed = [fill for fill in fills if fill.cloid is None and not fill.is_taker and not is_known(fill)]
+        oids = list(dict.fromkeys(fill.oid for fill in reversed(unnamed)))
+        orders = {oid: (await self.fetch_order_status(oid=oid)).order for oid in oids[:MOST_ORDERS_NAMED]}
+        cloids = {oid: order.cloid for oid, order in orders.items() if order is not None}
+        named = tuple(replace(fill, cloid=cloids[fill.oid]) if fill.oid in cloids else fill for fill in fills)
+        return named, tuple(fill for fill in unnamed if fill.oid not in cloids)
 
     @contextmanager
     def waiting_while_busy(self) -> Iterator[None]:

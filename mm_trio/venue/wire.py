@@ -276,6 +276,7 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
         fee_token=fee_token,
         cloid=None if cloid is None else _text(cloid, f"{path}.cloid"),
         coin=coin,
+        is_taker=raw.get("crossed") is True,
     )
 
 

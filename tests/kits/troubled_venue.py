@@ -94,6 +94,10 @@ class FrameTroubles:
                 feed.dispatch(each)
 
 
+def _without_cloids(rows: list[Json]) -> list[Json]:
+    return [{key: row[key] for key in row if key != "cloid"} for row in rows]
+
+
 class TroubledVenue(FrameTroubles, InProcessVenue):
     """Disturb the calls, the frames and the connections of every client.
 
@@ -108,6 +112,14 @@ class TroubledVenue(FrameTroubles, InProcessVenue):
         self._interferences: defaultdict[str, deque[Callable[[Run], Any]]] = defaultdict(deque)
         self._late: deque[Run] = deque()
         self._infos: list[InProcessInfo] = []
+        # The venue does not promise that a fill carries the cloid of its order.
+        self.fills_have_cloids = True
+
+    def deliver(self, feed: Feed, frame: Json) -> None:
+        if frame["channel"] == "userFills" and not self.fills_have_cloids:
+            data = frame["data"]
+            frame = frame | {"data": data | {"fills": _without_cloids(data["fills"])}}
+        super().deliver(feed, frame)
 
     def fail_next(self, method: str, exception: BaseException, *, applied: bool) -> None:
         """Let the next call of that method raise.
@@ -166,7 +178,10 @@ class TroubledVenue(FrameTroubles, InProcessVenue):
         """Run a client's call, or what was asked for in its place."""
         self.calls.append((method, n_items))
         interferences = self._interferences[method]
-        return interferences.popleft()(run) if interferences else run()
+        answer = interferences.popleft()(run) if interferences else run()
+        if method == "user_fills_by_time" and not self.fills_have_cloids:
+            return _without_cloids(answer)
+        return answer
 
     def info(self, address: str | None = None) -> InProcessInfo:
         """Make a client that `drop_feed`, `silence` and `reopen_feed` know."""

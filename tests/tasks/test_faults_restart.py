@@ -25,7 +25,7 @@ from trio.testing import MockClock
 
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.cloid import decode_cloid
-from mm_trio.model.errors import JournalError, find_leaves
+from mm_trio.model.errors import JournalError, LedgerCut, find_leaves
 
 # --- E1: where it quotes from -------------------------------------------------------------------
 
@@ -108,10 +108,11 @@ async def test_e6_a_file_with_flipped_bytes_is_refused_or_tells_the_truth(
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(12))
-async def test_e6_lost_commits_are_restored_from_the_venue(
-    autojump_clock: MockClock, tmp_path: Path, seed: int
-) -> None:
-    """The tail of the write-ahead log is gone, as after a power cut on a disk that reports writes it did not do."""
+async def test_e6_lost_commits_are_restored_or_refused(autojump_clock: MockClock, tmp_path: Path, seed: int) -> None:
+    """The tail of the write-ahead log is gone, as after a power cut on a disk that reports writes it did not do.
+
+    Where an order that was sent is among the lost entries, the venue's rows prove it and the start is refused.
+    """
     world, rng = World(signing=True), random.Random(seed)
     line = Line(dies_at=rng.randint(30, 150))
     first = next_life(world, tmp_path / "whole", line)
@@ -123,10 +124,15 @@ async def test_e6_lost_commits_are_restored_from_the_venue(
     kept = log[: 32 + (4096 + 24) * rng.randint(n_frames // 3, n_frames - 1)]
     (tmp_path / "cut" / f"{JOURNAL_NAME}-wal").write_bytes(kept)
 
-    second = next_life(world, tmp_path / "cut", Line())
+    again = Line()
+    second = next_life(world, tmp_path / "cut", again)
     world.guard(second)
-    async with world.running(second):
-        await settle(world, second, within_s=60)
+    try:
+        async with world.running(second):
+            await settle(world, second, within_s=60)
+    except* LedgerCut:
+        assert again.new_risk() == []
+        assert world.resting() == []
 
 
 # --- E12: another configuration over what rests ---------------------------------------------------

@@ -22,6 +22,7 @@ from mm_trio.model.journal_entries import (
     Entry,
     LookedUp,
     NeverPlaced,
+    Numbered,
     Quoted,
     Remembered,
     Requested,
@@ -36,6 +37,7 @@ BOOKED = Booked(9, 77, 1000, "@107", Quote("buy", 3, dec("20.180"), dec("1.50"))
 PARTS: tuple[Entry, ...] = (
     Began(0xFFFFFFFF, {"coin": "@107", "n_orders": "40"}),
     Began(0, {}),
+    Numbered(0xFFFFFFFF, (1 << 48) - 1),
     Allocated(dec("1e-8"), None),
     Allocated(None, None),
     Quoted(0),

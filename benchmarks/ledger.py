@@ -32,6 +32,7 @@ from mm_trio.sandbox import Auth, Exchange, Gateway, serve
 from mm_trio.state.order_state import OrderState
 from mm_trio.venue.order_gateway import Nonces, OrderGateway
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
+from mm_trio.witness.venue_clock import VenueClock
 
 __all__: list[str] = []
 
@@ -75,7 +76,7 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
                     coin=market.pair.name,
                     run_sync=trio.to_thread.run_sync,
                     ledger=writer,
-                    wall_ms=_now_ms,
+                    clock=VenueClock(_now_ms),
                     nonces=nonces,
                 ),
                 orders,

@@ -17,7 +17,7 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.engine.events import SessionEvents
 from mm_trio.engine.feed_watchdog import FeedWatchdog
-from mm_trio.engine.schedule import TickSchedule, make_wall_clock
+from mm_trio.engine.schedule import TickSchedule, make_wall_clock, read_machine_clock
 from mm_trio.engine.session import Account, Session
 from mm_trio.engine.startup import check_order_size
 from mm_trio.journal.recovery import LedgerFile, recover
@@ -40,6 +40,7 @@ from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.order_gateway import Nonces, OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
+from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["Knowledge", "Seams", "open_session"]
 
@@ -95,6 +96,7 @@ class _Basis:
     market: Market
     recovered: Recovered | None
     wall_ms: Callable[[], int]
+    clock: VenueClock
 
 
 async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) -> Session:
@@ -103,18 +105,29 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
     `blank` is the knowledge of a maker without an earlier session. Errors: ConfigError for an unknown coin or an order
     size that cannot be quoted, VenueError, JournalError.
     """
+    wall_ms = seams.wall_ms or make_wall_clock()
+    clock = VenueClock(
+        wall_ms,
+        wall_ms=seams.wall_ms or read_machine_clock,
+        now_s=trio.current_time,
+        # Looked up on the class: an object that answers to every name tells no time.
+        compares=hasattr(type(seams.info), "l2_snapshot"),
+    )
     pools = ThreadPools(seams.run_sync)
-    client = VenueClient(seams.info, address=seams.address, run_sync=pools.reads, whole_fills=seams.journal is not None)
+    client = VenueClient(
+        seams.info, address=seams.address, run_sync=pools.reads, whole_fills=seams.journal is not None, clock=clock
+    )
     client.weight.on_request(seams.used_weight, now_s=trio.current_time())
     with client.waiting_while_busy():
         market = await client.fetch_market(settings.coin)
-    wall_ms = seams.wall_ms or make_wall_clock()
+        # Before the ledger is read, because what it believes of nonces and deadlines depends on the venue's time.
+        await client.compare_clock(market.coin)
     recovered = None
     if seams.journal is not None:
         recovered = await recover(
-            seams.journal, order_size=settings.quoting.order_size, run_sync=pools.journal, wall_ms=wall_ms()
+            seams.journal, order_size=settings.quoting.order_size, run_sync=pools.journal, wall_ms=clock.earliest_ms()
         )
-    return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms), blank)
+    return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms, clock), blank)
 
 
 def _assemble(basis: _Basis, blank: Knowledge) -> Session:
@@ -127,7 +140,7 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
     quoter = GridQuoter(
         state, settings.quoting, stats=known.stats, last_boundary=_find_last_boundary(settings, recovered)
     )
-    nonces = Nonces(basis.wall_ms, last=0 if recovered is None else recovered.last_nonce)
+    nonces = Nonces(basis.clock.earliest_ms, last=0 if recovered is None else recovered.last_nonce)
     writer = JournalWriter(
         seams.journal,
         run_sync=basis.pools.journal,
@@ -189,10 +202,11 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
         stale_after_s=basis.settings.feed_stale_after_s,
         lag_limit_s=basis.settings.feed_lag_limit_s,
         wall_ms=basis.wall_ms,
+        venue_ms=basis.clock.latest_ms,
         rng=seams.rng,
     )
     gate = PlacingGate(
-        find_feed_fault=watchdog.find_fault,
+        find_feed_fault=lambda: watchdog.find_fault() or basis.clock.find_fault(),
         find_journal_fault=lambda: writer.obstacle,
         feed_is_alive=feed.is_alive,
     )
@@ -204,7 +218,7 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
         weight=client.weight,
         run_sync=basis.pools.actions,
         ledger=writer,
-        wall_ms=basis.wall_ms,
+        clock=basis.clock,
     )
     return Account(
         client=client, inbox=inbox, watchdog=watchdog, writer=writer, gate=gate, gateway=gateway, budget=budget

@@ -145,7 +145,7 @@ class BatchEmitter:
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
         self._state.manual_cancels.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
-        answers = await self._gateway.send_cancels(oids, expires_ms=self._gateway.compute_expiry_ms(EXPIRY_S))
+        answers = await self._gateway.send_cancels(oids, expires_ms=self._gateway.compute_cancel_expiry_ms(EXPIRY_S))
         self._note_answers("cancel", answers, emission)
         for oid, answer in zip(oids, answers, strict=True):
             if isinstance(answer, Cancelled):
@@ -163,14 +163,14 @@ class BatchEmitter:
         orders, now_s = self._state.order_state, trio.current_time()
         for nonce in sorted({i.nonce for i in orders.get_intents() if i.nonce is not None and i.expires_s > now_s}):
             budget.on_request(1)
-            burnt = await self._gateway.burn_nonce(nonce, expires_ms=self._gateway.compute_expiry_ms(EXPIRY_S))
+            burnt = await self._gateway.burn_nonce(nonce, expires_ms=self._gateway.compute_cancel_expiry_ms(EXPIRY_S))
             for intent in [i for i in orders.get_intents() if i.nonce == nonce]:
                 if burnt is Burnt.WAS_UNUSED:
                     orders.on_never_placed(intent.cloid, why=burnt.value)
                 elif burnt is Burnt.WAS_USED:
                     orders.on_cannot_arrive_after(intent.cloid, trio.current_time())
         for intents in batches(orders.get_intents()):
-            expires_ms = self._gateway.compute_expiry_ms(EXPIRY_S)
+            expires_ms = self._gateway.compute_cancel_expiry_ms(EXPIRY_S)
             answers = await self._gateway.send_cancels_by_cloid(intents, expires_ms=expires_ms)
             self._note_answers("cancel", answers, _Emission(budget, now_s))
 
@@ -323,7 +323,9 @@ class BatchEmitter:
         for text, count in emission.on_answers(answers).items():
             _log.warning("action failed: action=%s items=%d of=%d reason=%s", kind, count, len(answers), text)
         if isinstance(first, Refused) and first.refusal is Refusal.EXPIRED:
-            _log.error("clock behind: this machine is more than %g s behind the venue; set its clock", EXPIRY_S)
+            _log.error(
+                "action expired: action=%s deadline_s=%g; our clock is behind, or the way is slow", kind, EXPIRY_S
+            )
 
     def _note_cancel_only(self, is_cancel_only: bool, n_left_out: int) -> None:
         if is_cancel_only and not self._is_cancel_only:

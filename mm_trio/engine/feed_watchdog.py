@@ -94,6 +94,7 @@ class FeedWatchdog:
         *,
         stale_after_s: float | None,
         wall_ms: Callable[[], int],
+        venue_ms: Callable[[], int],
         lag_limit_s: float | None = None,
         rng: random.Random,
     ) -> None:
@@ -102,6 +103,7 @@ class FeedWatchdog:
         self._stale_after_s = stale_after_s
         self._lag_limit_s = lag_limit_s
         self._wall_ms = wall_ms
+        self._venue_ms = venue_ms
         self._rng = rng
         self._connection = _Connection(0, lead_s=self._compute_lead_s(), n_lost=0)
         self._n_attempts = 0
@@ -114,7 +116,7 @@ class FeedWatchdog:
         `event_ms` is the event's time on the venue's calendar. Messages of an earlier connection are ignored.
         """
         if connection == self._connection.number:
-            self._connection.on_message(None if event_ms is None else (self._wall_ms() - event_ms) / 1000)
+            self._connection.on_message(None if event_ms is None else (self._venue_ms() - event_ms) / 1000)
 
     def _compute_lead_s(self) -> float:
         """Compute the calendar's lead over the loop's clock.
@@ -161,14 +163,14 @@ class FeedWatchdog:
             [feed for feed in wire.FEEDS if feed != wire.RETIRED_FEED], within_s=ACK_WITHIN_S
         )
 
-    async def wait_for_fault(self) -> str:
-        """Watch the feed until it has a fault.
+    async def wait_for_fault(self, find_other: Callable[[], str | None]) -> str:
+        """Watch until the feed, or `find_other`, has a fault.
 
         Return that fault.
         """
         due_s = trio.current_time()
         try:
-            while (fault := self.find_fault()) is None:
+            while (fault := self.find_fault() or find_other()) is None:
                 self._polled_s = trio.current_time()
                 await self._probe_if_silent()
                 # Polls at fixed times stay in step with ticks that began together: the loop wakes once for both.

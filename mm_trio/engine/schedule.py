@@ -11,7 +11,7 @@ import trio
 from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S
 from mm_trio.model.orders import Intent
 
-__all__ = ["DoubtBackoff", "TickSchedule", "make_wall_clock"]
+__all__ = ["DoubtBackoff", "TickSchedule", "make_wall_clock", "read_machine_clock"]
 
 # Fills of one block come as a burst: ticks woken by them are at least this far apart.
 BURST_S = 0.05
@@ -130,6 +130,11 @@ def make_wall_clock() -> Callable[[], int]:
     """
     wall_s, loop_s, boot_s = time.time(), trio.current_time(), _read_boot_clock()
     return lambda: int(1000 * (wall_s + max(trio.current_time() - loop_s, _read_boot_clock() - boot_s)))
+
+
+def read_machine_clock() -> int:
+    """Read the machine's clock as it is now, in milliseconds."""
+    return int(1000 * time.time())
 
 
 def _read_boot_clock() -> float:

@@ -125,6 +125,7 @@ class Session:
                 nursery.start_soon(tasks.reconcile_forever, self)
                 nursery.start_soon(tasks.watch_forever, self)
                 nursery.start_soon(tasks.guard_journal_forever, self)
+                nursery.start_soon(tasks.compare_forever, self)
         finally:
             self.account.inbox.close()
             await self._shut_down()

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 # Pauses between two polls of our open orders, doubled up to the longest, because each poll has its request weight.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
+# Share of the shutdown's ten seconds for a comparison of the clocks.
+COMPARE_WITHIN_S = 3.0
 
 
 async def cancel_and_verify(
@@ -46,6 +48,7 @@ async def cancel_and_verify(
     with trio.CancelScope(deadline=gateway.done_by_s, shield=True):
         while True:
             try:
+                await _make_sure_of_time(client, state.market.coin)
                 known = [order.oid for order in state.order_state.get_current_orders()]
                 await emitter.emit(OrderDiff(cancels={*known, *still_listed}), state.rate_limit)
                 await emitter.cancel_in_flight(state.rate_limit)
@@ -67,6 +70,13 @@ async def cancel_and_verify(
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     _log.error("orders may still rest: %s", ", ".join(remaining))
     return remaining
+
+
+async def _make_sure_of_time(client: VenueClient, coin: str) -> None:
+    """Compare the clocks where that is due, or cancels would be refused."""
+    if client.clock.find_doubt() is not None:
+        with suppress(VenueError), trio.move_on_after(COMPARE_WITHIN_S):
+            await client.compare_clock(coin)
 
 
 async def _find_ours(client: VenueClient, state: MakerState) -> list[int]:

@@ -15,7 +15,7 @@ import trio
 
 from mm_trio.engine.events import log_tick
 from mm_trio.engine.feed_reader import FeedReader
-from mm_trio.model.errors import VenueError
+from mm_trio.model.errors import ActionsRefused, VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import OpenOrder
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "apply_forever",
     "begin_quoting",
+    "compare_forever",
     "guard_journal_forever",
     "read_anew",
     "reconcile",
@@ -40,6 +41,8 @@ _log = logging.getLogger(__name__)
 # leave enough for one or two after a lost feed. Both leave what is kept for the shutdown.
 REGULAR_WEIGHT, URGENT_WEIGHT = 200, 82
 RETRY_RECONCILE_S = 3.0
+# Pause between two comparisons of the clocks, after a failed one, and while the machine's clock is wrong.
+COMPARE_EVERY_S, RETRY_COMPARE_S = 180.0, 10.0
 
 # A tool that reads or copies the journal may lock it for a moment, and a moment must not empty the book: nothing new is
 # sent meanwhile, and every order that rests is durable. A price moves little in so short a time.
@@ -82,11 +85,14 @@ async def apply_forever(session: Session) -> Never:
         session.quoter.stats,
         on_balances=events.on_balances,
         on_trouble=events.on_trouble,
+        is_plausible=account.client.clock.is_plausible,
     )
     while True:
         message = await account.inbox.receive()
         reported_ms = reader.apply(message.feed, message.body, now_s=trio.current_time())
         account.watchdog.on_message(message.connection, reported_ms)
+        if reported_ms is not None:
+            account.client.clock.on_frame(reported_ms)
 
 
 # --- Tick -------------------------------------------------------------------------------------------
@@ -116,6 +122,7 @@ async def tick(session: Session) -> None:
             return
         plan = quoter.plan_tick()
         result = await session.emitter.emit(plan.diff, account.budget)
+        _halt_if_refused(session)
         now_s = trio.current_time()
         quoter.stats.on_tick(now_s, budget_left=account.budget.remaining())
         log_tick(quoter.stats.ticks, plan, result, account.budget)
@@ -163,6 +170,7 @@ async def reconcile(session: Session) -> bool:
             _log.warning("reconciliation failed: error=%s retry_s=%g", error, RETRY_RECONCILE_S)
             schedule.want_reconcile(RETRY_RECONCILE_S)
             return False
+        _halt_if_refused(session)
         stats.on_reconciled()
         session.events.on_balances(check)
         if orders.get_doubts():
@@ -174,19 +182,57 @@ async def reconcile(session: Session) -> bool:
         return no_orphan_left
 
 
+def _halt_if_refused(session: Session) -> None:
+    """End a session whose actions are refused for ever.
+
+    Errors: ActionsRefused.
+    """
+    if (why := session.account.client.clock.find_halt()) is not None:
+        raise ActionsRefused(why)
+
+
+# --- Clock ------------------------------------------------------------------------------------------
+
+
+async def compare_forever(session: Session) -> Never:
+    """Compare our clock with the venue's every few minutes.
+
+    What it finds is asked for before every place, and by the watchdog.
+    """
+    clock = session.account.client.clock
+    if not clock.compares:
+        _log.warning("clock not compared: this venue's client tells no time (l2_snapshot); keep the clock right (NTP)")
+        await trio.sleep_forever()
+    pause_s = COMPARE_EVERY_S
+    while True:
+        await trio.sleep(pause_s)
+        pause_s = COMPARE_EVERY_S if await _compare(session) else RETRY_COMPARE_S
+
+
+async def _compare(session: Session) -> bool:
+    """Compare the clocks once; return whether that succeeded."""
+    try:
+        await session.account.client.compare_clock(session.quoter.state.market.coin)
+    except VenueError as error:
+        session.quoter.stats.on_error()
+        _log.warning("clocks not compared: error=%s retry_s=%g", error, RETRY_COMPARE_S)
+        return False
+    return True
+
+
 # --- Watchdog ---------------------------------------------------------------------------------------
 
 
 async def watch_forever(session: Session) -> Never:
-    """Pause on feed faults; resume after a reconciliation.
+    """Pause on faults of feed and clock; resume after a reconciliation.
 
     A lost connection is replaced first.
     """
-    gate, watchdog = session.account.gate, session.account.watchdog
+    gate, watchdog, clock = session.account.gate, session.account.watchdog, session.account.client.clock
     while True:
         if not gate.is_paused:
-            gate.pause(await watchdog.wait_for_fault())
-            # Without a fault of the feed this process had stalled.
+            gate.pause(await watchdog.wait_for_fault(clock.find_fault))
+            # Without a fault of the feed this process had stalled, or the clock is in question.
             if watchdog.find_fault() is None:
                 _log.warning("paused: reason=%s; no new orders until state is re-read from the venue", gate.reason)
                 await read_anew(session)
@@ -200,12 +246,22 @@ async def watch_forever(session: Session) -> Never:
 async def read_anew(session: Session) -> None:
     """Reconcile until that succeeds, and resume quoting.
 
-    The session stays paused if the feed is lost meanwhile.
+    The session stays paused while the clock is wrong, and if the feed is lost meanwhile.
     """
+    gate, clock, is_told = session.account.gate, session.account.client.clock, False
     while session.account.watchdog.find_fault() is None:
         await _wait_for_weight(session, URGENT_WEIGHT)
+        if clock.find_fault() is not None:
+            await _compare(session)
+            if (reason := clock.find_fault()) is not None:
+                gate.pause(reason)
+                if not is_told:
+                    _log.warning("paused: reason=%s; resting orders stay, no new ones", reason)
+                is_told = True
+                await trio.sleep(RETRY_COMPARE_S)
+                continue
         if await reconcile(session):
-            session.account.gate.start_quoting()
+            gate.start_quoting()
             _log.info("quoting resumed: state reconciled")
             session.schedule.wake_tick()
             return

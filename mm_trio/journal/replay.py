@@ -32,6 +32,7 @@ from mm_trio.model.numbers import Number
 from mm_trio.model.orders import Intent
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
+from mm_trio.witness.venue_clock import DAY_MS
 
 __all__ = ["Recovered", "replay"]
 
@@ -41,8 +42,8 @@ class Recovered:
     """State that the entries of a ledger add up to.
 
     `epochs` are those of all sessions so far. `looked_up_ms` is the venue's time up to which its fill history was read,
-    `newest_fill_ms` the time of the newest fill in the ledger. `last_nonce` is the highest nonce used, and
-    `boundary_level` the last boundary quoted from.
+    `newest_fill_ms` the time of the newest fill in the ledger. `last_nonce` is the highest nonce that the venue
+    may have taken, and `boundary_level` the last boundary quoted from.
     """
 
     order_state: OrderState
@@ -66,6 +67,11 @@ class Recovered:
         self.n_entries += 1
         self.n_since_checkpoint += 1
 
+    def _step_over(self, nonce: int, wall_ms: int) -> None:
+        # The venue took none that is still a day ahead of its time: a wrong clock wrote it.
+        if nonce < wall_ms + DAY_MS:
+            self.last_nonce = max(self.last_nonce, nonce)
+
     def apply(self, entry: Entry, *, now_s: float, wall_ms: int) -> None:
         """Apply one entry. Errors: ValueError for a contradiction."""
         orders, ledger = self.order_state, self.inventory
@@ -76,7 +82,7 @@ class Recovered:
             case Sent(cloid):
                 if orders.find_intent(cloid) is not None:
                     raise ValueError(f"order sent twice: {cloid}")
-                self.last_nonce = max(self.last_nonce, entry.nonce or 0)
+                self._step_over(entry.nonce or 0, wall_ms)
                 orders.on_sent(_make_intent(entry, now_s=now_s, wall_ms=wall_ms))
             case Arrived(cloid, oid):
                 intent = orders.find_intent(cloid)
@@ -90,7 +96,7 @@ class Recovered:
             case Ended(oid, status, remaining):
                 orders.on_status(oid, status, remaining=remaining, now_s=now_s)
             case Requested(nonce):
-                self.last_nonce = max(self.last_nonce, nonce)
+                self._step_over(nonce, wall_ms)
             case Quoted(boundary_level):
                 self.boundary_level = boundary_level
             case Adopted():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "ActionsRefused",
     "ConfigError",
     "HistoryLost",
     "Interrupted",
@@ -98,6 +99,13 @@ class LedgerCut(LedgerError):
 
 class HistoryLost(LedgerError):
     """Fill history that does not reach the ledger's end."""
+
+
+class ActionsRefused(LedgerError):
+    """Refusal of every action, whose cause a person has to find.
+
+    The ledger is sound, but the maker can no longer act on it.
+    """
 
 
 class OrdersMayRest(Exception):

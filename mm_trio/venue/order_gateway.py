@@ -9,6 +9,7 @@ plain one of the SDK's shape chooses its nonce itself, and is never asked twice.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from mm_trio.venue.action_answers import parse_answers, parse_noop
 from mm_trio.venue.http_session import VENUE_FAILURES, describe_failure, may_be_sent_again
 from mm_trio.venue.ip_weight import IpWeight, find_weight_of_action
 from mm_trio.venue.sdk import make_cloid
+from mm_trio.witness.venue_clock import DAY_MS, VenueClock
 
 __all__ = ["AlwaysOpen", "Burnt", "Nonces", "OpensForPlaces", "OrderGateway", "WritesAhead"]
 
@@ -41,6 +43,8 @@ RESEND_AFTER_S = 1.0
 MOST_SENDS = 3
 # Share of the time to shut down that an action on its way at that moment gets for its answer.
 LAST_ANSWER_SHARE = 0.3
+# "Invalid nonce: nonce too low 7 < 8".
+_LOWEST_NONCE = re.compile(r"too low \d+ < (\d{1,16})\b")
 _NOT_SENT = Refused(Refusal.NOT_SENT, "not sent: shutting down, paused, or no request weight", untouched=True)
 # Of an action with as many items as one may have.
 MOST_WEIGHT = find_weight_of_action(100)
@@ -112,16 +116,40 @@ class AlwaysOpen:
 
 
 class Nonces:
-    """Rising nonces of one signer: the clock, and always above the last one."""
+    """Rising nonces of one signer: the venue's time, and above the last one.
 
-    def __init__(self, wall_ms: Callable[[], int], *, last: int = 0) -> None:
-        self._wall_ms = wall_ms
+    `last` is the highest nonce that the venue may have taken. The venue takes none that is more than a day ahead of its
+    time, so that such a one is not stepped over: it would stop all actions until the venue's time has reached it.
+    """
+
+    def __init__(self, venue_ms: Callable[[], int], *, last: int = 0) -> None:
+        self._venue_ms = venue_ms
         self.last = last
+        # The highest one of an action that was not refused for its nonce.
+        self._used = last
 
     def take(self) -> int:
         """Return the nonce of the next action."""
-        self.last = max(self.last + 1, self._wall_ms())
+        now_ms = self._venue_ms()
+        newest_ms = now_ms + DAY_MS
+        if self.last >= newest_ms:
+            self.last = self._used if self._used < newest_ms else 0
+        self.last = max(self.last + 1, now_ms)
         return self.last
+
+    def on_used(self, nonce: int) -> None:
+        """Note that the venue may have taken a nonce."""
+        self._used = max(self._used, nonce)
+
+    def on_refused(self, nonce: int, text: str) -> None:
+        """Learn from the venue's refusal of a nonce.
+
+        One that was too high is not used. One that was too low comes with the venue's lowest.
+        """
+        if "too high" in text.lower():
+            self.last = self._used if nonce == self.last else self.last
+        elif (told := _LOWEST_NONCE.search(text)) is not None and int(told[1]) < self._venue_ms() + DAY_MS:
+            self.last = max(self.last, int(told[1]))
 
 
 class OrderGateway:
@@ -139,7 +167,7 @@ class OrderGateway:
         coin: str,
         run_sync: RunSync,
         ledger: WritesAhead,
-        wall_ms: Callable[[], int],
+        clock: VenueClock,
         gate: OpensForPlaces | None = None,
         nonces: Nonces | None = None,
         weight: IpWeight | None = None,
@@ -149,12 +177,12 @@ class OrderGateway:
         self._coin = coin
         self._run_sync = run_sync
         self._ledger = ledger
-        self._wall_ms = wall_ms
+        self._clock = clock
         self._write_timeout_s = write_timeout_s
         # Looked up on the class: an object that answers to every name is a plain one.
         self._signs = hasattr(type(exchange), "post_signed")
         self._gate = gate or AlwaysOpen()
-        self._nonces = nonces or Nonces(wall_ms)
+        self._nonces = nonces or Nonces(clock.earliest_ms)
         self._weight = weight or IpWeight()
         self._has_weight = True
         # Of the action on its way.
@@ -171,8 +199,15 @@ class OrderGateway:
         return self._nonces.take() if self._signs else None
 
     def compute_expiry_ms(self, after_s: float) -> int:
-        """Compute the moment of the venue's calendar `after_s` from now."""
-        return self._wall_ms() + int(1000 * after_s)
+        """Compute the venue's time `after_s` from now at the earliest."""
+        return self._clock.earliest_ms() + int(1000 * after_s)
+
+    def compute_cancel_expiry_ms(self, after_s: float) -> int:
+        """Compute the venue's time `after_s` from now at the latest.
+
+        A cancel may arrive late; it must not count as expired while our clock is in doubt.
+        """
+        return self._clock.latest_ms() + int(1000 * after_s)
 
     async def send_places(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
         """Place orders of one nonce and expiry, post-only.
@@ -256,6 +291,7 @@ class OrderGateway:
                     attempt = await self._send_once(action, earlier=lost)
                 except (JournalBusy, NoFreeThread) as error:
                     return (Refused(Refusal.NOT_SENT, f"not sent: {error}", untouched=True),) * n_answers
+                self._note_times(nonce, attempt)
                 if attempt.answers:
                     return attempt.answers
                 if attempt.lost is None:
@@ -269,6 +305,25 @@ class OrderGateway:
             else:
                 return (lost or _NOT_SENT,) * n_answers
         return (lost or Unknown(f"no answer in {self._write_timeout_s:g} s"),) * n_answers
+
+    def _note_times(self, nonce: int | None, attempt: _Attempt) -> None:
+        """Learn from an answer whether the venue took nonce and deadline."""
+        answer = attempt.answers[0] if attempt.answers else None
+        reason = answer.second if isinstance(answer, Unknown) and answer.second is not None else answer
+        refusal = reason.refusal if isinstance(reason, Refused) else None
+        if refusal is Refusal.NONCE and isinstance(reason, Refused):
+            # The bytes of a lost attempt, or of an action that is burnt, may have used it before.
+            if nonce is not None:
+                self._nonces.on_refused(nonce, reason.text)
+            if "duplicate" not in reason.text.lower():
+                self._clock.on_nonce_refused()
+            return
+        if nonce is not None and (attempt.answers or attempt.lost is not None):
+            self._nonces.on_used(nonce)
+        if refusal is Refusal.EXPIRED:
+            self._clock.on_expired()
+        elif attempt.answers and not isinstance(answer, Unknown) and refusal is not Refusal.NOT_SENT:
+            self._clock.on_accepted()
 
     async def _send_once(self, action: _Action, *, earlier: Unknown | None) -> _Attempt:
         """Write an action ahead and send it, for the first time or again.

@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
-from mm_trio.model.errors import Busy, ProtocolError, Unreachable
+from mm_trio.model.errors import Busy, ProtocolError, Unreachable, VenueError
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.ip_weight import FOR_SHUTDOWN, IpWeight, find_weight, find_weight_of_rows
 from mm_trio.venue.sdk import make_cloid
+from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["VenueClient", "ask_while_busy"]
 
@@ -37,6 +38,8 @@ START_PATIENCE_S = 70.0
 BUSY_PAUSE_S = 5.0
 # The venue's most per answer.
 FILLS_PER_PAGE = 2_000
+# Questions of one comparison of the clocks, and the pause between two. Two that agree settle it.
+CLOCK_TRIES, CLOCK_PAUSE_S = 4, 1.0
 # The venue promises 10,000 fills. Ten times that is a fault and not a history.
 MAX_FILL_PAGES = 50
 # Their weight is a third of what an IP address has in a minute.
@@ -63,7 +66,8 @@ class VenueClient:
 
     `info` is the SDK's object or one of its shape; `address` is the account. `whole_fills`: refuse a fill that
     leaves out what an exact ledger needs. `patience_s`: how long each question may wait while the venue is busy.
-    No question is sent beyond the weight of this IP address, except the rows of its answer.
+    `clock` is compared with the venue's; without one nothing is compared. No question is sent beyond the weight of this
+    IP address, except the rows of its answer.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class VenueClient:
         read_timeout_s: float = READ_TIMEOUT_S,
         whole_fills: bool = False,
         patience_s: float = 0.0,
+        clock: VenueClock | None = None,
     ) -> None:
         self._info = info
         self._address = address
@@ -85,6 +90,7 @@ class VenueClient:
         self._patient_until_s = float("-inf")
         self._keep = FOR_SHUTDOWN
         self.weight = IpWeight()
+        self.clock = clock or VenueClock(lambda: 0)
 
     async def fetch_market(self, coin: str) -> Market:
         """Fetch the pair named `coin`.
@@ -126,6 +132,9 @@ class VenueClient:
             page, bad = wire.parse_fills(rows, market, whole=self._whole_fills)
             if bad:
                 raise bad[0]
+            # A row from the future would move the watermark of the history past every later fill.
+            if late := [fill for fill in page if not self.clock.is_plausible(fill.time_ms or 0)]:
+                raise ProtocolError("userFillsByTime.time", late[0].time_ms)
             fills.extend(page)
             if len(rows) < FILLS_PER_PAGE:
                 return tuple(fills)
@@ -135,6 +144,27 @@ class VenueClient:
                 last_ms = since_ms + 1
             since_ms = last_ms
         raise ProtocolError("userFillsByTime", f"more than {MAX_FILL_PAGES} pages")
+
+    async def compare_clock(self, coin: str) -> None:
+        """Compare our clock with the venue's (weight 2 for each question).
+
+        It asks until two answers agree where the first one contradicts what was known. Errors: VenueError.
+        """
+        if not self.clock.compares:
+            return
+        for n in range(1, CLOCK_TRIES + 1):
+            asked = self.clock.read_clocks()
+            try:
+                venue_ms = wire.parse_book_time(await self.ask(self._info.l2_snapshot, coin))
+                if not self.clock.on_answer(asked, venue_ms):
+                    raise Unreachable("l2_snapshot: the answer came too late to compare the clocks by it")
+            except VenueError as error:
+                if n == CLOCK_TRIES:
+                    raise Unreachable(f"the clock could not be compared with the venue's: {error}") from error
+            else:
+                if not self.clock.wants_another:
+                    return
+            await trio.sleep(CLOCK_PAUSE_S)
 
     async def fetch_order_status(self, *, oid: int | None = None, cloid: str | None = None) -> OrderStatus:
         """Fetch the status of one order, by oid or by cloid (weight 2)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
@@ -16,16 +15,17 @@ import trio
 
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import MarketSettings, Settings
+from mm_trio.engine.schedule import read_machine_clock
 from mm_trio.model.errors import ConfigError, LocalError, ProtocolError, Unreachable, VenueError
 from mm_trio.model.local_failures import find_local_cause
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
-from mm_trio.venue.rest_client import START_PATIENCE_S, ask_while_busy
+from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy
+from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = [
     "CHECKS_WEIGHT",
-    "MOST_SKEW_S",
     "ask_at_start",
     "check_clock",
     "check_signer",
@@ -36,14 +36,13 @@ __all__ = [
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# The deadline of an action is set by our clock, and counts as passed 4 s later.
-MOST_SKEW_S = 2.0
 _ANSWER_WITHIN_S = 30.0
 _INSTANCE_WITHIN_S = 5.0
 # More than the name of an exchange needs.
 _INSTANCE_BYTES = 1000
-# Request weight of all checks: spotMeta 20, l2Book 2, userRole 60.
-CHECKS_WEIGHT = 82
+ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
+# Most request weight of all checks: spotMeta 20, l2Book four times 2, userRole three times 60.
+CHECKS_WEIGHT = 208
 
 
 def make_grid(settings: Settings, spot_meta: Mapping[str, object]) -> PricingGrid:
@@ -85,29 +84,23 @@ async def _ask_once(call: Callable[..., _T], *args: object) -> _T:
 
 
 async def check_clock(info: Any, coin: str) -> None:
-    """Refuse a clock too far from the venue's. Errors: ConfigError.
+    """Refuse a clock too far from the venue's, or one not compared.
 
-    Deadlines and nonces of actions are taken from this clock.
+    Errors: ConfigError for a wrong clock, VenueError where several questions got no usable answer.
     """
-    asked_s = time.time()
-    try:
-        venue_ms = wire.parse_book_time(await ask_at_start(info.l2_snapshot, coin))
-    except VenueError as error:
-        _log.warning("clock not compared with the venue's: %s", error)
-        return
-    ahead_s = max(asked_s - venue_ms / 1000, 0.0) or min(time.time() - venue_ms / 1000, 0.0)
-    if abs(ahead_s) > MOST_SKEW_S:
-        raise ConfigError(
-            f"this machine's clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the venue's; at "
-            f"most {MOST_SKEW_S:g} s is allowed: set the clock (NTP)"
-        )
+    clock = VenueClock(read_machine_clock, now_s=trio.current_time, compares=True)
+    client = VenueClient(info, address="", run_sync=trio.to_thread.run_sync, clock=clock)
+    with client.waiting_while_busy():
+        await client.compare_clock(coin)
+    if (skew := clock.describe_skew()) is not None:
+        raise ConfigError(skew)
 
 
 async def check_signer(info: Any, signer: str, account: str, *, network: str) -> None:
     """Refuse a key that may not trade for the account.
 
-    Errors: ConfigError for the account's own key on mainnet, Unreachable for a key that the venue refuses,
-    ProtocolError.
+    Errors: ConfigError for the account's own key on mainnet, Unreachable for a key that the venue refuses, and on
+    mainnet for one of which it does not tell the role; ProtocolError.
     """
     if is_master_key(signer, account):
         if network == "mainnet":
@@ -117,10 +110,8 @@ async def check_signer(info: Any, signer: str, account: str, *, network: str) ->
             )
         _log.warning("the key is the account's own; on mainnet only an agent's key is accepted")
         return
-    try:
-        role = await ask_at_start(info.user_role, signer)
-    except Unreachable as error:
-        _log.warning("role of the key not checked: %s", error)
+    role = await _ask_role(info, signer, is_needed=network == "mainnet")
+    if role is None:
         return
     try:
         master = str(role["data"]["user"]).lower() if role["role"] == "agent" else None
@@ -132,6 +123,24 @@ async def check_signer(info: Any, signer: str, account: str, *, network: str) ->
             f"the venue refuses this key: its address {signer} is {known_as}, not an agent of {account}; "
             "check [market] account, the network, and whether the agent was approved or has expired"
         )
+
+
+async def _ask_role(info: Any, signer: str, *, is_needed: bool) -> Any:
+    """Ask for the role of a key, a few times.
+
+    Return None where the venue does not tell it and it is not needed. Errors: VenueError.
+    """
+    for n in range(1, ROLE_TRIES + 1):
+        try:
+            return await ask_at_start(info.user_role, signer)
+        except VenueError as error:
+            if n < ROLE_TRIES:
+                await trio.sleep(ROLE_PAUSE_S)
+            elif is_needed:
+                raise Unreachable(f"the role of the key could not be checked: {error}") from error
+            else:
+                _log.warning("role of the key not checked: %s; on mainnet the maker would not start", error)
+    return None
 
 
 async def find_network(market: MarketSettings) -> str:

@@ -150,7 +150,7 @@ def test_a_mark_without_a_journal_is_a_trace_of_a_lost_one(tmp_path: Path, leave
 
     assert MARK_NAME in (describe_lost(tmp_path) or "")
     with pytest.raises(JournalError, match="there was one"):
-        open_ledger(tmp_path, on_sandbox=True)
+        open_ledger(tmp_path)
 
 
 def test_a_ledger_is_set_aside_with_its_mark(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_an_empty_new_ledger_has_no_mark(tmp_path: Path) -> None:
     replace_ledger(tmp_path, lambda journal: None)
 
     assert read_mark(tmp_path) is None
-    open_ledger(tmp_path, on_sandbox=True).close()
+    open_ledger(tmp_path).close()
 
 
 @pytest.mark.parametrize("n_renames", range(1, 6))

@@ -28,6 +28,7 @@ from mm_trio.venue.order_gateway import (
     Nonces,
     OrderGateway,
 )
+from mm_trio.witness.venue_clock import VenueClock
 
 NOW_MS = 1_790_000_000_000
 EXPIRES_MS = NOW_MS + 10_000
@@ -186,7 +187,7 @@ class Bench:
             nonces=Nonces(self.clock, last=last_nonce),
             run_sync=run_sync,
             ledger=self.ledger,
-            wall_ms=self.clock,
+            clock=VenueClock(self.clock),
         )
 
     @property

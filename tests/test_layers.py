@@ -57,8 +57,8 @@ MAY_IMPORT_THE_SDK = {"venue.sdk", "venue.socket", "venue.signer", "venue.http_s
 MAY_IMPORT_ETH_ACCOUNT = ("venue.sdk", "config.keys", "cli")
 # Folders in which only an object itself sets its attributes.
 KEEP_THEIR_STATE = {"model", "witness", "state", "quoting", "journal", "engine", "venue", "config"}
-# The SDK offers no other way to replace its sockets and sessions.
-MAY_SET_ON_THE_SDK = {"venue.sdk", "venue.socket"}
+# The SDK offers no other way to replace its sockets and sessions, nor the HTTP library its connections.
+MAY_SET_ON_THE_SDK = {"venue.sdk", "venue.socket", "venue.bounded_response"}
 # Trio's CancelScope is controlled by these attributes.
 SET_ON_TRIO = {"deadline", "shield"}
 FIELD_NAMES = frozenset({"limitPx", "limit_px", "szDecimals", "origSz", "feeToken", "spotState"})

@@ -5,6 +5,7 @@ Our own errors are assertions and are not caught.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 
 __all__ = [
@@ -26,6 +27,19 @@ __all__ = [
 
 # Enough to recognise a message, too little to fill a log.
 _EXCERPT_CHARS = 120
+
+
+class _Excerpts(reprlib.Repr):
+    """Short texts of whatever was found: millions of values, or nested deeper than can be printed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 6
+        self.maxdict = self.maxlist = self.maxtuple = 10
+        self.maxstring = self.maxlong = self.maxother = _EXCERPT_CHARS
+
+
+_excerpts = _Excerpts()
 
 
 class ConfigError(ValueError):
@@ -68,7 +82,7 @@ class ProtocolError(VenueError):
 
     def __init__(self, path: str, found: object) -> None:
         self.path = path
-        self.excerpt = repr(found)[:_EXCERPT_CHARS]
+        self.excerpt = _excerpts.repr(found)[:_EXCERPT_CHARS]
         super().__init__(f"cannot read {path}: {self.excerpt}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["Balances", "Market", "Token"]
+__all__ = ["Balances", "Market", "Pair", "SpotMeta", "Token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,27 @@ class Token:
     index: int
     name: str
     sz_decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Spot pair as the venue lists it, with the indices of its tokens."""
+
+    name: str
+    index: int
+    base: int
+    quote: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpotMeta:
+    """Every token and every pair of the venue.
+
+    A pair may name a token that is not listed.
+    """
+
+    tokens: tuple[Token, ...]
+    pairs: tuple[Pair, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 import websocket
+from hyperliquid.utils.error import ClientError, ServerError
 from hyperliquid.utils.error import Error as SdkError
-from hyperliquid.utils.error import ServerError
 from requests.adapters import HTTPAdapter
 
 from mm_trio.model.errors import Busy, Unreachable
+from mm_trio.venue.bounded_response import HttpAnswer, bound_connections, read_answer
 
 __all__ = [
+    "ANSWER_WITHIN_S",
     "IDLE_AT_MOST_S",
     "LOOPBACK_HOSTS",
     "VENUE_FAILURES",
@@ -37,6 +39,11 @@ VENUE_FAILURES = (OSError, SdkError, KeyError, AttributeError, ValueError, webso
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 HTTP_TOO_MANY = 429
+# Bounds a whole answer, from the connecting to its last byte, whose default is to wait for ever. After it the thread
+# that asked ends by itself.
+ANSWER_WITHIN_S = 5.0
+# Enough to recognise a page, of an error that may have eight MiB.
+_MOST_ERROR_CHARS = 500
 # The venue, or a machine on the way, forgets a connection that was idle for minutes, and the next request breaks.
 IDLE_AT_MOST_S = 60.0
 
@@ -87,6 +94,8 @@ class JsonSession(requests.Session):
     def __init__(self, url: str, headers: Mapping[str, str], *, direct: bool) -> None:
         super().__init__()
         self.headers.update(headers)
+        # A few bytes that are compressed can be gigabytes.
+        self.headers["Accept-Encoding"] = "identity"
         self.trust_env = not direct
         self._adapter: Any = HTTPAdapter()
         self._request = self.prepare_request(requests.Request("POST", url))
@@ -99,29 +108,39 @@ class JsonSession(requests.Session):
         self._pool: Any = None
 
     def post(self, url: Any, data: Any = None, json: Any = None, *, timeout: Any = None, **_options: Any) -> Any:
-        """Send `json`, or the bytes `data`, and return the response.
+        """Send `json`, or the bytes `data`, and return the whole answer.
 
-        The body of the response is not read yet. Errors: OSError, as any session; RuntimeError for another address.
+        `timeout`: seconds for all of it. Errors: OSError where no whole answer came or it is refused as too long or
+        compressed; the SDK's for a status of 400 or above; RuntimeError for another address.
         """
         # Not an assertion, because what is signed may not leave for elsewhere when Python runs without assertions.
         if url != self._request.url:
             raise RuntimeError(f"this session posts to {self._request.url} alone, not to {url}")
         body = data if json is None else encode_json(json).encode()
+        within_s = float(timeout or ANSWER_WITHIN_S)
         try:
-            answer = self._take_pool().urlopen(
-                "POST",
-                self._target,
-                body=body,
-                headers={**self._request.headers, "Content-Length": str(len(body))},
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except urllib3.exceptions.HTTPError as error:
+            answer = self._exchange(body, within_s)
+        # The standard library trips over some lengths of chunks.
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
+            if _is_late(error):
+                raise requests.Timeout(f"no whole answer in {within_s:g} s") from error
             raise requests.ConnectionError(error) from error
-        return self._adapter.build_response(self._request, answer)
+        _check_status(answer)
+        return answer
+
+    def _exchange(self, body: bytes, within_s: float) -> HttpAnswer:
+        response = self._take_pool().urlopen(
+            "POST",
+            self._target,
+            body=body,
+            headers={**self._request.headers, "Content-Length": str(len(body))},
+            timeout=urllib3.Timeout(total=within_s),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        return read_answer(response)
 
     def send(self, request: Any, **_options: Any) -> Any:
         """Refuse every other method, which the library would send anywhere."""
@@ -141,4 +160,23 @@ class JsonSession(requests.Session):
         verify, proxies, cert = (self._options[name] for name in ("verify", "proxies", "cert"))
         pool = self._adapter.get_connection_with_tls_context(self._request, verify, proxies=proxies, cert=cert)
         self._adapter.cert_verify(pool, self._request.url, verify, cert)
+        bound_connections(pool)
         return pool
+
+
+def _is_late(error: Exception) -> bool:
+    # The library counts an address that refuses among those that do not answer in time.
+    is_refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    return isinstance(error, urllib3.exceptions.TimeoutError) and not is_refused
+
+
+def _check_status(answer: HttpAnswer) -> None:
+    """Refuse an answer that is an error.
+
+    The SDK would parse its body, which may be anything.
+    """
+    status = answer.status_code
+    if status >= 500:
+        raise ServerError(status, answer.text[:_MOST_ERROR_CHARS])
+    if status >= 400:
+        raise ClientError(status, None, answer.text[:_MOST_ERROR_CHARS], answer.headers)

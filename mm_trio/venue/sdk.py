@@ -7,14 +7,15 @@ of loopback, reads without a deadline, and debug logging of signed payloads.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import eth_account
 from hyperliquid.info import Info
 from hyperliquid.utils.types import Cloid
 
-from mm_trio.venue.http_session import JsonSession, is_loopback
+from mm_trio.model.market import SpotMeta
+from mm_trio.venue import wire
+from mm_trio.venue.http_session import ANSWER_WITHIN_S, JsonSession, is_loopback
 from mm_trio.venue.signer import SigningExchange
 
 __all__ = [
@@ -26,8 +27,6 @@ __all__ = [
     "quiet_sdk_logging",
 ]
 
-# Bounds one read of the SDK's HTTP, whose default is to wait for ever.
-HTTP_TIMEOUT_S = 5.0
 _NO_TOKENS: Any = {"universe": [], "tokens": []}
 _NO_PERPS: Any = {"universe": []}
 
@@ -63,6 +62,8 @@ def quiet_sdk_logging() -> None:
     root = logging.getLogger()
     if not any(isinstance(f, _NoSdkPayloads) for f in root.filters):
         root.addFilter(_NoSdkPayloads())
+    # It shows headers that cannot be read, with a traceback. An answer that cannot be used is reported anyway.
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     # The watchdog reports each lost socket more clearly than the library's two lines.
     logging.getLogger("websocket").setLevel(logging.CRITICAL)
 
@@ -75,36 +76,29 @@ def _make_session(client: Any, path: str) -> JsonSession:
 
 
 def _make_bare_info(base_url: str, spot_meta: Any) -> Info:
-    info = Info(base_url, skip_ws=True, meta=_NO_PERPS, spot_meta=spot_meta, timeout=HTTP_TIMEOUT_S)
+    info = Info(base_url, skip_ws=True, meta=_NO_PERPS, spot_meta=spot_meta, timeout=ANSWER_WITHIN_S)
     info.session = _make_session(info, "/info")
     return info
 
 
-def fetch_spot_meta(base_url: str) -> Any:
+def fetch_spot_meta(base_url: str) -> SpotMeta:
     """Ask the venue for its spotMeta, without a socket.
 
-    One blocking call. Errors: `VENUE_FAILURES`.
+    One blocking call. Errors: `VENUE_FAILURES`, ProtocolError.
     """
-    return _make_bare_info(base_url, _NO_TOKENS).spot_meta()
+    return wire.parse_spot_meta(_make_bare_info(base_url, _NO_TOKENS).spot_meta())
 
 
-def _select_known_pairs(spot_meta: Mapping[str, Any]) -> Any:
-    """Drop pairs whose token is not listed, which the SDK's constructors refuse."""
-    listed = {token["index"] for token in spot_meta["tokens"]}
-    pairs = [pair for pair in spot_meta["universe"] if listed.issuperset(pair["tokens"])]
-    return {"universe": pairs, "tokens": spot_meta["tokens"]}
-
-
-def make_info(base_url: str, spot_meta: Mapping[str, Any]) -> Info:
+def make_info(base_url: str, spot_meta: SpotMeta) -> Info:
     """Make an `Info` without a call and without a socket.
 
     `replace_socket` gives it one.
     """
     quiet_sdk_logging()
-    return _make_bare_info(base_url, _select_known_pairs(spot_meta))
+    return _make_bare_info(base_url, wire.encode_spot_meta(spot_meta))
 
 
-def make_exchange(base_url: str, wallet: Any, spot_meta: Mapping[str, Any], *, account: str) -> SigningExchange:
+def make_exchange(base_url: str, wallet: Any, spot_meta: SpotMeta, *, account: str) -> SigningExchange:
     """Make an `Exchange` that signs with `wallet` for `account`.
 
     No call is made.
@@ -114,9 +108,9 @@ def make_exchange(base_url: str, wallet: Any, spot_meta: Mapping[str, Any], *, a
         wallet,
         base_url,
         meta=_NO_PERPS,
-        spot_meta=_select_known_pairs(spot_meta),
+        spot_meta=wire.encode_spot_meta(spot_meta),
         account_address=account,
-        timeout=HTTP_TIMEOUT_S,
+        timeout=ANSWER_WITHIN_S,
     )
     exchange.session = _make_session(exchange, "/exchange")
     return exchange

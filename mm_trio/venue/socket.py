@@ -9,20 +9,55 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import socket
 import threading
 from typing import Any
 
+import websocket
 from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
 
+from mm_trio.venue.bounded_response import MOST_BYTES, parse_json
 from mm_trio.venue.http_session import LOOPBACK_HOSTS, is_loopback
-from mm_trio.venue.wire import RETIRED_FEED
+from mm_trio.venue.wire import FEEDS, HEARTBEAT_FEED, RETIRED_FEED
 
 __all__ = ["DisposableSocket", "discard_socket", "replace_socket"]
 
 _log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
+# The venue sends each message whole.
+MOST_FRAGMENTS = 1000
+_KNOWN_FEEDS = frozenset((*FEEDS, HEARTBEAT_FEED))
 _GREETING = "Websocket connection established."
+
+
+class _BoundedFrames(websocket.frame_buffer):
+    """The library's reader of frames, which ends the connection at a frame above `MOST_BYTES`."""
+
+    def recv_length(self) -> None:
+        super().recv_length()
+        if (self.length or 0) > MOST_BYTES:
+            # Saying goodbye, the library would read on.
+            self.recv = _refuse_more
+            raise websocket.WebSocketPayloadException(f"a frame of {self.length} bytes; at most {MOST_BYTES} are read")
+
+
+def _refuse_more(_n_bytes: int) -> bytes:
+    raise websocket.WebSocketConnectionClosedException("nothing more is read")
+
+
+class _BoundedFragments(websocket.continuous_frame):
+    """The library's collector of fragments, which ends the connection at a message without an end."""
+
+    _n_fragments = 0
+
+    def add(self, frame: Any) -> None:
+        self._n_fragments += 1
+        super().add(frame)
+        if self._n_fragments > MOST_FRAGMENTS or len((self.cont_data or ["", b""])[1]) > MOST_BYTES:
+            raise websocket.WebSocketPayloadException(f"a message of {self._n_fragments} fragments is too long")
+        if frame.fin:
+            self._n_fragments = 0
 
 
 class DisposableSocket(WebsocketManager):  # type: ignore[misc]
@@ -35,6 +70,10 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         super().__init__(base_url)
         self.daemon = True
         self.ping_sender.daemon = True
+        # Called when the library has made its socket and before it connects, which it does without a time-out.
+        self.ws.header = self._bound_steps
+        # The library lets go of it before it has said goodbye, which can drip.
+        self.library_socket: Any = None
         # The library heeds a list of exceptions only beside a proxy of its own, so it gets one that is never used.
         never = {"http_proxy_host": "unused", "http_proxy_port": 1, "proxy_type": "http"}
         direct = {**never, "http_no_proxy": list(LOOPBACK_HOSTS)}
@@ -56,8 +95,24 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
             self.stop_event.set()
             self._settled.set()
 
+    def _bound_steps(self) -> list[str]:
+        """Bound each step of connecting; return no further headers."""
+        self.library_socket = self.ws.sock
+        self.library_socket.settimeout(CONNECT_TIMEOUT_S)
+        return []
+
+    def send_ping(self) -> None:
+        """Cut a connection that does not open in time, then send pings.
+
+        A server whose greeting drips never runs into the time-out of one step.
+        """
+        while not self._settled.wait(CONNECT_TIMEOUT_S):
+            _discard(self)
+        super().send_ping()
+
     def on_open(self, ws: Any) -> None:
         """Send the queued subscriptions on the open connection."""
+        _bound_messages(self.library_socket)
         # A socket that was thrown away while it connected is closed here, because nothing else would close it.
         if self.stop_event.is_set():
             _discard(self)
@@ -98,9 +153,9 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         if text == _GREETING:
             return
         try:
-            frame = json.loads(text)
+            frame = parse_json(text)
             if frame["channel"] == "subscriptionResponse":
-                self._acknowledged |= {frame["data"]["subscription"]["type"]}
+                self._acknowledged |= _KNOWN_FEEDS & {frame["data"]["subscription"]["type"]}
                 return
             identifier = ws_msg_to_identifier(frame)
             if frame["channel"] == "error":
@@ -119,6 +174,16 @@ def _log_refusal(text: str) -> None:
         _log.warning("feed refused: %s", text[:200])
 
 
+def _bound_messages(sock: Any) -> None:
+    """Bound the messages of an open connection, and wait for them without end.
+
+    Silence, and a message that drips, are the watchdog's to notice: it discards the connection.
+    """
+    sock.settimeout(None)
+    sock.frame_buffer = _BoundedFrames(sock.frame_buffer.recv, skip_utf8_validation=True)
+    sock.cont_frame = _BoundedFragments(fire_cont_frame=False, skip_utf8_validation=True)
+
+
 def _discard(manager: Any) -> None:
     """Let go of a socket manager, ours or the SDK's.
 
@@ -126,8 +191,12 @@ def _discard(manager: Any) -> None:
     """
     manager.stop_event.set()
     manager.ws.keep_running = False
-    if (sock := manager.ws.sock) is not None:
-        sock.abort()
+    # Also one that is not open yet: the library's own way to wake its reader works on an open one alone.
+    library_socket = getattr(manager, "library_socket", None) or manager.ws.sock
+    raw = getattr(library_socket, "sock", None)
+    if raw is not None:
+        with contextlib.suppress(OSError):
+            raw.shutdown(socket.SHUT_RDWR)
 
 
 def replace_socket(info: Any) -> None:

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from mm_trio.model.errors import ConfigError, ProtocolError
-from mm_trio.model.market import Balances, Market, Token
+from mm_trio.model.market import Balances, Market, Pair, SpotMeta, Token
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus, OrderUpdate
 
@@ -23,6 +23,8 @@ __all__ = [
     "Rows",
     "encode_cancel",
     "encode_order",
+    "encode_spot_meta",
+    "find_market",
     "is_snapshot",
     "newest_fill_ms",
     "parse_balances",
@@ -32,6 +34,8 @@ __all__ = [
     "parse_open_orders",
     "parse_order_status",
     "parse_rate_limit",
+    "parse_role",
+    "parse_spot_meta",
     "read_balance_message",
     "read_fill_message",
     "read_update_message",
@@ -42,6 +46,15 @@ _T = TypeVar("_T")
 _SPOT_ASSET_BASE = 10_000
 # Before or behind the decimal point.
 _MOST_DIGITS = 20
+# All of a number in a text: 20 digits on both sides of the point, and a sign.
+_MOST_NUMBER_CHARS = 42
+# The longest text that is read is a client order id of 34 characters.
+_MOST_TEXT_CHARS = 200
+# What the venue counts with, and what the ledger's file can hold.
+_MOST_INTEGER = 2**63 - 1
+# In ms: the year 2109.
+_LATEST_MS = 2**42
+_MOST_SZ_DECIMALS = 8
 _SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
 # Every other status ends an order, and so does a status that the venue adds later.
 _LIVE_STATUSES = frozenset({"open", "triggered"})
@@ -78,6 +91,9 @@ def _list(raw: Any, path: str) -> Sequence[Any]:
 def _decimal(raw: Any, path: str) -> Decimal:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float | Decimal):
         raise ProtocolError(path, raw)
+    # A text of a million digits takes long to read, and an integer of so many cannot even be printed.
+    if len(raw) > _MOST_NUMBER_CHARS if isinstance(raw, str) else isinstance(raw, int) and raw.bit_length() > 80:
+        raise ProtocolError(path, raw)
     try:
         number = Decimal(repr(raw) if isinstance(raw, float) else raw)
     except InvalidOperation:
@@ -95,10 +111,14 @@ def _positive(raw: Any, path: str) -> Decimal:
     return number
 
 
-def _integer(raw: Any, path: str) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int):
+def _integer(raw: Any, path: str, *, most: int = _MOST_INTEGER) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= most:
         raise ProtocolError(path, raw)
     return raw
+
+
+def _time_ms(raw: Any, path: str) -> int:
+    return _integer(raw, path, most=_LATEST_MS)
 
 
 def _side(raw: Any, path: str) -> Side:
@@ -108,7 +128,7 @@ def _side(raw: Any, path: str) -> Side:
 
 
 def _text(raw: Any, path: str) -> str:
-    if not isinstance(raw, str):
+    if not isinstance(raw, str) or len(raw) > _MOST_TEXT_CHARS:
         raise ProtocolError(path, raw)
     return raw
 
@@ -135,50 +155,95 @@ def _all_rows(raw: Any, path: str, parse: Callable[[Any, str], _T]) -> tuple[_T,
 # --- Info -------------------------------------------------------------------------------------
 
 
+def parse_spot_meta(raw: Any) -> SpotMeta:
+    """Read every token and pair of a spotMeta answer.
+
+    Errors: ProtocolError, also for two tokens or two pairs with one index, and where there is no pair at all.
+    """
+    tokens = _all_rows(_get(raw, "tokens", "spotMeta"), "spotMeta.tokens", _parse_token)
+    pairs = _all_rows(_get(raw, "universe", "spotMeta"), "spotMeta.universe", _parse_pair)
+    _check_unique("spotMeta.tokens.index", [token.index for token in tokens])
+    _check_unique("spotMeta.universe.index", [pair.index for pair in pairs])
+    if not pairs:
+        raise ProtocolError("spotMeta.universe", raw)
+    return SpotMeta(tokens, pairs)
+
+
+def _check_unique(path: str, found: Sequence[int]) -> None:
+    seen: set[int] = set()
+    for index in found:
+        if index in seen:
+            raise ProtocolError(path, index)
+        seen.add(index)
+
+
+def encode_spot_meta(meta: SpotMeta) -> dict[str, Any]:
+    """Encode what the SDK's constructors need of a spotMeta answer.
+
+    Pairs whose token is not listed are left out, because the constructors refuse them.
+    """
+    listed = {token.index for token in meta.tokens}
+    return {
+        "tokens": [
+            {"index": token.index, "name": token.name, "szDecimals": token.sz_decimals} for token in meta.tokens
+        ],
+        "universe": [
+            {"index": pair.index, "name": pair.name, "tokens": [pair.base, pair.quote]}
+            for pair in meta.pairs
+            if listed.issuperset((pair.base, pair.quote))
+        ],
+    }
+
+
 def parse_market(raw: Any, coin: str) -> Market:
     """Find a pair by its name in a spotMeta answer.
+
+    Errors: as `parse_spot_meta` and `find_market`.
+    """
+    return find_market(parse_spot_meta(raw), coin)
+
+
+def find_market(meta: SpotMeta, coin: str) -> Market:
+    """Find a pair by its name.
 
     Names are `@107`, `PURR/USDC` or `HYPE/USDC`. Tokens are found by their own index, never by their position in the
     list, because both lists have gaps.
     Errors: ConfigError for a name that no pair has, or that several have; ProtocolError.
     """
-    tokens = {
-        token.index: token for token in _all_rows(_get(raw, "tokens", "spotMeta"), "spotMeta.tokens", _parse_token)
-    }
-    pairs = _all_rows(_get(raw, "universe", "spotMeta"), "spotMeta.universe", _parse_pair)
-    found = [pair for pair in pairs if pair[0] == coin]
+    tokens = {token.index: token for token in meta.tokens}
+    found = [pair for pair in meta.pairs if pair.name == coin]
     if not found:
         names = {index: token.name for index, token in tokens.items()}
-        found = [pair for pair in pairs if f"{names.get(pair[2])}/{names.get(pair[3])}" == coin]
+        found = [pair for pair in meta.pairs if f"{names.get(pair.base)}/{names.get(pair.quote)}" == coin]
     if not found:
         raise ConfigError(
-            f"unknown coin {coin!r}: none of the venue's {len(pairs)} spot pairs has that name; "
+            f"unknown coin {coin!r}: none of the venue's {len(meta.pairs)} spot pairs has that name; "
             "use the pair's name ('@107') or BASE/QUOTE ('HYPE/USDC')"
         )
     if len(found) > 1:
-        names_found = ", ".join(sorted(pair[0] for pair in found))
+        names_found = ", ".join(sorted(pair.name for pair in found))
         raise ConfigError(f"ambiguous coin {coin!r}: several pairs have that name; use one of {names_found}")
-    name, index, base, quote = found[0]
-    for token_index in (base, quote):
+    (pair,) = found
+    for token_index in (pair.base, pair.quote):
         if token_index not in tokens:
-            raise ProtocolError(f"spotMeta.tokens (index {token_index} of {name})", sorted(tokens)[-5:])
-    pair_tokens = {pair[0]: (pair[2], pair[3]) for pair in pairs}
-    return Market(name, _SPOT_ASSET_BASE + index, tokens[base], tokens[quote], pair_tokens)
+            raise ProtocolError(f"spotMeta.tokens (index {token_index} of {pair.name})", sorted(tokens)[-5:])
+    pair_tokens = {pair.name: (pair.base, pair.quote) for pair in meta.pairs}
+    return Market(pair.name, _SPOT_ASSET_BASE + pair.index, tokens[pair.base], tokens[pair.quote], pair_tokens)
 
 
 def _parse_token(raw: Any, path: str) -> Token:
     return Token(
         _integer(_get(raw, "index", path), f"{path}.index"),
         _text(_get(raw, "name", path), f"{path}.name"),
-        _integer(_get(raw, "szDecimals", path), f"{path}.szDecimals"),
+        _integer(_get(raw, "szDecimals", path), f"{path}.szDecimals", most=_MOST_SZ_DECIMALS),
     )
 
 
-def _parse_pair(raw: Any, path: str) -> tuple[str, int, int, int]:
+def _parse_pair(raw: Any, path: str) -> Pair:
     tokens = _list(_get(raw, "tokens", path), f"{path}.tokens")
     if len(tokens) != 2:
         raise ProtocolError(f"{path}.tokens", tokens)
-    return (
+    return Pair(
         _text(_get(raw, "name", path), f"{path}.name"),
         _integer(_get(raw, "index", path), f"{path}.index"),
         _integer(tokens[0], f"{path}.tokens[0]"),
@@ -271,7 +336,7 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
         size=_positive(_get(raw, "sz", path), f"{path}.sz"),
         price=None if price is None else _positive(price, f"{path}.px"),
         side=None if side is None else _side(side, f"{path}.side"),
-        time_ms=None if time_ms is None else _integer(time_ms, f"{path}.time"),
+        time_ms=None if time_ms is None else _time_ms(time_ms, f"{path}.time"),
         fee=Decimal(0) if fee is None else _decimal(fee, f"{path}.fee"),
         fee_token=fee_token,
         cloid=None if cloid is None else _text(cloid, f"{path}.cloid"),
@@ -282,7 +347,7 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
 
 def parse_book_time(raw: Any) -> int:
     """Read the venue's time (ms) from an l2Book answer."""
-    return _integer(_get(raw, "time", "l2Book"), "l2Book.time")
+    return _time_ms(_get(raw, "time", "l2Book"), "l2Book.time")
 
 
 def newest_fill_ms(raw: Any) -> int:
@@ -290,7 +355,19 @@ def newest_fill_ms(raw: Any) -> int:
 
     Rows of every coin count.
     """
-    return max(_integer(_get(row, "time", f"fills[{i}]"), f"fills[{i}].time") for i, row in enumerate(raw))
+    return max(_time_ms(_get(row, "time", f"fills[{i}]"), f"fills[{i}].time") for i, row in enumerate(raw))
+
+
+def parse_role(raw: Any) -> tuple[str, str | None]:
+    """Read the role of an address, and whose agent it is.
+
+    The second one is None where it is no agent.
+    """
+    role = _text(_get(raw, "role", "userRole"), "userRole.role")
+    if role != "agent":
+        return role, None
+    master = _text(_get(_get(raw, "data", "userRole"), "user", "userRole.data"), "userRole.data.user")
+    return role, master.lower()
 
 
 def parse_order_status(raw: Any) -> OrderStatus:
@@ -317,7 +394,7 @@ def read_update_message(message: Any, market: Market) -> Rows[OrderUpdate]:
         order = _parse_order(_get(row, "order", path), f"{path}.order")
         status = _text(_get(row, "status", path), f"{path}.status")
         changed_ms = row.get("statusTimestamp")
-        time_ms = None if changed_ms is None else _integer(changed_ms, f"{path}.statusTimestamp")
+        time_ms = None if changed_ms is None else _time_ms(changed_ms, f"{path}.statusTimestamp")
         return OrderUpdate(order, status, status in _LIVE_STATUSES, time_ms)
 
     updates, bad = _rows(_get(message, "data", "orderUpdates"), "orderUpdates", parse)

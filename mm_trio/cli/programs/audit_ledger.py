@@ -10,7 +10,7 @@ from typing import ClassVar
 import trio
 
 from mm_trio.cli.programs.check_steps import CheckSteps
-from mm_trio.cli.programs.start_checks import ask_at_start, find_network
+from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network
 from mm_trio.config.settings import Settings
 from mm_trio.journal.audit import Audit, compute_audit
 from mm_trio.journal.data_dir import describe_lost, find_state_folder, is_blank
@@ -21,7 +21,7 @@ from mm_trio.state.ownership import Ownership
 from mm_trio.state.snapshot_diff import compute_foreign_holds, describe_rival_fills, describe_rivals
 from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
-from mm_trio.venue.sdk import fetch_spot_meta, make_info
+from mm_trio.venue.sdk import make_info
 
 __all__ = ["AuditReport", "LostLedger", "audit_ledger"]
 
@@ -106,8 +106,8 @@ async def audit_ledger(
     configured = settings.market
     steps = CheckSteps(*AUDIT_STEPS)
     with stop_scope:
-        spot_meta = await ask_at_start(fetch_spot_meta, configured.base_url)
-        market = wire.parse_market(spot_meta, configured.coin)
+        spot_meta = await ask_for_pairs(configured.base_url)
+        market = wire.find_market(spot_meta, configured.coin)
         steps.finish("pair at the venue")
         network = await find_network(configured)
         folder = find_state_folder(environ, network=network, account=configured.account, coin=market.coin)

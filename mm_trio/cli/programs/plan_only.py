@@ -7,7 +7,7 @@ import logging
 import trio
 
 from mm_trio.cli.programs.run_maker import RunSummary
-from mm_trio.cli.programs.start_checks import ask_at_start, make_grid
+from mm_trio.cli.programs.start_checks import ask_for_pairs, make_grid
 from mm_trio.config.settings import Settings
 from mm_trio.engine.startup import check_order_size, seed_state
 from mm_trio.model.errors import VenueError
@@ -21,8 +21,9 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
+from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
-from mm_trio.venue.sdk import fetch_spot_meta, make_info
+from mm_trio.venue.sdk import make_info
 
 __all__ = ["plan_forever"]
 
@@ -33,8 +34,8 @@ async def plan_forever(settings: Settings, *, stop_scope: trio.CancelScope, dura
     """Log per interval what would be sent; send nothing."""
     stats = RunStats()
     with stop_scope:
-        spot_meta = await ask_at_start(fetch_spot_meta, settings.market.base_url)
-        grid = make_grid(settings, spot_meta)
+        spot_meta = await ask_for_pairs(settings.market.base_url)
+        grid = make_grid(settings, wire.find_market(spot_meta, settings.market.coin))
         # One client for all plans, because it counts their request weight: one plan costs 102 of 1,200 a minute.
         client = VenueClient(
             make_info(settings.market.base_url, spot_meta),

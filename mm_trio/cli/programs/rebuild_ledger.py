@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 
 from mm_trio.cli.programs.check_steps import CheckSteps
-from mm_trio.cli.programs.start_checks import ask_at_start, find_network, make_grid
+from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, make_grid
 from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.journal.audit import compute_effect
 from mm_trio.journal.data_dir import find_last_written, finish_setting_aside, hold_state_folder, replace_ledger
@@ -25,7 +25,7 @@ from mm_trio.state.ownership import Ownership, find_epochs, read_quote
 from mm_trio.state.snapshot_diff import compute_foreign_holds
 from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
-from mm_trio.venue.sdk import fetch_spot_meta, make_info
+from mm_trio.venue.sdk import make_info
 
 __all__ = ["Rebuilt", "rebuild_ledger"]
 
@@ -78,8 +78,8 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
     configured = settings.market
     steps = CheckSteps(*REBUILD_STEPS)
     with stop_scope:
-        spot_meta = await ask_at_start(fetch_spot_meta, configured.base_url)
-        market = wire.parse_market(spot_meta, configured.coin)
+        spot_meta = await ask_for_pairs(configured.base_url)
+        market = wire.find_market(spot_meta, configured.coin)
         steps.finish("pair at the venue")
         client = VenueClient(
             make_info(configured.base_url, spot_meta),
@@ -94,7 +94,7 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
             rows, source = await trio.to_thread.run_sync(_salvage, folder)
             steps.finish("entries that can be read")
             found = await _find_lost_entries(client, market, [row.entry for row in rows])
-            parameters = settings.maker_parameters(make_grid(settings, spot_meta))
+            parameters = settings.maker_parameters(make_grid(settings, market))
             if not rows:
                 found = await _prepend_opening(client, market, found, parameters)
             steps.finish("sessions and orders at the venue")

@@ -14,7 +14,7 @@ import trio
 
 from mm_trio.cli.programs.start_checks import (
     CHECKS_WEIGHT,
-    ask_at_start,
+    ask_for_pairs,
     check_clock,
     check_signer,
     find_network,
@@ -31,7 +31,7 @@ from mm_trio.model.errors import JournalBusy, LedgerError, OrdersMayRest, find_l
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue import wire
-from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
+from mm_trio.venue.sdk import make_exchange, make_info, make_wallet
 
 if TYPE_CHECKING:
     from mm_trio.terminal_ui.live_view import Screen
@@ -74,13 +74,14 @@ async def open_maker(
     The key and the clock are checked with the venue first. Errors: ConfigError, VenueError, LedgerError.
     """
     market = settings.market
-    spot_meta = await ask_at_start(fetch_spot_meta, market.base_url)
+    spot_meta = await ask_for_pairs(market.base_url)
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
     await check_signer(info, wallet.address, market.account, network=market.network)
-    coin = wire.parse_market(spot_meta, market.coin).coin
+    pair = wire.find_market(spot_meta, market.coin)
+    coin = pair.coin
     await check_clock(info, coin)
-    parameters = settings.maker_parameters(make_grid(settings, spot_meta))
+    parameters = settings.maker_parameters(make_grid(settings, pair))
     network = await find_network(market)
     with hold_state_folder(
         environ, network=network, account=market.account, coin=coin, signer=wallet.address

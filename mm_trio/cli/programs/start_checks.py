@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -16,17 +16,20 @@ import trio
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import MarketSettings, Settings
 from mm_trio.engine.schedule import read_machine_clock
-from mm_trio.model.errors import ConfigError, LocalError, ProtocolError, Unreachable, VenueError
+from mm_trio.model.errors import Busy, ConfigError, LocalError, Unreachable, VenueError
 from mm_trio.model.local_failures import find_local_cause
+from mm_trio.model.market import Market, SpotMeta
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy
+from mm_trio.venue.sdk import fetch_spot_meta
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = [
     "CHECKS_WEIGHT",
     "ask_at_start",
+    "ask_for_pairs",
     "check_clock",
     "check_signer",
     "find_network",
@@ -37,18 +40,19 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _ANSWER_WITHIN_S = 30.0
+# A page of a gateway in place of the pairs is gone a moment later, or stays.
+PAIRS_TRIES, PAIRS_PAUSE_S = 3, 0.5
 _INSTANCE_WITHIN_S = 5.0
 # More than the name of an exchange needs.
 _INSTANCE_BYTES = 1000
 ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
-# Most request weight of all checks: spotMeta 20, l2Book four times 2, userRole three times 60.
-CHECKS_WEIGHT = 208
+# Most request weight of all checks: spotMeta three times 20, l2Book four times 2, userRole three times 60.
+CHECKS_WEIGHT = 248
 
 
-def make_grid(settings: Settings, spot_meta: Mapping[str, object]) -> PricingGrid:
+def make_grid(settings: Settings, market: Market) -> PricingGrid:
     """Make the ladder with the market's own decimals. Errors: ConfigError."""
     strategy = settings.strategy
-    market = wire.parse_market(spot_meta, settings.market.coin)
     try:
         return PricingGrid(
             strategy.start_px,
@@ -83,6 +87,23 @@ async def _ask_once(call: Callable[..., _T], *args: object) -> _T:
         raise make_read_error(asked, error) from error
 
 
+async def ask_for_pairs(base_url: str) -> SpotMeta:
+    """Ask the venue for its pairs, and again where the answer cannot be used.
+
+    Errors: VenueError, after a few tries.
+    """
+    for _ in range(PAIRS_TRIES - 1):
+        try:
+            return await ask_at_start(fetch_spot_meta, base_url)
+        except Busy:
+            raise
+        except VenueError:
+            # The last error is reported, in one line.
+            pass
+        await trio.sleep(PAIRS_PAUSE_S)
+    return await ask_at_start(fetch_spot_meta, base_url)
+
+
 async def check_clock(info: Any, coin: str) -> None:
     """Refuse a clock too far from the venue's, or one not compared.
 
@@ -110,15 +131,12 @@ async def check_signer(info: Any, signer: str, account: str, *, network: str) ->
             )
         _log.warning("the key is the account's own; on mainnet only an agent's key is accepted")
         return
-    role = await _ask_role(info, signer, is_needed=network == "mainnet")
-    if role is None:
+    answer = await _ask_role(info, signer, is_needed=network == "mainnet")
+    if answer is None:
         return
-    try:
-        master = str(role["data"]["user"]).lower() if role["role"] == "agent" else None
-    except (KeyError, TypeError):
-        raise ProtocolError("userRole", role) from None
+    role, master = wire.parse_role(answer)
     if master != account:
-        known_as = f"an agent of {master}" if master else f"known as {role['role']!r}"
+        known_as = f"an agent of {master}" if master else f"known as {role!r}"
         raise Unreachable(
             f"the venue refuses this key: its address {signer} is {known_as}, not an agent of {account}; "
             "check [market] account, the network, and whether the agent was approved or has expired"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import BytesIO
 from typing import Any
 
 import pytest
-import requests
 import urllib3
 
 from mm_trio.venue.http_session import IDLE_AT_MOST_S, VENUE_FAILURES, JsonSession, may_be_sent_again
@@ -26,9 +26,7 @@ class FakePool:
         self.asked.append({"method": method, "target": target, **options})
         if self._trouble is not None:
             raise self._trouble
-        response = requests.Response()
-        response.status_code = 200
-        return response
+        return urllib3.HTTPResponse(BytesIO(b"{}"), status=200, preload_content=False)
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[FakePool]:
         return found[-1]
 
     monkeypatch.setattr("requests.adapters.HTTPAdapter.get_connection_with_tls_context", find_pool)
-    monkeypatch.setattr("requests.adapters.HTTPAdapter.build_response", lambda self, request, answer: answer)
+    monkeypatch.setattr("mm_trio.venue.http_session.bound_connections", lambda pool: None)
     return found
 
 
@@ -71,7 +69,7 @@ def test_a_post_follows_nobody_and_is_tried_once(pools: list[FakePool]) -> None:
 
     (asked,) = pools[0].asked
     assert (asked["method"], asked["target"], asked["body"]) == ("POST", "/exchange", b"{}")
-    assert (asked["redirect"], asked["retries"], asked["timeout"]) == (False, False, 5)
+    assert (asked["redirect"], asked["retries"], asked["timeout"].total) == (False, False, 5)
     assert asked["headers"]["Content-Length"] == "2"
     assert asked["headers"]["Content-Type"] == "application/json"
 

@@ -44,7 +44,7 @@ class FakeHttp:
 
 
 def make_signing(base_url: str = "https://example.invalid", http: FakeHttp | None = None) -> SigningExchange:
-    exchange = make_exchange(base_url, make_wallet(KEY), SPOT_META, account="0x" + "a1" * 20)
+    exchange = make_exchange(base_url, make_wallet(KEY), wire.parse_spot_meta(SPOT_META), account="0x" + "a1" * 20)
     exchange.session = http or FakeHttp()
     return exchange
 

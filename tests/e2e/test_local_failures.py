@@ -12,10 +12,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 from process_kit import DEADLINE_S, LOOK_EVERY_S, Sandbox, clean_environ, open_sandbox, run
+
+from mm_trio.cli.programs.run_maker import run_settings
+from mm_trio.config.keys import load_key
+from mm_trio.config.loading import load_settings
+from mm_trio.engine.ws_state import WsState
+from mm_trio.model.errors import OrdersMayRest, find_leaves
 
 pytestmark = pytest.mark.e2e
 
@@ -179,6 +187,38 @@ def test_r12_orders_that_may_rest_are_named_where_stdout_is_full(tmp_path: Path)
     assert len(oids) == 20
     assert oids <= named
     assert lines[-1].startswith(NOT_WRITTEN)
+
+
+def test_r12_orders_are_named_and_decide_the_code_where_an_error_ended_the_maker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The screen runs out of memory while orders rest, and the maker was told to keep them."""
+
+    async def fail_with_orders(maker: WsState, _stop_scope: trio.CancelScope) -> None:
+        while not maker.order_state.get_current_orders():  # noqa: ASYNC110 - the maker has no event for it
+            await trio.sleep(LOOK_EVERY_S)
+        raise MemoryError
+
+    with open_sandbox(tmp_path, "--no-takers") as sandbox:
+        environ = {"MM_TRIO__TUNING__CANCEL_ON_SHUTDOWN": "false", "XDG_STATE_HOME": str(tmp_path / "state")}
+        settings = load_settings(sandbox.save_config(tmp_path), environ=environ)
+        work = partial(
+            run_settings,
+            settings,
+            load_key(sandbox.key),
+            environ=environ,
+            duration_s=DEADLINE_S,
+            stop_scope=trio.CancelScope(),
+            screen=fail_with_orders,
+        )
+        with pytest.raises(OrdersMayRest) as caught:
+            trio.run(work)
+        oids = {f"oid {row['oid']}" for row in sandbox.ask("openOrders")}
+
+    named = {line.rpartition("order may still be open: ")[2] for line in capsys.readouterr().err.splitlines()}
+    assert [type(leaf) for leaf in find_leaves(caught.value.__cause__ or caught.value)] == [MemoryError]
+    assert oids
+    assert oids <= named
 
 
 # --- files, ports and limits ------------------------------------------------------------------

@@ -148,7 +148,7 @@ async def run_settings(
             await run.run_session()
         return run.summarize()
     except Exception as error:
-        if run.maker is not None and run.maker.orders_may_rest:
+        if run.find_left_orders():
             raise OrdersMayRest from error
         if run.halted_because():
             # An error of the end must not hide why the ledger can no longer be trusted.
@@ -188,7 +188,7 @@ class _Run:
             except* LedgerError as group:
                 self.failures.extend(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError))
             finally:
-                tell_end(halted_because=self.halted_because(), orders_may_rest=maker.orders_may_rest)
+                tell_end(halted_because=self.halted_because(), orders_may_rest=self.find_left_orders())
 
     def summarize(self) -> RunSummary:
         """Return the summary of the run.
@@ -199,7 +199,16 @@ class _Run:
             raise self.failures[0]
         if self.maker is None:
             return RunSummary(RunStats(), ())
+        if self.maker.market is None:
+            # It was stopped before it knew of any order; an error of such a start has an exit code of its own.
+            tell_end(halted_because=(), orders_may_rest=self.maker.orders_may_rest)
         return RunSummary(self.maker.stats, self.maker.orders_may_rest, self.halted_because())
+
+    def find_left_orders(self) -> tuple[str, ...]:
+        """Name the orders that may rest after a session that had begun."""
+        if self.maker is None or self.maker.market is None:
+            return ()
+        return self.maker.orders_may_rest
 
     def halted_because(self) -> tuple[str, ...]:
         """Return why the maker halted; empty where it never quoted."""

@@ -23,6 +23,7 @@ from mm_trio.model.errors import ConfigError, JournalError
 __all__ = [
     "describe_lost",
     "find_last_written",
+    "find_signer_lock",
     "find_state_folder",
     "finish_setting_aside",
     "hold_state_folder",
@@ -55,6 +56,11 @@ def _find_network(environ: Mapping[str, str], network: str) -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "mm_trio" / network
 
 
+def find_signer_lock(environ: Mapping[str, str], *, network: str, signer: str) -> Path:
+    """Return the lock of one signer, without creating it."""
+    return _find_network(environ, network) / "signers" / f"{signer.lower()}.lock"
+
+
 @contextmanager
 def hold_state_folder(
     environ: Mapping[str, str], *, network: str, account: str, coin: str, signer: str | None
@@ -66,7 +72,6 @@ def hold_state_folder(
     folder; JournalError if the folder cannot be created.
     """
     folder = find_state_folder(environ, network=network, account=account, coin=coin)
-    signers = _find_network(environ, network) / "signers"
     ours = _make_lock(folder / LOCK_NAME)
     with ExitStack() as held:
         refusal = f"another mm_trio is already making the market in {coin} for {account}; stop that one first"
@@ -76,7 +81,8 @@ def hold_state_folder(
                 f"another mm_trio is already signing with this key ({signer}); the venue counts nonces per signer, so "
                 "give each maker an agent (API wallet) of its own"
             )
-            held.enter_context(_hold(_make_lock(signers / f"{signer.lower()}.lock"), refusal))
+            path = find_signer_lock(environ, network=network, signer=signer)
+            held.enter_context(_hold(_make_lock(path), refusal))
         yield folder
 
 
@@ -108,10 +114,12 @@ def _hold(lock: FileLock, refusal: str) -> Iterator[None]:
 # --- The ledger file --------------------------------------------------------------------------
 
 
-def open_ledger(folder: Path) -> Journal:
+def open_ledger(folder: Path, *, signer_lock: Path | None = None) -> Journal:
     """Open the ledger, or begin the first one.
 
-    Refuse to begin a new ledger where files show that an earlier one was lost. Errors: JournalError.
+    Refuse to begin a new ledger where files show that an earlier one was lost. A lock that is deleted while it is held
+    would let a second maker start, so the locks are checked with the ledger's own files.
+    Errors: JournalError.
     """
     if not _has_content(folder):
         _refuse_lost(folder)
@@ -122,6 +130,9 @@ def open_ledger(folder: Path) -> Journal:
         except JournalError:
             journal.close()
             raise
+    for lock in (folder / LOCK_NAME, signer_lock):
+        if lock is not None and lock.exists():
+            journal.files.watch(lock)
     return journal
 
 

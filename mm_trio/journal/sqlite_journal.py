@@ -23,6 +23,7 @@ from typing import Self
 from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.journal.end_mark import MARK_NAME, EndMark, describe_cut, read_mark, write_mark
 from mm_trio.journal.file_errors import REBUILD, explain_os_error, explain_sqlite_error
+from mm_trio.journal.file_identity import FilesInPlace
 from mm_trio.model.entry_codec import decode_entry, encode_entry
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Booked, Entry
@@ -70,7 +71,10 @@ class JournalRow:
 
 
 class Journal:
-    """Opened ledger file, at `path`."""
+    """Opened ledger file, at `path`.
+
+    Before each commit `files` are checked to be in their place: the ledger's own and those that its user adds.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -78,6 +82,7 @@ class Journal:
         # The last durable entry, replaced by one assignment: `mark_end` may read it on another thread.
         self._end = EndMark(0, b"")
         self._marking = threading.Lock()
+        self.files = FilesInPlace()
 
     @classmethod
     def open(cls, folder: Path, *, max_pages: int | None = None) -> Self:
@@ -104,6 +109,9 @@ class Journal:
                 journal._migrate()
                 journal._find_end()
                 journal._check_mark()
+                # SQLite writes commits to the log first, and deletes it only when the last connection closes.
+                journal.files.watch(path)
+                journal.files.watch(path.with_name(f"{JOURNAL_NAME}-wal"))
             except BaseException:
                 connection.close()
                 raise
@@ -173,7 +181,8 @@ class Journal:
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """Write entries durably in one transaction, or none of them.
 
-        Errors: JournalError, and then none was written; JournalBusy, if they can be written later.
+        Errors: JournalError, and then none was written; also where a file of `files` is not in its place any more.
+        JournalBusy, if they can be written later.
         """
         seq, chain = self._end.seq, self._end.chain
         rows: list[tuple[object, ...]] = []
@@ -184,6 +193,7 @@ class Journal:
             chain = _link(chain, seq, at_ms, kind, body)
             rows.append((seq, at_ms, kind, body, _fill_key(entry), chain))
         with _explained(self.path):
+            self.files.check()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -200,6 +210,8 @@ class Journal:
         It may run while another thread appends. Errors: JournalError.
         """
         with self._marking, _explained(self.path.with_name(MARK_NAME)):
+            # Beside another journal this mark would be wrong.
+            self.files.check()
             if not self.is_new:
                 write_mark(self.path.parent, self._end)
 

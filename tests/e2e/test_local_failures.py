@@ -20,7 +20,7 @@ import trio
 from process_kit import DEADLINE_S, LOOK_EVERY_S, Sandbox, clean_environ, open_sandbox, run
 
 from mm_trio.cli.programs.run_maker import run_settings
-from mm_trio.config.keys import load_key
+from mm_trio.config.keys import Secret, load_key
 from mm_trio.config.loading import load_settings
 from mm_trio.engine.ws_state import WsState
 from mm_trio.model.errors import OrdersMayRest, find_leaves
@@ -205,7 +205,7 @@ def test_r12_orders_are_named_and_decide_the_code_where_an_error_ended_the_maker
         work = partial(
             run_settings,
             settings,
-            load_key(sandbox.key),
+            load_key({name: Secret(text) for name, text in sandbox.key.items()}),
             environ=environ,
             duration_s=DEADLINE_S,
             stop_scope=trio.CancelScope(),

@@ -14,7 +14,8 @@ from trio.testing import MockClock
 
 from mm_trio import WsState
 from mm_trio.journal import writer
-from mm_trio.journal.end_mark import read_mark
+from mm_trio.journal.data_dir import open_ledger
+from mm_trio.journal.end_mark import MARK_NAME, read_mark
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import LedgerCut, LedgerError, find_leaves
 from mm_trio.model.journal_entries import Checkpoint, Sent
@@ -218,3 +219,38 @@ async def test_r1_the_mark_names_the_last_entry_of_a_session(autojump_clock: Moc
 
     assert mark is not None
     assert mark.seq == n_entries
+
+
+@pytest.mark.parametrize("leaves_mark", [True, False])
+async def test_r9_a_ledger_deleted_while_it_is_open_halts_the_maker(
+    autojump_clock: MockClock, tmp_path: Path, leaves_mark: bool
+) -> None:
+    """Nothing rests afterwards, and the next start is no first one."""
+    world = World(signing=True)
+    folder = tmp_path / "state"
+    maker = next_life(world, folder, Line())
+    leaves: list[BaseException] = []
+
+    async def run() -> None:
+        try:
+            await maker.run()
+        except* LedgerError as group:
+            leaves.extend(find_leaves(group))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await trade(world)
+        for path in folder.iterdir():
+            if not leaves_mark or path.name != MARK_NAME:
+                path.unlink()
+        world.buy("7")
+
+    assert any("was deleted while" in str(leaf) for leaf in leaves)
+    assert world.resting() == []
+    assert maker.orders_may_rest == ()
+    if leaves_mark:
+        with pytest.raises(LedgerError, match="there was one"):
+            open_ledger(folder)
+    else:
+        with trio.fail_after(60), pytest.raises(ValueError, match="this is not a first start"):
+            await next_life(world, folder, Line()).run()

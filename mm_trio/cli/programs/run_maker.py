@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -23,7 +23,7 @@ from mm_trio.cli.programs.start_checks import (
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
 from mm_trio.engine.ws_state import WsState
-from mm_trio.journal.data_dir import hold_state_folder, open_ledger
+from mm_trio.journal.data_dir import find_signer_lock, hold_state_folder, open_ledger
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.sandbox_folders import remove_old_instances
 from mm_trio.journal.sqlite_journal import Journal
@@ -88,7 +88,8 @@ async def open_maker(
     ) as folder:
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
-        journal = await _open_when_free(folder)
+        lock = find_signer_lock(environ, network=network, signer=wallet.address)
+        journal = await _open_when_free(partial(open_ledger, folder, signer_lock=lock))
         try:
             yield WsState(
                 **parameters,
@@ -105,7 +106,7 @@ async def open_maker(
                 await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
 
 
-async def _open_when_free(folder: Path) -> Journal:
+async def _open_when_free(open_it: Callable[[], Journal]) -> Journal:
     """Open the ledger, and wait if another process has it locked.
 
     Errors: JournalError; JournalBusy where that takes too long.
@@ -113,7 +114,7 @@ async def _open_when_free(folder: Path) -> Journal:
     until_s, is_told = trio.current_time() + START_PATIENCE_S, False
     while True:
         try:
-            return await trio.to_thread.run_sync(open_ledger, folder)
+            return await trio.to_thread.run_sync(open_it)
         except JournalBusy as error:
             if trio.current_time() + TRY_LOCKED_AGAIN_S > until_s:
                 raise

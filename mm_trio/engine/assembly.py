@@ -22,7 +22,7 @@ from mm_trio.engine.session import Account, Session
 from mm_trio.engine.startup import check_order_size
 from mm_trio.journal.recovery import LedgerFile, recover
 from mm_trio.journal.replay import Recovered
-from mm_trio.journal.writer import JournalWriter
+from mm_trio.journal.writer import CHECKPOINT_EVERY, JournalWriter
 from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings
@@ -51,7 +51,7 @@ class Seams:
 
     `run_sync(fn, *args, **options)` makes a blocking call. `reopen_feed` gives `info` a fresh socket; None replaces the
     SDK's. `wall_ms` None: the wall clock at the start of the session, carried on. `used_weight` is the request weight
-    that this process used just before.
+    that this process used just before. A checkpoint follows every `checkpoint_every` entries of the journal.
     """
 
     info: Any
@@ -63,6 +63,7 @@ class Seams:
     rng: random.Random
     wall_ms: Callable[[], int] | None
     used_weight: int = 0
+    checkpoint_every: int = CHECKPOINT_EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
         wall_ms=basis.wall_ms,
         summarise=partial(_summarise, settings, quoter, nonces, epoch),
         n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
+        checkpoint_every=seams.checkpoint_every,
     )
     state.start_recording(writer.record, expects_transfers=recovered is not None)
     account = _make_account(basis, writer=writer, nonces=nonces, budget=known.budget)

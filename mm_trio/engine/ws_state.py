@@ -13,6 +13,7 @@ from mm_trio.engine.assembly import Knowledge, Seams, open_session
 from mm_trio.engine.session import Session
 from mm_trio.engine.shutdown import name_remaining
 from mm_trio.journal.recovery import LedgerFile
+from mm_trio.journal.writer import CHECKPOINT_EVERY
 from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
 from mm_trio.model.orders import FillResult
@@ -43,7 +44,7 @@ class WsState:
     `feed_lag_limit_s`: the largest delay of messages. An order that its owner cancelled manually is placed again after
     `hand_cancel_pause_s`; `hand_cancels_to_stop` of them within a minute stop the maker. After `run` ended,
     `orders_may_rest` names the orders that could not be proven cancelled. `used_weight`: request weight of this IP
-    address that this process used just before.
+    address that this process used just before. `checkpoint_every`: entries of the journal between two checkpoints.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -83,12 +84,15 @@ class WsState:
         rng: random.Random | None = None,
         wall_ms: Callable[[], int] | None = None,
         used_weight: int = 0,
+        checkpoint_every: int = CHECKPOINT_EVERY,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
         self.settings = MakerSettings(**{name: given[name] for name in MakerSettings.names()})
         rng = rng or random.Random()
-        self._seams = Seams(info, exchange, address, run_sync, reopen_feed, journal, rng, wall_ms, used_weight)
+        self._seams = Seams(
+            info, exchange, address, run_sync, reopen_feed, journal, rng, wall_ms, used_weight, checkpoint_every
+        )
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()
         self.inventory = Inventory(order_sz, allocated_token, allocated_usdc)

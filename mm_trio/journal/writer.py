@@ -23,7 +23,7 @@ from mm_trio.journal.lock_state import LockState
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry
 
-__all__ = ["COMMIT_WITHIN_S", "AppendsEntries", "JournalWriter"]
+__all__ = ["CHECKPOINT_EVERY", "COMMIT_WITHIN_S", "AppendsEntries", "JournalWriter"]
 
 _T = TypeVar("_T")
 
@@ -85,7 +85,7 @@ class JournalWriter:
     """Buffer of recorded entries, and the only writer of the journal.
 
     Entries are recorded on the loop's thread. `summarise` returns the entries of a checkpoint; it is called once every
-    `CHECKPOINT_EVERY` entries.
+    `checkpoint_every` entries.
     """
 
     def __init__(
@@ -97,6 +97,7 @@ class JournalWriter:
         summarise: Callable[[], Sequence[Entry]],
         n_since_checkpoint: int = 0,
         send_sync: RunSync | None = None,
+        checkpoint_every: int = CHECKPOINT_EVERY,
     ) -> None:
         self._journal = journal
         self._run_sync = run_sync
@@ -104,6 +105,7 @@ class JournalWriter:
         self._wall_ms = wall_ms
         self._summarise = summarise
         self._n_since_checkpoint = n_since_checkpoint
+        self._checkpoint_every = checkpoint_every
         self._pending: list[Entry] = []
         self._n_recorded = self._n_durable = 0
         self._mark_is_due = False
@@ -260,7 +262,7 @@ class JournalWriter:
 
         Nothing may have been awaited since the entries were taken: then the present state is the sum of all entries.
         """
-        if self._n_since_checkpoint + n_taken < CHECKPOINT_EVERY:
+        if self._n_since_checkpoint + n_taken < self._checkpoint_every:
             return []
         return [Checkpoint(tuple(self._summarise()))]
 

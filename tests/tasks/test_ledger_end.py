@@ -13,7 +13,6 @@ from line_kit import Line, live_until_killed, next_life, own_ledger, settle
 from trio.testing import MockClock
 
 from mm_trio import WsState
-from mm_trio.journal import writer
 from mm_trio.journal.data_dir import open_ledger
 from mm_trio.journal.end_mark import MARK_NAME, read_mark
 from mm_trio.journal.sqlite_journal import Journal
@@ -121,13 +120,10 @@ async def test_r1_a_normal_restart_asks_for_no_order_more(autojump_clock: MockCl
     assert line.sent("query_order_by_oid", "query_order_by_cloid") == []
 
 
-async def test_r1_numbers_survive_a_checkpoint(
-    autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_r1_numbers_survive_a_checkpoint(autojump_clock: MockClock, tmp_path: Path) -> None:
     """The orders before it are not replayed, and no fill of them may count as lost."""
-    monkeypatch.setattr(writer, "CHECKPOINT_EVERY", 20)
     world = World(signing=True)
-    await live(world, tmp_path)
+    await live(world, tmp_path, checkpoint_every=20)
     journal = Journal.open_to_read(tmp_path)
     entries = [row.entry for row in journal.read()]
     journal.close()

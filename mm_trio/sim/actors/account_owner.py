@@ -59,7 +59,7 @@ class AccountOwner:
         acts = {
             FaultKind.MANUAL_ORDER: self._place,
             FaultKind.MANUAL_CANCEL: self._cancel,
-            FaultKind.DEPOSIT: self._deposit,
+            FaultKind.DEPOSIT: self.deposit,
             FaultKind.WITHDRAWAL: self._withdraw,
             FaultKind.BUDGET_EXHAUSTED: self._spend_budget,
         }
@@ -102,7 +102,8 @@ class AccountOwner:
         cancel = CancelByOid(self._address, ((self._pair.asset, rng.choice(own).oid),))
         return _was_done(self._gateway.apply(cancel))
 
-    def _deposit(self, rng: Random) -> bool:
+    def deposit(self, rng: Random) -> bool:
+        """Pay in some of one token."""
         token, amount = self._draw_transfer(rng)
         self._gateway.apply(Deposit(self._address, token, amount))
         return True

@@ -44,6 +44,12 @@ FAULT_SHARE = 0.4
 LOG_SCAN_EVERY = 8
 # Share of seeds without any fault.
 FAULTLESS_SHARE = 0.08
+# Fee rates of a maker: the venue's usual one, none, and two rebates.
+MAKER_FEES = ("0.0004", "0.0004", "0", "-0.00003", "-0.0001")
+# Entries of the journal between two checkpoints.
+CHECKPOINT_EVERY = (20, 2000)
+# Share of seeds whose operator changes the allocation between two processes, and by how much of what is there.
+REALLOCATED_SHARE, REALLOCATED_BY = 0.5, 0.5
 
 LOT = Decimal("0.01")
 # First price, and order sizes whose notional is just above the venue's minimum of 10 or far above it.
@@ -86,6 +92,9 @@ class Scenario:
     `hangs_at_stop`: from the last stop on, no request is answered.
     `has_no_budget_at_stop`: at the last stop the request budget is used up.
     `is_log_scanned`: the maker's log is scanned for secrets.
+    `maker_fee`: share of the notional; negative: a rebate.
+    `checkpoint_every`: entries of the journal between two checkpoints.
+    `reallocation`: from the second process on the allocation has these shares more of the ledger, in base and quote.
     """
 
     seed: int
@@ -114,6 +123,9 @@ class Scenario:
     crashes_in_calm: bool
     has_no_budget_at_stop: bool
     is_log_scanned: bool
+    maker_fee: str
+    checkpoint_every: int
+    reallocation: tuple[float, float] | None
     journal_locks: tuple[tuple[float, float], ...] = ()
 
 
@@ -161,7 +173,16 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         has_no_budget_at_stop=rng.random() < 0.2,
         is_log_scanned=seed % LOG_SCAN_EVERY == 0,
         journal_locks=_draw_journal_locks(split(seed, "swarm of journal locks"), safety_s) if faults is None else (),
+        maker_fee=split(seed, "swarm of fees").choice(MAKER_FEES),
+        checkpoint_every=int(log_uniform(split(seed, "swarm of checkpoints"), *CHECKPOINT_EVERY)),
+        reallocation=_draw_reallocation(split(seed, "swarm of allocations")),
     )
+
+
+def _draw_reallocation(rng: Random) -> tuple[float, float] | None:
+    is_changed, sign = rng.random() < REALLOCATED_SHARE, rng.choice((1, 1, -1))
+    shares = (sign * rng.uniform(0, REALLOCATED_BY), sign * rng.uniform(0, REALLOCATED_BY))
+    return shares if is_changed else None
 
 
 def _draw_journal_locks(rng: Random, safety_s: float) -> tuple[tuple[float, float], ...]:

@@ -88,7 +88,8 @@ class SimVenue(InProcessVenue):
     """Venue in this process, with the clients made for it.
 
     `now_s` is the clock of the loop. `carry` takes each frame to its socket, by default at once. `on_stale` is called
-    for each read that was answered from the past although the answer has changed since.
+    for each read that was answered from the past although the answer has changed since. `on_balances_read` is called
+    when the answer to a question for balances is on its way.
     """
 
     def __init__(self, gateway: ObservedGateway, *, now_s: Callable[[], float]) -> None:
@@ -96,6 +97,7 @@ class SimVenue(InProcessVenue):
         self.now_s = now_s
         self.carry: Callable[[Feed, Json], None] = lambda feed, frame: feed.dispatch(frame)
         self.on_stale: Callable[[], None] = lambda: None
+        self.on_balances_read: Callable[[], None] = lambda: None
         self._stale: tuple[str, ...] = ()
 
     def deliver(self, feed: Feed, frame: Json) -> None:
@@ -117,6 +119,8 @@ class SimVenue(InProcessVenue):
         answer = super().ask(method, request)
         if method in self._stale and answer != self.gateway.info(request):
             self.on_stale()
+        if method == "spot_user_state":
+            self.on_balances_read()
         return answer
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import JournalBusy, JournalError
-from mm_trio.model.journal_entries import Entry, Requested, Sent
+from mm_trio.model.journal_entries import Checkpoint, Entry, Requested, Sent
 
 __all__ = ["WatchedJournal", "Written"]
 
@@ -46,6 +46,8 @@ class WatchedJournal:
         # Set when the process is gone: no further write is accepted.
         self.is_dead = False
         self.on_entry: Callable[[Entry], None] = lambda entry: None
+        # Called when the journal is read from a checkpoint on.
+        self.on_checkpoint_read: Callable[[], None] = lambda: None
 
     @property
     def is_new(self) -> bool:
@@ -54,7 +56,10 @@ class WatchedJournal:
 
     def read(self) -> Iterator[JournalRow]:
         """Read the entries back."""
-        return self._journal.read()
+        for number, row in enumerate(self._journal.read()):
+            if not number and isinstance(row.entry, Checkpoint):
+                self.on_checkpoint_read()
+            yield row
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """Write entries durably and note them.

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mm_trio.engine.ws_state import WsState
-from mm_trio.model.journal_entries import Adopted, Arrived, Entry, NeverPlaced
+from mm_trio.model.journal_entries import Adopted, Arrived, Checkpoint, Entry, NeverPlaced
 from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.oracle.venue_view import is_own
@@ -75,6 +75,12 @@ HARD_CASES: tuple[str, ...] = (
     "cancel without the journal",
     *(f"crash {crash.value}" for crash in Crash),
     "crash in a start",
+    "checkpoint",
+    "checkpoint with orders in doubt",
+    "restart from a checkpoint",
+    "allocation changed over a restart",
+    "deposit right after a balance was read",
+    "own fill with a rebate",
     *(f"status {status}" for status in _STATUSES),
     *(f"refused: {text}" for text in _REFUSALS),
     *(f"told: {text}" for text in _REFUSALS_RECEIVED),
@@ -200,6 +206,9 @@ class CaseRecorder:
             how = self._unknown.pop(entry.cloid)
             if how is not None:
                 self._coverage[f"unknown resolved by {how}"] += 1
+        elif isinstance(entry, Checkpoint):
+            self._coverage["checkpoint"] += 1
+            self._coverage["checkpoint with orders in doubt"] += bool(self._unknown)
         elif isinstance(entry, NeverPlaced) and entry.cloid in self._unknown:
             del self._unknown[entry.cloid]
             self._coverage["unknown resolved by expiry"] += entry.why.startswith("the venue knows no such order")

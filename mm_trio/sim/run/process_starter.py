@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -68,6 +69,13 @@ class ProcessStarter:
         self._ends = SlidingSum(UNSETTLED_S)
         # Recorded seeds depend on the labels of random streams, so they keep their old words.
         self._rng = split(scenario.seed, "lives")
+        self._allocated = scenario.ladder.tokens, scenario.ladder.quote
+
+    def reallocate(self, tokens: Decimal, quote: Decimal) -> None:
+        """Configure every later process with so much more."""
+        assert self._allocated[0] is not None
+        assert self._allocated[1] is not None
+        self._allocated = self._allocated[0] + tokens, self._allocated[1] + quote
 
     def start(self, n: int) -> MakerProcess:
         """Make the maker process number `n`, ready to run."""
@@ -88,6 +96,7 @@ class ProcessStarter:
             ends=self._ends,
         )
         journal.on_entry = requests.cases.on_entry
+        journal.on_checkpoint_read = lambda: self._judge.coverage.update(["restart from a checkpoint"])
         crash = CrashSwitch(lambda where: process.kill(where))
         rng = split(scenario.seed, f"line {n}")
         transport = RequestTransport(
@@ -124,8 +133,8 @@ class ProcessStarter:
             min_notional=ladder.min_notional,
             active_levels=ladder.active_levels,
             window_slack=ladder.window_slack,
-            allocated_token=ladder.tokens,
-            allocated_usdc=ladder.quote,
+            allocated_token=self._allocated[0],
+            allocated_usdc=self._allocated[1],
             foreign_orders="keep" if scenario.keep_foreign else "cancel",
             feed_stale_after_s=STALE_S,
             info=info,
@@ -136,5 +145,6 @@ class ProcessStarter:
             journal=journal,
             rng=Random(self._rng.getrandbits(64)),
             wall_ms=lambda: compute_venue_ms() + scenario.skew_ms,
+            checkpoint_every=scenario.checkpoint_every,
             **scenario.tuning,
         )

@@ -50,6 +50,8 @@ __all__ = ["World"]
 PLENTY = Decimal(10) ** 12
 # The venue sends something this often even in a quiet market.
 BEAT_S = 5.0
+# Share of the questions for balances behind which the owner deposits something, where he deposits at all.
+BEHIND_SHARE = 0.1
 
 
 class World:
@@ -65,7 +67,7 @@ class World:
         self.fault_counter = FaultCounter(scenario.rates)
         self.pair = DEFAULT_MARKETS.pair(COIN)
         self.levels = compute_levels(scenario.ladder, sz_decimals=self.pair.base.sz_decimals)
-        self.exchange = Exchange(DEFAULT_MARKETS)
+        self.exchange = Exchange(DEFAULT_MARKETS, maker_fee=scenario.maker_fee)
         self.gateway = ObservedGateway(self.exchange, now_ms=self.now_ms)
         self.venue = SimVenue(self.gateway, now_s=trio.current_time)
         self.frames = FrameDelivery(
@@ -89,6 +91,7 @@ class World:
         # Epochs of sessions that ended with no order left open.
         self._left_clean: set[str] = set()
         self.is_ending = False
+        self._is_reallocated = False
         # When an order of the maker last changed at the venue.
         self.last_change_s = 0.0
         self._fund_accounts()
@@ -104,6 +107,9 @@ class World:
             process=lambda: self.process,
         )
         self.gateway.observers.append(self._observe)
+        self._behind = split(scenario.seed, "deposits behind a balance")
+        if scenario.rates.get(FaultKind.DEPOSIT):
+            self.venue.on_balances_read = self._deposit_behind_balance
 
     def _fund_accounts(self) -> None:
         scenario, pair = self.scenario, self.pair
@@ -170,6 +176,7 @@ class World:
         """Count the hard cases that a fill may show."""
         coverage, slots = self.judge.coverage, self.view.slots
         coverage["own fill"] += 1
+        coverage["own fill with a rebate"] += fill.fee < 0
         if any(fill.cloid in process.requests.unanswered for process in self.processes[-1:]):
             coverage["fill before its order was answered"] += 1
         if not any(is_buy for is_buy, _ in slots):
@@ -191,10 +198,40 @@ class World:
 
     # --- The maker ---
 
+    def _deposit_behind_balance(self) -> None:
+        """Deposit where the maker's next balance is far away.
+
+        Until then it offers what a smaller account would not cover.
+        """
+        if self.fault_counter.is_on and self._behind.random() < BEHIND_SHARE:
+            self.owner.deposit(self._behind)
+            self.fault_counter.count(FaultKind.DEPOSIT)
+            self.judge.coverage["deposit right after a balance was read"] += 1
+
+    def _reallocate(self) -> None:
+        """Change the allocation between two processes.
+
+        Less is allocated only where nothing is open, or the open orders would already offer too much.
+        """
+        ladder, shares = self.scenario.ladder, self.scenario.reallocation
+        if shares is None or ladder.tokens is None or self._is_reallocated or not self.processes:
+            return
+        tokens = (self.view.tokens * Decimal(str(shares[0]))).quantize(Decimal("0.01"))
+        quote = (self.view.quote * Decimal(str(shares[1]))).quantize(Decimal("0.01"))
+        last = self.processes[-1]
+        if min(tokens, quote) < 0 and (last.error or last.may_rest or last.killed_at or self.view.resting):
+            return
+        self._is_reallocated = True
+        self.view.tokens += tokens
+        self.view.quote += quote
+        self._starter.reallocate(tokens, quote)
+        self.judge.coverage["allocation changed over a restart"] += 1
+
     async def run_processes(self) -> None:
         """Run one maker process after another until the end."""
         rng = split(self.scenario.seed, "pauses")
         while not self.is_ending:
+            self._reallocate()
             process = self._starter.start(len(self.processes) + 1)
             self.processes.append(process)
             self.trace.add("life", process.n)

@@ -180,7 +180,7 @@ def test_an_empty_new_ledger_has_no_mark(tmp_path: Path) -> None:
     replace_ledger(tmp_path, lambda journal: None)
 
     assert read_mark(tmp_path) is None
-    open_ledger(tmp_path).close()
+    Journal.open(tmp_path).close()
 
 
 @pytest.mark.parametrize("n_renames", range(1, 6))

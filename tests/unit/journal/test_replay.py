@@ -12,7 +12,6 @@ import trio
 from builders import EPOCH_MS, World, run_inline, until
 from core_kit import GRID, MARKET, OURS, dec, desired, fill, intent, listen, make_state, rest, tracked
 
-from mm_trio.journal import writer
 from mm_trio.journal.recovery import recover
 from mm_trio.journal.replay import Recovered, replay
 from mm_trio.journal.sqlite_journal import JournalRow
@@ -384,11 +383,12 @@ async def test_a_maker_s_checkpoint_keeps_what_its_next_life_goes_on_with(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its highest nonce, or a clock set back would send it below; what it was told to quote, and from where."""
-    monkeypatch.setattr(writer, "CHECKPOINT_EVERY", 10**9)
     world, paper = World(signing=True), Paper()
     async with world.running(world.maker(journal=paper)) as maker:
         await until(lambda: len(world.resting()) > 5)
-        monkeypatch.setattr(writer, "CHECKPOINT_EVERY", 1)
+        assert maker._session is not None
+        # The next commit ends with a checkpoint.
+        monkeypatch.setattr(maker._session.account.writer, "_checkpoint_every", 1)
         boundary = maker.boundary_level
     assert isinstance(paper.rows[-1].entry, Checkpoint)
     whole = replayed(*(row.entry for row in paper.rows if not isinstance(row.entry, Checkpoint)), wall_ms=EPOCH_MS)

@@ -13,8 +13,13 @@ from builders import run_inline
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, NoFreeThread
-from mm_trio.journal import writer as module
-from mm_trio.journal.writer import COMMIT_AFTER_S, COMMIT_WITHIN_S, TRY_LOCKED_AGAIN_S, JournalWriter
+from mm_trio.journal.writer import (
+    CHECKPOINT_EVERY,
+    COMMIT_AFTER_S,
+    COMMIT_WITHIN_S,
+    TRY_LOCKED_AGAIN_S,
+    JournalWriter,
+)
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry, LookedUp, Quoted
 
@@ -67,6 +72,7 @@ def make_keeper(
     run_sync: Any = run_inline,
     summarise: Callable[[], Sequence[Entry]] = lambda: (),
     n_since_checkpoint: int = 0,
+    checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> JournalWriter:
     return JournalWriter(
         paper,
@@ -74,6 +80,7 @@ def make_keeper(
         wall_ms=lambda: NOW_MS,
         summarise=summarise,
         n_since_checkpoint=n_since_checkpoint,
+        checkpoint_every=checkpoint_every,
     )
 
 
@@ -603,12 +610,11 @@ async def test_r12_patience_with_a_lock_ends(autojump_clock: trio.testing.MockCl
     assert 3.0 - TRY_LOCKED_AGAIN_S <= trio.current_time() - began_s <= 3.0
 
 
-async def test_r12_a_checkpoint_that_met_a_lock_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_r12_a_checkpoint_that_met_a_lock_is_made_anew() -> None:
     """It sums up every entry before it, also those recorded during the lock."""
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 2)
     paper = Paper()
     recorded: list[int] = []
-    keeper = make_keeper(paper, summarise=lambda: [Quoted(n) for n in recorded])
+    keeper = make_keeper(paper, summarise=lambda: [Quoted(n) for n in recorded], checkpoint_every=2)
     for n in range(3):
         paper.trouble = LOCKED if n < 2 else None
         recorded.append(n)
@@ -656,14 +662,11 @@ async def test_without_a_journal_nothing_is_kept_and_nobody_waits(autojump_clock
 # --- checkpoints ------------------------------------------------------------------------------
 
 
-async def test_a_checkpoint_sums_up_the_state_after_so_many_entries(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_checkpoint_sums_up_the_state_after_so_many_entries() -> None:
     """It follows every third entry here, and the entries themselves stay."""
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 3)
     paper = Paper()
     recorded = 0
-    keeper = make_keeper(paper, summarise=lambda: [LookedUp(recorded)])
+    keeper = make_keeper(paper, checkpoint_every=3, summarise=lambda: [LookedUp(recorded)])
     for n in range(8):
         keeper.record(entry(n))
         recorded += 1
@@ -674,10 +677,9 @@ async def test_a_checkpoint_sums_up_the_state_after_so_many_entries(
     assert [found for found in paper.entries if isinstance(found, Quoted)] == [entry(n) for n in range(8)]
 
 
-async def test_entries_of_an_earlier_life_count_towards_the_next_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 10)
+async def test_entries_of_an_earlier_life_count_towards_the_next_checkpoint() -> None:
     paper = Paper()
-    keeper = make_keeper(paper, n_since_checkpoint=9)
+    keeper = make_keeper(paper, checkpoint_every=10, n_since_checkpoint=9)
     keeper.record(entry(0))
     await keeper.flush()
 
@@ -685,13 +687,14 @@ async def test_entries_of_an_earlier_life_count_towards_the_next_checkpoint(monk
 
 
 async def test_a_checkpoint_is_never_apart_from_the_entries_before_it(
-    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: trio.testing.MockClock,
 ) -> None:
     """It says what all entries before it amount to, also where more are recorded while one batch is written."""
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 2)
     paper = Paper()
     recorded: list[int] = []
-    keeper = make_keeper(paper, run_sync=SlowDisk(1.0), summarise=lambda: [Quoted(n) for n in recorded])
+    keeper = make_keeper(
+        paper, run_sync=SlowDisk(1.0), checkpoint_every=2, summarise=lambda: [Quoted(n) for n in recorded]
+    )
 
     async def record_and_flush(n: int) -> None:
         await trio.sleep(n * 0.3)
@@ -718,12 +721,9 @@ async def test_a_checkpoint_is_never_apart_from_the_entries_before_it(
 # --- the end mark -----------------------------------------------------------------------------
 
 
-async def test_the_end_is_marked_some_time_after_a_checkpoint(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 2)
+async def test_the_end_is_marked_some_time_after_a_checkpoint(autojump_clock: MockClock) -> None:
     paper = Paper()
-    keeper = make_keeper(paper)
+    keeper = make_keeper(paper, checkpoint_every=2)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keeper.keep_forever)
         keeper.record(entry(1))
@@ -737,11 +737,10 @@ async def test_the_end_is_marked_some_time_after_a_checkpoint(
     assert paper.marks == [len(paper.entries)] == [3]
 
 
-async def test_no_action_waits_for_the_mark_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_action_waits_for_the_mark_of_a_checkpoint() -> None:
     """It is left to the task that writes."""
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 1)
     paper = Paper()
-    keeper = make_keeper(paper)
+    keeper = make_keeper(paper, checkpoint_every=1)
     keeper.record(entry(1))
 
     await keeper.flush_then(lambda: True, lambda: None)

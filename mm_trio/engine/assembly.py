@@ -188,9 +188,11 @@ def _make_state(basis: _Basis, known: Knowledge, *, epoch: int, events: SessionE
             market.coin,
             looked_up_ms=0 if recovered is None else recovered.looked_up_ms,
             must_join=recovered is not None,
+            unlisted=() if recovered is None else recovered.unlisted,
         ),
         ManualCancels(pause_s=settings.hand_cancel_pause_s, on_detected=events.on_cancelled_by_hand),
         on_booked=events.on_booked,
+        on_contradicted=events.on_contradicted,
     )
 
 
@@ -223,7 +225,14 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
         clock=basis.clock,
     )
     return Account(
-        client=client, inbox=inbox, watchdog=watchdog, writer=writer, gate=gate, gateway=gateway, budget=budget
+        client=client,
+        inbox=inbox,
+        watchdog=watchdog,
+        writer=writer,
+        gate=gate,
+        gateway=gateway,
+        budget=budget,
+        wall_ms=basis.clock.latest_ms,
     )
 
 

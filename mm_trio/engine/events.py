@@ -12,6 +12,7 @@ from mm_trio.engine.schedule import TickSchedule
 from mm_trio.model.orders import EmitResult, FillResult, TrackedOrder
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.plan import TickPlan
+from mm_trio.state.fill_history import LISTED_WITHIN_S
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 MANUAL_CANCELS_WITHIN_S = 60.0
 # Fills kept for screens.
 RECENT_FILLS = 50
+CONTRADICTIONS_REMEMBERED = 100
+# Pause between two looks for a fill that the history should have by now.
+LOOK_AGAIN_S = 10.0
 
 
 class SessionEvents:
@@ -42,6 +46,7 @@ class SessionEvents:
         self._manual_cancels: deque[float] = deque(maxlen=settings.hand_cancels_to_stop or 0)
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.stop_wanted = trio.Event()
+        self._contradicted: deque[str] = deque(maxlen=CONTRADICTIONS_REMEMBERED)
 
     def on_booked(self, fill: FillResult) -> None:
         """Count and log a booked fill.
@@ -56,6 +61,26 @@ class SessionEvents:
             _log.error("unexpected fee token: tid=%d fee_token=%s", fill.tid, fill.fee_token)
         if self._settings.requote_on_fill:
             self._schedule.wake_tick()
+        self.want_listing(trio.current_time() + LISTED_WITHIN_S)
+
+    def on_contradicted(self, what: str) -> None:
+        """Log a frame that contradicts what we sent, and look anew.
+
+        A frame that is told again is logged once.
+        """
+        if what not in self._contradicted:
+            self._contradicted.append(what)
+            self._stats.on_error()
+            _log.error("frame not believed: %s; asking the venue's fill history", what)
+        self._schedule.want_reconcile(0)
+
+    def want_listing(self, judged_from_s: float | None) -> None:
+        """Look whether the history has what frames told by then.
+
+        `judged_from_s` is on the loop's clock; None: there is nothing to look for.
+        """
+        if judged_from_s is not None:
+            self._schedule.want_reconcile(max(judged_from_s - trio.current_time(), LOOK_AGAIN_S))
 
     def on_balances(self, check: BalanceCheck) -> None:
         """Recheck a differing balance, or log its adoption."""

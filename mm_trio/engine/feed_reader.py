@@ -23,7 +23,8 @@ class FeedReader:
     """Reader of feed messages.
 
     `on_balances` gets the verdict on a pushed balance. `on_trouble` gets the reason for a reconciliation: a message
-    that cannot be read, or a foreign order. `is_plausible` tells whether the venue can have reached a time.
+    that cannot be read, or a foreign order. `wall_ms` is our clock of the venue's calendar; with it a fill of a time to
+    come is not believed.
     """
 
     def __init__(
@@ -33,13 +34,13 @@ class FeedReader:
         *,
         on_balances: Callable[[BalanceCheck], None],
         on_trouble: Callable[[str], None],
-        is_plausible: Callable[[int], bool] = lambda _time_ms: True,
+        wall_ms: Callable[[], int] | None = None,
     ) -> None:
         self._state = state
         self._stats = stats
         self._on_balances = on_balances
         self._on_trouble = on_trouble
-        self._is_plausible = is_plausible
+        self._wall_ms = wall_ms
         self._reported_ms: int | None = None
         self._readers: dict[str, Callable[[object, float], None]] = {
             "orderUpdates": self._read_order_updates,
@@ -75,14 +76,10 @@ class FeedReader:
             body, self._state.market, whole=self._state.ownership.knows_all_sessions
         )
         is_news = not wire.is_snapshot(body)
-        # A fill from the future would be the newest one for ever. The history tells it with its own time.
-        late = [fill for fill in fills if not self._is_plausible(fill.time_ms or 0)]
-        unreadable = (*unreadable, *(ProtocolError("userFills.time", fill.time_ms) for fill in late))
+        now_ms = None if self._wall_ms is None else self._wall_ms()
         for fill in fills:
-            if fill in late:
-                continue
             self._reported_ms = fill.time_ms if is_news else None
-            self._state.apply_fill(fill, now_s=now_s)
+            self._state.apply_fill(fill, now_s=now_s, now_ms=now_ms)
         self._report_unreadable("userFills", unreadable)
 
     def _read_balances(self, body: object, now_s: float) -> None:

@@ -16,9 +16,10 @@ from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASK
 from mm_trio.model.errors import LedgerCut, LedgerError
 from mm_trio.model.orders import Intent, OrderDiff
 from mm_trio.model.replies import OpenOrder, OrderStatus
+from mm_trio.state.fill_history import LISTED_WITHIN_S
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
-from mm_trio.state.snapshot_diff import FRESH_S, Findings, describe_rivals, read_snapshot
+from mm_trio.state.snapshot_diff import Findings, describe_rivals, read_snapshot
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.witness.ledger_end import describe_lost_entries
 
@@ -27,7 +28,7 @@ __all__ = ["Reconciler"]
 _log = logging.getLogger(__name__)
 
 # Fills that the venue does not list this long after the end of an order are presumed not to exist.
-UNREPORTED_PATIENCE_S = 10.0
+UNREPORTED_PATIENCE_S = LISTED_WITHIN_S
 # Most direct questions of each kind (weight 2 each) within one reconciliation. Without a bound a long ladder in doubt
 # would need more weight than there is, and none of it would ever be settled.
 MOST_ASKED = 50
@@ -107,12 +108,11 @@ class Reconciler:
         self._state.history.check(fills)
         if (lost := self._state.find_lost_entries(fills)) is not None:
             raise LedgerCut(describe_lost_entries(lost, self._state.market.coin))
-        for fill in fills:
-            self._state.apply_fill(fill, now_s=trio.current_time())
-            self._state.history.on_looked_up(fill)
-        # A history that lags does not have the last fills of orders that left just now.
+        self._state.apply_history(fills, now_s=trio.current_time())
+        self._state.check_listed(fills, asked_s=asked_s)
         is_current = self._state.history.has_newest_known(fills)
-        self._state.order_state.on_fills_read(asked_s - (FRESH_S if is_current else UNREPORTED_PATIENCE_S))
+        # The last fills of orders that left just now may be listed late.
+        self._state.order_state.on_fills_read(asked_s - UNREPORTED_PATIENCE_S)
         for order in self._state.order_state.get_fills_due() if is_current else ():
             if order.touched_s <= asked_s - UNREPORTED_PATIENCE_S:
                 _log.error(

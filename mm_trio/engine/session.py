@@ -7,6 +7,7 @@ The tasks that drive them are in `tasks`. They run in the one nursery that `Sess
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ LAST_WRITE_S = 2.0
 class Account:
     """Connection, gateway, journal, budget and gate of one account.
 
-    The gate is passed before every place.
+    The gate is passed before every place. `wall_ms` is our estimate of the venue's time.
     """
 
     client: VenueClient
@@ -59,6 +60,7 @@ class Account:
     gate: PlacingGate
     gateway: OrderGateway
     budget: RateLimitBudget
+    wall_ms: Callable[[], int]
 
 
 class Session:
@@ -135,6 +137,7 @@ class Session:
         """Count the items kept in memory, by name."""
         return {
             **self.quoter.state.order_state.describe_memory(),
+            "fills to be listed": self.quoter.state.history.n_unlisted,
             "fills to be shown": len(self.events.recent_fills),
             "requests whose weight counts": len(self.account.client.weight),
             "entries to be written": self.account.writer.n_unwritten,
@@ -154,7 +157,11 @@ class Session:
         else:
             self._allot()
             orphans, check = await resume_state(
-                client, state, newest_fill_ms=self._recovered.newest_fill_ms, take_over=self.settings.take_over
+                client,
+                state,
+                newest_fill_ms=self._recovered.newest_fill_ms,
+                take_over=self.settings.take_over,
+                wall_ms=self.account.wall_ms,
             )
             self.events.on_balances(check)
         await self._write_opening()

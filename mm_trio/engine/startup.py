@@ -8,19 +8,20 @@ requests could be in either: then all is read again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 import trio
 
-from mm_trio.model.errors import ConfigError, HistoryLost, LedgerCut, Unreachable
+from mm_trio.model.errors import ConfigError, Contradiction, HistoryLost, LedgerCut, Unreachable
 from mm_trio.model.journal_entries import Began, Numbered
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS
 from mm_trio.state.inventory import BalanceCheck
-from mm_trio.state.maker_state import MakerState
+from mm_trio.state.maker_state import MakerState, describe_lacking
 from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.witness.ledger_end import describe_lost_entries, describe_unnamed
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 # A pair that trades between two requests ten times in a row cannot be read consistently.
 SEED_TRIES = 10
 REACH_TRIES, REACH_PAUSE_S = 4, 1.0
+# Between two looks for a fill so young that the venue may list it late.
+YOUNG_PAUSE_S = 5.0
 # Bought tokens arrive less the fee: a whole tranche of just the minimum could never be sold again.
 _FEE_MARGIN = Decimal("1.01")
 
@@ -79,22 +82,28 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
 
 
 async def resume_state(
-    client: VenueClient, state: MakerState, *, newest_fill_ms: int, take_over: bool = False
+    client: VenueClient,
+    state: MakerState,
+    *,
+    newest_fill_ms: int,
+    wall_ms: Callable[[], int],
+    take_over: bool = False,
 ) -> tuple[tuple[OpenOrder, ...], BalanceCheck]:
     """Resume from a replayed ledger.
 
     Missed fills are booked, and open orders are found.
-    `newest_fill_ms` is the time of the newest fill in the ledger; the venue still has to list that fill.
+    `newest_fill_ms` is the time of the newest fill in the ledger; the venue still has to list that fill, and every
+    other one that only a frame told.
     Return the open orders that belong to no level, and the verdict on the balances. A differing balance is adopted
     when a second request, seconds later, differs too.
     Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; LedgerCut where the
-    ledger lacks entries, or another instance trades.
+    ledger lacks entries, or another instance trades; Contradiction where the venue lacks booked fills.
     """
     orders = state.order_state
     asked_s = trio.current_time()
     rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.history.look_up_from_ms)
     fills = await _check_end(client, state, rows, fills, take_over=take_over)
-    await _check_reach(client, state, fills, newest_fill_ms)
+    await _check_reach(client, state, fills, newest_ms=newest_fill_ms, wall_ms=wall_ms)
     now_s = trio.current_time()
     ours = [row for row in rows if row.coin == state.market.coin]
     for row in ours:
@@ -112,9 +121,7 @@ async def resume_state(
         if not orders.is_known(row.oid)
     ]
     orphans = state.seed_orders(unknown, now_s=now_s)
-    for fill in fills:
-        state.apply_fill(fill, now_s=now_s)
-        state.history.on_looked_up(fill)
+    state.apply_history(fills, now_s=now_s)
     state.note_foreign_holds(rows)
     check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s)
     state.rate_limit.sync_from_exchange(*await client.fetch_budget())
@@ -185,18 +192,35 @@ def _take_over(state: MakerState, last_numbers: Iterable[tuple[int, int]]) -> No
         state.record(Numbered(epoch, number))
 
 
-async def _check_reach(client: VenueClient, state: MakerState, fills: Sequence[Fill], newest_ms: int) -> None:
-    """Check that the history has the ledger's newest fill.
+async def _check_reach(
+    client: VenueClient, state: MakerState, fills: Sequence[Fill], *, newest_ms: int, wall_ms: Callable[[], int]
+) -> None:
+    """Check that the history has the ledger's fills.
 
-    If it does not, fills after that one may be missing too. Errors: VenueError, HistoryLost.
+    If the newest one is missing, fills after that one may be missing too. One that is too young may be listed late: it
+    is waited for. Errors: VenueError, HistoryLost, Contradiction.
     """
-    newest_ms = max(newest_ms, state.history.looked_up_ms)
-    for _ in range(REACH_TRIES):
-        if not newest_ms or any(fill.time_ms == newest_ms for fill in fills):
+    history, newest_ms = state.history, max(newest_ms, state.history.looked_up_ms)
+    n_asked = 1
+    while True:
+        history.on_listed(fill.key for fill in fills)
+        late_before_ms = wall_ms() - FILLS_OVERLAP_MS
+        is_reached = not newest_ms or any(fill.time_ms == newest_ms for fill in fills)
+        # A history that begins later says nothing of fills before it.
+        first_ms = min((fill.time_ms or 0 for fill in fills), default=0)
+        lacking = [key for key in history.find_old_unlisted(before_ms=late_before_ms) if (key.time_ms or 0) >= first_ms]
+        if is_reached and not lacking:
+            history.on_started(trio.current_time())
             return
+        is_young = not is_reached and newest_ms > late_before_ms
+        if n_asked > REACH_TRIES and not is_young:
+            break
         # A replica may lag behind an earlier answer.
-        await trio.sleep(REACH_PAUSE_S)
-        fills = await client.fetch_fills(state.market, since_ms=state.history.look_up_from_ms)
+        await trio.sleep(REACH_PAUSE_S if n_asked <= REACH_TRIES else YOUNG_PAUSE_S)
+        fills = await client.fetch_fills(state.market, since_ms=history.look_up_from_ms)
+        n_asked += 1
+    if is_reached:
+        raise Contradiction(describe_lacking(lacking))
     raise HistoryLost(
         f"the venue's fill history of {state.market.coin} does not contain our last known fill (time "
         f"{newest_ms}); later fills may be missing too, so the ledger cannot be brought up to date. "

@@ -85,7 +85,7 @@ async def apply_forever(session: Session) -> Never:
         session.quoter.stats,
         on_balances=events.on_balances,
         on_trouble=events.on_trouble,
-        is_plausible=account.client.clock.is_plausible,
+        wall_ms=account.wall_ms,
     )
     while True:
         message = await account.inbox.receive()
@@ -179,6 +179,7 @@ async def reconcile(session: Session) -> bool:
             schedule.backoff.on_settled()
         if not no_orphan_left:
             schedule.want_reconcile(RETRY_RECONCILE_S)
+        session.events.want_listing(session.quoter.state.history.judged_from_s)
         return no_orphan_left
 
 

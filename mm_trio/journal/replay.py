@@ -30,6 +30,8 @@ from mm_trio.model.journal_entries import (
 )
 from mm_trio.model.numbers import Number
 from mm_trio.model.orders import Intent
+from mm_trio.model.replies import FillKey
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.witness.venue_clock import DAY_MS
@@ -42,8 +44,9 @@ class Recovered:
     """State that the entries of a ledger add up to.
 
     `epochs` are those of all sessions so far. `looked_up_ms` is the venue's time up to which its fill history was read,
-    `newest_fill_ms` the time of the newest fill in the ledger. `last_nonce` is the highest nonce that the venue
-    may have taken, and `boundary_level` the last boundary quoted from.
+    `newest_fill_ms` the time of the newest fill in the ledger. `unlisted` are the fills that no history is known to
+    have had: those since, and those that may be listed late. `last_nonce` is the highest nonce that the venue may have
+    taken, and `boundary_level` the last boundary quoted from.
     """
 
     order_state: OrderState
@@ -54,6 +57,7 @@ class Recovered:
     newest_fill_ms: int = 0
     last_nonce: int = 0
     boundary_level: int | None = None
+    unlisted: dict[FillKey, None] = field(default_factory=dict)
     n_entries: int = 0
     n_since_checkpoint: int = 0
 
@@ -78,6 +82,7 @@ class Recovered:
         match entry:
             case Booked():
                 self.newest_fill_ms = max(self.newest_fill_ms, entry.time_ms or 0)
+                self.unlisted[entry.key] = None
                 ledger.book(orders.on_booked_before(entry))
             case Sent(cloid):
                 if orders.find_intent(cloid) is not None:
@@ -109,8 +114,11 @@ class Recovered:
                 ledger.on_summed(entry)
             case LookedUp(until_ms):
                 self.looked_up_ms = until_ms
+                old_ms = until_ms - FILLS_OVERLAP_MS
+                self.unlisted = {key: None for key in self.unlisted if (key.time_ms or 0) >= old_ms}
             case Remembered():
                 self.newest_fill_ms = max([self.newest_fill_ms, *(key.time_ms or 0 for key in entry.keys)])
+                self.unlisted.update(dict.fromkeys(entry.keys))
                 orders.remember_fills(entry)
             case Began(epoch, parameters):
                 self.epochs.add(epoch)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 __all__ = [
     "ActionsRefused",
     "ConfigError",
+    "Contradiction",
     "HistoryLost",
     "Interrupted",
     "JournalBusy",
@@ -113,6 +114,10 @@ class LedgerCut(LedgerError):
 
 class HistoryLost(LedgerError):
     """Fill history that does not reach the ledger's end."""
+
+
+class Contradiction(LedgerError):
+    """Sources of the venue that contradict each other, or us."""
 
 
 class ActionsRefused(LedgerError):

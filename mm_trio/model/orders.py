@@ -76,7 +76,8 @@ class TrackedOrder:
     """Order of ours that the venue knows.
 
     `size` is the part that still rests, in base; in the phase "fills_due" it is the sum of the fills not yet reported.
-    `touched_s` is the time of our last news or action about it.
+    `touched_s` is the time of our last news or action about it. `expires_ms` is the deadline of the action that placed
+    it, None where that is not known. `is_sized`: it is known how much it began with.
     """
 
     oid: int
@@ -88,6 +89,8 @@ class TrackedOrder:
     cloid: str | None = None
     touched_s: float = 0.0
     filled: Decimal = Decimal(0)
+    expires_ms: int | None = None
+    is_sized: bool = True
 
     def __post_init__(self) -> None:
         make_exact(self, "price", "size")

@@ -110,8 +110,8 @@ class FillKey(NamedTuple):
 class Fill:
     """Fill as the venue reports it.
 
-    `fee_token` is "base", "quote" or the name of a third token. `is_taker`: the order took liquidity, as no order of
-    this program does.
+    `fee_token` is "base", "quote" or the name of a third token. `crossed`: the order took what rested, as none of this
+    program does.
     """
 
     oid: int
@@ -124,7 +124,7 @@ class Fill:
     fee_token: str | None = None
     cloid: str | None = None
     coin: str | None = None
-    is_taker: bool = False
+    crossed: bool | None = None
 
     @property
     def key(self) -> FillKey:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mm_trio.sandbox.faults.hub import FaultHub
     from mm_trio.sandbox.faults.kinds import FaultKind
     from mm_trio.sandbox.faults.plan import parse_words, read_plan
+    from mm_trio.sandbox.faults.untruths import LISTED_LATE_S, MAY_BE_LATE_MS, fill_at_once, lie_about_fills
     from mm_trio.sandbox.faults.world import FaultTarget, WorldFaults
     from mm_trio.sandbox.inprocess.exchange import InProcessSigningExchange, SignedInProcess
     from mm_trio.sandbox.inprocess.info import InProcessInfo, InProcessVenue
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_MARKETS",
     "HALTED",
+    "LISTED_LATE_S",
+    "MAY_BE_LATE_MS",
     "POST_ONLY_PERIOD",
     "TOO_MANY_REQUESTS",
     "USDC",
@@ -130,7 +133,9 @@ __all__ = [
     "WallClock",
     "Withdraw",
     "WorldFaults",
+    "fill_at_once",
     "ladder_start",
+    "lie_about_fills",
     "parse_words",
     "read_history",
     "read_plan",
@@ -176,7 +181,9 @@ _HOMES = {
     "InProcessVenue": "inprocess.info",
     "IpWeights": "api.ip_weights",
     "ItemError": "model.commands",
+    "LISTED_LATE_S": "faults.untruths",
     "Limits": "model.limits",
+    "MAY_BE_LATE_MS": "faults.untruths",
     "Markets": "model.markets",
     "ModifyOrders": "model.commands",
     "NewOrder": "model.commands",
@@ -210,7 +217,9 @@ _HOMES = {
     "WallClock": "clock",
     "Withdraw": "model.commands",
     "WorldFaults": "faults.world",
+    "fill_at_once": "faults.untruths",
     "ladder_start": "traffic.tape",
+    "lie_about_fills": "faults.untruths",
     "parse_words": "faults.plan",
     "read_history": "matching.history",
     "read_plan": "faults.plan",

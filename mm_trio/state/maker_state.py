@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Entry, Record, Remembered, forget
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.orders import FillResult, Intent, Quote
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.model.replies import Fill, OpenOrder, OrderUpdate
+from mm_trio.model.replies import Fill, FillKey, OpenOrder, OrderUpdate
 from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import BalanceCheck, Inventory
 from mm_trio.state.manual_cancels import ManualCancels
@@ -22,14 +23,15 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.snapshot_diff import FRESH_S, compute_foreign_holds
+from mm_trio.witness.fill_check import describe_fill, find_misfit_of_sent, find_time_fault
 from mm_trio.witness.ledger_end import LostEntries, find_lost_entries
 
-__all__ = ["MakerState"]
+__all__ = ["MakerState", "describe_lacking"]
 
 UNKNOWN_OID_PATIENCE_S = 60.0
 
 
-def _ignore(fill: FillResult) -> None:
+def _ignore(what: object) -> None:
     pass
 
 
@@ -38,6 +40,7 @@ class MakerState:
     """Orders, ledger and budget of one maker, joined.
 
     `on_booked` gets every fill of an order of ours, once the ledger has moved by it: nothing else announces fills.
+    `on_contradicted` gets what a frame told and what contradicts it: the frame was not believed.
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`).
     """
 
@@ -50,6 +53,7 @@ class MakerState:
     history: FillHistory
     manual_cancels: ManualCancels = field(default_factory=ManualCancels)
     on_booked: Callable[[FillResult], None] = _ignore
+    on_contradicted: Callable[[str], None] = _ignore
     record: Record = forget
     unquiet_s: float = float("-inf")
     foreign_holds: Balances = field(default_factory=lambda: Balances(Decimal(0), Decimal(0)))
@@ -87,39 +91,104 @@ class MakerState:
         new = [f.size for f in fills if not was_counted(f.tid, f.oid, time_ms=f.time_ms, coin=f.coin)]
         return sum(new, Decimal(0))
 
-    def apply_fill(self, fill: Fill, *, now_s: float) -> None:
-        """Book a fill once.
+    def apply_fill(self, fill: Fill, *, now_s: float, now_ms: int | None = None) -> None:
+        """Book a fill once, if it fits its order.
 
         A duplicate changes nothing; a fill of an order not known yet is kept until the order is. A fill that carries
-        the cloid of an order in flight makes it known, before any answer.
+        the cloid of an order in flight makes it known, before any answer. `now_ms`: the venue's calendar.
         """
+        why = None if now_ms is None else find_time_fault(fill, now_ms=now_ms)
+        if why is None:
+            self._apply_fill(fill, now_s=now_s, is_listed=False)
+        else:
+            self.order_state.refuse(fill, why)
+        self._report_refused()
+
+    def apply_history(self, fills: Iterable[Fill], *, now_s: float) -> None:
+        """Book the fills of the venue's history that are new.
+
+        Errors: Contradiction where the history tells what cannot be, after all others are booked.
+        """
+        contradicted: list[str] = []
+        for fill in fills:
+            self._apply_fill(fill, now_s=now_s, is_listed=True)
+            why = self._report_refused(listed=fill.key)
+            if why is None and (difference := self.history.find_difference(fill)) is not None:
+                why = f"{describe_fill(fill)}: {difference}"
+            if why is None:
+                self.history.on_looked_up(fill)
+            else:
+                contradicted.append(why)
+        if contradicted:
+            raise Contradiction(
+                f"the venue's fill history contradicts what we know: {contradicted[0]}; the ledger can no longer be "
+                "trusted. Compare the order and its fills on the venue's web page and with `mm-trio ledger audit`; if "
+                "the history is right, `mm-trio ledger rebuild` makes the ledger anew from it"
+            )
+
+    def _apply_fill(self, fill: Fill, *, now_s: float, is_listed: bool) -> None:
         orders = self.order_state
-        if fill.cloid is not None and not orders.is_known(fill.oid):
-            intent = orders.find_intent(fill.cloid.lower())
-            if intent is not None:
-                self.apply_arrival(intent, fill.oid, now_s=now_s)
-            elif (parts := self.ownership.read_own_cloid(fill.cloid)) is not None and fill.price:
-                # An order of ours that was presumed never placed: what it traded is ours all the same.
-                quote = Quote(parts.side, parts.level_index, fill.price, fill.size)
-                orders.on_left_unnoticed(fill.oid, quote, now_s=now_s)
-        result = orders.on_fill(
-            fill.tid,
-            fill.oid,
-            fill.size,
-            time_ms=fill.time_ms,
-            coin=fill.coin,
-            price=fill.price,
-            fee=fill.fee,
-            fee_token=fill.fee_token,
-            now_s=now_s,
-        )
+        if fill.cloid is not None and not orders.is_known(fill.oid) and not self._make_known(fill, now_s, is_listed):
+            return
+        result = orders.on_fill(fill.tid, fill.oid, fill.size, now_s=now_s, row=fill, by_clock=not is_listed)
         if result is not None:
             self._book((result,), now_s=now_s)
+
+    def _make_known(self, fill: Fill, now_s: float, is_listed: bool) -> bool:
+        """Learn from a fill's cloid that its order reached the book.
+
+        Return whether the fill may be one of that order.
+        """
+        orders, cloid = self.order_state, fill.cloid or ""
+        intent, parts = orders.find_intent(cloid.lower()), self.ownership.read_own_cloid(cloid)
+        why = None
+        if intent is not None:
+            why = find_misfit_of_sent(fill, intent.quote, expires_ms=None if is_listed else intent.expires_ms)
+        elif parts is not None and fill.side not in (None, parts.side):
+            why = f"its side is {fill.side}, that of its cloid {parts.side}"
+        elif parts is not None and not is_listed:
+            why = "an order of ours that never was, as far as we know"
+        if why is not None:
+            orders.refuse(fill, why)
+            return False
+        if intent is not None:
+            self.apply_arrival(intent, fill.oid, now_s=now_s)
+        elif parts is not None and fill.price:
+            # An order of ours that was presumed never placed: what it traded is ours all the same.
+            quote = Quote(parts.side, parts.level_index, fill.price, fill.size)
+            orders.on_left_unnoticed(fill.oid, quote, now_s=now_s)
+        return True
+
+    def _report_refused(self, *, listed: FillKey | None = None) -> str | None:
+        """Report the fills that contradict what we know.
+
+        The history is then read from their times on. Return what contradicts the fill `listed` by that history itself.
+        """
+        by_history = None
+        for fill, why in self.order_state.take_refused():
+            text = f"{describe_fill(fill)}: {why}"
+            if fill.key == listed:
+                by_history = text
+                continue
+            if fill.time_ms is not None:
+                self.history.want_from(fill.time_ms)
+            self.on_contradicted(text)
+        return by_history
+
+    def check_listed(self, fills: Sequence[Fill], *, asked_s: float) -> None:
+        """Check that the histories have what frames told.
+
+        `fills` is a history that was applied, `asked_s` when it was asked for. Errors: Contradiction.
+        """
+        lacking = self.history.find_lacking(fills, asked_s=asked_s)
+        if lacking:
+            raise Contradiction(describe_lacking(lacking))
 
     def _book(self, results: Iterable[FillResult], *, now_s: float) -> None:
         """Move ledger and budget by fills, and announce them."""
         results = tuple(results)
         for result in results:
+            self.history.on_booked(result, now_s=now_s)
             self.inventory.book(result)
             self.rate_limit.on_fill(result.price * result.size)
             self.unquiet_s = now_s
@@ -140,6 +209,7 @@ class MakerState:
     def apply_arrival(self, intent: Intent, oid: int, *, now_s: float) -> None:
         """Track an order in flight that arrived as `oid`."""
         self._book(self.order_state.on_intent_seen(intent, oid, now_s=now_s), now_s=now_s)
+        self._report_refused()
 
     def apply_order_update(self, update: OrderUpdate, *, now_s: float) -> bool:
         """Apply a new status of an order of our coin.
@@ -180,6 +250,7 @@ class MakerState:
             row.oid, row.side, level, row.price, row.size, cloid=row.cloid, now_s=now_s
         )
         self._book(results, now_s=now_s)
+        self._report_refused()
         return True
 
     def seed_orders(self, rows: Sequence[OpenOrder], *, now_s: float) -> tuple[OpenOrder, ...]:
@@ -239,3 +310,14 @@ class MakerState:
             *self.order_state.summarise(remember_after_ms=self.history.remember_after_ms),
             self.history.summarise(),
         )
+
+
+def describe_lacking(keys: Sequence[FillKey]) -> str:
+    """Explain that booked fills are in no history."""
+    key = keys[0]
+    return (
+        f"{len(keys)} booked fills are not in the venue's fill history, the first one: oid {key.oid}, tid {key.tid}, "
+        f"time {key.time_ms}. A frame told them and the venue does not know them, so the ledger can no longer be "
+        "trusted. Compare with `mm-trio ledger audit`; if the history is right, `mm-trio ledger rebuild` makes the "
+        "ledger anew from it"
+    )

@@ -144,12 +144,12 @@ PHASES: dict[Phase, PhaseNote] = {
     _DUE: PhaseNote(
         "it left the book; fills that come to its size are not reported yet",
         "its level and its funds",
-        "its fills; 10 s without any in a history read as far as the newest fill known",
+        "its fills; 60 s without any in a history read as far as the newest fill known",
     ),
     _UNSETTLED: PhaseNote(
         "cancelled or replaced by us; how much was left of it then is not reported yet",
         "its funds, on a side where the venue's own balance check does not protect the ledger",
-        "a report of what was left; a fill history read after it left",
+        "a report of what was left; a fill history read 60 s after it left",
     ),
     _GONE: PhaseNote(
         "it left the book; a fill that is reported late still counts",

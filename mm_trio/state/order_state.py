@@ -30,6 +30,7 @@ from mm_trio.model.replies import Fill, FillKey
 from mm_trio.state.order_phases import TRANSITIONS, Event, find_next
 from mm_trio.state.order_table import OpenOrders, OrderTable
 from mm_trio.state.seen_fills import EarlyReports, SeenFills
+from mm_trio.witness.fill_check import find_contradiction
 from mm_trio.witness.ledger_end import SentNumbers
 
 __all__ = ["OrderState"]
@@ -58,6 +59,7 @@ class OrderState:
         self._early = EarlyReports(PARKED_REMEMBERED)
         self._seen = SeenFills()
         self.sent_numbers = SentNumbers()
+        self._refused: list[tuple[Fill, str]] = []
 
     def start_recording(self, record: Record) -> None:
         """Record every change from here on."""
@@ -249,12 +251,14 @@ class OrderState:
         if intent.replaces is not None:
             self.on_cancel_confirmed(intent.replaces, now_s=now_s)
         status = _enter(Event.ARRIVED, from_flight=was_in_flight)
-        return self._track(TrackedOrder.of(oid, intent.quote, status, cloid=intent.cloid, touched_s=now_s), now_s)
+        order = TrackedOrder.of(oid, intent.quote, status, cloid=intent.cloid, touched_s=now_s)
+        return self._track(replace(order, expires_ms=intent.expires_ms or None), now_s)
 
     def _track(self, order: TrackedOrder, now_s: float) -> tuple[FillResult, ...]:
         """Bind early reports to an order; return its fills."""
         self._table.put(order)
-        results = tuple([self._book(fill, now_s) for fill in self._early.take_fills(order.oid)])
+        early = [self._book_if_true(fill, now_s, by_clock=True) for fill in self._early.take_fills(order.oid)]
+        results = tuple([result for result in early if result is not None])
         end = self._early.take_end(order.oid)
         if end is not None:
             self.on_status(order.oid, end.status, remaining=end.remaining, now_s=now_s)
@@ -307,6 +311,8 @@ class OrderState:
             moved = self._move(Event.ENDED, oid, now_s=now_s)
         if moved and order.status is not Phase.GONE:
             self.record(Ended(oid, status, left))
+        if status == OwnEnd.LEFT and left is None:
+            self._table.put(replace(order, status=Phase.GONE, is_sized=False))
 
     def on_cancel_confirmed(self, oid: int, *, now_s: float = 0.0) -> None:
         """Take off an order whose cancel the venue confirmed.
@@ -392,19 +398,46 @@ class OrderState:
         fee: Number = 0,
         fee_token: str | None = None,
         now_s: float = 0.0,
+        row: Fill | None = None,
+        by_clock: bool = True,
     ) -> FillResult | None:
-        """Count a fill of `sz` once.
+        """Count a fill of `sz` once, if it fits its order.
 
-        Return None for a duplicate, and for a fill of an order not known yet: it is kept until the order is known.
+        Return None for a duplicate, for one that contradicts its order (`take_refused` has it), and for a fill of an
+        order not known yet: it is kept until the order is known. `row` is the whole fill, which alone can contradict;
+        `by_clock`: its time may do so too.
         """
         exact_price = None if price is None else to_decimal(price)
-        fill = Fill(oid, tid, to_decimal(sz), exact_price, None, time_ms, to_decimal(fee), fee_token, coin=coin)
+        bare = Fill(oid, tid, to_decimal(sz), exact_price, None, time_ms, to_decimal(fee), fee_token, coin=coin)
+        fill = row or bare
         if not self._seen.add(fill.key):
             return None
-        if not self.is_known(oid):
+        if not self.is_known(fill.oid):
             self._early.add_fill(fill)
             return None
-        return self._book(fill, now_s)
+        return self._book_if_true(fill, now_s, by_clock=by_clock)
+
+    def refuse(self, fill: Fill, why: str) -> None:
+        """Keep a fill that contradicts what we know.
+
+        It counts as never told.
+        """
+        self._refused.append((fill, why))
+
+    def take_refused(self) -> list[tuple[Fill, str]]:
+        """Return and forget the refused fills, with the reasons."""
+        refused, self._refused = self._refused, []
+        return refused
+
+    def _book_if_true(self, fill: Fill, now_s: float, *, by_clock: bool) -> FillResult | None:
+        order = self._table.find(fill.oid)
+        assert order is not None, fill
+        why = find_contradiction(fill, order, by_clock=by_clock)
+        if why is None:
+            return self._book(fill, now_s)
+        self._seen.take_back(fill.key)
+        self.refuse(fill, why)
+        return None
 
     def _book(self, fill: Fill, now_s: float) -> FillResult:
         order = self._table.find(fill.oid)
@@ -433,7 +466,7 @@ class OrderState:
         """
         if not self.is_known(oid):
             status = TRANSITIONS[Phase.UNKNOWN][Event.LEFT_UNNOTICED]
-            self._table.put(TrackedOrder.of(oid, quote, status, touched_s=now_s))
+            self._table.put(replace(TrackedOrder.of(oid, quote, status, touched_s=now_s), is_sized=False))
 
     # --- Restarting ---------------------------------------------------------------------------
 
@@ -485,7 +518,7 @@ class OrderState:
             if order.status is Phase.FILLS_DUE:
                 entries.append(Ended(order.oid, _FILLED, None))
             elif order.oid not in self._table.open:
-                entries.append(Ended(order.oid, OwnEnd.LEFT, order.size))
+                entries.append(Ended(order.oid, OwnEnd.LEFT, order.size if order.is_sized else None))
         return (*entries, *(Sent.of(intent) for intent in self._table.in_flight.values()))
 
     def on_restarted(self, *, now_s: float) -> None:

@@ -68,6 +68,10 @@ class SeenFills:
             self.forget_until(-1 if forgotten.time_ms is None else forgotten.time_ms)
         return True
 
+    def take_back(self, key: FillKey) -> None:
+        """Forget a fill that was added and is not counted."""
+        self._keys.pop(_reduce(key), None)
+
 
 def _reduce(key: FillKey) -> FillKey:
     """Identify a bare fill by its trade id alone."""

@@ -183,7 +183,7 @@ class VenueClient:
         Orders that took liquidity are not asked for: this program sends none. Return all fills, and those whose order
         was not asked for or is not known to the venue.
         """
-        unnamed = [fill for fill in fills if fill.cloid is None and not fill.is_taker and not is_known(fill)]
+        unnamed = [fill for fill in fills if fill.cloid is None and not fill.crossed and not is_known(fill)]
         oids = list(dict.fromkeys(fill.oid for fill in reversed(unnamed)))
         orders = {oid: (await self.fetch_order_status(oid=oid)).order for oid in oids[:MOST_ORDERS_NAMED]}
         cloids = {oid: order.cloid for oid, order in orders.items() if order is not None}

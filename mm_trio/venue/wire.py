@@ -325,7 +325,9 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
     for name in ("time", "px", "side", "fee", "feeToken") if whole else ():
         if _get(raw, name, path) is None:
             raise ProtocolError(f"{path}.{name}", raw)
-    fee, cloid, time_ms = raw.get("fee"), raw.get("cloid"), raw.get("time")
+    fee, cloid, time_ms, crossed = raw.get("fee"), raw.get("cloid"), raw.get("time"), raw.get("crossed")
+    if crossed is not None and not isinstance(crossed, bool):
+        raise ProtocolError(f"{path}.crossed", raw)
     price, side, fee_token = raw.get("px"), raw.get("side"), raw.get("feeToken")
     if fee_token is not None:
         names = {market.base.name: "base", market.quote.name: "quote"}
@@ -341,7 +343,7 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
         fee_token=fee_token,
         cloid=None if cloid is None else _text(cloid, f"{path}.cloid"),
         coin=coin,
-        is_taker=raw.get("crossed") is True,
+        crossed=crossed,
     )
 
 

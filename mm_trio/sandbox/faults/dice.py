@@ -13,6 +13,7 @@ from decimal import Decimal
 from random import Random
 
 from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.faults.untruths import LISTED_LATE_S
 
 __all__ = [
     "ACCOUNT_KINDS",
@@ -39,6 +40,7 @@ WRITE_KINDS = (
     FaultKind.BAD_GATEWAY,
     FaultKind.ERROR_BUT_APPLIED,
     FaultKind.LATE_EXECUTION,
+    FaultKind.FILLED_AT_ONCE,  # Its opportunity is an order action that was carried out.
 )
 READ_KINDS = (
     FaultKind.RATE_LIMITED,
@@ -47,6 +49,7 @@ READ_KINDS = (
     FaultKind.READ_EMPTY,
     FaultKind.READ_STALE,
     FaultKind.STATUS_FORGOTTEN,
+    FaultKind.HISTORY_LATE,  # Its opportunity is a row of a fill history.
 )
 FRAME_KINDS = (
     FaultKind.FRAME_DROPPED,
@@ -55,6 +58,7 @@ FRAME_KINDS = (
     FaultKind.FRAME_DELAYED,
     FaultKind.FRAME_GARBLED,
     FaultKind.FEED_REPLAYED,  # Its opportunity is a subscription rather than a frame.
+    FaultKind.FRAME_LIES,  # Its opportunity is a frame of new fills.
 )
 SOCKET_KINDS = (
     FaultKind.SOCKET_CLOSED,
@@ -80,6 +84,7 @@ _DELAYS_S: Mapping[FaultKind, tuple[float, float]] = {
     FaultKind.FRAME_DELAYED: (0.5, 5.0),
     # A frame waits this long for another one to overtake it.
     FaultKind.FRAME_REORDERED: (0.5, 0.5),
+    FaultKind.HISTORY_LATE: LISTED_LATE_S,
 }
 # Minimum and maximum in seconds, for a rule that does not say how long its state lasts.
 _WINDOWS_S: Mapping[FaultKind, tuple[float, float]] = {

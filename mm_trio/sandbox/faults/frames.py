@@ -16,6 +16,7 @@ from typing import Any
 from mm_trio.sandbox.clock import Clock
 from mm_trio.sandbox.faults.dice import FaultDice, Strike
 from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.faults.untruths import lie_about_fills
 
 __all__ = ["FrameFaults", "Tap", "garble_frame"]
 
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 # Frames of fills kept for each user and channel; a replay repeats them.
 KEPT_FRAMES = 10
+# Rows of fills kept for each user; a lie names the order of one of them.
+KEPT_ROWS = 20
 
 Json = dict[str, Any]
 Post = Callable[[str], None]
@@ -35,6 +38,7 @@ class FrameFaults:
         self.dice = dice
         self.clock = clock
         self._recent_fills: dict[tuple[str, str], deque[str]] = {}
+        self._recent_rows: dict[str, deque[Json]] = {}
 
     def open_tap(self, post: Post) -> Tap:
         """Open a tap in front of `post`, which sends text."""
@@ -47,6 +51,20 @@ class FrameFaults:
     def recent_fills(self, channel: str, user: str) -> tuple[str, ...]:
         """Return the remembered frames of fills, oldest first."""
         return tuple(self._recent_fills.get((channel, user), ()))
+
+    def lie(self, channel: str, user: str, frame: Json) -> Json:
+        """Return a frame of new fills, with a lie if that strikes."""
+        if not self.dice.may_strike(FaultKind.FRAME_LIES):
+            return frame
+        data = frame["data"]
+        others = self._recent_rows.setdefault(user, deque(maxlen=KEPT_ROWS))
+        strike = self.draw(FaultKind.FRAME_LIES)
+        rows = lie_about_fills(data["fills"], others, self.dice.rng) if strike else None
+        others.extend(data["fills"])
+        if rows is None:
+            return frame
+        self.count(FaultKind.FRAME_LIES, channel)
+        return {**frame, "data": {**data, "fills": rows}}
 
     def draw(self, kind: FaultKind) -> Strike | None:
         """Throw the dice for one frame at the current time."""
@@ -84,8 +102,8 @@ class Tap:
         self.n_sent += 1
         if self.pong_only and channel != "pong":
             return
-        self._remember(channel, frame, text)
-        self._disturb(channel, text)
+        told = self._remember(channel, frame, text)
+        self._disturb(channel, text if told is frame else json.dumps(told, separators=(",", ":")))
         self._replay(channel, frame)
 
     def _disturb(self, channel: str, text: str) -> None:
@@ -124,14 +142,19 @@ class Tap:
         if self._is_open:
             self._post(text)
 
-    def _remember(self, channel: str, frame: Json, text: str) -> None:
-        """Remember new fills, for a replay on another socket."""
+    def _remember(self, channel: str, frame: Json, text: str) -> Json:
+        """Remember new fills, for a replay on another socket.
+
+        Returns: the frame to be told, which may lie about them.
+        """
         data = frame.get("data")
         if not isinstance(data, dict) or not data.get("fills") or data.get("isSnapshot"):
-            return
+            return frame
         user = self._events_user if channel == "user" else str(data.get("user"))
-        if channel in ("user", "userFills"):
-            self._faults.remember(channel, user, text)
+        if channel not in ("user", "userFills"):
+            return frame
+        self._faults.remember(channel, user, text)
+        return self._faults.lie(channel, user, frame)
 
     def _replay(self, channel: str, frame: Json) -> None:
         """Repeat earlier fills as new ones after a subscription."""

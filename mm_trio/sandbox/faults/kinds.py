@@ -55,3 +55,8 @@ class FaultKind(Enum):
     WITHDRAWAL = "withdrawal"
     DELISTED = "delisted"  # The pair is delisted and its orders are cancelled.
     UPGRADE = "upgrade"  # For a while only post-only orders are accepted.
+
+    # --- What is told of fills ----------------------------------------------------------------
+    HISTORY_LATE = "history_late"  # The history lists a fill 1 to 50 s late, behind newer ones.
+    FRAME_LIES = "frame_lies"  # A frame tells a fill whose side, time, price or order is not the true one.
+    FILLED_AT_ONCE = "filled_at_once"  # A resting order trades in its own block: its answer says `filled`.

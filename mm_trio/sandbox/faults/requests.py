@@ -18,6 +18,7 @@ from mm_trio.sandbox.api.http_handler import Answer, HttpHandler
 from mm_trio.sandbox.clock import Clock
 from mm_trio.sandbox.faults.dice import FaultDice, Strike
 from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.faults.untruths import MAY_BE_LATE_MS, fill_at_once
 
 __all__ = ["STALE_EVERY_S", "Delivery", "RequestFaults", "garble_answer"]
 
@@ -75,6 +76,8 @@ class RequestFaults:
         self._copies: list[tuple[float, HttpHandler]] = []
         # The gateway of the newer copy.
         self._frozen: Gateway | None = None
+        # Young rows of fill histories, and until when each is not listed.
+        self._listed_from_ms: dict[tuple[int, int], float] = {}
 
     def answer(self, path: str, body: bytes, run: Run) -> Delivery:
         """Answer a request, subject to faults.
@@ -110,7 +113,22 @@ class RequestFaults:
         answer = run(self._handler)
         if answer.status != 200:
             return Delivery(answer)  # The action did not run.
-        return self._disturb_answer(body, answer)
+        return self._disturb_answer(body, self._fill_at_once(body, answer))
+
+    def _fill_at_once(self, body: bytes, answer: Answer) -> Answer:
+        """Let an order that rests trade before its answer is sent."""
+        kind = FaultKind.FILLED_AT_ONCE
+        if b'"resting"' not in answer.body:
+            return answer
+        strike = self._dice.draw(kind, now_s=self._clock.now_s())
+        if strike is None:
+            return answer
+        document = json.loads(answer.body)
+        if not fill_at_once(self._gateway, document, self._dice.rng):
+            self._dice.take_back(strike)
+            return answer
+        self._count(kind, body)
+        return replace(answer, body=json.dumps(document, separators=(",", ":")).encode())
 
     def _disturb_answer(self, body: bytes, answer: Answer) -> Delivery:
         """Inject a fault into an action's answer."""
@@ -157,6 +175,8 @@ class RequestFaults:
         answer = run(self._handler)
         if answer.status != 200:
             return Delivery(answer)
+        if b'"userFills' in body and self._dice.may_strike(FaultKind.HISTORY_LATE):
+            answer = self._list_late(body, answer)
         stale = self._find_stale(run)
         is_full_list = answer.body[:1] == b"[" and answer.body != b"[]"
         if is_full_list and self._strikes(FaultKind.READ_EMPTY, body):
@@ -176,6 +196,30 @@ class RequestFaults:
         answer = run(old[-1])
         return answer if answer.status == 200 else None
 
+    def _list_late(self, body: bytes, answer: Answer) -> Answer:
+        """Leave out the rows of fills that are not listed yet."""
+        rows, now_ms = json.loads(answer.body), self._gateway.now_ms()
+        old = [row for row, until_ms in self._listed_from_ms.items() if until_ms < now_ms - MAY_BE_LATE_MS]
+        for key in old:
+            del self._listed_from_ms[key]
+        listed = [row for row in rows if self._is_listed(row, now_ms, body)]
+        if len(listed) == len(rows):
+            return answer
+        return replace(answer, body=json.dumps(listed, separators=(",", ":")).encode())
+
+    def _is_listed(self, row: dict[str, Any], now_ms: int, body: bytes) -> bool:
+        key, kind = (row["tid"], row["oid"]), FaultKind.HISTORY_LATE
+        if now_ms - row["time"] > MAY_BE_LATE_MS:
+            return True
+        if key not in self._listed_from_ms:
+            strike = self._dice.draw(kind, now_s=self._clock.now_s())
+            self._listed_from_ms[key] = row["time"] + (1000 * strike.delay_s if strike else 0)
+            if strike and self._listed_from_ms[key] > now_ms:
+                self._count(kind, body)
+            elif strike:
+                self._dice.take_back(strike)
+        return self._listed_from_ms[key] <= now_ms
+
     # --- Dice -----------------------------------------------------------------------------------
 
     def _draw_first(self, body: bytes, deliveries: dict[FaultKind, Delivery]) -> Strike | None:
@@ -183,10 +227,14 @@ class RequestFaults:
         return next((strike for kind in deliveries if (strike := self._strikes(kind, body))), None)
 
     def _strikes(self, kind: FaultKind, body: bytes) -> Strike | None:
-        strike = self._dice.strikes(kind, now_s=self._clock.now_s())
+        strike = self._dice.draw(kind, now_s=self._clock.now_s())
         if strike is not None:
-            _log.info("fault struck: kind=%s request=%r", kind.value, _describe(body))
+            self._count(kind, body)
         return strike
+
+    def _count(self, kind: FaultKind, body: bytes) -> None:
+        self._dice.count(kind)
+        _log.info("fault struck: kind=%s request=%r", kind.value, _describe(body))
 
 
 _BEFORE_WRITE = {

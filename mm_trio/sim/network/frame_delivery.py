@@ -13,7 +13,7 @@ from typing import Any, Never
 
 import trio
 
-from mm_trio.sandbox import FaultKind, Feed
+from mm_trio.sandbox import FaultKind, Feed, lie_about_fills
 from mm_trio.sim.base.fault_counter import FaultCounter
 
 __all__ = ["FrameDelivery"]
@@ -40,14 +40,23 @@ class FrameDelivery:
     """Delivery of every socket's frames at their due times.
 
     `latest_s` is the longest latency without a fault. `fills_have_cloids`: whether fills keep the cloid of their
-    order.
+    order. `lies` is the random stream of frames that lie.
     """
 
-    def __init__(self, fault_counter: FaultCounter, *, latest_s: float, fills_have_cloids: bool, rng: Random) -> None:
+    def __init__(
+        self,
+        fault_counter: FaultCounter,
+        *,
+        latest_s: float,
+        fills_have_cloids: bool,
+        rng: Random,
+        lies: Random | None = None,
+    ) -> None:
         self._fault_counter = fault_counter
         self._latest_s = latest_s
         self._fills_have_cloids = fills_have_cloids
         self._rng = rng
+        self._lies = lies or rng
         self._due: list[tuple[float, int, Feed, Json]] = []
         self._n_frames = 0
         # By socket.
@@ -68,6 +77,7 @@ class FrameDelivery:
                 rows = [{key: row[key] for key in row if key != "cloid"} for row in frame["data"]["fills"]]
                 frame = {**frame, "data": {**frame["data"], "fills": rows}}
             self._replay(feed, frame)
+            frame = self._lie(frame)
         kind = self._fault_counter.pick(self._rng, KINDS) if channel in ACCOUNT_CHANNELS else None
         if kind is not None:
             self._fault_counter.count(kind)
@@ -132,6 +142,17 @@ class FrameDelivery:
             self._fault_counter.count(FaultKind.FEED_REPLAYED)
             again = {"channel": "userFills", "data": {"user": data["user"], "fills": copy.deepcopy(self._recent_fills)}}
             self._put(trio.current_time() + self._rng.uniform(0, 3), feed, again)
+
+    def _lie(self, frame: Json) -> Json:
+        """Tell one fill that contradicts its order."""
+        data, kind = frame["data"], FaultKind.FRAME_LIES
+        if data.get("isSnapshot") or not self._fault_counter.rate(kind):
+            return frame
+        if not self._fault_counter.pick(self._lies, (kind,)):
+            return frame
+        rows = lie_about_fills(data["fills"], self._recent_fills, self._lies)
+        self._fault_counter.count(kind, n=int(rows is not None))
+        return frame if rows is None else {**frame, "data": {**data, "fills": rows}}
 
     def _garble(self, frame: Json) -> Json:
         """Make a frame unreadable, wholly or in one row.

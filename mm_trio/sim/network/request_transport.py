@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import trio
 
 from mm_trio.concurrency.blocking_calls import CommitThenSend
-from mm_trio.sandbox import WRITE_KINDS, FaultKind, SignedInProcess
+from mm_trio.sandbox import LISTED_LATE_S, MAY_BE_LATE_MS, WRITE_KINDS, FaultKind, SignedInProcess
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.fault_counter import FaultCounter
+from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 
 __all__ = ["RequestTransport", "Witness"]
@@ -28,6 +29,8 @@ SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
 
+# An order that trades in its own block has a random stream of its own.
+WRITES = tuple(kind for kind in WRITE_KINDS if kind is not FaultKind.FILLED_AT_ONCE)
 READS = (FaultKind.READ_FAILED, FaultKind.RATE_LIMITED, FaultKind.BAD_GATEWAY)
 
 # Timeout of the maker's HTTP client.
@@ -102,6 +105,10 @@ class RequestTransport:
         self.n_posting = 0
         # Actions whose caller gave up and that have not arrived.
         self.n_underway = 0
+        # Called with the answer to an action, before it leaves the venue.
+        self.on_ran: Callable[[Any], None] = lambda answer: None
+        # The venue's calendar, in ms.
+        self.now_ms: Callable[[], int] = lambda: 0
 
     async def __call__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Make a blocking call: `run_sync(fn, *args)`."""
@@ -151,7 +158,7 @@ class RequestTransport:
 
     async def _post(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
         there_s, back_s = self._draw_latency()
-        kind = self._fault_counter.pick(self._rng, WRITE_KINDS)
+        kind = self._fault_counter.pick(self._rng, WRITES)
         if self.is_revoked:
             self._fault_counter.count(FaultKind.AGENT_REVOKED)
             await trio.sleep(there_s + back_s)
@@ -160,9 +167,11 @@ class RequestTransport:
         def arrive() -> Any:
             self._witness.on_arriving(signed)
             try:
-                return post(signed)
+                answer = post(signed)
             finally:
                 self._witness.on_arrived()
+            self.on_ran(answer)
+            return answer
 
         if self._crash.is_due(Crash.ON_THE_WAY):
             self._arrive_later(arrive, self._rng.choice((there_s, self._rng.uniform(*ORPHAN_S))))
@@ -229,6 +238,8 @@ class RequestTransport:
         if name in LISTS and answer and self._fault_counter.pick(self._rng, (FaultKind.READ_EMPTY,)):
             self._fault_counter.count(FaultKind.READ_EMPTY)
             return []
+        if name == "user_fills_by_time" and self._fault_counter.rate(FaultKind.HISTORY_LATE):
+            answer = self._list_late(answer)
         if name == "user_fills_by_time" and not self._scenario.fills_have_cloids:
             return [{key: row[key] for key in row if key != "cloid"} for row in answer]
         if name in STATUSES and self._fault_counter.pick(self._rng, (FaultKind.STATUS_FORGOTTEN,)):
@@ -236,6 +247,23 @@ class RequestTransport:
             self._fault_counter.count(FaultKind.STATUS_FORGOTTEN, n=int(is_over))
             return {"status": "unknownOid"} if is_over else answer
         return answer
+
+    def _list_late(self, rows: list[Any]) -> list[Any]:
+        """Leave out the rows of fills that are not listed yet.
+
+        What is drawn for a fill depends on the fill alone, so that all reads agree.
+        """
+        listed = [row for row in rows if self._is_listed(row)]
+        self._fault_counter.count(FaultKind.HISTORY_LATE, n=len(rows) - len(listed))
+        return listed
+
+    def _is_listed(self, row: Any) -> bool:
+        age_ms = self.now_ms() - row["time"]
+        if age_ms > MAY_BE_LATE_MS or not self._fault_counter.is_on:
+            return True
+        rng = split(self._scenario.seed, f"listed late {row['tid']} {row['oid']}")
+        is_late = rng.random() < self._fault_counter.rate(FaultKind.HISTORY_LATE)
+        return not is_late or age_ms >= 1000 * rng.uniform(*LISTED_LATE_S)
 
     # --- Latency ---
 

@@ -24,6 +24,7 @@ POLLS_PER_INTRUDER = 6
 TASKS = 7
 # What a maker may remember, however long it runs. None of these takes a hundred megabytes.
 MOST_FILLS, MOST_LEFT, MOST_STRANGERS, MOST_OF_ONE_STRANGER, MOST_SHOWN = 100_000, 20_000, 10_000, 1_000, 50
+MOST_UNLISTED = 10_000
 # Entries of the five seconds that a write may take: a hundred items have three each.
 MOST_UNWRITTEN = 1_000
 
@@ -75,6 +76,7 @@ class ProcessRules:
             "fills of one unknown oid": MOST_OF_ONE_STRANGER,
             "unknown oids that ended": MOST_STRANGERS,
             "fills remembered": MOST_FILLS,
+            "fills to be listed": MOST_UNLISTED,
             "fills to be shown": MOST_SHOWN,
             "requests whose weight counts": process.requests.n_weighed_lately,
             "entries to be written": MOST_UNWRITTEN,

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager, ExitStack
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import trio
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.data_dir import find_state_folder, hold_state_folder
-from mm_trio.sandbox import Nonces
+from mm_trio.sandbox import FaultKind, Nonces, fill_at_once
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.crash_points import CrashSwitch
 from mm_trio.sim.base.fault_counter import FaultCounter
@@ -70,6 +71,7 @@ class ProcessStarter:
         # Recorded seeds depend on the labels of random streams, so they keep their old words.
         self._rng = split(scenario.seed, "lives")
         self._allocated = scenario.ladder.tokens, scenario.ladder.quote
+        self._at_once = split(scenario.seed, "filled at once")
 
     def reallocate(self, tokens: Decimal, quote: Decimal) -> None:
         """Configure every later process with so much more."""
@@ -102,6 +104,7 @@ class ProcessStarter:
         transport = RequestTransport(
             scenario, self._fault_counter, requests, rng=rng, nursery=self._nursery, crash=crash
         )
+        transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
         maker = self._make_maker(info, transport, journal)
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
         return process
@@ -109,6 +112,12 @@ class ProcessStarter:
     def _is_journal_locked(self) -> bool:
         now_s = trio.current_time()
         return any(from_s <= now_s < until_s for from_s, until_s in self._scenario.journal_locks)
+
+    def _fill_at_once(self, answer: Any) -> None:
+        """Let an order trade before its answer leaves the venue."""
+        kind = FaultKind.FILLED_AT_ONCE
+        if self._fault_counter.rate(kind) and self._fault_counter.pick(self._at_once, (kind,)):
+            self._fault_counter.count(kind, n=int(fill_at_once(self._venue.gateway, answer, self._at_once)))
 
     @property
     def state_folder(self) -> Path:

@@ -75,6 +75,7 @@ class World:
             latest_s=scenario.frame_s,
             fills_have_cloids=scenario.fills_have_cloids,
             rng=split(scenario.seed, "frames"),
+            lies=split(scenario.seed, "frames that lie"),
         )
         self.venue.carry = self.frames.deliver
         self.frames.on_frame = self._on_frame

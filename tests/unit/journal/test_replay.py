@@ -336,6 +336,7 @@ def test_an_early_checkpoint_keeps_fills_and_history_position() -> None:
     state.record = state.order_state.record = state.inventory.record = first.append
     rest(state.order_state, tracked(1, "buy", 1))
     state.apply_fill(old, now_s=1.0)
+    state.history.on_looked_up(old)
     state.history.on_looked_up(fill(0, 71, 1, time_ms=looked_up_ms))
     state.on_reconciled()
     one = Checkpoint(state.summarise())

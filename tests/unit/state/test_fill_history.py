@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from core_kit import fill
+from core_kit import dec, fill
 
 from mm_trio.model.errors import HistoryLost
 from mm_trio.model.journal_entries import LookedUp
+from mm_trio.model.orders import FillResult
+from mm_trio.model.replies import FillKey
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
 
 
@@ -61,3 +63,95 @@ def test_a_checkpoint_says_what_was_recorded_and_not_what_was_read_since() -> No
     read.on_looked_up(fill(1, 1, 1, time_ms=1500))
 
     assert read.summarise() == LookedUp(1000)
+
+
+# --- Fills that frames told ---------------------------------------------------------------------
+
+MS = 10_000_000
+
+
+def told(history: FillHistory, *, time_ms: int = MS + 5_000, now_s: float = 100.0, tid: int = 9) -> FillKey:
+    booked = FillResult("buy", 1, dec(20), dec(2), fully_filled=False, oid=1, tid=tid, time_ms=time_ms, coin="@107")
+    history.on_booked(booked, now_s=now_s)
+    return FillKey(time_ms, "@107", tid, 1)
+
+
+def look(history: FillHistory, *times_ms: int, asked_s: float) -> list[FillKey]:
+    rows = [fill(0, n, 1, time_ms=time_ms) for n, time_ms in enumerate(times_ms)]
+    for row in rows:
+        history.on_looked_up(row)
+    return history.find_lacking(rows, asked_s=asked_s)
+
+
+def test_r14_a_fill_that_later_histories_lack_is_found_by_the_third_one() -> None:
+    known = history(MS)
+    key = told(known)
+
+    found = [look(known, MS, MS + 60_000, asked_s=asked_s) for asked_s in (159, 160, 170, 180)]
+
+    assert found == [[], [], [], [key]]
+
+
+def test_r14_a_fill_that_a_history_has_is_judged_no_more() -> None:
+    known = history(MS)
+    told(known)
+    known.on_looked_up(fill(1, 9, 1, time_ms=MS + 5_000))
+
+    assert (known.n_unlisted, known.judged_from_s) == (0, None)
+    assert [look(known, MS + 60_000, asked_s=asked_s) for asked_s in (200, 300, 400)] == [[], [], []]
+
+
+def test_r14_an_answer_that_may_just_be_empty_proves_little() -> None:
+    known = history()
+    key = told(known)
+
+    found = [look(known, asked_s=160 + 10 * n) for n in range(12)]
+
+    assert found == [[]] * 11 + [[key]]
+
+
+def test_r14_a_look_up_reaches_back_to_what_no_history_has_had() -> None:
+    known = history(MS)
+    told(known, time_ms=MS - 500_000)
+
+    assert known.look_up_from_ms == MS - 500_000
+    assert known.remember_after_ms == MS - 500_000 - 1
+    assert known.judged_from_s == 160.0
+
+
+def test_r14_a_restart_reads_back_to_what_no_history_has_had() -> None:
+    known = history(MS)
+    told(known, time_ms=MS + 5_000)
+    known.on_looked_up(fill(0, 1, 1, time_ms=MS + 5_000 + FILLS_OVERLAP_MS))
+    assert known.advance() == LookedUp(MS + 5_000 + FILLS_OVERLAP_MS)
+    known.on_looked_up(fill(0, 2, 1, time_ms=MS + 5_001 + FILLS_OVERLAP_MS))
+
+    assert known.advance() is None
+
+
+def test_r14_what_a_contradiction_wants_read_again_is_read_once_and_not_for_ever() -> None:
+    known = history(MS)
+    known.want_from(5)
+    assert known.look_up_from_ms == MS - 600_000
+
+    look(known, MS, asked_s=1.0)
+
+    assert known.look_up_from_ms == MS - FILLS_OVERLAP_MS
+
+
+def test_r14_what_waits_for_a_history_is_bounded() -> None:
+    known = history(MS)
+    for tid in range(10_010):
+        told(known, tid=tid)
+
+    assert known.n_unlisted == 10_000
+
+
+@pytest.mark.parametrize("price, size, is_same", [("20", 2, True), ("20", 1, False), ("21", 2, False)])
+def test_r14_a_fill_that_the_history_tells_otherwise_is_found(price: str, size: int, is_same: bool) -> None:
+    known = history(MS)
+    told(known)
+
+    found = known.find_difference(fill(1, 9, size, time_ms=MS + 5_000, price=price))
+
+    assert (found is None) is is_same

@@ -39,7 +39,7 @@ BUSY_PAUSE_S = 5.0
 # The venue's most per answer.
 FILLS_PER_PAGE = 2_000
 # Questions of one comparison of the clocks, and the pause between two. Two that agree settle it.
-CLOCK_TRIES, CLOCK_PAUSE_S = 4, 1.0
+CLOCK_TRIES, CLOCK_PAUSE_S = 5, 1.0
 # The venue promises 10,000 fills. Ten times that is a fault and not a history.
 MAX_FILL_PAGES = 50
 # Their weight is a third of what an IP address has in a minute.
@@ -153,18 +153,21 @@ class VenueClient:
         if not self.clock.compares:
             return
         for n in range(1, CLOCK_TRIES + 1):
+            failure: VenueError | None = None
             asked = self.clock.read_clocks()
             try:
                 venue_ms = wire.parse_book_time(await self.ask(self._info.l2_snapshot, coin))
                 if not self.clock.on_answer(asked, venue_ms):
-                    raise Unreachable("l2_snapshot: the answer came too late to compare the clocks by it")
+                    failure = Unreachable("l2_snapshot: the answer came too late to compare the clocks by it")
             except VenueError as error:
-                if n == CLOCK_TRIES:
-                    raise Unreachable(f"the clock could not be compared with the venue's: {error}") from error
-            else:
-                if not self.clock.wants_another:
-                    return
-            await trio.sleep(CLOCK_PAUSE_S)
+                failure = error
+            if failure is None and not self.clock.wants_another:
+                return
+            if n < CLOCK_TRIES:
+                await trio.sleep(CLOCK_PAUSE_S)
+        if failure is not None or self.clock.is_contradicted:
+            why = failure or "l2_snapshot: its answers contradict each other"
+            raise Unreachable(f"the clock could not be compared with the venue's: {why}") from failure
 
     async def fetch_order_status(self, *, oid: int | None = None, cloid: str | None = None) -> OrderStatus:
         """Fetch the status of one order, by oid or by cloid (weight 2)."""

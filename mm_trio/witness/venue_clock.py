@@ -167,6 +167,11 @@ class VenueClock:
         """Check if a second answer has to confirm the last one."""
         return self._proposed is not None or self._n_contrary > 0
 
+    @property
+    def is_contradicted(self) -> bool:
+        """Check if the last answer contradicts the estimate, unconfirmed."""
+        return self._proposed is not None
+
     def on_frame(self, event_ms: int) -> None:
         """Take in a frame's time: the venue is at least that far.
 

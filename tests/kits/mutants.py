@@ -36,6 +36,7 @@ from mm_trio.state.snapshot_diff import read_snapshot
 from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.ip_weight import IpWeight
 from mm_trio.venue.order_gateway import Nonces, OrderGateway
+from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["MUTANTS"]
 
@@ -232,6 +233,11 @@ def nonces_are_seconds(patch: pytest.MonkeyPatch) -> None:
         return self.last
 
     patch.setattr(Nonces, "take", by_the_clock)
+
+
+@mutant
+def a_wrong_clock_is_no_reason_to_pause(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(VenueClock, "find_fault", lambda self: None)
 
 
 @mutant

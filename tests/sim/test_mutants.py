@@ -21,6 +21,7 @@ RARE = frozenset(
     {
         "a fill of an order not yet known is dropped for good",
         "a used up budget stays used up",
+        "a wrong clock is no reason to pause",
         "an order in flight is given up at once",
         "only cancelled orders end",
         "the key is in the log",

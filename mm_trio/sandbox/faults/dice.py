@@ -18,6 +18,7 @@ from mm_trio.sandbox.faults.untruths import LISTED_LATE_S
 __all__ = [
     "ACCOUNT_KINDS",
     "FRAME_KINDS",
+    "MACHINE_KINDS",
     "READ_KINDS",
     "SOCKET_KINDS",
     "WORLD_KINDS",
@@ -75,6 +76,8 @@ ACCOUNT_KINDS = (
     FaultKind.WITHDRAWAL,
 )
 WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE)
+# The client's own machine: a server cannot do this to it, only the simulation can.
+MACHINE_KINDS = (FaultKind.CLOCK_DRIFT,)
 
 # Minimum and maximum in seconds, for a rule that names no delay. Decided here: long enough to matter, short enough to
 # watch.

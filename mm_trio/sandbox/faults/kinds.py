@@ -60,3 +60,6 @@ class FaultKind(Enum):
     HISTORY_LATE = "history_late"  # The history lists a fill 1 to 50 s late, behind newer ones.
     FRAME_LIES = "frame_lies"  # A frame tells a fill whose side, time, price or order is not the true one.
     FILLED_AT_ONCE = "filled_at_once"  # A resting order trades in its own block: its answer says `filled`.
+
+    # --- The client's machine -----------------------------------------------------------------
+    CLOCK_DRIFT = "clock_drift"  # The machine's clock drifts or leaps away, and is set right later. Simulation only.

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from mm_trio.sandbox.faults.dice import FaultPlan, FaultRule
+from mm_trio.sandbox.faults.dice import MACHINE_KINDS, FaultPlan, FaultRule
 from mm_trio.sandbox.faults.kinds import FaultKind
 
 __all__ = ["ALL", "parse_kind", "parse_rules", "parse_words", "read_plan"]
@@ -18,7 +18,8 @@ __all__ = ["ALL", "parse_kind", "parse_rules", "parse_words", "read_plan"]
 # Stands for every kind at once, in place of a kind's name.
 ALL = "all"
 
-_NAMES = [kind.value for kind in FaultKind]
+_KINDS = [kind for kind in FaultKind if kind not in MACHINE_KINDS]
+_NAMES = [kind.value for kind in _KINDS]
 
 
 def parse_kind(text: object) -> FaultKind:
@@ -27,6 +28,8 @@ def parse_kind(text: object) -> FaultKind:
     Errors: ValueError with the nearest name.
     """
     if isinstance(text, str):
+        if text in {kind.value for kind in MACHINE_KINDS}:
+            raise ValueError(f"fault {text!r} strikes the client's own machine; only `mm-trio sim` has it")
         try:
             return FaultKind(text)
         except ValueError:
@@ -117,7 +120,7 @@ def _parse_row(row: object) -> list[FaultRule]:
                 values[name] = read(row[name])
             except (TypeError, ValueError, InvalidOperation) as error:
                 raise ValueError(f"{row['kind']}: {name} must be a number, got {row[name]!r}") from error
-    kinds = list(FaultKind) if row["kind"] == ALL else [parse_kind(row["kind"])]
+    kinds = _KINDS if row["kind"] == ALL else [parse_kind(row["kind"])]
     return [FaultRule(kind=kind, **values) for kind in kinds]
 
 

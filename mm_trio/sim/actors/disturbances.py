@@ -19,6 +19,7 @@ from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.actors.other_traders import rival_forever, take_forever
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.fault_counter import FaultCounter
+from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.trace import Trace
@@ -63,6 +64,7 @@ class Disturbances:
         fault_counter: FaultCounter,
         trace: Trace,
         process: Callable[[], MakerProcess | None],
+        machine: MachineClock,
     ) -> None:
         self._scenario = scenario
         self._venue = venue
@@ -73,6 +75,7 @@ class Disturbances:
         self._fault_counter = fault_counter
         self._trace = trace
         self._process = process
+        self._machine = machine
         self._scope = trio.CancelScope()
         switches = {
             FaultKind.AGENT_REVOKED: self._revoke,
@@ -101,6 +104,8 @@ class Disturbances:
                         nursery.start_soon(self._break_sockets_forever, kind)
                 if scenario.rates.get(FaultKind.READ_STALE):
                     nursery.start_soon(self._lag_forever)
+                if scenario.rates.get(FaultKind.CLOCK_DRIFT):
+                    nursery.start_soon(self._set_clocks_wrong_forever)
                 for kind, switch in self._switches.items():
                     nursery.start_soon(self._switch_forever, kind, switch)
                 nursery.start_soon(self._stop_at_times)
@@ -147,6 +152,15 @@ class Disturbances:
                 await trio.sleep(rng.uniform(0.1, self._scenario.replica_lag_s))
             finally:
                 self._venue.thaw()
+
+    async def _set_clocks_wrong_forever(self) -> Never:
+        kind = FaultKind.CLOCK_DRIFT
+        rng = split(self._scenario.seed, kind.value)
+        while True:
+            await trio.sleep(rng.expovariate(self._scenario.rates[kind]))
+            self._fault_counter.count(kind)
+            self._trace.add("machine", kind.value)
+            await self._machine.go_wrong(rng)
 
     # --- Temporary states of the venue ---
 

@@ -35,9 +35,18 @@ BY_THE_CLOCK = frozenset(
         FaultKind.WITHDRAWAL,
         FaultKind.DELISTED,
         FaultKind.UPGRADE,
+        FaultKind.CLOCK_DRIFT,
     }
 )
-SELDOM = frozenset({FaultKind.BUDGET_EXHAUSTED, FaultKind.AGENT_REVOKED, FaultKind.DELISTED, FaultKind.UPGRADE})
+SELDOM = frozenset(
+    {
+        FaultKind.BUDGET_EXHAUSTED,
+        FaultKind.AGENT_REVOKED,
+        FaultKind.DELISTED,
+        FaultKind.UPGRADE,
+        FaultKind.CLOCK_DRIFT,
+    }
+)
 # Share of all faults that one seed has.
 FAULT_SHARE = 0.4
 # One seed in this many has its log scanned for secrets.

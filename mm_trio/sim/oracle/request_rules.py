@@ -19,6 +19,7 @@ from mm_trio.sandbox import (
     SignedInProcess,
 )
 from mm_trio.sim.base.judge import Judge
+from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.network.venue import SimSocket
 from mm_trio.sim.network.watched_journal import Written
 from mm_trio.sim.oracle.coverage import CaseRecorder, shorten
@@ -50,6 +51,12 @@ MALFORMED = (
     "zero price",
     "Duplicate cloid",
 )
+# A clock that is this far off must be known: what is allowed, as much again between two comparisons, and a round trip.
+KNOWN_SKEW_S = 5.5
+# An order that was written down before a step of the clock may still leave.
+NOTICED_S = 1.5
+# Most that a nonce may be ahead of the venue's time, in ms.
+NONCE_AHEAD_MS = 5_000
 # Time for which the maker has to remember the weight of a request.
 WEIGHED_S = 62.0
 # Time in which the end of an order is reported or the fill history read.
@@ -75,6 +82,7 @@ class RequestRules:
         used_cloids: dict[str, str],
         now_s: Callable[[], float],
         ends: SlidingSum,
+        machine: MachineClock,
     ) -> None:
         self._judge = judge
         self._exchange = exchange
@@ -84,6 +92,7 @@ class RequestRules:
         self._socket = socket
         self._used_cloids = used_cloids
         self._now_s = now_s
+        self._machine = machine
         self.stop_s: float | None = None
         # Time of this process's first new order.
         self.first_risk_s: float | None = None
@@ -149,9 +158,18 @@ class RequestRules:
             if missing
             else f"these were not read since the feed was opened: {self._gate}"
             if self._gate
+            else f"the machine's clock was {self._machine.read_skew_s():+.1f} s off"
+            if self._is_clock_wrong(now_s)
             else None
         )
         self._judge.check("S16", wrong is None, lambda: f"{method} was sent while {wrong}")
+
+    def _is_clock_wrong(self, now_s: float) -> bool:
+        """Return whether the clock is so wrong that the maker must know.
+
+        A step is noticed before the next order is written down.
+        """
+        return abs(self._machine.read_skew_s()) > KNOWN_SKEW_S and now_s > self._machine.stepped_s + NOTICED_S
 
     # --- Answers ---
 
@@ -211,6 +229,8 @@ class RequestRules:
         targets += [row["o"] if "o" in row else row["cloid"] for row in action.get("cancels", ())]
         self._check_targets(signed.method, targets)
         self._check_nonces()
+        ahead_ms = signed.nonce - self._machine.venue_ms()
+        self._judge.check("S12", ahead_ms <= NONCE_AHEAD_MS, lambda: f"a nonce {ahead_ms} ms ahead of the venue")
 
     def _check_targets(self, method: str, targets: Iterable[int | str]) -> None:
         """Check S7: only our own orders are touched.

@@ -17,6 +17,7 @@ from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.crash_points import CrashSwitch
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.judge import Judge
+from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.network.request_transport import RequestTransport
@@ -55,12 +56,14 @@ class ProcessStarter:
         fault_counter: FaultCounter,
         folder: Path,
         nursery: trio.Nursery,
+        machine: MachineClock,
     ) -> None:
         self._scenario = scenario
         self._venue = venue
         self._judge = judge
         self._fault_counter = fault_counter
         self._nursery = nursery
+        self._machine = machine
         self._environ = {"XDG_STATE_HOME": str(folder)}
         # Nonces of the maker's key, at the venue.
         self._nonces = Nonces()
@@ -96,6 +99,7 @@ class ProcessStarter:
             used_cloids=self._used_cloids,
             now_s=trio.current_time,
             ends=self._ends,
+            machine=self._machine,
         )
         journal.on_entry = requests.cases.on_entry
         journal.on_checkpoint_read = lambda: self._judge.coverage.update(["restart from a checkpoint"])
@@ -153,7 +157,7 @@ class ProcessStarter:
             reopen_feed=info.reopen_feed,
             journal=journal,
             rng=Random(self._rng.getrandbits(64)),
-            wall_ms=lambda: compute_venue_ms() + scenario.skew_ms,
+            wall_ms=self._machine.read_ms,
             checkpoint_every=scenario.checkpoint_every,
             **scenario.tuning,
         )

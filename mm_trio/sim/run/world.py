@@ -34,6 +34,7 @@ from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.actors.other_traders import RIVAL, TAKER
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.judge import Judge
+from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.trace import Trace
@@ -83,8 +84,15 @@ class World:
         ladder = scenario.ladder
         self.view = OwnView(MAKER, COIN, self.pair.base.name, ladder.tokens or Decimal(0), ladder.quote or Decimal(0))
         self._book_rules = BookRules(judge, self.view, ladder=ladder, levels=self.levels, pair=self.pair)
+        self.machine = MachineClock(compute_venue_ms, skew_ms=scenario.skew_ms)
         self._starter = ProcessStarter(
-            scenario, self.venue, judge=judge, fault_counter=self.fault_counter, folder=folder, nursery=nursery
+            scenario,
+            self.venue,
+            judge=judge,
+            fault_counter=self.fault_counter,
+            folder=folder,
+            nursery=nursery,
+            machine=self.machine,
         )
         self.process_rules = ProcessRules(judge, n_levels=ladder.n_orders, hold=self._starter.hold_folder)
         self.processes: list[MakerProcess] = []
@@ -106,6 +114,7 @@ class World:
             fault_counter=self.fault_counter,
             trace=trace,
             process=lambda: self.process,
+            machine=self.machine,
         )
         self.gateway.observers.append(self._observe)
         self._behind = split(scenario.seed, "deposits behind a balance")

@@ -11,6 +11,7 @@ import pytest
 
 from mm_trio.sandbox.faults.dice import (
     FRAME_KINDS,
+    MACHINE_KINDS,
     READ_KINDS,
     SOCKET_KINDS,
     WORLD_KINDS,
@@ -30,7 +31,7 @@ def throw(*rules: FaultRule, seed: int = 1) -> FaultDice:
 
 
 def test_every_kind_belongs_to_somebody_who_carries_it_out() -> None:
-    assert set(FaultKind) == {*WRITE_KINDS, *READ_KINDS, *FRAME_KINDS, *SOCKET_KINDS, *WORLD_KINDS}
+    assert set(FaultKind) == {*WRITE_KINDS, *READ_KINDS, *FRAME_KINDS, *SOCKET_KINDS, *WORLD_KINDS, *MACHINE_KINDS}
 
 
 # --- Words and files ---
@@ -41,8 +42,8 @@ def test_words_are_kinds_and_rates_and_the_last_one_of_a_kind_holds() -> None:
 
     assert dice.rates()[LOST] == 1
     assert dice.rates()[DELAYED] == 0.05
-    assert dice.kinds() == set(FaultKind) - {FaultKind.DELISTED}
-    assert parse_words(["all:0.05", "delisted:0"]).kinds() == set(FaultKind) - {FaultKind.DELISTED}
+    assert dice.kinds() == set(FaultKind) - {FaultKind.DELISTED, *MACHINE_KINDS}
+    assert parse_words(["all:0.05", "delisted:0"]).kinds() == set(FaultKind) - {FaultKind.DELISTED, *MACHINE_KINDS}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def test_words_are_kinds_and_rates_and_the_last_one_of_a_kind_holds() -> None:
     [
         ("answer_lots:0.1", "unknown fault 'answer_lots': did you mean 'answer_lost'?"),
         ("zzz:0.1", "unknown fault 'zzz': expected one of request_lost, "),
+        ("clock_drift:0.1", "fault 'clock_drift' strikes the client's own machine; only `mm-trio sim` has it"),
         ("answer_lost", "'answer_lost' is not kind:rate, as in answer_lost:0.05"),
         ("answer_lost:2", "answer_lost: rate must be from 0 to 1, got 2"),
         ("answer_lost:-0.1", "answer_lost: rate must be from 0 to 1"),

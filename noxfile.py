@@ -5,9 +5,9 @@ tests on the lowest Python, of the sweeps a third that the commit chooses; on th
 (tests/kits/selection.py says what that is). `nox -s full`: everything on all of them, as `nightly` does.
 
 More by name: `nox -s props` (many examples), `schedules` (the tasks take turns in other orders), `kill` (a thousand
-SIGKILLs), `nightly` (`full`, all seeded mistakes and the simulation with fresh seeds), `soak` (the sandbox with every
-fault), `others` (strangers on the sandbox), `bench` (what things cost), `measure` (the shape of the code). What
-follows `--` goes to the tool of the session.
+SIGKILLs), `nightly` (`full`, all seeded mistakes, a million spoilt answers, the simulation with fresh seeds), `soak`
+(the sandbox with every fault), `drip` (answers without an end), `others` (strangers on the sandbox), `bench` (what
+things cost), `measure` (the shape of the code). What follows `--` goes to the tool of the session.
 """
 
 from __future__ import annotations
@@ -159,10 +159,19 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
-def nightly(session: nox.Session) -> None:
-    """Run the simulation with fresh seeds for an hour (`-- MINUTES`), every seeded mistake, and then `full`.
+def drip(session: nox.Session) -> None:
+    """A maker whose venue answers a byte a second for ten minutes, or without an end; `-- N`: N seconds."""
+    session.install("-e", ".", *_groups("test"))
+    seconds = session.posargs[0] if session.posargs else os.environ.get("MM_TRIO_DRIP_S", "600")
+    tests = "tests/e2e/test_faults_answers_of_processes.py"
+    session.run("pytest", "-s", tests, env={"MM_TRIO_DRIP_S": seconds})
 
-    What fails in the simulation is told with its seed.
+
+@nox.session(python="3.11")
+def nightly(session: nox.Session) -> None:
+    """Run every seeded mistake, a million spoilt answers, the simulation for an hour (`-- MINUTES`), and then `full`.
+
+    The simulation has fresh seeds. What fails in it is told with its seed.
     """
     for name in (*(f"full-{version}" for version in PYTHONS), "matrix"):
         session.notify(name, posargs=())  # The minutes are not theirs.
@@ -170,6 +179,8 @@ def nightly(session: nox.Session) -> None:
     with _fast_files(session) as places:
         environ = places | {"MM_TRIO_MUTANTS": "all"}
         session.run("pytest", "tests/sim/test_mutants.py", "-p", "xdist", "-n", "2", env=environ)
+        garbage = places | {"MM_TRIO_GARBAGE": os.environ.get("MM_TRIO_GARBAGE", "1000000")}
+        session.run("pytest", "-s", "tests/props/test_garbage.py", "-o", "timeout=0", env=garbage)
     minutes, first = session.posargs[0] if session.posargs else "60", int(time.time()) * 10_000
     session.run(
         "python", "-m", "mm_trio", "sim", "--seed", str(first), "--minutes", minutes, "--all-seen", "--json"

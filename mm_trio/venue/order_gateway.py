@@ -35,7 +35,7 @@ __all__ = ["AlwaysOpen", "Burnt", "Nonces", "OpensForPlaces", "OrderGateway", "W
 
 _log = logging.getLogger(__name__)
 
-# Longer than the SDK's own HTTP timeout, which bounds one read and not the answer. Later answers count as lost.
+# Longer than what bounds a whole answer, after which its thread ends. Later answers count as lost.
 WRITE_TIMEOUT_S = 6.0
 # Where a connection broke, nothing says whether the bytes arrived. The venue takes a nonce once, so the same bytes
 # may be sent again.

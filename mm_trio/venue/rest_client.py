@@ -31,7 +31,7 @@ __all__ = ["VenueClient", "ask_while_busy"]
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
-# Longer than the SDK's own HTTP timeout, which bounds one read and not the answer. Later answers count as lost.
+# Twice what bounds a whole answer, after which its thread ends. Only a name that is looked up can take longer.
 READ_TIMEOUT_S = 10.0
 # The weight of an IP address is counted over a minute. A start waits that long for it, and asks now and then.
 START_PATIENCE_S = 70.0

@@ -19,8 +19,8 @@ __all__ = ["POLL_S", "ProcessRules"]
 
 POLL_S = 10.0
 POLLS_PER_INTRUDER = 6
-# Tasks of a maker that quotes: tick, reconciliation, watchdog, comparison of the clocks, inbox, the journal's writer and
-# its guard, and the one that waits for the end.
+# Tasks of a maker that quotes: tick, reconciliation, watchdog, comparison of the clocks, inbox, the journal's writer
+# and its guard, and the one that waits for the end.
 TASKS = 8
 # What a maker may remember, however long it runs. None of these takes a hundred megabytes.
 MOST_FILLS, MOST_LEFT, MOST_STRANGERS, MOST_OF_ONE_STRANGER, MOST_SHOWN = 100_000, 20_000, 10_000, 1_000, 50

@@ -6,35 +6,19 @@ Pure code. It sums up every entry that moved the ledger, and explains the differ
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
-from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
+from mm_trio.journal.ledger_sums import AuditLine, LedgerSums, Sum
+from mm_trio.model.journal_entries import Booked
 from mm_trio.model.market import Balances
-from mm_trio.model.replies import Fill, FillKey
-from mm_trio.state.inventory import Inventory
-from mm_trio.state.ownership import Ownership
+from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS
+from mm_trio.witness.ledger_end import LostEntries
 
-__all__ = ["Audit", "AuditLine", "compute_audit", "compute_effect"]
+__all__ = ["Audit", "compute_audit", "compute_effect"]
 
 NOTHING = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class AuditLine:
-    """Cause of movements or of a difference, summed up.
-
-    `count` is the number of events; `token` and `usdc` are their sums in base and quote.
-    """
-
-    what: str
-    count: int
-    token: Decimal
-    usdc: Decimal
-
-    def to_json(self) -> dict[str, str | int]:
-        """Return plain JSON values; amounts are decimal strings."""
-        return {"what": self.what, "count": self.count, "token": f"{self.token:f}", "usdc": f"{self.usdc:f}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +26,10 @@ class Audit:
     """Result of an audit.
 
     `ledger` is the allocation with all fills (None: the whole account). `account` is what the account should hold
-    according to the ledger, `venue` what it holds. `unlisted` are booked fills that the venue does not list.
+    according to the ledger, `venue` what it holds. `unlisted` are booked fills that the venue does not list, and
+    `differing` those that it lists with other amounts. `unbooked` are fills of ours that the ledger does not have yet,
+    `unnamed` recent ones that may be ours. `n_contained` fills of ours are contained in the ledger's first balance.
+    `lost` is evidence that entries at the ledger's end are missing.
     """
 
     n_entries: int
@@ -53,6 +40,11 @@ class Audit:
     movements: tuple[AuditLine, ...]
     explained: tuple[AuditLine, ...]
     unlisted: tuple[Booked, ...]
+    differing: tuple[Fill, ...] = ()
+    unbooked: tuple[Fill, ...] = ()
+    unnamed: tuple[Fill, ...] = ()
+    n_contained: int = 0
+    lost: LostEntries | None = None
 
     @property
     def gap(self) -> Balances:
@@ -68,8 +60,9 @@ class Audit:
 
     @property
     def is_ok(self) -> bool:
-        """True if the gap is explained and every booked fill listed."""
-        return self.unexplained == Balances(NOTHING, NOTHING) and not self.unlisted
+        """True if the gap is explained and our fills agree with the venue's."""
+        differences = (*self.unlisted, *self.differing, *self.unbooked, *self.unnamed)
+        return self.unexplained == Balances(NOTHING, NOTHING) and not differences and self.lost is None
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; amounts are decimal strings."""
@@ -85,99 +78,38 @@ class Audit:
             "movements": [line.to_json() for line in self.movements],
             "explained": [line.to_json() for line in self.explained],
             "unexplained": _balances_json(self.unexplained),
-            "unlisted_fills": [{"time": fill.time_ms, "tid": fill.tid, "oid": fill.oid} for fill in self.unlisted],
+            "unlisted_fills": _fills_json(self.unlisted),
+            "differing_fills": _fills_json(self.differing),
+            "unbooked_fills": _fills_json(self.unbooked),
+            "unnamed_fills": _fills_json(self.unnamed),
+            "contained_fills": self.n_contained,
+            "lost_entries": None if self.lost is None else self.lost.to_json(),
         }
 
 
-@dataclass(slots=True)
-class _Sum:
-    count: int = 0
-    token: Decimal = NOTHING
-    usdc: Decimal = NOTHING
+def compute_audit(
+    known: LedgerSums,
+    fills: Sequence[Fill],
+    venue: Balances,
+    *,
+    orders: Iterable[OpenOrder] = (),
+    unnamed: Iterable[Fill] = (),
+) -> Audit:
+    """Compare a ledger with the venue.
 
-    def add(self, token: Decimal, usdc: Decimal) -> None:
-        self.count += 1
-        self.token += token
-        self.usdc += usdc
-
-    def line(self, what: str) -> AuditLine:
-        return AuditLine(what, self.count, self.token, self.usdc)
-
-
-@dataclass(slots=True)
-class _Known:
-    """Sums of the entries, which are read once."""
-
-    ledger: Inventory = field(default_factory=lambda: Inventory(1))
-    ownership: Ownership = field(default_factory=lambda: Ownership("", keep_foreign=True))
-    oids: set[int] = field(default_factory=set)
-    fills: dict[FillKey, Booked] = field(default_factory=dict)
-    sums: dict[str, _Sum] = field(default_factory=dict)
-    n_entries: int = 0
-    # Time of the last balance that was taken over, and of the last one that has the fills of ours before it too.
-    adjusted_ms: int = 0
-    settled_ms: int = 0
-
-    def read(self, at_ms: int, entry: Entry) -> None:
-        self.n_entries += 1
-        match entry:
-            case Began(epoch):
-                self.ownership.epochs.add(epoch)
-            case Adopted(oid) | Arrived(_, oid):
-                self.oids.add(oid)
-            case Allocated():
-                self.ledger.on_allocated(entry)
-            case Adjusted(token, usdc, why):
-                self.ledger.on_adjusted(entry)
-                what = "balance changes without a fill of ours" if self.adjusted_ms else "first balance"
-                self._sum(what, token, usdc)
-                self.adjusted_ms = at_ms
-                # The first balance of a rebuilt ledger leaves out the fills that the next start books.
-                self.settled_ms = self.settled_ms if why == REBUILT else at_ms
-            case Booked():
-                self._book(entry)
-            case _:
-                pass
-
-    def _book(self, entry: Booked) -> None:
-        before = Balances(self.ledger.account_token, self.ledger.account_usdc)
-        self.ledger.book(entry.to_result(fully_filled=False))
-        self.fills[entry.key] = entry
-        self.oids.add(entry.oid)
-        token, usdc = self.ledger.account_token - before.token, self.ledger.account_usdc - before.usdc
-        self._sum("bids filled" if entry.quote.side == "buy" else "asks filled", token, usdc)
-
-    def _sum(self, what: str, token: Decimal, usdc: Decimal) -> None:
-        self.sums.setdefault(what, _Sum()).add(token, usdc)
-
-    def is_ours(self, fill: Fill) -> bool:
-        return fill.oid in self.oids or self.ownership.read_own_cloid(fill.cloid) is not None
-
-
-def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], venue: Balances) -> Audit:
-    """Sum up all entries and compare them with the venue.
-
-    Each entry comes with the time it was recorded at, in ms. `fills` is the venue's whole history of the coin, oldest
-    first. `venue` is the account's total of both tokens at the venue, less what foreign orders hold.
+    `fills` is the venue's whole history of the coin, oldest first; `orders` are the open orders of the coin, `unnamed`
+    the fills whose order the venue does not name. `venue` is the account's total of both tokens at the venue, less what
+    foreign orders hold.
     """
-    known = _Known()
-    for at_ms, entry in entries:
-        known.read(at_ms, entry)
-    unbooked, foreign = _Sum(), _Sum()
-    listed = {fill.key for fill in fills}
-    for fill in fills:
-        is_ours = known.is_ours(fill)
-        if fill.key in known.fills or (fill.time_ms or 0) <= (known.settled_ms if is_ours else known.adjusted_ms):
-            continue
-        (unbooked if is_ours else foreign).add(*compute_effect(fill))
-    oldest_ms = min((fill.time_ms or 0 for fill in fills), default=None)
-    unlisted = [
-        fill
-        for key, fill in known.fills.items()
-        if key not in listed and (oldest_ms is None or (fill.time_ms or 0) >= oldest_ms)
-    ]
+    listed = {fill.key: fill for fill in fills}
+    new = [fill for fill in fills if fill.key not in known.fills]
+    ours = [fill for fill in new if known.is_ours(fill)]
+    missing = [fill for fill in ours if not known.is_contained(fill)]
+    lost = known.find_lost(missing, orders)
+    unbooked = [fill for fill in missing if known.find_lost([fill], ()) is None]
+    reach_ms = min((fill.time_ms or 0 for fill in fills), default=0)
+    recent_ms = max(known.settled_ms, known.looked_up_ms - FILLS_OVERLAP_MS)
     ledger = known.ledger
-    candidates = (unbooked.line("fills of ours that the next start will book"), foreign.line("manual trades"))
     return Audit(
         n_entries=known.n_entries,
         n_fills=len(known.fills),
@@ -185,9 +117,50 @@ def compute_audit(entries: Iterable[tuple[int, Entry]], fills: Sequence[Fill], v
         account=Balances(ledger.account_token, ledger.account_usdc),
         venue=venue,
         movements=tuple(total.line(what) for what, total in known.sums.items()),
-        explained=tuple(line for line in candidates if line.count),
-        unlisted=tuple(unlisted),
+        explained=_explain(known, new, missing, unbooked),
+        unlisted=tuple(
+            fill for key, fill in known.fills.items() if key not in listed and (fill.time_ms or 0) >= reach_ms
+        ),
+        differing=tuple(
+            listed[key] for key, fill in known.fills.items() if key in listed and _differ(fill, listed[key])
+        ),
+        unbooked=tuple(unbooked),
+        unnamed=tuple(fill for fill in unnamed if (fill.time_ms or 0) > recent_ms),
+        n_contained=len(ours) - len(missing),
+        lost=lost,
     )
+
+
+def _explain(
+    known: LedgerSums, new: Sequence[Fill], missing: Sequence[Fill], unbooked: Sequence[Fill]
+) -> tuple[AuditLine, ...]:
+    """Sum up fills that moved the account and not the ledger.
+
+    A balance that was taken over later contains them already.
+    """
+    to_book = {fill.key for fill in unbooked}
+    lines = {
+        "fills of ours that the next start will book": [fill for fill in missing if fill.key in to_book],
+        "fills of ours whose entries were lost": [fill for fill in missing if fill.key not in to_book],
+    }
+    since_ms = dict.fromkeys(lines, known.settled_ms) | {"manual trades": known.adjusted_ms}
+    lines["manual trades"] = [fill for fill in new if not known.is_ours(fill)]
+    totals = {
+        what: _sum_effects(fill for fill in found if (fill.time_ms or 0) > since_ms[what])
+        for what, found in lines.items()
+    }
+    return tuple(total.line(what) for what, total in totals.items() if total.count)
+
+
+def _sum_effects(fills: Iterable[Fill]) -> Sum:
+    total = Sum()
+    for fill in fills:
+        total.add(*compute_effect(fill))
+    return total
+
+
+def _differ(booked: Booked, listed: Fill) -> bool:
+    return compute_effect(booked.to_fill()) != compute_effect(listed)
 
 
 def compute_effect(fill: Fill) -> tuple[Decimal, Decimal]:
@@ -204,3 +177,7 @@ def compute_effect(fill: Fill) -> tuple[Decimal, Decimal]:
 
 def _balances_json(balances: Balances) -> dict[str, str]:
     return {"token": f"{balances.token:f}", "usdc": f"{balances.usdc:f}"}
+
+
+def _fills_json(fills: Iterable[Booked | Fill]) -> list[dict[str, int | None]]:
+    return [{"time": fill.time_ms, "tid": fill.tid, "oid": fill.oid} for fill in fills]

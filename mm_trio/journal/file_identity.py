@@ -32,11 +32,11 @@ class FilesInPlace:
             if expected is None:
                 self._expected[path] = found
             elif found != expected:
+                happened = "deleted" if found is None else "replaced"
                 raise JournalError(
-                    f"{path} was {'deleted' if found is None else 'replaced'} while the ledger was in use; nothing "
-                    "more is written to it, so nothing more is placed. Stop whatever changes files in the state "
-                    "folder, put the folder's newest copy back if there is one, and run `mm-trio ledger rebuild` to "
-                    "add what the venue knows"
+                    f"{path} was {happened} while the ledger was in use; nothing more is written to it, so nothing more is "
+                    "placed. Stop whatever changes files in the state folder, put the folder's newest copy back if there "
+                    "is one, and run `mm-trio ledger rebuild` to add what the venue knows"
                 )
 
 

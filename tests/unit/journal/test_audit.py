@@ -5,13 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from core_kit import OURS, THEIRS, dec, fill
+import pytest
+from core_kit import OURS, THEIRS, dec, fill, row
 
 from mm_trio.journal.audit import Audit, compute_audit
-from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated, Arrived, Began, Booked, Entry
+from mm_trio.journal.ledger_sums import read_ledger
+from mm_trio.model.cloid import CloidParts, encode_cloid
+from mm_trio.model.journal_entries import (
+    REBUILT,
+    Adjusted,
+    Adopted,
+    Allocated,
+    Arrived,
+    Began,
+    Booked,
+    Checkpoint,
+    Entry,
+    Numbered,
+    Remembered,
+)
 from mm_trio.model.market import Balances
 from mm_trio.model.orders import Quote
-from mm_trio.model.replies import Fill
+from mm_trio.model.replies import Fill, OpenOrder
 
 OUR_EPOCH = 1
 OPENING: tuple[tuple[int, Entry], ...] = (
@@ -30,8 +45,11 @@ def booked(told: Fill) -> Booked:
     return Booked.of(told, Quote(told.side, 0, told.price, told.size))
 
 
-def audit(*entries: Entry, fills: tuple[Fill, ...] = (), venue: Balances = AFTER) -> Audit:
-    return compute_audit([*OPENING, *((1001, entry) for entry in entries)], fills, venue)
+def audit(
+    *entries: Entry, fills: tuple[Fill, ...] = (), venue: Balances = AFTER, orders: tuple[OpenOrder, ...] = ()
+) -> Audit:
+    known = read_ledger([*OPENING, *((1001, entry) for entry in entries)])
+    return compute_audit(known, fills, venue, orders=orders)
 
 
 def test_a_ledger_that_agrees_has_no_gap() -> None:
@@ -48,7 +66,10 @@ def test_a_fill_of_ours_that_is_not_booked_yet_explains_the_gap_by_oid_or_by_clo
     for told in (SOLD, replace(SOLD, oid=99, cloid=OURS)):
         found = audit(fills=(told,))
 
-        assert found.is_ok
+        assert not found.is_ok
+        assert found.unexplained == Balances(dec(0), dec(0))
+        assert found.unbooked == (told,)
+        assert found.lost is None
         assert found.gap == Balances(dec(-2), dec(40) - dec("0.1"))
         assert [(line.count, line.token) for line in found.explained] == [(1, dec(-2))]
         assert "ours" in found.explained[0].what
@@ -106,11 +127,11 @@ def test_a_rebuilt_ledger_leaves_out_our_fills_until_a_start_books_them() -> Non
     foreign = replace(fill(55, 2, 1, price="20", cloid=THEIRS), side="buy", time_ms=900)
     rebuilt = Adjusted(dec(20), dec(200), REBUILT)
 
-    found = compute_audit(
-        [(500, Began(OUR_EPOCH, {})), (600, Arrived(OURS, 7)), (2000, rebuilt)], (SOLD, foreign), AFTER
-    )
+    entries: list[tuple[int, Entry]] = [(500, Began(OUR_EPOCH, {})), (600, Arrived(OURS, 7)), (2000, rebuilt)]
+    found = compute_audit(read_ledger(entries), (SOLD, foreign), AFTER)
 
-    assert found.is_ok
+    assert found.unexplained == Balances(dec(0), dec(0))
+    assert found.unbooked == (SOLD,)
     assert [(line.count, line.token) for line in found.explained] == [(1, dec(-2))]
 
 
@@ -127,3 +148,75 @@ def test_the_report_is_plain_json_with_amounts_as_text() -> None:
     assert told["ledger"] == {"token": "8", "usdc": "139.9"}
     assert told["gap"] == {"token": "0", "usdc": "0.0"}
     assert (told["fills"], told["entries"]) == (1, 5)
+
+
+# --- rows with our mark -----------------------------------------------------------------------
+
+
+def mark(epoch: int, number: int) -> str:
+    return encode_cloid(CloidParts(epoch, "sell", 0, number))
+
+
+@pytest.mark.parametrize("cloid", [mark(OUR_EPOCH, 2), mark(99, 1)])
+def test_r1_a_row_with_our_mark_is_never_a_trade_by_hand(cloid: str) -> None:
+    """Of a session that the ledger does not know, or above the last order that it sent."""
+    found = audit(fills=(replace(SOLD, oid=99, cloid=cloid),))
+
+    assert not found.is_ok
+    assert found.lost is not None
+    assert found.lost.n_fills == 1
+    assert found.unbooked == ()
+    assert [line.what for line in found.explained] == ["fills of ours whose entries were lost"]
+    assert found.unexplained == Balances(dec(0), dec(0))
+
+
+def test_r1_a_balance_taken_over_later_hides_no_lost_fill() -> None:
+    """The wrong ledger went on, and took what it had lost for a transfer."""
+    told = replace(SOLD, oid=99, cloid=mark(99, 1))
+    taken_over = Adjusted(dec(-2), dec(40) - dec("0.1"), "balance")
+    found = audit(taken_over, fills=(told,))
+
+    assert not found.is_ok
+    assert found.lost is not None
+    assert found.unexplained == Balances(dec(0), dec(0))
+
+
+def test_r1_a_fill_that_is_listed_with_another_amount_is_a_difference() -> None:
+    found = audit(booked(SOLD), fills=(replace(SOLD, size=dec(1)),))
+
+    assert not found.is_ok
+    assert [fill.tid for fill in found.differing] == [1]
+
+
+def test_r1_an_open_order_of_an_unknown_session_is_evidence_too() -> None:
+    found = audit(booked(SOLD), fills=(SOLD,), orders=(row(31, cloid=mark(99, 1)),))
+
+    assert not found.is_ok
+    assert found.lost is not None
+    assert found.lost.n_orders == 1
+
+
+def test_fills_that_the_first_balance_contains_are_named_and_no_difference() -> None:
+    """A ledger that took over deliberately."""
+    early = replace(SOLD, time_ms=900, oid=55, cloid=mark(99, 4))
+    older = replace(SOLD, time_ms=300, oid=54, cloid=mark(98, 4))
+    remembered = Remembered(800, (early.key,))
+    found = audit(remembered, booked(SOLD), fills=(older, early, SOLD))
+
+    assert found.is_ok
+    assert found.n_contained == 2
+
+
+def test_numbers_in_a_checkpoint_count_as_sent() -> None:
+    checkpoint = Checkpoint((Began(OUR_EPOCH, {}), Numbered(OUR_EPOCH, 9)))
+    told = replace(SOLD, oid=99, cloid=mark(OUR_EPOCH, 9))
+
+    assert audit(checkpoint, fills=(told,)).unbooked == (told,)
+
+
+def test_recent_fills_that_nobody_can_name_are_not_passed_over() -> None:
+    unnamed = replace(SOLD, oid=77, time_ms=5000)
+    known = read_ledger(OPENING)
+
+    assert not compute_audit(known, (), Balances(dec(20), dec(200)), unnamed=(unnamed,)).is_ok
+    assert compute_audit(known, (), Balances(dec(20), dec(200)), unnamed=(replace(unnamed, time_ms=400),)).is_ok

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from mm_trio.journal.audit import compute_audit
+from mm_trio.journal.ledger_sums import read_ledger
 from mm_trio.journal.replay import Recovered, replay
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal, JournalRow
 from mm_trio.model.entry_codec import encode_entry
@@ -76,7 +77,7 @@ def test_the_audit_accepts_it(journal: Journal) -> None:
     fills = [row.entry.to_fill() for row in rows if isinstance(row.entry, Booked)]
     account = Balances(*map(Decimal, TOLD["from_beginning"]["account"]))
 
-    audit = compute_audit([(row.at_ms, row.entry) for row in rows], fills, account)
+    audit = compute_audit(read_ledger((row.at_ms, row.entry) for row in rows), fills, account)
 
     assert audit.is_ok
     assert audit.n_fills == len(fills)

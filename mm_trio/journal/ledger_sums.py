@@ -1,0 +1,174 @@
+"""Sums of all entries of a ledger, for its audit.
+
+Pure code. It reads entries once, from the first one on, and remembers what a comparison with the venue needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from mm_trio.model.cloid import decode_cloid
+from mm_trio.model.journal_entries import (
+    REBUILT,
+    Adjusted,
+    Adopted,
+    Allocated,
+    Arrived,
+    Began,
+    Booked,
+    Checkpoint,
+    Entry,
+    LookedUp,
+    Numbered,
+    Remembered,
+    Sent,
+)
+from mm_trio.model.market import Balances
+from mm_trio.model.replies import Fill, FillKey, OpenOrder
+from mm_trio.state.inventory import Inventory
+from mm_trio.witness.ledger_end import LostEntries, SentNumbers, find_lost_entries
+
+__all__ = ["AuditLine", "LedgerSums", "Sum", "read_ledger"]
+
+NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """Cause of movements or of a difference, summed up.
+
+    `count` is the number of events; `token` and `usdc` are their sums in base and quote.
+    """
+
+    what: str
+    count: int
+    token: Decimal
+    usdc: Decimal
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return plain JSON values; amounts are decimal strings."""
+        return {"what": self.what, "count": self.count, "token": f"{self.token:f}", "usdc": f"{self.usdc:f}"}
+
+
+@dataclass(slots=True)
+class Sum:
+    """Running sum of events that move the account."""
+
+    count: int = 0
+    token: Decimal = NOTHING
+    usdc: Decimal = NOTHING
+
+    def add(self, token: Decimal, usdc: Decimal) -> None:
+        """Add one event."""
+        self.count += 1
+        self.token += token
+        self.usdc += usdc
+
+    def line(self, what: str) -> AuditLine:
+        """Return the line of a report."""
+        return AuditLine(what, self.count, self.token, self.usdc)
+
+
+@dataclass(slots=True)
+class LedgerSums:
+    """Sums of the entries of a ledger."""
+
+    ledger: Inventory = field(default_factory=lambda: Inventory(1))
+    epochs: set[int] = field(default_factory=set)
+    sent: SentNumbers = field(default_factory=SentNumbers)
+    oids: set[int] = field(default_factory=set)
+    fills: dict[FillKey, Booked] = field(default_factory=dict)
+    sums: dict[str, Sum] = field(default_factory=dict)
+    n_entries: int = 0
+    looked_up_ms: int = 0
+    # Time of the last balance that was taken over, and of the last one that has the fills of ours before it too.
+    adjusted_ms: int = 0
+    settled_ms: int = 0
+    # The first balance contains these fills, and all until that time.
+    contained: set[FillKey] = field(default_factory=set)
+    contained_until_ms: int | None = None
+
+    def read(self, at_ms: int, entry: Entry) -> None:
+        """Add one entry."""
+        self.n_entries += 1
+        match entry:
+            case Began(epoch):
+                self.epochs.add(epoch)
+            case Sent(cloid):
+                self.sent.note(cloid)
+            case Numbered(epoch, number):
+                self.sent.raise_to(epoch, number)
+            case Adopted(oid, _, cloid) | Arrived(cloid, oid):
+                self.oids.add(oid)
+                self.sent.note(cloid)
+            case Allocated():
+                self.ledger.on_allocated(entry)
+            case Adjusted():
+                self._adjust(at_ms, entry)
+            case Remembered(after_ms, keys):
+                self.contained.update(keys)
+                self.contained_until_ms = after_ms
+            case LookedUp(until_ms):
+                self.looked_up_ms = until_ms
+            case Booked():
+                self._book(entry)
+            case Checkpoint(parts):
+                # What it repeats was read already, except what only it has.
+                for part in parts:
+                    if isinstance(part, Numbered):
+                        self.sent.raise_to(part.epoch, part.number)
+            case _:
+                pass
+
+    def _adjust(self, at_ms: int, entry: Adjusted) -> None:
+        self.ledger.on_adjusted(entry)
+        is_first = not self.adjusted_ms
+        self._sum("first balance" if is_first else "balance changes without a fill of ours", entry.token, entry.usdc)
+        self.adjusted_ms = at_ms
+        # The first balance of a rebuilt ledger leaves out the fills that the next start books.
+        if entry.why != REBUILT:
+            self.settled_ms = at_ms
+            # A ledger of an earlier release may not list the fills that its first balance contains.
+            if is_first and self.contained_until_ms is None:
+                self.contained_until_ms = at_ms
+
+    def _book(self, entry: Booked) -> None:
+        before = Balances(self.ledger.account_token, self.ledger.account_usdc)
+        self.ledger.book(entry.to_result(fully_filled=False))
+        self.fills[entry.key] = entry
+        self.oids.add(entry.oid)
+        token, usdc = self.ledger.account_token - before.token, self.ledger.account_usdc - before.usdc
+        self._sum("bids filled" if entry.quote.side == "buy" else "asks filled", token, usdc)
+
+    def _sum(self, what: str, token: Decimal, usdc: Decimal) -> None:
+        self.sums.setdefault(what, Sum()).add(token, usdc)
+
+    def is_ours(self, fill: Fill) -> bool:
+        """Check that the fill carries our mark, or is of an order in the ledger.
+
+        The session does not matter: no row with our mark is a trade by hand.
+        """
+        return fill.oid in self.oids or decode_cloid(fill.cloid) is not None
+
+    def is_contained(self, fill: Fill) -> bool:
+        """Check that the first balance contains a fill of ours."""
+        return fill.key in self.contained or (fill.time_ms or 0) <= (self.contained_until_ms or -1)
+
+    def find_lost(self, fills: Iterable[Fill], orders: Iterable[OpenOrder]) -> LostEntries | None:
+        """Find evidence in unknown rows that entries are missing."""
+        return find_lost_entries(
+            [fill for fill in fills if fill.oid not in self.oids],
+            [order for order in orders if order.oid not in self.oids],
+            epochs=self.epochs,
+            sent=self.sent,
+        )
+
+
+def read_ledger(entries: Iterable[tuple[int, Entry]]) -> LedgerSums:
+    """Sum up all entries; each comes with the time it was recorded at, in ms."""
+    known = LedgerSums()
+    for at_ms, entry in entries:
+        known.read(at_ms, entry)
+    return known

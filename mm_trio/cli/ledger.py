@@ -13,7 +13,7 @@ from mm_trio.cli.parser import Command, add_json_option
 from mm_trio.cli.stop_signal import StopSignal
 from mm_trio.cli.verdict import gives_verdict
 
-__all__ = ["COMMAND", "add_arguments", "audit", "rebuild"]
+__all__ = ["COMMAND", "add_arguments", "add_rebuild_arguments", "audit", "rebuild"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json_option(parser)
     parser.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
+    )
+
+
+def add_rebuild_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rebuild`."""
+    add_arguments(parser)
+    parser.add_argument(
+        "--even-if-sound",
+        action="store_true",
+        help="rebuild a ledger in which nothing is damaged or missing",
     )
 
 
@@ -45,7 +55,9 @@ def rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
     set_up_logging(sys.stderr)
     settings = load_settings(arguments.config, environ=arguments.environment.plain)
-    rebuilt = stop.run(partial(rebuild_ledger, settings, environ=arguments.environment.plain))
+    environ = arguments.environment.plain
+    work = partial(rebuild_ledger, settings, environ=environ, even_if_sound=arguments.even_if_sound)
+    rebuilt = stop.run(work)
     print_result(rebuilt, as_json=arguments.json)
     return ExitCode.CLEAN
 
@@ -60,18 +72,18 @@ COMMAND = Command(
             name="audit",
             help="explain every difference to the venue's balances",
             description="Reads the whole journal, checks that no entry was changed or lost, sums it up and compares it "
-            "with the venue's balances. It changes and sends nothing, and may run beside the maker. Exit code 1: a "
-            "difference is not explained.",
+            "with the venue's balances and fills. It changes and sends nothing, and may run beside the maker. Exit "
+            "code 1: a difference is not explained, entries are missing at the end, or fills are not booked yet.",
             add_arguments=add_arguments,
             run=audit,
         ),
         Command(
             name="rebuild",
-            help="rebuild a damaged journal",
-            description="Starts a new journal from every entry of the damaged one that can be read, and from what the "
+            help="rebuild a journal that is damaged or lacks entries",
+            description="Starts a new journal from every entry of the old one that can be read, and from what the "
             "venue knows of the others; the old file is set aside, not deleted. The next start of the maker books what "
-            "traded since. It refuses while the maker runs.",
-            add_arguments=add_arguments,
+            "traded since. It refuses while the maker runs, and where the journal is sound.",
+            add_arguments=add_rebuild_arguments,
             run=rebuild,
         ),
     ),

@@ -34,9 +34,9 @@ class FilesInPlace:
             elif found != expected:
                 happened = "deleted" if found is None else "replaced"
                 raise JournalError(
-                    f"{path} was {happened} while the ledger was in use; nothing more is written to it, so nothing more is "
-                    "placed. Stop whatever changes files in the state folder, put the folder's newest copy back if there "
-                    "is one, and run `mm-trio ledger rebuild` to add what the venue knows"
+                    f"{path} was {happened} while the ledger was in use; nothing more is written to it, so "
+                    "nothing more is placed. Stop whatever changes files in the state folder, put the folder's newest "
+                    "copy back if there is one, and run `mm-trio ledger rebuild` to add what the venue knows"
                 )
 
 

@@ -205,3 +205,99 @@ def test_a_second_maker_is_refused_while_the_first_goes_on(tmp_path: Path) -> No
             code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config))
             assert (code, "another mm_trio" in err) == (2, True)
             first.wait_for("tick=2 ")
+
+
+# --- a ledger that lacks its end ------------------------------------------------------------------
+
+
+def test_r1_an_older_copy_is_refused_audited_as_cut_and_healed_by_a_rebuild(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
+        folder = find_journal(tmp_path).parent
+        shutil.copytree(folder, tmp_path / "copy")
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
+        code, whole = audit(tmp_path, config)
+        assert (code, whole["lost_entries"], whole["lost_by_mark"]) == (0, None, None)
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "copy", folder)
+
+        for _ in range(2):
+            code, err = run_refused(tmp_path, config, sandbox)
+            assert (code, "Traceback" in err) == (5, False), err
+            assert "the ledger lacks entries" in err.splitlines()[-1]
+            assert "`mm-trio ledger rebuild`" in err.splitlines()[-1]
+        assert sandbox.ask("openOrders") == []
+        code, cut = audit(tmp_path, config)
+        assert (code, cut["ok"], cut["lost_entries"]["fills"] > 0) == (1, False, True)
+        assert "manual trades" not in {line["what"] for line in cut["explained"]}
+
+        assert run(tmp_path, "ledger", "rebuild", "--config", str(config))[0] == 0
+        assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
+        code, healed = audit(tmp_path, config)
+        assert (code, healed["ok"]) == (0, True), healed
+        assert healed["fills"] >= whole["fills"]
+
+
+def test_r1_an_older_journal_beside_the_present_mark_is_refused(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
+        journal = find_journal(tmp_path)
+        shutil.copy(journal, tmp_path / "copy")
+        assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
+        shutil.copy(tmp_path / "copy", journal)
+
+        code, err = run_refused(tmp_path, config, sandbox)
+        assert (code, "Traceback" in err) == (5, False), err
+        assert "lacks entries" in err.splitlines()[-1]
+        code, cut = audit(tmp_path, config)
+        assert (code, "lacks entries" in cut["lost_by_mark"]) == (1, True)
+
+        assert run(tmp_path, "ledger", "rebuild", "--config", str(config))[0] == 0
+        assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
+        assert audit(tmp_path, config)[0] == 0
+
+
+@pytest.mark.parametrize("removes_folder", [False, True])
+def test_r9_a_ledger_deleted_under_a_running_maker_halts_it(tmp_path: Path, removes_folder: bool) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        with running(tmp_path, "run", "--config", str(config), "--json", environ=sandbox.key) as maker:
+            maker.wait_for(FIRST_FILL)
+            journal = find_journal(tmp_path)
+            if removes_folder:
+                shutil.rmtree(journal.parent)
+            else:
+                for path in journal.parent.glob("journal.sqlite3*"):
+                    path.unlink()
+            code = maker.end()
+        assert (code, "Traceback" in maker.err) == (5, False), maker.err
+        assert str(journal.parent) in maker.err.splitlines()[-1]
+        assert "ledger rebuild" in maker.err.splitlines()[-1]
+        assert sandbox.ask("openOrders") == []
+
+        code, err = run_refused(tmp_path, config, sandbox)
+        assert code == (2 if removes_folder else 5), err
+        assert run(tmp_path, "ledger", "rebuild", "--config", str(config))[0] == 0
+        assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
+        assert audit(tmp_path, config)[0] == 0
+
+
+def test_a_sound_or_absent_ledger_is_not_rebuilt_unasked(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config))
+        assert (code, "there is nothing to rebuild from" in err) == (2, True), err
+        assert run_maker(tmp_path, config, sandbox, until=FIRST_FILL)[0] == 0
+        journal = find_journal(tmp_path)
+        before = journal.read_bytes()
+
+        code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config))
+        assert (code, "is sound" in err, "--even-if-sound" in err) == (2, True, True), err
+        assert journal.read_bytes() == before
+
+        code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config), "--even-if-sound")
+        assert code == 0, err
+        assert run_maker(tmp_path, config, sandbox, until=QUOTES)[0] == 0
+        assert audit(tmp_path, config)[0] == 0

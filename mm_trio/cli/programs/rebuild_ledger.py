@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
@@ -16,12 +17,22 @@ from mm_trio.cli.programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, make_grid
 from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.journal.audit import compute_effect
-from mm_trio.journal.data_dir import find_last_written, finish_setting_aside, hold_state_folder, replace_ledger
+from mm_trio.journal.data_dir import (
+    describe_lost,
+    find_last_written,
+    finish_setting_aside,
+    hold_state_folder,
+    is_blank,
+    replace_ledger,
+)
+from mm_trio.journal.ledger_sums import LedgerSums, read_ledger
+from mm_trio.journal.replay import replay
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
-from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated, Arrived, Began, Entry, LookedUp
+from mm_trio.model.errors import ConfigError, JournalError
+from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated, Began, Entry, LookedUp, Numbered
 from mm_trio.model.market import Market
-from mm_trio.state.fill_history import FILLS_OVERLAP_MS
-from mm_trio.state.ownership import Ownership, find_epochs, read_quote
+from mm_trio.model.numbers import Number
+from mm_trio.state.ownership import Ownership, read_quote
 from mm_trio.state.snapshot_diff import compute_foreign_holds
 from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
@@ -68,12 +79,15 @@ class Rebuilt:
         )
 
 
-async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> Rebuilt:
+async def rebuild_ledger(
+    settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope, even_if_sound: bool = False
+) -> Rebuilt:
     """Rebuild a ledger from its readable entries and the venue.
 
     The old file is set aside. The new ledger is exact as far as the venue's fill history reaches; without one readable
-    entry it is the configured allocation with every fill of an order of this program. Errors: ConfigError, VenueError,
-    JournalError; Interrupted once `stop_scope` is cancelled, and then the ledger is unchanged.
+    entry it is the configured allocation with every fill of an order of this program. A ledger that is sound, or that
+    never was, is refused, the first one unless `even_if_sound`. Errors: ConfigError, VenueError, JournalError;
+    Interrupted once `stop_scope` is cancelled, and then the ledger is unchanged.
     """
     configured = settings.market
     steps = CheckSteps(*REBUILD_STEPS)
@@ -93,8 +107,12 @@ async def rebuild_ledger(settings: Settings, *, environ: Mapping[str, str], stop
         ) as folder:
             rows, source = await trio.to_thread.run_sync(_salvage, folder)
             steps.finish("entries that can be read")
-            found = await _find_lost_entries(client, market, [row.entry for row in rows])
             parameters = settings.maker_parameters(make_grid(settings, market))
+            known = read_ledger((row.at_ms, row.entry) for row in rows)
+            found = await _find_lost_entries(client, market, known)
+            is_cut = any(isinstance(entry, Numbered) for entry in found)
+            if not is_cut and not even_if_sound:
+                await trio.to_thread.run_sync(partial(_check_need, folder, order_size=parameters["order_sz"]))
             if not rows:
                 found = await _prepend_opening(client, market, found, parameters)
             steps.finish("sessions and orders at the venue")
@@ -120,23 +138,58 @@ async def _replace_journal(folder: Path, write: Callable[[Journal], None]) -> Pa
     return aside  # noqa: RET504 - to mypy a cancel scope may swallow what is inside
 
 
-async def _find_lost_entries(client: VenueClient, market: Market, entries: Sequence[Entry]) -> list[Entry]:
-    """Find sessions and orders that only the venue knows."""
-    epochs = {entry.epoch for entry in entries if isinstance(entry, Began)}
-    oids = {entry.oid for entry in entries if isinstance(entry, Adopted | Arrived)}
-    since_ms = max((entry.until_ms for entry in entries if isinstance(entry, LookedUp)), default=0)
-    fills = await client.fetch_fills(market, since_ms=max(0, since_ms - FILLS_OVERLAP_MS))
-    cloids = [row.cloid for row in await client.fetch_open_orders(market) if row.coin == market.coin]
-    cloids += [fill.cloid for fill in fills]
+def _check_need(folder: Path, *, order_size: Number) -> None:
+    """Refuse to rebuild where nothing is lost.
+
+    Called where the venue has no row that the ledger lacks. Errors: ConfigError.
+    """
+    if is_blank(folder):
+        if describe_lost(folder) is None:
+            raise ConfigError(
+                f"there is no ledger in {folder}, no trace of an earlier one, and no fill or order of mm_trio at the "
+                "venue; there is nothing to rebuild from, and a start of the maker begins a ledger (`mm-trio run`)"
+            )
+        return
+    try:
+        with closing(Journal.open_to_read(folder)) as journal:
+            n_entries = sum(1 for _ in journal.read(since_checkpoint=False))
+            replay((row.entry for row in journal.read()), order_size=order_size, now_s=0.0, wall_ms=0)
+            if journal.find_cut() is not None:
+                return
+    except (JournalError, ValueError):
+        # It is damaged, or contradicts itself.
+        return
+    raise ConfigError(
+        f"the ledger in {folder} is sound: the chain of its {n_entries} entries is unbroken, and the end mark and the "
+        "venue know of no entry that is missing; nothing was changed. Compare it with the venue by `mm-trio ledger "
+        "audit`; to write it anew all the same, add --even-if-sound"
+    )
+
+
+async def _find_lost_entries(client: VenueClient, market: Market, known: LedgerSums) -> list[Entry]:
+    """Find sessions and orders that only the venue knows.
+
+    The next start reads the venue's fills on from the first one that is lost.
+    """
+    fills = await client.fetch_fills(market, since_ms=0)
+    fills = tuple(fill for fill in fills if fill.key not in known.fills and not known.is_contained(fill))
+    rows = [row for row in await client.fetch_open_orders(market) if row.coin == market.coin]
     found: list[Entry] = []
-    for oid in sorted({fill.oid for fill in fills if fill.cloid is None} - oids)[-MOST_ORDERS_ASKED:]:
+    cloids: dict[int, str | None] = {}
+    unnamed = {fill.oid for fill in fills if fill.cloid is None and not fill.is_taker} - known.oids
+    for oid in sorted(unnamed)[-MOST_ORDERS_ASKED:]:
         order = (await client.fetch_order_status(oid=oid)).order
         quote = None if order is None else read_quote(order)
         if order is not None and quote is not None:
-            cloids.append(order.cloid)
+            cloids[oid] = order.cloid
             found.append(Adopted(oid, quote, order.cloid, Decimal(0)))
-    lost_epochs = find_epochs(cloids) - epochs
-    return [*(Began(epoch, {}) for epoch in sorted(lost_epochs)), *found]
+    lost = known.find_lost([replace(fill, cloid=cloids.get(fill.oid, fill.cloid)) for fill in fills], rows)
+    if lost is None:
+        return found
+    if lost.first_ms is not None and lost.first_ms < known.looked_up_ms:
+        found.append(LookedUp(lost.first_ms))
+    began = (Began(epoch, {}) for epoch in lost.unknown_epochs)
+    return [*began, *(Numbered(epoch, number) for epoch, number in lost.last_numbers), *found]
 
 
 async def _prepend_opening(

@@ -5,9 +5,10 @@ tests on the lowest Python, of the sweeps a third that the commit chooses; on th
 (tests/kits/selection.py says what that is). `nox -s full`: everything on all of them, as `nightly` does.
 
 More by name: `nox -s props` (many examples), `schedules` (the tasks take turns in other orders), `kill` (a thousand
-SIGKILLs), `nightly` (`full`, all seeded mistakes, a million spoilt answers, the simulation with fresh seeds), `soak`
-(the sandbox with every fault), `drip` (answers without an end), `others` (strangers on the sandbox), `bench` (what
-things cost), `measure` (the shape of the code). What follows `--` goes to the tool of the session.
+SIGKILLs), `cuts` (a thousand cut ledgers), `nightly` (`full`, all seeded mistakes, a million spoilt answers, the
+simulation with fresh seeds), `soak` (the sandbox with every fault), `drip` (answers without an end), `others`
+(strangers on the sandbox), `bench` (what things cost), `measure` (the shape of the code). What follows `--` goes to the
+tool of the session.
 """
 
 from __future__ import annotations
@@ -130,6 +131,16 @@ def kill(session: nox.Session) -> None:
         zip(names, session.posargs, strict=False)
     )
     session.run("pytest", "-s", "tests/e2e/test_kill.py", env=environ)
+
+
+@nox.session(python="3.11")
+def cuts(session: nox.Session) -> None:
+    """A thousand ledgers that lack their end, each exact or refused; `-- N [SEED]` for so many, or to repeat some."""
+    session.install("-e", ".", *_groups("test"))
+    names = ("MM_TRIO_CUTS", "MM_TRIO_CUT_SEED")
+    environ = {"MM_TRIO_CUTS": os.environ.get("MM_TRIO_CUTS", "1000")} | dict(zip(names, session.posargs, strict=False))
+    with _fast_files(session) as places:
+        session.run("pytest", "-s", "tests/tasks/test_r1_cuts.py", env=places | environ)
 
 
 @nox.session(python="3.11")

@@ -176,7 +176,7 @@ async def _find_lost_entries(client: VenueClient, market: Market, known: LedgerS
     rows = [row for row in await client.fetch_open_orders(market) if row.coin == market.coin]
     found: list[Entry] = []
     cloids: dict[int, str | None] = {}
-    unnamed = {fill.oid for fill in fills if fill.cloid is None and not fill.is_taker} - known.oids
+    unnamed = {fill.oid for fill in fills if fill.cloid is None and not fill.crossed} - known.oids
     for oid in sorted(unnamed)[-MOST_ORDERS_ASKED:]:
         order = (await client.fetch_order_status(oid=oid)).order
         quote = None if order is None else read_quote(order)

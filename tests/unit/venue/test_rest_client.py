@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import trio
 from builders import run_inline
+from core_kit import THEIRS, fill
 from trio.testing import MockClock
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable
 from mm_trio.model.market import Market, Token
 from mm_trio.venue.ip_weight import FOR_SHUTDOWN, SLACK, WINDOW_S
-from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.rest_client import MOST_ORDERS_NAMED, VenueClient
 
 MARKET = Market("@107", 10_107, Token(150, "HYPE", 2), Token(0, "USDC", 8), {})
 GOOD = {"coin": "@107", "oid": 1, "side": "B", "limitPx": "20.0", "sz": "5.0"}
@@ -86,3 +87,44 @@ async def test_a_patient_question_waits_until_there_is_weight_again(autojump_clo
     await client.fetch_open_orders(MARKET)
 
     assert WINDOW_S <= trio.current_time() - began_s <= WINDOW_S + 5
+
+
+# --- fills without a cloid --------------------------------------------------------------------
+
+
+class Orders:
+    """Knows the orders of even oids, each with a cloid of its own."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def query_order_by_oid(self, _address: str, oid: int) -> dict[str, Any]:
+        self.asked.append(oid)
+        if oid % 2:
+            return {"status": "unknownOid"}
+        order = {**GOOD, "oid": oid, "cloid": f"0x{oid:032x}"}
+        return {"status": "order", "order": {"order": order, "status": "filled", "statusTimestamp": 1}}
+
+
+async def test_only_unknown_fills_of_makers_without_a_cloid_are_asked_for() -> None:
+    orders = Orders()
+    client = VenueClient(orders, address="0xa1", run_sync=run_inline)
+    known, taken, named = fill(2, 1, 1), fill(4, 2, 1, crossed=True), fill(6, 3, 1, cloid=THEIRS)
+    fills = [known, taken, named, fill(8, 4, 1), fill(8, 5, 1), fill(9, 6, 1)]
+
+    found, unnamed = await client.name_fills(fills, is_known=lambda fill: fill.oid == 2)
+
+    assert orders.asked == [9, 8]
+    assert [fill.cloid for fill in found] == [None, None, THEIRS, f"0x{8:032x}", f"0x{8:032x}", None]
+    assert unnamed == (fills[-1],)
+
+
+async def test_the_oldest_of_too_many_orders_are_not_asked_for() -> None:
+    orders = Orders()
+    client = VenueClient(orders, address="0xa1", run_sync=run_inline)
+    fills = [fill(2 * n, n, 1) for n in range(1, MOST_ORDERS_NAMED + 3)]
+
+    _, unnamed = await client.name_fills(fills, is_known=lambda fill: False)
+
+    assert len(orders.asked) == MOST_ORDERS_NAMED
+    assert unnamed == tuple(fills[:2])

@@ -65,7 +65,7 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
             journal.append([Quoted(n_written)], at_ms=_now_ms())
         times_ms: dict[str, list[float]] = {"in_memory": [], "journalled": []}
         senders = {}
-        nonces = Nonces(_now_ms)  # One signer for both: its nonces rise over all actions.
+        nonces = Nonces(VenueClock(_now_ms))  # One signer for both: its nonces rise over all actions.
         for name, file in (("in_memory", None), ("journalled", journal)):
             writer = JournalWriter(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
             orders = OrderState()

@@ -141,7 +141,7 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
     quoter = GridQuoter(
         state, settings.quoting, stats=known.stats, last_boundary=_find_last_boundary(settings, recovered)
     )
-    nonces = Nonces(basis.clock.earliest_ms, last=0 if recovered is None else recovered.last_nonce)
+    nonces = Nonces(basis.clock, last=0 if recovered is None else recovered.last_nonce)
     writer = JournalWriter(
         seams.journal,
         run_sync=basis.pools.journal,

@@ -122,20 +122,22 @@ class Nonces:
     time, so that such a one is not stepped over: it would stop all actions until the venue's time has reached it.
     """
 
-    def __init__(self, venue_ms: Callable[[], int], *, last: int = 0) -> None:
-        self._venue_ms = venue_ms
+    def __init__(self, clock: VenueClock, *, last: int = 0) -> None:
+        self._clock = clock
         self.last = last
         # The highest one of an action that was not refused for its nonce.
         self._used = last
 
     def take(self) -> int:
         """Return the nonce of the next action."""
-        now_ms = self._venue_ms()
-        newest_ms = now_ms + DAY_MS
-        if self.last >= newest_ms:
-            self.last = self._used if self._used < newest_ms else 0
-        self.last = max(self.last + 1, now_ms)
+        if not self._is_possible(self.last):
+            self.last = self._used if self._is_possible(self._used) else 0
+        self.last = max(self.last + 1, self._clock.earliest_ms())
         return self.last
+
+    def _is_possible(self, nonce: int) -> bool:
+        """Check that the venue may have taken a nonce."""
+        return nonce < self._clock.latest_ms() + DAY_MS
 
     def on_used(self, nonce: int) -> None:
         """Note that the venue may have taken a nonce."""
@@ -148,7 +150,7 @@ class Nonces:
         """
         if "too high" in text.lower():
             self.last = self._used if nonce == self.last else self.last
-        elif (told := _LOWEST_NONCE.search(text)) is not None and int(told[1]) < self._venue_ms() + DAY_MS:
+        elif (told := _LOWEST_NONCE.search(text)) is not None and self._is_possible(int(told[1])):
             self.last = max(self.last, int(told[1]))
 
 
@@ -182,7 +184,7 @@ class OrderGateway:
         # Looked up on the class: an object that answers to every name is a plain one.
         self._signs = hasattr(type(exchange), "post_signed")
         self._gate = gate or AlwaysOpen()
-        self._nonces = nonces or Nonces(clock.earliest_ms)
+        self._nonces = nonces or Nonces(clock)
         self._weight = weight or IpWeight()
         self._has_weight = True
         # Of the action on its way.

@@ -229,7 +229,7 @@ def the_journal_is_written_after_sending(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def nonces_are_seconds(patch: pytest.MonkeyPatch) -> None:
     def by_the_clock(self: Nonces) -> int:
-        self.last = self._venue_ms() // 1000 * 1000
+        self.last = self._clock.earliest_ms() // 1000 * 1000
         return self.last
 
     patch.setattr(Nonces, "take", by_the_clock)

@@ -41,6 +41,7 @@ from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.witness.venue_clock import DAY_MS
 
 WALL_MS = 1_790_000_000_000
 SENT = Sent(OURS, desired("buy", 1), None, WALL_MS, WALL_MS + 10_000)
@@ -122,6 +123,16 @@ def test_an_order_that_expired_long_ago_is_not_waited_for() -> None:
 
 def test_the_nonce_of_an_order_that_was_never_signed_is_used_up_too() -> None:
     assert replayed(SENT).last_nonce == WALL_MS
+
+
+@pytest.mark.parametrize("method", ["bulk_orders", "earlier"])
+def test_r2_a_nonce_that_the_venue_cannot_have_taken_is_not_believed(method: str) -> None:
+    """A clock three days ahead wrote it; the other one, an hour ahead, may be used."""
+    wrong, possible = WALL_MS + 3 * DAY_MS, WALL_MS + DAY_MS // 24
+    entries = [Requested(nonce, method, 1, "ab" * 32, nonce + 10_000) for nonce in (possible, wrong)]
+
+    assert replayed(SENT, *entries).last_nonce == possible
+    assert replayed(*entries, wall_ms=wrong).last_nonce == wrong
 
 
 def test_an_order_that_arrived_may_rest_and_has_to_be_seen_before_it_is_believed() -> None:

@@ -184,7 +184,7 @@ class Bench:
             self.signing if signs else self.plain,
             coin="@107",
             gate=self.gate,
-            nonces=Nonces(self.clock, last=last_nonce),
+            nonces=Nonces(VenueClock(self.clock), last=last_nonce),
             run_sync=run_sync,
             ledger=self.ledger,
             clock=VenueClock(self.clock),

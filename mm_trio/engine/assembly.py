@@ -50,8 +50,9 @@ class Seams:
     """Outside objects of a maker: SDK, threads, disk, chance, calendar.
 
     `run_sync(fn, *args, **options)` makes a blocking call. `reopen_feed` gives `info` a fresh socket; None replaces the
-    SDK's. `wall_ms` None: the wall clock at the start of the session, carried on. `used_weight` is the request weight
-    that this process used just before. A checkpoint follows every `checkpoint_every` entries of the journal.
+    SDK's. `wall_ms` None: the wall clock at the start of the session, carried on; the clock that is compared with the
+    venue's is then the machine's own. `used_weight` is the request weight that this process used just before. A
+    checkpoint follows every `checkpoint_every` entries of the journal.
     """
 
     info: Any

@@ -41,8 +41,8 @@ _log = logging.getLogger(__name__)
 
 # An action that arrives later than this is refused by the venue (expiresAfter), so it cannot be executed after that.
 EXPIRY_S = 10.0
-# After this further time we must have heard of an execution: our clock may be 2 s off the venue's (`run` refuses more),
-# and the answers of a replica may be 2 s old.
+# After this further time we must have heard of an execution: our estimate of the venue's time may be 2 s off, and the
+# answers of a replica may be 2 s old.
 EXPIRY_GRACE_S = 4.0
 # Most direct questions (weight 2 each) within one emit, about the remaining sizes of orders it cancelled.
 MOST_ENDS_ASKED = 20

@@ -286,6 +286,17 @@ def test_a_coin_that_the_exchange_does_not_list_is_one_line_and_exit_code_2(tmp_
     check_one_line(err, told="@99999")
 
 
+def test_r3_a_clock_behind_the_exchange_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    """The exchange's clock is set forward, which comes to the same."""
+    with open_sandbox(tmp_path, "--stepped") as sandbox:
+        sandbox.control("step", {"ms": 600_000})
+        config = sandbox.save_config(tmp_path)
+        code, out, err = run(tmp_path, "run", "--config", str(config), "--json", environ=sandbox.key)
+
+    assert (code, out) == (2, "")
+    check_one_line(err, told="s behind the venue's; at most 2 s is allowed: set the clock (NTP)")
+
+
 @pytest.mark.parametrize(
     ("environ", "told"),
     [

@@ -238,7 +238,9 @@ async def watch_forever(session: Session) -> Never:
                 _log.warning("paused: reason=%s; no new orders until state is re-read from the venue", gate.reason)
                 await read_anew(session)
                 continue
-        _log.warning("feed lost: reason=%s; no new orders until it is restored and reconciled", gate.reason)
+        # While the clock is wrong, the gate has another reason.
+        lost = watchdog.find_fault() or gate.reason
+        _log.warning("feed lost: reason=%s; no new orders until it is restored and reconciled", lost)
         await watchdog.reconnect()
         session.quoter.stats.on_reconnect()
         await read_anew(session)

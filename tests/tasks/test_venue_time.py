@@ -315,7 +315,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-@pytest.mark.parametrize("answer", [UNANSWERED, None, {"time": "soon"}])
+@pytest.mark.parametrize("answer", [UNANSWERED, None, {"time": "soon"}, {"time": 10**30}, {"time": -1}])
 async def test_r2_a_clock_that_cannot_be_compared_is_an_error_of_the_venue(
     autojump_clock: MockClock, answer: object
 ) -> None:

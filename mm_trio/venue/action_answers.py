@@ -38,6 +38,8 @@ _TEXTS: tuple[tuple[str, Refusal], ...] = (
     ("over weight limit", Refusal.TOO_MANY),
     ("too many open orders", Refusal.TOO_MANY),
 )
+# What is kept of a text, for the log. The venue's longest has 200 characters.
+_MOST_CHARS = 500
 # The venue's gateway refuses with these before it runs the action, so nothing of the batch was done.
 _BEFORE_ANYTHING = frozenset({Refusal.BUDGET, Refusal.EXPIRED, Refusal.NONCE, Refusal.SIGNER, Refusal.TOO_MANY})
 # Errors of the payload refuse the whole batch with one status, and nothing of it is done.
@@ -56,7 +58,7 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
         text = response if isinstance(response, str) else repr(response)
         refusal = _classify(text)
         if refusal in _BEFORE_ANYTHING:
-            return (Refused(refusal, text, untouched=True),) * n
+            return (Refused(refusal, text[:_MOST_CHARS], untouched=True),) * n
         return (Unknown(f"refused with {text[:200]!r}"),) * n
     statuses = _find_statuses(raw, response)
     if statuses is None:
@@ -96,7 +98,8 @@ def _parse_status(status: Any) -> Answer:
         if isinstance(text := status.get("error"), str):
             refusal = _classify(text)
             # "… placing new order during modify" means that the order to be replaced is gone.
-            return Refused(refusal, text, untouched=refusal in _WHOLE_BATCH and "during modify" not in text.lower())
+            is_whole = refusal in _WHOLE_BATCH and "during modify" not in text.lower()
+            return Refused(refusal, text[:_MOST_CHARS], untouched=is_whole)
         try:
             if "resting" in status:
                 return Resting(_oid(status["resting"]))

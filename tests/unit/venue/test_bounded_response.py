@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import resource
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -73,6 +75,41 @@ def test_r4_a_tls_handshake_that_drips_ends_with_the_deadline() -> None:
 
         assert time.monotonic() - began_s < WITHIN_S + SLACK_S
         rogue.wait_until_hung_up()
+
+
+def test_r4_several_addresses_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first two take no connection, whose queue is full; the last one answers."""
+    look_up = socket.getaddrinfo
+
+    def find_more(host: str, port: int, *more: Any, **options: Any) -> Any:
+        if host != "localhost":
+            return look_up(host, port, *more, **options)
+        (where,) = look_up("127.0.0.1", port, *more, **options)
+        return [(*where[:4], (address, port)) for address in ("127.0.0.2", "127.0.0.3", "127.0.0.1")]
+
+    def answer(peer: Peer) -> None:
+        peer.read_request()
+        peer.send_answer(b"{}")
+
+    with open_rogue(answer) as rogue, full_queues("127.0.0.2", "127.0.0.3", port=rogue.port):
+        monkeypatch.setattr("socket.getaddrinfo", find_more)
+        began_s = time.monotonic()
+
+        assert ask(open_session(f"http://localhost:{rogue.port}"), within_s=1.5).json() == {}
+        assert time.monotonic() - began_s > 0.9
+
+
+@contextmanager
+def full_queues(*addresses: str, port: int) -> Iterator[None]:
+    """Listen and accept nothing, so that a further connection waits for ever."""
+    with ExitStack() as opened:
+        for address in addresses:
+            opened.enter_context(socket.create_server((address, port), backlog=0))
+            for _ in range(4):
+                waiting = opened.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex((address, port))
+        yield
 
 
 def test_r4_a_deadline_names_itself() -> None:

@@ -133,9 +133,13 @@ class _BoundedConnection(HTTPConnection):
                 # The others get their share of the time too.
                 share_s = self.timeout / n_left
                 place = (str(address[0]), self.port or 0)
-                return create_connection(place, share_s, self.source_address, self.socket_options)
+                sock = create_connection(place, share_s, self.source_address, self.socket_options)
             except OSError as error:
                 failure = error
+            else:
+                # The handshake of TLS has all that is left.
+                sock.settimeout(self.timeout)
+                return sock
         if isinstance(failure, TimeoutError):
             raise ConnectTimeoutError(self, f"{self.host} did not answer") from failure
         raise NewConnectionError(self, f"Failed to establish a new connection: {failure}") from failure

@@ -36,6 +36,14 @@ MOST_LEVELS = 32
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+# One decoder is made once: `json.loads` makes one for each call with options.
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
 class AnswerRefused(HTTPError):
     """Answer that is not read to its end: too long, or compressed."""
 
@@ -209,7 +217,7 @@ def parse_json(body: bytes | str) -> Any:
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_VALUES:
         raise ValueError(f"more than {MOST_VALUES} values")
     try:
-        found = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        found = _decode(raw.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not _has_few_levels(raw):
@@ -218,10 +226,6 @@ def parse_json(body: bytes | str) -> Any:
         # Raises a ValueError for a character that no encoding has.
         json.dumps(found, ensure_ascii=False).encode("utf-8")
     return found
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _has_few_levels(raw: bytes) -> bool:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.journal.end_mark import MARK_NAME, sync
-from mm_trio.journal.file_errors import describe_os_error
+from mm_trio.journal.file_errors import describe_os_error, explain_os_error
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
 
@@ -277,7 +277,10 @@ def _refuse_lost(folder: Path) -> None:
 
 def _has_content(folder: Path) -> bool:
     path = folder / JOURNAL_NAME
-    return path.exists() and path.stat().st_size > 0
+    try:
+        return path.exists() and path.stat().st_size > 0
+    except OSError as error:
+        raise explain_os_error(path, error) from error
 
 
 def is_blank(folder: Path) -> bool:

@@ -124,9 +124,9 @@ class Journal:
         Errors: JournalError, also if there is no ledger.
         """
         path = folder / JOURNAL_NAME
-        if not path.is_file():
-            raise JournalError(f"there is no ledger at {path}")
         with _explained(path):
+            if not path.is_file():
+                raise JournalError(f"there is no ledger at {path}")
             _refuse_open(folder)
             journal = cls(path, _connect(_read_only(path), is_uri=True))
             try:

@@ -8,6 +8,7 @@ import trio
 
 from mm_trio.cli.programs.run_maker import RunSummary
 from mm_trio.cli.programs.start_checks import ask_for_pairs, make_grid
+from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import Settings
 from mm_trio.engine.startup import check_order_size, seed_state
 from mm_trio.model.errors import VenueError
@@ -40,7 +41,7 @@ async def plan_forever(settings: Settings, *, stop_scope: trio.CancelScope, dura
         client = VenueClient(
             make_info(settings.market.base_url, spot_meta),
             address=settings.market.account,
-            run_sync=trio.to_thread.run_sync,
+            run_sync=ThreadPools(trio.to_thread.run_sync).reads,
             patience_s=START_PATIENCE_S,
         )
         if duration_s is not None:

@@ -20,6 +20,7 @@ from mm_trio.journal.data_dir import (
     find_state_folder,
     finish_setting_aside,
     hold_state_folder,
+    is_blank,
     open_ledger,
     replace_ledger,
     set_aside,
@@ -438,3 +439,11 @@ def test_a_damaged_ledger_was_written_to(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite3").write_bytes(b"not a ledger at all" * 1000)
 
     assert find_last_written(tmp_path) == tmp_path
+
+
+def test_r12_a_folder_that_cannot_be_looked_at_is_an_error_of_the_ledger(tmp_path: Path) -> None:
+    """An error of the system would end as one of the venue."""
+    folder = tmp_path / ("x" * 300)
+    for look in (is_blank, Journal.open_to_read):
+        with pytest.raises(JournalError, match=r"the ledger .* cannot be used: File name too long"):
+            look(folder)

@@ -23,6 +23,7 @@ from mm_trio.engine.startup import check_order_size
 from mm_trio.journal.recovery import LedgerFile, recover
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import CHECKPOINT_EVERY, JournalWriter
+from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings
@@ -40,6 +41,7 @@ from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.order_gateway import Nonces, OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
+from mm_trio.witness.market_check import describe_market, find_market_change
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["Knowledge", "Seams", "open_session"]
@@ -105,7 +107,7 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
     """Look up the market, replay the journal, make the session.
 
     `blank` is the knowledge of a maker without an earlier session. Errors: ConfigError for an unknown coin or an order
-    size that cannot be quoted, VenueError, JournalError.
+    size that cannot be quoted, VenueError, JournalError; Contradiction where the market is not the ledger's.
     """
     wall_ms = seams.wall_ms or make_wall_clock()
     clock = VenueClock(
@@ -129,7 +131,19 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
         recovered = await recover(
             seams.journal, order_size=settings.quoting.order_size, run_sync=pools.journal, wall_ms=clock.earliest_ms()
         )
+        _check_market(market, recovered)
     return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms, clock), blank)
+
+
+def _check_market(market: Market, recovered: Recovered) -> None:
+    """Refuse a market that is not the ledger's. Errors: Contradiction."""
+    change = find_market_change(recovered.parameters, market)
+    if change is not None:
+        raise Contradiction(
+            f"the venue names another market {market.coin} than the one that this ledger was kept for: {change}. "
+            "Nothing is sent. Compare with the venue's web page; if the new market is right, the ledger is not its "
+            "own: move the state folder away and start with --take-over"
+        )
 
 
 def _assemble(basis: _Basis, blank: Knowledge) -> Session:
@@ -242,7 +256,7 @@ def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) ->
 
     None where that session had another ladder.
     """
-    if recovered is None or recovered.is_new or recovered.parameters != settings.parameters:
+    if recovered is None or recovered.is_new or not settings.parameters.items() <= recovered.parameters.items():
         return None
     return recovered.boundary_level
 
@@ -265,7 +279,7 @@ def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoc
     """
     return (
         *(Began(earlier, {}) for earlier in sorted(quoter.state.ownership.epochs)),
-        Began(epoch, settings.parameters),
+        Began(epoch, settings.parameters | describe_market(quoter.state.market)),
         *(Numbered(earlier, number) for earlier, number in quoter.state.order_state.sent_numbers),
         *quoter.summarise(),
         Requested(nonces.last, "earlier", 0, "", 0),

@@ -279,10 +279,22 @@ class BatchEmitter:
         if not isinstance(answer, Resting | Filled):
             return False
         self._state.apply_arrival(intent, answer.oid, now_s=now_s)
-        # Post-only orders do not fill at once, so the venue has to explain this answer.
         if isinstance(answer, Filled):
-            self._state.order_state.on_doubt(answer.oid, now_s=now_s)
+            self._apply_filled(intent, answer, now_s=now_s)
         return True
+
+    def _apply_filled(self, intent: Intent, answer: Filled, *, now_s: float) -> None:
+        """Doubt an order that traded before its answer.
+
+        It is over where all of it traded, whatever an older frame tells of it later: its fills are due. Else the venue
+        has to show what rests.
+        """
+        _log.warning("order filled at once: oid=%d side=%s level=%d; its fills are due", answer.oid, *intent.quote.slot)
+        orders = self._state.order_state
+        if answer.size is not None and answer.size >= intent.quote.size:
+            orders.on_status(answer.oid, "filled", now_s=now_s)
+        else:
+            orders.on_doubt(answer.oid, now_s=now_s)
 
     def _intend(self, orders: Sequence[DesiredOrder], *, replaces: Sequence[int | None] = ()) -> list[Intent]:
         """Record the orders of one action as sent.

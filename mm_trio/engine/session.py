@@ -35,6 +35,7 @@ from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
+from mm_trio.witness.market_check import describe_market
 
 __all__ = ["Account", "Session"]
 
@@ -150,7 +151,7 @@ class Session:
         No feed is subscribed before.
         """
         state, client, writer = self.quoter.state, self.account.client, self.account.writer
-        writer.record(Began(self._epoch, self.settings.parameters))
+        writer.record(Began(self._epoch, self.settings.parameters | describe_market(state.market)))
         if self._recovered is None or self._recovered.is_new:
             writer.record(Allocated(*state.inventory.allocation))
             orphans = await seed_state(client, state, take_over=self.settings.take_over)

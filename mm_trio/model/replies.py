@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -57,10 +57,11 @@ class Resting:
 class Filled:
     """Answer: the order traded at once.
 
-    A remaining part, if any, is open under `oid`.
+    A remaining part, if any, is open under `oid`. `size` is what traded, None where it is not told.
     """
 
     oid: int
+    size: Decimal | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

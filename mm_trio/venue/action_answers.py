@@ -104,8 +104,8 @@ def _parse_status(status: Any) -> Answer:
             if "resting" in status:
                 return Resting(_oid(status["resting"]))
             if "filled" in status:
-                is_sized = Decimal(str(status["filled"]["totalSz"])).is_finite()
-                return Filled(_oid(status["filled"])) if is_sized else Unknown("filled with no size")
+                size = Decimal(str(status["filled"]["totalSz"]))
+                return Filled(_oid(status["filled"]), size) if size.is_finite() else Unknown("filled with no size")
         except (KeyError, TypeError, ValueError, InvalidOperation):
             pass
     return Unknown(f"unknown status {str(status)[:100]}")

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import trio
 
 from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.feed_watchdog import FeedWatchdog
@@ -28,6 +29,7 @@ from mm_trio.model.replies import Fill, Refusal, Refused, Unknown
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.state.inventory import Inventory
+from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
@@ -38,16 +40,24 @@ from mm_trio.venue.ip_weight import IpWeight
 from mm_trio.venue.order_gateway import Nonces, OrderGateway
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["MUTANTS"]
+__all__ = ["MUTANTS", "MUTANTS_OF_TESTS"]
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 MUTANTS: dict[str, Patch] = {}
+# Those that the simulated world cannot cause; `tests/tasks/test_planted_mistakes.py` catches them.
+MUTANTS_OF_TESTS: dict[str, Patch] = {}
 
 
 def mutant(patch: Patch) -> Patch:
     """Register a mistake under the words of its function's name."""
     MUTANTS[patch.__name__.replace("_", " ")] = patch
+    return patch
+
+
+def mutant_of_a_test(patch: Patch) -> Patch:
+    """Register a mistake that a test catches, and no seed."""
+    MUTANTS_OF_TESTS[patch.__name__.replace("_", " ")] = patch
     return patch
 
 
@@ -306,6 +316,42 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
         session.schedule.wake_tick()
 
     patch.setattr("mm_trio.engine.tasks.read_anew", go_on)
+
+
+# --- What a second source would say ---
+
+
+@mutant
+def look_ups_of_fills_do_not_overlap(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.state.fill_history.FILLS_OVERLAP_MS", 0)
+
+
+@mutant
+def an_order_filled_at_once_is_believed_to_rest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(BatchEmitter, "_apply_filled", lambda self, intent, answer, *, now_s: None)
+
+
+@mutant_of_a_test
+def an_order_adopted_at_a_start_has_its_fills_counted_off_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MakerState, "sum_uncounted", lambda self, fills: Decimal(0))
+
+
+@mutant_of_a_test
+def a_snapshot_is_as_old_as_its_answer(patch: pytest.MonkeyPatch) -> None:
+    def read_young(*args: Any, asked_s: float, **options: Any) -> Any:
+        return read_snapshot(*args, asked_s=trio.current_time(), **options)
+
+    patch.setattr("mm_trio.engine.reconciler.read_snapshot", read_young)
+
+
+@mutant
+def a_frame_is_believed_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.state.order_state.find_contradiction", lambda fill, order, *, by_clock: None)
+
+
+@mutant
+def a_fill_is_missing_after_ten_seconds(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.engine.reconciler.UNREPORTED_PATIENCE_S", 10.0)
 
 
 # --- Shutdown ---

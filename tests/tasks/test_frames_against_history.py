@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -284,3 +285,29 @@ async def test_r14_an_order_filled_at_once_is_in_doubt_until_its_fills_are_known
 
         assert booked(maker) == compute_ledger(world, maker)
         assert (maker.order_state.find(placed[0]) is None) is (size == "5")
+
+
+# --- The market ---------------------------------------------------------------------------------
+
+
+async def test_r14_a_start_refuses_another_market_under_the_same_name(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    world = make_world("signing")
+    async with world.running(make_maker(world, tmp_path)):
+        pass
+    ask = world.venue.ask
+
+    def ask_changed(method: str, request: Any) -> Any:
+        found = copy.deepcopy(ask(method, request))
+        for pair in found["universe"] if method == "spot_meta" else ():
+            pair["index"] += 98 if pair["name"] == world.coin else 0
+        return found
+
+    world.venue.ask = ask_changed  # type: ignore[method-assign]
+
+    with halted("asset was 10107 and is 10205"):
+        async with world.running(remake_maker(world, tmp_path)):
+            await trio.sleep(10)
+
+    assert world.resting() == []

@@ -23,6 +23,7 @@ from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.network.venue import SimSocket
 from mm_trio.sim.network.watched_journal import Written
 from mm_trio.sim.oracle.coverage import CaseRecorder, shorten
+from mm_trio.sim.oracle.filled_answers import FilledAnswers
 from mm_trio.sim.oracle.request_limits import RequestLimits, SlidingSum
 from mm_trio.sim.oracle.venue_view import is_own, read_epoch
 
@@ -115,12 +116,14 @@ class RequestRules:
         self._refused_s = 0.0
         # Refusals of that kind that reached the maker in a row.
         self._n_refusals_received = 0
+        self.filled_answers = FilledAnswers(judge, exchange, address=address)
 
     # --- Leaving the maker ---
 
     def on_leaving(self, method: str, args: tuple[Any, ...]) -> None:
         """Check a call that leaves the maker."""
         now_s = self._now_s()
+        self.filled_answers.check()
         n_items = args[0].n_items if args and isinstance(args[0], SignedInProcess) else 0
         self._limits.check(method, n_items, now_s=now_s)
         # One for the request and one for the weight of its rows.
@@ -181,6 +184,7 @@ class RequestRules:
         if method in NEW_RISK:
             self.unanswered.clear()
             self._n_refusals_received += _says_no_budget(answer)
+            self.filled_answers.on_answered(answer)
         self._was_subscribed |= method == "subscribe"
         if self._gate and method == self._gate[0] and self._socket().acknowledged >= FEEDS:
             del self._gate[0]

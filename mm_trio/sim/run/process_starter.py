@@ -110,6 +110,7 @@ class ProcessStarter:
         )
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
         maker = self._make_maker(info, transport, journal)
+        requests.filled_answers.believes_open = lambda oid: maker.order_state.find(oid) is not None
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
         return process
 

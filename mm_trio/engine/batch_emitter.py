@@ -276,11 +276,24 @@ class BatchEmitter:
         now_s = trio.current_time()
         if isinstance(answer, Unknown) and answer.second is not None and answer.second.refusal is Refusal.NONCE:
             self._state.order_state.on_cannot_arrive_after(intent.cloid, now_s)
-        if not isinstance(answer, Resting | Filled):
+        if not isinstance(answer, Resting | Filled) or self._is_taken(intent, answer.oid):
             return False
         self._state.apply_arrival(intent, answer.oid, now_s=now_s)
         if isinstance(answer, Filled):
             self._apply_filled(intent, answer, now_s=now_s)
+        return True
+
+    def _is_taken(self, intent: Intent, oid: int) -> bool:
+        """Return whether an answer's oid is that of another order.
+
+        Such an answer proves nothing: the order stays in flight until the venue explains it.
+        """
+        orders = self._state.order_state
+        known = orders.find(oid) or orders.find_left(oid)
+        if known is None or known.cloid == intent.cloid:
+            return False
+        _log.error("answer not believed: oid=%d is that of another order, cloid=%s", oid, known.cloid)
+        self._stats.on_error()
         return True
 
     def _apply_filled(self, intent: Intent, answer: Filled, *, now_s: float) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import trio
 
 from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
-from mm_trio.model.errors import LedgerCut, LedgerError
+from mm_trio.model.errors import Contradiction, LedgerCut, LedgerError
 from mm_trio.model.orders import Intent, OrderDiff
 from mm_trio.model.replies import OpenOrder, OrderStatus
 from mm_trio.state.fill_history import LISTED_WITHIN_S
@@ -56,6 +56,8 @@ class Reconciler:
         self._client = client
         self._state = state
         self._emitter = emitter
+        # Contradictions that the last snapshot showed.
+        self._misfits: set[str] = set()
 
     async def reconcile(self) -> tuple[BalanceCheck, bool]:
         """Compare everything with the venue and settle the differences.
@@ -138,6 +140,7 @@ class Reconciler:
         # A ledger that lacks entries is shut down already, and what it knows has to be proven gone.
         if rivals and not state.history.is_cut:
             raise LedgerError(describe_rivals(rivals))
+        self._check_rows(rows)
         findings = read_snapshot(
             [row for row in rows if row.coin == state.market.coin],
             state.order_state,
@@ -149,6 +152,23 @@ class Reconciler:
         for oid in findings.resting:
             state.order_state.on_seen_resting(oid, now_s=trio.current_time())
         return rows, findings
+
+    def _check_rows(self, rows: Iterable[OpenOrder]) -> None:
+        """Compare our open orders with what we sent.
+
+        Errors: Contradiction where two snapshots in a row show another order under our oid or cloid.
+        """
+        misfits = {misfit for row in rows if (misfit := self._state.find_misfit(row)) is not None}
+        again = misfits & self._misfits
+        self._misfits = misfits
+        for misfit in misfits - again:
+            self._state.on_contradicted(misfit)
+        if again:
+            raise Contradiction(
+                f"the venue's open orders contradict what we sent: {min(again)}; the maker can no longer tell what "
+                "rests. Compare with the venue's web page, cancel what should not be there, and check with "
+                "`mm-trio ledger audit`"
+            )
 
     async def _ask_directly(self, first: Findings, second: Findings) -> _Proofs:
         missing = [oid for oid in first.missing if oid in second.missing][:MOST_ASKED]
@@ -198,7 +218,7 @@ class Reconciler:
         orders = self._state.order_state
         order = orders.find(oid)
         # Its fills or a frame may have explained it meanwhile.
-        if order is None:
+        if order is None or self._is_misfit(status):
             return
         if status.live:
             orders.on_seen_resting(oid, now_s=now_s)
@@ -215,6 +235,13 @@ class Reconciler:
         if all(due.oid != oid for due in orders.get_fills_due()):
             orders.remove_ghost(oid, now_s=now_s)
 
+    def _is_misfit(self, status: OrderStatus) -> bool:
+        """Return whether an answer contradicts our order: it settles nothing."""
+        misfit = None if status.order is None else self._state.find_misfit(status.order)
+        if misfit is not None:
+            self._state.on_contradicted(misfit)
+        return misfit is not None
+
     def _settle_unseen(self, intent: Intent, status: OrderStatus, now_s: float) -> None:
         orders = self._state.order_state
         if intent not in orders.get_intents():
@@ -226,6 +253,8 @@ class Reconciler:
             if now_s >= intent.expires_s + EXPIRY_GRACE_S:
                 _log.info("order never arrived: side=%s level=%d; its level is free again", *intent.quote.slot)
                 orders.on_never_placed(intent.cloid, why=f"the venue knows no such order: {status.status}")
+            return
+        if self._is_misfit(status):
             return
         oid = status.order.oid
         self._state.apply_arrival(intent, oid, now_s=now_s)

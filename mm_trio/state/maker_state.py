@@ -23,6 +23,7 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.snapshot_diff import FRESH_S, compute_foreign_holds
+from mm_trio.witness import order_check
 from mm_trio.witness.fill_check import describe_fill, find_misfit_of_sent, find_time_fault
 from mm_trio.witness.ledger_end import LostEntries, find_lost_entries
 
@@ -217,6 +218,9 @@ class MakerState:
         Return whether the order is open and not ours.
         """
         row, state = update.order, self.order_state
+        if (misfit := self.find_misfit(row)) is not None:
+            self.on_contradicted(misfit)
+            return False
         known = state.is_known(row.oid)
         if not known and (intent := self.match_intent(row)) is not None:
             self.apply_arrival(intent, row.oid, now_s=now_s)
@@ -232,6 +236,15 @@ class MakerState:
             # At its full size: the fills that reduced it are reported apart from this, and counted then.
             return not self.adopt(replace(row, size=row.original_size or row.size), now_s=now_s)
         return owner is Owner.RIVAL
+
+    def find_misfit(self, row: OpenOrder) -> str | None:
+        """Return what contradicts an order of ours in this row, or None."""
+        state = self.order_state
+        order = state.find(row.oid) or state.find_left(row.oid)
+        if order is not None:
+            return order_check.find_misfit_of_known(row, order)
+        intent = None if row.cloid is None else state.find_intent(row.cloid.lower())
+        return None if intent is None else order_check.find_misfit_of_sent(row, intent)
 
     def match_intent(self, row: OpenOrder) -> Intent | None:
         """Return the order in flight that this row shows."""

@@ -311,3 +311,81 @@ async def test_r14_a_start_refuses_another_market_under_the_same_name(
             await trio.sleep(10)
 
     assert world.resting() == []
+
+
+# --- Rows of orders -----------------------------------------------------------------------------
+
+
+def change_rows(world: World, method: str, change: Callable[[Row], Row], *, times: int) -> list[int]:
+    """Change the first row of so many answers; gives the list that gets the oids."""
+    ask, wanted = world.venue.ask, method
+    changed: list[int] = []
+
+    def ask_changed(method: str, request: Any) -> Any:
+        found = copy.deepcopy(ask(method, request))
+        if method == wanted and found and len(changed) < times:
+            found[0] = change(found[0])
+            changed.append(found[0]["oid"])
+        return found
+
+    world.venue.ask = ask_changed  # type: ignore[method-assign]
+    return changed
+
+
+async def test_r14_one_snapshot_that_contradicts_an_order_halts_nothing(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    world = make_world("signing")
+    maker = make_maker(world, tmp_path, reconcile_every=3)
+    async with world.running(maker):
+        changed = change_rows(world, "open_orders", lambda row: {**row, "limitPx": "21.5"}, times=1)
+        await until(lambda: changed, within_s=30)
+        await trio.sleep(60)
+        assert is_on_target(world, maker)
+
+
+async def test_r14_two_snapshots_that_contradict_an_order_halt_the_maker(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    world = make_world("signing")
+    with halted("open orders contradict what we sent: row of oid"):
+        async with world.running(make_maker(world, tmp_path, reconcile_every=3)):
+            change_rows(world, "open_orders", lambda row: {**row, "limitPx": "21.5"}, times=2)
+            await trio.sleep(60)
+
+    assert world.resting() == []
+
+
+async def test_r14_an_update_that_contradicts_the_order_ends_nothing(autojump_clock: MockClock, tmp_path: Path) -> None:
+    world = make_world("signing")
+    maker = make_maker(world, tmp_path, reconcile_every=1000)
+    async with world.running(maker):
+        order = world.resting()[0]
+        row = {"coin": world.coin, "oid": order.oid, "side": "A" if order.is_buy else "B", "limitPx": str(order.price)}
+        update = {"order": row | {"sz": "5", "origSz": "5"}, "status": "canceled", "statusTimestamp": world.now_ms()}
+        n_reconciled = maker.stats.reconciliations
+        world.say("orderUpdates", [update])
+        await until(lambda: maker.stats.reconciliations > n_reconciled, within_s=10)
+
+        assert maker.order_state.find(order.oid) is not None
+
+
+async def test_r14_an_answer_with_the_oid_of_another_order_proves_nothing(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """The order stays in flight until the venue shows it under its own oid."""
+    world = make_world("signing")
+    maker = make_maker(world, tmp_path, reconcile_every=1000)
+    async with world.running(maker):
+        await trio.sleep(10)
+        world.venue.lose_frames("orderUpdates")
+        other = world.resting()[0].oid
+        world.venue.garble_next("bulk_orders", lambda raw: answer({"resting": {"oid": other}}))
+        n_errors = maker.stats.errors
+        world.buy("5")
+        await until(lambda: maker.stats.errors > n_errors, within_s=10)
+        assert len(maker.order_state.get_intents()) == 1
+        await until(lambda: is_definite(maker), within_s=30)
+
+        assert {o.oid for o in world.resting()} == set(maker.order_state.orders)
+        world.venue.stop_losing_frames()

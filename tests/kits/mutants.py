@@ -45,7 +45,8 @@ __all__ = ["MUTANTS", "MUTANTS_OF_TESTS"]
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 MUTANTS: dict[str, Patch] = {}
-# Those that the simulated world cannot cause; `tests/tasks/test_planted_mistakes.py` catches them.
+# Those that the simulated world cannot cause, or that its next connection heals by telling all fills again;
+# `tests/tasks/test_planted_mistakes.py` catches them.
 MUTANTS_OF_TESTS: dict[str, Patch] = {}
 
 
@@ -321,7 +322,7 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
 # --- What a second source would say ---
 
 
-@mutant
+@mutant_of_a_test
 def look_ups_of_fills_do_not_overlap(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("mm_trio.state.fill_history.FILLS_OVERLAP_MS", 0)
 
@@ -349,7 +350,7 @@ def a_frame_is_believed_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("mm_trio.state.order_state.find_contradiction", lambda fill, order, *, by_clock: None)
 
 
-@mutant
+@mutant_of_a_test
 def a_fill_is_missing_after_ten_seconds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("mm_trio.engine.reconciler.UNREPORTED_PATIENCE_S", 10.0)
 

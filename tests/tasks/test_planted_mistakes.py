@@ -61,9 +61,34 @@ async def check_age_of_a_snapshot(folder: Path) -> None:
         assert len(asked) - n_asked == 1
 
 
+async def check_late_listing(folder: Path) -> None:
+    """No frame tells a fill, and the history lists it 50 s late, behind a newer one; nothing is sold twice."""
+    world = make_world("signing", token="200", usdc="10000")
+    maker = make_maker(world, folder, reconcile_every=2)
+    async with world.running(maker):
+        world.venue.lose_frames("userFills")
+        world.buy("5")
+        late = world.fills()[-1]
+        ask = world.venue.ask
+
+        def ask_late(method: str, request: Any) -> Any:
+            found = ask(method, request)
+            if method != "user_fills_by_time" or world.now_ms() >= late.time_ms + 50_000:
+                return found
+            return [row for row in found if row["tid"] != late.tid]
+
+        world.venue.ask = ask_late  # type: ignore[method-assign]
+        await trio.sleep(1)
+        world.buy("1")
+        await until(lambda: maker.stats.fills == 2, within_s=100)
+        assert booked(maker) == compute_ledger(world, maker)
+
+
 CHECKS: dict[str, Callable[[Path], Awaitable[None]]] = {
     "an order adopted at a start has its fills counted off twice": check_adopted_order,
     "a snapshot is as old as its answer": check_age_of_a_snapshot,
+    "look ups of fills do not overlap": check_late_listing,
+    "a fill is missing after ten seconds": check_late_listing,
 }
 
 

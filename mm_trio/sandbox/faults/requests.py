@@ -175,7 +175,8 @@ class RequestFaults:
         answer = run(self._handler)
         if answer.status != 200:
             return Delivery(answer)
-        if b'"userFills' in body and self._dice.may_strike(FaultKind.HISTORY_LATE):
+        may_be_late = self._listed_from_ms or self._dice.may_strike(FaultKind.HISTORY_LATE)
+        if may_be_late and b'"userFills' in body:
             answer = self._list_late(body, answer)
         stale = self._find_stale(run)
         is_full_list = answer.body[:1] == b"[" and answer.body != b"[]"
@@ -199,7 +200,7 @@ class RequestFaults:
     def _list_late(self, body: bytes, answer: Answer) -> Answer:
         """Leave out the rows of fills that are not listed yet."""
         rows, now_ms = json.loads(answer.body), self._gateway.now_ms()
-        old = [row for row, until_ms in self._listed_from_ms.items() if until_ms < now_ms - MAY_BE_LATE_MS]
+        old = [key for key, from_ms in self._listed_from_ms.items() if from_ms < now_ms - MAY_BE_LATE_MS]
         for key in old:
             del self._listed_from_ms[key]
         listed = [row for row in rows if self._is_listed(row, now_ms, body)]

@@ -46,6 +46,8 @@ _BEFORE_CONNECTING = (
 _TEXTS = {
     "can't start new thread": "no further thread can be started; raise the limit of processes and threads (ulimit -u), "
     "or free some memory",
+    "terminated abruptly": "a worker process was ended from outside, perhaps for want of memory; free some, or use "
+    "fewer of them (--jobs)",
     "Too many open files": f"too many open files; {_REMEDIES[errno.EMFILE]}",
     "Cannot allocate memory": f"out of memory; {_REMEDIES[errno.ENOMEM]}",
     "failed to map segment from shared object": f"out of memory; {_REMEDIES[errno.ENOMEM]}",

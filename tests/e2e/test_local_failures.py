@@ -267,6 +267,24 @@ def test_r12_a_history_that_does_not_fit_is_told_with_its_file(tmp_path: Path) -
     assert "Traceback" not in err
 
 
+def test_r12_a_seed_whose_files_cannot_be_written_broke_no_rule(tmp_path: Path) -> None:
+    words = ("sim", "--seed", "1", "--faults", "none", "--json")
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$0" "$@"', sys.executable, "-m", "mm_trio", *words],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        cwd=tmp_path,
+        env=clean_environ(),
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+    assert "the seed was not judged, because its files cannot be written: " in ended.stderr
+    assert "File too large; free some space in " in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_r12_too_few_file_handles_are_told_as_such(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (6, 6))

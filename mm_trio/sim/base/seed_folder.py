@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mm_trio.model.errors import Interrupted
+from mm_trio.model.errors import Interrupted, LocalError
 
-__all__ = ["open_seed_folder", "remove_seed_folders"]
+__all__ = ["check_disk", "open_seed_folder", "remove_seed_folders"]
 
 PREFIX = "mm-trio-sim-"
 # Removal is retried, because a seed still running in another thread may write into its folder meanwhile.
 _TRIES = 3
+# More than the journal of a seed grows by at a time.
+_PROBE_BYTES = 65_536
 _open: set[Path] = set()
 _is_ending = threading.Event()
 # Reentrant, because a signal may interrupt the thread that holds it and remove the folders in the same thread.
@@ -38,6 +40,22 @@ def open_seed_folder() -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _open.discard(folder)
+
+
+def check_disk(folder: Path) -> None:
+    """Check that the folder of a seed can still be written to.
+
+    Where it cannot, a violation says nothing of the maker. Errors: LocalError.
+    """
+    probe = folder / "probe"
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+        probe.unlink()
+    except OSError as error:
+        raise LocalError(
+            f"the seed was not judged, because its files cannot be written: {error.strerror or error}; free some space "
+            f"in {folder.parent}, or check the limits of this shell (ulimit)"
+        ) from error
 
 
 def remove_seed_folders() -> None:

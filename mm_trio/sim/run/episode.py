@@ -17,7 +17,7 @@ from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.judge import Judge, Violation
 from mm_trio.sim.base.report import SeedReport
 from mm_trio.sim.base.scenario import Scenario
-from mm_trio.sim.base.seed_folder import open_seed_folder
+from mm_trio.sim.base.seed_folder import check_disk, open_seed_folder
 from mm_trio.sim.base.seeded_schedule import run_virtual
 from mm_trio.sim.base.trace import Trace
 from mm_trio.sim.network.secret_canary import LogScanner
@@ -107,6 +107,8 @@ class _Episode:
             if not judge.violations:
                 lines = traceback.format_exception(find_leaves(error)[0])
                 judge.report("SIM", "".join(lines[-4:]).strip())
+        if judge.violations:
+            check_disk(self._folder)
         return self._make_report(world, judge, trace)
 
     def _make_report(self, world: World | None, judge: Judge, trace: Trace) -> SeedReport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 import requests
@@ -43,6 +44,7 @@ def connection_error(number: int) -> requests.ConnectionError:
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), "Broken pipe"),
         (RuntimeError("can't start new thread"), "ulimit -u"),
         (ImportError("libx.so: cannot open shared object file: Too many open files"), "ulimit -n"),
+        (BrokenProcessPool("A process in the process pool was terminated abruptly while it ran"), "--jobs"),
         (MemoryError(), "out of memory; free some memory"),
         (LocalError("the port is taken"), "the port is taken"),
     ],

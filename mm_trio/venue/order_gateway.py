@@ -333,20 +333,25 @@ class OrderGateway:
         `earlier`: how the last attempt was lost. Errors: JournalError or NoFreeThread, if there was none: nothing was
         sent.
         """
-        self._weight.on_request(action.weight, now_s=trio.current_time())
+        began_s, may_have_left = trio.current_time(), True
         try:
             answer = await (self._send_anyway(action) if action.always else self._send_if_it_may(action))
-            if answer is TOO_LATE:
+            may_have_left = answer is not TOO_LATE
+            if not may_have_left:
                 return _Attempt()
             answers = action.parse(answer)
         except VENUE_FAILURES as error:
             may_repeat = self._signs and may_be_sent_again(error)
             return _Attempt(lost=Unknown(describe_failure(error)), may_repeat=may_repeat)
         except (JournalError, NoFreeThread):
+            may_have_left = False
             if earlier is None:
                 raise
             # The bytes sent earlier may have arrived.
             return _Attempt(lost=earlier, may_repeat=False)
+        finally:
+            if may_have_left:
+                self._weight.on_request(action.weight, now_s=began_s)
         return _Attempt(answers if earlier is None else _read_again(answers))
 
     @property

@@ -28,15 +28,15 @@ def test_what_is_older_than_a_minute_counts_no_more() -> None:
 
 def test_a_question_waits_until_enough_of_the_oldest_has_passed() -> None:
     weight = IpWeight()
-    for now_s in (0.0, 10.0, 20.0):
-        weight.on_request(360, now_s=now_s)
+    for used, now_s in ((300, 0.0), (400, 10.0), (400, 20.0)):
+        weight.on_request(used, now_s=now_s)
     assert weight.used(20.0) == WEIGHT_PER_MINUTE - SLACK
 
     assert IpWeight().compute_wait_s(200, keep=0, now_s=20.0) == 0
     assert weight.compute_wait_s(0, keep=0, now_s=20.0) == 0
-    assert weight.compute_wait_s(360, keep=0, now_s=20.0) == WINDOW_S - 20
-    assert weight.compute_wait_s(361, keep=0, now_s=20.0) == WINDOW_S - 10
-    assert weight.compute_wait_s(360, keep=0, now_s=WINDOW_S) == 0
+    assert weight.compute_wait_s(300, keep=0, now_s=20.0) == WINDOW_S - 20
+    assert weight.compute_wait_s(301, keep=0, now_s=20.0) == WINDOW_S - 10
+    assert weight.compute_wait_s(300, keep=0, now_s=WINDOW_S) == 0
 
 
 def test_a_part_is_kept_for_the_shutdown() -> None:

@@ -319,6 +319,13 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
     patch.setattr("mm_trio.engine.tasks.read_anew", go_on)
 
 
+@mutant
+def ticks_go_on_while_paused(patch: pytest.MonkeyPatch) -> None:
+    honest: Any = PlacingGate.__dict__["is_quoting"]
+    patch.setattr(PlacingGate, "may_place", lambda self: honest.fget(self) and self._find_journal_fault() is None)
+    patch.setattr(PlacingGate, "is_quoting", property(lambda self: not self.is_shutting_down))
+
+
 # --- What a second source would say ---
 
 

@@ -53,6 +53,8 @@ class AccountOwner:
         self._fault_counter = fault_counter
         self._lot = Decimal(1).scaleb(-pair.base.sz_decimals)
         self._has_spent_budget = False
+        # Token and amount that were paid in for a while.
+        self._lent: tuple[int, Decimal] | None = None
 
     async def act_forever(self, rng: Random, kind: FaultKind) -> Never:
         """Do one kind of owner's action at random times."""
@@ -106,6 +108,19 @@ class AccountOwner:
         """Pay in some of one token."""
         token, amount = self._draw_transfer(rng)
         self._gateway.apply(Deposit(self._address, token, amount))
+        return True
+
+    def lend(self, rng: Random) -> bool:
+        """Pay in some of one token, or take out what was paid in here.
+
+        Returns whether something was paid in.
+        """
+        if self._lent is not None:
+            self._gateway.apply(Withdraw(self._address, *self._lent))
+            self._lent = None
+            return False
+        self._lent = self._draw_transfer(rng)
+        self._gateway.apply(Deposit(self._address, *self._lent))
         return True
 
     def _withdraw(self, rng: Random) -> bool:

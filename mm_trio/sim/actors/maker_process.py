@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import trio
 
 from mm_trio.engine.ws_state import WsState
-from mm_trio.model.errors import JournalBusy, VenueError, find_leaves
+from mm_trio.model.errors import JournalBusy, LedgerError, VenueError, find_leaves
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.request_transport import RequestTransport
@@ -121,11 +121,26 @@ class MakerProcess:
         if self.error is None or self.maker.stats.ticks:
             self._judge_rest(judge, view)
 
+    def judge_refusal(self, judge: Judge) -> bool:
+        """Check S5 for a maker that refused a journal without its end.
+
+        Returns whether it did. Refusing is right; placing something before is not.
+        """
+        leaves = [] if self.error is None else find_leaves(self.error)
+        is_refused = bool(leaves) and all(isinstance(leaf, LedgerError) for leaf in leaves)
+        if is_refused:
+            judge.coverage["journal without its end refused"] += 1
+            first_s = self.requests.first_risk_s
+            judge.check(
+                "S5", first_s is None, lambda: f"orders were placed at {first_s} s on a journal without its end"
+            )
+        return is_refused
+
     def _judge_rest(self, judge: Judge, view: OwnView) -> None:
         """Check S14: every order still open is named."""
         judge.coverage["left clean" if not self.may_rest else "left something"] += 1
         named = " ".join(self.may_rest)
-        is_unsure = "not verified" in named
+        is_unsure = "not verified" in named or "not checked" in named
         for oid, record in view.resting.items():
             is_named = f"oid {oid}" in self.may_rest or f"cloid {record.cloid}" in self.may_rest
             is_named |= is_unsure and bool(named)

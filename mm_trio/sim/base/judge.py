@@ -34,6 +34,7 @@ RULES: dict[str, str] = {
     "S19": "remembered data is bounded",
     "S20": "the same seed gives the same run",
     "S21": "orders that the maker believes to be open are open, once all is quiet",
+    "S22": "nothing is sent that changes nothing",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",
@@ -41,6 +42,7 @@ RULES: dict[str, str] = {
     "L5": "a shutdown takes at most ten seconds",
     "L6": "a shutdown cancels everything even with the request budget used up",
     "L7": "a level that is due for a minute has its order",
+    "L8": "a level that is due for two ticks has its order, unless something explains why not",
     "SIM": "the simulation itself runs without an error",
 }
 

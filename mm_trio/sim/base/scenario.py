@@ -14,6 +14,7 @@ from typing import Any
 
 from mm_trio.sandbox import FaultKind
 from mm_trio.sim.base.crash_points import Crash
+from mm_trio.sim.base.journal_loss import JournalLoss
 from mm_trio.sim.base.random_streams import log_uniform, split
 
 __all__ = ["Scenario", "ScenarioLadder", "draw_scenario"]
@@ -59,6 +60,10 @@ MAKER_FEES = ("0.0004", "0.0004", "0", "-0.00003", "-0.0001")
 CHECKPOINT_EVERY = (20, 2000)
 # Share of seeds whose operator changes the allocation between two processes, and by how much of what is there.
 REALLOCATED_SHARE, REALLOCATED_BY = 0.5, 0.5
+# Whether journals lose their ends, in which share of the seeds, and how many entries. It is off because the maker does
+# not notice yet.
+LOSES_JOURNAL_ENDS = False
+LOSS_SHARE, ENTRIES_LOST = 0.3, (1, 300)
 
 LOT = Decimal("0.01")
 # First price, and order sizes whose notional is just above the venue's minimum of 10 or far above it.
@@ -103,6 +108,7 @@ class Scenario:
     `is_log_scanned`: the maker's log is scanned for secrets.
     `maker_fee`: share of the notional; negative: a rebate.
     `checkpoint_every`: entries of the journal between two checkpoints.
+    `journal_loss`: the journal lacks its end before one of the starts.
     `reallocation`: from the second process on the allocation has these shares more of the ledger, in base and quote.
     """
 
@@ -135,6 +141,7 @@ class Scenario:
     maker_fee: str
     checkpoint_every: int
     reallocation: tuple[float, float] | None
+    journal_loss: JournalLoss | None
     journal_locks: tuple[tuple[float, float], ...] = ()
 
 
@@ -185,7 +192,14 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         maker_fee=split(seed, "swarm of fees").choice(MAKER_FEES),
         checkpoint_every=int(log_uniform(split(seed, "swarm of checkpoints"), *CHECKPOINT_EVERY)),
         reallocation=_draw_reallocation(split(seed, "swarm of allocations")),
+        journal_loss=_draw_journal_loss(split(seed, "swarm of lost ends")) if LOSES_JOURNAL_ENDS else None,
     )
+
+
+def _draw_journal_loss(rng: Random) -> JournalLoss | None:
+    is_lost, before = rng.random() < LOSS_SHARE, rng.choice((2, 2, 3, 4))
+    n_entries = rng.choice((None, int(log_uniform(rng, *ENTRIES_LOST))))
+    return JournalLoss(before, n_entries) if is_lost else None
 
 
 def _draw_reallocation(rng: Random) -> tuple[float, float] | None:

@@ -39,6 +39,8 @@ RECONCILED = ("open_orders", "user_fills_by_time", "spot_user_state", "user_rate
 STALE_S = 30.0  # The maker's `feed_stale_after_s`.
 # The watchdog polls twice a second.
 POLL_S = 0.6
+# A tick that had begun before the pause may still send.
+TICK_S = 2.0
 # Ten seconds of the venue, less half a second because latencies differ.
 SLOT_S = 9.5
 NO_BUDGET = TOO_MANY_REQUESTS[:24]
@@ -104,12 +106,17 @@ class RequestRules:
         # Epochs in the cloids that this process sent.
         self.epochs: set[str] = set()
         self.last_refusal_s = 0.0
+        # Items of actions that left this process.
+        self.n_items_sent = 0
         # Recent requests that the maker may have to remember.
         self.n_weighed_lately = 0
         self.cases = CaseRecorder(judge.coverage, unanswered=self.unanswered)
         self._weighed, self._ends = SlidingSum(WEIGHED_S), ends
-        # Reads that have to be answered before any new order leaves.
+        # Says whether the maker tracks an order. Only a tick cancels such an order before a stop.
+        self.is_tracked: Callable[[int], bool] = lambda oid: False
+        # Reads that have to be answered before any new order leaves, and when the feed was last opened anew.
         self._gate: list[str] = []
+        self._reopened_s = 0.0
         self._was_subscribed = False
         self._limits = RequestLimits(judge)
         # Time of the venue's last refusal of a new order for lack of request budget.
@@ -128,11 +135,12 @@ class RequestRules:
         self._limits.check(method, n_items, now_s=now_s)
         # One for the request and one for the weight of its rows.
         self.n_weighed_lately = self._weighed.add(now_s, 2)
+        self.n_items_sent += n_items
         if method in ENDING:
             self._ends.add(now_s, n_items)
         # A start reads everything before it subscribes, so only a later connection closes the gate.
         if method == "reopen_feed" and self._was_subscribed:
-            self._gate = list(RECONCILED)
+            self._gate, self._reopened_s = list(RECONCILED), now_s
         if method in NEW_RISK:
             if self.first_risk_s is None:
                 self.first_risk_s = now_s
@@ -142,6 +150,9 @@ class RequestRules:
                 lambda: f"{method} was sent {now_s - (self.stop_s or 0):.3f} s after the stop",
             )
             self._check_feed(method, now_s)
+        elif method == "bulk_cancel" and self._gate and self.stop_s is None and now_s > self._reopened_s + TICK_S:
+            oids = [row["o"] for row in json.loads(args[0].action)["cancels"] if self.is_tracked(row["o"])]
+            self._judge.check("S16", not oids, lambda: f"a tick cancels {oids} while the maker is paused")
 
     def _check_feed(self, method: str, now_s: float) -> None:
         """Check S16 for a new order.

@@ -1,6 +1,7 @@
-"""Check L7: levels due for a minute have orders.
+"""Check L7 and L8: levels that are due have orders.
 
-The minute starts again when something is refused.
+L7 grants a minute, which starts again when something is refused. L8 grants two ticks and the round trips, and is asked
+only where nothing explains an empty level.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from decimal import Decimal
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.oracle.expected_book import Slot
 
-__all__ = ["PATIENCE_S", "Starvation"]
+__all__ = ["PATIENCE_S", "Emptiness", "Starvation"]
 
 PATIENCE_S = 60.0
 
@@ -39,3 +40,31 @@ class Starvation:
         Used while the maker does not quote or does not know which orders are open.
         """
         self._since_s.clear()
+
+
+class Emptiness:
+    """Record of how long each due level has lacked its order.
+
+    Time in which the maker waits for an answer is not counted.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._empty_s: dict[Slot, float] = {}
+        self._looked_s = 0.0
+
+    def check(self, missing: Iterable[Slot], *, now_s: float, most_s: float) -> None:
+        """Count the time since the last look for levels that lack their order."""
+        passed_s, self._looked_s = now_s - self._looked_s, now_s
+        self._empty_s = {slot: self._empty_s.get(slot, -passed_s) + passed_s for slot in missing}
+        late = [slot for slot, empty_s in self._empty_s.items() if empty_s > most_s]
+        self._judge.check("L8", not late, lambda: f"levels due for {most_s:.1f} s have no order: {late}")
+
+    def excuse(self, *, now_s: float) -> None:
+        """Leave out the time since the last look."""
+        self._looked_s = now_s
+
+    def forget(self, *, now_s: float) -> None:
+        """Begin anew for every level."""
+        self._looked_s = now_s
+        self._empty_s.clear()

@@ -13,7 +13,7 @@ import trio
 from mm_trio.engine.ws_state import WsState
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.oracle.expected_book import ExpectedBook, Slot
-from mm_trio.sim.oracle.starvation import Starvation
+from mm_trio.sim.oracle.starvation import PATIENCE_S, Emptiness, Starvation
 from mm_trio.sim.oracle.venue_view import is_own
 from mm_trio.sim.run.process_rules import POLL_S
 from mm_trio.sim.run.process_starter import COIN, MAKER
@@ -22,6 +22,8 @@ from mm_trio.sim.run.world import World
 __all__ = ["ConvergenceCheck"]
 
 LEVEL_POLL_S = 5.0
+# A level may be empty for two ticks. The answer to a fill takes so many round trips, a reconciliation in between too.
+EMPTY_POLL_S, EMPTY_TICKS, EMPTY_TRIPS = 0.5, 2, 16
 MANY_REQUESTS = 100
 # Time in which the maker notices that a message was late.
 LATE_S = 1.0
@@ -35,6 +37,9 @@ class ConvergenceCheck:
         lot = Decimal(1).scaleb(-world.pair.base.sz_decimals)
         self._expected = ExpectedBook(world.scenario.ladder, world.levels, lot)
         self._starvation = Starvation(world.judge)
+        self._emptiness = Emptiness(world.judge)
+        # Whether the book has settled in calm.
+        self.is_settled = False
         # Oids that the maker believed to be open and were not, at the last poll.
         self._gone: set[int] = set()
 
@@ -48,6 +53,39 @@ class ConvergenceCheck:
                 self._check_levels(self._world.process)
                 if n_polls % int(POLL_S / LEVEL_POLL_S) == 0:
                     self._world.process_rules.poll(self._world.process)
+
+    async def poll_empty_levels_forever(self) -> Never:
+        """Check L8 in seeds without faults, and in calm."""
+        scenario = self._world.scenario
+        trips_s = EMPTY_TRIPS * (scenario.there_s + scenario.back_s + scenario.disk_s)
+        most_s = EMPTY_TICKS * scenario.tuning["interval_s"] + scenario.frame_s + trips_s
+        while True:
+            await trio.sleep(EMPTY_POLL_S)
+            process, now_s = self._world.process, trio.current_time()
+            if process is None or not self._explains_nothing(process, now_s):
+                self._emptiness.forget(now_s=now_s)
+            elif process.maker.order_state.get_doubts():
+                self._emptiness.excuse(now_s=now_s)
+            else:
+                book = self._find_book()
+                missing = [slot for slot in self._expected.find_due(book, **self._find_funds()) if slot not in book]
+                self._emptiness.check(missing, now_s=now_s, most_s=most_s)
+
+    def _explains_nothing(self, process: MakerProcess, now_s: float) -> bool:
+        """Check if only the maker can be the reason for an empty level.
+
+        Faults, foreign orders, refusals, a pause, and a used up budget may be others.
+        """
+        scenario, maker = self._world.scenario, process.maker
+        is_alone = self.is_settled or not (scenario.rates or scenario.has_second_strategy)
+        return (
+            is_alone
+            and process.is_quoting
+            and not self._world.is_ending
+            and maker.paused_because is None
+            and maker.rate_limit.remaining() > 0
+            and now_s > process.requests.last_refusal_s + PATIENCE_S * (process.requests.last_refusal_s > 0)
+        )
 
     def _check_levels(self, process: MakerProcess) -> None:
         """Check L7 and S21 without faults and with request budget.

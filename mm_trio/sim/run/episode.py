@@ -39,6 +39,10 @@ EXPIRY_S, RESOLVE_S = 10.0, 5.0
 START_S = 10.0
 # Round trips of a start. A reconciliation in progress and the answer to a fill together take fewer.
 TRIPS = 16
+# Items that answer the fill of one order: it changes side, and each end of the window and the remainder may follow.
+MOST_ITEMS = 8
+# The same on average, over a seed without faults.
+ITEMS_A_FILL = 3
 AFTERMATH_S = 5.0
 NEVER_S = 120.0
 LATEST_ARRIVAL_S = 61.0
@@ -102,6 +106,7 @@ class _Episode:
             if world is not None and not judge.violations:
                 world.process_rules.check_files(self._folder)
                 self._check_log(world)
+                self._check_waste(world)
                 check_journal(world, expected_ledger=self._convergence.expected_ledger())
         except Exception as error:  # noqa: BLE001 - Any error is reported with its seed
             if not judge.violations:
@@ -134,10 +139,12 @@ class _Episode:
         nursery.start_soon(world.beat_forever)
         nursery.start_soon(world.run_processes)
         nursery.start_soon(self._convergence.poll_forever)
+        nursery.start_soon(self._convergence.poll_empty_levels_forever)
         nursery.start_soon(world.disturbances.disturb_forever)
         await trio.sleep(self._scenario.safety_s)
         world.calm()
         self._converged_s = await self._converge(world)
+        self._convergence.is_settled = True
         await self._stay_settled(world)
         await self._measure_reaction(world)
         if self._scenario.restarts_in_calm:
@@ -195,12 +202,16 @@ class _Episode:
             world.judge.check("L3", is_in_time, lambda i=intent: f"outcome unknown since {i.sent_s:.1f} s: {i}")  # type: ignore[misc]
 
     async def _stay_settled(self, world: World) -> None:
-        """Check S5 and S21: the book stays settled."""
+        """Check S5, S21 and S22: the book stays settled, and nothing is sent."""
         until_s = trio.current_time() + HOLD_S
+        assert world.process is not None
+        requests, n_before = world.process.requests, world.process.requests.n_items_sent
         while trio.current_time() < until_s:
             await trio.sleep(POLL_S)
             wrong = self._convergence.find_unsettled()
             world.judge.check("S21", wrong is None, lambda w=wrong: f"the book was settled, and then: {w}")  # type: ignore[misc]
+        n_sent = requests.n_items_sent - n_before
+        world.judge.check("S22", not n_sent, lambda: f"{n_sent} items were sent while the book was as expected")
 
     async def _measure_reaction(self, world: World) -> None:
         """Check L2: a fill is answered within its round trips.
@@ -208,9 +219,15 @@ class _Episode:
         A taker takes the best ask, or the best bid where there is no ask.
         """
         traded_s = trio.current_time()
+        assert world.process is not None
+        requests, n_before = world.process.requests, world.process.requests.n_items_sent
         if not world.take_best():
             return
         await self._converge(world)
+        n_sent = requests.n_items_sent - n_before
+        world.judge.check(
+            "S22", n_sent <= MOST_ITEMS, lambda: f"{n_sent} items were sent to answer one fill, at most {MOST_ITEMS}"
+        )
         scenario = self._scenario
         trips_s = TRIPS * (scenario.there_s + scenario.back_s + scenario.disk_s)
         most_s = scenario.frame_s + trips_s + scenario.tuning["interval_s"]
@@ -291,6 +308,18 @@ class _Episode:
         scenario = self._scenario
         await trio.sleep(scenario.tuning["interval_s"] + TRIPS * (scenario.there_s + scenario.back_s + scenario.disk_s))
         world.judge.coverage["stop without budget"] += 1
+
+    def _check_waste(self, world: World) -> None:
+        """Check S22 for a seed without faults: what is sent answers something."""
+        if self._scenario.rates:
+            return
+        n_sent = sum(process.requests.n_items_sent for process in world.processes)
+        # Each process places its ladder and cancels it.
+        n_levels, n_fills = 2 * self._scenario.ladder.n_orders * len(world.processes), world.view.n_fills
+        most = n_levels + ITEMS_A_FILL * n_fills + MOST_ITEMS
+        world.judge.check(
+            "S22", n_sent <= most, lambda: f"{n_sent} items were sent for {n_fills} fills, at most {most} are allowed"
+        )
 
     def _check_log(self, world: World) -> None:
         """Check S18: the log holds no secret."""

@@ -16,6 +16,7 @@ from mm_trio.sandbox import FaultKind, Nonces, fill_at_once
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.crash_points import CrashSwitch
 from mm_trio.sim.base.fault_counter import FaultCounter
+from mm_trio.sim.base.journal_loss import LossyFolder
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
@@ -75,6 +76,7 @@ class ProcessStarter:
         self._rng = split(scenario.seed, "lives")
         self._allocated = scenario.ladder.tokens, scenario.ladder.quote
         self._at_once = split(scenario.seed, "filled at once")
+        self.lossy_folder = LossyFolder(self.state_folder, aside=folder / "aside", loss=scenario.journal_loss)
 
     def reallocate(self, tokens: Decimal, quote: Decimal) -> None:
         """Configure every later process with so much more."""
@@ -85,6 +87,7 @@ class ProcessStarter:
     def start(self, n: int) -> MakerProcess:
         """Make the maker process number `n`, ready to run."""
         scenario, lock = self._scenario, ExitStack()
+        self.lossy_folder.on_start(n)
         journal = WatchedJournal(
             lock.enter_context(self.hold_folder()), self.written, is_locked=self._is_journal_locked
         )
@@ -111,6 +114,7 @@ class ProcessStarter:
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
         maker = self._make_maker(info, transport, journal)
         requests.filled_answers.believes_open = lambda oid: maker.order_state.find(oid) is not None
+        requests.is_tracked = lambda oid: maker.order_state.find(oid) is not None
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
         return process
 

@@ -52,7 +52,7 @@ PLENTY = Decimal(10) ** 12
 # The venue sends something this often even in a quiet market.
 BEAT_S = 5.0
 # Share of the questions for balances behind which the owner deposits something, where he deposits at all.
-BEHIND_SHARE = 0.1
+BEHIND_SHARE = 0.3
 
 
 class World:
@@ -209,12 +209,11 @@ class World:
     # --- The maker ---
 
     def _deposit_behind_balance(self) -> None:
-        """Deposit where the maker's next balance is far away.
+        """Deposit where the maker's next balance is far away, and take it out again later.
 
-        Until then it offers what a smaller account would not cover.
+        Until it knows, the maker takes the account for smaller than it is.
         """
-        if self.fault_counter.is_on and self._behind.random() < BEHIND_SHARE:
-            self.owner.deposit(self._behind)
+        if self.fault_counter.is_on and self._behind.random() < BEHIND_SHARE and self.owner.lend(self._behind):
             self.fault_counter.count(FaultKind.DEPOSIT)
             self.judge.coverage["deposit right after a balance was read"] += 1
 
@@ -252,7 +251,11 @@ class World:
                 self.judge.coverage[f"crash {process.killed_at.value}"] += 1
                 self.judge.coverage["crash in a start"] += process.maker.stats.ticks == 0
             else:
-                process.judge_end(self.judge, self.view, disk_s=self.scenario.disk_s)
+                is_refused = self._starter.lossy_folder.is_lossy and process.judge_refusal(self.judge)
+                if is_refused:
+                    self._starter.lossy_folder.mend()
+                else:
+                    process.judge_end(self.judge, self.view, disk_s=self.scenario.disk_s)
                 # A clean end also covers earlier processes: none of their orders is open or will arrive.
                 if process.error is None and not process.may_rest:
                     self._left_clean |= {read_epoch(cloid) for cloid in self._starter.written.cloids}

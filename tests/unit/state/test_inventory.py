@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from core_kit import dec
 
-from mm_trio.model.journal_entries import Adjusted, Allocated, Entry, Summed
+from mm_trio.model.journal_entries import Adjusted, Allocated, Entry, Summed, forget
 from mm_trio.model.orders import FillResult
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceVerdict, Inventory
 
@@ -224,6 +224,14 @@ def test_a_side_is_guarded_where_the_account_holds_no_more_than_the_ledger(
     allocation: tuple[int | None, int | None], account: tuple[int, int], guarded: set[str]
 ) -> None:
     assert Inventory(5, *allocation, *account).find_guarded_sides() == guarded
+
+
+def test_no_side_with_an_allocation_is_guarded_where_somebody_may_pay_in() -> None:
+    """The account may hold more by now than the last balance said, and then the venue refuses nothing."""
+    ledger = Inventory(5, 100, None, 90, 5000)
+    ledger.start_recording(forget, expects_transfers=True)
+
+    assert ledger.find_guarded_sides() == {"buy"}
 
 
 def test_a_fill_is_booked_with_its_fee_in_whichever_of_our_tokens_it_was_taken() -> None:

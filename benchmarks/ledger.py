@@ -30,8 +30,9 @@ from mm_trio.model.orders import Intent, Quote
 from mm_trio.model.replies import Unknown
 from mm_trio.sandbox import Auth, Exchange, Gateway, serve
 from mm_trio.state.order_state import OrderState
-from mm_trio.venue.order_gateway import Nonces, OrderGateway
+from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
+from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__: list[str] = []

@@ -38,10 +38,11 @@ from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.feed_connection import FeedConnection
-from mm_trio.venue.order_gateway import Nonces, OrderGateway
+from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
 from mm_trio.witness.market_check import describe_market, find_market_change
+from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["Knowledge", "Seams", "open_session"]

@@ -9,7 +9,6 @@ plain one of the SDK's shape chooses its nonce itself, and is never asked twice.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,9 +28,10 @@ from mm_trio.venue.action_answers import parse_answers, parse_noop
 from mm_trio.venue.http_session import VENUE_FAILURES, describe_failure, may_be_sent_again
 from mm_trio.venue.ip_weight import IpWeight, find_weight_of_action
 from mm_trio.venue.sdk import make_cloid
-from mm_trio.witness.venue_clock import DAY_MS, VenueClock
+from mm_trio.witness.nonces import Nonces
+from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["AlwaysOpen", "Burnt", "Nonces", "OpensForPlaces", "OrderGateway", "WritesAhead"]
+__all__ = ["AlwaysOpen", "Burnt", "OpensForPlaces", "OrderGateway", "WritesAhead"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +43,6 @@ RESEND_AFTER_S = 1.0
 MOST_SENDS = 3
 # Share of the time to shut down that an action on its way at that moment gets for its answer.
 LAST_ANSWER_SHARE = 0.3
-# "Invalid nonce: nonce too low 7 < 8".
-_LOWEST_NONCE = re.compile(r"too low \d+ < (\d{1,16})\b")
 _NOT_SENT = Refused(Refusal.NOT_SENT, "not sent: shutting down, paused, or no request weight", untouched=True)
 # Of an action with as many items as one may have.
 MOST_WEIGHT = find_weight_of_action(100)
@@ -113,45 +111,6 @@ class AlwaysOpen:
     def may_still_place(self) -> bool:
         """Say yes."""
         return True
-
-
-class Nonces:
-    """Rising nonces of one signer: the venue's time, and above the last one.
-
-    `last` is the highest nonce that the venue may have taken. The venue takes none that is more than a day ahead of its
-    time, so that such a one is not stepped over: it would stop all actions until the venue's time has reached it.
-    """
-
-    def __init__(self, clock: VenueClock, *, last: int = 0) -> None:
-        self._clock = clock
-        self.last = last
-        # The highest one of an action that was not refused for its nonce.
-        self._used = last
-
-    def take(self) -> int:
-        """Return the nonce of the next action."""
-        if not self._is_possible(self.last):
-            self.last = self._used if self._is_possible(self._used) else 0
-        self.last = max(self.last + 1, self._clock.earliest_ms())
-        return self.last
-
-    def _is_possible(self, nonce: int) -> bool:
-        """Check that the venue may have taken a nonce."""
-        return nonce < self._clock.latest_ms() + DAY_MS
-
-    def on_used(self, nonce: int) -> None:
-        """Note that the venue may have taken a nonce."""
-        self._used = max(self._used, nonce)
-
-    def on_refused(self, nonce: int, text: str) -> None:
-        """Learn from the venue's refusal of a nonce.
-
-        One that was too high is not used. One that was too low comes with the venue's lowest.
-        """
-        if "too high" in text.lower():
-            self.last = self._used if nonce == self.last else self.last
-        elif (told := _LOWEST_NONCE.search(text)) is not None and self._is_possible(int(told[1])):
-            self.last = max(self.last, int(told[1]))
 
 
 class OrderGateway:

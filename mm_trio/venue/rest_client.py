@@ -44,6 +44,7 @@ CLOCK_TRIES, CLOCK_PAUSE_S = 5, 1.0
 MAX_FILL_PAGES = 50
 # Their weight is a third of what an IP address has in a minute.
 MOST_ORDERS_NAMED = 200
+NAME_TRIES, NAME_PAUSE_S = 3, 1.0
 
 
 async def ask_while_busy(ask: Callable[[], Awaitable[_T]], *, until_s: float) -> _T:
@@ -183,13 +184,19 @@ class VenueClient:
         """Complete fills that came without the cloid of their order.
 
         Asks for the orders that `is_known` does not know (weight 2 each), for the newest `MOST_ORDERS_NAMED` of them.
-        Orders that took liquidity are not asked for: this program sends none. Return all fills, and those whose order
-        was not asked for or is not known to the venue.
+        Orders that took liquidity are not asked for: this program sends none. An order that the venue does not know is
+        asked for `NAME_TRIES` times, because a replica may lag. Return all fills, and those whose order was not asked
+        for or is not known to the venue.
         """
         unnamed = [fill for fill in fills if fill.cloid is None and not fill.crossed and not is_known(fill)]
-        oids = list(dict.fromkeys(fill.oid for fill in reversed(unnamed)))
-        orders = {oid: (await self.fetch_order_status(oid=oid)).order for oid in oids[:MOST_ORDERS_NAMED]}
-        cloids = {oid: order.cloid for oid, order in orders.items() if order is not None}
+        missing = list(dict.fromkeys(fill.oid for fill in reversed(unnamed)))[:MOST_ORDERS_NAMED]
+        cloids: dict[int, str | None] = {}
+        for n in range(NAME_TRIES):
+            if n and missing:
+                await trio.sleep(NAME_PAUSE_S)
+            orders = {oid: (await self.fetch_order_status(oid=oid)).order for oid in missing}
+            cloids |= {oid: order.cloid for oid, order in orders.items() if order is not None}
+            missing = [oid for oid in missing if oid not in cloids]
         named = tuple(replace(fill, cloid=cloids[fill.oid]) if fill.oid in cloids else fill for fill in fills)
         return named, tuple(fill for fill in unnamed if fill.oid not in cloids)
 

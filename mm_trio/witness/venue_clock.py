@@ -52,6 +52,38 @@ class Moment:
     wall_ms: int
 
 
+class _Expired:
+    """Actions in a row that the venue refused as expired.
+
+    `halt`: why comparing the clocks did not help.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.halt: str | None = None
+        # The clocks were found to agree after such refusals.
+        self._agrees_in_vain = False
+
+    def on_refused(self) -> None:
+        """Count a refusal."""
+        self.n += 1
+        if self._agrees_in_vain:
+            self.halt = (
+                f"the venue refused {self.n} actions in a row as expired although the clocks agree; look at the "
+                "venue's status and at what lies between it and this machine, then start again"
+            )
+
+    def on_accepted(self) -> None:
+        """End the row."""
+        self.n, self._agrees_in_vain = 0, False
+
+    def on_compared(self, *, explains: bool) -> None:
+        """Note a comparison, and whether it explains the refusals."""
+        if explains:
+            self.n = 0
+        self._agrees_in_vain = self.n >= _DOUBT_AT
+
+
 class VenueClock:
     """Estimate of the venue's time, and verdict on the machine's clock.
 
@@ -81,10 +113,7 @@ class VenueClock:
         self._ahead_ms = 0
         self._n_contrary = 0
         self._doubt: str | None = None
-        self._n_expired = 0
-        # The clocks were found to agree after actions had been refused as expired.
-        self._agrees_in_vain = False
-        self._halt: str | None = None
+        self._expired = _Expired()
 
     def read_clocks(self) -> Moment:
         """Read our clocks, for a question that is asked now."""
@@ -147,9 +176,7 @@ class VenueClock:
             # One answer may be wrong by days. It is not believed alone, or a nonce would be lost to it.
             self._proposed = (now, found)
             return
-        if abs(found - believed) > _MOST_SKEW_MS:
-            self._n_expired = 0
-        self._agrees_in_vain = self._n_expired >= _DOUBT_AT
+        self._expired.on_compared(explains=abs(found - believed) > _MOST_SKEW_MS)
         self._anchor, self._anchor_ms = now, found
         self._compared_s = now.loop_ms / 1000
         self._proposed = self._doubt = None
@@ -185,14 +212,9 @@ class VenueClock:
 
     def on_expired(self) -> None:
         """Note that the venue refused an action as expired."""
-        self._n_expired += 1
-        if self._agrees_in_vain:
-            self._halt = (
-                f"the venue refused {self._n_expired} actions in a row as expired although the clocks agree; look at "
-                "the venue's status and at what lies between it and this machine, then start again"
-            )
-        if self.compares and self._n_expired >= _DOUBT_AT:
-            self._doubt = f"the venue refused {self._n_expired} actions in a row as expired: comparing the clocks"
+        self._expired.on_refused()
+        if self.compares and self._expired.n >= _DOUBT_AT:
+            self._doubt = f"the venue refused {self._expired.n} actions in a row as expired: comparing the clocks"
 
     def on_nonce_refused(self) -> None:
         """Note that the venue refused a nonce."""
@@ -201,7 +223,7 @@ class VenueClock:
 
     def on_accepted(self) -> None:
         """Note that the venue did not refuse an action for its times."""
-        self._n_expired, self._agrees_in_vain = 0, False
+        self._expired.on_accepted()
 
     # --- Verdicts ---------------------------------------------------------------------------------
 
@@ -253,4 +275,4 @@ class VenueClock:
 
     def find_halt(self) -> str | None:
         """Return why comparing the clocks did not help, or None."""
-        return self._halt
+        return self._expired.halt

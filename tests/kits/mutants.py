@@ -37,7 +37,8 @@ from mm_trio.state.seen_fills import EarlyReports, SeenFills
 from mm_trio.state.snapshot_diff import read_snapshot
 from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.ip_weight import IpWeight
-from mm_trio.venue.order_gateway import Nonces, OrderGateway
+from mm_trio.venue.order_gateway import OrderGateway
+from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["MUTANTS", "MUTANTS_OF_TESTS"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import trio
 
 from mm_trio.engine.ws_state import WsState
-from mm_trio.model.errors import JournalBusy, LedgerError, VenueError, find_leaves
+from mm_trio.model.errors import JournalBusy, LedgerCut, LedgerError, VenueError, find_leaves
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.request_transport import RequestTransport
@@ -101,15 +101,19 @@ class MakerProcess:
 
     # --- Judging its end ---
 
-    def judge_end(self, judge: Judge, view: OwnView, *, disk_s: float) -> None:
-        """Check S17, L5 and S14 after the maker's end."""
+    def judge_end(self, judge: Judge, view: OwnView, *, disk_s: float, venue_forgets: bool = False) -> None:
+        """Check S17, L5 and S14 after the maker's end.
+
+        `venue_forgets`: the venue may not tell whose a fill is. Then a start may refuse to go on.
+        """
         now_s, stop_s = trio.current_time(), self.requests.stop_s
         judge.coverage["stop with a request under way"] += self.was_posting
         judge.coverage["journal locked"] += self.journal.n_refused > 0
         if self.error is not None:
             leaves = find_leaves(self.error)
             # A start waits for the venue and for a locked journal, but not for ever.
-            is_outside = all(isinstance(leaf, VenueError | JournalBusy) for leaf in leaves)
+            causes = (VenueError, JournalBusy, LedgerCut) if venue_forgets else (VenueError, JournalBusy)
+            is_outside = all(isinstance(leaf, causes) for leaf in leaves)
             is_failed_start = self.maker.stats.ticks == 0 and is_outside
             judge.check("S17", is_failed_start, lambda: f"the maker ended with {[repr(leaf)[:300] for leaf in leaves]}")
             judge.coverage["start failed"] += 1

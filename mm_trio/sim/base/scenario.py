@@ -60,9 +60,7 @@ MAKER_FEES = ("0.0004", "0.0004", "0", "-0.00003", "-0.0001")
 CHECKPOINT_EVERY = (20, 2000)
 # Share of seeds whose operator changes the allocation between two processes, and by how much of what is there.
 REALLOCATED_SHARE, REALLOCATED_BY = 0.5, 0.5
-# Whether journals lose their ends, in which share of the seeds, and how many entries. It is off because the maker does
-# not notice yet.
-LOSES_JOURNAL_ENDS = False
+# Share of seeds in which the journal loses its end once, and by how many entries.
 LOSS_SHARE, ENTRIES_LOST = 0.3, (1, 300)
 
 LOT = Decimal("0.01")
@@ -192,7 +190,7 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         maker_fee=split(seed, "swarm of fees").choice(MAKER_FEES),
         checkpoint_every=int(log_uniform(split(seed, "swarm of checkpoints"), *CHECKPOINT_EVERY)),
         reallocation=_draw_reallocation(split(seed, "swarm of allocations")),
-        journal_loss=_draw_journal_loss(split(seed, "swarm of lost ends")) if LOSES_JOURNAL_ENDS else None,
+        journal_loss=_draw_journal_loss(split(seed, "swarm of lost ends")),
     )
 
 

@@ -114,6 +114,8 @@ class RequestRules:
         self._weighed, self._ends = SlidingSum(WEIGHED_S), ends
         # Says whether the maker tracks an order. Only a tick cancels such an order before a stop.
         self.is_tracked: Callable[[int], bool] = lambda oid: False
+        # Says whether another process has the journal locked: then all orders are cancelled.
+        self.is_journal_locked: Callable[[], bool] = lambda: False
         # Reads that have to be answered before any new order leaves, and when the feed was last opened anew.
         self._gate: list[str] = []
         self._reopened_s = 0.0
@@ -152,7 +154,8 @@ class RequestRules:
             self._check_feed(method, now_s)
         elif method == "bulk_cancel" and self._gate and self.stop_s is None and now_s > self._reopened_s + TICK_S:
             oids = [row["o"] for row in json.loads(args[0].action)["cancels"] if self.is_tracked(row["o"])]
-            self._judge.check("S16", not oids, lambda: f"a tick cancels {oids} while the maker is paused")
+            may_cancel = not oids or self.is_journal_locked()
+            self._judge.check("S16", may_cancel, lambda: f"a tick cancels {oids} while the maker is paused")
 
     def _check_feed(self, method: str, now_s: float) -> None:
         """Check S16 for a new order.

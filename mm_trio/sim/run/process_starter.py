@@ -12,6 +12,7 @@ import trio
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.data_dir import find_state_folder, hold_state_folder
+from mm_trio.model.errors import JournalError
 from mm_trio.sandbox import FaultKind, Nonces, fill_at_once
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.crash_points import CrashSwitch
@@ -85,12 +86,18 @@ class ProcessStarter:
         self._allocated = self._allocated[0] + tokens, self._allocated[1] + quote
 
     def start(self, n: int) -> MakerProcess:
-        """Make the maker process number `n`, ready to run."""
+        """Make the maker process number `n`, ready to run.
+
+        Errors: JournalError for a journal that lacks its end.
+        """
         scenario, lock = self._scenario, ExitStack()
         self.lossy_folder.on_start(n)
-        journal = WatchedJournal(
-            lock.enter_context(self.hold_folder()), self.written, is_locked=self._is_journal_locked
-        )
+        folder = lock.enter_context(self.hold_folder())
+        try:
+            journal = WatchedJournal(folder, self.written, is_locked=self._is_journal_locked)
+        except JournalError:
+            lock.close()
+            raise
         info = SimInfo(self._venue)
         requests = RequestRules(
             self._judge,
@@ -114,6 +121,7 @@ class ProcessStarter:
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
         maker = self._make_maker(info, transport, journal)
         requests.filled_answers.believes_open = lambda oid: maker.order_state.find(oid) is not None
+        requests.is_journal_locked = self._is_journal_locked
         requests.is_tracked = lambda oid: maker.order_state.find(oid) is not None
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
         return process

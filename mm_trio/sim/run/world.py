@@ -9,6 +9,7 @@ from typing import Any, Never
 
 import trio
 
+from mm_trio.model.errors import JournalError
 from mm_trio.sandbox import (
     DEFAULT_MARKETS,
     HALTED,
@@ -241,7 +242,8 @@ class World:
         rng = split(self.scenario.seed, "pauses")
         while not self.is_ending:
             self._reallocate()
-            process = self._starter.start(len(self.processes) + 1)
+            if (process := self._start_process()) is None:
+                continue
             self.processes.append(process)
             self.trace.add("life", process.n)
             self._nursery.start_soon(process.run)
@@ -255,13 +257,30 @@ class World:
                 if is_refused:
                     self._starter.lossy_folder.mend()
                 else:
-                    process.judge_end(self.judge, self.view, disk_s=self.scenario.disk_s)
+                    scenario = self.scenario
+                    forgets = FaultKind.STATUS_FORGOTTEN in scenario.rates and not scenario.fills_have_cloids
+                    process.judge_end(self.judge, self.view, disk_s=scenario.disk_s, venue_forgets=forgets)
                 # A clean end also covers earlier processes: none of their orders is open or will arrive.
                 if process.error is None and not process.may_rest:
                     self._left_clean |= {read_epoch(cloid) for cloid in self._starter.written.cloids}
             self.process_rules.check_texts(process)
             if not self.is_ending:
                 await trio.sleep(rng.choice((0.2, 1.0, 8.0)) if self.fault_counter.is_on else 1.0)
+
+    def _start_process(self) -> MakerProcess | None:
+        """Start the next process.
+
+        None where its journal lacks its end and was refused; then the operator has put the whole one back.
+        """
+        try:
+            return self._starter.start(len(self.processes) + 1)
+        except JournalError:
+            lossy = self._starter.lossy_folder
+            if not lossy.is_lossy:
+                raise
+            self.judge.coverage["journal without its end refused"] += 1
+            lossy.mend()
+            return None
 
     def abandon(self) -> None:
         """Make anything a maker still does have no effect."""

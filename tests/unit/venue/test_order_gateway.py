@@ -25,9 +25,9 @@ from mm_trio.venue.order_gateway import (
     RESEND_AFTER_S,
     WRITE_TIMEOUT_S,
     Burnt,
-    Nonces,
     OrderGateway,
 )
+from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.venue_clock import VenueClock
 
 NOW_MS = 1_790_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mm_trio.venue.order_gateway import Nonces
+from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.venue_clock import DAY_MS, VenueClock
 
 NOW_MS = 1_790_000_000_000

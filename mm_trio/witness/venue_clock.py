@@ -16,8 +16,8 @@ __all__ = ["DAY_MS", "MOST_SKEW_S", "ClockVerdict", "Moment", "VenueClock"]
 # The deadline of an action is set by our time, and counts as passed 4 s later.
 MOST_SKEW_S = 2.0
 _MOST_SKEW_MS = int(1000 * MOST_SKEW_S)
-# An answer that took longer than this bounds nothing well enough.
-_SLOWEST_ANSWER_MS = 3_000
+# An answer that took longer than this bounds nothing well enough: an order counts as dead 4 s after its deadline.
+_SLOWEST_ANSWER_MS = 4_000
 # Five failed comparisons in a row, at the usual pace.
 TOO_OLD_S = 900.0
 # Rows of the venue may be dated this much after our estimate of its time.

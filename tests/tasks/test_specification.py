@@ -117,7 +117,7 @@ async def test_rest_calls_precede_subscriptions_and_the_first_tick(
         order = methods(world)
 
     subscribed = order.index("subscribe")
-    assert set(order[:subscribed]) == READS
+    assert set(order[:subscribed]) == READS | {"l2_snapshot"}
     first_action = next(i for i, method in enumerate(order) if method in ACTIONS)
     assert set(order[subscribed:first_action]) == {"subscribe"}
 

@@ -60,7 +60,7 @@ class LossyFolder:
     def mend(self) -> None:
         """Put the whole journal back, as the operator does after a refusal."""
         self._put_back(WHOLE)
-        self.is_lossy = False
+        self.is_lossy, self._loss = False, None
 
     def _copy(self, name: str) -> None:
         shutil.copytree(self._folder, self._aside / name, dirs_exist_ok=True)

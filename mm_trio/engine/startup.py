@@ -19,7 +19,7 @@ from mm_trio.model.journal_entries import Began, Numbered
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
-from mm_trio.state.fill_history import FILLS_OVERLAP_MS
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState, describe_lacking
 from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals
@@ -213,7 +213,7 @@ async def _check_reach(
             history.on_started(trio.current_time())
             return
         is_young = not is_reached and newest_ms > late_before_ms
-        if n_asked > REACH_TRIES and not is_young:
+        if n_asked > REACH_TRIES and not (is_young and await _is_order_known(client, history, newest_ms)):
             break
         # A replica may lag behind an earlier answer.
         await trio.sleep(REACH_PAUSE_S if n_asked <= REACH_TRIES else YOUNG_PAUSE_S)
@@ -227,6 +227,15 @@ async def _check_reach(
         "`mm-trio ledger audit` shows the difference; to start anew from the configured allocation, move the state "
         "folder away and start with --take-over"
     )
+
+
+async def _is_order_known(client: VenueClient, history: FillHistory, time_ms: int) -> bool:
+    """Return whether the venue knows the order of a fill at this time.
+
+    Else the fill is not late: this is another venue, such as a sandbox that was started anew.
+    """
+    oids = {key.oid for key in history.find_old_unlisted(before_ms=time_ms + 1) if key.time_ms == time_ms}
+    return any([(await client.fetch_order_status(oid=oid)).order is not None for oid in oids if oid is not None])
 
 
 async def _read_consistently(

@@ -443,6 +443,52 @@ async def test_feed_replayed_tells_old_fills_as_new_ones(open_venue: Open) -> No
         each.ws_manager.stop_event.set()
 
 
+# --- what is told of fills ---
+
+
+def take_bid(venue: Any, size: str = "1.5") -> None:
+    """A taker sells into the owner's bid of 20."""
+    sell = NewOrder(HYPE.asset, False, Decimal(20), Decimal(size), "Ioc")
+    venue.gateway.apply(PlaceOrders(TAKER.address.lower(), (sell,)))
+
+
+async def test_history_late_lists_a_fill_when_its_time_has_passed(open_venue: Open) -> None:
+    venue = await open_venue({"kind": "history_late", "nth": 1, "delay_s": 30})
+    await venue.order(20.0)
+    take_bid(venue)
+
+    assert await venue.ask("user_fills_by_time", 0) == []
+    venue.step(30)
+    assert len(await venue.ask("user_fills_by_time", 0)) == 1
+    assert venue.struck() == {"history_late": 1}
+
+
+async def test_frame_lies_tells_a_fill_that_is_not_in_the_history(open_venue: Open) -> None:
+    venue = await open_venue({"kind": "frame_lies", "nth": 1})
+    info = await in_thread(venue.info, skip_ws=False)
+    fills = queue.Queue[Any]()
+    await in_thread(info.subscribe, {"type": "userFills", "user": OWNER.address}, fills.put)
+    await in_thread(fills.get, timeout=DEADLINE_S)
+    await venue.order(20.0)
+    take_bid(venue)
+
+    told = (await in_thread(fills.get, timeout=DEADLINE_S))["data"]["fills"]
+
+    assert [row for row in told if row not in await venue.ask("user_fills_by_time", 0)] != []
+    assert venue.struck() == {"frame_lies": 1}
+    info.ws_manager.stop_event.set()
+
+
+async def test_filled_at_once_answers_a_resting_order_with_its_fill(open_venue: Open) -> None:
+    venue = await open_venue({"kind": "filled_at_once", "nth": 1})
+
+    (status,) = statuses(await venue.order(20.0))
+
+    (fill,) = await venue.ask("user_fills_by_time", 0)
+    assert (fill["oid"], fill["sz"], fill["crossed"]) == (status["filled"]["oid"], status["filled"]["totalSz"], False)
+    assert venue.struck() == {"filled_at_once": 1}
+
+
 # --- account and market ---
 
 

@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "faults.md"
 # A row that was lost from the page would lose its reason too, so the page has to have this many in each part.
 TABLE = {"A": 26, "B": 8, "C": 13, "D": 10, "E": 16}
+# There is no sixth.
+ATTACKS = [f"R{n}" for n in (1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14)]
 RULES = [*(f"S{n}" for n in range(1, 23)), *(f"L{n}" for n in range(1, 9))]
 REASONS = ("no test of its own: ", "not tested: ", "not applicable: ")
 
@@ -77,6 +79,15 @@ def test_every_kind_of_fault_that_a_row_names_is_one_of_the_sandbox() -> None:
 
     assert len(named) > 25
     assert named <= kinds
+
+
+def test_every_fault_found_by_attack_has_a_row_that_names_a_test_of_it() -> None:
+    """A code may have tests in many modules, so a row names at least one of them."""
+    tests, rows = find_tests(r"r\d+"), read_rows(r"R\d+")
+
+    assert list(rows) == ATTACKS
+    assert {code.upper() for code in tests} == set(ATTACKS)
+    assert [code for code in ATTACKS if not tests[code.lower()] & find_modules(rows[code][-1])] == []
 
 
 def test_every_rule_that_a_row_names_is_explained() -> None:

@@ -41,8 +41,9 @@ __all__ = ["Account", "Session"]
 
 _log = logging.getLogger(__name__)
 
-# Time for cancelling open orders while shutting down.
-GRACE_S = 10.0
+# Time for cancelling open orders while shutting down. A stop takes ten seconds in all: the last one is for the entries
+# that are left, and for the process to end.
+GRACE_S = 9.0
 # Patience with a journal that is locked at the end. What it does not take is known to the venue.
 LAST_WRITE_S = 2.0
 

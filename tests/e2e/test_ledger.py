@@ -111,7 +111,7 @@ def rebuild_killed(folder: Path, config: Path, *, at_rename: int) -> int:
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return rename(*args, **options)\n"
         "os.rename = rename_or_die\n"
-        f"sys.exit(main(['ledger', 'rebuild', '--config', {str(config)!r}]))\n"
+        f"sys.exit(main(['ledger', 'rebuild', '--even-if-sound', '--config', {str(config)!r}]))\n"
     )
     environ = clean_environ(XDG_STATE_HOME=str(folder / "state"))
     return subprocess.run([sys.executable, "-c", script], cwd=folder, env=environ, timeout=DEADLINE_S).returncode

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,10 @@ from mm_trio.config.keys import Secret
 from mm_trio.config.loading import parse_settings
 from mm_trio.config.settings import Settings
 from mm_trio.engine.feed_reader import FeedReader
+from mm_trio.journal.data_dir import find_state_folder
+from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import ConfigError, LedgerError, VenueError, find_leaves
+from mm_trio.model.journal_entries import Allocated, Began
 from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Cancelled, Filled, Refused, Resting, Unknown
 from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
@@ -51,6 +55,16 @@ from mm_trio.witness.venue_clock import VenueClock
 URL = "http://127.0.0.1:1"  # where nobody listens: what is posted is answered in this process
 ACCOUNT = address_of(WALLET)
 COIN, ASSET = "@107", 10_107
+# The name that the exchange has for its start.
+INSTANCE = "00000000deadbeef"
+# What a command waits before it asks again, in seconds.
+PAUSES = (
+    "mm_trio.cli.programs.start_checks.PAIRS_PAUSE_S",
+    "mm_trio.cli.programs.start_checks.ROLE_PAUSE_S",
+    "mm_trio.cli.programs.audit_ledger.LOOK_AGAIN_S",
+    "mm_trio.venue.rest_client.CLOCK_PAUSE_S",
+    "mm_trio.venue.rest_client.NAME_PAUSE_S",
+)
 DECLARED = (VenueError, ConfigError, LedgerError)
 SHARES = {"questions": 0.4, "actions": 0.3, "messages": 0.28}
 N_SOCKET, N_STARTS, N_SESSIONS = 300, 60, 12
@@ -112,6 +126,8 @@ class Venue:
 
 @pytest.fixture
 def patch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Without request weight nothing would be sent after a few dozen requests."""
+    monkeypatch.setattr("mm_trio.venue.ip_weight.WEIGHT_PER_MINUTE", 10**9)
     return monkeypatch
 
 
@@ -289,7 +305,9 @@ async def run_command(name: str, settings: Settings, environ: dict[str, str]) ->
 @pytest.mark.parametrize("name", ["plan", "audit", "rebuild", "start", "signer"])
 async def test_r7_no_answer_breaks_a_command(patch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     """The entry turns what is declared into the codes 2, 3 and 5; everything else would be 70."""
-    patch.setattr("mm_trio.cli.programs.start_checks.PAIRS_PAUSE_S", 0.001)
+    for pause in PAUSES:
+        patch.setattr(pause, 0.001)
+    patch.setattr("mm_trio.cli.programs.start_checks._fetch_instance", lambda base_url: INSTANCE)
     settings, n_failed = make_settings(), 0
     n_runs = max(N_STARTS, N_BODIES // 200) // (5 if name == "plan" else 1)
     venue = Venue(name, one_in=10**9)
@@ -297,8 +315,11 @@ async def test_r7_no_answer_breaks_a_command(patch: pytest.MonkeyPatch, tmp_path
     venue.listen(patch)
     environ = {"XDG_STATE_HOME": str(tmp_path)}
     if name == "audit":
-        await run_command("rebuild", settings, environ)
-    venue.one_in = 4
+        network = f"sandbox/{INSTANCE}"
+        with closing(Journal.open(find_state_folder(environ, network=network, account=ACCOUNT, coin=COIN))) as journal:
+            journal.append([Began(1, {}), Allocated(None, None)], at_ms=1)
+    # A start asks for everything several times.
+    venue.one_in = 2 if name == "start" else 4
     for _ in range(n_runs):
         venue.set_clock()
         n_failed += await fails(partial(run_command, name, settings, environ))

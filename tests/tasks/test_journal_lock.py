@@ -51,6 +51,9 @@ class LockedJournal:
             raise JournalBusy("the ledger is locked by another process (PID 4711, backup)")
         self._journal.append(entries, at_ms=at_ms)
 
+    def mark_end(self) -> None:
+        self._journal.mark_end()
+
 
 class Scene:
     """A maker among takers, whose journal can be locked."""

@@ -29,7 +29,7 @@ __all__ = ["AuditReport", "LostLedger", "audit_ledger"]
 
 AUDIT_STEPS = ("pair at the venue", "fills at the venue", "balances at the venue", "every entry of the journal")
 # A maker that trades books a fill within a moment, so most differences beside it are gone at the next look.
-LOOKS, LOOK_AGAIN_S = 3, 2.0
+LOOKS, LOOK_AGAIN_S = 2, 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -737,3 +737,16 @@ async def test_an_order_whose_deadline_passed_while_it_was_written_down_is_not_s
 
     assert [type(answer) for answer in await bench.place()] == [Unknown]
     assert "post" not in bench.log
+
+
+def test_a_cancel_gets_the_later_deadline_where_two_clocks_part() -> None:
+    """After the machine slept for a minute, the loop's clock and the calendar disagree on the venue's time."""
+    calendar = Clock()
+    clock = VenueClock(calendar, now_s=lambda: 0.0, compares=True)
+    gateway = OrderGateway(
+        SigningFake(Script([])), coin="@107", run_sync=run_inline, ledger=Ledger([], run_inline), clock=clock
+    )
+    calendar.now_ms += 60_000
+
+    assert gateway.compute_expiry_ms(10.0) == NOW_MS + 10_000
+    assert gateway.compute_cancel_expiry_ms(10.0) == NOW_MS + 70_000

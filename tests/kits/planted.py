@@ -169,12 +169,17 @@ def a_new_allocation_replaces_the_ledger(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("mm_trio.state.inventory._shift", lambda virtual, before, now: now)
 
 
-@planted()
+@planted(
+    "tests/tasks/test_balances.py::test_two_looks_within_two_seconds_count_as_one",
+)
 def the_first_balance_that_differs_is_believed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Inventory, "_is_confirmed", lambda self, asked_s, quiet_since_s: True)
 
 
-@planted()
+@planted(
+    "tests/unit/state/test_maker_state.py::test_what_others_hold_is_taken_off_the_total",
+    "tests/tasks/test_balances.py::test_an_order_not_ours_holds_what_we_may_not_offer",
+)
 def orders_of_other_hands_hold_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MakerState, "note_foreign_holds", lambda self, rows: None)
 
@@ -341,7 +346,9 @@ def a_refused_modify_leaves_its_order_as_it_was(patch: pytest.MonkeyPatch) -> No
     patch.setattr(OrderGateway, "send_modifies", hope)
 
 
-@planted()
+@planted(
+    "tests/unit/quoting/test_placing_gate.py::test_a_pause_names_its_reason_and_ends_by_quoting_again",
+)
 def the_gate_is_not_asked_behind_the_commit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PlacingGate, "may_still_place", lambda self: True)
 
@@ -359,7 +366,9 @@ def a_checkpoint_stands_before_the_entries_that_it_sums_up(patch: pytest.MonkeyP
     patch.setattr(writer._Writing, "__init__", begin_with_it)
 
 
-@planted()
+@planted(
+    "tests/unit/journal/test_end_mark.py::test_what_a_locked_journal_refused_is_not_marked",
+)
 def the_end_mark_is_written_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     append = Journal.append
 
@@ -419,7 +428,9 @@ def a_replay_ignores_changes_of_balances(patch: pytest.MonkeyPatch) -> None:
     _replay_without(Adjusted, patch)
 
 
-@planted()
+@planted(
+    "tests/unit/journal/test_replay.py::test_lives_parameters_nonces_and_the_boundary_are_those_of_the_last_word",
+)
 def a_replay_ignores_the_nonces_of_cancels(patch: pytest.MonkeyPatch) -> None:
     _replay_without(Requested, patch)
 

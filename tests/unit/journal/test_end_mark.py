@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from mm_trio.journal.data_dir import describe_lost, open_ledger, replace_ledger, set_aside
 from mm_trio.journal.end_mark import MARK_NAME, EndMark, read_mark, write_mark
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
-from mm_trio.model.errors import JournalError
+from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import LookedUp
 
 
@@ -75,6 +77,21 @@ def test_a_journal_that_went_on_after_its_mark_is_opened(tmp_path: Path) -> None
 
     assert journal.find_cut() is None
     journal.close()
+
+
+def test_what_a_locked_journal_refused_is_not_marked(tmp_path: Path) -> None:
+    """A mark of entries that were never written would refuse a whole ledger."""
+    journal = Journal.open(tmp_path)
+    journal.append([LookedUp(1)], at_ms=1)
+    journal.mark_end()
+    with contextlib.closing(sqlite3.connect(journal.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalBusy):
+            journal.append([LookedUp(2)], at_ms=2)
+    journal.close()
+
+    with contextlib.closing(Journal.open(tmp_path)) as again:
+        assert [row.entry for row in again.read()] == [LookedUp(1)]
 
 
 def test_r1_an_older_copy_of_the_journal_is_refused_by_the_mark(tmp_path: Path) -> None:

@@ -443,7 +443,9 @@ def every_session_marks_its_orders_alike(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("mm_trio.engine.assembly._draw_epoch", lambda rng, *, taken: 7)
 
 
-@planted()
+@planted(
+    "tests/tasks/test_shutdown.py::test_a_place_still_unanswered_on_the_way_out_is_cancelled_by_its_cloid",
+)
 def a_shutdown_forgets_what_is_in_flight(patch: pytest.MonkeyPatch) -> None:
     async def forget(self: BatchEmitter, budget: Any) -> None:
         return
@@ -451,7 +453,9 @@ def a_shutdown_forgets_what_is_in_flight(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BatchEmitter, "cancel_in_flight", forget)
 
 
-@planted()
+@planted(
+    "tests/tasks/test_ledger_end.py::test_r1_the_mark_names_the_last_entry_of_a_session",
+)
 def the_last_entries_are_not_written(patch: pytest.MonkeyPatch) -> None:
     async def forget(self: Session) -> None:
         return
@@ -459,12 +463,16 @@ def the_last_entries_are_not_written(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "_write_rest", forget)
 
 
-@planted()
+@planted(
+    "tests/tasks/test_contract.py::test_a_fill_is_answered_within_a_fifth_of_a_second",
+)
 def a_fill_wakes_no_tick(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TickSchedule, "wake_tick", lambda self: None)
 
 
-@planted()
+@planted(
+    "tests/tasks/test_turns.py::test_a_tick_waits_for_the_end_of_a_reconciliation",
+)
 def ticks_and_reconciliations_take_no_turns(patch: pytest.MonkeyPatch) -> None:
     class NoLock:
         async def __aenter__(self) -> Self:

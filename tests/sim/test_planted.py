@@ -67,7 +67,6 @@ def test_a_planted_mistake_is_caught(name: str, monkeypatch: pytest.MonkeyPatch,
 
         # 1: tests ran, and some failed.
         assert ended.returncode == 1, f"{name}: not caught by {', '.join(mistake.tests)}\n{ended.stdout[-2000:]}"
-        assert "AssertionError" in ended.stdout or "FAILED" in ended.stdout, ended.stdout[-2000:]
         print(f"{name} | {', '.join(mistake.tests)}")
         return
     mistake.patch(monkeypatch)

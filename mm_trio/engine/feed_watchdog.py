@@ -45,25 +45,25 @@ class _Pulse:
     def __init__(self) -> None:
         # Any thread may read the loop's clock.
         self._clock = trio.lowlevel.current_clock()
-        self.heard_s = self._clock.current_time()
+        self.heard_s = float("-inf")
 
     def __call__(self, _body: object) -> None:
         self.heard_s = self._clock.current_time()
 
 
 class _Connection:
-    """Signs of life of one connection, from the moment that it was open.
+    """Signs of life of one connection, from the moment that it was to be opened.
 
-    `lead_s` is the calendar's lead over the loop's clock, and `n_lost` the number of messages that the full inbox had
-    dropped, both before it was opened.
+    It may be open, and silent, long before that is known. `began_s` is that moment, `lead_s` the calendar's lead over
+    the loop's clock then, and `n_lost` the number of messages that the full inbox had dropped until then.
     """
 
-    def __init__(self, number: int, *, lead_s: float, n_lost: int) -> None:
+    def __init__(self, number: int, *, began_s: float, lead_s: float, n_lost: int) -> None:
         self.number = number
         self.lead_s = lead_s
         self.n_lost = n_lost
         self.pulse = _Pulse()
-        self.opened_s = self._received_s = trio.current_time()
+        self.opened_s, self._received_s = trio.current_time(), began_s
         # Delay of the last message with a time of its own.
         self.lag_s = 0.0
         # Time of the last ping, and the frames received until then.
@@ -105,7 +105,7 @@ class FeedWatchdog:
         self._wall_ms = wall_ms
         self._venue_ms = venue_ms
         self._rng = rng
-        self._connection = _Connection(0, lead_s=self._compute_lead_s(), n_lost=0)
+        self._connection = _Connection(0, began_s=trio.current_time(), lead_s=self._compute_lead_s(), n_lost=0)
         self._n_attempts = 0
         # Time of the last poll, None while nothing is watched.
         self._polled_s: float | None = None
@@ -151,11 +151,12 @@ class FeedWatchdog:
 
         It is needed if `fresh` or if none is open. Errors: VenueError.
         """
-        n_lost, lead_s = self._inbox.n_overflown, self._compute_lead_s()
+        began_s, n_lost, lead_s = trio.current_time(), self._inbox.n_overflown, self._compute_lead_s()
         if fresh or not self._feed.is_alive():
             await self._feed.reopen()
         # Signs of an old connection, such as its heartbeat, must not count for this one.
-        self._connection = _Connection(self._connection.number + 1, lead_s=lead_s, n_lost=n_lost)
+        number = self._connection.number + 1
+        self._connection = _Connection(number, began_s=began_s, lead_s=lead_s, n_lost=n_lost)
         for feed in wire.FEEDS:
             await self._feed.subscribe(feed, self._inbox.callback(feed, self._connection.number))
         await self._feed.subscribe(wire.HEARTBEAT_FEED, self._connection.pulse)

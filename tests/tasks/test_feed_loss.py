@@ -5,6 +5,7 @@ Nothing is quoted without a live feed, and no fill is lost or counted twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -250,6 +251,32 @@ async def test_a_message_of_an_earlier_connection_does_not_end_the_silence_of_th
         reconnects = maker.stats.reconnects
 
     assert reconnects >= 5
+
+
+async def test_silence_counts_from_before_a_slow_opening(autojump_clock: MockClock) -> None:
+    """The socket may have been open, and silent, for all the time that its opening took to be known."""
+    world = World()
+    opened_s: list[float] = []
+
+    def reopen() -> None:
+        world.venue.reopen_feed()
+        opened_s.append(trio.current_time())
+
+    async def run_slowly(fn: Callable[..., Any], *args: Any, **_options: Any) -> Any:
+        answer = fn(*args)
+        if fn is reopen:
+            await trio.sleep(4)
+            world.venue.silence()
+        return answer
+
+    maker = world.maker(reopen_feed=reopen, feed_stale_after_s=10, run_sync=run_slowly)
+    async with world.running(maker):
+        world.venue.drop_feed()
+        await until(lambda: maker.stats.reconnects == 1)
+        await until(lambda: "no message" in (maker.paused_because or ""))
+        noticed_s = trio.current_time()
+
+    assert 10 <= noticed_s - opened_s[0] <= 11
 
 
 async def test_a_feed_that_is_cut_again_and_again_loses_nothing(autojump_clock: MockClock) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import trio
 
 from mm_trio.engine.ws_state import WsState
-from mm_trio.model.errors import JournalBusy, LedgerCut, LedgerError, VenueError, find_leaves
+from mm_trio.model.errors import ConfigError, JournalBusy, LedgerCut, LedgerError, VenueError, find_leaves
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.request_transport import RequestTransport
@@ -131,7 +131,8 @@ class MakerProcess:
         Returns whether it did. Refusing is right; placing something before is not.
         """
         leaves = [] if self.error is None else find_leaves(self.error)
-        is_refused = bool(leaves) and all(isinstance(leaf, LedgerError) for leaf in leaves)
+        # A journal that lost everything is a first start beside orders or fills of another ledger.
+        is_refused = bool(leaves) and all(isinstance(leaf, LedgerError | ConfigError) for leaf in leaves)
         if is_refused:
             judge.coverage["journal without its end refused"] += 1
             first_s = self.requests.first_risk_s

@@ -203,9 +203,12 @@ def own_book(world: World, maker: WsState) -> dict[tuple[str, int], Decimal]:
 def is_settled(world: World, maker: WsState) -> bool:
     """The ledger is exact, what we track is what rests, nothing is in doubt, and the ladder is the due one."""
     tracked = {order.oid: order.size for order in maker.order_state.get_current_orders()}
+    ours = [order for order in world.resting() if decode_cloid(order.cloid) is not None]
     return (
-        booked(maker) == own_ledger(world, *map(str, maker.inventory.allocation))
-        and tracked == {o.oid: o.size for o in world.resting() if decode_cloid(o.cloid) is not None}
+        # Orders of an earlier ladder may still be on their way out.
+        all(order.price in maker.grid.levels for order in ours)
+        and booked(maker) == own_ledger(world, *map(str, maker.inventory.allocation))
+        and tracked == {order.oid: order.size for order in ours}
         and not maker.order_state.get_doubts()
         and not find_divergence(world, maker)
     )

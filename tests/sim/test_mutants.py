@@ -25,6 +25,7 @@ RARE = frozenset(
         "an order in flight is given up at once",
         "only cancelled orders end",
         "the key is in the log",
+        "ticks go on while paused",
         "the way out is not verified",
         "what a snapshot misses is gone",
         "what was in flight is forgotten by a restart",

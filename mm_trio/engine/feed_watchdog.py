@@ -64,6 +64,7 @@ class _Connection:
         self.n_lost = n_lost
         self.pulse = _Pulse()
         self.opened_s, self._received_s = trio.current_time(), began_s
+        self._slept_s = 0.0
         # Delay of the last message with a time of its own.
         self.lag_s = 0.0
         # Time of the last ping, and the frames received until then.
@@ -78,6 +79,15 @@ class _Connection:
         """Note a message, and the delay of its event if it has a time."""
         self._received_s = trio.current_time()
         self.lag_s = self.lag_s if lag_s is None else lag_s
+
+    def note_sleep(self, lead_s: float) -> float:
+        """Return the longest sleep so far, by the calendar's lead.
+
+        The calendar is in whole milliseconds. A sleep of just the limit would come and go with each look, so that one
+        task stays paused by it and the one that ends pauses never sees it.
+        """
+        self._slept_s = max(self._slept_s, lead_s - self.lead_s)
+        return self._slept_s
 
     def on_ping(self, n_frames: int) -> None:
         """Note a ping, sent after so many frames."""
@@ -139,7 +149,7 @@ class FeedWatchdog:
             return f"messages arrive {connection.lag_s:.0f} s late"
         if self._polled_s is not None and now_s - self._polled_s > STALL_S:
             return f"event loop stalled for {now_s - self._polled_s:.1f} s"
-        slept_s = self._compute_lead_s() - connection.lead_s
+        slept_s = connection.note_sleep(self._compute_lead_s())
         if slept_s > SLEPT_S:
             return f"machine slept for {slept_s:.0f} s"
         if self._inbox.n_overflown > connection.n_lost:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from builders import MAKER, World, until
+from builders import ALLOCATION, MAKER, World, until
 from line_kit import (
     EXACT,
     NEW_RISK,
@@ -306,6 +306,25 @@ async def test_e7_after_a_sleep_nothing_new_leaves_before_all_is_read_anew(
             line.died.set()
 
     check_gate(line, since=since)
+
+
+async def test_e7_a_sleep_that_shows_for_a_moment_is_acted_on(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Just at the limit it comes and goes with each look. Only a tick sees it; the watchdog has to end the pause."""
+    world = Laptop(signing=True)
+    maker = world.maker(interval_s=1.0, **ALLOCATION)
+    async with world.running(maker):
+        await trio.sleep(5.2)
+        assert maker._session is not None
+        gate = maker._session.account.gate
+        monkeypatch.setattr(Laptop, "slept_ms", 5_001)
+        is_quoting = gate.is_quoting
+        monkeypatch.setattr(Laptop, "slept_ms", 5_000)
+        await until(lambda: maker.stats.reconnects == 1)
+        await until(lambda: gate.is_quoting)
+
+    assert not is_quoting
 
 
 @pytest.mark.parametrize("stall_s", [4.0, 10.0])

@@ -34,13 +34,14 @@ from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.order_gateway import Burnt, OrderGateway
 from mm_trio.venue.rest_client import VenueClient
+from mm_trio.witness.fill_check import LIFE_MS
 
 __all__ = ["EXPIRY_GRACE_S", "EXPIRY_S", "MOST_ENDS_ASKED", "BatchEmitter"]
 
 _log = logging.getLogger(__name__)
 
 # An action that arrives later than this is refused by the venue (expiresAfter), so it cannot be executed after that.
-EXPIRY_S = 10.0
+EXPIRY_S = LIFE_MS / 1000
 # After this further time we must have heard of an execution: our estimate of the venue's time may be 2 s off, and the
 # answers of a replica may be 2 s old.
 EXPIRY_GRACE_S = 4.0

@@ -20,7 +20,7 @@ __all__ = [
     "find_time_fault",
 ]
 
-# An order is sent this long before its deadline (`EXPIRY_S` of the emitter).
+# An order is sent this long before its deadline; the emitter takes its deadlines from here.
 LIFE_MS = 10_000
 # Clocks are compared at the start and may be 2 s apart then; they drift, and a block's time is not the moment of its
 # answer. An invented fill is seldom just a few seconds off, so a wide tolerance costs little.

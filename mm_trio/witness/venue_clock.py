@@ -271,7 +271,9 @@ class VenueClock:
 
     def find_fault(self) -> str | None:
         """Return why nothing new may be placed, or None."""
-        return self.describe_skew() or self.find_doubt()
+        if (fault := self.describe_skew() or self.find_doubt()) is None and self._n_contrary:
+            return "an answer of the venue says that this machine's clock is off: comparing them again"
+        return fault
 
     def find_halt(self) -> str | None:
         """Return why comparing the clocks did not help, or None."""

@@ -87,6 +87,19 @@ def test_r3_a_clock_that_was_off_is_right_after_two_answers() -> None:
     assert bench.clock.find_fault() is None
 
 
+@pytest.mark.parametrize("leap_ms", [3_000, -3_000, 3 * DAY_MS])
+def test_r3_a_first_answer_that_finds_the_clock_off_is_no_all_clear(leap_ms: int) -> None:
+    bench = Bench()
+    bench.compare()
+    bench.ahead_ms = leap_ms
+    bench.compare()
+    first = str(bench.clock.find_fault())
+    bench.compare()
+
+    assert first.startswith("an answer of the venue says that this machine's clock is off")
+    assert str(bench.clock.find_fault()).startswith("this machine's clock is ")
+
+
 def test_one_wrong_answer_moves_nothing_and_a_second_one_is_asked_for() -> None:
     bench = Bench()
     bench.compare()

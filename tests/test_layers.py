@@ -44,6 +44,7 @@ ORDER = (
     "sim.actors",
     "sim.run",
     "cli.programs",
+    "cli.ledger_programs",
     "cli",
 )
 MOST_MODULES = 12

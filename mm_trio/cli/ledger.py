@@ -37,7 +37,7 @@ def add_rebuild_arguments(parser: argparse.ArgumentParser) -> None:
 @gives_verdict
 def audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Audit a ledger and return the exit code."""
-    from mm_trio.cli.programs.audit_ledger import audit_ledger
+    from mm_trio.cli.ledger_programs.audit_ledger import audit_ledger
     from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
@@ -50,7 +50,7 @@ def audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
 @gives_verdict
 def rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Rebuild a ledger and return the exit code."""
-    from mm_trio.cli.programs.rebuild_ledger import rebuild_ledger
+    from mm_trio.cli.ledger_programs.rebuild_ledger import rebuild_ledger
     from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)

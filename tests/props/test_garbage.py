@@ -26,9 +26,9 @@ from sdk_client_kit import OTHER, WALLET, address_of
 from sdk_client_kit import World as Door
 from trio.testing import MockClock
 
-from mm_trio.cli.programs.audit_ledger import audit_ledger
+from mm_trio.cli.ledger_programs.audit_ledger import audit_ledger
 from mm_trio.cli.programs.plan_only import plan_forever
-from mm_trio.cli.programs.rebuild_ledger import rebuild_ledger
+from mm_trio.cli.ledger_programs.rebuild_ledger import rebuild_ledger
 from mm_trio.cli.programs.run_maker import open_maker
 from mm_trio.cli.programs.start_checks import ask_for_pairs, check_signer
 from mm_trio.config.keys import Secret
@@ -61,7 +61,7 @@ INSTANCE = "00000000deadbeef"
 PAUSES = (
     "mm_trio.cli.programs.start_checks.PAIRS_PAUSE_S",
     "mm_trio.cli.programs.start_checks.ROLE_PAUSE_S",
-    "mm_trio.cli.programs.audit_ledger.LOOK_AGAIN_S",
+    "mm_trio.cli.ledger_programs.audit_ledger.LOOK_AGAIN_S",
     "mm_trio.venue.rest_client.CLOCK_PAUSE_S",
     "mm_trio.venue.rest_client.NAME_PAUSE_S",
 )

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import trio
 
-from mm_trio.cli.programs.check_steps import CheckSteps
+from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network
 from mm_trio.config.settings import Settings
 from mm_trio.journal.audit import Audit, compute_audit

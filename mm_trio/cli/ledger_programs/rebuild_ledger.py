@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from mm_trio.cli.programs.check_steps import CheckSteps
+from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, make_grid
 from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.journal.audit import compute_effect

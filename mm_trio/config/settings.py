@@ -24,7 +24,7 @@ from mm_trio.config.values import (
 )
 from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError
-from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.pricing_grid import LadderRule, PricingGrid
 
 __all__ = [
     "ACCOUNT_VARIABLE",
@@ -89,7 +89,8 @@ class MarketSettings:
 class Strategy:
     """Ladder of orders.
 
-    Prices are in quote per base, `order_sz` in base, `tick_size` is a ratio, windows are in levels a side.
+    Prices are in quote per base, `order_sz` in base, `tick_size` is a ratio, windows and gap are in levels. `ladder` is
+    how prices are rounded: if not given, as the ledger began, and as HIP-2 does in a new one.
     """
 
     start_px: Decimal = field(metadata=decimal_value(*PRICE, such_as='"20.0"'))
@@ -103,6 +104,10 @@ class Strategy:
         default=None, metadata=whole_value(1, MAX_LEVELS, "orders a side; all of them if not given", such_as="20")
     )
     window_slack: int = field(default=0, metadata=whole_value(0, MAX_LEVELS, "levels", such_as="5"))
+    gap_levels: int = field(
+        default=0, metadata=whole_value(0, 1000, "levels between a sale and its purchase, 0 is HIP-2", such_as="1")
+    )
+    ladder: LadderRule | None = field(default=None, metadata=choice_value("hip2", "half-even"))
     target_px: Decimal | None = field(default=None, metadata=decimal_value(*PRICE, such_as='"23.5"'))
 
 
@@ -123,7 +128,7 @@ class Tuning:
 
     interval_s: float = field(default=3.0, metadata=seconds_value("0.1", "3600", such_as="3.0"))
     dead_zone_bps: Decimal = field(
-        default=Decimal(5), metadata=decimal_value("0", "1000", "basis points, 0 is off", such_as="5.0")
+        default=Decimal(0), metadata=decimal_value("0", "1000", "basis points, 0 is off", such_as="5.0")
     )
     price_tolerance_bps: Decimal = field(
         default=Decimal(1), metadata=decimal_value("0", "1000", "basis points", such_as="1.0")
@@ -152,6 +157,8 @@ class MakerParameters(TypedDict):
     tick_size: Decimal
     active_levels: int | None
     window_slack: int
+    gap_levels: int
+    ladder: LadderRule | None
     interval_s: float
     dead_zone_bps: Decimal
     price_tolerance_bps: Decimal
@@ -195,7 +202,8 @@ class Settings:
         if self.allocation is not None:
             amounts = {"allocated_token": self.allocation.token, "allocated_usdc": self.allocation.usdc}
         elif grid is not None and target_px is not None:
-            token, usdc = compute_target_allocation(grid, target_px, self.strategy.order_sz)
+            strategy = self.strategy
+            token, usdc = compute_target_allocation(grid, target_px, strategy.order_sz, gap_levels=strategy.gap_levels)
             amounts = {"allocated_token": token, "allocated_usdc": usdc}
         else:
             amounts = {}
@@ -216,12 +224,14 @@ def _plain(value: object) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def compute_target_allocation(grid: PricingGrid, target_px: Decimal, order_sz: Decimal) -> tuple[Decimal, Decimal]:
+def compute_target_allocation(
+    grid: PricingGrid, target_px: Decimal, order_sz: Decimal, *, gap_levels: int = 0
+) -> tuple[Decimal, Decimal]:
     """Compute the (token, usdc) that open the ladder at `target_px`.
 
     Units: quote per base, base; returns base and quote, exact. They are whole tranches for every level from the one
-    nearest to the target up, and the cost of a whole bid at every level below. A window of `active_levels` changes
-    neither: it hides the far levels, and the boundary follows from the tokens of all of them.
+    nearest to the target up, and the cost of a whole bid at every level below that the gap leaves. A window of
+    `active_levels` changes neither: it hides the far levels, and the boundary follows from the tokens of all of them.
     Errors: ConfigError for a target more than half a step outside the ladder.
     """
     level = grid.level_for_price(target_px)
@@ -232,4 +242,5 @@ def compute_target_allocation(grid: PricingGrid, target_px: Decimal, order_sz: D
         )
     # Prices and sizes of any number of digits are summed exactly.
     with localcontext(prec=3 * MAX_DIGITS):
-        return order_sz * (grid.n_orders - level), order_sz * sum(grid.levels[:level], Decimal(0))
+        bids = grid.levels[: max(0, level - gap_levels)]
+        return order_sz * (grid.n_orders - level), order_sz * sum(bids, Decimal(0))

@@ -5,6 +5,7 @@ Every part is complete before the next one receives it.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.engine.events import SessionEvents
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.schedule import TickSchedule, make_wall_clock, read_machine_clock
-from mm_trio.engine.session import Account, Session
+from mm_trio.engine.session import Account, Session, describe_quoting
 from mm_trio.engine.startup import check_order_size
 from mm_trio.journal.recovery import LedgerFile, recover
 from mm_trio.journal.replay import Recovered
@@ -26,7 +27,8 @@ from mm_trio.journal.writer import CHECKPOINT_EVERY, JournalWriter
 from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
-from mm_trio.model.settings import MakerSettings
+from mm_trio.model.pricing_grid import LadderRule
+from mm_trio.model.settings import MakerSettings, is_same_ladder
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.state.fill_history import FillHistory
@@ -41,11 +43,13 @@ from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
-from mm_trio.witness.market_check import describe_market, find_market_change
+from mm_trio.witness.market_check import find_market_change
 from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["Knowledge", "Seams", "open_session"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +190,13 @@ def _make_state(basis: _Basis, known: Knowledge, *, epoch: int, events: SessionE
     Errors: ConfigError for an order size that cannot be quoted.
     """
     settings, market, recovered = basis.settings, basis.market, basis.recovered
-    grid = settings.make_grid(market.base.sz_decimals)
+    grid = settings.make_grid(market.base.sz_decimals, ladder=_find_ladder_rule(recovered))
+    if grid.ladder != "hip2":
+        _log.warning(
+            'ladder rule: this ledger began with prices rounded %s and keeps them; [strategy] ladder = "hip2" moves '
+            "every level to HIP-2's price",
+            grid.ladder,
+        )
     check_order_size(grid, settings.quoting.order_size, settings.quoting.min_notional)
     return MakerState(
         market,
@@ -252,12 +262,20 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
     )
 
 
+def _find_ladder_rule(recovered: Recovered | None) -> LadderRule | None:
+    """Return how a ledger's prices are rounded; None for a new ledger."""
+    if recovered is None or recovered.is_new or not recovered.parameters:
+        return None
+    # Ledgers named no rule while there was but one.
+    return "hip2" if recovered.parameters.get("ladder") == "hip2" else "half-even"
+
+
 def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) -> int | None:
     """Return the boundary of an earlier session.
 
     None where that session had another ladder.
     """
-    if recovered is None or recovered.is_new or not settings.parameters.items() <= recovered.parameters.items():
+    if recovered is None or recovered.is_new or not is_same_ladder(settings.parameters, recovered.parameters):
         return None
     return recovered.boundary_level
 
@@ -280,7 +298,7 @@ def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoc
     """
     return (
         *(Began(earlier, {}) for earlier in sorted(quoter.state.ownership.epochs)),
-        Began(epoch, settings.parameters | describe_market(quoter.state.market)),
+        Began(epoch, describe_quoting(settings, quoter.state)),
         *(Numbered(earlier, number) for earlier, number in quoter.state.order_state.sent_numbers),
         *quoter.summarise(),
         Requested(nonces.last, "earlier", 0, "", 0),

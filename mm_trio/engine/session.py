@@ -31,13 +31,14 @@ from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
 from mm_trio.witness.market_check import describe_market
 
-__all__ = ["Account", "Session"]
+__all__ = ["Account", "Session", "describe_quoting"]
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class Session:
         No feed is subscribed before.
         """
         state, client, writer = self.quoter.state, self.account.client, self.account.writer
-        writer.record(Began(self._epoch, self.settings.parameters | describe_market(state.market)))
+        writer.record(Began(self._epoch, describe_quoting(self.settings, state)))
         if self._recovered is None or self._recovered.is_new:
             writer.record(Allocated(*state.inventory.allocation))
             orphans = await seed_state(client, state, take_over=self.settings.take_over)
@@ -232,3 +233,8 @@ class Session:
             self.left_behind = await cancel_and_verify(
                 self.account.gateway, self.account.client, self.quoter.state, self.emitter, self.reconciler
             )
+
+
+def describe_quoting(settings: MakerSettings, state: MakerState) -> dict[str, str]:
+    """Describe ladder and market, for the journal."""
+    return settings.parameters | {"ladder": state.grid.ladder} | describe_market(state.market)

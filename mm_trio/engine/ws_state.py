@@ -17,6 +17,7 @@ from mm_trio.journal.writer import CHECKPOINT_EVERY
 from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
 from mm_trio.model.orders import FillResult
+from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.settings import MakerSettings
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
@@ -68,6 +69,8 @@ class WsState:
         min_notional: Number = 10,
         active_levels: int | None = None,
         window_slack: int = 0,
+        gap_levels: int = 0,
+        ladder: LadderRule | None = None,
         allocated_token: Number | None = None,
         allocated_usdc: Number | None = None,
         cancel_on_shutdown: bool = True,

@@ -129,7 +129,7 @@ class PricingGrid:
 
 def _cut_figures(raw: int) -> int:
     """Cut a whole number down to five significant figures."""
-    unit = 10 ** max(0, len(str(raw)) - SIGNIFICANT_FIGURES)
+    unit: int = 10 ** max(0, len(str(raw)) - SIGNIFICANT_FIGURES)
     return raw // unit * unit
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
-from typing import Literal, TypeAlias
+from decimal import Decimal, InvalidOperation
+from typing import Literal, TypeAlias, get_args
 
 from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.numbers import Number, make_exact, to_decimal
-from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.pricing_grid import LadderRule, PricingGrid
 
-__all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings"]
+__all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings", "is_same_ladder"]
 
 ForeignOrders: TypeAlias = Literal["cancel", "keep"]
 # Amounts of base and quote; None: the whole account.
@@ -29,6 +30,7 @@ class QuoteSettings:
     min_notional: Decimal
     active_levels: int | None = None
     window_slack: int = 0
+    gap_levels: int = 0
     dead_zone_bps: Decimal = Decimal(5)
     price_tolerance_bps: Decimal = Decimal(1)
     size_tolerance_pct: Decimal = Decimal(1)
@@ -41,6 +43,8 @@ class QuoteSettings:
                 f"window_slack must be 0 or more and below active_levels, got {self.window_slack} "
                 f"with active_levels={self.active_levels}"
             )
+        if self.gap_levels < 0:
+            raise ConfigError(f"gap_levels must be 0 or more, got {self.gap_levels}")
         for name in ("min_notional", "dead_zone_bps", "price_tolerance_bps", "size_tolerance_pct"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
@@ -51,7 +55,8 @@ class MakerSettings:
     """Settings of a maker, named as the parameters of `WsState`.
 
     Prices in quote per base; `order_sz` and `allocated_token` in base; `allocated_usdc` and `min_notional` in
-    quote; every `_s` in seconds. `quoting` is derived from them, for the planner.
+    quote; every `_s` in seconds. `ladder` None: the rule of the ledger, HIP-2's without one. `quoting` is derived from
+    them, for the planner.
     Errors: ConfigError (a ValueError) for values that cannot be quoted.
     """
 
@@ -68,6 +73,8 @@ class MakerSettings:
     min_notional: Number
     active_levels: int | None
     window_slack: int
+    gap_levels: int
+    ladder: LadderRule | None
     allocated_token: Number | None
     allocated_usdc: Number | None
     cancel_on_shutdown: bool
@@ -88,6 +95,7 @@ class MakerSettings:
             min_notional=to_decimal(self.min_notional),
             active_levels=self.active_levels,
             window_slack=self.window_slack,
+            gap_levels=self.gap_levels,
             dead_zone_bps=to_decimal(self.dead_zone_bps),
             price_tolerance_bps=to_decimal(self.price_tolerance_bps),
             size_tolerance_pct=to_decimal(self.size_tolerance_pct),
@@ -107,6 +115,13 @@ class MakerSettings:
             )
         if self.n_orders > MAX_LEVELS:
             raise ConfigError(f"n_orders must be {MAX_LEVELS} or less, got {self.n_orders}")
+        if not 0 <= self.gap_levels < self.n_orders:
+            raise ConfigError(
+                f"gap_levels must be from 0 to {self.n_orders - 1}, below n_orders, got {self.gap_levels}: a "
+                "larger gap leaves no level to buy on"
+            )
+        if self.ladder not in (None, *get_args(LadderRule)):
+            raise ConfigError(f"ladder must be 'hip2' or 'half-even', got {self.ladder!r}")
         if self.feed_stale_after_s is not None and not self.feed_stale_after_s > 0:
             raise ConfigError(f"feed_stale_after_s must be above 0 (or None: off), got {self.feed_stale_after_s}")
         if self.foreign_orders not in ("cancel", "keep"):
@@ -126,12 +141,19 @@ class MakerSettings:
         token, usdc = self.allocated_token, self.allocated_usdc
         return None if token is None else to_decimal(token), None if usdc is None else to_decimal(usdc)
 
-    def make_grid(self, sz_decimals: int | None = None) -> PricingGrid:
+    def make_grid(self, sz_decimals: int | None = None, *, ladder: LadderRule | None = None) -> PricingGrid:
         """Compute the ladder.
 
-        `sz_decimals` are the market's, None until they are known. Errors: ValueError.
+        `sz_decimals` are the market's, None until they are known. `ladder` is the rule where the settings name none.
+        Errors: ValueError.
         """
-        return PricingGrid(self.start_px, self.n_orders, tick_size=self.tick_size, sz_decimals=sz_decimals)
+        return PricingGrid(
+            self.start_px,
+            self.n_orders,
+            tick_size=self.tick_size,
+            sz_decimals=sz_decimals,
+            ladder=self.ladder or ladder or "hip2",
+        )
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -144,4 +166,22 @@ class MakerSettings:
             "n_orders": str(self.n_orders),
             "tick_size": str(self.tick_size),
             "order_sz": str(self.order_sz),
+            "gap_levels": str(self.gap_levels),
         }
+
+
+def is_same_ladder(parameters: Mapping[str, str], recorded: Mapping[str, str]) -> bool:
+    """Check if a ledger was kept for a ladder of these parameters.
+
+    `recorded` may be of an earlier version, and have more of them.
+    """
+    # There was no gap before it had a name, and numbers were written with idle zeros.
+    before = {"gap_levels": "0"} | dict(recorded)
+    return all(name in before and _is_equal(value, before[name]) for name, value in parameters.items())
+
+
+def _is_equal(one: str, other: str) -> bool:
+    try:
+        return Decimal(one) == Decimal(other)
+    except InvalidOperation:
+        return one == other

@@ -14,9 +14,9 @@ from mm_trio.model.orders import DesiredOrder, OrderDiff, Side, Slot, TrackedOrd
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.ladder_ranges import Ladder, LadderMaker, Rungs
-from mm_trio.quoting.order_differ import is_off, is_within_dead_zone
+from mm_trio.quoting.order_differ import is_off, is_size_off, is_within_dead_zone
 from mm_trio.quoting.plan import RemainderLevel, TickPlan, plan_tick
-from mm_trio.quoting.quoting_engine import compute_boundary, compute_depth
+from mm_trio.quoting.quoting_engine import LadderTerms, compute_boundary, compute_depth
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.order_table import OpenOrders
@@ -36,7 +36,9 @@ class IncrementalPlanner:
         self._grid, self._inventory, self._state, self._settings = grid, inventory, state, settings
         self._maker: LadderMaker | None = None
         if settings.order_size % grid.lot == 0:
-            self._maker = LadderMaker(grid, order_size=settings.order_size, min_notional=settings.min_notional)
+            self._maker = LadderMaker(
+                LadderTerms(grid, settings.order_size, settings.min_notional, settings.gap_levels)
+            )
         # The last plan and its inputs, the ladder that the book was compared with, and the slots that differed.
         self._made_of: tuple[object, ...] = ()
         self._plan: TickPlan | None = None
@@ -73,10 +75,14 @@ class IncrementalPlanner:
         Return None where the book turns out not to be calm.
         """
         orders, grid = self._state.orders, self._grid
-        boundary = compute_boundary(grid, tokens, self._settings.order_size, bid_levels=orders.levels("buy"))
-        ladder = self._keep_filled_bid(self._cut_window(maker.compute(boundary, tokens, quote)), tokens)
-        if ladder is None:
+        remainder = RemainderLevel.of(grid, tokens, self._settings)
+        if self._has_kept_dust(remainder):
             return None
+        bid = None if remainder.has_gap else orders.find_at("buy", remainder.bid_level)
+        bid_levels = () if bid is None else (bid.level_index,)
+        boundary = compute_boundary(grid, tokens, self._settings.order_size, bid_levels=bid_levels)
+        ladder = maker.compute(boundary, tokens, quote, resting_bid=None if bid is None else bid.size)
+        ladder = self._keep_filled_bid(self._cut_window(ladder), remainder)
         slots = orders.touched | self._off
         if self._ladder is None:
             slots |= {*orders.slots(), *(order.slot for order in ladder)}
@@ -87,7 +93,7 @@ class IncrementalPlanner:
         self.n_compared = len(slots)
         diff = self._compare(ladder, slots)
         self._off = _find_slots(diff, orders)
-        if diff.modifies and not diff.places and not diff.cancels and self._is_within_dead_zone(maker, ladder):
+        if diff.modifies and not diff.places and not diff.cancels and self._is_within_dead_zone(diff, maker, ladder):
             diff = OrderDiff()
         if self._rests_unfunded(diff, tokens, quote):
             return None
@@ -108,23 +114,19 @@ class IncrementalPlanner:
             depth -= 1
         return rungs.cut(compute_depth(depth, most=active, slack=slack))
 
-    def _keep_filled_bid(self, ladder: Ladder, tokens: Decimal) -> Ladder | None:
-        """Keep a partly filled bid on the remainder's level.
+    def _has_kept_dust(self, remainder: RemainderLevel) -> bool:
+        """Check if dust rests on the remainder's levels."""
+        orders = self._state.orders
+        there = (orders.find_at("sell", remainder.ask_level), orders.find_at("buy", remainder.bid_level))
+        return any(order is not None and remainder.is_kept_dust(order, self._settings) for order in there)
 
-        None if dust rests on that level.
-        """
-        orders, remainder = self._state.orders, RemainderLevel.of(self._grid, tokens, self._settings)
-        if remainder.level < 0:
-            return ladder
-        ask, bid = orders.find_at("sell", remainder.level), orders.find_at("buy", remainder.level)
-        if any(order is not None and remainder.is_kept_dust(order, self._settings) for order in (ask, bid)):
-            return None
-        if bid is None or not bid.filled or (aim := ladder.bids.at(remainder.level)) is None:
+    def _keep_filled_bid(self, ladder: Ladder, remainder: RemainderLevel) -> Ladder:
+        """Do the same as `keep_partly_filled_bid` of the definition."""
+        bid = self._state.orders.find_at("buy", remainder.bid_level) if remainder.has_gap else None
+        if bid is None or not bid.filled or (aim := ladder.bids.at(remainder.bid_level)) is None:
             return ladder
         kept = remainder.keep_filled_bid(aim, bid, self._grid.lot)
-        if kept is aim:
-            return ladder
-        return Ladder(ladder.asks, ladder.bids.put(kept)) if aim in ladder.bids.odd else None
+        return ladder if kept is aim else Ladder(ladder.asks, ladder.bids.put(kept))
 
     def _compare(self, ladder: Ladder, slots: Iterable[Slot]) -> OrderDiff:
         """Compare some slots as `compute_diff` does, without dead zone."""
@@ -146,8 +148,10 @@ class IncrementalPlanner:
                 modifies.append((order.oid, aim))
         return OrderDiff(modifies, places, sorted(cancels))
 
-    def _is_within_dead_zone(self, maker: LadderMaker, ladder: Ladder) -> bool:
-        orders = self._state.orders
+    def _is_within_dead_zone(self, diff: OrderDiff, maker: LadderMaker, ladder: Ladder) -> bool:
+        orders, tolerance = self._state.orders, self._settings.size_tolerance_pct
+        if any(is_size_off(orders[oid], aim, tolerance) for oid, aim in diff.modifies):
+            return False
         (ask_size, ask_cost), (bid_size, bid_cost) = maker.sum_up(ladder.asks), maker.sum_up(ladder.bids)
         resting = (
             orders.sum_size("sell") + orders.sum_size("buy"),

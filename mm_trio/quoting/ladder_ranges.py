@@ -15,8 +15,7 @@ from itertools import accumulate, chain
 from typing import overload
 
 from mm_trio.model.orders import DesiredOrder, Side, Slot
-from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.quoting.quoting_engine import cut_tranches, split_sides
+from mm_trio.quoting.quoting_engine import LadderTerms, cut_tranches, split_sides
 
 __all__ = ["Ladder", "LadderMaker", "Rungs"]
 
@@ -128,38 +127,38 @@ class Ladder(Sequence[DesiredOrder]):
 
 
 class LadderMaker:
-    """Maker of ladders for one grid, order size and minimum.
+    """Maker of ladders of the same terms; order sizes are whole lots."""
 
-    `order_size` is in whole lots, `min_notional` in quote.
-    """
-
-    def __init__(self, grid: PricingGrid, *, order_size: Decimal, min_notional: Decimal) -> None:
-        assert order_size % grid.lot == 0, order_size
-        self._grid = grid
-        self._lot = grid.lot
-        self._order_size = order_size
-        self._minimum = min_notional
+    def __init__(self, terms: LadderTerms) -> None:
+        assert terms.order_size % terms.grid.lot == 0, terms.order_size
+        self._terms = terms
+        self._grid = terms.grid
+        self._lot = terms.grid.lot
+        self._order_size = terms.order_size
+        self._minimum = terms.minimum
         # Cost of full orders on all levels below the index.
-        self._cost_below = tuple(accumulate((price * order_size for price in grid.levels), initial=_ZERO))
+        costs = (price * terms.order_size for price in terms.grid.levels)
+        self._cost_below = tuple(accumulate(costs, initial=_ZERO))
         # A full order is worth more the higher it is: from this level up it is worth the minimum.
-        self._first_worth = bisect_left(grid.levels, True, key=lambda price: price * order_size >= min_notional)
+        self._first_worth = bisect_left(
+            terms.grid.levels, True, key=lambda price: price * terms.order_size >= terms.minimum
+        )
 
-    def compute(self, boundary: int, tokens: Decimal, quote: Decimal) -> Ladder:
+    def compute(self, boundary: int, tokens: Decimal, quote: Decimal, *, resting_bid: Decimal | None = None) -> Ladder:
         """Compute the same orders as `compute_desired_orders` without a window."""
         prices, order_size = self._grid.levels, self._order_size
         tranches = cut_tranches(tokens, order_size=order_size, lot=self._lot)
-        sides = split_sides(self._grid, boundary, tranches, order_size, self._minimum)
+        sides = split_sides(self._terms, boundary, tranches, resting_bid=resting_bid)
         first_ask = first_bid = last_bid = None
-        if sides.remainder_side == "sell":
-            level = sides.remainder_level
-            first_ask = DesiredOrder("sell", level, prices[level], tranches.remainder)
+        if sides.ask is not None:
+            first_ask = DesiredOrder("sell", sides.ask.level, prices[sides.ask.level], sides.ask.size)
         begin, end = max(sides.first_full_ask, self._first_worth), sides.first_full_ask + tranches.full
         full_asks = range(begin, max(begin, min(end, self._grid.n_orders)))
-        above, full_bids = sides.first_full_bid + 1, range(0)
-        if sides.remainder_side == "buy":
-            above, size = sides.remainder_level, order_size - tranches.remainder
-            first_bid = self._fund(above, size, quote)
-            quote -= size * prices[above]
+        above, full_bids = max(0, sides.first_full_bid + 1), range(0)
+        if sides.bid is not None:
+            above = sides.bid.level
+            first_bid = self._fund(above, sides.bid.size, quote)
+            quote -= sides.bid.size * prices[above]
         if quote >= 0:
             lowest = self._find_lowest_funded(above, quote)
             full_bids = range(above - 1, min(above, max(lowest, self._first_worth)) - 1, -1)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from mm_trio.model.numbers import Number, to_decimal
 from mm_trio.model.orders import DesiredOrder, OrderDiff, Side, TrackedOrder
 
-__all__ = ["compute_diff", "is_off", "is_within_dead_zone"]
+__all__ = ["compute_diff", "is_off", "is_size_off", "is_within_dead_zone"]
 
 _BPS = Decimal(10_000)
 _PERCENT = Decimal(100)
@@ -26,10 +26,11 @@ def compute_diff(
 ) -> OrderDiff:
     """Compute the smallest change that turns `current` into `desired`.
 
-    Orders are matched by (side, level). The diff is empty where both have the same slots and their size-weighted mean
-    prices are less than `dead_zone_bps` apart (0: off). Otherwise an order is modified where its price is off by more
-    than `price_tolerance_bps`, or its size by more than `size_tolerance_pct` of the desired one. An order never
-    changes sides: that is a cancel and a place. Of several orders on one slot the oldest (lowest oid) stays.
+    Orders are matched by (side, level). The diff is empty where both have the same slots, every size is within its
+    tolerance, and the size-weighted mean prices are less than `dead_zone_bps` apart (0: off). Otherwise an order is
+    modified where its price is off by more than `price_tolerance_bps`, or its size by more than `size_tolerance_pct`
+    of the desired one. An order never changes sides: that is a cancel and a place. Of several orders on one slot the
+    oldest (lowest oid) stays.
     """
     resting: dict[tuple[Side, int], TrackedOrder] = {}
     cancels: list[int] = []
@@ -37,14 +38,15 @@ def compute_diff(
         if resting.setdefault(order.slot, order) is not order:
             cancels.append(order.oid)
     wanted = {order.slot: order for order in desired}
+    price_tolerance, size_tolerance = to_decimal(price_tolerance_bps), to_decimal(size_tolerance_pct)
     if (
         not cancels
         and wanted.keys() == resting.keys()
+        and not any(is_size_off(order, wanted[slot], size_tolerance) for slot, order in resting.items())
         and is_within_dead_zone(_sum_up(desired), _sum_up(current), to_decimal(dead_zone_bps))
     ):
         return OrderDiff()
     cancels.extend(order.oid for slot, order in resting.items() if slot not in wanted)
-    price_tolerance, size_tolerance = to_decimal(price_tolerance_bps), to_decimal(size_tolerance_pct)
     modifies: list[tuple[int, DesiredOrder]] = []
     places: list[DesiredOrder] = []
     for slot, aim in wanted.items():
@@ -58,10 +60,13 @@ def compute_diff(
 
 def is_off(order: TrackedOrder, aim: DesiredOrder, price_tolerance_bps: Decimal, size_tolerance_pct: Decimal) -> bool:
     """Check if price or size are beyond their tolerance."""
-    return (
-        abs(order.price - aim.price) * _BPS > price_tolerance_bps * aim.price
-        or abs(order.size - aim.size) * _PERCENT > size_tolerance_pct * aim.size
-    )
+    is_price_off = abs(order.price - aim.price) * _BPS > price_tolerance_bps * aim.price
+    return is_price_off or is_size_off(order, aim, size_tolerance_pct)
+
+
+def is_size_off(order: TrackedOrder, aim: DesiredOrder, size_tolerance_pct: Decimal) -> bool:
+    """Check if the size is beyond its tolerance."""
+    return abs(order.size - aim.size) * _PERCENT > size_tolerance_pct * aim.size
 
 
 def is_within_dead_zone(
@@ -69,6 +74,7 @@ def is_within_dead_zone(
 ) -> bool:
     """Check if both mean prices are nearly equal.
 
+    A mean over both sides cannot see sizes that change alike: those are compared apart.
     Both are (size in base, cost in quote) of all orders.
     """
     if dead_zone_bps <= 0:

@@ -62,9 +62,10 @@ def plan_tick(
     orders, in_doubt = state.get_current_orders(), [doubt.quote for doubt in state.get_doubts()]
     may_rest: list[Quote | TrackedOrder] = [*orders, *in_doubt]
     remainder = RemainderLevel.of(grid, tokens, settings)
-    bid_levels = {order.level_index for order in may_rest if order.side == "buy"}
+    resting_bid = remainder.find_bid_to_leave(may_rest)
+    bid_levels = set() if resting_bid is None else {remainder.bid_level}
     if remainder.was_bid(grid, may_rest, quote, settings, last_boundary=last_boundary):
-        bid_levels.add(remainder.level)
+        bid_levels.add(remainder.bid_level)
     boundary = compute_boundary(grid, tokens, settings.order_size, bid_levels=bid_levels)
 
     resting = [order for order in orders if order.status == Phase.RESTING]
@@ -79,7 +80,9 @@ def plan_tick(
         settings.order_size,
         min_notional=settings.min_notional,
         active_levels=_find_widest_window(settings, kept),
+        gap_levels=settings.gap_levels,
         locked={order.level_index for order in kept},
+        resting_bid=resting_bid,
     )
     quoted_from = _find_lowest_ask(grid, [*desired, *(o for o in may_rest if remainder.is_kept_dust(o, settings))])
     # Funds are taken from the boundary outwards, so that the far ends are left out first.
@@ -171,22 +174,36 @@ def _shrink_unfunded(
 
 @dataclass(frozen=True, slots=True)
 class RemainderLevel:
-    """Level of the token balance's remainder.
+    """Levels of the token balance's remainder.
 
-    The sizes are those of an ask and of a bid there.
-    `level` is -1 where there is none.
+    The sizes are those of an ask and of a bid there. A level is -1 where there is none. Without a gap both are one
+    level, which has one order.
     """
 
-    level: int
+    ask_level: int
+    bid_level: int
     ask_size: Decimal
     bid_size: Decimal
+    has_gap: bool
 
     @classmethod
     def of(cls, grid: PricingGrid, tokens: Decimal, settings: QuoteSettings) -> RemainderLevel:
-        """Find the level of a balance's remainder."""
+        """Find the levels of a balance's remainder."""
         full, remainder = cut_tranches(tokens, order_size=settings.order_size, lot=grid.lot)
         level = max(-1, grid.n_orders - full - 1) if remainder else -1
-        return cls(level, remainder, settings.order_size - remainder)
+        bid_level = max(-1, level - settings.gap_levels)
+        return cls(level, bid_level, remainder, settings.order_size - remainder, settings.gap_levels > 0)
+
+    def find_bid_to_leave(self, may_rest: Iterable[Quote | TrackedOrder]) -> Decimal | None:
+        """Find the size of the bid that is left as it is.
+
+        It is one of ours that may rest on the remainder's level, where that has one order. Whatever remains of it
+        stays. Of several the first placed counts.
+        """
+        if self.has_gap or self.bid_level < 0:
+            return None
+        bids = (order for order in may_rest if order.side == "buy" and order.level_index == self.bid_level)
+        return next((order.size for order in bids), None)
 
     def was_bid(
         self,
@@ -202,9 +219,10 @@ class RemainderLevel:
         It counts only where no order of ours may rest on the level. A bid that cannot rest would keep the level for
         ever.
         """
-        if last_boundary != self.level + 1 or any(order.level_index == self.level for order in may_rest):
+        level = self.bid_level
+        if last_boundary != level + 1 or self.has_gap or any(order.level_index == level for order in may_rest):
             return False
-        return settings.min_notional <= self.bid_size * grid.levels[self.level] <= quote
+        return settings.min_notional <= self.bid_size * grid.levels[level] <= quote
 
     def is_kept_dust(self, order: TrackedOrder | Quote, settings: QuoteSettings) -> bool:
         """Check if an order, filled to below minimum notional, stays.
@@ -212,27 +230,27 @@ class RemainderLevel:
         It stays in order to be filled completely. An ask for more than the remainder does not stay: it would take
         tokens from a full order, which then could not rest.
         """
-        due = self.ask_size if order.side == "sell" else self.bid_size
-        return (
-            order.level_index == self.level
-            and order.size * order.price < settings.min_notional
-            and due * order.price < settings.min_notional
-            and (order.side == "buy" or order.size <= due)
-        )
+        if order.size * order.price >= settings.min_notional:
+            return False
+        if order.side == "buy" and not self.has_gap:
+            return order.level_index == self.bid_level
+        level, due = (self.ask_level, self.ask_size) if order.side == "sell" else (self.bid_level, self.bid_size)
+        return order.level_index == level and due * order.price < settings.min_notional and order.size <= due
 
     def keep_partly_filled_bid(
         self, desired: tuple[DesiredOrder, ...], resting: Iterable[TrackedOrder], lot: Decimal
     ) -> tuple[DesiredOrder, ...]:
-        """Keep a bid that is short only by its fee.
+        """Keep a bid that is short only by its fee, where there is a gap.
 
         It bought its fill less the fee in base, so the desired bid is larger by that fee. Such a bid is right as it is,
         and costs no request.
         """
-        bid = next((o for o in resting if o.side == "buy" and o.level_index == self.level and o.filled), None)
-        if bid is None:
+        bid = next((o for o in resting if o.side == "buy" and o.level_index == self.bid_level and o.filled), None)
+        if bid is None or not self.has_gap:
             return desired
         return tuple(
-            self.keep_filled_bid(o, bid, lot) if o.side == "buy" and o.level_index == self.level else o for o in desired
+            self.keep_filled_bid(o, bid, lot) if o.side == "buy" and o.level_index == self.bid_level else o
+            for o in desired
         )
 
     def keep_filled_bid(self, aim: DesiredOrder, bid: TrackedOrder, lot: Decimal) -> DesiredOrder:

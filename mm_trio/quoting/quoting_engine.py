@@ -1,9 +1,11 @@
 """Orders that should rest, computed from grid and inventory. Pure.
 
-Orders that rest already are known here only as a boundary. The rule is that of HIP-2, with the part that only a record
-of live fills shows: let `k, p` be the whole tranches and the remainder of the token balance. The top `k` levels are
-full asks. The level below them belongs to the remainder and keeps the side that rests there: an ask of `p`, or a bid
-of `order_sz - p`. Therefore a partly filled order is right as it is, and only a complete fill flips a level.
+Orders that rest already are known here only as a boundary, and as the size of one bid. The rule is HIP-2's: let `k, p`
+be the whole tranches and the remainder of the token balance, and `u = n - k - 1`. The levels above `u` are full asks,
+those below it full bids. `u` belongs to the remainder and keeps the side that rests there: an ask of `p`, or the bid
+that is left of one. Only a complete fill flips a level.
+With `gap_levels` g above 0 what a level sold is bought back g levels lower: bids begin on `u - g`, with one of
+`order_sz - p`. Then both sides follow from the balances alone.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.model.pricing_grid import PricingGrid
 
 __all__ = [
+    "LadderTerms",
+    "Part",
     "Sides",
     "Tranches",
     "compute_boundary",
@@ -66,50 +70,79 @@ def compute_boundary(grid: PricingGrid, tokens: Decimal, order_size: Decimal, *,
     return lowest_full if remainder == 0 or lowest_full - 1 in bid_levels else lowest_full - 1
 
 
-class Sides(NamedTuple):
-    """First full order of each side, and the remainder's order.
+class LadderTerms(NamedTuple):
+    """Terms that all orders of a ladder share.
 
-    `remainder_side` is None where no order belongs to the remainder.
+    Units: `order_size` in base, `minimum` in quote.
     """
-
-    first_full_ask: int
-    first_full_bid: int
-    remainder_level: int
-    remainder_side: Side | None
-
-
-def split_sides(
-    grid: PricingGrid, boundary: int, tranches: Tranches, order_size: Decimal, min_notional: Decimal
-) -> Sides:
-    """Decide whose the remainder's level is.
-
-    Full orders begin beside it.
-    """
-    full, remainder = tranches
-    n_asks = grid.n_orders - boundary
-    level = boundary if n_asks > full else boundary - 1
-    if remainder == 0 or n_asks < full or level < 0:
-        return Sides(boundary, boundary - 1, -1, None)
-    price = grid.levels[level]
-    ask_is_dust = remainder * price < min_notional
-    bid_is_dust = (order_size - remainder) * price < min_notional
-    # An ask too small to place leaves its level to the bid. Where the bid is too small as well, nothing is placed: one
-    # that rests was filled down to dust, and the caller leaves it alone.
-    side: Side | None = "buy"
-    if n_asks > full and not ask_is_dust:
-        side = "sell"
-    elif bid_is_dust:
-        side = None
-    return Sides(level + 1, level - 1, level, side)
-
-
-class _Terms(NamedTuple):
-    """Ladder and limits that all orders of one computation share."""
 
     grid: PricingGrid
     order_size: Decimal
     minimum: Decimal
-    most: int | None
+    gap_levels: int = 0
+
+
+class Part(NamedTuple):
+    """Level and size of an order that is not whole."""
+
+    level: int
+    size: Decimal
+
+
+class Sides(NamedTuple):
+    """First full order of each side, and the orders of the remainder.
+
+    With a gap there may be two of them, otherwise at most one.
+    """
+
+    first_full_ask: int
+    first_full_bid: int
+    ask: Part | None = None
+    bid: Part | None = None
+
+
+def split_sides(terms: LadderTerms, boundary: int, tranches: Tranches, *, resting_bid: Decimal | None = None) -> Sides:
+    """Decide on which sides the remainder is quoted.
+
+    Full orders begin beside it. `resting_bid` is the size of a bid of ours that may rest on the remainder's level: it
+    stays as it is. `boundary` counts without a gap only.
+    """
+    if terms.gap_levels:
+        return _split_with_gap(terms, tranches)
+    full, remainder = tranches
+    n_asks = terms.grid.n_orders - boundary
+    level = boundary if n_asks > full else boundary - 1
+    if remainder == 0 or n_asks < full or level < 0:
+        return Sides(boundary, boundary - 1)
+    if resting_bid is not None:
+        return Sides(level + 1, level - 1, bid=Part(level, min(resting_bid, terms.order_size)))
+    ask, bid = Part(level, remainder), Part(level, terms.order_size - remainder)
+    # The boundary says whose turn it is. What is too small to place leaves its level to the other side.
+    for is_ask in (n_asks > full, n_asks == full):
+        if not _is_dust(terms, ask if is_ask else bid):
+            return Sides(level + 1, level - 1, ask if is_ask else None, None if is_ask else bid)
+    return Sides(level + 1, level - 1)
+
+
+def _split_with_gap(terms: LadderTerms, tranches: Tranches) -> Sides:
+    """Split the sides by the balance alone."""
+    full, remainder = tranches
+    level = terms.grid.n_orders - full - 1
+    highest_bid = level - terms.gap_levels
+    if remainder == 0 or level < 0:
+        return Sides(max(0, level + 1), highest_bid)
+    ask, bid = Part(level, remainder), Part(highest_bid, terms.order_size - remainder)
+    return Sides(
+        level + 1,
+        highest_bid - 1,
+        None if _is_dust(terms, ask) else ask,
+        None if highest_bid < 0 or _is_dust(terms, bid) else bid,
+    )
+
+
+def _is_dust(terms: LadderTerms, part: Part) -> bool:
+    """Check if an order would be below the minimum."""
+    return part.size * terms.grid.levels[part.level] < terms.minimum
 
 
 def compute_desired_orders(
@@ -121,7 +154,9 @@ def compute_desired_orders(
     *,
     min_notional: Number = 0,
     active_levels: int | None = None,
+    gap_levels: int = 0,
     locked: Collection[int] = (),
+    resting_bid: Decimal | None = None,
 ) -> tuple[DesiredOrder, ...]:
     """Compute the orders that should rest.
 
@@ -130,9 +165,11 @@ def compute_desired_orders(
     lots of the grid, rounded down: the asks never exceed the tokens, and the cost of the bids never exceeds the quote.
     If there are more levels above the boundary than whole tranches, the remainder is the first ask. If there are
     exactly as many, it is withheld and the best bid is `order_sz` less the remainder. An order worth less
-    than `min_notional` is withheld. `active_levels` is the most orders of a side. A bid on one of the `locked` levels
-    is neither placed nor paid for.
-    Errors: ValueError for a boundary outside 0 .. n_orders or an `order_sz` not above zero.
+    than `min_notional` is withheld, and its level goes to the other side. `active_levels` is the most orders of a side.
+    `gap_levels`: what a level sold is bought back so many levels lower; above 0 `boundary_level` is ignored. A bid on
+    one of the `locked` levels is neither placed nor paid for. `resting_bid` is the size of a bid of ours on the
+    remainder's level: it stays in place of what would be due there.
+    Errors: ValueError for a boundary outside 0 .. n_orders, a gap below 0, or an `order_sz` not above zero.
     """
     order_size = to_decimal(order_sz, name="order_sz")
     minimum = to_decimal(min_notional, name="min_notional")
@@ -140,49 +177,44 @@ def compute_desired_orders(
         raise ValueError(f"boundary_level must be from 0 to {grid.n_orders}, got {boundary_level}")
     if order_size <= 0:
         raise ValueError(f"order_sz must be above 0, got {order_sz}")
-    terms = _Terms(grid, order_size, minimum, active_levels)
+    if gap_levels < 0:
+        raise ValueError(f"gap_levels must be 0 or more, got {gap_levels}")
+    terms = LadderTerms(grid, order_size, minimum, gap_levels)
     tranches = cut_tranches(to_decimal(effective_token), order_size=order_size, lot=grid.lot)
-    sides = split_sides(grid, boundary_level, tranches, order_size, minimum)
-    asks = _compute_asks(terms, sides, tranches)
-    best_bid = order_size - tranches.remainder if sides.remainder_side == "buy" else None
-    bids = _compute_bids(terms, sides, best_bid, to_decimal(effective_usdc), locked)
-    return (*asks, *bids)
+    sides = split_sides(terms, boundary_level, tranches, resting_bid=resting_bid)
+    asks = _compute_asks(terms, sides, tranches, most=active_levels)
+    return (*asks, *_compute_bids(terms, sides, to_decimal(effective_usdc), most=active_levels, locked=locked))
 
 
-def _compute_asks(terms: _Terms, sides: Sides, tranches: Tranches) -> list[DesiredOrder]:
-    grid, order_size, minimum, most = terms
+def _compute_asks(terms: LadderTerms, sides: Sides, tranches: Tranches, *, most: int | None) -> list[DesiredOrder]:
+    grid, order_size = terms.grid, terms.order_size
     asks: list[DesiredOrder] = []
-    if sides.remainder_side == "sell":
-        price = grid.levels[sides.remainder_level]
-        asks.append(DesiredOrder("sell", sides.remainder_level, price, tranches.remainder))
+    if sides.ask is not None:
+        asks.append(DesiredOrder("sell", sides.ask.level, grid.levels[sides.ask.level], sides.ask.size))
     for level in range(sides.first_full_ask, min(sides.first_full_ask + tranches.full, grid.n_orders)):
         if most is not None and len(asks) >= most:
             break
-        if grid.levels[level] * order_size >= minimum:
+        if grid.levels[level] * order_size >= terms.minimum:
             asks.append(DesiredOrder("sell", level, grid.levels[level], order_size))
     return asks[:most]
 
 
 def _compute_bids(
-    terms: _Terms, sides: Sides, best_size: Decimal | None, quote: Decimal, locked: Collection[int]
+    terms: LadderTerms, sides: Sides, quote: Decimal, *, most: int | None, locked: Collection[int]
 ) -> list[DesiredOrder]:
-    """Compute the bids.
-
-    The best one is of `best_size` if that is given.
-    """
-    grid, order_size, minimum, most = terms
+    grid = terms.grid
     bids: list[DesiredOrder] = []
-    top = sides.first_full_bid if best_size is None else sides.remainder_level
+    top = sides.first_full_bid if sides.bid is None else sides.bid.level
     for level in range(top, -1, -1):
         if most is not None and len(bids) >= most:
             break
         if level in locked:
             continue
         price = grid.levels[level]
-        size = best_size if best_size is not None and level == top else order_size
+        size = sides.bid.size if sides.bid is not None and level == top else terms.order_size
         # The division is exact: an integer quotient is never rounded up.
         funded = quote // (price * grid.lot) * grid.lot
-        if min(size, funded) > 0 and min(size, funded) * price >= minimum:
+        if min(size, funded) > 0 and min(size, funded) * price >= terms.minimum:
             bids.append(DesiredOrder("buy", level, price, min(size, funded)))
         if funded < size:
             break

@@ -27,8 +27,8 @@ from sdk_client_kit import World as Door
 from trio.testing import MockClock
 
 from mm_trio.cli.ledger_programs.audit_ledger import audit_ledger
-from mm_trio.cli.programs.plan_only import plan_forever
 from mm_trio.cli.ledger_programs.rebuild_ledger import rebuild_ledger
+from mm_trio.cli.programs.plan_only import plan_forever
 from mm_trio.cli.programs.run_maker import open_maker
 from mm_trio.cli.programs.start_checks import ask_for_pairs, check_signer
 from mm_trio.config.keys import Secret

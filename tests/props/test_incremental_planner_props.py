@@ -17,7 +17,7 @@ from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.ladder_ranges import LadderMaker
 from mm_trio.quoting.plan import TickPlan, plan_tick
-from mm_trio.quoting.quoting_engine import compute_desired_orders
+from mm_trio.quoting.quoting_engine import LadderTerms, compute_desired_orders
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.order_table import OpenOrders
@@ -52,6 +52,7 @@ class Bench:
             min_notional=self.order_size * self.grid.levels[0] * self.draw(st.sampled_from((0, 0, 5, 80))) / 100,
             active_levels=(active := self.draw(st.sampled_from((None, None, 1, 3, 6)))),
             window_slack=self.draw(st.integers(0, 3 if active is None else active - 1)),
+            gap_levels=self.draw(st.sampled_from((0, 0, 1, 2))),
             dead_zone_bps=Decimal(self.draw(st.sampled_from((0, 5, 10_000)))),
             price_tolerance_bps=Decimal(1),
             size_tolerance_pct=Decimal(self.draw(st.sampled_from((0, 1, 50)))),
@@ -168,10 +169,14 @@ def test_a_ladder_of_ranges_holds_the_orders_of_the_plain_function(data: st.Data
     boundary = data.draw(st.integers(0, grid.n_orders))
     tokens = data.draw(in_lots(grid, 0, int(order_size / grid.lot) * 14))
     quote = data.draw(quote_for(grid, order_size))
-    maker = LadderMaker(grid, order_size=order_size, min_notional=minimum)
-    plain = compute_desired_orders(grid, boundary, tokens, quote, order_size, min_notional=minimum)
+    gap = data.draw(st.integers(0, 4))
+    bid = data.draw(st.none() | in_lots(grid, 1, 700))
+    maker = LadderMaker(LadderTerms(grid, order_size, minimum, gap))
+    plain = compute_desired_orders(
+        grid, boundary, tokens, quote, order_size, min_notional=minimum, gap_levels=gap, resting_bid=bid
+    )
 
-    ladder = maker.compute(boundary, tokens, quote)
+    ladder = maker.compute(boundary, tokens, quote, resting_bid=bid)
 
     assert tuple(ladder) == plain
     assert len(ladder) == len(plain)
@@ -191,7 +196,7 @@ def test_a_ladder_of_ranges_holds_the_orders_of_the_plain_function(data: st.Data
 def test_the_changes_between_two_ladders_are_where_their_orders_differ(data: st.DataObject) -> None:
     grid = data.draw(grids)
     order_size = data.draw(in_lots(grid, 4, 700))
-    maker = LadderMaker(grid, order_size=order_size, min_notional=Decimal(0))
+    maker = LadderMaker(LadderTerms(grid, order_size, Decimal(0), data.draw(st.integers(0, 2))))
     before, after = (
         maker.compute(
             data.draw(st.integers(0, grid.n_orders)),

@@ -66,6 +66,7 @@ async def _plan_once(settings: Settings, client: VenueClient, grid: PricingGrid)
         min_notional=parameters["min_notional"],
         active_levels=parameters["active_levels"],
         window_slack=parameters["window_slack"],
+        gap_levels=parameters["gap_levels"],
         dead_zone_bps=parameters["dead_zone_bps"],
         price_tolerance_bps=parameters["price_tolerance_bps"],
         size_tolerance_pct=parameters["size_tolerance_pct"],

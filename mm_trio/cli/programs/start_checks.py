@@ -59,6 +59,7 @@ def make_grid(settings: Settings, market: Market) -> PricingGrid:
             strategy.n_orders,
             tick_size=strategy.tick_size,
             sz_decimals=market.base.sz_decimals,
+            ladder=strategy.ladder or "hip2",
         )
     except ValueError as error:
         raise ConfigError(f"[strategy] {error}") from error

@@ -17,8 +17,8 @@ import trio
 import trio.testing
 
 from mm_trio.cli.exit_codes import ExitCode
-from mm_trio.cli.parser import Command, add_json_option, make_parser
 from mm_trio.cli.ledger_programs.rebuild_ledger import _replace_journal, _write_journal
+from mm_trio.cli.parser import Command, add_json_option, make_parser
 from mm_trio.cli.stop_signal import StopSignal
 from mm_trio.cli.verdict import Check, gives_verdict
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal

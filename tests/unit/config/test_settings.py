@@ -38,10 +38,11 @@ order_sz = "5"
 tick_size = "0.003"
 active_levels = 20
 window_slack = 5         # 0: exactly active_levels a side; the far ends may lag by so many, the inside never
+gap_levels = 0
 
 [tuning]                 # shown: the defaults of `run`
 interval_s = 3.0
-dead_zone_bps = 5.0
+dead_zone_bps = 0.0
 price_tolerance_bps = 1.0
 size_tolerance_pct = 1.0
 reconcile_every = 20
@@ -94,8 +95,10 @@ def test_the_example_of_the_contract_is_read_whole(tmp_path: Path) -> None:
         "tick_size": dec("0.003"),
         "active_levels": 20,
         "window_slack": 5,
+        "gap_levels": 0,
+        "ladder": None,
         "interval_s": 3.0,
-        "dead_zone_bps": dec("5"),
+        "dead_zone_bps": dec("0"),
         "price_tolerance_bps": dec("1"),
         "size_tolerance_pct": dec("1"),
         "reconcile_every": 20,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core_kit import desired, tracked
+from core_kit import dec, desired, tracked
 
 from mm_trio.model.orders import DesiredOrder, OrderDiff, TrackedOrder
 from mm_trio.quoting.order_differ import compute_diff
@@ -53,22 +53,32 @@ def test_a_level_that_changes_its_side_is_cancelled_and_placed_never_modified() 
         (5, "20.0099", True),  # mean off by less than 5 bps
         (5, "20.0100", False),  # exactly 5 bps: no longer less
         (0, "20.0021", False),  # off
-        (5, "20", True),
     ],
 )
 def test_the_dead_zone_holds_back_a_small_move_of_the_mean_price(
     dead_zone_bps: int, resting_price: str, is_held_back: bool
 ) -> None:
-    diff = compute_diff([desired("buy", 0, 9)], [tracked(1, "buy", 0, 5, resting_price)], dead_zone_bps, 1, 1)
+    diff = compute_diff([desired("buy", 0, 5)], [tracked(1, "buy", 0, 5, resting_price)], dead_zone_bps, 1, 1)
 
     assert bool(diff) is not is_held_back
 
 
 def test_the_mean_price_is_weighted_by_size() -> None:
+    wanted = [desired("sell", 9, 1), desired("buy", 0, 99)]
+    prices = [str(order.price * dec("1.002")) for order in wanted]
+
+    assert not compute_diff(wanted, [tracked(1, "sell", 9, 1, prices[0]), tracked(2, "buy", 0, 99)], 5, 1, 1)
+    assert compute_diff(wanted, [tracked(1, "sell", 9, 1), tracked(2, "buy", 0, 99, prices[1])], 5, 1, 1)
+
+
+@pytest.mark.parametrize("resting", [("0.05", "0.05"), ("4.9", "4.9"), ("4.9", "5")])
+def test_a_changed_size_is_never_held_back(resting: tuple[str, str]) -> None:
+    """Sizes that change alike on both sides leave the mean price where it is: the inside stayed empty for ever."""
     wanted = [desired("sell", 9, 5), desired("buy", 0, 5)]
 
-    assert not compute_diff(wanted, [tracked(1, "sell", 9, "4.9"), tracked(2, "buy", 0, "4.9")], 5, 1, 1)
-    assert compute_diff(wanted, [tracked(1, "sell", 9, 1), tracked(2, "buy", 0, 5)], 5, 1, 1)
+    diff = compute_diff(wanted, [tracked(1, "sell", 9, resting[0]), tracked(2, "buy", 0, resting[1])], 5, 1, 1)
+
+    assert [oid for oid, _ in diff.modifies] == [n for n, size in enumerate(resting, 1) if size != "5"]
 
 
 @pytest.mark.parametrize(

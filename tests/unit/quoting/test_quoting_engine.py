@@ -109,7 +109,7 @@ def test_the_order_is_asks_upwards_then_bids_downwards() -> None:
     [
         (7, "10.3", [("sell", 8, "5"), ("buy", 7, "4.70")]),  # rest of 0.3 is a crumb: its level is the bid
         (7, "12", [("sell", 7, "2.00"), ("buy", 6, "5")]),
-        (8, "14.7", [("sell", 8, "5"), ("buy", 6, "5")]),  # a bid of 0.3 rests there as a crumb: left alone
+        (8, "14.7", [("sell", 7, "4.70"), ("buy", 6, "5")]),  # a bid of 0.3 is a crumb: its level is the ask
         (7, "14.7", [("sell", 7, "4.70"), ("buy", 6, "5")]),
     ],
 )
@@ -120,6 +120,79 @@ def test_a_crumb_is_withheld_and_its_level_goes_to_the_other_side(
 
     best = [next(o for o in orders if o.side == side) for side in ("sell", "buy")]
     assert [(o.side, o.level_index, o.size) for o in best] == [(s, level, dec(size)) for s, level, size in inside]
+
+
+@pytest.mark.parametrize(
+    "size, best",
+    [("3", "3"), ("0.02", "0.02"), ("4.99", "4.99"), ("9", "5")],
+    ids=["due", "nearly sold", "more", "cut"],
+)
+def test_a_bid_that_rests_on_the_level_of_the_rest_is_left_as_it_is(size: str, best: str) -> None:
+    """Whatever the rest has become meanwhile; a bid larger than an order is one of earlier settings."""
+    orders = compute_desired_orders(GRID, 8, 12, 10_000, 5, resting_bid=dec(size))
+
+    assert quotes(orders)[:4] == [("sell", 8, "5"), ("sell", 9, "5"), ("buy", 7, best), ("buy", 6, "5")]
+
+
+def test_a_resting_bid_is_only_as_large_as_it_is_funded() -> None:
+    orders = compute_desired_orders(GRID, 8, 12, "20.5", 5, resting_bid=dec(3))
+
+    assert [order for order in quotes(orders) if order[0] == "buy"] == [("buy", 7, "1.00")]
+
+
+# Eight levels from 20, orders of 5: b bid, s ask.
+GAPS = {
+    (17, 0): "b5 b5 b5 b5 s2 s5 s5 s5",
+    (17, 1): "b5 b5 b5 b3 s2 s5 s5 s5",
+    (17, 2): "b5 b5 b3 -- s2 s5 s5 s5",
+    (15, 0): "b5 b5 b5 b5 b5 s5 s5 s5",
+    (15, 1): "b5 b5 b5 b5 -- s5 s5 s5",
+    (15, 2): "b5 b5 b5 -- -- s5 s5 s5",
+    (0, 2): "b5 b5 b5 b5 b5 b5 -- --",
+    (38, 1): "s3 s5 s5 s5 s5 s5 s5 s5",
+    (38, 0): "s3 s5 s5 s5 s5 s5 s5 s5",
+    (45, 1): "s5 s5 s5 s5 s5 s5 s5 s5",
+    (33, 3): "-- s3 s5 s5 s5 s5 s5 s5",
+}
+
+
+@pytest.mark.parametrize("tokens, gap", GAPS)
+def test_what_a_level_sold_is_bought_back_a_gap_lower(tokens: int, gap: int) -> None:
+    grid = PricingGrid(20, 8, sz_decimals=2)
+    boundary = compute_boundary(grid, dec(tokens), dec(5), bid_levels=())
+
+    orders = compute_desired_orders(grid, boundary, tokens, 10_000, 5, gap_levels=gap)
+
+    book = {order.level_index: f"{order.side[0]}{int(order.size)}" for order in orders}
+    assert " ".join(book.get(level, "--") for level in range(8)) == GAPS[tokens, gap]
+    assert len(book) == len(orders)
+
+
+@pytest.mark.parametrize("boundary", [0, 3, 8])
+def test_a_gap_needs_no_boundary(boundary: int) -> None:
+    grid = PricingGrid(20, 8, sz_decimals=2)
+
+    orders = compute_desired_orders(grid, boundary, 17, 10_000, 5, gap_levels=1)
+
+    assert orders == compute_desired_orders(grid, 4, 17, 10_000, 5, gap_levels=1)
+
+
+@pytest.mark.parametrize(
+    "tokens, inside",
+    [("15.3", [("sell", 5, "5"), ("buy", 3, "4.70")]), ("19.7", [("sell", 4, "4.70"), ("buy", 2, "5")])],
+)
+def test_with_a_gap_a_crumb_is_withheld_on_its_own_side(tokens: str, inside: list[QuoteTexts]) -> None:
+    grid = PricingGrid(20, 8, sz_decimals=2)
+
+    orders = compute_desired_orders(grid, 4, tokens, 10_000, 5, min_notional=10, gap_levels=1)
+
+    best = [next(o for o in orders if o.side == side) for side in ("sell", "buy")]
+    assert [(o.side, o.level_index, o.size) for o in best] == [(s, level, dec(size)) for s, level, size in inside]
+
+
+def test_a_gap_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="gap_levels must be 0 or more, got -1"):
+        compute_desired_orders(GRID, 8, 12, 100, 5, gap_levels=-1)
 
 
 @pytest.mark.parametrize("boundary", [7, 8])

@@ -183,7 +183,8 @@ class JournalWriter:
             if trio.current_time() - began_s > QUICK_S:
                 return TOO_LATE
             if not self._pending:
-                return await self._send_sync(send, *args, abandon_on_cancel=True)
+                # Another caller wrote our entries while we waited for our turn, and the feed may be gone since.
+                return await self._send_sync(send, *args, abandon_on_cancel=True) if is_wanted() else TOO_LATE
             with self._writing() as writing:
                 call = CommitThenSend(writing.append, lambda: not writing.is_abandoned and is_wanted(), send, *args)
                 return await self._send_sync(call, abandon_on_cancel=True)

@@ -435,6 +435,15 @@ async def test_what_is_not_wanted_any_more_once_it_is_written_is_not_sent(
         assert sent == []
 
 
+async def test_what_others_wrote_meanwhile_is_asked_about_as_well() -> None:
+    """Waiting for the turn takes time too, and then there may be nothing left to write."""
+    keeper = make_keeper(Paper())
+    send, sent = make_sender(Paper())
+
+    assert await keeper.flush_then(lambda: False, send, "one") is TOO_LATE
+    assert sent == []
+
+
 async def test_what_waited_for_a_slow_write_of_others_is_asked_about_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

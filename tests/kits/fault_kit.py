@@ -281,19 +281,22 @@ def is_on_target(world: World, maker: WsState) -> bool:
     """L1: what rests is what the ledger of the exchange's own record asks for, to the tolerance of a modify."""
     if maker.boundary_level is None or not is_definite(maker) or booked(maker) != compute_ledger(world, maker):
         return False
+    if any(order.price not in maker.grid.levels for order in world.resting()):
+        return False
+    book = world.book_of(maker)
+    tokens = maker.inventory.effective_token
     aims = compute_desired_orders(
         maker.grid,
         maker.boundary_level,
-        maker.inventory.effective_token,
+        tokens,
         maker.inventory.effective_usdc,
         5,
         min_notional=10,
         active_levels=maker.settings.quoting.active_levels,
+        # A bid on the level of the rest is left as it is.
+        resting_bid=book.get(("buy", maker.grid.n_orders - int(tokens // 5) - 1)),
     )
-    if any(order.price not in maker.grid.levels for order in world.resting()):
-        return False
     wanted = {(aim.side, aim.level_index): aim for aim in aims}
-    book = world.book_of(maker)
     return book.keys() == wanted.keys() and all(
         abs(book[pair] - aim.size) <= aim.size / 100 for pair, aim in wanted.items()
     )

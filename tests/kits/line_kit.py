@@ -29,7 +29,6 @@ RECONCILED = GATE[N_FEEDS:]
 LOCAL = frozenset({"append", "_replay", "mark_end"})  # no call over the network
 EXACT: dict[str, Any] = {"dead_zone_bps": 0, "price_tolerance_bps": 0, "size_tolerance_pct": 0, **ALLOCATION}
 LOT, MIN_NOTIONAL = Decimal("0.01"), Decimal(10)
-FEE_CAP = Decimal("0.001")  # above every fee in base
 
 
 # --- the line to the venue --------------------------------------------------------------------
@@ -157,7 +156,7 @@ def own_ledger(world: World, token: str | int = 100, usdc: str | int = 5000) -> 
 def find_divergence(world: World, maker: WsState) -> str:
     """Where what rests of ours is not the ladder that the exchange's record of our fills asks for; empty if nowhere.
 
-    On a partly filled bid the fee, taken in base, is let pass.
+    A bid that rests on the level of the rest is left as it is.
     """
     (token, usdc), account = own_ledger(world, *map(str, maker.inventory.allocation)), world.totals()
     token, usdc = min(token, account[0]), min(usdc, account[1])
@@ -167,13 +166,15 @@ def find_divergence(world: World, maker: WsState) -> str:
     n_full, rest = int(token // order_size), token % order_size
     due: dict[tuple[str, int], Decimal] = {("sell", i): order_size for i in range(len(levels) - n_full, len(levels))}
     level = len(levels) - n_full - 1
-    if rest and ("sell", level) in book:
-        due["sell", level] = rest
-        level -= 1
-    elif rest:
-        short = order_size - rest - book.get(("buy", level), Decimal(0))
-        due["buy", level] = order_size - rest - (short if 0 < short <= order_size * FEE_CAP + LOT else 0)
-        usdc -= (order_size - rest) * levels[level]  # the maker keeps the fee's part for it
+    if rest:
+        bid = book.get(("buy", level))
+        if bid is None and rest * levels[level] < MIN_NOTIONAL and ("sell", level) not in book:
+            bid = order_size - rest
+        if bid is None:
+            due["sell", level] = rest
+        else:
+            due["buy", level] = min(bid, order_size)
+            usdc -= due["buy", level] * levels[level]
         level -= 1
     while level >= 0:
         size = min(order_size, usdc / levels[level])

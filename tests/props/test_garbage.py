@@ -19,7 +19,6 @@ import pytest
 import trio
 from builders import ALLOCATION, World, run_inline
 from core_kit import MARKET, desired, make_state
-from fault_kit import make_maker
 from garbage_kit import N_BODIES, Garbler, spoil_one_in
 from rogue_kit import Peer, open_rogue
 from sdk_client_kit import OTHER, WALLET, address_of
@@ -363,11 +362,12 @@ async def test_r7_no_answer_ends_a_running_maker(
 ) -> None:
     """Two answers in three are garbage for two minutes, to questions and actions.
 
-    A lie that can be read may end it as a doubt of the ledger: a fill history that lacks a fill does.
+    A lie that can be read may end it as a doubt of the ledger: a fill history that lacks a fill does. What rests is not
+    judged: an answer that says "refused" of an order that rests is such a lie too, and its level then gets a second one.
     """
     world = World(token="100", usdc="5000", signing=True)
     garbler = Garbler(f"session {seed}")
-    maker = make_maker(world, reconcile_every=2, **ALLOCATION)
+    maker = world.maker(reconcile_every=2, dead_zone_bps=0, **ALLOCATION)
     ask = world.venue.call
 
     def garble(method: str, n_items: int, run: Callable[[], Any]) -> Any:

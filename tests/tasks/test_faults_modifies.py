@@ -64,7 +64,7 @@ async def test_a16_a_modify_with_a_refused_new_order_empties_its_level(
     world = make_world("signing")
     maker = make_maker(world)
     place_by_hand(world, maker, [20])
-    world.order("buy", "21.24", "4", tif="Alo")
+    world.order("buy", "21.23", "4", tif="Alo")
     world.venue.garble_next(MODIFY, change_statuses(lambda statuses: [{"error": text} for _ in statuses]))
     if frames == "held":
         world.venue.hold_frames("orderUpdates")
@@ -75,7 +75,7 @@ async def test_a16_a_modify_with_a_refused_new_order_empties_its_level(
         await until_definite(maker, sent_s)
         tracked = {order.oid for order in maker.order_state.get_current_orders()}
         resting = {order.oid for order in world.resting()}
-        world.order("sell", "21.24", "4")
+        world.order("sell", "21.23", "4")
         await until_on_target(world, maker)
 
     assert min(rests) == maker.grid.levels[21]

@@ -363,7 +363,7 @@ async def test_r7_no_answer_ends_a_running_maker(
     """Two answers in three are garbage for two minutes, to questions and actions.
 
     A lie that can be read may end it as a doubt of the ledger: a fill history that lacks a fill does. What rests is not
-    judged: an answer that says "refused" of an order that rests is such a lie too, and its level then gets a second one.
+    judged: an answer that says "refused" of an order that rests is such a lie too, and its level gets a second one.
     """
     world = World(token="100", usdc="5000", signing=True)
     garbler = Garbler(f"session {seed}")

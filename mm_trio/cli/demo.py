@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drop-ws", type=whole_number(0, 1000), default=0, metavar="N", help="cut every socket N times during the demo"
     )
+    parser.add_argument(
+        "--gap-levels",
+        type=whole_number(0, 20),
+        default=0,
+        metavar="G",
+        help="buy back G levels below what was sold (default: 0, as HIP-2)",
+    )
     add_screen_options(parser)
 
 
@@ -45,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         market = tape_demo_market(arguments.tape, arguments.coin, duration_s=tape_s)
     work = partial(
         run_demo,
-        market,
+        replace(market, gap_levels=arguments.gap_levels),
         seed=arguments.seed,
         duration_s=arguments.duration,
         n_drops=arguments.drop_ws,

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,20 @@ def test_a_demo_of_given_duration_ends_by_itself_and_its_ledger_is_exact() -> No
     assert summary["ticks"] > 0
     assert 29 < summary["spread_bps_median"] < 31
     assert len(out.splitlines()) == 1
+
+
+def test_a_demo_with_a_gap_buys_back_below_what_it_sold() -> None:
+    code, out, err = run("demo", "--duration", "8", "--seed", "1", "--gap-levels", "1", "--json")
+
+    assert code == 0, err
+    summary = last_object(out)
+    assert summary["ledger_exact"] is True
+    assert summary["orders_resting_at_exit"] == 0
+    # On one level without a gap; the first sale after a purchase is one level higher with it.
+    rows = summary["fill_rows"]
+    turns = [(one[1], two[1]) for one, two in pairwise(rows) if (one[0], two[0]) == ("buy", "sell")]
+    assert turns
+    assert all(Decimal(sold) / Decimal(bought) > Decimal("1.0025") for bought, sold in turns)
 
 
 @pytest.mark.smoke

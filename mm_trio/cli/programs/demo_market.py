@@ -54,6 +54,7 @@ class DemoMarket:
     n_orders: int
     order_sz: Decimal
     active_levels: int
+    gap_levels: int = 0
     tokens: Decimal
     quote: Decimal
     takers: Takers

@@ -143,6 +143,8 @@ async def _set_up(market: DemoMarket, gateway: Gateway, server: SandboxServer, *
         n_orders=market.n_orders,
         order_sz=market.order_sz,
         active_levels=market.active_levels,
+        gap_levels=market.gap_levels,
+        dead_zone_bps=0,
         allocated_token=market.tokens,
         allocated_usdc=market.quote,
         min_notional=market.min_notional,

@@ -28,6 +28,7 @@ def make_ladder(**changed: object) -> ScenarioLadder:
         "quote": None,
         "active_levels": None,
         "window_slack": 0,
+        "gap_levels": 0,
     }
     return ScenarioLadder(**(options | changed))  # type: ignore[arg-type]
 
@@ -53,7 +54,7 @@ def test_whole_tranches_are_the_top_asks_and_bids_reach_as_far_as_the_quote() ->
 
 
 @pytest.mark.parametrize(
-    ("tokens", "quote"), [("15", "201.5"), ("5", "201.5"), ("10", "250"), ("10", "150"), ("12.5", "201.5")]
+    ("tokens", "quote"), [("15", "201.5"), ("5", "201.5"), ("10", "250"), ("10", "150"), ("7.5", "201.5")]
 )
 def test_a_book_that_is_not_due_is_found(tokens: str, quote: str) -> None:
     assert diverges(BOOK, make_ladder(), tokens, quote) is not None
@@ -67,11 +68,88 @@ def test_the_level_of_the_rest_keeps_its_side() -> None:
     assert diverges(bid, make_ladder(), "7", "163") is None
 
 
-def test_the_fee_may_be_missing_of_a_bid_that_bought() -> None:
-    bid: dict[Slot, str] = {("sell", 5): "5", ("buy", 4): "3"}
+@pytest.mark.parametrize("size", ["3", "1.2", "0.01", "5"])
+def test_a_bid_on_the_level_of_the_rest_is_left_with_whatever_remains_of_it(size: str) -> None:
+    book: dict[Slot, str] = {("sell", 5): "5", ("buy", 4): size, ("buy", 3): "5"}
 
-    assert diverges(bid, make_ladder(), "6.998", "61") is None
-    assert diverges(bid, make_ladder(), "6.9", "62.9") is not None
+    assert diverges(book, make_ladder(), "7", str(Decimal(size) * Decimal("20.24") + 104)) is None
+
+
+def test_a_bid_that_the_quote_no_longer_covers_shrinks() -> None:
+    whole: dict[Slot, str] = {("sell", 5): "5", ("buy", 4): "3"}
+    shrunk: dict[Slot, str] = {("sell", 5): "5", ("buy", 4): "2.5"}
+
+    assert diverges(whole, make_ladder(), "7", "50.7") is not None
+    assert diverges(shrunk, make_ladder(), "7", "50.7") is None
+
+
+def test_without_a_rest_its_level_has_a_whole_bid() -> None:
+    part: dict[Slot, str] = {("sell", 5): "5", ("buy", 4): "3"}
+
+    assert diverges(part, make_ladder(), "5", "102") is not None
+    assert diverges({**part, ("buy", 4): "5"}, make_ladder(), "5", "102") is None
+
+
+# By tokens and gap, from level 0 upwards: b bid, s ask, - nothing. The ladder has eight levels.
+GAPS = (
+    ("17", 0, "b5 b5 b5 b5 s2 s5 s5 s5"),
+    ("17", 1, "b5 b5 b5 b3 s2 s5 s5 s5"),
+    ("17", 2, "b5 b5 b3 - s2 s5 s5 s5"),
+    ("15", 0, "b5 b5 b5 b5 b5 s5 s5 s5"),
+    ("15", 1, "b5 b5 b5 b5 - s5 s5 s5"),
+    ("15", 2, "b5 b5 b5 - - s5 s5 s5"),
+    ("42", 1, "s5 s5 s5 s5 s5 s5 s5 s5"),
+    ("37", 1, "s2 s5 s5 s5 s5 s5 s5 s5"),
+    ("0", 2, "b5 b5 b5 b5 b5 b5 - -"),
+)
+
+
+def read_book(text: str) -> dict[Slot, str]:
+    sides = {"b": "buy", "s": "sell"}
+    return {(sides[word[0]], level): word[1:] for level, word in enumerate(text.split()) if word != "-"}
+
+
+@pytest.mark.parametrize(("tokens", "gap", "text"), GAPS)
+def test_a_tranche_is_bought_back_so_many_levels_below(tokens: str, gap: int, text: str) -> None:
+    ladder = make_ladder(n_orders=8, gap_levels=gap)
+
+    assert diverges(read_book(text), ladder, tokens, "10000") is None
+
+
+@pytest.mark.parametrize(("tokens", "gap", "text"), GAPS)
+def test_a_book_with_another_gap_is_found(tokens: str, gap: int, text: str) -> None:
+    beside = make_ladder(n_orders=8, gap_levels=gap + 1)
+
+    assert (diverges(read_book(text), beside, tokens, "10000") is None) is ("b" not in text)
+
+
+def test_with_a_gap_the_bid_of_the_rest_has_one_size() -> None:
+    book: dict[Slot, str] = {("sell", 5): "5", ("sell", 4): "2", ("buy", 3): "2"}
+
+    assert diverges(book, make_ladder(gap_levels=1), "7", "61") is not None
+
+
+def test_with_a_gap_the_fee_may_be_missing_of_a_bid_that_bought() -> None:
+    book: dict[Slot, str] = {("sell", 5): "5", ("sell", 4): "1.99", ("buy", 3): "3"}
+    less: dict[Slot, str] = {**book, ("sell", 4): "1.9"}
+
+    assert diverges(book, make_ladder(gap_levels=1), "6.998", "61") is None
+    assert diverges(less, make_ladder(gap_levels=1), "6.9", "62.9") is not None
+
+
+def test_with_a_gap_what_is_too_small_to_place_is_withheld() -> None:
+    no_ask: dict[Slot, str] = {("sell", 5): "5", ("buy", 3): "4.8", ("buy", 2): "5"}
+    no_bid: dict[Slot, str] = {("sell", 5): "5", ("sell", 4): "4.8", ("buy", 2): "5"}
+
+    assert diverges(no_ask, make_ladder(gap_levels=1), "5.2", "205") is None
+    assert diverges(no_bid, make_ladder(gap_levels=1), "9.8", "105") is None
+
+
+def test_with_a_gap_a_bid_traded_down_to_dust_stays() -> None:
+    book: dict[Slot, str] = {("sell", 5): "5", ("sell", 4): "4.8", ("buy", 3): "0.2", ("buy", 2): "5"}
+
+    assert diverges(book, make_ladder(gap_levels=1), "9.8", "110") is None
+    assert diverges({**book, ("buy", 3): "0.3"}, make_ladder(gap_levels=1), "9.8", "110") is not None
 
 
 def test_a_rest_too_small_to_place_leaves_its_level_to_the_bid() -> None:

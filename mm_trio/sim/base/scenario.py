@@ -87,6 +87,7 @@ class ScenarioLadder:
     quote: Decimal | None
     active_levels: int | None
     window_slack: int
+    gap_levels: int = 0
     min_notional: Decimal = Decimal(10)
 
 

@@ -1,16 +1,16 @@
 """Compute the expected HIP-2 book from the venue's own record.
 
 It is a second opinion that shares no code with the maker.
-Source: HIP-2 and the specification's boundary rule: `k` whole tranches of the tokens are the top `k` asks; the level
-below them belongs to the remainder `p` and keeps the side of the order that is open there, an ask of `p` or a bid of
-the tranche less `p`.
+Source: HIP-2, whose ladder and updates are known from recorded markets: `k` whole tranches of the tokens are the top
+`k` asks. The level `u` below them has an ask of the remainder `p`, unless a bid of ours is open there: that one is left
+as it is. With a gap of `g` levels that tranche is bought back on `u - g`, and nothing rests between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 
 from mm_trio.sim.base.scenario import ScenarioLadder
 
@@ -22,21 +22,21 @@ Orders = list[tuple[int, Decimal]]  # (level, size) of one side, from the inside
 
 # Above every fee in base by which a partly filled bid may fall short.
 FEE_CAP = Decimal("0.001")
-FIVE_FIGURES = Context(prec=5, rounding=ROUND_HALF_EVEN)
+FIVE_FIGURES = Context(prec=5, rounding=ROUND_DOWN)
 PRICE_DECIMALS = 8
 
 
 def compute_levels(ladder: ScenarioLadder, *, sz_decimals: int) -> tuple[Decimal, ...]:
-    """Compute the prices of the ladder, lowest first."""
-    tick = Decimal(1).scaleb(sz_decimals - PRICE_DECIMALS)
-    price = ladder.start_px
-    levels: list[Decimal] = []
-    for _ in range(ladder.n_orders):
-        price = FIVE_FIGURES.plus(price)
-        if price % tick:
-            price = price.quantize(tick, rounding=ROUND_HALF_EVEN)
+    """Compute the prices of the ladder, lowest first.
+
+    Each step goes to the nearest unit of the venue, halves up, and is then cut down to five figures.
+    """
+    unit = Decimal(1).scaleb(sz_decimals - PRICE_DECIMALS)
+    price = FIVE_FIGURES.plus(ladder.start_px.quantize(unit, rounding=ROUND_DOWN))
+    levels = [price]
+    while len(levels) < ladder.n_orders:
+        price = FIVE_FIGURES.plus((price * (1 + ladder.step)).quantize(unit, rounding=ROUND_HALF_UP))
         levels.append(price)
-        price *= 1 + ladder.step
     return tuple(levels)
 
 
@@ -75,50 +75,70 @@ class ExpectedBook:
 
     def _compute_due(self, book: Mapping[Slot, Decimal], tokens: Decimal, quote: Decimal) -> tuple[Orders, Orders]:
         """Return the expected asks and bids."""
-        levels, order_size = self.levels, self.ladder.order_size
         tokens = max(tokens - tokens % self.lot, Decimal(0))
-        n_full, remainder = int(tokens // order_size), tokens % order_size
-        lowest_full = len(levels) - n_full
-        asks: Orders = []
-        bids: Orders = []
+        n_full, remainder = int(tokens // self.ladder.order_size), tokens % self.ladder.order_size
+        lowest_full = len(self.levels) - n_full
+        asks = [(i, self.ladder.order_size) for i in range(max(0, lowest_full), len(self.levels))]
         level = lowest_full - 1
-        if remainder and level >= 0:
-            side, size, kept = self._choose_remainder_side(book, level, remainder, quote)
-            if side == "sell":
-                asks.append((level, size))
-            elif side == "buy":
-                bids.append((level, size))
-                quote -= kept * levels[level]
-            level -= 1
-        asks += [(i, order_size) for i in range(max(0, lowest_full), len(levels))]
-        bids += self._fund_bids(level, quote)
-        return asks, bids
+        if not remainder or level < 0:
+            return asks, self._fund_bids(level - self.ladder.gap_levels, quote)
+        if self.ladder.gap_levels:
+            of_remainder = self._find_ask(book, level, remainder)
+            return [*of_remainder, *asks], self._compute_lower_bids(book, level, remainder, quote)
+        of_remainder, bid = self._choose_side(book, level, remainder, quote)
+        spent = sum((size * self.levels[i] for i, size in bid), Decimal(0))
+        return [*of_remainder, *asks], [*bid, *self._fund_bids(level - 1, quote - spent)]
 
-    def _choose_remainder_side(
+    def _choose_side(
         self, book: Mapping[Slot, Decimal], level: int, remainder: Decimal, quote: Decimal
-    ) -> tuple[str | None, Decimal, Decimal]:
-        """Choose the side and size at the remainder's level.
+    ) -> tuple[Orders, Orders]:
+        """Choose the ask or the bid of the remainder's level.
 
-        Returns also the size of a bid there for which quote is reserved.
+        Return both, of which one at least is empty.
         """
-        price, lot, minimum = self.levels[level], self.lot, self.ladder.min_notional
+        price, minimum = self.levels[level], self.ladder.min_notional
+        funded = self._fund(price, quote)
+        bid = book.get(("buy", level))
+        # Only quote that no longer pays for it changes a bid.
+        if bid is not None and (bid <= funded or funded * price >= minimum):
+            return [], [(level, min(bid, funded))]
+        if ask := self._find_ask(book, level, remainder):
+            return ask, []
+        size = min(self.ladder.order_size - remainder, funded)
+        return [], [(level, size)] if size * price >= minimum else []
+
+    def _find_ask(self, book: Mapping[Slot, Decimal], level: int, remainder: Decimal) -> Orders:
+        """Return the ask of the remainder, where there is one."""
+        price, minimum, ask = self.levels[level], self.ladder.min_notional, book.get(("sell", level))
+        if remainder * price >= minimum:
+            return [(level, remainder)]
+        # An ask traded down to dust stays as it is, unless it is for more than remains beside the full ones.
+        return [(level, ask)] if ask is not None and ask <= remainder and ask * price < minimum else []
+
+    def _compute_lower_bids(
+        self, book: Mapping[Slot, Decimal], level: int, remainder: Decimal, quote: Decimal
+    ) -> Orders:
+        """Compute the bids of a ladder with a gap.
+
+        The best one buys back what the remainder's tranche has sold.
+        """
+        level -= self.ladder.gap_levels
+        if level < 0:
+            return []
+        price, minimum, bid = self.levels[level], self.ladder.min_notional, book.get(("buy", level))
         short = self.ladder.order_size - remainder
         funded = min(short, self._fund(price, quote))
-        bid, ask = book.get(("buy", level)), book.get(("sell", level))
-        if bid is not None:
+        if bid is not None and bid <= funded and short * price < minimum:
             # A bid traded down to dust stays as it is.
-            if max(bid, short) * price < minimum:
-                return "buy", bid, bid
-            is_fee = 0 < short - bid <= self.ladder.order_size * FEE_CAP + lot and bid <= funded
-            # Quote stays reserved for the part that the fee took.
-            return "buy", bid if is_fee else funded, funded
-        # An ask traded down to dust stays as well, unless it is for more than remains beside the full ones.
-        if ask is not None and (ask <= remainder or remainder * price >= minimum):
-            return "sell", ask if max(ask, remainder) * price < minimum else remainder, Decimal(0)
-        if remainder * price >= minimum:
-            return "sell", remainder, Decimal(0)
-        can_bid = funded * price >= minimum
-        return ("buy", funded, funded) if can_bid else (None, Decimal(0), Decimal(0))
+            return [(level, bid), *self._fund_bids(level - 1, quote - bid * price)]
+        if short * price < minimum:
+            return self._fund_bids(level - 1, quote)
+        below = self._fund_bids(level - 1, quote - short * price) if funded == short else []
+        if funded * price < minimum:
+            return below
+        # Quote stays reserved for the part of the bid that the fee took.
+        is_fee = bid is not None and 0 < funded - bid <= self.ladder.order_size * FEE_CAP + self.lot
+        return [(level, bid if bid is not None and is_fee else funded), *below]
 
     def _fund_bids(self, top: int, quote: Decimal) -> Orders:
         """Place bids from `top` downwards while quote lasts.

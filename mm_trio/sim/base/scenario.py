@@ -7,7 +7,7 @@ is missing in half of the runs (swarm testing). Rates are log-uniform, so that b
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from random import Random
 from typing import Any
@@ -56,6 +56,10 @@ LOG_SCAN_EVERY = 8
 FAULTLESS_SHARE = 0.08
 # Fee rates of a maker: the venue's usual one, none, and two rebates.
 MAKER_FEES = ("0.0004", "0.0004", "0", "-0.00003", "-0.0001")
+# Levels below the one where a tranche was sold, where it is bought back.
+GAPS = (0, 0, 1, 2)
+# In bps: off, as `run` has it, and the library's default.
+DEAD_ZONES = (0, 5)
 # Entries of the journal between two checkpoints.
 CHECKPOINT_EVERY = (20, 2000)
 # Share of seeds whose operator changes the allocation between two processes, and by how much of what is there.
@@ -153,7 +157,7 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
     rng = split(seed, "swarm")
     safety_s = rng.uniform(400, 900) if safety_s is None else safety_s
     rates = _draw_rates(split(seed, "swarm of faults"), faults)
-    ladder = _draw_ladder(rng)
+    ladder = replace(_draw_ladder(rng), gap_levels=split(seed, "swarm of gaps").choice(GAPS))
     factor = Decimal(rng.choice((1, 2, 2)))
     start = ladder.start_px
     tokens = ladder.tokens if ladder.tokens is not None else _draw_tokens(rng, ladder.order_size, ladder.n_orders)
@@ -174,7 +178,7 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         account_tokens=tokens * factor,
         account_quote=quote * factor,
         keep_foreign=keeps,
-        tuning=_draw_tuning(rng),
+        tuning=_draw_tuning(rng) | {"dead_zone_bps": split(seed, "swarm of dead zones").choice(DEAD_ZONES)},
         taker_pause_s=log_uniform(rng, 0.5, 12),
         trend_s=log_uniform(rng, 40, 600),
         has_rivals=rng.random() < 0.4,
@@ -292,7 +296,6 @@ def _draw_tuning(rng: Random) -> dict[str, Any]:
         "requote_on_fill": rng.random() < 0.8,
         "hand_cancel_pause_s": rng.choice((0.0, 4.0)),
         "feed_lag_limit_s": rng.choice((None, 10.0)),
-        "dead_zone_bps": 0,
         "price_tolerance_bps": 0,
         "size_tolerance_pct": 0,
     }

@@ -81,6 +81,8 @@ HARD_CASES: tuple[str, ...] = (
     "allocation changed over a restart",
     "deposit right after a balance was read",
     "own fill with a rebate",
+    "own fill with a gap",
+    "bid left while the remainder moved",
     *(f"status {status}" for status in _STATUSES),
     *(f"refused: {text}" for text in _REFUSALS),
     *(f"told: {text}" for text in _REFUSALS_RECEIVED),

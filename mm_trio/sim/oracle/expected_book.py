@@ -73,6 +73,12 @@ class ExpectedBook:
             due += [(side, level) for level, _ in orders[:least]]
         return due
 
+    def find_left_bid(self, book: Mapping[Slot, Decimal], *, tokens: Decimal) -> Slot | None:
+        """Return the slot of the bid that is left as it is, if there is one."""
+        n_full, remainder = divmod(max(tokens - tokens % self.lot, Decimal(0)), self.ladder.order_size)
+        slot = "buy", len(self.levels) - int(n_full) - 1
+        return slot if remainder and not self.ladder.gap_levels and slot in book else None
+
     def _compute_due(self, book: Mapping[Slot, Decimal], tokens: Decimal, quote: Decimal) -> tuple[Orders, Orders]:
         """Return the expected asks and bids."""
         tokens = max(tokens - tokens % self.lot, Decimal(0))

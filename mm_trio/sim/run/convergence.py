@@ -212,6 +212,14 @@ class ConvergenceCheck:
         rests = ", ".join(f"{side} {level}: {size}" for (side, level), size in sorted(book.items()))
         return None if wrong is None else f"{wrong}; with {money} available, open is {rests or 'nothing'}"
 
+    def find_left_bid(self) -> tuple[Slot, int] | None:
+        """Return slot and oid of the bid that is left as it is."""
+        slot = self._expected.find_left_bid(self._find_book(), tokens=self._find_funds()["tokens"])
+        if slot is None:
+            return None
+        oids = [o.oid for o in self._world.view.resting.values() if o.is_buy and o.price == self._world.levels[slot[1]]]
+        return slot, oids[0]
+
     def _find_book(self) -> dict[Slot, Decimal]:
         """Return the maker's open sizes by side and level."""
         book: dict[Slot, Decimal] = {}

@@ -6,6 +6,7 @@ import logging
 import time
 import traceback
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import trio
@@ -43,6 +44,8 @@ TRIPS = 16
 MOST_ITEMS = 8
 # The same on average, over a seed without faults.
 ITEMS_A_FILL = 3
+# Parts taken of the best bid and then of the best ask: what the bid bought is more than what the ask sells.
+BID_PART, ASK_PART = Decimal("0.5"), Decimal("0.25")
 AFTERMATH_S = 5.0
 NEVER_S = 120.0
 LATEST_ARRIVAL_S = 61.0
@@ -147,6 +150,7 @@ class _Episode:
         self._convergence.is_settled = True
         await self._stay_settled(world)
         await self._measure_reaction(world)
+        await self._check_left_bid(world)
         if self._scenario.restarts_in_calm:
             await self._restart(world)
         self._convergence.check_view()
@@ -235,6 +239,25 @@ class _Episode:
         world.judge.check("L2", took_s <= most_s, lambda: f"the answer to a fill took {took_s:.2f} of {most_s:.2f} s")
         if scenario.tuning["requote_on_fill"]:
             self._reaction_s = took_s
+
+    async def _check_left_bid(self, world: World) -> None:
+        """Check S22: a bid that bought in part is left as it is.
+
+        Then part of an ask is sold, so that the remainder moves while its level stays.
+        """
+        if not world.take_part(BID_PART, is_buy=True):
+            return
+        await self._converge(world)
+        before = self._convergence.find_left_bid()
+        if before is None or not world.take_part(ASK_PART, is_buy=False):
+            return
+        await self._converge(world)
+        after = self._convergence.find_left_bid()
+        if after is not None and after[0] == before[0]:
+            world.judge.coverage["bid left while the remainder moved"] += 1
+            world.judge.check(
+                "S22", after == before, lambda: f"the bid {before} was replaced while the remainder moved: {after}"
+            )
 
     async def _restart(self, world: World) -> None:
         """Check L4: after a restart the maker soon quotes again."""

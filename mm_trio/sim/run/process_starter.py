@@ -159,6 +159,7 @@ class ProcessStarter:
             min_notional=ladder.min_notional,
             active_levels=ladder.active_levels,
             window_slack=ladder.window_slack,
+            gap_levels=ladder.gap_levels,
             allocated_token=self._allocated[0],
             allocated_usdc=self._allocated[1],
             foreign_orders="keep" if scenario.keep_foreign else "cancel",

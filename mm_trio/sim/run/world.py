@@ -188,6 +188,7 @@ class World:
         coverage, slots = self.judge.coverage, self.view.slots
         coverage["own fill"] += 1
         coverage["own fill with a rebate"] += fill.fee < 0
+        coverage["own fill with a gap"] += self.scenario.ladder.gap_levels > 0
         if any(fill.cloid in process.requests.unanswered for process in self.processes[-1:]):
             coverage["fill before its order was answered"] += 1
         if not any(is_buy for is_buy, _ in slots):
@@ -315,12 +316,30 @@ class World:
 
         Returns whether an order was taken.
         """
-        resting = self.view.resting.values()
-        asks, bids = [o for o in resting if not o.is_buy], [o for o in resting if o.is_buy]
-        if not resting:
+        best = self._find_best(is_buy=False) or self._find_best(is_buy=True)
+        if best is None:
             return False
-        best = min(asks, key=lambda order: order.price) if asks else max(bids, key=lambda order: order.price)
-        size = self.view.remaining(best.oid)
-        order = NewOrder(self.pair.asset, not best.is_buy, best.price, size, "Ioc")
-        self.gateway.apply(PlaceOrders(TAKER, (order,)))
+        self._take(best, self.view.remaining(best.oid))
         return best.oid not in self.view.resting
+
+    def take_part(self, share: Decimal, *, is_buy: bool) -> bool:
+        """Take a share of the maker's best bid or ask.
+
+        Returns whether it traded and still rests.
+        """
+        best = self._find_best(is_buy=is_buy)
+        if best is None:
+            return False
+        before = self.view.remaining(best.oid)
+        self._take(best, (before * share).quantize(Decimal(1).scaleb(-self.pair.base.sz_decimals)))
+        return best.oid in self.view.resting and self.view.remaining(best.oid) < before
+
+    def _find_best(self, *, is_buy: bool) -> OrderRecord | None:
+        of_side = [order for order in self.view.resting.values() if order.is_buy is is_buy]
+        if not of_side:
+            return None
+        return (max if is_buy else min)(of_side, key=lambda order: order.price)
+
+    def _take(self, order: OrderRecord, size: Decimal) -> None:
+        taker = NewOrder(self.pair.asset, not order.is_buy, order.price, size, "Ioc")
+        self.gateway.apply(PlaceOrders(TAKER, (taker,)))

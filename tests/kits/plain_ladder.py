@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -31,35 +31,31 @@ class PlainLadder:
         Source: contract of `compute_desired_orders`, and the rule of a gap: `p` on `u`, what it lacks on `u - g`.
         """
         n, size = len(self.levels), self.order_size
-        in_lots = int(tokens / self.lot) * self.lot if tokens > 0 else ZERO
-        full = int(in_lots / size)
+        in_lots = max(tokens, ZERO) // self.lot * self.lot
+        full = int(in_lots // size)
         part = in_lots - full * size
         if self.gap:
             return self._list_gapped(n - full - 1, part, quote)
         room = n - boundary
-        ask_of_part = bid_of_part = ZERO
-        first_full, top_bid = boundary, boundary - 1
-        if part and room > full:
-            level = boundary
-            ask_of_part, bid_of_part = self._place_part(level, part)
-            first_full, top_bid = boundary + 1, boundary - 1 if ask_of_part or not bid_of_part else boundary
-        elif part and room == full and boundary > 0:
-            level = boundary - 1
-            bid_of_part = size - part if self._is_worth(level, size - part) else ZERO
-            top_bid = level if bid_of_part else level - 1
-        rows: list[Row] = [("sell", boundary, ask_of_part)] if ask_of_part else []
+        level = boundary if room > full else boundary - 1
+        has_part = bool(part) and room >= full and level >= 0
+        side = self._choose_side(level, part, is_ask_first=room > full) if has_part else ""
+        rows: list[Row] = [("sell", level, part)] if side == "sell" else []
+        first_full = level + 1 if has_part else boundary
         rows += [("sell", i, size) for i in range(first_full, min(first_full + full, n)) if self._is_worth(i, size)]
-        wanted = [size] * (top_bid + 1)
-        if bid_of_part:
-            wanted[top_bid] = bid_of_part
+        wanted = [size] * first_full
+        if has_part:
+            wanted[level] = size - part if side == "buy" else ZERO
         return rows + self._list_bids(wanted, quote)
 
-    def _place_part(self, level: int, part: Decimal) -> tuple[Decimal, Decimal]:
-        """Return the sizes of ask and bid; one of them or both are zero."""
-        if self._is_worth(level, part):
-            return part, ZERO
-        rest = self.order_size - part
-        return ZERO, rest if self._is_worth(level, rest) else ZERO
+    def _choose_side(self, level: int, part: Decimal, *, is_ask_first: bool) -> str:
+        """Choose the side of the level that belongs to the remainder.
+
+        What is too small to place leaves the level to the other side.
+        """
+        turns = [("sell", part), ("buy", self.order_size - part)]
+        turns = turns if is_ask_first else turns[::-1]
+        return next((side for side, size in turns if self._is_worth(level, size)), "")
 
     def _list_gapped(self, u: int, part: Decimal, quote: Decimal) -> list[Row]:
         n, size = len(self.levels), self.order_size
@@ -78,8 +74,8 @@ class PlainLadder:
         """List bids of the wanted sizes, by level, as far as the quote reaches."""
         rows: list[Row] = []
         for level in reversed(range(len(wanted))):
-            most_lots = int(quote / (self.levels[level] * self.lot)) if quote > 0 else 0
-            bid = min(wanted[level], most_lots * self.lot)
+            most = max(quote, ZERO) // (self.levels[level] * self.lot) * self.lot
+            bid = min(wanted[level], most)
             if bid and self._is_worth(level, bid):
                 rows.append(("buy", level, bid))
             if bid < wanted[level]:
@@ -104,8 +100,8 @@ class PureBook:
     tokens: Decimal
     quote: Decimal
     book: dict[tuple[str, int], Decimal] = field(default_factory=dict)
-    sold: Counter[int] = field(default_factory=Counter)
-    bought: Counter[int] = field(default_factory=Counter)
+    sold: defaultdict[int, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    bought: defaultdict[int, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def update(self) -> None:
         """Put what is due; without a gap a bid on the level of the remainder is left as it is."""

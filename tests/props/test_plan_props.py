@@ -56,6 +56,7 @@ def scenes(draw: st.DrawFn, *, in_quiet: bool = False) -> Scene:
         min_notional=order_size * grid.levels[0] * draw(st.sampled_from((0, 5, 40, 80))) / 100,
         active_levels=active,
         window_slack=draw(st.integers(0, 3 if active is None else active - 1)),
+        gap_levels=draw(st.sampled_from((0, 0, 1, 2))),
         dead_zone_bps=Decimal(draw(st.sampled_from((0, 5, 10_000)))),
         price_tolerance_bps=Decimal(1),
         size_tolerance_pct=Decimal(draw(st.sampled_from((0, 1, 50)))),
@@ -106,6 +107,29 @@ def test_no_level_holds_two_orders_and_no_quote_meets_another(scene: Scene) -> N
     assert max(Counter(o.level_index for o in after).values(), default=0) <= 1
     asks, bids = ([o.price for o in after if o.side == side] for side in ("sell", "buy"))
     assert not asks or not bids or min(asks) > max(bids)
+
+
+@many
+@given(st.data())
+def test_a_bid_on_the_level_of_the_remainder_is_left_as_it_is(data: st.DataObject) -> None:
+    """Whatever remains of it, and whatever the remainder is; the quote covers all bids."""
+    grid = data.draw(grids)
+    order_size = data.draw(in_lots(grid, 4, 700))
+    lots, level = int(order_size / grid.lot), data.draw(st.integers(0, grid.n_orders - 1))
+    remainder = data.draw(in_lots(grid, 1, lots - 1))
+    state = OrderState()
+    for n, price in enumerate(grid.levels):
+        if n == level or data.draw(st.booleans()):
+            state.on_place_confirmed(n + 1, "sell" if n > level else "buy", n, price, data.draw(in_lots(grid, 1, lots)))
+    tokens = (grid.n_orders - 1 - level) * order_size + remainder
+    inventory = Inventory(order_size, account_token=tokens, account_usdc=2 * sum(grid.levels) * order_size)
+    minimum = order_size * grid.levels[0] * data.draw(st.sampled_from((0, 5, 40, 80))) / 100
+    quote_settings = QuoteSettings(order_size=order_size, min_notional=minimum, size_tolerance_pct=Decimal(0))
+
+    diff = plan_tick(grid, inventory, state, quote_settings).diff
+
+    assert level + 1 not in {*diff.cancels, *(oid for oid, _ in diff.modifies)}
+    assert level not in {order.level_index for order in diff.places}
 
 
 @many

@@ -25,9 +25,14 @@ from mm_trio.model.cloid import encode_cloid
 from mm_trio.model.errors import JournalBusy
 from mm_trio.model.journal_entries import Booked, NeverPlaced
 from mm_trio.model.orders import OrderDiff
+from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, Refusal, Refused, Unknown
 from mm_trio.model.settings import QuoteSettings
+from mm_trio.quoting.incremental_planner import IncrementalPlanner
+from mm_trio.quoting.order_differ import compute_diff, is_within_dead_zone
 from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.quoting.quoting_engine import _split_with_gap as split_with_gap
+from mm_trio.quoting.quoting_engine import split_sides
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
@@ -163,6 +168,47 @@ def prices_are_a_tick_beside_the_ladder(patch: pytest.MonkeyPatch) -> None:
         return {**row, "limit_px": round(row["limit_px"] * 1.001, 3)}
 
     patch.setattr(wire, "encode_order", encode_beside)
+
+
+@mutant
+def prices_are_rounded_half_to_even(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(PricingGrid, "_compute_levels", PricingGrid._compute_half_even)
+
+
+@mutant
+def a_bid_that_bought_in_part_is_topped_up(patch: pytest.MonkeyPatch) -> None:
+    def top_up(terms: Any, boundary: int, tranches: Any, *, resting_bid: Decimal | None = None) -> Any:
+        whole = None if resting_bid is None else terms.order_size - tranches.remainder
+        return split_sides(terms, boundary, tranches, resting_bid=whole)
+
+    for module in ("quoting_engine", "ladder_ranges"):
+        patch.setattr(f"mm_trio.quoting.{module}.split_sides", top_up)
+
+
+@mutant
+def a_gap_is_a_level_too_wide(patch: pytest.MonkeyPatch) -> None:
+    def split_wide(terms: Any, tranches: Any) -> Any:
+        return split_with_gap(terms._replace(gap_levels=terms.gap_levels + 1), tranches)
+
+    patch.setattr("mm_trio.quoting.quoting_engine._split_with_gap", split_wide)
+
+
+@mutant
+def the_dead_zone_holds_sizes_back(patch: pytest.MonkeyPatch) -> None:
+    is_within = IncrementalPlanner._is_within_dead_zone
+
+    def compare_prices_alone(desired: Any, current: Any, dead_zone_bps: Any, *tolerances: Any) -> OrderDiff:
+        sums = [(sum(o.size for o in orders), sum(o.size * o.price for o in orders)) for orders in (desired, current)]
+        has_all = {order.slot for order in desired} == {order.slot for order in current}
+        if has_all and is_within_dead_zone(sums[0], sums[1], dead_zone_bps):
+            return OrderDiff()
+        return compute_diff(desired, current, dead_zone_bps, *tolerances)
+
+    def is_within_by_price(self: IncrementalPlanner, diff: OrderDiff, maker: Any, ladder: Any) -> bool:
+        return is_within(self, OrderDiff(), maker, ladder)
+
+    patch.setattr("mm_trio.quoting.plan.compute_diff", compare_prices_alone)
+    patch.setattr(IncrementalPlanner, "_is_within_dead_zone", is_within_by_price)
 
 
 # --- Unknown outcomes ---

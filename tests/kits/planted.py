@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -96,8 +97,11 @@ def two_fills_of_an_order_in_one_block_are_one_fill(patch: pytest.MonkeyPatch) -
 
 @planted()
 def the_ladder_is_computed_from_unrounded_prices(patch: pytest.MonkeyPatch) -> None:
+    compute = PricingGrid._compute_levels
+
     def compute_exactly(self: PricingGrid, start: Decimal) -> tuple[Decimal, ...]:
-        return tuple(self._round(start * (1 + self.tick_size) ** i) for i in range(self.n_orders))
+        one: Any = SimpleNamespace(n_orders=1, sz_decimals=self.sz_decimals, tick_size=self.tick_size)
+        return tuple(compute(one, start * (1 + self.tick_size) ** i)[0] for i in range(self.n_orders))
 
     patch.setattr(PricingGrid, "_compute_levels", compute_exactly)
 

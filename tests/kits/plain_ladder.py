@@ -25,9 +25,12 @@ class PlainLadder:
     minimum: Decimal = ZERO
     gap: int = 0
 
-    def list_rows(self, boundary: int, tokens: Decimal, quote: Decimal) -> list[Row]:
+    def list_rows(
+        self, boundary: int, tokens: Decimal, quote: Decimal, *, resting_bid: Decimal | None = None
+    ) -> list[Row]:
         """List asks upwards, then bids downwards.
 
+        `resting_bid` is what is left of a bid on the level of the remainder.
         Source: contract of `compute_desired_orders`, and the rule of a gap: `p` on `u`, what it lacks on `u - g`.
         """
         n, size = len(self.levels), self.order_size
@@ -39,13 +42,14 @@ class PlainLadder:
         room = n - boundary
         level = boundary if room > full else boundary - 1
         has_part = bool(part) and room >= full and level >= 0
-        side = self._choose_side(level, part, is_ask_first=room > full) if has_part else ""
+        is_left = has_part and resting_bid is not None
+        side = self._choose_side(level, part, is_ask_first=room > full) if has_part and not is_left else ""
         rows: list[Row] = [("sell", level, part)] if side == "sell" else []
         first_full = level + 1 if has_part else boundary
         rows += [("sell", i, size) for i in range(first_full, min(first_full + full, n)) if self._is_worth(i, size)]
-        wanted = [size] * first_full
+        wanted = [size] * (level if has_part else boundary)
         if has_part:
-            wanted[level] = size - part if side == "buy" else ZERO
+            wanted.append(size - part if side == "buy" else min(resting_bid or ZERO, size))
         return rows + self._list_bids(wanted, quote)
 
     def _choose_side(self, level: int, part: Decimal, *, is_ask_first: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+import pytest
 from effort import FACTOR
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from plain_ladder import PlainLadder, PureBook
 from mm_trio.model.orders import DesiredOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.quoting.quoting_engine import compute_desired_orders
+
+pytestmark = pytest.mark.timeout(120 * FACTOR)
 
 # Twenty thousand in the session that asks for many; sixty takers cost so much that only one claim on them has as many.
 many = settings(max_examples=200 if FACTOR == 1 else 1000 * FACTOR, deadline=None)
@@ -50,11 +53,16 @@ def test_the_desired_orders_are_those_of_a_plain_rewriting(
     tokens += data.draw(st.sampled_from((Decimal(0), grid.lot / 3)))
     quote, boundary = data.draw(quote_for(grid, order_size)), data.draw(st.integers(0, grid.n_orders))
     minimum = order_size * grid.levels[0] * percent / 100
+    bid = data.draw(st.none() | in_lots(grid, 1, 700))
 
-    orders = compute_desired_orders(grid, boundary, tokens, quote, order_size, min_notional=minimum, gap_levels=gap)
+    orders = compute_desired_orders(
+        grid, boundary, tokens, quote, order_size, min_notional=minimum, gap_levels=gap, resting_bid=bid
+    )
 
     plain = PlainLadder(grid.levels, grid.lot, order_size, minimum, gap)
-    assert [(o.side, o.level_index, o.size) for o in orders] == plain.list_rows(boundary, tokens, quote)
+    assert [(o.side, o.level_index, o.size) for o in orders] == plain.list_rows(
+        boundary, tokens, quote, resting_bid=bid
+    )
     assert all(order.price == grid.levels[order.level_index] for order in orders)
 
 

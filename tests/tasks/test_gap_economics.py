@@ -6,10 +6,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import trio
 from builders import MAKER, World, dec
+from fault_kit import make_maker, make_world, remake_maker
 from trio.testing import MockClock
 
 LADDER = {"n_orders": 60, "start_px": "20"}
@@ -60,6 +62,11 @@ async def trade(trades: Trades, *, gap: int, fee: str = "0.0004") -> Outcome:
     volume = sum(fill.size * fill.price for fill in fills)
     change = (end[0] - tokens) * price + end[1] - quote
     return Outcome(float(change / volume * BPS), items / len(fills))
+
+
+def find_oids(world: World) -> dict[tuple[str, Decimal], int]:
+    """By side and price, what rests."""
+    return {("buy" if order.is_buy else "sell", order.price): order.oid for order in world.resting()}
 
 
 async def test_whole_round_trips_without_a_gap_lose_the_fees(autojump_clock: MockClock) -> None:
@@ -114,3 +121,19 @@ async def test_a_part_that_comes_back_is_whole_on_both_sides_within_two_ticks(
 
     assert after == before
     assert {size for (_, level), size in after.items() if level in range(15, 25)} == {dec(5)}
+
+
+async def test_another_gap_after_a_restart_moves_bids_alone(autojump_clock: MockClock, tmp_path: Path) -> None:
+    world = make_world("signing")
+    async with world.running(make_maker(world, tmp_path, cancel_on_shutdown=False)):
+        before = find_oids(world)
+    second = remake_maker(world, tmp_path, gap_levels=1, cancel_on_shutdown=False)
+
+    async with world.running(second):
+        await trio.sleep(2 * SETTLE_S)
+        after, book = find_oids(world), world.book_of(second)
+
+    assert {slot: oid for slot, oid in after.items() if slot[0] == "sell"} == {
+        slot: oid for slot, oid in before.items() if slot[0] == "sell"
+    }
+    assert max(level for side, level in book if side == "buy") == 18

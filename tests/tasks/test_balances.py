@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from builders import MAKER, Spy, World, dec, until
+from builders import ALLOCATION, MAKER, Spy, World, booked, dec, until
 from trio.testing import MockClock
 
 from mm_trio.sandbox.model.commands import NewOrder, PlaceOrders
@@ -68,6 +68,19 @@ async def test_a_webdata2_without_balances_changes_nothing(autojump_clock: MockC
         n_told = len(told)
 
     assert (n_told, maker.stats.errors) == (0, 0)
+
+
+async def test_the_rebate_of_a_filled_bid_is_booked_in_quote(autojump_clock: MockClock) -> None:
+    world = World(maker_fee="-0.00001")
+    maker = world.maker(**ALLOCATION)
+
+    async with world.running(maker):
+        world.sell("3")
+        await until(lambda: maker.stats.fills)
+
+    (fill,) = world.fills()
+    assert (fill.is_buy, fill.fee_token) == (True, "USDC")
+    assert booked(maker) == (dec("103"), 5000 - 3 * fill.price - fill.fee)
 
 
 async def test_a_fill_moves_what_is_offered_before_any_balance_is_read(autojump_clock: MockClock) -> None:

@@ -175,18 +175,24 @@ def count_figures(number: Decimal) -> int:
 
 
 def compute_fee(pair: Pair, *, is_buy: bool, price: Decimal, size: Decimal, rate: Decimal) -> Decimal:
-    """Compute one side's fee in its received token.
+    """Compute one side's fee, in the token of `fee_token`.
 
-    The fee is quantised in quote wei first. For a buy it is then converted to base at the price and cut to base wei.
+    It is cut to quote wei first, a rebate towards zero. The fee of a buy is then converted to base at the price and cut
+    to base wei.
     Source: docs *Fees*; the rounding was measured.
     """
     fee = floor_to(price * size * rate, pair.quote.wei_decimals)
-    return floor_to(fee / price, pair.base.wei_decimals) if is_buy else fee
+    if fee_token(pair, is_buy=is_buy, rate=rate) is pair.quote:
+        return fee
+    return floor_to(fee / price, pair.base.wei_decimals)
 
 
-def fee_token(pair: Pair, *, is_buy: bool) -> Token:
-    """Return the token that a side pays fees in."""
-    return pair.base if is_buy else pair.quote
+def fee_token(pair: Pair, *, is_buy: bool, rate: Decimal) -> Token:
+    """Return the token of a side's fee.
+
+    That is the one received, but a rebate is paid in quote on both sides. Source: a maker's buy on mainnet.
+    """
+    return pair.base if is_buy and rate >= 0 else pair.quote
 
 
 def compute_hold(*, is_buy: bool, price: Decimal, size: Decimal) -> Decimal:

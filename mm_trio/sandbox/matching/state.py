@@ -247,7 +247,7 @@ class State:
         rates = self.rates_of(account, asset)
         rate = rates.taker if crossed else rates.maker
         fee = rules.compute_fee(pair, is_buy=is_buy, price=price, size=size, rate=rate)
-        received = rules.fee_token(pair, is_buy=is_buy)
+        paid_in = rules.fee_token(pair, is_buy=is_buy, rate=rate)
         fill = Fill(
             record.address,
             record.coin,
@@ -260,14 +260,14 @@ class State:
             record.oid,
             crossed,
             fee,
-            received.name,
+            paid_in.name,
             tid,
             record.cloid,
         )
         _move_balances(account, pair, fill, gross=gross)
         counted = gross * fees.QUOTE_PAIR_SHARE if asset in self._quote_pairs else gross
         account.on_volume(gross, day=now_ms // DAY_MS, crossed=crossed, counted=counted)
-        self.fees_collected[received.index] = self.fees_collected.get(received.index, _ZERO) + fee
+        self.fees_collected[paid_in.index] = self.fees_collected.get(paid_in.index, _ZERO) + fee
         account.fills.append(fill)
         step.changes.append(FillMade(fill))
         step.wallets[record.address] = None
@@ -290,7 +290,8 @@ def _move_balances(account: Account, pair: Pair, fill: Fill, *, gross: Decimal) 
     # A maker trades at its own price, so its order held exactly the amount that it pays.
     if fill.is_buy:
         account.change(quote, total=-gross, hold=_ZERO if fill.crossed else -gross)
-        account.change(base, total=fill.size - fill.fee)
+        account.change(base, total=fill.size)
     else:
         account.change(base, total=-fill.size, hold=_ZERO if fill.crossed else -fill.size)
-        account.change(quote, total=gross - fill.fee)
+        account.change(quote, total=gross)
+    account.change(base if fill.fee_token == pair.base.name else quote, total=-fill.fee)

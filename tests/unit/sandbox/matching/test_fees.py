@@ -3,7 +3,22 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from sandbox_kit import HYPE_TOKEN, MAKER, TAKER, USDC_TOKEN, buy, dec, fund, make_exchange, place, rest, sell, take
+from sandbox_kit import (
+    HYPE_TOKEN,
+    MAKER,
+    PURR_ASSET,
+    PURR_TOKEN,
+    TAKER,
+    USDC_TOKEN,
+    buy,
+    dec,
+    fund,
+    make_exchange,
+    place,
+    rest,
+    sell,
+    take,
+)
 
 from mm_trio.sandbox.matching import fees
 from mm_trio.sandbox.matching.exchange import Exchange
@@ -76,6 +91,23 @@ def test_a_rebate_is_paid_out_of_what_fees_brought_in() -> None:
     assert exchange.fills(MAKER)[0].fee == dec("-0.0012")
     assert exchange.account(MAKER).total(USDC_TOKEN) == dec("100040.0012")
     assert exchange.fees_collected(USDC_TOKEN) == dec("-0.0012")
+
+
+def test_the_rebate_of_a_buy_is_paid_in_quote() -> None:
+    """As on mainnet: a maker bought 35 PURR at 0.19247 for a rebate of 0.1 bps, and the row has 0.00006736 USDC."""
+    exchange = make_exchange(maker_fee="-0.00001")
+    rest(exchange, MAKER, buy("0.19247", "100", asset=PURR_ASSET))
+    take(exchange, sell("0.19247", "65", "Ioc", asset=PURR_ASSET))
+    before = exchange.account(MAKER)
+
+    take(exchange, sell("0.19247", "60", "Ioc", asset=PURR_ASSET))
+
+    fill = exchange.fills(MAKER)[-1]
+    after = exchange.account(MAKER)
+    assert (fill.fee, fill.fee_token) == (dec("-0.00006736"), "USDC")
+    assert after.total(PURR_TOKEN) - before.total(PURR_TOKEN) == 35
+    assert after.total(USDC_TOKEN) - before.total(USDC_TOKEN) == dec("-6.73645") + dec("0.00006736")
+    assert exchange.fees_collected(PURR_TOKEN) == 0
 
 
 def test_between_two_quote_tokens_a_taker_pays_a_fifth_and_a_fifth_of_the_volume_counts() -> None:

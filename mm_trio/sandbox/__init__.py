@@ -60,14 +60,17 @@ if TYPE_CHECKING:
     from mm_trio.sandbox.server.server import SandboxServer, serve
     from mm_trio.sandbox.server.tcp_link import TcpLink
     from mm_trio.sandbox.server.ws_session import SocketHabits
+    from mm_trio.sandbox.traffic.ladder_search import find_step, ladder_start
     from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, Takers, schedule_takers, trade_forever
-    from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, ladder_start, read_tape, tape_market
+    from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, cut_pauses, group_sweeps, read_tape, tape_market
+    from mm_trio.sandbox.traffic.tape_phases import PERIOD_MS, TapePhases, TapeStart, find_start
 
 __all__ = [
     "DEFAULT_MARKETS",
     "HALTED",
     "LISTED_LATE_S",
     "MAY_BE_LATE_MS",
+    "PERIOD_MS",
     "POST_ONLY_PERIOD",
     "TOO_MANY_REQUESTS",
     "USDC",
@@ -126,14 +129,20 @@ __all__ = [
     "SteppedClock",
     "TakerHabits",
     "Takers",
+    "TapePhases",
     "TapeRow",
+    "TapeStart",
     "TapeTakers",
     "TcpLink",
     "Token",
     "WallClock",
     "Withdraw",
     "WorldFaults",
+    "cut_pauses",
     "fill_at_once",
+    "find_start",
+    "find_step",
+    "group_sweeps",
     "ladder_start",
     "lie_about_fills",
     "parse_words",
@@ -190,6 +199,7 @@ _HOMES = {
     "Nonces": "api.nonces",
     "OrderChanged": "model.commands",
     "OrderRecord": "model.records",
+    "PERIOD_MS": "traffic.tape_phases",
     "POST_ONLY_PERIOD": "matching.rules",
     "Pair": "model.markets",
     "PlaceOrders": "model.commands",
@@ -208,7 +218,9 @@ _HOMES = {
     "TOO_MANY_REQUESTS": "matching.rules",
     "TakerHabits": "traffic.takers",
     "Takers": "traffic.takers",
+    "TapePhases": "traffic.tape_phases",
     "TapeRow": "traffic.tape",
+    "TapeStart": "traffic.tape_phases",
     "TapeTakers": "traffic.tape",
     "TcpLink": "server.tcp_link",
     "Token": "model.markets",
@@ -217,8 +229,12 @@ _HOMES = {
     "WallClock": "clock",
     "Withdraw": "model.commands",
     "WorldFaults": "faults.world",
+    "cut_pauses": "traffic.tape",
     "fill_at_once": "faults.untruths",
-    "ladder_start": "traffic.tape",
+    "find_start": "traffic.tape_phases",
+    "find_step": "traffic.ladder_search",
+    "group_sweeps": "traffic.tape",
+    "ladder_start": "traffic.ladder_search",
     "lie_about_fills": "faults.untruths",
     "parse_words": "faults.plan",
     "read_history": "matching.history",

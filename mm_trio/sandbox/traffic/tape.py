@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from itertools import groupby
 from pathlib import Path
 
@@ -16,11 +16,18 @@ from mm_trio.sandbox.matching.book import BookView
 from mm_trio.sandbox.model.commands import NewOrder
 from mm_trio.sandbox.model.markets import Pair
 
-__all__ = ["TapeMarket", "TapeRow", "TapeTakers", "compute_due_times", "ladder_start", "read_tape", "tape_market"]
+__all__ = [
+    "TapeMarket",
+    "TapeRow",
+    "TapeTakers",
+    "compute_due_times",
+    "cut_pauses",
+    "group_sweeps",
+    "read_tape",
+    "sum_by_order",
+    "tape_market",
+]
 
-_MAX_STARTS = 64  # Candidate prices that are followed at once.
-_PRICE_FIGURES = 5
-_PRICE_DECIMALS = 8  # Less the size decimals.
 # These rows are the system's own; there is no order or trade behind them.
 _DUST = "Spot Dust Conversion"
 
@@ -29,7 +36,8 @@ _DUST = "Spot Dust Conversion"
 class TapeRow:
     """One fill of the maker, with its time in ms.
 
-    `is_buy` is the maker's side; the taker had the opposite one.
+    `is_buy` is the maker's side; the taker had the opposite one. `balance` is the maker's token balance before the
+    fill, `oid` the order that was filled; None where the row does not tell it.
     """
 
     time_ms: int
@@ -38,6 +46,8 @@ class TapeRow:
     size: Decimal
     fee: Decimal
     fee_token: str
+    oid: int | None = None
+    balance: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +55,7 @@ class TapeMarket:
     """Market parameters that a tape needs.
 
     Units: sizes in base, notional and prices in quote. `base` and `quote` are None where no fill shows them.
-    `order_size` is the largest fill, which is the size of a whole level if one was ever taken at once.
+    `order_size` is the most that one order was filled, which is a whole level if one was ever taken.
     `min_notional` is that of the smallest fill.
     """
 
@@ -112,6 +122,8 @@ def _parse_row(raw: object, coin: str) -> TapeRow | None:
         size=_parse_amount(raw, "sz"),
         fee=_parse_decimal(raw, "fee"),
         fee_token=str(raw["feeToken"]),
+        oid=raw["oid"] if isinstance(raw.get("oid"), int) else None,
+        balance=_parse_decimal(raw, "startPosition") if "startPosition" in raw else None,
     )
 
 
@@ -159,10 +171,39 @@ def tape_market(rows: Sequence[TapeRow]) -> TapeMarket:
         base=_find_fee_token(row for row in rows if row.is_buy),
         quote=_find_fee_token(row for row in rows if not row.is_buy),
         sz_decimals=max(-int(row.size.as_tuple().exponent) for row in rows),
-        order_size=max(row.size for row in rows),
+        order_size=max(sum_by_order(rows)),
         is_fee_free=all(row.fee == 0 for row in rows),
         min_notional=min(row.price * row.size for row in rows),
     )
+
+
+def sum_by_order(rows: Iterable[TapeRow]) -> Iterable[Decimal]:
+    """Sum up the fills of each order; a row without oid is an order of its own."""
+    sums: dict[tuple[int, int | None], Decimal] = {}
+    for place, row in enumerate(rows):
+        order = (place, None) if row.oid is None else (-1, row.oid)
+        sums[order] = sums.get(order, Decimal(0)) + row.size
+    return sums.values()
+
+
+def group_sweeps(rows: Iterable[TapeRow]) -> list[list[TapeRow]]:
+    """Group rows by taker: those of one instant and side."""
+    return [list(sweep) for _, sweep in groupby(rows, key=lambda row: (row.time_ms, row.is_buy))]
+
+
+def cut_pauses(rows: Sequence[TapeRow], *, period_ms: int) -> tuple[TapeRow, ...]:
+    """Cut the pauses between takers down to less than two periods.
+
+    Whole periods are left out, and one at least stays of a longer pause: whoever acts once a period, at whichever
+    phase, acts in the same pauses as before.
+    """
+    kept: list[TapeRow] = []
+    left_out_ms = 0
+    for place, row in enumerate(rows):
+        if place and (periods := (row.time_ms - rows[place - 1].time_ms) // period_ms) > 1:
+            left_out_ms += (periods - 1) * period_ms
+        kept.append(replace(row, time_ms=row.time_ms - left_out_ms))
+    return tuple(kept)
 
 
 def _find_fee_token(rows: Iterable[TapeRow]) -> str | None:
@@ -207,77 +248,3 @@ class TapeTakers:
             NewOrder(asset=self._asset, is_buy=not row.is_buy, price=row.price, size=row.size, tif="Ioc")
             for row in best_first
         )
-
-
-def ladder_start(prices: Iterable[Decimal], *, step: Decimal, sz_decimals: int, levels_below: int) -> Decimal:
-    """Find a start price whose ladder contains all `prices`.
-
-    The ladder is `px_i = round(px_{i-1} * (1 + step))`. Return the price `levels_below` levels under the lowest
-    price, or fewer levels if rounding leaves no lower price. If several starts fit, the middle one is returned.
-    Errors: ValueError if no such ladder contains all of them.
-    Source: HIP-2's rule, at the venue's price ticks.
-    """
-    wanted = sorted(set(prices))
-    if not wanted or wanted[0] <= 0 or step <= 0:
-        raise ValueError(f"a ladder needs prices above 0 and a step above 0, got a step of {step}")
-    _check_passes(wanted, step=step, sz_decimals=sz_decimals)
-    starts = [wanted[0]]
-    for _ in range(levels_below):
-        before = sorted({p for price in starts for p in _find_predecessors(price, step, sz_decimals)})
-        if not before:
-            break
-        # In each decade one price may have up to ten predecessors. All lead to the same prices, so a few will do.
-        middle = len(before) // 2
-        starts = before[max(0, middle - _MAX_STARTS // 2) : middle + _MAX_STARTS // 2]
-    return starts[len(starts) // 2]
-
-
-def _check_passes(wanted: Sequence[Decimal], *, step: Decimal, sz_decimals: int) -> None:
-    """Check that one ladder contains all prices.
-
-    It starts at the lowest price. Errors: ValueError if it does not contain them all.
-    """
-    price = wanted[0]
-    for goal in wanted:
-        while price < goal:
-            above = _round_price(price * (1 + step), sz_decimals)
-            if above <= price:
-                break
-            price = above
-        if price != goal or _round_price(price, sz_decimals) != price:
-            raise ValueError(
-                f"no ladder with a step of {step} contains both {wanted[0]} and {goal} at sz_decimals={sz_decimals}"
-            )
-
-
-def _find_predecessors(price: Decimal, step: Decimal, sz_decimals: int) -> list[Decimal]:
-    """Find the prices whose next level is `price`, ascending.
-
-    There may be none or several, because rounding cannot be reversed.
-    """
-    around = _find_tick(price, sz_decimals)
-    lowest, highest = (price - around) / (1 + step), (price + around) / (1 + step)
-    tick = _find_tick(lowest, sz_decimals) if lowest > 0 else around
-    before = (lowest / tick).to_integral_value(ROUND_FLOOR) * tick if lowest > 0 else tick
-    found = []
-    while before <= highest and before < price:
-        if _round_price(before * (1 + step), sz_decimals) == price:
-            found.append(before)
-        before += _find_tick(before, sz_decimals)
-    return found
-
-
-def _find_tick(price: Decimal, sz_decimals: int) -> Decimal:
-    """Return the step from a price to the next valid one."""
-    exponent = max(price.adjusted() - _PRICE_FIGURES + 1, sz_decimals - _PRICE_DECIMALS)
-    return Decimal(1).scaleb(exponent)
-
-
-def _round_price(price: Decimal, sz_decimals: int) -> Decimal:
-    """Round to the nearest valid price, half to even.
-
-    The five figures are applied first, then the decimals.
-    """
-    rounded = Context(prec=_PRICE_FIGURES, rounding=ROUND_HALF_EVEN).plus(price)
-    tick = _find_tick(rounded, sz_decimals)
-    return rounded.quantize(tick, rounding=ROUND_HALF_EVEN)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
-from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.book import BookView
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import CancelByOid, Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Pair, Token
 from mm_trio.sandbox.traffic.takers import trade_forever
-from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, compute_due_times, ladder_start, read_tape, tape_market
+from mm_trio.sandbox.traffic.tape import (
+    TapeRow,
+    TapeTakers,
+    compute_due_times,
+    cut_pauses,
+    group_sweeps,
+    read_tape,
+    tape_market,
+)
 
 CAPTURES = Path(__file__).resolve().parents[4].parent / "shared" / "fixtures" / "hyperliquid"
 HIP2_FILLS = CAPTURES / "rest" / "hypercore_hip2like_maker_fills_testnet_selected.json"
@@ -156,6 +162,33 @@ def test_a_token_that_no_fill_names_stays_unknown() -> None:
     assert tape_market([row(1, "A", "0.5")]).base is None
 
 
+def test_the_fills_of_one_order_add_up_to_its_size() -> None:
+    first = row(1, "A", "0.5", "70")
+    rows = [replace(first, oid=7), replace(first, size=Decimal(80), oid=7), replace(first, size=Decimal(90), oid=8)]
+
+    assert tape_market(rows).order_size == 150
+
+
+def test_pauses_are_cut_by_whole_periods() -> None:
+    rows = [row(at_ms, "A", "1") for at_ms in (1000, 3500, 12_700, 15_700, 21_800)]
+
+    cut = cut_pauses(rows, period_ms=3000)
+
+    assert [each.time_ms for each in cut] == [1000, 3500, 6700, 9700, 12_800]
+
+
+def test_rows_of_one_instant_and_side_are_one_taker() -> None:
+    rows = [row(1, "A", "1"), row(1, "A", "2"), row(1, "B", "0.9"), row(2, "B", "0.9")]
+
+    assert [len(sweep) for sweep in group_sweeps(rows)] == [2, 1, 1]
+
+
+def test_a_row_tells_its_order_and_the_balance_before_it(tmp_path: Path) -> None:
+    (one,) = read_tape(write(tmp_path, [raw(startPosition="48785997.9600000009")]), "@1226")
+
+    assert (one.oid, one.balance) == (5, Decimal("48785997.9600000009"))
+
+
 def test_two_fee_tokens_on_one_side_are_no_market() -> None:
     mixed = [row(1, "A", "1"), TapeRow(**{**_fields(row(2, "A", "1")), "fee_token": "USDT0"})]
 
@@ -235,68 +268,6 @@ async def test_a_sweep_gives_the_maker_exactly_the_recorded_fills() -> None:
     ]
 
 
-# --- Ladder ---
-
-STEP = Decimal("0.003")
-
-
-def test_a_start_leads_through_the_price() -> None:
-    start = ladder_start([Decimal("20.06")], step=STEP, sz_decimals=2, levels_below=40)
-
-    assert PricingGrid(start, 41, sz_decimals=2).levels[-1] == Decimal("20.06")
-
-
-def test_without_levels_below_the_lowest_price_is_the_start() -> None:
-    prices = [Decimal("0.000885"), Decimal("0.000882")]
-
-    assert ladder_start(prices, step=STEP, sz_decimals=2, levels_below=0) == Decimal("0.000882")
-
-
-def test_a_ladder_across_a_power_of_ten_is_found() -> None:
-    grid = PricingGrid("9.9", 20, sz_decimals=2)
-    start = ladder_start([grid.levels[-1]], step=STEP, sz_decimals=2, levels_below=19)
-
-    assert start < 10 < grid.levels[-1]
-    assert PricingGrid(start, 20, sz_decimals=2).levels[-1] == grid.levels[-1]
-
-
-@pytest.mark.parametrize(
-    "prices",
-    [["20", "20.05"], ["0.00000012"], ["20.0601"], [], ["0"], ["4.5795", "4.6252"]],
-    ids=["between levels", "below one tick a step", "off tick", "none", "zero", "another rounding"],
-)
-def test_prices_of_no_ladder_are_refused(prices: list[str]) -> None:
-    if prices == ["0.00000012"]:
-        # 0.3 % of this price is less than a tick, so the ladder cannot rise.
-        prices = ["0.00000012", "0.00000013"]
-    with pytest.raises(ValueError, match="ladder"):
-        ladder_start([Decimal(p) for p in prices], step=STEP, sz_decimals=2, levels_below=5)
-
-
-@settings(deadline=None)
-@given(
-    mantissa=st.integers(10_000, 99_999),
-    exponent=st.integers(-8, 0),
-    sz_decimals=st.integers(0, 5),
-    levels_below=st.integers(0, 60),
-    picked=st.sets(st.integers(0, 30), min_size=1, max_size=4),
-)
-def test_whatever_a_ladder_passes_a_start_is_found_for(
-    mantissa: int, exponent: int, sz_decimals: int, levels_below: int, picked: set[int]
-) -> None:
-    try:
-        grid = PricingGrid(Decimal(mantissa).scaleb(exponent), 31, sz_decimals=sz_decimals)
-    except ValueError:
-        assume(False)
-    prices = [grid.levels[i] for i in picked]
-
-    start = ladder_start(prices, step=STEP, sz_decimals=sz_decimals, levels_below=levels_below)
-
-    found = PricingGrid(start, levels_below + 31, sz_decimals=sz_decimals).levels
-    assert set(prices) <= set(found)
-    assert min(levels_below, min(picked)) <= found.index(min(prices)) <= levels_below
-
-
 # --- The recorded capture ---
 
 
@@ -321,12 +292,3 @@ async def test_the_capture_replays_to_the_last_digit(capture: tuple[TapeRow, ...
     fills = await replay(capture, order_size=Decimal(20627))
 
     assert fills == [(r.is_buy, r.price, r.size) for r in capture]
-
-
-@pytest.mark.captures
-def test_the_capture_has_a_ladder(capture: tuple[TapeRow, ...]) -> None:
-    prices = {r.price for r in capture}
-    start = ladder_start(prices, step=STEP, sz_decimals=2, levels_below=10)
-    levels = PricingGrid(start, 20, sz_decimals=2).levels
-
-    assert [str(p) for p in levels[10:14]] == ["0.000882", "0.000885", "0.000888", "0.000891"]

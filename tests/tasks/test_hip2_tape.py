@@ -2,65 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import trio
-from builders import TAKER, World
+from tape_kit import open_tape, read, replay
 from trio.testing import MockClock
 
 from mm_trio import PricingGrid
-from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Pair, Token
-from mm_trio.sandbox.traffic.takers import trade_forever
-from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, ladder_start, read_tape, tape_market
+from mm_trio.sandbox.model.records import Fill
+from mm_trio.sandbox.traffic.tape import TapeRow
+from mm_trio.sandbox.traffic.tape_phases import compare_oids
 
-TAPE = "rest/hypercore_hip2like_maker_fills_testnet_selected.json"
+FIXTURES = Path(__file__).resolve().parents[2].parent / "shared" / "fixtures"
+TRADES_FILE = FIXTURES / "hyperliquid" / "rest" / "hypercore_hip2like_maker_fills_testnet_selected.json"
 STEP = Decimal("0.003")
-LEVELS = 30
 
 
-async def replay(rows: Sequence[TapeRow], coin: str, *, top_of_bids: Decimal) -> list[tuple[bool, Decimal, Decimal]]:
-    """Our fills (is_buy, price, size) on a ladder through the rows' prices, with whole tranches from one level up."""
-    market = tape_market(rows)
-    base = Token(market.base or "BASE", 9_000, market.sz_decimals, 8, "0x" + "9" * 32)
-    start = ladder_start((row.price for row in rows), step=STEP, sz_decimals=market.sz_decimals, levels_below=10)
-    grid = PricingGrid(start, LEVELS, tick_size=STEP, sz_decimals=market.sz_decimals)
-    first_ask = grid.levels.index(top_of_bids)
-    world = World(
-        coin=coin,
-        markets=DEFAULT_MARKETS.with_pair(Pair(coin, 9_000, base, USDC)),
-        token=str((LEVELS - first_ask) * market.order_size),
-        usdc=str(20 * market.order_size * top_of_bids),
-        maker_fee="0",
-        min_notional="0",
-    )
-    maker = world.maker(start_px=start, n_orders=LEVELS, tick_size=STEP, order_sz=market.order_size, min_notional=0)
-    world.guard(maker)
-    duration_s = (rows[-1].time_ms - rows[0].time_ms) / 1000
-    async with world.running(maker):
-        await trade_forever(
-            world.gateway, TapeTakers(rows, world.pair, duration_s=duration_s), address=TAKER, coin=coin
-        )
-        await trio.sleep(10)
-        tracked = {order.oid for order in maker.order_state.get_current_orders()}
-        resting = {order.oid for order in world.resting()}
-        account = maker.inventory.account_token, maker.inventory.account_usdc
+def find_tapes() -> Iterator[tuple[Path, str]]:
+    """All tapes of HIP-2 that are there: each file's name has its market."""
+    for path in sorted((FIXTURES / "hip2").glob("tape_*.json")):
+        yield path, "@" + path.stem.split("_")[1]
+    if TRADES_FILE.exists():
+        yield TRADES_FILE, "@1226"
 
-    assert tracked == resting
-    assert account == world.totals()
-    return [(fill.is_buy, fill.price, fill.size) for fill in world.fills()]
+
+TAPES = [pytest.param(path, coin, id=path.stem if "tape" in path.stem else coin) for path, coin in find_tapes()]
+NO_TAPES = [pytest.param(None, "", id="none", marks=pytest.mark.skip(reason=f"no tapes at {FIXTURES}"))]
+
+
+def seen(fill: Fill) -> tuple[bool, Decimal, Decimal]:
+    return fill.is_buy, fill.price, fill.size
 
 
 @pytest.mark.captures
-async def test_the_recorded_fills_of_hip2_come_out_row_by_row(autojump_clock: MockClock, captures: Path) -> None:
-    rows = read_tape(captures / TAPE, "@1226")
+@pytest.mark.parametrize("path, coin", TAPES or NO_TAPES)
+async def test_a_tape_comes_out_row_by_row_with_its_oids(autojump_clock: MockClock, path: Path, coin: str) -> None:
+    """In the middle of the phases that explain the tape: what a row says depends on when HIP-2 acts."""
+    tape = read(path, coin)
+    best = tape.phases.best
 
-    fills = await replay(rows, "@1226", top_of_bids=Decimal("0.000885"))
+    fills = await replay(tape, phase_ms=(best.first_ms + best.last_ms) // 2)
 
-    assert fills == [(row.is_buy, row.price, row.size) for row in rows]
-    assert len(fills) == 7
+    unlike = [place for place, (fill, row) in enumerate(zip(fills, tape.expected, strict=False)) if seen(fill) != row]
+    assert not unlike, f"rows that the maker does not explain: {unlike}"
+    assert len(fills) == len(tape.rows)
+    assert all(compare_oids(tape.rows, [fill.oid for fill in fills]))
+
+
+@pytest.mark.captures
+@pytest.mark.parametrize("path, coin", TAPES or NO_TAPES)
+def test_the_rule_explains_every_row_of_a_tape(path: Path, coin: str) -> None:
+    tape = read(path, coin)
+
+    assert tape.phases.rows_unexplained == ()
+    assert tape.phases.n_matched == len(tape.rows)
+
+
+@pytest.mark.captures
+@pytest.mark.parametrize("path, coin", TAPES or NO_TAPES)
+def test_the_rule_explains_which_orders_were_kept(path: Path, coin: str) -> None:
+    tape = read(path, coin)
+
+    assert all(compare_oids(tape.rows, [fills[0].oid for fills in tape.phases.best.fills]))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +103,8 @@ async def test_made_up_fills_of_the_same_shape_come_out_row_by_row(
         row(430, "sell", above, whole),
         row(500, "sell", higher, whole),
     )
-    fills = await replay(rows, "@9000", top_of_bids=level)
+    tape = open_tape(rows, "@9000")
 
-    assert fills == [(r.is_buy, r.price, r.size) for r in rows]
+    fills = await replay(tape, phase_ms=1500)
+
+    assert [seen(fill) for fill in fills] == tape.expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tape", type=Path, metavar="FILE", help="replay recorded fills (a JSON list of userFills rows)"
     )
-    parser.add_argument("--coin", default=DEFAULT_COIN, metavar="C", help=f"pair to trade (default: {DEFAULT_COIN})")
+    parser.add_argument(
+        "--order-sz",
+        type=_parse_size,
+        metavar="S",
+        help="order size of the tape, in base (default: read off its fills; give it where none took a whole level)",
+    )
+    parser.add_argument(
+        "--coin", metavar="C", help=f"pair to trade (default: {DEFAULT_COIN}; with --tape its only coin)"
+    )
     parser.add_argument(
         "--drop-ws", type=whole_number(0, 1000), default=0, metavar="N", help="cut every socket N times during the demo"
     )
@@ -40,17 +49,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_screen_options(parser)
 
 
+def _parse_size(text: str) -> Decimal:
+    """Parse a size above 0."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(0)
+    if not (value.is_finite() and value > 0):
+        raise argparse.ArgumentTypeError(f"must be a size in base above 0, got {text}")
+    return value
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and return its exit code."""
     from mm_trio.cli.programs.demo_market import default_market, tape_demo_market
     from mm_trio.cli.programs.run_demo import run_demo
+    from mm_trio.model.errors import ConfigError
 
     set_up_logging(sys.stderr if arguments.json else sys.stdout)
-    if arguments.tape is None:
-        market = default_market(arguments.coin, seed=arguments.seed)
-    else:
+    if arguments.tape is not None:
         tape_s = None if arguments.duration is None else max(1.0, arguments.duration - _TAPE_TAIL_S)
-        market = tape_demo_market(arguments.tape, arguments.coin, duration_s=tape_s)
+        market = tape_demo_market(
+            arguments.tape, arguments.coin, duration_s=tape_s, order_size=arguments.order_sz, cuts_pauses=True
+        )
+    elif arguments.order_sz is not None:
+        raise ConfigError("--order-sz is the order size of a tape: give the tape with --tape, or leave it out")
+    else:
+        market = default_market(arguments.coin or DEFAULT_COIN, seed=arguments.seed)
     work = partial(
         run_demo,
         replace(market, gap_levels=arguments.gap_levels),

@@ -62,7 +62,15 @@ if TYPE_CHECKING:
     from mm_trio.sandbox.server.ws_session import SocketHabits
     from mm_trio.sandbox.traffic.ladder_search import find_step, ladder_start
     from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, Takers, schedule_takers, trade_forever
-    from mm_trio.sandbox.traffic.tape import TapeRow, TapeTakers, cut_pauses, group_sweeps, read_tape, tape_market
+    from mm_trio.sandbox.traffic.tape import (
+        TapeRow,
+        TapeTakers,
+        cut_pauses,
+        find_coins,
+        group_sweeps,
+        read_tape,
+        tape_market,
+    )
     from mm_trio.sandbox.traffic.tape_phases import PERIOD_MS, TapePhases, TapeStart, find_start
 
 __all__ = [
@@ -140,6 +148,7 @@ __all__ = [
     "WorldFaults",
     "cut_pauses",
     "fill_at_once",
+    "find_coins",
     "find_start",
     "find_step",
     "group_sweeps",
@@ -231,6 +240,7 @@ _HOMES = {
     "WorldFaults": "faults.world",
     "cut_pauses": "traffic.tape",
     "fill_at_once": "faults.untruths",
+    "find_coins": "traffic.tape",
     "find_start": "traffic.tape_phases",
     "find_step": "traffic.ladder_search",
     "group_sweeps": "traffic.tape",

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 DEADLINE_S = 60
 HEAVY = ("trio", "hyperliquid", "eth_account", "textual", "sqlite3", "mm_trio.config", "mm_trio.sandbox")
-CAPTURE = "shared/fixtures/hyperliquid/rest/hypercore_hip2like_maker_fills_testnet_selected.json"
+FIXTURES = Path(__file__).resolve().parents[3] / "shared" / "fixtures"
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -98,20 +98,30 @@ def test_a_signal_ends_the_demo_with_nothing_resting_and_exit_code_0(number: sig
 
 
 @pytest.mark.captures
-def test_the_recorded_fills_come_out_row_by_row() -> None:
-    capture = Path(__file__).resolve().parents[3] / CAPTURE
-    if not capture.exists():
-        pytest.skip("the captured messages are not beside this checkout")
+@pytest.mark.sweep
+@pytest.mark.parametrize(
+    "file, coin, by_phase",
+    [
+        ("hyperliquid/rest/hypercore_hip2like_maker_fills_testnet_selected.json", "@1226", []),
+        ("hip2/tape_62.json", "@62", []),
+        ("hip2/tape_77.json", "@77", [2, 3, 5]),
+    ],
+)
+def test_recorded_fills_come_out_row_by_row(file: str, coin: str, by_phase: list[int]) -> None:
+    tape = FIXTURES / file
+    if not tape.exists():
+        pytest.skip("the recorded fills are not beside this checkout")
 
-    code, out, err = run("demo", "--tape", str(capture), "--coin", "@1226", "--duration", "20", "--json")
+    code, out, err = run("demo", "--tape", str(tape), "--coin", coin, "--duration", "22", "--json")
 
     assert code == 0, err
     summary = last_object(out)
-    rows = [row for row in json.loads(capture.read_text()) if row["coin"] == "@1226"]
+    rows = [row for row in json.loads(tape.read_text()) if row["coin"] == coin]
     assert [(side, float(px), float(sz)) for side, px, sz in summary["fill_rows"]] == [
         ("buy" if row["side"] == "B" else "sell", float(row["px"]), float(row["sz"])) for row in rows
     ]
     assert summary["tape_matched"] is True
+    assert (summary["tape_rows_by_phase"], summary["tape_rows_unexplained"]) == (by_phase, [])
     assert summary["ledger_exact"] is True
 
 
@@ -121,6 +131,8 @@ def test_the_recorded_fills_come_out_row_by_row() -> None:
         (("demo", "--coin", "NOPE"), "unknown coin 'NOPE'"),
         (("demo", "--tape", "no-such-file.json", "--coin", "@1226"), "no-such-file.json: cannot be read"),
         (("demo", "--duration", "-1"), "must be a number of seconds above 0"),
+        (("demo", "--order-sz", "0"), "must be a size in base above 0, got 0"),
+        (("demo", "--order-sz", "5"), "--order-sz is the order size of a tape"),
         (("demo", "--duraton", "1"), "unrecognized arguments"),
         (("dmo",), "invalid choice"),
     ],

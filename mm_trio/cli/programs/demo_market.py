@@ -15,6 +15,7 @@ from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.sandbox import (
     DEFAULT_MARKETS,
+    PERIOD_MS,
     USDC,
     Deposit,
     Gateway,
@@ -23,21 +24,61 @@ from mm_trio.sandbox import (
     SeededTakers,
     TakerHabits,
     Takers,
-    TapeRow,
+    TapePhases,
     TapeTakers,
     Token,
+    cut_pauses,
+    find_coins,
+    find_start,
+    find_step,
+    group_sweeps,
     ladder_start,
     read_tape,
     tape_market,
 )
 
-__all__ = ["TAKER", "DemoMarket", "default_market", "fund_accounts", "tape_demo_market"]
+__all__ = ["TAKER", "DemoMarket", "TapeReplay", "default_market", "fund_accounts", "tape_demo_market"]
 
 STEP = Decimal("0.003")
 VENUE_MIN_NOTIONAL = Decimal(10)
 TAKER = "0x" + "7a" * 20
 PLENTY = Decimal(10) ** 12  # Balance of the taker, of both tokens.
 LEVELS_AROUND = 12  # Levels above and below the prices of a tape.
+SHORTEST_PERIOD_S = 0.1  # The shortest cadence that the maker's settings allow.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TapeReplay:
+    """A tape that the takers of a demo replay.
+
+    `phases` has its rows and what HIP-2's rule makes of them. HIP-2's clock, of three seconds, has `period_s` here.
+    """
+
+    phases: TapePhases
+    period_s: float
+    is_fee_free: bool
+
+    @property
+    def phase_s(self) -> float:
+        """Seconds from the first taker to the maker's next update: the middle of the best phases."""
+        best = self.phases.best
+        return (best.first_ms + best.last_ms) / 2 / PERIOD_MS * self.period_s
+
+    @property
+    def note(self) -> str:
+        """What a replay cannot promise, in one line."""
+        by_phase, unexplained = self.phases.rows_by_phase, self.phases.rows_unexplained
+        note = (
+            f"{_name_rows(by_phase, 'depend')} on the phase of HIP-2's 3 s clock, which the tape does not tell: a "
+            "replay in real time cannot promise that"
+            if by_phase
+            else "no row depends on the phase of HIP-2's 3 s clock"
+        )
+        return f"{note}; {_name_rows(unexplained, 'follow')} from HIP-2's rule in no phase" if unexplained else note
+
+
+def _name_rows(places: tuple[int, ...], verb: str) -> str:
+    return f"row {places[0]} {verb}s" if len(places) == 1 else f"rows {', '.join(map(str, places))} {verb}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +99,14 @@ class DemoMarket:
     tokens: Decimal
     quote: Decimal
     takers: Takers
+    step: Decimal = STEP
     min_notional: Decimal = VENUE_MIN_NOTIONAL
-    is_fee_free: bool = False
-    tape: tuple[TapeRow, ...] = ()
+    tape: TapeReplay | None = None
+
+    @property
+    def is_fee_free(self) -> bool:
+        """True where the recorded maker paid no fee."""
+        return self.tape is not None and self.tape.is_fee_free
 
 
 def fund_accounts(gateway: Gateway, market: DemoMarket, account: str) -> None:
@@ -99,49 +145,79 @@ def default_market(coin: str, *, seed: int, markets: Markets = DEFAULT_MARKETS) 
     )
 
 
-def tape_demo_market(path: Path, coin: str, *, duration_s: float | None) -> DemoMarket:
+def tape_demo_market(
+    path: Path,
+    coin: str | None,
+    *,
+    duration_s: float | None,
+    order_size: Decimal | None = None,
+    cuts_pauses: bool = False,
+) -> DemoMarket:
     """Derive a market from a tape: ladder, fees and inventory.
 
-    The inventory is whole tranches where the tape begins. `duration_s` compresses the tape's times into so many
-    seconds. Errors: ConfigError with the reason.
+    `coin` None: the only one in the file. The inventory is that of the tape's beginning. `duration_s` compresses the
+    tape's times into so many seconds; with `cuts_pauses` whole periods of HIP-2's clock are left out first, and what
+    then takes less is not stretched. Without an `order_size` it is read off the tape. Errors: ConfigError.
     """
     try:
+        coin = coin or _choose_coin(path)
         rows = read_tape(path, coin)
         facts = tape_market(rows)
-        prices = sorted({row.price for row in rows})
-        start = ladder_start(prices, step=STEP, sz_decimals=facts.sz_decimals, levels_below=LEVELS_AROUND)
-        n_orders = _count_levels(start, prices[-1], facts.sz_decimals) + LEVELS_AROUND
-        grid = PricingGrid(start, n_orders, tick_size=STEP, sz_decimals=facts.sz_decimals)
         pair = _make_pair(coin, facts.base or "BASE", facts.quote or "USDC", facts.sz_decimals)
-        markets = DEFAULT_MARKETS if pair in DEFAULT_MARKETS.pairs else DEFAULT_MARKETS.with_pair(pair)
+        prices = [[row.price for row in sweep] for sweep in group_sweeps(rows)]
+        step = find_step(prices, sz_decimals=pair.base.sz_decimals)
+        grid = _find_grid({price for sweep in prices for price in sweep}, step, pair.base.sz_decimals)
+        phases = find_start(rows, grid.levels, order_size=order_size, lot=grid.lot)
     except ValueError as error:
         raise ConfigError(f"tape: {error}") from error
-    first = grid.levels.index(rows[0].price)
-    boundary = first + 1 if rows[0].is_buy else first
-    takes_s = (rows[-1].time_ms - rows[0].time_ms) / 1000 if duration_s is None else duration_s
+    start = phases.start
+    if cuts_pauses and duration_s is not None:
+        rows = cut_pauses(rows, period_ms=PERIOD_MS)
+    takes_s, pace = _find_pace(rows[-1].time_ms - rows[0].time_ms, duration_s if cuts_pauses else None)
+    bids = grid.levels[: start.boundary]
+    # A recorded maker without fees, or with orders below the minimum, was bound by neither rule.
+    is_unbound = facts.is_fee_free or facts.min_notional < VENUE_MIN_NOTIONAL
     return DemoMarket(
-        markets=markets,
+        markets=DEFAULT_MARKETS if pair in DEFAULT_MARKETS.pairs else DEFAULT_MARKETS.with_pair(pair),
         pair=pair,
-        start_px=start,
-        n_orders=n_orders,
-        order_sz=facts.order_size,
+        start_px=grid.levels[0],
+        n_orders=grid.n_orders,
+        step=step,
+        order_sz=start.order_size,
         active_levels=LEVELS_AROUND,
-        tokens=facts.order_size * (n_orders - boundary),
-        quote=sum((facts.order_size * price for price in grid.levels[:boundary]), Decimal(0)),
-        takers=TapeTakers(rows, pair, duration_s=takes_s),
-        # A recorded maker without fees, or with orders below the minimum, was bound by neither rule.
-        min_notional=VENUE_MIN_NOTIONAL if facts.min_notional >= VENUE_MIN_NOTIONAL else Decimal(0),
-        is_fee_free=facts.is_fee_free,
-        tape=rows,
+        tokens=start.tokens,
+        quote=sum((start.order_size * price for price in bids), Decimal(0)),
+        takers=TapeTakers(rows, pair, duration_s=takes_s if cuts_pauses or duration_s is None else duration_s),
+        min_notional=Decimal(0) if is_unbound else VENUE_MIN_NOTIONAL,
+        tape=TapeReplay(phases=phases, period_s=pace * PERIOD_MS / 1000, is_fee_free=facts.is_fee_free),
     )
 
 
-def _count_levels(start: Decimal, top: Decimal, sz_decimals: int) -> int:
-    """Count the levels from `start` to `top`, both included."""
-    n = 1
-    while PricingGrid(start, n, tick_size=STEP, sz_decimals=sz_decimals).levels[-1] < top:
-        n += 1
-    return n
+def _choose_coin(path: Path) -> str:
+    """Return the only coin of a tape."""
+    coins = find_coins(path)
+    if len(coins) != 1:
+        raise ValueError(f"{path}: has fills of {len(coins)} coins ({', '.join(coins)}); name one with --coin")
+    return coins[0]
+
+
+def _find_grid(prices: set[Decimal], step: Decimal, sz_decimals: int) -> PricingGrid:
+    """Find a ladder with some levels below and above all prices."""
+    start = ladder_start(prices, step=step, sz_decimals=sz_decimals, levels_below=LEVELS_AROUND)
+    n_levels = 1
+    while (grid := PricingGrid(start, n_levels, tick_size=step, sz_decimals=sz_decimals)).levels[-1] < max(prices):
+        n_levels += 1
+    return PricingGrid(start, grid.n_orders + LEVELS_AROUND, tick_size=step, sz_decimals=sz_decimals)
+
+
+def _find_pace(takes_ms: int, duration_s: float | None) -> tuple[float, float]:
+    """Return how long a tape takes in seconds, and its pace: 1 or less.
+
+    It fits into the duration together with two periods for the maker to build its ladder.
+    """
+    takes_s, period_s = takes_ms / 1000, PERIOD_MS / 1000
+    pace = 1.0 if duration_s is None else min(1.0, duration_s / (takes_s + 2 * period_s))
+    return takes_s * pace, max(pace, SHORTEST_PERIOD_S / period_s)
 
 
 def _make_pair(coin: str, base: str, quote: str, sz_decimals: int) -> Pair:

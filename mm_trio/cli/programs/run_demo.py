@@ -6,19 +6,20 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import trio
 
-from mm_trio.cli.programs.demo_market import TAKER, DemoMarket, fund_accounts
+from mm_trio.cli.programs.demo_market import TAKER, DemoMarket, TapeReplay, fund_accounts
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.sandbox import Auth, Exchange, Gateway, SandboxServer, serve, trade_forever
+from mm_trio.sandbox import Auth, Exchange, Gateway, NewOrder, PlaceOrders, SandboxServer, serve, trade_forever
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
@@ -36,11 +37,19 @@ SETTLE_WITHIN_S = 10.0  # Until the last fills of the takers are booked.
 SAMPLE_EVERY_S = 0.1
 
 
+class _Tuning(TypedDict):
+    interval_s: float
+    requote_on_fill: bool
+    dead_zone_bps: NotRequired[int]
+    price_tolerance_bps: NotRequired[int]
+    size_tolerance_pct: NotRequired[int]
+
+
 @dataclass(frozen=True, slots=True)
 class DemoSummary:
     """Summary of a demo, as the exchange recorded it.
 
-    `spreads_bps`: samples of best ask over best bid.
+    `spreads_bps`: samples of best ask over best bid. `tape` is what the takers replayed.
     """
 
     stats: RunStats
@@ -49,12 +58,12 @@ class DemoSummary:
     orders_may_rest: tuple[str, ...]
     ledger_exact: bool
     fill_rows: tuple[tuple[str, str, str], ...]
-    tape_rows: tuple[tuple[str, str, str], ...]
+    tape: TapeReplay | None
 
     def to_json(self) -> dict[str, object]:
         """Return the summary as plain JSON values.
 
-        `fill_rows` are (side, price, size) of the maker's fills, oldest first.
+        `fill_rows` are (side, price, size) of the maker's fills, oldest first. Rows of a tape are counted from 0.
         """
         summary: dict[str, object] = {
             **self.stats.to_json(),
@@ -63,10 +72,19 @@ class DemoSummary:
             "ledger_exact": self.ledger_exact,
             "fill_rows": self.fill_rows,
         }
-        if self.tape_rows:
-            summary["tape_rows"] = len(self.tape_rows)
-            summary["tape_matched"] = self.fill_rows == self.tape_rows
+        if self.tape is not None:
+            phases = self.tape.phases
+            recorded = tuple(_plain_row(row.is_buy, row.price, row.size) for row in phases.rows)
+            summary["tape_rows"] = len(recorded)
+            summary["tape_matched"] = self.fill_rows == recorded
+            summary["tape_rows_by_phase"] = phases.rows_by_phase
+            summary["tape_rows_unexplained"] = phases.rows_unexplained
+            summary["tape_note"] = self.tape.note
         return summary
+
+
+def _plain_row(is_buy: bool, price: Decimal, size: Decimal) -> tuple[str, str, str]:
+    return "buy" if is_buy else "sell", f"{price.normalize():f}", f"{size.normalize():f}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,6 +154,7 @@ async def _set_up(market: DemoMarket, gateway: Gateway, server: SandboxServer, *
     wallet = make_wallet(sha256(f"mm_trio demo {seed}".encode()).hexdigest())
     account = wallet.address.lower()
     fund_accounts(gateway, market, account)
+    _place_bid_from_before(gateway, market, account)
     spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url, abandon_on_cancel=True)
     maker = WsState(
         coin=market.pair.name,
@@ -148,14 +167,47 @@ async def _set_up(market: DemoMarket, gateway: Gateway, server: SandboxServer, *
         allocated_token=market.tokens,
         allocated_usdc=market.quote,
         min_notional=market.min_notional,
-        interval_s=1.0,
-        requote_on_fill=True,
+        tick_size=market.step,
+        **_choose_tuning(market),
         info=make_info(server.url, spot_meta),
         exchange=make_exchange(server.url, wallet, spot_meta, account=account),
         address=account,
         journal=journal,
     )
     return _Demo(market=market, gateway=gateway, server=server, account=account, maker=maker, journal=journal)
+
+
+def _choose_tuning(market: DemoMarket) -> _Tuning:
+    """Return the tuning of the maker: before a tape it quotes as HIP-2 does."""
+    if market.tape is None:
+        return {"interval_s": 1.0, "requote_on_fill": True}
+    return {
+        "interval_s": market.tape.period_s,
+        "requote_on_fill": False,
+        "dead_zone_bps": 0,
+        "price_tolerance_bps": 0,
+        "size_tolerance_pct": 0,
+    }
+
+
+def _place_bid_from_before(gateway: Gateway, market: DemoMarket, account: str) -> None:
+    """Place what was left of a bid when the tape began.
+
+    The maker takes it over at its start, and HIP-2's rule leaves it as it is.
+    """
+    start = None if market.tape is None else market.tape.phases.start
+    if start is not None and start.bid_left is not None:
+        price = start.levels[start.remainder_level]
+        bid = NewOrder(asset=market.pair.asset, is_buy=True, price=price, size=start.bid_left, tif="Alo")
+        gateway.apply(PlaceOrders(address=account, orders=(bid,)))
+
+
+async def _reach_phase(maker: WsState, tape: TapeReplay) -> None:
+    """Return when the maker's next tick is due at the tape's phase."""
+    ticks = maker.stats.ticks
+    while maker.stats.ticks == ticks:  # noqa: ASYNC110 - the maker has no event for a tick
+        await trio.sleep(0.002)
+    await trio.sleep(tape.period_s - tape.phase_s)
 
 
 async def _trade(demo: _Demo, *, duration_s: float | None, n_drops: int) -> None:
@@ -171,8 +223,10 @@ async def _trade(demo: _Demo, *, duration_s: float | None, n_drops: int) -> None
         nursery.start_soon(_sample_forever, demo)
         nursery.start_soon(partial(_drop_sockets, demo, duration_s=duration_s or 60.0, n_drops=n_drops))
         with trio.move_on_after(duration_s if duration_s is not None else float("inf")):
+            if demo.market.tape is not None:
+                await _reach_phase(demo.maker, demo.market.tape)
             await trade_forever(demo.gateway, demo.market.takers, address=TAKER, coin=demo.market.pair.name)
-            if duration_s is not None and not demo.market.tape:
+            if duration_s is not None and demo.market.tape is None:
                 await trio.sleep_forever()
         await _wait_for_fills(demo)
         nursery.cancel_scope.cancel()
@@ -214,12 +268,6 @@ def _sum_up(demo: _Demo) -> DemoSummary:
         orders_resting=len(exchange.open_orders(demo.account)),
         orders_may_rest=maker.orders_may_rest,
         ledger_exact=ledger == (market.tokens + gained, market.quote + earned),
-        fill_rows=tuple(
-            ("buy" if fill.is_buy else "sell", f"{fill.price.normalize():f}", f"{fill.size.normalize():f}")
-            for fill in exchange.fills(demo.account)
-        ),
-        tape_rows=tuple(
-            ("buy" if row.is_buy else "sell", f"{row.price.normalize():f}", f"{row.size.normalize():f}")
-            for row in market.tape
-        ),
+        fill_rows=tuple(_plain_row(fill.is_buy, fill.price, fill.size) for fill in exchange.fills(demo.account)),
+        tape=market.tape,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-from mm_trio.cli.programs.demo_market import DemoMarket
+from mm_trio.cli.programs.demo_market import STEP, DemoMarket
 
 __all__ = ["ReplaySummary", "SandboxAccess", "SandboxSummary", "TestAccount"]
 
@@ -66,6 +66,7 @@ export MM_TRIO_PRIVATE_KEY={self.accounts[0].private_key}
         The key is not in it: `run` takes it from the environment.
         """
         market = self.markets[0]
+        step = "" if market.step == STEP else f'tick_size = "{market.step}"\n'
         return f"""\
 [market]
 coin = "{market.pair.name}"
@@ -77,7 +78,7 @@ account = "{self.accounts[0].account}"
 start_px = "{market.start_px}"
 n_orders = {market.n_orders}
 order_sz = "{market.order_sz}"
-active_levels = {market.active_levels}
+{step}active_levels = {market.active_levels}
 
 [allocation]
 token = "{market.tokens}"

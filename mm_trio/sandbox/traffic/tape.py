@@ -22,6 +22,7 @@ __all__ = [
     "TapeTakers",
     "compute_due_times",
     "cut_pauses",
+    "find_coins",
     "group_sweeps",
     "read_tape",
     "sum_by_order",
@@ -74,14 +75,7 @@ def read_tape(path: Path, coin: str) -> tuple[TapeRow, ...]:
     They are sorted oldest first; rows of one instant keep their order.
     Errors: ValueError that names the file, the problem and the row's position in the list.
     """
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-    if not isinstance(document, list):
-        raise ValueError(f"{path}: must hold a JSON list of fills, holds {type(document).__name__}")
+    document = _load(path)
     rows = []
     for place, raw in enumerate(document):
         try:
@@ -97,6 +91,27 @@ def read_tape(path: Path, coin: str) -> tuple[TapeRow, ...]:
         # The venue's own answer is newest first, and so are its rows of one instant.
         rows.reverse()
     return tuple(sorted(rows, key=lambda row: row.time_ms))
+
+
+def find_coins(path: Path) -> tuple[str, ...]:
+    """List the coins that a file has fills of.
+
+    Errors: ValueError that names the file and the problem.
+    """
+    rows = [raw for raw in _load(path) if isinstance(raw, dict)]
+    return tuple(sorted({raw["coin"] for raw in rows if isinstance(raw.get("coin"), str)}))
+
+
+def _load(path: Path) -> list[object]:
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(document, list):
+        raise ValueError(f"{path}: must hold a JSON list of fills, holds {type(document).__name__}")
+    return document
 
 
 def _parse_row(raw: object, coin: str) -> TapeRow | None:

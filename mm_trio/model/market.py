@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["Balances", "Market", "Pair", "SpotMeta", "Token"]
+__all__ = ["Balances", "Book", "BookLevel", "Market", "Pair", "SpotMeta", "Token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,23 @@ class Balances:
 
     token: Decimal
     usdc: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BookLevel:
+    """Price of a book, with the size and the number of all orders there."""
+
+    price: Decimal
+    size: Decimal
+    n_orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Best levels of a pair's book, best first.
+
+    The venue shows 20 a side.
+    """
+
+    bids: tuple[BookLevel, ...]
+    asks: tuple[BookLevel, ...]

@@ -18,7 +18,7 @@ import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable, VenueError
-from mm_trio.model.market import Balances, Market
+from mm_trio.model.market import Balances, Book, Market
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
@@ -116,6 +116,10 @@ class VenueClient:
     async def fetch_balances(self, market: Market) -> Balances:
         """Fetch the totals of the market's two tokens (weight 2)."""
         return wire.parse_balances(await self.ask(self._info.spot_user_state, self._address), market)
+
+    async def fetch_book(self, market: Market) -> Book:
+        """Fetch the best levels of the market's book (weight 2)."""
+        return wire.parse_book(await self.ask(self._info.l2_snapshot, market.coin), market.coin)
 
     async def fetch_budget(self) -> tuple[Decimal, int]:
         """Fetch volume and requests used of the address (weight 20)."""

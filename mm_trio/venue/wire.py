@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from mm_trio.model.errors import ConfigError, ProtocolError
-from mm_trio.model.market import Balances, Market, Pair, SpotMeta, Token
+from mm_trio.model.market import Balances, Book, BookLevel, Market, Pair, SpotMeta, Token
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus, OrderUpdate
 
@@ -28,6 +28,7 @@ __all__ = [
     "is_snapshot",
     "newest_fill_ms",
     "parse_balances",
+    "parse_book",
     "parse_book_time",
     "parse_fills",
     "parse_market",
@@ -350,6 +351,25 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
 def parse_book_time(raw: Any) -> int:
     """Read the venue's time (ms) from an l2Book answer."""
     return _time_ms(_get(raw, "time", "l2Book"), "l2Book.time")
+
+
+def parse_book(raw: Any, coin: str) -> Book:
+    """Read the levels from an l2Book answer about `coin`. Errors: ProtocolError."""
+    if (named := _text(_get(raw, "coin", "l2Book"), "l2Book.coin")) != coin:
+        raise ProtocolError("l2Book.coin", named)
+    sides = _list(_get(raw, "levels", "l2Book"), "l2Book.levels")
+    if len(sides) != 2:
+        raise ProtocolError("l2Book.levels", sides)
+    bids, asks = (_all_rows(side, "l2Book.levels", _parse_level) for side in sides)
+    return Book(bids, asks)
+
+
+def _parse_level(raw: Any, path: str) -> BookLevel:
+    return BookLevel(
+        _positive(_get(raw, "px", path), f"{path}.px"),
+        _positive(_get(raw, "sz", path), f"{path}.sz"),
+        _integer(_get(raw, "n", path), f"{path}.n"),
+    )
 
 
 def newest_fill_ms(raw: Any) -> int:

@@ -9,7 +9,7 @@ import pytest
 from core_kit import MARKET, OURS, TERMINAL_STATUSES, dec, desired
 
 from mm_trio.model.errors import ConfigError, ProtocolError
-from mm_trio.model.market import Balances
+from mm_trio.model.market import Balances, Book, BookLevel
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.venue import wire
 
@@ -234,6 +234,36 @@ def test_an_order_the_venue_does_not_know_is_none() -> None:
     answer = wire.parse_order_status({"status": "unknownOid"})
 
     assert (answer.order, answer.status, answer.live) == (None, "unknownOid", False)
+
+
+def level(price: str, n: int = 1, size: str = "5") -> dict[str, Any]:
+    return {"px": price, "sz": size, "n": n}
+
+
+def test_a_book_is_read_side_by_side_best_first() -> None:
+    raw = {"coin": "@107", "time": 1, "levels": [[level("20.0", 2), level("19.9")], [level("20.1", size="0.5")]]}
+
+    assert wire.parse_book(raw, "@107") == Book(
+        (BookLevel(dec("20.0"), dec(5), 2), BookLevel(dec("19.9"), dec(5), 1)), (BookLevel(dec("20.1"), dec("0.5"), 1),)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ({"coin": "@207"}, "l2Book.coin"),
+        ({"levels": [[]]}, "l2Book.levels"),
+        ({"levels": None}, "l2Book.levels"),
+        ({"levels": [[level("0")], []]}, "l2Book.levels[0].px"),
+        ({"levels": [[], [level("20", -1)]]}, "l2Book.levels[0].n"),
+        ({"levels": [[], [{"px": "20", "sz": "1"}]]}, "l2Book.levels[0].n"),
+    ],
+)
+def test_a_book_that_cannot_be_read_names_the_field(changed: dict[str, Any], path: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        wire.parse_book({"coin": "@107", "time": 1, "levels": [[], []]} | changed, "@107")
+
+    assert caught.value.path == path
 
 
 # --- requests ---------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from mm_trio.model.replies import FillKey
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
+from mm_trio.witness.opening_check import LastQuoted
 from mm_trio.witness.venue_clock import DAY_MS
 
 __all__ = ["Recovered", "replay"]
@@ -46,7 +47,7 @@ class Recovered:
     `epochs` are those of all sessions so far. `looked_up_ms` is the venue's time up to which its fill history was read,
     `newest_fill_ms` the time of the newest fill in the ledger. `unlisted` are the fills that no history is known to
     have had: those since, and those that may be listed late. `last_nonce` is the highest nonce that the venue may have
-    taken, and `boundary_level` the last boundary quoted from.
+    taken, and `last_quoted` the last boundary quoted from. `parameters` may be those of a later start that was refused.
     """
 
     order_state: OrderState
@@ -56,7 +57,7 @@ class Recovered:
     looked_up_ms: int = 0
     newest_fill_ms: int = 0
     last_nonce: int = 0
-    boundary_level: int | None = None
+    last_quoted: LastQuoted | None = None
     unlisted: dict[FillKey, None] = field(default_factory=dict)
     n_entries: int = 0
     n_since_checkpoint: int = 0
@@ -65,6 +66,11 @@ class Recovered:
     def is_new(self) -> bool:
         """True if no session was recorded yet."""
         return not self.epochs
+
+    @property
+    def boundary_level(self) -> int | None:
+        """Return the last boundary quoted from, None before the first."""
+        return None if self.last_quoted is None else self.last_quoted.boundary_level
 
     def count(self) -> None:
         """Count an entry outside of a checkpoint."""
@@ -103,7 +109,7 @@ class Recovered:
             case Requested(nonce):
                 self._step_over(nonce, wall_ms)
             case Quoted(boundary_level):
-                self.boundary_level = boundary_level
+                self.last_quoted = LastQuoted(boundary_level, self.parameters, ledger.allocation)
             case Adopted():
                 orders.on_adopted(entry, now_s=now_s)
             case Adjusted():

@@ -84,8 +84,8 @@ class _Writing:
 class JournalWriter:
     """Buffer of recorded entries, and the only writer of the journal.
 
-    Entries are recorded on the loop's thread. `summarise` returns the entries of a checkpoint; it is called once every
-    `checkpoint_every` entries.
+    Entries are recorded on the loop's thread. `summarise` returns the entries of a checkpoint, or None while there can
+    be no checkpoint yet; it is called once every `checkpoint_every` entries.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class JournalWriter:
         *,
         run_sync: RunSync,
         wall_ms: Callable[[], int],
-        summarise: Callable[[], Sequence[Entry]],
+        summarise: Callable[[], Sequence[Entry] | None],
         n_since_checkpoint: int = 0,
         send_sync: RunSync | None = None,
         checkpoint_every: int = CHECKPOINT_EVERY,
@@ -265,7 +265,8 @@ class JournalWriter:
         """
         if self._n_since_checkpoint + n_taken < self._checkpoint_every:
             return []
-        return [Checkpoint(tuple(self._summarise()))]
+        summary = self._summarise()
+        return [] if summary is None else [Checkpoint(tuple(summary))]
 
 
 def _make_fault(error: BaseException, writing: _Writing) -> JournalError:

@@ -45,6 +45,7 @@ from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
 from mm_trio.witness.market_check import find_market_change
 from mm_trio.witness.nonces import Nonces
+from mm_trio.witness.opening_check import Opening
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["Knowledge", "Seams", "open_session"]
@@ -59,7 +60,8 @@ class Seams:
     `run_sync(fn, *args, **options)` makes a blocking call. `reopen_feed` gives `info` a fresh socket; None replaces the
     SDK's. `wall_ms` None: the wall clock at the start of the session, carried on; the clock that is compared with the
     venue's is then the machine's own. `used_weight` is the request weight that this process used just before. A
-    checkpoint follows every `checkpoint_every` entries of the journal.
+    checkpoint follows every `checkpoint_every` entries of the journal. `check_opening` gets what a start knows of the
+    price that it opens with, and raises where it must not.
     """
 
     info: Any
@@ -72,6 +74,7 @@ class Seams:
     wall_ms: Callable[[], int] | None
     used_weight: int = 0
     checkpoint_every: int = CHECKPOINT_EVERY
+    check_opening: Callable[[Opening], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,7 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
         schedule=schedule,
         recovered=recovered,
         epoch=epoch,
+        check_opening=seams.check_opening,
     )
 
 
@@ -275,9 +279,10 @@ def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) ->
 
     None where that session had another ladder.
     """
-    if recovered is None or recovered.is_new or not is_same_ladder(settings.parameters, recovered.parameters):
+    last = None if recovered is None else recovered.last_quoted
+    if last is None or not is_same_ladder(settings.parameters, last.parameters):
         return None
-    return recovered.boundary_level
+    return last.boundary_level
 
 
 def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
@@ -291,11 +296,14 @@ def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
     return epoch
 
 
-def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoch: int) -> tuple[Entry, ...]:
+def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoch: int) -> tuple[Entry, ...] | None:
     """Return the entries of a checkpoint.
 
-    The next session goes on from them.
+    The next session goes on from them. None before a session has planned: it would lose from where an earlier one
+    quoted.
     """
+    if quoter.boundary_level is None:
+        return None
     return (
         *(Began(earlier, {}) for earlier in sorted(quoter.state.ownership.epochs)),
         Began(epoch, describe_quoting(settings, quoter.state)),

@@ -11,6 +11,7 @@ import trio
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.model.orders import EmitResult, FillResult, TrackedOrder
 from mm_trio.model.settings import MakerSettings
+from mm_trio.quoting.opening import find_inside
 from mm_trio.quoting.plan import TickPlan
 from mm_trio.state.fill_history import LISTED_WITHIN_S
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
@@ -117,16 +118,19 @@ class SessionEvents:
             self.stop_wanted.set()
 
 
-def log_start(state: MakerState, *, boundary_level: int, n_orphans: int) -> None:
-    """Log the state that the maker starts from."""
+def log_start(state: MakerState, plan: TickPlan, *, n_orphans: int) -> None:
+    """Log the state that the maker starts from, and the prices it opens with."""
+    inside = find_inside(state, plan)
     _log.info(
-        "start coin=%s asset=%d levels=%d px=%s..%s boundary=%d token=%s quote=%s adopted=%d orphans=%d",
+        "start coin=%s asset=%d levels=%d px=%s..%s boundary=%d boundary_px=%s best_bid=%s best_ask=%s token=%s "
+        "quote=%s adopted=%d orphans=%d",
         state.market.coin,
         state.market.asset_id,
         state.grid.n_orders,
         state.grid.levels[0],
         state.grid.levels[-1],
-        boundary_level,
+        plan.boundary_level,
+        *inside,
         state.inventory.effective_token,
         state.inventory.effective_usdc,
         len(state.order_state.get_current_orders()),

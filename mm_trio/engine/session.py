@@ -21,7 +21,7 @@ from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.shutdown import cancel_and_verify
-from mm_trio.engine.startup import resume_state, seed_state
+from mm_trio.engine.startup import confirm_balances, resume_state, seed_state
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import COMMIT_WITHIN_S, JournalWriter
@@ -30,6 +30,7 @@ from mm_trio.model.journal_entries import Allocated, Began
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.grid_quoter import GridQuoter
+from mm_trio.quoting.opening import read_opening
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
@@ -37,6 +38,7 @@ from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
 from mm_trio.witness.market_check import describe_market
+from mm_trio.witness.opening_check import Opening
 
 __all__ = ["Account", "Session", "describe_quoting"]
 
@@ -83,6 +85,7 @@ class Session:
         schedule: TickSchedule,
         recovered: Recovered | None,
         epoch: int,
+        check_opening: Callable[[Opening], None] | None = None,
     ) -> None:
         self.settings = settings
         self.account = account
@@ -94,6 +97,7 @@ class Session:
         self.left_behind: tuple[str, ...] | None = None
         self._recovered = recovered
         self._epoch = epoch
+        self._check_opening = check_opening
         self._nursery: trio.Nursery | None = None
         self.emitter = BatchEmitter(
             account.gateway,
@@ -166,12 +170,25 @@ class Session:
                 take_over=self.settings.take_over,
                 wall_ms=self.account.wall_ms,
             )
+            if self._check_opening is not None:
+                check = await confirm_balances(client, state, check)
             self.events.on_balances(check)
+        if self._check_opening is not None:
+            # Before anything is written or sent.
+            self._check_opening(await self._read_opening(orphans))
+        plan = self.quoter.start()
         await self._write_opening()
         await writer.mark_end()
-        boundary_level = self.quoter.start()
-        log_start(state, boundary_level=boundary_level, n_orphans=len(orphans))
+        log_start(state, plan, n_orphans=len(orphans))
         return orphans
+
+    async def _read_opening(self, orphans: tuple[OpenOrder, ...]) -> Opening:
+        """Read what is known of the price that the ladder opens with."""
+        state, settings = self.quoter.state, self.settings
+        book = await self.account.client.fetch_book(state.market)
+        last = None if self._recovered is None else self._recovered.last_quoted
+        earlier = None if last is None else last.compare(state.grid, settings.parameters, settings.allocation)
+        return read_opening(state, self.quoter.plan(), book, orphans=orphans, earlier=earlier)
 
     async def _write_opening(self) -> None:
         """Make durable what the start recorded.

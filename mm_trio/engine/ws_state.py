@@ -25,6 +25,7 @@ from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
+from mm_trio.witness.opening_check import Opening
 
 __all__ = ["WsState"]
 
@@ -46,6 +47,8 @@ class WsState:
     `hand_cancel_pause_s`; `hand_cancels_to_stop` of them within a minute stop the maker. After `run` ended,
     `orders_may_rest` names the orders that could not be proven cancelled. `used_weight`: request weight of this IP
     address that this process used just before. `checkpoint_every`: entries of the journal between two checkpoints.
+    `check_opening` is called once the start knows the price that the ladder opens with, before anything is written or
+    placed; an error that it raises ends the start.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -88,13 +91,24 @@ class WsState:
         wall_ms: Callable[[], int] | None = None,
         used_weight: int = 0,
         checkpoint_every: int = CHECKPOINT_EVERY,
+        check_opening: Callable[[Opening], None] | None = None,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
         self.settings = MakerSettings(**{name: given[name] for name in MakerSettings.names()})
         rng = rng or random.Random()
         self._seams = Seams(
-            info, exchange, address, run_sync, reopen_feed, journal, rng, wall_ms, used_weight, checkpoint_every
+            info,
+            exchange,
+            address,
+            run_sync,
+            reopen_feed,
+            journal,
+            rng,
+            wall_ms,
+            used_weight,
+            checkpoint_every,
+            check_opening,
         )
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()

@@ -38,10 +38,11 @@ class GridQuoter:
             self._last_boundary = None
         return plan
 
-    def start(self) -> int:
-        """Plan once without sending, and return the boundary level."""
-        self.boundary_level = self.plan().boundary_level
-        return self.boundary_level
+    def start(self) -> TickPlan:
+        """Plan once without sending, and quote from there."""
+        plan = self.plan()
+        self.boundary_level = plan.boundary_level
+        return plan
 
     def plan_tick(self) -> TickPlan:
         """Plan this tick and record a moved boundary."""

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Never
 
 from mm_trio import __version__
@@ -22,6 +23,7 @@ __all__ = [
     "add_screen_options",
     "make_parser",
     "parse_names",
+    "parse_price",
     "parse_seconds",
     "whole_number",
 ]
@@ -112,6 +114,18 @@ def parse_seconds(text: str) -> float:
         value = 0.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text}")
+    return value
+
+
+def parse_price(text: str) -> Decimal:
+    """Parse a price as the configuration does."""
+    # Imported late, because `--help` need not pay for it.
+    from mm_trio.config.values import PRICE, decimal_value
+
+    kind = decimal_value(*PRICE, such_as='"23.5"')["kind"]
+    value = kind.read(text)
+    if not isinstance(value, Decimal):
+        raise argparse.ArgumentTypeError(f"must be {kind.allowed}, got {text}")
     return value
 
 

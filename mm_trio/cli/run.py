@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.output import choose_screen, print_summary, set_up_logging
-from mm_trio.cli.parser import Command, add_duration_option, add_screen_options
+from mm_trio.cli.parser import Command, add_duration_option, add_screen_options, parse_price
 from mm_trio.cli.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
@@ -22,7 +24,20 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML)")
-    parser.add_argument("--live", action="store_true", help="send orders on mainnet (not offered by this version)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--live", action="store_true", help="send orders on mainnet (not offered by this version)")
+    mode.add_argument(
+        "--plan",
+        action="store_true",
+        help="read, plan and show the opening prices and the orders, on any network; it needs no key and sends nothing",
+    )
+    parser.add_argument(
+        "--accept-price",
+        type=parse_price,
+        metavar="P",
+        help="open the ladder at P, a price that was refused: it has to be the price of the boundary, on its level or "
+        "within 0.1 %%, else the start is refused all the same",
+    )
     parser.add_argument(
         "--take-over",
         action="store_true",
@@ -41,20 +56,39 @@ def run(arguments: argparse.Namespace) -> int:
     forbid_dumps()
     set_up_logging(sys.stderr if arguments.json else sys.stdout)
     settings = load_settings(arguments.config, environ=arguments.environment.plain)
-    if settings.market.network != "mainnet":
-        return _run_maker(arguments, settings)
-    if arguments.live:
+    is_real = settings.market.network == "mainnet"
+    if is_real and arguments.live:
         raise ConfigError(
             "--live on mainnet is not offered yet: a maker that trades real money needs its limits first; leave "
             "--live out to see what it would send, or use testnet"
         )
-    return _plan_only(arguments, settings)
+    if is_real or arguments.plan:
+        return _plan_only(arguments, settings)
+    _check_amounts(settings, accepted_px=arguments.accept_price)
+    return _run_maker(arguments, settings)
+
+
+def _check_amounts(settings: Settings, *, accepted_px: Decimal | None) -> None:
+    """Refuse to offer a whole account that nobody named.
+
+    It would open the ladder wherever its tokens put the boundary. On a sandbox nothing is at stake.
+    Errors: ConfigError.
+    """
+    is_named = settings.allocation is not None or settings.strategy.target_px is not None or accepted_px is not None
+    if is_named or settings.market.network == "sandbox":
+        return
+    raise ConfigError(
+        f"neither [strategy] target_px nor [allocation] is given: on {settings.market.network} the maker would offer "
+        "the whole account, and whatever that holds would decide the price that the ladder opens at. Set target_px to "
+        "that price, or [allocation] token and usdc; to offer the whole account all the same, look at the price with "
+        "--plan, and name it with --accept-price"
+    )
 
 
 def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
     from mm_trio.cli.programs.plan_only import plan_forever
 
-    work = partial(plan_forever, settings, duration_s=arguments.duration)
+    work = partial(plan_forever, settings, duration_s=arguments.duration, accepted_px=arguments.accept_price)
     return print_summary(StopSignal().run(work), as_json=arguments.json)
 
 
@@ -71,6 +105,7 @@ def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
         key,
         environ=arguments.environment.plain,
         take_over=arguments.take_over,
+        accepted_px=arguments.accept_price,
         duration_s=arguments.duration,
         screen=choose_screen(arguments, title=settings.market.network),
     )
@@ -88,8 +123,9 @@ COMMAND = Command(
     name="run",
     help="run the maker on sandbox, testnet or mainnet",
     description="Runs the maker as configured in FILE. The signing key comes from MM_TRIO_PRIVATE_KEY, "
-    "MM_TRIO_KEY_FILE (mode 0600) or MM_TRIO_KEYSTORE, never from FILE. On mainnet it sends nothing: it reads, plans "
-    "and prints.",
+    "MM_TRIO_KEY_FILE (mode 0600) or MM_TRIO_KEYSTORE, never from FILE. On mainnet, or with --plan, it sends "
+    "nothing: it reads, plans and prints. It refuses to open where target_px cannot be met, or more than [tuning] "
+    "max_open_distance_pct from the market's mid or from where a changed ladder was.",
     add_arguments=add_arguments,
     run=run,
 )

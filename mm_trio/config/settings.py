@@ -145,6 +145,9 @@ class Tuning:
     feed_lag_limit_s: float | None = field(default=10.0, metadata=seconds_value("1", "3600", such_as="10.0"))
     hand_cancel_pause_s: float = field(default=10.0, metadata=seconds_value("0", "3600", such_as="10.0"))
     hand_cancels_to_stop: int | None = field(default=None, metadata=whole_value(1, 1000, "cancels", such_as="3"))
+    max_open_distance_pct: Decimal = field(
+        default=Decimal(1), metadata=decimal_value("0.01", "100", "percent of the market's mid", such_as="1.0")
+    )
 
 
 class MakerParameters(TypedDict):
@@ -199,6 +202,8 @@ class Settings:
         parts = (self.strategy, self.tuning)
         parameters = {item.name: getattr(part, item.name) for part in parts for item in fields(part)}
         target_px = parameters.pop("target_px")
+        # The program checks the opening with it; the maker does not know it.
+        parameters.pop("max_open_distance_pct")
         if self.allocation is not None:
             amounts = {"allocated_token": self.allocation.token, "allocated_usdc": self.allocation.usdc}
         elif grid is not None and target_px is not None:

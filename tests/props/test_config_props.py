@@ -38,7 +38,7 @@ KNOWN = {
             "reconcile_every",
             "min_notional",
         ),
-        *("requote_on_fill", "feed_stale_after_s", "foreign_orders", "cancel_on_shutdown"),
+        *("requote_on_fill", "feed_stale_after_s", "foreign_orders", "cancel_on_shutdown", "max_open_distance_pct"),
     ],
 }
 RIGHT: dict[str, dict[str, object]] = {

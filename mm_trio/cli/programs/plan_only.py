@@ -1,19 +1,21 @@
-"""Planning without a key and without sending, for mainnet."""
+"""Planning without a key and without sending."""
 
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 
 import trio
 
 from mm_trio.cli.programs.run_maker import RunSummary
-from mm_trio.cli.programs.start_checks import ask_for_pairs, make_grid
+from mm_trio.cli.programs.start_checks import ask_for_pairs, make_grid, make_opening_rules
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import Settings
 from mm_trio.engine.startup import check_order_size, seed_state
 from mm_trio.model.errors import VenueError
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
+from mm_trio.quoting.opening import read_opening
 from mm_trio.quoting.plan import TickPlan, plan_tick
 from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
@@ -25,19 +27,29 @@ from mm_trio.state.stats import RunStats
 from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
+from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
 
 __all__ = ["plan_forever"]
 
 _log = logging.getLogger(__name__)
 
 
-async def plan_forever(settings: Settings, *, stop_scope: trio.CancelScope, duration_s: float | None) -> RunSummary:
-    """Log per interval what would be sent; send nothing."""
-    stats = RunStats()
+async def plan_forever(
+    settings: Settings,
+    *,
+    stop_scope: trio.CancelScope,
+    duration_s: float | None,
+    accepted_px: Decimal | None = None,
+) -> RunSummary:
+    """Log per interval what would be sent; send nothing.
+
+    It is what a maker without a ledger would send. Where that would refuse to open, the log says so.
+    """
+    stats, rules = RunStats(), make_opening_rules(settings, accepted_px)
     with stop_scope:
         spot_meta = await ask_for_pairs(settings.market.base_url)
         grid = make_grid(settings, wire.find_market(spot_meta, settings.market.coin))
-        # One client for all plans, because it counts their request weight: one plan costs 102 of 1,200 a minute.
+        # One client for all plans, because it counts their request weight: one plan costs 104 of 1,200 a minute.
         client = VenueClient(
             make_info(settings.market.base_url, spot_meta),
             address=settings.market.account,
@@ -48,7 +60,7 @@ async def plan_forever(settings: Settings, *, stop_scope: trio.CancelScope, dura
             stop_scope.deadline = trio.current_time() + duration_s
         while True:
             try:
-                await _plan_once(settings, client, grid)
+                await _plan_once(settings, client, grid, rules)
                 stats.ticks += 1
             except VenueError as error:
                 stats.errors += 1
@@ -57,7 +69,7 @@ async def plan_forever(settings: Settings, *, stop_scope: trio.CancelScope, dura
     return RunSummary(stats, ())
 
 
-async def _plan_once(settings: Settings, client: VenueClient, grid: PricingGrid) -> None:
+async def _plan_once(settings: Settings, client: VenueClient, grid: PricingGrid, rules: OpeningRules) -> None:
     """Log what a maker that starts now would send."""
     parameters = settings.maker_parameters(grid)
     market = await client.fetch_market(settings.market.coin)
@@ -78,7 +90,22 @@ async def _plan_once(settings: Settings, client: VenueClient, grid: PricingGrid)
     ownership, history = Ownership(market.coin, keep_foreign=keep), FillHistory(market.coin)
     state = MakerState(market, grid, orders, inventory, RateLimitBudget(), ownership, history)
     orphans = await seed_state(client, state)
-    _log_plan(plan_tick(grid, inventory, orders, quoting), inventory, n_orphans=len(orphans))
+    plan = plan_tick(grid, inventory, orders, quoting)
+    book = await client.fetch_book(market)
+    _log_opening(read_opening(state, plan, book, orphans=orphans, earlier=None), rules)
+    _log_plan(plan, inventory, n_orphans=len(orphans))
+
+
+def _log_opening(opening: Opening, rules: OpeningRules) -> None:
+    """Log the prices that the ladder opens with, and those of others."""
+    _log.info(
+        "plan opening: boundary_px=%s best_bid=%s best_ask=%s market_bid=%s market_ask=%s",
+        *opening.inside,
+        opening.market_bid,
+        opening.market_ask,
+    )
+    if (fault := find_opening_fault(opening, rules)) is not None:
+        _log.warning("plan refused: reason=%s", fault)
 
 
 def _log_plan(plan: TickPlan, inventory: Inventory, *, n_orphans: int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ from mm_trio.cli.programs.start_checks import (
     CHECKS_WEIGHT,
     ask_for_pairs,
     check_clock,
+    check_opening,
     check_signer,
     find_network,
     make_grid,
+    make_opening_rules,
 )
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
@@ -68,10 +71,12 @@ async def open_maker(
     *,
     environ: Mapping[str, str],
     take_over: bool = False,
+    accepted_px: Decimal | None = None,
 ) -> AsyncIterator[WsState]:
     """Build a maker and hold its ledger.
 
-    The key and the clock are checked with the venue first. Errors: ConfigError, VenueError, LedgerError.
+    The key and the clock are checked with the venue first. The maker refuses to open at another price than
+    `accepted_px`, or without one at a price that cannot be meant. Errors: ConfigError, VenueError, LedgerError.
     """
     market = settings.market
     spot_meta = await ask_for_pairs(market.base_url)
@@ -99,6 +104,7 @@ async def open_maker(
                 journal=journal,
                 take_over=take_over,
                 used_weight=CHECKS_WEIGHT,
+                check_opening=partial(check_opening, rules=make_opening_rules(settings, accepted_px)),
             )
         finally:
             # A disk that hangs must not keep the program from ending.
@@ -132,6 +138,7 @@ async def run_settings(
     duration_s: float | None,
     stop_scope: trio.CancelScope,
     take_over: bool = False,
+    accepted_px: Decimal | None = None,
     screen: Screen | None = None,
 ) -> RunSummary:
     """Run the maker until its duration ends.
@@ -141,7 +148,8 @@ async def run_settings(
     and what may rest is told on stderr before the ledger is closed. Errors: ConfigError, VenueError; LedgerError where
     the maker could not start; OrdersMayRest in place of any of them where orders may rest.
     """
-    run = _Run(settings=settings, key=key, environ=environ, take_over=take_over, screen=screen, stop_scope=stop_scope)
+    maker = partial(open_maker, settings, key, environ=environ, take_over=take_over, accepted_px=accepted_px)
+    run = _Run(settings=settings, open_maker=maker, screen=screen, stop_scope=stop_scope)
     try:
         with stop_scope:
             if duration_s is not None:
@@ -166,9 +174,7 @@ class _Run:
     """
 
     settings: Settings
-    key: Secret
-    environ: Mapping[str, str]
-    take_over: bool
+    open_maker: Callable[[], AbstractAsyncContextManager[WsState]]
     screen: Screen | None
     stop_scope: trio.CancelScope
     maker: WsState | None = None
@@ -176,8 +182,7 @@ class _Run:
 
     async def run_session(self) -> None:
         """Run a maker from its start to its shutdown."""
-        opening = open_maker(self.settings, self.key, environ=self.environ, take_over=self.take_over)
-        async with opening as maker:
+        async with self.open_maker() as maker:
             self.maker = maker
             _log.info("%s", self.settings.describe())
             try:

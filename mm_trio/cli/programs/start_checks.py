@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import closing
+from decimal import Decimal
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy
 from mm_trio.venue.sdk import fetch_spot_meta
+from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = [
@@ -31,9 +33,11 @@ __all__ = [
     "ask_at_start",
     "ask_for_pairs",
     "check_clock",
+    "check_opening",
     "check_signer",
     "find_network",
     "make_grid",
+    "make_opening_rules",
 ]
 
 _log = logging.getLogger(__name__)
@@ -63,6 +67,21 @@ def make_grid(settings: Settings, market: Market) -> PricingGrid:
         )
     except ValueError as error:
         raise ConfigError(f"[strategy] {error}") from error
+
+
+def check_opening(opening: Opening, *, rules: OpeningRules) -> None:
+    """Refuse to open at a price that the operator cannot have meant. Errors: ConfigError."""
+    if (fault := find_opening_fault(opening, rules)) is not None:
+        raise ConfigError(fault)
+
+
+def make_opening_rules(settings: Settings, accepted_px: Decimal | None) -> OpeningRules:
+    """Make the rules of the opening from the configuration and `--accept-price`."""
+    return OpeningRules(
+        max_distance_pct=settings.tuning.max_open_distance_pct,
+        target_px=settings.strategy.target_px,
+        accepted_px=accepted_px,
+    )
 
 
 async def ask_at_start(call: Callable[..., _T], *args: object) -> _T:

@@ -134,6 +134,15 @@ def test_the_maker_takes_the_parameters() -> None:
     assert maker.inventory.virtual_token == dec("1.5")
 
 
+def test_the_ladder_may_open_one_percent_from_the_market_by_default() -> None:
+    assert parse().tuning.max_open_distance_pct == 1
+
+
+@pytest.mark.parametrize("raw", ["0.01", "100"])
+def test_the_limit_of_the_opening_may_be_each_of_its_bounds(raw: str) -> None:
+    assert parse(tuning={"max_open_distance_pct": raw}).tuning.max_open_distance_pct == dec(raw)
+
+
 def test_settings_are_frozen() -> None:
     settings = parse()
 
@@ -345,6 +354,9 @@ def test_an_unknown_name_is_an_error_with_its_neighbour(section: str, key: str, 
         ("tuning", "requote_on_fill", "maybe"),
         ("tuning", "feed_stale_after_s", 0),
         ("tuning", "foreign_orders", "sell"),
+        ("tuning", "max_open_distance_pct", "0.009"),
+        ("tuning", "max_open_distance_pct", 100.1),
+        ("tuning", "max_open_distance_pct", True),
         ("market", "network", "Mainnet"),
         ("market", "coin", "HYPE"),
         ("market", "coin", "../x/USDC"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
+
+_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     forbid_dumps()
     set_up_logging(sys.stderr if arguments.json else sys.stdout)
     settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    if settings.limits is not None:
+        _log.warning("limits not enforced: section=[limits]; they are read and checked, and this version keeps none")
     is_real = settings.market.network == "mainnet"
     if is_real and arguments.live:
         raise ConfigError(

@@ -20,6 +20,7 @@ from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
     VENUE_URLS,
     Allocation,
+    Limits,
     MarketSettings,
     Settings,
     Strategy,
@@ -36,11 +37,12 @@ MAX_FILE_BYTES = 16 * 1024
 # A ladder that ends above 10^15 is a typing error.
 TOP_PRICE_DIGITS = 15
 
-_SECTIONS: dict[str, type[MarketSettings | Strategy | Allocation | Tuning]] = {
+_SECTIONS: dict[str, type[MarketSettings | Strategy | Allocation | Tuning | Limits]] = {
     "market": MarketSettings,
     "strategy": Strategy,
     "allocation": Allocation,
     "tuning": Tuning,
+    "limits": Limits,
 }
 _NAMES = {section: [item.name for item in fields(kind)] for section, kind in _SECTIONS.items()}
 # In place of a value that was a secret and is already reported.
@@ -239,6 +241,10 @@ def _read_section(section: str, given: _Found, problems: list[str]) -> dict[str,
 def _check_together(values: Mapping[str, Mapping[str, object]], given: _Found) -> list[str]:
     """Find problems between values that are each right."""
     problems: list[str] = []
+    limits = values.get("limits", {})
+    low, high = limits.get("price_low"), limits.get("price_high")
+    if isinstance(low, Decimal) and isinstance(high, Decimal) and low > high:
+        problems.append(f"[limits] price_low {low:f} is above price_high {high:f}; swap them")
     network = values["market"].get("network", "")
     if ("market", "api_url") in given and network in VENUE_URLS:
         label = given["market", "api_url"].label

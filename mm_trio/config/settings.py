@@ -14,6 +14,7 @@ from mm_trio.config.values import (
     MAX_DIGITS,
     NAME,
     PRICE,
+    Metadata,
     boolean_value,
     choice_value,
     decimal_value,
@@ -30,6 +31,7 @@ __all__ = [
     "ACCOUNT_VARIABLE",
     "VENUE_URLS",
     "Allocation",
+    "Limits",
     "MakerParameters",
     "MarketSettings",
     "Network",
@@ -45,6 +47,11 @@ ACCOUNT_VARIABLE = "MM_TRIO_ACCOUNT_ADDRESS"
 SANDBOX_URL = "http://127.0.0.1:3001"
 # Only these hosts see what a key for real money signed. They are in code, so that no file can name another.
 VENUE_URLS = {"testnet": "https://api.hyperliquid-testnet.xyz", "mainnet": "https://api.hyperliquid.xyz"}
+
+
+def _limit(unit: str) -> Metadata:
+    """Describe an amount that a limit names."""
+    return decimal_value("0.01", AMOUNT[1], unit, such_as='"1000"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +157,34 @@ class Tuning:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits beyond which the maker should stop; None is off.
+
+    Notionals and losses are in quote, prices in quote per base. The losses are against having held the inventory.
+    """
+
+    max_order_notional: Decimal | None = field(default=None, metadata=_limit("quote, one order"))
+    max_side_notional: Decimal | None = field(default=None, metadata=_limit("quote, all that rests on one side"))
+    max_net_spend: Decimal | None = field(default=None, metadata=_limit("quote, paid less received"))
+    price_low: Decimal | None = field(default=None, metadata=decimal_value(*PRICE, such_as='"20.0"'))
+    price_high: Decimal | None = field(default=None, metadata=decimal_value(*PRICE, such_as='"27.0"'))
+    max_loss_vs_hold: Decimal | None = field(default=None, metadata=_limit("quote, since the start"))
+    max_drawdown_vs_hold: Decimal | None = field(default=None, metadata=_limit("quote, since the best moment"))
+    max_actions_per_hour: int | None = field(
+        default=None, metadata=whole_value(1, 10_000_000, "actions an hour", such_as="20000")
+    )
+    max_fills_per_minute: int | None = field(
+        default=None, metadata=whole_value(1, 1_000_000, "fills a minute", such_as="600")
+    )
+    max_unknown_outcomes: int | None = field(
+        default=None, metadata=whole_value(1, 10_000, "orders without an answer", such_as="20")
+    )
+    budget_floor: int | None = field(
+        default=None, metadata=whole_value(0, 1_000_000_000, "requests kept for cancels", such_as="500")
+    )
+
+
 class MakerParameters(TypedDict):
     """Arguments of `WsState` that are settings, by name."""
 
@@ -183,13 +218,14 @@ class MakerParameters(TypedDict):
 class Settings:
     """Everything that the operator decided, checked.
 
-    `allocation` is None where a target or the whole account is meant.
+    `allocation` is None where a target or the whole account is meant, `limits` where none are set.
     """
 
     market: MarketSettings
     strategy: Strategy
     allocation: Allocation | None = None
     tuning: Tuning = Tuning()
+    limits: Limits | None = None
 
     def maker_parameters(self, grid: PricingGrid | None = None) -> MakerParameters:
         """Return the arguments of `WsState` that are settings.

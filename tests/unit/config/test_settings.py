@@ -14,7 +14,7 @@ from core_kit import dec
 
 from mm_trio.config.loading import load_settings, parse_settings
 from mm_trio.config.redaction import hide_secrets
-from mm_trio.config.settings import Settings, compute_target_allocation
+from mm_trio.config.settings import Limits, Settings, compute_target_allocation
 from mm_trio.engine.ws_state import WsState
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
@@ -612,3 +612,47 @@ def test_a_target_becomes_an_allocation_once_the_grid_is_known() -> None:
     assert amounts == compute_target_allocation(grid, dec("23.5"), dec("5"))
     assert "allocated_token" not in settings.maker_parameters()
     assert Inventory("5", *amounts).virtual_token == 230
+
+
+# --- limits -----------------------------------------------------------------------------------
+
+
+def test_limits_are_off_unless_they_are_given() -> None:
+    assert parse().limits is None
+
+
+def test_each_limit_may_be_left_out() -> None:
+    limits = parse(limits={"max_net_spend": "6433.70", "budget_floor": 0}).limits
+
+    assert limits == Limits(max_net_spend=dec("6433.70"), budget_floor=0)
+
+
+def test_a_misspelt_limit_is_told_with_its_neighbour() -> None:
+    (problem,) = complain(limits={"max_net_spent": 1})
+
+    assert problem == "  unknown setting [limits] max_net_spent; did you mean max_net_spend?"
+
+
+@pytest.mark.parametrize(
+    "key, raw",
+    [
+        ("max_order_notional", 0),
+        ("max_side_notional", "-1"),
+        ("price_low", 0),
+        ("max_loss_vs_hold", "much"),
+        ("max_actions_per_hour", 0),
+        ("max_fills_per_minute", 1.5),
+        ("max_unknown_outcomes", True),
+        ("budget_floor", -1),
+    ],
+)
+def test_a_limit_outside_its_bounds_is_refused(key: str, raw: object) -> None:
+    (problem,) = complain(limits={key: raw})
+
+    assert f"[limits] {key} = " in problem
+
+
+def test_a_lowest_price_above_the_highest_is_refused() -> None:
+    (problem,) = complain(limits={"price_low": 20, "price_high": "19.9"})
+
+    assert problem == "  [limits] price_low 20 is above price_high 19.9; swap them"

@@ -1,0 +1,1 @@
+"""Plans of a ladder, before anything is sent."""

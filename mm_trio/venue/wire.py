@@ -31,12 +31,15 @@ __all__ = [
     "parse_book",
     "parse_book_time",
     "parse_fills",
+    "parse_hip2_funds",
     "parse_market",
     "parse_open_orders",
     "parse_order_status",
     "parse_rate_limit",
     "parse_role",
     "parse_spot_meta",
+    "parse_spot_rates",
+    "parse_token_id",
     "read_balance_message",
     "read_fill_message",
     "read_update_message",
@@ -370,6 +373,39 @@ def _parse_level(raw: Any, path: str) -> BookLevel:
         _positive(_get(raw, "sz", path), f"{path}.sz"),
         _integer(_get(raw, "n", path), f"{path}.n"),
     )
+
+
+def parse_spot_rates(raw: Any) -> tuple[Decimal, Decimal]:
+    """Read the rates of maker and taker on spot from a userFees answer.
+
+    They are ratios with all discounts taken off; the maker's may be below zero.
+    """
+    names = ("userSpotAddRate", "userSpotCrossRate")
+    maker, taker = (_decimal(_get(raw, name, "userFees"), f"userFees.{name}") for name in names)
+    return maker, taker
+
+
+def parse_token_id(raw: Any, token_index: int) -> str | None:
+    """Find the id of a token in a spotMeta answer; None without one."""
+    for row in _list(_get(raw, "tokens", "spotMeta"), "spotMeta.tokens"):
+        if _get(row, "index", "spotMeta.tokens") == token_index:
+            return _text(row["tokenId"], "spotMeta.tokens.tokenId") if row.get("tokenId") else None
+    return None
+
+
+def parse_hip2_funds(raw: Any, address: str) -> tuple[Decimal, Decimal]:
+    """Read what HIP-2 began with, from a tokenDetails answer.
+
+    Return the tokens given to its `address` at genesis, and the USDC of its seeded levels. A token that has no genesis
+    any more has neither. Source: docs *Spot*, tokenDetails.
+    """
+    seeded = _decimal(_get(raw, "seededUsdc", "tokenDetails"), "tokenDetails.seededUsdc")
+    genesis = _get(raw, "genesis", "tokenDetails") or {"userBalances": []}
+    path = "tokenDetails.genesis.userBalances"
+    rows = _list(_get(genesis, "userBalances", "tokenDetails.genesis"), path)
+    # A genesis may have a hundred thousand rows, and one of them matters.
+    tokens = [_decimal(row[1], path) for row in rows if isinstance(row, list) and len(row) == 2 and row[0] == address]
+    return sum(tokens, Decimal(0)), seeded
 
 
 def newest_fill_ms(raw: Any) -> int:

@@ -298,3 +298,32 @@ def test_a_number_that_would_change_on_the_way_is_refused_with_a_remedy(value: s
         wire.to_sdk_float(dec(value))
 
     assert str(dec(value)) in str(caught.value)
+
+
+# --- before a ladder is planned ---------------------------------------------------------------
+
+
+def test_rates_of_spot_may_be_rebates() -> None:
+    raw = {"userSpotAddRate": "-0.00001", "userSpotCrossRate": "0.00025", "userAddRate": "1"}
+
+    assert wire.parse_spot_rates(raw) == (dec("-0.00001"), dec("0.00025"))
+
+
+def test_a_tokens_id_is_found_by_its_index() -> None:
+    raw = {"tokens": [{"index": 150, "tokenId": "0x0d"}, {"index": 1}]}
+
+    assert [wire.parse_token_id(raw, index) for index in (150, 1, 2)] == ["0x0d", None, None]
+
+
+@pytest.mark.parametrize(
+    ("genesis", "tokens"),
+    [
+        (None, 0),
+        ({"userBalances": [["0xff", "7.5"], ["0x01", "9.0"]], "existingTokenBalances": []}, "7.5"),
+        ({"userBalances": []}, 0),
+    ],
+)
+def test_what_hip2_began_with_is_its_own_row(genesis: object, tokens: str | int) -> None:
+    raw = {"seededUsdc": "3.5", "genesis": genesis}
+
+    assert wire.parse_hip2_funds(raw, "0xff") == (dec(tokens), dec("3.5"))

@@ -65,8 +65,9 @@ class Terms:
 def compute_break_even_swing(terms: Terms) -> Decimal | None:
     """Compute the swing that earns nothing at gap 0, in tranches.
 
-    A swing of A tranches there and back earns the step on part of one tranche alone, (s / 2) / A of its volume, and
-    pays the maker's fee on all of it. None where that is not the rule: with a gap, or without a fee.
+    A swing of A tranches there and back earns the step on one tranche alone, (s / 2) / A of its volume, and pays the
+    maker's fee on all of it. That is for whole tranches; other swings earn about three quarters of it. None where that
+    is not the rule: with a gap, or without a fee.
     """
     if terms.fees.maker <= 0 or terms.gap:
         return None

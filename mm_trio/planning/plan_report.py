@@ -172,7 +172,10 @@ def _tell_income(figures: PlanFigures) -> Iterator[tuple[str, str]]:
     if income.break_even_swing is not None:
         swing = income.break_even_swing
         worth = _money(swing * income.notional)
-        yield "earns", f"swings there and back break even at {swing:.2f} orders ({worth} {quote}); larger ones lose"
+        yield (
+            "earns",
+            f"swings there and back break even at about {swing:.2f} orders ({worth} {quote}); larger ones lose",
+        )
     assumed = "assumed, see --sigma" if given.sigma is None else "given"
     sigma = f"{_plain(income.sigma * 100)} % a day, {assumed}"
     if income.informed_cost is None:

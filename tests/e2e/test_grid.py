@@ -142,6 +142,7 @@ def test_a_venue_that_is_away_has_its_own_exit_code(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, "grid", *words)
 
     assert (code, out) == (3, "")
+    assert "name the network to read (--network)" in err
     assert "Traceback" not in err
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mm_trio.model.errors import ConfigError, ProtocolError, VenueError
+from mm_trio.model.errors import ConfigError, ProtocolError, Unreachable, VenueError
 from mm_trio.planning.income import Fees
 from mm_trio.planning.market_view import MarketView
 from mm_trio.venue import wire
@@ -56,7 +56,11 @@ async def read_facts(
     with stop_scope:
         info = make_info(base_url, SpotMeta((), ()))
         ask = partial(ask_at_start, _post, base_url, info)
-        spot_meta = await ask({"type": "spotMeta"})
+        try:
+            spot_meta = await ask({"type": "spotMeta"})
+        except Unreachable as error:
+            advice = "name the network to read (--network), start a sandbox (`mm-trio sandbox`), or give --offline FILE"
+            raise Unreachable(f"{error}; {advice}") from error
         market = wire.parse_market(spot_meta, coin)
         facts: dict[str, Any] = {"spotMeta": spot_meta, "l2Book": await ask({"type": "l2Book", "coin": market.coin})}
         if account is not None:

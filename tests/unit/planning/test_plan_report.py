@@ -62,7 +62,7 @@ def test_every_figure_is_told_with_its_unit() -> None:
         "maker 4.00 bps, taker 7.00 bps (base tier)",
         "an order sold whole and bought back whole: -8.0 bps",
         "a part of an order that turns around: +22.0 bps",
-        "break even at 3.75 orders",
+        "break even at about 3.75 orders",
         "informed traders 66.16 USDC a day, fees included (volatility 5 % a day, given)",
         "lose 42.10 USDC a day to them (LVR)",
         "earns 3.00 bps in fees",

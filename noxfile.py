@@ -7,8 +7,8 @@ tests on the lowest Python, of the sweeps a third that the commit chooses; on th
 More by name: `nox -s props` (many examples), `schedules` (the tasks take turns in other orders), `kill` (a thousand
 SIGKILLs), `cuts` (a thousand cut ledgers), `nightly` (`full`, all seeded mistakes, a million spoilt answers, the
 simulation with fresh seeds), `soak` (the sandbox with every fault), `drip` (answers without an end), `others`
-(strangers on the sandbox), `bench` (what things cost), `measure` (the shape of the code). What follows `--` goes to the
-tool of the session.
+(strangers on the sandbox), `bench` (what things cost), `measure` (the shape of the code), `pictures` (those of the
+pages, drawn anew). What follows `--` goes to the tool of the session.
 """
 
 from __future__ import annotations
@@ -228,6 +228,14 @@ def schedules(session: nox.Session) -> None:
 def measure(session: nox.Session) -> None:
     """Print the shape of the code: sizes, nesting, parameters, docstrings; `-- -v` names the worst places."""
     session.run("python", "tools/measure.py", *session.posargs)
+
+
+@nox.session(python="3.11")
+def pictures(session: nox.Session) -> None:
+    """Draw the pictures of the pages, and check that they are the committed ones."""
+    session.install("-e", ".", *_groups("docs", "test"))
+    session.run("python", "tools/draw_economics.py", *session.posargs)
+    session.run("pytest", "tests/unit/docs/test_pictures.py")
 
 
 @nox.session(python="3.11")

@@ -52,6 +52,14 @@ def test_swings_that_end_inside_an_order_gain_three_quarters_of_it(swing_size: f
     assert gain == pytest.approx(0.75 * 0.5 / swing_size, rel=WITHIN)
 
 
+@pytest.mark.parametrize("swing_size", [2.0, 3.4])
+def test_one_taker_who_sweeps_there_and_back_gains_us_a_quarter_step(swing_size: float) -> None:
+    """However far he goes: the ladder stands still while he sweeps it."""
+    gain = swing(swing_size, taker=swing_size, rng=Random(7), starts=3000, n_swings=1)
+
+    assert gain == pytest.approx(0.25, rel=WITHIN)
+
+
 def test_a_small_part_of_an_order_gains_nearly_the_step() -> None:
     """Sold at one level and bought at the next, or both times inside one order, which gains as much."""
     gain = swing(0.1, taker=0.02, rng=Random(7), starts=40, n_swings=40)

@@ -28,7 +28,7 @@ from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import LadderRule
-from mm_trio.model.settings import MakerSettings, is_same_ladder
+from mm_trio.model.settings import MakerSettings, find_ladder_rule, is_same_ladder
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.state.fill_history import FillHistory
@@ -268,10 +268,11 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
 
 def _find_ladder_rule(recovered: Recovered | None) -> LadderRule | None:
     """Return how a ledger's prices are rounded; None for a new ledger."""
-    if recovered is None or recovered.is_new or not recovered.parameters:
+    if recovered is None:
         return None
-    # Ledgers named no rule while there was but one.
-    return "hip2" if recovered.parameters.get("ladder") == "hip2" else "half-even"
+    # A start that was refused quoted nothing.
+    recorded = recovered.parameters if recovered.last_quoted is None else recovered.last_quoted.parameters
+    return find_ladder_rule(recorded) if recorded else None
 
 
 def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) -> int | None:

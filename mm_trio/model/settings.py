@@ -12,7 +12,7 @@ from mm_trio.model.errors import ConfigError
 from mm_trio.model.numbers import Number, make_exact, to_decimal
 from mm_trio.model.pricing_grid import LadderRule, PricingGrid
 
-__all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings", "is_same_ladder"]
+__all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings", "find_ladder_rule", "is_same_ladder"]
 
 ForeignOrders: TypeAlias = Literal["cancel", "keep"]
 # Amounts of base and quote; None: the whole account.
@@ -168,6 +168,12 @@ class MakerSettings:
             "order_sz": str(self.order_sz),
             "gap_levels": str(self.gap_levels),
         }
+
+
+def find_ladder_rule(recorded: Mapping[str, str]) -> LadderRule:
+    """Find how the prices of a recorded ladder are rounded."""
+    # Ledgers named no rule while there was but one.
+    return "hip2" if recorded.get("ladder") == "hip2" else "half-even"
 
 
 def is_same_ladder(parameters: Mapping[str, str], recorded: Mapping[str, str]) -> bool:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mm_trio.model.numbers import to_decimal
-from mm_trio.model.pricing_grid import LadderRule, PricingGrid
-from mm_trio.model.settings import Allotment
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import Allotment, find_ladder_rule
 
 __all__ = ["Amounts", "Earlier", "Inside", "LastQuoted", "Opening", "OpeningRules", "find_opening_fault"]
 
@@ -68,21 +68,21 @@ class LastQuoted:
     def compare(self, grid: PricingGrid, parameters: Mapping[str, str], allocation: Allotment) -> Earlier | None:
         """Compare the terms with those of today.
 
-        The price is that of its own ladder, by the rule of `grid` if it recorded none. None where it recorded no
-        ladder.
+        The price is that of its own ladder. None where it recorded no ladder.
         """
         before = self.parameters
         if not before.keys() >= set(_DECISIVE):
             return None
-        level = min(self.boundary_level, int(before["n_orders"]) - 1)
+        level, rule = min(self.boundary_level, int(before["n_orders"]) - 1), find_ladder_rule(before)
         ladder = PricingGrid(
             before["start_px"],
             level + 1,
             tick_size=before["tick_size"],
             sz_decimals=grid.sz_decimals,
-            ladder=cast("LadderRule", before.get("ladder", grid.ladder)),
+            ladder=rule,
         )
         changed = [name for name in _DECISIVE if to_decimal(before[name]) != to_decimal(parameters[name])]
+        changed += [] if rule == grid.ladder else ["ladder"]
         changed += [] if allocation == self.allocation else ["allocation"]
         return Earlier(ladder.levels[level], tuple(changed))
 

@@ -128,7 +128,7 @@ def _parse(facts: Mapping[str, Any], coin: str) -> PairFacts:
     book = facts["l2Book"]
     if isinstance(book, Mapping) and book.get("coin") not in (None, market.coin):
         raise ConfigError(f"the l2Book is of {book['coin']!r} and not of {market.coin!r}; read it for this pair")
-    levels = wire.parse_book(book, market.coin)
+    levels = wire.parse_book({"coin": market.coin, **book} if isinstance(book, Mapping) else book, market.coin)
     hip2_orders: int | None = None
     if "hip2Orders" in facts:
         rows, _ = wire.parse_open_orders(facts["hip2Orders"], market.coin)

@@ -40,7 +40,7 @@ SAMPLE_EVERY_S = 0.1
 class _Tuning(TypedDict):
     interval_s: float
     requote_on_fill: bool
-    dead_zone_bps: NotRequired[int]
+    dead_zone_bps: int
     price_tolerance_bps: NotRequired[int]
     size_tolerance_pct: NotRequired[int]
 
@@ -163,7 +163,6 @@ async def _set_up(market: DemoMarket, gateway: Gateway, server: SandboxServer, *
         order_sz=market.order_sz,
         active_levels=market.active_levels,
         gap_levels=market.gap_levels,
-        dead_zone_bps=0,
         allocated_token=market.tokens,
         allocated_usdc=market.quote,
         min_notional=market.min_notional,
@@ -180,7 +179,7 @@ async def _set_up(market: DemoMarket, gateway: Gateway, server: SandboxServer, *
 def _choose_tuning(market: DemoMarket) -> _Tuning:
     """Return the tuning of the maker: before a tape it quotes as HIP-2 does."""
     if market.tape is None:
-        return {"interval_s": 1.0, "requote_on_fill": True}
+        return {"interval_s": 1.0, "requote_on_fill": True, "dead_zone_bps": 0}
     return {
         "interval_s": market.tape.period_s,
         "requote_on_fill": False,

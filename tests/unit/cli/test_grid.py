@@ -182,7 +182,7 @@ def test_wrong_words_are_told_with_what_to_do(
         ({"spotMeta": {}, "l2Book": {}}, "--save"),
         (make_facts() | {"l2Book": None}, "l2Book"),
         (make_facts() | {"l2Book": {"coin": "@5", "levels": [[], []]}}, "the l2Book is of '@5' and not of '@107'"),
-        (make_facts() | {"l2Book": {"levels": [[{"px": "x", "sz": "1"}], []]}}, "l2Book.levels[0][0].px"),
+        (make_facts() | {"l2Book": {"levels": [[{"px": "x", "sz": "1"}], []]}}, "l2Book.levels[0].px"),
         (make_facts() | {"l2Book": {"levels": [[]]}}, "l2Book.levels"),
         (make_facts(userFees={"userSpotAddRate": "7", "userSpotCrossRate": "0"}), "rate of the maker"),
         (make_facts(userFees={}), "userSpotAddRate"),

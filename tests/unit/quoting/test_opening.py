@@ -54,7 +54,7 @@ def test_our_own_orders_are_not_the_market() -> None:
 
     opening = read(state, book(bids={px(4): 1, "19": 1}, asks={px(5): 1, "30": 2}))
 
-    assert (opening.market_bid, opening.market_ask, opening.mid) == (19, 30, dec("24.5"))
+    assert (opening.market_bid, opening.market_ask, opening.mid) == (dec(19), dec(30), dec("24.5"))
 
 
 def test_a_book_of_our_own_orders_has_no_mid() -> None:

@@ -144,9 +144,9 @@ def test_changed_terms_that_move_the_boundary_are_refused_with_both_prices() -> 
 
     assert fault == (
         "the ladder would open at 21.866 (best bid 21.801, best ask 21.866), 9.33 % above the last boundary price 20 "
-        "of this ledger: changed since are n_orders, allocation, and no market of others confirms the new price; at most "
-        "1 % is allowed ([tuning] max_open_distance_pct). Change it back; to open there all the same: --accept-price "
-        "21.866"
+        "of this ledger: changed since are n_orders, allocation, and no market of others confirms the new price; at "
+        "most 1 % is allowed ([tuning] max_open_distance_pct). Change it back; to open there all the same: "
+        "--accept-price 21.866"
     )
 
 
@@ -170,7 +170,8 @@ def test_a_boundary_that_moved_without_a_change_goes_on() -> None:
 
 # --- the terms of the last session ------------------------------------------------------------
 
-PARAMETERS = {"coin": "@107", "start_px": "20", "n_orders": "60", "tick_size": "0.003", "order_sz": "5"}
+OLDER = {"coin": "@107", "start_px": "20", "n_orders": "60", "tick_size": "0.003", "order_sz": "5"}
+PARAMETERS = OLDER | {"ladder": "hip2"}
 ALLOCATION = (dec(150), dec(3000))
 LAST = LastQuoted(BOUNDARY, PARAMETERS, ALLOCATION)
 
@@ -186,6 +187,12 @@ def test_equal_terms_in_other_digits_are_no_change() -> None:
 )
 def test_each_term_of_the_ladder_is_named_when_it_changed(name: str, value: str) -> None:
     assert LAST.compare(GRID, PARAMETERS | {name: value}, ALLOCATION) == Earlier(ASK, (name,))
+
+
+def test_another_rule_of_rounding_is_named_and_the_price_is_that_of_the_old_one() -> None:
+    found = LastQuoted(BOUNDARY, OLDER, ALLOCATION).compare(GRID, PARAMETERS, ALLOCATION)
+
+    assert found == Earlier(dec("21.880"), ("ladder",))
 
 
 @pytest.mark.parametrize("allocation", [(None, None), (dec(160), dec(3000)), (dec(150), dec(1))])

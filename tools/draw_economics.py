@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from io import StringIO
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -150,8 +151,12 @@ def draw_all(folder: Path, names: tuple[str, ...] = tuple(PICTURES)) -> None:
     for name in names:
         with pyplot.rc_context(_STYLE):
             figure = PICTURES[name]()
-            figure.savefig(folder / f"{name}.svg", metadata=_METADATA)
+            text = StringIO()
+            figure.savefig(text, format="svg", metadata=_METADATA)
             pyplot.close(figure)
+        # Paths have blanks at the ends of their lines, which tools for diffs report.
+        lines = [line.rstrip() for line in text.getvalue().splitlines()]
+        (folder / f"{name}.svg").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -114,9 +114,9 @@ def _tell_ladder(figures: PlanFigures) -> Iterator[tuple[str, str]]:
         "offers",
         f"{_plain(plan.tokens)} {base} in {len(plan.asks)} asks, {_money(plan.quote)} {quote} in {len(plan.bids)} bids",
     )
-    if plan.tokens % plan.order_size == 0:
-        seeded = sum(price < (plan.best_ask or price + 1) for price in levels)
-        yield "offers", f"that is HIP-2 with {seeded} of its {len(levels)} levels seeded (nSeededLevels)"
+    if plan.gap_levels == 0 and plan.tokens % plan.order_size == 0:
+        opening = plan.asks[0].level_index if plan.asks else len(levels)
+        yield "offers", f"that is HIP-2 with {opening} of its {len(levels)} levels seeded (nSeededLevels)"
     yield (
         "needs",
         f"{_money(plan.quote_needed)} {quote} for bids down to the lowest level, "

@@ -6,6 +6,7 @@ which it opens. The others follow.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import NamedTuple
@@ -19,6 +20,8 @@ __all__ = ["HIP2_STEP", "LEAST_STEP", "PlanRequest", "Shape", "resolve_shape"]
 HIP2_STEP = Decimal("0.003")
 # The configuration's bounds of a step.
 LEAST_STEP, MOST_STEP = Decimal("0.0001"), Decimal(1)
+# A ladder that ends above 10^15 is a typing error.
+TOP_PRICE_DIGITS = 15
 _STEP_UNIT = Decimal("0.000001")
 
 
@@ -80,7 +83,7 @@ def _make_grid(request: PlanRequest) -> PricingGrid:
                 f"a ladder from {request.start_px:f} without an end: give --n-orders (levels), or --order-sz, or a "
                 "--range LOW HIGH"
             )
-        return _grid(request, request.n_orders, request.step or HIP2_STEP)
+        return _grid_upwards(request, request.n_orders, request.step or HIP2_STEP)
     if request.n_orders is None:
         return _count_levels(request, request.top_px, request.step or HIP2_STEP)
     if request.step is not None:
@@ -95,6 +98,16 @@ def _grid(request: PlanRequest, n_orders: int, step: Decimal) -> PricingGrid:
         return PricingGrid(request.start_px, n_orders, tick_size=step, sz_decimals=request.sz_decimals)
     except ValueError as error:
         raise ConfigError(f"this ladder is not possible: {error}") from error
+
+
+def _grid_upwards(request: PlanRequest, n_orders: int, step: Decimal) -> PricingGrid:
+    """Make a ladder of a number of levels. Errors: ConfigError."""
+    if math.log10(request.start_px) + (n_orders - 1) * math.log10(1 + step) > TOP_PRICE_DIGITS:
+        raise ConfigError(
+            f"{n_orders} levels of {step * 100:f} % from {request.start_px:f} end above 10^{TOP_PRICE_DIGITS}; take "
+            "fewer levels, or a smaller --step"
+        )
+    return _grid(request, n_orders, step)
 
 
 def _find_step(low: Decimal, high: Decimal, n_orders: int) -> Decimal:
@@ -213,4 +226,4 @@ def _extend_upwards(request: PlanRequest, order_size: Decimal) -> Shape:
             f"{level} levels below {price:f} and {n_asks} above are more than {MAX_LEVELS}; take a larger --order-sz "
             "or --step"
         )
-    return Shape(_grid(request, level + n_asks, step), order_size, order_size * n_asks)
+    return Shape(_grid_upwards(request, level + n_asks, step), order_size, order_size * n_asks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+import pytest
 from plan_kit import make_plan, make_view
 
 from mm_trio.planning.income import BASE_TIER, Fees
@@ -69,6 +70,15 @@ def test_every_figure_is_told_with_its_unit() -> None:
         "To do: take --gap-levels 1",
     ):
         assert part in told
+
+
+@pytest.mark.parametrize(("gap", "is_told"), [(0, True), (1, False)])
+def test_whole_orders_at_gap_0_are_told_in_the_terms_of_hip2(gap: int, is_told: bool) -> None:
+    """Fifteen tokens are three orders, so five of the eight levels begin as bids."""
+    plan = make_plan(tokens="15", gap_levels=gap)
+    told = text_of(describe_plan(compute_figures(plan, make_view(), Assumptions(fees=BASE_TIER, fees_source="given"))))
+
+    assert ("HIP-2 with 5 of its 8 levels seeded" in told) is is_told
 
 
 def test_an_assumed_volatility_is_called_so() -> None:

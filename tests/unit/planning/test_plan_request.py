@@ -93,6 +93,7 @@ def test_a_start_and_a_number_of_levels_divide_the_tokens() -> None:
         ({"target_px": "20.24"}, "4 orders of 5 need 20; give 20 tokens, or an --order-sz of at most 4.25"),
         ({"top_px": None, "tokens": "4.99", "target_px": "20"}, "less than one order of 5"),
         ({"top_px": None}, "no price is known"),
+        ({"top_px": None, "n_orders": 19_999}, "end above 10^15; take fewer levels"),
         ({"top_px": None, "target_px": "19"}, "--target-px 19 is outside"),
         ({"top_px": None, "target_px": "20", "tokens": "1000000"}, "take a larger --order-sz or --step"),
     ],

@@ -146,7 +146,18 @@ def test_a_mistake_of_the_operator_gets_a_clear_line_and_exit_code_2(arguments: 
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("demo",), ("run",), ("sandbox",), ("sim",), ("ledger",), ("ledger", "audit"), ("ledger", "rebuild")]
+    "words",
+    [
+        (),
+        ("demo",),
+        ("run",),
+        ("grid",),
+        ("sandbox",),
+        ("sim",),
+        ("ledger",),
+        ("ledger", "audit"),
+        ("ledger", "rebuild"),
+    ],
 )
 def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
     script = (

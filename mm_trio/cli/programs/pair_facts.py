@@ -125,6 +125,8 @@ def parse_facts(facts: Mapping[str, Any], coin: str, *, source: str | None = Non
 
 def _parse(facts: Mapping[str, Any], coin: str) -> PairFacts:
     market = wire.parse_market(facts["spotMeta"], coin)
+    if market.coin != _clean(market.coin):
+        raise ProtocolError("spotMeta.universe.name", market.coin)
     book = facts["l2Book"]
     if isinstance(book, Mapping) and book.get("coin") not in (None, market.coin):
         raise ConfigError(f"the l2Book is of {book['coin']!r} and not of {market.coin!r}; read it for this pair")
@@ -138,8 +140,8 @@ def _parse(facts: Mapping[str, Any], coin: str) -> PairFacts:
         tokens, quote = wire.parse_hip2_funds(facts["tokenDetails"], HIP2_ADDRESS)
     view = MarketView(
         coin=market.coin,
-        base=market.base.name,
-        quote=market.quote.name,
+        base=_clean(market.base.name),
+        quote=_clean(market.quote.name),
         sz_decimals=market.base.sz_decimals,
         bids=tuple([(level.price, level.size) for level in levels.bids]),
         asks=tuple([(level.price, level.size) for level in levels.asks]),
@@ -148,6 +150,14 @@ def _parse(facts: Mapping[str, Any], coin: str) -> PairFacts:
         hip2_quote=quote,
     )
     return PairFacts(view, _parse_fees(facts))
+
+
+def _clean(name: str) -> str:
+    """Leave out what could change a terminal or a configuration.
+
+    Names of tokens are chosen by strangers, and end up in both.
+    """
+    return "".join(character for character in name if character.isprintable() and character not in '"\\')
 
 
 def _parse_fees(facts: Mapping[str, Any]) -> Fees | None:

@@ -198,6 +198,28 @@ def test_a_file_that_is_not_what_it_should_be_is_told(
     assert told in complain(capsys, save(tmp_path, content))
 
 
+def test_a_tokens_name_changes_neither_terminal_nor_configuration(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    facts = make_facts()
+    facts["spotMeta"]["tokens"][1]["name"] = 'X"\n[tuning]\ninterval_s = 9\n#\x1b[2J'
+    words = ("--coin", "@107", "--target-px", "20.24")
+
+    found = plan(capsys, save(tmp_path, facts), *words)
+
+    assert found["pair"] == "X[tuning]interval_s = 9#[2J/USDC"
+    assert "\ninterval_s = 9" not in found["config"]
+
+
+def test_a_pairs_name_that_no_configuration_can_hold_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    facts = make_facts()
+    facts["spotMeta"]["universe"][0]["name"] = '@107"\nx = "'
+
+    assert "spotMeta.universe.name" in complain(capsys, save(tmp_path, facts))
+
+
 def test_a_file_that_is_missing_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "cannot be read: No such file" in complain(capsys, tmp_path / "none.json")
 

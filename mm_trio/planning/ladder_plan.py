@@ -12,7 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.orders import DesiredOrder
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.planning.plan_request import PlanRequest, resolve_shape
+from mm_trio.planning.plan_request import PlanRequest, Shape, resolve_shape
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_desired_orders
 
 __all__ = ["MOST_OPEN_ORDERS", "WINDOW", "Ending", "LadderPlan", "find_ending", "plan_ladder"]
@@ -123,9 +123,9 @@ def plan_ladder(request: PlanRequest) -> LadderPlan:
         )
     # More than every level together costs.
     enough = order_size * sum(grid.levels, _ZERO)
-    needed = _sum_cost(_compute_orders(grid, tokens, enough, order_size, gap_levels=gap, min_notional=least))
+    needed = _sum_cost(_compute_orders(shape, enough, gap_levels=gap, min_notional=least))
     quote = needed if request.usdc is None else min(request.usdc, needed)
-    orders = _compute_orders(grid, tokens, quote, order_size, gap_levels=gap, min_notional=least)
+    orders = _compute_orders(shape, quote, gap_levels=gap, min_notional=least)
     return LadderPlan(
         grid=grid,
         gap_levels=gap,
@@ -178,15 +178,10 @@ def _sum_cost(orders: Sequence[DesiredOrder], *, side: str = "buy") -> Decimal:
 
 
 def _compute_orders(
-    grid: PricingGrid,
-    tokens: Decimal,
-    quote: Decimal,
-    order_size: Decimal,
-    *,
-    gap_levels: int,
-    min_notional: Decimal,
+    shape: Shape, quote: Decimal, *, gap_levels: int, min_notional: Decimal
 ) -> tuple[DesiredOrder, ...]:
     """Compute what the maker places when it starts with these balances."""
+    grid, order_size, tokens = shape
     boundary = compute_boundary(grid, tokens, order_size, bid_levels=())
     return compute_desired_orders(
         grid, boundary, tokens, quote, order_size, min_notional=min_notional, gap_levels=gap_levels

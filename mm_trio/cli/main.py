@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from mm_trio.cli import demo, grid, ledger, run, sandbox, sim
+from mm_trio.cli import demo, grid, ledger, migrate, run, sandbox, sim
 from mm_trio.cli.exit_codes import ExitCode
 from mm_trio.cli.parser import make_parser
 from mm_trio.model.errors import ConfigError, LedgerError, OrdersMayRest, VenueError, find_leaves
@@ -20,7 +20,15 @@ from mm_trio.terminal_ui.streams import finish_streams, open_streams, tell
 
 __all__ = ["main"]
 
-_COMMANDS = (demo.COMMAND, run.COMMAND, grid.COMMAND, sandbox.COMMAND, sim.COMMAND, ledger.COMMAND)
+_COMMANDS = (
+    demo.COMMAND,
+    run.COMMAND,
+    grid.COMMAND,
+    sandbox.COMMAND,
+    sim.COMMAND,
+    ledger.COMMAND,
+    migrate.COMMAND,
+)
 
 # An error in a group may come with others. What a person has to know first decides the exit code.
 _PRECEDENCE = (

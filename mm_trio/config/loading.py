@@ -29,7 +29,7 @@ from mm_trio.config.settings import (
 from mm_trio.config.values import Kind
 from mm_trio.model.errors import ConfigError
 
-__all__ = ["load_settings", "parse_settings"]
+__all__ = ["load_settings", "parse_settings", "read_toml"]
 
 OVERRIDE_PREFIX = "MM_TRIO__"
 # Ours is 1 KiB. For names nested 10^5 deep tomllib takes minutes, and all memory.
@@ -84,7 +84,7 @@ def parse_settings(document: Mapping[str, object], *, environ: Mapping[str, str]
 
 
 def _load(path: Path, environ: Mapping[str, str]) -> Settings | str:
-    document, source = _read_toml(path), hide_secrets(str(path))
+    document, source = read_toml(path), hide_secrets(str(path))
     return f"{source}: {document}" if isinstance(document, str) else _parse(document, environ, source)
 
 
@@ -104,8 +104,8 @@ def _parse(document: Mapping[str, object], environ: Mapping[str, str], source: s
     return make_settings(**{name: makers[name](**section) for name, section in values.items()})
 
 
-def _read_toml(path: Path) -> dict[str, object] | str:
-    """Return the document, or why it cannot be read.
+def read_toml(path: Path) -> dict[str, object] | str:
+    """Read a TOML document, or return why it cannot be read.
 
     Not an exception, which would carry the text of the file along.
     """

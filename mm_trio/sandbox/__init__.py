@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from mm_trio.sandbox.traffic.ladder_search import find_step, ladder_start
     from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, Takers, schedule_takers, trade_forever
     from mm_trio.sandbox.traffic.tape import (
+        TapeMarket,
         TapeRow,
         TapeTakers,
         cut_pauses,
@@ -137,6 +138,7 @@ __all__ = [
     "SteppedClock",
     "TakerHabits",
     "Takers",
+    "TapeMarket",
     "TapePhases",
     "TapeRow",
     "TapeStart",
@@ -227,6 +229,7 @@ _HOMES = {
     "TOO_MANY_REQUESTS": "matching.rules",
     "TakerHabits": "traffic.takers",
     "Takers": "traffic.takers",
+    "TapeMarket": "traffic.tape",
     "TapePhases": "traffic.tape_phases",
     "TapeRow": "traffic.tape",
     "TapeStart": "traffic.tape_phases",

@@ -24,6 +24,7 @@ from mm_trio.sandbox import (
     SeededTakers,
     TakerHabits,
     Takers,
+    TapeMarket,
     TapePhases,
     TapeTakers,
     Token,
@@ -69,7 +70,7 @@ class TapeReplay:
         """What a replay cannot promise, in one line."""
         by_phase, unexplained = self.phases.rows_by_phase, self.phases.rows_unexplained
         note = (
-            f"{_name_rows(by_phase, 'depend')} on the phase of HIP-2's 3 s clock, which the tape does not tell: a "
+            f"{_name_rows(by_phase, 'depend')} on the phase of HIP-2's 3 s clock, which the tape does not show: a "
             "replay in real time cannot promise that"
             if by_phase
             else "no row depends on the phase of HIP-2's 3 s clock"
@@ -77,8 +78,8 @@ class TapeReplay:
         return f"{note}; {_name_rows(unexplained, 'follow')} from HIP-2's rule in no phase" if unexplained else note
 
 
-def _name_rows(places: tuple[int, ...], verb: str) -> str:
-    return f"row {places[0]} {verb}s" if len(places) == 1 else f"rows {', '.join(map(str, places))} {verb}"
+def _name_rows(positions: tuple[int, ...], verb: str) -> str:
+    return f"row {positions[0]} {verb}s" if len(positions) == 1 else f"rows {', '.join(map(str, positions))} {verb}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,20 +161,17 @@ def tape_demo_market(
     then takes less is not stretched. Without an `order_size` it is read off the tape. Errors: ConfigError.
     """
     try:
-        coin = coin or _choose_coin(path)
-        rows = read_tape(path, coin)
-        facts = tape_market(rows)
-        pair = _make_pair(coin, facts.base or "BASE", facts.quote or "USDC", facts.sz_decimals)
-        prices = [[row.price for row in sweep] for sweep in group_sweeps(rows)]
-        step = find_step(prices, sz_decimals=pair.base.sz_decimals)
-        grid = _find_grid({price for sweep in prices for price in sweep}, step, pair.base.sz_decimals)
-        phases = find_start(rows, grid.levels, order_size=order_size, lot=grid.lot)
+        pair, facts, phases, grid = _read(path, coin, order_size)
     except ValueError as error:
         raise ConfigError(f"tape: {error}") from error
-    start = phases.start
-    if cuts_pauses and duration_s is not None:
+    rows, start = phases.rows, phases.start
+    if cuts_pauses:
         rows = cut_pauses(rows, period_ms=PERIOD_MS)
-    takes_s, pace = _find_pace(rows[-1].time_ms - rows[0].time_ms, duration_s if cuts_pauses else None)
+    takes_s, pace = (rows[-1].time_ms - rows[0].time_ms) / 1000, 1.0
+    if cuts_pauses:
+        takes_s, pace = _find_pace(takes_s, duration_s)
+    elif duration_s is not None:
+        takes_s = duration_s
     bids = grid.levels[: start.boundary]
     # A recorded maker without fees, or with orders below the minimum, was bound by neither rule.
     is_unbound = facts.is_fee_free or facts.min_notional < VENUE_MIN_NOTIONAL
@@ -182,15 +180,27 @@ def tape_demo_market(
         pair=pair,
         start_px=grid.levels[0],
         n_orders=grid.n_orders,
-        step=step,
+        step=grid.tick_size,
         order_sz=start.order_size,
         active_levels=LEVELS_AROUND,
         tokens=start.tokens,
         quote=sum((start.order_size * price for price in bids), Decimal(0)),
-        takers=TapeTakers(rows, pair, duration_s=takes_s if cuts_pauses or duration_s is None else duration_s),
+        takers=TapeTakers(rows, pair, duration_s=takes_s),
         min_notional=Decimal(0) if is_unbound else VENUE_MIN_NOTIONAL,
         tape=TapeReplay(phases=phases, period_s=pace * PERIOD_MS / 1000, is_fee_free=facts.is_fee_free),
     )
+
+
+def _read(path: Path, coin: str | None, order_size: Decimal | None) -> tuple[Pair, TapeMarket, TapePhases, PricingGrid]:
+    """Read a tape, and find the pair and the ladder that it was recorded on."""
+    coin = coin or _choose_coin(path)
+    rows = read_tape(path, coin)
+    facts = tape_market(rows)
+    pair = _make_pair(coin, facts.base or "BASE", facts.quote or "USDC", facts.sz_decimals)
+    prices = [[row.price for row in sweep] for sweep in group_sweeps(rows)]
+    step = find_step(prices, sz_decimals=pair.base.sz_decimals)
+    grid = _find_grid({price for sweep in prices for price in sweep}, step, pair.base.sz_decimals)
+    return pair, facts, find_start(rows, grid.levels, order_size=order_size, lot=grid.lot), grid
 
 
 def _choose_coin(path: Path) -> str:
@@ -210,12 +220,12 @@ def _find_grid(prices: set[Decimal], step: Decimal, sz_decimals: int) -> Pricing
     return PricingGrid(start, grid.n_orders + LEVELS_AROUND, tick_size=step, sz_decimals=sz_decimals)
 
 
-def _find_pace(takes_ms: int, duration_s: float | None) -> tuple[float, float]:
-    """Return how long a tape takes in seconds, and its pace: 1 or less.
+def _find_pace(takes_s: float, duration_s: float | None) -> tuple[float, float]:
+    """Return how long a tape takes in the end, and its pace: 1 or less.
 
     It fits into the duration together with two periods for the maker to build its ladder.
     """
-    takes_s, period_s = takes_ms / 1000, PERIOD_MS / 1000
+    period_s = PERIOD_MS / 1000
     pace = 1.0 if duration_s is None else min(1.0, duration_s / (takes_s + 2 * period_s))
     return takes_s * pace, max(pace, SHORTEST_PERIOD_S / period_s)
 

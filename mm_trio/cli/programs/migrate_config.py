@@ -230,7 +230,7 @@ def _is_below(value: object, least: float) -> bool:
 def _compare_ladders(settings: Settings) -> list[str]:
     """Say where both ladders end and open.
 
-    The pair's size decimals are the venue's to tell; without them the last figure of a price may differ.
+    Without the size decimals of the pair, which only the venue has, the last figure of a price may differ.
     """
     strategy = settings.strategy
     try:

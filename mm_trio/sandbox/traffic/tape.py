@@ -38,7 +38,7 @@ class TapeRow:
     """One fill of the maker, with its time in ms.
 
     `is_buy` is the maker's side; the taker had the opposite one. `balance` is the maker's token balance before the
-    fill, `oid` the order that was filled; None where the row does not tell it.
+    fill, `oid` the order that was filled; None where the row has none.
     """
 
     time_ms: int
@@ -195,8 +195,8 @@ def tape_market(rows: Sequence[TapeRow]) -> TapeMarket:
 def sum_by_order(rows: Iterable[TapeRow]) -> Iterable[Decimal]:
     """Sum up the fills of each order; a row without oid is an order of its own."""
     sums: dict[tuple[int, int | None], Decimal] = {}
-    for place, row in enumerate(rows):
-        order = (place, None) if row.oid is None else (-1, row.oid)
+    for position, row in enumerate(rows):
+        order = (position, None) if row.oid is None else (-1, row.oid)
         sums[order] = sums.get(order, Decimal(0)) + row.size
     return sums.values()
 
@@ -214,8 +214,8 @@ def cut_pauses(rows: Sequence[TapeRow], *, period_ms: int) -> tuple[TapeRow, ...
     """
     kept: list[TapeRow] = []
     left_out_ms = 0
-    for place, row in enumerate(rows):
-        if place and (periods := (row.time_ms - rows[place - 1].time_ms) // period_ms) > 1:
+    for position, row in enumerate(rows):
+        if position and (periods := (row.time_ms - rows[position - 1].time_ms) // period_ms) > 1:
             left_out_ms += (periods - 1) * period_ms
         kept.append(replace(row, time_ms=row.time_ms - left_out_ms))
     return tuple(kept)

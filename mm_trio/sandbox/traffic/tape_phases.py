@@ -1,6 +1,6 @@
 """What HIP-2's rule makes of a tape, at every phase of its clock.
 
-HIP-2 acts every three seconds, and no recorded row tells when. A taker who comes in between meets the orders of before
+HIP-2 acts every three seconds, and no recorded row shows when. A taker who comes in between meets the orders of before
 the update or those of after it. Pure.
 """
 
@@ -92,21 +92,21 @@ class TapePhases:
 
     @property
     def rows_by_phase(self) -> tuple[int, ...]:
-        """Places of the rows that do not turn out alike in every phase."""
+        """Positions of the rows that do not turn out alike in every phase."""
         first = self.phases[0].fills
         return tuple(
-            place
-            for place in range(len(self.rows))
-            if any(_drop_oids(phase.fills[place]) != _drop_oids(first[place]) for phase in self.phases)
+            position
+            for position in range(len(self.rows))
+            if any(_drop_oids(phase.fills[position]) != _drop_oids(first[position]) for phase in self.phases)
         )
 
     @property
     def rows_unexplained(self) -> tuple[int, ...]:
-        """Places of the rows that turn out as recorded in no phase."""
+        """Positions of the rows that turn out as recorded in no phase."""
         return tuple(
-            place
-            for place, row in enumerate(self.rows)
-            if not any(_is_as_recorded(row, phase.fills[place]) for phase in self.phases)
+            position
+            for position, row in enumerate(self.rows)
+            if not any(_is_as_recorded(row, phase.fills[position]) for phase in self.phases)
         )
 
     def _rank(self, phase: Phase) -> tuple[int, int, int]:
@@ -132,11 +132,11 @@ def compare_oids(rows: Sequence[TapeRow], oids: Sequence[int | None]) -> list[bo
     """
     agree: list[bool] = []
     last: dict[tuple[bool, Decimal], int] = {}
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         before = last.get((row.is_buy, row.price))
         if before is not None and row.oid is not None:
-            agree.append((rows[before].oid == row.oid) == (oids[before] == oids[place]))
-        last[row.is_buy, row.price] = place
+            agree.append((rows[before].oid == row.oid) == (oids[before] == oids[position]))
+        last[row.is_buy, row.price] = position
     return agree
 
 
@@ -223,7 +223,7 @@ def _find_remainder(
 ) -> TapePhases:
     """Find out how the remainder's level stood.
 
-    The first row tells where it was, and its balance how large the remainder was. On which side it stood, and what was
+    The first row shows where it was, and its balance how large the remainder was. On which side it stood, and what was
     left of a bid there, is what explains most rows. Without balances the tape begins with whole orders.
     """
     remainder = _count_lots(rows[0].balance or Decimal(0), lot) * lot % order_size

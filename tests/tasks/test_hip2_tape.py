@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
-from tape_kit import open_tape, read, replay
+import trio
+from builders import World
+from tape_kit import AS_HIP2, open_tape, reach_phase, read, replay
 from trio.testing import MockClock
 
 from mm_trio import PricingGrid
 from mm_trio.sandbox.model.records import Fill
+from mm_trio.sandbox.traffic.hip2_model import Hip2Model
 from mm_trio.sandbox.traffic.tape import TapeRow
 from mm_trio.sandbox.traffic.tape_phases import compare_oids
 
@@ -29,6 +33,7 @@ def find_tapes() -> Iterator[tuple[Path, str]]:
 
 
 TAPES = [pytest.param(path, coin, id=path.stem if "tape" in path.stem else coin) for path, coin in find_tapes()]
+SHORT_TAPES = [param for param in TAPES if param.id != "tape_476"]
 NO_TAPES = [pytest.param(None, "", id="none", marks=pytest.mark.skip(reason=f"no tapes at {FIXTURES}"))]
 
 
@@ -66,6 +71,59 @@ def test_the_rule_explains_which_orders_were_kept(path: Path, coin: str) -> None
     tape = read(path, coin)
 
     assert all(compare_oids(tape.rows, [fills[0].oid for fills in tape.phases.best.fills]))
+
+
+@pytest.mark.captures
+@pytest.mark.parametrize("path, coin", SHORT_TAPES or NO_TAPES)
+async def test_at_every_phase_the_maker_does_what_the_rule_does(
+    autojump_clock: MockClock, path: Path, coin: str
+) -> None:
+    """Also where that is not what was recorded: it is the clock then that differs, and not the rule."""
+    tape = read(path, coin)
+    phases = tape.phases.phases
+    # A few of many, spread over the period.
+    for phase in phases[:: 1 + len(phases) // 5]:
+        fills = await replay(tape, phase_ms=(phase.first_ms + phase.last_ms) // 2)
+
+        ruled = [fill for row in phase.fills for fill in row]
+        assert [seen(fill) for fill in fills] == [(fill.is_buy, fill.price, fill.size) for fill in ruled]
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("n_bids", [4, 30])
+@pytest.mark.parametrize("seed", range(6))
+async def test_after_random_takers_our_book_is_the_rules(autojump_clock: MockClock, seed: int, n_bids: int) -> None:
+    """Sixty takers of all sizes, some within one period; with quote for thirty bids or for four and a half."""
+    rng = Random(seed)
+    grid = PricingGrid("20", 40, sz_decimals=2)
+    tokens, quote = Decimal(100) + rng.randrange(500) * grid.lot, n_bids * Decimal("101.3")
+    world = World(token=str(tokens), usdc=str(quote), maker_fee="0", min_notional="0")
+    maker = world.maker(**AS_HIP2)
+    model = Hip2Model(grid.levels, order_size=Decimal(5), tokens=tokens, quote=quote, lot=grid.lot)
+    async with world.running(maker):
+        await reach_phase(maker, 1533)
+        due_s, now_s = trio.current_time() + 1.533, trio.current_time()
+        for _ in range(60):
+            now_s += rng.choice((0.4, 2.0, 3.3, 7.0))
+            while due_s < now_s:
+                await trio.sleep_until(due_s + 0.01)
+                model.update()
+                assert world.book_of(maker) == list_orders(model)
+                due_s += 3
+            await trio.sleep_until(now_s)
+            size = rng.choice((1, 12, 60, 290, 500, 730, 1700)) * grid.lot
+            if is_buy := rng.random() < 0.5:
+                world.buy(size)
+            else:
+                world.sell(size)
+            model.take(is_buy=not is_buy, size=size, limit=grid.levels[-1 if is_buy else 0])
+            assert world.book_of(maker) == list_orders(model)
+
+
+def list_orders(model: Hip2Model) -> dict[tuple[str, int], Decimal]:
+    """What rests in the model: (side, level) -> size."""
+    bids = {("buy", level): order.size for level, order in model.bids.items()}
+    return bids | {("sell", level): order.size for level, order in model.asks.items()}
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def close_journals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         journal.close()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def restore_signals() -> Iterator[None]:
     """Undo what a command leaves to a process that ends: it ignores signals, and hides what cannot be raised."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -44,6 +44,7 @@ ORDER = (
     "sim.oracle",
     "sim.actors",
     "sim.run",
+    "cli.shell",
     "cli.programs",
     "cli.ledger_programs",
     "cli",

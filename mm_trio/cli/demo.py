@@ -9,9 +9,9 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
 
-from mm_trio.cli.output import choose_screen, print_summary, set_up_logging
-from mm_trio.cli.parser import DEFAULT_COIN, Command, add_duration_option, add_screen_options, whole_number
-from mm_trio.cli.stop_signal import StopSignal
+from mm_trio.cli.shell.output import choose_screen, print_summary, set_up_logging
+from mm_trio.cli.shell.parser import DEFAULT_COIN, Command, add_duration_option, add_screen_options, whole_number
+from mm_trio.cli.shell.stop_signal import StopSignal
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 

@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mm_trio.cli.exit_codes import ExitCode
-from mm_trio.cli.parser import Command, add_json_option, whole_number
-from mm_trio.cli.stop_signal import StopSignal
-from mm_trio.cli.verdict import gives_verdict
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.parser import Command, add_json_option, whole_number
+from mm_trio.cli.shell.stop_signal import StopSignal
+from mm_trio.cli.shell.verdict import gives_verdict
 from mm_trio.terminal_ui.streams import print_out
 
 if TYPE_CHECKING:
@@ -129,14 +129,25 @@ def _add_assumptions(parser: argparse.ArgumentParser) -> None:
         help="size of a usual taker, in base, for what depends on it",
     )
 
+    takers = parser.add_mutually_exclusive_group()
+    takers.add_argument(
+        "--takers-per-hour",
+        type=whole_number(1, 20_000),
+        metavar="N",
+        help="forecast an hour of N takers of --taker-size who lean back to where the price began",
+    )
+    takers.add_argument(
+        "--demo-takers", action="store_true", help="forecast an hour of the takers of `demo`, one a second"
+    )
+
 
 @gives_verdict
 def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Plan a ladder and return the exit code."""
     from dataclasses import replace
 
-    from mm_trio.cli.output import set_up_logging
     from mm_trio.cli.programs.plan_grid import make_report, save_config, save_facts
+    from mm_trio.cli.shell.output import set_up_logging
 
     set_up_logging(sys.stderr)
     place, options = _read_place(arguments), _read_options(arguments)
@@ -193,7 +204,10 @@ def _is_address(text: str) -> bool:
 
 def _read_options(arguments: argparse.Namespace) -> GridOptions:
     from mm_trio.cli.programs.plan_grid import GridOptions, parse_fees
+    from mm_trio.model.errors import ConfigError
 
+    if arguments.takers_per_hour is not None and arguments.taker_size is None:
+        raise ConfigError("--takers-per-hour needs --taker-size, the size of a usual taker in base: add it")
     low, high = arguments.range or (arguments.start_px, None)
     return GridOptions(
         coin=arguments.coin,
@@ -212,6 +226,8 @@ def _read_options(arguments: argparse.Namespace) -> GridOptions:
             "taker_size": arguments.taker_size,
             "deployer_share": arguments.deployer_share,
         },
+        takers_per_hour=arguments.takers_per_hour,
+        demo_takers=arguments.demo_takers,
     )
 
 

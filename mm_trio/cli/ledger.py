@@ -7,11 +7,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from mm_trio.cli.exit_codes import ExitCode
-from mm_trio.cli.output import print_result, set_up_logging
-from mm_trio.cli.parser import Command, add_json_option
-from mm_trio.cli.stop_signal import StopSignal
-from mm_trio.cli.verdict import gives_verdict
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.output import print_result, set_up_logging
+from mm_trio.cli.shell.parser import Command, add_json_option
+from mm_trio.cli.shell.stop_signal import StopSignal
+from mm_trio.cli.shell.verdict import gives_verdict
 
 __all__ = ["COMMAND", "add_arguments", "add_rebuild_arguments", "audit", "rebuild"]
 

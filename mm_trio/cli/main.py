@@ -12,8 +12,8 @@ import traceback
 from collections.abc import Sequence
 
 from mm_trio.cli import demo, grid, ledger, migrate, run, sandbox, sim
-from mm_trio.cli.exit_codes import ExitCode
-from mm_trio.cli.parser import make_parser
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.parser import make_parser
 from mm_trio.model.errors import ConfigError, LedgerError, OrdersMayRest, VenueError, find_leaves
 from mm_trio.model.local_failures import describe_local_failure
 from mm_trio.terminal_ui.streams import finish_streams, open_streams, tell

@@ -6,9 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-from mm_trio.cli.exit_codes import ExitCode
-from mm_trio.cli.output import print_result
-from mm_trio.cli.parser import Command, add_json_option
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.output import print_result
+from mm_trio.cli.shell.parser import Command, add_json_option
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 

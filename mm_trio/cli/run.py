@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mm_trio.cli.output import choose_screen, print_summary, set_up_logging
-from mm_trio.cli.parser import Command, add_duration_option, add_screen_options, parse_price
-from mm_trio.cli.stop_signal import StopSignal
+from mm_trio.cli.shell.output import choose_screen, print_summary, set_up_logging
+from mm_trio.cli.shell.parser import Command, add_duration_option, add_screen_options, parse_price
+from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError
 
 if TYPE_CHECKING:

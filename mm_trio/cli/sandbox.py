@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mm_trio.cli.exit_codes import ExitCode
-from mm_trio.cli.output import print_result, set_up_logging
-from mm_trio.cli.parser import DEFAULT_COIN, Command, parse_names, parse_seconds, whole_number
-from mm_trio.cli.stop_signal import StopSignal
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.output import print_result, set_up_logging
+from mm_trio.cli.shell.parser import DEFAULT_COIN, Command, parse_names, parse_seconds, whole_number
+from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import LocalError
 from mm_trio.model.local_failures import describe_local_failure
 from mm_trio.terminal_ui.streams import find_lost_output, print_out, tell

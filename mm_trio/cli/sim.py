@@ -6,10 +6,10 @@ import argparse
 import json
 import sys
 
-from mm_trio.cli.exit_codes import ExitCode
-from mm_trio.cli.parser import Command, add_json_option
-from mm_trio.cli.stop_signal import StopSignal
-from mm_trio.cli.verdict import gives_verdict
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.parser import Command, add_json_option
+from mm_trio.cli.shell.stop_signal import StopSignal
+from mm_trio.cli.shell.verdict import gives_verdict
 from mm_trio.terminal_ui.streams import print_out, tell
 
 __all__ = ["COMMAND", "add_arguments", "run"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from mm_trio.planning.depth import Depth, EqualPool, find_depths, find_equal_pool
+from mm_trio.planning.forecast import Forecast, TakerFlow, forecast_income
 from mm_trio.planning.income import (
     Fees,
     Terms,
@@ -33,7 +34,7 @@ class Assumptions:
     """What the figures assume; None: not given.
 
     `sigma` is the volatility a day, a ratio. `taker_size` is that of a usual taker, in base. `deployer_share` is the
-    part of the fees in base that the token's deployer gets.
+    part of the fees in base that the token's deployer gets. `flow` are the takers of a forecast.
     """
 
     fees: Fees
@@ -41,6 +42,7 @@ class Assumptions:
     sigma: Decimal | None = None
     taker_size: Decimal | None = None
     deployer_share: Decimal | None = None
+    flow: TakerFlow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class PlanFigures:
     pool: EqualPool
     requests: RequestNeed
     income: Income
+    forecast: Forecast | None
     limits: PlanLimits
     warnings: tuple[PlanWarning, ...]
 
@@ -114,8 +117,22 @@ class PlanFigures:
                 "source": given.fees_source,
             },
             "income": {**_values(self.income), "sigma_is_assumed": given.sigma is None},
+            "forecast": None if self.forecast is None else self._forecast_to_json(self.forecast),
             "limits": _values(self.limits),
             "warnings": [warning._asdict() for warning in self.warnings],
+        }
+
+    def _forecast_to_json(self, forecast: Forecast) -> dict[str, object]:
+        flow = self.assumptions.flow
+        return {
+            "takers": None if flow is None else flow.described,
+            "takers_per_hour": forecast.n_takers,
+            "fills": forecast.fills,
+            "volume": _text(forecast.volume),
+            "gross": _text(forecast.gross),
+            "fees": _text(forecast.fees),
+            "net": _text(forecast.net),
+            "net_bps": _text(forecast.net_bps),
         }
 
 
@@ -130,7 +147,7 @@ def _values(row: Ending | RequestNeed | Income | PlanLimits) -> dict[str, object
 
 def compute_figures(plan: LadderPlan, view: MarketView, assumptions: Assumptions) -> PlanFigures:
     """Compute every figure of a plan."""
-    taker = assumptions.taker_size
+    taker, flow = assumptions.taker_size, assumptions.flow
     return PlanFigures(
         plan=plan,
         view=view,
@@ -141,6 +158,7 @@ def compute_figures(plan: LadderPlan, view: MarketView, assumptions: Assumptions
         pool=find_equal_pool(plan),
         requests=find_request_need(plan, taker_notional=None if taker is None else taker * plan.opens_at),
         income=_compute_income(plan, assumptions),
+        forecast=None if flow is None else forecast_income(plan, flow.takers, assumptions.fees, n_takers=flow.an_hour),
         limits=find_limits(plan),
         warnings=find_warnings(plan, view, assumptions.fees, taker_size=taker),
     )

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from mm_trio.model.orders import DesiredOrder
+from mm_trio.planning.forecast import Forecast, TakerFlow
 from mm_trio.planning.ladder_plan import Ending, LadderPlan
 from mm_trio.planning.market_view import MarketView
 from mm_trio.planning.plan_figures import PlanFigures
@@ -176,6 +177,8 @@ def _tell_income(figures: PlanFigures) -> Iterator[tuple[str, str]]:
             "earns",
             f"swings there and back break even at about {swing:.2f} orders ({worth} {quote}); larger ones lose",
         )
+    if figures.forecast is not None and given.flow is not None:
+        yield "forecast", _tell_forecast(figures.forecast, given.flow, quote)
     assumed = "assumed, see --sigma" if given.sigma is None else "given"
     sigma = f"{_plain(income.sigma * 100)} % a day, {assumed}"
     if income.informed_cost is None:
@@ -190,3 +193,12 @@ def _tell_income(figures: PlanFigures) -> Iterator[tuple[str, str]]:
         cost = income.deployer_cost_bps
         word = "costs" if cost >= 0 else "earns"
         yield "deployer", f"a unit that goes round {word} {abs(cost):.2f} bps in fees, your share counted"
+
+
+def _tell_forecast(forecast: Forecast, flow: TakerFlow, quote: str) -> str:
+    gross, fees, net, volume = (
+        f"{_money(amount)} {quote}" for amount in (forecast.gross, forecast.fees, forecast.net, forecast.volume)
+    )
+    rate = "" if forecast.net_bps is None else f" ({_bps(forecast.net_bps)} of {volume} traded)"
+    whose = f"{flow.an_hour:,} {flow.described}"
+    return f"an hour of {whose}: round trips earn {gross}, fees take {fees}, {net} is left{rate}; none of them informed"

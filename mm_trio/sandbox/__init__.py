@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mm_trio.sandbox.inprocess.info import InProcessInfo, InProcessVenue
     from mm_trio.sandbox.inprocess.socket import Feed
     from mm_trio.sandbox.matching.accounts import AccountView
-    from mm_trio.sandbox.matching.book import BookView
+    from mm_trio.sandbox.matching.book import BookView, Level
     from mm_trio.sandbox.matching.exchange import Exchange
     from mm_trio.sandbox.matching.history import HistoryError, Recorder, read_history, replay
     from mm_trio.sandbox.matching.rules import HALTED, POST_ONLY_PERIOD, TOO_MANY_REQUESTS
@@ -115,6 +115,7 @@ __all__ = [
     "InProcessVenue",
     "IpWeights",
     "ItemError",
+    "Level",
     "Limits",
     "Markets",
     "ModifyOrders",
@@ -173,6 +174,7 @@ _HOMES = {
     "Auth": "api.auth",
     "BalancesChanged": "model.commands",
     "BookView": "matching.book",
+    "Level": "matching.book",
     "CancelByCloid": "model.commands",
     "CancelByOid": "model.commands",
     "Clock": "clock",

@@ -75,7 +75,7 @@ def test_a_sandbox_restarted_on_its_port_is_met_with_a_new_ledger(tmp_path: Path
             port = sandbox.url.rpartition(":")[2]
             desk = Desk(desk_folder, sandbox, state=tmp_path / "state")
             log = desk.trade()
-            assert "WARNING" not in log.replace("WARNING mm_trio.cli.stop_signal", "")
+            assert "WARNING" not in log.replace("WARNING mm_trio.cli.shell.stop_signal", "")
             folders.append(desk.audit()["folder"])
 
     assert folders[0] != folders[1]

@@ -24,8 +24,6 @@ from mm_trio.sim.run import campaign as campaigns
 from mm_trio.sim.run.campaign import Campaign, run_campaign
 from mm_trio.sim.run.episode import simulate
 
-pytestmark = pytest.mark.usefixtures("restore_signals")
-
 FIXED = Campaign(first=1, last=60)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -9,21 +9,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from mm_trio.cli.programs.pair_facts import parse_facts
 from mm_trio.config.loading import parse_settings
 from mm_trio.config.settings import ACCOUNT_VARIABLE
 from mm_trio.model.errors import ConfigError
+from mm_trio.model.orders import DesiredOrder
+from mm_trio.planning.forecast import LeaningTakers, Take, TakerFlow
 from mm_trio.planning.income import BASE_TIER, TIERS, Fees
-from mm_trio.planning.ladder_plan import plan_ladder
+from mm_trio.planning.ladder_plan import LadderPlan, plan_ladder
 from mm_trio.planning.plan_figures import Assumptions, PlanFigures, compute_figures
 from mm_trio.planning.plan_file import FIRST_LINE, FilePlace, write_plan
 from mm_trio.planning.plan_report import Line, describe_plan, draw_ladder
 from mm_trio.planning.plan_request import PlanRequest
+from mm_trio.sandbox import USDC, BookView, Level, Pair, SeededTakers, Token
 
 __all__ = ["GridOptions", "GridReport", "make_report", "parse_fees", "save_config", "save_facts"]
 
+# The demo's takers pause for a second on average.
+DEMO_TAKERS_AN_HOUR = 3_600
+_FORECAST_SEED = 1
 # The colours of the live view.
 _COLOURS = {"ask": (217, 140, 134), "bid": (134, 189, 151), "dim": (118, 128, 143), "title": (157, 180, 214)}
 _COLOURS["alert"] = (216, 178, 106)
@@ -48,6 +55,8 @@ class GridOptions:
     step: Decimal | None = None
     fees: Fees | None = None
     assumptions: Mapping[str, Decimal | None]
+    takers_per_hour: int | None = None
+    demo_takers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +122,38 @@ def make_report(
     if fees is None:
         fees, fees_source = (BASE_TIER, "base tier") if pair.fees is None else (pair.fees, "of the account")
     plan = plan_ladder(request)
-    figures = compute_figures(plan, pair.view, Assumptions(fees=fees, fees_source=fees_source, **options.assumptions))
+    assumptions = Assumptions(fees=fees, fees_source=fees_source, flow=_find_flow(options, plan), **options.assumptions)
+    figures = compute_figures(plan, pair.view, assumptions)
     config = write_plan(plan, pair.view, place)
     # What is written here is read by the same rules as at the start of a maker.
     environ = {} if place.account is not None else {ACCOUNT_VARIABLE: _NOBODY}
     parse_settings(tomllib.loads(config), environ=environ, source="this plan")
     return GridReport(figures, config)
+
+
+def _find_flow(options: GridOptions, plan: LadderPlan) -> TakerFlow | None:
+    """Find the takers that a forecast is wanted of."""
+    if options.demo_takers:
+        return TakerFlow(_DemoTakers(plan.grid.sz_decimals or 0), DEMO_TAKERS_AN_HOUR, "takers of the demo")
+    size = options.assumptions["taker_size"]
+    if options.takers_per_hour is None or size is None:
+        return None
+    takers = LeaningTakers(size, rng=Random(_FORECAST_SEED))
+    return TakerFlow(takers, options.takers_per_hour, f"takers of {size.normalize():f} on average, who lean back")
+
+
+class _DemoTakers:
+    """The takers of the demo, before the book of a forecast."""
+
+    def __init__(self, sz_decimals: int) -> None:
+        base = Token("BASE", 1, sz_decimals, 8, "0x" + "0" * 32)
+        self._takers = SeededTakers(Pair("@1", 1, base, USDC), rng=Random(_FORECAST_SEED))
+
+    def draw(self, asks: list[DesiredOrder], bids: list[DesiredOrder]) -> Take | None:
+        """Draw the next taker."""
+        rows = [tuple(Level(order.price, order.size, 1) for order in side) for side in (bids, asks)]
+        orders = self._takers.decide(BookView(*rows))
+        return Take("sell" if orders[0].is_buy else "buy", orders[0].size) if orders else None
 
 
 def parse_fees(text: str) -> Fees:

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from plan_kit import make_facts
 
-from mm_trio.cli.exit_codes import ExitCode
 from mm_trio.cli.main import main
 from mm_trio.cli.programs.plan_grid import parse_fees
+from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.config.loading import load_settings
 from mm_trio.model.errors import ConfigError
 from mm_trio.planning.income import BASE_TIER, TIERS, Fees
-
-pytestmark = pytest.mark.usefixtures("restore_signals")
 
 ACCOUNT = "0x" + "Ab" * 20
 LADDER = ("--coin", "HYPE/USDC", "--range", "20", "20.43", "--tokens", "20")

@@ -6,12 +6,11 @@ import pytest
 from secret_kit import find_secrets
 
 from mm_trio.cli import main as entry
-from mm_trio.cli.exit_codes import ExitCode
+from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.config.redaction import hide_keys
 from mm_trio.model.errors import JournalError
 
 # A command leaves its signals ignored.
-pytestmark = pytest.mark.usefixtures("restore_signals")
 
 KEY = "0x" + "c0ffee" * 10 + "beef"
 

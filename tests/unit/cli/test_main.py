@@ -9,9 +9,9 @@ import pytest
 import requests
 import trio
 
-from mm_trio.cli.exit_codes import ExitCode
 from mm_trio.cli.main import _report_error
 from mm_trio.cli.programs.start_checks import ask_at_start
+from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.model.errors import ConfigError, HistoryLost, LocalError, OrdersMayRest, Unreachable
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

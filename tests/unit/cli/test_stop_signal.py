@@ -16,16 +16,14 @@ import pytest
 import trio
 import trio.testing
 
-from mm_trio.cli.exit_codes import ExitCode
 from mm_trio.cli.ledger_programs.rebuild_ledger import _replace_journal, _write_journal
-from mm_trio.cli.parser import Command, add_json_option, make_parser
-from mm_trio.cli.stop_signal import StopSignal
-from mm_trio.cli.verdict import Check, gives_verdict
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.parser import Command, add_json_option, make_parser
+from mm_trio.cli.shell.stop_signal import StopSignal
+from mm_trio.cli.shell.verdict import Check, gives_verdict
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import LedgerError
 from mm_trio.model.journal_entries import Began
-
-pytestmark = pytest.mark.usefixtures("restore_signals")
 
 Work = Callable[..., Awaitable[None]]
 

@@ -8,8 +8,8 @@ import signal
 from collections.abc import Callable
 from typing import TypeAlias
 
-from mm_trio.cli.exit_codes import ExitCode
-from mm_trio.cli.stop_signal import StopSignal
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import Interrupted, find_leaves
 from mm_trio.terminal_ui.streams import print_out, tell
 

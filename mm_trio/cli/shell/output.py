@@ -8,7 +8,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from mm_trio.cli.exit_codes import ExitCode
+from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.terminal_ui.streams import LineHandler, print_out
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What every command shares: parser, output, signals, verdicts, exit codes."""

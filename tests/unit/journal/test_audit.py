@@ -62,6 +62,14 @@ def test_a_ledger_that_agrees_has_no_gap() -> None:
     assert [(line.what, line.count) for line in told.movements] == [("first balance", 1), ("asks filled", 1)]
 
 
+def test_a_rebate_of_a_buy_is_summed_in_quote() -> None:
+    bought = replace(SOLD, side="buy", fee=dec("-0.001"), fee_token="quote")
+    told = audit(booked(bought), fills=(bought,), venue=Balances(dec(22), dec("160.001")))
+
+    assert told.is_ok
+    assert told.ledger == (dec(12), dec("60.001"))
+
+
 def test_a_fill_of_ours_that_is_not_booked_yet_explains_the_gap_by_oid_or_by_cloid() -> None:
     for told in (SOLD, replace(SOLD, oid=99, cloid=OURS)):
         found = audit(fills=(told,))

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         read_tape,
         tape_market,
     )
-    from mm_trio.sandbox.traffic.tape_phases import PERIOD_MS, TapePhases, TapeStart, find_start
+    from mm_trio.sandbox.traffic.tape_phases import PERIOD_MS, TapePhases, find_start
 
 __all__ = [
     "DEFAULT_MARKETS",
@@ -142,7 +142,6 @@ __all__ = [
     "TapeMarket",
     "TapePhases",
     "TapeRow",
-    "TapeStart",
     "TapeTakers",
     "TcpLink",
     "Token",
@@ -234,7 +233,6 @@ _HOMES = {
     "TapeMarket": "traffic.tape",
     "TapePhases": "traffic.tape_phases",
     "TapeRow": "traffic.tape",
-    "TapeStart": "traffic.tape_phases",
     "TapeTakers": "traffic.tape",
     "TcpLink": "server.tcp_link",
     "Token": "model.markets",

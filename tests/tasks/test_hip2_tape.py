@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from mm_trio import PricingGrid
 from mm_trio.sandbox.model.records import Fill
-from mm_trio.sandbox.traffic.hip2_model import Hip2Model
+from mm_trio.sandbox.traffic.hip2_model import Hip2Model, LadderStart
 from mm_trio.sandbox.traffic.tape import TapeRow
 from mm_trio.sandbox.traffic.tape_phases import compare_oids
 
@@ -99,7 +99,8 @@ async def test_after_random_takers_our_book_is_the_rules(autojump_clock: MockClo
     tokens, quote = Decimal(100) + rng.randrange(500) * grid.lot, n_bids * Decimal("101.3")
     world = World(token=str(tokens), usdc=str(quote), maker_fee="0", min_notional="0")
     maker = world.maker(**AS_HIP2)
-    model = Hip2Model(grid.levels, order_size=Decimal(5), tokens=tokens, quote=quote, lot=grid.lot)
+    start = LadderStart(levels=grid.levels, order_size=Decimal(5), lot=grid.lot, tokens=tokens, quote=quote)
+    model = Hip2Model(start)
     async with world.running(maker):
         await reach_phase(maker, 1533)
         due_s, now_s = trio.current_time() + 1.533, trio.current_time()

@@ -61,7 +61,10 @@ class TapeReplay:
 
     @property
     def phase_s(self) -> float:
-        """Seconds from the first taker to the maker's next update: the middle of the best phases."""
+        """Seconds from the first taker to the next update.
+
+        They are the middle of the best phases.
+        """
         best = self.phases.best
         return (best.first_ms + best.last_ms) / 2 / PERIOD_MS * self.period_s
 
@@ -75,7 +78,13 @@ class TapeReplay:
             if by_phase
             else "no row depends on the phase of HIP-2's 3 s clock"
         )
-        return f"{note}; {_name_rows(unexplained, 'follow')} from HIP-2's rule in no phase" if unexplained else note
+        if not unexplained:
+            return note
+        size = self.phases.start.order_size
+        return (
+            f"{note}; {_name_rows(unexplained, 'follow')} from HIP-2's rule in no phase with an order size of "
+            f"{size:f}: try another one with --order-sz"
+        )
 
 
 def _name_rows(positions: tuple[int, ...], verb: str) -> str:
@@ -192,7 +201,7 @@ def tape_demo_market(
 
 
 def _read(path: Path, coin: str | None, order_size: Decimal | None) -> tuple[Pair, TapeMarket, TapePhases, PricingGrid]:
-    """Read a tape, and find the pair and the ladder that it was recorded on."""
+    """Read a tape and find its pair and ladder."""
     coin = coin or _choose_coin(path)
     rows = read_tape(path, coin)
     facts = tape_market(rows)
@@ -212,7 +221,7 @@ def _choose_coin(path: Path) -> str:
 
 
 def _find_grid(prices: set[Decimal], step: Decimal, sz_decimals: int) -> PricingGrid:
-    """Find a ladder with some levels below and above all prices."""
+    """Find a ladder with levels on both sides of all prices."""
     start = ladder_start(prices, step=step, sz_decimals=sz_decimals, levels_below=LEVELS_AROUND)
     n_levels = 1
     while (grid := PricingGrid(start, n_levels, tick_size=step, sz_decimals=sz_decimals)).levels[-1] < max(prices):
@@ -221,9 +230,9 @@ def _find_grid(prices: set[Decimal], step: Decimal, sz_decimals: int) -> Pricing
 
 
 def _find_pace(takes_s: float, duration_s: float | None) -> tuple[float, float]:
-    """Return how long a tape takes in the end, and its pace: 1 or less.
+    """Return the seconds that a tape takes, and its pace.
 
-    It fits into the duration together with two periods for the maker to build its ladder.
+    The pace is 1 or less. It fits into the duration together with two periods for the maker to build its ladder.
     """
     period_s = PERIOD_MS / 1000
     pace = 1.0 if duration_s is None else min(1.0, duration_s / (takes_s + 2 * period_s))

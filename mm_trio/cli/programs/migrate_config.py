@@ -54,7 +54,7 @@ _LEAST_IN_MINIMA = Decimal("1.01")
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """New configuration, with what changed and what was left out, in words."""
+    """New configuration, with every difference in words."""
 
     source: str
     settings: Settings
@@ -169,7 +169,7 @@ def _carry_over(old: Mapping[str, object]) -> tuple[dict[str, dict[str, object]]
 
 
 def _name_unknown(label: str, name: str, value: object, known: Iterable[str]) -> str:
-    """Say of a value that pyperliquidity does not read why it is left out."""
+    """Say why a value that is not known is left out."""
     if _holds_secret(name, value):
         return f"{label}: {SECRET_ADVICE}"
     near = get_close_matches(name[:40].lower(), known, n=1)

@@ -177,7 +177,10 @@ async def _set_up(market: DemoMarket, gateway: Gateway, server: SandboxServer, *
 
 
 def _choose_tuning(market: DemoMarket) -> _Tuning:
-    """Return the tuning of the maker: before a tape it quotes as HIP-2 does."""
+    """Return the tuning of the maker.
+
+    Before a tape it quotes as HIP-2 does.
+    """
     if market.tape is None:
         return {"interval_s": 1.0, "requote_on_fill": True, "dead_zone_bps": 0}
     return {
@@ -190,7 +193,7 @@ def _choose_tuning(market: DemoMarket) -> _Tuning:
 
 
 def _place_bid_from_before(gateway: Gateway, market: DemoMarket, account: str) -> None:
-    """Place what was left of a bid when the tape began.
+    """Place what a tape's first bid had left.
 
     The maker takes it over at its start, and HIP-2's rule leaves it as it is.
     """
@@ -202,7 +205,7 @@ def _place_bid_from_before(gateway: Gateway, market: DemoMarket, account: str) -
 
 
 async def _reach_phase(maker: WsState, tape: TapeReplay) -> None:
-    """Return when the maker's next tick is due at the tape's phase."""
+    """Wait until the next tick is due at the tape's phase."""
     ticks = maker.stats.ticks
     while maker.stats.ticks == ticks:  # noqa: ASYNC110 - the maker has no event for a tick
         await trio.sleep(0.002)

@@ -35,7 +35,7 @@ def compute_ladder(start: Decimal, n_levels: int, *, step: Decimal, sz_decimals:
 
 
 def find_step(sweeps: Iterable[Sequence[Decimal]], *, sz_decimals: int) -> Decimal:
-    """Find the step of the ladder that recorded prices lie on.
+    """Find the step of a ladder with these prices.
 
     `sweeps` are the prices of each taker, who leaves out no level. HIP-2's own steps are tried first, then the least
     distance of two prices in hundredths of a percent.
@@ -116,7 +116,7 @@ def _check_passes(wanted: Sequence[int], step: Decimal, sz_decimals: int) -> Non
 
 
 def _are_neighbours(prices: Sequence[Decimal], step: Decimal, sz_decimals: int) -> bool:
-    """Check that each price is the next level of the one before."""
+    """Check that no level lies between the prices."""
     raws = [_to_raw(price, sz_decimals) for price in prices]
     return all(_step_up(below, step) == above for below, above in pairwise(raws))
 

@@ -193,7 +193,10 @@ def tape_market(rows: Sequence[TapeRow]) -> TapeMarket:
 
 
 def sum_by_order(rows: Iterable[TapeRow]) -> Iterable[Decimal]:
-    """Sum up the fills of each order; a row without oid is an order of its own."""
+    """Sum up the fills of each order.
+
+    A row without oid is an order of its own.
+    """
     sums: dict[tuple[int, int | None], Decimal] = {}
     for position, row in enumerate(rows):
         order = (position, None) if row.oid is None else (-1, row.oid)
@@ -207,7 +210,7 @@ def group_sweeps(rows: Iterable[TapeRow]) -> list[list[TapeRow]]:
 
 
 def cut_pauses(rows: Sequence[TapeRow], *, period_ms: int) -> tuple[TapeRow, ...]:
-    """Cut the pauses between takers down to less than two periods.
+    """Cut each pause to less than two periods.
 
     Whole periods are left out, and one at least stays of a longer pause: whoever acts once a period, at whichever
     phase, acts in the same pauses as before.

@@ -13,14 +13,13 @@ from functools import cached_property
 from itertools import pairwise
 from math import gcd
 
-from mm_trio.sandbox.traffic.hip2_model import Hip2Model, ModelFill
+from mm_trio.sandbox.traffic.hip2_model import Hip2Model, LadderStart, ModelFill
 from mm_trio.sandbox.traffic.tape import TapeRow, group_sweeps, sum_by_order
 
 __all__ = [
     "PERIOD_MS",
     "Phase",
     "TapePhases",
-    "TapeStart",
     "compare_oids",
     "compute_phases",
     "find_start",
@@ -30,41 +29,17 @@ __all__ = [
 PERIOD_MS = 3000
 # A tape has as many phases as takers, and each is replayed whole.
 _MOST_PHASES = 200
+# Fewer phases and rows do while a start is looked for.
+_PHASES_TRIED, _ROWS_TRIED = 24, 200
 # Order sizes that are tried, and how many times the largest fill they may be.
 _MOST_SIZES, _MOST_SIZE = 8, 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TapeStart:
-    """Ladder and balance that a tape begins with.
-
-    `tokens` are those for the levels of this ladder. `bid_left`: what is left of a bid that rests on the remainder's
-    level (None: none does).
-    """
-
-    levels: tuple[Decimal, ...]
-    order_size: Decimal
-    tokens: Decimal
-    lot: Decimal
-    bid_left: Decimal | None = None
-
-    @property
-    def remainder_level(self) -> int:
-        """Level below those of the whole asks."""
-        return len(self.levels) - int(self.tokens // self.order_size) - 1
-
-    @property
-    def boundary(self) -> int:
-        """Lowest level with an ask."""
-        is_bid = self.bid_left is not None or self.tokens % self.order_size == 0
-        return self.remainder_level + is_bid
-
-
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Range of phases, in ms after the first row, in which all rows turn out alike.
+    """Range of phases in which all rows turn out alike.
 
-    `fills` has the fills of each row's taker.
+    Units: milliseconds after the first row. `fills` has the fills of each row's taker.
     """
 
     first_ms: int
@@ -77,12 +52,15 @@ class TapePhases:
     """All outcomes of a tape."""
 
     rows: tuple[TapeRow, ...]
-    start: TapeStart
+    start: LadderStart
     phases: tuple[Phase, ...]
 
     @cached_property
     def best(self) -> Phase:
-        """The phase with most rows as recorded; of several, the one with most oids alike, then the widest."""
+        """The phase with most rows as recorded.
+
+        Of several the one with most oids alike, then the widest.
+        """
         return max(self.phases, key=self._rank)
 
     @property
@@ -92,7 +70,7 @@ class TapePhases:
 
     @property
     def rows_by_phase(self) -> tuple[int, ...]:
-        """Positions of the rows that do not turn out alike in every phase."""
+        """Positions of rows that turn out differently between phases."""
         first = self.phases[0].fills
         return tuple(
             position
@@ -102,7 +80,7 @@ class TapePhases:
 
     @property
     def rows_unexplained(self) -> tuple[int, ...]:
-        """Positions of the rows that turn out as recorded in no phase."""
+        """Positions of rows that no phase explains."""
         return tuple(
             position
             for position, row in enumerate(self.rows)
@@ -140,15 +118,13 @@ def compare_oids(rows: Sequence[TapeRow], oids: Sequence[int | None]) -> list[bo
     return agree
 
 
-def replay_tape(rows: Sequence[TapeRow], start: TapeStart, *, phase_ms: int) -> tuple[tuple[ModelFill, ...], ...]:
+def replay_tape(rows: Sequence[TapeRow], start: LadderStart, *, phase_ms: int) -> tuple[tuple[ModelFill, ...], ...]:
     """Replay a tape on HIP-2's rule.
 
     The first update after the first row comes `phase_ms` after it, the others every three seconds. Return the fills of
     each row's taker, who asks for the row's size at its price.
     """
-    model = Hip2Model(
-        start.levels, order_size=start.order_size, tokens=start.tokens, bid_left=start.bid_left, lot=start.lot
-    )
+    model = Hip2Model(start)
     fills: dict[int, tuple[ModelFill, ...]] = {}
     updates = 0
     for sweep in group_sweeps(rows):
@@ -163,17 +139,20 @@ def replay_tape(rows: Sequence[TapeRow], start: TapeStart, *, phase_ms: int) -> 
     return tuple(fills[id(row)] for row in rows)
 
 
-def compute_phases(rows: Sequence[TapeRow], start: TapeStart) -> TapePhases:
-    """Replay a tape at every phase of the clock that makes a difference."""
+def compute_phases(rows: Sequence[TapeRow], start: LadderStart, *, most: int = _MOST_PHASES) -> TapePhases:
+    """Replay a tape at every phase that makes a difference.
+
+    Of more than `most` ranges of phases the widest are taken.
+    """
     first_ms = rows[0].time_ms
     edges = sorted({(row.time_ms - first_ms) % PERIOD_MS for row in rows} | {0, PERIOD_MS})
     ranges = [(low + 1, high) for low, high in pairwise(edges)]
-    if len(ranges) > _MOST_PHASES:
-        ranges = sorted(sorted(ranges, key=lambda each: each[0] - each[1])[:_MOST_PHASES])
+    if len(ranges) > most:
+        ranges = sorted(sorted(ranges, key=lambda each: each[0] - each[1])[:most])
     phases: list[Phase] = []
     for low, high in ranges:
         fills = replay_tape(rows, start, phase_ms=high)
-        if phases and phases[-1].fills == fills:
+        if phases and phases[-1].last_ms + 1 == low and phases[-1].fills == fills:
             low = phases.pop().first_ms
         phases.append(Phase(low, high, fills))
     return TapePhases(tuple(rows), start, tuple(phases))
@@ -182,7 +161,7 @@ def compute_phases(rows: Sequence[TapeRow], start: TapeStart) -> TapePhases:
 def find_start(
     rows: Sequence[TapeRow], levels: Sequence[Decimal], *, lot: Decimal, order_size: Decimal | None = None
 ) -> TapePhases:
-    """Find out how the ladder stood when a tape began, and replay it.
+    """Find how the ladder stood at first, and replay a tape.
 
     That is what explains most rows. Without an `order_size` it is the most that one order was filled, or the least
     larger one that explains more. Errors: ValueError if one order was filled beyond `order_size`.
@@ -191,14 +170,14 @@ def find_start(
     if order_size is not None and order_size < most:
         raise ValueError(f"an order size of {order_size} is too small: one order was filled {most}, give at least that")
     best = _find_remainder(rows, levels, order_size=order_size or most, lot=lot)
-    if order_size is None and best.n_matched < len(rows):
+    if order_size is None and best.n_matched < len(best.rows):
         found = [_find_remainder(rows, levels, order_size=size, lot=lot) for size in _find_sizes(rows, most, lot)]
         best = max((best, *found), key=lambda each: each.n_matched)
-    return best
+    return compute_phases(rows, best.start)
 
 
 def _find_sizes(rows: Sequence[TapeRow], most: Decimal, lot: Decimal) -> list[Decimal]:
-    """List order sizes that may be larger than every fill, the least first.
+    """List order sizes larger than every fill, ascending.
 
     Where a taker went from one ask to the next, the balance was a multiple of the order size.
     """
@@ -214,7 +193,10 @@ def _find_sizes(rows: Sequence[TapeRow], most: Decimal, lot: Decimal) -> list[De
 
 
 def _count_lots(balance: Decimal, lot: Decimal) -> int:
-    """Count whole lots of a balance, which carries the noise of a binary float."""
+    """Count whole lots of a balance.
+
+    It carries the noise of a binary float.
+    """
     return int((balance / lot).quantize(Decimal("0.001")))
 
 
@@ -224,23 +206,25 @@ def _find_remainder(
     """Find out how the remainder's level stood.
 
     The first row shows where it was, and its balance how large the remainder was. On which side it stood, and what was
-    left of a bid there, is what explains most rows. Without balances the tape begins with whole orders.
+    left of a bid there, is what explains most of the first rows. Without balances the tape begins with whole orders.
     """
     remainder = _count_lots(rows[0].balance or Decimal(0), lot) * lot % order_size
     level, is_buy = levels.index(rows[0].price), rows[0].is_buy
     as_bid, as_ask = (level, level + 1) if is_buy else (level - 1, level)
-    bids = _find_bids(rows, levels[as_bid], order_size - remainder) if remainder else [None]
-    sides = [*([(as_ask, None)] if remainder else []), *((as_bid, left) for left in bids)]
+    sides: list[tuple[int, Decimal | None]] = [(as_bid, None)]
+    if remainder:
+        bids = _find_bids(rows, levels[as_bid], order_size - remainder) if as_bid >= 0 else []
+        sides = [(as_ask, None), *((as_bid, left) for left in bids)]
     found: list[TapePhases] = []
     for shared, bid_left in sides:
         tokens = (len(levels) - shared - 1) * order_size + remainder
-        start = TapeStart(levels=tuple(levels), order_size=order_size, tokens=tokens, lot=lot, bid_left=bid_left)
-        found.append(compute_phases(rows, start))
+        start = LadderStart(levels=tuple(levels), order_size=order_size, tokens=tokens, lot=lot, bid_left=bid_left)
+        found.append(compute_phases(rows[:_ROWS_TRIED], start, most=_PHASES_TRIED))
     return max(found, key=lambda each: each.n_matched)
 
 
-def _find_bids(rows: Iterable[TapeRow], price: Decimal, most: Decimal) -> list[Decimal | None]:
-    """List what may be left of the bid on the remainder's level.
+def _find_bids(rows: Iterable[TapeRow], price: Decimal, most: Decimal) -> list[Decimal]:
+    """List what may be left of the remainder level's bid.
 
     That is all that it can be, or all that was filled of it.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from mm_trio.sandbox.traffic.hip2_model import Hip2Model, ModelFill
+from mm_trio.sandbox.traffic.hip2_model import Hip2Model, LadderStart, ModelFill
 from mm_trio.sandbox.traffic.ladder_search import compute_ladder
 
 LEVELS = compute_ladder(Decimal("1"), 12, step=Decimal("0.003"), sz_decimals=2)
@@ -13,7 +13,7 @@ LEVELS = compute_ladder(Decimal("1"), 12, step=Decimal("0.003"), sz_decimals=2)
 
 def make_model(tokens: str, **changes: Any) -> Hip2Model:
     parameters: dict[str, Any] = {"order_size": Decimal(1000), "lot": Decimal("0.01")} | changes
-    return Hip2Model(LEVELS, tokens=Decimal(tokens), **parameters)
+    return Hip2Model(LadderStart(levels=LEVELS, tokens=Decimal(tokens), **parameters))
 
 
 def sizes(side: dict[int, Any]) -> dict[int, Decimal]:

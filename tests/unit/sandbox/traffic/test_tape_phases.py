@@ -101,3 +101,22 @@ def test_identities_are_compared_by_side_and_price() -> None:
 
     assert compare_oids(rows, [1, 2, 1]) == [True]
     assert compare_oids(rows, [1, 2, 3]) == [False]
+
+
+@pytest.mark.parametrize("balance", [None, "123"])
+def test_a_tape_that_begins_on_the_lowest_level_has_no_bid_below(balance: str | None) -> None:
+    rows = [row(0, "sell", 0, "3", balance=balance), row(9000, "sell", 1, "10")]
+
+    tape = find_start(rows, LEVELS, lot=LOT, order_size=Decimal(10))
+
+    assert tape.start.bid_left is None
+    assert tape.start.boundary == 0
+
+
+def test_a_long_tape_is_replayed_in_seconds_and_whole() -> None:
+    """Its takers come at a thousand different phases."""
+    rows = [row(7001 * n, "sell" if n % 2 else "buy", 4, "10") for n in range(1, 1001)]
+
+    tape = find_start(rows, LEVELS, lot=LOT)
+
+    assert (len(tape.rows), tape.n_matched) == (1000, 1000)

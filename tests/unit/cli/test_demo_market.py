@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from mm_trio.cli.programs.demo_market import DemoMarket, tape_demo_market
+from mm_trio.cli.programs.sandbox_report import SandboxAccess, TestAccount
+from mm_trio.config.loading import parse_settings
 from mm_trio.model.errors import ConfigError
 
 
@@ -99,3 +102,12 @@ def test_the_note_names_the_rows_that_cannot_be_promised(tmp_path: Path, pause_m
 
     assert market.tape is not None
     assert market.tape.note.startswith(told)
+
+
+def test_the_sandbox_prints_a_configuration_with_the_tapes_step(tmp_path: Path) -> None:
+    market = read(tmp_path, fill(1, "sell", "0.70427", "14.4"), fill(3000, "buy", "0.6973", "14.39"))
+    access = SandboxAccess("http://127.0.0.1:1", (TestAccount("0x" + "ab" * 20, "key"),), "token", (market,))
+
+    settings = parse_settings(tomllib.loads(access.to_config()), environ={}, source="printed")
+
+    assert settings.strategy.tick_size == Decimal("0.01")

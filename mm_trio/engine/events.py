@@ -9,6 +9,7 @@ from decimal import Decimal
 import trio
 
 from mm_trio.engine.schedule import TickSchedule
+from mm_trio.model.journal_entries import Adjusted
 from mm_trio.model.orders import EmitResult, FillResult, TrackedOrder
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.opening import find_inside
@@ -35,6 +36,7 @@ class SessionEvents:
     """Listener to the state: counts, logs, and wakes tasks.
 
     `stop_wanted` is set when the owner cancelled so many orders manually that it is a request to stop the maker.
+    `balance_change` is how the last balance differed from the ledger, until it is believed or equal.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class SessionEvents:
         self._manual_cancels: deque[float] = deque(maxlen=settings.hand_cancels_to_stop or 0)
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.stop_wanted = trio.Event()
+        self.balance_change: Adjusted | None = None
         self._contradicted: deque[str] = deque(maxlen=CONTRADICTIONS_REMEMBERED)
 
     def on_booked(self, fill: FillResult) -> None:
@@ -85,7 +88,9 @@ class SessionEvents:
 
     def on_balances(self, check: BalanceCheck) -> None:
         """Recheck a differing balance, or log its adoption."""
+        self.balance_change = None
         if check.verdict is BalanceVerdict.ASK_AGAIN:
+            self.balance_change = Adjusted(check.token_change, check.usdc_change, "balance")
             self._schedule.want_reconcile(BALANCE_CONFIRM_S)
         elif check.verdict is BalanceVerdict.ADOPTED:
             _log_balances_adopted(check, self._inventory)

@@ -21,7 +21,7 @@ from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.shutdown import cancel_and_verify
-from mm_trio.engine.startup import confirm_balances, resume_state, seed_state
+from mm_trio.engine.startup import resume_state, seed_state
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import COMMIT_WITHIN_S, JournalWriter
@@ -98,6 +98,7 @@ class Session:
         self._recovered = recovered
         self._epoch = epoch
         self._check_opening = check_opening
+        self.must_settle_balances = False
         self._nursery: trio.Nursery | None = None
         self.emitter = BatchEmitter(
             account.gateway,
@@ -170,12 +171,12 @@ class Session:
                 take_over=self.settings.take_over,
                 wall_ms=self.account.wall_ms,
             )
-            if self._check_opening is not None:
-                check = await confirm_balances(client, state, check)
             self.events.on_balances(check)
         if self._check_opening is not None:
             # Before anything is written or sent.
             self._check_opening(await self._read_opening(orphans))
+            # The price was judged by the balances of the venue, so they have to be the ledger's before it quotes.
+            self.must_settle_balances = self.events.balance_change is not None
         plan = self.quoter.start()
         await self._write_opening()
         await writer.mark_end()
@@ -183,12 +184,18 @@ class Session:
         return orphans
 
     async def _read_opening(self, orphans: tuple[OpenOrder, ...]) -> Opening:
-        """Read what is known of the price that the ladder opens with."""
-        state, settings = self.quoter.state, self.settings
+        """Read what is known of the price that the ladder opens with.
+
+        A transfer while no session ran changes what may be offered, and so the price. The ledger believes it later,
+        once the feed is heard: a balance alone could have a fill that the history lacks.
+        """
+        settings, change = self.settings, self.events.balance_change
+        inventory = self.quoter.state.inventory
+        state, plan = self.quoter.suppose(inventory if change is None else inventory.suppose(change))
         book = await self.account.client.fetch_book(state.market)
         last = None if self._recovered is None else self._recovered.last_quoted
         earlier = None if last is None else last.compare(state.grid, settings.parameters, settings.allocation)
-        return read_opening(state, self.quoter.plan(), book, orphans=orphans, earlier=earlier)
+        return read_opening(state, plan, book, orphans=orphans, earlier=earlier)
 
     async def _write_opening(self) -> None:
         """Make durable what the start recorded.

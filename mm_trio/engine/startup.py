@@ -20,13 +20,13 @@ from mm_trio.model.market import Balances, Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
-from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict
+from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState, describe_lacking
 from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.witness.ledger_end import describe_lost_entries, describe_unnamed
 
-__all__ = ["check_order_size", "confirm_balances", "resume_state", "seed_state"]
+__all__ = ["check_order_size", "resume_state", "seed_state"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +35,6 @@ SEED_TRIES = 10
 REACH_TRIES, REACH_PAUSE_S = 4, 1.0
 # Between two looks for a fill so young that the venue may list it late.
 YOUNG_PAUSE_S = 5.0
-# Looks at balances that differ, at a start.
-CONFIRM_TRIES = 3
 # Bought tokens arrive less the fee: a whole tranche of just the minimum could never be sold again.
 _FEE_MARGIN = Decimal("1.01")
 
@@ -128,23 +126,6 @@ async def resume_state(
     check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s)
     state.rate_limit.sync_from_exchange(*await client.fetch_budget())
     return (*orphans, *(row for row in ours if row.oid in astray)), check
-
-
-async def confirm_balances(client: VenueClient, state: MakerState, check: BalanceCheck) -> BalanceCheck:
-    """Ask again for balances that differ, until they are believed.
-
-    A transfer while no session ran changes what may be offered, and so the price that the ladder opens with. It takes
-    three looks where fills were booked just before. Return the last verdict. Errors: VenueError.
-    """
-    for _ in range(CONFIRM_TRIES):
-        if check.verdict is not BalanceVerdict.ASK_AGAIN:
-            break
-        await trio.sleep(BALANCE_CONFIRM_S)
-        asked_s = trio.current_time()
-        state.note_foreign_holds(await client.fetch_open_orders(state.market))
-        balances = await client.fetch_balances(state.market)
-        check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time())
-    return check
 
 
 async def _check_first_start(

@@ -18,6 +18,7 @@ from mm_trio.engine.feed_reader import FeedReader
 from mm_trio.model.errors import ActionsRefused, VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import OpenOrder
+from mm_trio.state.inventory import BALANCE_CONFIRM_S
 
 if TYPE_CHECKING:
     from mm_trio.engine.session import Session
@@ -41,6 +42,8 @@ _log = logging.getLogger(__name__)
 # leave enough for one or two after a lost feed. Both leave what is kept for the shutdown.
 REGULAR_WEIGHT, URGENT_WEIGHT = 200, 82
 RETRY_RECONCILE_S = 3.0
+# Looks at balances that differ at a start.
+SETTLE_TRIES = 3
 # Pause between two comparisons of the clocks, after a failed one, and while the machine's clock is wrong.
 COMPARE_EVERY_S, RETRY_COMPARE_S = 180.0, 10.0
 
@@ -71,7 +74,21 @@ async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> Non
     while not cleared:
         await trio.sleep(RETRY_RECONCILE_S)
         cleared = await reconcile(session)
+    if session.must_settle_balances:
+        await _settle_balances(session)
     account.gate.start_quoting()
+
+
+async def _settle_balances(session: Session) -> None:
+    """Reconcile until the ledger believes balances that differ.
+
+    It takes three looks where fills were booked just before. What is in doubt even then is left to the ticks.
+    """
+    for _ in range(SETTLE_TRIES):
+        if session.events.balance_change is None:
+            return
+        await trio.sleep(BALANCE_CONFIRM_S)
+        await reconcile(session)
 
 
 # --- Apply ------------------------------------------------------------------------------------------

@@ -5,10 +5,13 @@ It knows no socket, clock or task, so that one account may have several.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mm_trio.model.journal_entries import Entry, Quoted
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
-from mm_trio.quoting.plan import TickPlan
+from mm_trio.quoting.plan import TickPlan, plan_tick
+from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.stats import RunStats
 
@@ -28,6 +31,7 @@ class GridQuoter:
         self.state = state
         self.stats = stats
         self.boundary_level: int | None = None
+        self._settings = settings
         self._last_boundary = last_boundary
         self._planner = IncrementalPlanner(state.grid, state.inventory, state.order_state, settings)
 
@@ -37,6 +41,14 @@ class GridQuoter:
         if self.state.order_state.orders:
             self._last_boundary = None
         return plan
+
+    def suppose(self, inventory: Inventory) -> tuple[MakerState, TickPlan]:
+        """Plan for another inventory, and change nothing."""
+        state = replace(self.state, inventory=inventory)
+        plan = plan_tick(
+            state.grid, state.inventory, state.order_state, self._settings, last_boundary=self._last_boundary
+        )
+        return state, plan
 
     def start(self) -> TickPlan:
         """Plan once without sending, and quote from there."""

@@ -8,6 +8,7 @@ order.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -138,6 +139,13 @@ class Inventory:
         self.account_token += entry.token
         self.account_usdc += entry.usdc
         self.record(entry)
+
+    def suppose(self, entry: Adjusted) -> Inventory:
+        """Return a copy after such a change; nothing is recorded."""
+        supposed = copy(self)
+        supposed.start_recording(forget, expects_transfers=self.expects_transfers)
+        supposed.on_adjusted(entry)
+        return supposed
 
     def on_summed(self, sums: Summed) -> None:
         """Take the sums of a checkpoint."""

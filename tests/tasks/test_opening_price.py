@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import ALLOCATION, MAKER, World, dec, until
+from builders import ALLOCATION, MAKER, World, booked, dec, until
 from trio.testing import MockClock
 
 from mm_trio import WsState
@@ -279,3 +279,16 @@ async def test_a_transfer_between_two_sessions_counts_at_the_start(autojump_cloc
     maker = make_maker(world, tmp_path, rules={"target_px": "20.912", "max_distance_pct": 2}, allocated_token=125)
     async with world.running(maker):
         assert maker.boundary_level == 15
+
+
+async def test_a_fill_that_the_history_tells_late_is_no_transfer(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """The balances have it at the start, and the feed tells it before anything is placed."""
+    world = World(signing=True)
+    await quote_once(world, tmp_path, cancel_on_shutdown=False)
+    world.buy("2")
+    for _ in range(2):
+        world.venue.answer_next("user_fills_by_time", [])
+
+    async with world.running(maker := make_maker(world, tmp_path)):
+        assert (maker.inventory.account_token, maker.inventory.account_usdc) == world.totals()
+        assert booked(maker) == world.ledger(100, 5000)

@@ -285,3 +285,15 @@ def test_a_summary_recreates_the_ledger(allocation: tuple[int | None, int | None
     assert again.summarise() == ledger.summarise()
     assert effective(again) == effective(ledger)
     assert again.find_guarded_sides() == ledger.find_guarded_sides()
+
+
+def test_a_supposed_change_leaves_the_ledger_as_it_is() -> None:
+    """And is not recorded."""
+    recorded: list[Entry] = []
+    inventory = Inventory(5, 100, 1000, account_token=90, account_usdc=1000)
+    inventory.start_recording(recorded.append, expects_transfers=True)
+
+    supposed = inventory.suppose(Adjusted(dec(5), dec(-200), "balance"))
+
+    assert (supposed.effective_token, supposed.effective_usdc) == (95, 800)
+    assert (inventory.account_token, inventory.account_usdc, recorded) == (90, 1000, [])

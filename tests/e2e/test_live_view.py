@@ -16,7 +16,7 @@ from terminal_kit import ENTER_SCREEN, Terminal, check_screen_was_left, on_termi
 pytestmark = pytest.mark.e2e
 
 ROWS, COLUMNS = 35, 100
-PAIR, PRICE = b"HYPE", b"21.88"  # the traded token, and where the ladder opens
+PAIR, PRICE = b"HYPE", b"21.866"  # the traded token, and where the ladder opens
 # what a shell does before it starts a program: the terminal becomes its controlling one
 LAUNCH = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "

@@ -15,7 +15,7 @@ from fault_kit import make_maker, make_world, remake_maker
 from trio.testing import MockClock
 
 LADDER = {"n_orders": 60, "start_px": "20"}
-FIRST_ASK = 30  # 21.88: the tokens are whole asks from here up.
+FIRST_ASK = 30  # 21.866: the tokens are whole asks from here up.
 SETTLE_S = 7.0
 BPS = 10_000
 

@@ -366,11 +366,12 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
     patch.setattr("mm_trio.engine.tasks.read_anew", go_on)
 
 
-@mutant
+@mutant_of_a_test
 def ticks_go_on_while_paused(patch: pytest.MonkeyPatch) -> None:
-    honest: Any = PlacingGate.__dict__["is_quoting"]
-    patch.setattr(PlacingGate, "may_place", lambda self: honest.fget(self) and self._find_journal_fault() is None)
-    patch.setattr(PlacingGate, "is_quoting", property(lambda self: not self.is_shutting_down))
+    ask_gate, ask_gateway = PlacingGate.may_place, OrderGateway.may_place
+    patch.setattr(PlacingGate, "may_place", lambda self: not self.is_shutting_down)
+    # Only cancels get past it.
+    patch.setattr(OrderGateway, "may_place", lambda self: ask_gate(self._gate) and ask_gateway(self))
 
 
 # --- What a second source would say ---

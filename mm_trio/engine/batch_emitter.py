@@ -23,6 +23,7 @@ from mm_trio.quoting.send_plan import (
     BatchKind,
     Modify,
     batches,
+    find_waiting_places,
     fit_modifies,
     fit_places,
     part_modifies,
@@ -30,6 +31,7 @@ from mm_trio.quoting.send_plan import (
     plan_sends,
 )
 from mm_trio.state.maker_state import MakerState
+from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.order_gateway import Burnt, OrderGateway
@@ -106,7 +108,8 @@ class BatchEmitter:
     async def _carry_out(self, planned: Sequence[Batch], emission: _Emission) -> None:
         """Send batch after batch, in the order of their dependencies."""
         deferred: list[Modify] = []
-        unsettled_places = [order for batch in planned for order in batch.places]
+        places = [order for batch in planned for order in batch.places]
+        unsettled_places = places
         for batch in planned:
             match batch.kind:
                 case BatchKind.CANCELS:
@@ -124,7 +127,8 @@ class BatchEmitter:
                         await self._settle_ends(unsettled_places)
                         unsettled_places = []
                     if await self._may_go_on(emission):
-                        await self._send_places(batch.places, emission)
+                        waiting = find_waiting_places(places, emission.find_staying(self._state.order_state))
+                        await self._send_places([order for order in batch.places if order not in waiting], emission)
                 case _:
                     assert_never(batch.kind)
 
@@ -145,6 +149,7 @@ class BatchEmitter:
             return
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
+        emission.cancelled_oids.update(oids)
         self._state.manual_cancels.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
         answers = await self._gateway.send_cancels(oids, expires_ms=self._gateway.compute_cancel_expiry_ms(EXPIRY_S))
         self._note_answers("cancel", answers, emission)
@@ -368,9 +373,14 @@ class _Emission:
         self.budget = budget
         self.began_s = began_s
         self.is_out_of_budget = False
+        self.cancelled_oids: set[int] = set()
         self._n_cancelled = self._n_modified = self._n_placed = self._n_held_back = 0
         self._n_errors = 0
         self._is_contradicted = False
+
+    def find_staying(self, orders: OrderState) -> list[TrackedOrder]:
+        """Find the orders cancelled here that may still rest."""
+        return [orders.orders[oid] for oid in sorted(self.cancelled_oids) if oid in orders.orders]
 
     def on_cancelled(self) -> None:
         """Count a confirmed cancel."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from mm_trio.model.orders import DesiredOrder, OrderDiff, Phase, TrackedOrder
@@ -21,6 +22,7 @@ __all__ = [
     "Modify",
     "SendPlan",
     "batches",
+    "find_waiting_places",
     "fit_modifies",
     "fit_places",
     "join_moves",
@@ -220,6 +222,22 @@ def fit_modifies(
 def fit_places(places: Iterable[DesiredOrder], headroom: Headroom) -> list[DesiredOrder]:
     """Choose the places of a batch that still fit."""
     return [order for order in places if headroom.take(order)]
+
+
+def find_waiting_places(places: Sequence[DesiredOrder], staying: Iterable[TrackedOrder]) -> frozenset[DesiredOrder]:
+    """Find the places that have no room yet.
+
+    `staying` are orders that were to be cancelled and may still rest. For each a place of its side waits, the farthest
+    first: places are listed from the boundary outwards. Where one stays on the level of a place, that place waits
+    anyway.
+    """
+    taken = {place.slot for place in places}
+    waiting: set[DesiredOrder] = set()
+    for order in staying:
+        if order.slot not in taken:
+            far = (place for place in reversed(places) if place.side == order.side and place not in waiting)
+            waiting.update(islice(far, 1))
+    return frozenset(waiting)
 
 
 def batches(items: Sequence[_T], size: int = MAX_BATCH_ITEMS) -> Iterator[Sequence[_T]]:

@@ -15,6 +15,7 @@ from mm_trio.quoting.send_plan import (
     Batch,
     BatchKind,
     batches,
+    find_waiting_places,
     part_modifies,
     plan_batches,
     plan_sends,
@@ -190,3 +191,23 @@ def test_what_the_budget_does_not_cover_twice_stays_as_it_is() -> None:
 
 def test_a_modify_of_an_order_that_left_is_dropped() -> None:
     assert plan_all(OrderDiff([(1, desired("sell", 7, 5))]), [], token=100) == []
+
+
+PLACES = [desired("sell", 6), desired("sell", 7), desired("buy", 5), desired("buy", 4), desired("buy", 3)]
+
+
+@pytest.mark.parametrize(
+    "staying, waiting",
+    [
+        ([], []),
+        ([tracked(1, "buy", 1)], [("buy", 3)]),
+        ([tracked(1, "buy", 1), tracked(2, "buy", 0)], [("buy", 3), ("buy", 4)]),
+        ([tracked(1, "sell", 9)], [("sell", 7)]),
+        ([tracked(1, "buy", 4)], []),  # the place on its own level waits for it anyway
+        ([tracked(n, "sell", n) for n in (1, 2, 3)], [("sell", 6), ("sell", 7)]),
+    ],
+)
+def test_a_place_waits_for_the_answer_of_the_cancel_that_makes_room_for_it(
+    staying: list[TrackedOrder], waiting: list[tuple[str, int]]
+) -> None:
+    assert sorted(order.slot for order in find_waiting_places(PLACES, staying)) == waiting

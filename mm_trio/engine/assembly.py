@@ -175,7 +175,7 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
         checkpoint_every=seams.checkpoint_every,
     )
     state.start_recording(writer.record, expects_transfers=recovered is not None)
-    account = _make_account(basis, writer=writer, nonces=nonces, budget=known.budget)
+    account = _make_account(basis, state, writer=writer, nonces=nonces)
     return Session(
         settings,
         account=account,
@@ -226,7 +226,7 @@ def _make_state(basis: _Basis, known: Knowledge, *, epoch: int, events: SessionE
     )
 
 
-def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budget: RateLimitBudget) -> Account:
+def _make_account(basis: _Basis, state: MakerState, *, writer: JournalWriter, nonces: Nonces) -> Account:
     seams, client = basis.seams, basis.client
     inbox = Inbox()
     feed = FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
@@ -240,7 +240,7 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
         rng=seams.rng,
     )
     gate = PlacingGate(
-        find_feed_fault=lambda: watchdog.find_fault() or basis.clock.find_fault(),
+        find_feed_fault=lambda: watchdog.find_fault() or basis.clock.find_fault() or state.unproven,
         find_journal_fault=lambda: writer.obstacle,
         feed_is_alive=feed.is_alive,
     )
@@ -261,7 +261,7 @@ def _make_account(basis: _Basis, *, writer: JournalWriter, nonces: Nonces, budge
         writer=writer,
         gate=gate,
         gateway=gateway,
-        budget=budget,
+        budget=state.rate_limit,
         wall_ms=basis.clock.latest_ms,
     )
 

@@ -73,6 +73,8 @@ class Reconciler:
             rows, findings = await self._take_snapshot()
             proofs = await self._ask_directly(suspects, findings)
         try:
+            if (lost := state.find_lost_entries((), rows)) is not None:
+                raise LedgerCut(describe_lost_entries(lost, state.market.coin))
             await self.book_missed_fills()
         except LedgerError:
             # The maker shuts down because of this error, and then the proofs show which orders still rest.

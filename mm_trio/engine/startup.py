@@ -35,6 +35,8 @@ SEED_TRIES = 10
 REACH_TRIES, REACH_PAUSE_S = 4, 1.0
 # Between two looks for a fill so young that the venue may list it late.
 YOUNG_PAUSE_S = 5.0
+# Answers in a row that do not know the order of a fill, before it is another venue's.
+UNKNOWN_TRIES = 3
 # Bought tokens arrive less the fee: a whole tranche of just the minimum could never be sold again.
 _FEE_MARGIN = Decimal("1.01")
 
@@ -201,7 +203,7 @@ async def _check_reach(
     is waited for. Errors: VenueError, HistoryLost, Contradiction.
     """
     history, newest_ms = state.history, max(newest_ms, state.history.looked_up_ms)
-    n_asked = 1
+    n_asked, n_unknown = 1, 0
     while True:
         history.on_listed(fill.key for fill in fills)
         late_before_ms = wall_ms() - FILLS_OVERLAP_MS
@@ -213,7 +215,10 @@ async def _check_reach(
             history.on_started(trio.current_time())
             return
         is_young = not is_reached and newest_ms > late_before_ms
-        if n_asked > REACH_TRIES and not (is_young and await _is_order_known(client, history, newest_ms)):
+        if n_asked > REACH_TRIES:
+            n_unknown = 0 if is_young and await _is_order_known(client, history, newest_ms) else n_unknown + 1
+        # One answer that does not know an order may be a replica's that lags.
+        if n_unknown >= (UNKNOWN_TRIES if is_young else 1):
             break
         # A replica may lag behind an earlier answer.
         await trio.sleep(REACH_PAUSE_S if n_asked <= REACH_TRIES else YOUNG_PAUSE_S)

@@ -247,10 +247,11 @@ async def watch_forever(session: Session) -> Never:
     A lost connection is replaced first.
     """
     gate, watchdog, clock = session.account.gate, session.account.watchdog, session.account.client.clock
+    state = session.quoter.state
     while True:
         if not gate.is_paused:
-            gate.pause(await watchdog.wait_for_fault(clock.find_fault))
-            # Without a fault of the feed this process had stalled, or the clock is in question.
+            gate.pause(await watchdog.wait_for_fault(lambda: clock.find_fault() or state.unproven))
+            # Without a fault of the feed this process had stalled, or the clock or the ledger is in question.
             if watchdog.find_fault() is None:
                 _log.warning("paused: reason=%s; no new orders until state is re-read from the venue", gate.reason)
                 await read_anew(session)

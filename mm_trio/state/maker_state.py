@@ -42,7 +42,8 @@ class MakerState:
 
     `on_booked` gets every fill of an order of ours, once the ledger has moved by it: nothing else announces fills.
     `on_contradicted` gets what a frame told and what contradicts it: the frame was not believed.
-    `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`).
+    `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`). `unproven` is what a
+    message told that only a ledger without its end explains; nothing is placed until everything was read.
     """
 
     market: Market
@@ -57,6 +58,7 @@ class MakerState:
     on_contradicted: Callable[[str], None] = _ignore
     record: Record = forget
     unquiet_s: float = float("-inf")
+    unproven: str | None = None
     foreign_holds: Balances = field(default_factory=lambda: Balances(Decimal(0), Decimal(0)))
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
@@ -231,6 +233,9 @@ class MakerState:
             return False
         if known:
             return False
+        if self.find_lost_entries((), [row]) is not None:
+            self.unproven = f"a message shows order {row.oid} of ours, which this ledger never sent"
+            return True
         owner = self.ownership.classify(row)
         if owner is Owner.OURS:
             # At its full size: the fills that reduced it are reported apart from this, and counted then.
@@ -307,6 +312,7 @@ class MakerState:
 
         Called once everything is read and applied. With nothing in doubt a restart need not read the fills before this.
         """
+        self.unproven = None
         if not self.order_state.has_doubts and (entry := self.history.advance()) is not None:
             self.record(entry)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trio
-from builders import MAKER, World, booked
+from builders import MAKER, World, booked, until
 from line_kit import Line, live_until_killed, next_life, own_ledger, settle
 from trio.testing import MockClock
 
@@ -16,6 +16,7 @@ from mm_trio import WsState
 from mm_trio.journal.data_dir import open_ledger
 from mm_trio.journal.end_mark import MARK_NAME, read_mark
 from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.errors import LedgerCut, LedgerError, find_leaves
 from mm_trio.model.journal_entries import Checkpoint, Sent
 
@@ -176,6 +177,56 @@ async def test_r1_an_unknown_session_that_trades_later_halts_the_maker(
 
     assert any(isinstance(leaf, LedgerCut) for leaf in leaves)
     assert world.resting() == []
+
+
+async def test_r1_an_order_of_ours_that_the_ledger_never_sent_halts_the_maker_before_it_places(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """It was on its way when its session was killed, and its entry was lost: a message is the first to tell of it."""
+    world, line, leaves = World(signing=True), Line(there_s=0.2, back_s=0.2), list[BaseException]()
+    maker = next_life(world, tmp_path / "state", line, active_levels=3)
+
+    async def trade_beside() -> None:
+        await until(lambda: maker.stats.ticks > 1)
+        epoch, number = next(iter(maker.order_state.sent_numbers))
+        level = max(order.level_index for order in maker.order_state.get_current_orders()) + 5
+        cloid = encode_cloid(CloidParts(epoch, "sell", level, number + 40))
+        world.order("sell", maker.grid.levels[level], "5", tif="Alo", address=MAKER, cloid=cloid)
+        line.events.clear()
+        world.buy("5")
+
+    with trio.fail_after(60):
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trade_beside)
+                await maker.run()
+        except* LedgerError as group:
+            leaves = find_leaves(group)
+
+    assert any(isinstance(leaf, LedgerCut) for leaf in leaves)
+    assert line.new_risk() == []
+    assert maker.orders_may_rest == ()
+
+
+async def test_a_young_fill_that_is_listed_late_is_waited_for_though_one_answer_knows_no_order(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """A replica that lags may know neither the fill nor its order."""
+    world, line = World(signing=True), Line()
+    await live(world, tmp_path / "state", until_cut=line)
+    newest = max(fill.time_ms for fill in world.fills())
+
+    def leave_out(answer: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [row for row in answer if row["time"] < newest]
+
+    for _ in range(6):
+        world.venue.garble_next("user_fills_by_time", leave_out)
+    world.venue.answer_next("query_order_by_oid", {"status": "unknownOid"})
+    maker = next_life(world, tmp_path / "state", Line())
+    async with world.running(maker):
+        await settle(world, maker)
+
+    assert booked(maker) == own_ledger(world)
 
 
 async def test_a_trade_by_hand_between_two_sessions_is_no_lost_entry(autojump_clock: MockClock, tmp_path: Path) -> None:

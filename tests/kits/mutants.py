@@ -366,7 +366,7 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
     patch.setattr("mm_trio.engine.tasks.read_anew", go_on)
 
 
-@mutant_of_a_test
+@mutant
 def ticks_go_on_while_paused(patch: pytest.MonkeyPatch) -> None:
     ask_gate, ask_gateway = PlacingGate.may_place, OrderGateway.may_place
     patch.setattr(PlacingGate, "may_place", lambda self: not self.is_shutting_down)

@@ -84,29 +84,11 @@ async def check_late_listing(folder: Path) -> None:
         assert booked(maker) == compute_ledger(world, maker)
 
 
-async def check_ticks_of_a_pause(folder: Path) -> None:
-    """The feed is closed and cannot be reopened: no tick plans anything meanwhile."""
-    world = make_world("signing")
-
-    def refuse() -> None:
-        raise ConnectionError("no route to the venue")
-
-    maker = make_maker(world, folder, reopen_feed=refuse)
-    async with world.running(maker):
-        await trio.sleep(10)
-        world.venue.drop_feed()
-        await until(lambda: maker.paused_because is not None)
-        n_ticks = maker.stats.ticks
-        await trio.sleep(20)
-        assert maker.stats.ticks == n_ticks
-
-
 CHECKS: dict[str, Callable[[Path], Awaitable[None]]] = {
     "an order adopted at a start has its fills counted off twice": check_adopted_order,
     "a snapshot is as old as its answer": check_age_of_a_snapshot,
     "look ups of fills do not overlap": check_late_listing,
     "a fill is missing after ten seconds": check_late_listing,
-    "ticks go on while paused": check_ticks_of_a_pause,
 }
 
 

@@ -17,6 +17,7 @@ import trio
 from mm_trio.model.errors import ConfigError, Contradiction, HistoryLost, LedgerCut, Unreachable
 from mm_trio.model.journal_entries import Began, Numbered
 from mm_trio.model.market import Balances, Market
+from mm_trio.model.numbers import round_up
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
@@ -51,7 +52,7 @@ def check_order_size(grid: PricingGrid, order_size: Decimal, min_notional: Decim
         raise ConfigError(f"order_sz must be a whole number of lots of {grid.lot}, above 0, got {order_size}")
     notional = order_size * grid.levels[0]
     if notional < _FEE_MARGIN * min_notional:
-        least = -(-_FEE_MARGIN * min_notional // (grid.levels[0] * grid.lot)) * grid.lot
+        least = round_up(_FEE_MARGIN * min_notional / grid.levels[0], unit=grid.lot)
         raise ConfigError(
             f"order_sz {order_size} is worth {notional:f} at the lowest level {grid.levels[0]}, which is below 1.01 "
             f"times the minimum of {min_notional}; set order_sz to at least {least}, or raise start_px"

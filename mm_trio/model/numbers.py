@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import TypeAlias
 
-__all__ = ["Number", "make_exact", "to_decimal"]
+__all__ = ["Number", "make_exact", "round_up", "to_decimal"]
 
 Number: TypeAlias = Decimal | int | str | float
 
@@ -34,3 +34,11 @@ def make_exact(value: object, *names: str) -> None:
         given = getattr(value, name)
         if type(given) is not Decimal:
             object.__setattr__(value, name, to_decimal(given, name=name))
+
+
+def round_up(amount: Decimal, *, unit: Decimal) -> Decimal:
+    """Round to the next whole number of units that is not below.
+
+    Never `-(-amount // unit)`, because `//` of a Decimal cuts towards zero and so rounds down there.
+    """
+    return (amount / unit).to_integral_value(ROUND_CEILING) * unit

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 from mm_trio.model.errors import ConfigError
+from mm_trio.model.numbers import round_up
 from mm_trio.model.orders import DesiredOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.planning.plan_request import PlanRequest, Shape, resolve_shape
@@ -147,7 +148,7 @@ def _check_order_size(grid: PricingGrid, order_size: Decimal, least: Decimal) ->
         raise ConfigError(f"--order-sz {order_size:f} is not a whole number of lots of {grid.lot:f}; round it")
     worth, needed = order_size * grid.levels[0], SMALLEST_OF_MINIMUM * least
     if worth < needed:
-        enough = (needed / grid.levels[0] / grid.lot).to_integral_value(ROUND_CEILING) * grid.lot
+        enough = round_up(needed / grid.levels[0], unit=grid.lot)
         raise ConfigError(
             f"an order of {order_size:f} is worth {worth:f} at the lowest level {grid.levels[0]:f}; it must be worth "
             f"{needed:f} or more, 1.01 times the venue's minimum of {least:f}; take orders of at least {enough:f}, "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
+from mm_trio.model.numbers import round_up
 from mm_trio.planning.income import Fees
 from mm_trio.planning.ladder_plan import MOST_OPEN_ORDERS, LadderPlan
 from mm_trio.planning.market_view import MarketView, count_ladder_rows
@@ -43,8 +44,7 @@ def find_warnings(
 def _check_sizes(plan: LadderPlan, view: MarketView) -> Iterator[PlanWarning]:
     smallest, least = plan.order_size * plan.grid.levels[0], plan.min_notional
     if smallest < 2 * least:
-        lot = plan.grid.lot
-        enough = (2 * least / plan.grid.levels[0] / lot).to_integral_value(ROUND_CEILING) * lot
+        enough = round_up(2 * least / plan.grid.levels[0], unit=plan.grid.lot)
         yield PlanWarning(
             "small_orders",
             f"an order is worth {smallest:.2f} {view.quote} at the lowest level; the venue's minimum is {least:f}, and "

@@ -11,6 +11,9 @@ import trio
 from builders import MAKER, World, dec, until
 from trio.testing import MockClock
 
+from mm_trio.engine.startup import check_order_size
+from mm_trio.model.errors import ConfigError
+from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 
@@ -250,6 +253,19 @@ async def test_values_that_cannot_be_quoted_are_a_value_error_before_anything_is
         await world.maker(**changed).run()
 
     assert world.exchange.records(MAKER) == ()
+
+
+@pytest.mark.parametrize("start_px", ["20", "20.2", "19.99", "3.3333", "101"])
+def test_the_advised_smallest_order_size_is_accepted(start_px: str) -> None:
+    grid = PricingGrid(start_px, 30, sz_decimals=2)
+    with pytest.raises(ConfigError) as caught:
+        check_order_size(grid, grid.lot, Decimal(10))
+    advised = Decimal(str(caught.value).split("at least ")[1].split(",")[0])
+
+    check_order_size(grid, advised, Decimal(10))
+
+    with pytest.raises(ConfigError):
+        check_order_size(grid, advised - grid.lot, Decimal(10))
 
 
 async def test_an_order_size_below_twice_the_minimum_is_a_warning(

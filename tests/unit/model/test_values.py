@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from core_kit import dec, desired
 
-from mm_trio.model.numbers import Number, to_decimal
+from mm_trio.model.numbers import Number, round_up, to_decimal
 from mm_trio.model.orders import DesiredOrder, FillResult, OrderDiff, TrackedOrder
 
 
@@ -27,6 +27,13 @@ from mm_trio.model.orders import DesiredOrder, FillResult, OrderDiff, TrackedOrd
 )
 def test_a_number_is_read_exactly_and_a_float_through_its_shortest_repr(given: Number, exact: str) -> None:
     assert to_decimal(given) == dec(exact)
+
+
+@pytest.mark.parametrize(
+    "amount, rounded", [("0.505", "0.51"), ("0.50", "0.50"), ("0.501", "0.51"), ("0", "0"), ("-0.505", "-0.50")]
+)
+def test_an_amount_is_rounded_up_to_whole_units(amount: str, rounded: str) -> None:
+    assert round_up(dec(amount), unit=dec("0.01")) == dec(rounded)
 
 
 @pytest.mark.parametrize("given", ["", "twenty", "NaN", "Infinity", float("nan"), float("-inf"), None, []])

@@ -15,7 +15,7 @@ import trio
 from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
 from mm_trio.model.errors import Contradiction, LedgerCut, LedgerError
 from mm_trio.model.orders import Intent, OrderDiff
-from mm_trio.model.replies import OpenOrder, OrderStatus
+from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
 from mm_trio.state.fill_history import LISTED_WITHIN_S
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
@@ -73,8 +73,7 @@ class Reconciler:
             rows, findings = await self._take_snapshot()
             proofs = await self._ask_directly(suspects, findings)
         try:
-            if (lost := state.find_lost_entries((), rows)) is not None:
-                raise LedgerCut(describe_lost_entries(lost, state.market.coin))
+            self._check_end(rows=rows)
             await self.book_missed_fills()
         except LedgerError:
             # The maker shuts down because of this error, and then the proofs show which orders still rest.
@@ -110,8 +109,7 @@ class Reconciler:
         asked_s = trio.current_time()
         fills = await self._client.fetch_fills(self._state.market, since_ms=self._state.history.look_up_from_ms)
         self._state.history.check(fills)
-        if (lost := self._state.find_lost_entries(fills)) is not None:
-            raise LedgerCut(describe_lost_entries(lost, self._state.market.coin))
+        self._check_end(fills)
         self._state.apply_history(fills, now_s=trio.current_time())
         self._state.check_listed(fills, asked_s=asked_s)
         is_current = self._state.history.has_newest_known(fills)
@@ -125,6 +123,11 @@ class Reconciler:
                     order.size,
                 )
                 self._state.order_state.remove_ghost(order.oid, now_s=asked_s)
+
+    def _check_end(self, fills: Iterable[Fill] = (), *, rows: Iterable[OpenOrder] = ()) -> None:
+        """Check that the ledger has the orders of these rows. Errors: LedgerCut."""
+        if (lost := self._state.find_lost_entries(fills, rows)) is not None:
+            raise LedgerCut(describe_lost_entries(lost, self._state.market.coin))
 
     async def _settle_ends(self) -> None:
         """Ask for remaining sizes that no frame has reported.

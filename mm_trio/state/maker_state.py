@@ -236,11 +236,10 @@ class MakerState:
         if self.find_lost_entries((), [row]) is not None:
             self.unproven = f"a message shows order {row.oid} of ours, which this ledger never sent"
             return True
-        owner = self.ownership.classify(row)
-        if owner is Owner.OURS:
-            # At its full size: the fills that reduced it are reported apart from this, and counted then.
-            return not self.adopt(replace(row, size=row.original_size or row.size), now_s=now_s)
-        return owner is Owner.RIVAL
+        if self.ownership.classify(row) is not Owner.OURS:
+            return False
+        # At its full size: the fills that reduced it are reported apart from this, and counted then.
+        return not self.adopt(replace(row, size=row.original_size or row.size), now_s=now_s)
 
     def find_misfit(self, row: OpenOrder) -> str | None:
         """Return what contradicts an order of ours in this row, or None."""

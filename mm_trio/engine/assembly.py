@@ -28,7 +28,7 @@ from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import LadderRule
-from mm_trio.model.settings import MakerSettings, find_ladder_rule, is_same_ladder
+from mm_trio.model.settings import MakerSettings, find_changed_terms, find_ladder_rule
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.state.fill_history import FillHistory
@@ -281,7 +281,7 @@ def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) ->
     None where that session had another ladder.
     """
     last = None if recovered is None else recovered.last_quoted
-    if last is None or not is_same_ladder(settings.parameters, last.parameters):
+    if last is None or find_changed_terms(settings.parameters, last.parameters):
         return None
     return last.boundary_level
 

@@ -12,7 +12,7 @@ from mm_trio.model.errors import ConfigError
 from mm_trio.model.numbers import Number, make_exact, to_decimal
 from mm_trio.model.pricing_grid import LadderRule, PricingGrid
 
-__all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings", "find_ladder_rule", "is_same_ladder"]
+__all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings", "find_changed_terms", "find_ladder_rule"]
 
 ForeignOrders: TypeAlias = Literal["cancel", "keep"]
 # Amounts of base and quote; None: the whole account.
@@ -176,14 +176,14 @@ def find_ladder_rule(recorded: Mapping[str, str]) -> LadderRule:
     return "hip2" if recorded.get("ladder") == "hip2" else "half-even"
 
 
-def is_same_ladder(parameters: Mapping[str, str], recorded: Mapping[str, str]) -> bool:
-    """Check if a ledger was kept for a ladder of these parameters.
+def find_changed_terms(parameters: Mapping[str, str], recorded: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the parameters that a ledger was not kept with.
 
     `recorded` may be of an earlier version, and have more of them.
     """
     # There was no gap before it had a name, and numbers were written with idle zeros.
     before = {"gap_levels": "0"} | dict(recorded)
-    return all(name in before and _is_equal(value, before[name]) for name, value in parameters.items())
+    return tuple(name for name, value in parameters.items() if name not in before or not _is_equal(value, before[name]))
 
 
 def _is_equal(one: str, other: str) -> bool:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from mm_trio.model.numbers import to_decimal
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.model.settings import Allotment, find_ladder_rule
+from mm_trio.model.settings import Allotment, find_changed_terms, find_ladder_rule
 
 __all__ = ["Amounts", "Earlier", "Inside", "LastQuoted", "Opening", "OpeningRules", "find_opening_fault"]
 
@@ -81,7 +80,7 @@ class LastQuoted:
             sz_decimals=grid.sz_decimals,
             ladder=rule,
         )
-        changed = [name for name in _DECISIVE if to_decimal(before[name]) != to_decimal(parameters[name])]
+        changed = [name for name in find_changed_terms(parameters, before) if name in _DECISIVE]
         changed += [] if rule == grid.ladder else ["ladder"]
         changed += [] if allocation == self.allocation else ["allocation"]
         return Earlier(ladder.levels[level], tuple(changed))

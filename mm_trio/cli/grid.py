@@ -6,14 +6,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.parser import Command, add_json_option, whole_number
+from mm_trio.cli.shell.parser import Command, add_json_option, exact_number, parse_price, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
 from mm_trio.terminal_ui.streams import print_out
@@ -27,29 +26,12 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 NETWORKS = ("sandbox", "testnet", "mainnet")
 
 
-def _number(low: str, high: str, unit: str) -> Callable[[str], Decimal]:
-    """Return a parser of exact numbers, limits included."""
-
-    def parse(text: str) -> Decimal:
-        try:
-            # More digits than these are no price or amount of anything.
-            value = Decimal(text) if len(text) <= 28 else Decimal("NaN")
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not (value.is_finite() and Decimal(low) <= value <= Decimal(high)):
-            raise argparse.ArgumentTypeError(f"must be a number from {low} to {high} ({unit}), got {text}")
-        return value
-
-    return parse
-
-
 def _percent(text: str) -> Decimal:
     """Parse a volatility in percent, with or without the sign."""
-    return _number("0", "1000", "percent a day")(text.removesuffix("%")) / 100
+    return exact_number("0", "1000", "percent a day")(text.removesuffix("%")) / 100
 
 
-_price = _number("0.00000001", "1000000000", "quote per base")
-_amount = _number("0", "1000000000000000", "base or quote")
+_amount = exact_number("0", "1000000000000000", "base or quote")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,21 +56,25 @@ def _add_ladder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--coin", required=True, metavar="C", help="the pair, '@107' or 'HYPE/USDC'")
     prices = parser.add_mutually_exclusive_group(required=True)
     prices.add_argument(
-        "--range", type=_price, nargs=2, metavar=("LOW", "HIGH"), help="lowest and highest price, in quote per base"
+        "--range",
+        type=parse_price,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="lowest and highest price, in quote per base",
     )
-    prices.add_argument("--start-px", type=_price, metavar="P", help="lowest price; the end follows from the rest")
+    prices.add_argument("--start-px", type=parse_price, metavar="P", help="lowest price; the end follows from the rest")
     parser.add_argument("--tokens", type=_amount, required=True, metavar="T", help="tokens to offer, in base")
     parser.add_argument(
         "--usdc", type=_amount, metavar="U", help="quote to offer (default: what bids down to the lowest level need)"
     )
     parser.add_argument(
-        "--target-px", type=_price, metavar="P", help="price at which the ladder opens (default: the market's mid)"
+        "--target-px", type=parse_price, metavar="P", help="price at which the ladder opens (default: the market's mid)"
     )
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--n-orders", type=whole_number(1, 20_000), metavar="N", help="number of levels")
     sizes.add_argument(
         "--order-sz",
-        type=_number("0.00000001", "1000000000000000", "base"),
+        type=exact_number("0.00000001", "1000000000000000", "base"),
         metavar="S",
         help="order size, in base (default: the tokens divided among the levels above the opening)",
     )
@@ -101,7 +87,7 @@ def _add_ladder_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--step",
-        type=_number("0.0001", "1", "ratio between neighbours, 0.003 is 0.3 %%"),
+        type=exact_number("0.0001", "1", "ratio between neighbours, 0.003 is 0.3 %%"),
         metavar="S",
         help="ratio between neighbours (default: 0.003, HIP-2's 0.3 %%; with --range and --n-orders it follows)",
     )
@@ -117,14 +103,14 @@ def _add_assumptions(parser: argparse.ArgumentParser) -> None:
     rates.add_argument("--account", metavar="A", help="address that will trade: its fees are read, and it is written")
     parser.add_argument(
         "--deployer-share",
-        type=_number("0", "1", "part of the fees, 0.5 is a half"),
+        type=exact_number("0", "1", "part of the fees, 0.5 is a half"),
         metavar="PHI",
         help="for the token's deployer: part of the fees in base that comes back",
     )
     parser.add_argument("--sigma", type=_percent, metavar="PCT", help="volatility a day (default: 5%%, an assumption)")
     parser.add_argument(
         "--taker-size",
-        type=_number("0.00000001", "1000000000000000", "base"),
+        type=exact_number("0.00000001", "1000000000000000", "base"),
         metavar="X",
         help="size of a usual taker, in base, for what depends on it",
     )
@@ -177,6 +163,7 @@ def _find_facts(arguments: argparse.Namespace, place: FilePlace, stop: StopSigna
 
 def _read_place(arguments: argparse.Namespace) -> FilePlace:
     """Read network, address and account. Errors: ConfigError."""
+    from mm_trio.config.settings import read_address
     from mm_trio.config.values import loopback_url
     from mm_trio.model.errors import ConfigError
     from mm_trio.planning.plan_file import FilePlace
@@ -189,17 +176,10 @@ def _read_place(arguments: argparse.Namespace) -> FilePlace:
             f"--api-url {api_url!r} is not a valid address: it must be http:// on 127.0.0.1, localhost or [::1], with "
             "or without a port; change it, such as to http://127.0.0.1:3001"
         )
-    account = arguments.account
-    if account is not None and not _is_address(account):
+    account = None if arguments.account is None else read_address(arguments.account)
+    if account is None and arguments.account is not None:
         raise ConfigError("--account is not a valid address: it must be 0x and 40 hex digits; change it")
-    return FilePlace(
-        network=arguments.network or "sandbox", api_url=api_url, account=None if account is None else account.lower()
-    )
-
-
-def _is_address(text: str) -> bool:
-    digits = text[2:]
-    return text[:2].lower() == "0x" and len(digits) == 40 and all(c in "0123456789abcdefABCDEF" for c in digits)
+    return FilePlace(network=arguments.network or "sandbox", api_url=api_url, account=account)
 
 
 def _read_options(arguments: argparse.Namespace) -> GridOptions:

@@ -39,6 +39,7 @@ __all__ = [
     "Strategy",
     "Tuning",
     "compute_target_allocation",
+    "read_address",
 ]
 
 Network: TypeAlias = Literal["sandbox", "testnet", "mainnet"]
@@ -47,6 +48,20 @@ ACCOUNT_VARIABLE = "MM_TRIO_ACCOUNT_ADDRESS"
 SANDBOX_URL = "http://127.0.0.1:3001"
 # Only these hosts see what a key for real money signed. They are in code, so that no file can name another.
 VENUE_URLS = {"testnet": "https://api.hyperliquid-testnet.xyz", "mainnet": "https://api.hyperliquid.xyz"}
+
+
+_ADDRESS = text_value(
+    "0[xX][0-9a-fA-F]{40}",
+    f"an address in quotes, 0x and 40 hex digits; it may also come from {ACCOUNT_VARIABLE}",
+    such_as='"0x0123456789abcdef0123456789abcdef01234567"',
+    then=str.lower,
+)
+
+
+def read_address(text: str) -> str | None:
+    """Read an address in small letters; None for any other text."""
+    address = _ADDRESS["kind"].read(text)
+    return address if isinstance(address, str) else None
 
 
 def _limit(unit: str) -> Metadata:
@@ -74,14 +89,7 @@ class MarketSettings:
             then=loopback_url,
         ),
     )
-    account: str = field(
-        metadata=text_value(
-            "0[xX][0-9a-fA-F]{40}",
-            f"an address in quotes, 0x and 40 hex digits; it may also come from {ACCOUNT_VARIABLE}",
-            such_as='"0x0123456789abcdef0123456789abcdef01234567"',
-            then=str.lower,
-        )
-    )
+    account: str = field(metadata=_ADDRESS)
 
     @property
     def base_url(self) -> str:

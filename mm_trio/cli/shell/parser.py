@@ -21,6 +21,7 @@ __all__ = [
     "add_duration_option",
     "add_json_option",
     "add_screen_options",
+    "exact_number",
     "make_parser",
     "parse_names",
     "parse_price",
@@ -117,16 +118,27 @@ def parse_seconds(text: str) -> float:
     return value
 
 
+def exact_number(low: str, high: str, unit: str) -> Callable[[str], Decimal]:
+    """Return a parser of exact numbers as in a configuration, limits included."""
+
+    def parse(text: str) -> Decimal:
+        # Imported late, because `--help` need not pay for it.
+        from mm_trio.config.values import decimal_value
+
+        kind = decimal_value(low, high, unit, such_as="")["kind"]
+        value = kind.read(text)
+        if not isinstance(value, Decimal):
+            raise argparse.ArgumentTypeError(f"must be {kind.allowed}, got {text}")
+        return value
+
+    return parse
+
+
 def parse_price(text: str) -> Decimal:
     """Parse a price as the configuration does."""
-    # Imported late, because `--help` need not pay for it.
-    from mm_trio.config.values import PRICE, decimal_value
+    from mm_trio.config.values import PRICE
 
-    kind = decimal_value(*PRICE, such_as='"23.5"')["kind"]
-    value = kind.read(text)
-    if not isinstance(value, Decimal):
-        raise argparse.ArgumentTypeError(f"must be {kind.allowed}, got {text}")
-    return value
+    return exact_number(*PRICE)(text)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

@@ -6,7 +6,6 @@ each, and no line repeats a value that may be a secret.
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
@@ -28,14 +27,13 @@ from mm_trio.config.settings import (
 )
 from mm_trio.config.values import Kind
 from mm_trio.model.errors import ConfigError
+from mm_trio.model.pricing_grid import TOP_PRICE_DIGITS, ends_too_high
 
 __all__ = ["load_settings", "parse_settings", "read_toml"]
 
 OVERRIDE_PREFIX = "MM_TRIO__"
 # Ours is 1 KiB. For names nested 10^5 deep tomllib takes minutes, and all memory.
 MAX_FILE_BYTES = 16 * 1024
-# A ladder that ends above 10^15 is a typing error.
-TOP_PRICE_DIGITS = 15
 
 _SECTIONS: dict[str, type[MarketSettings | Strategy | Allocation | Tuning | Limits]] = {
     "market": MarketSettings,
@@ -267,7 +265,7 @@ def _find_ladder_fault(
     *, start_px: Decimal | None = None, n_orders: int = 1, tick_size: Decimal = Decimal(0), **_others: object
 ) -> list[str]:
     """Find why a ladder is impossible, before the venue's decimals are known."""
-    if start_px is None or math.log10(start_px) + (n_orders - 1) * math.log10(1 + tick_size) <= TOP_PRICE_DIGITS:
+    if start_px is None or not ends_too_high(start_px, n_orders, tick_size=tick_size):
         return []
     return [
         f"[strategy] {n_orders} levels of {tick_size} from {start_px} end above 10^{TOP_PRICE_DIGITS}; "

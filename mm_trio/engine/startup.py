@@ -20,6 +20,7 @@ from mm_trio.model.market import Balances, Market
 from mm_trio.model.numbers import round_up
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.model.settings import LEAST_IN_MINIMA
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState, describe_lacking
@@ -38,8 +39,6 @@ REACH_TRIES, REACH_PAUSE_S = 4, 1.0
 YOUNG_PAUSE_S = 5.0
 # Answers in a row that do not know the order of a fill, before it is another venue's.
 UNKNOWN_TRIES = 3
-# Bought tokens arrive less the fee: a whole tranche of just the minimum could never be sold again.
-_FEE_MARGIN = Decimal("1.01")
 
 
 def check_order_size(grid: PricingGrid, order_size: Decimal, min_notional: Decimal) -> None:
@@ -51,8 +50,8 @@ def check_order_size(grid: PricingGrid, order_size: Decimal, min_notional: Decim
     if order_size <= 0 or order_size % grid.lot:
         raise ConfigError(f"order_sz must be a whole number of lots of {grid.lot}, above 0, got {order_size}")
     notional = order_size * grid.levels[0]
-    if notional < _FEE_MARGIN * min_notional:
-        least = round_up(_FEE_MARGIN * min_notional / grid.levels[0], unit=grid.lot)
+    if notional < LEAST_IN_MINIMA * min_notional:
+        least = round_up(LEAST_IN_MINIMA * min_notional / grid.levels[0], unit=grid.lot)
         raise ConfigError(
             f"order_sz {order_size} is worth {notional:f} at the lowest level {grid.levels[0]}, which is below 1.01 "
             f"times the minimum of {min_notional}; set order_sz to at least {least}, or raise start_px"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from fractions import Fraction
@@ -9,13 +10,16 @@ from typing import Literal, TypeAlias
 
 from mm_trio.model.numbers import Number, to_decimal
 
-__all__ = ["LadderRule", "PricingGrid"]
+__all__ = ["TOP_PRICE_DIGITS", "LadderRule", "PricingGrid", "ends_too_high"]
 
 # The venue's tick rule for every price.
 SIGNIFICANT_FIGURES = 5
 # Less szDecimals: the venue's other tick rule, for spot.
 SPOT_PRICE_DECIMALS = 8
 _FIVE_FIGURES = Context(prec=SIGNIFICANT_FIGURES, rounding=ROUND_HALF_EVEN)
+
+# A ladder that ends above 10^15 is a typing error.
+TOP_PRICE_DIGITS = 15
 
 # "half-even" is the rule of ledgers before 0.2; their orders rest on its prices.
 LadderRule: TypeAlias = Literal["hip2", "half-even"]
@@ -125,6 +129,11 @@ class PricingGrid:
             return above - 1 if price - levels[-1] <= step / 2 else None
         with localcontext(prec=50):
             return above if levels[above] - price < price - levels[above - 1] else above - 1
+
+
+def ends_too_high(start_px: Decimal, n_orders: int, *, tick_size: Decimal) -> bool:
+    """Check if a ladder ends above every price, before it is computed."""
+    return math.log10(start_px) + (n_orders - 1) * math.log10(1 + tick_size) > TOP_PRICE_DIGITS
 
 
 def _cut_figures(raw: int) -> int:

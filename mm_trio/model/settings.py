@@ -12,8 +12,18 @@ from mm_trio.model.errors import ConfigError
 from mm_trio.model.numbers import Number, make_exact, to_decimal
 from mm_trio.model.pricing_grid import LadderRule, PricingGrid
 
-__all__ = ["Allotment", "ForeignOrders", "MakerSettings", "QuoteSettings", "find_changed_terms", "find_ladder_rule"]
+__all__ = [
+    "LEAST_IN_MINIMA",
+    "Allotment",
+    "ForeignOrders",
+    "MakerSettings",
+    "QuoteSettings",
+    "find_changed_terms",
+    "find_ladder_rule",
+]
 
+# An order has to be worth so many minimum notionals: what it buys arrives less the fee, and has to be sold again.
+LEAST_IN_MINIMA = Decimal("1.01")
 ForeignOrders: TypeAlias = Literal["cancel", "keep"]
 # Amounts of base and quote; None: the whole account.
 Allotment: TypeAlias = tuple[Decimal | None, Decimal | None]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from mm_trio.model.orders import DesiredOrder
-from mm_trio.planning.ladder_plan import LadderPlan
+from mm_trio.planning.ladder_plan import LadderPlan, sum_notional
 
 __all__ = ["DISTANCES_PCT", "Depth", "EqualPool", "find_depths", "find_equal_pool"]
 
@@ -37,13 +35,9 @@ def find_depths(plan: LadderPlan) -> tuple[Depth, ...]:
     middle, found = plan.opens_at, []
     for distance in DISTANCES_PCT:
         low, high = middle * (1 - distance / 100), middle * (1 + distance / 100)
-        bids = _sum_notional([order for order in plan.bids if order.price >= low])
-        found.append(Depth(distance, bids, _sum_notional([order for order in plan.asks if order.price <= high])))
+        bids = sum_notional(order for order in plan.bids if order.price >= low)
+        found.append(Depth(distance, bids, sum_notional(order for order in plan.asks if order.price <= high)))
     return tuple(found)
-
-
-def _sum_notional(orders: Sequence[DesiredOrder]) -> Decimal:
-    return sum((order.price * order.size for order in orders), Decimal(0))
 
 
 def find_equal_pool(plan: LadderPlan) -> EqualPool:

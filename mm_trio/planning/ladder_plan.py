@@ -5,7 +5,7 @@ All figures follow from the orders that the maker itself would place, so they eq
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,16 +13,15 @@ from mm_trio.model.errors import ConfigError
 from mm_trio.model.numbers import round_up
 from mm_trio.model.orders import DesiredOrder
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import LEAST_IN_MINIMA
 from mm_trio.planning.plan_request import PlanRequest, Shape, resolve_shape
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_desired_orders
 
-__all__ = ["MOST_OPEN_ORDERS", "WINDOW", "Ending", "LadderPlan", "find_ending", "plan_ladder"]
+__all__ = ["MOST_OPEN_ORDERS", "WINDOW", "Ending", "LadderPlan", "find_ending", "plan_ladder", "sum_notional"]
 
 _ZERO = Decimal(0)
 # The venue's limit of an account's open orders.
 MOST_OPEN_ORDERS = 1_000
-# What an order buys arrives less the fee, and has to be worth the minimum when it is sold again.
-SMALLEST_OF_MINIMUM = Decimal("1.01")
 # Orders a side of a ladder that would pass it; a tenth is left for other coins.
 WINDOW = 450
 
@@ -124,7 +123,8 @@ def plan_ladder(request: PlanRequest) -> LadderPlan:
         )
     # More than every level together costs.
     enough = order_size * sum(grid.levels, _ZERO)
-    needed = _sum_cost(_compute_orders(shape, enough, gap_levels=gap, min_notional=least))
+    funded = _compute_orders(shape, enough, gap_levels=gap, min_notional=least)
+    needed = sum_notional(order for order in funded if order.side == "buy")
     quote = needed if request.usdc is None else min(request.usdc, needed)
     orders = _compute_orders(shape, quote, gap_levels=gap, min_notional=least)
     return LadderPlan(
@@ -146,7 +146,7 @@ def _check_order_size(grid: PricingGrid, order_size: Decimal, least: Decimal) ->
     """Refuse an order that the maker would refuse too."""
     if order_size % grid.lot:
         raise ConfigError(f"--order-sz {order_size:f} is not a whole number of lots of {grid.lot:f}; round it")
-    worth, needed = order_size * grid.levels[0], SMALLEST_OF_MINIMUM * least
+    worth, needed = order_size * grid.levels[0], LEAST_IN_MINIMA * least
     if worth < needed:
         enough = round_up(needed / grid.levels[0], unit=grid.lot)
         raise ConfigError(
@@ -165,7 +165,7 @@ def find_ending(plan: LadderPlan, *, at_top: bool) -> Ending:
     orders = [order for order in plan.all_orders if order.side == side]
     price = plan.grid.levels[-1 if at_top else 0]
     sign = 1 if at_top else -1
-    moved, paid = sum((order.size for order in orders), _ZERO), _sum_cost(orders, side=side)
+    moved, paid = sum((order.size for order in orders), _ZERO), sum_notional(orders)
     return Ending(
         price=price,
         token=plan.tokens - sign * moved,
@@ -174,8 +174,9 @@ def find_ending(plan: LadderPlan, *, at_top: bool) -> Ending:
     )
 
 
-def _sum_cost(orders: Sequence[DesiredOrder], *, side: str = "buy") -> Decimal:
-    return sum((order.size * order.price for order in orders if order.side == side), _ZERO)
+def sum_notional(orders: Iterable[DesiredOrder]) -> Decimal:
+    """Sum up what orders are worth at their prices, in quote."""
+    return sum((order.size * order.price for order in orders), _ZERO)
 
 
 def _compute_orders(

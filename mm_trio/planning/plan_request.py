@@ -6,22 +6,19 @@ which it opens. The others follow.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import NamedTuple
 
 from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError
-from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.pricing_grid import TOP_PRICE_DIGITS, PricingGrid, ends_too_high
 
 __all__ = ["HIP2_STEP", "LEAST_STEP", "PlanRequest", "Shape", "resolve_shape"]
 
 HIP2_STEP = Decimal("0.003")
 # The configuration's bounds of a step.
 LEAST_STEP, MOST_STEP = Decimal("0.0001"), Decimal(1)
-# A ladder that ends above 10^15 is a typing error.
-TOP_PRICE_DIGITS = 15
 _STEP_UNIT = Decimal("0.000001")
 
 
@@ -102,7 +99,7 @@ def _grid(request: PlanRequest, n_orders: int, step: Decimal) -> PricingGrid:
 
 def _grid_upwards(request: PlanRequest, n_orders: int, step: Decimal) -> PricingGrid:
     """Make a ladder of a number of levels. Errors: ConfigError."""
-    if math.log10(request.start_px) + (n_orders - 1) * math.log10(1 + step) > TOP_PRICE_DIGITS:
+    if ends_too_high(request.start_px, n_orders, tick_size=step):
         raise ConfigError(
             f"{n_orders} levels of {step * 100:f} % from {request.start_px:f} end above 10^{TOP_PRICE_DIGITS}; take "
             "fewer levels, or a smaller --step"

@@ -20,6 +20,7 @@ from mm_trio.config.redaction import SECRET_ADVICE, hide_secrets, is_secret, nam
 from mm_trio.config.settings import ACCOUNT_VARIABLE, Settings, compute_target_allocation
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.model.settings import LEAST_IN_MINIMA
 
 __all__ = ["Migration", "migrate_config"]
 
@@ -48,8 +49,6 @@ _KEY_GOES = (
     "the key of PYPERLIQUIDITY_PRIVATE_KEY goes to MM_TRIO_PRIVATE_KEY, MM_TRIO_KEY_FILE or MM_TRIO_KEYSTORE (it is "
     f"not read here), the address of PYPERLIQUIDITY_WALLET to [market] account or {ACCOUNT_VARIABLE}"
 )
-# What an order buys arrives less the fee, and has to be worth an order again.
-_LEAST_IN_MINIMA = Decimal("1.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +257,7 @@ def _describe_behaviour(settings: Settings) -> list[str]:
     """Name the differences in behaviour that no value shows."""
     tuning, strategy = settings.tuning, settings.strategy
     changes: list[str] = []
-    least = _LEAST_IN_MINIMA * tuning.min_notional
+    least = LEAST_IN_MINIMA * tuning.min_notional
     if (worth := strategy.order_sz * strategy.start_px) < least:
         changes.append(
             f"an order_sz of {strategy.order_sz:f} is worth {worth:f} at start_px, and a run needs {least:f} or more: "

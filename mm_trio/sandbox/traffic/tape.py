@@ -25,6 +25,7 @@ __all__ = [
     "find_coins",
     "group_sweeps",
     "read_tape",
+    "sort_best_first",
     "sum_by_order",
     "tape_market",
 ]
@@ -209,6 +210,14 @@ def group_sweeps(rows: Iterable[TapeRow]) -> list[list[TapeRow]]:
     return [list(sweep) for _, sweep in groupby(rows, key=lambda row: (row.time_ms, row.is_buy))]
 
 
+def sort_best_first(sweep: Sequence[TapeRow]) -> list[TapeRow]:
+    """Sort a sweep by price, the maker's best first.
+
+    Rows of one price keep their order.
+    """
+    return sorted(sweep, key=lambda row: -row.price if row.is_buy else row.price)
+
+
 def cut_pauses(rows: Sequence[TapeRow], *, period_ms: int) -> tuple[TapeRow, ...]:
     """Cut each pause to less than two periods.
 
@@ -241,28 +250,23 @@ class TapeTakers:
     """
 
     def __init__(self, rows: Sequence[TapeRow], pair: Pair, *, duration_s: float) -> None:
-        offsets = compute_due_times(rows, duration_s)
         self._asset = pair.asset
-        dated = zip(offsets, rows, strict=True)
-        # Group by the recorded instant, because a short duration may give two instants the same offset.
-        sweeps = groupby(dated, key=lambda dated_row: (dated_row[1].time_ms, dated_row[1].is_buy))
-        self._sweeps = [tuple(sweep) for _, sweep in sweeps]
+        self._sweeps = group_sweeps(rows)
+        self._due_s = compute_due_times([sweep[0] for sweep in self._sweeps], duration_s)
         self._next = 0
 
     def pause_s(self) -> float | None:
         """Return seconds until the next sweep; None after the last."""
         if self._next == len(self._sweeps):
             return None
-        before_s = self._sweeps[self._next - 1][0][0] if self._next else 0.0
-        return self._sweeps[self._next][0][0] - before_s
+        before_s = self._due_s[self._next - 1] if self._next else 0.0
+        return self._due_s[self._next] - before_s
 
     def decide(self, book: BookView) -> tuple[NewOrder, ...]:
         """Return the next sweep's orders; ignore the book."""
-        rows = [row for _, row in self._sweeps[self._next]]
+        sweep = self._sweeps[self._next]
         self._next += 1
-        # Rows of one price keep their order, as sorted() is stable.
-        best_first = sorted(rows, key=lambda row: -row.price if row.is_buy else row.price)
         return tuple(
             NewOrder(asset=self._asset, is_buy=not row.is_buy, price=row.price, size=row.size, tif="Ioc")
-            for row in best_first
+            for row in sort_best_first(sweep)
         )

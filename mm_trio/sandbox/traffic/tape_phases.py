@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import gcd
 
 from mm_trio.sandbox.traffic.hip2_model import Hip2Model, LadderStart, ModelFill
-from mm_trio.sandbox.traffic.tape import TapeRow, group_sweeps, sum_by_order
+from mm_trio.sandbox.traffic.tape import TapeRow, group_sweeps, sort_best_first, sum_by_order
 
 __all__ = [
     "PERIOD_MS",
@@ -133,8 +133,7 @@ def replay_tape(rows: Sequence[TapeRow], start: LadderStart, *, phase_ms: int) -
             # Without a taker in between, a second update changes nothing.
             model.update()
         updates = max(due, updates)
-        # The maker's best price comes first; rows of one price keep their order.
-        for row in sorted(sweep, key=lambda row: -row.price if row.is_buy else row.price):
+        for row in sort_best_first(sweep):
             fills[id(row)] = tuple(model.take(is_buy=row.is_buy, size=row.size, limit=row.price))
     return tuple(fills[id(row)] for row in rows)
 

@@ -245,8 +245,10 @@ class RemainderLevel:
         It bought its fill less the fee in base, so the desired bid is larger by that fee. Such a bid is right as it is,
         and costs no request.
         """
+        if not self.has_gap:
+            return desired
         bid = next((o for o in resting if o.side == "buy" and o.level_index == self.bid_level and o.filled), None)
-        if bid is None or not self.has_gap:
+        if bid is None:
             return desired
         return tuple(
             self.keep_filled_bid(o, bid, lot) if o.side == "buy" and o.level_index == self.bid_level else o

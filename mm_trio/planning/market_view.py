@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from typing import TypeAlias
 
+from mm_trio.model.market import Book, BookLevel
 from mm_trio.model.pricing_grid import PricingGrid
 
-__all__ = ["BookRow", "MarketView", "count_ladder_rows"]
-
-# Price and size.
-BookRow: TypeAlias = tuple[Decimal, Decimal]
+__all__ = ["MarketView", "count_ladder_rows"]
 
 HIP2_STEPS = (Decimal("0.003"), Decimal("0.01"))
 
@@ -22,16 +19,15 @@ HIP2_STEPS = (Decimal("0.003"), Decimal("0.01"))
 class MarketView:
     """Pair, its book, and signs that HIP-2 quotes it.
 
-    `bids` and `asks` are best first. `hip2_orders` are open orders of HIP-2's account on this pair; `hip2_tokens` and
-    `hip2_quote` are what HIP-2 began with. None where that was not read.
+    `hip2_orders` are open orders of HIP-2's account on this pair; `hip2_tokens` and `hip2_quote` are what HIP-2 began
+    with. None where that was not read.
     """
 
     coin: str
     base: str
     quote: str
     sz_decimals: int
-    bids: tuple[BookRow, ...]
-    asks: tuple[BookRow, ...]
+    book: Book
     hip2_orders: int | None = None
     hip2_tokens: Decimal | None = None
     hip2_quote: Decimal | None = None
@@ -39,7 +35,8 @@ class MarketView:
     @property
     def mid(self) -> Decimal | None:
         """Return the middle of the book; None where a side is empty."""
-        return (self.bids[0][0] + self.asks[0][0]) / 2 if self.bids and self.asks else None
+        bids, asks = self.book.bids, self.book.asks
+        return (bids[0].price + asks[0].price) / 2 if bids and asks else None
 
 
 def count_ladder_rows(view: MarketView) -> int:
@@ -50,16 +47,16 @@ def count_ladder_rows(view: MarketView) -> int:
     """
     return max(
         _count_run(rows, step, view.sz_decimals)
-        for rows in (view.asks[1:], view.bids[:0:-1])
+        for rows in (view.book.asks[1:], view.book.bids[:0:-1])
         for step in HIP2_STEPS
     )  # fmt: skip
 
 
-def _count_run(rows: Sequence[BookRow], step: Decimal, sz_decimals: int) -> int:
+def _count_run(rows: Sequence[BookLevel], step: Decimal, sz_decimals: int) -> int:
     """Count the longest run in rows of rising prices."""
     longest = run = 1 if rows else 0
-    for (price, size), (higher, next_size) in pairwise(rows):
-        run = run + 1 if size == next_size and _find_next(price, step, sz_decimals) == higher else 1
+    for row, above in pairwise(rows):
+        run = run + 1 if row.size == above.size and _find_next(row.price, step, sz_decimals) == above.price else 1
         longest = max(longest, run)
     return longest
 

@@ -79,8 +79,8 @@ def _check_market(plan: LadderPlan, view: MarketView) -> Iterator[PlanWarning]:
             f"mid {mid:f}: the venue refuses prices that are more than 80 % away",
             "take a narrower range, or set active_levels so that they do not rest until the price comes near",
         )
-    crossing = [order for order in plan.asks if order.price <= view.bids[0][0]]
-    crossing += [order for order in plan.bids if order.price >= view.asks[0][0]]
+    crossing = [order for order in plan.asks if order.price <= view.book.bids[0].price]
+    crossing += [order for order in plan.bids if order.price >= view.book.asks[0].price]
     if crossing:
         side = "asks" if crossing[0].side == "sell" else "bids"
         yield PlanWarning(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from mm_trio.model.market import Book, BookLevel
 from mm_trio.model.orders import Side
 from mm_trio.planning.ladder_plan import LadderPlan, plan_ladder
-from mm_trio.planning.market_view import BookRow, MarketView
+from mm_trio.planning.market_view import MarketView
 from mm_trio.planning.plan_request import PlanRequest
 
 # 20, 20.06, 20.12, 20.18, 20.24, 20.3, 20.36, 20.421
@@ -39,11 +40,11 @@ def sizes(plan: LadderPlan, side: Side) -> dict[int, Decimal]:
 def make_view(bid: str | None = "20.18", ask: str | None = "20.24", **changes: Any) -> MarketView:
     """HYPE/USDC with one row a side."""
     values: dict[str, Any] = {"coin": "@107", "base": "HYPE", "quote": "USDC", "sz_decimals": 2}
-    return MarketView(bids=_row(bid), asks=_row(ask), **(values | changes))
+    return MarketView(book=Book(_row(bid), _row(ask)), **(values | changes))
 
 
-def _row(price: str | None) -> tuple[BookRow, ...]:
-    return () if price is None else ((Decimal(price), Decimal(100)),)
+def _row(price: str | None) -> tuple[BookLevel, ...]:
+    return () if price is None else (BookLevel(Decimal(price), Decimal(100), 1),)
 
 
 def make_facts(bid: str | None = "20.18", ask: str | None = "20.24", **more: object) -> dict[str, Any]:

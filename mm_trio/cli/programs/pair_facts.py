@@ -130,7 +130,7 @@ def _parse(facts: Mapping[str, Any], coin: str) -> PairFacts:
     book = facts["l2Book"]
     if isinstance(book, Mapping) and book.get("coin") not in (None, market.coin):
         raise ConfigError(f"the l2Book is of {book['coin']!r} and not of {market.coin!r}; read it for this pair")
-    levels = wire.parse_book({"coin": market.coin, **book} if isinstance(book, Mapping) else book, market.coin)
+    named = {"coin": market.coin, **book} if isinstance(book, Mapping) else book
     hip2_orders: int | None = None
     if "hip2Orders" in facts:
         rows, _ = wire.parse_open_orders(facts["hip2Orders"], market.coin)
@@ -143,8 +143,7 @@ def _parse(facts: Mapping[str, Any], coin: str) -> PairFacts:
         base=_clean(market.base.name),
         quote=_clean(market.quote.name),
         sz_decimals=market.base.sz_decimals,
-        bids=tuple([(level.price, level.size) for level in levels.bids]),
-        asks=tuple([(level.price, level.size) for level in levels.asks]),
+        book=wire.parse_book(named, market.coin),
         hip2_orders=hip2_orders,
         hip2_tokens=tokens,
         hip2_quote=quote,

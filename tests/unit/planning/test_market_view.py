@@ -9,14 +9,19 @@ from typing import Any
 import pytest
 from plan_kit import make_view
 
+from mm_trio.model.market import Book, BookLevel
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.planning.market_view import count_ladder_rows
 
 RISING = PricingGrid(20, 20, sz_decimals=2).levels
 
 
-def rows(prices: list[Decimal], size: str = "5") -> tuple[tuple[Decimal, Decimal], ...]:
-    return tuple((price, Decimal(size)) for price in prices)
+def rows(prices: list[Decimal], size: str = "5") -> tuple[BookLevel, ...]:
+    return tuple(BookLevel(price, Decimal(size), 1) for price in prices)
+
+
+def count(*, bids: tuple[BookLevel, ...] = (), asks: tuple[BookLevel, ...] = ()) -> int:
+    return count_ladder_rows(replace(make_view(None, None), book=Book(bids, asks)))
 
 
 @pytest.mark.parametrize(
@@ -30,13 +35,13 @@ def rows(prices: list[Decimal], size: str = "5") -> tuple[tuple[Decimal, Decimal
     ],
 )
 def test_rows_of_one_size_a_step_apart_are_counted_without_the_best(changes: dict[str, Any], n: int) -> None:
-    assert count_ladder_rows(replace(make_view(None, None), **changes)) == n
+    assert count(**changes) == n
 
 
 def test_another_size_ends_a_run() -> None:
     asks = (*rows(list(RISING[:4])), *rows(list(RISING[4:6]), "6"))
 
-    assert count_ladder_rows(replace(make_view(None, None), asks=asks)) == 3
+    assert count(asks=asks) == 3
 
 
 def test_the_mid_needs_both_sides() -> None:

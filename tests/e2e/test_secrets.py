@@ -44,7 +44,7 @@ def end_with(folder: Path, place: str, *words: str, key: str) -> str:
 @pytest.mark.parametrize(
     "place",
     [
-        "mm_trio.config.loading:_read_toml",
+        "mm_trio.config.loading:read_toml",
         "eth_account:Account.from_key",
         "mm_trio.cli.programs.start_checks:fetch_spot_meta",
         "mm_trio.cli.programs.run_maker:make_exchange",

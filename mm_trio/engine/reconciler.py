@@ -66,6 +66,7 @@ class Reconciler:
         gained before the error are applied.
         """
         state, client = self._state, self._client
+        evidence = state.unproven
         rows, findings = await self._take_snapshot()
         proofs = _Proofs((), ())
         if findings.missing or findings.unseen:
@@ -86,6 +87,7 @@ class Reconciler:
         state.note_foreign_holds(rows)
         check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time())
         state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+        state.on_disproved(evidence)
         state.on_reconciled()
         return check, await self.cancel_orphans(findings.orphans)
 

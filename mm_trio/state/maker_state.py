@@ -306,12 +306,19 @@ class MakerState:
 
     # --- The ledger ---------------------------------------------------------------------------
 
+    def on_disproved(self, evidence: str | None) -> None:
+        """Forget evidence that a later look at the venue did not confirm.
+
+        What a message told meanwhile stays: that look may be older.
+        """
+        if self.unproven is evidence:
+            self.unproven = None
+
     def on_reconciled(self) -> None:
         """Record how far the fill history was read.
 
         Called once everything is read and applied. With nothing in doubt a restart need not read the fills before this.
         """
-        self.unproven = None
         if not self.order_state.has_doubts and (entry := self.history.advance()) is not None:
             self.record(entry)
 

@@ -321,3 +321,42 @@ def test_fills_that_waited_for_their_order_are_announced_in_the_order_they_came(
     state.apply_order_update(update(row(9, size=2, original=5), "open"), now_s=0)
 
     assert [result.tid for result in booked] == [77, 78]
+
+
+# --- orders that the ledger never sent --------------------------------------------------------
+
+
+def with_ledger() -> MakerState:
+    """A maker beside a durable ledger whose only session has sent no order."""
+    state = make_state()
+    state.ownership.knows_all_sessions = True
+    return state
+
+
+def test_an_order_of_ours_that_was_never_sent_stays_unproven_until_a_later_look_does_not_have_it() -> None:
+    """A look that was under way when the message came may be older than the order."""
+    state = with_ledger()
+    before = state.unproven
+    state.apply_order_update(update(row(7, cloid=OURS), "open"), now_s=8.0)
+    told = state.unproven
+
+    state.on_disproved(before)
+    after_the_look_under_way = state.unproven
+    state.on_disproved(told)
+
+    assert told is not None
+    assert "order 7 of ours" in told
+    assert after_the_look_under_way == told
+    assert state.unproven is None
+    assert resting(state) == {}
+
+
+def test_evidence_that_comes_again_during_a_look_outlives_it() -> None:
+    state = with_ledger()
+    state.apply_order_update(update(row(7, cloid=OURS), "open"), now_s=8.0)
+    told = state.unproven
+    state.apply_order_update(update(row(7, cloid=OURS), "open"), now_s=9.0)
+
+    state.on_disproved(told)
+
+    assert state.unproven == told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["Balances", "Book", "BookLevel", "Market", "Pair", "SpotMeta", "Token"]
+__all__ = ["NOTHING_HELD", "Balances", "Book", "BookLevel", "Market", "Pair", "SpotMeta", "Token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,17 @@ class Market:
 class Balances:
     """Totals of our two tokens at the venue.
 
-    Holds of open orders are included.
+    Holds of open orders are included. `held_token` and `held_usdc` are what the venue says of them: our own orders, and
+    whatever else is reserved on the account, such as margin. None where it does not say.
     """
 
     token: Decimal
     usdc: Decimal
+    held_token: Decimal | None = None
+    held_usdc: Decimal | None = None
+
+
+NOTHING_HELD = Balances(Decimal(0), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)

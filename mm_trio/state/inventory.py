@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Literal
 
 from mm_trio.model.journal_entries import Adjusted, Allocated, Entry, Record, Summed, forget
+from mm_trio.model.market import NOTHING_HELD, Balances
 from mm_trio.model.numbers import Number, to_decimal
 from mm_trio.model.orders import FillResult, Side
 
@@ -37,11 +38,15 @@ class BalanceVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BalanceCheck:
-    """Verdict, and the balance less the ledger."""
+    """Verdict, and the balance less the ledger.
+
+    `held` is the part of the venue's totals that others hold.
+    """
 
     verdict: BalanceVerdict
     token_change: Decimal
     usdc_change: Decimal
+    held: Balances = NOTHING_HELD
 
 
 class Inventory:

@@ -12,8 +12,8 @@ from decimal import Decimal
 
 from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Entry, Record, Remembered, forget
-from mm_trio.model.market import Balances, Market
-from mm_trio.model.orders import FillResult, Intent, Quote
+from mm_trio.model.market import NOTHING_HELD, Balances, Market
+from mm_trio.model.orders import FillResult, Intent, Quote, Side
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, FillKey, OpenOrder, OrderUpdate
 from mm_trio.state.fill_history import FillHistory
@@ -22,7 +22,14 @@ from mm_trio.state.manual_cancels import ManualCancels
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
-from mm_trio.state.snapshot_diff import FRESH_S, compute_foreign_holds
+from mm_trio.state.snapshot_diff import (
+    FRESH_S,
+    Usable,
+    bound_own_holds,
+    compute_foreign_holds,
+    compute_holds,
+    compute_usable,
+)
 from mm_trio.witness import order_check
 from mm_trio.witness.fill_check import describe_fill, find_misfit_of_sent, find_time_fault
 from mm_trio.witness.ledger_end import LostEntries, find_lost_entries
@@ -44,6 +51,7 @@ class MakerState:
     `on_contradicted` gets what a frame told and what contradicts it: the frame was not believed.
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`). `unproven` is what a
     message told that only a ledger without its end explains; nothing is placed until everything was read.
+    `foreign_holds` and `orphan_holds` are what orders of others, and orders to be cancelled, hold of our tokens.
     """
 
     market: Market
@@ -59,7 +67,8 @@ class MakerState:
     record: Record = forget
     unquiet_s: float = float("-inf")
     unproven: str | None = None
-    foreign_holds: Balances = field(default_factory=lambda: Balances(Decimal(0), Decimal(0)))
+    foreign_holds: Balances = NOTHING_HELD
+    orphan_holds: Balances = NOTHING_HELD
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
         """Record every change from here on; what a replay did is on record already."""
@@ -277,32 +286,56 @@ class MakerState:
 
     # --- Balances -----------------------------------------------------------------------------
 
-    def note_foreign_holds(self, rows: Iterable[OpenOrder]) -> None:
-        """Remember what foreign orders hold of our tokens.
+    def note_holds(self, rows: Iterable[OpenOrder]) -> None:
+        """Remember what orders that are not tracked hold.
 
-        `rows` are the open orders of all coins.
+        `rows` are the open orders of all coins. What foreign ones hold counts where a balance states no hold.
         """
+        rows = tuple(rows)
         self.foreign_holds = compute_foreign_holds(rows, self.market, self.ownership)
+        orphans = [
+            row for row in rows if self.ownership.classify(row) is Owner.OURS and self.order_state.find(row.oid) is None
+        ]
+        self.orphan_holds = compute_holds(orphans, self.market)
 
     def apply_balances(self, total: Balances, *, asked_s: float | None, now_s: float) -> BalanceCheck:
-        """Check the ledger against the venue's totals.
+        """Check the ledger against what is free at the venue, and held by us.
 
-        Without `asked_s` they are taken over as they are.
+        What others hold is not ours to offer. While it is not known which of our orders a hold contains, it proves no
+        difference that they may explain. Without `asked_s` the amounts are taken over as they are.
         """
-        token, usdc = total.token - self.foreign_holds.token, total.usdc - self.foreign_holds.usdc
+        ledger = self.inventory
+        token = self._find_usable("sell", total.token, total.held_token)
+        usdc = self._find_usable("buy", total.usdc, total.held_usdc)
         if asked_s is None:
-            return self.inventory.on_balance_update(token, usdc)
-        quiet_since_s = self.note_doubts(now_s)
-        return self.inventory.on_balance_update(token, usdc, asked_s=asked_s, quiet_since_s=quiet_since_s)
+            amounts = token.most, usdc.most
+            check = ledger.on_balance_update(*amounts)
+        else:
+            quiet_since_s = self.note_doubts(now_s)
+            amounts = token.find_nearest(ledger.account_token), usdc.find_nearest(ledger.account_usdc)
+            check = ledger.on_balance_update(*amounts, asked_s=asked_s, quiet_since_s=quiet_since_s)
+        return replace(check, held=Balances(total.token - amounts[0], total.usdc - amounts[1]))
+
+    def _find_usable(self, side: Side, total: Decimal, held: Decimal | None) -> Usable:
+        """Find how much of the token that a side's orders hold may be offered."""
+        foreign, orphans = self.foreign_holds, self.orphan_holds
+        if held is None:
+            left = total - (foreign.token if side == "sell" else foreign.usdc)
+            return Usable(left, left)
+        least, most = bound_own_holds(self.order_state, side)
+        return compute_usable(
+            total, held, own_least=least, own_most=most + (orphans.token if side == "sell" else orphans.usdc)
+        )
 
     def note_doubts(self, now_s: float) -> float:
         """Return since when the ledger is quiet.
 
-        It is `now_s` while an order is in doubt.
+        It is `now_s` while an order is in doubt. A balance looked at while an open order changes proves nothing: its
+        hold may contain that change or not.
         """
         if self.order_state.has_doubts:
             self.unquiet_s = now_s
-        return self.unquiet_s
+        return max(self.unquiet_s, self.order_state.changed_s)
 
     # --- The ledger ---------------------------------------------------------------------------
 

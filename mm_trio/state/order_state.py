@@ -88,6 +88,11 @@ class OrderState:
         table = self._table
         return bool(table.in_flight or table.count_in(Phase.FILLS_DUE) or table.open.n_in_doubt)
 
+    @property
+    def changed_s(self) -> float:
+        """Return when an order that reached the book was last touched."""
+        return self._table.changed_s
+
     def get_intents(self) -> tuple[Intent, ...]:
         """Return every order in flight."""
         return tuple(self._table.in_flight.values())

@@ -21,13 +21,14 @@ __all__ = ["OpenOrders", "OrderTable"]
 class OrderTable:
     """Orders by oid, or by cloid while in flight.
 
-    `open` indexes those in an open phase. Of the orders that left the book, beyond `left_remembered` the oldest are
-    forgotten; one whose fills are due is never forgotten.
+    `open` indexes those in an open phase. `changed_s` is when any order was last touched. Of the orders that left the
+    book, beyond `left_remembered` the oldest are forgotten; one whose fills are due is never forgotten.
     """
 
     def __init__(self, left_remembered: int) -> None:
         self.in_flight: dict[str, Intent] = {}
         self.open = OpenOrders()
+        self.changed_s = float("-inf")
         self._closed: dict[int, TrackedOrder] = {}  # Oldest first.
         self._oids_in: dict[Phase, dict[int, None]] = {phase: {} for phase in CLOSED}
         self._left_remembered = left_remembered
@@ -46,6 +47,7 @@ class OrderTable:
         One that left the book is remembered from now on; without `is_newest` it keeps its place among the others.
         """
         oid = order.oid
+        self.changed_s = max(self.changed_s, order.touched_s)
         if order.status in OPEN:
             assert oid not in self._closed, order
             self.open[oid] = order

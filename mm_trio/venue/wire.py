@@ -285,11 +285,12 @@ def _parse_order(raw: Any, path: str) -> OpenOrder:
 
 
 def parse_balances(raw: Any, market: Market) -> Balances:
-    """Read the totals of our two tokens in a spotClearinghouseState answer.
+    """Read totals and holds of our two tokens in a spotClearinghouseState answer.
 
     A token without a row has a total of 0.
     """
-    totals = {market.base.index: Decimal(0), market.quote.index: Decimal(0)}
+    nothing: tuple[Decimal, Decimal | None] = (Decimal(0), Decimal(0))
+    amounts = {market.base.index: nothing, market.quote.index: nothing}
     names = {market.base.name: market.base.index, market.quote.name: market.quote.index}
     for i, row in enumerate(_list(_get(raw, "balances", "spotState"), "spotState.balances")):
         path = f"spotState.balances[{i}]"
@@ -300,9 +301,19 @@ def parse_balances(raw: Any, market: Market) -> Balances:
             if token is not None
             else names.get(_text(_get(row, "coin", path), f"{path}.coin"))
         )
-        if index in totals:
-            totals[index] = _decimal(_get(row, "total", path), f"{path}.total")
-    return Balances(totals[market.base.index], totals[market.quote.index])
+        if index in amounts:
+            amounts[index] = (_decimal(_get(row, "total", path), f"{path}.total"), _parse_hold(row, path))
+    (token_total, token_held), (usdc_total, usdc_held) = amounts[market.base.index], amounts[market.quote.index]
+    return Balances(token_total, usdc_total, token_held, usdc_held)
+
+
+def _parse_hold(row: Mapping[str, Any], path: str) -> Decimal | None:
+    """Read what is reserved of a token, None where the row does not say.
+
+    The `hold` of a portfolio-margin account is net of what it could borrow, and `spotHold` is not: we borrow nothing.
+    """
+    told = [_decimal(row[name], f"{path}.{name}") for name in ("hold", "spotHold") if row.get(name) is not None]
+    return max(told, default=None)
 
 
 def parse_rate_limit(raw: Any) -> tuple[Decimal, int]:

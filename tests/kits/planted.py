@@ -37,6 +37,7 @@ from mm_trio.state.order_phases import OPEN, TRANSITIONS, Event
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.seen_fills import SeenFills
+from mm_trio.state.snapshot_diff import Usable
 from mm_trio.venue import wire
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.witness.fill_check import find_contradiction
@@ -185,7 +186,7 @@ def the_first_balance_that_differs_is_believed(patch: pytest.MonkeyPatch) -> Non
     "tests/tasks/test_balances.py::test_an_order_not_ours_holds_what_we_may_not_offer",
 )
 def orders_of_other_hands_hold_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MakerState, "note_foreign_holds", lambda self, rows: None)
+    patch.setattr(MakerState, "_find_usable", lambda self, side, total, held: Usable(total, total))
 
 
 @planted()

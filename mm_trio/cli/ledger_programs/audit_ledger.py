@@ -16,10 +16,10 @@ from mm_trio.journal.audit import Audit, compute_audit
 from mm_trio.journal.data_dir import describe_lost, find_state_folder, is_blank
 from mm_trio.journal.ledger_sums import LedgerSums, read_ledger
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.market import Balances, Market
+from mm_trio.model.market import Market
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.ownership import Ownership
-from mm_trio.state.snapshot_diff import compute_foreign_holds, describe_rival_fills, describe_rivals
+from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals, find_usable
 from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
@@ -168,14 +168,13 @@ async def _look(
             return LostLedger(folder, market.coin, evidence)
     total = await client.fetch_balances(market)
     finish("balances at the venue")
-    held = compute_foreign_holds(rows, market, Ownership(market.coin, keep_foreign=True))
     # The thread may be abandoned by a signal, because it only reads.
     known, cut = await trio.to_thread.run_sync(_read, folder, abandon_on_cancel=True)
     fills, unnamed = await client.name_fills(fills, is_known=lambda fill: fill.oid in known.oids)
     audit = compute_audit(
         known,
         fills,
-        Balances(total.token - held.token, total.usdc - held.usdc),
+        find_usable(total, rows, market, Ownership(market.coin, keep_foreign=True)),
         orders=[row for row in rows if row.coin == market.coin],
         unnamed=unnamed,
     )

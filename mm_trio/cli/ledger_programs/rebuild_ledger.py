@@ -33,7 +33,7 @@ from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated,
 from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
 from mm_trio.state.ownership import Ownership, read_quote
-from mm_trio.state.snapshot_diff import compute_foreign_holds
+from mm_trio.state.snapshot_diff import find_usable
 from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
@@ -211,8 +211,8 @@ async def _compute_first_balance(client: VenueClient, market: Market, found: Seq
     ownership = Ownership(market.coin, keep_foreign=True, epochs=epochs)
     oids = {entry.oid for entry in found if isinstance(entry, Adopted)}
     total = await client.fetch_balances(market)
-    held = compute_foreign_holds(await client.fetch_open_orders(market), market, ownership)
-    token, usdc = total.token - held.token, total.usdc - held.usdc
+    usable = find_usable(total, await client.fetch_open_orders(market), market, ownership)
+    token, usdc = usable.token, usable.usdc
     for fill in await client.fetch_fills(market, since_ms=0):
         if fill.oid in oids or ownership.read_own_cloid(fill.cloid) is not None:
             moved = compute_effect(fill)

@@ -249,17 +249,82 @@ def test_orders_of_other_coins_are_neither_adopted_nor_orphans() -> None:
     assert resting(state) == {}
 
 
+# 40 of the quote are held by others, as long as the bid rests.
+HELD = Balances(dec(50), dec(1000), dec(0), dec(140))
+
 # --- balances ---------------------------------------------------------------------------------
 
 
 def test_what_others_hold_is_taken_off_the_total() -> None:
     state = make_state(keep_foreign=True)
-    state.note_foreign_holds([row(9, "sell", "21", 3, coin="@207"), row(8, "buy", "10", 4)])
+    state.note_holds([row(9, "sell", "21", 3, coin="@207"), row(8, "buy", "10", 4)])
 
     check = state.apply_balances(Balances(dec(50), dec(1000)), asked_s=None, now_s=0)
 
     assert check.verdict is BalanceVerdict.ADOPTED
     assert ledger(state) == ("47", "960")
+
+
+def test_of_a_unified_account_what_margin_holds_is_not_offered() -> None:
+    state = make_state()
+
+    state.apply_balances(Balances(dec(0), dec("512.25"), dec(0), dec("420.0")), asked_s=None, now_s=0)
+
+    assert ledger(state) == ("0", "92.25")
+
+
+def test_what_our_own_orders_hold_is_ours_to_offer() -> None:
+    state = with_bid()
+
+    check = state.apply_balances(Balances(dec(50), dec(1000), dec(3), dec(140)), asked_s=None, now_s=0)
+
+    assert ledger(state) == ("47", "960")
+    assert check.held == Balances(dec(3), dec(40))
+
+
+def test_what_orders_to_be_cancelled_hold_is_ours_to_offer() -> None:
+    state = make_state()
+    state.note_holds([row(9, "buy", "20", 3)])
+
+    state.apply_balances(Balances(dec(50), dec(1000), dec(0), dec(100)), asked_s=None, now_s=0)
+
+    assert ledger(state) == ("50", "960")
+
+
+def test_a_stated_hold_is_believed_over_the_open_orders_of_others() -> None:
+    state = make_state(keep_foreign=True)
+    state.note_holds([row(8, "buy", "10", 4)])
+
+    state.apply_balances(Balances(dec(50), dec(1000), dec(0), dec(15)), asked_s=None, now_s=0)
+
+    assert ledger(state) == ("50", "985")
+
+
+@pytest.mark.parametrize("held", ["100", "200"])
+def test_an_order_in_flight_may_explain_a_hold_or_not(held: str) -> None:
+    state = with_bid()
+    state.order_state.on_sent(intent("buy", 3))
+
+    check = state.apply_balances(Balances(dec(50), dec(1000), dec(0), dec(held)), asked_s=9.0, now_s=9.0)
+
+    assert check.verdict is BalanceVerdict.EQUAL
+
+
+def test_a_hold_older_than_our_orders_offers_no_more_than_there_is() -> None:
+    state = with_bid()
+
+    state.apply_balances(Balances(dec(50), dec(1000), dec(0), dec(0)), asked_s=None, now_s=0)
+
+    assert ledger(state) == ("50", "1000")
+
+
+def test_a_look_during_which_an_order_ended_is_asked_again() -> None:
+    state = with_bid()
+    seen = [state.apply_balances(HELD, asked_s=s, now_s=s).verdict for s in (10.0, 12.5)]
+    state.order_state.on_cancel_confirmed(1, now_s=13.0)
+    seen.append(state.apply_balances(HELD, asked_s=12.9, now_s=13.1).verdict)
+
+    assert seen == [BalanceVerdict.ASK_AGAIN, BalanceVerdict.ADOPTED, BalanceVerdict.ASK_AGAIN]
 
 
 def test_a_balance_is_not_believed_while_an_order_is_in_doubt() -> None:

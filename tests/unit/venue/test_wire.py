@@ -138,8 +138,22 @@ def test_balances_are_found_by_token_index_and_a_missing_row_is_nothing() -> Non
         {"coin": "odd", "token": 78},  # not ours: whatever it lacks
     ]
 
-    assert wire.parse_balances({"balances": rows}, MARKET) == Balances(dec("0.26990001"), dec("1000.5"))
-    assert wire.parse_balances({"balances": []}, MARKET) == Balances(dec(0), dec(0))
+    assert wire.parse_balances({"balances": rows}, MARKET) == Balances(dec("0.26990001"), dec("1000.5"), None, dec(400))
+    assert wire.parse_balances({"balances": []}, MARKET) == Balances(dec(0), dec(0), dec(0), dec(0))
+
+
+@pytest.mark.parametrize(
+    "row, held",
+    [
+        ({"hold": "3", "spotHold": "5"}, "5"),  # net of what could be borrowed, and before that
+        ({"hold": "3"}, "3"),
+        ({"spotHold": "5"}, "5"),
+    ],
+)
+def test_of_two_holds_the_larger_one_counts(row: dict[str, str], held: str) -> None:
+    rows = [{"coin": "HYPE", "token": 150, "total": "9"} | row]
+
+    assert wire.parse_balances({"balances": rows}, MARKET).held_token == dec(held)
 
 
 @pytest.mark.parametrize("token", [[], {}, "150", True])
@@ -165,7 +179,7 @@ def test_the_quote_is_the_pairs_own_and_not_always_usdc() -> None:
 def test_pushed_balances_are_found_in_every_shape_known(data: dict[str, Any]) -> None:
     message = {"channel": "webData2", "data": data}
 
-    assert wire.read_balance_message(message, MARKET) == Balances(dec(3), dec(0))
+    assert wire.read_balance_message(message, MARKET) == Balances(dec(3), dec(0), None, dec(0))
 
 
 def test_a_push_without_balances_says_nothing() -> None:

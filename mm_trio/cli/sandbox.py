@@ -81,6 +81,13 @@ def _add_venue_arguments(group: argparse._ArgumentGroup) -> None:
         help="account: the venue's limits per account; venue: also those per IP address, which all clients on this "
         "machine share; off: none; scaled:X: X times the venue's (default: account)",
     )
+    group.add_argument(
+        "--account-mode",
+        choices=("standard", "unified", "portfolio"),
+        default="standard",
+        help="mode of the accounts: in a unified account and with portfolio margin, funds may be held elsewhere, and "
+        "50,000 actions a day are allowed (default: standard)",
+    )
     group.add_argument("--stepped", action="store_true", help="stop the clock: it advances only by POST /sandbox/step")
     group.add_argument("--save-history", type=Path, metavar="FILE", help="record every command of the exchange")
     group.add_argument(
@@ -138,6 +145,7 @@ def _read_options(arguments: argparse.Namespace) -> SandboxOptions:
         tape=arguments.tape,
         tape_s=arguments.tape_duration,
         dense_meta=arguments.dense_meta,
+        account_mode=arguments.account_mode,
         limits=parse_limits(arguments.limits),
         is_stepped=arguments.stepped,
         faults=plan_faults(arguments.fault, arguments.fault_plan),

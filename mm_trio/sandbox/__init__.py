@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         ExhaustBudget,
         Filled,
         FillMade,
+        HoldElsewhere,
         ItemError,
         ModifyOrders,
         NewOrder,
@@ -50,12 +51,13 @@ if TYPE_CHECKING:
         RelistPair,
         ReserveRequestWeight,
         Resting,
+        SetAccountMode,
         SetPostOnly,
         Withdraw,
     )
     from mm_trio.sandbox.model.limits import Limits
     from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Markets, Pair, Token
-    from mm_trio.sandbox.model.records import Fill, OrderRecord
+    from mm_trio.sandbox.model.records import AccountMode, Fill, OrderRecord
     from mm_trio.sandbox.server.control_api import ControlRoom
     from mm_trio.sandbox.server.server import SandboxServer, serve
     from mm_trio.sandbox.server.tcp_link import TcpLink
@@ -84,6 +86,7 @@ __all__ = [
     "TOO_MANY_REQUESTS",
     "USDC",
     "WRITE_KINDS",
+    "AccountMode",
     "AccountView",
     "Answered",
     "Auth",
@@ -110,6 +113,7 @@ __all__ = [
     "Filled",
     "Gateway",
     "HistoryError",
+    "HoldElsewhere",
     "InProcessInfo",
     "InProcessSigningExchange",
     "InProcessVenue",
@@ -132,6 +136,7 @@ __all__ = [
     "Resting",
     "SandboxServer",
     "SeededTakers",
+    "SetAccountMode",
     "SetPostOnly",
     "SignedAction",
     "SignedInProcess",
@@ -168,6 +173,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AccountMode": "model.records",
     "AccountView": "matching.accounts",
     "Answered": "model.commands",
     "Auth": "api.auth",
@@ -197,6 +203,7 @@ _HOMES = {
     "Gateway": "api.gateway",
     "HALTED": "matching.rules",
     "HistoryError": "matching.history",
+    "HoldElsewhere": "model.commands",
     "InProcessInfo": "inprocess.info",
     "InProcessSigningExchange": "inprocess.exchange",
     "InProcessVenue": "inprocess.info",
@@ -222,6 +229,7 @@ _HOMES = {
     "Resting": "model.commands",
     "SandboxServer": "server.server",
     "SeededTakers": "traffic.takers",
+    "SetAccountMode": "model.commands",
     "SetPostOnly": "model.commands",
     "SignedAction": "api.signature_check",
     "SignedInProcess": "inprocess.exchange",

@@ -22,6 +22,7 @@ from mm_trio.model.errors import ConfigError, LocalError
 from mm_trio.model.local_failures import describe_local_failure
 from mm_trio.sandbox import (
     DEFAULT_MARKETS,
+    AccountMode,
     Auth,
     BookView,
     Clock,
@@ -36,6 +37,7 @@ from mm_trio.sandbox import (
     Limits,
     NewOrder,
     SandboxServer,
+    SetAccountMode,
     SocketHabits,
     SteppedClock,
     Takers,
@@ -72,6 +74,7 @@ class SandboxOptions:
     tape: Path | None = None
     tape_s: float | None = None
     dense_meta: bool = False
+    account_mode: AccountMode = "standard"
     limits: Limits = field(default_factory=Limits.of_accounts)
     is_stepped: bool = False
     faults: FaultPlan = field(default_factory=FaultPlan)
@@ -155,6 +158,9 @@ def _set_up(options: SandboxOptions, markets: tuple[DemoMarket, ...], exchange: 
     for market in markets:
         for each in accounts:
             fund_accounts(gateway, market, each.account)
+    if options.account_mode != "standard":
+        for each in accounts:
+            gateway.apply(SetAccountMode(each.account, options.account_mode))
     rng = Random(options.fault_seed)
     world = WorldFaults(gateway, auth, clock, rng, pairs=[market.pair for market in markets], payer=TAKER)
     targets = [FaultTarget(each.account, make_wallet(each.private_key).address.lower()) for each in accounts]

@@ -74,6 +74,7 @@ ACCOUNT_KINDS = (
     FaultKind.MANUAL_CANCEL,
     FaultKind.DEPOSIT,
     FaultKind.WITHDRAWAL,
+    FaultKind.HELD_ELSEWHERE,
 )
 WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE)
 # The client's own machine: a server cannot do this to it, only the simulation can.
@@ -95,6 +96,7 @@ _WINDOWS_S: Mapping[FaultKind, tuple[float, float]] = {
     FaultKind.AGENT_REVOKED: (5.0, 20.0),
     FaultKind.DELISTED: (5.0, 20.0),
     FaultKind.UPGRADE: (5.0, 20.0),
+    FaultKind.HELD_ELSEWHERE: (20.0, 60.0),
 }
 
 
@@ -106,8 +108,8 @@ class FaultRule:
     `count - 1` following ones; opportunities are counted from 1, since the kind has had a rule. `at_s`: strikes at the
     first `count` opportunities from that many seconds on.
     `delay_s`: delay of a delayed answer or frame. `for_s`: duration of a lasting state (a revoked agent, a delisting,
-    an upgrade, an exhausted budget until new requests are bought). `amount`: value of a deposit, withdrawal or manual
-    order, in quote units. Of these three, None means a random value.
+    an upgrade, an exhausted budget until new requests are bought, margin). `amount`: value of a deposit, withdrawal,
+    manual order or margin, in quote units. Of these three, None means a random value.
     """
 
     kind: FaultKind

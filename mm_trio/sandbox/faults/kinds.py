@@ -63,3 +63,6 @@ class FaultKind(Enum):
 
     # --- The client's machine -----------------------------------------------------------------
     CLOCK_DRIFT = "clock_drift"  # The machine's clock drifts or leaps away, and is set right later. Simulation only.
+
+    # --- Account modes ------------------------------------------------------------------------
+    HELD_ELSEWHERE = "held_elsewhere"  # For a while margin of positions holds funds of the account.

@@ -24,6 +24,7 @@ from mm_trio.sandbox.model.commands import (
     DelistPair,
     Deposit,
     ExhaustBudget,
+    HoldElsewhere,
     NewOrder,
     PlaceOrders,
     Refused,
@@ -45,6 +46,7 @@ _AMOUNTS: dict[FaultKind, tuple[int, int]] = {
     FaultKind.MANUAL_ORDER: (12, 60),
     FaultKind.DEPOSIT: (10, 500),
     FaultKind.WITHDRAWAL: (10, 500),
+    FaultKind.HELD_ELSEWHERE: (10, 500),
 }
 # Distance of a manual order from the best price.
 _AWAY_BPS = (5, 150)
@@ -87,6 +89,7 @@ class WorldFaults:
             FaultKind.MANUAL_CANCEL: self._cancel_by_hand,
             FaultKind.DEPOSIT: self._deposit,
             FaultKind.WITHDRAWAL: self._withdraw,
+            FaultKind.HELD_ELSEWHERE: self._hold_elsewhere,
             FaultKind.DELISTED: self._delist,
             FaultKind.UPGRADE: self._upgrade,
         }
@@ -139,6 +142,16 @@ class WorldFaults:
             return False
         self._gateway.apply(SetPostOnly(True))
         return self._log_strike(strike, "scope=exchange")
+
+    def _hold_elsewhere(self, strike: Strike, target: FaultTarget) -> bool:
+        token, amount = self._draw_money(strike)
+        if self._gateway.exchange.account(target.account).available(token) <= 0:
+            return False
+        free = HoldElsewhere(target.account, token, Decimal(0))
+        if not self._begin(strike, target.account, lambda: self._gateway.apply(free)):
+            return False
+        self._gateway.apply(HoldElsewhere(target.account, token, amount))
+        return self._log_strike(strike, f"account={target.account} amount={amount} token={token}")
 
     # --- Single actions -------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from mm_trio.sandbox.info.aggregation import aggregate_fills, aggregate_levels
 from mm_trio.sandbox.info.ledger_rows import ledger_row
 from mm_trio.sandbox.info.rows import Json, fill_row, frontend_row, level_row, number, order_row, status_row
-from mm_trio.sandbox.matching.accounts import BASE_REQUESTS
+from mm_trio.sandbox.matching.accounts import BASE_REQUESTS, Balance
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.records import Fill
 
@@ -20,6 +20,7 @@ __all__ = [
     "BOOK_DEPTH",
     "MAX_LEDGER_ROWS",
     "MAX_ROWS",
+    "abstraction",
     "all_mids",
     "bbo",
     "fills_by_time",
@@ -41,6 +42,7 @@ __all__ = [
 MAX_ROWS = 2000  # Of fills or orders in one answer.
 MAX_LEDGER_ROWS = 500  # Source: docs *Info endpoint*, Pagination.
 BOOK_DEPTH = 20  # Levels a side.
+_MODES = {"standard": "disabled", "unified": "unifiedAccount", "portfolio": "portfolioMargin"}
 
 
 def open_orders(exchange: Exchange, user: str) -> list[Json]:
@@ -61,6 +63,7 @@ def spot_state(exchange: Exchange, user: str) -> Json:
     if not is_known(exchange, user):
         return {"balances": []}
     names = {token.index: token.name for token in exchange.markets.tokens}
+    view = exchange.account(user)
     return {
         "balances": [
             {
@@ -69,10 +72,25 @@ def spot_state(exchange: Exchange, user: str) -> Json:
                 "total": number(balance.total),
                 "hold": number(balance.hold),
                 "entryNtl": "0.0",  # The cost basis is not kept.
+                **(_net_of_loans(balance) if view.mode == "portfolio" else {}),
             }
-            for token, balance in sorted(exchange.account(user).balances.items())
+            for token, balance in sorted(view.balances.items())
         ]
     }
+
+
+def _net_of_loans(balance: Balance) -> Json:
+    """Return the holds of a row with portfolio margin.
+
+    There `hold` is net of what could be borrowed, and `spotHold` is not; the key is missing where nothing is held. How
+    much could be borrowed is decided here: half of the hold.
+    """
+    return {"hold": number(balance.hold / 2), "spotHold": number(balance.hold)} if balance.hold else {}
+
+
+def abstraction(exchange: Exchange, user: str) -> str:
+    """Return the mode of an account, in the venue's words."""
+    return _MODES[exchange.account(user).mode if is_known(exchange, user) else "standard"]
 
 
 def fills_newest_first(exchange: Exchange, user: str, *, aggregate: bool = False) -> list[Json]:

@@ -204,7 +204,7 @@ _KINDS: dict[str, Callable[[Question], object]] = {
     "userFunding": _no_rows,
     "subAccounts": _same_for_all(None),
     "userToMultiSigSigners": _same_for_all(None),
-    "userAbstraction": _same_for_all("disabled"),
+    "userAbstraction": lambda question: answers.abstraction(question.exchange, question.user()),
     "userDexAbstraction": _same_for_all(False),
     "userTwapSliceFills": _no_rows,
     "userTwapSliceFillsByTime": _no_rows,

@@ -258,7 +258,7 @@ class InProcessInfo:
         return self._ask("query_user_to_multi_sig_signers", type="userToMultiSigSigners", user=multi_sig_user)
 
     def query_user_abstraction_state(self, user: str) -> Any:
-        """Return the abstraction state, which is always disabled."""
+        """Return the mode of the account."""
         return self._ask("query_user_abstraction_state", type="userAbstraction", user=user)
 
     def query_user_dex_abstraction_state(self, user: str) -> Any:

@@ -13,9 +13,9 @@ from decimal import Decimal
 
 from mm_trio.sandbox.matching import rules
 from mm_trio.sandbox.matching.book import LiveOrder
-from mm_trio.sandbox.matching.fees import TIER_DAYS, DayVolume, Rates
+from mm_trio.sandbox.matching.fees import DAY_MS, TIER_DAYS, DayVolume, Rates
 from mm_trio.sandbox.model.limits import Limits
-from mm_trio.sandbox.model.records import Fill, LedgerRow, OrderRecord
+from mm_trio.sandbox.model.records import AccountMode, Fill, LedgerRow, OrderRecord
 
 __all__ = ["BASE_REQUESTS", "Account", "AccountView", "Balance"]
 
@@ -27,14 +27,18 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Token balance; resting orders reserve the part `hold`."""
+    """Token balance; the part `hold` is reserved.
+
+    Of it `elsewhere` is reserved by others than spot orders.
+    """
 
     total: Decimal = _ZERO
     hold: Decimal = _ZERO
+    elsewhere: Decimal = _ZERO
 
     @property
     def available(self) -> Decimal:
-        """Part that no resting order holds."""
+        """Part that nothing holds."""
         return self.total - self.hold
 
 
@@ -52,17 +56,26 @@ class AccountView:
     request_cap: int
     volume: Decimal
     surplus: int = 0
+    mode: AccountMode = "standard"
+
+    def elsewhere(self, token: int) -> Decimal:
+        """Return the amount that others than spot orders reserve."""
+        return self.balances.get(token, Balance()).elsewhere
 
     def total(self, token: int) -> Decimal:
         """Return the whole balance of a token."""
         return self.balances.get(token, Balance()).total
 
+    def usable(self, token: int) -> Decimal:
+        """Return the amount that spot orders may hold."""
+        return self.total(token) - self.elsewhere(token)
+
     def hold(self, token: int) -> Decimal:
-        """Return the amount that resting orders reserve."""
+        """Return the amount that is reserved."""
         return self.balances.get(token, Balance()).hold
 
     def available(self, token: int) -> Decimal:
-        """Return the amount that no resting order holds."""
+        """Return the amount that nothing holds."""
         return self.balances.get(token, Balance()).available
 
 
@@ -86,6 +99,9 @@ class Account:
         self._limits = limits
         self._totals: dict[int, Decimal] = {}  # By token.
         self._holds: dict[int, Decimal] = {}
+        self._elsewhere: dict[int, Decimal] = {}  # The part of it that spot orders do not hold.
+        self.mode: AccountMode = "standard"
+        self.sent_today = (0, 0)  # UTC day, items sent in it.
         self.last_accepted_ms: int | None = None
         self._ended: dict[int, OrderRecord] = {}  # Oldest first.
         self._records_kept = sys.maxsize if limits.order_records is None else limits.order_records
@@ -96,7 +112,7 @@ class Account:
         return self._totals.get(token, _ZERO)
 
     def available(self, token: int) -> Decimal:
-        """Return the amount that no resting order holds."""
+        """Return the amount that nothing holds."""
         return self._totals.get(token, _ZERO) - self._holds.get(token, _ZERO)
 
     def tokens(self) -> tuple[int, ...]:
@@ -111,10 +127,22 @@ class Account:
         self._totals[token] = total
         self._holds[token] = hold
 
+    def hold_elsewhere(self, token: int, amount: Decimal) -> None:
+        """Set what others than spot orders hold of a token."""
+        held = self._elsewhere.get(token, _ZERO)
+        amount = min(amount, self.available(token) + held)
+        self.change(token, hold=amount - held)
+        self._elsewhere[token] = amount
+
     def view(self) -> AccountView:
         """Return a frozen copy of the account."""
-        balances = {token: Balance(total, self._holds[token]) for token, total in self._totals.items()}
-        return AccountView(self.address, balances, self.n_used, self.request_cap, self.volume, self.n_surplus)
+        balances = {
+            token: Balance(total, self._holds[token], self._elsewhere.get(token, _ZERO))
+            for token, total in self._totals.items()
+        }
+        return AccountView(
+            self.address, balances, self.n_used, self.request_cap, self.volume, self.n_surplus, self.mode
+        )
 
     def on_open(self, order: LiveOrder) -> None:
         """Add an order that rests from now on."""
@@ -242,6 +270,8 @@ class Account:
         if expires_after is not None and now_ms > expires_after:
             self.n_sent += limits.stale_cost
             return rules.EXPIRED
+        if (refusal := self._count_today(now_ms // DAY_MS, n_items=n_items, cancels=cancels)) is not None:
+            return refusal
         if limits.base_requests is not None and self.n_used >= limits.base_requests:
             cap = self.request_cap
             lane = min(cap + limits.cancel_lane_extra, 2 * cap) if cancels else cap
@@ -251,4 +281,18 @@ class Account:
                 return rules.TOO_MANY_REQUESTS.format(used=self.n_used, limit=lane - 1, volume=volume)
         self.n_sent += max(1, n_items)
         self.last_accepted_ms = now_ms
+        return None
+
+    def _count_today(self, day: int, *, n_items: int, cancels: bool) -> str | None:
+        """Count items against the day's limit, or return a refusal.
+
+        A standard account has no such limit. How the venue refuses, and whether it does so to cancels, is not known.
+        """
+        most = self._limits.actions_per_day
+        if self.mode == "standard" or most is None:
+            return None
+        n_sent = max(1, n_items) + (self.sent_today[1] if self.sent_today[0] == day else 0)
+        if n_sent > most and not cancels:
+            return rules.TOO_MANY_TODAY.format(limit=most)
+        self.sent_today = (day, n_sent)
         return None

@@ -21,8 +21,10 @@ from mm_trio.sandbox.model.commands import (
     ExhaustBudget,
     FillMade,
     ForgetRecords,
+    HoldElsewhere,
     Refused,
     RelistPair,
+    SetAccountMode,
     SetFees,
     SetPostOnly,
     Transfer,
@@ -60,6 +62,15 @@ class Admin:
                     account.rates = Rates(
                         base_rates.maker if maker is None else maker, base_rates.taker if taker is None else taker
                     )
+            case SetAccountMode(address=address, mode=mode):
+                self._state.open_account(address).mode = mode
+            case HoldElsewhere(address=address, token=token, amount=amount):
+                if token not in self._state.tokens:
+                    return Refused(rules.NOT_LISTED)
+                if not amount.is_finite() or amount < 0:
+                    return Refused(rules.BAD_AMOUNT)
+                self._state.open_account(address).hold_elsewhere(token, amount)
+                step.wallets[address] = None
             case ExhaustBudget(address=address):
                 self._state.open_account(address).exhaust()
             case ForgetRecords(address=address, key=key):

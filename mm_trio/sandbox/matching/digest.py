@@ -35,7 +35,7 @@ def _lines(state: State) -> Iterator[str]:
 def _account_lines(account: Account) -> Iterator[str]:
     view = account.view()
     yield repr((view, account.n_sent, account.n_reserved, account.n_triggers, account.rates, account.days))
-    yield repr(account.last_accepted_ms)
+    yield repr((account.last_accepted_ms, account.sent_today))
     for order in account.live.values():
         yield repr((order.record, order.remaining))
     for rows in (account.records(), account.fills, account.ledger):

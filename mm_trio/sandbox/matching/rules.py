@@ -48,6 +48,7 @@ __all__ = [
     "TOO_LARGE",
     "TOO_MANY_OPEN",
     "TOO_MANY_REQUESTS",
+    "TOO_MANY_TODAY",
     "UNKNOWN_ASSET",
     "ZERO_PRICE",
     "ZERO_SIZE",
@@ -71,6 +72,7 @@ TOO_MANY_REQUESTS = (
     "Too many cumulative requests sent ({used} > {limit}) for cumulative volume traded ${volume}. "
     "Place taker orders to free up 1 request per USDC traded."
 )
+TOO_MANY_TODAY = "Too many actions sent today. Limit is {limit}."  # Ours.
 SCHEDULE_GATE = "Cannot set scheduled cancel time until enough volume traded. Required: ${required}. Traded: ${volume}."
 SCHEDULE_OVERUSED = "Too many scheduled cancels triggered for the day. Limit is {limit}."
 SCHEDULE_SOON = "Scheduled cancel time must be at least {seconds} seconds in the future."  # Ours.

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from mm_trio.sandbox.model.records import DUST_DIRECTION, Fill, LedgerRow, OrderRecord, Tif, Trade
+from mm_trio.sandbox.model.records import DUST_DIRECTION, AccountMode, Fill, LedgerRow, OrderRecord, Tif, Trade
 
 __all__ = [
     "ACTIONS",
     "CANCELS",
     "DUST_DIRECTION",
+    "AccountMode",
     "Action",
     "AdminCommand",
     "Answered",
@@ -34,6 +35,7 @@ __all__ = [
     "FillMade",
     "Filled",
     "ForgetRecords",
+    "HoldElsewhere",
     "ItemError",
     "ItemStatus",
     "LedgerChanged",
@@ -50,6 +52,7 @@ __all__ = [
     "ReserveRequestWeight",
     "Resting",
     "ScheduleCancel",
+    "SetAccountMode",
     "SetFees",
     "SetPostOnly",
     "Tif",
@@ -206,6 +209,26 @@ class SetFees:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAccountMode:
+    """Set the mode of an account, creating a missing one."""
+
+    address: str
+    mode: AccountMode
+
+
+@dataclass(frozen=True, slots=True)
+class HoldElsewhere:
+    """Set what is held of a token other than by spot orders.
+
+    It stands for the margin of positions. No more is held than what no order holds.
+    """
+
+    address: str
+    token: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ExhaustBudget:
     """Mark an address's request budget as used up exactly."""
 
@@ -266,7 +289,18 @@ class PassTime:
 Action = PlaceOrders | CancelByOid | CancelByCloid | ModifyOrders | ScheduleCancel | Noop | ReserveRequestWeight
 CANCELS = (CancelByOid, CancelByCloid)
 ACTIONS = (PlaceOrders, *CANCELS, ModifyOrders, ScheduleCancel, Noop, ReserveRequestWeight)
-AdminCommand = SetFees | ExhaustBudget | ForgetRecords | DelistPair | RelistPair | SetPostOnly | ConvertDust | PassTime
+AdminCommand = (
+    SetFees
+    | SetAccountMode
+    | HoldElsewhere
+    | ExhaustBudget
+    | ForgetRecords
+    | DelistPair
+    | RelistPair
+    | SetPostOnly
+    | ConvertDust
+    | PassTime
+)
 Command = Action | Deposit | Withdraw | Transfer | AdminCommand
 
 

@@ -29,6 +29,8 @@ class Limits:
     # An action with a stale `expiresAfter` costs as much as this many items.
     stale_cost: int = 5
     max_items: int | None = 200  # In one action.
+    # Of an account with unified margin, by UTC day; each item counts, and cancels pass all the same.
+    actions_per_day: int | None = 50_000
 
     # An address may have this many open orders, and one more for each `open_orders_step` traded.
     open_orders: int | None = 1000

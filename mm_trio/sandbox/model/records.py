@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-__all__ = ["DUST_DIRECTION", "ZERO_HASH", "Fill", "LedgerRow", "OrderRecord", "Tif", "Trade"]
+__all__ = ["DUST_DIRECTION", "ZERO_HASH", "AccountMode", "Fill", "LedgerRow", "OrderRecord", "Tif", "Trade"]
 
+# Standard, unified account, portfolio margin.
+AccountMode = Literal["standard", "unified", "portfolio"]
 Tif = Literal["Alo", "Ioc", "Gtc", "Trigger"]
 DUST_DIRECTION = "Spot Dust Conversion"
 ZERO_HASH = "0x" + "0" * 64

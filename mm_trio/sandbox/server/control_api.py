@@ -24,6 +24,7 @@ from mm_trio.sandbox.model.commands import (
     Answered,
     Deposit,
     Filled,
+    HoldElsewhere,
     ItemError,
     NewOrder,
     PlaceOrders,
@@ -94,6 +95,7 @@ class ControlRoom:
             "/sandbox/state": ("GET", self._answer_state),
             "/sandbox/faults": ("POST", self._change_faults),
             "/sandbox/fund": ("POST", self._fund),
+            "/sandbox/hold": ("POST", self._hold),
             "/sandbox/step": ("POST", self._step),
             "/sandbox/take": ("POST", self._take),
             "/sandbox/history": ("POST", self._save_history),
@@ -159,6 +161,20 @@ class ControlRoom:
             self.gateway.apply(Deposit(account, token.index, amount))
         balance = self.gateway.exchange.account(account)
         return {"account": account, "token": token.name, "total": format_decimal(balance.total(token.index))}
+
+    def _hold(self, request: Json) -> Json:
+        """Set what is held elsewhere, such as margin.
+
+        Keys: `account`, `token` (name or index), `amount` (0 holds nothing). No more is held than what no order holds.
+        """
+        _check_keys(request, ("account", "token", "amount"))
+        account, amount = _read_address(request.get("account")), _read_decimal(request, "amount")
+        token = self._find_token(request.get("token"))
+        if amount < 0:
+            raise _Rejected(422, f"amount must be 0 or above, got {amount}")
+        self.gateway.apply(HoldElsewhere(account, token.index, amount))
+        held = self.gateway.exchange.account(account).elsewhere(token.index)
+        return {"account": account, "token": token.name, "held_elsewhere": format_decimal(held)}
 
     def _step(self, request: Json) -> Json:
         """Step the clock by `ms`, or to the time `to_ms`."""

@@ -65,6 +65,12 @@ def _describe_account(gateway: Gateway, address: str) -> Json:
             names.get(index, str(index)): {"total": format_decimal(balance.total), "hold": format_decimal(balance.hold)}
             for index, balance in view.balances.items()
         },
+        "mode": view.mode,
+        "held_elsewhere": {
+            names.get(index, str(index)): format_decimal(balance.elsewhere)
+            for index, balance in view.balances.items()
+            if balance.elsewhere
+        },
         "volume": format_decimal(view.volume),
         "n_requests": view.n_requests,
         "request_cap": view.request_cap,

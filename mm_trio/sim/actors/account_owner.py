@@ -18,6 +18,7 @@ from mm_trio.sandbox import (
     Effect,
     FaultKind,
     Gateway,
+    HoldElsewhere,
     ItemError,
     NewOrder,
     Pair,
@@ -64,6 +65,7 @@ class AccountOwner:
             FaultKind.DEPOSIT: self.deposit,
             FaultKind.WITHDRAWAL: self._withdraw,
             FaultKind.BUDGET_EXHAUSTED: self._spend_budget,
+            FaultKind.HELD_ELSEWHERE: self._hold_elsewhere,
         }
         while True:
             await trio.sleep(rng.expovariate(self._fault_counter.rate(kind)))
@@ -130,6 +132,16 @@ class AccountOwner:
         return amount > 0 and not any(
             isinstance(effect, Refused) for effect in self._gateway.apply(Withdraw(self._address, token, amount))
         )
+
+    def _hold_elsewhere(self, rng: Random) -> bool:
+        """Hold some of one token as margin, or free what is held.
+
+        What is held when the faults end stays held.
+        """
+        token, amount = self._draw_transfer(rng)
+        before = self._gateway.exchange.account(self._address).elsewhere(token)
+        self._gateway.apply(HoldElsewhere(self._address, token, rng.choice((Decimal(0), amount, 5 * amount))))
+        return self._gateway.exchange.account(self._address).elsewhere(token) != before
 
     def _draw_transfer(self, rng: Random) -> tuple[int, Decimal]:
         worth = Decimal(rng.randint(5, 300))

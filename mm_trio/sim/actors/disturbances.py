@@ -34,6 +34,7 @@ OWNER_FAULTS = (
     FaultKind.DEPOSIT,
     FaultKind.WITHDRAWAL,
     FaultKind.BUDGET_EXHAUSTED,
+    FaultKind.HELD_ELSEWHERE,
 )
 REPLICAS = (
     "open_orders",

@@ -37,6 +37,7 @@ BY_THE_CLOCK = frozenset(
         FaultKind.DELISTED,
         FaultKind.UPGRADE,
         FaultKind.CLOCK_DRIFT,
+        FaultKind.HELD_ELSEWHERE,
     }
 )
 SELDOM = frozenset(

@@ -81,7 +81,7 @@ class BookRules:
         Without an allocation the wallet takes the place of the ledger.
         """
         view, ladder = self._view, self._ladder
-        tokens, quote = wallet.total(self._pair.base.index), wallet.total(self._pair.quote.index)
+        tokens, quote = wallet.usable(self._pair.base.index), wallet.usable(self._pair.quote.index)
         if ladder.tokens is not None:
             tokens = min(tokens, view.tokens)
         if ladder.quote is not None:

@@ -177,12 +177,12 @@ class ConvergenceCheck:
         return None if is_right else f"the maker believes that {believed} requests remain, {left} remain"
 
     def _find_account_error(self, maker: WsState) -> str | None:
-        """Check L1: the maker knows the account's balances.
+        """Check L1: the maker knows what it may offer of the account.
 
         Otherwise it would try what the account cannot pay for.
         """
         wallet, pair = self._world.exchange.account(MAKER), self._world.pair
-        held = wallet.total(pair.base.index), wallet.total(pair.quote.index)
+        held = wallet.usable(pair.base.index), wallet.usable(pair.quote.index)
         believed = maker.inventory.account_token, maker.inventory.account_usdc
         return None if believed == held else f"the maker believes that the account holds {believed}, it holds {held}"
 
@@ -232,7 +232,7 @@ class ConvergenceCheck:
         """Return what may be offered of each token."""
         wallet = self._world.exchange.account(MAKER)
         tokens, quote = self.expected_ledger()
-        held = wallet.total(self._world.pair.base.index), wallet.total(self._world.pair.quote.index)
+        held = wallet.usable(self._world.pair.base.index), wallet.usable(self._world.pair.quote.index)
         return {
             "tokens": held[0] if tokens is None else min(tokens, held[0]),
             "quote": held[1] if quote is None else min(quote, held[1]),

@@ -10,12 +10,13 @@ import trio
 
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.model.journal_entries import Adjusted
-from mm_trio.model.orders import EmitResult, FillResult, TrackedOrder
+from mm_trio.model.market import Balances
+from mm_trio.model.orders import EmitResult, FillResult, Side, TrackedOrder
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.opening import find_inside
 from mm_trio.quoting.plan import TickPlan
 from mm_trio.state.fill_history import LISTED_WITHIN_S
-from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck, BalanceVerdict, Inventory
+from mm_trio.state.inventory import BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
@@ -50,6 +51,7 @@ class SessionEvents:
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.stop_wanted = trio.Event()
         self.balance_change: Adjusted | None = None
+        self._told_empty: set[Side] = set()
         self._contradicted: deque[str] = deque(maxlen=CONTRADICTIONS_REMEMBERED)
 
     def on_booked(self, fill: FillResult) -> None:
@@ -91,9 +93,20 @@ class SessionEvents:
         self.balance_change = None
         if check.verdict is BalanceVerdict.ASK_AGAIN:
             self.balance_change = Adjusted(check.token_change, check.usdc_change, "balance")
-            self._schedule.want_reconcile(BALANCE_CONFIRM_S)
+            self._schedule.want_reconcile(self._inventory.confirm_s)
         elif check.verdict is BalanceVerdict.ADOPTED:
             _log_balances_adopted(check, self._inventory)
+
+    def on_planned(self, empty_sides: tuple[Side, ...], *, held: Balances) -> None:
+        """Tell once of a side that has nothing to offer.
+
+        `held` is what others hold on the account.
+        """
+        self._stats.on_planned(empty_sides)
+        for side in empty_sides:
+            if side not in self._told_empty:
+                self._told_empty.add(side)
+                _log_empty_side(side, self._inventory, held=held)
 
     def on_trouble(self, reason: str) -> None:
         """Request a reconciliation after a report that does not fit."""
@@ -193,15 +206,32 @@ def log_allocation_changed(inventory: Inventory, allocation: tuple[Decimal | Non
     )
 
 
+def _log_empty_side(side: Side, inventory: Inventory, *, held: Balances) -> None:
+    """Log that there is nothing to offer on a side, and why."""
+    is_sell = side == "sell"
+    allocated = inventory.virtual_token if is_sell else inventory.virtual_usdc
+    _log.warning(
+        "nothing to offer: side=%s usable=%s held_elsewhere=%s allocated=%s; this side stays empty until funds are "
+        "freed, deposited or received by fills",
+        side,
+        inventory.effective_token if is_sell else inventory.effective_usdc,
+        held.token if is_sell else held.usdc,
+        "the whole account" if allocated is None else allocated,
+    )
+
+
 def _log_balances_adopted(check: BalanceCheck, inventory: Inventory) -> None:
     """Log that the ledger was adjusted to the venue's balances.
 
     The cause is a transfer or a loss.
     """
     _log.warning(
-        "balance changed without a fill of ours (transfer?): base %+f quote %+f; ledger adjusted",
+        "balance changed without a fill of ours (transfer?): base %+f quote %+f; held elsewhere: base %f quote %f; "
+        "ledger adjusted",
         check.token_change,
         check.usdc_change,
+        check.held.token,
+        check.held.usdc,
     )
     for name, allotted, held in (
         ("token", inventory.virtual_token, inventory.account_token),

@@ -138,6 +138,7 @@ async def tick(session: Session) -> None:
         if not account.gate.may_place():
             return
         plan = quoter.plan_tick()
+        session.events.on_planned(quoter.find_empty_sides(), held=quoter.state.held_elsewhere)
         result = await session.emitter.emit(plan.diff, account.budget)
         _halt_if_refused(session)
         now_s = trio.current_time()

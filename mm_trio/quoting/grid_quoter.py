@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mm_trio.model.journal_entries import Entry, Quoted
+from mm_trio.model.orders import Side
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.plan import TickPlan, plan_tick
@@ -49,6 +50,17 @@ class GridQuoter:
             state.grid, state.inventory, state.order_state, self._settings, last_boundary=self._last_boundary
         )
         return state, plan
+
+    def find_empty_sides(self) -> tuple[Side, ...]:
+        """Return the sides whose amount is too small for any order."""
+        grid, inventory, least = self.state.grid, self.state.inventory, self._settings.min_notional
+        lots = inventory.effective_token // grid.lot * grid.lot
+        sides: list[Side] = []
+        if lots <= 0 or lots * grid.levels[-1] < least:
+            sides.append("sell")
+        if inventory.effective_usdc < max(least, grid.lot * grid.levels[0]):
+            sides.append("buy")
+        return tuple(sides)
 
     def start(self) -> TickPlan:
         """Plan once without sending, and quote from there."""

@@ -26,6 +26,9 @@ FeeToken = Literal["base", "quote"]
 # Between two polls of a balance that is to be believed over the fills, and before the first of them: longer than any
 # frame of a live feed is late.
 BALANCE_CONFIRM_S = 2.0
+# Margin that comes and goes changes what is free every few seconds. After two changes within this time of the one
+# before, the next ones are confirmed ever later, up to the longest pause.
+CALM_S, LONGEST_CONFIRM_S = 60.0, 32.0
 
 
 class BalanceVerdict(Enum):
@@ -75,6 +78,9 @@ class Inventory:
         self.record: Record = forget
         # When the first differing balance was asked for.
         self._doubted_since_s: float | None = None
+        # How long a difference has to last, and when one was last taken over.
+        self.confirm_s = BALANCE_CONFIRM_S
+        self._adopted_s = float("-inf")
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
         """Record every change from here on."""
@@ -175,24 +181,35 @@ class Inventory:
             self.virtual_usdc += usdc
 
     def on_balance_update(
-        self, token: Number, usdc: Number, *, asked_s: float | None = None, quiet_since_s: float | None = None
+        self,
+        token: Number,
+        usdc: Number,
+        *,
+        asked_s: float | None = None,
+        quiet_since_s: float | None = None,
+        proves: bool = True,
     ) -> BalanceCheck:
         """Check the ledger's account against a balance of the venue's.
 
         Without `asked_s` it is taken over at once. With `asked_s` (when the venue was asked) it is only believed over
         the fills if another one asked for 2 s earlier differed too, and nothing happened to us from 2 s
         before that one on: `quiet_since_s` is when the last fill was applied or the last doubt ended. A
-        balance does not say how old it is: it may lack a fill that is counted, or hold one not reported yet.
+        balance does not say how old it is: it may lack a fill that is counted, or hold one not reported yet. One that
+        does not prove anything by itself (without `proves`) is no look at all: it is asked for again.
         """
         token, usdc = to_decimal(token), to_decimal(usdc)
         change = (token - self.account_token, usdc - self.account_usdc)
         if not any(change):
             self._doubted_since_s = None
             return BalanceCheck(BalanceVerdict.EQUAL, *change)
-        if asked_s is not None and not self._is_confirmed(asked_s, quiet_since_s):
+        if asked_s is not None and not (proves and self._is_confirmed(asked_s, quiet_since_s)):
             return BalanceCheck(BalanceVerdict.ASK_AGAIN, *change)
         self.on_adjusted(Adjusted(*change, "balance"))
         self._doubted_since_s = None
+        if asked_s is not None:
+            is_restless = asked_s - self._adopted_s < CALM_S
+            self.confirm_s = min(2 * self.confirm_s, LONGEST_CONFIRM_S) if is_restless else BALANCE_CONFIRM_S
+            self._adopted_s = asked_s
         return BalanceCheck(BalanceVerdict.ADOPTED, *change)
 
     def _is_confirmed(self, asked_s: float, quiet_since_s: float | None) -> bool:
@@ -201,7 +218,8 @@ class Inventory:
         if first_s is None or not quiet:
             self._doubted_since_s = asked_s
             return False
-        return asked_s - first_s >= BALANCE_CONFIRM_S
+        is_calm = asked_s - self._adopted_s >= CALM_S
+        return asked_s - first_s >= (BALANCE_CONFIRM_S if is_calm else self.confirm_s)
 
 
 def _effective(virtual: Decimal | None, account: Decimal) -> Decimal:

@@ -17,7 +17,7 @@ from mm_trio.model.orders import FillResult, Intent, Quote, Side
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, FillKey, OpenOrder, OrderUpdate
 from mm_trio.state.fill_history import FillHistory
-from mm_trio.state.inventory import BalanceCheck, Inventory
+from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck, Inventory
 from mm_trio.state.manual_cancels import ManualCancels
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner, Ownership
@@ -52,6 +52,7 @@ class MakerState:
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`). `unproven` is what a
     message told that only a ledger without its end explains; nothing is placed until everything was read.
     `foreign_holds` and `orphan_holds` are what orders of others, and orders to be cancelled, hold of our tokens.
+    `held_elsewhere` is what the last balance showed to be held by others.
     """
 
     market: Market
@@ -69,6 +70,7 @@ class MakerState:
     unproven: str | None = None
     foreign_holds: Balances = NOTHING_HELD
     orphan_holds: Balances = NOTHING_HELD
+    held_elsewhere: Balances = NOTHING_HELD
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
         """Record every change from here on; what a replay did is on record already."""
@@ -298,11 +300,14 @@ class MakerState:
         ]
         self.orphan_holds = compute_holds(orphans, self.market)
 
-    def apply_balances(self, total: Balances, *, asked_s: float | None, now_s: float) -> BalanceCheck:
+    def apply_balances(
+        self, total: Balances, *, asked_s: float | None, now_s: float, was_pushed: bool = False
+    ) -> BalanceCheck:
         """Check the ledger against what is free at the venue, and held by us.
 
         What others hold is not ours to offer. While it is not known which of our orders a hold contains, it proves no
-        difference that they may explain. Without `asked_s` the amounts are taken over as they are.
+        difference that they may explain, nor where one changed since the balance was asked for. One that `was_pushed`
+        is as old as a frame may be. Without `asked_s` the amounts are taken over as they are.
         """
         ledger = self.inventory
         token = self._find_usable("sell", total.token, total.held_token)
@@ -313,8 +318,15 @@ class MakerState:
         else:
             quiet_since_s = self.note_doubts(now_s)
             amounts = token.find_nearest(ledger.account_token), usdc.find_nearest(ledger.account_usdc)
-            check = ledger.on_balance_update(*amounts, asked_s=asked_s, quiet_since_s=quiet_since_s)
-        return replace(check, held=Balances(total.token - amounts[0], total.usdc - amounts[1]))
+            since_s = asked_s - (BALANCE_CONFIRM_S if was_pushed else 0)
+            check = ledger.on_balance_update(
+                *amounts,
+                asked_s=asked_s,
+                quiet_since_s=quiet_since_s,
+                proves=self.order_state.changed_s <= since_s,
+            )
+        self.held_elsewhere = Balances(total.token - amounts[0], total.usdc - amounts[1])
+        return replace(check, held=self.held_elsewhere)
 
     def _find_usable(self, side: Side, total: Decimal, held: Decimal | None) -> Usable:
         """Find how much of the token that a side's orders hold may be offered."""
@@ -330,12 +342,11 @@ class MakerState:
     def note_doubts(self, now_s: float) -> float:
         """Return since when the ledger is quiet.
 
-        It is `now_s` while an order is in doubt. A balance looked at while an open order changes proves nothing: its
-        hold may contain that change or not.
+        It is `now_s` while an order is in doubt.
         """
         if self.order_state.has_doubts:
             self.unquiet_s = now_s
-        return max(self.unquiet_s, self.order_state.changed_s)
+        return self.unquiet_s
 
     # --- The ledger ---------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ class OrderState:
 
     @property
     def changed_s(self) -> float:
-        """Return when an order that reached the book was last touched."""
+        """Return when what rests last changed, as far as we know."""
         return self._table.changed_s
 
     def get_intents(self) -> tuple[Intent, ...]:

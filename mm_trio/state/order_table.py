@@ -21,7 +21,7 @@ __all__ = ["OpenOrders", "OrderTable"]
 class OrderTable:
     """Orders by oid, or by cloid while in flight.
 
-    `open` indexes those in an open phase. `changed_s` is when any order was last touched. Of the orders that left the
+    `open` indexes those in an open phase. `changed_s` is when what rests last changed. Of the orders that left the
     book, beyond `left_remembered` the oldest are forgotten; one whose fills are due is never forgotten.
     """
 
@@ -47,7 +47,9 @@ class OrderTable:
         One that left the book is remembered from now on; without `is_newest` it keeps its place among the others.
         """
         oid = order.oid
-        self.changed_s = max(self.changed_s, order.touched_s)
+        open_before = self.open.get(oid)
+        if (None if open_before is None else open_before.quote) != (order.quote if order.status in OPEN else None):
+            self.changed_s = max(self.changed_s, order.touched_s)
         if order.status in OPEN:
             assert oid not in self._closed, order
             self.open[oid] = order

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
 
-from mm_trio.model.orders import FillResult
+from mm_trio.model.orders import FillResult, Side
 from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
 
 __all__ = ["RunStats"]
@@ -23,6 +23,7 @@ class RunStats:
 
     `fill_volume` in quote; `items` is what the request budget charges. `errors`: requests unanswered, answers and
     messages not understood, refusals that a correct order cannot get.
+    `empty_sides`: those for which there was nothing to offer at the last tick.
     `quoted_s`: seconds from the first tick to the last. `budget_left`: items, at the last tick.
     """
 
@@ -36,6 +37,7 @@ class RunStats:
     errors: int = 0
     quoted_s: float = 0.0
     budget_left: int | None = None
+    empty_sides: tuple[Side, ...] = ()
     _first_tick_s: float | None = None
 
     def on_tick(self, now_s: float, *, budget_left: int) -> None:
@@ -44,6 +46,10 @@ class RunStats:
         self._first_tick_s = now_s if self._first_tick_s is None else self._first_tick_s
         self.quoted_s = now_s - self._first_tick_s
         self.budget_left = budget_left
+
+    def on_planned(self, empty_sides: tuple[Side, ...]) -> None:
+        """Note the sides that have nothing to offer now."""
+        self.empty_sides = empty_sides
 
     def on_fill(self, fill: FillResult) -> None:
         """Count a fill that was booked."""
@@ -104,6 +110,7 @@ class RunStats:
             "items_per_1000_filled": None if per_1000 is None else round(per_1000, 2),
             "budget_left": self.budget_left,
             "budget_hours": None if hours is None or hours == inf else round(hours, 1),
+            "nothing_to_offer": list(self.empty_sides),
             "reconnects": self.reconnects,
             "reconciliations": self.reconciliations,
             "errors": self.errors,

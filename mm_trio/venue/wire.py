@@ -27,6 +27,7 @@ __all__ = [
     "find_market",
     "is_snapshot",
     "newest_fill_ms",
+    "parse_account_mode",
     "parse_balances",
     "parse_book",
     "parse_book_time",
@@ -54,6 +55,7 @@ _MOST_DIGITS = 20
 _MOST_NUMBER_CHARS = 42
 # The longest text that is read is a client order id of 34 characters.
 _MOST_TEXT_CHARS = 200
+_ACCOUNT_MODES = {"disabled": "standard", "unifiedAccount": "unified", "portfolioMargin": "portfolio margin"}
 # What the venue counts with, and what the ledger's file can hold.
 _MOST_INTEGER = 2**63 - 1
 # In ms: the year 2109.
@@ -437,6 +439,11 @@ def parse_role(raw: Any) -> tuple[str, str | None]:
         return role, None
     master = _text(_get(_get(raw, "data", "userRole"), "user", "userRole.data"), "userRole.data.user")
     return role, master.lower()
+
+
+def parse_account_mode(raw: Any) -> str:
+    """Read the mode of an account in our words; an unknown one as it is."""
+    return _ACCOUNT_MODES.get(_text(raw, "userAbstraction"), str(raw))
 
 
 def parse_order_status(raw: Any) -> OrderStatus:

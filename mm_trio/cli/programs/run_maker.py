@@ -22,6 +22,7 @@ from mm_trio.cli.programs.start_checks import (
     find_network,
     make_grid,
     make_opening_rules,
+    tell_account_mode,
 )
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
@@ -83,6 +84,7 @@ async def open_maker(
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
     await check_signer(info, wallet.address, market.account, network=market.network)
+    await tell_account_mode(info, market.account)
     pair = wire.find_market(spot_meta, market.coin)
     coin = pair.coin
     await check_clock(info, coin)

@@ -38,6 +38,7 @@ __all__ = [
     "find_network",
     "make_grid",
     "make_opening_rules",
+    "tell_account_mode",
 ]
 
 _log = logging.getLogger(__name__)
@@ -46,12 +47,18 @@ _T = TypeVar("_T")
 _ANSWER_WITHIN_S = 30.0
 # A page of a gateway in place of the pairs is gone a moment later, or stays.
 PAIRS_TRIES, PAIRS_PAUSE_S = 3, 0.5
+_MODES = {
+    "standard": "all that no spot order holds is free",
+    "unified": "margin of perps is held of the same balances and is not offered; 50,000 actions a day at most",
+    "portfolio margin": "margin is held of the same balances and nothing is borrowed; 50,000 actions a day at most",
+}
 _INSTANCE_WITHIN_S = 5.0
 # More than the name of an exchange needs.
 _INSTANCE_BYTES = 1000
 ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
-# Most request weight of all checks: spotMeta three times 20, l2Book four times 2, userRole three times 60.
-CHECKS_WEIGHT = 248
+# Most request weight of all checks: spotMeta three times 20, l2Book four times 2, userRole three times 60,
+# userAbstraction 20.
+CHECKS_WEIGHT = 268
 
 
 def make_grid(settings: Settings, market: Market) -> PricingGrid:
@@ -179,6 +186,19 @@ async def _ask_role(info: Any, signer: str, *, is_needed: bool) -> Any:
             else:
                 _log.warning("role of the key not checked: %s; on mainnet the maker would not start", error)
     return None
+
+
+async def tell_account_mode(info: Any, account: str) -> None:
+    """Tell the mode of the account, and what of it may be offered.
+
+    A venue that does not tell it stops nobody: what is free is what its balances say.
+    """
+    try:
+        mode = wire.parse_account_mode(await ask_at_start(info.query_user_abstraction_state, account))
+    except VenueError as error:
+        _log.warning("account mode not known: %s; what is free is what the venue's balances say", error)
+        return
+    _log.info("account mode: %s; %s", mode, _MODES.get(mode, "not known here: only its balances say what is free"))
 
 
 async def find_network(market: MarketSettings) -> str:

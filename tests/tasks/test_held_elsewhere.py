@@ -25,7 +25,7 @@ def bids_worth(world: World) -> Decimal:
 
 
 @pytest.mark.parametrize("mode", ["unified", "portfolio"])
-async def test_margin_is_not_offered(autojump_clock: MockClock, mode: AccountMode) -> None:
+async def test_d11_margin_is_not_offered(autojump_clock: MockClock, mode: AccountMode) -> None:
     world = World(token="0", usdc="512.25")
     world.gateway.apply(SetAccountMode(MAKER, mode))
     hold(world, 420)
@@ -39,7 +39,7 @@ async def test_margin_is_not_offered(autojump_clock: MockClock, mode: AccountMod
     assert 80 < rests <= dec("92.25")
 
 
-async def test_margin_that_is_freed_is_offered(autojump_clock: MockClock) -> None:
+async def test_d11_margin_that_is_freed_is_offered(autojump_clock: MockClock) -> None:
     world = World(token="0", usdc="500")
     hold(world, 400)
     maker = world.maker(reconcile_every=2)
@@ -98,7 +98,7 @@ async def test_the_summary_names_a_side_with_nothing_to_offer(autojump_clock: Mo
     assert maker.stats.to_json()["nothing_to_offer"] == ["buy"]
 
 
-async def test_an_hour_of_margin_that_comes_and_goes_stays_whole_and_cheap(
+async def test_d11_an_hour_of_margin_that_comes_and_goes_stays_whole_and_cheap(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import closing, contextmanager
 import pytest
 import trio
 
-from mm_trio.cli.programs.start_checks import find_network
+from mm_trio.cli.programs.start_checks import find_network, tell_account_mode
 from mm_trio.config.settings import MarketSettings, Network
 from mm_trio.model.errors import Unreachable
 
@@ -80,3 +81,36 @@ def test_an_exchange_that_cannot_be_asked_is_not_guessed() -> None:
 @pytest.mark.parametrize("network", ["testnet", "mainnet"])
 def test_a_real_network_is_its_name_and_nobody_is_asked(network: Network) -> None:
     assert trio.run(find_network, make_market(1, network)) == network
+
+
+class TellingModes:
+    """A client whose venue tells this mode, or fails."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def query_user_abstraction_state(self, user: str) -> object:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    "answer, told",
+    [
+        ("disabled", "account mode: standard; all that no spot order holds is free"),
+        ("unifiedAccount", "account mode: unified; margin of perps is held"),
+        ("portfolioMargin", "account mode: portfolio margin; margin is held"),
+        ("default", "account mode: default; not known here"),
+        ({"mode": 1}, "account mode not known"),
+    ],
+)
+def test_the_mode_of_the_account_is_told_in_one_line(
+    caplog: pytest.LogCaptureFixture, answer: object, told: str
+) -> None:
+    caplog.set_level(logging.INFO, logger="mm_trio")
+
+    trio.run(tell_account_mode, TellingModes(answer), ACCOUNT)
+
+    (line,) = caplog.messages
+    assert line.startswith(told)

@@ -26,7 +26,7 @@ from sandbox_kit import (
 from mm_trio.sandbox.api.gateway import BadRequest, Gateway
 from mm_trio.sandbox.info.rows import number
 from mm_trio.sandbox.matching.exchange import Exchange
-from mm_trio.sandbox.model.commands import Deposit, PlaceOrders
+from mm_trio.sandbox.model.commands import AccountMode, Deposit, PlaceOrders, SetAccountMode
 
 UNREADABLE = "Failed to deserialize the JSON body into the target type"
 
@@ -87,6 +87,27 @@ def test_balances_come_by_token_with_their_hold() -> None:
         "hold": "2.5",
         "entryNtl": "0.0",
     }
+
+
+def test_with_portfolio_margin_a_row_has_two_holds() -> None:
+    exchange = make_exchange()
+    rest(exchange, MAKER, sell("20", "2.5"))
+    exchange.apply(1, SetAccountMode(MAKER, "portfolio"))
+
+    usdc, _, hype = ask(exchange, "spotClearinghouseState", user=MAKER)["balances"]
+
+    assert (hype["hold"], hype["spotHold"]) == ("1.25", "2.5")
+    assert "spotHold" not in usdc
+
+
+@pytest.mark.parametrize(
+    "mode, told", [("standard", "disabled"), ("unified", "unifiedAccount"), ("portfolio", "portfolioMargin")]
+)
+def test_the_mode_of_an_account_is_told(mode: AccountMode, told: str) -> None:
+    exchange = make_exchange()
+    exchange.apply(1, SetAccountMode(MAKER, mode))
+
+    assert ask(exchange, "userAbstraction", user=MAKER) == told
 
 
 def test_a_stranger_has_empty_answers() -> None:

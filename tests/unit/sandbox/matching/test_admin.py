@@ -45,6 +45,7 @@ from mm_trio.sandbox.model.commands import (
     Fill,
     FillMade,
     ForgetRecords,
+    HoldElsewhere,
     ItemError,
     LedgerChanged,
     Noop,
@@ -54,6 +55,7 @@ from mm_trio.sandbox.model.commands import (
     RelistPair,
     ReserveRequestWeight,
     Resting,
+    SetAccountMode,
     SetPostOnly,
     Tif,
     Transfer,
@@ -66,6 +68,58 @@ DAY_MS = 86_400_000
 
 def fills_of(effects: tuple[Effect, ...]) -> list[Fill]:
     return [effect.fill for effect in effects if isinstance(effect, FillMade)]
+
+
+# Account modes
+
+
+def test_margin_takes_what_no_order_holds() -> None:
+    exchange = make_exchange()
+    rest(exchange, MAKER, sell("20", "2"))
+    total = exchange.account(MAKER).total(HYPE_TOKEN)
+
+    effects = exchange.apply(1, HoldElsewhere(MAKER, HYPE_TOKEN, total))
+
+    view = exchange.account(MAKER)
+    assert effects == (BalancesChanged(MAKER),)
+    assert (view.elsewhere(HYPE_TOKEN), view.available(HYPE_TOKEN)) == (total - 2, 0)
+
+
+def test_what_margin_frees_is_there_again() -> None:
+    exchange = make_exchange()
+    before = exchange.account(MAKER)
+    exchange.apply(1, HoldElsewhere(MAKER, HYPE_TOKEN, dec("7")))
+
+    exchange.apply(2, HoldElsewhere(MAKER, HYPE_TOKEN, dec("0")))
+
+    assert exchange.account(MAKER) == before
+
+
+def test_a_withdrawal_cannot_take_margin() -> None:
+    exchange = make_exchange()
+    total = exchange.account(MAKER).total(HYPE_TOKEN)
+    exchange.apply(1, HoldElsewhere(MAKER, HYPE_TOKEN, dec("7")))
+
+    assert isinstance(exchange.apply(2, Withdraw(MAKER, HYPE_TOKEN, total))[0], Refused)
+
+
+@pytest.mark.parametrize("amount", ["-1", "NaN", "Infinity"])
+def test_an_amount_of_margin_that_cannot_be_is_refused(amount: str) -> None:
+    assert isinstance(make_exchange().apply(1, HoldElsewhere(MAKER, HYPE_TOKEN, dec(amount)))[0], Refused)
+
+
+def test_a_unified_account_has_its_actions_counted_by_the_day() -> None:
+    exchange = make_exchange(limits=replace(Limits(), actions_per_day=2))
+    exchange.apply(1, SetAccountMode(MAKER, "unified"))
+    answers = [exchange.apply(ms, Noop(MAKER))[0] for ms in (1, 2, 3, DAY_MS)]
+
+    assert [isinstance(answer, Refused) for answer in answers] == [False, False, True, False]
+
+
+def test_a_standard_account_has_no_such_day() -> None:
+    exchange = make_exchange(limits=replace(Limits(), actions_per_day=1))
+
+    assert not any(isinstance(exchange.apply(ms, Noop(MAKER))[0], Refused) for ms in (1, 2, 3))
 
 
 # Request weight

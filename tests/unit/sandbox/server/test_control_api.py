@@ -111,6 +111,24 @@ def test_what_is_no_json_object_is_400(body: bytes) -> None:
     assert answer.status == 400
 
 
+# --- Margin ---
+
+
+def test_what_is_held_elsewhere_is_set_and_shown() -> None:
+    room = make_room()
+
+    answer = ask(room, "hold", {"account": MAKER, "token": "HYPE", "amount": "7"})
+
+    assert answer == (200, {"account": MAKER, "token": "HYPE", "held_elsewhere": "7"})
+    assert ask(room, "state")[1]["accounts"][MAKER]["held_elsewhere"] == {"HYPE": "7"}
+
+
+def test_less_than_nothing_cannot_be_held() -> None:
+    answer = ask(make_room(), "hold", {"account": MAKER, "token": "HYPE", "amount": "-7"})
+
+    assert "0 or above" in error(answer, 422)
+
+
 # --- State ---
 
 

@@ -14,6 +14,7 @@ from mm_trio.model.journal_entries import Booked
 from mm_trio.model.market import Balances
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS
+from mm_trio.state.inventory import Inventory
 from mm_trio.witness.ledger_end import LostEntries
 
 __all__ = ["Audit", "compute_audit", "compute_effect"]
@@ -117,7 +118,7 @@ def compute_audit(
         account=Balances(ledger.account_token, ledger.account_usdc),
         venue=venue,
         movements=tuple(total.line(what) for what, total in known.sums.items()),
-        explained=_explain(known, new, missing, unbooked),
+        explained=_explain(known, new, missing, unbooked, gap=_subtract(venue, ledger)),
         unlisted=tuple(
             fill for key, fill in known.fills.items() if key not in listed and (fill.time_ms or 0) >= reach_ms
         ),
@@ -131,8 +132,12 @@ def compute_audit(
     )
 
 
+def _subtract(venue: Balances, ledger: Inventory) -> Balances:
+    return Balances(venue.token - ledger.account_token, venue.usdc - ledger.account_usdc)
+
+
 def _explain(
-    known: LedgerSums, new: Sequence[Fill], missing: Sequence[Fill], unbooked: Sequence[Fill]
+    known: LedgerSums, new: Sequence[Fill], missing: Sequence[Fill], unbooked: Sequence[Fill], *, gap: Balances
 ) -> tuple[AuditLine, ...]:
     """Sum up fills that moved the account and not the ledger.
 
@@ -144,12 +149,20 @@ def _explain(
         "fills of ours whose entries were lost": [fill for fill in missing if fill.key not in to_book],
     }
     since_ms = dict.fromkeys(lines, known.settled_ms) | {"manual trades": known.adjusted_ms}
-    lines["manual trades"] = [fill for fill in new if not known.is_ours(fill)]
+    others = [fill for fill in new if not known.is_ours(fill)]
+    lines["manual trades"] = [fill for fill in others if not fill.is_dust]
     totals = {
         what: _sum_effects(fill for fill in found if (fill.time_ms or 0) > since_ms[what])
         for what, found in lines.items()
     }
-    return tuple(total.line(what) for what, total in totals.items() if total.count)
+    found = [total.line(what) for what, total in totals.items() if total.count]
+    dust = _sum_effects(fill for fill in others if fill.is_dust and (fill.time_ms or 0) > known.adjusted_ms)
+    if dust.count:
+        # The venue shares what a sale of everybody's dust fetched: the rows do not say how much, only how much at most.
+        credited = gap.usdc - sum((line.usdc for line in found), NOTHING)
+        usdc = min(max(credited, NOTHING), dust.usdc)
+        found.append(AuditLine("dust conversions by the venue", dust.count, dust.token, usdc))
+    return tuple(found)
 
 
 def _sum_effects(fills: Iterable[Fill]) -> Sum:

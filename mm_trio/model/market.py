@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from mm_trio.model.errors import ProtocolError
+
 __all__ = ["NOTHING_HELD", "Balances", "Book", "BookLevel", "Market", "Pair", "SpotMeta", "Token"]
 
 
@@ -34,11 +36,13 @@ class Pair:
 class SpotMeta:
     """Every token and every pair of the venue.
 
-    A pair may name a token that is not listed.
+    A pair may name a token that is not listed. `unreadable` has the rows that could not be read, each with the name
+    that it gives, or None, and what was wrong.
     """
 
     tokens: tuple[Token, ...]
     pairs: tuple[Pair, ...]
+    unreadable: tuple[tuple[str | None, ProtocolError], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

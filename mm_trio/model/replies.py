@@ -112,7 +112,7 @@ class Fill:
     """Fill as the venue reports it.
 
     `fee_token` is "base", "quote" or the name of a third token. `crossed`: the order took what rested, as none of this
-    program does.
+    program does. `is_dust`: the venue sold less than a lot for the account, and paid anything up to price * size.
     """
 
     oid: int
@@ -126,6 +126,7 @@ class Fill:
     cloid: str | None = None
     coin: str | None = None
     crossed: bool | None = None
+    is_dust: bool = False
 
     @property
     def key(self) -> FillKey:

@@ -18,7 +18,7 @@ import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable, VenueError
-from mm_trio.model.market import Balances, Book, Market
+from mm_trio.model.market import Balances, Book, Market, SpotMeta
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
@@ -26,7 +26,7 @@ from mm_trio.venue.ip_weight import FOR_SHUTDOWN, IpWeight, find_weight, find_we
 from mm_trio.venue.sdk import make_cloid
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["VenueClient", "ask_while_busy"]
+__all__ = ["VenueClient", "ask_while_busy", "log_left_out"]
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -60,6 +60,14 @@ async def ask_while_busy(ask: Callable[[], Awaitable[_T]], *, until_s: float) ->
                 raise
             _log.info("rate limited by the venue: error=%s retry_s=%g", error, BUSY_PAUSE_S)
             await trio.sleep(BUSY_PAUSE_S)
+
+
+def log_left_out(meta: SpotMeta) -> None:
+    """Log how many rows of the pairs could not be read."""
+    if meta.unreadable:
+        _log.warning(
+            "rows of spotMeta unreadable: rows=%d first=%s; left out", len(meta.unreadable), meta.unreadable[0][1]
+        )
 
 
 class VenueClient:
@@ -98,7 +106,9 @@ class VenueClient:
 
         Errors: ConfigError for an unknown one, VenueError.
         """
-        return wire.parse_market(await self.ask(self._info.spot_meta), coin)
+        meta = wire.parse_spot_meta(await self.ask(self._info.spot_meta))
+        log_left_out(meta)
+        return wire.find_market(meta, coin)
 
     async def fetch_open_orders(self, market: Market) -> tuple[OpenOrder, ...]:
         """Fetch the open orders of the account, of every coin (weight 20).

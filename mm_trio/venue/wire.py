@@ -7,6 +7,8 @@ Source: Hyperliquid API documentation (info endpoint, exchange endpoint, websock
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -48,11 +50,14 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+_Listed = TypeVar("_Listed", Token, Pair)
 _SPOT_ASSET_BASE = 10_000
 # Before or behind the decimal point.
 _MOST_DIGITS = 20
 # All of a number in a text: 20 digits on both sides of the point, and a sign.
 _MOST_NUMBER_CHARS = 42
+# Plain digits. A token may have any number of decimals, and then a sum has more than a price or a size.
+_LONG_AMOUNT = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,130})?")
 # The longest text that is read is a client order id of 34 characters.
 _MOST_TEXT_CHARS = 200
 _ACCOUNT_MODES = {"disabled": "standard", "unifiedAccount": "unified", "portfolioMargin": "portfolio margin"}
@@ -110,6 +115,15 @@ def _decimal(raw: Any, path: str) -> Decimal:
     return number
 
 
+def _amount(raw: Any, path: str) -> Decimal:
+    """Read a balance or a supply, with as many decimals as its token has."""
+    if isinstance(raw, str) and raw.isascii() and _LONG_AMOUNT.fullmatch(raw):
+        number = Decimal(raw)
+        if number.adjusted() <= _MOST_DIGITS:
+            return number
+    return _decimal(raw, path)
+
+
 def _positive(raw: Any, path: str) -> Decimal:
     number = _decimal(raw, path)
     if number <= 0:
@@ -164,23 +178,32 @@ def _all_rows(raw: Any, path: str, parse: Callable[[Any, str], _T]) -> tuple[_T,
 def parse_spot_meta(raw: Any) -> SpotMeta:
     """Read every token and pair of a spotMeta answer.
 
-    Errors: ProtocolError, also for two tokens or two pairs with one index, and where there is no pair at all.
+    A row that cannot be read is left out, and so are rows that share one index, because neither is known to be the
+    right one. Errors: ProtocolError where nothing is left.
     """
-    tokens = _all_rows(_get(raw, "tokens", "spotMeta"), "spotMeta.tokens", _parse_token)
-    pairs = _all_rows(_get(raw, "universe", "spotMeta"), "spotMeta.universe", _parse_pair)
-    _check_unique("spotMeta.tokens.index", [token.index for token in tokens])
-    _check_unique("spotMeta.universe.index", [pair.index for pair in pairs])
+    tokens, odd_tokens = _listed(raw, "tokens", _parse_token)
+    pairs, odd_pairs = _listed(raw, "universe", _parse_pair)
     if not pairs:
-        raise ProtocolError("spotMeta.universe", raw)
-    return SpotMeta(tokens, pairs)
+        raise odd_pairs[0][1] if odd_pairs else ProtocolError("spotMeta.universe", raw)
+    return SpotMeta(tokens, pairs, (*odd_tokens, *odd_pairs))
 
 
-def _check_unique(path: str, found: Sequence[int]) -> None:
-    seen: set[int] = set()
-    for index in found:
-        if index in seen:
-            raise ProtocolError(path, index)
-        seen.add(index)
+def _listed(
+    raw: Any, name: str, parse: Callable[[Any, str], _Listed]
+) -> tuple[tuple[_Listed, ...], list[tuple[str | None, ProtocolError]]]:
+    """Read the rows of a list of spotMeta, and tell those left out with their names."""
+    path = f"spotMeta.{name}"
+    good: list[_Listed] = []
+    odd: list[tuple[str | None, ProtocolError]] = []
+    for i, row in enumerate(_list(_get(raw, name, "spotMeta"), path)):
+        try:
+            good.append(parse(row, f"{path}[{i}]"))
+        except ProtocolError as error:
+            named = row.get("name") if isinstance(row, Mapping) else None
+            odd.append((named if isinstance(named, str) else None, error))
+    counts = Counter(row.index for row in good)
+    odd += [(row.name, ProtocolError(f"{path}.index", row.index)) for row in good if counts[row.index] > 1]
+    return tuple(row for row in good if counts[row.index] == 1), odd
 
 
 def encode_spot_meta(meta: SpotMeta) -> dict[str, Any]:
@@ -222,6 +245,8 @@ def find_market(meta: SpotMeta, coin: str) -> Market:
         names = {index: token.name for index, token in tokens.items()}
         found = [pair for pair in meta.pairs if f"{names.get(pair.base)}/{names.get(pair.quote)}" == coin]
     if not found:
+        if (unread := _find_unread(meta, coin)) is not None:
+            raise unread
         raise ConfigError(
             f"unknown coin {coin!r}: none of the venue's {len(meta.pairs)} spot pairs has that name; "
             "use the pair's name ('@107') or BASE/QUOTE ('HYPE/USDC')"
@@ -235,6 +260,12 @@ def find_market(meta: SpotMeta, coin: str) -> Market:
             raise ProtocolError(f"spotMeta.tokens (index {token_index} of {pair.name})", sorted(tokens)[-5:])
     pair_tokens = {pair.name: (pair.base, pair.quote) for pair in meta.pairs}
     return Market(pair.name, _SPOT_ASSET_BASE + pair.index, tokens[pair.base], tokens[pair.quote], pair_tokens)
+
+
+def _find_unread(meta: SpotMeta, coin: str) -> ProtocolError | None:
+    """Find a row that was left out and may be the wanted pair, or a token of it."""
+    names = (None, coin, *coin.split("/"))
+    return next((error for name, error in meta.unreadable if name in names), None)
 
 
 def _parse_token(raw: Any, path: str) -> Token:
@@ -289,24 +320,41 @@ def _parse_order(raw: Any, path: str) -> OpenOrder:
 def parse_balances(raw: Any, market: Market) -> Balances:
     """Read totals and holds of our two tokens in a spotClearinghouseState answer.
 
-    A token without a row has a total of 0.
+    A token without a row has a total of 0. A row whose token cannot be read is left out where it cannot be ours: it has
+    another token's name, or both of ours have a row. Errors: ProtocolError for any other.
     """
     nothing: tuple[Decimal, Decimal | None] = (Decimal(0), Decimal(0))
-    amounts = {market.base.index: nothing, market.quote.index: nothing}
+    amounts: dict[int, tuple[Decimal, Decimal | None]] = {}
+    unread: ProtocolError | None = None
     names = {market.base.name: market.base.index, market.quote.name: market.quote.index}
     for i, row in enumerate(_list(_get(raw, "balances", "spotState"), "spotState.balances")):
         path = f"spotState.balances[{i}]"
-        # Names are not unique and some rows have no token index, so the index decides where there is one.
-        token = row.get("token") if isinstance(row, Mapping) else None
-        index = (
-            _integer(token, f"{path}.token")
-            if token is not None
-            else names.get(_text(_get(row, "coin", path), f"{path}.coin"))
-        )
-        if index in amounts:
-            amounts[index] = (_decimal(_get(row, "total", path), f"{path}.total"), _parse_hold(row, path))
-    (token_total, token_held), (usdc_total, usdc_held) = amounts[market.base.index], amounts[market.quote.index]
+        try:
+            index = _find_token(row, path, names)
+        except ProtocolError as error:
+            named = row.get("coin") if isinstance(row, Mapping) else None
+            if not isinstance(named, str) or named in names:
+                unread = unread or error
+            continue
+        if index in (market.base.index, market.quote.index):
+            amounts[index] = (_amount(_get(row, "total", path), f"{path}.total"), _parse_hold(row, path))
+    if unread is not None and len(amounts) < 2:
+        raise unread
+    (token_total, token_held), (usdc_total, usdc_held) = (
+        amounts.get(token.index, nothing) for token in (market.base, market.quote)
+    )
     return Balances(token_total, usdc_total, token_held, usdc_held)
+
+
+def _find_token(row: Any, path: str, names: Mapping[str, int]) -> int | None:
+    """Find the token of a balance.
+
+    Names are not unique and some rows have no token index, so the index decides where there is one.
+    """
+    token = row.get("token") if isinstance(row, Mapping) else None
+    if token is not None:
+        return _integer(token, f"{path}.token")
+    return names.get(_text(_get(row, "coin", path), f"{path}.coin"))
 
 
 def _parse_hold(row: Mapping[str, Any], path: str) -> Decimal | None:
@@ -314,7 +362,7 @@ def _parse_hold(row: Mapping[str, Any], path: str) -> Decimal | None:
 
     The `hold` of a portfolio-margin account is net of what it could borrow, and `spotHold` is not: we borrow nothing.
     """
-    told = [_decimal(row[name], f"{path}.{name}") for name in ("hold", "spotHold") if row.get(name) is not None]
+    told = [_amount(row[name], f"{path}.{name}") for name in ("hold", "spotHold") if row.get(name) is not None]
     return max(told, default=None)
 
 
@@ -361,6 +409,7 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
         cloid=None if cloid is None else _text(cloid, f"{path}.cloid"),
         coin=coin,
         crossed=crossed,
+        is_dust=raw.get("dir") == "Spot Dust Conversion",
     )
 
 
@@ -412,12 +461,12 @@ def parse_hip2_funds(raw: Any, address: str) -> tuple[Decimal, Decimal]:
     Return the tokens given to its `address` at genesis, and the USDC of its seeded levels. A token that has no genesis
     any more has neither. Source: docs *Spot*, tokenDetails.
     """
-    seeded = _decimal(_get(raw, "seededUsdc", "tokenDetails"), "tokenDetails.seededUsdc")
+    seeded = _amount(_get(raw, "seededUsdc", "tokenDetails"), "tokenDetails.seededUsdc")
     genesis = _get(raw, "genesis", "tokenDetails") or {"userBalances": []}
     path = "tokenDetails.genesis.userBalances"
     rows = _list(_get(genesis, "userBalances", "tokenDetails.genesis"), path)
     # A genesis may have a hundred thousand rows, and one of them matters.
-    tokens = [_decimal(row[1], path) for row in rows if isinstance(row, list) and len(row) == 2 and row[0] == address]
+    tokens = [_amount(row[1], path) for row in rows if isinstance(row, list) and len(row) == 2 and row[0] == address]
     return sum(tokens, Decimal(0)), seeded
 
 

@@ -23,7 +23,7 @@ from mm_trio.model.market import Market, SpotMeta
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
-from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy
+from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy, log_left_out
 from mm_trio.venue.sdk import fetch_spot_meta
 from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
 from mm_trio.witness.venue_clock import VenueClock
@@ -121,14 +121,20 @@ async def ask_for_pairs(base_url: str) -> SpotMeta:
     """
     for _ in range(PAIRS_TRIES - 1):
         try:
-            return await ask_at_start(fetch_spot_meta, base_url)
+            return await _ask_for_pairs_once(base_url)
         except Busy:
             raise
         except VenueError:
             # The last error is reported, in one line.
             pass
         await trio.sleep(PAIRS_PAUSE_S)
-    return await ask_at_start(fetch_spot_meta, base_url)
+    return await _ask_for_pairs_once(base_url)
+
+
+async def _ask_for_pairs_once(base_url: str) -> SpotMeta:
+    meta = await ask_at_start(fetch_spot_meta, base_url)
+    log_left_out(meta)
+    return meta
 
 
 async def check_clock(info: Any, coin: str) -> None:

@@ -91,6 +91,25 @@ def test_a_trade_by_hand_is_told_apart() -> None:
     assert [line.what for line in found.explained] == ["manual trades"]
 
 
+# What was measured: 0.99019 at 4.5795 brought 3.04082091, and not 4.534575.
+DUST = replace(fill(0, 0, "0.99019", price="4.5795"), side="sell", cloid=None, is_dust=True)
+
+
+@pytest.mark.parametrize("credited, left", [("3.04082091", "0"), ("0", "0"), ("4.5346", "0.000024895"), ("-1", "-1")])
+def test_a_dust_conversion_explains_up_to_its_worth(credited: str, left: str) -> None:
+    worth = dec("0.99019") * dec("4.5795")
+    found = audit(fills=(DUST,), venue=Balances(dec(20) - dec("0.99019"), dec(200) + dec(credited)))
+
+    assert [line.what for line in found.explained] == ["dust conversions by the venue"]
+    assert found.unexplained == Balances(dec(0), max(dec(left), dec(credited) - worth) if dec(left) > 0 else dec(left))
+
+
+def test_a_transfer_beside_a_dust_conversion_stays_unexplained_in_the_token() -> None:
+    found = audit(fills=(DUST,), venue=Balances(dec(18), dec(203)))
+
+    assert found.unexplained == Balances(dec("-1.00981"), dec(0))
+
+
 def test_a_transfer_that_nobody_told_stays_unexplained() -> None:
     found = audit(booked(SOLD), fills=(SOLD,), venue=Balances(AFTER.token - 3, AFTER.usdc))
 

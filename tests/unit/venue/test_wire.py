@@ -32,6 +32,7 @@ META: dict[str, Any] = {
         {"name": "PUMP", "szDecimals": 3, "index": 91},
     ],
 }
+MARKET_OF_META = wire.parse_market(META, "@107")
 ORDER: dict[str, Any] = {"coin": "@107", "side": "B", "limitPx": "20.0", "sz": "1.5", "oid": 7, "timestamp": 1}
 FILL: dict[str, Any] = {"coin": "@107", "oid": 7, "tid": 9, "sz": "1.5", "px": "20.0", "side": "A", "time": 1000}
 
@@ -73,6 +74,47 @@ def test_a_pair_that_names_a_token_the_venue_does_not_list_breaks_only_itself() 
     assert wire.parse_market(META, "@107").asset_id == 10107
     with pytest.raises(ProtocolError, match="index 479 of @367"):
         wire.parse_market(META, "@367")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"tokens": [{"name": "ODD", "szDecimals": 40, "index": 900}]},
+        {"tokens": [{"name": "ODD", "szDecimals": 2, "index": -1}]},
+        {"tokens": [{"name": "A", "szDecimals": 2, "index": 901}, {"name": "B", "szDecimals": 2, "index": 901}]},
+        {"universe": [{"name": "@900", "index": 900, "tokens": [900]}]},
+        {"universe": [{"name": None, "index": 900, "tokens": [1, 0]}]},
+        {"universe": [None, 5, "row"]},
+    ],
+)
+def test_an_odd_token_or_pair_of_others_stops_nobody(odd: dict[str, list[Any]]) -> None:
+    meta = wire.parse_spot_meta({name: [*rows, *odd.get(name, [])] for name, rows in META.items()})
+
+    assert wire.find_market(meta, "HYPE/USDC") == MARKET_OF_META
+    assert len(meta.unreadable) == len(next(iter(odd.values())))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"universe": [{"name": "@500", "index": 500, "tokens": [1]}]},
+        {"tokens": [{"name": "@500", "szDecimals": 99, "index": 500}]},
+        {"universe": [None]},
+    ],
+)
+def test_a_row_that_may_be_ours_and_cannot_be_read_is_the_venues_error(odd: dict[str, list[Any]]) -> None:
+    meta = wire.parse_spot_meta({name: [*rows, *odd.get(name, [])] for name, rows in META.items()})
+
+    with pytest.raises(ProtocolError):
+        wire.find_market(meta, "@500")
+
+
+def test_our_own_token_that_cannot_be_read_is_the_venues_error() -> None:
+    tokens = [{**row, "szDecimals": 99} if row["name"] == "HYPE" else row for row in META["tokens"]]
+
+    for coin in ("@107", "HYPE/USDC"):
+        with pytest.raises(ProtocolError):
+            wire.parse_market({**META, "tokens": tokens}, coin)
 
 
 def test_rows_of_open_orders_keep_what_is_there() -> None:
@@ -162,6 +204,28 @@ def test_a_token_index_that_is_no_number_is_refused(token: Any) -> None:
         wire.parse_balances({"balances": [{"coin": "HYPE", "token": token, "total": "3"}]}, MARKET)
 
 
+@pytest.mark.parametrize("odd", [{"coin": "ODD", "token": "x"}, {"coin": 5}, None, "row", {"token": -1}])
+def test_a_balance_that_cannot_be_ours_is_left_out_unread(odd: Any) -> None:
+    rows = [odd, {"coin": "HYPE", "token": 150, "total": "3"}, {"coin": "USDC", "token": 0, "total": "7"}]
+
+    assert wire.parse_balances({"balances": rows}, MARKET) == Balances(dec(3), dec(7))
+
+
+@pytest.mark.parametrize("odd", [{"coin": 5}, None, {"coin": "USDC", "token": "x"}])
+def test_a_balance_that_may_be_ours_is_refused_unread(odd: Any) -> None:
+    with pytest.raises(ProtocolError):
+        wire.parse_balances({"balances": [odd, {"coin": "HYPE", "token": 150, "total": "3"}]}, MARKET)
+
+
+@pytest.mark.parametrize(
+    "total", ["0." + "0" * 25 + "1", "12345678901234567890." + "123456789" * 5, "-0.0000000000000000000000000000000001"]
+)
+def test_a_balance_of_any_length_is_read_exactly(total: str) -> None:
+    rows = [{"coin": "HYPE", "token": 150, "total": total}]
+
+    assert str(wire.parse_balances({"balances": rows}, MARKET).token) == str(Decimal(total))
+
+
 def test_the_quote_is_the_pairs_own_and_not_always_usdc() -> None:
     rows = [{"coin": "USDC", "token": 0, "total": "1"}, {"coin": "USDT0", "token": 268, "total": "2"}]
 
@@ -215,6 +279,12 @@ def test_a_bad_row_leaves_its_neighbours_and_other_coins_are_nobodys_business() 
 
     assert [fill.tid for fill in fills] == [9, 10]
     assert [error.path for error in bad] == ["fills[1].sz", "fills[4].coin"]
+
+
+def test_a_dust_conversion_is_told_from_a_trade() -> None:
+    rows = [FILL, {**FILL, "tid": 0, "oid": 8, "dir": "Spot Dust Conversion"}]
+
+    assert [fill.is_dust for fill in wire.parse_fills(rows, MARKET)[0]] == [False, True]
 
 
 def test_the_newest_fill_of_a_page_is_found_whatever_the_order() -> None:

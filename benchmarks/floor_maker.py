@@ -76,7 +76,8 @@ class Floor:
         items = []
         for order in orders:
             self._n_cloids += 1
-            items.append(wire.encode_order(order, coin=self._coin, cloid=make_cloid(f"0x{self._n_cloids:032x}")))
+            cloid = make_cloid(f"0x{self._n_cloids:032x}")
+            items.append(wire.encode_order(order, coin=self._coin, cloid=cloid, exact=True))
         unsigned = self._exchange.make_action("bulk_orders", items, nonce=now_ms, expires_after=now_ms + EXPIRES_MS)
         return self._exchange.sign_action(unsigned)
 

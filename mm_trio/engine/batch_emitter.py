@@ -7,13 +7,14 @@ that. Therefore a lost answer, a cancelled task or a dead venue leaves exactly t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import assert_never
 
 import trio
 
 from mm_trio.model.cloid import CloidParts, encode_cloid
-from mm_trio.model.errors import JournalError, VenueError
+from mm_trio.model.errors import JournalError, NotMade, VenueError
 from mm_trio.model.orders import DesiredOrder, EmitResult, Intent, OrderDiff, TrackedOrder
 from mm_trio.model.replies import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
 from mm_trio.quoting.crossed_levels import CrossedLevels
@@ -190,11 +191,8 @@ class BatchEmitter:
         if not chosen:
             return waiting
         intents = self._intend([order for _, order in chosen], replaces=[oid for oid, _ in chosen])
-        try:
+        with self._taking_back(intents):
             answers = await self._gateway.send_modifies(intents)
-        except JournalError as error:
-            self._take_back(intents, str(error))
-            raise
         self._note_answers("modify", answers, emission)
         for (oid, _), intent, answer in zip(chosen, intents, answers, strict=True):
             if isinstance(answer, Refused):
@@ -242,11 +240,8 @@ class BatchEmitter:
         intents = self._intend(fitting)
         if not intents:
             return
-        try:
+        with self._taking_back(intents):
             answers = await self._gateway.send_places(intents)
-        except JournalError as error:
-            self._take_back(intents, str(error))
-            raise
         self._note_answers("place", answers, emission)
         for intent, answer in zip(intents, answers, strict=True):
             self._crossed.on_answer(intent.quote.slot, answer)
@@ -334,11 +329,22 @@ class BatchEmitter:
             self._state.order_state.on_sent(intents[-1])
         return intents
 
-    def _take_back(self, intents: Iterable[Intent], why: str) -> None:
-        """Undo intents whose journal write failed.
+    @contextmanager
+    def _taking_back(self, intents: Sequence[Intent]) -> Iterator[None]:
+        """Undo intents that were never sent, because of an error.
 
-        They were never sent.
+        Errors: JournalError; what went wrong where the action could not even be made.
         """
+        try:
+            yield
+        except JournalError as error:
+            self._take_back(intents, str(error))
+            raise
+        except NotMade as error:
+            self._take_back(intents, str(error))
+            raise (error.__cause__ or error) from None
+
+    def _take_back(self, intents: Iterable[Intent], why: str) -> None:
         for intent in intents:
             self._state.order_state.on_never_placed(intent.cloid, why=why)
             if intent.replaces is not None:

@@ -19,6 +19,7 @@ __all__ = [
     "LedgerCut",
     "LedgerError",
     "LocalError",
+    "NotMade",
     "OrdersMayRest",
     "ProtocolError",
     "Unreachable",
@@ -124,6 +125,13 @@ class ActionsRefused(LedgerError):
     """Refusal of every action, whose cause a person has to find.
 
     The ledger is sound, but the maker can no longer act on it.
+    """
+
+
+class NotMade(Exception):
+    """Action that could not be encoded or signed, so nothing was sent.
+
+    It is raised from the error that says why.
     """
 
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import trio
 
 from mm_trio.concurrency.blocking_calls import TOO_LATE, NoFreeThread, RunSync
-from mm_trio.model.errors import JournalBusy, JournalError
+from mm_trio.model.errors import JournalBusy, JournalError, NotMade
 from mm_trio.model.journal_entries import Entry, Requested
 from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown
@@ -173,23 +173,26 @@ class OrderGateway:
     async def send_places(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
         """Place orders of one nonce and expiry, post-only.
 
-        Errors: JournalError, and then nothing was sent.
+        Errors: JournalError or NotMade, and then nothing was sent.
         """
-        items = [self._encode(intent) for intent in intents]
+        with _making():
+            items = [self._encode(intent) for intent in intents]
         return await self._carry_out("bulk_orders", items, nonce=intents[0].nonce, expires_ms=intents[0].expires_ms)
 
     async def send_modifies(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
         """Replace orders, each by a new one with its own cloid.
 
-        Errors: JournalError, and then nothing was sent.
+        Errors: JournalError or NotMade, and then nothing was sent.
         """
-        items: list[dict[str, object]] = [{"oid": intent.replaces, "order": self._encode(intent)} for intent in intents]
+        items: list[dict[str, object]]
+        with _making():
+            items = [{"oid": intent.replaces, "order": self._encode(intent)} for intent in intents]
         return await self._carry_out(
             "bulk_modify_orders_new", items, nonce=intents[0].nonce, expires_ms=intents[0].expires_ms
         )
 
     def _encode(self, intent: Intent) -> dict[str, object]:
-        return wire.encode_order(intent.quote, coin=self._coin, cloid=make_cloid(intent.cloid))
+        return wire.encode_order(intent.quote, coin=self._coin, cloid=make_cloid(intent.cloid), exact=self._signs)
 
     # Cancels may always be sent, even where nothing can be written down any more.
 
@@ -240,12 +243,14 @@ class OrderGateway:
         """Send one action until it is answered, refused or out of time.
 
         Returns one answer for each item, and one for a noop. Our shutdown does not cut it off, only its deadline.
-        While the journal is locked, only what has `always` is sent. Errors: JournalError, and then nothing was sent.
+        While the journal is locked, only what has `always` is sent. Errors: JournalError or NotMade, and then nothing
+        was sent.
         """
         n_answers = max(1, len(items))
         lost: Unknown | None = None
         with self._open_scope(min(trio.current_time() + self._write_timeout_s, self._done_by_s)):
-            action = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
+            with _making():
+                action = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
             n_lost = 0
             while always or self.may_place():
                 try:
@@ -361,13 +366,24 @@ class OrderGateway:
         if nonce is None:
             return _Action(self._act, (getattr(self._exchange, method), items, expires_ms), parse, always, weight)
         unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
+        # Signed first: what is recorded is what can be sent.
+        signed = self._exchange.sign_action(unsigned)
         self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
-        return _Action(self._exchange.post_signed, (self._exchange.sign_action(unsigned),), parse, always, weight)
+        return _Action(self._exchange.post_signed, (signed,), parse, always, weight)
 
     def _act(self, call: Callable[..., Any], items: Sequence[dict[str, object]], expires_ms: int) -> Any:
         # One attribute of the SDK's object serves all later actions, so it is set before each one.
         self._exchange.set_expires_after(expires_ms)
         return call(items)
+
+
+@contextmanager
+def _making() -> Iterator[None]:
+    """Tell an error before the sending from one after it. Errors: NotMade."""
+    try:
+        yield
+    except Exception as error:
+        raise NotMade(str(error)) from error
 
 
 def _read_again(answers: tuple[Answer, ...]) -> tuple[Answer, ...]:

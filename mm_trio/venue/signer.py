@@ -16,11 +16,11 @@ from hyperliquid.exchange import Exchange
 from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.signing import (
     action_hash,
-    order_request_to_order_wire,
     order_wires_to_order_action,
 )
 
 from mm_trio.venue.http_session import encode_json
+from mm_trio.venue.wire import write_order
 
 __all__ = ["ActionSigner", "SignedRequest", "SigningExchange", "UnsignedAction"]
 
@@ -115,12 +115,12 @@ class SigningExchange(Exchange):  # type: ignore[misc]
     def _encode_action(self, method: str, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         asset = self.info.name_to_asset
         if method == "bulk_orders":
-            orders = [order_request_to_order_wire(item, asset(item["coin"])) for item in items]
+            orders = [write_order(item, asset(item["coin"])) for item in items]
             action: dict[str, Any] = order_wires_to_order_action(orders, None, "na")
             return action
         if method == "bulk_modify_orders_new":
             modifies = [
-                {"oid": item["oid"], "order": order_request_to_order_wire(item["order"], asset(item["order"]["coin"]))}
+                {"oid": item["oid"], "order": write_order(item["order"], asset(item["order"]["coin"]))}
                 for item in items
             ]
             return {"type": "batchModify", "modifies": modifies}

@@ -46,7 +46,9 @@ __all__ = [
     "read_balance_message",
     "read_fill_message",
     "read_update_message",
+    "to_exact_text",
     "to_sdk_float",
+    "write_order",
 ]
 
 _T = TypeVar("_T")
@@ -568,19 +570,52 @@ def to_sdk_float(value: Decimal) -> float:
     return number
 
 
-def encode_order(order: DesiredOrder, *, coin: str, cloid: Any) -> dict[str, Any]:
-    """Encode an order request of the SDK, post-only."""
+def to_exact_text(value: Decimal) -> str:
+    """Write a number as the venue does: every digit, and no zeros at the end.
+
+    Not `normalize`, which rounds to the digits of its context. Errors: TypeError for a float, which would be cut to six
+    decimals.
+    """
+    if not isinstance(value, Decimal):
+        raise TypeError(f"an exact number must be a Decimal, got {value!r}")
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def encode_order(order: DesiredOrder, *, coin: str, cloid: Any, exact: bool = False) -> dict[str, Any]:
+    """Encode an order request of the SDK, post-only.
+
+    With `exact` its numbers are Decimals, for an exchange that writes them as they are; else the SDK's floats.
+    Errors: ConfigError for a number that no float carries.
+    """
     request: dict[str, Any] = {
         "coin": coin,
         "is_buy": order.side == "buy",
-        "sz": to_sdk_float(order.size),
-        "limit_px": to_sdk_float(order.price),
+        "sz": order.size if exact else to_sdk_float(order.size),
+        "limit_px": order.price if exact else to_sdk_float(order.price),
         "order_type": {"limit": {"tif": "Alo"}},
         "reduce_only": False,
     }
     if cloid is not None:
         request["cloid"] = cloid
     return request
+
+
+def write_order(request: Mapping[str, Any], asset: int) -> dict[str, Any]:
+    """Write an exact order request as the venue wants it signed.
+
+    It is what the SDK writes, but without its floats. They refuse a number of many digits, and that would be found out
+    only after the order was written down as sent.
+    """
+    order = {
+        "a": asset,
+        "b": request["is_buy"],
+        "p": to_exact_text(request["limit_px"]),
+        "s": to_exact_text(request["sz"]),
+        "r": request["reduce_only"],
+        "t": request["order_type"],
+    }
+    return order if request.get("cloid") is None else {**order, "c": request["cloid"].to_raw()}
 
 
 def encode_cancel(oid: int, *, coin: str) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def prices_are_a_tick_beside_the_ladder(patch: pytest.MonkeyPatch) -> None:
 
     def encode_beside(order: Any, **options: Any) -> dict[str, Any]:
         row = encode(order, **options)
-        return {**row, "limit_px": round(row["limit_px"] * 1.001, 3)}
+        return {**row, "limit_px": round(row["limit_px"] * Decimal("1.001"), 3)}
 
     patch.setattr(wire, "encode_order", encode_beside)
 

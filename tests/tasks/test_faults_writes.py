@@ -32,6 +32,28 @@ from fault_kit import (
 from hyperliquid.utils.error import ServerError
 from trio.testing import MockClock
 
+from mm_trio.sandbox.inprocess.exchange import InProcessSigningExchange, SignedInProcess
+
+# --- nothing was sent -----------------------------------------------------------------------------
+
+
+class BrokenSigner(InProcessSigningExchange):
+    def sign_action(self, unsigned: SignedInProcess) -> SignedInProcess:
+        raise RuntimeError("the key cannot be used")
+
+
+async def test_orders_that_could_not_be_signed_are_not_in_flight(autojump_clock: MockClock, tmp_path: Path) -> None:
+    world = make_world("signing")
+    world.sdk_exchange.__class__ = BrokenSigner
+    maker = make_maker(world, tmp_path)
+
+    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="the key cannot be used"), flatten_subgroups=True):
+        await maker.run()
+
+    assert maker.orders_may_rest == ()
+    assert maker.order_state.get_intents() == ()
+
+
 # --- A1, A2, A7: no answer ------------------------------------------------------------------------
 
 

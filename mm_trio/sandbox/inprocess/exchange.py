@@ -115,8 +115,8 @@ class InProcessExchange:
         wire = {
             "a": self._asset(request["coin"]),
             "b": request["is_buy"],
-            "p": float_to_wire(request["limit_px"]),
-            "s": float_to_wire(request["sz"]),
+            "p": _write_number(request["limit_px"]),
+            "s": _write_number(request["sz"]),
             "r": request["reduce_only"],
             "t": request["order_type"],
         }
@@ -237,3 +237,11 @@ def read_names(gateway: Gateway) -> tuple[dict[str, str], dict[str, int]]:
     for pair in pairs:
         names.setdefault(f"{pair.base.name}/{pair.quote.name}", pair.name)
     return names, {pair.name: pair.asset for pair in pairs}
+
+
+def _write_number(value: Decimal | float) -> str:
+    """Write a number of a request: exact ones as they are, floats as the SDK does."""
+    if not isinstance(value, Decimal):
+        return float_to_wire(value)
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -15,7 +15,7 @@ from core_kit import desired
 from hyperliquid.utils.error import ClientError, ServerError
 
 from mm_trio.concurrency.blocking_calls import TOO_LATE, NoFreeThread
-from mm_trio.model.errors import JournalBusy, JournalError
+from mm_trio.model.errors import JournalBusy, JournalError, NotMade
 from mm_trio.model.journal_entries import Entry, Requested
 from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Resting, Unknown
@@ -216,6 +216,21 @@ def hang(*hanging: str) -> Any:
         return fn(*args)
 
     return run
+
+
+async def test_an_action_that_cannot_be_signed_is_neither_recorded_nor_sent() -> None:
+    class Broken(SigningFake):
+        def sign_action(self, unsigned: Signed) -> Signed:
+            raise RuntimeError("no key")
+
+    bench = Bench()
+    bench.signing.__class__ = Broken
+
+    with pytest.raises(NotMade, match="no key"):
+        await bench.place()
+
+    assert bench.requested == []
+    assert bench.signing.posted == []
 
 
 # --- nonces -----------------------------------------------------------------------------------

@@ -53,33 +53,33 @@ def sign(exchange: SigningExchange, method: str, items: list[Any]) -> SignedRequ
     return exchange.sign_action(exchange.make_action(method, items, nonce=NOW_MS, expires_after=EXPIRES_MS))
 
 
-def order(side: Side = "buy") -> dict[str, Any]:
+def order(side: Side = "buy", *, size: str = "5", exact: bool = True) -> dict[str, Any]:
     cloid = make_cloid(f"0x{7:032x}")
-    return wire.encode_order(DesiredOrder(side, 0, GRID.levels[0], dec(5)), coin="@107", cloid=cloid)
+    return wire.encode_order(DesiredOrder(side, 0, GRID.levels[0], dec(size)), coin="@107", cloid=cloid, exact=exact)
 
 
 @pytest.mark.parametrize("base_url", ["https://example.invalid", "https://api.hyperliquid.xyz"])
 @pytest.mark.parametrize(
     "method, make_items",
     [
-        ("bulk_orders", lambda: [order(), order("sell")]),
-        ("bulk_modify_orders_new", lambda: [{"oid": 7, "order": order()}]),
-        ("bulk_cancel", lambda: [{"coin": "@107", "oid": 7}, {"coin": "@107", "oid": 8}]),
-        ("bulk_cancel_by_cloid", lambda: [{"coin": "@107", "cloid": order()["cloid"]}]),
+        ("bulk_orders", lambda exact: [order(exact=exact), order("sell", size="0.10", exact=exact)]),
+        ("bulk_modify_orders_new", lambda exact: [{"oid": 7, "order": order(exact=exact)}]),
+        ("bulk_cancel", lambda exact: [{"coin": "@107", "oid": 7}, {"coin": "@107", "oid": 8}]),
+        ("bulk_cancel_by_cloid", lambda exact: [{"coin": "@107", "cloid": order()["cloid"]}]),
     ],
 )
 def test_what_is_signed_is_what_the_sdk_would_send(
-    monkeypatch: pytest.MonkeyPatch, base_url: str, method: str, make_items: Callable[[], list[Any]]
+    monkeypatch: pytest.MonkeyPatch, base_url: str, method: str, make_items: Callable[[bool], list[Any]]
 ) -> None:
     """Signature and all: a difference in one field would be another signer to the venue. Cancels are fast ones."""
     monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
     theirs, ours = FakeHttp(), FakeHttp()
     sdk = make_signing(base_url, theirs)
     sdk.set_expires_after(EXPIRES_MS)
-    getattr(sdk, method)(make_items())
+    getattr(sdk, method)(make_items(False))
     exchange = make_signing(base_url, ours)
 
-    signed = sign(exchange, method, make_items())
+    signed = sign(exchange, method, make_items(True))
     exchange.post_signed(signed)
     exchange.post_signed(signed)
 
@@ -93,6 +93,13 @@ def test_what_is_signed_is_what_the_sdk_would_send(
     assert ours.sent[0]["data"] is ours.sent[1]["data"]
     assert {sent["url"] for sent in ours.sent} == {theirs.sent[0]["url"]}
     assert ours.sent[0]["timeout"] == theirs.sent[0]["timeout"]
+
+
+@pytest.mark.parametrize("size", ["123456789012.12345678", "0.00000001", "1000000000000000000000000000001.5", "100"])
+def test_an_amount_of_any_length_leaves_as_it_is(size: str) -> None:
+    made = make_signing().make_action("bulk_orders", [order(size=size)], nonce=NOW_MS, expires_after=EXPIRES_MS)
+
+    assert made.action["orders"][0]["s"] == size
 
 
 def test_r13_an_unknown_method_is_not_signed_as_a_noop() -> None:

@@ -73,7 +73,7 @@ def _limit(unit: str) -> Metadata:
 class MarketSettings:
     """Pair, network and account.
 
-    `account` is the address that trades, not the signer's.
+    `account` is the address that trades, not the signer's. `base`: name of the token that has to be traded.
     """
 
     coin: str = field(
@@ -90,6 +90,10 @@ class MarketSettings:
         ),
     )
     account: str = field(metadata=_ADDRESS)
+    base: str | None = field(
+        default=None,
+        metadata=text_value(NAME, "the name of the pair's base token", such_as='"HYPE"'),
+    )
 
     @property
     def base_url(self) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
 
 from mm_trio.model.errors import ProtocolError
 
-__all__ = ["NOTHING_HELD", "Balances", "Book", "BookLevel", "Market", "Pair", "SpotMeta", "Token"]
+__all__ = ["NOTHING_HELD", "Balances", "Book", "BookLevel", "Market", "Pair", "SpotMeta", "Token", "suggest_pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ class Market:
     quote: Token
     pair_tokens: dict[str, tuple[int, int]]
 
+    def describe(self) -> str:
+        """Say which pair it is, such as `@107 = HYPE/USDC (token 150, szDecimals 2)`.
+
+        Strangers choose the names of tokens, so what a terminal would act on is left out.
+        """
+        base, quote = ("".join(filter(str.isprintable, token.name)) for token in (self.base, self.quote))
+        return f"{self.coin} = {base}/{quote} (token {self.base.index}, szDecimals {self.base.sz_decimals})"
+
 
 @dataclass(frozen=True, slots=True)
 class Balances:
@@ -96,3 +105,28 @@ class Book:
 
     bids: tuple[BookLevel, ...]
     asks: tuple[BookLevel, ...]
+
+
+def suggest_pairs(meta: SpotMeta, coin: str) -> list[str]:
+    """Find the pairs that an unknown name may mean, three at most.
+
+    Case does not count, `-` stands for `/`, and bridged coins have a U in front of their name, as UBTC for BTC. A name
+    without a quote means the base.
+    """
+    names = {token.index: token.name for token in meta.tokens}
+    wanted = _fold(coin)
+    found: dict[str, str] = {}
+    for pair in meta.pairs:
+        base, quote = names.get(pair.base), names.get(pair.quote)
+        if base is None or quote is None:
+            continue
+        key = _fold(f"{base}/{quote}" if "/" in wanted else base)
+        # Of several pairs alike the first one is the oldest, and the one that is meant.
+        found.setdefault(key, "".join(filter(str.isprintable, f"{base}/{quote}")) + f" ({pair.name})")
+    near = [key for key in (wanted, f"u{wanted}", wanted.removeprefix("u")) if key in found]
+    near = near or get_close_matches(wanted[:50], found, n=3, cutoff=0.7)
+    return [found[key] for key in dict.fromkeys(near)][:3]
+
+
+def _fold(name: str) -> str:
+    return name.casefold().replace("-", "/")

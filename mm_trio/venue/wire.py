@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from mm_trio.model.errors import ConfigError, ProtocolError
-from mm_trio.model.market import Balances, Book, BookLevel, Market, Pair, SpotMeta, Token
+from mm_trio.model.market import Balances, Book, BookLevel, Market, Pair, SpotMeta, Token, suggest_pairs
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus, OrderUpdate
 
@@ -249,8 +249,10 @@ def find_market(meta: SpotMeta, coin: str) -> Market:
     if not found:
         if (unread := _find_unread(meta, coin)) is not None:
             raise unread
+        near = suggest_pairs(meta, coin)
+        hint = f"did you mean {', '.join(near)}? " if near else ""
         raise ConfigError(
-            f"unknown coin {coin!r}: none of the venue's {len(meta.pairs)} spot pairs has that name; "
+            f"unknown coin {coin!r}: none of the venue's {len(meta.pairs)} spot pairs has that name; {hint}"
             "use the pair's name ('@107') or BASE/QUOTE ('HYPE/USDC')"
         )
     if len(found) > 1:

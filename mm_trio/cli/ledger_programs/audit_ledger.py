@@ -10,7 +10,7 @@ from typing import ClassVar
 import trio
 
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
-from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network
+from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
 from mm_trio.config.settings import Settings
 from mm_trio.journal.audit import Audit, compute_audit
 from mm_trio.journal.data_dir import describe_lost, find_state_folder, is_blank
@@ -20,7 +20,6 @@ from mm_trio.model.market import Market
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.ownership import Ownership
 from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals, find_usable
-from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
 from mm_trio.witness.ledger_end import describe_lost_entries, describe_unnamed
@@ -134,7 +133,7 @@ async def audit_ledger(
     steps = CheckSteps(*AUDIT_STEPS)
     with stop_scope:
         spot_meta = await ask_for_pairs(configured.base_url)
-        market = wire.find_market(spot_meta, configured.coin)
+        market = find_pair(spot_meta, configured)
         steps.finish("pair at the venue")
         network = await find_network(configured)
         folder = find_state_folder(environ, network=network, account=configured.account, coin=market.coin)

@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
-from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, make_grid
+from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair, make_grid
 from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.journal.audit import compute_effect
 from mm_trio.journal.data_dir import (
@@ -34,7 +34,6 @@ from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
 from mm_trio.state.ownership import Ownership, read_quote
 from mm_trio.state.snapshot_diff import find_usable
-from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
 
@@ -93,7 +92,7 @@ async def rebuild_ledger(
     steps = CheckSteps(*REBUILD_STEPS)
     with stop_scope:
         spot_meta = await ask_for_pairs(configured.base_url)
-        market = wire.find_market(spot_meta, configured.coin)
+        market = find_pair(spot_meta, configured)
         steps.finish("pair at the venue")
         client = VenueClient(
             make_info(configured.base_url, spot_meta),

@@ -8,7 +8,7 @@ from decimal import Decimal
 import trio
 
 from mm_trio.cli.programs.run_maker import RunSummary
-from mm_trio.cli.programs.start_checks import ask_for_pairs, make_grid, make_opening_rules
+from mm_trio.cli.programs.start_checks import ask_for_pairs, find_pair, make_grid, make_opening_rules
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import Settings
 from mm_trio.engine.startup import check_order_size, seed_state
@@ -24,7 +24,6 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
-from mm_trio.venue import wire
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
 from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
@@ -48,7 +47,9 @@ async def plan_forever(
     stats, rules = RunStats(), make_opening_rules(settings, accepted_px)
     with stop_scope:
         spot_meta = await ask_for_pairs(settings.market.base_url)
-        grid = make_grid(settings, wire.find_market(spot_meta, settings.market.coin))
+        market = find_pair(spot_meta, settings.market)
+        _log.info("pair: %s", market.describe())
+        grid = make_grid(settings, market)
         # One client for all plans, because it counts their request weight: one plan costs 104 of 1,200 a minute.
         client = VenueClient(
             make_info(settings.market.base_url, spot_meta),

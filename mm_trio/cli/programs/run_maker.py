@@ -20,6 +20,7 @@ from mm_trio.cli.programs.start_checks import (
     check_opening,
     check_signer,
     find_network,
+    find_pair,
     make_grid,
     make_opening_rules,
     tell_account_mode,
@@ -34,7 +35,6 @@ from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import JournalBusy, LedgerError, OrdersMayRest, find_leaves
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.streams import tell_end
-from mm_trio.venue import wire
 from mm_trio.venue.sdk import make_exchange, make_info, make_wallet
 
 if TYPE_CHECKING:
@@ -81,11 +81,12 @@ async def open_maker(
     """
     market = settings.market
     spot_meta = await ask_for_pairs(market.base_url)
+    pair = find_pair(spot_meta, market)
+    _log.info("pair: %s", pair.describe())
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
     await check_signer(info, wallet.address, market.account, network=market.network)
     await tell_account_mode(info, market.account)
-    pair = wire.find_market(spot_meta, market.coin)
     coin = pair.coin
     await check_clock(info, coin)
     parameters = settings.maker_parameters(make_grid(settings, pair))

@@ -36,6 +36,7 @@ __all__ = [
     "check_opening",
     "check_signer",
     "find_network",
+    "find_pair",
     "make_grid",
     "make_opening_rules",
     "tell_account_mode",
@@ -74,6 +75,20 @@ def make_grid(settings: Settings, market: Market) -> PricingGrid:
         )
     except ValueError as error:
         raise ConfigError(f"[strategy] {error}") from error
+
+
+def find_pair(meta: SpotMeta, configured: MarketSettings) -> Market:
+    """Find the configured pair.
+
+    Errors: ConfigError for an unknown pair, or for one with another base token than the configured one.
+    """
+    market = wire.find_market(meta, configured.coin)
+    if configured.base is not None and configured.base != market.base.name:
+        raise ConfigError(
+            f"[market] base is {configured.base!r}, and the base token of {configured.coin!r} is {market.base.name!r}: "
+            f"at the venue it is {market.describe()}; change coin or base"
+        )
+    return market
 
 
 def check_opening(opening: Opening, *, rules: OpeningRules) -> None:

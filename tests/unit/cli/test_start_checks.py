@@ -11,9 +11,11 @@ from contextlib import closing, contextmanager
 import pytest
 import trio
 
-from mm_trio.cli.programs.start_checks import find_network, tell_account_mode
+from mm_trio.cli.programs.start_checks import find_network, find_pair, tell_account_mode
 from mm_trio.config.settings import MarketSettings, Network
-from mm_trio.model.errors import Unreachable
+from mm_trio.model.errors import ConfigError, Unreachable
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
+from mm_trio.venue import wire
 
 ACCOUNT = "0x" + "ab" * 20
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
@@ -114,3 +116,17 @@ def test_the_mode_of_the_account_is_told_in_one_line(
 
     (line,) = caplog.messages
     assert line.startswith(told)
+
+
+@pytest.mark.parametrize("base", [None, "HYPE"])
+def test_the_configured_base_is_the_token_of_the_pair(base: str | None) -> None:
+    meta = wire.parse_spot_meta(DEFAULT_MARKETS.spot_meta())
+
+    assert find_pair(meta, MarketSettings(coin="@107", account=ACCOUNT, base=base)).base.index == 150
+
+
+def test_another_base_than_the_configured_one_is_refused_with_both_names() -> None:
+    meta = wire.parse_spot_meta(DEFAULT_MARKETS.spot_meta())
+
+    with pytest.raises(ConfigError, match=r"base is 'PURR', and the base token of '@107' is 'HYPE'.*token 150"):
+        find_pair(meta, MarketSettings(coin="@107", account=ACCOUNT, base="PURR"))

@@ -307,7 +307,7 @@ def test_what_is_missing_is_told_with_an_example() -> None:
     [
         ("strategy", "n_order", "did you mean n_orders?"),
         ("strategy", "interval_s", "did you mean [tuning] interval_s?"),
-        ("market", "zzz", "expected one of: coin, network, api_url, account"),
+        ("market", "zzz", "expected one of: coin, network, api_url, account, base"),
         ("tunning", "interval_s", "did you mean tuning?"),
         ("differ", "x", "expected one of: market, strategy, allocation, tuning"),
     ],

@@ -61,13 +61,32 @@ def test_a_pair_and_its_tokens_are_found_by_index_never_by_place(
     "coin, text",
     [
         ("NOPE/USDC", r"unknown coin 'NOPE/USDC': none of the venue's 6 spot pairs has that name.*use the pair's name"),
-        ("HYPE", "unknown coin 'HYPE'"),
+        ("HYPE", r"unknown coin 'HYPE'.*did you mean HYPE/USDC \(@107\)\?"),
+        ("hype/usdc", r"unknown coin 'hype/usdc'.*did you mean HYPE/USDC \(@107\)\?"),
+        ("HYPE-USDC", r"did you mean HYPE/USDC \(@107\)\?"),
+        ("HYPER/USDC", r"did you mean HYPE/USDC \(@107\)"),
+        ("UPURR/USDC", r"did you mean PURR/USDC \(PURR/USDC\)\?"),
         ("PUMP/USDC", "ambiguous coin 'PUMP/USDC': several pairs have that name; use one of @90, @91"),
     ],
 )
 def test_a_name_that_is_nobodys_or_of_several_is_the_operators_error(coin: str, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         wire.parse_market(META, coin)
+
+
+def test_a_bridged_coin_is_suggested_for_the_plain_name() -> None:
+    meta = {
+        "universe": [*META["universe"], {"tokens": [197, 0], "name": "@142", "index": 142}],
+        "tokens": [*META["tokens"], {"name": "UBTC", "szDecimals": 5, "index": 197}],
+    }
+
+    for coin in ("BTC/USDC", "btc", "BTC-USDC"):
+        with pytest.raises(ConfigError, match=r"did you mean UBTC/USDC \(@142\)\?"):
+            wire.parse_market(meta, coin)
+
+
+def test_a_market_says_which_token_it_trades() -> None:
+    assert MARKET_OF_META.describe() == "@107 = HYPE/USDC (token 150, szDecimals 2)"
 
 
 def test_a_pair_that_names_a_token_the_venue_does_not_list_breaks_only_itself() -> None:

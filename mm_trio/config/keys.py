@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Never, TypeVar, final
 
+from mm_trio.config.key_descriptor import read_descriptor
 from mm_trio.config.private_paths import find_open_folder
 from mm_trio.model.errors import ConfigError
 
@@ -29,12 +30,19 @@ KEY_VARIABLE = "MM_TRIO_PRIVATE_KEY"
 KEY_ALIAS = "HYPERLIQUID_PK"
 KEY_FILE_VARIABLE = "MM_TRIO_KEY_FILE"
 KEYSTORE_VARIABLE = "MM_TRIO_KEYSTORE"
+KEY_FD_VARIABLE = "MM_TRIO_KEY_FD"
 PASSPHRASE_FILE_VARIABLE = "MM_TRIO_KEYSTORE_PASSPHRASE_FILE"
 # A path is among them because it may be a key that was given by mistake.
-SECRET_VARIABLES = (KEY_VARIABLE, KEY_ALIAS, KEY_FILE_VARIABLE, KEYSTORE_VARIABLE, PASSPHRASE_FILE_VARIABLE)
+_SOURCES = (KEY_VARIABLE, KEY_FILE_VARIABLE, KEYSTORE_VARIABLE, KEY_FD_VARIABLE)
+SECRET_VARIABLES = (*_SOURCES, KEY_ALIAS, PASSPHRASE_FILE_VARIABLE)
 
 # A keystore is half a KiB.
 MAX_FILE_BYTES = 16 * 1024
+# Where the mode of a file is not ours to set, as with a secret that is mounted into a container.
+_OTHER_WAYS = (
+    f"where that cannot be done, as with a mounted secret: {KEY_FD_VARIABLE} (an open file descriptor), LoadCredential "
+    "of systemd, or the environment"
+)
 # Of secp256k1. Keys are below it.
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _KEY = re.compile(r"(?:0[xX])?([0-9a-fA-F]{64})(?:\r?\n)?")
@@ -114,12 +122,13 @@ def _strip(error: BaseException) -> BaseException:
 def load_key(
     secrets: Mapping[str, Secret], *, key_file: Path | None = None, passphrase: Callable[[], str] | None = None
 ) -> Secret:
-    """Load the signing key from the first source that is given.
+    """Load the signing key from the source that is given.
 
-    `secrets` are variables of the environment. The sources are, in this order: `key_file`, MM_TRIO_PRIVATE_KEY, the
-    file named by MM_TRIO_KEY_FILE, the keystore (v3 JSON) named by MM_TRIO_KEYSTORE, HYPERLIQUID_PK. An empty variable
-    counts as not given. No other source is tried after one that is given and wrong. `passphrase` asks the operator; the
-    file named by MM_TRIO_KEYSTORE_PASSPHRASE_FILE goes first.
+    `secrets` are variables of the environment. The sources are `key_file`; one of MM_TRIO_PRIVATE_KEY, the file named
+    by MM_TRIO_KEY_FILE, the keystore (v3 JSON) named by MM_TRIO_KEYSTORE, and the open file descriptor MM_TRIO_KEY_FD;
+    without any of them HYPERLIQUID_PK, which other programs set. An empty variable counts as not given. No other source
+    is tried after one that is given and wrong. `passphrase` asks the operator; the file named by
+    MM_TRIO_KEYSTORE_PASSPHRASE_FILE goes first.
     Errors: ConfigError, one line that names the source.
     """
     return _keep_frames_in(lambda: _find_key(secrets, key_file, passphrase))
@@ -129,12 +138,19 @@ def _find_key(secrets: Mapping[str, Secret], key_file: Path | None, passphrase: 
     given = {name: text for name, secret in secrets.items() if (text := secret.reveal())}
     if key_file is not None:
         return _read_key_file(key_file, name="the key file")
+    if len(sources := [name for name in _SOURCES if name in given]) > 1:
+        raise ConfigError(f"more than one signing key: {' and '.join(sources)} are set; keep one of them")
     if key := given.get(KEY_VARIABLE):
         return _parse_key(key, name=KEY_VARIABLE)
     if path := given.get(KEY_FILE_VARIABLE):
-        return _read_key_file(Path(path), name=KEY_FILE_VARIABLE)
+        return _read_key_file(_find_path(path, name=KEY_FILE_VARIABLE), name=KEY_FILE_VARIABLE)
+    if number := given.get(KEY_FD_VARIABLE):
+        content = read_descriptor(number)
+        if isinstance(content, str):
+            raise ConfigError(f"{KEY_FD_VARIABLE} {content}")
+        return _parse_key(content.decode("ascii", "replace"), name=KEY_FD_VARIABLE)
     if path := given.get(KEYSTORE_VARIABLE):
-        return _open_keystore(Path(path), given.get(PASSPHRASE_FILE_VARIABLE), passphrase)
+        return _open_keystore(_find_path(path, name=KEYSTORE_VARIABLE), given.get(PASSPHRASE_FILE_VARIABLE), passphrase)
     if key := given.get(KEY_ALIAS):
         return _parse_key(key, name=KEY_ALIAS)
     raise ConfigError(
@@ -160,6 +176,14 @@ def _parse_key(text: str, *, name: str) -> Secret:
 def _read_key_file(path: Path, *, name: str) -> Secret:
     # Bytes beyond ASCII are not hex digits anyway, and the exception of a strict decoder would hold the bytes.
     return _parse_key(_read_private_file(path, name=name).decode("ascii", "replace"), name=name)
+
+
+def _find_path(text: str, *, name: str) -> Path:
+    """Return a path of the environment, `~` being the home folder. Errors: ConfigError."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{name}: the path begins with ~, and no home folder is known; give the whole path") from None
 
 
 # --- Private files ----------------------------------------------------------------------------
@@ -210,9 +234,11 @@ def _find_file_fault(file: os.stat_result) -> str | None:
     if not stat.S_ISREG(file.st_mode):
         return "is not a regular file; give the path of one that is"
     if file.st_uid != os.geteuid():
-        return f"belongs to user {file.st_uid}, and this process runs as {os.geteuid()}; change its owner"
+        owner = f"belongs to user {file.st_uid}, and this process runs as {os.geteuid()}; change its owner"
+        return f"{owner}; {_OTHER_WAYS}"
     if file.st_mode & 0o077:
-        return f"has mode {stat.S_IMODE(file.st_mode):04o}, so other users may read or change it; set it with chmod 600"
+        mode = f"has mode {stat.S_IMODE(file.st_mode):04o}, so other users may read or change it; set it with chmod 600"
+        return f"{mode}; {_OTHER_WAYS}"
     if file.st_size > MAX_FILE_BYTES:
         return f"is larger than {MAX_FILE_BYTES // 1024} KiB, too large for a key; give the path of the right one"
     return None
@@ -253,7 +279,8 @@ def _find_passphrase(path: str | None, ask: Callable[[], str] | None) -> bytes:
     An editor's newline at the end of its file does not belong to it.
     """
     if path is not None:
-        return _read_private_file(Path(path), name=PASSPHRASE_FILE_VARIABLE).removesuffix(b"\n").removesuffix(b"\r")
+        path_found = _find_path(path, name=PASSPHRASE_FILE_VARIABLE)
+        return _read_private_file(path_found, name=PASSPHRASE_FILE_VARIABLE).removesuffix(b"\n").removesuffix(b"\r")
     try:
         return ask().encode("utf-8", "surrogateescape") if ask is not None else b""
     except EOFError:

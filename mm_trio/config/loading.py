@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from mm_trio.config.keys import SECRET_VARIABLES
 from mm_trio.config.redaction import SECRET_ADVICE, SHOWN_CHARS, hide_secrets, is_secret, names_secret, show, show_name
 from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
@@ -32,6 +34,16 @@ from mm_trio.model.pricing_grid import TOP_PRICE_DIGITS, ends_too_high
 __all__ = ["load_settings", "parse_settings", "read_toml"]
 
 OVERRIDE_PREFIX = "MM_TRIO__"
+# Every variable that begins so is meant for this program.
+OUR_PREFIX = "MM_TRIO_"
+# Read by the tests and benchmarks alone, so they may stand in the environment of a command that these start.
+TEST_VARIABLES = frozenset(
+    f"MM_TRIO_{name}"
+    for name in (
+        *("CUTS", "CUT_SEED", "DRIP_S", "EXAMPLES", "GARBAGE", "KILLS", "KILL_SEED", "MUTANTS", "MUTANT_SEEDS"),
+        *("PEER_PYTHON", "PEER_SECONDS", "PLANTED", "SCHEDULE", "SOAK_S", "SWEEP"),
+    )
+)
 # Ours is 1 KiB. For names nested 10^5 deep tomllib takes minutes, and all memory.
 MAX_FILE_BYTES = 16 * 1024
 
@@ -82,6 +94,8 @@ def parse_settings(document: Mapping[str, object], *, environ: Mapping[str, str]
 
 
 def _load(path: Path, environ: Mapping[str, str]) -> Settings | str:
+    with suppress(RuntimeError):
+        path = path.expanduser()
     document, source = read_toml(path), hide_secrets(str(path))
     return f"{source}: {document}" if isinstance(document, str) else _parse(document, environ, source)
 
@@ -197,6 +211,7 @@ def _collect_overrides(environ: Mapping[str, str], problems: list[str]) -> _Foun
     for variable in sorted(environ):
         name, text = variable.upper(), environ[variable]
         if not name.startswith(OVERRIDE_PREFIX):
+            _check_meaning(variable, text, problems)
             continue
         label = show_name(variable)
         setting = known.get(name)
@@ -212,6 +227,21 @@ def _collect_overrides(environ: Mapping[str, str], problems: list[str]) -> _Foun
     if account := environ.get(ACCOUNT_VARIABLE):
         found["market", "account"] = _Given(account, ACCOUNT_VARIABLE)
     return found
+
+
+def _check_meaning(variable: str, text: str, problems: list[str]) -> None:
+    """Report a variable that is meant for this program and means nothing to it."""
+    name, known = variable.upper(), (ACCOUNT_VARIABLE, *SECRET_VARIABLES)
+    if not name.startswith(OUR_PREFIX) or variable in (*known, *TEST_VARIABLES):
+        return
+    # Without what all of them begin with, which would make any two alike.
+    ours = {full.removeprefix(OUR_PREFIX): full for full in known if full.startswith(OUR_PREFIX)}
+    near = get_close_matches(name.removeprefix(OUR_PREFIX)[:SHOWN_CHARS], ours, n=1)
+    label = show_name(variable)
+    hint = f"did you mean {ours[near[0]]}?" if near else f"a setting is {OVERRIDE_PREFIX}SECTION__KEY; remove it"
+    problems.append(f"unknown variable {label}; {hint}")
+    if is_secret(text):
+        problems.append(f"{label}: {SECRET_ADVICE}")
 
 
 def _read_section(section: str, given: _Found, problems: list[str]) -> dict[str, object]:

@@ -52,8 +52,15 @@ def find_state_folder(environ: Mapping[str, str], *, network: str, account: str,
 
 
 def _find_network(environ: Mapping[str, str], network: str) -> Path:
-    base = environ.get(STATE_VARIABLE)
-    return (Path(base) if base else Path.home() / ".local" / "state") / "mm_trio" / network
+    base = environ.get(STATE_VARIABLE) or "~/.local/state"
+    try:
+        return Path(base).expanduser() / "mm_trio" / network
+    except RuntimeError:
+        # A container may have neither HOME nor a passwd entry for its user.
+        raise ConfigError(
+            f"the state folder {base} cannot be found, because no home folder is known (no HOME, and no passwd entry); "
+            f"set {STATE_VARIABLE} to a folder that outlives this process"
+        ) from None
 
 
 def find_signer_lock(environ: Mapping[str, str], *, network: str, signer: str) -> Path:

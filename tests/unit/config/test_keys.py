@@ -135,16 +135,18 @@ def test_a_file_that_was_asked_for_goes_before_the_environment(tmp_path: Path) -
     assert load_key({"MM_TRIO_PRIVATE_KEY": OTHER}, key_file=path).reveal() == KEY
 
 
-def test_the_variable_goes_before_the_file(tmp_path: Path) -> None:
-    environ = {"MM_TRIO_PRIVATE_KEY": KEY, "MM_TRIO_KEY_FILE": str(tmp_path / "none")}
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("MM_TRIO_PRIVATE_KEY", "MM_TRIO_KEY_FILE"),
+        ("MM_TRIO_KEY_FILE", "MM_TRIO_KEYSTORE"),
+        ("MM_TRIO_KEYSTORE", "MM_TRIO_KEY_FD"),
+    ],
+)
+def test_two_sources_at_once_are_refused_and_named(names: tuple[str, str]) -> None:
+    text = complain(dict.fromkeys(names, KEY))
 
-    assert load_key(environ).reveal() == KEY
-
-
-def test_the_file_goes_before_the_keystore(tmp_path: Path) -> None:
-    environ = {"MM_TRIO_KEY_FILE": str(write(tmp_path / "key", KEY)), "MM_TRIO_KEYSTORE": str(tmp_path / "none")}
-
-    assert load_key(environ).reveal() == KEY
+    assert text == f"more than one signing key: {names[0]} and {names[1]} are set; keep one of them"
 
 
 def test_a_key_meant_for_another_program_is_the_last_resort(tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_a_key_meant_for_another_program_is_the_last_resort(tmp_path: Path) -> N
 
 
 def test_a_place_that_is_wrong_is_not_passed_over(tmp_path: Path) -> None:
-    complain({"MM_TRIO_PRIVATE_KEY": "x", "MM_TRIO_KEY_FILE": str(write(tmp_path / "key", KEY))})
+    complain({"MM_TRIO_KEY_FILE": str(tmp_path / "none"), "HYPERLIQUID_PK": KEY})
 
 
 # --- the file ---------------------------------------------------------------------------------
@@ -171,8 +173,38 @@ def test_a_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> Non
     text = complain({"MM_TRIO_KEY_FILE": str(write(tmp_path / "key", KEY, mode=mode))})
 
     assert text == (
-        f"MM_TRIO_KEY_FILE: the file has mode {mode:04o}, so other users may read or change it; set it with chmod 600"
+        f"MM_TRIO_KEY_FILE: the file has mode {mode:04o}, so other users may read or change it; set it with chmod 600; "
+        "where that cannot be done, as with a mounted secret: MM_TRIO_KEY_FD (an open file descriptor), LoadCredential "
+        "of systemd, or the environment"
     )
+
+
+def test_a_key_is_read_from_an_open_descriptor_which_is_closed(tmp_path: Path) -> None:
+    number = os.open(write(tmp_path / "key", f"{KEY}\n", mode=0o444), os.O_RDONLY)
+
+    assert load_key({"MM_TRIO_KEY_FD": str(number)}).reveal() == KEY
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+
+
+def test_a_key_is_read_from_a_pipe() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, KEY.encode())
+    os.close(writer)
+
+    assert load_key({"MM_TRIO_KEY_FD": str(reader)}).reveal() == KEY
+
+
+@pytest.mark.parametrize("number", ["x", "-1", KEY, "999999", "3.0"])
+def test_a_descriptor_that_cannot_be_read_is_told_without_repeating_it(number: str) -> None:
+    assert complain({"MM_TRIO_KEY_FD": number}).startswith("MM_TRIO_KEY_FD")
+
+
+def test_a_path_may_begin_at_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "key", KEY)
+
+    assert load_key({"MM_TRIO_KEY_FILE": "~/key"}).reveal() == KEY
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from core_kit import dec
 
-from mm_trio.config.loading import load_settings, parse_settings
+from mm_trio.config.loading import TEST_VARIABLES, load_settings, parse_settings
 from mm_trio.config.redaction import hide_secrets
 from mm_trio.config.settings import Limits, Settings, compute_target_allocation
 from mm_trio.engine.ws_state import WsState
@@ -656,3 +656,39 @@ def test_a_lowest_price_above_the_highest_is_refused() -> None:
     (problem,) = complain(limits={"price_low": 20, "price_high": "19.9"})
 
     assert problem == "  [limits] price_low 20 is above price_high 19.9; swap them"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("MM_TRIO_ACCOUNT", "did you mean MM_TRIO_ACCOUNT_ADDRESS?"),
+        ("MM_TRIO_ACCOUNT_ADRESS", "did you mean MM_TRIO_ACCOUNT_ADDRESS?"),
+        ("MM_TRIO_KEYFILE", "did you mean MM_TRIO_KEY_FILE?"),
+        ("MM_TRIO_XYZZY", "a setting is MM_TRIO__SECTION__KEY; remove it"),
+        ("mm_trio_account_address", "did you mean MM_TRIO_ACCOUNT_ADDRESS?"),
+    ],
+)
+def test_a_variable_of_ours_that_means_nothing_is_refused(tmp_path: Path, name: str, hint: str) -> None:
+    (tmp_path / "c.toml").write_text("")
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(tmp_path / "c.toml", environ={name: "1"})
+
+    assert f"unknown variable {name}; {hint}" in str(caught.value)
+
+
+def test_variables_of_the_tests_are_left_to_them(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("")
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(tmp_path / "c.toml", environ=dict.fromkeys(TEST_VARIABLES, "1"))
+
+    assert "unknown variable" not in str(caught.value)
+
+
+def test_every_variable_that_the_tests_read_is_listed() -> None:
+    root = Path(__file__).parents[3]
+    texts = [path.read_text() for name in ("tests", "benchmarks") for path in (root / name).rglob("*.py")]
+    read = set(re.findall(r'environ(?:\.get\(|\[)"(MM_TRIO_[A-Z_]+)"', " ".join(texts)))
+
+    assert read <= TEST_VARIABLES | {"MM_TRIO_PRIVATE_KEY"}

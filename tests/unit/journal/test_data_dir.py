@@ -447,3 +447,25 @@ def test_r12_a_folder_that_cannot_be_looked_at_is_an_error_of_the_ledger(tmp_pat
     for look in (is_blank, Journal.open_to_read):
         with pytest.raises(JournalError, match=r"the ledger .* cannot be used: File name too long"):
             look(folder)
+
+
+def test_without_a_home_folder_the_variable_to_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", _know_nobody)
+
+    with pytest.raises(ConfigError, match=r"no home folder is known .* set XDG_STATE_HOME"):
+        find_state_folder({}, network="testnet", account="0xab", coin="@107")
+
+    assert find_state_folder({"XDG_STATE_HOME": "/s"}, network="testnet", account="0xab", coin="@107").parts[1] == "s"
+
+
+def _know_nobody(uid: int) -> object:
+    raise KeyError(uid)
+
+
+def test_the_state_folder_may_begin_at_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/h")
+
+    found = find_state_folder({"XDG_STATE_HOME": "~/state"}, network="testnet", account="0xab", coin="@107")
+
+    assert found == Path("/h/state/mm_trio/testnet/0xab/@107")

@@ -6,6 +6,7 @@ so that `--help` and a typing mistake cost no import of trio or the SDK.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -13,10 +14,10 @@ from collections.abc import Sequence
 
 from mm_trio.cli import demo, grid, ledger, migrate, run, sandbox, sim
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.parser import make_parser
+from mm_trio.cli.shell.parser import UsageError, make_parser
 from mm_trio.model.errors import ConfigError, LedgerError, OrdersMayRest, VenueError, find_leaves
 from mm_trio.model.local_failures import describe_local_failure
-from mm_trio.terminal_ui.streams import finish_streams, open_streams, tell
+from mm_trio.terminal_ui.streams import finish_streams, open_streams, print_out, tell
 
 __all__ = ["main"]
 
@@ -59,9 +60,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ended:
         # The parser has printed what was asked for, or what was wrong.
         code = ended.code if isinstance(ended.code, int) else ExitCode.CLEAN
+        if isinstance(ended, UsageError):
+            _print_as_json(ended.message, code, words)
     except BaseException as error:  # noqa: BLE001 - the only place that turns errors into exit codes
         code = _report_error(error)
+        _print_as_json("; ".join(_describe_leaf(leaf) for leaf in find_leaves(error)), code, words)
     return _finish(code)
+
+
+def _print_as_json(text: str, code: int, words: Sequence[str]) -> None:
+    """Print an error as the last line of stdout, where the words ask for JSON.
+
+    A script that reads that line then learns why there is no result.
+    """
+    if "--json" not in words or code == ExitCode.CLEAN:
+        return
+    from mm_trio.config.redaction import hide_keys
+
+    print_out(json.dumps({"error": hide_keys(text), "exit_code": int(code)}))
+
+
+def _describe_leaf(leaf: BaseException) -> str:
+    """Describe an error in its own words; one of ours by its kind too."""
+    if isinstance(leaf, OrdersMayRest):
+        causes = [] if leaf.__cause__ is None else find_leaves(leaf.__cause__)
+        return "; ".join(["orders may still rest, see stderr", *(_describe_leaf(cause) for cause in causes)])
+    words, code = _find_words(leaf)
+    text = words or str(leaf)
+    return f"{type(leaf).__name__}: {text}" if code == ExitCode.BUG else text or type(leaf).__name__
 
 
 def _finish(code: int) -> int:

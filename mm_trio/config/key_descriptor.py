@@ -35,9 +35,7 @@ def read_descriptor(number: str) -> bytes | str:
                     break
                 content += part
     except OSError as error:
-        return (
-            f"cannot be read: {error.strerror}; open it for this program, such as 3 with 3< FILE at the command's end"
-        )
+        return f"cannot be read: {error.strerror}; open it for this program, such as 3 with 3< FILE at its end"
     except ValueError:
         return "cannot be read: its number is too large; take a lower one"
     return bytes(content)

@@ -97,11 +97,16 @@ def print_summary(summary: Summary, *, as_json: bool) -> ExitCode:
 
     Why it halted, and every order that may still be open, was told on stderr when it ended.
     """
-    values = summary.to_json()
-    if as_json:
+    values, code, reasons = summary.to_json(), ExitCode.CLEAN, summary.orders_may_rest
+    if reasons:
+        code = ExitCode.ORDERS_MAY_BE_OPEN
+    elif halted := values.get("halted_because"):
+        code, reasons = ExitCode.HALTED, tuple(halted if isinstance(halted, list) else [str(halted)])
+    if not as_json:
+        print_out("\n".join(f"{name:24} {value}" for name, value in values.items() if name != "fill_rows"))
+    elif code == ExitCode.CLEAN:
         print_out(json.dumps(values))
     else:
-        print_out("\n".join(f"{name:24} {value}" for name, value in values.items() if name != "fill_rows"))
-    if summary.orders_may_rest:
-        return ExitCode.ORDERS_MAY_BE_OPEN
-    return ExitCode.HALTED if values.get("halted_because") else ExitCode.CLEAN
+        what = "orders may still rest" if code == ExitCode.ORDERS_MAY_BE_OPEN else "halted"
+        print_out(json.dumps({**values, "error": f"{what}: {'; '.join(reasons)}", "exit_code": int(code)}))
+    return code

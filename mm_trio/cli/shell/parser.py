@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_COIN",
     "Command",
+    "UsageError",
     "add_duration_option",
     "add_json_option",
     "add_screen_options",
@@ -52,6 +53,14 @@ class Command:
     verbs: tuple[Command, ...] = ()
 
 
+class UsageError(SystemExit):
+    """End of the program by wrong words; the parser has told about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        self.message = message
+
+
 class _Parser(argparse.ArgumentParser):
     """Parser that repeats no private key, and notices when its help is lost."""
 
@@ -60,7 +69,11 @@ class _Parser(argparse.ArgumentParser):
         # Imported late, because `--help` need not pay for it.
         from mm_trio.config.redaction import hide_secrets
 
-        super().error(hide_secrets(message))
+        shown = hide_secrets(message)
+        try:
+            super().error(shown)
+        except SystemExit:
+            raise UsageError(shown) from None
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         (print_out if file is sys.stdout else tell)(message.removesuffix("\n"))

@@ -126,7 +126,7 @@ def test_r7_a_start_on_garbage_is_one_line_and_exit_code_3(tmp_path: Path, body:
         )
         code, out, err = run(tmp_path, "run", "--config", str(config), "--json", environ=NOBODY)
 
-    assert (code, out) == (3, "")
+    assert (code, json.loads(out)["exit_code"]) == (3, 3)
     assert len(err.splitlines()) == 1, err
     assert err.startswith("mm-trio: ")
     assert n_asked == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import resource
 import shlex
@@ -279,7 +280,7 @@ def test_r12_a_seed_whose_files_cannot_be_written_broke_no_rule(tmp_path: Path) 
         check=False,
     )
 
-    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+    assert (ended.returncode, json.loads(ended.stdout)["exit_code"]) == (2, 2), ended.stderr
     assert "the seed was not judged, because its files cannot be written: " in ended.stderr
     assert "File too large; free some space in " in ended.stderr
     assert "Traceback" not in ended.stderr

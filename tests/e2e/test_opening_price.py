@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -37,7 +38,7 @@ def check_refused(found: tuple[int, str, str], *told: str) -> None:
     """The exit code 2, and one line that says so."""
     code, out, err = found
     refusals = [line for line in err.splitlines() if line.startswith("mm-trio: ")]
-    assert (code, out, len(refusals)) == (2, "", 1), err
+    assert (code, json.loads(out)["exit_code"], len(refusals)) == (2, 2, 1), err
     assert [part for part in told if part not in refusals[0]] == []
 
 

@@ -91,7 +91,7 @@ async def planning(
 
         async def work() -> None:
             plan.summary = await plan_forever(
-                make_settings(url, **tuning), stop_scope=plan.stop_scope, duration_s=duration_s
+                make_settings(url, **tuning), stop_scope=plan.stop_scope, duration_s=duration_s, every_s=0.1
             )
 
         nursery.start_soon(work)
@@ -112,11 +112,13 @@ async def serve_in_scope(
 
 async def test_it_logs_what_would_be_placed_and_sends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with planning(caplog) as plan:
-        await plan.until(lambda: len(plan.lines("plan: boundary=")) >= 2)
+        await plan.until(lambda: plan.lines("plan: boundary="))
+        await trio.sleep(0.5)
         summary = await plan.end()
 
         told = "plan: boundary=20 token=100 quote=2000 cancels=0 modifies=0 places=12; nothing is sent"
-        assert set(plan.lines("plan: boundary=")) == {told}
+        # The same plan is told once.
+        assert plan.lines("plan: boundary=") == [told]
         assert set(plan.lines("plan place:")) == {
             f"plan place: side={'sell' if level >= 20 else 'buy'} level={level} px={GRID.levels[level]} sz=5"
             for level in range(14, 26)
@@ -125,6 +127,15 @@ async def test_it_logs_what_would_be_placed_and_sends_nothing(caplog: pytest.Log
         assert plan.gateway.exchange.account(ACCOUNT).n_requests == 0
         assert summary.stats.ticks >= 2
         assert (summary.stats.errors, summary.stats.items, summary.orders_may_rest) == (0, 0, ())
+
+
+async def test_a_plan_that_changed_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    async with planning(caplog, foreign_orders="cancel") as plan:
+        await plan.until(lambda: plan.lines("plan: boundary="))
+        plan.gateway.apply(PlaceOrders(ACCOUNT, (NewOrder(ASSET, True, Decimal("15"), Decimal(3), "Alo"),)))
+        await plan.until(lambda: len(plan.lines("plan: boundary=")) == 2)
+
+        assert [" cancels=1 " in line for line in plan.lines("plan: boundary=")] == [False, True]
 
 
 @pytest.mark.parametrize(("foreign", "n_cancels"), [("keep", 0), ("cancel", 1)])

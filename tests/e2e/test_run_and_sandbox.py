@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import time
@@ -253,7 +254,7 @@ def test_r12_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path, sandbox: S
     port = sandbox.url.rpartition(":")[2]
     code, out, err = run(tmp_path, "sandbox", "--port", port, "--json")
 
-    assert (code, out) == (2, "")
+    assert (code, json.loads(out)["exit_code"]) == (2, 2)
     check_one_line(err, told=f"cannot listen at 127.0.0.1 port {port}: another program listens there; end that one")
 
 

@@ -11,10 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
-from builders import ALLOCATION, MAKER, World, until
+from builders import ALLOCATION, MAKER, World, run_inline, until
 from trio.testing import MockClock
 
 from mm_trio import WsState
+from mm_trio.cli.programs.plan_only import LOOK_EVERY_S, _plan_once
+from mm_trio.cli.programs.start_checks import make_grid, make_opening_rules
+from mm_trio.config.loading import parse_settings
+from mm_trio.venue.rest_client import VenueClient
 
 WEIGHTS = {"spot_user_state": 2, "query_order_by_oid": 2, "query_order_by_cloid": 2}
 WEIGHTLESS = frozenset({"append", "_replay", "reopen_feed", "subscribe", "ping"})
@@ -124,3 +128,21 @@ async def test_lost_answers_keep_within_the_weight(autojump_clock: MockClock) ->
             await trio.sleep(0.2)
 
     assert 700 < meter.most <= MOST
+
+
+async def test_a_minute_of_planning_costs_a_sixth_of_the_request_weight(autojump_clock: MockClock) -> None:
+    world = World()
+    document = {
+        "market": {"coin": "@107", "account": MAKER},
+        "strategy": {"start_px": "20", "n_orders": 40, "order_sz": "5"},
+        "allocation": {"token": "100", "usdc": "2000"},
+    }
+    settings = parse_settings(document, environ={}, source="the test")
+    client = VenueClient(world.info, address=MAKER, run_sync=run_inline)
+    market = await client.fetch_market("@107")
+    before = client.weight.used(trio.current_time())
+
+    await _plan_once(settings, client, market, make_grid(settings, market), make_opening_rules(settings, None))
+
+    looks = 60 / LOOK_EVERY_S
+    assert looks * (client.weight.used(trio.current_time()) - before) <= 1200 / 6

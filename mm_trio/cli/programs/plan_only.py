@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from decimal import Decimal
+from typing import TypeAlias
 
 import trio
 
@@ -13,6 +14,7 @@ from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import Settings
 from mm_trio.engine.startup import check_order_size, seed_state
 from mm_trio.model.errors import VenueError
+from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.opening import read_opening
@@ -32,6 +34,10 @@ __all__ = ["plan_forever"]
 
 _log = logging.getLogger(__name__)
 
+# A person reads the plan. It is not the pace of a maker, which reads most of it from its feeds.
+LOOK_EVERY_S = 30.0
+_Lines: TypeAlias = list[tuple[int, str]]
+
 
 async def plan_forever(
     settings: Settings,
@@ -39,10 +45,12 @@ async def plan_forever(
     stop_scope: trio.CancelScope,
     duration_s: float | None,
     accepted_px: Decimal | None = None,
+    every_s: float = LOOK_EVERY_S,
 ) -> RunSummary:
-    """Log per interval what would be sent; send nothing.
+    """Log what would be sent whenever that changed; send nothing.
 
-    It is what a maker without a ledger would send. Where that would refuse to open, the log says so.
+    It is what a maker without a ledger would send. Where that would refuse to open, the log says so. The venue is asked
+    every `every_s`.
     """
     stats, rules = RunStats(), make_opening_rules(settings, accepted_px)
     with stop_scope:
@@ -50,7 +58,7 @@ async def plan_forever(
         market = find_pair(spot_meta, settings.market)
         _log.info("pair: %s", market.describe())
         grid = make_grid(settings, market)
-        # One client for all plans, because it counts their request weight: one plan costs 104 of 1,200 a minute.
+        # One client for all plans, because it counts their request weight: one plan costs 84 of 1,200 a minute.
         client = VenueClient(
             make_info(settings.market.base_url, spot_meta),
             address=settings.market.account,
@@ -59,21 +67,27 @@ async def plan_forever(
         )
         if duration_s is not None:
             stop_scope.deadline = trio.current_time() + duration_s
+        logged: _Lines = []
         while True:
             try:
-                await _plan_once(settings, client, grid, rules)
+                lines = await _plan_once(settings, client, market, grid, rules)
+                if lines != logged:
+                    for level, line in lines:
+                        _log.log(level, "%s", line)
+                logged = lines
                 stats.ticks += 1
             except VenueError as error:
                 stats.errors += 1
                 _log.warning("plan failed: %s", error)
-            await trio.sleep(settings.tuning.interval_s)
+            await trio.sleep(every_s)
     return RunSummary(stats, ())
 
 
-async def _plan_once(settings: Settings, client: VenueClient, grid: PricingGrid, rules: OpeningRules) -> None:
-    """Log what a maker that starts now would send."""
+async def _plan_once(
+    settings: Settings, client: VenueClient, market: Market, grid: PricingGrid, rules: OpeningRules
+) -> _Lines:
+    """Tell what a maker that starts now would send."""
     parameters = settings.maker_parameters(grid)
-    market = await client.fetch_market(settings.market.coin)
     quoting = QuoteSettings(
         order_size=parameters["order_sz"],
         min_notional=parameters["min_notional"],
@@ -93,31 +107,23 @@ async def _plan_once(settings: Settings, client: VenueClient, grid: PricingGrid,
     orphans = await seed_state(client, state)
     plan = plan_tick(grid, inventory, orders, quoting)
     book = await client.fetch_book(market)
-    _log_opening(read_opening(state, plan, book, orphans=orphans, earlier=None), rules)
-    _log_plan(plan, inventory, n_orphans=len(orphans))
+    opening = read_opening(state, plan, book, orphans=orphans, earlier=None)
+    return [*_tell_opening(opening, rules), *_tell_plan(plan, inventory, n_orphans=len(orphans))]
 
 
-def _log_opening(opening: Opening, rules: OpeningRules) -> None:
-    """Log the prices that the ladder opens with, and those of others."""
-    _log.info(
-        "plan opening: boundary_px=%s best_bid=%s best_ask=%s market_bid=%s market_ask=%s",
-        *opening.inside,
-        opening.market_bid,
-        opening.market_ask,
-    )
+def _tell_opening(opening: Opening, rules: OpeningRules) -> _Lines:
+    """Tell the prices that the ladder opens with, and those of others."""
+    boundary, bid, ask = opening.inside
+    market = f"market_bid={opening.market_bid} market_ask={opening.market_ask}"
+    lines = [(logging.INFO, f"plan opening: boundary_px={boundary} best_bid={bid} best_ask={ask} {market}")]
     if (fault := find_opening_fault(opening, rules)) is not None:
-        _log.warning("plan refused: reason=%s", fault)
+        lines.append((logging.WARNING, f"plan refused: reason={fault}"))
+    return lines
 
 
-def _log_plan(plan: TickPlan, inventory: Inventory, *, n_orphans: int) -> None:
-    _log.info(
-        "plan: boundary=%d token=%s quote=%s cancels=%d modifies=%d places=%d; nothing is sent",
-        plan.boundary_level,
-        inventory.effective_token,
-        inventory.effective_usdc,
-        len(plan.diff.cancels) + n_orphans,
-        len(plan.diff.modifies),
-        len(plan.diff.places),
-    )
-    for order in plan.diff.places:
-        _log.info("plan place: side=%s level=%d px=%s sz=%s", order.side, order.level_index, order.price, order.size)
+def _tell_plan(plan: TickPlan, inventory: Inventory, *, n_orphans: int) -> _Lines:
+    diff, funds = plan.diff, f"token={inventory.effective_token} quote={inventory.effective_usdc}"
+    counts = f"cancels={len(diff.cancels) + n_orphans} modifies={len(diff.modifies)} places={len(diff.places)}"
+    lines = [f"plan: boundary={plan.boundary_level} {funds} {counts}; nothing is sent"]
+    lines += [f"plan place: side={o.side} level={o.level_index} px={o.price} sz={o.size}" for o in diff.places]
+    return [(logging.INFO, line) for line in lines]

@@ -265,7 +265,7 @@ def test_an_exchange_that_is_not_there_is_one_line_and_exit_code_3(tmp_path: Pat
     config = write_config(tmp_path, port=closed_port)
     code, out, err = run(tmp_path, "run", "--config", str(config), "--json", environ=NOBODY)
 
-    assert (code, out) == (3, "")
+    assert (code, json.loads(out)["exit_code"]) == (3, 3)
     check_one_line(err, told=f"http://127.0.0.1:{closed_port}: ConnectionError")
     assert STRANGER[2:] not in err
 
@@ -274,7 +274,7 @@ def test_a_key_that_the_exchange_does_not_know_is_one_line_and_exit_code_3(tmp_p
     config = sandbox.save_config(tmp_path)
     code, out, err = run(tmp_path, "run", "--config", str(config), "--json", environ=NOBODY)
 
-    assert (code, out) == (3, "")
+    assert (code, json.loads(out)["exit_code"]) == (3, 3)
     check_one_line(err, told=f"not an agent of {sandbox.account}")
     assert STRANGER[2:] not in err
 
@@ -283,7 +283,7 @@ def test_a_coin_that_the_exchange_does_not_list_is_one_line_and_exit_code_2(tmp_
     config = sandbox.save_config(tmp_path, coin='"@99999"')
     code, out, err = run(tmp_path, "run", "--config", str(config), "--json", environ=sandbox.key)
 
-    assert (code, out) == (2, "")
+    assert (code, json.loads(out)["exit_code"]) == (2, 2)
     check_one_line(err, told="@99999")
 
 
@@ -294,7 +294,7 @@ def test_r3_a_clock_behind_the_exchange_is_one_line_and_exit_code_2(tmp_path: Pa
         config = sandbox.save_config(tmp_path)
         code, out, err = run(tmp_path, "run", "--config", str(config), "--json", environ=sandbox.key)
 
-    assert (code, out) == (2, "")
+    assert (code, json.loads(out)["exit_code"]) == (2, 2)
     check_one_line(err, told="s behind the venue's; at most 2 s is allowed: set the clock (NTP)")
 
 

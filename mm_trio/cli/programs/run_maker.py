@@ -82,13 +82,14 @@ async def open_maker(
     market = settings.market
     spot_meta = await ask_for_pairs(market.base_url)
     pair = find_pair(spot_meta, market)
-    _log.info("pair: %s", pair.describe())
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
     await check_signer(info, wallet.address, market.account, network=market.network)
     await tell_account_mode(info, market.account)
     coin = pair.coin
     await check_clock(info, coin)
+    # After the checks, so that a refusal stays one line.
+    _log.info("pair: %s", pair.describe())
     parameters = settings.maker_parameters(make_grid(settings, pair))
     network = await find_network(market)
     with hold_state_folder(

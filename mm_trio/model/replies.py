@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 from mm_trio.model.orders import Side
 
 __all__ = [
+    "WHOLE_BATCH",
     "Answer",
     "Cancelled",
     "Fill",
@@ -41,9 +42,20 @@ class Refusal(Enum):
     EXPIRED = "arrived after its deadline"
     NONCE = "nonce refused"
     SIGNER = "signature or agent not accepted"
-    TOO_MANY = "too many items or open orders"
+    TOO_MANY = "too many items in one action"
+    OPEN_ORDERS = "too many open orders"
+    FORM = "form of the order not accepted"
+    TOO_LARGE = "worth or size too large"
+    HALTED = "trading is halted"
+    UPGRADE = "only post-only orders after a network upgrade"
+    ASSET = "unknown pair"
+    BUILDER_FEE = "builder fee not approved"
     NOT_SENT = "never left this machine"
     OTHER = "another reason"
+
+
+# Errors of the payload refuse the whole batch with one status, and nothing of it is done.
+WHOLE_BATCH = frozenset({Refusal.TICK_OR_LOT, Refusal.PRICE_BAND, Refusal.FORM, Refusal.TOO_LARGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +98,12 @@ class Unknown:
     """Missing or unreadable answer.
 
     The action may have been executed or not. `second` is the refusal of the same bytes when they were sent again.
+    `says` are the venue's words, where it refused the whole action with a text that is not known.
     """
 
     why: str
     second: Refused | None = None
+    says: str | None = None
 
 
 Answer: TypeAlias = Resting | Filled | Cancelled | Refused | Unknown

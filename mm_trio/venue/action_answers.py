@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from mm_trio.model.replies import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
+from mm_trio.model.replies import WHOLE_BATCH, Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
 
 __all__ = ["parse_answers", "parse_noop"]
 
@@ -31,19 +31,53 @@ _TEXTS: tuple[tuple[str, Refusal], ...] = (
     ("too many cumulative requests", Refusal.BUDGET),
     ("action already expired", Refusal.EXPIRED),
     ("invalid nonce", Refusal.NONCE),
+    ("nonce mismatch", Refusal.NONCE),
     ("does not exist", Refusal.SIGNER),
     ("must deposit", Refusal.SIGNER),
     ("unable to recover signer", Refusal.SIGNER),
     ("vault not registered", Refusal.SIGNER),
+    ("pending agent removal", Refusal.SIGNER),
+    ("extra agent", Refusal.SIGNER),
+    ("builder fee has not been approved", Refusal.BUILDER_FEE),
     ("over weight limit", Refusal.TOO_MANY),
-    ("too many open orders", Refusal.TOO_MANY),
+    ("too many open orders", Refusal.OPEN_ORDERS),
+    ("only post-only orders allowed", Refusal.UPGRADE),
+    ("trading is halted", Refusal.HALTED),
+    ("invalid spot", Refusal.ASSET),
+    ("different asset classes", Refusal.FORM),
+    ("orders are empty", Refusal.FORM),
+    ("trigger orders is not enabled", Refusal.FORM),
+    ("reduce-only is invalid", Refusal.FORM),
+    ("invalid tif", Refusal.FORM),
+    ("attempted to modify to invalid new order", Refusal.FORM),
+    ("order value too large", Refusal.TOO_LARGE),
+    ("larger than half of total supply", Refusal.TOO_LARGE),
 )
 # What is kept of a text, for the log. The venue's longest has 200 characters.
 _MOST_CHARS = 500
-# The venue's gateway refuses with these before it runs the action, so nothing of the batch was done.
-_BEFORE_ANYTHING = frozenset({Refusal.BUDGET, Refusal.EXPIRED, Refusal.NONCE, Refusal.SIGNER, Refusal.TOO_MANY})
-# Errors of the payload refuse the whole batch with one status, and nothing of it is done.
-_WHOLE_BATCH = frozenset({Refusal.TICK_OR_LOT, Refusal.PRICE_BAND})
+# The venue refuses with these before it runs the action, so nothing of the batch was done.
+_BEFORE_ANYTHING = frozenset(
+    {
+        Refusal.BUDGET,
+        Refusal.EXPIRED,
+        Refusal.NONCE,
+        Refusal.SIGNER,
+        Refusal.TOO_MANY,
+        Refusal.OPEN_ORDERS,
+        Refusal.HALTED,
+        Refusal.UPGRADE,
+        Refusal.ASSET,
+        Refusal.BUILDER_FEE,
+    }
+)
+# Of the kinds that refuse a payload, these texts are said of one item, and its neighbours go on.
+_OF_ONE_ITEM = (
+    "reduce-only is invalid",
+    "attempted to modify",
+    "during modify",
+    "order value too large",
+    "invalid tif",
+)
 
 
 def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
@@ -59,7 +93,7 @@ def parse_answers(raw: Any, n: int) -> tuple[Answer, ...]:
         refusal = _classify(text)
         if refusal in _BEFORE_ANYTHING:
             return (Refused(refusal, text[:_MOST_CHARS], untouched=True),) * n
-        return (Unknown(f"refused with {text[:200]!r}"),) * n
+        return (Unknown(f"refused with {text[:200]!r}", says=text[:_MOST_CHARS]),) * n
     statuses = _find_statuses(raw, response)
     if statuses is None:
         return (Unknown("answer without statuses"),) * n
@@ -98,7 +132,7 @@ def _parse_status(status: Any) -> Answer:
         if isinstance(text := status.get("error"), str):
             refusal = _classify(text)
             # "… placing new order during modify" means that the order to be replaced is gone.
-            is_whole = refusal in _WHOLE_BATCH and "during modify" not in text.lower()
+            is_whole = refusal in WHOLE_BATCH and not any(words in text.lower() for words in _OF_ONE_ITEM)
             return Refused(refusal, text[:_MOST_CHARS], untouched=is_whole)
         try:
             if "resting" in status:

@@ -30,16 +30,49 @@ TEXTS: list[tuple[str, Refusal]] = [
     ("Unable to recover signer.", Refusal.SIGNER),
     ("Vault not registered: 0xdead", Refusal.SIGNER),
     ("Signed action over weight limit of 200.", Refusal.TOO_MANY),
-    ("Too many open orders", Refusal.TOO_MANY),
-    ("Trading is halted.", Refusal.OTHER),
+    ("Too many open orders", Refusal.OPEN_ORDERS),
+    ("User has pending agent removal", Refusal.SIGNER),
+    ("Extra agent already used.", Refusal.SIGNER),
+    ("Too many extra agents for cumulative volume traded. Current limit is 3", Refusal.SIGNER),
+    ("Nonce mismatch.", Refusal.NONCE),
+    ("Builder fee has not been approved.", Refusal.BUILDER_FEE),
+    ("Only post-only orders allowed immediately after network upgrade", Refusal.UPGRADE),
+    ("Trading is halted.", Refusal.HALTED),
+    ("Invalid spot", Refusal.ASSET),
+    ("Order action has different asset classes", Refusal.FORM),
+    ("Orders are empty.", Refusal.FORM),
+    ("Placing trigger orders is not enabled on spot trading yet.", Refusal.FORM),
+    ("Reduce-only is invalid for spot trading.", Refusal.FORM),
+    ("Invalid TIF", Refusal.FORM),
+    ("Attempted to modify to invalid new order", Refusal.FORM),
+    ("Order value too large. Max is $5000000.", Refusal.TOO_LARGE),
+    ("Order size cannot be larger than half of total supply", Refusal.TOO_LARGE),
+    ("Order could not immediately match against any resting orders. asset=10000", Refusal.OTHER),
 ]
-BEFORE_ANYTHING = {Refusal.BUDGET, Refusal.EXPIRED, Refusal.NONCE, Refusal.SIGNER, Refusal.TOO_MANY}
+BEFORE_ANYTHING = {
+    Refusal.BUDGET,
+    Refusal.EXPIRED,
+    Refusal.NONCE,
+    Refusal.SIGNER,
+    Refusal.TOO_MANY,
+    Refusal.OPEN_ORDERS,
+    Refusal.HALTED,
+    Refusal.UPGRADE,
+    Refusal.ASSET,
+    Refusal.BUILDER_FEE,
+}
+# The texts that refuse a whole batch, of kinds that have others as well.
 WHOLE_BATCH = {Refusal.TICK_OR_LOT, Refusal.PRICE_BAND}
+WHOLE_TEXTS = ("asset classes", "are empty", "trigger orders", "half of total supply")
 DEFAULT: dict[str, Any] = {"status": "ok", "response": {"type": "default"}}
 
 
 def ok(*statuses: Any) -> dict[str, Any]:
     return {"status": "ok", "response": {"type": "order", "data": {"statuses": list(statuses)}}}
+
+
+def is_of_the_whole(text: str, refusal: Refusal) -> bool:
+    return refusal in WHOLE_BATCH or any(words in text for words in WHOLE_TEXTS)
 
 
 def test_every_kind_of_refusal_has_a_text() -> None:
@@ -48,7 +81,7 @@ def test_every_kind_of_refusal_has_a_text() -> None:
 
 @pytest.mark.parametrize("text, refusal", TEXTS)
 def test_a_text_of_one_item_is_recognised_and_kept(text: str, refusal: Refusal) -> None:
-    assert parse_answers(ok({"error": text}), 1) == (Refused(refusal, text, untouched=refusal in WHOLE_BATCH),)
+    assert parse_answers(ok({"error": text}), 1) == (Refused(refusal, text, untouched=is_of_the_whole(text, refusal)),)
 
 
 @pytest.mark.parametrize("text, refusal", TEXTS)
@@ -76,7 +109,7 @@ def test_a_lone_error_of_the_payload_means_every_item_and_any_other_the_first_al
 ) -> None:
     answers = parse_answers(ok({"error": text}), 3)
 
-    if refusal in WHOLE_BATCH:
+    if is_of_the_whole(text, refusal):
         assert answers == (Refused(refusal, text, untouched=True),) * 3
     else:
         assert answers[0] == Refused(refusal, text)

@@ -23,6 +23,7 @@ from mm_trio.sandbox.model.commands import (
     ForgetRecords,
     HoldElsewhere,
     Refused,
+    RefuseOrders,
     RelistPair,
     SetAccountMode,
     SetFees,
@@ -77,6 +78,10 @@ class Admin:
                 self._state.open_account(address).forget(key)
             case SetPostOnly(on=on):
                 self._state.switches.post_only = on
+            case RefuseOrders(address=address, text=text):
+                self._state.switches.refusing.pop(address, None)
+                if text is not None:
+                    self._state.switches.refusing[address] = command
             case ConvertDust():
                 self.convert_dust(step)
             case DelistPair(asset=asset) | RelistPair(asset=asset):

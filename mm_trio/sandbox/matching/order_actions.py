@@ -46,7 +46,7 @@ class Actions:
         match command:
             case PlaceOrders(orders=orders):
                 place = self._placing.place
-                error = self._check_batch(orders)
+                error = self._check_batch(account, orders)
                 return error or Answered("order", tuple([place(step, account, order) for order in orders]))
             case CancelByOid(cancels=cancels) | CancelByCloid(cancels=cancels):
                 if any(asset not in self._state.pairs for asset, _ in cancels):
@@ -72,7 +72,7 @@ class Actions:
             for order in tuple(account.live.values()):
                 self._state.end_live(step, order, "scheduledCancel")
 
-    def _check_batch(self, orders: tuple[NewOrder, ...]) -> Answered | Refused | None:
+    def _check_batch(self, account: Account, orders: tuple[NewOrder, ...]) -> Answered | Refused | None:
         """Check the static rules of a batch.
 
         The first rule that is broken refuses the whole batch with a single status.
@@ -83,6 +83,12 @@ class Actions:
                 return Refused(rules.UNKNOWN_ASSET)
         if not orders:
             return Answered("order", (ItemError(rules.EMPTY_BATCH),))
+        refusing = self._state.switches.refusing.get(account.address)
+        if refusing is not None and refusing.text is not None and any(refusing.is_of(order) for order in orders):
+            if refusing.scope == "action":
+                return Refused(refusing.text)
+            if refusing.scope == "batch":
+                return Answered("order", (ItemError(refusing.text),))
         for order in orders:
             asset = order.asset
             error = rules.find_static_error(order, pairs[asset], reference=last_prices.get(asset))
@@ -98,7 +104,7 @@ class Actions:
         return Cancelled()
 
     def _modify_all(self, step: Step, account: Account, command: ModifyOrders) -> Answered | Refused:
-        answer = self._check_batch(tuple([order for _, order in command.modifies]))
+        answer = self._check_batch(account, tuple([order for _, order in command.modifies]))
         static = answer is not None
         if answer is None:
             modify, always = self._placing.modify, command.always_place

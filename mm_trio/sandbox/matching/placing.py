@@ -91,6 +91,9 @@ class Placing:
         The order of these checks is decided here.
         """
         switches, limits = self._state.switches, self._state.limits
+        refusing = switches.refusing.get(account.address)
+        if refusing is not None and refusing.text is not None and refusing.is_of(order):
+            return refusing.text, "rejected"
         if order.asset in switches.halted:
             return rules.HALTED, "rejected"
         if switches.post_only and order.tif != "Alo":

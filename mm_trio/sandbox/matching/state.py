@@ -25,6 +25,7 @@ from mm_trio.sandbox.model.commands import (
     NewOrder,
     OrderChanged,
     Refused,
+    RefuseOrders,
     TradeMade,
 )
 from mm_trio.sandbox.model.limits import Limits
@@ -106,6 +107,7 @@ class Switches:
 
     halted: dict[int, None] = field(default_factory=dict)  # Ordered set of assets.
     post_only: bool = False
+    refusing: dict[str, RefuseOrders] = field(default_factory=dict)  # By address.
 
 
 class State:

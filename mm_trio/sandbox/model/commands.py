@@ -47,6 +47,7 @@ __all__ = [
     "OrderRecord",
     "PassTime",
     "PlaceOrders",
+    "RefuseOrders",
     "Refused",
     "RelistPair",
     "ReserveRequestWeight",
@@ -271,6 +272,25 @@ class SetPostOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseOrders:
+    """Begin or end refusing an address's new orders with one text.
+
+    `text` None ends it. `scope`: each order for itself, the batch of one such order, or the whole action. Only orders
+    of the side `is_buy` and of the price `at_least` are meant, where these are given.
+    """
+
+    address: str
+    text: str | None
+    scope: Literal["item", "batch", "action"] = "item"
+    is_buy: bool | None = None
+    at_least: Decimal | None = None
+
+    def is_of(self, order: NewOrder) -> bool:
+        """Check if an order is one of those that are refused."""
+        return self.is_buy in (None, order.is_buy) and (self.at_least is None or order.price >= self.at_least)
+
+
+@dataclass(frozen=True, slots=True)
 class ConvertDust:
     """Sell every address's dust.
 
@@ -298,6 +318,7 @@ AdminCommand = (
     | DelistPair
     | RelistPair
     | SetPostOnly
+    | RefuseOrders
     | ConvertDust
     | PassTime
 )

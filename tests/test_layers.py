@@ -23,6 +23,7 @@ ORDER = (
     "state",
     "config",
     "venue",
+    "refusals",
     "quoting",
     "planning",
     "journal",
@@ -50,7 +51,7 @@ ORDER = (
     "cli",
 )
 MOST_MODULES = 12
-CORE_FOLDERS = ("model", "witness", "state", "quoting", "planning")
+CORE_FOLDERS = ("model", "witness", "state", "refusals", "quoting", "planning")
 # a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business
 NOT_FOR_CORE = {"time", "datetime", "os", "logging", "pathlib", "threading", "socket", "sqlite3", "io", "asyncio"}
 NOT_FOR_CORE |= {"subprocess", "shutil", "tempfile", "secrets", "uuid"}
@@ -59,7 +60,7 @@ MAY_IMPORT_THE_SDK = {"venue.sdk", "venue.socket", "venue.signer", "venue.http_s
 # the command line and the room of keys may make a wallet of a key
 MAY_IMPORT_ETH_ACCOUNT = ("venue.sdk", "config.keys", "cli")
 # Folders in which only an object itself sets its attributes.
-KEEP_THEIR_STATE = {"model", "witness", "state", "quoting", "journal", "engine", "venue", "config"}
+KEEP_THEIR_STATE = {"model", "witness", "state", "refusals", "quoting", "journal", "engine", "venue", "config"}
 # The SDK offers no other way to replace its sockets and sessions, nor the HTTP library its connections.
 MAY_SET_ON_THE_SDK = {"venue.sdk", "venue.socket", "venue.bounded_response"}
 # Trio's CancelScope is controlled by these attributes.

@@ -17,7 +17,6 @@ from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.errors import JournalError, NotMade, VenueError
 from mm_trio.model.orders import DesiredOrder, EmitResult, Intent, OrderDiff, TrackedOrder
 from mm_trio.model.replies import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
-from mm_trio.quoting.crossed_levels import CrossedLevels
 from mm_trio.quoting.headroom import Headroom
 from mm_trio.quoting.send_plan import (
     Batch,
@@ -31,6 +30,8 @@ from mm_trio.quoting.send_plan import (
     plan_batches,
     plan_sends,
 )
+from mm_trio.refusals.memory import RefusalMemory, halve
+from mm_trio.state.inventory import BalanceCheck, BalanceVerdict
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
@@ -75,7 +76,7 @@ class BatchEmitter:
         self._stats = stats
         self._may_place = may_place
         self._n_cloids = 0
-        self._crossed = CrossedLevels()
+        self.refusals = RefusalMemory()
         self._is_cancel_only = False
 
     async def emit(self, diff: OrderDiff, budget: RateLimitBudget) -> EmitResult:
@@ -84,14 +85,14 @@ class BatchEmitter:
         An empty diff makes no call. Network and venue never cause an exception: orders without an answer are left in
         flight or in doubt. Errors: JournalError, and then only recorded orders were sent.
         """
-        self._crossed.on_emit()
+        began_s, orders = trio.current_time(), self._state.order_state.orders
+        diff = self.refusals.choose(self._without_manual_cancels(diff), orders, now_s=began_s)
         remaining = budget.remaining()
         if not diff:
             self._note_cancel_only(remaining <= 0, 0)
             return EmitResult(cancel_only_mode=remaining <= 0)
-        began_s, orders = trio.current_time(), self._state.order_state.orders
         plan = plan_sends(
-            OrderDiff(diff.modifies, self._choose_places(diff.places), diff.cancels),
+            diff,
             orders.find_inside(without=set(diff.cancels)),
             remaining=remaining,
             slot_is_free=budget.slot_is_free(began_s),
@@ -117,19 +118,16 @@ class BatchEmitter:
                     await self._send_cancels(batch.cancels, emission)
                 case BatchKind.MODIFIES:
                     for some in part_modifies(batch.modifies, self._state.order_state.orders):
-                        if await self._may_go_on(emission):
-                            deferred += await self._send_modifies(some, emission)
+                        deferred += await self._send_modifies(some, emission)
                 case BatchKind.DEFERRED:
                     for some in batches(deferred):
-                        if await self._may_go_on(emission):
-                            await self._send_modifies(some, emission)
+                        await self._send_modifies(some, emission)
                 case BatchKind.PLACES:
                     if unsettled_places:
                         await self._settle_ends(unsettled_places)
                         unsettled_places = []
-                    if await self._may_go_on(emission):
-                        waiting = find_waiting_places(places, emission.find_staying(self._state.order_state))
-                        await self._send_places([order for order in batch.places if order not in waiting], emission)
+                    waiting = find_waiting_places(places, emission.find_staying(self._state.order_state))
+                    await self._send_places([order for order in batch.places if order not in waiting], emission)
                 case _:
                     assert_never(batch.kind)
 
@@ -184,16 +182,32 @@ class BatchEmitter:
     async def _send_modifies(self, modifies: Sequence[Modify], emission: _Emission) -> list[Modify]:
         """Replace orders, and return the ones that have to wait.
 
-        A modify waits if its level is taken by another order of ours.
+        A modify waits if its level is taken by another order of ours. A batch that is refused whole is split.
         """
-        orders = self._state.order_state
+        waiting: list[Modify] = []
+        parts: list[Sequence[Modify]] = [modifies]
+        while parts and await self._may_go_on(emission):
+            part = parts.pop(0)
+            is_split, some = await self._send_modifies_once(part, emission)
+            waiting += some
+            parts[:0] = halve(part, [order.side for _, order in part]) if is_split else ()
+        return waiting
+
+    async def _send_modifies_once(self, modifies: Sequence[Modify], emission: _Emission) -> tuple[bool, list[Modify]]:
+        """Send one action; return whether to split it, and what waits."""
+        orders, now_s = self._state.order_state, trio.current_time()
+        modifies = [
+            (oid, order)
+            for oid, order in modifies
+            if not self.refusals.holds_back(order, now_s=now_s, instead_of=orders.orders.get(oid))
+        ]
         chosen, waiting = fit_modifies(modifies, orders.orders, self._make_headroom())
         if not chosen:
-            return waiting
+            return False, waiting
         intents = self._intend([order for _, order in chosen], replaces=[oid for oid, _ in chosen])
         with self._taking_back(intents):
             answers = await self._gateway.send_modifies(intents)
-        self._note_answers("modify", answers, emission)
+        is_split = self._note_orders("modify", intents, answers, emission)
         for (oid, _), intent, answer in zip(chosen, intents, answers, strict=True):
             if isinstance(answer, Refused):
                 orders.on_never_placed(intent.cloid, why=answer.text)
@@ -201,7 +215,7 @@ class BatchEmitter:
                     orders.on_seen_resting(oid, now_s=trio.current_time())
             else:
                 emission.on_modified(arrived=self._apply_arrival(intent, answer))
-        return waiting
+        return is_split, waiting
 
     async def _settle_ends(self, places: Sequence[DesiredOrder]) -> None:
         """Ask for the remaining sizes of orders cancelled just now.
@@ -233,35 +247,55 @@ class BatchEmitter:
             )
 
     async def _send_places(self, places: Sequence[DesiredOrder], emission: _Emission) -> None:
-        orders = self._state.order_state
+        """Place orders; a batch that is refused whole is split."""
+        parts: list[Sequence[DesiredOrder]] = [places]
+        while parts and await self._may_go_on(emission):
+            part = parts.pop(0)
+            if await self._send_places_once(part, emission):
+                parts[:0] = halve(part, [order.side for order in part])
+
+    async def _send_places_once(self, places: Sequence[DesiredOrder], emission: _Emission) -> bool:
+        """Send one action; return whether to split it."""
+        orders, now_s = self._state.order_state, trio.current_time()
+        places = [order for order in places if not self.refusals.holds_back(order, now_s=now_s)]
         fitting = fit_places(places, self._make_headroom())
         if len(fitting) < len(places) and orders.get_unsettled():
             emission.on_held_back(len(places) - len(fitting))
         intents = self._intend(fitting)
         if not intents:
-            return
+            return False
         with self._taking_back(intents):
             answers = await self._gateway.send_places(intents)
-        self._note_answers("place", answers, emission)
+        is_split = self._note_orders("place", intents, answers, emission)
         for intent, answer in zip(intents, answers, strict=True):
-            self._crossed.on_answer(intent.quote.slot, answer)
             if isinstance(answer, Refused):
                 orders.on_never_placed(intent.cloid, why=answer.text)
             else:
                 emission.on_placed(arrived=self._apply_arrival(intent, answer))
+        return is_split
 
-    def _choose_places(self, places: Iterable[DesiredOrder]) -> list[DesiredOrder]:
-        """Leave out places on paused levels.
+    def _without_manual_cancels(self, diff: OrderDiff) -> OrderDiff:
+        """Leave out places on levels where the owner cancelled an order."""
+        now_s, manual = trio.current_time(), self._state.manual_cancels
+        places = [place for place in diff.places if not manual.is_paused(place.slot, now_s=now_s)]
+        return OrderDiff(diff.modifies, places, diff.cancels)
 
-        A level is paused while a foreign order blocks it, and after its owner cancelled an order there manually.
+    def on_balances(self, check: BalanceCheck) -> None:
+        """Let places go on that waited for a look at the balances."""
+        self.refusals.on_balances_read(is_changed=check.verdict is BalanceVerdict.ADOPTED)
+
+    def _note_orders(
+        self, kind: str, intents: Sequence[Intent], answers: tuple[Answer, ...], emission: _Emission
+    ) -> bool:
+        """Note the answers to new orders; return whether to split the batch.
+
+        What is split is not remembered as refused: most of it may be innocent.
         """
-        now_s = trio.current_time()
-        return [
-            place
-            for place in places
-            if not self._crossed.is_sitting_out(place.slot)
-            and not self._state.manual_cancels.is_paused(place.slot, now_s=now_s)
-        ]
+        self._note_answers(kind, answers, emission)
+        is_split = self.refusals.is_split(answers)
+        if not is_split:
+            self.refusals.on_answers([intent.quote for intent in intents], answers, now_s=trio.current_time())
+        return is_split
 
     def _make_headroom(self) -> Headroom:
         """Compute what is free beside all present orders."""
@@ -357,8 +391,17 @@ class BatchEmitter:
             return
         emission.budget.on_request(len(answers))
         self._stats.on_answers(answers)
+        # A pause was told when it began; what its probes come to is no news.
+        is_known = isinstance(first, Refused) and self.refusals.is_told(first.refusal)
         for text, count in emission.on_answers(answers).items():
-            _log.warning("action failed: action=%s items=%d of=%d reason=%s", kind, count, len(answers), text)
+            _log.log(
+                logging.DEBUG if is_known else logging.WARNING,
+                "action failed: action=%s items=%d of=%d reason=%s",
+                kind,
+                count,
+                len(answers),
+                text,
+            )
         if isinstance(first, Refused) and first.refusal is Refusal.EXPIRED:
             _log.error(
                 "action expired: action=%s deadline_s=%g; our clock is behind, or the way is slow", kind, EXPIRY_S

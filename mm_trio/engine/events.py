@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from decimal import Decimal
 
 import trio
@@ -12,9 +13,11 @@ from mm_trio.engine.schedule import TickSchedule
 from mm_trio.model.journal_entries import Adjusted
 from mm_trio.model.market import Balances
 from mm_trio.model.orders import EmitResult, FillResult, Side, TrackedOrder
+from mm_trio.model.replies import Refusal
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.opening import find_inside
 from mm_trio.quoting.plan import TickPlan
+from mm_trio.refusals.memory import PauseNews
 from mm_trio.state.fill_history import LISTED_WITHIN_S
 from mm_trio.state.inventory import BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.state.maker_state import MakerState
@@ -31,6 +34,23 @@ RECENT_FILLS = 50
 CONTRADICTIONS_REMEMBERED = 100
 # Pause between two looks for a fill that the history should have by now.
 LOOK_AGAIN_S = 10.0
+
+
+# What the operator can do about a kind of refusal.
+_ADVICE = {
+    Refusal.WOULD_CROSS: "an order of somebody else is in the way; it needs nothing of you",
+    Refusal.BALANCE: "check the account's balances and what else uses them; they are read again",
+    Refusal.MIN_NOTIONAL: "set min_notional to the venue's minimum",
+    Refusal.TICK_OR_LOT: "check the pair's decimals on the venue's page and start the maker anew",
+    Refusal.PRICE_BAND: "these levels are too far from the market; move the ladder or set active_levels",
+    Refusal.OPEN_ORDERS: "set active_levels, or cancel other orders of the account",
+    Refusal.SIGNER: "check that the agent's key is approved for this account and has not expired",
+    Refusal.BUILDER_FEE: "approve the builder fee with the account's own key",
+    Refusal.HALTED: "wait until the venue trades the pair again",
+    Refusal.UPGRADE: "wait until the venue's upgrade is over",
+    Refusal.ASSET: "check that the venue still lists the pair",
+    Refusal.TOO_LARGE: "set a smaller order_sz",
+}
 
 
 class SessionEvents:
@@ -107,6 +127,15 @@ class SessionEvents:
             if side not in self._told_empty:
                 self._told_empty.add(side)
                 _log_empty_side(side, self._inventory, held=held)
+
+    def on_refusals(self, news: Iterable[PauseNews]) -> None:
+        """Log once that refused levels pause, and once that they go on."""
+        for each in news:
+            if each.lasted_s is None:
+                self._stats.on_refusals_paused()
+                _log_refusals_paused(each)
+            else:
+                _log.info("refusals ended: kind=%s paused_s=%.0f; quoting in full again", each.kind.name, each.lasted_s)
 
     def on_trouble(self, reason: str) -> None:
         """Request a reconciliation after a report that does not fit."""
@@ -194,6 +223,17 @@ def log_tick(n: int, plan: TickPlan, result: EmitResult, budget: RateLimitBudget
         budget.cum_vlm,
         budget.n_requests,
         " cancel_only" if result.cancel_only_mode else "",
+    )
+
+
+def _log_refusals_paused(news: PauseNews) -> None:
+    """Log which levels wait, why, and what helps."""
+    _log.warning(
+        "refusals paused: kind=%s levels=%d text=%s; all else goes on, one is tried again every 10 s to 5 min; %s",
+        news.kind.name,
+        news.n_levels,
+        news.text,
+        _ADVICE.get(news.kind, "look the text up on the venue's page of error responses"),
     )
 
 

@@ -9,6 +9,7 @@ end by cancellation.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Never
 
 import trio
@@ -18,7 +19,7 @@ from mm_trio.engine.feed_reader import FeedReader
 from mm_trio.model.errors import ActionsRefused, VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import OpenOrder
-from mm_trio.state.inventory import BALANCE_CONFIRM_S
+from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck
 
 if TYPE_CHECKING:
     from mm_trio.engine.session import Session
@@ -79,6 +80,12 @@ async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> Non
     account.gate.start_quoting()
 
 
+def _note_balances(session: Session, check: BalanceCheck) -> None:
+    """Tell what waits for balances that they were read."""
+    session.events.on_balances(check)
+    session.emitter.on_balances(check)
+
+
 async def _settle_balances(session: Session) -> None:
     """Reconcile until the ledger believes balances that differ.
 
@@ -100,7 +107,7 @@ async def apply_forever(session: Session) -> Never:
     reader = FeedReader(
         session.quoter.state,
         session.quoter.stats,
-        on_balances=events.on_balances,
+        on_balances=partial(_note_balances, session),
         on_trouble=events.on_trouble,
         wall_ms=account.wall_ms,
     )
@@ -142,6 +149,7 @@ async def tick(session: Session) -> None:
         result = await session.emitter.emit(plan.diff, account.budget)
         _halt_if_refused(session)
         now_s = trio.current_time()
+        session.events.on_refusals(session.emitter.refusals.take_news(now_s=now_s))
         quoter.stats.on_tick(now_s, budget_left=account.budget.remaining())
         log_tick(quoter.stats.ticks, plan, result, account.budget)
         if result.contradicted:
@@ -190,7 +198,7 @@ async def reconcile(session: Session) -> bool:
             return False
         _halt_if_refused(session)
         stats.on_reconciled()
-        session.events.on_balances(check)
+        _note_balances(session, check)
         if orders.get_doubts():
             schedule.want_reconcile(schedule.backoff.on_doubts(orders.get_intents(), now_s=trio.current_time()))
         else:

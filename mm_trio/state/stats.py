@@ -24,6 +24,7 @@ class RunStats:
     `fill_volume` in quote; `items` is what the request budget charges. `errors`: requests unanswered, answers and
     messages not understood, refusals that a correct order cannot get.
     `empty_sides`: those for which there was nothing to offer at the last tick.
+    `refusals_paused`: pauses that began because the venue kept refusing alike.
     `quoted_s`: seconds from the first tick to the last. `budget_left`: items, at the last tick.
     """
 
@@ -35,6 +36,7 @@ class RunStats:
     reconciliations: int = 0
     reconnects: int = 0
     errors: int = 0
+    refusals_paused: int = 0
     quoted_s: float = 0.0
     budget_left: int | None = None
     empty_sides: tuple[Side, ...] = ()
@@ -59,6 +61,10 @@ class RunStats:
     def on_error(self, n: int = 1) -> None:
         """Count what was not understood or not answered."""
         self.errors += n
+
+    def on_refusals_paused(self) -> None:
+        """Count a pause that began because of refusals."""
+        self.refusals_paused += 1
 
     def on_reconciled(self) -> None:
         """Count a reconciliation that was answered."""
@@ -114,4 +120,5 @@ class RunStats:
             "reconnects": self.reconnects,
             "reconciliations": self.reconciliations,
             "errors": self.errors,
+            "refusals_paused": self.refusals_paused,
         }

@@ -490,7 +490,8 @@ def what_was_in_flight_is_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> N
 
 @mutant
 def a_level_that_was_in_the_way_once_is_given_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("mm_trio.quoting.crossed_levels.SIT_OUT", (10**9,))
+    patch.setattr("mm_trio.refusals.pause.FIRST_PAUSE_S", 1e9)
+    patch.setattr("mm_trio.refusals.pause.LONGEST_PAUSE_S", 1e9)
 
 
 @mutant

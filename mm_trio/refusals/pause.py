@@ -1,0 +1,190 @@
+"""Pause of one kind of refusal: the levels refused alike, and when one is tried again. Pure.
+
+Up to five levels pause for themselves. Where more are refused alike, the kind pauses as a whole, and a probe of one
+item is sent now and then. Items that follow a good probe become more with each success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mm_trio.model.orders import Quote, Slot
+
+__all__ = ["MOST_PAIRS", "KindPause"]
+
+# More levels than this that are refused alike have one cause, and one pause.
+MOST_PAIRS = 5
+# Pause of a level, from its second refusal alike on, and pause between two probes of a kind. Five levels at the longest
+# pause cost 60 items in an hour, and so does one probe in a minute.
+FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PROBE_PAUSE_S = 10.0, 300.0, 60.0
+# Time from the beginning of a pause in which every level is tried once, whatever that costs.
+FREE_S = 120.0
+# Items sent at once after good probes, until so many succeeded in a row that the cause must be gone.
+MOST_STEPS, TRUSTED_AFTER = 5, 16
+GOLDEN = 0.618034
+# A level that is wanted no longer is forgotten: at once refused soon, paused later.
+FORGET_ONCE_S, FORGET_S = 30.0, 600.0
+
+
+@dataclass(slots=True)
+class _Pair:
+    """One level that was refused, `n` times alike in a row."""
+
+    quote: Quote
+    seen_s: float
+    n: int = 0
+    until_s: float = 0.0
+    until_emit: int = 0
+
+    def on_refused(self, quote: Quote, *, now_s: float, n_emits: int) -> None:
+        """Count a refusal: the same item rests one emit, and its level pauses from the second one on."""
+        self.quote, self.seen_s, self.n = quote, now_s, self.n + 1
+        self.until_emit = n_emits + 2
+        if self.n > 1:
+            pause_s = FIRST_PAUSE_S * 2.0 ** min(self.n - 2, 9)
+            # After 80 s comes the longest: 160 s would bring a thirteenth item of the level into an hour.
+            self.until_s = now_s + (pause_s if pause_s <= LONGEST_PAUSE_S / 3 else LONGEST_PAUSE_S)
+
+    def on_seen(self, now_s: float) -> None:
+        """Note that the level is wanted."""
+        self.seen_s = now_s
+
+    def try_again(self) -> None:
+        """End the pause; the level is forgotten unless it is wanted."""
+        self.until_s, self.seen_s = 0.0, -FORGET_S
+
+    def is_forgotten(self, now_s: float, *, is_whole: bool) -> bool:
+        """Check if the level was not wanted for a time."""
+        return now_s - self.seen_s >= (FORGET_S if is_whole or self.n > 1 else FORGET_ONCE_S)
+
+
+class KindPause:
+    """Levels that were refused alike, and their pauses.
+
+    `is_wide`: the refusal is of everything that is sent, so everything pauses. `text` is the venue's last one.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.is_whole = False
+        self.is_wide = False
+        self._pairs: dict[Slot, _Pair] = {}
+        self._pause_s = FIRST_PAUSE_S
+        self._began_s = self._probe_s = 0.0
+        self._n_probes = 0
+        # Items that succeeded since the last refusal, and those that may be sent now although the kind pauses.
+        self._streak = 0
+        self._granted: set[Slot] = set()
+
+    @property
+    def n_levels(self) -> int:
+        """Count the levels that were refused alike."""
+        return len(self._pairs)
+
+    @property
+    def is_pausing(self) -> bool:
+        """Check if anything waits longer than one tick."""
+        return self.is_whole or any(pair.n > 1 for pair in self._pairs.values())
+
+    def __contains__(self, slot: Slot) -> bool:
+        return slot in self._pairs
+
+    # --- Answers ------------------------------------------------------------------------------------
+
+    def on_refused(self, quotes: Sequence[Quote], text: str, *, is_wide: bool, now_s: float, n_emits: int) -> None:
+        """Remember the items of one action that were refused alike."""
+        self.text = text
+        for quote in quotes:
+            pair = self._pairs.setdefault(quote.slot, _Pair(quote, now_s))
+            pair.on_refused(quote, now_s=now_s, n_emits=n_emits)
+        n_probes = sum(quote.slot in self._granted for quote in quotes)
+        self._granted.difference_update(quote.slot for quote in quotes)
+        if self.is_whole:
+            self._put_off(n_probes, len(quotes), now_s=now_s)
+        elif is_wide or len(self._pairs) > MOST_PAIRS:
+            self.is_whole, self._began_s, self._probe_s = True, now_s, now_s + self._pause_s
+        self.is_wide |= is_wide
+        self._streak = 0
+
+    def _put_off(self, n_probes: int, n_items: int, *, now_s: float) -> None:
+        """Put off the next probe after more items were refused.
+
+        Each takes its minute of the sixty items in an hour. At first, levels that nothing is known of cost nothing.
+        """
+        if n_probes:
+            self._pause_s = min(2 * self._pause_s, LONGEST_PROBE_PAUSE_S)
+            self._n_probes += 1
+        elif now_s - self._began_s <= FREE_S:
+            return
+        share_s = min(LONGEST_PROBE_PAUSE_S * (n_items - 1), LONGEST_PAUSE_S)
+        self._probe_s = now_s + max(self._pause_s, share_s)
+
+    def on_success(self, slot: Slot) -> None:
+        """Forget a level that the venue took."""
+        was_asked = self._pairs.pop(slot, None) is not None or slot in self._granted
+        self._granted.discard(slot)
+        if self.is_whole and was_asked:
+            self._streak += 1
+
+    def forget(self, slot: Slot) -> None:
+        """Forget a level that was refused otherwise meanwhile."""
+        self._pairs.pop(slot, None)
+
+    def try_again(self) -> None:
+        """Try again at once: what the refusal named has changed."""
+        self._pause_s, self._probe_s, self._n_probes = FIRST_PAUSE_S, 0.0, 0
+        for pair in self._pairs.values():
+            pair.try_again()
+
+    # --- Choice of items ----------------------------------------------------------------------------
+
+    def choose(self, wanted: Sequence[Quote], *, now_s: float) -> None:
+        """Choose probes among the wanted items, from the boundary outwards.
+
+        What was not wanted for a time is forgotten.
+        """
+        for quote in wanted:
+            if (pair := self._pairs.get(quote.slot)) is not None:
+                pair.on_seen(now_s)
+        for slot, pair in tuple(self._pairs.items()):
+            if pair.is_forgotten(now_s, is_whole=self.is_whole):
+                del self._pairs[slot]
+        self._granted.clear()
+        suspects = [quote.slot for quote in wanted if self.is_wide or quote.slot in self._pairs]
+        if not self._pairs and not suspects:
+            self.is_whole = self.is_wide = False
+        if self.is_whole and now_s >= self._probe_s:
+            self._granted.update(self._pick(suspects))
+
+    def _pick(self, suspects: Sequence[Slot]) -> Iterable[Slot]:
+        """Pick the next probes, and more of them after each success.
+
+        Causes go from one end of a ladder or from the other: the nearest, the farthest and the middle take turns.
+        """
+        n = 1 if not self._streak else 2 * self._streak
+        n = n if self._streak >= TRUSTED_AFTER else min(n, MOST_STEPS)
+        turn = self._n_probes % 3
+        if turn == 0:
+            return suspects[:n]
+        if turn == 1:
+            return suspects[-n:]
+        # Multiples of the golden ratio spread evenly, however many there are.
+        first = int(self._n_probes // 3 * GOLDEN % 1 * len(suspects))
+        return suspects[first : first + n]
+
+    def holds_back(self, quote: Quote, *, now_s: float, n_emits: int) -> bool:
+        """Check if an item has to wait."""
+        pair = self._pairs.get(quote.slot)
+        if self.is_whole:
+            return (self.is_wide or pair is not None) and quote.slot not in self._granted
+        if pair is None:
+            return False
+        return now_s < pair.until_s or (n_emits < pair.until_emit and quote == pair.quote)
+
+    @property
+    def is_over(self) -> bool:
+        """Check if nothing of this kind is remembered any more."""
+        if self.is_whole and self.is_wide:
+            return self._streak >= TRUSTED_AFTER
+        return not self._pairs

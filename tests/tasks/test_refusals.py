@@ -1,0 +1,131 @@
+"""Contract 2.15: an hour of refusals costs few items, all that can rest rests, and all is whole soon after."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+from typing import Any, Literal
+
+import pytest
+import trio
+from builders import MAKER, World
+from trio.testing import MockClock
+
+from mm_trio.sandbox import RefuseOrders
+from mm_trio.sandbox.matching import rules
+
+HOUR_S, LEARNT_S, WHOLE_WITHIN_S = 3600, 120, 600
+STRANGER = "0x" + "c3" * 20
+# The text, what is refused with it, and what the maker makes of it.
+Scope = Literal["item", "batch", "action"]
+TEXTS: list[tuple[str, Scope]] = [
+    (rules.NO_BALANCE, "item"),
+    ("Order must have minimum value of 10 USDC. asset=10107", "item"),
+    (rules.TOO_MANY_OPEN, "item"),
+    (rules.HALTED, "item"),
+    (rules.POST_ONLY_PERIOD, "item"),
+    ("Order value too large. Max is $5000000.", "item"),
+    ("Words that nobody has seen yet.", "item"),
+    (rules.BAD_PRICE, "batch"),
+    (rules.OFF_BAND, "batch"),
+    (rules.HALF_OF_SUPPLY, "batch"),
+    (rules.TOO_MANY_OPEN, "action"),
+    (rules.POST_ONLY_PERIOD, "action"),
+    ("User or API Wallet 0xabc does not exist.", "action"),
+    ("User has pending agent removal", "action"),
+    ("Builder fee has not been approved.", "action"),
+    (rules.UNKNOWN_ASSET, "action"),
+    ("Words that nobody has seen yet.", "action"),
+]
+
+
+def n_items(world: World) -> int:
+    return world.exchange.account(MAKER).n_requests
+
+
+async def spend_an_hour(world: World) -> int:
+    """Return the items of the hour that begins two minutes from now."""
+    await trio.sleep(LEARNT_S)
+    before = n_items(world)
+    await trio.sleep(HOUR_S)
+    return n_items(world) - before
+
+
+@pytest.mark.parametrize("text, scope", TEXTS)
+async def test_an_hour_of_any_refusal_costs_sixty_items_and_all_is_whole_ten_minutes_later(
+    autojump_clock: MockClock, text: str, scope: Scope
+) -> None:
+    world = World()
+    world.gateway.apply(RefuseOrders(MAKER, text, scope))
+    maker = world.maker()
+
+    async with world.running(maker):
+        spent = await spend_an_hour(world)
+        world.gateway.apply(RefuseOrders(MAKER, None))
+        await trio.sleep(WHOLE_WITHIN_S)
+        asks, bids = world.levels(maker, "sell"), world.levels(maker, "buy")
+
+    assert spent <= 60
+    assert (asks, bids) == (list(range(20, 40)), list(range(20)))
+
+
+@pytest.mark.parametrize("text, scope", [(rules.NO_BALANCE, "item"), (rules.OFF_BAND, "batch")])
+async def test_the_side_that_is_not_refused_rests_meanwhile(autojump_clock: MockClock, text: str, scope: Scope) -> None:
+    world = World()
+    world.gateway.apply(RefuseOrders(MAKER, text, scope, is_buy=False))
+    maker = world.maker()
+
+    async with world.running(maker):
+        spent = await spend_an_hour(world)
+        asks, bids = world.levels(maker, "sell"), world.levels(maker, "buy")
+
+    assert spent <= 60
+    assert (asks, bids) == ([], list(range(20)))
+
+
+async def test_an_hour_of_levels_out_of_the_band_costs_sixty_items_and_all_others_rest(
+    autojump_clock: MockClock,
+) -> None:
+    """Levels of 5 %, and a trade at the innermost ask: the upper ones are more than five times as high."""
+    world = World(token="250", usdc="5000")
+    parameters: dict[str, Any] = {"n_orders": 60, "tick_size": "0.05"}
+    world.fund(STRANGER, 10, 0)
+    world.order("sell", "32.5", "1", tif="Alo", address=STRANGER)
+    world.order("buy", "32.5", "1")
+    maker = world.maker(**parameters)
+
+    async with world.running(maker):
+        spent = await spend_an_hour(world)
+        book = world.book_of(maker)
+        can_rest = {
+            ("sell" if level >= 10 else "buy", level)
+            for level, price in enumerate(maker.grid.levels)
+            if Decimal("32.5") / 5 < price <= Decimal("32.5") * 5
+        }
+
+    assert 60 > len(can_rest) > 40
+    assert book.keys() == can_rest
+    assert spent <= 60
+
+
+async def test_a_pause_is_told_once_and_so_is_its_end(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = World()
+    world.gateway.apply(RefuseOrders(MAKER, rules.NO_BALANCE))
+    maker = world.maker()
+
+    async with world.running(maker):
+        await trio.sleep(HOUR_S)
+        world.gateway.apply(RefuseOrders(MAKER, None))
+        await trio.sleep(WHOLE_WITHIN_S)
+
+    told = [record.levelname for record in caplog.records if "refusals" in record.getMessage()]
+    assert told == ["WARNING", "INFO"]
+    assert sum("action failed" in m and r == "WARNING" for m, r in _lines(caplog)) == 1
+    assert maker.stats.refusals_paused == 1
+
+
+def _lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(record.getMessage(), record.levelname) for record in caplog.records]

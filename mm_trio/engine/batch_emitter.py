@@ -30,6 +30,7 @@ from mm_trio.quoting.send_plan import (
     plan_batches,
     plan_sends,
 )
+from mm_trio.refusals.beforehand import compute_open_cap, find_reference, leave_out
 from mm_trio.refusals.memory import RefusalMemory, halve
 from mm_trio.state.inventory import BalanceCheck, BalanceVerdict
 from mm_trio.state.maker_state import MakerState
@@ -87,6 +88,7 @@ class BatchEmitter:
         """
         began_s, orders = trio.current_time(), self._state.order_state.orders
         diff = self.refusals.choose(self._without_manual_cancels(diff), orders, now_s=began_s)
+        diff = self._leave_out(diff, budget)
         remaining = budget.remaining()
         if not diff:
             self._note_cancel_only(remaining <= 0, 0)
@@ -279,6 +281,19 @@ class BatchEmitter:
         now_s, manual = trio.current_time(), self._state.manual_cancels
         places = [place for place in diff.places if not manual.is_paused(place.slot, now_s=now_s)]
         return OrderDiff(diff.modifies, places, diff.cancels)
+
+    def _leave_out(self, diff: OrderDiff, budget: RateLimitBudget) -> OrderDiff:
+        """Leave out what the venue would refuse, as far as is known."""
+        if not diff.modifies and not diff.places:
+            return diff
+        orders = self._state.order_state
+        n_open = len(orders.orders) + len(orders.get_intents()) + self._state.n_foreign_open
+        return leave_out(
+            diff,
+            orders.orders.find_inside(without=set(diff.cancels)),
+            reference=find_reference(self._client.book),
+            room=compute_open_cap(budget.cum_vlm) - n_open,
+        )
 
     def on_balances(self, check: BalanceCheck) -> None:
         """Let places go on that waited for a look at the balances."""

@@ -19,6 +19,7 @@ from mm_trio.model.numbers import Number
 from mm_trio.model.orders import FillResult
 from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.settings import MakerSettings
+from mm_trio.refusals.memory import PauseNews
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
@@ -154,6 +155,11 @@ class WsState:
     def paused_because(self) -> str | None:
         """Return why nothing new is placed, or None while quoting."""
         return "starting" if self._session is None else self._session.account.gate.reason
+
+    @property
+    def refusals(self) -> tuple[PauseNews, ...]:
+        """Return what waits because the venue kept refusing it alike."""
+        return () if self._session is None else self._session.emitter.refusals.pausing
 
     @property
     def orders_may_rest(self) -> tuple[str, ...]:

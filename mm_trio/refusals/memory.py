@@ -167,6 +167,8 @@ def halve(items: Sequence[_T], sides: Sequence[Side]) -> tuple[Sequence[_T], Seq
 
 def _find_refusal(answer: Answer) -> tuple[Refusal, str] | None:
     """Find what an answer refuses, and the venue's words."""
+    if isinstance(answer, Unknown) and answer.second is not None:
+        answer = answer.second
     if isinstance(answer, Refused) and answer.refusal not in _NOT_REMEMBERED:
         return answer.refusal, answer.text
     if isinstance(answer, Unknown) and answer.says is not None:

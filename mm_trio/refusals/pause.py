@@ -23,8 +23,8 @@ FREE_S = 120.0
 # Items sent at once after good probes, until so many succeeded in a row that the cause must be gone.
 MOST_STEPS, TRUSTED_AFTER = 5, 16
 GOLDEN = 0.618034
-# A level that is wanted no longer is forgotten: at once refused soon, paused later.
-FORGET_ONCE_S, FORGET_S = 30.0, 600.0
+# A level that is wanted no longer is forgotten: once its pause is over, or later where its kind pauses.
+FORGET_ONCE_S, FORGET_S = 30.0, 300.0
 
 
 @dataclass(slots=True)
@@ -56,7 +56,8 @@ class _Pair:
 
     def is_forgotten(self, now_s: float, *, is_whole: bool) -> bool:
         """Check if the level was not wanted for a time."""
-        return now_s - self.seen_s >= (FORGET_S if is_whole or self.n > 1 else FORGET_ONCE_S)
+        unseen_s = now_s - self.seen_s
+        return unseen_s >= FORGET_S or (not is_whole and unseen_s >= FORGET_ONCE_S and now_s >= self.until_s)
 
 
 class KindPause:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mm_trio.sandbox.faults.hub import FaultHub
     from mm_trio.sandbox.faults.kinds import FaultKind
     from mm_trio.sandbox.faults.plan import parse_words, read_plan
+    from mm_trio.sandbox.faults.refusal_texts import draw_refusal
     from mm_trio.sandbox.faults.untruths import LISTED_LATE_S, MAY_BE_LATE_MS, fill_at_once, lie_about_fills
     from mm_trio.sandbox.faults.world import FaultTarget, WorldFaults
     from mm_trio.sandbox.inprocess.exchange import InProcessSigningExchange, SignedInProcess
@@ -156,6 +157,7 @@ __all__ = [
     "Withdraw",
     "WorldFaults",
     "cut_pauses",
+    "draw_refusal",
     "fill_at_once",
     "find_coins",
     "find_start",
@@ -233,6 +235,7 @@ _HOMES = {
     "SeededTakers": "traffic.takers",
     "SetAccountMode": "model.commands",
     "RefuseOrders": "model.commands",
+    "draw_refusal": "faults.refusal_texts",
     "SetPostOnly": "model.commands",
     "SignedAction": "api.signature_check",
     "SignedInProcess": "inprocess.exchange",

@@ -99,6 +99,8 @@ class VenueClient:
         self._patient_until_s = float("-inf")
         self._keep = FOR_SHUTDOWN
         self.weight = IpWeight()
+        # Of the last comparison of the clocks, where its answer could be read.
+        self.book: Book | None = None
         self.clock = clock or VenueClock(lambda: 0)
 
     async def fetch_market(self, coin: str) -> Market:
@@ -171,7 +173,9 @@ class VenueClient:
             failure: VenueError | None = None
             asked = self.clock.read_clocks()
             try:
-                venue_ms = wire.parse_book_time(await self.ask(self._info.l2_snapshot, coin))
+                raw = await self.ask(self._info.l2_snapshot, coin)
+                venue_ms = wire.parse_book_time(raw)
+                self.book = _find_book(raw, coin)
                 if not self.clock.on_answer(asked, venue_ms):
                     failure = Unreachable("l2_snapshot: the answer came too late to compare the clocks by it")
             except VenueError as error:
@@ -262,3 +266,11 @@ class VenueClient:
         if wait_s > 0:
             raise Busy(f"{name}: the request weight of this minute is used up; there is some again in {wait_s:.1f} s")
         self.weight.on_request(weight, now_s=now_s)
+
+
+def _find_book(raw: Any, coin: str) -> Book | None:
+    """Read the levels of a book that was asked for its time; None where they are unreadable."""
+    try:
+        return wire.parse_book(raw, coin)
+    except VenueError:
+        return None

@@ -33,6 +33,8 @@ from mm_trio.quoting.order_differ import compute_diff, is_within_dead_zone
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.quoting.quoting_engine import _split_with_gap as split_with_gap
 from mm_trio.quoting.quoting_engine import split_sides
+from mm_trio.refusals.memory import RefusalMemory
+from mm_trio.refusals.pause import KindPause
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
@@ -492,6 +494,16 @@ def what_was_in_flight_is_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> N
 def a_level_that_was_in_the_way_once_is_given_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("mm_trio.refusals.pause.FIRST_PAUSE_S", 1e9)
     patch.setattr("mm_trio.refusals.pause.LONGEST_PAUSE_S", 1e9)
+
+
+@mutant
+def what_was_refused_is_sent_again_at_every_tick(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(RefusalMemory, "holds_back", lambda self, order, **options: False)
+
+
+@mutant
+def a_refused_kind_is_never_tried_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(KindPause, "_pick", lambda self, suspects: ())
 
 
 @mutant

@@ -11,7 +11,7 @@ import trio
 from builders import MAKER, World
 from trio.testing import MockClock
 
-from mm_trio.sandbox import RefuseOrders
+from mm_trio.sandbox import NewOrder, PlaceOrders, RefuseOrders
 from mm_trio.sandbox.matching import rules
 
 HOUR_S, LEARNT_S, WHOLE_WITHIN_S = 3600, 120, 600
@@ -106,6 +106,45 @@ async def test_an_hour_of_levels_out_of_the_band_costs_sixty_items_and_all_other
     assert 60 > len(can_rest) > 40
     assert book.keys() == can_rest
     assert spent <= 60
+
+
+async def test_levels_out_of_the_band_are_not_sent_where_the_book_shows_the_reference(
+    autojump_clock: MockClock,
+) -> None:
+    world = World(token="250", usdc="5000")
+    world.fund(STRANGER, 10, 1000)
+    world.order("sell", "32.5", "1", tif="Alo", address=STRANGER)
+    world.order("buy", "32.5", "1")
+    world.order("sell", "32.55", "1", tif="Alo", address=STRANGER)
+    world.order("buy", "32.45", "1", tif="Alo", address=STRANGER)
+    maker = world.maker(n_orders=60, tick_size="0.05")
+
+    async with world.running(maker):
+        await trio.sleep(LEARNT_S)
+        prices = sorted(order.price for order in world.resting())
+        spent = n_items(world)
+
+    assert prices[-1] <= Decimal("162.5") < maker.grid.levels[-1]
+    assert spent == len(prices)
+
+
+async def test_the_far_ends_beyond_the_cap_of_open_orders_are_not_sent(autojump_clock: MockClock) -> None:
+    """Fourteen hundred levels, and seven orders of the account on another pair."""
+    world = World(token="7000", usdc="1000000")
+    world.fund(MAKER, 0, 1000)
+    other = next(pair for pair in world.exchange.markets.pairs if pair.name != world.coin and pair.quote.index == 0)
+    for n in range(7):
+        order = NewOrder(other.asset, True, Decimal(1) + n, Decimal(20), "Alo", None)
+        world.gateway.apply(PlaceOrders(MAKER, (order,)))
+    before = n_items(world)
+    maker = world.maker(n_orders=1400, tick_size="0.001", order_sz="5", foreign_orders="keep")
+
+    async with world.running(maker):
+        await trio.sleep(LEARNT_S)
+        resting, spent = len(world.resting()), n_items(world) - before
+
+    assert resting == 993
+    assert spent == 993
 
 
 async def test_a_pause_is_told_once_and_so_is_its_end(

@@ -76,7 +76,7 @@ ACCOUNT_KINDS = (
     FaultKind.WITHDRAWAL,
     FaultKind.HELD_ELSEWHERE,
 )
-WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE)
+WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE, FaultKind.REFUSED_FOR_GOOD)
 # The client's own machine: a server cannot do this to it, only the simulation can.
 MACHINE_KINDS = (FaultKind.CLOCK_DRIFT,)
 
@@ -97,6 +97,7 @@ _WINDOWS_S: Mapping[FaultKind, tuple[float, float]] = {
     FaultKind.DELISTED: (5.0, 20.0),
     FaultKind.UPGRADE: (5.0, 20.0),
     FaultKind.HELD_ELSEWHERE: (20.0, 60.0),
+    FaultKind.REFUSED_FOR_GOOD: (30.0, 120.0),
 }
 
 

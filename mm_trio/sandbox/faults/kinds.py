@@ -64,5 +64,6 @@ class FaultKind(Enum):
     # --- The client's machine -----------------------------------------------------------------
     CLOCK_DRIFT = "clock_drift"  # The machine's clock drifts or leaps away, and is set right later. Simulation only.
 
-    # --- Account modes ------------------------------------------------------------------------
+    # --- Added later: rates are drawn in this order ---------------------------------------------
     HELD_ELSEWHERE = "held_elsewhere"  # For a while margin of positions holds funds of the account.
+    REFUSED_FOR_GOOD = "refused_for_good"  # For a while the account's new orders are refused, all with one text.

@@ -17,6 +17,7 @@ from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.clock import Clock
 from mm_trio.sandbox.faults.dice import Strike
 from mm_trio.sandbox.faults.kinds import FaultKind
+from mm_trio.sandbox.faults.refusal_texts import draw_refusal
 from mm_trio.sandbox.model.commands import (
     Answered,
     CancelByOid,
@@ -28,6 +29,7 @@ from mm_trio.sandbox.model.commands import (
     NewOrder,
     PlaceOrders,
     Refused,
+    RefuseOrders,
     RelistPair,
     ReserveRequestWeight,
     Resting,
@@ -92,6 +94,7 @@ class WorldFaults:
             FaultKind.HELD_ELSEWHERE: self._hold_elsewhere,
             FaultKind.DELISTED: self._delist,
             FaultKind.UPGRADE: self._upgrade,
+            FaultKind.REFUSED_FOR_GOOD: self._refuse_orders,
         }
         # Lasting states: the kind, and the account, agent or pair that it concerns.
         self._under_way: set[tuple[FaultKind, str]] = set()
@@ -152,6 +155,14 @@ class WorldFaults:
             return False
         self._gateway.apply(HoldElsewhere(target.account, token, amount))
         return self._log_strike(strike, f"account={target.account} amount={amount} token={token}")
+
+    def _refuse_orders(self, strike: Strike, target: FaultTarget) -> bool:
+        end = RefuseOrders(target.account, None)
+        if not self._begin(strike, target.account, lambda: self._gateway.apply(end)):
+            return False
+        refusal = draw_refusal(self._rng, target.account)
+        self._gateway.apply(refusal)
+        return self._log_strike(strike, f"account={target.account} scope={refusal.scope} text={refusal.text}")
 
     # --- Single actions -------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Never
 
 import trio
 
-from mm_trio.sandbox import DelistPair, FaultKind, Gateway, Pair, RelistPair, SetPostOnly
+from mm_trio.sandbox import DelistPair, FaultKind, Gateway, Pair, RefuseOrders, RelistPair, SetPostOnly, draw_refusal
 from mm_trio.sim.actors.account_owner import AccountOwner
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.actors.other_traders import rival_forever, take_forever
@@ -46,6 +46,8 @@ REPLICAS = (
 )
 # Duration of a revoked agent, of a delisting, and of the post-only period after an upgrade.
 LASTS_S = (3.0, 30.0)
+# Duration of a cause for which orders are refused.
+REFUSED_S = (20.0, 120.0)
 
 
 class Disturbances:
@@ -66,6 +68,7 @@ class Disturbances:
         trace: Trace,
         process: Callable[[], MakerProcess | None],
         machine: MachineClock,
+        address: str,
     ) -> None:
         self._scenario = scenario
         self._venue = venue
@@ -77,11 +80,16 @@ class Disturbances:
         self._trace = trace
         self._process = process
         self._machine = machine
+        self._address = address
         self._scope = trio.CancelScope()
+        self._texts = split(scenario.seed, "texts of refusals")
+        # Whether orders of the maker are refused for a cause that lasts.
+        self.is_refusing = False
         switches = {
             FaultKind.AGENT_REVOKED: self._revoke,
             FaultKind.DELISTED: self._delist,
             FaultKind.UPGRADE: self._upgrade,
+            FaultKind.REFUSED_FOR_GOOD: self._refuse,
         }
         self._switches = {kind: switch for kind, switch in switches.items() if scenario.rates.get(kind)}
 
@@ -171,7 +179,7 @@ class Disturbances:
             await trio.sleep(rng.expovariate(self._scenario.rates[kind]))
             self._trace.add("venue", kind.value)
             switch(True)
-            await trio.sleep(rng.uniform(*LASTS_S))
+            await trio.sleep(rng.uniform(*(REFUSED_S if kind is FaultKind.REFUSED_FOR_GOOD else LASTS_S)))
             switch(False)
 
     def _revoke(self, on: bool) -> None:
@@ -183,6 +191,13 @@ class Disturbances:
 
     def _upgrade(self, on: bool) -> None:
         self._gateway.apply(SetPostOnly(on))
+
+    def _refuse(self, on: bool) -> None:
+        """Refuse the maker's orders, or no longer."""
+        self.is_refusing = on
+        refusal = draw_refusal(self._texts, self._address) if on else RefuseOrders(self._address, None)
+        self._fault_counter.count(FaultKind.REFUSED_FOR_GOOD, n=on)
+        self._gateway.apply(refusal)
 
     # --- Stops and kills of the maker ---
 

@@ -38,6 +38,7 @@ BY_THE_CLOCK = frozenset(
         FaultKind.UPGRADE,
         FaultKind.CLOCK_DRIFT,
         FaultKind.HELD_ELSEWHERE,
+        FaultKind.REFUSED_FOR_GOOD,
     }
 )
 SELDOM = frozenset(
@@ -47,6 +48,7 @@ SELDOM = frozenset(
         FaultKind.DELISTED,
         FaultKind.UPGRADE,
         FaultKind.CLOCK_DRIFT,
+        FaultKind.REFUSED_FOR_GOOD,
     }
 )
 # Share of all faults that one seed has.

@@ -24,6 +24,7 @@ from mm_trio.sim.network.venue import SimSocket
 from mm_trio.sim.network.watched_journal import Written
 from mm_trio.sim.oracle.coverage import CaseRecorder, shorten
 from mm_trio.sim.oracle.filled_answers import FilledAnswers
+from mm_trio.sim.oracle.repeated_refusals import RepeatedRefusals
 from mm_trio.sim.oracle.request_limits import RequestLimits, SlidingSum
 from mm_trio.sim.oracle.venue_view import is_own, read_epoch
 
@@ -125,6 +126,7 @@ class RequestRules:
         self._refused_s = 0.0
         # Refusals of that kind that reached the maker in a row.
         self._n_refusals_received = 0
+        self.repeated = RepeatedRefusals(judge, now_s=now_s)
         self.filled_answers = FilledAnswers(judge, exchange, address=address)
 
     # --- Leaving the maker ---
@@ -133,6 +135,7 @@ class RequestRules:
         """Check a call that leaves the maker."""
         now_s = self._now_s()
         self.filled_answers.check()
+        self.repeated.on_leaving(args)
         n_items = args[0].n_items if args and isinstance(args[0], SignedInProcess) else 0
         self._limits.check(method, n_items, now_s=now_s)
         # One for the request and one for the weight of its rows.
@@ -199,6 +202,7 @@ class RequestRules:
             self.unanswered.clear()
             self._n_refusals_received += _says_no_budget(answer)
             self.filled_answers.on_answered(answer)
+            self.repeated.on_answered(answer)
         self._was_subscribed |= method == "subscribe"
         if self._gate and method == self._gate[0] and self._socket().acknowledged >= FEEDS:
             del self._gate[0]
@@ -290,7 +294,7 @@ class RequestRules:
                     self.last_refusal_s = self._now_s()
                     self._judge.coverage["refused while cancelling"] += signed.method in CANCELLING
                     self._judge.coverage[f"error: {shorten(status.text)}"] += 1
-                    is_malformed = any(text in status.text for text in MALFORMED)
+                    is_malformed = any(text in status.text for text in MALFORMED) and not self.repeated.is_lasting()
                     self._judge.check(
                         "S6",
                         not is_malformed,

@@ -83,6 +83,7 @@ class ConvergenceCheck:
             and process.is_quoting
             and not self._world.is_ending
             and maker.paused_because is None
+            and not maker.refusals
             and maker.rate_limit.remaining() > 0
             and now_s > process.requests.last_refusal_s + PATIENCE_S * (process.requests.last_refusal_s > 0)
         )
@@ -94,6 +95,7 @@ class ConvergenceCheck:
         """
         maker, has_faults = process.maker, self._world.scenario.rates and self._world.fault_counter.is_on
         is_able = process.is_quoting and maker.paused_because is None and maker.rate_limit.remaining() > 0
+        is_able = is_able and not maker.refusals
         if has_faults or not is_able:
             self._starvation.forget()
             self._gone.clear()

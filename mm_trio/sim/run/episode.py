@@ -34,6 +34,8 @@ TICKS = 5
 # Time that a maker may need besides its next reconciliation and five ticks: a silent socket is found after 20 to 30 s,
 # an order in flight may still expire (10 s and 3 s of patience), and the last connection may have been tried just now.
 CALM_S = 45.0
+# The same where the venue refused something alike for long: the maker tries it again after up to five minutes.
+WHOLE_S = 600.0
 # Time for which the book must stay settled.
 HOLD_S = 8.0
 EXPIRY_S, RESOLVE_S = 10.0, 5.0
@@ -147,6 +149,7 @@ class _Episode:
         await trio.sleep(self._scenario.safety_s)
         world.calm()
         self._converged_s = await self._converge(world)
+        await self._wait_for_pauses(world)
         self._convergence.is_settled = True
         await self._stay_settled(world)
         await self._measure_reaction(world)
@@ -173,6 +176,8 @@ class _Episode:
                 settled_s = now_s if settled_s is None else settled_s
             else:
                 settled_s = None
+                if _is_pausing(world):
+                    most_s = max(most_s, min(now_s - began_s + CALM_S, WHOLE_S))
                 if now_s - began_s > most_s:
                     self._report_unsettled(world, f"not settled after {most_s:.0f} s of calm: {wrong}")
             self._check_unknowns(world, since_s=began_s)
@@ -181,6 +186,14 @@ class _Episode:
         # An unknown outcome counts as unsettled.
         world.judge.n_checks["L3"] += 1
         return settled_s - began_s
+
+    async def _wait_for_pauses(self, world: World) -> None:
+        """Wait until no level waits because of earlier refusals."""
+        until_s = trio.current_time() + WHOLE_S
+        while _is_pausing(world):
+            if trio.current_time() > until_s:
+                self._report_unsettled(world, f"refusals still pause after {WHOLE_S:.0f} s of calm")
+            await trio.sleep(POLL_S)
 
     def _report_unsettled(self, world: World, text: str) -> None:
         """Report S5 if the ledger is wrong, otherwise L1."""
@@ -348,3 +361,8 @@ class _Episode:
         """Check S18: the log holds no secret."""
         if (log_scanner := self._log_scanner) is not None:
             world.judge.check("S18", log_scanner.found is None, lambda: f"a secret is in the log: {log_scanner.found}")
+
+
+def _is_pausing(world: World) -> bool:
+    """Return whether the maker waits because of earlier refusals."""
+    return world.process is not None and bool(world.process.maker.refusals)

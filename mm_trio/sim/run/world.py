@@ -116,6 +116,7 @@ class World:
             trace=trace,
             process=lambda: self.process,
             machine=self.machine,
+            address=MAKER,
         )
         self.gateway.observers.append(self._observe)
         self._behind = split(scenario.seed, "deposits behind a balance")
@@ -246,6 +247,7 @@ class World:
             if (process := self._start_process()) is None:
                 continue
             self.processes.append(process)
+            process.requests.repeated.is_lasting = lambda: self.disturbances.is_refusing
             self.trace.add("life", process.n)
             self._nursery.start_soon(process.run)
             await process.ended.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
@@ -45,8 +46,8 @@ def fund(exchange: Exchange, *addresses: str) -> None:
             exchange.apply(0, Deposit(address, token, dec(amount)))
 
 
-def make_exchange(**options: int | str) -> Exchange:
-    exchange = Exchange(**options)  # type: ignore[arg-type]
+def make_exchange(**options: Any) -> Exchange:
+    exchange = Exchange(**options)
     fund(exchange, MAKER, TAKER)
     return exchange
 

@@ -82,7 +82,7 @@ def test_margin_takes_what_no_order_holds() -> None:
 
     view = exchange.account(MAKER)
     assert effects == (BalancesChanged(MAKER),)
-    assert (view.elsewhere(HYPE_TOKEN), view.available(HYPE_TOKEN)) == (total - 2, 0)
+    assert (view.elsewhere(HYPE_TOKEN), view.available(HYPE_TOKEN)) == (total - 2, dec("0"))
 
 
 def test_what_margin_frees_is_there_again() -> None:

@@ -38,6 +38,7 @@ from mm_trio.sandbox.model.commands import (
     Noop,
     PassTime,
     PlaceOrders,
+    RefuseOrders,
     RelistPair,
     ReserveRequestWeight,
     ScheduleCancel,
@@ -71,6 +72,7 @@ EVERY_COMMAND: tuple[Command, ...] = (
     DelistPair(HYPE_ASSET),
     RelistPair(HYPE_ASSET),
     SetPostOnly(True),
+    RefuseOrders(TAKER, "Insufficient spot balance asset=10107", "batch", is_buy=True, at_least=dec("1.50")),
     ConvertDust(),
     PassTime(),
 )

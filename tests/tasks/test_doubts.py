@@ -93,7 +93,9 @@ async def test_statuses_that_are_missing_leave_their_orders_unknown(
     assert n_calls == 1
 
 
-async def test_one_error_for_a_batch_means_all_of_it(autojump_clock: MockClock) -> None:
+async def test_one_error_for_a_batch_means_all_of_it_and_its_halves_are_sent_at_once(
+    autojump_clock: MockClock,
+) -> None:
     world = World()
     world.venue.answer_next("bulk_orders", answer({"error": BAD_TICK}))
     maker = world.maker()
@@ -101,10 +103,11 @@ async def test_one_error_for_a_batch_means_all_of_it(autojump_clock: MockClock) 
 
     async with world.running(maker):
         doubts, resting = maker.order_state.get_doubts(), world.resting()
-        await until(lambda: len(world.resting()) == 40, within_s=4)
+        sizes = [n for method, n in world.venue.calls if method == "bulk_orders"]
 
     assert doubts == ()
-    assert resting == []
+    assert len(resting) == 40
+    assert sizes == [40, 20, 20]
 
 
 @pytest.mark.parametrize("raw", [None, "busy", [], {"status": "ok"}, {"status": "err", "response": "Something new"}])

@@ -71,6 +71,8 @@ async def test_a16_a_modify_with_a_refused_new_order_empties_its_level(
 
     async with world.running(maker):
         sent_s = trio.current_time()
+        # After too small a balance no ask is placed before the balances were read.
+        await until(lambda: any(not order.is_buy for order in world.resting()))
         rests = [order.price for order in world.resting() if not order.is_buy]
         await until_definite(maker, sent_s)
         tracked = {order.oid for order in maker.order_state.get_current_orders()}

@@ -253,7 +253,8 @@ async def test_item_12_a_refusal_as_a_whole_forgets_no_order(autojump_clock: Moc
         for side in ("buy", "buy", "sell", "buy"):
             (world.buy if side == "buy" else world.sell)("12")
             await trio.sleep(12)
-        await trio.sleep(30)
+        # Words that nobody knows are tried again after a pause, and all is whole within ten minutes.
+        await trio.sleep(600)
         tracked = {order.oid: order.size for order in maker.order_state.get_current_orders()}
         resting = {order.oid: order.size for order in world.resting()}
 

@@ -30,7 +30,7 @@ from mm_trio.quoting.send_plan import (
     plan_batches,
     plan_sends,
 )
-from mm_trio.refusals.beforehand import compute_open_cap, find_reference, leave_out
+from mm_trio.refusals.beforehand import Sendable, compute_open_cap, find_reference, leave_out
 from mm_trio.refusals.memory import RefusalMemory, halve
 from mm_trio.state.inventory import BalanceCheck, BalanceVerdict
 from mm_trio.state.maker_state import MakerState
@@ -78,16 +78,19 @@ class BatchEmitter:
         self._may_place = may_place
         self._n_cloids = 0
         self.refusals = RefusalMemory()
+        self.sendable = Sendable(OrderDiff())
         self._is_cancel_only = False
 
-    async def emit(self, diff: OrderDiff, budget: RateLimitBudget) -> EmitResult:
+    async def emit(self, diff: OrderDiff, budget: RateLimitBudget, *, insists: bool = False) -> EmitResult:
         """Send what the budget covers of `diff`.
 
-        An empty diff makes no call. Network and venue never cause an exception: orders without an answer are left in
-        flight or in doubt. Errors: JournalError, and then only recorded orders were sent.
+        An empty diff makes no call. `insists`: cancels are sent whatever was refused before. Network and venue never
+        cause an exception: orders without an answer are left in flight or in doubt. Errors: JournalError, and then only
+        recorded orders were sent.
         """
         began_s, orders = trio.current_time(), self._state.order_state.orders
-        diff = self.refusals.choose(self._without_manual_cancels(diff), orders, now_s=began_s)
+        emission = _Emission(budget, began_s, unwanted_oids=diff.cancels)
+        diff = self.refusals.choose(self._without_manual_cancels(diff), orders, now_s=began_s, insists=insists)
         diff = self._leave_out(diff, budget)
         remaining = budget.remaining()
         if not diff:
@@ -102,7 +105,6 @@ class BatchEmitter:
         )
         self._note_cancel_only(plan.cancel_only, plan.n_left_out)
         headroom = self._make_headroom()
-        emission = _Emission(budget, began_s)
         planned = plan_batches(plan, orders, headroom, cancels=diff.cancels, remaining=remaining)
         await self._carry_out(planned, emission)
         if plan.uses_slot:
@@ -150,10 +152,10 @@ class BatchEmitter:
             return
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
-        emission.cancelled_oids.update(oids)
         self._state.manual_cancels.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
         answers = await self._gateway.send_cancels(oids, expires_ms=self._gateway.compute_cancel_expiry_ms(EXPIRY_S))
         self._note_answers("cancel", answers, emission)
+        self.refusals.on_cancel_answers(oids, answers, now_s=trio.current_time())
         for oid, answer in zip(oids, answers, strict=True):
             if isinstance(answer, Cancelled):
                 orders.on_cancel_confirmed(oid, now_s=trio.current_time())
@@ -179,7 +181,7 @@ class BatchEmitter:
         for intents in batches(orders.get_intents()):
             expires_ms = self._gateway.compute_cancel_expiry_ms(EXPIRY_S)
             answers = await self._gateway.send_cancels_by_cloid(intents, expires_ms=expires_ms)
-            self._note_answers("cancel", answers, _Emission(budget, now_s))
+            self._note_answers("cancel", answers, _Emission(budget, now_s, unwanted_oids=()))
 
     async def _send_modifies(self, modifies: Sequence[Modify], emission: _Emission) -> list[Modify]:
         """Replace orders, and return the ones that have to wait.
@@ -284,16 +286,22 @@ class BatchEmitter:
 
     def _leave_out(self, diff: OrderDiff, budget: RateLimitBudget) -> OrderDiff:
         """Leave out what the venue would refuse, as far as is known."""
-        if not diff.modifies and not diff.places:
-            return diff
         orders = self._state.order_state
-        n_open = len(orders.orders) + len(orders.get_intents()) + self._state.n_foreign_open
-        return leave_out(
+        n_open = len(orders.orders) + len(orders.get_intents()) + self._state.n_others_open
+        self.sendable = leave_out(
             diff,
-            orders.orders.find_inside(without=set(diff.cancels)),
+            orders.orders,
             reference=find_reference(self._client.book),
-            room=compute_open_cap(budget.cum_vlm) - n_open,
+            cap=compute_open_cap(budget.cum_vlm),
+            n_open=n_open,
         )
+        return self.sendable.diff
+
+    def _learn_cap(self, answers: Sequence[Answer], budget: RateLimitBudget) -> None:
+        """Learn from a refusal for the cap how many orders others have open, until the next snapshot counts them."""
+        if any(isinstance(answer, Refused) and answer.refusal is Refusal.OPEN_ORDERS for answer in answers):
+            n_least = compute_open_cap(budget.cum_vlm) - len(self._state.order_state.orders)
+            self._state.n_others_open = max(self._state.n_others_open, n_least)
 
     def on_balances(self, check: BalanceCheck) -> None:
         """Let places go on that waited for a look at the balances."""
@@ -307,6 +315,7 @@ class BatchEmitter:
         What is split is not remembered as refused: most of it may be innocent.
         """
         self._note_answers(kind, answers, emission)
+        self._learn_cap(answers, emission.budget)
         is_split = self.refusals.is_split(answers)
         if not is_split:
             self.refusals.on_answers([intent.quote for intent in intents], answers, now_s=trio.current_time())
@@ -431,20 +440,23 @@ class BatchEmitter:
 
 
 class _Emission:
-    """Budget and counts of one emit."""
+    """Budget and counts of one emit.
 
-    def __init__(self, budget: RateLimitBudget, began_s: float) -> None:
+    `unwanted_oids` are the orders that it was asked to cancel, whether that is sent, moved or has to wait.
+    """
+
+    def __init__(self, budget: RateLimitBudget, began_s: float, *, unwanted_oids: Iterable[int]) -> None:
         self.budget = budget
         self.began_s = began_s
         self.is_out_of_budget = False
-        self.cancelled_oids: set[int] = set()
+        self._unwanted_oids = tuple(unwanted_oids)
         self._n_cancelled = self._n_modified = self._n_placed = self._n_held_back = 0
         self._n_errors = 0
         self._is_contradicted = False
 
     def find_staying(self, orders: OrderState) -> list[TrackedOrder]:
-        """Find the orders cancelled here that may still rest."""
-        return [orders.orders[oid] for oid in sorted(self.cancelled_oids) if oid in orders.orders]
+        """Find the unwanted orders that may still rest."""
+        return [orders.orders[oid] for oid in sorted(self._unwanted_oids) if oid in orders.orders]
 
     def on_cancelled(self) -> None:
         """Count a confirmed cancel."""

@@ -17,7 +17,8 @@ from mm_trio.model.replies import Refusal
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.opening import find_inside
 from mm_trio.quoting.plan import TickPlan
-from mm_trio.refusals.memory import PauseNews
+from mm_trio.refusals.beforehand import Sendable
+from mm_trio.refusals.kind_pauses import PauseNews
 from mm_trio.state.fill_history import LISTED_WITHIN_S
 from mm_trio.state.inventory import BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.state.maker_state import MakerState
@@ -72,6 +73,7 @@ class SessionEvents:
         self.stop_wanted = trio.Event()
         self.balance_change: Adjusted | None = None
         self._told_empty: set[Side] = set()
+        self._told_left_out = False
         self._contradicted: deque[str] = deque(maxlen=CONTRADICTIONS_REMEMBERED)
 
     def on_booked(self, fill: FillResult) -> None:
@@ -135,7 +137,29 @@ class SessionEvents:
                 self._stats.on_refusals_paused()
                 _log_refusals_paused(each)
             else:
-                _log.info("refusals ended: kind=%s paused_s=%.0f; quoting in full again", each.kind.name, each.lasted_s)
+                _log.info(
+                    "refusals ended: kind=%s of=%s paused_s=%.0f; sent as wanted again",
+                    each.kind.name,
+                    each.what,
+                    each.lasted_s,
+                )
+
+    def on_left_out(self, sendable: Sendable) -> None:
+        """Tell once of levels that the venue would refuse, and once that none are left out any more."""
+        counts = sendable.n_off_band, sendable.n_over_cap
+        self._stats.on_left_out(sum(counts))
+        if any(counts) == self._told_left_out:
+            return
+        self._told_left_out = any(counts)
+        if self._told_left_out:
+            _log.warning(
+                "levels left out: outside_band=%d beyond_cap=%d; the venue takes no price below 0.2 or above 5 times "
+                "its reference, and no more than %d open orders of an account; move the ladder or set active_levels",
+                *counts,
+                sendable.cap,
+            )
+        else:
+            _log.info("levels left out: none any more; quoting in full again")
 
     def on_trouble(self, reason: str) -> None:
         """Request a reconciliation after a report that does not fit."""
@@ -229,9 +253,10 @@ def log_tick(n: int, plan: TickPlan, result: EmitResult, budget: RateLimitBudget
 def _log_refusals_paused(news: PauseNews) -> None:
     """Log which levels wait, why, and what helps."""
     _log.warning(
-        "refusals paused: kind=%s levels=%d text=%s; all else goes on, one is tried again every 10 s to 5 min; %s",
+        "refusals paused: kind=%s of=%s count=%d text=%s; all else goes on, one is tried again every 10 s to 5 min; %s",
         news.kind.name,
-        news.n_levels,
+        news.what,
+        news.n_items,
         news.text,
         _ADVICE.get(news.kind, "look the text up on the venue's page of error responses"),
     )

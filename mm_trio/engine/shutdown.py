@@ -50,7 +50,7 @@ async def cancel_and_verify(
             try:
                 await _make_sure_of_time(client, state.market.coin)
                 known = [order.oid for order in state.order_state.get_current_orders()]
-                await emitter.emit(OrderDiff(cancels={*known, *still_listed}), state.rate_limit)
+                await emitter.emit(OrderDiff(cancels={*known, *still_listed}), state.rate_limit, insists=True)
                 await emitter.cancel_in_flight(state.rate_limit)
                 # An incomplete fill history must not stop the shutdown.
                 with suppress(LedgerError):

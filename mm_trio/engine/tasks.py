@@ -150,6 +150,7 @@ async def tick(session: Session) -> None:
         _halt_if_refused(session)
         now_s = trio.current_time()
         session.events.on_refusals(session.emitter.refusals.take_news(now_s=now_s))
+        session.events.on_left_out(session.emitter.sendable)
         quoter.stats.on_tick(now_s, budget_left=account.budget.remaining())
         log_tick(quoter.stats.ticks, plan, result, account.budget)
         if result.contradicted:

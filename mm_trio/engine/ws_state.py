@@ -19,7 +19,7 @@ from mm_trio.model.numbers import Number
 from mm_trio.model.orders import FillResult
 from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.settings import MakerSettings
-from mm_trio.refusals.memory import PauseNews
+from mm_trio.refusals.kind_pauses import PauseNews
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget

@@ -6,18 +6,26 @@ coins and other programs included. Sources: docs, Error responses and Rate limit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeAlias
 
 from mm_trio.model.market import Book
 from mm_trio.model.orders import OrderDiff, Quote, TrackedOrder
 
-__all__ = ["compute_open_cap", "find_reference", "is_in_band", "leave_out"]
+__all__ = ["Sendable", "compute_open_cap", "find_reference", "is_in_band", "leave_out"]
+
+# Levels from the innermost order of a side, and the side.
+Distance: TypeAlias = Callable[[Quote | TrackedOrder], tuple[int, str]]
 
 BAND_LOW, BAND_HIGH = Decimal("0.2"), Decimal(5)
 # A book whose best ask is further above its best bid says nothing of the venue's reference.
 WIDEST_SPREAD = Decimal("1.1")
 FIRST_OPEN, MOST_OPEN, VOLUME_EACH = 1000, 5000, Decimal(5_000_000)
+# Levels by which an order has to be nearer to the boundary than one that makes way for it: a fill that moves the
+# boundary by one level must not cost a cancel at each end.
+SLACK = 20
 
 
 def find_reference(book: Book | None) -> Decimal | None:
@@ -38,28 +46,67 @@ def compute_open_cap(cum_volume: Decimal) -> int:
     return min(FIRST_OPEN + int(cum_volume // VOLUME_EACH), MOST_OPEN)
 
 
-def leave_out(diff: OrderDiff, resting: Iterable[TrackedOrder], *, reference: Decimal | None, room: int) -> OrderDiff:
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """Diff without what the venue would refuse, and how many levels were left out for which reason.
+
+    `cap` is how many orders the account may have open.
+    """
+
+    diff: OrderDiff
+    cap: int = MOST_OPEN
+    n_off_band: int = 0
+    n_over_cap: int = 0
+
+
+def leave_out(
+    diff: OrderDiff, resting: Mapping[int, TrackedOrder], *, reference: Decimal | None, cap: int, n_open: int
+) -> Sendable:
     """Leave out what is outside the band, and the far ends beyond the cap.
 
-    `resting` shows where each side begins. `room` is how many orders may be placed beside the cancels of `diff`.
+    `resting` are our open orders by oid, and `n_open` is how many orders of the account are open. Where `cap` does not
+    suffice, an order at a far end makes way for one that is nearer to the boundary by more than `SLACK`.
     """
     modifies = [(oid, order) for oid, order in diff.modifies if is_in_band(order.price, reference)]
-    places = [order for order in diff.places if is_in_band(order.price, reference)]
-    if len(places) > (room := max(0, room + len(diff.cancels))):
-        nearest = set(_sort_from_inside(places, list(resting))[:room])
-        places = [order for order in places if order in nearest]
-    if len(modifies) == len(diff.modifies) and len(places) == len(diff.places):
-        return diff
-    return OrderDiff(modifies, places, diff.cancels)
+    wanted = [order for order in diff.places if is_in_band(order.price, reference)]
+    n_off_band = len(diff.modifies) + len(diff.places) - len(modifies) - len(wanted)
+    room = max(0, cap - n_open + len(diff.cancels))
+    places, cancels = wanted, diff.cancels
+    if len(wanted) > room:
+        leaving = set(diff.cancels)
+        staying = {oid: order for oid, order in resting.items() if oid not in leaving}
+        distance = _measure_from_inside([*wanted, *staying.values()])
+        by_distance = sorted(wanted, key=distance)
+        ends = sorted(staying, key=lambda oid: distance(staying[oid]), reverse=True)
+        moved = {oid for oid, _ in diff.modifies}
+        swaps = _pair_off(by_distance[room:], [(oid, staying[oid]) for oid in ends if oid not in moved], distance)
+        chosen = {order.slot for order in by_distance[:room]} | {order.slot for order, _ in swaps}
+        places = [order for order in wanted if order.slot in chosen]
+        cancels = (*diff.cancels, *(oid for _, oid in swaps))
+    if not n_off_band and places == wanted and cancels is diff.cancels:
+        return Sendable(diff, cap)
+    return Sendable(OrderDiff(modifies, places, cancels), cap, n_off_band, len(wanted) - len(places))
 
 
-def _sort_from_inside(places: Sequence[Quote], resting: Sequence[TrackedOrder]) -> list[Quote]:
-    there: list[Quote | TrackedOrder] = [*places, *resting]
-    lowest_ask = min((order.level_index for order in there if order.side == "sell"), default=0)
-    highest_bid = max((order.level_index for order in there if order.side == "buy"), default=0)
+def _pair_off(
+    places: Sequence[Quote], ends: Sequence[tuple[int, TrackedOrder]], distance: Distance
+) -> list[tuple[Quote, int]]:
+    """Pair the nearest places with the farthest orders, as long as that is worth a cancel."""
+    swaps: list[tuple[Quote, int]] = []
+    for order, (oid, end) in zip(places, ends, strict=False):
+        if distance(end)[0] - distance(order)[0] <= SLACK:
+            break
+        swaps.append((order, oid))
+    return swaps
 
-    def distance(order: Quote) -> tuple[int, str]:
+
+def _measure_from_inside(orders: Sequence[Quote | TrackedOrder]) -> Distance:
+    """Make the measure of how many levels an order is away from the innermost one of its side."""
+    lowest_ask = min((order.level_index for order in orders if order.side == "sell"), default=0)
+    highest_bid = max((order.level_index for order in orders if order.side == "buy"), default=0)
+
+    def distance(order: Quote | TrackedOrder) -> tuple[int, str]:
         away = order.level_index - lowest_ask if order.side == "sell" else highest_bid - order.level_index
         return away, order.side
 
-    return sorted(places, key=distance)
+    return distance

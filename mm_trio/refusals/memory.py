@@ -11,59 +11,42 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mm_trio.model.orders import OrderDiff, Quote, Side, TrackedOrder
-from mm_trio.model.replies import WHOLE_BATCH, Answer, Filled, Refusal, Refused, Resting, Unknown
-from mm_trio.refusals.pause import KindPause
+from mm_trio.model.replies import WHOLE_BATCH, Answer, Refusal, Refused
+from mm_trio.refusals.kind_pauses import KindPauses, PauseNews, find_refusal
 
-__all__ = ["PauseNews", "RefusalMemory", "halve"]
+__all__ = ["RefusalMemory", "halve"]
 
 _T = TypeVar("_T")
 
-# Each of these has its own remedy: the budget its slot, the clock its comparison, and what was not sent no cost.
-_NOT_REMEMBERED = frozenset({Refusal.BUDGET, Refusal.EXPIRED, Refusal.NONCE, Refusal.NOT_SENT})
-# These refuse everything that is sent.
-_OF_EVERYTHING = frozenset({Refusal.SIGNER, Refusal.BUILDER_FEE, Refusal.ASSET, Refusal.HALTED, Refusal.UPGRADE})
-
 
 @dataclass(frozen=True, slots=True)
-class PauseNews:
-    """Beginning or end of a pause.
+class _Cancel:
+    """Cancel of one order; its place is its oid."""
 
-    `text` is the venue's. `lasted_s` is None at a beginning.
-    """
-
-    kind: Refusal
-    n_levels: int
-    text: str
-    lasted_s: float | None = None
+    slot: int
 
 
 class RefusalMemory:
-    """Pauses of all kinds of refusal.
-
-    A level is remembered under one kind, that of its last refusal, so the memory is never larger than the ladder.
-    """
+    """Memory of refused orders, by level, and of refused cancels, by order."""
 
     def __init__(self) -> None:
-        self._n_emits = 0
-        self._kinds: dict[Refusal, KindPause] = {}
-        # Since when each kind pauses, as it was told.
-        self._told_s: dict[Refusal, float] = {}
+        self._orders = KindPauses("orders")
+        self._cancels = KindPauses("cancels")
         # Sides that wait for balances to be read.
         self._unread: set[Side] = set()
 
     # --- Choice of items ----------------------------------------------------------------------------
 
-    def choose(self, diff: OrderDiff, orders: Mapping[int, TrackedOrder], *, now_s: float) -> OrderDiff:
+    def choose(
+        self, diff: OrderDiff, orders: Mapping[int, TrackedOrder], *, now_s: float, insists: bool = False
+    ) -> OrderDiff:
         """Leave out what has to wait; it counts as one emit.
 
-        Cancels always pass.
+        `insists`: cancels are sent whatever was refused before, as a shutdown has no time to wait.
         """
-        self._n_emits += 1
-        wanted = _from_inside_outwards([*(order for _, order in diff.modifies), *diff.places])
-        for kind in self._kinds.values():
-            kind.choose(wanted, now_s=now_s)
-        self._drop_what_is_over()
-        if not self._kinds and not self._unread:
+        self._orders.choose(_from_inside_outwards([*(order for _, order in diff.modifies), *diff.places]), now_s=now_s)
+        self._cancels.choose([_Cancel(oid) for oid in diff.cancels], now_s=now_s)
+        if not self._orders and not self._cancels and not self._unread:
             return diff
         return OrderDiff(
             [
@@ -72,14 +55,14 @@ class RefusalMemory:
                 if not self.holds_back(order, now_s=now_s, instead_of=orders.get(oid))
             ],
             [order for order in diff.places if not self.holds_back(order, now_s=now_s)],
-            diff.cancels,
+            [oid for oid in diff.cancels if insists or not self._cancels.holds_back(_Cancel(oid), now_s=now_s)],
         )
 
     def holds_back(self, order: Quote, *, now_s: float, instead_of: TrackedOrder | None = None) -> bool:
         """Check if an item has to wait, that replaces `instead_of`."""
         if order.side in self._unread and _needs_more(order, instead_of):
             return True
-        return any(kind.holds_back(order, now_s=now_s, n_emits=self._n_emits) for kind in self._kinds.values())
+        return self._orders.holds_back(order, now_s=now_s)
 
     def is_split(self, answers: Sequence[Answer]) -> bool:
         """Check if a batch that was refused whole has to be split.
@@ -89,32 +72,20 @@ class RefusalMemory:
         first = answers[0]
         if len(answers) < 2 or not isinstance(first, Refused) or first.refusal not in WHOLE_BATCH:
             return False
-        kind = self._kinds.get(first.refusal)
-        return first.untouched and (kind is None or not kind.is_whole)
+        return first.untouched and not self._orders.is_whole(first.refusal)
 
     # --- Answers ------------------------------------------------------------------------------------
 
     def on_answers(self, quotes: Sequence[Quote], answers: Sequence[Answer], *, now_s: float) -> None:
-        """Remember the answers to one action."""
-        refused: dict[Refusal, tuple[str, list[Quote]]] = {}
-        for quote, answer in zip(quotes, answers, strict=True):
-            if isinstance(answer, Resting | Filled):
-                for kind in self._kinds.values():
-                    kind.on_success(quote.slot)
-            elif (found := _find_refusal(answer)) is not None:
-                refused.setdefault(found[0], (found[1], []))[1].append(quote)
-        for refusal, (text, of_kind) in refused.items():
-            for other, kind in self._kinds.items():
-                if other is not refusal:
-                    for quote in of_kind:
-                        kind.forget(quote.slot)
-            is_wide = refusal in _OF_EVERYTHING or isinstance(answers[0], Unknown)
-            self._kinds.setdefault(refusal, KindPause()).on_refused(
-                of_kind, text, is_wide=is_wide, now_s=now_s, n_emits=self._n_emits
-            )
-            if refusal is Refusal.BALANCE:
-                self._unread.update(quote.side for quote in of_kind)
-        self._drop_what_is_over()
+        """Remember the answers to the orders of one action."""
+        if Refusal.BALANCE in self._orders.on_answers(quotes, answers, now_s=now_s):
+            for quote, answer in zip(quotes, answers, strict=True):
+                if (found := find_refusal(answer)) is not None and found[0] is Refusal.BALANCE:
+                    self._unread.add(quote.side)
+
+    def on_cancel_answers(self, oids: Sequence[int], answers: Sequence[Answer], *, now_s: float) -> None:
+        """Remember the answers to the cancels of one action."""
+        self._cancels.on_answers([_Cancel(oid) for oid in oids], answers, now_s=now_s)
 
     def on_balances_read(self, *, is_changed: bool) -> None:
         """Let the sides go on that waited for balances.
@@ -122,38 +93,23 @@ class RefusalMemory:
         With a changed ledger the plan is another one, so what was refused is tried again at once.
         """
         self._unread.clear()
-        if is_changed and (kind := self._kinds.get(Refusal.BALANCE)) is not None:
-            kind.try_again()
+        if is_changed:
+            self._orders.try_again(Refusal.BALANCE)
 
     # --- What is told -------------------------------------------------------------------------------
 
     @property
     def pausing(self) -> tuple[PauseNews, ...]:
-        """Return the kinds that pause now."""
-        return tuple(
-            PauseNews(refusal, kind.n_levels, kind.text) for refusal, kind in self._kinds.items() if kind.is_pausing
-        )
+        """Return what pauses now."""
+        return (*self._orders.pausing, *self._cancels.pausing)
 
     def is_told(self, refusal: Refusal) -> bool:
         """Check if the operator knows that a kind pauses."""
-        return refusal in self._told_s
+        return self._orders.is_told(refusal) or self._cancels.is_told(refusal)
 
     def take_news(self, *, now_s: float) -> tuple[PauseNews, ...]:
         """Return the pauses that began or ended since the last call."""
-        pausing = {news.kind: news for news in self.pausing}
-        began = [news for kind, news in pausing.items() if kind not in self._told_s]
-        ended = [
-            PauseNews(kind, 0, "", now_s - since_s) for kind, since_s in self._told_s.items() if kind not in pausing
-        ]
-        for news in began:
-            self._told_s[news.kind] = now_s
-        for news in ended:
-            del self._told_s[news.kind]
-        return (*began, *ended)
-
-    def _drop_what_is_over(self) -> None:
-        for refusal in [refusal for refusal, kind in self._kinds.items() if kind.is_over]:
-            del self._kinds[refusal]
+        return (*self._orders.take_news(now_s=now_s), *self._cancels.take_news(now_s=now_s))
 
 
 def halve(items: Sequence[_T], sides: Sequence[Side]) -> tuple[Sequence[_T], Sequence[_T]]:
@@ -163,17 +119,6 @@ def halve(items: Sequence[_T], sides: Sequence[Side]) -> tuple[Sequence[_T], Seq
         return asks, [item for item, side in zip(items, sides, strict=True) if side == "buy"]
     middle = len(items) // 2
     return items[:middle], items[middle:]
-
-
-def _find_refusal(answer: Answer) -> tuple[Refusal, str] | None:
-    """Find what an answer refuses, and the venue's words."""
-    if isinstance(answer, Unknown) and answer.second is not None:
-        answer = answer.second
-    if isinstance(answer, Refused) and answer.refusal not in _NOT_REMEMBERED:
-        return answer.refusal, answer.text
-    if isinstance(answer, Unknown) and answer.says is not None:
-        return Refusal.OTHER, answer.says
-    return None
 
 
 def _needs_more(order: Quote, present: TrackedOrder | None) -> bool:

@@ -71,7 +71,7 @@ class MakerState:
     foreign_holds: Balances = NOTHING_HELD
     orphan_holds: Balances = NOTHING_HELD
     held_elsewhere: Balances = NOTHING_HELD
-    n_foreign_open: int = 0
+    n_others_open: int = 0
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
         """Record every change from here on; what a replay did is on record already."""
@@ -300,7 +300,7 @@ class MakerState:
             row for row in rows if self.ownership.classify(row) is Owner.OURS and self.order_state.find(row.oid) is None
         ]
         self.orphan_holds = compute_holds(orphans, self.market)
-        self.n_foreign_open = sum(self.ownership.classify(row) is Owner.FOREIGN for row in rows)
+        self.n_others_open = sum(self.ownership.classify(row) is not Owner.OURS for row in rows)
 
     def apply_balances(
         self, total: Balances, *, asked_s: float | None, now_s: float, was_pushed: bool = False

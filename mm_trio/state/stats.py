@@ -24,7 +24,8 @@ class RunStats:
     `fill_volume` in quote; `items` is what the request budget charges. `errors`: requests unanswered, answers and
     messages not understood, refusals that a correct order cannot get.
     `empty_sides`: those for which there was nothing to offer at the last tick.
-    `refusals_paused`: pauses that began because the venue kept refusing alike.
+    `refusals_paused`: pauses that began because the venue kept refusing alike. `levels_left_out`: at the last tick, as
+    outside the venue's price band or beyond its cap of open orders.
     `quoted_s`: seconds from the first tick to the last. `budget_left`: items, at the last tick.
     """
 
@@ -37,6 +38,7 @@ class RunStats:
     reconnects: int = 0
     errors: int = 0
     refusals_paused: int = 0
+    levels_left_out: int = 0
     quoted_s: float = 0.0
     budget_left: int | None = None
     empty_sides: tuple[Side, ...] = ()
@@ -65,6 +67,10 @@ class RunStats:
     def on_refusals_paused(self) -> None:
         """Count a pause that began because of refusals."""
         self.refusals_paused += 1
+
+    def on_left_out(self, n_levels: int) -> None:
+        """Note how many levels the venue would refuse now."""
+        self.levels_left_out = n_levels
 
     def on_reconciled(self) -> None:
         """Count a reconciliation that was answered."""
@@ -121,4 +127,5 @@ class RunStats:
             "reconciliations": self.reconciliations,
             "errors": self.errors,
             "refusals_paused": self.refusals_paused,
+            "levels_left_out": self.levels_left_out,
         }

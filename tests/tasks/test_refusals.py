@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 import trio
-from builders import MAKER, World
+from builders import MAKER, World, until
 from trio.testing import MockClock
 
 from mm_trio.sandbox import NewOrder, PlaceOrders, RefuseOrders
@@ -145,6 +145,53 @@ async def test_the_far_ends_beyond_the_cap_of_open_orders_are_not_sent(autojump_
 
     assert resting == 993
     assert spent == 993
+
+
+async def test_at_the_cap_the_far_end_makes_way_for_what_a_fill_needs(autojump_clock: MockClock) -> None:
+    """Another program of the account takes the place that a fill left free."""
+    world = World(token="1500", usdc="200000")
+    world.fund(MAKER, 0, 50_000)
+    other = next(pair for pair in world.exchange.markets.pairs if pair.name != world.coin and pair.quote.index == 0)
+
+    def order_elsewhere(n: int) -> None:
+        order = NewOrder(other.asset, True, Decimal(1) + Decimal(n) / 1000, Decimal(20), "Alo", None)
+        world.gateway.apply(PlaceOrders(MAKER, (order,)))
+
+    maker = world.maker(n_orders=600, tick_size="0.001", order_sz="5", foreign_orders="keep")
+    async with world.running(maker):
+        await until(lambda: len(world.resting()) == 600)
+        for n in range(400):
+            order_elsewhere(n)
+        world.buy("5")
+        order_elsewhere(400)
+        await trio.sleep(90)
+        asks, bids = world.levels(maker, "sell"), world.levels(maker, "buy")
+        stats = maker.stats
+
+    assert asks == list(range(301, 600))
+    assert bids == list(range(1, 301))
+    assert stats.levels_left_out == 1
+
+
+async def test_the_inside_is_never_empty_however_far_a_ladder_beyond_the_cap_moves(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = World(token="3500", usdc="1000000")
+    maker = world.maker(n_orders=1400, tick_size="0.001", order_sz="5", requote_on_fill=True)
+
+    async with world.running(maker):
+        await until(lambda: len(world.resting()) == 1000)
+        for _ in range(12):
+            world.buy("250")
+            await trio.sleep(60)
+        asks, bids = world.levels(maker, "sell"), world.levels(maker, "buy")
+        n_resting = len(world.resting())
+
+    assert (asks[0], bids[-1]) == (1300, 1299)
+    assert n_resting == 1000
+    assert asks == list(range(1300, 1400))
+    assert sum("levels left out" in m for m, _ in _lines(caplog)) == 1
 
 
 async def test_a_pause_is_told_once_and_so_is_its_end(

@@ -17,8 +17,9 @@ __all__ = ["RepeatedRefusals"]
 PAUSE_S = 9.5
 # A level that was refused once and then not wanted for so long may be forgotten.
 ONCE_S = 25.0
-# What this names changes while it is refused: the maker reads its balances, and tries again at once.
-BALANCE = "Insufficient spot balance"
+# What these name changes while it is refused: balances are read and tried again at once, a nonce is another one each
+# time, a deadline and the request budget move on.
+CHANGING = ("Insufficient spot balance", "Invalid nonce", "Action already expired", "Too many cumulative requests")
 
 # Side and price of an order.
 Place = tuple[bool, str]
@@ -56,7 +57,7 @@ class RepeatedRefusals:
         self._sent = [(order["b"], order["p"]) for order in orders]
         for place in self._sent:
             row = self._rows.get(place)
-            if row is None or not self.is_lasting() or row.text == BALANCE:
+            if row is None or not self.is_lasting() or row.text.startswith(CHANGING):
                 continue
             since_s = self._now_s() - row.last_s
             self._judge.check(

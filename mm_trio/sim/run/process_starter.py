@@ -34,6 +34,8 @@ __all__ = ["COIN", "MAKER", "ProcessStarter", "compute_venue_ms"]
 MAKER = "0x" + "a1" * 20
 COIN = "@107"
 NETWORK = "simulated"
+# For so long after a lock's end the maker may not know of it: it tries now and then, and a cancel may be on its way.
+BELIEF_S = 5.0
 # The venue's calendar at the start of a run.
 EPOCH_MS = 1_790_000_000_000
 
@@ -121,14 +123,14 @@ class ProcessStarter:
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
         maker = self._make_maker(info, transport, journal)
         requests.filled_answers.believes_open = lambda oid: maker.order_state.find(oid) is not None
-        requests.is_journal_locked = self._is_journal_locked
+        requests.is_journal_locked = lambda: self._is_journal_locked(late_s=BELIEF_S)
         requests.is_tracked = lambda oid: maker.order_state.find(oid) is not None
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
         return process
 
-    def _is_journal_locked(self) -> bool:
+    def _is_journal_locked(self, *, late_s: float = 0.0) -> bool:
         now_s = trio.current_time()
-        return any(from_s <= now_s < until_s for from_s, until_s in self._scenario.journal_locks)
+        return any(from_s <= now_s < until_s + late_s for from_s, until_s in self._scenario.journal_locks)
 
     def _fill_at_once(self, answer: Any) -> None:
         """Let an order trade before its answer leaves the venue."""

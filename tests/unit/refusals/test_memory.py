@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from mm_trio.model.orders import OrderDiff, Quote, TrackedOrder
 from mm_trio.model.replies import Answer, Refusal, Refused, Resting, Unknown
-from mm_trio.refusals.memory import PauseNews, RefusalMemory, halve
+from mm_trio.refusals.kind_pauses import NOT_REMEMBERED, PauseNews
+from mm_trio.refusals.memory import RefusalMemory, halve
 
 TICK_S = 3.0
 HOUR_S = 3600.0
@@ -219,3 +221,107 @@ def test_a_batch_is_split_between_its_sides_first() -> None:
 
     assert halve([ask(1), bid, ask(2)], ["sell", "buy", "sell"]) == ([ask(1), ask(2)], [bid])
     assert halve([ask(1), ask(2), ask(3)], ["sell"] * 3) == ([ask(1)], [ask(2), ask(3)])
+
+
+# Cancels, and lost races
+
+
+HALTED = Refused(Refusal.HALTED, "Trading is halted.", untouched=True)
+GONE = Refused(Refusal.GONE, "Order was never placed, already canceled, or filled.")
+
+
+def spend_on_cancels(answer: Answer, *, n_orders: int, for_s: float, insists: bool = False) -> list[float]:
+    """Return when cancels were sent of orders that never leave."""
+    memory, sent_s, now_s = RefusalMemory(), list[float](), 0.0
+    while now_s < for_s:
+        cancels = memory.choose(OrderDiff(cancels=range(n_orders)), {}, now_s=now_s, insists=insists).cancels
+        if cancels:
+            memory.on_cancel_answers(sorted(cancels), [answer] * len(cancels), now_s=now_s)
+            sent_s += [now_s] * len(cancels)
+        now_s += TICK_S
+    return sent_s
+
+
+@pytest.mark.parametrize("answer", [HALTED, Refused(Refusal.OTHER, "No."), Unknown("refused", says="No.")])
+@pytest.mark.parametrize("n_orders", [1, 5, 6, 40])
+def test_refused_cancels_cost_sixty_items_in_an_hour(answer: Answer, n_orders: int) -> None:
+    sent_s = spend_on_cancels(answer, n_orders=n_orders, for_s=120 + HOUR_S)
+
+    assert sum(at_s >= 120 for at_s in sent_s) <= 60
+
+
+def test_a_shutdown_cancels_again_whatever_was_refused() -> None:
+    assert len(spend_on_cancels(HALTED, n_orders=40, for_s=3 * TICK_S, insists=True)) == 120
+
+
+def test_refused_cancels_hold_no_orders_back() -> None:
+    memory = RefusalMemory()
+    memory.on_cancel_answers([1, 2, 3, 4, 5, 6, 7], [Refused(Refusal.OTHER, "No.")] * 7, now_s=0)
+
+    assert not memory.holds_back(ask(1), now_s=1)
+    assert [(news.what, news.n_items) for news in memory.pausing] == [("cancels", 7)]
+
+
+def test_lost_races_of_many_levels_are_no_pause() -> None:
+    memory = RefusalMemory()
+    memory.choose(OrderDiff(), {}, now_s=0)
+    memory.on_answers([ask(i) for i in range(40)], [GONE] * 40, now_s=0)
+
+    assert memory.pausing == ()
+    assert not memory.holds_back(ask(7, size=1), now_s=0)
+
+
+def test_a_venue_that_denies_an_order_again_and_again_is_not_asked_at_every_tick() -> None:
+    ticks = Ticks([ask(1)], lambda order: GONE).run(120 + HOUR_S)
+
+    assert sum(at_s >= 120 for at_s, _ in ticks.sent) <= 12
+
+
+def test_all_kinds_together_cost_at_most_fifteen_hundred_items_in_an_hour() -> None:
+    """A kind that its own remedy ends is not remembered; any other has forty levels, and forty cancels."""
+    n_orders = 0
+    for kind in [kind for kind in Refusal if kind not in NOT_REMEMBERED and kind is not Refusal.GONE]:
+        refused = Refused(kind, "no")
+        ticks = Ticks([ask(i) for i in range(40)], partial(return_it, refused)).run(120 + HOUR_S)
+        n_orders += sum(at_s >= 120 for at_s, _ in ticks.sent)
+    n_cancels = sum(at_s >= 120 for at_s in spend_on_cancels(HALTED, n_orders=40, for_s=120 + HOUR_S))
+
+    assert n_orders + n_cancels * 8 <= 1500  # No cancel is refused for its price, size or worth.
+
+
+def return_it(answer: Answer, order: Quote) -> Answer:
+    return answer
+
+
+# Several causes at once
+
+
+def test_items_that_two_kinds_pause_are_probed_together() -> None:
+    """Each kind alone would choose another item, and none of them would ever be sent."""
+    words = {"few": FEW, "halted": HALTED}
+    ticks = Ticks([ask(i) for i in range(40)], refuse)
+    ticks.run(130)
+    ticks.answer = lambda order: words["halted"]
+    ticks.run(60)
+    n_sent = len(ticks.sent)
+    ticks.run(HOUR_S)
+    ticks.answer = lambda order: Resting(1)
+    n_while_both = len(ticks.sent) - n_sent
+    ticks.run(600)
+
+    assert 0 < n_while_both <= 120
+    assert ticks.wanted == []
+
+
+def test_a_probe_that_cannot_be_sent_is_not_waited_for() -> None:
+    """The innermost item always lacks funds, so it never leaves."""
+    memory, quotes = RefusalMemory(), [ask(i) for i in range(10)]
+    memory.choose(OrderDiff(places=quotes), {}, now_s=0)
+    memory.on_answers(quotes, [FEW] * 10, now_s=0)
+    memory.on_balances_read(is_changed=False)
+
+    chosen = set[Quote]()
+    for n in range(20):
+        chosen.update(memory.choose(OrderDiff(places=quotes), {}, now_s=10 + n * TICK_S).places)
+
+    assert len(chosen) > 5

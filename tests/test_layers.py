@@ -20,6 +20,7 @@ ORDER = (
     "model",
     "concurrency",
     "witness",
+    "funds",
     "state",
     "config",
     "venue",
@@ -51,7 +52,7 @@ ORDER = (
     "cli",
 )
 MOST_MODULES = 12
-CORE_FOLDERS = ("model", "witness", "state", "refusals", "quoting", "planning")
+CORE_FOLDERS = ("model", "witness", "funds", "state", "refusals", "quoting", "planning")
 # a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business
 NOT_FOR_CORE = {"time", "datetime", "os", "logging", "pathlib", "threading", "socket", "sqlite3", "io", "asyncio"}
 NOT_FOR_CORE |= {"subprocess", "shutil", "tempfile", "secrets", "uuid"}

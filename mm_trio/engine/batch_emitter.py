@@ -287,7 +287,7 @@ class BatchEmitter:
     def _leave_out(self, diff: OrderDiff, budget: RateLimitBudget) -> OrderDiff:
         """Leave out what the venue would refuse, as far as is known."""
         orders = self._state.order_state
-        n_open = len(orders.orders) + len(orders.get_intents()) + self._state.n_others_open
+        n_open = len(orders.orders) + len(orders.get_intents()) + self._state.others.n_open
         self.sendable = leave_out(
             diff,
             orders.orders,
@@ -300,8 +300,7 @@ class BatchEmitter:
     def _learn_cap(self, answers: Sequence[Answer], budget: RateLimitBudget) -> None:
         """Learn from a refusal for the cap how many orders others have open, until the next snapshot counts them."""
         if any(isinstance(answer, Refused) and answer.refusal is Refusal.OPEN_ORDERS for answer in answers):
-            n_least = compute_open_cap(budget.cum_vlm) - len(self._state.order_state.orders)
-            self._state.n_others_open = max(self._state.n_others_open, n_least)
+            self._state.note_others_open(compute_open_cap(budget.cum_vlm) - len(self._state.order_state.orders))
 
     def on_balances(self, check: BalanceCheck) -> None:
         """Let places go on that waited for a look at the balances."""

@@ -84,7 +84,7 @@ class Reconciler:
         await self._settle_ends()
         asked_s = trio.current_time()
         balances = await client.fetch_balances(state.market)
-        state.note_holds(rows)
+        state.note_others(rows)
         check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time())
         state.rate_limit.sync_from_exchange(*await client.fetch_budget())
         state.on_disproved(evidence)

@@ -76,7 +76,7 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
     for fill in fills:
         state.remember_fill(fill)
     orphans = state.seed_orders(rows, now_s=trio.current_time())
-    state.note_holds(rows)
+    state.note_others(rows)
     state.apply_balances(balances, asked_s=None, now_s=trio.current_time())
     state.rate_limit.sync_from_exchange(*await client.fetch_budget())
     state.on_opened()
@@ -124,7 +124,7 @@ async def resume_state(
     ]
     orphans = state.seed_orders(unknown, now_s=now_s)
     state.apply_history(fills, now_s=now_s)
-    state.note_holds(rows)
+    state.note_others(rows)
     check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s)
     state.rate_limit.sync_from_exchange(*await client.fetch_budget())
     return (*orphans, *(row for row in ours if row.oid in astray)), check

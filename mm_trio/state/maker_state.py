@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from mm_trio.funds.holds import NO_OTHERS, OtherOrders, Usable, compute_usable, sum_holds
 from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Entry, Record, Remembered, forget
 from mm_trio.model.market import NOTHING_HELD, Balances, Market
@@ -22,14 +23,7 @@ from mm_trio.state.manual_cancels import ManualCancels
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
-from mm_trio.state.snapshot_diff import (
-    FRESH_S,
-    Usable,
-    bound_own_holds,
-    compute_foreign_holds,
-    compute_holds,
-    compute_usable,
-)
+from mm_trio.state.snapshot_diff import FRESH_S
 from mm_trio.witness import order_check
 from mm_trio.witness.fill_check import describe_fill, find_misfit_of_sent, find_time_fault
 from mm_trio.witness.ledger_end import LostEntries, find_lost_entries
@@ -51,8 +45,8 @@ class MakerState:
     `on_contradicted` gets what a frame told and what contradicts it: the frame was not believed.
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`). `unproven` is what a
     message told that only a ledger without its end explains; nothing is placed until everything was read.
-    `foreign_holds` and `orphan_holds` are what orders of others, and orders to be cancelled, hold of our tokens.
-    `held_elsewhere` is what the last balance showed to be held by others.
+    `others` are the account's orders that are not tracked; `held_elsewhere` is what the last balance showed to be held
+    by others.
     """
 
     market: Market
@@ -68,10 +62,8 @@ class MakerState:
     record: Record = forget
     unquiet_s: float = float("-inf")
     unproven: str | None = None
-    foreign_holds: Balances = NOTHING_HELD
-    orphan_holds: Balances = NOTHING_HELD
+    others: OtherOrders = NO_OTHERS
     held_elsewhere: Balances = NOTHING_HELD
-    n_others_open: int = 0
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
         """Record every change from here on; what a replay did is on record already."""
@@ -289,18 +281,25 @@ class MakerState:
 
     # --- Balances -----------------------------------------------------------------------------
 
-    def note_holds(self, rows: Iterable[OpenOrder]) -> None:
-        """Remember what orders that are not tracked hold, and how many foreign ones there are.
+    def note_others(self, rows: Iterable[OpenOrder]) -> None:
+        """Remember the orders that are not tracked.
 
         `rows` are the open orders of all coins. What foreign ones hold counts where a balance states no hold.
         """
-        rows = tuple(rows)
-        self.foreign_holds = compute_foreign_holds(rows, self.market, self.ownership)
-        orphans = [
-            row for row in rows if self.ownership.classify(row) is Owner.OURS and self.order_state.find(row.oid) is None
-        ]
-        self.orphan_holds = compute_holds(orphans, self.market)
-        self.n_others_open = sum(self.ownership.classify(row) is not Owner.OURS for row in rows)
+        by_owner: dict[Owner, list[OpenOrder]] = {owner: [] for owner in Owner}
+        for row in rows:
+            by_owner[self.ownership.classify(row)].append(row)
+        ours = by_owner.pop(Owner.OURS)
+        self.others = OtherOrders.of(
+            by_owner[Owner.FOREIGN],
+            [row for row in ours if self.order_state.find(row.oid) is None],
+            n_open=sum(map(len, by_owner.values())),
+            market=self.market,
+        )
+
+    def note_others_open(self, n_least: int) -> None:
+        """Remember that others have at least so many orders open, until the next snapshot counts them."""
+        self.others = replace(self.others, n_open=max(self.others.n_open, n_least))
 
     def apply_balances(
         self, total: Balances, *, asked_s: float | None, now_s: float, was_pushed: bool = False
@@ -332,14 +331,17 @@ class MakerState:
 
     def _find_usable(self, side: Side, total: Decimal, held: Decimal | None) -> Usable:
         """Find how much of the token that a side's orders hold may be offered."""
-        foreign, orphans = self.foreign_holds, self.orphan_holds
+        foreign, orphans = self.others.foreign_holds, self.others.orphan_holds
         if held is None:
             left = total - (foreign.token if side == "sell" else foreign.usdc)
             return Usable(left, left)
-        least, most = bound_own_holds(self.order_state, side)
-        return compute_usable(
-            total, held, own_least=least, own_most=most + (orphans.token if side == "sell" else orphans.usdc)
-        )
+        # What is in doubt or in flight may hold its funds or not.
+        orders = self.order_state.orders
+        tracked = orders.sum_size("sell") if side == "sell" else orders.sum_cost("buy")
+        in_doubt = sum_holds(side, [order.quote for order in orders.in_doubt])
+        in_flight = sum_holds(side, [intent.quote for intent in self.order_state.get_intents()])
+        of_orphans = orphans.token if side == "sell" else orphans.usdc
+        return compute_usable(total, held, own_least=tracked - in_doubt, own_most=tracked + in_flight + of_orphans)
 
     def note_doubts(self, now_s: float) -> float:
         """Return since when the ledger is quiet.

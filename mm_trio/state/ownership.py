@@ -46,6 +46,10 @@ class Ownership:
         self.epochs = set(epochs)
         self.knows_all_sessions = knows_all_sessions
 
+    def is_foreign(self, row: OpenOrder) -> bool:
+        """Check if an order is of another program, and left alone."""
+        return self.classify(row) is Owner.FOREIGN
+
     def classify(self, row: OpenOrder | Fill) -> Owner:
         """Return the owner of an open order or a fill.
 

@@ -6,25 +6,17 @@ still. So it may prove that an order is open, and it may only raise the suspicio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
-from mm_trio.model.market import Balances, Market
-from mm_trio.model.orders import Intent, Phase, Quote, Side
+from mm_trio.model.orders import Intent, Phase
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner, Ownership
 
 __all__ = [
     "Findings",
-    "Usable",
-    "bound_own_holds",
-    "compute_foreign_holds",
-    "compute_holds",
-    "compute_usable",
     "describe_rivals",
-    "find_usable",
     "read_snapshot",
 ]
 
@@ -86,84 +78,6 @@ def read_snapshot(rows: Sequence[OpenOrder], state: OrderState, *, asked_s: floa
         ),
         unseen=tuple(intents),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Usable:
-    """Least and most of one token that may be offered.
-
-    They differ while it is not known which of our own orders the hold contains.
-    """
-
-    least: Decimal
-    most: Decimal
-
-    def find_nearest(self, amount: Decimal) -> Decimal:
-        """Return the amount in here that is nearest to this one."""
-        return min(max(amount, self.least), self.most)
-
-
-def compute_usable(total: Decimal, held: Decimal, *, own_least: Decimal, own_most: Decimal) -> Usable:
-    """Take off a total what others hold of it.
-
-    `held` is the venue's hold of the token, `own_least` and `own_most` what our own orders hold of it at the least and
-    at the most. A hold that lacks some of our orders is older than they are: others hold nothing then.
-    """
-    nothing = Decimal(0)
-    return Usable(total - max(nothing, held - own_least), total - max(nothing, held - own_most))
-
-
-def bound_own_holds(state: OrderState, side: Side) -> tuple[Decimal, Decimal]:
-    """Bound what our own orders of a side hold.
-
-    In base for asks, in quote for bids. What is in doubt or in flight may hold its funds or not.
-    """
-    orders = state.orders
-    tracked = orders.sum_size("sell") if side == "sell" else orders.sum_cost("buy")
-    in_doubt = _sum_holds(side, [order.quote for order in orders.in_doubt])
-    return tracked - in_doubt, tracked + _sum_holds(side, [intent.quote for intent in state.get_intents()])
-
-
-def _sum_holds(side: Side, quotes: Iterable[Quote]) -> Decimal:
-    held = [quote.size if side == "sell" else quote.size * quote.price for quote in quotes if quote.side == side]
-    return sum(held, Decimal(0))
-
-
-def compute_holds(rows: Iterable[OpenOrder], market: Market) -> Balances:
-    """Sum what these orders hold of our two tokens.
-
-    Asks hold their size, bids their size times price. Orders on any pair of the venue count.
-    """
-    base = quote = Decimal(0)
-    for row in rows:
-        if (tokens := market.pair_tokens.get(row.coin)) is None:
-            continue
-        held, amount = (tokens[0], row.size) if row.side == "sell" else (tokens[1], row.size * row.price)
-        base += amount if held == market.base.index else 0
-        quote += amount if held == market.quote.index else 0
-    return Balances(base, quote)
-
-
-def compute_foreign_holds(rows: Iterable[OpenOrder], market: Market, ownership: Ownership) -> Balances:
-    """Sum what foreign orders hold of our two tokens."""
-    return compute_holds((row for row in rows if ownership.classify(row) is Owner.FOREIGN), market)
-
-
-def find_usable(total: Balances, rows: Iterable[OpenOrder], market: Market, ownership: Ownership) -> Balances:
-    """Take off the totals what others hold of them.
-
-    `rows` are the open orders of all coins at the time of the balances, which tell which part of the hold is ours.
-    """
-    rows = tuple(rows)
-    foreign = compute_foreign_holds(rows, market, ownership)
-    own = compute_holds((row for row in rows if ownership.classify(row) is not Owner.FOREIGN), market)
-    tokens = (total.token, total.held_token, own.token, foreign.token)
-    usdc = (total.usdc, total.held_usdc, own.usdc, foreign.usdc)
-    amounts = [
-        compute_usable(amount, mine + others if held is None else held, own_least=mine, own_most=mine).least
-        for amount, held, mine, others in (tokens, usdc)
-    ]
-    return Balances(*amounts)
 
 
 def describe_rivals(rows: Sequence[OpenOrder]) -> str:

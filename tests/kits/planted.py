@@ -18,6 +18,7 @@ import pytest
 from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.session import Session
+from mm_trio.funds.holds import Usable
 from mm_trio.journal import sqlite_journal, writer
 from mm_trio.journal.end_mark import EndMark, write_mark
 from mm_trio.journal.replay import Recovered
@@ -37,7 +38,6 @@ from mm_trio.state.order_phases import OPEN, TRANSITIONS, Event
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.seen_fills import SeenFills
-from mm_trio.state.snapshot_diff import Usable
 from mm_trio.venue import wire
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.witness.fill_check import find_contradiction

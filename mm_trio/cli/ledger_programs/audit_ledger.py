@@ -12,6 +12,7 @@ import trio
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
 from mm_trio.config.settings import Settings
+from mm_trio.funds.holds import find_usable
 from mm_trio.journal.audit import Audit, compute_audit
 from mm_trio.journal.data_dir import describe_lost, find_state_folder, is_blank
 from mm_trio.journal.ledger_sums import LedgerSums, read_ledger
@@ -19,7 +20,7 @@ from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.market import Market
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.ownership import Ownership
-from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals, find_usable
+from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
 from mm_trio.witness.ledger_end import describe_lost_entries, describe_unnamed
@@ -173,7 +174,7 @@ async def _look(
     audit = compute_audit(
         known,
         fills,
-        find_usable(total, rows, market, Ownership(market.coin, keep_foreign=True)),
+        find_usable(total, rows, market, is_foreign=Ownership(market.coin, keep_foreign=True).is_foreign),
         orders=[row for row in rows if row.coin == market.coin],
         unnamed=unnamed,
     )

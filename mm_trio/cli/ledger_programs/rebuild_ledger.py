@@ -16,6 +16,7 @@ import trio
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair, make_grid
 from mm_trio.config.settings import MakerParameters, Settings
+from mm_trio.funds.holds import find_usable
 from mm_trio.journal.audit import compute_effect
 from mm_trio.journal.data_dir import (
     describe_lost,
@@ -33,7 +34,6 @@ from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated,
 from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
 from mm_trio.state.ownership import Ownership, read_quote
-from mm_trio.state.snapshot_diff import find_usable
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
 
@@ -210,7 +210,7 @@ async def _compute_first_balance(client: VenueClient, market: Market, found: Seq
     ownership = Ownership(market.coin, keep_foreign=True, epochs=epochs)
     oids = {entry.oid for entry in found if isinstance(entry, Adopted)}
     total = await client.fetch_balances(market)
-    usable = find_usable(total, await client.fetch_open_orders(market), market, ownership)
+    usable = find_usable(total, await client.fetch_open_orders(market), market, is_foreign=ownership.is_foreign)
     token, usdc = usable.token, usable.usdc
     for fill in await client.fetch_fills(market, since_ms=0):
         if fill.oid in oids or ownership.read_own_cloid(fill.cloid) is not None:

@@ -257,7 +257,7 @@ HELD = Balances(dec(50), dec(1000), dec(0), dec(140))
 
 def test_what_others_hold_is_taken_off_the_total() -> None:
     state = make_state(keep_foreign=True)
-    state.note_holds([row(9, "sell", "21", 3, coin="@207"), row(8, "buy", "10", 4)])
+    state.note_others([row(9, "sell", "21", 3, coin="@207"), row(8, "buy", "10", 4)])
 
     check = state.apply_balances(Balances(dec(50), dec(1000)), asked_s=None, now_s=0)
 
@@ -284,7 +284,7 @@ def test_what_our_own_orders_hold_is_ours_to_offer() -> None:
 
 def test_what_orders_to_be_cancelled_hold_is_ours_to_offer() -> None:
     state = make_state()
-    state.note_holds([row(9, "buy", "20", 3)])
+    state.note_others([row(9, "buy", "20", 3)])
 
     state.apply_balances(Balances(dec(50), dec(1000), dec(0), dec(100)), asked_s=None, now_s=0)
 
@@ -293,7 +293,7 @@ def test_what_orders_to_be_cancelled_hold_is_ours_to_offer() -> None:
 
 def test_a_stated_hold_is_believed_over_the_open_orders_of_others() -> None:
     state = make_state(keep_foreign=True)
-    state.note_holds([row(8, "buy", "10", 4)])
+    state.note_others([row(8, "buy", "10", 4)])
 
     state.apply_balances(Balances(dec(50), dec(1000), dec(0), dec(15)), asked_s=None, now_s=0)
 

@@ -1,15 +1,14 @@
-"""Comparison with a snapshot: it proves presence, never absence; foreign orders hold funds."""
+"""Comparison with a snapshot: it proves presence, never absence."""
 
 from __future__ import annotations
 
 import pytest
-from core_kit import MARKET, OURS, THEIRS, dec, intent, rest, row, tracked
+from core_kit import OURS, THEIRS, intent, rest, row, tracked
 
-from mm_trio.model.market import Balances
 from mm_trio.model.replies import OpenOrder
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Ownership
-from mm_trio.state.snapshot_diff import FRESH_S, VANISHING_S, Findings, compute_foreign_holds, read_snapshot
+from mm_trio.state.snapshot_diff import FRESH_S, VANISHING_S, Findings, read_snapshot
 
 SECOND = "0x6d6d7472000000010000000000000002"
 
@@ -99,25 +98,3 @@ def test_an_order_that_left_may_linger_in_snapshots_for_a_while(age_s: float, is
     found = read(state, row(1), asked_s=50.0 + age_s)
 
     assert oids(found.orphans) == ([1] if is_orphan else [])
-
-
-@pytest.mark.parametrize(
-    "other, keep_foreign, token, quote",
-    [
-        (row(9, "sell", size=3, coin="@207"), True, 3, 0),  # our base, another quote
-        (row(9, "buy", size=3, coin="@207"), True, 0, 0),  # holds USDT0, which is not ours
-        (row(9, "buy", "0.5", 40, coin="PURR/USDC"), True, 0, 20),  # our quote, another base
-        (row(9, "sell", size=3, coin="PURR/USDC"), True, 0, 0),
-        (row(9, "sell", size=3, coin="BTC"), True, 0, 0),  # no spot pair
-        (row(9, "sell", size=3), True, 3, 0),  # a stranger on our coin
-        (row(9, "sell", size=3, cloid=OURS), True, 0, 0),
-        (row(9, "sell", size=3), False, 0, 0),  # ours, or about to be cancelled
-        (row(9, "buy", size=3, cloid=THEIRS), True, 0, 60),
-    ],
-)
-def test_what_others_hold_of_our_two_tokens_is_counted_on_every_pair(
-    other: OpenOrder, keep_foreign: bool, token: int, quote: int
-) -> None:
-    held = compute_foreign_holds([other, other], MARKET, Ownership("@107", keep_foreign=keep_foreign))
-
-    assert held == Balances(dec(2 * token), dec(2 * quote))

@@ -175,6 +175,18 @@ def _take_budget(maker: WsState, run_s: float) -> BudgetView:
     )
 
 
+def _describe_left_out(maker: WsState) -> str | None:
+    """Say what of the ladder waits, and why, in few words."""
+    if pauses := maker.refusals:
+        first = max(pauses, key=lambda pause: pause.n_items)
+        return f"{first.n_items} {first.what} wait: {first.kind.value}"
+    if n_levels := maker.stats.levels_left_out:
+        return f"{n_levels} levels beyond the venue's band or cap"
+    if sides := maker.stats.empty_sides:
+        return "nothing to offer: " + " and ".join("asks" if side == "sell" else "bids" for side in sides)
+    return None
+
+
 def _take_health(maker: WsState, *, started: bool) -> HealthView:
     paused: str | None = maker.paused_because
     state: State = "quoting"
@@ -184,6 +196,8 @@ def _take_health(maker: WsState, *, started: bool) -> HealthView:
         state = "paused"
     elif maker.rate_limit.remaining() <= 0:
         state, paused = "cancel only", "the request budget is used up"
+    elif (left_out := _describe_left_out(maker)) is not None:
+        state, paused = "in part", left_out
     stats = maker.stats
     return HealthView(
         state=state,

@@ -11,7 +11,7 @@ from mm_trio.model.orders import Quote, Side
 __all__ = ["BudgetView", "FillRow", "HealthView", "InventoryView", "LadderRow", "MakerView", "RowStatus", "State"]
 
 RowStatus: TypeAlias = Literal["resting", "changing", "cancelling", "wanted", "in flight", "in doubt", "free"]
-State: TypeAlias = Literal["starting", "quoting", "paused", "cancel only"]
+State: TypeAlias = Literal["starting", "quoting", "in part", "paused", "cancel only"]
 
 _ZERO = Decimal(0)
 
@@ -85,7 +85,7 @@ class BudgetView:
 class HealthView:
     """State of the maker, and its counters since the start.
 
-    `why` is the reason why it does not quote, None while it does.
+    `why` is the reason why it does not quote, or not all of its ladder; None while it quotes in full.
     """
 
     state: State

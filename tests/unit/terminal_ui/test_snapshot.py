@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError, fields
 from decimal import Decimal
 from math import inf
+from typing import Any
 
 import pytest
 import trio
-from builders import World, dec, until
+from builders import MAKER, World, dec, until
 from trio.testing import MockClock
 
 from mm_trio import WsState
 from mm_trio.model.orders import FillResult, Intent, Quote
+from mm_trio.sandbox import RefuseOrders
+from mm_trio.sandbox.matching import rules
 from mm_trio.terminal_ui.snapshot import take_view
 from mm_trio.terminal_ui.views import LadderRow, MakerView
 
@@ -229,3 +232,32 @@ async def test_a_snapshot_is_frozen_and_changes_nothing(autojump_clock: MockCloc
         for field in fields(view):
             with pytest.raises(FrozenInstanceError):
                 setattr(view, field.name, None)
+
+
+@pytest.mark.parametrize(
+    "parameters, refused, why",
+    [
+        ({}, rules.NO_BALANCE, "40 orders wait: balance too small"),
+        ({"n_orders": 1400, "tick_size": "0.001"}, None, "400 levels beyond the venue's band or cap"),
+    ],
+)
+async def test_a_ladder_that_is_quoted_in_part_says_why(
+    autojump_clock: MockClock, parameters: dict[str, Any], refused: str | None, why: str
+) -> None:
+    world = World(token="7000", usdc="1000000") if parameters else World()
+    if refused is not None:
+        world.gateway.apply(RefuseOrders(MAKER, refused))
+    async with world.running(world.maker(**parameters)) as maker:
+        await trio.sleep(30)
+        health = look(maker).health
+
+    assert (health.state, health.why) == ("in part", why)
+
+
+async def test_a_side_with_nothing_to_offer_is_told(autojump_clock: MockClock) -> None:
+    world = World(token="0")
+    async with world.running(world.maker()) as maker:
+        await trio.sleep(30)
+        health = look(maker).health
+
+    assert (health.state, health.why) == ("in part", "nothing to offer: asks")

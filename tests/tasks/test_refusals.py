@@ -52,7 +52,7 @@ async def spend_an_hour(world: World) -> int:
 
 
 @pytest.mark.parametrize("text, scope", TEXTS)
-async def test_an_hour_of_any_refusal_costs_sixty_items_and_all_is_whole_ten_minutes_later(
+async def test_a27_an_hour_of_any_refusal_costs_sixty_items_and_all_heals(
     autojump_clock: MockClock, text: str, scope: Scope
 ) -> None:
     world = World()

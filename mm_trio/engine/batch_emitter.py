@@ -92,6 +92,8 @@ class BatchEmitter:
         emission = _Emission(budget, began_s, unwanted_oids=diff.cancels)
         diff = self.refusals.choose(self._without_manual_cancels(diff), orders, now_s=began_s, insists=insists)
         diff = self._leave_out(diff, budget)
+        if self._gateway.signer.is_in_question:
+            diff = _take_first(diff)
         remaining = budget.remaining()
         if not diff:
             self._note_cancel_only(remaining <= 0, 0)
@@ -141,14 +143,14 @@ class BatchEmitter:
         Errors: `Cancelled` when the session was asked to shut down meanwhile.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        return self._may_place() and not emission.is_out_of_budget
+        return self._may_place() and not emission.is_out_of_budget and not emission.is_signer_refused
 
     async def _send_cancels(self, oids: Sequence[int], emission: _Emission) -> None:
         orders = self._state.order_state
         # An order may have left while an earlier batch was on its way.
         left = {oid for oid in oids if (o := orders.find_left(oid)) is not None and o.touched_s >= emission.began_s}
         oids = [oid for oid in oids if oid not in left]
-        if not oids:
+        if not oids or emission.is_signer_refused:
             return
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
@@ -179,6 +181,8 @@ class BatchEmitter:
                 elif burnt is Burnt.WAS_USED:
                     orders.on_cannot_arrive_after(intent.cloid, trio.current_time())
         for intents in batches(orders.get_intents()):
+            if self._gateway.signer.is_in_question:
+                intents = intents[:1]
             expires_ms = self._gateway.compute_cancel_expiry_ms(EXPIRY_S)
             answers = await self._gateway.send_cancels_by_cloid(intents, expires_ms=expires_ms)
             self._note_answers("cancel", answers, _Emission(budget, now_s, unwanted_oids=()))
@@ -412,6 +416,8 @@ class BatchEmitter:
         if isinstance(first, Refused) and first.refusal is Refusal.NOT_SENT:
             _log.info("action not sent: action=%s items=%d reason=%s", kind, len(answers), first.text)
             return
+        if self._gateway.signer.is_in_question:
+            emission.on_signer_refused()
         emission.budget.on_request(len(answers))
         self._stats.on_answers(answers)
         # A pause was told when it began; what its probes come to is no news.
@@ -438,6 +444,13 @@ class BatchEmitter:
         self._is_cancel_only = is_cancel_only
 
 
+def _take_first(diff: OrderDiff) -> OrderDiff:
+    """Reduce a diff to one item: whether the venue knows our signer costs no more to learn."""
+    if diff.cancels:
+        return OrderDiff(cancels=diff.cancels[:1])
+    return OrderDiff(diff.modifies[:1], [] if diff.modifies else diff.places[:1])
+
+
 class _Emission:
     """Budget and counts of one emit.
 
@@ -448,6 +461,7 @@ class _Emission:
         self.budget = budget
         self.began_s = began_s
         self.is_out_of_budget = False
+        self.is_signer_refused = False
         self._unwanted_oids = tuple(unwanted_oids)
         self._n_cancelled = self._n_modified = self._n_placed = self._n_held_back = 0
         self._n_errors = 0
@@ -468,6 +482,10 @@ class _Emission:
     def on_placed(self, *, arrived: bool) -> None:
         """Count a place that was not refused, if it arrived."""
         self._n_placed += arrived
+
+    def on_signer_refused(self) -> None:
+        """Send nothing more in this emit: all of it has the same signer."""
+        self.is_signer_refused = True
 
     def on_held_back(self, n: int) -> None:
         """Count places that wait for remaining sizes."""

@@ -38,6 +38,7 @@ class TickSchedule:
         self._due_s = math.inf
         self._n_ticks = 0
         self._tick_wanted = trio.Event()
+        self._wanted_s = math.inf
         self._reconcile_due_s = math.inf
         self._reconciled_s = -math.inf
         self._reconcile_moved = trio.Event()
@@ -50,6 +51,10 @@ class TickSchedule:
         """Make the next tick due as soon as possible."""
         self._tick_wanted.set()
 
+    def want_tick(self, after_s: float) -> None:
+        """Make the next tick due in `after_s` at the latest."""
+        self._wanted_s = min(self._wanted_s, trio.current_time() + after_s)
+
     async def wait_for_tick(self) -> None:
         """Wait until the next tick is due.
 
@@ -60,11 +65,11 @@ class TickSchedule:
         if done_s >= self._due_s:
             self._count_tick()
             self._due_s = max(self._due_s + self.interval_s, done_s)
-        with trio.move_on_at(self._due_s):
+        with trio.move_on_at(min(self._due_s, self._wanted_s)):
             await self._tick_wanted.wait()
             if trio.current_time() < done_s + BURST_S:
                 await trio.sleep_until(done_s + BURST_S)
-        self._tick_wanted = trio.Event()
+        self._tick_wanted, self._wanted_s = trio.Event(), math.inf
 
     def _count_tick(self) -> None:
         self._n_ticks += 1

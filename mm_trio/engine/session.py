@@ -7,6 +7,7 @@ The tasks that drive them are in `tasks`. They run in the one nursery that `Sess
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ from mm_trio.engine.events import SessionEvents, log_allocation_changed, log_sta
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.schedule import TickSchedule
-from mm_trio.engine.shutdown import cancel_and_verify
+from mm_trio.engine.shutdown import LeftOrder, cancel_and_verify
 from mm_trio.engine.startup import resume_state, seed_state
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import COMMIT_WITHIN_S, JournalWriter
-from mm_trio.model.errors import JournalBusy, LedgerError
+from mm_trio.model.errors import ActionsRefused, JournalBusy, LedgerError, find_leaves
 from mm_trio.model.journal_entries import Allocated, Began
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
@@ -94,7 +95,8 @@ class Session:
         self.schedule = schedule
         # Ticks and reconciliations take turns.
         self.turn = UncontendedLock()
-        self.left_behind: tuple[str, ...] | None = None
+        self.left_behind: tuple[LeftOrder, ...] | None = None
+        self._has_halted = False
         self._recovered = recovered
         self._epoch = epoch
         self._check_opening = check_opening
@@ -140,6 +142,29 @@ class Session:
             self.account.inbox.close()
             await self._shut_down()
             await self._write_rest()
+            self._halt_at_the_end()
+
+    def halt_if_refused(self) -> None:
+        """End a session whose actions are refused for ever.
+
+        Errors: ActionsRefused.
+        """
+        if (why := self.account.client.clock.find_halt()) is not None:
+            raise ActionsRefused(why)
+        if (why := self.account.gateway.signer.find_halt()) is not None:
+            self._has_halted = True
+            _log.error("%s", why)
+            raise ActionsRefused(why)
+
+    def _halt_at_the_end(self) -> None:
+        """Tell that the key was found lost by the shutdown itself.
+
+        An error that ends the session says more. Errors: ActionsRefused.
+        """
+        error = sys.exception()
+        is_stopped = error is None or all(isinstance(leaf, trio.Cancelled) for leaf in find_leaves(error))
+        if is_stopped and not self._has_halted and self.account.gateway.signer.is_lost:
+            self.halt_if_refused()
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name."""
@@ -251,8 +276,11 @@ class Session:
         self.account.gateway.on_shutdown(GRACE_S)
 
     async def _shut_down(self) -> None:
-        """Cancel open orders and verify it, if configured."""
-        if self.settings.cancel_on_shutdown:
+        """Cancel open orders and verify it, if configured.
+
+        With a lost key nothing can be cancelled, and whoever reads the end has to know what rests.
+        """
+        if self.settings.cancel_on_shutdown or self.account.gateway.signer.is_lost:
             self._close_gate()
             self.left_behind = await cancel_and_verify(
                 self.account.gateway, self.account.client, self.quoter.state, self.emitter, self.reconciler

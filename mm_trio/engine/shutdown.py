@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import trio
 
 from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.model.errors import LedgerError, VenueError
-from mm_trio.model.orders import OrderDiff
+from mm_trio.model.orders import OrderDiff, Quote, TrackedOrder
+from mm_trio.model.replies import OpenOrder
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 
-__all__ = ["cancel_and_verify", "name_remaining"]
+__all__ = ["LeftOrder", "cancel_and_verify", "list_remaining"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,47 +30,82 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 4.0
 COMPARE_WITHIN_S = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOrder:
+    """Order that may rest, by the name that the venue knows it by.
+
+    Without an order: why it could not be verified that nothing rests.
+    """
+
+    name: str
+    order: Quote | TrackedOrder | OpenOrder | None = None
+
+    def describe(self) -> str:
+        """Describe the order for the operator, as far as it is known."""
+        if self.order is None:
+            return self.name
+        values = self.to_json()
+        return f"{self.name} side={values['side']} px={values['px']} sz={values['sz']}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the order as plain JSON values."""
+        if self.order is None:
+            return {"name": self.name}
+        oid = None if isinstance(self.order, Quote) else self.order.oid
+        values = {
+            "side": self.order.side,
+            "px": f"{self.order.price.normalize():f}",
+            "sz": f"{self.order.size.normalize():f}",
+        }
+        return {"name": self.name, **values, "oid": oid}
+
+
 async def cancel_and_verify(
     gateway: OrderGateway,
     client: VenueClient,
     state: MakerState,
     emitter: BatchEmitter,
     reconciler: Reconciler,
-) -> tuple[str, ...]:
+) -> tuple[LeftOrder, ...]:
     """Cancel our orders until the venue lists none.
 
     Return the orders that may still rest when the gateway's time is up. The work is shielded from cancellation. Fills
     are booked meanwhile. The gateway has to be in shutdown already. Without request weight nothing can be verified, and
-    the cancels are sent all the same.
+    the cancels are sent all the same. With a lost key none is sent: the venue is asked what rests.
     """
     client.on_shutdown()
-    still_listed: list[int] = []
-    remaining = name_remaining(state.order_state)
+    still_listed: list[OpenOrder] = []
+    remaining = list_remaining(state.order_state)
     pause_s = FIRST_PAUSE_S
     with trio.CancelScope(deadline=gateway.done_by_s, shield=True):
         while True:
             try:
-                await _make_sure_of_time(client, state.market.coin)
-                known = [order.oid for order in state.order_state.get_current_orders()]
-                await emitter.emit(OrderDiff(cancels={*known, *still_listed}), state.rate_limit, insists=True)
-                await emitter.cancel_in_flight(state.rate_limit)
+                if not gateway.signer.is_lost:
+                    await _make_sure_of_time(client, state.market.coin)
+                    known = [order.oid for order in state.order_state.get_current_orders()]
+                    oids = {*known, *(row.oid for row in still_listed)}
+                    await emitter.emit(OrderDiff(cancels=oids), state.rate_limit, insists=True)
+                    await emitter.cancel_in_flight(state.rate_limit)
                 # An incomplete fill history must not stop the shutdown.
                 with suppress(LedgerError):
-                    if state.order_state.get_doubts():
+                    if state.order_state.get_doubts() or gateway.signer.is_lost:
                         await reconciler.reconcile()
                 still_listed = await _find_ours(client, state)
                 with suppress(LedgerError):
                     await reconciler.book_missed_fills()
-                remaining = name_remaining(state.order_state, still_listed)
+                remaining = list_remaining(state.order_state, still_listed)
+                if not remaining:
+                    state.on_reconciled()
+                    return ()
+                if gateway.signer.is_lost and not state.order_state.get_doubts():
+                    # What rests is known, and nothing can be done about it from here.
+                    break
             except VenueError as error:
                 _log.warning("shutdown request failed: error=%s; trying again", error)
-                remaining = (*name_remaining(state.order_state, still_listed), f"not verified: {error}")
-            if not remaining:
-                state.on_reconciled()
-                return ()
+                remaining = (*list_remaining(state.order_state, still_listed), LeftOrder(f"not verified: {error}"))
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-    _log.error("orders may still rest: %s", ", ".join(remaining))
+    _log.error("orders may still rest: %s", ", ".join(left.describe() for left in remaining))
     return remaining
 
 
@@ -79,24 +116,25 @@ async def _make_sure_of_time(client: VenueClient, coin: str) -> None:
             await client.compare_clock(coin)
 
 
-async def _find_ours(client: VenueClient, state: MakerState) -> list[int]:
-    """Fetch the oids of our open orders at the venue."""
+async def _find_ours(client: VenueClient, state: MakerState) -> list[OpenOrder]:
+    """Fetch our open orders at the venue."""
     rows = await client.fetch_open_orders(state.market)
     return [
-        row.oid
+        row
         for row in rows
         if row.coin == state.market.coin
         and (state.ownership.classify(row) is Owner.OURS or state.order_state.is_known(row.oid))
     ]
 
 
-def name_remaining(orders: OrderState, still_listed: Sequence[int] = ()) -> tuple[str, ...]:
-    """Name the orders that may rest.
+def list_remaining(orders: OrderState, still_listed: Sequence[OpenOrder] = ()) -> tuple[LeftOrder, ...]:
+    """List the orders that may rest.
 
     They are tracked, in flight, or listed by the venue as ours.
     """
-    oids = {order.oid for order in orders.get_current_orders()} | set(still_listed)
+    known: dict[int, TrackedOrder | OpenOrder] = {order.oid: order for order in orders.get_current_orders()}
+    known |= {row.oid: row for row in still_listed}
     return (
-        *(f"oid {oid}" for oid in sorted(oids)),
-        *(f"cloid {intent.cloid}" for intent in orders.get_intents()),
+        *(LeftOrder(f"oid {oid}", order) for oid, order in sorted(known.items())),
+        *(LeftOrder(f"cloid {intent.cloid}", intent.quote) for intent in orders.get_intents()),
     )

@@ -16,7 +16,7 @@ import trio
 
 from mm_trio.engine.events import log_tick
 from mm_trio.engine.feed_reader import FeedReader
-from mm_trio.model.errors import ActionsRefused, VenueError
+from mm_trio.model.errors import VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import OpenOrder
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck
@@ -43,6 +43,8 @@ _log = logging.getLogger(__name__)
 # leave enough for one or two after a lost feed. Both leave what is kept for the shutdown.
 REGULAR_WEIGHT, URGENT_WEIGHT = 200, 82
 RETRY_RECONCILE_S = 3.0
+# Stale quotes rest until it is known whether the key is lost. The memory of refusals allows an item so soon, twice.
+ASK_SIGNER_AGAIN_S = 2.0
 # Looks at balances that differ at a start.
 SETTLE_TRIES = 3
 # Pause between two comparisons of the clocks, after a failed one, and while the machine's clock is wrong.
@@ -69,6 +71,7 @@ async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> Non
         _log.warning("feed not connected: error=%s; the watchdog tries again", error)
         return
     cleared = await session.reconciler.cancel_orphans(orphans)
+    session.halt_if_refused()
     # The fate of an earlier session's orders has to be known before anything new is placed.
     if orders.get_doubts():
         cleared = await reconcile(session) and cleared
@@ -147,7 +150,9 @@ async def tick(session: Session) -> None:
         plan = quoter.plan_tick()
         session.events.on_planned(quoter.find_empty_sides(), held=quoter.state.held_elsewhere)
         result = await session.emitter.emit(plan.diff, account.budget)
-        _halt_if_refused(session)
+        session.halt_if_refused()
+        if result.n_errors and account.gateway.signer.is_in_question:
+            schedule.want_tick(ASK_SIGNER_AGAIN_S)
         now_s = trio.current_time()
         session.events.on_refusals(session.emitter.refusals.take_news(now_s=now_s))
         session.events.on_left_out(session.emitter.sendable)
@@ -197,7 +202,7 @@ async def reconcile(session: Session) -> bool:
             _log.warning("reconciliation failed: error=%s retry_s=%g", error, RETRY_RECONCILE_S)
             schedule.want_reconcile(RETRY_RECONCILE_S)
             return False
-        _halt_if_refused(session)
+        session.halt_if_refused()
         stats.on_reconciled()
         _note_balances(session, check)
         if orders.get_doubts():
@@ -208,15 +213,6 @@ async def reconcile(session: Session) -> bool:
             schedule.want_reconcile(RETRY_RECONCILE_S)
         session.events.want_listing(session.quoter.state.history.judged_from_s)
         return no_orphan_left
-
-
-def _halt_if_refused(session: Session) -> None:
-    """End a session whose actions are refused for ever.
-
-    Errors: ActionsRefused.
-    """
-    if (why := session.account.client.clock.find_halt()) is not None:
-        raise ActionsRefused(why)
 
 
 # --- Clock ------------------------------------------------------------------------------------------
@@ -341,6 +337,7 @@ async def _stay_empty(session: Session) -> None:
             doubtful = {order.oid for order in orders.orders.in_doubt}
             resting = [order.oid for order in orders.get_current_orders() if order.oid not in doubtful]
             await session.emitter.emit(OrderDiff(cancels=resting), account.budget)
+            session.halt_if_refused()
         if orders.has_doubts:
             session.schedule.want_reconcile(session.schedule.backoff.pause_s)
         if trio.current_time() >= remind_s:

@@ -11,7 +11,7 @@ import trio
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.assembly import Knowledge, Seams, open_session
 from mm_trio.engine.session import Session
-from mm_trio.engine.shutdown import name_remaining
+from mm_trio.engine.shutdown import LeftOrder, list_remaining
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.writer import CHECKPOINT_EVERY
 from mm_trio.model.market import Market
@@ -167,8 +167,13 @@ class WsState:
 
         After `run` they are those that could not be proven gone.
         """
+        return self._unseen or tuple(left.name for left in self.orders_left)
+
+    @property
+    def orders_left(self) -> tuple[LeftOrder, ...]:
+        """Return the orders of `orders_may_rest`, as far as they were seen."""
         left_behind = None if self._session is None else self._session.left_behind
-        return self._unseen or (name_remaining(self.order_state) if left_behind is None else left_behind)
+        return list_remaining(self.order_state) if left_behind is None else left_behind
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name.

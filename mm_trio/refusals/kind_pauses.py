@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
-from mm_trio.refusals.pause import Item, KindPause
+from mm_trio.refusals.pause import FIRST_PAUSE_S, Item, KindPause
 
 __all__ = ["NOT_REMEMBERED", "KindPauses", "PauseNews", "find_refusal"]
 
@@ -14,6 +14,8 @@ __all__ = ["NOT_REMEMBERED", "KindPauses", "PauseNews", "find_refusal"]
 NOT_REMEMBERED = frozenset({Refusal.BUDGET, Refusal.EXPIRED, Refusal.NONCE, Refusal.NOT_SENT})
 # These refuse everything that is sent.
 _OF_EVERYTHING = frozenset({Refusal.SIGNER, Refusal.BUILDER_FEE, Refusal.ASSET, Refusal.HALTED, Refusal.UPGRADE})
+# Stale quotes may rest until it is known whether the key is lost, so that is asked soon.
+_SIGNER_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,11 @@ class KindPauses:
 
 
 def _make_pause(refusal: Refusal) -> KindPause:
-    return KindPause(is_race=refusal is Refusal.GONE, is_inside_first=refusal is Refusal.OPEN_ORDERS)
+    return KindPause(
+        is_race=refusal is Refusal.GONE,
+        is_inside_first=refusal is Refusal.OPEN_ORDERS,
+        first_pause_s=_SIGNER_PAUSE_S if refusal is Refusal.SIGNER else FIRST_PAUSE_S,
+    )
 
 
 def find_refusal(answer: Answer) -> tuple[Refusal, str] | None:

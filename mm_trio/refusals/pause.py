@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["MOST_PAIRS", "Item", "KindPause"]
+__all__ = ["FIRST_PAUSE_S", "MOST_PAIRS", "Item", "KindPause"]
 
 # More levels than this that are refused alike have one cause, and one pause.
 MOST_PAIRS = 5
@@ -80,17 +80,21 @@ class KindPause:
 
     `is_wide`: the refusal is of everything that is sent, so everything pauses. `text` is the venue's last one.
     `is_race`: it is of single orders, whatever happens to others. `is_inside_first`: far ends make way, so the
-    innermost level is always the probe.
+    innermost level is always the probe. `first_pause_s`: pause before the first probe, where the kind pauses as a
+    whole.
     """
 
-    def __init__(self, *, is_race: bool = False, is_inside_first: bool = False) -> None:
+    def __init__(
+        self, *, is_race: bool = False, is_inside_first: bool = False, first_pause_s: float = FIRST_PAUSE_S
+    ) -> None:
         self._is_race = is_race
         self._is_inside_first = is_inside_first
         self.text = ""
+        self._first_pause_s = first_pause_s
         self.is_whole = False
         self.is_wide = False
         self._pairs: dict[Hashable, _Pair] = {}
-        self._pause_s = FIRST_PAUSE_S
+        self._pause_s = first_pause_s
         self._began_s = self._probe_s = 0.0
         self._n_probes = 0
         # Items that succeeded since the last refusal, and those that may be sent now although the kind pauses.
@@ -154,7 +158,7 @@ class KindPause:
 
     def try_again(self) -> None:
         """Try again at once: what the refusal named has changed."""
-        self._pause_s, self._probe_s, self._n_probes = FIRST_PAUSE_S, 0.0, 0
+        self._pause_s, self._probe_s, self._n_probes = self._first_pause_s, 0.0, 0
         for pair in self._pairs.values():
             pair.try_again()
 

@@ -29,6 +29,7 @@ from mm_trio.venue.http_session import VENUE_FAILURES, describe_failure, may_be_
 from mm_trio.venue.ip_weight import IpWeight, find_weight_of_action
 from mm_trio.venue.sdk import make_cloid
 from mm_trio.witness.nonces import Nonces
+from mm_trio.witness.signer_row import SignerRow
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["AlwaysOpen", "Burnt", "OpensForPlaces", "OrderGateway", "WritesAhead"]
@@ -44,6 +45,7 @@ MOST_SENDS = 3
 # Share of the time to shut down that an action on its way at that moment gets for its answer.
 LAST_ANSWER_SHARE = 0.3
 _NOT_SENT = Refused(Refusal.NOT_SENT, "not sent: shutting down, paused, or no request weight", untouched=True)
+_KEY_LOST = Refused(Refusal.NOT_SENT, "not sent: the venue does not know our key any more", untouched=True)
 # Of an action with as many items as one may have.
 MOST_WEIGHT = find_weight_of_action(100)
 
@@ -118,7 +120,7 @@ class OrderGateway:
 
     `coin` is the venue's name of our pair. `gate` says whether something new may be placed; it is asked before an
     action is written down, and again between that and the sending, by either thread. `weight` is used by every action;
-    what is not a cancel waits for it.
+    what is not a cancel waits for it. Once `signer` is lost nothing is signed any more, cancels included.
     """
 
     def __init__(
@@ -145,6 +147,7 @@ class OrderGateway:
         self._gate = gate or AlwaysOpen()
         self._nonces = nonces or Nonces(clock)
         self._weight = weight or IpWeight()
+        self.signer = SignerRow()
         self._has_weight = True
         # Of the action on its way.
         self._scope: trio.CancelScope | None = None
@@ -247,6 +250,8 @@ class OrderGateway:
         was sent.
         """
         n_answers = max(1, len(items))
+        if self.signer.is_lost:
+            return (_KEY_LOST,) * n_answers
         lost: Unknown | None = None
         with self._open_scope(min(trio.current_time() + self._write_timeout_s, self._done_by_s)):
             with _making():
@@ -273,8 +278,10 @@ class OrderGateway:
         return (lost or Unknown(f"no answer in {self._write_timeout_s:g} s"),) * n_answers
 
     def _note_times(self, nonce: int | None, attempt: _Attempt) -> None:
-        """Learn from an answer whether the venue took nonce and deadline."""
+        """Learn from an answer whether the venue took signer, nonce and deadline."""
         answer = attempt.answers[0] if attempt.answers else None
+        if answer is not None:
+            self.signer.on_answer(answer)
         reason = answer.second if isinstance(answer, Unknown) and answer.second is not None else answer
         refusal = reason.refusal if isinstance(reason, Refused) else None
         if refusal is Refusal.NONCE and isinstance(reason, Refused):

@@ -18,6 +18,7 @@ import trio
 from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.reconciler import Reconciler
+from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.journal.recovery import recover
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import JournalWriter
@@ -417,7 +418,7 @@ def a_fill_is_missing_after_ten_seconds(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def the_way_out_is_not_verified(patch: pytest.MonkeyPatch) -> None:
-    async def hope(gateway: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any) -> tuple[str, ...]:
+    async def hope(gateway: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any) -> tuple[LeftOrder, ...]:
         oids = {order.oid for order in state.order_state.get_current_orders()}
         await emitter.emit(OrderDiff(cancels=oids), state.rate_limit)
         return ()

@@ -31,7 +31,6 @@ TEXTS: list[tuple[str, Scope]] = [
     (rules.HALF_OF_SUPPLY, "batch"),
     (rules.TOO_MANY_OPEN, "action"),
     (rules.POST_ONLY_PERIOD, "action"),
-    ("User or API Wallet 0xabc does not exist.", "action"),
     ("User has pending agent removal", "action"),
     ("Builder fee has not been approved.", "action"),
     (rules.UNKNOWN_ASSET, "action"),

@@ -27,6 +27,7 @@ from mm_trio.cli.programs.start_checks import (
 )
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
+from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.data_dir import find_signer_lock, hold_state_folder, open_ledger
 from mm_trio.journal.lock_state import START_PATIENCE_S
@@ -55,12 +56,14 @@ class RunSummary:
     stats: RunStats
     orders_may_rest: tuple[str, ...]
     halted_because: tuple[str, ...] = ()
+    orders_left: tuple[LeftOrder, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the summary as plain JSON values."""
         return {
             **self.stats.to_json(),
             "orders_may_rest": list(self.orders_may_rest),
+            "orders_left": [left.to_json() for left in self.orders_left],
             "halted_because": list(self.halted_because),
         }
 
@@ -198,7 +201,11 @@ class _Run:
             except* LedgerError as group:
                 self.failures.extend(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError))
             finally:
-                tell_end(halted_because=self.halted_because(), orders_may_rest=self.find_left_orders())
+                tell_end(
+                    halted_because=self.halted_because(),
+                    orders_may_rest=self.find_left_orders(),
+                    details=[left.describe() for left in maker.orders_left if left.order is not None],
+                )
 
     def summarize(self) -> RunSummary:
         """Return the summary of the run.
@@ -212,7 +219,8 @@ class _Run:
         if self.maker.market is None:
             # It was stopped before it knew of any order; an error of such a start has an exit code of its own.
             tell_end(halted_because=(), orders_may_rest=self.maker.orders_may_rest)
-        return RunSummary(self.maker.stats, self.maker.orders_may_rest, self.halted_because())
+        maker = self.maker
+        return RunSummary(maker.stats, maker.orders_may_rest, self.halted_because(), maker.orders_left)
 
     def find_left_orders(self) -> tuple[str, ...]:
         """Name the orders that may rest after a session that had begun."""

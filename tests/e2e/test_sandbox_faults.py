@@ -515,6 +515,23 @@ async def test_agent_revoked_may_not_act_until_it_is_over(open_venue: Open) -> N
     assert "resting" in statuses(await venue.order())[0]
 
 
+async def test_agent_expired_may_not_act_until_a_new_key_is_approved(open_venue: Open) -> None:
+    venue = await open_venue({"kind": "agent_expired", "at_s": 1})
+    assert "resting" in statuses(await venue.order())[0]
+    venue.step(1)
+
+    name = AGENT.address.lower()
+    unknown = (
+        f"User or API Wallet {name} does not exist.",
+        f"Must deposit before performing actions. User: {name}",
+    )
+    answer = await venue.order()
+    venue.step(80_000)
+    assert answer["response"] in unknown
+    assert await venue.order() == answer
+    assert venue.struck() == {"agent_expired": 1}
+
+
 async def test_manual_order_and_manual_cancel_are_the_owners(open_venue: Open) -> None:
     venue = await open_venue({"kind": "manual_order", "at_s": 1}, {"kind": "manual_cancel", "at_s": 5, "count": 2})
     venue.step(1)

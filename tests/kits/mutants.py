@@ -47,6 +47,7 @@ from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.ip_weight import IpWeight
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.witness.nonces import Nonces
+from mm_trio.witness.signer_row import SignerRow
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["MUTANTS", "MUTANTS_OF_TESTS"]
@@ -500,6 +501,11 @@ def a_level_that_was_in_the_way_once_is_given_up(patch: pytest.MonkeyPatch) -> N
 @mutant
 def what_was_refused_is_sent_again_at_every_tick(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RefusalMemory, "holds_back", lambda self, order, **options: False)
+
+
+@mutant
+def a_lost_key_is_tried_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SignerRow, "is_lost", property(lambda self: False))
 
 
 @mutant

@@ -64,6 +64,8 @@ class Auth:
     def __init__(self, has_account: Callable[[str], bool]) -> None:
         self.has_account = has_account
         self._nonces: dict[str, Nonces] = {}
+        # Texts for agents that were revoked, where it is not the usual one.
+        self._refusals: dict[str, str] = {}
         self.agents = Agents(on_removed=self._forget_nonces)
 
     def register_agent(self, agent: str, *, master: str) -> None:
@@ -73,12 +75,14 @@ class Auth:
         """
         self.agents.register(Agent(address=agent.lower(), master=master.lower()))
 
-    def revoke_agent(self, agent: str) -> None:
+    def revoke_agent(self, agent: str, *, refusal: str = NO_SUCH_WALLET) -> None:
         """Stop the key of `agent` from acting, as if expired.
 
-        Its nonces stay spent, because it may be registered again.
+        Its nonces stay spent, because it may be registered again. `refusal` is the text that it gets from then on:
+        which of the two comes differs between observers of the venue.
         """
         self.agents.forget(agent.lower())
+        self._refusals[agent.lower()] = refusal
 
     def admit(self, request: SignedAction, *, now_ms: int) -> str:
         """Admit a request and spend its nonce.
@@ -93,7 +97,7 @@ class Auth:
         agent = self.agents.find(signer, now_ms=now_ms)
         account = signer if agent is None else agent.master
         if not self.has_account(account):
-            raise AuthRefused(NO_SUCH_WALLET.format(address=signer))
+            raise AuthRefused(self._refusals.get(signer, NO_SUCH_WALLET).format(address=signer))
         if agent is not None and request.action.get("type") == "reserveRequestWeight":
             # Observed: this is the only L1 action that an agent may not send, and it is refused as if the agent
             # acted for itself.

@@ -75,6 +75,7 @@ ACCOUNT_KINDS = (
     FaultKind.DEPOSIT,
     FaultKind.WITHDRAWAL,
     FaultKind.HELD_ELSEWHERE,
+    FaultKind.AGENT_EXPIRED,
 )
 WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE, FaultKind.REFUSED_FOR_GOOD)
 # The client's own machine: a server cannot do this to it, only the simulation can.

@@ -48,7 +48,7 @@ class FaultKind(Enum):
 
     # --- Account and market -------------------------------------------------------------------
     BUDGET_EXHAUSTED = "budget_exhausted"  # The address has used all its requests.
-    AGENT_REVOKED = "agent_revoked"  # The agent's key may not act any more.
+    AGENT_REVOKED = "agent_revoked"  # For a while the agent's key may not act.
     MANUAL_ORDER = "manual_order"  # The owner places an order of his own in the maker's coin.
     MANUAL_CANCEL = "manual_cancel"  # The owner cancels an order of the maker.
     DEPOSIT = "deposit"
@@ -67,3 +67,4 @@ class FaultKind(Enum):
     # --- Added later: rates are drawn in this order ---------------------------------------------
     HELD_ELSEWHERE = "held_elsewhere"  # For a while margin of positions holds funds of the account.
     REFUSED_FOR_GOOD = "refused_for_good"  # For a while the account's new orders are refused, all with one text.
+    AGENT_EXPIRED = "agent_expired"  # The agent's key may never act again: its owner has to approve a new one.

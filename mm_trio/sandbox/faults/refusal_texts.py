@@ -1,7 +1,7 @@
 """Texts with which a venue may refuse orders for as long as their cause lasts.
 
 Each comes as the venue sends it: for one item, for its batch, or for the whole action. Refusals with a fault of their
-own are left out: a used up budget, a deadline, a nonce.
+own are left out: a used up budget, a deadline, a nonce, an unknown signer.
 """
 
 from __future__ import annotations
@@ -39,8 +39,6 @@ REFUSAL_TEXTS: tuple[tuple[str, Literal["item", "batch", "action"]], ...] = (
     (rules.POST_ONLY_PERIOD, "action"),
     (rules.UNKNOWN_ASSET, "action"),
     (rules.OVER_WEIGHT.format(limit=200), "action"),
-    (rules.MUST_DEPOSIT.format(address="0xabc"), "action"),
-    ("User or API Wallet 0xabc does not exist.", "action"),
     ("Unable to recover signer.", "action"),
     ("Vault not registered: 0xabc", "action"),
     ("User has pending agent removal", "action"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from random import Random
 
-from mm_trio.sandbox.api.auth import Auth
+from mm_trio.sandbox.api.auth import MUST_DEPOSIT, NO_SUCH_WALLET, Auth
 from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.clock import Clock
 from mm_trio.sandbox.faults.dice import Strike
@@ -95,6 +95,7 @@ class WorldFaults:
             FaultKind.DELISTED: self._delist,
             FaultKind.UPGRADE: self._upgrade,
             FaultKind.REFUSED_FOR_GOOD: self._refuse_orders,
+            FaultKind.AGENT_EXPIRED: self._expire_agent,
         }
         # Lasting states: the kind, and the account, agent or pair that it concerns.
         self._under_way: set[tuple[FaultKind, str]] = set()
@@ -131,6 +132,14 @@ class WorldFaults:
         if agent is None or not self._begin(strike, agent.address, lambda: self._auth.agents.register(agent)):
             return False
         self._auth.revoke_agent(agent.address)
+        return self._log_strike(strike, f"agent={agent.address}")
+
+    def _expire_agent(self, strike: Strike, target: FaultTarget) -> bool:
+        """Deregister the agent for good, with either of the venue's texts for a signer that it does not know."""
+        agent = self._auth.agents.find(target.agent.lower(), now_ms=self._clock.now_ms())
+        if agent is None:
+            return False
+        self._auth.revoke_agent(agent.address, refusal=self._rng.choice((NO_SUCH_WALLET, MUST_DEPOSIT)))
         return self._log_strike(strike, f"agent={agent.address}")
 
     def _delist(self, strike: Strike, target: FaultTarget) -> bool:

@@ -85,8 +85,8 @@ class Disturbances:
         self._texts = split(scenario.seed, "texts of refusals")
         # Whether orders of the maker are refused for a cause that lasts.
         self.is_refusing = False
-        switches = {
-            FaultKind.AGENT_REVOKED: self._revoke,
+        switches: dict[FaultKind, Callable[[bool], None]] = {
+            FaultKind.AGENT_REVOKED: partial(self._lose_key, FaultKind.AGENT_REVOKED),
             FaultKind.DELISTED: self._delist,
             FaultKind.UPGRADE: self._upgrade,
             FaultKind.REFUSED_FOR_GOOD: self._refuse,
@@ -115,6 +115,8 @@ class Disturbances:
                     nursery.start_soon(self._lag_forever)
                 if scenario.rates.get(FaultKind.CLOCK_DRIFT):
                     nursery.start_soon(self._set_clocks_wrong_forever)
+                if scenario.rates.get(FaultKind.AGENT_EXPIRED):
+                    nursery.start_soon(self._expire_forever)
                 for kind, switch in self._switches.items():
                     nursery.start_soon(self._switch_forever, kind, switch)
                 nursery.start_soon(self._stop_at_times)
@@ -128,6 +130,7 @@ class Disturbances:
         self._scope.cancel()
         for switch in self._switches.values():
             switch(False)
+        self._lose_key(FaultKind.AGENT_EXPIRED, False)
         if (process := self._process()) is not None:
             process.crash.disarm()
 
@@ -182,9 +185,24 @@ class Disturbances:
             await trio.sleep(rng.uniform(*(REFUSED_S if kind is FaultKind.REFUSED_FOR_GOOD else LASTS_S)))
             switch(False)
 
-    def _revoke(self, on: bool) -> None:
-        if (process := self._process()) is not None:
-            process.transport.is_revoked = on
+    def _lose_key(self, kind: FaultKind, on: bool) -> None:
+        """Let the venue forget the key of the present process, or know it again."""
+        if (process := self._process()) is None:
+            return
+        transport = process.transport
+        if on and transport.lost_key is None:
+            transport.lost_key = kind
+        elif not on and transport.lost_key is kind:
+            transport.lost_key = None
+
+    async def _expire_forever(self) -> Never:
+        """Let keys expire, each for good: the owner approves a new one once its maker has ended."""
+        kind = FaultKind.AGENT_EXPIRED
+        rng = split(self._scenario.seed, kind.value)
+        while True:
+            await trio.sleep(rng.expovariate(self._scenario.rates[kind]))
+            self._trace.add("venue", kind.value)
+            self._lose_key(kind, True)
 
     def _delist(self, on: bool) -> None:
         self._gateway.apply(DelistPair(self._pair.asset) if on else RelistPair(self._pair.asset))

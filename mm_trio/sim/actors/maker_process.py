@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 import trio
 
 from mm_trio.engine.ws_state import WsState
-from mm_trio.model.errors import ConfigError, JournalBusy, LedgerCut, LedgerError, VenueError, find_leaves
+from mm_trio.model.errors import (
+    ActionsRefused,
+    ConfigError,
+    JournalBusy,
+    LedgerCut,
+    LedgerError,
+    VenueError,
+    find_leaves,
+)
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.request_transport import RequestTransport
@@ -26,6 +34,7 @@ __all__ = ["MakerProcess"]
 GRACE_S = 10.0
 # For the last journal write and the call in progress.
 SLACK_S = 0.6
+LOST = "SIGNER_LOST"
 
 
 @dataclass(slots=True)
@@ -92,6 +101,12 @@ class MakerProcess:
         self._release()
         self.scope.cancel()
 
+    @property
+    def has_lost_key(self) -> bool:
+        """Return whether it ended because the venue does not know its key."""
+        leaves = [] if self.error is None else find_leaves(self.error)
+        return bool(leaves) and all(isinstance(leaf, ActionsRefused) and LOST in str(leaf) for leaf in leaves)
+
     def stop(self) -> None:
         """Ask the maker to shut down, as a signal does."""
         if not self.is_over and self.requests.stop_s is None:
@@ -109,7 +124,10 @@ class MakerProcess:
         now_s, stop_s = trio.current_time(), self.requests.stop_s
         judge.coverage["stop with a request under way"] += self.was_posting
         judge.coverage["journal locked"] += self.journal.n_refused > 0
-        if self.error is not None:
+        self._judge_lost_key(judge, most_s=GRACE_S + SLACK_S + 2 * disk_s)
+        if self.has_lost_key:
+            judge.coverage["key lost"] += 1
+        elif self.error is not None:
             leaves = find_leaves(self.error)
             # A start waits for the venue and for a locked journal, but not for ever.
             causes = (VenueError, JournalBusy, LedgerCut) if venue_forgets else (VenueError, JournalBusy)
@@ -122,8 +140,18 @@ class MakerProcess:
         else:
             most_s = GRACE_S + SLACK_S + 2 * disk_s
             judge.check("L5", now_s - stop_s <= most_s, lambda: f"shutdown took {now_s - stop_s:.1f} of {most_s:.1f} s")
-        if self.error is None or self.maker.stats.ticks:
+        if self.error is None or self.maker.stats.ticks or self.has_lost_key:
             self._judge_rest(judge, view)
+
+    def _judge_lost_key(self, judge: Judge, *, most_s: float) -> None:
+        """Check S24: a maker ends by a lost key in time, and by nothing less."""
+        lost = self.requests.lost_key
+        if self.has_lost_key:
+            judge.check("S24", lost.may_be_lost, lambda: "the maker gave up a key that was not refused often enough")
+        if lost.lost_s is not None:
+            took_s = trio.current_time() - lost.lost_s
+            judge.check("S24", self.has_lost_key, lambda: f"with a lost key the maker ended by {self.error!r}"[:400])
+            judge.check("S24", took_s <= most_s, lambda: f"the end by a lost key took {took_s:.1f} of {most_s:.1f} s")
 
     def judge_refusal(self, judge: Judge) -> bool:
         """Check S5 for a maker that refused a journal without its end.
@@ -133,6 +161,7 @@ class MakerProcess:
         leaves = [] if self.error is None else find_leaves(self.error)
         # A journal that lost everything is a first start beside orders or fills of another ledger.
         is_refused = bool(leaves) and all(isinstance(leaf, LedgerError | ConfigError) for leaf in leaves)
+        is_refused = is_refused and not self.has_lost_key
         if is_refused:
             judge.coverage["journal without its end refused"] += 1
             first_s = self.requests.first_risk_s

@@ -36,6 +36,7 @@ RULES: dict[str, str] = {
     "S21": "orders that the maker believes to be open are open, once all is quiet",
     "S22": "nothing is sent that changes nothing",
     "S23": "what is refused twice alike is not sent again within its pause",
+    "S24": "a key that the venue refuses three times in a row is used no more, and the maker ends",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",

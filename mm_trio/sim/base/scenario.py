@@ -39,6 +39,7 @@ BY_THE_CLOCK = frozenset(
         FaultKind.CLOCK_DRIFT,
         FaultKind.HELD_ELSEWHERE,
         FaultKind.REFUSED_FOR_GOOD,
+        FaultKind.AGENT_EXPIRED,
     }
 )
 SELDOM = frozenset(
@@ -49,6 +50,7 @@ SELDOM = frozenset(
         FaultKind.UPGRADE,
         FaultKind.CLOCK_DRIFT,
         FaultKind.REFUSED_FOR_GOOD,
+        FaultKind.AGENT_EXPIRED,
     }
 )
 # Share of all faults that one seed has.

@@ -33,6 +33,10 @@ STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
 WRITES = tuple(kind for kind in WRITE_KINDS if kind is not FaultKind.FILLED_AT_ONCE)
 READS = (FaultKind.READ_FAILED, FaultKind.RATE_LIMITED, FaultKind.BAD_GATEWAY)
 
+LOST_KEY_TEXTS = {
+    FaultKind.AGENT_REVOKED: "User or API Wallet {address} does not exist.",
+    FaultKind.AGENT_EXPIRED: "Must deposit before performing actions. User: {address}",
+}
 # Timeout of the maker's HTTP client.
 HTTP_TIMEOUT_S = 5.0
 # Longer than any caller waits.
@@ -99,8 +103,8 @@ class RequestTransport:
         self._crash = crash
         # If true, no further call is answered; used for a shutdown without answers.
         self.hangs = False
-        # Whether the venue has forgotten the signer.
-        self.is_revoked = False
+        # Why the venue does not know the signer, for a while or for good.
+        self.lost_key: FaultKind | None = None
         # Actions that wait for their answer.
         self.n_posting = 0
         # Actions whose caller gave up and that have not arrived.
@@ -159,10 +163,10 @@ class RequestTransport:
     async def _post(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
         there_s, back_s = self._draw_latency()
         kind = self._fault_counter.pick(self._rng, WRITES)
-        if self.is_revoked:
-            self._fault_counter.count(FaultKind.AGENT_REVOKED)
+        if self.lost_key is not None:
+            self._fault_counter.count(self.lost_key)
             await trio.sleep(there_s + back_s)
-            return {"status": "err", "response": f"User or API Wallet {signed.address} does not exist."}
+            return {"status": "err", "response": LOST_KEY_TEXTS[self.lost_key].format(address=signed.address)}
 
         def arrive() -> Any:
             self._witness.on_arriving(signed)

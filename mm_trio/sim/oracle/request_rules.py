@@ -24,6 +24,7 @@ from mm_trio.sim.network.venue import SimSocket
 from mm_trio.sim.network.watched_journal import Written
 from mm_trio.sim.oracle.coverage import CaseRecorder, shorten
 from mm_trio.sim.oracle.filled_answers import FilledAnswers
+from mm_trio.sim.oracle.lost_key import LostKey
 from mm_trio.sim.oracle.repeated_refusals import RepeatedRefusals
 from mm_trio.sim.oracle.request_limits import RequestLimits, SlidingSum
 from mm_trio.sim.oracle.venue_view import is_own, read_epoch
@@ -32,6 +33,7 @@ __all__ = ["FEEDS", "NEW_RISK", "STALE_S", "UNSETTLED_S", "RequestRules"]
 
 NEW_RISK = frozenset({"bulk_orders", "bulk_modify_orders_new"})
 CANCELLING = frozenset({"bulk_cancel", "bulk_cancel_by_cloid"})
+SIGNED = NEW_RISK | CANCELLING | {"noop"}
 ENDING = frozenset({"bulk_cancel", "bulk_modify_orders_new"})
 # Feeds whose acknowledgement quoting needs.
 FEEDS = frozenset({"orderUpdates", "userFills"})
@@ -127,6 +129,7 @@ class RequestRules:
         # Refusals of that kind that reached the maker in a row.
         self._n_refusals_received = 0
         self.repeated = RepeatedRefusals(judge, now_s=now_s)
+        self.lost_key = LostKey(judge, now_s=now_s)
         self.filled_answers = FilledAnswers(judge, exchange, address=address)
 
     # --- Leaving the maker ---
@@ -136,7 +139,10 @@ class RequestRules:
         now_s = self._now_s()
         self.filled_answers.check()
         self.repeated.on_leaving(args)
-        n_items = args[0].n_items if args and isinstance(args[0], SignedInProcess) else 0
+        n_items = 0
+        if args and isinstance(args[0], SignedInProcess):
+            n_items = args[0].n_items
+            self.lost_key.on_leaving(method)
         self._limits.check(method, n_items, now_s=now_s)
         # One for the request and one for the weight of its rows.
         self.n_weighed_lately = self._weighed.add(now_s, 2)
@@ -198,6 +204,8 @@ class RequestRules:
         self.cases.on_answered(method, answer)
         if method == "user_fills_by_time":
             self._limits.add_rows(len(answer), now_s=self._now_s())
+        if method in SIGNED:
+            self.lost_key.on_answered(answer)
         if method in NEW_RISK:
             self.unanswered.clear()
             self._n_refusals_received += _says_no_budget(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any, Never
 
 import trio
@@ -54,6 +55,9 @@ PLENTY = Decimal(10) ** 12
 BEAT_S = 5.0
 # Share of the questions for balances behind which the owner deposits something, where he deposits at all.
 BEHIND_SHARE = 0.3
+# Time in which the owner approves a new key.
+NEW_KEY_S = (1.0, 30.0)
+POLL_S = 0.25
 
 
 class World:
@@ -241,7 +245,7 @@ class World:
 
     async def run_processes(self) -> None:
         """Run one maker process after another until the end."""
-        rng = split(self.scenario.seed, "pauses")
+        rng, keys = split(self.scenario.seed, "pauses"), split(self.scenario.seed, "new keys")
         while not self.is_ending:
             self._reallocate()
             if (process := self._start_process()) is None:
@@ -269,6 +273,23 @@ class World:
             self.process_rules.check_texts(process)
             if not self.is_ending:
                 await trio.sleep(rng.choice((0.2, 1.0, 8.0)) if self.fault_counter.is_on else 1.0)
+                await self._wait_for_key(process, keys)
+
+    async def _wait_for_key(self, process: MakerProcess, rng: Random) -> None:
+        """Wait until the supervisor may start a maker that the venue knows.
+
+        A new key is approved for one that expired. A start with an unknown key would be refused by its own checks.
+        """
+        while process.transport.lost_key is not None and self.fault_counter.is_on:
+            if process.transport.lost_key is FaultKind.AGENT_EXPIRED:
+                with trio.move_on_after(rng.uniform(*NEW_KEY_S)):
+                    await self._wait_for_calm()
+                return
+            await trio.sleep(POLL_S)
+
+    async def _wait_for_calm(self) -> None:
+        while self.fault_counter.is_on:  # noqa: ASYNC110 - it is looked at seldom, and nobody sets an event
+            await trio.sleep(POLL_S)
 
     def _start_process(self) -> MakerProcess | None:
         """Start the next process.

@@ -9,7 +9,15 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from hyperliquid.utils.signing import sign_l1_action
 
-from mm_trio.sandbox.api.auth import KEPT_NONCES, Auth, AuthRefused, SignedAction, Unpackable, recover_signer
+from mm_trio.sandbox.api.auth import (
+    KEPT_NONCES,
+    MUST_DEPOSIT,
+    Auth,
+    AuthRefused,
+    SignedAction,
+    Unpackable,
+    recover_signer,
+)
 
 NOW_MS = 1_795_000_000_000
 DAY_MS = 86_400_000
@@ -175,6 +183,13 @@ def test_a_revoked_agent_is_unknown_at_once_and_its_nonces_stay_spent(auth: Auth
     assert refusal(auth, noop(NOW_MS + 1, OTHER)) == expected
     auth.register_agent(OTHER.address, master=WALLET.address)
     assert refusal(auth, noop(NOW_MS, OTHER)) == f"Invalid nonce: duplicate nonce {NOW_MS}"
+
+
+def test_a_revoked_agent_gets_the_text_that_it_was_revoked_with(auth: Auth) -> None:
+    auth.register_agent(OTHER.address, master=WALLET.address)
+    auth.revoke_agent(OTHER.address, refusal=MUST_DEPOSIT)
+
+    assert refusal(auth, noop(NOW_MS, OTHER)) == MUST_DEPOSIT.format(address=OTHER.address.lower())
 
 
 def test_an_agent_may_not_reserve_requests(auth: Auth) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "Fill",
     "FillKey",
     "Filled",
+    "ListedAgent",
     "OpenOrder",
     "OrderStatus",
     "OrderUpdate",
@@ -187,3 +188,15 @@ class OrderStatus:
     order: OpenOrder | None
     status: str
     live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAgent:
+    """Named agent of an account, as the venue lists it.
+
+    `valid_until_ms` is the venue's time; None where it tells no end.
+    """
+
+    name: str
+    address: str
+    valid_until_ms: int | None

@@ -19,6 +19,7 @@ SLACK = 100
 # One round of a shutdown: the open orders and the fills, or a reconciliation.
 FOR_SHUTDOWN = 100
 _LIGHT = frozenset({"query_order_by_oid", "query_order_by_cloid", "spot_user_state", "l2_snapshot"})
+_HEAVY = frozenset({"user_role"})
 _WEIGHTLESS = frozenset({"subscribe", "ping"})
 _BY_ROWS = frozenset({"user_fills_by_time"})
 ROWS_A_WEIGHT = 20
@@ -27,6 +28,8 @@ ITEMS_A_WEIGHT = 40
 
 def find_weight(method: str) -> int:
     """Find what a question costs, by its method of the SDK's `Info`."""
+    if method in _HEAVY:
+        return 60
     return 0 if method in _WEIGHTLESS else 2 if method in _LIGHT else 20
 
 

@@ -19,7 +19,7 @@ import trio
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable, VenueError
 from mm_trio.model.market import Balances, Book, Market, SpotMeta
-from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
+from mm_trio.model.replies import Fill, ListedAgent, OpenOrder, OrderStatus
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.ip_weight import FOR_SHUTDOWN, IpWeight, find_weight, find_weight_of_rows
@@ -136,6 +136,14 @@ class VenueClient:
     async def fetch_budget(self) -> tuple[Decimal, int]:
         """Fetch volume and requests used of the address (weight 20)."""
         return wire.parse_rate_limit(await self.ask(self._info.user_rate_limit, self._address))
+
+    async def fetch_agents(self, owner: str) -> tuple[ListedAgent, ...]:
+        """Fetch the named agents of an account (weight 20)."""
+        return wire.parse_agents(await self.ask(self._info.extra_agents, owner))
+
+    async def fetch_role(self, address: str) -> tuple[str, str | None]:
+        """Fetch the role of an address, and its owner where it has one (weight 60)."""
+        return wire.parse_role(await self.ask(self._info.user_role, address))
 
     async def fetch_fills(self, market: Market, *, since_ms: int) -> tuple[Fill, ...]:
         """Fetch every fill of our coin from `since_ms` on, oldest first.

@@ -23,6 +23,7 @@ __all__ = [
     "make_cloid",
     "make_exchange",
     "make_info",
+    "make_plain_info",
     "make_wallet",
     "quiet_sdk_logging",
 ]
@@ -96,6 +97,12 @@ def make_info(base_url: str, spot_meta: SpotMeta) -> Info:
     """
     quiet_sdk_logging()
     return _make_bare_info(base_url, wire.encode_spot_meta(spot_meta))
+
+
+def make_plain_info(base_url: str) -> Info:
+    """Make an `Info` for questions that name no pair, without a call."""
+    quiet_sdk_logging()
+    return _make_bare_info(base_url, _NO_TOKENS)
 
 
 def make_exchange(base_url: str, wallet: Any, spot_meta: SpotMeta, *, account: str) -> SigningExchange:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from mm_trio.model.errors import ConfigError, ProtocolError
 from mm_trio.model.market import Balances, Book, BookLevel, Market, Pair, SpotMeta, Token, suggest_pairs
 from mm_trio.model.orders import DesiredOrder, Side
-from mm_trio.model.replies import Fill, OpenOrder, OrderStatus, OrderUpdate
+from mm_trio.model.replies import Fill, ListedAgent, OpenOrder, OrderStatus, OrderUpdate
 
 __all__ = [
     "FEEDS",
@@ -30,6 +30,7 @@ __all__ = [
     "is_snapshot",
     "newest_fill_ms",
     "parse_account_mode",
+    "parse_agents",
     "parse_balances",
     "parse_book",
     "parse_book_time",
@@ -63,6 +64,8 @@ _LONG_AMOUNT = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,130})?")
 # The longest text that is read is a client order id of 34 characters.
 _MOST_TEXT_CHARS = 200
 _ACCOUNT_MODES = {"disabled": "standard", "unifiedAccount": "unified", "portfolioMargin": "portfolio margin"}
+# Where the answer to userRole names the owner of an address.
+_OWNER_FIELDS = {"agent": "user", "subAccount": "master"}
 # What the venue counts with, and what the ledger's file can hold.
 _MOST_INTEGER = 2**63 - 1
 # In ms: the year 2109.
@@ -483,15 +486,30 @@ def newest_fill_ms(raw: Any) -> int:
 
 
 def parse_role(raw: Any) -> tuple[str, str | None]:
-    """Read the role of an address, and whose agent it is.
+    """Read the role of an address, and who owns it.
 
-    The second one is None where it is no agent.
+    The second one is the master of an agent or of a sub-account, and None for every other role.
     """
     role = _text(_get(raw, "role", "userRole"), "userRole.role")
-    if role != "agent":
+    field = _OWNER_FIELDS.get(role)
+    if field is None:
         return role, None
-    master = _text(_get(_get(raw, "data", "userRole"), "user", "userRole.data"), "userRole.data.user")
-    return role, master.lower()
+    owner = _text(_get(_get(raw, "data", "userRole"), field, "userRole.data"), f"userRole.data.{field}")
+    return role, owner.lower()
+
+
+def parse_agents(raw: Any) -> tuple[ListedAgent, ...]:
+    """Read the named agents of an account, in the venue's order."""
+
+    def parse(row: Any, path: str) -> ListedAgent:
+        until = _get(row, "validUntil", path)
+        return ListedAgent(
+            _text(_get(row, "name", path), f"{path}.name"),
+            _text(_get(row, "address", path), f"{path}.address").lower(),
+            None if until is None else _time_ms(until, f"{path}.validUntil"),
+        )
+
+    return _all_rows(raw, "extraAgents", parse)
 
 
 def parse_account_mode(raw: Any) -> str:

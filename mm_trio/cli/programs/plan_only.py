@@ -9,7 +9,13 @@ from typing import TypeAlias
 import trio
 
 from mm_trio.cli.programs.run_maker import RunSummary
-from mm_trio.cli.programs.start_checks import ask_for_pairs, find_pair, make_grid, make_opening_rules
+from mm_trio.cli.programs.start_checks import (
+    ask_for_pairs,
+    find_pair,
+    make_grid,
+    make_opening_rules,
+    warn_of_account,
+)
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import Settings
 from mm_trio.engine.startup import check_order_size, seed_state
@@ -58,9 +64,11 @@ async def plan_forever(
         market = find_pair(spot_meta, settings.market)
         _log.info("pair: %s", market.describe())
         grid = make_grid(settings, market)
+        info = make_info(settings.market.base_url, spot_meta)
+        await warn_of_account(info, settings.market)
         # One client for all plans, because it counts their request weight: one plan costs 84 of 1,200 a minute.
         client = VenueClient(
-            make_info(settings.market.base_url, spot_meta),
+            info,
             address=settings.market.account,
             run_sync=ThreadPools(trio.to_thread.run_sync).reads,
             patience_s=START_PATIENCE_S,

@@ -16,6 +16,7 @@ import trio
 from mm_trio.cli.programs.start_checks import (
     CHECKS_WEIGHT,
     ask_for_pairs,
+    check_account,
     check_clock,
     check_opening,
     check_signer,
@@ -87,6 +88,7 @@ async def open_maker(
     pair = find_pair(spot_meta, market)
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
+    await check_account(info, market, signer=wallet.address)
     await check_signer(info, wallet.address, market.account, network=market.network)
     await tell_account_mode(info, market.account)
     coin = pair.coin

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -25,6 +26,7 @@ from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy, log_left_out
 from mm_trio.venue.sdk import fetch_spot_meta
+from mm_trio.witness.account_role import AccountRole, describe_role, find_role_fault
 from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
 from mm_trio.witness.venue_clock import VenueClock
 
@@ -32,6 +34,7 @@ __all__ = [
     "CHECKS_WEIGHT",
     "ask_at_start",
     "ask_for_pairs",
+    "check_account",
     "check_clock",
     "check_opening",
     "check_signer",
@@ -40,6 +43,7 @@ __all__ = [
     "make_grid",
     "make_opening_rules",
     "tell_account_mode",
+    "warn_of_account",
 ]
 
 _log = logging.getLogger(__name__)
@@ -57,9 +61,10 @@ _INSTANCE_WITHIN_S = 5.0
 # More than the name of an exchange needs.
 _INSTANCE_BYTES = 1000
 ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
-# Most request weight of all checks: spotMeta three times 20, l2Book four times 2, userRole three times 60,
+ROLE_LOOKS = 2
+# Most request weight of all checks: spotMeta three times 20, l2Book four times 2, userRole six times 60,
 # userAbstraction 20.
-CHECKS_WEIGHT = 268
+CHECKS_WEIGHT = 448
 
 
 def make_grid(settings: Settings, market: Market) -> PricingGrid:
@@ -179,33 +184,78 @@ async def check_signer(info: Any, signer: str, account: str, *, network: str) ->
             )
         _log.warning("the key is the account's own; on mainnet only an agent's key is accepted")
         return
-    answer = await _ask_role(info, signer, is_needed=network == "mainnet")
+    answer = await _ask_role(info, signer, whose="key", is_needed=network == "mainnet")
     if answer is None:
         return
     role, master = wire.parse_role(answer)
-    if master != account:
-        known_as = f"an agent of {master}" if master else f"known as {role!r}"
+    if role != "agent" or master != account:
+        known_as = f"an agent of {master}" if role == "agent" else f"known as {role!r}"
         raise Unreachable(
             f"the venue refuses this key: its address {signer} is {known_as}, not an agent of {account}; "
             "check [market] account, the network, and whether the agent was approved or has expired"
         )
 
 
-async def _ask_role(info: Any, signer: str, *, is_needed: bool) -> Any:
-    """Ask for the role of a key, a few times.
+async def check_account(info: Any, market: MarketSettings, *, signer: str, is_vault: bool = False) -> None:
+    """Refuse an address that is not an account to trade for, and name the right one where that is known.
+
+    Errors: ConfigError; Unreachable where the venue does not tell the role on mainnet; ProtocolError.
+    """
+    account, network = market.account, market.network
+    # A replica that lags may not know a new account yet, so one answer does not refuse it.
+    for _ in range(ROLE_LOOKS):
+        answer = await _ask_role(info, account, whose="account", is_needed=network == "mainnet")
+        if answer is None:
+            return
+        role, owner = wire.parse_role(answer)
+        known = AccountRole(account=account, role=role, owner=owner)
+        if find_role_fault(known, network=network, is_vault=is_vault) is None:
+            _log.info("account: %s is %s", account, describe_role(known))
+            return
+        await trio.sleep(ROLE_PAUSE_S)
+    known = replace(known, signers_master=await _find_master(info, signer))
+    raise ConfigError(find_role_fault(known, network=network, is_vault=is_vault))
+
+
+async def _find_master(info: Any, signer: str) -> str | None:
+    """Find the account that our key is an agent of; None where the venue does not tell."""
+    try:
+        role, master = wire.parse_role(await ask_at_start(info.user_role, signer))
+    except VenueError:
+        return None
+    return master if role == "agent" else None
+
+
+async def warn_of_account(info: Any, market: MarketSettings) -> None:
+    """Warn of an address that a maker would refuse to trade for.
+
+    A plan sends nothing, and may be made before the account is funded. A venue that does not answer stops it later.
+    """
+    try:
+        role, owner = wire.parse_role(await ask_at_start(info.user_role, market.account))
+    except VenueError as error:
+        _log.warning("role of the account not checked: %s", error)
+        return
+    known = AccountRole(account=market.account, role=role, owner=owner)
+    if (fault := find_role_fault(known, network=market.network, is_vault=False)) is not None:
+        _log.warning("a maker would not start: reason=%s", fault)
+
+
+async def _ask_role(info: Any, address: str, *, whose: str, is_needed: bool) -> Any:
+    """Ask for the role of a key or of the account, a few times.
 
     Return None where the venue does not tell it and it is not needed. Errors: VenueError.
     """
     for n in range(1, ROLE_TRIES + 1):
         try:
-            return await ask_at_start(info.user_role, signer)
+            return await ask_at_start(info.user_role, address)
         except VenueError as error:
             if n < ROLE_TRIES:
                 await trio.sleep(ROLE_PAUSE_S)
             elif is_needed:
-                raise Unreachable(f"the role of the key could not be checked: {error}") from error
+                raise Unreachable(f"the role of the {whose} could not be checked: {error}") from error
             else:
-                _log.warning("role of the key not checked: %s; on mainnet the maker would not start", error)
+                _log.warning("role of the %s not checked: %s; on mainnet the maker would not start", whose, error)
     return None
 
 

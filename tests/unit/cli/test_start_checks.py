@@ -9,9 +9,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+import requests
 import trio
+from builders import run_inline
 
-from mm_trio.cli.programs.start_checks import find_network, find_pair, tell_account_mode
+from mm_trio.cli.programs.start_checks import (
+    check_account,
+    check_signer,
+    find_network,
+    find_pair,
+    tell_account_mode,
+    warn_of_account,
+)
 from mm_trio.config.settings import MarketSettings, Network
 from mm_trio.model.errors import ConfigError, Unreachable
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
@@ -130,3 +139,92 @@ def test_another_base_than_the_configured_one_is_refused_with_both_names() -> No
 
     with pytest.raises(ConfigError, match=r"base is 'PURR', and the base token of '@107' is 'HYPE'.*token 150"):
         find_pair(meta, MarketSettings(coin="@107", account=ACCOUNT, base="PURR"))
+
+
+class TellingRoles:
+    """A client whose venue tells these roles, by address and in order; the last one stays."""
+
+    def __init__(self, **roles: object) -> None:
+        self._roles = {
+            "0x" + 20 * pair: list(told) if isinstance(told, list) else [told] for pair, told in roles.items()
+        }
+        self.asked: list[str] = []
+
+    def user_role(self, user: str) -> object:
+        self.asked.append(user)
+        told = self._roles[user]
+        answer = told.pop(0) if len(told) > 1 else told[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+MASTER, SIGNER = ("0x" + 20 * pair for pair in ("cd", "ef"))
+AGENT = {"role": "agent", "data": {"user": MASTER}}
+
+
+async def check(info: TellingRoles, network: Network = "testnet") -> None:
+    await check_account(info, make_market(1, network), signer=SIGNER)
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_inline)
+
+
+@pytest.mark.usefixtures("inline", "autojump_clock")
+async def test_the_address_of_an_agent_is_refused_as_an_account() -> None:
+    with pytest.raises(ConfigError, match=f'an agent of {MASTER}; put account = "{MASTER}"'):
+        await check(TellingRoles(ab=AGENT, ef={"role": "missing"}))
+
+
+@pytest.mark.usefixtures("inline", "autojump_clock")
+async def test_an_account_that_is_missing_names_the_master_of_the_key() -> None:
+    with pytest.raises(ConfigError, match=f'not known on testnet.*put account = "{MASTER}"'):
+        await check(TellingRoles(ab={"role": "missing"}, ef=AGENT))
+
+
+@pytest.mark.usefixtures("inline", "autojump_clock")
+async def test_an_account_that_one_replica_does_not_know_is_asked_for_again() -> None:
+    info = TellingRoles(ab=[{"role": "missing"}, {"role": "user"}])
+
+    await check(info)
+
+    assert info.asked == [ACCOUNT, ACCOUNT]
+
+
+@pytest.mark.usefixtures("inline", "autojump_clock")
+async def test_an_account_that_is_known_costs_one_question() -> None:
+    info = TellingRoles(ab={"role": "user"})
+
+    await check(info)
+
+    assert info.asked == [ACCOUNT]
+
+
+@pytest.mark.usefixtures("inline", "autojump_clock")
+async def test_a_role_of_the_account_that_is_not_told_refuses_on_mainnet_alone() -> None:
+    info = TellingRoles(ab=requests.exceptions.ConnectionError("refused"))
+    await check(info)
+
+    with pytest.raises(Unreachable, match="the role of the account could not be checked"):
+        await check(info, "mainnet")
+
+
+@pytest.mark.usefixtures("inline", "autojump_clock")
+async def test_a_key_of_a_sub_account_of_ours_is_not_an_agent() -> None:
+    """Both answers name a master; only one of them may sign."""
+    sub_account = {"role": "subAccount", "data": {"master": ACCOUNT}}
+
+    with pytest.raises(Unreachable, match="known as 'subAccount'"):
+        await check_signer(TellingRoles(ef=sub_account), SIGNER, ACCOUNT, network="testnet")
+
+
+@pytest.mark.usefixtures("inline", "autojump_clock")
+async def test_a_plan_warns_of_an_account_that_a_maker_would_refuse(caplog: pytest.LogCaptureFixture) -> None:
+    await warn_of_account(TellingRoles(ab=AGENT), make_market(1))
+
+    assert caplog.messages == [
+        f"a maker would not start: reason=account {ACCOUNT} is the address of an agent of {MASTER}; put account = "
+        f'"{MASTER}"'
+    ]

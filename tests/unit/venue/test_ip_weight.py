@@ -48,7 +48,8 @@ def test_a_part_is_kept_for_the_shutdown() -> None:
 
 
 @pytest.mark.parametrize(
-    "method, weight", [("open_orders", 20), ("query_order_by_oid", 2), ("spot_user_state", 2), ("ping", 0)]
+    "method, weight",
+    [("open_orders", 20), ("query_order_by_oid", 2), ("spot_user_state", 2), ("ping", 0), ("user_role", 60)],
 )
 def test_a_question_costs_what_the_venue_says(method: str, weight: int) -> None:
     assert find_weight(method) == weight

@@ -10,7 +10,7 @@ from core_kit import MARKET, OURS, TERMINAL_STATUSES, dec, desired
 
 from mm_trio.model.errors import ConfigError, ProtocolError
 from mm_trio.model.market import Balances, Book, BookLevel
-from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.model.replies import Fill, ListedAgent, OpenOrder
 from mm_trio.venue import wire
 
 # gaps in both lists, places other than indices, a token name that two tokens have
@@ -269,6 +269,42 @@ def test_a_push_without_balances_says_nothing() -> None:
     assert wire.read_balance_message({"data": {"openOrders": []}}, MARKET) is None
     with pytest.raises(ProtocolError):
         wire.read_balance_message({"data": [1]}, MARKET)
+
+
+@pytest.mark.parametrize(
+    "raw, read",
+    [
+        ({"role": "user"}, ("user", None)),
+        ({"role": "agent", "data": {"user": "0xAB"}}, ("agent", "0xab")),
+        ({"role": "subAccount", "data": {"master": "0xAB"}}, ("subAccount", "0xab")),
+    ],
+)
+def test_a_role_comes_with_its_owner(raw: Any, read: Any) -> None:
+    assert wire.parse_role(raw) == read
+
+
+@pytest.mark.parametrize("raw", [None, {}, {"role": 1}, {"role": "agent"}, {"role": "subAccount", "data": {}}])
+def test_a_role_that_cannot_be_read_is_the_venues_error(raw: Any) -> None:
+    with pytest.raises(ProtocolError):
+        wire.parse_role(raw)
+
+
+def test_named_agents_are_read_with_the_end_of_each() -> None:
+    rows = [
+        {"name": "bot", "address": "0xAB", "validUntil": 1_795_000_000_000},
+        {"name": "b", "address": "0xcd", "validUntil": None},
+    ]
+
+    assert wire.parse_agents(rows) == (
+        ListedAgent("bot", "0xab", 1_795_000_000_000),
+        ListedAgent("b", "0xcd", None),
+    )
+
+
+@pytest.mark.parametrize("raw", [None, {}, ["bot"], [{"name": "bot", "address": "0xab"}], [{"name": 1}]])
+def test_agents_that_cannot_be_read_are_the_venues_error(raw: Any) -> None:
+    with pytest.raises(ProtocolError):
+        wire.parse_agents(raw)
 
 
 def test_a_budget_is_volume_and_requests_used() -> None:

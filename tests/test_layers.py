@@ -49,6 +49,7 @@ ORDER = (
     "cli.shell",
     "cli.programs",
     "cli.ledger_programs",
+    "cli.key_programs",
     "cli",
 )
 MOST_MODULES = 12

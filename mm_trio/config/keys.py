@@ -21,7 +21,16 @@ from mm_trio.config.key_descriptor import read_descriptor
 from mm_trio.config.private_paths import find_open_folder
 from mm_trio.model.errors import ConfigError
 
-__all__ = ["SECRET_VARIABLES", "Secret", "is_master_key", "load_key"]
+__all__ = [
+    "KEYSTORE_VARIABLE",
+    "KEY_FILE_VARIABLE",
+    "PASSPHRASE_FILE_VARIABLE",
+    "SECRET_VARIABLES",
+    "Secret",
+    "find_passphrase",
+    "is_master_key",
+    "load_key",
+]
 
 _T = TypeVar("_T")
 
@@ -253,7 +262,7 @@ def _open_keystore(path: Path, phrase_path: str | None, ask: Callable[[], str] |
         raise ConfigError(
             f"{KEYSTORE_VARIABLE}: the file is not a valid keystore (JSON, version 3); make one with eth_account"
         )
-    phrase = _find_passphrase(phrase_path, ask)
+    phrase = find_passphrase(phrase_path, ask)
     if not phrase:
         raise ConfigError(
             f"{KEYSTORE_VARIABLE} needs a passphrase that is not empty; set {PASSPHRASE_FILE_VARIABLE} "
@@ -273,7 +282,7 @@ def _parse_keystore(content: bytes) -> dict[str, object] | None:
     return keystore if isinstance(keystore, dict) and keystore.get("version") == 3 else None
 
 
-def _find_passphrase(path: str | None, ask: Callable[[], str] | None) -> bytes:
+def find_passphrase(path: str | None, ask: Callable[[], str] | None) -> bytes:
     """Find the passphrase; empty if there is none.
 
     An editor's newline at the end of its file does not belong to it.

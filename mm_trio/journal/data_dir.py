@@ -23,6 +23,7 @@ from mm_trio.model.errors import ConfigError, JournalError
 __all__ = [
     "describe_lost",
     "find_last_written",
+    "find_network_folder",
     "find_signer_lock",
     "find_state_folder",
     "finish_setting_aside",
@@ -48,10 +49,11 @@ def find_state_folder(environ: Mapping[str, str], *, network: str, account: str,
 
     `coin` is the venue's own name of the pair. `network` is its name, or `sandbox/` and the name of one exchange.
     """
-    return _find_network(environ, network) / account.lower() / coin.replace("/", "-")
+    return find_network_folder(environ, network) / account.lower() / coin.replace("/", "-")
 
 
-def _find_network(environ: Mapping[str, str], network: str) -> Path:
+def find_network_folder(environ: Mapping[str, str], network: str) -> Path:
+    """Return what we keep of one network, without creating it. Errors: ConfigError."""
     base = environ.get(STATE_VARIABLE) or "~/.local/state"
     try:
         return Path(base).expanduser() / "mm_trio" / network
@@ -65,7 +67,7 @@ def _find_network(environ: Mapping[str, str], network: str) -> Path:
 
 def find_signer_lock(environ: Mapping[str, str], *, network: str, signer: str) -> Path:
     """Return the lock of one signer, without creating it."""
-    return _find_network(environ, network) / "signers" / f"{signer.lower()}.lock"
+    return find_network_folder(environ, network) / "signers" / f"{signer.lower()}.lock"
 
 
 @contextmanager

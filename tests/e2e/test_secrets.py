@@ -26,7 +26,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield opened
 
 
-def end_with(folder: Path, place: str, *words: str, key: str) -> str:
+def end_with(folder: Path, place: str, *words: str, key: str, **environ: str) -> str:
     """What a command prints that a bug at `place` ends, with the variables of all its frames."""
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT, place, *words],
@@ -34,7 +34,7 @@ def end_with(folder: Path, place: str, *words: str, key: str) -> str:
         text=True,
         timeout=DEADLINE_S,
         cwd=folder,
-        env=clean_environ(XDG_STATE_HOME=str(folder / "state"), MM_TRIO_PRIVATE_KEY=key),
+        env=clean_environ(XDG_STATE_HOME=str(folder / "state"), MM_TRIO_PRIVATE_KEY=key, **environ),
     )
     assert "Traceback" in ended.stderr
     assert " = " in ended.stderr
@@ -73,6 +73,8 @@ def test_r8_a_bug_of_a_running_maker_shows_no_key(sandbox: Sandbox, place: str, 
         ("mm_trio.cli.programs.start_checks:fetch_spot_meta", ("run", "--config", "mainnet.toml")),
         ("mm_trio.cli.programs.start_checks:fetch_spot_meta", ("ledger", "audit", "--config", "mainnet.toml")),
         ("mm_trio.cli.programs.start_checks:fetch_spot_meta", ("ledger", "rebuild", "--config", "mainnet.toml")),
+        ("mm_trio.venue.rest_client:VenueClient.ask", ("keys", "show", "--config", "mainnet.toml")),
+        ("mm_trio.venue.rest_client:VenueClient.ask", ("keys", "new", "--config", "mainnet.toml")),
         ("", ("run", "--config", "none.toml")),
         ("", ("run", "--live", "--config", "mainnet.toml")),
         ("", ("ledger", "audit", "--config", "none.toml")),
@@ -94,6 +96,29 @@ def test_r8_a_venue_that_refuses_the_key_gets_a_complaint_without_it(sandbox: Sa
 
     assert "the venue refuses this key" in shown
     assert find_secrets(shown, KEY) == set()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "mm_trio.cli.key_programs.make_key:make_approval",
+        "mm_trio.cli.key_programs.make_key:wait_for_approval",
+        "mm_trio.cli.key_programs.key_report:KeyReport.to_text",
+        "mm_trio.cli.key_programs.key_files:sync",
+    ],
+)
+def test_r8_a_bug_of_a_rotation_shows_neither_key(sandbox: Sandbox, place: str, tmp_path: Path) -> None:
+    path = tmp_path / "maker.key"
+    path.write_text(KEY)
+    path.chmod(0o600)
+    config = sandbox.save_config(tmp_path)
+
+    shown = end_with(
+        tmp_path, place, "keys", "rotate", "--config", str(config), "--wait", "1", key="", MM_TRIO_KEY_FILE=str(path)
+    )
+
+    made = [each.read_text().strip() for each in tmp_path.glob("maker.key.next")]
+    assert find_secrets(shown, KEY, *made) == set()
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc for processes")

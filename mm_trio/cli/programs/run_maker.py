@@ -88,13 +88,14 @@ async def open_maker(
     pair = find_pair(spot_meta, market)
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
-    await check_account(info, market, signer=wallet.address)
+    account_kind = await check_account(info, market, signer=wallet.address)
     await check_signer(info, wallet.address, market.account, network=market.network)
     await tell_account_mode(info, market.account)
     coin = pair.coin
     await check_clock(info, coin)
     # After the checks, so that a refusal stays one line.
     _log.info("pair: %s", pair.describe())
+    _log.info("account: %s is %s", market.account, account_kind)
     parameters = settings.maker_parameters(make_grid(settings, pair))
     network = await find_network(market)
     with hold_state_folder(

@@ -196,22 +196,22 @@ async def check_signer(info: Any, signer: str, account: str, *, network: str) ->
         )
 
 
-async def check_account(info: Any, market: MarketSettings, *, signer: str, is_vault: bool = False) -> None:
+async def check_account(info: Any, market: MarketSettings, *, signer: str, is_vault: bool = False) -> str:
     """Refuse an address that is not an account to trade for, and name the right one where that is known.
 
-    Errors: ConfigError; Unreachable where the venue does not tell the role on mainnet; ProtocolError.
+    Return what the account is. Errors: ConfigError; Unreachable where the venue does not tell the role on mainnet;
+    ProtocolError.
     """
     account, network = market.account, market.network
     # A replica that lags may not know a new account yet, so one answer does not refuse it.
     for _ in range(ROLE_LOOKS):
         answer = await _ask_role(info, account, whose="account", is_needed=network == "mainnet")
         if answer is None:
-            return
+            return "not known"
         role, owner = wire.parse_role(answer)
         known = AccountRole(account=account, role=role, owner=owner)
         if find_role_fault(known, network=network, is_vault=is_vault) is None:
-            _log.info("account: %s is %s", account, describe_role(known))
-            return
+            return describe_role(known)
         await trio.sleep(ROLE_PAUSE_S)
     known = replace(known, signers_master=await _find_master(info, signer))
     raise ConfigError(find_role_fault(known, network=network, is_vault=is_vault))

@@ -12,6 +12,7 @@ import pytest
 import requests
 import trio
 from builders import run_inline
+from trio.testing import MockClock
 
 from mm_trio.cli.programs.start_checks import (
     check_account,
@@ -172,20 +173,20 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trio.to_thread, "run_sync", run_inline)
 
 
-@pytest.mark.usefixtures("inline", "autojump_clock")
-async def test_the_address_of_an_agent_is_refused_as_an_account() -> None:
+@pytest.mark.usefixtures("inline")
+async def test_the_address_of_an_agent_is_refused_as_an_account(autojump_clock: MockClock) -> None:
     with pytest.raises(ConfigError, match=f'an agent of {MASTER}; put account = "{MASTER}"'):
         await check(TellingRoles(ab=AGENT, ef={"role": "missing"}))
 
 
-@pytest.mark.usefixtures("inline", "autojump_clock")
-async def test_an_account_that_is_missing_names_the_master_of_the_key() -> None:
+@pytest.mark.usefixtures("inline")
+async def test_an_account_that_is_missing_names_the_master_of_the_key(autojump_clock: MockClock) -> None:
     with pytest.raises(ConfigError, match=f'not known on testnet.*put account = "{MASTER}"'):
         await check(TellingRoles(ab={"role": "missing"}, ef=AGENT))
 
 
-@pytest.mark.usefixtures("inline", "autojump_clock")
-async def test_an_account_that_one_replica_does_not_know_is_asked_for_again() -> None:
+@pytest.mark.usefixtures("inline")
+async def test_an_account_that_one_replica_does_not_know_is_asked_for_again(autojump_clock: MockClock) -> None:
     info = TellingRoles(ab=[{"role": "missing"}, {"role": "user"}])
 
     await check(info)
@@ -193,8 +194,8 @@ async def test_an_account_that_one_replica_does_not_know_is_asked_for_again() ->
     assert info.asked == [ACCOUNT, ACCOUNT]
 
 
-@pytest.mark.usefixtures("inline", "autojump_clock")
-async def test_an_account_that_is_known_costs_one_question() -> None:
+@pytest.mark.usefixtures("inline")
+async def test_an_account_that_is_known_costs_one_question(autojump_clock: MockClock) -> None:
     info = TellingRoles(ab={"role": "user"})
 
     await check(info)
@@ -202,8 +203,8 @@ async def test_an_account_that_is_known_costs_one_question() -> None:
     assert info.asked == [ACCOUNT]
 
 
-@pytest.mark.usefixtures("inline", "autojump_clock")
-async def test_a_role_of_the_account_that_is_not_told_refuses_on_mainnet_alone() -> None:
+@pytest.mark.usefixtures("inline")
+async def test_a_role_of_the_account_that_is_not_told_refuses_on_mainnet_alone(autojump_clock: MockClock) -> None:
     info = TellingRoles(ab=requests.exceptions.ConnectionError("refused"))
     await check(info)
 
@@ -211,8 +212,8 @@ async def test_a_role_of_the_account_that_is_not_told_refuses_on_mainnet_alone()
         await check(info, "mainnet")
 
 
-@pytest.mark.usefixtures("inline", "autojump_clock")
-async def test_a_key_of_a_sub_account_of_ours_is_not_an_agent() -> None:
+@pytest.mark.usefixtures("inline")
+async def test_a_key_of_a_sub_account_of_ours_is_not_an_agent(autojump_clock: MockClock) -> None:
     """Both answers name a master; only one of them may sign."""
     sub_account = {"role": "subAccount", "data": {"master": ACCOUNT}}
 
@@ -220,8 +221,10 @@ async def test_a_key_of_a_sub_account_of_ours_is_not_an_agent() -> None:
         await check_signer(TellingRoles(ef=sub_account), SIGNER, ACCOUNT, network="testnet")
 
 
-@pytest.mark.usefixtures("inline", "autojump_clock")
-async def test_a_plan_warns_of_an_account_that_a_maker_would_refuse(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.usefixtures("inline")
+async def test_a_plan_warns_of_an_account_that_a_maker_would_refuse(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     await warn_of_account(TellingRoles(ab=AGENT), make_market(1))
 
     assert caplog.messages == [

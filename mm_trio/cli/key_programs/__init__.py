@@ -1,0 +1,1 @@
+"""Keys of agents: how they are made, approved and replaced."""

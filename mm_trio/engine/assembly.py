@@ -43,6 +43,7 @@ from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
+from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.market_check import find_market_change
 from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.opening_check import Opening
@@ -61,7 +62,7 @@ class Seams:
     SDK's. `wall_ms` None: the wall clock at the start of the session, carried on; the clock that is compared with the
     venue's is then the machine's own. `used_weight` is the request weight that this process used just before. A
     checkpoint follows every `checkpoint_every` entries of the journal. `check_opening` gets what a start knows of the
-    price that it opens with, and raises where it must not.
+    price that it opens with, and raises where it must not. `key_life` watches over the end of the signer's key.
     """
 
     info: Any
@@ -75,6 +76,7 @@ class Seams:
     used_weight: int = 0
     checkpoint_every: int = CHECKPOINT_EVERY
     check_opening: Callable[[Opening], None] | None = None
+    key_life: KeyLife | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +265,7 @@ def _make_account(basis: _Basis, state: MakerState, *, writer: JournalWriter, no
         gateway=gateway,
         budget=state.rate_limit,
         wall_ms=basis.clock.latest_ms,
+        key_life=seams.key_life,
     )
 
 

@@ -24,8 +24,9 @@ from mm_trio.state.inventory import BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
+from mm_trio.witness.key_life import KeyNews
 
-__all__ = ["SessionEvents", "log_allocation_changed", "log_start", "log_tick"]
+__all__ = ["SessionEvents", "log_allocation_changed", "log_key_news", "log_start", "log_tick"]
 
 _log = logging.getLogger(__name__)
 
@@ -187,6 +188,26 @@ class SessionEvents:
                 MANUAL_CANCELS_WITHIN_S,
             )
             self.stop_wanted.set()
+
+
+def log_key_news(news: KeyNews) -> None:
+    """Log that the key ends soon, or that the venue does not list it any more."""
+    agent, advice = news.agent, "run `mm-trio keys rotate`, then start the maker anew"
+    if news.days_left is None:
+        _log.warning(
+            "key not listed any more: address=%s name=%s; it was removed or replaced, or has ended; %s",
+            agent.address,
+            agent.name,
+            advice,
+        )
+        return
+    _log.warning(
+        "key ends soon: address=%s name=%s days_left=%.1f; then every action is refused; %s",
+        agent.address,
+        agent.name,
+        news.days_left,
+        advice,
+    )
 
 
 def log_start(state: MakerState, plan: TickPlan, *, n_orphans: int) -> None:

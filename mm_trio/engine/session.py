@@ -38,6 +38,7 @@ from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
+from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.market_check import describe_market
 from mm_trio.witness.opening_check import Opening
 
@@ -56,7 +57,8 @@ LAST_WRITE_S = 2.0
 class Account:
     """Connection, gateway, journal, budget and gate of one account.
 
-    The gate is passed before every place. `wall_ms` is our estimate of the venue's time.
+    The gate is passed before every place. `wall_ms` is our estimate of the venue's time. `key_life` None: nobody
+    watches over the end of the key.
     """
 
     client: VenueClient
@@ -67,6 +69,7 @@ class Account:
     gateway: OrderGateway
     budget: RateLimitBudget
     wall_ms: Callable[[], int]
+    key_life: KeyLife | None = None
 
 
 class Session:
@@ -138,6 +141,8 @@ class Session:
                 nursery.start_soon(tasks.watch_forever, self)
                 nursery.start_soon(tasks.guard_journal_forever, self)
                 nursery.start_soon(tasks.compare_forever, self)
+                if self.account.key_life is not None:
+                    nursery.start_soon(tasks.watch_key_forever, self, self.account.key_life)
         finally:
             self.account.inbox.close()
             await self._shut_down()

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Never
 
 import trio
 
-from mm_trio.engine.events import log_tick
+from mm_trio.engine.events import log_key_news, log_tick
 from mm_trio.engine.feed_reader import FeedReader
 from mm_trio.model.errors import VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import OpenOrder
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck
+from mm_trio.witness.key_life import RETRY_S, KeyLife
 
 if TYPE_CHECKING:
     from mm_trio.engine.session import Session
@@ -35,6 +36,7 @@ __all__ = [
     "tick",
     "tick_forever",
     "watch_forever",
+    "watch_key_forever",
 ]
 
 _log = logging.getLogger(__name__)
@@ -49,7 +51,6 @@ ASK_SIGNER_AGAIN_S = 2.0
 SETTLE_TRIES = 3
 # Pause between two comparisons of the clocks, after a failed one, and while the machine's clock is wrong.
 COMPARE_EVERY_S, RETRY_COMPARE_S = 180.0, 10.0
-
 # A tool that reads or copies the journal may lock it for a moment, and a moment must not empty the book: nothing new is
 # sent meanwhile, and every order that rests is durable. A price moves little in so short a time.
 LOCK_PATIENCE_S = 2.0
@@ -242,6 +243,31 @@ async def _compare(session: Session) -> bool:
         _log.warning("clocks not compared: error=%s retry_s=%g", error, RETRY_COMPARE_S)
         return False
     return True
+
+
+# --- Key --------------------------------------------------------------------------------------------
+
+
+async def watch_key_forever(session: Session, life: KeyLife) -> Never:
+    """Look daily when the key ends, and warn of that."""
+    pause_s = life.compute_pause_s(session.account.wall_ms())
+    while True:
+        await trio.sleep(pause_s)
+        pause_s = await _look_at_key(session, life)
+
+
+async def _look_at_key(session: Session, life: KeyLife) -> float:
+    """Look once when the key ends; return the pause before the next look."""
+    account = session.account
+    try:
+        agents = await account.client.fetch_agents(life.owner)
+    except VenueError as error:
+        session.quoter.stats.on_error()
+        _log.warning("end of the key not looked up: error=%s retry_s=%g", error, RETRY_S)
+        return RETRY_S
+    if (news := life.on_listed(agents, now_ms=account.wall_ms())) is not None:
+        log_key_news(news)
+    return life.compute_pause_s(account.wall_ms())
 
 
 # --- Watchdog ---------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
+from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.opening_check import Opening
 
 __all__ = ["WsState"]
@@ -49,7 +50,8 @@ class WsState:
     `orders_may_rest` names the orders that could not be proven cancelled. `used_weight`: request weight of this IP
     address that this process used just before. `checkpoint_every`: entries of the journal between two checkpoints.
     `check_opening` is called once the start knows the price that the ladder opens with, before anything is written or
-    placed; an error that it raises ends the start.
+    placed; an error that it raises ends the start. `key_life`: what is known of the signer's key; the maker looks daily
+    when it ends, and warns of that.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -93,6 +95,7 @@ class WsState:
         used_weight: int = 0,
         checkpoint_every: int = CHECKPOINT_EVERY,
         check_opening: Callable[[Opening], None] | None = None,
+        key_life: KeyLife | None = None,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
@@ -110,6 +113,7 @@ class WsState:
             used_weight,
             checkpoint_every,
             check_opening,
+            key_life,
         )
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()

@@ -16,14 +16,19 @@ _DELEGATES = ("subAccount", "vault")
 class AccountRole:
     """What the venue says of the account's address.
 
-    `role` is in the venue's words. `owner` is the master of an agent or of a sub-account. `signers_master` is the
-    account that our key is an agent of, where that is known.
+    `role` is in the venue's words, and empty where it does not tell it. `owner` is the master of an agent or of a
+    sub-account. `signers_master` is the account that our key is an agent of, where that is known.
     """
 
     account: str
     role: str
     owner: str | None = None
     signers_master: str | None = None
+
+    @property
+    def approver(self) -> str:
+        """Return the account that agents are approved by, as far as it is known."""
+        return self.owner if self.role == "subAccount" and self.owner is not None else self.account
 
 
 def find_role_fault(known: AccountRole, *, network: str, is_vault: bool) -> str | None:
@@ -52,7 +57,9 @@ def describe_role(known: AccountRole) -> str:
     """Describe an account that the maker can trade for, in one line."""
     if known.role == "subAccount":
         return f"a sub-account of {known.owner}"
-    return {"user": "an ordinary account", "vault": "a vault"}.get(known.role, f"known as {known.role!r}")
+    return {"": "not known", "user": "an ordinary account", "vault": "a vault"}.get(
+        known.role, f"known as {known.role!r}"
+    )
 
 
 def _suggest_master(known: AccountRole) -> str:

@@ -373,3 +373,44 @@ def test_a_keystore_is_replaced_by_a_keystore_of_the_same_passphrase(sandbox: Sa
 
     opened = Account.from_key(Account.decrypt(json.loads(path.read_text()), "a passphrase"))
     assert opened.address.lower() == address
+
+
+# --- the maker ------------------------------------------------------------------------------------
+
+
+def test_a_maker_warns_of_a_key_that_ends_soon(sandbox: Sandbox, tmp_path: Path) -> None:
+    with start(tmp_path, sandbox, "new", "--days", "5") as program:
+        approve(sandbox, *read_request(program))
+        assert program.end() == 0, program.err
+    path, config = find_key_file(tmp_path, sandbox), str(tmp_path / "sandbox.toml")
+
+    code, _out, err = run(
+        tmp_path, "run", "--config", config, "--duration", "2", "--json", environ={"MM_TRIO_KEY_FILE": str(path)}
+    )
+
+    assert code == 0, err
+    assert re.search(rf"WARNING .* key ends soon: address={read_address(path)} name=mm_trio days_left=5.0;", err), err
+    assert f"account: {sandbox.account} is an ordinary account" in err
+
+
+def test_the_address_of_an_agent_in_place_of_the_account_is_exit_code_2(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = make_key(tmp_path, sandbox)
+    agent, config = read_address(path), str(tmp_path / "sandbox.toml")
+    environ = {"MM_TRIO_KEY_FILE": str(path), "MM_TRIO_ACCOUNT_ADDRESS": agent}
+
+    code, _out, err = run(tmp_path, "run", "--config", config, environ=environ)
+
+    assert code == 2
+    assert f'account {agent} is the address of an agent of {sandbox.account}; put account = "{sandbox.account}"' in err
+
+
+def test_an_account_of_another_network_is_exit_code_2_and_names_the_right_one(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = make_key(tmp_path, sandbox)
+    unknown, config = "0x" + "4b" * 20, str(tmp_path / "sandbox.toml")
+    environ = {"MM_TRIO_KEY_FILE": str(path), "MM_TRIO_ACCOUNT_ADDRESS": unknown}
+
+    code, _out, err = run(tmp_path, "run", "--config", config, environ=environ)
+
+    assert code == 2
+    assert f"account {unknown} is not known on sandbox" in err
+    assert f'put account = "{sandbox.account}"' in err

@@ -22,11 +22,12 @@ from mm_trio.cli.programs.start_checks import (
     check_signer,
     find_network,
     find_pair,
+    look_at_key,
     make_grid,
     make_opening_rules,
     tell_account_mode,
 )
-from mm_trio.config.keys import Secret
+from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.settings import Settings
 from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.engine.ws_state import WsState
@@ -38,6 +39,7 @@ from mm_trio.model.errors import JournalBusy, LedgerError, OrdersMayRest, find_l
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import make_exchange, make_info, make_wallet
+from mm_trio.witness.account_role import describe_role
 
 if TYPE_CHECKING:
     from mm_trio.terminal_ui.live_view import Screen
@@ -88,14 +90,16 @@ async def open_maker(
     pair = find_pair(spot_meta, market)
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
-    account_kind = await check_account(info, market, signer=wallet.address)
+    role = await check_account(info, market, signer=wallet.address)
     await check_signer(info, wallet.address, market.account, network=market.network)
     await tell_account_mode(info, market.account)
     coin = pair.coin
     await check_clock(info, coin)
     # After the checks, so that a refusal stays one line.
     _log.info("pair: %s", pair.describe())
-    _log.info("account: %s is %s", market.account, account_kind)
+    _log.info("account: %s is %s", market.account, describe_role(role))
+    is_master = is_master_key(wallet.address, market.account)
+    key_life = None if is_master else await look_at_key(info, wallet.address, owner=role.approver)
     parameters = settings.maker_parameters(make_grid(settings, pair))
     network = await find_network(market)
     with hold_state_folder(
@@ -114,6 +118,7 @@ async def open_maker(
                 journal=journal,
                 take_over=take_over,
                 used_weight=CHECKS_WEIGHT,
+                key_life=key_life,
                 check_opening=partial(check_opening, rules=make_opening_rules(settings, accepted_px)),
             )
         finally:

@@ -17,6 +17,7 @@ import trio
 
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import MarketSettings, Settings
+from mm_trio.engine.events import log_key_news
 from mm_trio.engine.schedule import read_machine_clock
 from mm_trio.model.errors import Busy, ConfigError, LocalError, Unreachable, VenueError
 from mm_trio.model.local_failures import find_local_cause
@@ -26,7 +27,8 @@ from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy, log_left_out
 from mm_trio.venue.sdk import fetch_spot_meta
-from mm_trio.witness.account_role import AccountRole, describe_role, find_role_fault
+from mm_trio.witness.account_role import AccountRole, find_role_fault
+from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
 from mm_trio.witness.venue_clock import VenueClock
 
@@ -40,6 +42,7 @@ __all__ = [
     "check_signer",
     "find_network",
     "find_pair",
+    "look_at_key",
     "make_grid",
     "make_opening_rules",
     "tell_account_mode",
@@ -63,8 +66,8 @@ _INSTANCE_BYTES = 1000
 ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
 ROLE_LOOKS = 2
 # Most request weight of all checks: spotMeta three times 20, l2Book four times 2, userRole six times 60,
-# userAbstraction 20.
-CHECKS_WEIGHT = 448
+# userAbstraction and extraAgents 20.
+CHECKS_WEIGHT = 468
 
 
 def make_grid(settings: Settings, market: Market) -> PricingGrid:
@@ -196,7 +199,7 @@ async def check_signer(info: Any, signer: str, account: str, *, network: str) ->
         )
 
 
-async def check_account(info: Any, market: MarketSettings, *, signer: str, is_vault: bool = False) -> str:
+async def check_account(info: Any, market: MarketSettings, *, signer: str, is_vault: bool = False) -> AccountRole:
     """Refuse an address that is not an account to trade for, and name the right one where that is known.
 
     Return what the account is. Errors: ConfigError; Unreachable where the venue does not tell the role on mainnet;
@@ -207,11 +210,11 @@ async def check_account(info: Any, market: MarketSettings, *, signer: str, is_va
     for _ in range(ROLE_LOOKS):
         answer = await _ask_role(info, account, whose="account", is_needed=network == "mainnet")
         if answer is None:
-            return "not known"
+            return AccountRole(account=account, role="")
         role, owner = wire.parse_role(answer)
         known = AccountRole(account=account, role=role, owner=owner)
         if find_role_fault(known, network=network, is_vault=is_vault) is None:
-            return describe_role(known)
+            return known
         await trio.sleep(ROLE_PAUSE_S)
     known = replace(known, signers_master=await _find_master(info, signer))
     raise ConfigError(find_role_fault(known, network=network, is_vault=is_vault))
@@ -270,6 +273,28 @@ async def tell_account_mode(info: Any, account: str) -> None:
         _log.warning("account mode not known: %s; what is free is what the venue's balances say", error)
         return
     _log.info("account mode: %s; %s", mode, _MODES.get(mode, "not known here: only its balances say what is free"))
+
+
+async def look_at_key(info: Any, signer: str, *, owner: str) -> KeyLife:
+    """Look when the key ends, and tell that.
+
+    A venue that does not tell it stops nobody: the maker looks again.
+    """
+    life = KeyLife(signer, owner=owner)
+    try:
+        agents = wire.parse_agents(await ask_at_start(info.extra_agents, owner))
+    except VenueError as error:
+        _log.warning("end of the key not looked up: error=%s; the maker looks again in an hour", error)
+        return life
+    now_ms = read_machine_clock()
+    news, days_left = life.on_listed(agents, now_ms=now_ms), life.compute_days_left(now_ms)
+    if news is not None:
+        log_key_news(news)
+    elif days_left is None:
+        _log.info("end of the key not told: address=%s; the venue lists agents with a name alone", life.address)
+    else:
+        _log.info("key ends: address=%s days_left=%.0f", life.address, days_left)
+    return life
 
 
 async def find_network(market: MarketSettings) -> str:

@@ -69,7 +69,9 @@ def _add_market_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--tape-duration", type=parse_seconds, metavar="S", help="compress the tape into S seconds")
     group.add_argument(
-        "--dense-meta", action="store_true", help="token indices without gaps, for clients that count positions"
+        "--dense-meta",
+        action="store_true",
+        help="list every index of pairs and tokens, for clients that take an index for a position",
     )
 
 

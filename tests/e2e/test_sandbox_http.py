@@ -77,7 +77,7 @@ async def test_funds_move_and_both_sides_see_it(nursery: trio.Nursery) -> None:
     def move() -> list[Any]:
         sdk = SdkExchange(WALLET, url, timeout=DEADLINE_S)
         answers = [
-            sdk.spot_transfer(2.5, FRIEND, "HYPE:0x5a000000000000000000000000000150"),
+            sdk.spot_transfer(2.5, FRIEND, "HYPE:0x0d01dc56dcaaca66ad901c959b4011ec"),
             sdk.usd_transfer(10.0, FRIEND),
             sdk.usd_class_transfer(1.0, True),
             sdk.withdraw_from_bridge(50.0, FRIEND),

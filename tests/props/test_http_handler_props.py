@@ -310,7 +310,7 @@ def test_no_signed_action_makes_the_door_stumble(steps: list[tuple[dict[str, Any
 
 amounts = st.sampled_from(["1", "0.5", "1e1", "0", "-1", "1e99", "1e-99", "0.123456789", "NaN", "", "1e19", "9" * 20])
 names = st.sampled_from(["", "bot", "x" * 17, f"bot valid_until {NOW_MS + 900_000}", "bot valid_until 1", "\n"])
-tokens = st.sampled_from(["USDC", "PURR", "HYPE:0x5a000000000000000000000000000150", "HYPE"])
+tokens = st.sampled_from(["USDC", "PURR", "HYPE:0x0d01dc56dcaaca66ad901c959b4011ec", "HYPE"])
 dexes = st.sampled_from(["spot", "spot", ""])
 USER_VALUES: dict[str, SearchStrategy[Any]] = {
     "destination": addresses.map(str.lower),

@@ -25,13 +25,40 @@ from mm_trio.sandbox.model.commands import (
     Tif,
 )
 
-__all__ = ["Unreadable", "parse_action", "parse_address", "parse_amount", "parse_integer"]
+__all__ = [
+    "OTHER_L1_ACTIONS",
+    "OTHER_USER_ACTIONS",
+    "Unreadable",
+    "parse_action",
+    "parse_address",
+    "parse_amount",
+    "parse_integer",
+]
 
 # Decimals beyond the eighth are accepted if they are zeros.
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,8}0*)?")
 _CLOID = re.compile(r"0x[0-9a-fA-F]{32}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _U64 = 1 << 64
+
+# What the venue knows as well, and a spot exchange without perps, vaults, staking and referrers cannot carry out.
+# Their fields are not read. Source: docs *Exchange endpoint*, the official SDK, nktkas.
+OTHER_L1_ACTIONS = frozenset(
+    {
+        *("CSignerAction", "CValidatorAction", "agentEnableDexAbstraction", "agentSetAbstraction", "borrowLend"),
+        *("claimRewards", "createSubAccount", "createVault", "evmUserModify", "gossipPriorityBid", "perpDeploy"),
+        *("registerReferrer", "setDisplayName", "setReferrer", "spotDeploy", "spotUser", "subAccountModify"),
+        *("subAccountSpotTransfer", "subAccountTransfer", "topUpIsolatedOnlyMargin", "twapCancel", "twapOrder"),
+        *("updateIsolatedMargin", "updateLeverage", "validatorL1Stream", "vaultDistribute", "vaultModify"),
+        "vaultTransfer",
+    }
+)
+OTHER_USER_ACTIONS = frozenset(
+    {
+        *("cDeposit", "cWithdraw", "convertToMultiSigUser", "linkStakingUser", "multiSig", "sendToEvmWithData"),
+        *("tokenDelegate", "userDexAbstraction", "userPortfolioMargin", "userSetAbstraction"),
+    }
+)
 
 Body = Mapping[str, object]
 
@@ -159,7 +186,7 @@ def _tif(order_type: Body) -> Tif:
         parse_amount(trigger.get("triggerPx"))
         return "Trigger"
     tif = _mapping(order_type.get("limit")).get("tif")
-    if tif not in ("Alo", "Ioc", "Gtc"):
+    if tif not in ("Alo", "Ioc", "Gtc", "FrontendMarket"):
         raise Unreadable(f"tif {tif!r}")
     return tif
 

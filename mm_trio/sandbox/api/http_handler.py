@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Never
 
 from mm_trio.sandbox.api import ip_weights as weights
-from mm_trio.sandbox.api.action_parser import Unreadable, parse_action, parse_integer
+from mm_trio.sandbox.api.action_parser import (
+    OTHER_L1_ACTIONS,
+    OTHER_USER_ACTIONS,
+    Unreadable,
+    parse_action,
+    parse_integer,
+)
 from mm_trio.sandbox.api.auth import Auth, AuthRefused, Claim, SignedAction, Unpackable
 from mm_trio.sandbox.api.canonical import canonical_action
 from mm_trio.sandbox.api.gateway import BadRequest, Gateway
@@ -29,6 +35,8 @@ WRONG_TYPE = "Expected request with `Content-Type: application/json`"
 UNREADABLE = "Failed to deserialize the JSON body into the target type"
 # The venue's own text was never captured.
 NO_EXPIRY = "expiresAfter is not supported for this action."
+# Ours: whoever sends such an action meets a refusal, as an account without a right to it does at the venue.
+NOT_HERE = "The sandbox does not carry out {kind}."
 _JSON, _TEXT = b"application/json", b"text/plain; charset=utf-8"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 # The SDK prints r and s without padding.
@@ -124,10 +132,22 @@ class HttpHandler:
             return {"status": "err", "response": refusal.text}
 
     def _carry_out(self, envelope: SignedAction) -> Json:
+        kind = envelope.action.get("type")
+        if isinstance(kind, str) and kind in OTHER_L1_ACTIONS | OTHER_USER_ACTIONS:
+            return self._refuse_other(envelope, kind)
         command = parse_action("", envelope.action, expires_after=envelope.expires_after)
         signed = replace(envelope, action=canonical_action(dict(envelope.action)))
         account = self._auth.admit(signed, now_ms=self._now_ms())
         return action_answer(self._gateway.apply(replace(command, address=account)))
+
+    def _refuse_other(self, envelope: SignedAction, kind: str) -> Json:
+        """Refuse an action that only the venue carries out.
+
+        Its signer is checked as far as its form is known, which is the order of keys that it has.
+        """
+        if kind in OTHER_L1_ACTIONS:
+            self._auth.admit(envelope, now_ms=self._now_ms())
+        return {"status": "err", "response": NOT_HERE.format(kind=kind)}
 
     def _carry_out_user(self, envelope: SignedAction) -> Json:
         action = parse_user_action(envelope.action)

@@ -81,6 +81,11 @@ _CHANNELS: dict[str, _Channel] = {
     "trades": _Channel(market.snapshot_trades, market.trades_on_news),
     "candle": _Channel(market.snapshot_candle, market.candle_on_news, market.candle_on_clock),
     "activeAssetCtx": _Channel(market.snapshot_context, on_clock=market.snapshot_context),
+    "spotAssetCtxs": _Channel(market.snapshot_contexts, on_clock=market.snapshot_contexts),
+    # The sandbox has no perps.
+    "assetCtxs": _Channel(user.snapshot_empty(dex="", ctxs=[])),
+    "allDexsAssetCtxs": _Channel(user.snapshot_empty(ctxs=[["", []]])),
+    "allDexsClearinghouseState": _Channel(user.snapshot_all_perps),
     # Perps only: the sandbox has none, so this channel stays silent.
     "activeAssetData": _Channel(),
     "userFills": _Channel(user.snapshot_fills, user.fills_on_news),

@@ -22,6 +22,7 @@ __all__ = [
     "snapshot_book",
     "snapshot_candle",
     "snapshot_context",
+    "snapshot_contexts",
     "snapshot_mids",
     "snapshot_trades",
     "trades_on_news",
@@ -96,6 +97,12 @@ def snapshot_context(view: View, subscription: Subscription) -> Bodies:
     pair = view.exchange.markets.pair(subscription.coin)
     context = market_answers.asset_ctx(view.exchange, pair, now_ms=view.now_ms())
     return [{"coin": subscription.coin, "ctx": context}]
+
+
+def snapshot_contexts(view: View, subscription: Subscription) -> Bodies:
+    """Return the context of every pair."""
+    now_ms = view.now_ms()
+    return [[market_answers.asset_ctx(view.exchange, pair, now_ms=now_ms) for pair in view.exchange.markets.pairs]]
 
 
 def snapshot_candle(view: View, subscription: Subscription) -> Bodies:

@@ -189,6 +189,10 @@ _FIELDS: dict[str, tuple[_Reader, ...]] = {
     # The interval comes first in the echo, as captured.
     "candle": (_read_interval, _read_coin),
     "activeAssetCtx": (_read_coin,),
+    "spotAssetCtxs": (),
+    "assetCtxs": (_read_dex,),
+    "allDexsAssetCtxs": (),
+    "allDexsClearinghouseState": (_read_user,),
     "activeAssetData": (_read_user, _read_coin),
     "userFills": (_read_user, _read_aggregation),
     "userEvents": (_read_user,),

@@ -24,6 +24,7 @@ __all__ = [
     "history_on_news",
     "ledger_on_news",
     "orders_on_news",
+    "snapshot_all_perps",
     "snapshot_empty",
     "snapshot_fills",
     "snapshot_history",
@@ -174,6 +175,11 @@ def snapshot_web_data3(view: View, subscription: Subscription) -> Bodies:
 def snapshot_perps(view: View, subscription: Subscription) -> Bodies:
     """Return the user's perp account, which is always empty."""
     return [{"dex": "", "user": subscription.user, "clearinghouseState": answers.perp_state()}]
+
+
+def snapshot_all_perps(view: View, subscription: Subscription) -> Bodies:
+    """Return the user's perp accounts: that of the first dex, empty."""
+    return [{"user": subscription.user, "clearinghouseStates": [["", answers.perp_state()]]}]
 
 
 def snapshot_empty(**fields: object) -> Callable[[View, Subscription], Bodies]:

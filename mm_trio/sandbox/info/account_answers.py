@@ -203,10 +203,12 @@ def bbo(exchange: Exchange, coin: str, *, now_ms: int) -> Json:
 def mid(exchange: Exchange, coin: str) -> Decimal | None:
     """Return the middle of the book.
 
-    With an empty side it is the last trade's price, or None before the first trade.
+    With an empty side it is the last trade's price, and before the first trade the pair's opening price, if it has one.
     """
     bid, ask = exchange.best_bid_ask(coin)
-    return exchange.last_price(coin) if bid is None or ask is None else (bid + ask) / 2
+    if bid is not None and ask is not None:
+        return (bid + ask) / 2
+    return exchange.last_price(coin) or exchange.markets.pair(coin).opening_px
 
 
 def all_mids(exchange: Exchange) -> dict[str, str]:

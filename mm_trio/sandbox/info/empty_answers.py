@@ -1,4 +1,4 @@
-"""Answers about portfolios, referrals, staking and auctions, mostly empty.
+"""Answers about portfolios, referrals, transfers, staking and auctions, mostly empty.
 
 They have the venue's shape, so that a client can ask for everything when it starts.
 """
@@ -10,7 +10,7 @@ from decimal import Decimal
 from mm_trio.sandbox.info.rows import Json, number
 from mm_trio.sandbox.matching.exchange import Exchange
 
-__all__ = ["NO_AUCTION", "NO_STAKE", "portfolio", "referral"]
+__all__ = ["ALLOWED", "NO_AUCTION", "NO_LOANS", "NO_STAKE", "portfolio", "referral", "transfer_check"]
 
 _DAY_MS = 86_400_000
 _PERIODS_MS = {"day": _DAY_MS, "week": 7 * _DAY_MS, "month": 30 * _DAY_MS, "allTime": None}
@@ -21,6 +21,8 @@ NO_STAKE: Json = {
     "totalPendingWithdrawal": "0.0",
     "nPendingWithdrawals": 0,
 }
+ALLOWED: Json = {"ipAllowed": True, "acceptedTerms": True, "userAllowed": True}
+NO_LOANS: Json = {"tokenToState": [], "health": "healthy", "healthFactor": None}
 NO_AUCTION: Json = {
     "startTimeSeconds": 0,
     "durationSeconds": 0,
@@ -63,3 +65,13 @@ def referral(exchange: Exchange, user: str) -> Json:
         "rewardHistory": [],
         "tokenToState": [],
     }
+
+
+def transfer_check(exchange: Exchange, user: str) -> Json:
+    """Return what a transfer to an address would meet.
+
+    The fee is the one for an address that was never funded. Decided here: whoever has an account has sent something.
+    Source: nktkas, preTransferCheck.
+    """
+    known = user in exchange.addresses()
+    return {"fee": "0.0" if known else "1.0", "isSanctioned": False, "userExists": known, "userHasSentTx": known}

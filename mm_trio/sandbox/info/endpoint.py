@@ -158,6 +158,11 @@ def _no_rows(question: Question) -> object:
     return []
 
 
+def _transfer_check(question: Question) -> object:
+    question.user("source")
+    return empty_answers.transfer_check(question.exchange, question.user())
+
+
 def _funding_history(question: Question) -> object:
     question.text("coin")
     question.integer("startTime")
@@ -197,12 +202,22 @@ _KINDS: dict[str, Callable[[Question], object]] = {
     "webData2": lambda question: answers.web_data2(question.exchange, question.user(), now_ms=question.now_ms),
     # A spot exchange without staking, vaults and sub-accounts has fixed answers to these.
     "meta": _meta,
+    "allPerpMetas": lambda question: [{"universe": []}],
+    "outcomeMeta": lambda question: {"outcomes": [], "questions": []},
+    "perpCategories": lambda question: [],
+    "perpConciseAnnotations": lambda question: [],
+    "perpsAtOpenInterestCap": lambda question: [],
+    "predictedFundings": lambda question: [],
+    "maxMarketOrderNtls": lambda question: [],
+    "liquidatable": lambda question: [],
+    "perpDexLimits": lambda question: None,
     "metaAndAssetCtxs": lambda question: [{"universe": []}, []],
     "perpDexs": lambda question: [None],
     "clearinghouseState": _perp_state,
     "fundingHistory": _funding_history,
     "userFunding": _no_rows,
     "subAccounts": _same_for_all(None),
+    "subAccounts2": _same_for_all(None),
     "userToMultiSigSigners": _same_for_all(None),
     "userAbstraction": lambda question: answers.abstraction(question.exchange, question.user()),
     "userDexAbstraction": _same_for_all(False),
@@ -210,10 +225,23 @@ _KINDS: dict[str, Callable[[Question], object]] = {
     "userTwapSliceFillsByTime": _no_rows,
     "twapHistory": _no_rows,
     "userVaultEquities": _same_for_all([]),
+    "leadingVaults": _same_for_all([]),
+    "vaultSummaries": lambda question: [],
+    "vaultDetails": lambda question: None,
+    "isVip": _same_for_all(False),
+    "legalCheck": _same_for_all(empty_answers.ALLOWED),
+    "preTransferCheck": _transfer_check,
+    "userBorrowLendInterest": _no_rows,
+    "borrowLendUserState": _same_for_all(empty_answers.NO_LOANS),
+    "allBorrowLendReserveStates": lambda question: [],
     "delegations": _same_for_all([]),
     "delegatorRewards": _same_for_all([]),
     "delegatorHistory": _same_for_all([]),
     "delegatorSummary": _same_for_all(empty_answers.NO_STAKE),
+    "validatorSummaries": lambda question: [],
+    "validatorL1Votes": lambda question: [],
+    "gossipRootIps": lambda question: [],
+    "spotPairDeployAuctionStatus": lambda question: empty_answers.NO_AUCTION,
     "perpDeployAuctionStatus": lambda question: empty_answers.NO_AUCTION,
     "spotDeployState": _same_for_all({"states": [], "gasAuction": empty_answers.NO_AUCTION}),
 }

@@ -37,8 +37,8 @@ def spot_meta_and_ctxs(exchange: Exchange, *, now_ms: int) -> list[object]:
 def asset_ctx(exchange: Exchange, pair: Pair, *, now_ms: int) -> Json:
     """Return a pair's prices and volumes of 24 hours.
 
-    Volumes are in quote and in base. Source: docs *Spot*. Decided here: the mark is the last price, and `prevDayPx`
-    is the price of the first trade in these 24 hours.
+    Volumes are in quote and in base. Source: docs *Spot*. Decided here: the mark is the last price (before
+    the first trade the mid), and `prevDayPx` is the price of the first trade in these 24 hours.
     """
     middle, last = mid(exchange, pair.name), exchange.last_price(pair.name)
     today = find_trades(exchange, pair.name, since_ms=now_ms - _DAY_MS)

@@ -94,7 +94,7 @@ def frontend_row(record: OrderRecord) -> Json:
         "children": [],
         "isPositionTpsl": False,
         "reduceOnly": record.reduce_only,
-        "orderType": "Limit",
+        "orderType": "Market" if record.tif == "FrontendMarket" else "Limit",
         "origSz": number(record.original_size),
         "tif": record.tif,
         "cloid": record.cloid,

@@ -14,7 +14,7 @@ from mm_trio.sandbox.matching.accounts import Account
 from mm_trio.sandbox.matching.book import MatchPlan
 from mm_trio.sandbox.matching.state import State, Step
 from mm_trio.sandbox.model.commands import Filled, ItemError, ItemStatus, NewOrder, Resting
-from mm_trio.sandbox.model.records import OrderRecord
+from mm_trio.sandbox.model.records import IMMEDIATE_TIFS, OrderRecord
 
 __all__ = ["Placing"]
 
@@ -61,7 +61,7 @@ class Placing:
         if old is None:
             return ItemError(rules.MODIFY_DEAD)
         moved = (order.asset, order.is_buy) != (old.record.asset, old.record.is_buy)
-        if moved or order.reduce_only or (order.tif == "Ioc" and not always_place):
+        if moved or order.reduce_only or (order.tif in IMMEDIATE_TIFS and not always_place):
             return ItemError(rules.MODIFY_INVALID)
         cancelled_at = len(step.changes)
         self._state.end_live(step, old, "canceled")
@@ -77,7 +77,7 @@ class Placing:
             is_buy=order.is_buy,
             price=order.price,
             size=order.size,
-            spendable=self._spendable(account, order) if order.tif == "Ioc" else None,
+            spendable=self._spendable(account, order) if order.tif in IMMEDIATE_TIFS else None,
             lot=rules.quantum(pair.base.sz_decimals),
         )
 
@@ -102,7 +102,7 @@ class Placing:
             return rules.NO_REDUCE_ONLY, "reduceOnlyRejected"
         if limits.order_value is not None and order.price * order.size > limits.order_value:
             return rules.TOO_LARGE.format(limit=rules.plain(limits.order_value)), "rejected"
-        if order.tif != "Ioc" and not account.has_room:
+        if order.tif not in IMMEDIATE_TIFS and not account.has_room:
             return rules.TOO_MANY_OPEN, "tooManyOpenOrdersRejected"
         return None
 
@@ -115,19 +115,19 @@ class Placing:
         if order.tif == "Alo" and crosses:
             bid, ask = (rules.plain(book.best(is_buy=side) or Decimal(0)) for side in (True, False))
             return rules.with_asset(rules.POST_ONLY.format(bid=bid, ask=ask), asset), "badAloPxRejected"
-        if order.tif == "Ioc" and not crosses:
+        if order.tif in IMMEDIATE_TIFS and not crosses:
             return rules.with_asset(rules.NO_MATCH, asset), "iocCancelRejected"
         poor = rules.with_asset(rules.NO_BALANCE, asset), "insufficientSpotBalanceRejected"
         spendable = self._spendable(account, order)
         if not spendable:
             return poor
-        price = book.best(is_buy=not order.is_buy) if order.tif == "Ioc" else order.price
+        price = book.best(is_buy=not order.is_buy) if order.tif in IMMEDIATE_TIFS else order.price
         # An Ioc that crosses has at least one resting order to match.
         assert price is not None
         if price * order.size < self._min_notional:
             text = rules.MIN_NOTIONAL.format(minimum=rules.plain(self._min_notional), quote=pair.quote.name)
             return rules.with_asset(text, asset), "minTradeNtlRejected"
-        if order.tif == "Ioc":
+        if order.tif in IMMEDIATE_TIFS:
             affordable = bool(plan.executions or plan.own)
         else:
             resting = rules.compute_hold(is_buy=order.is_buy, price=order.price, size=plan.unfilled)
@@ -140,7 +140,7 @@ class Placing:
         for maker, size in plan.executions:
             self._state.settle(step, record, maker, size)
         filled = record.original_size - plan.unfilled
-        if plan.unfilled and record.tif != "Ioc":
+        if plan.unfilled and record.tif not in IMMEDIATE_TIFS:
             left = record.with_status("open", size=plan.unfilled, at_ms=step.now_ms) if filled else record
             self._state.rest(step, left)
         else:
@@ -151,6 +151,6 @@ class Placing:
             average = rules.floor_to(plan.notional / filled, decimals)
             return Filled(record.oid, record.cloid, filled, average)
         # Such an Ioc met only orders of its own owner.
-        if record.tif == "Ioc":
+        if record.tif in IMMEDIATE_TIFS:
             return ItemError(rules.with_asset(rules.NO_MATCH, record.asset))
         return Resting(record.oid, record.cloid)

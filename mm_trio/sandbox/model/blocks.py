@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from mm_trio.sandbox.model.commands import CANCELS, Command, ModifyOrders, PlaceOrders
+from mm_trio.sandbox.model.records import IMMEDIATE_TIFS
 
 __all__ = ["Rank", "rank_command", "sort_block"]
 
-_MATCHING = ("Gtc", "Ioc")
+_MATCHING = ("Gtc", *IMMEDIATE_TIFS)
 
 
 class Rank(IntEnum):

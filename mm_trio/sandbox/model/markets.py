@@ -11,6 +11,7 @@ from decimal import Decimal
 __all__ = ["DEFAULT_MARKETS", "USDC", "Markets", "Pair", "Token"]
 
 FIRST_SPOT_ASSET = 10_000
+OPENING_PX = Decimal(20)  # Where the ladder of the demo begins too.
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,16 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Spot pair; `name` is its `coin` in every message."""
+    """Spot pair; `name` is its `coin` in every message.
+
+    `opening_px` is the price that is told before the first trade; no order is judged by it.
+    """
 
     name: str
     index: int
     base: Token
     quote: Token
+    opening_px: Decimal | None = None
 
     @property
     def asset(self) -> int:
@@ -79,13 +84,19 @@ class Markets:
         return replace(self, pairs=(*self.pairs, pair), tokens=tokens)
 
     def dense(self) -> Markets:
-        """Return the same pairs with tokens renumbered by position.
+        """Return the same pairs and tokens, and others at each free index.
 
-        For clients that use a position in the list as an index, as many did before indices had gaps.
+        For clients that take a position in a list for an index, as many did before indices had gaps. Names, indices
+        and assets of what was listed before stay.
         """
-        renumbered = {token.index: replace(token, index=i) for i, token in enumerate(self.tokens)}
-        pairs = (replace(p, base=renumbered[p.base.index], quote=renumbered[p.quote.index]) for p in self.pairs)
-        return Markets(pairs=tuple(pairs), tokens=tuple(renumbered.values()))
+        listed, named = {pair.index: pair for pair in self.pairs}, {token.index: token for token in self.tokens}
+        n_pairs = 1 + max(listed, default=-1)
+        # Each new pair needs a base token of its own, for its name has to be unique.
+        n_tokens = max(1 + max(named, default=0), len(named) + n_pairs - len(listed))
+        tokens = tuple(named.get(i) or Token(f"FILL{i}", i, 2, 8, f"0x{i:032x}") for i in range(n_tokens))
+        unused = (token for token in tokens if token.index not in named)
+        pairs = (listed.get(i) or Pair(f"@{i}", i, next(unused), tokens[0], OPENING_PX) for i in range(n_pairs))
+        return Markets(pairs=tuple(pairs), tokens=tokens)
 
     def spot_meta(self) -> dict[str, object]:
         """Return the venue's `spotMeta` answer."""
@@ -116,26 +127,26 @@ class Markets:
         }
 
 
-# Names, indices and decimals as on mainnet; the token ids are made up.
-USDC = Token("USDC", 0, 8, 8, "0x5a000000000000000000000000000000")
-_PURR = Token("PURR", 1, 0, 5, "0x5a000000000000000000000000000001")
-_HFUN = Token("HFUN", 2, 2, 8, "0x5a000000000000000000000000000002")
-_JEFF = Token("JEFF", 5, 0, 5, "0x5a000000000000000000000000000005")
-_HYPE = Token("HYPE", 150, 2, 8, "0x5a000000000000000000000000000150")
-_UBTC = Token("UBTC", 197, 5, 10, "0x5a000000000000000000000000000197")
-_UETH = Token("UETH", 221, 4, 9, "0x5a000000000000000000000000000221")
-_USDT0 = Token("USDT0", 268, 2, 8, "0x5a000000000000000000000000000268")
+# Names, indices, decimals and token ids as on mainnet.
+USDC = Token("USDC", 0, 8, 8, "0x6d1e7cde53ba9467b783cb7c530ce054")
+_PURR = Token("PURR", 1, 0, 5, "0xc1fb593aeffbeb02f85e0308e9956a90")
+_HFUN = Token("HFUN", 2, 2, 8, "0xbaf265ef389da684513d98d68edf4eae")
+_JEFF = Token("JEFF", 5, 0, 5, "0xfcf28885456bf7e7cbe5b7a25407c5bc")
+_HYPE = Token("HYPE", 150, 2, 8, "0x0d01dc56dcaaca66ad901c959b4011ec")
+_UBTC = Token("UBTC", 197, 5, 10, "0x8f254b963e8468305d409b33aa137c67")
+_UETH = Token("UETH", 221, 4, 9, "0xe1edd30daaf5caac3fe63569e24748da")
+_USDT0 = Token("USDT0", 268, 2, 8, "0x25faedc3f054130dbb4e4203aca63567")
 
 DEFAULT_MARKETS = Markets(
     pairs=(
-        Pair("PURR/USDC", 0, _PURR, USDC),
-        Pair("@1", 1, _HFUN, USDC),
-        Pair("@4", 4, _JEFF, USDC),
-        Pair("@107", 107, _HYPE, USDC),
-        Pair("@142", 142, _UBTC, USDC),
-        Pair("@151", 151, _UETH, USDC),
-        Pair("@166", 166, _USDT0, USDC),
-        Pair("@207", 207, _HYPE, _USDT0),
+        Pair("PURR/USDC", 0, _PURR, USDC, OPENING_PX),
+        Pair("@1", 1, _HFUN, USDC, OPENING_PX),
+        Pair("@4", 4, _JEFF, USDC, OPENING_PX),
+        Pair("@107", 107, _HYPE, USDC, OPENING_PX),
+        Pair("@142", 142, _UBTC, USDC, OPENING_PX),
+        Pair("@151", 151, _UETH, USDC, OPENING_PX),
+        Pair("@166", 166, _USDT0, USDC, OPENING_PX),
+        Pair("@207", 207, _HYPE, _USDT0, OPENING_PX),
     ),
     tokens=(USDC, _PURR, _HFUN, _JEFF, _UBTC, _HYPE, _UETH, _USDT0),
 )

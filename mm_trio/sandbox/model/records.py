@@ -9,11 +9,23 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-__all__ = ["DUST_DIRECTION", "ZERO_HASH", "AccountMode", "Fill", "LedgerRow", "OrderRecord", "Tif", "Trade"]
+__all__ = [
+    "DUST_DIRECTION",
+    "IMMEDIATE_TIFS",
+    "ZERO_HASH",
+    "AccountMode",
+    "Fill",
+    "LedgerRow",
+    "OrderRecord",
+    "Tif",
+    "Trade",
+]
 
 # Standard, unified account, portfolio margin.
 AccountMode = Literal["standard", "unified", "portfolio"]
-Tif = Literal["Alo", "Ioc", "Gtc", "Trigger"]
+Tif = Literal["Alo", "Ioc", "Gtc", "FrontendMarket", "Trigger"]
+# Such an order trades at once or not at all. The second is what the venue's web page sends as a market order.
+IMMEDIATE_TIFS: tuple[Tif, ...] = ("Ioc", "FrontendMarket")
 DUST_DIRECTION = "Spot Dust Conversion"
 ZERO_HASH = "0x" + "0" * 64
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sdk_client_kit import NOW_MS, OTHER, WALLET, World, address_of, order, place, statuses
+from sdk_client_kit import NOW_MS, OTHER, UNREADABLE, WALLET, World, address_of, order, place, statuses
 
-from mm_trio.sandbox.api.action_parser import parse_action
+from mm_trio.sandbox.api.action_parser import OTHER_L1_ACTIONS, OTHER_USER_ACTIONS, parse_action
 from mm_trio.sandbox.api.canonical import canonical_action
 from mm_trio.sandbox.model.commands import CancelByCloid, CancelByOid, ModifyOrders, PlaceOrders, ReserveRequestWeight
 
@@ -172,3 +172,41 @@ def test_more_than_two_hundred_items_are_refused_whole() -> None:
 
     assert answer == {"status": "err", "response": "Signed action over weight limit of 200."}
     assert world.exchange.open_orders(address_of(WALLET)) == ()
+
+
+OTHERS = sorted(OTHER_L1_ACTIONS | OTHER_USER_ACTIONS)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_only_the_venue_carries_out_is_an_error_and_no_422(kind: str) -> None:
+    answer = World().act({"type": kind, "code": "MINE"})
+
+    assert answer == {"status": "err", "response": f"The sandbox does not carry out {kind}."}
+
+
+def test_the_signer_of_an_action_that_is_not_carried_out_is_checked() -> None:
+    signed = {"type": "setReferrer", "code": "MINE"}
+
+    assert not is_accepted(answer := World().act(signed, sent={"type": "setReferrer", "code": "YOURS"}))
+    assert "does not exist" in answer["response"]
+
+
+@pytest.mark.parametrize("kind", ["noSuchAction", ["setReferrer"], None])
+def test_a_type_that_nobody_knows_is_unreadable(kind: object) -> None:
+    world = World()
+    body = {"action": {"type": kind}, "nonce": NOW_MS, "signature": {"r": "0x1", "s": "0x1", "v": 27}}
+
+    assert world.post("/exchange", body) == UNREADABLE
+
+
+def test_a_market_order_of_the_web_page_trades_at_once_or_not_at_all() -> None:
+    world = World()
+    world.act(place(order("20.5", "1")), wallet=OTHER)
+    (filled,) = statuses(world.act(place(order("20.5", "1", is_buy=False, tif="FrontendMarket"))))
+    (missed,) = statuses(world.act(place(order("20.5", "1", is_buy=False, tif="FrontendMarket"))))
+
+    assert filled["filled"]["totalSz"] == "1.0"
+    assert missed["error"].startswith("Order could not immediately match")
+    rows = world.ask("historicalOrders", user=WALLET.address)
+    told = {(row["order"]["orderType"], row["order"]["tif"], row["status"]) for row in rows}
+    assert told == {("Market", "FrontendMarket", "filled"), ("Market", "FrontendMarket", "iocCancelRejected")}

@@ -69,9 +69,9 @@ def test_what_is_not_json_is_400(body: bytes) -> None:
 
 @pytest.mark.parametrize("rest", [b" ", b" garbage", b'{"type": "meta"}', b"\x00"])
 def test_what_follows_the_first_value_is_not_looked_at(rest: bytes) -> None:
-    answer = open_door().answer("POST", "/info", JSON, b' {"type": "allMids"}' + rest)
+    answer = open_door().answer("POST", "/info", JSON, b' {"type": "perpDexs"}' + rest)
 
-    assert (answer.status, answer.body) == (200, b"{}")
+    assert (answer.status, answer.body) == (200, b"[null]")
 
 
 @pytest.mark.parametrize("body", [None, 5, [], {}, {"type": "noSuchThing"}, {"type": 5}, {"type": "openOrders"}])

@@ -15,8 +15,8 @@ from mm_trio.sandbox.model.commands import Deposit
 
 pytestmark = pytest.mark.usefixtures("distinct_nonces")
 DONE = {"status": "ok", "response": {"type": "default"}}
-HYPE = "HYPE:0x5a000000000000000000000000000150"
-PURR_ID = "PURR:0x5a000000000000000000000000000001"
+HYPE = "HYPE:0x0d01dc56dcaaca66ad901c959b4011ec"
+PURR_ID = "PURR:0xc1fb593aeffbeb02f85e0308e9956a90"
 FRESH = "0x" + "7" * 40
 SIGNERS: dict[str, Any] = {
     "usdSend": signing.sign_usd_transfer_action,
@@ -314,7 +314,7 @@ def test_a_quote_token_pays_for_its_own_first_transfer() -> None:
     world = World()
     world.gateway.apply(Deposit(address_of(STRANGER), 268, Decimal("1.5")))
     world.gateway.apply(Deposit(address_of(STRANGER), 0, Decimal(10)))
-    token = "USDT0:0x5a000000000000000000000000000268"
+    token = "USDT0:0x25faedc3f054130dbb4e4203aca63567"
 
     assert send(world, "1", to=FRESH, token=token, wallet=STRANGER) == err(
         "Insufficient USDT0 balance for token transfer gas."

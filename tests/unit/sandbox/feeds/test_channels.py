@@ -7,6 +7,7 @@ from sandbox_kit import HYPE_ASSET, HYPE_TOKEN, NOBODY, PURR, USDC_TOKEN, buy, c
 from ws_kit import HYPE, MAKER, TAKER, Venue, only
 
 from mm_trio.sandbox.feeds.channel_view import MEASURED
+from mm_trio.sandbox.info.account_answers import perp_state
 from mm_trio.sandbox.model.commands import (
     CancelByOid,
     DelistPair,
@@ -15,6 +16,7 @@ from mm_trio.sandbox.model.commands import (
     Transfer,
     Withdraw,
 )
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 T0 = 1_700_000_000_000
 
@@ -237,6 +239,31 @@ def test_what_a_spot_account_never_has_is_an_empty_snapshot_and_silence(kind: st
     assert line.take() == []
 
 
+@pytest.mark.parametrize(
+    "kind, user, data",
+    [
+        ("assetCtxs", {}, {"dex": "", "ctxs": []}),
+        ("allDexsAssetCtxs", {}, {"ctxs": [["", []]]}),
+        ("allDexsClearinghouseState", {"user": MAKER}, {"user": MAKER, "clearinghouseStates": [["", perp_state()]]}),
+    ],
+)
+def test_what_all_dexs_tell_is_empty_without_perps(kind: str, user: dict[str, str], data: object) -> None:
+    _, frame = Venue().line().subscribe(type=kind, **user)
+
+    assert frame == {"channel": kind, "data": data}
+
+
+def test_the_contexts_of_all_pairs_come_at_first_and_with_every_beat() -> None:
+    venue = Venue()
+    line = venue.listen(type="spotAssetCtxs")
+    venue.trade("21", "3")
+
+    venue.on_clock()
+
+    rows = {row["coin"]: row for row in only(line)}
+    assert (len(rows), rows[HYPE]["markPx"]) == (len(DEFAULT_MARKETS.pairs), "21.0")
+
+
 @pytest.mark.parametrize("kind", ["notification", "activeAssetData"])
 def test_what_has_nothing_to_tell_of_spot_is_acknowledged_and_silent(kind: str) -> None:
     venue = Venue()
@@ -386,12 +413,12 @@ def test_mids_come_at_first_and_with_every_beat() -> None:
     venue = Venue()
     line = venue.line()
     line.subscribe(type="allMids")
-    line.take()
+    assert line.take()[-1]["data"]["mids"][HYPE] == "20.0"
     venue.place(MAKER, sell("21", "1"), buy("20", "1"))
 
     venue.on_clock()
 
-    assert only(line) == {"mids": {HYPE: "20.5"}}
+    assert only(line) == {"mids": dict.fromkeys((pair.name for pair in DEFAULT_MARKETS.pairs), "20.0") | {HYPE: "20.5"}}
 
 
 def test_a_spot_pairs_context_comes_on_a_channel_of_its_own() -> None:

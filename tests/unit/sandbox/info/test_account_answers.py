@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,7 @@ from mm_trio.sandbox.api.gateway import BadRequest, Gateway
 from mm_trio.sandbox.info.rows import number
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import AccountMode, Deposit, PlaceOrders, SetAccountMode
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
 UNREADABLE = "Failed to deserialize the JSON body into the target type"
 
@@ -257,7 +259,8 @@ def test_a_book_has_twenty_levels_a_side() -> None:
 
 
 def test_mids_fall_back_to_the_last_price_and_leave_out_what_never_had_one() -> None:
-    exchange = make_exchange()
+    pairs = tuple(replace(pair, opening_px=None) for pair in DEFAULT_MARKETS.pairs)
+    exchange = make_exchange(markets=replace(DEFAULT_MARKETS, pairs=pairs))
     assert ask(exchange, "allMids", dex="") == {}
 
     trade_at(exchange, 10)
@@ -265,6 +268,23 @@ def test_mids_fall_back_to_the_last_price_and_leave_out_what_never_had_one() -> 
 
     rest(exchange, MAKER, buy("19", "1"))
     assert ask(exchange, "allMids", dex="") == {HYPE: "19.5"}
+
+
+def test_before_the_first_trade_each_pair_has_the_price_that_it_opens_with() -> None:
+    exchange = make_exchange()
+
+    _, contexts = ask(exchange, "spotMetaAndAssetCtxs")
+
+    assert {(row["midPx"], row["markPx"], row["prevDayPx"]) for row in contexts} == {("20.0", "20.0", "20.0")}
+    assert ask(exchange, "allMids") == {pair.name: "20.0" for pair in DEFAULT_MARKETS.pairs}
+
+
+def test_no_order_is_judged_by_the_price_that_a_pair_opens_with() -> None:
+    exchange = make_exchange()
+
+    rest(exchange, MAKER, buy("1", "10"))
+
+    assert exchange.last_price(HYPE) is None
 
 
 def test_the_context_of_every_pair_comes_with_the_metadata() -> None:

@@ -24,12 +24,13 @@ from sdk_client_kit import (
 )
 
 from mm_trio.sandbox.model.commands import ConvertDust, Deposit, ExhaustBudget, SetFees
+from mm_trio.sandbox.model.markets import USDC
 
 HYPE, PURR = "@107", "PURR/USDC"
 USER = WALLET.address
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 CLOID = "0x00000000000000000000000000000abc"
-HYPE_ID = "0x5a000000000000000000000000000150"
+HYPE_ID = "0x0d01dc56dcaaca66ad901c959b4011ec"
 
 
 def dec(text: str) -> Decimal:
@@ -54,7 +55,7 @@ def trade(world: World, price: str = "20", size: str = "1.5", *, n: int = 1) -> 
         ("spot_user_state", (STRANGER.address,), {"balances": []}),
         ("open_orders", (USER,), []),
         ("frontend_open_orders", (USER,), []),
-        ("all_mids", (), {}),
+        ("all_mids", (), {HYPE: "20.0"}),
         ("user_fills", (USER,), []),
         ("user_fills_by_time", (USER, 1, 2, True), []),
         ("meta", (), {"universe": []}),
@@ -454,7 +455,7 @@ def test_a_pairs_context_counts_the_last_day() -> None:
         "totalSupply": contexts[HYPE]["totalSupply"],
         "dayBaseVlm": "3.0",
     }
-    assert contexts[PURR]["midPx"] is None
+    assert contexts[PURR]["midPx"] == contexts[PURR]["markPx"] == "20.0"
 
 
 def test_a_token_is_known_by_its_id() -> None:
@@ -463,7 +464,40 @@ def test_a_token_is_known_by_its_id() -> None:
 
     details = world.ask("tokenDetails", tokenId=HYPE_ID.upper().replace("0X", "0x"))
     assert (details["name"], details["szDecimals"], details["weiDecimals"], details["markPx"]) == ("HYPE", 2, 8, "20.0")
-    assert world.ask("tokenDetails", tokenId="0x5a" + "0" * 30)["midPx"] == "1.0"
+    assert world.ask("tokenDetails", tokenId=USDC.token_id)["midPx"] == "1.0"
+
+
+def test_a_transfer_to_an_unknown_address_costs_a_fee() -> None:
+    world = World()
+
+    known, unknown = (
+        world.ask("preTransferCheck", user=user, source=USER) for user in (OTHER.address, "0x" + "9" * 40)
+    )
+
+    assert known == {"fee": "0.0", "isSanctioned": False, "userExists": True, "userHasSentTx": True}
+    assert unknown == {"fee": "1.0", "isSanctioned": False, "userExists": False, "userHasSentTx": False}
+
+
+@pytest.mark.parametrize(
+    "kind, answer",
+    [
+        ("isVip", False),
+        ("legalCheck", {"ipAllowed": True, "acceptedTerms": True, "userAllowed": True}),
+        ("maxMarketOrderNtls", []),
+        ("predictedFundings", []),
+        ("allPerpMetas", [{"universe": []}]),
+        ("outcomeMeta", {"outcomes": [], "questions": []}),
+        ("perpsAtOpenInterestCap", []),
+        ("perpDexLimits", None),
+        ("subAccounts2", None),
+        ("leadingVaults", []),
+        ("vaultSummaries", []),
+        ("validatorSummaries", []),
+        ("borrowLendUserState", {"tokenToState": [], "health": "healthy", "healthFactor": None}),
+    ],
+)
+def test_what_a_client_asks_when_it_starts_has_the_venues_shape(kind: str, answer: object) -> None:
+    assert World().ask(kind, user=USER) == answer
 
 
 def test_the_exchange_tells_its_time() -> None:

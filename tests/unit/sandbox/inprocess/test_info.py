@@ -71,7 +71,7 @@ def test_every_read_of_the_sdk_that_a_maker_needs_answers() -> None:
     assert info.spot_meta_and_asset_ctxs()[1]
     assert info.user_fills(MAKER) == info.user_fills_by_time(MAKER, 0) == info.extra_agents(MAKER) == []
     assert info.historical_orders(MAKER) == []
-    assert info.all_mids() == {}
+    assert info.all_mids()["@107"] == "20.0"
     assert info.user_rate_limit(MAKER)["nRequestsCap"] == 10_000
     assert info.user_fees(MAKER)["userSpotAddRate"] == "0.0004"
     assert info.user_role(MAKER) == {"role": "user"}

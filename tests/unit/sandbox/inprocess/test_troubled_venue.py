@@ -89,11 +89,11 @@ def test_an_answer_can_lack_statuses() -> None:
 
 def test_interferences_are_used_up_in_the_order_they_were_asked_for() -> None:
     venue = make_venue()
-    venue.answer_next("all_mids", 1)
-    venue.answer_next("all_mids", 2)
+    venue.answer_next("user_role", 1)
+    venue.answer_next("user_role", 2)
     info = venue.info(MAKER)
 
-    assert [info.all_mids(), info.all_mids(), info.all_mids()] == [1, 2, {}]
+    assert [info.user_role(MAKER) for _ in range(3)] == [1, 2, {"role": "user"}]
 
 
 def test_calls_are_counted_with_their_items() -> None:

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Pair, Token
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Markets, Pair, Token
 
 TRADES = Token("TRADES", 1300, 2, 8, "0x5a000000000000000000000000001300")
 
@@ -57,16 +57,32 @@ def test_a_taken_name_or_token_index_is_refused() -> None:
         DEFAULT_MARKETS.with_pair(Pair("@5000", 5000, Token("OTHER", 150, 2, 8, "0x00"), USDC))
 
 
-def test_dense_markets_are_the_same_pairs_with_positions_for_indices() -> None:
+def test_dense_markets_have_each_pair_and_token_at_the_position_of_its_index() -> None:
     dense = DEFAULT_MARKETS.dense()
-    meta = dense.spot_meta()
 
-    tokens, universe = meta["tokens"], meta["universe"]
-    assert isinstance(tokens, list)
-    assert isinstance(universe, list)
-    assert [token["index"] for token in tokens] == list(range(len(tokens)))
-    names = {pair.name: (pair.base.name, pair.quote.name) for pair in DEFAULT_MARKETS.pairs}
-    assert {row["name"]: tuple(tokens[i]["name"] for i in row["tokens"]) for row in universe} == names
+    assert [pair.index for pair in dense.pairs] == list(range(len(dense.pairs)))
+    assert [token.index for token in dense.tokens] == list(range(len(dense.tokens)))
+
+
+def test_dense_markets_keep_what_was_listed_before() -> None:
+    dense = DEFAULT_MARKETS.dense()
+
+    assert set(DEFAULT_MARKETS.pairs) <= set(dense.pairs)
+    assert set(DEFAULT_MARKETS.tokens) <= set(dense.tokens)
+
+
+def test_dense_markets_have_no_name_twice() -> None:
+    dense = DEFAULT_MARKETS.dense()
+
+    assert len({pair.name for pair in dense.pairs}) == len(dense.pairs)
+    assert len({(pair.base.name, pair.quote.name) for pair in dense.pairs}) == len(dense.pairs)
+
+
+def test_markets_with_fewer_free_tokens_than_free_pairs_become_dense_too() -> None:
+    dense = Markets(pairs=(Pair("@9", 9, DEFAULT_MARKETS.tokens[1], USDC),), tokens=DEFAULT_MARKETS.tokens[:2]).dense()
+
+    assert [pair.index for pair in dense.pairs] == list(range(10))
+    assert [token.index for token in dense.tokens] == list(range(len(dense.tokens)))
 
 
 def test_one_pair_at_least_is_quoted_in_another_token_than_usdc() -> None:

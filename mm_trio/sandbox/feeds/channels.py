@@ -15,6 +15,7 @@ from mm_trio.sandbox.feeds import user_channels as user
 from mm_trio.sandbox.feeds.channel_view import DOCUMENTED, Bodies, PushSchedule, View
 from mm_trio.sandbox.feeds.news import News
 from mm_trio.sandbox.feeds.subscriptions import Subscription, read_subscription
+from mm_trio.sandbox.info.empty_answers import PERP_CONTEXT
 from mm_trio.sandbox.info.rows import Json
 from mm_trio.sandbox.matching.exchange import Exchange
 
@@ -83,8 +84,8 @@ _CHANNELS: dict[str, _Channel] = {
     "activeAssetCtx": _Channel(market.snapshot_context, on_clock=market.snapshot_context),
     "spotAssetCtxs": _Channel(market.snapshot_contexts, on_clock=market.snapshot_contexts),
     # The sandbox has no perps.
-    "assetCtxs": _Channel(user.snapshot_empty(dex="", ctxs=[])),
-    "allDexsAssetCtxs": _Channel(user.snapshot_empty(ctxs=[["", []]])),
+    "assetCtxs": _Channel(user.snapshot_empty(dex="", ctxs=[PERP_CONTEXT])),
+    "allDexsAssetCtxs": _Channel(user.snapshot_empty(ctxs=[["", [PERP_CONTEXT]]])),
     "allDexsClearinghouseState": _Channel(user.snapshot_all_perps),
     # Perps only: the sandbox has none, so this channel stays silent.
     "activeAssetData": _Channel(),

@@ -10,7 +10,17 @@ from decimal import Decimal
 from mm_trio.sandbox.info.rows import Json, number
 from mm_trio.sandbox.matching.exchange import Exchange
 
-__all__ = ["ALLOWED", "NO_AUCTION", "NO_LOANS", "NO_STAKE", "portfolio", "referral", "transfer_check"]
+__all__ = [
+    "ALLOWED",
+    "NO_AUCTION",
+    "NO_LOANS",
+    "NO_STAKE",
+    "PERP_CONTEXT",
+    "PERP_META",
+    "portfolio",
+    "referral",
+    "transfer_check",
+]
 
 _DAY_MS = 86_400_000
 _PERIODS_MS = {"day": _DAY_MS, "week": 7 * _DAY_MS, "month": 30 * _DAY_MS, "allTime": None}
@@ -23,6 +33,15 @@ NO_STAKE: Json = {
 }
 ALLOWED: Json = {"ipAllowed": True, "acceptedTerms": True, "userAllowed": True}
 NO_LOANS: Json = {"tokenToState": [], "health": "healthy", "healthFactor": None}
+# There are no perps here, but clients exist that do not start without one. So one is listed that the venue delisted.
+PERP_META: Json = {
+    "universe": [{"szDecimals": 1, "name": "MATIC", "maxLeverage": 20, "marginTableId": 20, "isDelisted": True}]
+}
+PERP_CONTEXT: Json = {
+    **dict.fromkeys(("funding", "openInterest", "dayNtlVlm", "dayBaseVlm"), "0.0"),
+    **dict.fromkeys(("prevDayPx", "oraclePx", "markPx"), "0.37621"),
+    **dict.fromkeys(("premium", "midPx", "impactPxs")),
+}
 NO_AUCTION: Json = {
     "startTimeSeconds": 0,
     "durationSeconds": 0,

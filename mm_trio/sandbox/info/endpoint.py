@@ -117,7 +117,7 @@ def _all_mids(question: Question) -> object:
 
 def _meta(question: Question) -> object:
     question.require_main_dex()
-    return {"universe": []}  # There are no perps.
+    return empty_answers.PERP_META
 
 
 def _perp_state(question: Question) -> object:
@@ -202,7 +202,7 @@ _KINDS: dict[str, Callable[[Question], object]] = {
     "webData2": lambda question: answers.web_data2(question.exchange, question.user(), now_ms=question.now_ms),
     # A spot exchange without staking, vaults and sub-accounts has fixed answers to these.
     "meta": _meta,
-    "allPerpMetas": lambda question: [{"universe": []}],
+    "allPerpMetas": lambda question: [empty_answers.PERP_META],
     "outcomeMeta": lambda question: {"outcomes": [], "questions": []},
     "perpCategories": lambda question: [],
     "perpConciseAnnotations": lambda question: [],
@@ -211,7 +211,7 @@ _KINDS: dict[str, Callable[[Question], object]] = {
     "maxMarketOrderNtls": lambda question: [],
     "liquidatable": lambda question: [],
     "perpDexLimits": lambda question: None,
-    "metaAndAssetCtxs": lambda question: [{"universe": []}, []],
+    "metaAndAssetCtxs": lambda question: [empty_answers.PERP_META, [empty_answers.PERP_CONTEXT]],
     "perpDexs": lambda question: [None],
     "clearinghouseState": _perp_state,
     "fundingHistory": _funding_history,

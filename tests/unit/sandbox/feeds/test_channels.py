@@ -8,6 +8,7 @@ from ws_kit import HYPE, MAKER, TAKER, Venue, only
 
 from mm_trio.sandbox.feeds.channel_view import MEASURED
 from mm_trio.sandbox.info.account_answers import perp_state
+from mm_trio.sandbox.info.empty_answers import PERP_CONTEXT
 from mm_trio.sandbox.model.commands import (
     CancelByOid,
     DelistPair,
@@ -242,12 +243,14 @@ def test_what_a_spot_account_never_has_is_an_empty_snapshot_and_silence(kind: st
 @pytest.mark.parametrize(
     "kind, user, data",
     [
-        ("assetCtxs", {}, {"dex": "", "ctxs": []}),
-        ("allDexsAssetCtxs", {}, {"ctxs": [["", []]]}),
+        ("assetCtxs", {}, {"dex": "", "ctxs": [PERP_CONTEXT]}),
+        ("allDexsAssetCtxs", {}, {"ctxs": [["", [PERP_CONTEXT]]]}),
         ("allDexsClearinghouseState", {"user": MAKER}, {"user": MAKER, "clearinghouseStates": [["", perp_state()]]}),
     ],
 )
-def test_what_all_dexs_tell_is_empty_without_perps(kind: str, user: dict[str, str], data: object) -> None:
+def test_what_all_dexs_tell_is_of_the_one_perp_that_nobody_trades(
+    kind: str, user: dict[str, str], data: object
+) -> None:
     _, frame = Venue().line().subscribe(type=kind, **user)
 
     assert frame == {"channel": kind, "data": data}

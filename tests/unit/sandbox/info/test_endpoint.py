@@ -23,6 +23,7 @@ from sdk_client_kit import (
     statuses,
 )
 
+from mm_trio.sandbox.info.empty_answers import PERP_CONTEXT, PERP_META
 from mm_trio.sandbox.model.commands import ConvertDust, Deposit, ExhaustBudget, SetFees
 from mm_trio.sandbox.model.markets import USDC
 
@@ -58,8 +59,8 @@ def trade(world: World, price: str = "20", size: str = "1.5", *, n: int = 1) -> 
         ("all_mids", (), {HYPE: "20.0"}),
         ("user_fills", (USER,), []),
         ("user_fills_by_time", (USER, 1, 2, True), []),
-        ("meta", (), {"universe": []}),
-        ("meta_and_asset_ctxs", (), [{"universe": []}, []]),
+        ("meta", (), PERP_META),
+        ("meta_and_asset_ctxs", (), [PERP_META, [PERP_CONTEXT]]),
         ("perp_dexs", (), [None]),
         ("funding_history", ("HYPE/USDC", 1, 2), []),
         ("funding_history", ("HYPE/USDC", 1), []),
@@ -485,7 +486,7 @@ def test_a_transfer_to_an_unknown_address_costs_a_fee() -> None:
         ("legalCheck", {"ipAllowed": True, "acceptedTerms": True, "userAllowed": True}),
         ("maxMarketOrderNtls", []),
         ("predictedFundings", []),
-        ("allPerpMetas", [{"universe": []}]),
+        ("allPerpMetas", [PERP_META]),
         ("outcomeMeta", {"outcomes": [], "questions": []}),
         ("perpsAtOpenInterestCap", []),
         ("perpDexLimits", None),

@@ -67,7 +67,7 @@ def test_every_read_of_the_sdk_that_a_maker_needs_answers() -> None:
     info = make_venue().info(MAKER)
 
     assert info.spot_meta()["universe"]
-    assert info.meta() == {"universe": []}
+    assert info.meta()["universe"][0]["isDelisted"]
     assert info.spot_meta_and_asset_ctxs()[1]
     assert info.user_fills(MAKER) == info.user_fills_by_time(MAKER, 0) == info.extra_agents(MAKER) == []
     assert info.historical_orders(MAKER) == []

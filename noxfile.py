@@ -48,6 +48,8 @@ for _version in PYTHONS:
 
 _ran: set[str] = set()  # Pythons whose tests ran in this run of nox
 _peer_python: list[str] = []  # of the environment that `peer` made
+_client_pythons: dict[str, str] = {}  # of the environments of clients, by the variable that names them
+_wheel: list[Path] = []  # that `build` made
 
 
 def _groups(*names: str) -> tuple[str, ...]:
@@ -150,11 +152,41 @@ def peer(session: nox.Session) -> None:
     _peer_python.append(str(Path(session.bin) / "python"))
 
 
-@nox.session(python="3.11", requires=["peer"])
+@nox.session(python="3.11")
+def ccxt(session: nox.Session) -> None:
+    """The environment of ccxt."""
+    session.install(*_groups("ccxt"))
+    _client_pythons["MM_TRIO_CCXT_PYTHON"] = str(Path(session.bin) / "python")
+
+
+@nox.session(python="3.12")
+def nautilus(session: nox.Session) -> None:
+    """The environment of nautilus_trader: a release needs Python 3.12, and a build of its source a Rust compiler."""
+    session.install("--only-binary", "nautilus_trader", *_groups("nautilus"))
+    _client_pythons["MM_TRIO_NAUTILUS_PYTHON"] = str(Path(session.bin) / "python")
+
+
+@nox.session(python="3.11", requires=["build"])
+def outsider(session: nox.Session) -> None:
+    """The tests of somebody who has our wheel and pytest, in an environment that has nothing else."""
+    session.install(str(_wheel[-1]), "pytest")
+    # Away from the checkout, so that the wheel is what is imported, and none of our settings is found.
+    with tempfile.TemporaryDirectory(prefix="mm-trio-outsider-") as folder:
+        shutil.copy("tests/others/scripts/outside_user.py", f"{folder}/test_outside.py")
+        with session.chdir(folder):
+            session.run("pytest", "test_outside.py")
+
+
+@nox.session(python="3.11", requires=["peer", "ccxt", "nautilus", "outsider"])
 def others(session: nox.Session) -> None:
-    """A stranger's SDK script on the sandbox, and that other maker for MM_TRIO_PEER_SECONDS (default: two minutes)."""
+    """Strangers' clients on the sandbox, and that other maker for MM_TRIO_PEER_SECONDS (default: two minutes)."""
     session.install("-e", ".", *_groups("test"))
-    environ = {
+    packages = session.create_tmp()
+    shutil.copy("tests/others/scripts/package.json", packages)
+    npm = ("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", packages)
+    session.run(*npm, external=True)
+    environ = _client_pythons | {
+        "MM_TRIO_NODE_MODULES": str(Path(packages, "node_modules").absolute()),
         "MM_TRIO_PEER_PYTHON": _peer_python[-1],
         "MM_TRIO_PEER_SECONDS": os.environ.get("MM_TRIO_PEER_SECONDS", "120"),
     }
@@ -245,6 +277,7 @@ def build(session: nox.Session) -> None:
     dist = Path(session.create_tmp()) / "dist"
     session.run("python", "-m", "build", "--wheel", "--outdir", str(dist), silent=True)
     wheel = max(dist.glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    _wheel.append(wheel.resolve())
     session.install("--force-reinstall", str(wheel))
     session.cd(str(dist))  # away from the checkout, so that the wheel is what is imported
     session.run("mm-trio", "--version")

@@ -1,4 +1,4 @@
-"""What all tests share: where captures lie, and a way to listen to a method that goes on working."""
+"""What all tests share: the venue messages they read, and a way to listen to a method that goes on working."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import time_ns
 from typing import Any
 
 import pytest
+import selection
 from builders import Call, Spy
+from captures_kit import SOURCES, Messages, as_params
 from hypothesis import HealthCheck, settings
-from selection import pytest_collection_modifyitems, pytest_configure, pytest_report_header
+from selection import pytest_collection_modifyitems, pytest_configure
 
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.sim.base.seeded_schedule import seeded_schedule
 
 # What pytest calls it finds here by name.
-__all__ = ["pytest_collection_modifyitems", "pytest_configure", "pytest_report_header"]
+__all__ = ["pytest_collection_modifyitems", "pytest_configure"]
 # how long an example takes says something of the machine, and nothing of the program
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 # the program refuses folders that a group may write to, and with some masks the tests would make such folders
 os.umask(0o022)
-CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures" / "hyperliquid"
+
+
+def pytest_report_header() -> list[str]:
+    """Name in the first lines of a run what decides which tests there are."""
+    read = " and ".join(source.name for source in SOURCES)
+    return [selection.pytest_report_header(), f"venue messages: {read}"]
 
 
 @pytest.fixture(autouse=True)
@@ -75,12 +81,11 @@ def distinct_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", next_nonce)
 
 
-@pytest.fixture
-def captures() -> Path:
-    """The folder of captured venue messages; skips where there is none."""
-    if not CAPTURES.is_dir():
-        pytest.skip(f"no captures at {CAPTURES}")
-    return CAPTURES
+@pytest.fixture(params=as_params(*((source,) for source in SOURCES)))
+def messages(request: pytest.FixtureRequest) -> Messages:
+    """Each set of venue messages that is there."""
+    source: Messages = request.param
+    return source
 
 
 @pytest.fixture

@@ -9,16 +9,15 @@ import subprocess
 import sys
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
+from captures_kit import CAPTURED, MADE_UP, SOURCES, Messages, as_params
 
 pytestmark = pytest.mark.e2e
 
 DEADLINE_S = 60
 HEAVY = ("trio", "hyperliquid", "eth_account", "textual", "sqlite3", "mm_trio.config", "mm_trio.sandbox")
-FIXTURES = Path(__file__).resolve().parents[3] / "shared" / "fixtures"
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -97,20 +96,21 @@ def test_a_signal_ends_the_demo_with_nothing_resting_and_exit_code_0(number: sig
     assert last_object(out)["orders_resting_at_exit"] == 0
 
 
-@pytest.mark.captures
+PAGE = "hyperliquid/rest/hypercore_hip2like_maker_fills_testnet_selected.json"
+TAPES: list[tuple[Messages, str, str, list[int]]] = [
+    (MADE_UP, PAGE, "@1226", []),
+    (MADE_UP, "hip2/tape_9002.json", "@9002", [5, 6, 7, 8]),
+    (MADE_UP, "hip2/tape_9003.json", "@9003", [6]),
+    (CAPTURED, PAGE, "@1226", []),
+    (CAPTURED, "hip2/tape_62.json", "@62", []),
+    (CAPTURED, "hip2/tape_77.json", "@77", [2, 3, 5]),
+]
+
+
 @pytest.mark.sweep
-@pytest.mark.parametrize(
-    "file, coin, by_phase",
-    [
-        ("hyperliquid/rest/hypercore_hip2like_maker_fills_testnet_selected.json", "@1226", []),
-        ("hip2/tape_62.json", "@62", []),
-        ("hip2/tape_77.json", "@77", [2, 3, 5]),
-    ],
-)
-def test_recorded_fills_come_out_row_by_row(file: str, coin: str, by_phase: list[int]) -> None:
-    tape = FIXTURES / file
-    if not tape.exists():
-        pytest.skip("the recorded fills are not beside this checkout")
+@pytest.mark.parametrize("source, file, coin, by_phase", as_params(*(tape for tape in TAPES if tape[0] in SOURCES)))
+def test_recorded_fills_come_out_row_by_row(source: Messages, file: str, coin: str, by_phase: list[int]) -> None:
+    tape = source.folder / file
 
     code, out, err = run("demo", "--tape", str(tape), "--coin", coin, "--duration", "22", "--json")
 

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 import trio
 from builders import World
+from captures_kit import SOURCES, Messages, as_params
 from tape_kit import AS_HIP2, open_tape, reach_phase, read, replay
 from trio.testing import MockClock
 
@@ -19,31 +20,34 @@ from mm_trio.sandbox.traffic.hip2_model import Hip2Model, LadderStart
 from mm_trio.sandbox.traffic.tape import TapeRow
 from mm_trio.sandbox.traffic.tape_phases import compare_oids
 
-FIXTURES = Path(__file__).resolve().parents[2].parent / "shared" / "fixtures"
-TRADES_FILE = FIXTURES / "hyperliquid" / "rest" / "hypercore_hip2like_maker_fills_testnet_selected.json"
+PAGE = "rest/hypercore_hip2like_maker_fills_testnet_selected.json"
 STEP = Decimal("0.003")
 
 
-def find_tapes() -> Iterator[tuple[Path, str]]:
-    """All tapes of HIP-2 that are there: each file's name has its market."""
-    for path in sorted((FIXTURES / "hip2").glob("tape_*.json")):
-        yield path, "@" + path.stem.split("_")[1]
-    if TRADES_FILE.exists():
-        yield TRADES_FILE, "@1226"
+def find_tapes() -> Iterator[tuple[Messages, str, Path, str]]:
+    """All tapes that are there: source, name, file, market. Each file's name has its market.
+
+    Made-up ones come from the sandbox's model of HIP-2. They test the reader and the round trip; that HIP-2 does so on
+    the chain, the recorded ones alone can show.
+    """
+    for source in SOURCES:
+        for path in sorted((source.folder / "hip2").glob("tape_*.json")):
+            yield source, path.stem, path, "@" + path.stem.split("_")[1]
+        yield source, "page", source.venue / PAGE, "@1226"
 
 
-TAPES = [pytest.param(path, coin, id=path.stem if "tape" in path.stem else coin) for path, coin in find_tapes()]
-SHORT_TAPES = [param for param in TAPES if param.id != "tape_476"]
-NO_TAPES = [pytest.param(None, "", id="none", marks=pytest.mark.skip(reason=f"no tapes at {FIXTURES}"))]
+TAPES = as_params(*find_tapes())
+SHORT_TAPES = as_params(*(case for case in find_tapes() if case[1] != "tape_476"))
 
 
 def seen(fill: Fill) -> tuple[bool, Decimal, Decimal]:
     return fill.is_buy, fill.price, fill.size
 
 
-@pytest.mark.captures
-@pytest.mark.parametrize("path, coin", TAPES or NO_TAPES)
-async def test_a_tape_comes_out_row_by_row_with_its_oids(autojump_clock: MockClock, path: Path, coin: str) -> None:
+@pytest.mark.parametrize("source, name, path, coin", TAPES)
+async def test_a_tape_comes_out_row_by_row_with_its_oids(
+    autojump_clock: MockClock, source: Messages, name: str, path: Path, coin: str
+) -> None:
     """In the middle of the phases that explain the tape: what a row says depends on when HIP-2 acts."""
     tape = read(path, coin)
     best = tape.phases.best
@@ -56,27 +60,24 @@ async def test_a_tape_comes_out_row_by_row_with_its_oids(autojump_clock: MockClo
     assert all(compare_oids(tape.rows, [fill.oid for fill in fills]))
 
 
-@pytest.mark.captures
-@pytest.mark.parametrize("path, coin", TAPES or NO_TAPES)
-def test_the_rule_explains_every_row_of_a_tape(path: Path, coin: str) -> None:
+@pytest.mark.parametrize("source, name, path, coin", TAPES)
+def test_the_rule_explains_every_row_of_a_tape(source: Messages, name: str, path: Path, coin: str) -> None:
     tape = read(path, coin)
 
     assert tape.phases.rows_unexplained == ()
     assert tape.phases.n_matched == len(tape.rows)
 
 
-@pytest.mark.captures
-@pytest.mark.parametrize("path, coin", TAPES or NO_TAPES)
-def test_the_rule_explains_which_orders_were_kept(path: Path, coin: str) -> None:
+@pytest.mark.parametrize("source, name, path, coin", TAPES)
+def test_the_rule_explains_which_orders_were_kept(source: Messages, name: str, path: Path, coin: str) -> None:
     tape = read(path, coin)
 
     assert all(compare_oids(tape.rows, [fills[0].oid for fills in tape.phases.best.fills]))
 
 
-@pytest.mark.captures
-@pytest.mark.parametrize("path, coin", SHORT_TAPES or NO_TAPES)
+@pytest.mark.parametrize("source, name, path, coin", SHORT_TAPES)
 async def test_at_every_phase_the_maker_does_what_the_rule_does(
-    autojump_clock: MockClock, path: Path, coin: str
+    autojump_clock: MockClock, source: Messages, name: str, path: Path, coin: str
 ) -> None:
     """Also where that is not what was recorded: it is the clock then that differs, and not the rule."""
     tape = read(path, coin)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captures_kit import CAPTURED, MADE_UP, Messages
 from plan_kit import make_facts
 
 from mm_trio.cli.main import main
@@ -279,11 +280,14 @@ def test_a_terminal_gets_the_colours_of_the_live_view(
     assert "\x1b[38;2;217;140;134m  ask\x1b[0m" in capsys.readouterr().out
 
 
-@pytest.mark.captures
+# Around the book of HYPE.
+RANGES = {MADE_UP: ("48", "63"), CAPTURED: ("19", "25")}
+
+
 @pytest.mark.parametrize(
     ("coin", "book", "words"),
     [
-        ("HYPE/USDC", None, ("--range", "19", "25", "--tokens", "400")),
+        ("HYPE/USDC", None, ("--tokens", "400")),
         ("PUMP/USDC", ("0.020777", "0.020839"), ("--range", "0.018", "0.025", "--tokens", "100000")),
         ("KOBE/USDC", ("0.00001", "0.00001003"), ("--start-px", "0.000008", "--n-orders", "150", "--tokens", "2e8")),
     ],
@@ -291,21 +295,22 @@ def test_a_terminal_gets_the_colours_of_the_live_view(
 @pytest.mark.parametrize("gap", ["0", "1"])
 def test_real_pairs_give_configurations_that_load(
     capsys: pytest.CaptureFixture[str],
-    captures: Path,
+    messages: Messages,
     tmp_path: Path,
     coin: str,
     book: tuple[str, str] | None,
     words: tuple[str, ...],
     gap: str,
 ) -> None:
-    """HYPE with its captured book; two more listed pairs at 2 cents and at a thousandth of a cent."""
+    """HYPE with its book in the messages; two more listed pairs at 2 cents and at a thousandth of a cent."""
     facts = make_facts(*(book or (None, None)))
-    facts["spotMeta"] = json.loads((captures / "rest/hypercore_spotMeta_mainnet_trimmed.json").read_text())
+    facts["spotMeta"] = messages.load("rest/hypercore_spotMeta_mainnet_trimmed.json")
     if book is None:
-        facts["l2Book"] = json.loads((captures / "rest/jkorf_l2Book_spot_107_20_levels.json").read_text())
+        facts["l2Book"] = messages.load("rest/jkorf_l2Book_spot_107_20_levels.json")
+        words = ("--range", *RANGES[messages], *words)
     else:
         del facts["l2Book"]["coin"]
-    facts["userFees"] = json.loads((captures / "rest/hypercore_userFees_testnet.json").read_text())
+    facts["userFees"] = messages.load("rest/hypercore_userFees_testnet.json")
     source, out = save(tmp_path, facts), tmp_path / "pair.toml"
     arguments = ["grid", "--coin", coin, *words, "--gap-levels", gap, "--offline", str(source), "--out", str(out)]
 

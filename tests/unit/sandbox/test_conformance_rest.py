@@ -1,7 +1,8 @@
 """The sandbox's answers against those captured from the venue: the same keys, JSON types and form of numbers.
 
 Each capture is compared with what the sandbox says in the same kind of situation. Values are not compared, except
-texts. Where the sandbox departs on purpose, the field is named in `DEPARTURES` with its reason.
+texts. Each test runs on made-up messages of the captures' form, and on the captures where they are there.
+Where the sandbox departs on purpose, the field is named in `DEPARTURES` with its reason.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captures_kit import SOURCES, Messages, as_params
 from eth_account import Account
 from hyperliquid.utils.signing import sign_agent
 from sdk_client_kit import NOW_MS, OTHER, STRANGER, WALLET, World, address_of, order, place, statuses
@@ -21,15 +23,9 @@ from mm_trio.sandbox.api.signature_check import Signature, SignedAction, recover
 from mm_trio.sandbox.api.user_signed_actions import parse_user_action
 from mm_trio.sandbox.model.commands import ConvertDust, Deposit, ExhaustBudget
 
-CAPTURES = Path(__file__).resolve().parents[3].parent / "shared" / "fixtures" / "hyperliquid"
 CLOID = "0x00000000000000000000000000000abc"
 HYPE, USER = "@107", WALLET.address
 DAY_MS = 86_400_000
-
-pytestmark = [
-    pytest.mark.captures,
-    pytest.mark.skipif(not CAPTURES.is_dir(), reason="no captured venue messages beside the checkout"),
-]
 
 # What the sandbox has or lacks, by place, and why. `+` is ours alone, `-` the capture's alone.
 DEPARTURES: dict[str, str] = {
@@ -55,10 +51,6 @@ DEPARTURES: dict[str, str] = {
 
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 SHOWN = re.compile(r"-?[0-9]+\.([0-9]*[1-9]|0)")  # at least one decimal, no zero behind
-
-
-def load(name: str) -> Any:
-    return json.loads((CAPTURES / name).read_text())
 
 
 def kind_of(value: Any) -> str:
@@ -132,16 +124,18 @@ def world() -> World:
         "rest/nautilus_userFills_dust_conversion.json",
     ],
 )
-def test_fills_look_like_the_captured_ones(world: World, name: str) -> None:
+def test_fills_look_like_the_captured_ones(messages: Messages, world: World, name: str) -> None:
     ours = [row for user in (USER, OTHER.address, STRANGER.address) for row in world.ask("userFills", user=user)]
 
     assert {row["dir"] for row in ours} == {"Buy", "Sell", "Spot Dust Conversion"}
-    check_rows("fill", load(name), ours)
+    check_rows("fill", messages.load(name), ours)
 
 
-def test_spot_fills_have_the_captured_keys_with_or_without_a_cloid(world: World) -> None:
+def test_spot_fills_have_the_captured_keys_with_or_without_a_cloid(messages: Messages, world: World) -> None:
     """Exactly: a row of ours has the keys of some captured row of today."""
-    captured = [row for row in load("rest/hypercore_userFills_spot_testnet.json") if row["coin"].startswith("@")]
+    captured = [
+        row for row in messages.load("rest/hypercore_userFills_spot_testnet.json") if row["coin"].startswith("@")
+    ]
     allowed = {frozenset(row) for row in captured}
     ours = [row for user in (USER, OTHER.address, STRANGER.address) for row in world.ask("userFills", user=user)]
 
@@ -149,12 +143,12 @@ def test_spot_fills_have_the_captured_keys_with_or_without_a_cloid(world: World)
 
 
 @pytest.mark.parametrize("name, kind", [("rest/sdk_get_open_orders.json", "openOrders")])
-def test_open_orders_look_like_the_captured_ones(world: World, name: str, kind: str) -> None:
-    check_rows("openOrder", load(name), world.ask(kind, user=USER, dex=""))
+def test_open_orders_look_like_the_captured_ones(messages: Messages, world: World, name: str, kind: str) -> None:
+    check_rows("openOrder", messages.load(name), world.ask(kind, user=USER, dex=""))
 
 
-def test_an_open_order_of_today_has_the_captured_keys(world: World) -> None:
-    captured = load("rest/shield_info_snippets_testnet.json")["openOrders_reduce_only"]
+def test_an_open_order_of_today_has_the_captured_keys(messages: Messages, world: World) -> None:
+    captured = messages.load("rest/shield_info_snippets_testnet.json")["openOrders_reduce_only"]
 
     check_rows("openOrder", captured, world.ask("openOrders", user=USER, dex=""))
 
@@ -162,12 +156,12 @@ def test_an_open_order_of_today_has_the_captured_keys(world: World) -> None:
 @pytest.mark.parametrize(
     "name", ["rest/sdk_get_frontend_open_orders.json", "rest/jkorf_frontendOpenOrders_spot_hype.json"]
 )
-def test_frontend_orders_look_like_the_captured_ones(world: World, name: str) -> None:
-    check_rows("frontendOrder", load(name), world.ask("frontendOpenOrders", user=USER, dex=""))
+def test_frontend_orders_look_like_the_captured_ones(messages: Messages, world: World, name: str) -> None:
+    check_rows("frontendOrder", messages.load(name), world.ask("frontendOpenOrders", user=USER, dex=""))
 
 
-def test_historical_orders_look_like_the_captured_ones(world: World) -> None:
-    captured = load("rest/sdk_historical_orders.json")
+def test_historical_orders_look_like_the_captured_ones(messages: Messages, world: World) -> None:
+    captured = messages.load("rest/sdk_historical_orders.json")
     ours = [row for user in (USER, OTHER.address) for row in world.ask("historicalOrders", user=user)]
 
     check_rows("record", captured, ours)
@@ -176,8 +170,8 @@ def test_historical_orders_look_like_the_captured_ones(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["rest/jkorf_spotClearinghouseState.json", "rest/shield_info_snippets_testnet.json"])
-def test_balances_look_like_the_captured_ones(world: World, name: str) -> None:
-    captured = load(name)
+def test_balances_look_like_the_captured_ones(messages: Messages, world: World, name: str) -> None:
+    captured = messages.load(name)
     rows = captured["balances"] if "balances" in captured else captured["spot_balances_after_buy_0.27_HYPE"]
     ours = world.ask("spotClearinghouseState", user=USER)
 
@@ -188,8 +182,8 @@ def test_balances_look_like_the_captured_ones(world: World, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["jkorf_l2Book_spot_107_20_levels", "sdk_l2Book_DYDX_2023", "nautilus_l2Book_btc_no_n"]
 )
-def test_a_book_looks_like_the_captured_one(world: World, name: str) -> None:
-    captured, ours = load(f"rest/{name}.json"), world.ask("l2Book", coin=HYPE)
+def test_a_book_looks_like_the_captured_one(messages: Messages, world: World, name: str) -> None:
+    captured, ours = messages.load(f"rest/{name}.json"), world.ask("l2Book", coin=HYPE)
 
     assert find_differences("book", captured, ours) == set()
     check_rows(
@@ -202,16 +196,16 @@ def test_a_book_looks_like_the_captured_one(world: World, name: str) -> None:
         assert prices == sorted(prices, reverse=is_falling)
 
 
-def test_mids_look_like_the_captured_ones(world: World) -> None:
-    captured, ours = load("rest/sdk_get_all_mids.json"), world.ask("allMids", dex="")
+def test_mids_look_like_the_captured_ones(messages: Messages, world: World) -> None:
+    captured, ours = messages.load("rest/sdk_get_all_mids.json"), world.ask("allMids", dex="")
 
     assert {kind_of(value) for value in captured.values()} == {kind_of(value) for value in ours.values()}
     assert all(SHOWN.fullmatch(value) for value in ours.values())
 
 
 @pytest.mark.parametrize("name", ["jkorf_candleSnapshot_spot_107", "sdk_candleSnapshot_kPEPE_2023"])
-def test_candles_look_like_the_captured_ones(world: World, name: str) -> None:
-    captured = load(f"rest/{name}.json")
+def test_candles_look_like_the_captured_ones(messages: Messages, world: World, name: str) -> None:
+    captured = messages.load(f"rest/{name}.json")
     req = {"coin": HYPE, "interval": captured[0]["i"], "startTime": 0, "endTime": world.now_ms + DAY_MS}
     ours = world.ask("candleSnapshot", req=req)
 
@@ -221,17 +215,17 @@ def test_candles_look_like_the_captured_ones(world: World, name: str) -> None:
         assert row["t"] % (row["T"] + 1 - row["t"]) == 0
 
 
-def test_spot_metadata_looks_like_the_captured_one(world: World) -> None:
-    captured, ours = load("rest/hypercore_spotMeta_mainnet_trimmed.json"), world.ask("spotMeta")
+def test_spot_metadata_looks_like_the_captured_one(messages: Messages, world: World) -> None:
+    captured, ours = messages.load("rest/hypercore_spotMeta_mainnet_trimmed.json"), world.ask("spotMeta")
 
     assert find_differences("spotMeta", captured, ours) == set()
     check_rows("pair", captured["universe"], ours["universe"])
     check_rows("token", captured["tokens"], ours["tokens"])
 
 
-def test_spot_contexts_look_like_the_captured_ones(world: World) -> None:
+def test_spot_contexts_look_like_the_captured_ones(messages: Messages, world: World) -> None:
     (meta, contexts), (our_meta, ours) = (
-        load("rest/jkorf_spotMetaAndAssetCtxs_purr.json"),
+        messages.load("rest/jkorf_spotMetaAndAssetCtxs_purr.json"),
         world.ask("spotMetaAndAssetCtxs"),
     )
 
@@ -239,15 +233,15 @@ def test_spot_contexts_look_like_the_captured_ones(world: World) -> None:
     check_rows("context", contexts, ours)
 
 
-def test_a_token_looks_like_the_captured_one(world: World) -> None:
-    captured = load("rest/jkorf_tokenDetails_usdc.json")
+def test_a_token_looks_like_the_captured_one(messages: Messages, world: World) -> None:
+    captured = messages.load("rest/jkorf_tokenDetails_usdc.json")
     tokens = [world.ask("tokenDetails", tokenId=token["tokenId"]) for token in world.spot_meta()["tokens"]]
 
     check_rows("tokenDetails", [captured], tokens)
 
 
-def test_fees_look_like_the_captured_ones(world: World) -> None:
-    captured, ours = load("rest/hypercore_userFees_testnet.json"), world.ask("userFees", user=USER)
+def test_fees_look_like_the_captured_ones(messages: Messages, world: World) -> None:
+    captured, ours = messages.load("rest/hypercore_userFees_testnet.json"), world.ask("userFees", user=USER)
 
     assert find_differences("userFees", captured, ours) == set()
     check_rows("day", captured["dailyUserVlm"], ours["dailyUserVlm"])
@@ -257,40 +251,41 @@ def test_fees_look_like_the_captured_ones(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["sdk_user_rate_limit", "jkorf_userRateLimit_old_shape"])
-def test_the_rate_limit_looks_like_the_captured_one(world: World, name: str) -> None:
-    captured = load(f"rest/{name}.json")
+def test_the_rate_limit_looks_like_the_captured_one(messages: Messages, world: World, name: str) -> None:
+    captured = messages.load(f"rest/{name}.json")
     check_rows("rateLimit", [captured], [world.ask("userRateLimit", user=USER)])
 
     assert captured["nRequestsCap"] == 10_000 + int(Decimal(captured["cumVlm"]))
 
 
-def test_agents_and_roles_look_like_the_captured_ones(world: World) -> None:
-    snippets = load("rest/shield_info_snippets_testnet.json")
+def test_agents_and_roles_look_like_the_captured_ones(messages: Messages, world: World) -> None:
+    snippets = messages.load("rest/shield_info_snippets_testnet.json")
     ours = world.ask("extraAgents", user=USER)
 
-    check_rows("agent", load("rest/sdk_extra_agents.json") + snippets["extraAgents"], ours)
+    check_rows("agent", messages.load("rest/sdk_extra_agents.json") + snippets["extraAgents"], ours)
     check_rows("role", [snippets["userRole_of_agent"]], [world.ask("userRole", user=ours[0]["address"])])
-    assert world.ask("userRole", user=USER).keys() == load("rest/sdk_user_role.json").keys()
-    assert load("rest/sdk_user_role.json")["role"] == "vault"
+    assert world.ask("userRole", user=USER).keys() == messages.load("rest/sdk_user_role.json").keys()
+    assert messages.load("rest/sdk_user_role.json")["role"] == "vault"
     assert "userRole vault" in DEPARTURES
 
 
-def test_ledger_updates_look_like_the_captured_ones() -> None:
+def test_ledger_updates_look_like_the_captured_ones(messages: Messages) -> None:
     captured = {
-        row["delta"]["type"]: row for row in load("rest/sdk_user_non_funding_ledger_updates_without_end_time.json")
+        row["delta"]["type"]: row
+        for row in messages.load("rest/sdk_user_non_funding_ledger_updates_without_end_time.json")
     }
     world = World()
     world.sdk().spot_transfer(1.5, address_of(OTHER), "USDC")
     ours = {row["delta"]["type"]: row for row in world.ask("userNonFundingLedgerUpdates", user=USER, startTime=0)}
 
-    assert load("rest/sdk_user_non_funding_ledger_updates_with_end_time.json") == []
+    assert messages.load("rest/sdk_user_non_funding_ledger_updates_with_end_time.json") == []
     for kind in ("deposit", "spotTransfer"):
         check_rows("update", [captured[kind]], [ours[kind]])
         check_rows(kind, [captured[kind]["delta"]], [ours[kind]["delta"]])
 
 
-def test_a_trader_without_perps_looks_like_one_with() -> None:
-    captured, ours = load("rest/sdk_get_user_state.json"), World().ask("clearinghouseState", user=USER, dex="")
+def test_a_trader_without_perps_looks_like_one_with(messages: Messages) -> None:
+    captured, ours = messages.load("rest/sdk_get_user_state.json"), World().ask("clearinghouseState", user=USER, dex="")
 
     check_rows("perpState", [captured], [ours])
     check_rows("margin", [captured["marginSummary"]], [ours["marginSummary"]])
@@ -298,34 +293,34 @@ def test_a_trader_without_perps_looks_like_one_with() -> None:
 
 
 @pytest.mark.parametrize("name", ["sdk_meta_2023", "nautilus_meta_perp_sample"])
-def test_perps_are_a_list(world: World, name: str) -> None:
-    assert load(f"rest/{name}.json").keys() == world.ask("meta", dex="").keys()
+def test_perps_are_a_list(messages: Messages, world: World, name: str) -> None:
+    assert messages.load(f"rest/{name}.json").keys() == world.ask("meta", dex="").keys()
     assert "meta universe" in DEPARTURES
 
 
-def test_funding_is_a_list_that_is_empty(world: World) -> None:
-    assert isinstance(load("rest/sdk_user_funding_history_with_end_time.json"), list)
+def test_funding_is_a_list_that_is_empty(messages: Messages, world: World) -> None:
+    assert isinstance(messages.load("rest/sdk_user_funding_history_with_end_time.json"), list)
     assert world.ask("userFunding", user=USER, startTime=0) == []
     assert "funding rows" in DEPARTURES
 
 
-def test_every_capture_of_an_answer_has_its_test() -> None:
+def test_every_capture_of_an_answer_has_its_test(messages: Messages) -> None:
     source = Path(__file__).read_text()
-    names = {path.stem for path in (CAPTURES / "rest").glob("*.json")}
+    names = {path.stem for path in (messages.venue / "rest").glob("*.json")}
 
     assert {name for name in names if name not in source} == set()
 
 
-def test_the_requests_of_the_captures_are_all_answered(world: World) -> None:
+def test_the_requests_of_the_captures_are_all_answered(messages: Messages, world: World) -> None:
     """The bodies that the captured answers were given to, as the list of them tells."""
-    for entry in load("rest/sdk_index.json"):
+    for entry in messages.load("rest/sdk_index.json"):
         answer = world.post("/info", entry["request"])
         unknown = entry["request"].get("coin") or (entry["request"].get("req") or {}).get("coin")
         assert answer.status == entry["status"] or unknown in ("kPEPE",), entry
 
 
-def test_every_body_that_the_sdk_posts_is_answered(world: World) -> None:
-    for method, bodies in load("generated/sdk_0.24.0_info_request_bodies.json").items():
+def test_every_body_that_the_sdk_posts_is_answered(messages: Messages, world: World) -> None:
+    for method, bodies in messages.load("generated/sdk_0.24.0_info_request_bodies.json").items():
         for body in bodies:
             assert world.post("/info", body).status == 200, method
 
@@ -333,8 +328,8 @@ def test_every_body_that_the_sdk_posts_is_answered(world: World) -> None:
 # --- answers of /exchange ---
 
 
-def observed(name: str) -> Any:
-    (entry,) = [entry for entry in load("exchange/observed_responses.json") if entry["id"] == name]
+def observed(messages: Messages, name: str) -> Any:
+    (entry,) = [entry for entry in messages.load("exchange/observed_responses.json") if entry["id"] == name]
     return entry
 
 
@@ -459,22 +454,22 @@ def _order_of_other(world: World) -> Any:
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_an_action_is_answered_as_the_venue_answered_it(name: str) -> None:
-    captured = observed(name)["response"]
+def test_an_action_is_answered_as_the_venue_answered_it(messages: Messages, name: str) -> None:
+    captured = observed(messages, name)["response"]
     if isinstance(captured["response"], str):
         captured = captured | {"response": captured["response"].replace("<address>", "0x")}
 
     assert shape_of(SITUATIONS[name](World())) == shape_of(captured)
 
 
-def test_every_observed_answer_has_its_situation() -> None:
-    names = {entry["id"] for entry in load("exchange/observed_responses.json")}
+def test_every_observed_answer_has_its_situation(messages: Messages) -> None:
+    names = {entry["id"] for entry in messages.load("exchange/observed_responses.json")}
 
     assert names == SITUATIONS.keys() | NOT_HERE.keys() | set(BY_HTTP)
 
 
 @pytest.mark.parametrize("name", BY_HTTP)
-def test_below_the_protocol_the_answer_is_the_same_to_the_byte(name: str) -> None:
+def test_below_the_protocol_the_answer_is_the_same_to_the_byte(messages: Messages, name: str) -> None:
     world = World(ip_weight=0 if name == "http_429" else None)
     content_type, body = {
         "http_422": ("application/json", b'{"type":"noSuchThing"}'),
@@ -483,7 +478,7 @@ def test_below_the_protocol_the_answer_is_the_same_to_the_byte(name: str) -> Non
         "http_429": ("application/json", b'{"type":"meta"}'),
         "info_500_null": ("application/json", b'{"type":"l2Book","coin":"@107","nSigFigs":9}'),
     }[name]
-    captured, answer = observed(name), world.door.answer("POST", "/info", content_type, body)
+    captured, answer = observed(messages, name), world.door.answer("POST", "/info", content_type, body)
 
     assert answer.status == captured["http_status"]
     assert answer.body.decode() == captured["body_text"]
@@ -493,10 +488,8 @@ def test_below_the_protocol_the_answer_is_the_same_to_the_byte(name: str) -> Non
 # --- signatures ---
 
 
-def vectors() -> list[Any]:
-    if not CAPTURES.is_dir():
-        return []
-    documents = [load(f"generated/sdk_{name}_l1_signing_vectors.json") for name in ("0.24.0", "official")]
+def vectors(messages: Messages) -> list[Any]:
+    documents = [messages.load(f"generated/sdk_{name}_l1_signing_vectors.json") for name in ("0.24.0", "official")]
     found = []
     for document in documents:
         rows = document if isinstance(document, list) else document["vectors"]
@@ -504,8 +497,11 @@ def vectors() -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: f"{vector['name']}-{vector['is_mainnet']}")
-def test_every_signing_vector_recovers_to_its_wallet(vector: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "source, name, vector",
+    as_params(*((each, f"{v['name']}-{v['is_mainnet']}", v) for each in SOURCES for v in vectors(each))),
+)
+def test_every_signing_vector_recovers_to_its_wallet(source: Messages, name: str, vector: dict[str, Any]) -> None:
     signature = vector["signature"]
     signed = SignedAction(
         action=vector["action"],
@@ -521,10 +517,8 @@ def test_every_signing_vector_recovers_to_its_wallet(vector: dict[str, Any]) -> 
     assert recover_signer(signed, is_mainnet=not vector["is_mainnet"]) != vector["address"].lower()
 
 
-def sdk_requests() -> list[tuple[str, Any]]:
-    if not CAPTURES.is_dir():
-        return []
-    document = load("generated/sdk_0.24.0_exchange_requests.json")
+def sdk_requests(messages: Messages) -> list[tuple[str, Any]]:
+    document = messages.load("generated/sdk_0.24.0_exchange_requests.json")
     return [
         (name, post["body"])
         for name, posts in document["requests"].items()
@@ -533,10 +527,14 @@ def sdk_requests() -> list[tuple[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("name, body", sdk_requests(), ids=lambda value: value if isinstance(value, str) else "")
-def test_every_request_that_the_sdk_makes_is_read_and_its_signer_known(name: str, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "source, name, body", as_params(*((each, name, body) for each in SOURCES for name, body in sdk_requests(each)))
+)
+def test_every_request_that_the_sdk_makes_is_read_and_its_signer_known(
+    source: Messages, name: str, body: dict[str, Any]
+) -> None:
     """Through the door: refused for what it asks at most, never for its form or its signature."""
-    document = load("generated/sdk_0.24.0_exchange_requests.json")
+    document = source.load("generated/sdk_0.24.0_exchange_requests.json")
     world = World()
     world.now_ms = body["nonce"]
     for wallet in (document["address"], *([] if name != "order_agent" else [_signer_of(body)])):
@@ -571,8 +569,8 @@ def _signer_of(body: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", ["approve_agent", "usd_class_transfer", "spot_transfer"])
-def test_a_user_signed_request_recovers_to_its_wallet(name: str) -> None:
-    document = load("generated/sdk_0.24.0_exchange_requests.json")
+def test_a_user_signed_request_recovers_to_its_wallet(messages: Messages, name: str) -> None:
+    document = messages.load("generated/sdk_0.24.0_exchange_requests.json")
     (post,) = document["requests"][name]
     body = post["body"]
     action, signature = parse_user_action(body["action"]), body["signature"]

@@ -1,4 +1,7 @@
-"""Every captured WebSocket frame beside what the sandbox sends in the same situation: keys, types, number format."""
+"""WebSocket frames beside what the sandbox sends in the same situation: keys, types, number format.
+
+The frames are made-up ones of the captures' form, and the captures themselves where they are there.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
+from captures_kit import SOURCES, Messages, as_params
 from sandbox_kit import buy, sell
 from ws_kit import HYPE, MAKER, TAKER, Line, Venue
-
-CAPTURES = Path(__file__).resolve().parents[3].parent / "shared" / "fixtures" / "hyperliquid" / "ws"
-
-pytestmark = [
-    pytest.mark.captures,
-    pytest.mark.skipif(not CAPTURES.is_dir(), reason="no captured venue messages beside the checkout"),
-]
 
 # Where the sandbox means to differ, by the path of a field, and why.
 DEPARTURES = {
@@ -38,38 +34,38 @@ Kinds = dict[str, set[str]]
 # --- the captures -------------------------------------------------------------------------------
 
 
-def entries() -> Iterator[tuple[str, Any]]:
+def entries(messages: Messages) -> Iterator[tuple[str, Any]]:
     """Every message of every file, with its name."""
-    for path in sorted(CAPTURES.glob("*.json")):
+    for path in sorted((messages.venue / "ws").glob("*.json")):
         kept = json.loads(path.read_text())
         for i, entry in enumerate(kept if isinstance(kept, list) else [kept]):
             yield f"{path.stem}-{i}", entry
 
 
-def captured() -> list[Any]:
+def captured(messages: Messages) -> list[tuple[Messages, str, Any]]:
     """The frames that the venue sent; a row of a frame stands for the frame."""
     found = []
-    for name, entry in entries():
+    for name, entry in entries(messages):
         frame = entry.get("msg", entry)
         if "element" in entry and "status" in entry["element"]:
             frame = {"channel": "orderUpdates", "data": [entry["element"]]}
         elif "element" in entry:
             frame = {"channel": "openOrders", "data": {"orders": [entry["element"]]}}
         if entry.get("dir") != "client" and "channel" in frame:
-            found.append(pytest.param(name, translate(frame), id=name))
+            found.append((messages, name, translate(frame)))
     return found
 
 
-def exchanges() -> list[Any]:
+def exchanges(messages: Messages) -> list[tuple[Messages, str, Any, Any]]:
     """What a client asked for and how it was acknowledged."""
     found = []
     asked: Any = None
-    for name, entry in entries():
+    for name, entry in entries(messages):
         if entry.get("dir") == "client":
             asked = entry["msg"]
         elif entry.get("msg", {}).get("channel") == "subscriptionResponse":
             ours_to_ask = asked if entry.get("dir") else {**entry["msg"]["data"], "method": "subscribe"}
-            found.append(pytest.param(ours_to_ask, entry["msg"], id=name))
+            found.append((messages, name, ours_to_ask, entry["msg"]))
     return found
 
 
@@ -157,8 +153,8 @@ def compare(theirs: Any, ours: Any, *, is_cut: bool) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("name, frame", captured() if CAPTURES.is_dir() else [])
-def test_a_captured_frame_has_a_twin_in_the_sandbox(name: str, frame: Any) -> None:
+@pytest.mark.parametrize("source, name, frame", as_params(*(case for each in SOURCES for case in captured(each))))
+def test_a_captured_frame_has_a_twin_in_the_sandbox(source: Messages, name: str, frame: Any) -> None:
     is_cut = name.startswith(CUT)
 
     differences = [compare(frame, ours, is_cut=is_cut) for ours in sandbox_frames().get(frame["channel"], ())]
@@ -167,8 +163,12 @@ def test_a_captured_frame_has_a_twin_in_the_sandbox(name: str, frame: Any) -> No
     assert min(differences, key=len) == []
 
 
-@pytest.mark.parametrize("asked, acknowledged", exchanges() if CAPTURES.is_dir() else [])
-def test_a_captured_subscription_is_acknowledged_in_the_same_words(asked: Any, acknowledged: Any) -> None:
+@pytest.mark.parametrize(
+    "source, name, asked, acknowledged", as_params(*(case for each in SOURCES for case in exchanges(each)))
+)
+def test_a_captured_subscription_is_acknowledged_in_the_same_words(
+    source: Messages, name: str, asked: Any, acknowledged: Any
+) -> None:
     line = Venue().line()
 
     frame = line.say(translate(asked))[0]
@@ -176,8 +176,9 @@ def test_a_captured_subscription_is_acknowledged_in_the_same_words(asked: Any, a
     assert json.dumps(frame) == json.dumps(translate(acknowledged))
 
 
-def test_the_captured_complaint_quotes_what_was_sent() -> None:
-    (complaint,) = [entry["msg"]["data"] for _, entry in entries() if entry.get("msg", {}).get("channel") == "error"]
+def test_the_captured_complaint_quotes_what_was_sent(messages: Messages) -> None:
+    found = entries(messages)
+    (complaint,) = [entry["msg"]["data"] for _, entry in found if entry.get("msg", {}).get("channel") == "error"]
     text = complaint.removeprefix("Error parsing JSON into valid websocket request: ")
     line = Venue().line()
 
@@ -186,11 +187,9 @@ def test_the_captured_complaint_quotes_what_was_sent() -> None:
     assert line.error() == complaint
 
 
-def test_every_departure_is_still_one() -> None:
+def test_every_departure_is_still_one(messages: Messages) -> None:
     """A path that no capture has, or that the sandbox has learnt, leaves the list."""
-    seen = {
-        path for param in captured() for path in describe(param.values[1].get("data", {}), param.values[1]["channel"])
-    }
+    seen = {path for _, _, frame in captured(messages) for path in describe(frame.get("data", {}), frame["channel"])}
     made = {
         path
         for frames in sandbox_frames().values()

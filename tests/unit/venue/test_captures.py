@@ -1,13 +1,12 @@
-"""Parsing of messages captured from the venue, field by field."""
+"""Parsing of the venue's messages, made up and captured, field by field."""
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
+from captures_kit import CAPTURED, MADE_UP, SOURCES, Messages, as_params
 from core_kit import listen, make_state
 
 from mm_trio.model.market import Market, Token
@@ -25,29 +24,17 @@ from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers
 
-CAPTURES = Path(__file__).resolve().parents[3].parent / "shared" / "fixtures" / "hyperliquid"
 SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
 
-pytestmark = [
-    pytest.mark.captures,
-    pytest.mark.skipif(not CAPTURES.is_dir(), reason="no captured venue messages beside the checkout"),
-]
+# How many rows there are at least: the made-up messages have two of each kind.
+FILLS, OPEN_ORDERS = {MADE_UP: 30, CAPTURED: 50}, {MADE_UP: 8, CAPTURED: 60}
 
 
-def load(pattern: str) -> Any:
-    (path,) = CAPTURES.glob(pattern)
-    return json.loads(path.read_text())
-
-
-def names(folder: str, *patterns: str) -> list[str]:
-    return sorted(str(path.relative_to(CAPTURES)) for p in patterns for path in (CAPTURES / folder).glob(p))
-
-
-def frames(channel: str) -> list[Any]:
-    """Every captured socket frame of a channel, whatever list or wrapper it is kept in."""
+def frames(messages: Messages, channel: str) -> list[Any]:
+    """Every socket frame of a channel, whatever list or wrapper it is kept in."""
     found: list[Any] = []
-    for name in names("ws", "*.json"):
-        kept = load(name)
+    for name in messages.names("ws", "*.json"):
+        kept = messages.load(name)
         for entry in kept if isinstance(kept, list) else [kept]:
             frame = entry.get("msg", entry)
             if frame.get("channel") == channel:
@@ -73,12 +60,12 @@ def check_fill(fill: Fill, row: dict[str, Any], base: str) -> None:
     assert fill.fee_token == {base: "base", "USDC": "quote"}.get(row["feeToken"], row["feeToken"])
 
 
-def test_every_fill_row_of_a_spot_pair_is_read_whole() -> None:
-    files = names("rest", "*userFills*.json", "*maker_fills*.json")
-    rows = [row for name in files for row in load(name) if row["coin"].startswith("@") or "/" in row["coin"]]
-    rows += [row for frame in frames("user") for row in frame["data"]["fills"]]
+def test_every_fill_row_of_a_spot_pair_is_read_whole(messages: Messages) -> None:
+    files = messages.names("rest", "*userFills*.json", "*maker_fills*.json")
+    rows = [row for name in files for row in messages.load(name) if row["coin"].startswith("@") or "/" in row["coin"]]
+    rows += [row for frame in frames(messages, "user") for row in frame["data"]["fills"]]
 
-    assert len(rows) > 50
+    assert len(rows) > FILLS[messages]
     for row in rows:
         base = row["feeToken"] if row["side"] == "B" else "BASE"
         (fill,), bad = wire.parse_fills([row], market_of(row["coin"], base))
@@ -87,16 +74,16 @@ def test_every_fill_row_of_a_spot_pair_is_read_whole() -> None:
 
 
 @pytest.mark.parametrize("name", ["rest/*_get_user_fills.json", "rest/*_get_user_fills_by_time.json"])
-def test_old_rows_without_a_trade_id_on_other_coins_are_passed_over(name: str) -> None:
-    rows = load(name)
+def test_old_rows_without_a_trade_id_on_other_coins_are_passed_over(messages: Messages, name: str) -> None:
+    rows = messages.load(name)
     assert "tid" not in rows[0]
 
     assert wire.parse_fills(rows, market_of("@107")) == ((), ())
     assert wire.newest_fill_ms(rows) == max(row["time"] for row in rows)
 
 
-def test_a_page_of_fills_gives_those_of_our_coin_alone() -> None:
-    rows = load("rest/*_hip2like_maker_fills_*.json")
+def test_a_page_of_fills_gives_those_of_our_coin_alone(messages: Messages) -> None:
+    rows = messages.load("rest/*_hip2like_maker_fills_*.json")
 
     fills, bad = wire.read_fill_message({"channel": "userFills", "data": {"fills": rows}}, market_of("@11", "OTORO"))
 
@@ -107,8 +94,10 @@ def test_a_page_of_fills_gives_those_of_our_coin_alone() -> None:
         check_fill(fill, row, "OTORO")
 
 
-def test_dust_rows_have_trade_id_zero_and_are_no_duplicates_of_each_other() -> None:
-    rows = [row for name in names("rest", "*serFills*.json") for row in load(name) if row.get("tid") == 0]
+def test_dust_rows_have_trade_id_zero_and_are_no_duplicates_of_each_other(messages: Messages) -> None:
+    rows = [
+        row for name in messages.names("rest", "*serFills*.json") for row in messages.load(name) if row.get("tid") == 0
+    ]
     assert rows
 
     state = make_state()
@@ -119,11 +108,11 @@ def test_dust_rows_have_trade_id_zero_and_are_no_duplicates_of_each_other() -> N
     assert booked == []  # never an order of ours
 
 
-def test_every_row_of_open_orders_is_read() -> None:
-    pages = [load(name) for name in names("rest", "*pen*rders*.json")]
-    pages.append(load("rest/*_info_snippets_testnet.json")["openOrders_reduce_only"])
+def test_every_row_of_open_orders_is_read(messages: Messages) -> None:
+    pages = [messages.load(name) for name in messages.names("rest", "*pen*rders*.json")]
+    pages.append(messages.load("rest/*_info_snippets_testnet.json")["openOrders_reduce_only"])
 
-    assert sum(map(len, pages)) > 60
+    assert sum(map(len, pages)) > OPEN_ORDERS[messages]
     for page in pages:
         orders, unreadable = wire.parse_open_orders(page, page[0]["coin"])
         assert unreadable == ()
@@ -131,9 +120,11 @@ def test_every_row_of_open_orders_is_read() -> None:
             check_order(order, row)
 
 
-def test_every_order_update_frame_is_read() -> None:
-    rows = [row for frame in frames("orderUpdates") for row in frame["data"]]
-    rows += [entry["element"] for entry in load("ws/*_order_rows_testnet.json") if "status" in entry["element"]]
+def test_every_order_update_frame_is_read(messages: Messages) -> None:
+    rows = [row for frame in frames(messages, "orderUpdates") for row in frame["data"]]
+    rows += [
+        entry["element"] for entry in messages.load("ws/*_order_rows_testnet.json") if "status" in entry["element"]
+    ]
 
     assert len(rows) >= 2
     for row in rows:
@@ -143,8 +134,8 @@ def test_every_order_update_frame_is_read() -> None:
         check_order(update.order, row["order"])
 
 
-def test_every_order_record_is_read_as_an_answer_to_a_question() -> None:
-    for record in load("rest/*_historical_orders.json"):
+def test_every_order_record_is_read_as_an_answer_to_a_question(messages: Messages) -> None:
+    for record in messages.load("rest/*_historical_orders.json"):
         answer = wire.parse_order_status({"status": "order", "order": record})
 
         assert (answer.status, answer.live) == (record["status"], record["status"] == "open")
@@ -152,9 +143,9 @@ def test_every_order_record_is_read_as_an_answer_to_a_question() -> None:
         check_order(answer.order, record["order"])
 
 
-def test_balances_are_the_totals_of_the_rows() -> None:
-    snippets = load("rest/*_info_snippets_testnet.json")
-    pages = [load("rest/*_spotClearinghouseState.json")["balances"]]
+def test_balances_are_the_totals_of_the_rows(messages: Messages) -> None:
+    snippets = messages.load("rest/*_info_snippets_testnet.json")
+    pages = [messages.load("rest/*_spotClearinghouseState.json")["balances"]]
     pages += [page for key, page in snippets.items() if key.startswith("spot_balances")]
 
     for page in pages:
@@ -170,8 +161,8 @@ def test_balances_are_the_totals_of_the_rows() -> None:
 
 
 @pytest.mark.parametrize("name", ["rest/*_user_rate_limit.json", "rest/*_userRateLimit_old_shape.json"])
-def test_budgets_are_read_in_both_shapes_and_count_as_the_venue_does(name: str) -> None:
-    raw = load(name)
+def test_budgets_are_read_in_both_shapes_and_count_as_the_venue_does(messages: Messages, name: str) -> None:
+    raw = messages.load(name)
     budget = RateLimitBudget()
     budget.sync_from_exchange(*wire.parse_rate_limit(raw))
 
@@ -179,9 +170,9 @@ def test_budgets_are_read_in_both_shapes_and_count_as_the_venue_does(name: str) 
     assert budget.remaining() == raw["nRequestsCap"] - raw["nRequestsUsed"]
 
 
-def test_every_pair_of_a_meta_with_gaps_is_found_with_its_own_tokens() -> None:
+def test_every_pair_of_a_meta_with_gaps_is_found_with_its_own_tokens(messages: Messages) -> None:
     """Token ids are indices: read as places in the list they give the wrong decimals, or nothing."""
-    meta = load("rest/*_spotMeta_mainnet_*.json")
+    meta = messages.load("rest/*_spotMeta_mainnet_*.json")
     tokens = {token["index"]: token for token in meta["tokens"]}
     assert any(meta["tokens"][i]["index"] != i for i in range(len(meta["tokens"])))
 
@@ -194,8 +185,8 @@ def test_every_pair_of_a_meta_with_gaps_is_found_with_its_own_tokens() -> None:
         assert wire.parse_market(meta, f"{base['name']}/{quote['name']}") == market
 
 
-def test_a_meta_with_contexts_holds_a_meta() -> None:
-    meta = load("rest/*_spotMetaAndAssetCtxs_*.json")[0]
+def test_a_meta_with_contexts_holds_a_meta(messages: Messages) -> None:
+    meta = messages.load("rest/*_spotMetaAndAssetCtxs_*.json")[0]
 
     assert wire.parse_market(meta, "PURR/USDC").base.sz_decimals == meta["tokens"][1]["szDecimals"]
 
@@ -227,15 +218,16 @@ REFUSALS = {
 }
 
 
-def observed() -> dict[str, Any]:
-    path = CAPTURES / "exchange" / "observed_responses.json"
-    entries = json.loads(path.read_text()) if path.is_file() else []
+def observed(source: Messages) -> dict[str, Any]:
+    entries = source.load("exchange/observed_responses.json")
     return {entry["id"]: entry["response"] for entry in entries if "response" in entry}
 
 
-@pytest.mark.parametrize("name", sorted(observed()))
-def test_every_observed_answer_is_read(name: str) -> None:
-    raw = observed()[name]
+@pytest.mark.parametrize(
+    "source, name", as_params(*((source, name) for source in SOURCES for name in sorted(observed(source))))
+)
+def test_every_observed_answer_is_read(source: Messages, name: str) -> None:
+    raw = observed(source)[name]
     data = raw["response"].get("data") if isinstance(raw["response"], dict) else None
     statuses = data["statuses"] if data else [raw["response"]]
 
@@ -259,14 +251,17 @@ def test_every_observed_answer_is_read(name: str) -> None:
                 assert "error" not in status
 
 
+# The ladder's price two levels below the first of seven fills.
+START_OF_SEVEN = {MADE_UP: "0.003288", CAPTURED: "0.000879"}
+
 # --- the rule of the boundary -----------------------------------------------------------------
 
 
-def test_seven_fills_of_a_live_account_come_out_row_by_row() -> None:
+def test_seven_fills_of_a_live_account_come_out_row_by_row(messages: Messages) -> None:
     """Boundary and inventory together, on the ladder of that account, its sizes and its first balance."""
-    rows = [r for r in load("rest/*_hip2like_maker_fills_*.json") if r["coin"] == "@1226"]
+    rows = [r for r in messages.load("rest/*_hip2like_maker_fills_*.json") if r["coin"] == "@1226"]
     order_size, tokens = Decimal(rows[0]["sz"]), Decimal(rows[0]["startPosition"])
-    grid = PricingGrid("0.000879", int(tokens // order_size) + 2, sz_decimals=2)
+    grid = PricingGrid(START_OF_SEVEN[messages], int(tokens // order_size) + 2, sz_decimals=2)
     market = market_of("@1226", "TRADES")
     inventory = Inventory(order_size, account_token=tokens, account_usdc=1000)
     ownership, history = Ownership(market.coin, keep_foreign=False), FillHistory(market.coin)

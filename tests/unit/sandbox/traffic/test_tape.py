@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captures_kit import CAPTURED, MADE_UP, Messages
 
 from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.book import BookView
@@ -26,8 +27,7 @@ from mm_trio.sandbox.traffic.tape import (
     tape_market,
 )
 
-CAPTURES = Path(__file__).resolve().parents[4].parent / "shared" / "fixtures" / "hyperliquid"
-HIP2_FILLS = CAPTURES / "rest" / "hypercore_hip2like_maker_fills_testnet_selected.json"
+HIP2_FILLS = Path("rest/hypercore_hip2like_maker_fills_testnet_selected.json")
 TRADES = Pair("@1226", 1226, Token("TRADES", 900, 2, 8, "0x5a000000000000000000000000000900"), USDC)
 MAKER, TAKER = "0x" + "1" * 40, "0x" + "2" * 40
 EMPTY_BOOK = BookView((), ())
@@ -268,27 +268,27 @@ async def test_a_sweep_gives_the_maker_exactly_the_recorded_fills() -> None:
     ]
 
 
-# --- The recorded capture ---
+# --- A page of fills, made up and captured ---
+
+# The size of a whole order, and of a part with its price.
+SIZES = {MADE_UP: ("4210", "973.61", "0.003298"), CAPTURED: ("20627", "3142.96", "0.000882")}
 
 
 @pytest.fixture
-def capture() -> tuple[TapeRow, ...]:
-    if not HIP2_FILLS.exists():
-        pytest.skip("the captured venue messages are not beside this checkout")
-    return read_tape(HIP2_FILLS, "@1226")
+def page(messages: Messages) -> tuple[TapeRow, ...]:
+    return read_tape(messages.venue / HIP2_FILLS, "@1226")
 
 
-@pytest.mark.captures
-def test_the_capture_tells_its_market(capture: tuple[TapeRow, ...]) -> None:
-    market = tape_market(capture)
+def test_a_page_of_fills_tells_its_market(messages: Messages, page: tuple[TapeRow, ...]) -> None:
+    market = tape_market(page)
+    whole, part, price = map(Decimal, SIZES[messages])
 
     assert (market.base, market.quote, market.is_fee_free) == ("TRADES", "USDC", True)
-    assert (market.sz_decimals, market.order_size) == (2, Decimal(20627))
-    assert market.min_notional == Decimal("0.000882") * Decimal("3142.96")
+    assert (market.sz_decimals, market.order_size) == (2, whole)
+    assert market.min_notional == price * part
 
 
-@pytest.mark.captures
-async def test_the_capture_replays_to_the_last_digit(capture: tuple[TapeRow, ...]) -> None:
-    fills = await replay(capture, order_size=Decimal(20627))
+async def test_a_page_of_fills_replays_to_the_last_digit(messages: Messages, page: tuple[TapeRow, ...]) -> None:
+    fills = await replay(page, order_size=Decimal(SIZES[messages][0]))
 
-    assert fills == [(r.is_buy, r.price, r.size) for r in capture]
+    assert fills == [(r.is_buy, r.price, r.size) for r in page]

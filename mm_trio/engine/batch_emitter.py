@@ -81,6 +81,9 @@ class BatchEmitter:
         self.sendable = Sendable(OrderDiff())
         self._is_cancel_only = False
 
+    def __repr__(self) -> str:
+        return f"<BatchEmitter {self._state.market.coin}, {self._n_cloids} orders sent>"
+
     async def emit(self, diff: OrderDiff, budget: RateLimitBudget, *, insists: bool = False) -> EmitResult:
         """Send what the budget covers of `diff`.
 

@@ -123,6 +123,11 @@ class WsState:
         self._session: Session | None = None
         self._unseen: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        # The signing key is in an object of the SDK; nothing of those is shown.
+        doing = "not started" if self._session is None else self.paused_because or "quoting"
+        return f"<WsState {self.coin}: {doing}, {len(self.order_state.orders)} orders open>"
+
     async def run(self) -> None:
         """Start, quote until cancelled, and shut down without open orders.
 

@@ -61,6 +61,10 @@ class PricingGrid:
         start = to_decimal(start_px, name="start_px")
         self.levels = self._compute_levels(start) if ladder == "hip2" else self._compute_half_even(start)
 
+    def __repr__(self) -> str:
+        lowest, highest = self.levels[0], self.levels[-1]
+        return f"<PricingGrid {self.n_orders} levels from {lowest} to {highest}, tick_size={self.tick_size}>"
+
     def _compute_levels(self, start: Decimal) -> tuple[Decimal, ...]:
         """Compute the levels in whole raw units."""
         decimals = SPOT_PRICE_DECIMALS - (self.sz_decimals or 0)

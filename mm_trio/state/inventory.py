@@ -82,6 +82,10 @@ class Inventory:
         self.confirm_s = BALANCE_CONFIRM_S
         self._adopted_s = float("-inf")
 
+    def __repr__(self) -> str:
+        mine = f"token={self.effective_token} usdc={self.effective_usdc}"
+        return f"<Inventory {mine}, account token={self.account_token} usdc={self.account_usdc}>"
+
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
         """Record every change from here on."""
         self.record, self.expects_transfers = record, expects_transfers

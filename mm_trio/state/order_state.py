@@ -61,6 +61,10 @@ class OrderState:
         self.sent_numbers = SentNumbers()
         self._refused: list[tuple[Fill, str]] = []
 
+    def __repr__(self) -> str:
+        n_open, n_sent, n_doubts = len(self.orders), len(self.get_intents()), len(self.get_doubts())
+        return f"<OrderState {n_open} open, {n_sent} in flight, {n_doubts - n_sent} in doubt>"
+
     def start_recording(self, record: Record) -> None:
         """Record every change from here on."""
         self.record = record

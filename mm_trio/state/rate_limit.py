@@ -31,6 +31,9 @@ class RateLimitBudget:
         self._refused = False
         self._slot_taken_s: float | None = None
 
+    def __repr__(self) -> str:
+        return f"<RateLimitBudget {self.remaining()} left, {self.n_requests} sent, {self.cum_vlm} traded>"
+
     def remaining(self) -> int:
         """Return how many items the budget covers.
 

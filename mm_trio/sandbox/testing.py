@@ -152,12 +152,12 @@ def open_sandbox(
 
 def _read_access(process: subprocess.Popen[str], log: IO[str]) -> Sandbox:
     assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
+    access = json.loads(process.stdout.readline() or "{}")
+    # One that does not start says so on the same line, in an object without accounts.
+    if "accounts" not in access:
         process.wait(STOP_WITHIN_S)
         log.seek(0)
         raise RuntimeError(f"the sandbox did not start: {log.read().strip() or f'exit code {process.returncode}'}")
-    access = json.loads(line)
     accounts = tuple(SandboxAccount(row["account"], row["private_key"]) for row in access["accounts"])
     return Sandbox(access["url"], access["coin"], tuple(access["coins"]), accounts, access["control_token"])
 

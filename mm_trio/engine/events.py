@@ -247,12 +247,15 @@ def _log_fill(fill: FillResult, inventory: Inventory) -> None:
     )
 
 
-def log_tick(n: int, plan: TickPlan, result: EmitResult, budget: RateLimitBudget) -> None:
+def log_tick(n: int, plan: TickPlan, result: EmitResult, budget: RateLimitBudget, n_orders: int) -> None:
     """Log a tick and the budget after it.
 
     `drift` is logged where the asks rest at another level than planned, and this tick repairs it.
     """
-    drift = "" if plan.observed_level == plan.boundary_level else f" drift=observed:{plan.observed_level}"
+    # A session begins without orders: an ask that was never placed is no drift.
+    is_beginning = n == 1 and plan.observed_level == n_orders
+    has_drifted = plan.observed_level != plan.boundary_level and not is_beginning
+    drift = f" drift=observed:{plan.observed_level}" if has_drifted else ""
     _log.info(
         "tick=%d boundary=%d%s desired=%d cancelled=%d modified=%d placed=%d errors=%d budget=%d "
         "cum_vlm=%s n_requests=%d%s",

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 
 import trio
 
@@ -44,8 +45,8 @@ class LeftOrder:
         """Describe the order for the operator, as far as it is known."""
         if self.order is None:
             return self.name
-        values = self.to_json()
-        return f"{self.name} side={values['side']} px={values['px']} sz={values['sz']}"
+        order, level = self.order, "" if isinstance(self.order, OpenOrder) else f" (level {self.order.level_index})"
+        return f"{self.name}: {order.side} {_plain(order.size)} at {_plain(order.price)}{level}"
 
     def to_json(self) -> dict[str, object]:
         """Return the order as plain JSON values."""
@@ -54,8 +55,8 @@ class LeftOrder:
         oid = None if isinstance(self.order, Quote) else self.order.oid
         values = {
             "side": self.order.side,
-            "px": f"{self.order.price.normalize():f}",
-            "sz": f"{self.order.size.normalize():f}",
+            "px": _plain(self.order.price),
+            "sz": _plain(self.order.size),
         }
         return {"name": self.name, **values, "oid": oid}
 
@@ -132,9 +133,13 @@ def list_remaining(orders: OrderState, still_listed: Sequence[OpenOrder] = ()) -
 
     They are tracked, in flight, or listed by the venue as ours.
     """
-    known: dict[int, TrackedOrder | OpenOrder] = {order.oid: order for order in orders.get_current_orders()}
-    known |= {row.oid: row for row in still_listed}
+    known: dict[int, TrackedOrder | OpenOrder] = {row.oid: row for row in still_listed}
+    known |= {order.oid: order for order in orders.get_current_orders()}
     return (
         *(LeftOrder(f"oid {oid}", order) for oid, order in sorted(known.items())),
         *(LeftOrder(f"cloid {intent.cloid}", intent.quote) for intent in orders.get_intents()),
     )
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"

@@ -158,7 +158,7 @@ async def tick(session: Session) -> None:
         session.events.on_refusals(session.emitter.refusals.take_news(now_s=now_s))
         session.events.on_left_out(session.emitter.sendable)
         quoter.stats.on_tick(now_s, budget_left=account.budget.remaining())
-        log_tick(quoter.stats.ticks, plan, result, account.budget)
+        log_tick(quoter.stats.ticks, plan, result, account.budget, quoter.state.grid.n_orders)
         if result.contradicted:
             session.events.on_trouble("balance too small at the venue for an order that the ledger covers")
         quoter.state.note_doubts(now_s)

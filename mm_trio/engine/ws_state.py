@@ -184,6 +184,10 @@ class WsState:
         left_behind = None if self._session is None else self._session.left_behind
         return list_remaining(self.order_state) if left_behind is None else left_behind
 
+    def describe_orders_left(self) -> tuple[str, ...]:
+        """Describe the orders that may rest, for a person who has to look after them."""
+        return self._unseen or tuple(left.describe() for left in self.orders_left)
+
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name.
 

@@ -205,15 +205,15 @@ def tell(*lines: str) -> None:
         _WRITERS[number].drain(TOLD_WITHIN_S)
 
 
-def tell_end(*, halted_because: Sequence[str], orders_may_rest: Sequence[str], details: Sequence[str] = ()) -> None:
+def tell_end(*, halted_because: Sequence[str], orders_may_rest: Sequence[str], remedy: str = "") -> None:
     """Tell on stderr why a maker halted and what may still rest.
 
-    This comes before anything else at an end that may fail or hang. `details` say what the orders are.
+    This comes before anything else at an end that may fail or hang. `remedy` says what to do about such orders.
     """
     tell(
         *(f"mm-trio: halted: {reason}" for reason in halted_because),
         *(f"mm-trio: order may still be open: {order}" for order in orders_may_rest),
-        *(f"mm-trio: last seen: {order}" for order in details),
+        *([f"mm-trio: {remedy}"] if orders_may_rest and remedy else []),
     )
 
 

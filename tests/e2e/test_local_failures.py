@@ -183,7 +183,7 @@ def test_r12_orders_that_may_rest_are_named_where_stdout_is_full(tmp_path: Path)
         code = maker.wait(DEADLINE_S)
 
     lines = err.read_text().splitlines()
-    named = {line.rpartition("order may still be open: ")[2] for line in lines}
+    named = {line.rpartition("order may still be open: ")[2].partition(": ")[0] for line in lines}
     assert code == 4
     assert len(oids) == 20
     assert oids <= named
@@ -216,7 +216,10 @@ def test_r12_orders_are_named_and_decide_the_code_where_an_error_ended_the_maker
             trio.run(work)
         oids = {f"oid {row['oid']}" for row in sandbox.ask("openOrders")}
 
-    named = {line.rpartition("order may still be open: ")[2] for line in capsys.readouterr().err.splitlines()}
+    named = {
+        line.rpartition("order may still be open: ")[2].partition(": ")[0]
+        for line in capsys.readouterr().err.splitlines()
+    }
     assert [type(leaf) for leaf in find_leaves(caught.value.__cause__ or caught.value)] == [MemoryError]
     assert oids
     assert oids <= named

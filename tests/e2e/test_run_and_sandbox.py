@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import time
@@ -160,9 +161,13 @@ def test_orders_at_an_exchange_that_died_are_named_and_the_exit_code_is_4(tmp_pa
         assert code == 4, maker.err
         assert took_s < LEAVING_TAKES_S
         assert len(oids) == 20
-        assert oids <= {line.rpartition("order may still be open: ")[2] for line in maker.err.splitlines()}
+        assert oids <= {
+            line.rpartition("order may still be open: ")[2].partition(": ")[0] for line in maker.err.splitlines()
+        }
         assert oids <= set(maker.last_object()["orders_may_rest"])
         assert "Traceback" not in maker.err
+        assert re.search(r"open: oid \d+: sell [0-9.]+ at [0-9.]+ \(level \d+\)\n", maker.err)
+        assert "mm-trio: these orders of @107 can trade while nobody looks after them: cancel them" in maker.err
 
 
 def test_ctrl_c_during_a_start_that_hangs_ends_it_at_once(tmp_path: Path, listener: socket.socket) -> None:

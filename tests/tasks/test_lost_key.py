@@ -120,9 +120,9 @@ async def test_a22_what_rests_is_named_with_side_price_and_size(autojump_clock: 
 
     await run_and_lose(world, maker, lose)
 
-    named = {left.describe() for left in maker.orders_left}
+    named = {left.describe().partition(" (level")[0] for left in maker.orders_left}
     resting = {
-        f"oid {order.oid} side={'buy' if order.is_buy else 'sell'} px={order.price:f} sz={_plain(order.size)}"
+        f"oid {order.oid}: {'buy' if order.is_buy else 'sell'} {_plain(order.size)} at {_plain(order.price)}"
         for order in world.resting()
     }
     assert resting

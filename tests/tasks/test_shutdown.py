@@ -138,6 +138,9 @@ async def test_orders_that_may_rest_are_told_when_the_venue_does_not_answer(
     assert maker.orders_may_rest
     assert 9 <= took_s <= 11
     assert any("orders may still rest" in message for message in caplog.messages)
+    assert [line.partition(": ")[0] for line in maker.describe_orders_left()] == list(maker.orders_may_rest)
+    lowest_ask = maker.grid.levels[20]
+    assert any(line.endswith(f": sell 5 at {lowest_ask} (level 20)") for line in maker.describe_orders_left())
 
 
 async def test_orders_that_may_rest_are_named_when_the_venue_refuses_to_cancel(autojump_clock: MockClock) -> None:

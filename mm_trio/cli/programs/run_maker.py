@@ -209,11 +209,7 @@ class _Run:
             except* LedgerError as group:
                 self.failures.extend(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError))
             finally:
-                tell_end(
-                    halted_because=self.halted_because(),
-                    orders_may_rest=self.find_left_orders(),
-                    details=[left.describe() for left in maker.orders_left if left.order is not None],
-                )
+                self._tell_end()
 
     def summarize(self) -> RunSummary:
         """Return the summary of the run.
@@ -226,9 +222,21 @@ class _Run:
             return RunSummary(RunStats(), ())
         if self.maker.market is None:
             # It was stopped before it knew of any order; an error of such a start has an exit code of its own.
-            tell_end(halted_because=(), orders_may_rest=self.maker.orders_may_rest)
+            tell_end(halted_because=(), orders_may_rest=self.maker.describe_orders_left(), remedy=self._find_remedy())
         maker = self.maker
         return RunSummary(maker.stats, maker.orders_may_rest, self.halted_because(), maker.orders_left)
+
+    def _tell_end(self) -> None:
+        """Tell why the maker halted, what may rest, and what to do."""
+        orders = self.maker.describe_orders_left() if self.maker is not None and self.find_left_orders() else ()
+        tell_end(halted_because=self.halted_because(), orders_may_rest=orders, remedy=self._find_remedy())
+
+    def _find_remedy(self) -> str:
+        coin = self.settings.market.coin
+        return (
+            f"these orders of {coin} can trade while nobody looks after them: cancel them at the venue, or start the "
+            "maker again with the same configuration, which takes them up or cancels them"
+        )
 
     def find_left_orders(self) -> tuple[str, ...]:
         """Name the orders that may rest after a session that had begun."""

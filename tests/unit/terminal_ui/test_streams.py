@@ -146,10 +146,17 @@ def test_r12_an_end_is_not_held_up_by_a_log_that_nobody_reads(tmp_path: Path) ->
 
 
 def test_r12_the_end_names_the_reasons_and_then_the_orders(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_end(halted_because=["the disk is full"], orders_may_rest=["oid 7", "cloid 0xab"])
+    tell_end(halted_because=["the disk is full"], orders_may_rest=["oid 7", "cloid 0xab"], remedy="cancel them")
 
     assert capsys.readouterr().err.splitlines() == [
         "mm-trio: halted: the disk is full",
         "mm-trio: order may still be open: oid 7",
         "mm-trio: order may still be open: cloid 0xab",
+        "mm-trio: cancel them",
     ]
+
+
+def test_no_remedy_is_told_where_nothing_rests(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_end(halted_because=[], orders_may_rest=[], remedy="cancel them")
+
+    assert capsys.readouterr().err == ""

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mm_trio.engine.batch_emitter import BatchEmitter
     from mm_trio.engine.ws_state import WsState
     from mm_trio.model.orders import DesiredOrder, EmitResult, FillResult, OrderDiff, ReconcileResult, TrackedOrder
     from mm_trio.model.pricing_grid import PricingGrid
     from mm_trio.quoting.order_differ import compute_diff
     from mm_trio.quoting.quoting_engine import compute_desired_orders
+    from mm_trio.sending.batch_emitter import BatchEmitter
     from mm_trio.state.inventory import Inventory
     from mm_trio.state.order_state import OrderState
     from mm_trio.state.rate_limit import RateLimitBudget
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BatchEmitter": "engine.batch_emitter",
+    "BatchEmitter": "sending.batch_emitter",
     "DesiredOrder": "model.orders",
     "EmitResult": "model.orders",
     "FillResult": "model.orders",

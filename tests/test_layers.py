@@ -28,6 +28,7 @@ ORDER = (
     "quoting",
     "planning",
     "journal",
+    "sending",
     "engine",
     "terminal_ui",
     "sandbox",
@@ -62,7 +63,18 @@ MAY_IMPORT_THE_SDK = {"venue.sdk", "venue.socket", "venue.signer", "venue.http_s
 # the command line and the room of keys may make a wallet of a key
 MAY_IMPORT_ETH_ACCOUNT = ("venue.sdk", "config.keys", "cli")
 # Folders in which only an object itself sets its attributes.
-KEEP_THEIR_STATE = {"model", "witness", "state", "refusals", "quoting", "journal", "engine", "venue", "config"}
+KEEP_THEIR_STATE = {
+    "model",
+    "witness",
+    "state",
+    "refusals",
+    "quoting",
+    "journal",
+    "sending",
+    "engine",
+    "venue",
+    "config",
+}
 # The SDK offers no other way to replace its sockets and sessions, nor the HTTP library its connections.
 MAY_SET_ON_THE_SDK = {"venue.sdk", "venue.socket", "venue.bounded_response"}
 # Trio's CancelScope is controlled by these attributes.

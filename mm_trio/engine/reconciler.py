@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import trio
 
-from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
 from mm_trio.model.errors import Contradiction, LedgerCut, LedgerError
 from mm_trio.model.orders import Intent, OrderDiff
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
+from mm_trio.sending.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
 from mm_trio.state.fill_history import LISTED_WITHIN_S
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState

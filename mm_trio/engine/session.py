@@ -16,7 +16,6 @@ import trio
 
 from mm_trio.concurrency.fair_lock import UncontendedLock
 from mm_trio.engine import tasks
-from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.events import SessionEvents, log_allocation_changed, log_start
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.reconciler import Reconciler
@@ -33,6 +32,7 @@ from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.opening import read_opening
 from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.order_gateway import OrderGateway

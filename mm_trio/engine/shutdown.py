@@ -10,11 +10,11 @@ from decimal import Decimal
 
 import trio
 
-from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.model.errors import LedgerError, VenueError
 from mm_trio.model.orders import OrderDiff, Quote, TrackedOrder
 from mm_trio.model.replies import OpenOrder
+from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Owner

@@ -16,7 +16,7 @@ import trio
 
 from mm_trio.engine.events import log_key_news, log_tick
 from mm_trio.engine.feed_reader import FeedReader
-from mm_trio.model.errors import VenueError
+from mm_trio.model.errors import Busy, VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import OpenOrder
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck
@@ -78,6 +78,7 @@ async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> Non
         cleared = await reconcile(session) and cleared
     while not cleared:
         await trio.sleep(RETRY_RECONCILE_S)
+        await _wait_for_weight(session, URGENT_WEIGHT)
         cleared = await reconcile(session)
     if session.must_settle_balances:
         await _settle_balances(session)
@@ -87,7 +88,7 @@ async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> Non
 def _note_balances(session: Session, check: BalanceCheck) -> None:
     """Tell what waits for balances that they were read."""
     session.events.on_balances(check)
-    session.emitter.on_balances(check)
+    session.emitter.filter.on_balances(check)
 
 
 async def _settle_balances(session: Session) -> None:
@@ -155,8 +156,8 @@ async def tick(session: Session) -> None:
         if result.n_errors and account.gateway.signer.is_in_question:
             schedule.want_tick(ASK_SIGNER_AGAIN_S)
         now_s = trio.current_time()
-        session.events.on_refusals(session.emitter.refusals.take_news(now_s=now_s))
-        session.events.on_left_out(session.emitter.sendable)
+        session.events.on_refusals(session.emitter.filter.refusals.take_news(now_s=now_s))
+        session.events.on_left_out(session.emitter.filter.sendable)
         quoter.stats.on_tick(now_s, budget_left=account.budget.remaining())
         log_tick(quoter.stats.ticks, plan, result, account.budget, quoter.state.grid.n_orders)
         if result.contradicted:
@@ -182,7 +183,8 @@ async def _wait_for_weight(session: Session, weight: int) -> None:
 
     Ticks go on meanwhile.
     """
-    wait_s = session.account.client.weight.compute_wait_s(weight, now_s=trio.current_time())
+    wanted = session.schedule.weight.compute(weight)
+    wait_s = session.account.client.weight.compute_wait_s(wanted, now_s=trio.current_time())
     if wait_s > 0:
         _log.info("reconciliation delayed: wait_s=%.1f; IP request weight exhausted", wait_s)
         await trio.sleep(wait_s)
@@ -200,11 +202,14 @@ async def reconcile(session: Session) -> bool:
             check, no_orphan_left = await session.reconciler.reconcile()
         except VenueError as error:
             stats.on_error()
+            if isinstance(error, Busy):
+                schedule.weight.on_ran_out()
             _log.warning("reconciliation failed: error=%s retry_s=%g", error, RETRY_RECONCILE_S)
             schedule.want_reconcile(RETRY_RECONCILE_S)
             return False
         session.halt_if_refused()
         stats.on_reconciled()
+        schedule.weight.on_answered()
         _note_balances(session, check)
         if orders.get_doubts():
             schedule.want_reconcile(schedule.backoff.on_doubts(orders.get_intents(), now_s=trio.current_time()))

@@ -168,7 +168,7 @@ class WsState:
     @property
     def refusals(self) -> tuple[PauseNews, ...]:
         """Return what waits because the venue kept refusing it alike."""
-        return () if self._session is None else self._session.emitter.refusals.pausing
+        return () if self._session is None else self._session.emitter.filter.refusals.pausing
 
     @property
     def orders_may_rest(self) -> tuple[str, ...]:

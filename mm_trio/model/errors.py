@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 __all__ = [
     "ActionsRefused",
+    "Busy",
     "ConfigError",
     "Contradiction",
     "HistoryLost",

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import trio
 
-from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.shutdown import LeftOrder
@@ -36,6 +35,7 @@ from mm_trio.quoting.quoting_engine import _split_with_gap as split_with_gap
 from mm_trio.quoting.quoting_engine import split_sides
 from mm_trio.refusals.memory import RefusalMemory
 from mm_trio.refusals.pause import KindPause
+from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
@@ -304,7 +304,7 @@ def a_wrong_clock_is_no_reason_to_pause(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def a_cloid_names_its_place_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("mm_trio.engine.batch_emitter.encode_cloid", lambda parts: encode_cloid(replace(parts, number=0)))
+    patch.setattr("mm_trio.sending.batch_emitter.encode_cloid", lambda parts: encode_cloid(replace(parts, number=0)))
 
 
 @mutant

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import pytest
 
-from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.session import Session
 from mm_trio.funds.holds import Usable
@@ -32,6 +31,7 @@ from mm_trio.model.replies import Cancelled, FillKey, Refused
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.quoting.quoting_engine import Tranches, compute_depth, cut_tranches
 from mm_trio.quoting.send_plan import BatchKind, plan_batches
+from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_phases import OPEN, TRANSITIONS, Event
@@ -289,7 +289,7 @@ def places_are_sent_before_cancels(patch: pytest.MonkeyPatch) -> None:
     def plan_hastily(*args: Any, **options: Any) -> Any:
         return tuple(sorted(plan_batches(*args, **options), key=lambda batch: batch.kind is not BatchKind.PLACES))
 
-    patch.setattr("mm_trio.engine.batch_emitter.plan_batches", plan_hastily)
+    patch.setattr("mm_trio.sending.batch_emitter.plan_batches", plan_hastily)
 
 
 # --- Venue ---

@@ -10,8 +10,8 @@ import trio
 from builders import MAKER, World, until
 from trio.testing import MockClock
 
-from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.model.orders import EmitResult
+from mm_trio.sending.batch_emitter import BatchEmitter
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def results(monkeypatch: pytest.MonkeyPatch) -> list[EmitResult]:
     heard: list[EmitResult] = []
     emit = BatchEmitter.emit
 
-    async def listen(*args: Any) -> EmitResult:
-        heard.append(await emit(*args))
+    async def listen(*args: Any, **options: Any) -> EmitResult:
+        heard.append(await emit(*args, **options))
         return heard[-1]
 
     monkeypatch.setattr(BatchEmitter, "emit", listen)

@@ -10,7 +10,7 @@ import trio
 from builders import MAKER, World
 from trio.testing import MockClock
 
-from mm_trio.engine.batch_emitter import BatchEmitter
+from mm_trio.sending.batch_emitter import BatchEmitter
 
 WINDOW: dict[str, Any] = {"n_orders": 120, "active_levels": 20, "window_slack": 5}
 N_FILLS = 60
@@ -35,9 +35,9 @@ def listen_to_emits(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Count
     heard: list[Counter[str]] = []
     emit = BatchEmitter.emit
 
-    async def listen(*args: Any) -> Any:
+    async def listen(*args: Any, **options: Any) -> Any:
         n_before = len(world.venue.calls)
-        result = await emit(*args)
+        result = await emit(*args, **options)
         if kinds := Counter(name for name, _ in world.venue.calls[n_before:] if name in KINDS):
             heard.append(kinds)
         return result

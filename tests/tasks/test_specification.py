@@ -11,7 +11,6 @@ import trio
 from builders import EPOCH_MS, MAKER, Spy, World, dec, run_inline, run_with_latency, until
 from trio.testing import MockClock
 
-from mm_trio.engine.batch_emitter import BatchEmitter
 from mm_trio.engine.events import log_tick
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.model.orders import EmitResult, OrderDiff, TrackedOrder
@@ -20,6 +19,7 @@ from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.order_differ import compute_diff
 from mm_trio.quoting.plan import TickPlan
 from mm_trio.quoting.quoting_engine import compute_desired_orders
+from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.state.inventory import BalanceVerdict
 from mm_trio.venue.thread_bridge import Inbox
 
@@ -38,9 +38,9 @@ def emits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, OrderDiff, EmitR
     heard: list[tuple[float, OrderDiff, EmitResult]] = []
     emit = BatchEmitter.emit
 
-    async def listen(self: BatchEmitter, diff: OrderDiff, budget: Any) -> EmitResult:
+    async def listen(self: BatchEmitter, diff: OrderDiff, budget: Any, **options: Any) -> EmitResult:
         started_s = trio.current_time()
-        result = await emit(self, diff, budget)
+        result = await emit(self, diff, budget, **options)
         heard.append((started_s, diff, result))
         return result
 
@@ -475,9 +475,9 @@ async def test_a_reconciliation_never_overlaps_a_tick(
     def note(owner: Any, name: str) -> None:
         real = getattr(owner, name)
 
-        async def timed(*args: Any) -> Any:
+        async def timed(*args: Any, **options: Any) -> Any:
             started_s = trio.current_time()
-            result = await real(*args)
+            result = await real(*args, **options)
             spans.append((started_s, trio.current_time(), name))
             return result
 

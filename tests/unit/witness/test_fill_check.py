@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from core_kit import OURS, THEIRS, dec, desired, tracked
 
-from mm_trio.engine.batch_emitter import EXPIRY_S
 from mm_trio.model.replies import Fill
+from mm_trio.sending.batch_emitter import EXPIRY_S
 from mm_trio.witness.fill_check import (
     LIFE_MS,
     TOLERANCE_MS,

@@ -30,11 +30,10 @@ from mm_trio.quoting.send_plan import (
     plan_batches,
     plan_sends,
 )
-from mm_trio.refusals.beforehand import Sendable, compute_open_cap, find_reference, leave_out
-from mm_trio.refusals.memory import RefusalMemory, halve
-from mm_trio.state.inventory import BalanceCheck, BalanceVerdict
+from mm_trio.refusals.memory import halve
+from mm_trio.sending.diff_filter import DiffFilter
+from mm_trio.sending.emission import Emission
 from mm_trio.state.maker_state import MakerState
-from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.order_gateway import Burnt, OrderGateway
@@ -77,8 +76,7 @@ class BatchEmitter:
         self._stats = stats
         self._may_place = may_place
         self._n_cloids = 0
-        self.refusals = RefusalMemory()
-        self.sendable = Sendable(OrderDiff())
+        self.filter = DiffFilter(gateway, client, state)
         self._is_cancel_only = False
 
     def __repr__(self) -> str:
@@ -92,11 +90,8 @@ class BatchEmitter:
         recorded orders were sent.
         """
         began_s, orders = trio.current_time(), self._state.order_state.orders
-        emission = _Emission(budget, began_s, unwanted_oids=diff.cancels)
-        diff = self.refusals.choose(self._without_manual_cancels(diff), orders, now_s=began_s, insists=insists)
-        diff = self._leave_out(diff, budget)
-        if self._gateway.signer.is_in_question:
-            diff = _take_first(diff)
+        emission = Emission(budget, began_s, unwanted_oids=diff.cancels)
+        diff = self.filter.choose(diff, now_s=began_s, insists=insists)
         remaining = budget.remaining()
         if not diff:
             self._note_cancel_only(remaining <= 0, 0)
@@ -116,7 +111,7 @@ class BatchEmitter:
             budget.on_slot_taken(trio.current_time())
         return emission.make_result(cancel_only=plan.cancel_only)
 
-    async def _carry_out(self, planned: Sequence[Batch], emission: _Emission) -> None:
+    async def _carry_out(self, planned: Sequence[Batch], emission: Emission) -> None:
         """Send batch after batch, in the order of their dependencies."""
         deferred: list[Modify] = []
         places = [order for batch in planned for order in batch.places]
@@ -140,7 +135,7 @@ class BatchEmitter:
                 case _:
                     assert_never(batch.kind)
 
-    async def _may_go_on(self, emission: _Emission) -> bool:
+    async def _may_go_on(self, emission: Emission) -> bool:
         """Check if a new order may still be sent.
 
         Errors: `Cancelled` when the session was asked to shut down meanwhile.
@@ -148,7 +143,7 @@ class BatchEmitter:
         await trio.lowlevel.checkpoint_if_cancelled()
         return self._may_place() and not emission.is_out_of_budget and not emission.is_signer_refused
 
-    async def _send_cancels(self, oids: Sequence[int], emission: _Emission) -> None:
+    async def _send_cancels(self, oids: Sequence[int], emission: Emission) -> None:
         orders = self._state.order_state
         # An order may have left while an earlier batch was on its way.
         left = {oid for oid in oids if (o := orders.find_left(oid)) is not None and o.touched_s >= emission.began_s}
@@ -160,7 +155,7 @@ class BatchEmitter:
         self._state.manual_cancels.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
         answers = await self._gateway.send_cancels(oids, expires_ms=self._gateway.compute_cancel_expiry_ms(EXPIRY_S))
         self._note_answers("cancel", answers, emission)
-        self.refusals.on_cancel_answers(oids, answers, now_s=trio.current_time())
+        self.filter.on_cancel_answers(oids, answers, now_s=trio.current_time())
         for oid, answer in zip(oids, answers, strict=True):
             if isinstance(answer, Cancelled):
                 orders.on_cancel_confirmed(oid, now_s=trio.current_time())
@@ -188,9 +183,9 @@ class BatchEmitter:
                 intents = intents[:1]
             expires_ms = self._gateway.compute_cancel_expiry_ms(EXPIRY_S)
             answers = await self._gateway.send_cancels_by_cloid(intents, expires_ms=expires_ms)
-            self._note_answers("cancel", answers, _Emission(budget, now_s, unwanted_oids=()))
+            self._note_answers("cancel", answers, Emission(budget, now_s, unwanted_oids=()))
 
-    async def _send_modifies(self, modifies: Sequence[Modify], emission: _Emission) -> list[Modify]:
+    async def _send_modifies(self, modifies: Sequence[Modify], emission: Emission) -> list[Modify]:
         """Replace orders, and return the ones that have to wait.
 
         A modify waits if its level is taken by another order of ours. A batch that is refused whole is split.
@@ -204,13 +199,13 @@ class BatchEmitter:
             parts[:0] = halve(part, [order.side for _, order in part]) if is_split else ()
         return waiting
 
-    async def _send_modifies_once(self, modifies: Sequence[Modify], emission: _Emission) -> tuple[bool, list[Modify]]:
+    async def _send_modifies_once(self, modifies: Sequence[Modify], emission: Emission) -> tuple[bool, list[Modify]]:
         """Send one action; return whether to split it, and what waits."""
         orders, now_s = self._state.order_state, trio.current_time()
         modifies = [
             (oid, order)
             for oid, order in modifies
-            if not self.refusals.holds_back(order, now_s=now_s, instead_of=orders.orders.get(oid))
+            if not self.filter.holds_back(order, now_s=now_s, instead_of=orders.orders.get(oid))
         ]
         chosen, waiting = fit_modifies(modifies, orders.orders, self._make_headroom())
         if not chosen:
@@ -218,7 +213,8 @@ class BatchEmitter:
         intents = self._intend([order for _, order in chosen], replaces=[oid for oid, _ in chosen])
         with self._taking_back(intents):
             answers = await self._gateway.send_modifies(intents)
-        is_split = self._note_orders("modify", intents, answers, emission)
+        self._note_answers("modify", answers, emission)
+        is_split = self.filter.on_answers([order for _, order in chosen], answers, now_s=trio.current_time())
         for (oid, _), intent, answer in zip(chosen, intents, answers, strict=True):
             if isinstance(answer, Refused):
                 orders.on_never_placed(intent.cloid, why=answer.text)
@@ -257,7 +253,7 @@ class BatchEmitter:
                 left.oid, reported.status, remaining=reported.order.size, now_s=trio.current_time()
             )
 
-    async def _send_places(self, places: Sequence[DesiredOrder], emission: _Emission) -> None:
+    async def _send_places(self, places: Sequence[DesiredOrder], emission: Emission) -> None:
         """Place orders; a batch that is refused whole is split."""
         parts: list[Sequence[DesiredOrder]] = [places]
         while parts and await self._may_go_on(emission):
@@ -265,10 +261,10 @@ class BatchEmitter:
             if await self._send_places_once(part, emission):
                 parts[:0] = halve(part, [order.side for order in part])
 
-    async def _send_places_once(self, places: Sequence[DesiredOrder], emission: _Emission) -> bool:
+    async def _send_places_once(self, places: Sequence[DesiredOrder], emission: Emission) -> bool:
         """Send one action; return whether to split it."""
         orders, now_s = self._state.order_state, trio.current_time()
-        places = [order for order in places if not self.refusals.holds_back(order, now_s=now_s)]
+        places = [order for order in places if not self.filter.holds_back(order, now_s=now_s)]
         fitting = fit_places(places, self._make_headroom())
         if len(fitting) < len(places) and orders.get_unsettled():
             emission.on_held_back(len(places) - len(fitting))
@@ -277,54 +273,13 @@ class BatchEmitter:
             return False
         with self._taking_back(intents):
             answers = await self._gateway.send_places(intents)
-        is_split = self._note_orders("place", intents, answers, emission)
+        self._note_answers("place", answers, emission)
+        is_split = self.filter.on_answers(fitting, answers, now_s=trio.current_time())
         for intent, answer in zip(intents, answers, strict=True):
             if isinstance(answer, Refused):
                 orders.on_never_placed(intent.cloid, why=answer.text)
             else:
                 emission.on_placed(arrived=self._apply_arrival(intent, answer))
-        return is_split
-
-    def _without_manual_cancels(self, diff: OrderDiff) -> OrderDiff:
-        """Leave out places on levels where the owner cancelled an order."""
-        now_s, manual = trio.current_time(), self._state.manual_cancels
-        places = [place for place in diff.places if not manual.is_paused(place.slot, now_s=now_s)]
-        return OrderDiff(diff.modifies, places, diff.cancels)
-
-    def _leave_out(self, diff: OrderDiff, budget: RateLimitBudget) -> OrderDiff:
-        """Leave out what the venue would refuse, as far as is known."""
-        orders = self._state.order_state
-        n_open = len(orders.orders) + len(orders.get_intents()) + self._state.others.n_open
-        self.sendable = leave_out(
-            diff,
-            orders.orders,
-            reference=find_reference(self._client.book),
-            cap=compute_open_cap(budget.cum_vlm),
-            n_open=n_open,
-        )
-        return self.sendable.diff
-
-    def _learn_cap(self, answers: Sequence[Answer], budget: RateLimitBudget) -> None:
-        """Learn from a refusal for the cap how many orders others have open, until the next snapshot counts them."""
-        if any(isinstance(answer, Refused) and answer.refusal is Refusal.OPEN_ORDERS for answer in answers):
-            self._state.note_others_open(compute_open_cap(budget.cum_vlm) - len(self._state.order_state.orders))
-
-    def on_balances(self, check: BalanceCheck) -> None:
-        """Let places go on that waited for a look at the balances."""
-        self.refusals.on_balances_read(is_changed=check.verdict is BalanceVerdict.ADOPTED)
-
-    def _note_orders(
-        self, kind: str, intents: Sequence[Intent], answers: tuple[Answer, ...], emission: _Emission
-    ) -> bool:
-        """Note the answers to new orders; return whether to split the batch.
-
-        What is split is not remembered as refused: most of it may be innocent.
-        """
-        self._note_answers(kind, answers, emission)
-        self._learn_cap(answers, emission.budget)
-        is_split = self.refusals.is_split(answers)
-        if not is_split:
-            self.refusals.on_answers([intent.quote for intent in intents], answers, now_s=trio.current_time())
         return is_split
 
     def _make_headroom(self) -> Headroom:
@@ -414,7 +369,7 @@ class BatchEmitter:
             if intent.replaces is not None:
                 self._state.order_state.on_seen_resting(intent.replaces, now_s=trio.current_time())
 
-    def _note_answers(self, kind: str, answers: tuple[Answer, ...], emission: _Emission) -> None:
+    def _note_answers(self, kind: str, answers: tuple[Answer, ...], emission: Emission) -> None:
         first = answers[0]
         if isinstance(first, Refused) and first.refusal is Refusal.NOT_SENT:
             _log.info("action not sent: action=%s items=%d reason=%s", kind, len(answers), first.text)
@@ -424,7 +379,7 @@ class BatchEmitter:
         emission.budget.on_request(len(answers))
         self._stats.on_answers(answers)
         # A pause was told when it began; what its probes come to is no news.
-        is_known = isinstance(first, Refused) and self.refusals.is_told(first.refusal)
+        is_known = isinstance(first, Refused) and self.filter.refusals.is_told(first.refusal)
         for text, count in emission.on_answers(answers).items():
             _log.log(
                 logging.DEBUG if is_known else logging.WARNING,
@@ -445,81 +400,3 @@ class BatchEmitter:
         elif self._is_cancel_only and not is_cancel_only:
             _log.info("request budget available: quoting in full again")
         self._is_cancel_only = is_cancel_only
-
-
-def _take_first(diff: OrderDiff) -> OrderDiff:
-    """Reduce a diff to one item: whether the venue knows our signer costs no more to learn."""
-    if diff.cancels:
-        return OrderDiff(cancels=diff.cancels[:1])
-    return OrderDiff(diff.modifies[:1], [] if diff.modifies else diff.places[:1])
-
-
-class _Emission:
-    """Budget and counts of one emit.
-
-    `unwanted_oids` are the orders that it was asked to cancel, whether that is sent, moved or has to wait.
-    """
-
-    def __init__(self, budget: RateLimitBudget, began_s: float, *, unwanted_oids: Iterable[int]) -> None:
-        self.budget = budget
-        self.began_s = began_s
-        self.is_out_of_budget = False
-        self.is_signer_refused = False
-        self._unwanted_oids = tuple(unwanted_oids)
-        self._n_cancelled = self._n_modified = self._n_placed = self._n_held_back = 0
-        self._n_errors = 0
-        self._is_contradicted = False
-
-    def find_staying(self, orders: OrderState) -> list[TrackedOrder]:
-        """Find the unwanted orders that may still rest."""
-        return [orders.orders[oid] for oid in sorted(self._unwanted_oids) if oid in orders.orders]
-
-    def on_cancelled(self) -> None:
-        """Count a confirmed cancel."""
-        self._n_cancelled += 1
-
-    def on_modified(self, *, arrived: bool) -> None:
-        """Count a modify that was not refused, if it arrived."""
-        self._n_modified += arrived
-
-    def on_placed(self, *, arrived: bool) -> None:
-        """Count a place that was not refused, if it arrived."""
-        self._n_placed += arrived
-
-    def on_signer_refused(self) -> None:
-        """Send nothing more in this emit: all of it has the same signer."""
-        self.is_signer_refused = True
-
-    def on_held_back(self, n: int) -> None:
-        """Count places that wait for remaining sizes."""
-        self._n_held_back += n
-
-    def on_answers(self, answers: tuple[Answer, ...]) -> dict[str, int]:
-        """Count the answers of one action.
-
-        Return the reasons of refused and unknown items, with their counts.
-        """
-        reasons: dict[str, int] = {}
-        for answer in answers:
-            if isinstance(answer, Refused):
-                reasons[answer.text] = reasons.get(answer.text, 0) + 1
-                self._is_contradicted |= answer.refusal is Refusal.BALANCE
-            elif isinstance(answer, Unknown):
-                reasons[f"unknown: {answer.why}"] = reasons.get(f"unknown: {answer.why}", 0) + 1
-        self._n_errors += sum(reasons.values())
-        if isinstance(answers[0], Refused) and answers[0].refusal is Refusal.BUDGET:
-            self.budget.on_refused(len(answers))
-            self.is_out_of_budget = True
-        return reasons
-
-    def make_result(self, *, cancel_only: bool) -> EmitResult:
-        """Return the counts of this emit."""
-        return EmitResult(
-            self._n_cancelled,
-            self._n_modified,
-            self._n_placed,
-            self._n_errors,
-            cancel_only,
-            self._is_contradicted,
-            self._n_held_back,
-        )

@@ -1,0 +1,1 @@
+"""What of a plan is sent, in which order, and what the answers say."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 
 import trio
 
-from mm_trio.engine.batch_emitter import EXPIRY_GRACE_S
 from mm_trio.model.orders import Intent
+from mm_trio.sending.batch_emitter import EXPIRY_GRACE_S
+from mm_trio.venue.ip_weight import MOST_AT_ONCE
 
-__all__ = ["DoubtBackoff", "TickSchedule", "make_wall_clock", "read_machine_clock"]
+__all__ = ["DoubtBackoff", "TickSchedule", "WeightDemand", "make_wall_clock", "read_machine_clock"]
 
 # Fills of one block come as a burst: ticks woken by them are at least this far apart.
 BURST_S = 0.05
@@ -34,6 +35,7 @@ class TickSchedule:
     def __init__(self, interval_s: float, reconcile_every: int) -> None:
         self.interval_s = interval_s
         self.backoff = DoubtBackoff()
+        self.weight = WeightDemand()
         self._reconcile_every = reconcile_every
         self._due_s = math.inf
         self._n_ticks = 0
@@ -100,6 +102,29 @@ class TickSchedule:
             self._reconcile_moved = trio.Event()
             with trio.move_on_at(self._reconcile_due_s):
                 await self._reconcile_moved.wait()
+
+
+class WeightDemand:
+    """Request weight that a reconciliation waits for before it begins.
+
+    One that runs out of weight on its way has used it for nothing, and so would the next one: it waits for twice as
+    much, up to all that a minute has.
+    """
+
+    def __init__(self) -> None:
+        self._factor = 1
+
+    def compute(self, weight: int) -> int:
+        """Compute how much to wait for, where `weight` suffices as a rule."""
+        return min(self._factor * weight, MOST_AT_ONCE)
+
+    def on_ran_out(self) -> None:
+        """Ask for more the next time."""
+        self._factor = min(2 * self._factor, MOST_AT_ONCE)
+
+    def on_answered(self) -> None:
+        """Ask for as much as a rule again."""
+        self._factor = 1
 
 
 class DoubtBackoff:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["FOR_SHUTDOWN", "IpWeight", "find_weight", "find_weight_of_action", "find_weight_of_rows"]
+__all__ = [
+    "FOR_SHUTDOWN",
+    "MOST_AT_ONCE",
+    "IpWeight",
+    "find_weight",
+    "find_weight_of_action",
+    "find_weight_of_rows",
+]
 
 WEIGHT_PER_MINUTE = 1_200
 # A minute, and a second for the way there.
@@ -18,6 +25,8 @@ WINDOW_S = 61.0
 SLACK = 100
 # One round of a shutdown: the open orders and the fills, or a reconciliation.
 FOR_SHUTDOWN = 100
+# What anybody can wait for: all of a minute's but those two.
+MOST_AT_ONCE = WEIGHT_PER_MINUTE - SLACK - FOR_SHUTDOWN
 _LIGHT = frozenset({"query_order_by_oid", "query_order_by_cloid", "spot_user_state", "l2_snapshot"})
 _HEAVY = frozenset({"user_role"})
 _WEIGHTLESS = frozenset({"subscribe", "ping"})

@@ -62,6 +62,11 @@ def _add_market_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="number of funded accounts (default: 1)",
     )
+    group.add_argument(
+        "--sub-accounts",
+        action="store_true",
+        help="give each account a funded sub-account, and print that one: its master's agent trades for it",
+    )
     group.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the takers and accounts (default: 1)")
     group.add_argument("--no-takers", action="store_true", help="no simulated takers: only clients trade")
     group.add_argument(
@@ -143,6 +148,7 @@ def _read_options(arguments: argparse.Namespace) -> SandboxOptions:
         coins=(arguments.coin, *arguments.pairs),
         seed=arguments.seed,
         n_accounts=arguments.accounts,
+        with_sub_accounts=arguments.sub_accounts,
         with_takers=not arguments.no_takers,
         tape=arguments.tape,
         tape_s=arguments.tape_duration,

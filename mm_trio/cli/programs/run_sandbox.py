@@ -70,6 +70,7 @@ class SandboxOptions:
     coins: tuple[str, ...]
     seed: int = 1
     n_accounts: int = 1
+    with_sub_accounts: bool = False
     with_takers: bool = True
     tape: Path | None = None
     tape_s: float | None = None
@@ -158,6 +159,11 @@ def _set_up(options: SandboxOptions, markets: tuple[DemoMarket, ...], exchange: 
     for market in markets:
         for each in accounts:
             fund_accounts(gateway, market, each.account)
+    if options.with_sub_accounts:
+        accounts = tuple(_make_sub_account(auth, each) for each in accounts)
+        for market in markets:
+            for each in accounts:
+                fund_accounts(gateway, market, each.account)
     if options.account_mode != "standard":
         for each in accounts:
             gateway.apply(SetAccountMode(each.account, options.account_mode))
@@ -243,6 +249,13 @@ def _make_account(auth: Auth, seed: int, number: int) -> TestAccount:
     account = make_wallet(sha256(f"mm_trio sandbox account {name}".encode()).hexdigest()).address.lower()
     auth.register_agent(make_wallet(key).address.lower(), master=account)
     return TestAccount(account, key)
+
+
+def _make_sub_account(auth: Auth, master: TestAccount) -> TestAccount:
+    """Make a sub-account that the master's agent trades for."""
+    made = auth.agents.sub_accounts.create(master.account, "maker")
+    assert not isinstance(made, str)
+    return TestAccount(made.address, master.private_key, master.account)
 
 
 def _schedule_takers(gateway: Gateway, clock: Clock, market: DemoMarket) -> None:

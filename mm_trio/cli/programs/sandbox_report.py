@@ -12,13 +12,22 @@ __all__ = ["ReplaySummary", "SandboxAccess", "SandboxSummary", "TestAccount"]
 
 @dataclass(frozen=True, slots=True)
 class TestAccount:
-    """A funded account and the test key of its agent."""
+    """A funded account and the test key of its agent.
+
+    `master` is empty, or the account whose sub-account it is; then the agent is that one's.
+    """
 
     # The name would make pytest collect this class.
     __test__ = False
 
     account: str
     private_key: str = field(repr=False)
+    master: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return plain JSON values."""
+        values = {"account": self.account, "private_key": self.private_key}
+        return {**values, "master": self.master} if self.master else values
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +47,10 @@ class SandboxAccess:
         first = self.accounts[0]
         document = {
             "url": self.url,
-            "account": first.account,
-            "private_key": first.private_key,
+            **first.to_json(),
             "coin": self.markets[0].pair.name,
             "coins": [market.pair.name for market in self.markets],
-            "accounts": [{"account": each.account, "private_key": each.private_key} for each in self.accounts],
+            "accounts": [each.to_json() for each in self.accounts],
             "control_token": self.control_token,
         }
         return json.dumps(document)
@@ -67,13 +75,14 @@ export MM_TRIO_PRIVATE_KEY={self.accounts[0].private_key}
         """
         market = self.markets[0]
         step = "" if market.step == STEP else f'tick_size = "{market.step}"\n'
+        vault = "vault = true\n" if self.accounts[0].master else ""
         return f"""\
 [market]
 coin = "{market.pair.name}"
 network = "sandbox"
 api_url = "{self.url}"
 account = "{self.accounts[0].account}"
-
+{vault}
 [strategy]
 start_px = "{market.start_px}"
 n_orders = {market.n_orders}

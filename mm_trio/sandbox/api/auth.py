@@ -87,7 +87,8 @@ class Auth:
     def admit(self, request: SignedAction, *, now_ms: int) -> str:
         """Admit a request and spend its nonce.
 
-        Returns: the account that it acts for, its address in lower case.
+        Returns: the account that it acts for, its address in lower case. That is the signer's master, or the signer
+        itself; or the sub-account or vault that the request names, if that account controls it.
         Errors: `AuthRefused` with the venue's text, and then no nonce is spent; `Unpackable`.
         Source: hypercore's probes: signer and vault are checked before the nonce.
         """
@@ -102,7 +103,8 @@ class Auth:
             # Observed: this is the only L1 action that an agent may not send, and it is refused as if the agent
             # acted for itself.
             raise AuthRefused(MUST_DEPOSIT.format(address=signer))
-        self._refuse_vault(request.vault)
+        if request.vault is not None:
+            account = self._find_controlled(request.vault.lower(), by=account)
         self._spend(signer, request.nonce, now_ms)
         return account
 
@@ -119,14 +121,17 @@ class Auth:
             raise AuthRefused(UNRECOVERABLE)
         if not self.has_account(claim.signer):
             raise AuthRefused(MUST_DEPOSIT.format(address=claim.signer))
-        self._refuse_vault(claim.vault)
+        if claim.vault is not None:
+            # Sub-accounts and vaults have no key that could sign for them.
+            raise AuthRefused(NO_VAULT.format(address=claim.vault.lower()))
         self._spend(claim.signer, claim.nonce, now_ms)
         return claim.signer
 
-    def _refuse_vault(self, vault: str | None) -> None:
-        """Refuse any vault: the sandbox has neither vaults nor sub-accounts."""
-        if vault is not None:
-            raise AuthRefused(NO_VAULT.format(address=vault.lower()))
+    def _find_controlled(self, vault: str, *, by: str) -> str:
+        """Return a sub-account or vault; refuse one that the account does not control."""
+        if not self.agents.sub_accounts.is_controlled(vault, by=by):
+            raise AuthRefused(NO_VAULT.format(address=vault))
+        return vault
 
     def _spend(self, signer: str, nonce: int, now_ms: int) -> None:
         # Only known signers get a nonce set, so the number of sets is bounded by accounts and agents.

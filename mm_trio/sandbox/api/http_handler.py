@@ -24,7 +24,12 @@ from mm_trio.sandbox.api.canonical import canonical_action
 from mm_trio.sandbox.api.gateway import BadRequest, Gateway
 from mm_trio.sandbox.api.ip_weights import IpWeights
 from mm_trio.sandbox.api.signature_check import Signature, recover_user
-from mm_trio.sandbox.api.user_signed_actions import is_user_signed, parse_user_action
+from mm_trio.sandbox.api.user_signed_actions import (
+    is_of_sub_accounts,
+    is_user_signed,
+    parse_sub_account_action,
+    parse_user_action,
+)
 from mm_trio.sandbox.api.user_signed_handler import UserSignedHandler
 from mm_trio.sandbox.info.rows import Json, action_answer
 
@@ -125,7 +130,11 @@ class HttpHandler:
         """
         envelope = _parse_envelope(request)
         try:
-            return self._carry_out_user(envelope) if is_user_signed(envelope.action) else self._carry_out(envelope)
+            if is_user_signed(envelope.action):
+                return self._carry_out_user(envelope)
+            if is_of_sub_accounts(envelope.action):
+                return self._carry_out_of_sub_accounts(envelope)
+            return self._carry_out(envelope)
         except (Unreadable, Unpackable) as error:
             raise BadRequest(422, UNREADABLE) from error
         except AuthRefused as refusal:
@@ -148,6 +157,12 @@ class HttpHandler:
         if kind in OTHER_L1_ACTIONS:
             self._auth.admit(envelope, now_ms=self._now_ms())
         return {"status": "err", "response": NOT_HERE.format(kind=kind)}
+
+    def _carry_out_of_sub_accounts(self, envelope: SignedAction) -> Json:
+        """Make a sub-account or move its funds: signed like an order, carried out like a transfer."""
+        action = parse_sub_account_action(envelope.action)
+        now_ms = self._now_ms()
+        return self._user_signed.carry_out(self._auth.admit(envelope, now_ms=now_ms), action, now_ms=now_ms)
 
     def _carry_out_user(self, envelope: SignedAction) -> Json:
         action = parse_user_action(envelope.action)

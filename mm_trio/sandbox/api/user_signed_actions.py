@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mm_trio.sandbox.api.action_parser import Unreadable, parse_address, parse_integer
 from mm_trio.sandbox.api.signature_check import USER_SIGNED_FIELDS
 
-__all__ = ["UserAction", "is_user_signed", "parse_user_action"]
+__all__ = ["UserAction", "is_of_sub_accounts", "is_user_signed", "parse_sub_account_action", "parse_user_action"]
 
 Value = str | int | bool
 
@@ -22,6 +22,17 @@ _CHAIN_ID = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _CHAINS = ("Mainnet", "Testnet")
 # The SDK signs an empty name and does not send it.
 _MAY_BE_LEFT_OUT = {"agentName": "", "fromSubAccount": ""}
+# Actions on sub-accounts are signed like orders, although they move funds. Source: the official SDK.
+_OF_SUB_ACCOUNTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "createSubAccount": (("string", "name"),),
+    "subAccountTransfer": (("address", "subAccountUser"), ("bool", "isDeposit"), ("uint64", "usd")),
+    "subAccountSpotTransfer": (
+        ("address", "subAccountUser"),
+        ("bool", "isDeposit"),
+        ("string", "token"),
+        ("string", "amount"),
+    ),
+}
 _OF_ENVELOPE = {"type", "signatureChainId", "hyperliquidChain"}
 
 
@@ -68,6 +79,26 @@ def parse_user_action(action: Mapping[str, object]) -> UserAction:
         kind=kind,
         fields={name: _read(of_type, name, action.get(name)) for of_type, name in types},
         chain_id=int(chain_id, 16),
+    )
+
+
+def is_of_sub_accounts(action: Mapping[str, object]) -> bool:
+    """Return True if this type of action makes a sub-account or moves its funds."""
+    kind = action.get("type")
+    return isinstance(kind, str) and kind in _OF_SUB_ACCOUNTS
+
+
+def parse_sub_account_action(action: Mapping[str, object]) -> UserAction:
+    """Parse an action for which `is_of_sub_accounts` is True.
+
+    Errors: Unreadable.
+    """
+    kind = str(action["type"])
+    types = _OF_SUB_ACCOUNTS[kind]
+    if unknown := action.keys() - {"type"} - {name for _, name in types}:
+        raise Unreadable(f"{kind} has no {', '.join(sorted(map(str, unknown)))}")
+    return UserAction(
+        kind=kind, fields={name: _read(of_type, name, action.get(name)) for of_type, name in types}, chain_id=0
     )
 
 

@@ -58,7 +58,7 @@ class UserSignedHandler:
         self._exchange = exchange
         self._apply = apply
         self._agents = agents
-        self._kinds: dict[str, Callable[[str, UserAction, int], None]] = {
+        self._kinds: dict[str, Callable[[str, UserAction, int], Json | None]] = {
             "approveAgent": self._approve_agent,
             "approveBuilderFee": self._approve_builder,
             "usdSend": self._send_usd,
@@ -66,15 +66,18 @@ class UserSignedHandler:
             "sendAsset": self._send_asset,
             "withdraw3": self._withdraw,
             "usdClassTransfer": self._change_class,
+            "createSubAccount": self._create_sub_account,
+            "subAccountTransfer": self._transfer_usd,
+            "subAccountSpotTransfer": self._transfer_spot,
         }
 
     def carry_out(self, signer: str, action: UserAction, *, now_ms: int) -> Json:
         """Carry out an action; return the body of a 200."""
         try:
-            self._kinds[action.kind](signer, action, now_ms)
+            response = self._kinds[action.kind](signer, action, now_ms)
         except _Refused as refusal:
             return {"status": "err", "response": refusal.text}
-        return {"status": "ok", "response": {"type": "default"}}
+        return {"status": "ok", "response": response or {"type": "default"}}
 
     def _approve_agent(self, signer: str, action: UserAction, now_ms: int) -> None:
         known = self._exchange.addresses()
@@ -103,9 +106,40 @@ class UserSignedHandler:
     def _send_asset(self, signer: str, action: UserAction, _now_ms: int) -> None:
         if (action.text("sourceDex"), action.text("destinationDex")) != ("spot", "spot"):
             raise _Refused(BAD_DEX)
-        if sub_account := action.text("fromSubAccount"):
-            raise _Refused(f"Vault not registered: {sub_account.lower()}")
-        self._send(signer, action, self._find_token(action.text("token")))
+        sender = signer
+        if sub_account := action.text("fromSubAccount").lower():
+            self._require_controlled(sub_account, by=signer)
+            sender = sub_account
+        self._send(sender, action, self._find_token(action.text("token")))
+
+    def _create_sub_account(self, signer: str, action: UserAction, _now_ms: int) -> Json:
+        made = self._agents.sub_accounts.create(signer, action.text("name"))
+        if isinstance(made, str):
+            raise _Refused(made)
+        return {"type": "createSubAccount", "data": made.address}
+
+    def _transfer_usd(self, signer: str, action: UserAction, _now_ms: int) -> None:
+        """Move USDC, given in millionths."""
+        self._transfer(signer, action, self._find_token("USDC"), Decimal(int(action.fields["usd"])) / 1_000_000)
+
+    def _transfer_spot(self, signer: str, action: UserAction, _now_ms: int) -> None:
+        token = self._find_token(action.text("token"))
+        self._transfer(signer, action, token, _parse_amount(action.text("amount"), token))
+
+    def _transfer(self, signer: str, action: UserAction, token: Token, amount: Decimal) -> None:
+        """Move funds between a master and its sub-account, in either direction."""
+        sub_account = action.text("subAccountUser")
+        self._require_controlled(sub_account, by=signer)
+        sender, receiver = (signer, sub_account) if action.fields["isDeposit"] else (sub_account, signer)
+        if amount <= 0:
+            raise _Refused(NOTHING)
+        if amount > self._available(sender, token):
+            raise _Refused(SHORT)
+        self._run(Transfer(sender, receiver, token.index, amount))
+
+    def _require_controlled(self, sub_account: str, *, by: str) -> None:
+        if not self._agents.sub_accounts.is_controlled(sub_account, by=by):
+            raise _Refused(f"Vault not registered: {sub_account}")
 
     def _change_class(self, _signer: str, action: UserAction, _now_ms: int) -> None:
         """Check a transfer between spot and perps, and move nothing.
@@ -162,6 +196,8 @@ class UserSignedHandler:
         raise _Refused(UNKNOWN_TOKEN.format(token=text))
 
     def _available(self, signer: str, token: Token) -> Decimal:
+        if signer not in self._exchange.addresses():
+            return Decimal(0)
         return self._exchange.account(signer).available(token.index)
 
     def _run(self, command: Command) -> None:

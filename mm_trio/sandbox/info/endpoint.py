@@ -131,6 +131,13 @@ def _role(question: Question) -> object:
     agent = question.agents.find(user, now_ms=question.now_ms)
     if agent is not None:
         return {"role": "agent", "data": {"user": agent.master}}
+    sub_account = question.agents.sub_accounts.find(user)
+    if sub_account is not None:
+        return (
+            {"role": "vault"}
+            if sub_account.is_vault
+            else {"role": "subAccount", "data": {"master": sub_account.master}}
+        )
     return {"role": "user" if answers.is_known(question.exchange, user) else "missing"}
 
 
@@ -138,6 +145,21 @@ def _extra_agents(question: Question) -> object:
     """Answer `extraAgents` with the agents that have a name."""
     named = question.agents.named(question.user(), now_ms=question.now_ms)
     return [{"name": a.name, "address": a.address, "validUntil": a.valid_until_ms} for a in named]
+
+
+def _sub_accounts(question: Question) -> object:
+    """Answer `subAccounts`; null for an account that has none."""
+    of_user = question.agents.sub_accounts.of(question.user())
+    return [
+        {
+            "subAccountUser": each.address,
+            "name": each.name,
+            "master": each.master,
+            "clearinghouseState": answers.perp_state(now_ms=question.now_ms),
+            "spotState": answers.spot_state(question.exchange, each.address),
+        }
+        for each in of_user
+    ] or None
 
 
 def _same_for_all(answer: object) -> Callable[[Question], object]:
@@ -194,13 +216,14 @@ _KINDS: dict[str, Callable[[Question], object]] = {
     "userFees": lambda question: fee_answers.user_fees(question.exchange, question.user(), now_ms=question.now_ms),
     "userRole": _role,
     "extraAgents": _extra_agents,
+    "subAccounts": _sub_accounts,
     "userNonFundingLedgerUpdates": _ledger_updates,
     "portfolio": lambda question: empty_answers.portfolio(question.exchange, question.user(), now_ms=question.now_ms),
     "referral": lambda question: empty_answers.referral(question.exchange, question.user()),
     "maxBuilderFee": lambda question: question.agents.builder_rate(question.user(), question.user("builder")),
     "approvedBuilders": lambda question: question.agents.builders(question.user()),
     "webData2": lambda question: answers.web_data2(question.exchange, question.user(), now_ms=question.now_ms),
-    # A spot exchange without staking, vaults and sub-accounts has fixed answers to these.
+    # A spot exchange without staking and shares of vaults has fixed answers to these.
     "meta": _meta,
     "allPerpMetas": lambda question: [empty_answers.PERP_META],
     "outcomeMeta": lambda question: {"outcomes": [], "questions": []},
@@ -216,7 +239,6 @@ _KINDS: dict[str, Callable[[Question], object]] = {
     "clearinghouseState": _perp_state,
     "fundingHistory": _funding_history,
     "userFunding": _no_rows,
-    "subAccounts": _same_for_all(None),
     "subAccounts2": _same_for_all(None),
     "userToMultiSigSigners": _same_for_all(None),
     "userAbstraction": lambda question: answers.abstraction(question.exchange, question.user()),

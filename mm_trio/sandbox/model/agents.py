@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mm_trio.sandbox.model.sub_accounts import SubAccounts
+
 __all__ = ["MAX_NAMED_AGENTS", "Agent", "Agents"]
 
 # One more agent without a name is allowed. Source: docs *Nonces and API wallets*.
@@ -49,13 +51,15 @@ class Agent:
 class Agents:
     """Approvals of agents and builders, for all masters.
 
-    `on_removed` is called with the address of each agent that its master has ended or replaced.
+    `on_removed` is called with the address of each agent that its master has ended or replaced. `sub_accounts` are
+    what masters and their agents may act for besides.
     """
 
     def __init__(self, *, on_removed: Callable[[str], None] = lambda address: None) -> None:
         self._agents: dict[str, Agent] = {}
         self._builder_rates: dict[tuple[str, str], int] = {}
         self._on_removed = on_removed
+        self.sub_accounts = SubAccounts()
 
     def register(self, agent: Agent) -> None:
         """Store an approval unchecked.

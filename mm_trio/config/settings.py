@@ -73,7 +73,8 @@ def _limit(unit: str) -> Metadata:
 class MarketSettings:
     """Pair, network and account.
 
-    `account` is the address that trades, not the signer's. `base`: name of the token that has to be traded.
+    `account` is the address that trades, not the signer's. `base`: name of the token that has to be traded. `vault`:
+    the account is a sub-account or a vault, and the signer is its master or the master's agent.
     """
 
     coin: str = field(
@@ -94,6 +95,7 @@ class MarketSettings:
         default=None,
         metadata=text_value(NAME, "the name of the pair's base token", such_as='"HYPE"'),
     )
+    vault: bool = field(default=False, metadata=boolean_value(such_as="true"))
 
     @property
     def base_url(self) -> str:

@@ -105,10 +105,12 @@ def make_plain_info(base_url: str) -> Info:
     return _make_bare_info(base_url, _NO_TOKENS)
 
 
-def make_exchange(base_url: str, wallet: Any, spot_meta: SpotMeta, *, account: str) -> SigningExchange:
+def make_exchange(
+    base_url: str, wallet: Any, spot_meta: SpotMeta, *, account: str, is_vault: bool = False
+) -> SigningExchange:
     """Make an `Exchange` that signs with `wallet` for `account`.
 
-    No call is made.
+    `is_vault`: the account is a sub-account or a vault, which every action has to name. No call is made.
     """
     quiet_sdk_logging()
     exchange = SigningExchange(
@@ -117,6 +119,7 @@ def make_exchange(base_url: str, wallet: Any, spot_meta: SpotMeta, *, account: s
         meta=_NO_PERPS,
         spot_meta=wire.encode_spot_meta(spot_meta),
         account_address=account,
+        vault_address=account if is_vault else None,
         timeout=ANSWER_WITHIN_S,
     )
     exchange.session = _make_session(exchange, "/exchange")

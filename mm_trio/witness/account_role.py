@@ -30,6 +30,11 @@ class AccountRole:
         """Return the account that agents are approved by, as far as it is known."""
         return self.owner if self.role == "subAccount" and self.owner is not None else self.account
 
+    @property
+    def master(self) -> str | None:
+        """Return the account whose key or agent may sign; None for a vault, whose leader the venue does not tell."""
+        return None if self.role == "vault" else self.approver
+
 
 def find_role_fault(known: AccountRole, *, network: str, is_vault: bool) -> str | None:
     """Say why the maker cannot trade for this address; None if it can.

@@ -91,15 +91,16 @@ async def open_maker(
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
     role = await check_account(info, market, signer=wallet.address)
-    await check_signer(info, wallet.address, market.account, network=market.network)
+    await check_signer(info, wallet.address, role.master, network=market.network)
     await tell_account_mode(info, market.account)
     coin = pair.coin
     await check_clock(info, coin)
     # After the checks, so that a refusal stays one line.
     _log.info("pair: %s", pair.describe())
     _log.info("account: %s is %s", market.account, describe_role(role))
-    is_master = is_master_key(wallet.address, market.account)
-    key_life = None if is_master else await look_at_key(info, wallet.address, owner=role.approver)
+    # A master's own key has no end, and nobody tells who leads a vault.
+    has_end = role.master is not None and not is_master_key(wallet.address, role.master)
+    key_life = await look_at_key(info, wallet.address, owner=role.approver) if has_end else None
     parameters = settings.maker_parameters(make_grid(settings, pair))
     network = await find_network(market)
     with hold_state_folder(
@@ -113,7 +114,9 @@ async def open_maker(
             yield WsState(
                 **parameters,
                 info=info,
-                exchange=make_exchange(market.base_url, wallet, spot_meta, account=market.account),
+                exchange=make_exchange(
+                    market.base_url, wallet, spot_meta, account=market.account, is_vault=market.vault
+                ),
                 address=market.account,
                 journal=journal,
                 take_over=take_over,

@@ -173,13 +173,14 @@ async def check_clock(info: Any, coin: str) -> None:
         raise ConfigError(skew)
 
 
-async def check_signer(info: Any, signer: str, account: str, *, network: str) -> None:
+async def check_signer(info: Any, signer: str, account: str | None, *, network: str) -> None:
     """Refuse a key that may not trade for the account.
 
+    For a sub-account that is its master's account; None for a vault, whose leader is not known.
     Errors: ConfigError for the account's own key on mainnet, Unreachable for a key that the venue refuses, and on
     mainnet for one of which it does not tell the role; ProtocolError.
     """
-    if is_master_key(signer, account):
+    if account is not None and is_master_key(signer, account):
         if network == "mainnet":
             raise ConfigError(
                 f"the key is the account's own ({account}) and could withdraw; approve an agent (API wallet) "
@@ -191,24 +192,29 @@ async def check_signer(info: Any, signer: str, account: str, *, network: str) ->
     if answer is None:
         return
     role, master = wire.parse_role(answer)
+    if account is None:
+        if role == "agent" or network != "mainnet":
+            return
+        raise ConfigError(f"the key {signer} is known as {role!r}; for a vault on mainnet use an agent's key")
     if role != "agent" or master != account:
         known_as = f"an agent of {master}" if role == "agent" else f"known as {role!r}"
         raise Unreachable(
             f"the venue refuses this key: its address {signer} is {known_as}, not an agent of {account}; "
-            "check [market] account, the network, and whether the agent was approved or has expired"
+            "check [market] account, the network, and whether the agent was approved or has expired; an account that "
+            "is a sub-account or vault needs [market] vault = true"
         )
 
 
-async def check_account(info: Any, market: MarketSettings, *, signer: str, is_vault: bool = False) -> AccountRole:
+async def check_account(info: Any, market: MarketSettings, *, signer: str) -> AccountRole:
     """Refuse an address that is not an account to trade for, and name the right one where that is known.
 
-    Return what the account is. Errors: ConfigError; Unreachable where the venue does not tell the role on mainnet;
-    ProtocolError.
+    Return what the account is. Errors: ConfigError; Unreachable where the venue does not tell the role, on mainnet and
+    for a sub-account or vault, whose master has to be known; ProtocolError.
     """
-    account, network = market.account, market.network
+    account, network, is_vault = market.account, market.network, market.vault
     # A replica that lags may not know a new account yet, so one answer does not refuse it.
     for _ in range(ROLE_LOOKS):
-        answer = await _ask_role(info, account, whose="account", is_needed=network == "mainnet")
+        answer = await _ask_role(info, account, whose="account", is_needed=is_vault or network == "mainnet")
         if answer is None:
             return AccountRole(account=account, role="")
         role, owner = wire.parse_role(answer)
@@ -240,7 +246,7 @@ async def warn_of_account(info: Any, market: MarketSettings) -> None:
         _log.warning("role of the account not checked: %s", error)
         return
     known = AccountRole(account=market.account, role=role, owner=owner)
-    if (fault := find_role_fault(known, network=market.network, is_vault=False)) is not None:
+    if (fault := find_role_fault(known, network=market.network, is_vault=market.vault)) is not None:
         _log.warning("a maker would not start: reason=%s", fault)
 
 

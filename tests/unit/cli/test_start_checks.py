@@ -26,6 +26,7 @@ from mm_trio.config.settings import MarketSettings, Network
 from mm_trio.model.errors import ConfigError, Unreachable
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 from mm_trio.venue import wire
+from mm_trio.witness.account_role import AccountRole
 
 ACCOUNT = "0x" + "ab" * 20
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
@@ -231,3 +232,57 @@ async def test_a_plan_warns_of_an_account_that_a_maker_would_refuse(
         f"a maker would not start: reason=account {ACCOUNT} is the address of an agent of {MASTER}; put account = "
         f'"{MASTER}"'
     ]
+
+
+# --- sub-accounts and vaults ----------------------------------------------------------------------
+
+SUB_ACCOUNT = {"role": "subAccount", "data": {"master": MASTER}}
+
+
+async def check_vault(info: TellingRoles, *, vault: bool = True) -> AccountRole:
+    market = MarketSettings(coin="@107", network="mainnet", account=ACCOUNT, vault=vault)
+    return await check_account(info, market, signer=SIGNER)
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize(
+    "role, vault, master",
+    [(SUB_ACCOUNT, True, MASTER), ({"role": "user"}, False, ACCOUNT), ({"role": "vault"}, True, None)],
+)
+async def test_the_master_is_who_may_approve_a_key(
+    autojump_clock: MockClock, role: object, vault: bool, master: str | None
+) -> None:
+    assert (await check_vault(TellingRoles(ab=role), vault=vault)).master == master
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("role", [{"role": "user"}, {"role": "missing"}, AGENT])
+async def test_an_account_that_is_neither_sub_account_nor_vault_is_refused(
+    autojump_clock: MockClock, role: object
+) -> None:
+    with pytest.raises(ConfigError):
+        await check_vault(TellingRoles(ab=role, ef=AGENT))
+
+
+@pytest.mark.usefixtures("inline")
+async def test_the_agent_of_a_master_signs_for_its_sub_account() -> None:
+    await check_signer(TellingRoles(ef=AGENT), SIGNER, MASTER, network="mainnet")
+
+
+@pytest.mark.usefixtures("inline")
+async def test_the_key_of_a_master_is_refused_on_mainnet_for_its_sub_account_too() -> None:
+    with pytest.raises(ConfigError, match="could withdraw"):
+        await check_signer(TellingRoles(), MASTER, MASTER, network="mainnet")
+
+
+@pytest.mark.usefixtures("inline")
+async def test_an_agent_of_somebody_else_is_told_of_the_setting() -> None:
+    with pytest.raises(Unreachable, match=r"an account that is a sub-account or vault needs \[market\] vault = true"):
+        await check_signer(TellingRoles(ef=AGENT), SIGNER, ACCOUNT, network="mainnet")
+
+
+@pytest.mark.usefixtures("inline")
+async def test_for_a_vault_on_mainnet_the_key_has_to_be_an_agents() -> None:
+    await check_signer(TellingRoles(ef=AGENT), SIGNER, None, network="mainnet")
+    with pytest.raises(ConfigError, match="for a vault on mainnet use an agent's key"):
+        await check_signer(TellingRoles(ef={"role": "user"}), SIGNER, None, network="mainnet")

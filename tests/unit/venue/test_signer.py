@@ -20,6 +20,7 @@ from mm_trio.venue.signer import SignedRequest, SigningExchange
 NOW_MS = 1_790_000_000_000
 EXPIRES_MS = NOW_MS + 10_000
 KEY = "0x" + "11" * 32
+ACCOUNT = "0x" + "a1" * 20
 SPOT_META = {
     "universe": [{"name": "@107", "tokens": [150, 0], "index": 107, "isCanonical": False}],
     "tokens": [
@@ -43,8 +44,11 @@ class FakeHttp:
         return self._response
 
 
-def make_signing(base_url: str = "https://example.invalid", http: FakeHttp | None = None) -> SigningExchange:
-    exchange = make_exchange(base_url, make_wallet(KEY), wire.parse_spot_meta(SPOT_META), account="0x" + "a1" * 20)
+def make_signing(
+    base_url: str = "https://example.invalid", http: FakeHttp | None = None, *, is_vault: bool = False
+) -> SigningExchange:
+    meta = wire.parse_spot_meta(SPOT_META)
+    exchange = make_exchange(base_url, make_wallet(KEY), meta, account=ACCOUNT, is_vault=is_vault)
     exchange.session = http or FakeHttp()
     return exchange
 
@@ -116,6 +120,32 @@ def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> No
     exchange.post_signed(sign(exchange, "noop", []))
 
     assert json.loads(ours.sent[0]["data"]) == theirs.sent[0]["json"]
+
+
+@pytest.mark.parametrize("base_url", ["https://example.invalid", "https://api.hyperliquid.xyz"])
+def test_an_action_for_a_sub_account_names_it_and_is_signed_as_the_sdk_does(
+    monkeypatch: pytest.MonkeyPatch, base_url: str
+) -> None:
+    monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
+    theirs, ours = FakeHttp(), FakeHttp()
+    sdk = make_signing(base_url, theirs, is_vault=True)
+    sdk.set_expires_after(EXPIRES_MS)
+    sdk.bulk_orders([order(exact=False)])
+    exchange = make_signing(base_url, ours, is_vault=True)
+    exchange.post_signed(sign(exchange, "bulk_orders", [order()]))
+
+    body = json.loads(ours.sent[0]["data"])
+    assert body["vaultAddress"] == ACCOUNT
+    assert body == theirs.sent[0]["json"]
+
+
+def test_the_digest_of_an_action_depends_on_the_sub_account() -> None:
+    made = [
+        make_signing(is_vault=is_vault).make_action("noop", [], nonce=NOW_MS, expires_after=EXPIRES_MS).digest
+        for is_vault in (False, True)
+    ]
+
+    assert made[0] != made[1]
 
 
 def test_a_digest_tells_one_action_from_another() -> None:

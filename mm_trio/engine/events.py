@@ -46,7 +46,8 @@ _ADVICE = {
     Refusal.TICK_OR_LOT: "check the pair's decimals on the venue's page and start the maker anew",
     Refusal.PRICE_BAND: "these levels are too far from the market; move the ladder or set active_levels",
     Refusal.OPEN_ORDERS: "set active_levels, or cancel other orders of the account",
-    Refusal.SIGNER: "check that the agent's key is approved for this account and has not expired",
+    Refusal.SIGNER: "check that the agent's key is approved for this account and has not expired; three refusals "
+    "in a row that do not know it end the maker",
     Refusal.BUILDER_FEE: "approve the builder fee with the account's own key",
     Refusal.HALTED: "wait until the venue trades the pair again",
     Refusal.UPGRADE: "wait until the venue's upgrade is over",

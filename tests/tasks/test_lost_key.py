@@ -18,6 +18,7 @@ from mm_trio import WsState
 from mm_trio.model.errors import ActionsRefused, find_leaves
 
 ACTIONS = ("bulk_orders", "bulk_modify_orders_new", "bulk_cancel", "bulk_cancel_by_cloid", "noop")
+HOUR_S = 3600
 TEXTS = ("User or API Wallet 0xabc does not exist.", "Must deposit before performing actions. User: 0xabc")
 
 
@@ -256,6 +257,21 @@ async def test_one_error_says_what_happened_and_what_to_do(
 
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert "mm-trio keys rotate" in line
+
+
+async def test_an_hour_of_lives_without_a_key_costs_three_requests_each(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    world = make_world("signing")
+    lose_key(world)
+    n_lives = 0
+    while trio.current_time() < HOUR_S:
+        await end_of(remake_maker(world, tmp_path))
+        n_lives += 1
+        await trio.sleep(60)
+
+    assert n_lives > 50
+    assert n_actions(world) == 3 * n_lives
 
 
 async def test_the_next_life_with_a_new_key_goes_on(autojump_clock: MockClock, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mm_trio.sandbox.faults.untruths import LISTED_LATE_S
 
 __all__ = [
     "ACCOUNT_KINDS",
+    "FINAL_KINDS",
     "FRAME_KINDS",
     "MACHINE_KINDS",
     "READ_KINDS",
@@ -78,6 +79,8 @@ ACCOUNT_KINDS = (
     FaultKind.AGENT_EXPIRED,
 )
 WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE, FaultKind.REFUSED_FOR_GOOD)
+# These do not pass by themselves, and nobody trades after them. "all" does not mean them: they are asked for by name.
+FINAL_KINDS = (FaultKind.AGENT_EXPIRED,)
 # The client's own machine: a server cannot do this to it, only the simulation can.
 MACHINE_KINDS = (FaultKind.CLOCK_DRIFT,)
 

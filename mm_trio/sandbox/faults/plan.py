@@ -10,16 +10,17 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from mm_trio.sandbox.faults.dice import MACHINE_KINDS, FaultPlan, FaultRule
+from mm_trio.sandbox.faults.dice import FINAL_KINDS, MACHINE_KINDS, FaultPlan, FaultRule
 from mm_trio.sandbox.faults.kinds import FaultKind
 
 __all__ = ["ALL", "parse_kind", "parse_rules", "parse_words", "read_plan"]
 
-# Stands for every kind at once, in place of a kind's name.
+# Stands for every kind that passes, in place of a kind's name.
 ALL = "all"
 
 _KINDS = [kind for kind in FaultKind if kind not in MACHINE_KINDS]
 _NAMES = [kind.value for kind in _KINDS]
+_OF_ALL = [kind for kind in _KINDS if kind not in FINAL_KINDS]
 
 
 def parse_kind(text: object) -> FaultKind:
@@ -40,7 +41,7 @@ def parse_kind(text: object) -> FaultKind:
 def parse_words(words: Iterable[str]) -> FaultPlan:
     """Parse `kind:rate` words into a plan.
 
-    A later word overrides an earlier one; `all:rate` means every kind.
+    A later word overrides an earlier one; `all:rate` means every kind that passes.
     Errors: ValueError that names every wrong word.
     """
     rules: list[FaultRule] = []
@@ -120,7 +121,7 @@ def _parse_row(row: object) -> list[FaultRule]:
                 values[name] = read(row[name])
             except (TypeError, ValueError, InvalidOperation) as error:
                 raise ValueError(f"{row['kind']}: {name} must be a number, got {row[name]!r}") from error
-    kinds = _KINDS if row["kind"] == ALL else [parse_kind(row["kind"])]
+    kinds = _OF_ALL if row["kind"] == ALL else [parse_kind(row["kind"])]
     return [FaultRule(kind=kind, **values) for kind in kinds]
 
 

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from mm_trio.sandbox.faults.dice import (
+    FINAL_KINDS,
     FRAME_KINDS,
     MACHINE_KINDS,
     READ_KINDS,
@@ -42,8 +43,17 @@ def test_words_are_kinds_and_rates_and_the_last_one_of_a_kind_holds() -> None:
 
     assert dice.rates()[LOST] == 1
     assert dice.rates()[DELAYED] == 0.05
-    assert dice.kinds() == set(FaultKind) - {FaultKind.DELISTED, *MACHINE_KINDS}
-    assert parse_words(["all:0.05", "delisted:0"]).kinds() == set(FaultKind) - {FaultKind.DELISTED, *MACHINE_KINDS}
+    assert dice.kinds() == set(FaultKind) - {FaultKind.DELISTED, *FINAL_KINDS, *MACHINE_KINDS}
+    assert parse_words(["all:0.05", "delisted:0"]).kinds() == set(FaultKind) - {
+        FaultKind.DELISTED,
+        *FINAL_KINDS,
+        *MACHINE_KINDS,
+    }
+
+
+def test_a_kind_that_does_not_pass_is_asked_for_by_name() -> None:
+    assert parse_words(["all:0.05", "agent_expired:0.1"]).kinds() >= {FaultKind.AGENT_EXPIRED}
+    assert FaultKind.AGENT_EXPIRED not in parse_words(["all:1"]).kinds()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,20 @@
-"""A maker on a sub-account: it trades there, its master's agent signs, and the master's own account is left alone."""
+"""Who signs for an account: the agent of a sub-account's master, or a key that the venue does not know any more."""
 
 from __future__ import annotations
 
 import signal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from process_kit import open_sandbox, run, running
+import trio
+from process_kit import DEADLINE_S, open_sandbox, run, running
+
+from mm_trio.cli.programs.run_maker import run_settings
+from mm_trio.cli.shell.output import print_summary
+from mm_trio.config.keys import Secret, load_key
+from mm_trio.config.loading import load_settings
 
 pytestmark = pytest.mark.e2e
 
@@ -81,3 +89,29 @@ def test_a_lost_key_ends_the_program_with_exit_code_4_and_the_list(tmp_path: Pat
     assert maker.err.count("SIGNER_LOST") == 2  # in the log, and in what is told at the end
     assert left == {(row["oid"], sides[row["side"]], float(row["limitPx"]), float(row["sz"])) for row in rows}
     assert len(left) == 19
+
+
+def test_a_key_that_is_lost_before_the_first_order_ends_the_program_with_exit_code_5(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It expires right after the check of its role."""
+
+    async def trust(*_: Any, **__: Any) -> None:
+        sandbox.control("faults", {"strike": "agent_expired"})
+
+    monkeypatch.setattr("mm_trio.cli.programs.run_maker.check_signer", trust)
+    with open_sandbox(tmp_path, "--no-takers") as sandbox:
+        environ = {"XDG_STATE_HOME": str(tmp_path / "state")}
+        work = partial(
+            run_settings,
+            load_settings(sandbox.save_config(tmp_path), environ=environ),
+            load_key({name: Secret(text) for name, text in sandbox.key.items()}),
+            environ=environ,
+            duration_s=DEADLINE_S,
+            stop_scope=trio.CancelScope(),
+        )
+        summary = trio.run(work)
+
+    assert summary.orders_may_rest == ()
+    assert ["SIGNER_LOST" in reason for reason in summary.halted_because] == [True]
+    assert print_summary(summary, as_json=True) == 5

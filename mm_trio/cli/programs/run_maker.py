@@ -92,12 +92,12 @@ async def open_maker(
     info = make_info(market.base_url, spot_meta)
     role = await check_account(info, market, signer=wallet.address)
     await check_signer(info, wallet.address, role.master, network=market.network)
-    await tell_account_mode(info, market.account)
     coin = pair.coin
     await check_clock(info, coin)
     # After the checks, so that a refusal stays one line.
     _log.info("pair: %s", pair.describe())
     _log.info("account: %s is %s", market.account, describe_role(role))
+    await tell_account_mode(info, market.account)
     # A master's own key has no end, and nobody tells who leads a vault.
     has_end = role.master is not None and not is_master_key(wallet.address, role.master)
     key_life = await look_at_key(info, wallet.address, owner=role.approver) if has_end else None

@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["COMMAND", "add_arguments", "add_making_arguments", "add_new_arguments", "new", "rotate", "show"]
 
 WAIT_S, MOST_DAYS = 600.0, 180
+# Agents belong to an account, whatever it trades.
+_ANY_COIN, _ANY_LADDER = "@0", {"start_px": "1", "n_orders": 1, "order_sz": "1"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of all verbs."""
     add_json_option(parser)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML) of the maker")
     parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
+        "--account", metavar="A", help="address of the account, where there is no FILE yet (or MM_TRIO_ACCOUNT_ADDRESS)"
     )
+    parser.add_argument("--network", metavar="N", help="its network, where there is no FILE yet (default: sandbox)")
 
 
 def add_making_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,13 +124,23 @@ def rotate(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
 
 def _begin(arguments: argparse.Namespace) -> MarketSettings:
-    """Read whose agents the command is about."""
+    """Read whose agents the command is about. Errors: ConfigError."""
     from mm_trio.config.dump_protection import forbid_dumps
-    from mm_trio.config.loading import load_settings
+    from mm_trio.config.loading import load_settings, parse_settings
 
     forbid_dumps()
     set_up_logging(sys.stderr)
-    return load_settings(arguments.config, environ=arguments.environment.plain).market
+    environ = arguments.environment.plain
+    words = {name: value for name in ("account", "network") if (value := getattr(arguments, name)) is not None}
+    if arguments.config is None:
+        # A key may be made before the rest of a configuration is known.
+        document = {"market": {"coin": _ANY_COIN, **words}, "strategy": _ANY_LADDER}
+        return parse_settings(document, environ=environ, source="without --config").market
+    if words:
+        raise ConfigError(
+            f"--{' and --'.join(words)}: --config names the account and its network; give one or the other"
+        )
+    return load_settings(arguments.config, environ=environ).market
 
 
 def _read_options(arguments: argparse.Namespace, phrase: Secret | None) -> KeyOptions:

@@ -230,6 +230,31 @@ def test_agents_are_shown_with_their_ends_and_ours_among_them(sandbox: Sandbox, 
     assert (rows["other"]["days_left"], 179 < rows["mm_trio"]["days_left"] <= 180) == (5.0, True)
 
 
+def test_an_account_may_be_named_without_a_configuration(sandbox: Sandbox, tmp_path: Path) -> None:
+    environ = {"MM_TRIO__MARKET__API_URL": sandbox.url}
+
+    code, out, err = run(tmp_path, "keys", "show", "--account", sandbox.account, "--json", environ=environ)
+
+    assert code == 0, err
+    assert json.loads(out)["owner"] == sandbox.account
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "[market] account is missing"),
+        (("--account", "0x12"), "must be an address"),
+        (("--account", "0x" + "ab" * 20, "--network", "main"), "must be one of"),
+        (("--account", "0x" + "ab" * 20, "--config", "maker.toml"), "give one or the other"),
+    ],
+)
+def test_an_account_that_is_not_named_rightly_is_exit_code_2(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    code, _out, err = run(tmp_path, "keys", "show", *words)
+
+    assert code == 2
+    assert told in err
+
+
 def test_a_person_reads_dates_and_days(sandbox: Sandbox, tmp_path: Path) -> None:
     path = make_key(tmp_path, sandbox)
 

@@ -95,11 +95,13 @@ def new(arguments: argparse.Namespace, stop: StopSignal) -> int:
 def show(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """List the agents of an account and return the exit code."""
     from mm_trio.cli.key_programs.show_keys import show_keys
-    from mm_trio.config.keys import load_key
+    from mm_trio.config.keys import PASSPHRASE_FILE_VARIABLE, load_key
 
     market = _begin(arguments)
     secrets = arguments.environment.secrets
-    key = load_key(secrets, passphrase=_find_asker()) if any(map(_is_given, secrets.values())) else None
+    # A passphrase alone is not a key.
+    has_key = any(_is_given(secret) for name, secret in secrets.items() if name != PASSPHRASE_FILE_VARIABLE)
+    key = load_key(secrets, passphrase=_find_asker()) if has_key else None
     report = stop.run(partial(show_keys, market, key))
     print_result(report, as_json=arguments.json)
     return ExitCode.CLEAN

@@ -89,6 +89,7 @@ def _write_new(path: Path, encode: Callable[[], bytes]) -> None:
         raise _describe(path, error) from error
     try:
         with open(number, "wb") as file:
+            # A umask can take the owner's rights too.
             os.fchmod(number, 0o600)
             file.write(encode())
             file.flush()

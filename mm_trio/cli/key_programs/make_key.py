@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ from mm_trio.venue.sdk import make_plain_info, make_wallet
 
 __all__ = ["KeyOptions", "KeySource", "find_source", "make_new_key", "rotate_key"]
 
+# Of an account that has traded little.
+MOST_NAMED = 3
 # Of a name that another one replaces in turn, so that the old agent goes on until the maker was restarted.
 _OTHER_SUFFIX, _MOST_NAME_CHARS = "-2", 16
 
@@ -82,10 +84,11 @@ async def make_new_key(
     client = _make_client(market)
     with _stopping(stop_scope, path):
         owner = await fetch_owner(client, market)
+        agents = await _fetch_agents(client, owner)
         key = make_key()
         await trio.to_thread.run_sync(lambda: write_key_file(path, key, phrase=options.phrase))
         approval = _make_approval(market, owner, key, name=name, days=options.days)
-        tell(f"A new key is in {path}; no other file has it.\n{approval.to_text()}")
+        tell(f"A new key is in {path}; no other file has it.\n{approval.to_text()}{_warn(name, agents)}")
         listed = await _wait(client, approval, options, tell)
         return KeyReport(
             approval=approval,
@@ -131,11 +134,13 @@ async def rotate_key(
     with _stopping(stop_scope, beside):
         owner = await fetch_owner(client, market)
         address = source.key.lend(make_wallet).address.lower()
-        old_name = await _find_old_name(client, owner, address)
+        await _check_replaceable(client, owner, address)
+        agents = await _fetch_agents(client, owner)
+        old_name = next((agent.name for agent in agents if agent.address == address), None)
         name = options.find_name(DEFAULT_NAME if old_name is None else _find_other_name(old_name))
         key = await trio.to_thread.run_sync(lambda: _find_next_key(beside, source, options))
         approval = _make_approval(market, owner, key, name=name, days=options.days)
-        tell(f"The next key is in {beside}; no other file has it.\n{approval.to_text()}{_warn(name, old_name)}")
+        tell(f"The next key is in {beside}; no other file has it.\n{approval.to_text()}{_warn(name, agents, old_name)}")
         listed = await _wait(client, approval, options, tell)
         replaced = None
         if listed is not None:
@@ -153,11 +158,12 @@ async def rotate_key(
     raise AssertionError("a stopped command ends by an error")
 
 
-async def _find_old_name(client: VenueClient, owner: Owner, address: str) -> str | None:
-    """Find the name of the present key's agent; None for one that has none, or has ended.
+async def _fetch_agents(client: VenueClient, owner: Owner) -> tuple[ListedAgent, ...]:
+    return () if owner.address is None else await client.fetch_agents(owner.address)
 
-    Errors: ConfigError for the key of an account, which is not replaced; VenueError.
-    """
+
+async def _check_replaceable(client: VenueClient, owner: Owner, address: str) -> None:
+    """Refuse to replace the key of an account. Errors: ConfigError, VenueError."""
     is_master = is_master_key(address, owner.account) or address == owner.address
     role = "user" if is_master else (await client.fetch_role(address))[0]
     if role not in ("agent", "missing"):
@@ -165,8 +171,6 @@ async def _find_old_name(client: VenueClient, owner: Owner, address: str) -> str
             f"the key is not an agent's: its address {address} is an account of its own, and such a key is not "
             "replaced; make one of an agent with `mm-trio keys new`"
         )
-    agents = [] if owner.address is None else await client.fetch_agents(owner.address)
-    return next((agent.name for agent in agents if agent.address == address), None)
 
 
 def _find_other_name(name: str) -> str:
@@ -176,10 +180,17 @@ def _find_other_name(name: str) -> str:
     return name[: _MOST_NAME_CHARS - len(_OTHER_SUFFIX)] + _OTHER_SUFFIX
 
 
-def _warn(name: str | None, old_name: str | None) -> str:
-    if name is None or name != old_name:
+def _warn(name: str | None, agents: Sequence[ListedAgent], old_name: str | None = None) -> str:
+    """Warn the owner of what this approval would end, or why the venue may refuse it."""
+    if name is not None and name == old_name:
+        return "\nIt has the name of the present agent, whose key ends with this approval: stop the maker before."
+    names = [agent.name for agent in agents]
+    if name is None or name in names or len(names) < MOST_NAMED:
         return ""
-    return "\nIt has the name of the present agent, whose key ends with this approval: stop the maker before."
+    return (
+        f"\nThe account has {len(names)} agents with a name already ({', '.join(names)}), and the venue allows "
+        f"{MOST_NAMED}: remove one first, or end this command and take its name by --name."
+    )
 
 
 def _find_next_key(beside: Path, source: KeySource, options: KeyOptions) -> Secret:

@@ -12,7 +12,7 @@ from builders import run_inline
 from trio.testing import MockClock
 
 from mm_trio.cli.key_programs.approval import Approval, Owner, check_name, fetch_owner, wait_for_approval
-from mm_trio.cli.key_programs.make_key import _find_other_name
+from mm_trio.cli.key_programs.make_key import _find_other_name, _warn
 from mm_trio.config.settings import MarketSettings
 from mm_trio.model.errors import ConfigError, Unreachable
 from mm_trio.model.replies import ListedAgent
@@ -177,3 +177,31 @@ def test_the_end_is_a_part_of_the_name_that_is_signed() -> None:
 )
 def test_two_names_take_turns(name: str, other: str) -> None:
     assert _find_other_name(name) == other
+
+
+def list_agents(*names: str) -> list[ListedAgent]:
+    return [ListedAgent(name, AGENT, UNTIL_MS) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "old_name", "told"),
+    [
+        ("bot", ["bot", "a", "b"], None, ""),
+        ("bot", ["a", "b"], None, ""),
+        (None, ["a", "b", "c"], None, ""),
+        (
+            "bot",
+            ["a", "b", "c"],
+            None,
+            "The account has 3 agents with a name already (a, b, c), and the venue allows 3",
+        ),
+        ("bot", ["bot", "a", "b"], "bot", "It has the name of the present agent, whose key ends with this approval"),
+    ],
+)
+def test_the_owner_is_warned_of_what_an_approval_ends_or_lacks(
+    name: str | None, listed: list[str], old_name: str | None, told: str
+) -> None:
+    warning = _warn(name, list_agents(*listed), old_name).strip()
+
+    assert warning.startswith(told)
+    assert bool(warning) is bool(told)

@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print a JSON object as the first line, and another as the last one"
     )
+    parser.add_argument(
+        "--config-out", type=Path, metavar="FILE", help="write the configuration that `run` accepts to this file"
+    )
     _add_market_arguments(parser.add_argument_group("market"))
     _add_venue_arguments(parser.add_argument_group("venue"))
     _add_fault_arguments(parser.add_argument_group("faults"))
@@ -67,7 +70,17 @@ def _add_market_arguments(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="give each account a funded sub-account, and print that one: its master's agent trades for it",
     )
+    group.add_argument(
+        "--agents",
+        type=whole_number(1, 100),
+        default=1,
+        metavar="N",
+        help="number of agents, each with a key, that may trade for each account (default: 1)",
+    )
     group.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the takers and accounts (default: 1)")
+    group.add_argument(
+        "--maker", action="store_true", help="a simple maker quotes both sides, for clients that take or need a book"
+    )
     group.add_argument("--no-takers", action="store_true", help="no simulated takers: only clients trade")
     group.add_argument(
         "--tape", type=Path, metavar="FILE", help="let the takers replay recorded fills (userFills rows)"
@@ -120,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve the exchange, or replay a history."""
     from mm_trio.cli.programs.run_sandbox import run_sandbox
     from mm_trio.cli.programs.sandbox_history import replay_history
+    from mm_trio.cli.programs.sandbox_report import save_config
 
     set_up_logging(sys.stderr)
     if arguments.replay is not None:
@@ -127,6 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.CLEAN
 
     def show(access: SandboxAccess) -> None:
+        if arguments.config_out is not None:
+            save_config(arguments.config_out, access.to_config())
         print_out(access.to_json() if arguments.json else access.to_text())
         if (lost := find_lost_output()) is not None:
             # Nobody would know the address, the keys and the token.
@@ -149,6 +165,8 @@ def _read_options(arguments: argparse.Namespace) -> SandboxOptions:
         seed=arguments.seed,
         n_accounts=arguments.accounts,
         with_sub_accounts=arguments.sub_accounts,
+        n_agents=arguments.agents,
+        with_maker=arguments.maker,
         with_takers=not arguments.no_takers,
         tape=arguments.tape,
         tape_s=arguments.tape_duration,

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mm_trio.sandbox.server.server import SandboxServer, serve
     from mm_trio.sandbox.server.tcp_link import TcpLink
     from mm_trio.sandbox.server.ws_session import SocketHabits
+    from mm_trio.sandbox.traffic.counterparty import schedule_counterparty
     from mm_trio.sandbox.traffic.ladder_search import find_step, ladder_start
     from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, Takers, schedule_takers, trade_forever
     from mm_trio.sandbox.traffic.tape import (
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         tape_market,
     )
     from mm_trio.sandbox.traffic.tape_phases import PERIOD_MS, TapePhases, find_start
+    from mm_trio.sandbox.traffic.waiting import TakersOfLadder, TapeAfterLadder
 
 __all__ = [
     "DEFAULT_MARKETS",
@@ -147,6 +149,8 @@ __all__ = [
     "SteppedClock",
     "TakerHabits",
     "Takers",
+    "TakersOfLadder",
+    "TapeAfterLadder",
     "TapeMarket",
     "TapePhases",
     "TapeRow",
@@ -170,6 +174,7 @@ __all__ = [
     "read_plan",
     "read_tape",
     "replay",
+    "schedule_counterparty",
     "schedule_takers",
     "serve",
     "tape_market",
@@ -244,6 +249,8 @@ _HOMES = {
     "TOO_MANY_REQUESTS": "matching.rules",
     "TakerHabits": "traffic.takers",
     "Takers": "traffic.takers",
+    "TakersOfLadder": "traffic.waiting",
+    "TapeAfterLadder": "traffic.waiting",
     "TapeMarket": "traffic.tape",
     "TapePhases": "traffic.tape_phases",
     "TapeRow": "traffic.tape",
@@ -268,6 +275,7 @@ _HOMES = {
     "read_plan": "faults.plan",
     "read_tape": "traffic.tape",
     "replay": "matching.history",
+    "schedule_counterparty": "traffic.counterparty",
     "schedule_takers": "traffic.takers",
     "serve": "server.server",
     "tape_market": "traffic.tape",

@@ -33,10 +33,14 @@ class SandboxRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SandboxAccount:
-    """Funded account, and the key of an agent that may trade for it."""
+    """Funded account, the key of an agent that may trade for it, and its own one.
+
+    Only its own key, `master_key`, moves funds and approves agents.
+    """
 
     account: str
     private_key: str
+    master_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +156,15 @@ def open_sandbox(
 
 def _read_access(process: subprocess.Popen[str], log: IO[str]) -> Sandbox:
     assert process.stdout is not None
-    access = json.loads(process.stdout.readline() or "{}")
-    # One that does not start says so on the same line, in an object without accounts.
-    if "accounts" not in access:
+    line = process.stdout.readline()
+    access = json.loads(line) if line else {}
+    # Where it does not start, the line says so, or there is none.
+    if "url" not in access:
         process.wait(STOP_WITHIN_S)
         log.seek(0)
         raise RuntimeError(f"the sandbox did not start: {log.read().strip() or f'exit code {process.returncode}'}")
-    accounts = tuple(SandboxAccount(row["account"], row["private_key"]) for row in access["accounts"])
+    rows = zip(access["accounts"], access["master_keys"], strict=True)
+    accounts = tuple(SandboxAccount(row["account"], row["private_key"], master) for row, master in rows)
     return Sandbox(access["url"], access["coin"], tuple(access["coins"]), accounts, access["control_token"])
 
 

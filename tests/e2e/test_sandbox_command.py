@@ -211,3 +211,86 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, arguments: tuple[str
     assert told in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_a_maker_quotes_both_sides_and_fills_up_what_is_taken(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--maker", "--no-takers", "--stepped") as sandbox:
+        before = sandbox.control("state")["books"]["@107"]
+        taken = sandbox.control("take", {"side": "buy", "sz": "7", "account": sandbox.account})
+        eaten = sandbox.control("state")["books"]["@107"]
+        sandbox.control("step", {"ms": 1000})
+        after = sandbox.control("state")["books"]["@107"]
+
+    assert (len(before["bids"]), len(before["asks"]), taken["filled"]) == (5, 5, "7")
+    assert len(eaten["asks"]) == 4
+    assert after["asks"][0] == before["asks"][0]
+
+
+def test_a_maker_quotes_around_the_price_that_the_printed_ladder_opens_with(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--maker", "--no-takers") as sandbox:
+        path = sandbox.save_config(tmp_path)
+        code, out, err = run(tmp_path, "run", "--config", str(path), "--plan", "--duration", "2", environ=sandbox.key)
+
+    assert code == 0, err
+    assert "plan refused" not in out + err
+    assert "plan place" in out + err
+
+
+def test_each_of_several_agents_may_trade_for_its_account(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--agents", "3", "--accounts", "2", "--no-takers") as sandbox:
+        keys = sandbox.access["agent_keys"]
+        clients = [Exchange(Account.from_key(key), sandbox.url, timeout=DEADLINE_S) for key in keys[1]]
+        answers = [client.order("@107", True, 1, 19.5, {"limit": {"tif": "Alo"}}) for client in clients]
+        state = sandbox.control("state")
+
+    assert [len(each) for each in keys] == [3, 3]
+    assert all("resting" in answer["response"]["data"]["statuses"][0] for answer in answers)
+    assert len(state["accounts"][sandbox.access["accounts"][1]["account"]]["open_orders"]) == 3
+
+
+def test_the_first_agent_is_the_same_however_many_there_are(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--agents", "2") as sandbox:
+        assert sandbox.access["agent_keys"][0][0] == sandbox.private_key
+        private_key = sandbox.private_key
+    with open_sandbox(tmp_path) as sandbox:
+        assert sandbox.private_key == private_key
+
+
+def test_an_accounts_own_key_moves_its_funds(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--accounts", "2", "--no-takers") as sandbox:
+        to = sandbox.access["accounts"][1]["account"]
+        own = Exchange(Account.from_key(sandbox.access["master_keys"][0]), sandbox.url, timeout=DEADLINE_S)
+        answer = own.usd_transfer(5, to)
+
+    assert answer == {"status": "ok", "response": {"type": "default"}}
+
+
+def test_the_configuration_is_written_for_its_owner_alone_and_run_accepts_it(tmp_path: Path) -> None:
+    path = tmp_path / "written.toml"
+    with open_sandbox(tmp_path, "--config-out", str(path)) as sandbox:
+        code, _, err = run(tmp_path, "run", "--config", str(path), "--plan", "--duration", "2", environ=sandbox.key)
+        text = path.read_text()
+
+    assert code == 0, err
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not any(key in text for key in (sandbox.private_key, *sandbox.access["master_keys"]))
+
+
+def test_a_configuration_of_another_sandbox_is_replaced_and_a_file_of_somebody_else_is_not(tmp_path: Path) -> None:
+    path, mine = tmp_path / "written.toml", tmp_path / "mine.toml"
+    mine.write_text("[market]\n")
+    for _ in range(2):
+        with open_sandbox(tmp_path, "--config-out", str(path)) as sandbox:
+            assert sandbox.url in path.read_text()
+
+    code, out, err = run(tmp_path, "sandbox", "--port", "0", "--config-out", str(mine))
+
+    assert (code, out, mine.read_text()) == (2, "", "[market]\n")
+    assert f"{mine} exists, and no sandbox wrote it; name a new file" in err
+
+
+def test_a_configuration_that_cannot_be_written_ends_the_sandbox_with_its_reason(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, "sandbox", "--port", "0", "--config-out", str(tmp_path / "nowhere" / "x.toml"))
+
+    assert (code, out) == (2, "")
+    assert "x.toml cannot be written: " in err

@@ -38,12 +38,21 @@ from mm_trio.sandbox import (
     tape_market,
 )
 
-__all__ = ["TAKER", "DemoMarket", "TapeReplay", "default_market", "fund_accounts", "tape_demo_market"]
+__all__ = [
+    "COUNTERPARTY",
+    "TAKER",
+    "DemoMarket",
+    "TapeReplay",
+    "default_market",
+    "fund_accounts",
+    "fund_plenty",
+    "tape_demo_market",
+]
 
 STEP = Decimal("0.003")
 VENUE_MIN_NOTIONAL = Decimal(10)
-TAKER = "0x" + "7a" * 20
-PLENTY = Decimal(10) ** 12  # Balance of the taker, of both tokens.
+TAKER, COUNTERPARTY = "0x" + "7a" * 20, "0x" + "6d" * 20
+PLENTY = Decimal(10) ** 12  # Balance of these two, of both tokens.
 LEVELS_AROUND = 12  # Levels above and below the prices of a tape.
 SHORTEST_PERIOD_S = 0.1  # The shortest cadence that the maker's settings allow.
 
@@ -118,15 +127,28 @@ class DemoMarket:
         """True where the recorded maker paid no fee."""
         return self.tape is not None and self.tape.is_fee_free
 
+    @property
+    def middle(self) -> Decimal:
+        """Middle between the best bid and the best ask that the ladder opens with."""
+        grid = PricingGrid(self.start_px, self.n_orders, tick_size=self.step, sz_decimals=self.pair.base.sz_decimals)
+        n_bids = min(max(1, self.n_orders - int(self.tokens // self.order_sz)), self.n_orders - 1)
+        return (grid.levels[n_bids - 1] + grid.levels[n_bids]) / 2
+
 
 def fund_accounts(gateway: Gateway, market: DemoMarket, account: str) -> None:
     """Fund `account` with twice the allocation, and the taker.
 
     So it is the allocation that limits the maker, and not the balance.
     """
-    for address, tokens, quote in ((account, 2 * market.tokens, 2 * market.quote), (TAKER, PLENTY, PLENTY)):
-        gateway.apply(Deposit(address, market.pair.base.index, tokens))
-        gateway.apply(Deposit(address, market.pair.quote.index, quote))
+    gateway.apply(Deposit(account, market.pair.base.index, 2 * market.tokens))
+    gateway.apply(Deposit(account, market.pair.quote.index, 2 * market.quote))
+    fund_plenty(gateway, market, TAKER)
+
+
+def fund_plenty(gateway: Gateway, market: DemoMarket, address: str) -> None:
+    """Fund an address that never runs out of either token."""
+    for token in (market.pair.base, market.pair.quote):
+        gateway.apply(Deposit(address, token.index, PLENTY))
 
 
 def default_market(coin: str, *, seed: int, markets: Markets = DEFAULT_MARKETS) -> DemoMarket:

@@ -15,7 +15,15 @@ from random import Random
 
 import trio
 
-from mm_trio.cli.programs.demo_market import TAKER, DemoMarket, default_market, fund_accounts, tape_demo_market
+from mm_trio.cli.programs.demo_market import (
+    COUNTERPARTY,
+    TAKER,
+    DemoMarket,
+    default_market,
+    fund_accounts,
+    fund_plenty,
+    tape_demo_market,
+)
 from mm_trio.cli.programs.sandbox_history import record_history
 from mm_trio.cli.programs.sandbox_report import SandboxAccess, SandboxSummary, TestAccount
 from mm_trio.model.errors import ConfigError, LocalError
@@ -24,7 +32,6 @@ from mm_trio.sandbox import (
     DEFAULT_MARKETS,
     AccountMode,
     Auth,
-    BookView,
     Clock,
     ControlRoom,
     Exchange,
@@ -35,16 +42,18 @@ from mm_trio.sandbox import (
     Gateway,
     IpWeights,
     Limits,
-    NewOrder,
     SandboxServer,
     SetAccountMode,
     SocketHabits,
     SteppedClock,
     Takers,
+    TakersOfLadder,
+    TapeAfterLadder,
     WallClock,
     WorldFaults,
     parse_words,
     read_plan,
+    schedule_counterparty,
     schedule_takers,
     serve,
 )
@@ -52,9 +61,6 @@ from mm_trio.venue.sdk import make_wallet
 
 __all__ = ["SandboxOptions", "parse_limits", "plan_faults", "run_sandbox"]
 
-# Takers wait until both sides have so many levels, so that a single order of a script under test is left alone.
-LADDER_DEPTH = 3
-POLL_EVERY_S = 0.5  # While a tape waits for that.
 MAKER_FEE, TAKER_FEE = "0.0004", "0.0007"  # The venue's base tier for spot.
 
 
@@ -62,7 +68,7 @@ MAKER_FEE, TAKER_FEE = "0.0004", "0.0007"  # The venue's base tier for spot.
 class SandboxOptions:
     """Options of a sandbox.
 
-    All `coins` are traded; the printed configuration names the first.
+    All `coins` are traded; the printed configuration names the first. Each account has `n_agents`.
     """
 
     host: str = "127.0.0.1"
@@ -71,6 +77,8 @@ class SandboxOptions:
     seed: int = 1
     n_accounts: int = 1
     with_sub_accounts: bool = False
+    n_agents: int = 1
+    with_maker: bool = False
     with_takers: bool = True
     tape: Path | None = None
     tape_s: float | None = None
@@ -155,7 +163,7 @@ def _set_up(options: SandboxOptions, markets: tuple[DemoMarket, ...], exchange: 
     clock: Clock = SteppedClock(time.time_ns() // 1_000_000) if options.is_stepped else WallClock()
     gateway = Gateway(exchange, now_ms=clock.now_ms)
     auth = Auth(lambda address: address in exchange.addresses())
-    accounts = tuple(_make_account(auth, options.seed, number) for number in range(options.n_accounts))
+    accounts = tuple(_make_account(auth, options, number) for number in range(options.n_accounts))
     for market in markets:
         for each in accounts:
             fund_accounts(gateway, market, each.account)
@@ -198,6 +206,9 @@ async def _serve_forever(
             # Before it serves, it opens nothing but its port.
             place = f"{options.host} port {options.port}" if options.port else options.host
             raise LocalError(f"cannot listen at {place}: {_describe_port_error(error)}") from error
+        if options.with_maker:
+            for market in venue.markets:
+                _schedule_counterparty(venue, market)
         if options.with_takers or options.tape is not None:
             for market in venue.markets:
                 _schedule_takers(venue.gateway, venue.clock, market)
@@ -242,26 +253,44 @@ def _make_exchange(markets: tuple[DemoMarket, ...], limits: Limits) -> Exchange:
     )
 
 
-def _make_account(auth: Auth, seed: int, number: int) -> TestAccount:
-    """Make an account and its key from the seed alone."""
-    name = f"{seed}" if number == 0 else f"{seed} {number}"
-    key = "0x" + sha256(f"mm_trio sandbox agent {name}".encode()).hexdigest()
-    account = make_wallet(sha256(f"mm_trio sandbox account {name}".encode()).hexdigest()).address.lower()
-    auth.register_agent(make_wallet(key).address.lower(), master=account)
-    return TestAccount(account, key)
+def _make_account(auth: Auth, options: SandboxOptions, number: int) -> TestAccount:
+    """Make an account and its keys from the seed alone."""
+    name = f"{options.seed}" if number == 0 else f"{options.seed} {number}"
+    labels = [f"agent {name}", *(f"agent {name} no. {n}" for n in range(2, options.n_agents + 1))]
+    master, *agents = (_make_key(label) for label in (f"account {name}", *labels))
+    account = make_wallet(master).address.lower()
+    for agent in agents:
+        auth.register_agent(make_wallet(agent).address.lower(), master=account)
+    return TestAccount(account, agents[0], master, tuple(agents))
+
+
+def _make_key(label: str) -> str:
+    return "0x" + sha256(f"mm_trio sandbox {label}".encode()).hexdigest()
+
+
+def _schedule_counterparty(venue: _Venue, market: DemoMarket) -> None:
+    fund_plenty(venue.gateway, market, COUNTERPARTY)
+    schedule_counterparty(
+        venue.gateway,
+        market.pair,
+        address=COUNTERPARTY,
+        middle=market.middle,
+        size=market.order_sz,
+        call_every=venue.clock.call_every,
+    )
 
 
 def _make_sub_account(auth: Auth, master: TestAccount) -> TestAccount:
     """Make a sub-account that the master's agent trades for."""
     made = auth.agents.sub_accounts.create(master.account, "maker")
     assert not isinstance(made, str)
-    return TestAccount(made.address, master.private_key, master.account)
+    return replace(master, account=made.address, master=master.account)
 
 
 def _schedule_takers(gateway: Gateway, clock: Clock, market: DemoMarket) -> None:
-    takers: Takers = _MarketTakers(market.takers)
+    takers: Takers = TakersOfLadder(market.takers)
     if market.tape:
-        takers = _TapeAfterLadder(market.takers, lambda: gateway.exchange.book(market.pair.name))
+        takers = TapeAfterLadder(market.takers, lambda: gateway.exchange.book(market.pair.name))
     schedule_takers(gateway, takers, address=TAKER, coin=market.pair.name, call_in=clock.call_in)
 
 
@@ -272,39 +301,3 @@ def _sum_up(venue: _Venue) -> SandboxSummary:
         fills={each.account: len(exchange.fills(each.account)) for each in venue.accounts},
         orders_resting={each.account: len(exchange.open_orders(each.account)) for each in venue.accounts},
     )
-
-
-def _is_ladder(book: BookView) -> bool:
-    """Return whether both sides have enough levels for takers."""
-    return min(len(book.bids), len(book.asks)) >= LADDER_DEPTH
-
-
-class _MarketTakers:
-    """Seeded takers that wait for a ladder."""
-
-    def __init__(self, takers: Takers) -> None:
-        self._takers = takers
-
-    def pause_s(self) -> float | None:
-        return self._takers.pause_s()
-
-    def decide(self, book: BookView) -> tuple[NewOrder, ...]:
-        return self._takers.decide(book) if _is_ladder(book) else ()
-
-
-class _TapeAfterLadder:
-    """Takers of a tape that wait for a ladder."""
-
-    def __init__(self, tape: Takers, read_book: Callable[[], BookView]) -> None:
-        self._tape = tape
-        self._read_book = read_book
-        self._has_begun = False
-
-    def pause_s(self) -> float | None:
-        return self._tape.pause_s() if self._has_begun or _is_ladder(self._read_book()) else POLL_EVERY_S
-
-    def decide(self, book: BookView) -> tuple[NewOrder, ...]:
-        if self._has_begun:
-            return self._tape.decide(book)
-        self._has_begun = _is_ladder(book)
-        return ()

@@ -1,20 +1,27 @@
-"""Texts that the `sandbox` command prints."""
+"""Texts that the `sandbox` command prints, and the file of its configuration."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from mm_trio.cli.programs.demo_market import STEP, DemoMarket
+from mm_trio.model.errors import ConfigError, LocalError
+from mm_trio.model.local_failures import describe_local_failure
 
-__all__ = ["ReplaySummary", "SandboxAccess", "SandboxSummary", "TestAccount"]
+__all__ = ["ReplaySummary", "SandboxAccess", "SandboxSummary", "TestAccount", "save_config"]
+
+CONFIG_MARK = "# Written by mm-trio sandbox"
 
 
 @dataclass(frozen=True, slots=True)
 class TestAccount:
-    """A funded account and the test key of its agent.
+    """A funded account, the test keys of its agents, and its own one.
 
-    `master` is empty, or the account whose sub-account it is; then the agent is that one's.
+    `private_key` is that of the first agent. Only an account's own key moves its funds and approves agents. `master` is
+    empty, or the account whose sub-account it is; then the keys are that one's.
     """
 
     # The name would make pytest collect this class.
@@ -22,6 +29,8 @@ class TestAccount:
 
     account: str
     private_key: str = field(repr=False)
+    master_key: str = field(default="", repr=False)
+    agent_keys: tuple[str, ...] = field(default=(), repr=False)
     master: str = ""
 
     def to_json(self) -> dict[str, str]:
@@ -42,7 +51,8 @@ class SandboxAccess:
     def to_json(self) -> str:
         """Return one line of JSON.
 
-        `account`, `private_key` and `coin` are those of the first account and market.
+        `account`, `private_key` and `coin` are those of the first account and market. The lists of keys are in the
+        order of `accounts`.
         """
         first = self.accounts[0]
         document = {
@@ -51,19 +61,24 @@ class SandboxAccess:
             "coin": self.markets[0].pair.name,
             "coins": [market.pair.name for market in self.markets],
             "accounts": [each.to_json() for each in self.accounts],
+            "agent_keys": [list(each.agent_keys) for each in self.accounts],
+            "master_keys": [each.master_key for each in self.accounts],
             "control_token": self.control_token,
         }
         return json.dumps(document)
 
     def to_text(self) -> str:
         """Return instructions for a person, ready to be copied."""
+        first = self.accounts[0]
         more = "".join(f"# another account: {each.account}, key {each.private_key}\n" for each in self.accounts[1:])
+        more += "".join(f"# another agent of the first account, key {key}\n" for key in first.agent_keys[1:])
+        more += f"# The first account's own key, for transfers and to approve agents: {first.master_key}\n"
         return f"""\
 # The sandbox listens at {self.url}; Ctrl-C ends it.
 # To inspect its state, and to change it while it runs:
 #   curl -H 'Authorization: Bearer {self.control_token}' {self.url}/sandbox/state
 {more}# 1. Set the test key of the account's agent in the shell that runs the maker (the key works only here):
-export MM_TRIO_PRIVATE_KEY={self.accounts[0].private_key}
+export MM_TRIO_PRIVATE_KEY={first.private_key}
 # 2. Save the following configuration as sandbox.toml, then: mm-trio run --config sandbox.toml
 
 {self.to_config()}"""
@@ -134,3 +149,20 @@ class ReplaySummary:
     def to_text(self) -> str:
         """Return one line per value."""
         return "\n".join(f"{name:16} {value}" for name, value in self.to_json().items())
+
+
+def save_config(path: Path, config: str) -> None:
+    """Write a configuration to a file that only its owner can read.
+
+    It replaces what another sandbox wrote, and nothing else. Errors: ConfigError for a file of somebody else,
+    LocalError where it cannot be written.
+    """
+    try:
+        if path.exists() and not (path.is_file() and path.read_bytes().startswith(CONFIG_MARK.encode())):
+            raise ConfigError(f"--config-out: {path} exists, and no sandbox wrote it; name a new file")
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(number, "w", encoding="utf-8") as file:
+            file.write(f"{CONFIG_MARK}; the next one that is given this file replaces it.\n{config}")
+    except OSError as error:
+        words = describe_local_failure(OSError(error.errno or 0, error.strerror or str(error)))
+        raise LocalError(f"--config-out: {path} cannot be written: {words}") from error

@@ -12,6 +12,8 @@ from mm_trio.sandbox.matching.exchange import Exchange
 
 __all__ = [
     "ALLOWED",
+    "MARGIN_TABLE",
+    "MARGIN_TABLE_ID",
     "NO_AUCTION",
     "NO_LOANS",
     "NO_STAKE",
@@ -34,8 +36,12 @@ NO_STAKE: Json = {
 ALLOWED: Json = {"ipAllowed": True, "acceptedTerms": True, "userAllowed": True}
 NO_LOANS: Json = {"tokenToState": [], "health": "healthy", "healthFactor": None}
 # There are no perps here, but clients exist that do not start without one. So one is listed that the venue delisted.
+MARGIN_TABLE_ID = 20
+MARGIN_TABLE: Json = {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": 20}]}
 PERP_META: Json = {
-    "universe": [{"szDecimals": 1, "name": "MATIC", "maxLeverage": 20, "marginTableId": 20, "isDelisted": True}]
+    "universe": [
+        {"szDecimals": 1, "name": "MATIC", "maxLeverage": 20, "marginTableId": MARGIN_TABLE_ID, "isDelisted": True}
+    ]
 }
 PERP_CONTEXT: Json = {
     **dict.fromkeys(("funding", "openInterest", "dayNtlVlm", "dayBaseVlm"), "0.0"),

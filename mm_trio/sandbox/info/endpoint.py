@@ -120,6 +120,25 @@ def _meta(question: Question) -> object:
     return empty_answers.PERP_META
 
 
+def _perp_asset(question: Question) -> object:
+    """Refuse `activeAssetData`: of the one perp here, nobody may have any."""
+    question.user()
+    question.text("coin")
+    raise BadRequest(500, "null")
+
+
+def _margin_table(question: Question) -> object:
+    if question.integer("id") != empty_answers.MARGIN_TABLE_ID:
+        raise BadRequest(500, "null")
+    return empty_answers.MARGIN_TABLE
+
+
+def _no_such_token(question: Question) -> object:
+    """Refuse a question about a token that can be lent, or is aligned."""
+    question.integer("token")
+    raise BadRequest(500, "null")
+
+
 def _perp_state(question: Question) -> object:
     question.require_main_dex()
     question.user()
@@ -234,6 +253,12 @@ _KINDS: dict[str, Callable[[Question], object]] = {
     "maxMarketOrderNtls": lambda question: [],
     "liquidatable": lambda question: [],
     "perpDexLimits": lambda question: None,
+    "perpDexStatus": lambda question: {"totalNetDeposit": "0.0"},
+    "perpAnnotation": lambda question: None,
+    "activeAssetData": _perp_asset,
+    "marginTable": _margin_table,
+    "alignedQuoteTokenInfo": _no_such_token,
+    "borrowLendReserveState": _no_such_token,
     "metaAndAssetCtxs": lambda question: [empty_answers.PERP_META, [empty_answers.PERP_CONTEXT]],
     "perpDexs": lambda question: [None],
     "clearinghouseState": _perp_state,

@@ -490,6 +490,8 @@ def test_a_transfer_to_an_unknown_address_costs_a_fee() -> None:
         ("outcomeMeta", {"outcomes": [], "questions": []}),
         ("perpsAtOpenInterestCap", []),
         ("perpDexLimits", None),
+        ("perpDexStatus", {"totalNetDeposit": "0.0"}),
+        ("perpAnnotation", None),
         ("subAccounts2", None),
         ("leadingVaults", []),
         ("vaultSummaries", []),
@@ -499,6 +501,19 @@ def test_a_transfer_to_an_unknown_address_costs_a_fee() -> None:
 )
 def test_what_a_client_asks_when_it_starts_has_the_venues_shape(kind: str, answer: object) -> None:
     assert World().ask(kind, user=USER) == answer
+
+
+def test_the_margin_table_of_the_listed_perp_is_told_and_no_other() -> None:
+    world = World()
+
+    table = {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": 20}]}
+    assert world.ask("marginTable", id=PERP_META["universe"][0]["marginTableId"]) == table  # type: ignore[index]
+    assert world.post("/info", {"type": "marginTable", "id": 21}) == NULL_500
+
+
+@pytest.mark.parametrize("kind", ["activeAssetData", "alignedQuoteTokenInfo", "borrowLendReserveState"])
+def test_what_is_not_listed_here_is_500_as_whatever_does_not_exist(kind: str) -> None:
+    assert World().post("/info", {"type": kind, "user": USER, "coin": "BTC", "token": 0}) == NULL_500
 
 
 def test_the_exchange_tells_its_time() -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
 
-from mm_trio.cli.shell.output import choose_screen, print_summary, set_up_logging
+from mm_trio.cli.shell.output import choose_screen, log_to_file, print_summary, set_up_logging
 from mm_trio.cli.shell.parser import DEFAULT_COIN, Command, add_duration_option, add_screen_options, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
 
@@ -62,11 +62,16 @@ def _parse_size(text: str) -> Decimal:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and return its exit code."""
+    set_up_logging(sys.stderr if arguments.json else sys.stdout)
+    with log_to_file(arguments.log_file):
+        return _run_demo(arguments)
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
     from mm_trio.cli.programs.demo_market import default_market, tape_demo_market
     from mm_trio.cli.programs.run_demo import run_demo
     from mm_trio.model.errors import ConfigError
 
-    set_up_logging(sys.stderr if arguments.json else sys.stdout)
     if arguments.tape is not None:
         tape_s = None if arguments.duration is None else max(1.0, arguments.duration - _TAPE_TAIL_S)
         market = tape_demo_market(

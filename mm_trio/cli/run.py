@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mm_trio.cli.shell.output import choose_screen, print_summary, set_up_logging
+from mm_trio.cli.shell.output import choose_screen, log_to_file, print_summary, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_duration_option, add_screen_options, parse_price
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError
@@ -54,10 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the maker as configured and return its exit code."""
     from mm_trio.config.dump_protection import forbid_dumps
-    from mm_trio.config.loading import load_settings
 
     forbid_dumps()
     set_up_logging(sys.stderr if arguments.json else sys.stdout)
+    with log_to_file(arguments.log_file):
+        return _run_configured(arguments)
+
+
+def _run_configured(arguments: argparse.Namespace) -> int:
+    from mm_trio.config.loading import load_settings
+
     settings = load_settings(arguments.config, environ=arguments.environment.plain)
     if settings.limits is not None:
         _log.warning("limits not enforced: section=[limits]; they are read and checked, and this version keeps none")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -228,6 +229,9 @@ class _PatientDriver(LinuxDriver):
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
+        # Textual draws on stderr, and whoever redirects that still has the terminal on stdout.
+        if sys.__stdout__ is not None:
+            self._file = sys.__stdout__
         self._dropped = False
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         signal.signal(signal.SIGCONT, signal.SIG_DFL)

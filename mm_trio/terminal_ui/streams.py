@@ -18,8 +18,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
-__all__ = ["LineHandler", "find_lost_output", "finish_streams", "open_streams", "print_out", "tell", "tell_end"]
+__all__ = [
+    "LOG_FORMAT",
+    "LineHandler",
+    "find_lost_output",
+    "finish_streams",
+    "open_streams",
+    "print_out",
+    "tell",
+    "tell_end",
+]
 
+# One event a line, on every stream and in every file.
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 # Minutes of a busy maker, and a few MB at most.
 MOST_LINES_WAITING = 10_000
 # Whoever reads stderr and stands still holds up the end of a command for so long, and no longer.

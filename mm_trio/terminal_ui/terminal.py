@@ -35,13 +35,13 @@ _Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | signal.H
 def is_terminal() -> bool:
     """Return whether a screen can be drawn here.
 
-    We must run in the foreground of a terminal that is not a dumb one. stdin, stdout and stderr all have to be that
-    terminal.
+    We must run in the foreground of a terminal that is not a dumb one. stdin and stdout have to be that terminal;
+    stderr may go elsewhere.
     """
     if os.environ.get("TERM", "dumb") == "dumb":
         return False
     try:
-        streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+        streams = (sys.__stdin__, sys.__stdout__)
         if not all(stream is not None and stream.isatty() for stream in streams):
             return False
         # In the background the first access to the terminal would stop the maker.

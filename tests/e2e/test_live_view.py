@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from process_kit import clean_environ, open_sandbox
+from process_kit import clean_environ, open_sandbox, run
 from terminal_kit import ENTER_SCREEN, Terminal, check_screen_was_left, on_terminal
 
 pytestmark = pytest.mark.e2e
@@ -98,3 +98,42 @@ def test_run_on_a_terminal_shows_its_network_and_q_cancels_what_rests(tmp_path: 
         assert sandbox.private_key[2:].encode() not in terminal.output
         assert [*(tmp_path / "state").rglob("journal.sqlite3")]
         check_screen_was_left(terminal)
+
+
+def test_a_redirected_stderr_leaves_the_screen_and_the_log_is_in_a_file(tmp_path: Path) -> None:
+    """As in `mm-trio run … 2>err`: what is drawn goes to stdout, and the log beside the ledger."""
+    err = tmp_path / "err"
+    redirect = f"import os; os.dup2(os.open({str(err)!r}, os.O_WRONLY | os.O_CREAT), 2); "
+    with open_sandbox(tmp_path, "--no-takers") as sandbox:
+        config = str(sandbox.save_config(tmp_path))
+        command = [sys.executable, "-c", redirect + LAUNCH, "run", "--config", config]
+        own = clean_environ(XDG_STATE_HOME=str(tmp_path / "state"), **sandbox.key)
+        with on_terminal(command, own, columns=COLUMNS, rows=ROWS) as terminal:
+            terminal.wait_for(ENTER_SCREEN, PAIR, PRICE, b"quoting", b"tick=")
+            terminal.do(b"q")
+            terminal.wait_for_end()
+
+        (log,) = (tmp_path / "state").rglob("maker.log")
+        assert terminal.program.returncode == 0
+        assert err.read_text() == ""
+        assert " mm_trio.engine.events tick=1 " in log.read_text()
+        assert sandbox.private_key[2:] not in log.read_text()
+        check_screen_was_left(terminal)
+
+
+def test_a_log_file_has_what_the_screen_hides(tmp_path: Path) -> None:
+    log = tmp_path / "demo.log"
+    with open_terminal(tmp_path, "demo", "--seed", "2", "--log-file", str(log)) as terminal:
+        terminal.wait_for(ENTER_SCREEN, PAIR, PRICE, b"quoting", b"tick=")
+        terminal.do(b"q")
+        terminal.wait_for_end()
+
+    assert " mm_trio.engine.events tick=1 " in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    code, _, err = run(tmp_path, "demo", "--log-file", str(tmp_path / "none" / "log"), "--duration", "1")
+
+    assert code == 2
+    assert err.startswith(f"mm-trio: --log-file {tmp_path}/none/log cannot be written: No such file or directory;")

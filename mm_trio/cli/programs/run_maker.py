@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -37,6 +38,7 @@ from mm_trio.journal.sandbox_folders import remove_old_instances
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import JournalBusy, LedgerError, OrdersMayRest, find_leaves
 from mm_trio.state.stats import RunStats
+from mm_trio.terminal_ui.log_file import LOG_NAME, keep_log
 from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import make_exchange, make_info, make_wallet
 from mm_trio.witness.account_role import describe_role
@@ -103,9 +105,10 @@ async def open_maker(
     key_life = await look_at_key(info, wallet.address, owner=role.approver) if has_end else None
     parameters = settings.maker_parameters(make_grid(settings, pair))
     network = await find_network(market)
-    with hold_state_folder(
-        environ, network=network, account=market.account, coin=coin, signer=wallet.address
-    ) as folder:
+    with (
+        hold_state_folder(environ, network=network, account=market.account, coin=coin, signer=wallet.address) as folder,
+        _keep_log(folder / LOG_NAME),
+    ):
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
@@ -128,6 +131,18 @@ async def open_maker(
             # A disk that hangs must not keep the program from ending.
             with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
                 await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
+
+
+@contextmanager
+def _keep_log(path: Path) -> Iterator[None]:
+    """Keep the log beside the ledger, if that is possible."""
+    with ExitStack() as opened:
+        try:
+            opened.enter_context(keep_log(path))
+        except (OSError, RuntimeError, MemoryError) as error:
+            # What the maker does is in its ledger; it need not stop for want of a log.
+            _log.warning("no log is kept: file=%s reason=%s", path, error)
+        yield
 
 
 async def _open_when_free(open_it: Callable[[], Journal]) -> Journal:

@@ -6,10 +6,14 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.terminal_ui.streams import LineHandler, print_out
+from mm_trio.model.errors import ConfigError
+from mm_trio.terminal_ui.streams import LOG_FORMAT, LineHandler, print_out
 
 if TYPE_CHECKING:
     import trio
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 # One of each kind of character that the screen uses.
 _FRAME = "─╌━╸●·"
 
-__all__ = ["Result", "Summary", "choose_screen", "print_result", "print_summary", "set_up_logging"]
+__all__ = ["Result", "Summary", "choose_screen", "log_to_file", "print_result", "print_summary", "set_up_logging"]
 
 
 class Result(Protocol):
@@ -53,9 +57,29 @@ def set_up_logging(stream: TextIO) -> None:
     logging.basicConfig(
         handlers=[LineHandler(stream)],
         level=logging.WARNING,
-        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
+        format=LOG_FORMAT,
     )
     logging.getLogger("mm_trio").setLevel(logging.INFO)
+
+
+@contextmanager
+def log_to_file(path: Path | None) -> Iterator[None]:
+    """Log to the file of `--log-file` too, if there is one.
+
+    Errors: ConfigError.
+    """
+    with ExitStack() as opened:
+        if path is not None:
+            from mm_trio.terminal_ui.log_file import keep_log
+
+            try:
+                opened.enter_context(keep_log(path))
+            except OSError as error:
+                raise ConfigError(
+                    f"--log-file {path} cannot be written: {error.strerror or error}; name a file in a folder that is "
+                    "there and that you may write to"
+                ) from error
+        yield
 
 
 def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None:
@@ -67,7 +91,7 @@ def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None
         return None
     from mm_trio.terminal_ui.terminal import is_terminal
 
-    if not (is_terminal() and _can_draw(sys.stderr)):
+    if not (is_terminal() and _can_draw(sys.stdout)):
         return None
     # Imported late, because the toolkit takes most of a second.
     from mm_trio.terminal_ui.live_view import show_screen

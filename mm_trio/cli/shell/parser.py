@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from mm_trio import __version__
@@ -113,10 +114,13 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_screen_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--plain` and `--json` for commands with a screen."""
+    """Add `--plain`, `--json` and `--log-file` for commands with a screen."""
     parser.add_argument("--plain", action="store_true", help="print one line per event, also on a terminal")
     parser.add_argument(
         "--json", action="store_true", help="print a JSON object as the last line, and the log to stderr"
+    )
+    parser.add_argument(
+        "--log-file", type=Path, metavar="FILE", help="write the log to FILE too (a new one every 10 MB, five at most)"
     )
 
 

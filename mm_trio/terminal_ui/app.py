@@ -24,11 +24,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.drivers.linux_driver import LinuxDriver
-from textual.theme import Theme
 from textual.widgets import Footer, Static
 
 from mm_trio.terminal_ui import render as draw
+from mm_trio.terminal_ui.explanation import draw_explanation
+from mm_trio.terminal_ui.signs import spell
 from mm_trio.terminal_ui.terminal import LogLine, RecentRecords, keep_terminal
+from mm_trio.terminal_ui.themes import FEW_COLOURS, MANY_COLOURS
 from mm_trio.terminal_ui.views import MakerView
 
 if TYPE_CHECKING:
@@ -39,28 +41,6 @@ __all__ = ["TerminalApp", "ViewFailed", "run_tui"]
 REFRESH_EVERY_S = 0.25
 LAST_WRITE_S = 0.2  # For the last writes at the end; a terminal that hangs gets no more.
 _REASON_CHARS = 200
-
-_THEME = Theme(
-    name="mm-trio",
-    primary="#8fa3bf",
-    background="#14181f",
-    surface="#14181f",
-    panel="#1b212b",
-    foreground="#d5dae3",
-    dark=True,
-    variables={
-        "mm-dim": "#76808f",
-        "mm-title": "#9db4d6",
-        "mm-ask": "#d98c86",
-        "mm-bid": "#86bd97",
-        "mm-alert": "#d8b26a",
-        "mm-bad": "#e5726a",
-        "mm-good": "#86bd97",
-        "footer-background": "#1b212b",
-        "footer-key-foreground": "#9db4d6",
-        "footer-description-foreground": "#76808f",
-    },
-)
 
 
 class ViewFailed(Exception):
@@ -131,6 +111,7 @@ class TerminalApp(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012 - declared so by Textual
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "stop: cancel open orders and quit"),
+        Binding("question_mark", "explain", "explain", key_display="?"),
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
     CSS = """
@@ -142,6 +123,9 @@ class TerminalApp(App[None]):
     #side { width: 30; height: 100%; padding: 0 1; }
     #fills { height: 4; }
     #log { height: 2; padding: 0 1; color: $mm-dim; }
+    #explanation { display: none; height: 1fr; }
+    .-explains #explanation { display: block; }
+    .-explains #middle, .-explains #fills, .-explains #log { display: none; }
     .-tall #fills { height: 8; margin: 1 0; }
     .-tall #log { height: 4; }
     """
@@ -151,9 +135,10 @@ class TerminalApp(App[None]):
         self.failure: Exception | None = None
         self._take = take
         self._records = records
-        self._panels = {name: Panel(id=name) for name in ("header", "ladder", "side", "fills", "log")}
-        self.register_theme(_THEME)
-        self.theme = _THEME.name
+        self._panels = {name: Panel(id=name) for name in ("header", "ladder", "side", "fills", "log", "explanation")}
+        theme = FEW_COLOURS if self.console.color_system == "standard" else MANY_COLOURS
+        self.register_theme(theme)
+        self.theme = theme.name
 
     def compose(self) -> ComposeResult:
         """Compose header, ladder beside numbers, fills, log, keys."""
@@ -162,12 +147,18 @@ class TerminalApp(App[None]):
         yield Horizontal(panels["ladder"], panels["side"], id="middle")
         yield panels["fills"]
         yield panels["log"]
+        yield panels["explanation"]
         yield Footer()
 
     def on_mount(self) -> None:
         """Start the periodic refresh."""
+        self._panels["explanation"].show(draw_explanation())
         self.set_interval(REFRESH_EVERY_S, self.refresh_panels)
         self.call_after_refresh(self.refresh_panels)
+
+    def action_explain(self) -> None:
+        """Explain the screen in its place, or show it again."""
+        self.screen.toggle_class("-explains")
 
     def refresh_panels(self) -> None:
         """Take a snapshot and draw it.
@@ -232,6 +223,7 @@ class _PatientDriver(LinuxDriver):
         # Textual draws on stderr, and whoever redirects that still has the terminal on stdout.
         if sys.__stdout__ is not None:
             self._file = sys.__stdout__
+        self._encoding = getattr(self._file, "encoding", None)
         self._dropped = False
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
@@ -250,7 +242,7 @@ class _PatientDriver(LinuxDriver):
         """Hand data to the writer thread without waiting."""
         assert self._writer_thread is not None
         try:
-            self._writer_thread._queue.put_nowait(data)
+            self._writer_thread._queue.put_nowait(spell(data, self._encoding))
         except Full:
             self._dropped = True
 

@@ -10,7 +10,7 @@ from math import inf
 from typing import TypeAlias
 
 from mm_trio.model.orders import Side
-from mm_trio.terminal_ui.views import FillRow, LadderRow, MakerView
+from mm_trio.terminal_ui.views import FillRow, LadderRow, MakerView, State
 
 __all__ = ["Line", "draw_fills", "draw_header", "draw_ladder", "draw_side", "format_duration"]
 
@@ -38,14 +38,29 @@ def format_duration(seconds: float) -> str:
 
 
 def draw_header(view: MakerView, *, width: int) -> list[Line]:
-    """Draw the pair, the network and the uptime."""
+    """Draw the pair, the network, the maker's state and the uptime.
+
+    A low terminal has no room for the health further down, so the state stands here too.
+    """
     minutes, seconds = divmod(int(view.uptime_s), 60)
     left = [(" mm_trio", TITLE), (f"  {view.pair_name}", STRONG)]
     left += [(f"  {view.coin}", DIM)] if view.coin != view.pair_name else []
     left += [(f"  {view.title}", ALERT)] if view.title else []
+    left += [(f"  ● {_name_state(view)}", _find_style(view.health.state))]
     right = f"up {minutes // 60}:{minutes % 60:02}:{seconds:02} "
     room = width - sum(len(text) for text, _ in left) - len(right)
     return [(*left, (" " * max(1, room), PLAIN), (right, DIM))]
+
+
+def _name_state(view: MakerView) -> str:
+    """Name the state, and what is in doubt or went wrong."""
+    health = view.health
+    counts = ((health.doubts, "in doubt"), (health.errors, "errors"))
+    return ", ".join([health.state, *(f"{n} {name}" for n, name in counts if n)])
+
+
+def _find_style(state: State) -> str:
+    return GOOD if state == "quoting" else BAD if state == "paused" else ALERT
 
 
 # --- The ladder -------------------------------------------------------------------------------
@@ -73,8 +88,12 @@ def draw_ladder(view: MakerView, *, width: int, height: int) -> list[Line]:
         for row, price, size in zip(shown, prices, sizes, strict=True)
     ]
     title = f"      level {'price':>{price_width}} {'size':>{size_width}}  of {view.order_size:f}"
+    heading = ((title, DIM),)
+    n_resting = view.n_asks + view.n_bids
+    if view.health.state == "paused" and view.health.why != "shutting down" and n_resting:
+        heading = ((f" paused: {n_resting} orders rest that cannot be managed now and can trade", BAD),)
     blanks = [_BLANK] * (n_levels - len(asks))
-    return [((title, DIM),), *blanks, *lines[: len(asks)], _draw_boundary(view, width), *lines[len(asks) :]]
+    return [heading, *blanks, *lines[: len(asks)], _draw_boundary(view, width), *lines[len(asks) :]]
 
 
 def _draw_row(row: LadderRow, price: str, size: str, bar_cells: int) -> Line:
@@ -166,7 +185,7 @@ def _draw_budget(view: MakerView) -> list[Line]:
 
 def _draw_health(view: MakerView) -> list[Line]:
     health = view.health
-    style = GOOD if health.state == "quoting" else BAD if health.state == "paused" else ALERT
+    style = _find_style(health.state)
     last = _draw_pair("ticks", f"{health.ticks:,}") if health.why is None else ((health.why[:SIDE_WIDTH], style),)
     return [
         (("HEALTH", TITLE), (f"{f'{view.n_asks} asks {view.n_bids} bids':>{SIDE_WIDTH - 6}}", DIM)),

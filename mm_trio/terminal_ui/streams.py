@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
+from mm_trio.terminal_ui.signs import spell
+
 __all__ = [
     "LOG_FORMAT",
     "LineHandler",
@@ -87,7 +89,7 @@ def _find_number(stream: TextIO | None) -> int | None:
 
 
 def _encode(stream: TextIO, text: str) -> bytes:
-    return f"{text}\n".encode(stream.encoding or "utf-8", "replace")
+    return spell(f"{text}\n", stream.encoding).encode(stream.encoding or "utf-8", "replace")
 
 
 # --- Lines that must not hold anybody up --------------------------------------------------------

@@ -102,6 +102,48 @@ async def test_every_size_of_terminal_can_be_drawn_on(size: tuple[int, int]) -> 
     assert "stop: cancel open orders and quit" in screens[1]
 
 
+async def test_a_small_terminal_shows_the_health_in_its_head_line() -> None:
+    app = TerminalApp(make_view)
+    screens: list[str] = []
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.pause(0.1)
+        screens.append(read_screen(app))
+
+    await drive(app, steps, size=(60, 15))
+
+    assert "● quoting" in screens[0].splitlines()[0]
+
+
+async def test_a_question_mark_explains_the_screen_and_another_one_shows_it() -> None:
+    app = TerminalApp(make_view)
+    screens: list[str] = []
+
+    async def steps(pilot: Pilot[None]) -> None:
+        for _ in range(2):
+            await pilot.press("?")
+            await pilot.pause(0.5)
+            screens.append(read_screen(app))
+
+    await drive(app, steps, size=(60, 15))
+
+    assert "the lowest ask; only the inventory moves it" in screens[0]
+    assert "LAST FILLS" not in screens[0]
+    assert "THE SCREEN" not in screens[1]
+    assert "LAST FILLS" in screens[1]
+
+
+@pytest.mark.parametrize("system, ask", [("standard", "#aa0000"), ("truecolor", "#d98c86")])
+async def test_a_terminal_with_few_colours_gets_pure_ones(
+    monkeypatch: pytest.MonkeyPatch, system: str, ask: str
+) -> None:
+    """Else asks and bids would both be grey there."""
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", system)
+    app = TerminalApp(make_view)
+
+    assert app.current_theme.variables["mm-ask"] == ask
+
+
 async def test_the_last_records_of_the_log_are_on_the_screen() -> None:
     records = RecentRecords()
     app = TerminalApp(make_view, records=records)

@@ -25,6 +25,7 @@ from mm_trio.planning.plan_file import FIRST_LINE, FilePlace, write_plan
 from mm_trio.planning.plan_report import Line, describe_plan, draw_ladder
 from mm_trio.planning.plan_request import PlanRequest
 from mm_trio.sandbox import USDC, BookView, Level, Pair, SeededTakers, Token
+from mm_trio.terminal_ui.signs import has_many_colours
 
 __all__ = ["GridOptions", "GridReport", "make_report", "parse_fees", "save_config", "save_facts"]
 
@@ -34,6 +35,8 @@ _FORECAST_SEED = 1
 # The colours of the live view.
 _COLOURS = {"ask": (217, 140, 134), "bid": (134, 189, 151), "dim": (118, 128, 143), "title": (157, 180, 214)}
 _COLOURS["alert"] = (216, 178, 106)
+# For a terminal that has eight: red, green, white, cyan, yellow.
+_FEW_COLOURS = {"ask": "31", "bid": "32", "dim": "37", "title": "36", "alert": "33"}
 # A fee of 100 bps is beyond every venue's.
 _MOST_BPS = Decimal(100)
 _NOBODY = "0x" + "0" * 40
@@ -94,7 +97,8 @@ def _paint(lines: Sequence[Line], *, in_colour: bool) -> str:
 
 def _paint_piece(text: str, style: str) -> str:
     red, green, blue = _COLOURS[style]
-    return f"\x1b[38;2;{red};{green};{blue}m{text}\x1b[0m"
+    colour = f"38;2;{red};{green};{blue}" if has_many_colours(os.environ) else _FEW_COLOURS[style]
+    return f"\x1b[{colour}m{text}\x1b[0m"
 
 
 def make_report(

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from mm_trio.engine.ws_state import WsState
     from mm_trio.terminal_ui.live_view import Screen
 
-# One of each kind of character that the screen uses.
-_FRAME = "─╌━╸●·"
-
 __all__ = ["Result", "Summary", "choose_screen", "log_to_file", "print_result", "print_summary", "set_up_logging"]
 
 
@@ -91,7 +88,7 @@ def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None
         return None
     from mm_trio.terminal_ui.terminal import is_terminal
 
-    if not (is_terminal() and _can_draw(sys.stdout)):
+    if not is_terminal():
         return None
     # Imported late, because the toolkit takes most of a second.
     from mm_trio.terminal_ui.live_view import show_screen
@@ -100,15 +97,6 @@ def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None
         await show_screen(maker, title=title, stop_scope=stop_scope)
 
     return show
-
-
-def _can_draw(stream: TextIO) -> bool:
-    """Return whether the stream's encoding has what the screen is drawn of."""
-    try:
-        _FRAME.encode(stream.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def print_result(result: Result, *, as_json: bool) -> None:

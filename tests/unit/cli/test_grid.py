@@ -273,11 +273,25 @@ def test_a_terminal_gets_the_colours_of_the_live_view(
     capsys: pytest.CaptureFixture[str], facts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
 
     assert main(["grid", *LADDER, "--offline", str(facts)]) == ExitCode.CLEAN
     assert "\x1b[38;2;217;140;134m  ask\x1b[0m" in capsys.readouterr().out
+
+
+def test_a_terminal_with_eight_colours_gets_these(
+    capsys: pytest.CaptureFixture[str], facts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "linux")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+
+    assert main(["grid", *LADDER, "--offline", str(facts)]) == ExitCode.CLEAN
+    out = capsys.readouterr().out
+    assert "\x1b[31m  ask\x1b[0m" in out
+    assert "\x1b[38;" not in out
 
 
 # Around the book of HYPE.

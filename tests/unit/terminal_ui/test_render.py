@@ -9,6 +9,7 @@ from math import inf
 import pytest
 from terminal_ui_kit import make_fill, make_row, make_view, to_text
 
+from mm_trio.terminal_ui.explanation import draw_explanation
 from mm_trio.terminal_ui.render import SIDE_WIDTH, draw_fills, draw_header, draw_ladder, draw_side, format_duration
 from mm_trio.terminal_ui.views import BudgetView
 
@@ -113,7 +114,33 @@ def test_the_header_fills_the_line() -> None:
     text = to_text(draw_header(make_view(), width=80))
 
     assert len(text) == 80
-    assert text.split() == ["mm_trio", "HYPE/USDC", "@107", "demo", "up", "1:02:03"]
+    assert text.split() == ["mm_trio", "HYPE/USDC", "@107", "demo", "●", "quoting", "up", "1:02:03"]
+
+
+def test_the_header_names_what_is_in_doubt_or_failed() -> None:
+    health = replace(make_view().health, state="paused", why="no message", doubts=2, errors=1)
+
+    text = to_text(draw_header(make_view(health=health), width=60))
+
+    assert "● paused, 2 in doubt, 1 errors" in text
+
+
+def test_a_paused_maker_says_what_becomes_of_its_orders() -> None:
+    health = replace(make_view().health, state="paused", why="no message received for 31 s")
+
+    paused = to_text(draw_ladder(make_view(health=health), width=70, height=6))
+    ends = to_text(draw_ladder(make_view(health=replace(health, why="shutting down")), width=70, height=6))
+
+    assert paused.splitlines()[0] == " paused: 4 orders rest that cannot be managed now and can trade"
+    assert "cannot be managed" not in ends
+
+
+def test_the_explanation_fits_a_small_terminal() -> None:
+    lines = to_text(draw_explanation()).splitlines()
+
+    assert max(map(len, lines)) <= 60
+    assert len(lines) <= 13
+    assert "boundary" in lines[2]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from process_kit import DEADLINE_S, LOOK_EVERY_S, clean_environ
 
+from mm_trio.terminal_ui.signs import spell
 from mm_trio.terminal_ui.streams import LineHandler, tell_end
 
 FULL = Path("/dev/full")
@@ -160,3 +161,8 @@ def test_no_remedy_is_told_where_nothing_rests(capsys: pytest.CaptureFixture[str
     tell_end(halted_because=[], orders_may_rest=[], remedy="cancel them")
 
     assert capsys.readouterr().err == ""
+
+
+def test_an_encoding_without_the_signs_gets_ascii_ones() -> None:
+    assert spell("━━╸ ask · ● quoting", "ascii") == "==- ask | * quoting"
+    assert spell("━━╸ ask", "utf-8") == "━━╸ ask"

@@ -40,8 +40,9 @@ OUR_PREFIX = "MM_TRIO_"
 TEST_VARIABLES = frozenset(
     f"MM_TRIO_{name}"
     for name in (
-        *("CUTS", "CUT_SEED", "DRIP_S", "EXAMPLES", "GARBAGE", "KILLS", "KILL_SEED", "MUTANTS", "MUTANT_SEEDS"),
-        *("PEER_PYTHON", "PEER_SECONDS", "PLANTED", "SCHEDULE", "SOAK_S", "SWEEP"),
+        *("CCXT_PYTHON", "CUTS", "CUT_SEED", "DRIP_S", "EXAMPLES", "GARBAGE", "KILLS", "KILL_SEED", "MUTANTS"),
+        *("MUTANT_SEEDS", "NAUTILUS_PYTHON", "NODE_MODULES", "PEER_PYTHON", "PEER_SECONDS", "PLANTED", "SCHEDULE"),
+        *("SOAK_S", "SWEEP"),
     )
 )
 # Ours is 1 KiB. For names nested 10^5 deep tomllib takes minutes, and all memory.

@@ -10,7 +10,7 @@ from typing import ClassVar
 import trio
 
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
-from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
+from mm_trio.cli.programs.start_checks import PAIRS_WEIGHT, ask_for_pairs, find_network, find_pair
 from mm_trio.config.settings import Settings
 from mm_trio.funds.holds import find_usable
 from mm_trio.journal.audit import Audit, compute_audit
@@ -142,6 +142,7 @@ async def audit_ledger(
         client = VenueClient(
             info, address=configured.account, run_sync=trio.to_thread.run_sync, patience_s=START_PATIENCE_S
         )
+        client.weight.on_request(PAIRS_WEIGHT, now_s=trio.current_time())
         report = await _look(client, market, folder, finish=steps.finish)
         for _ in range(LOOKS - 1):
             if report.is_ok or isinstance(report, LostLedger):

@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
-from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair, make_grid
+from mm_trio.cli.programs.start_checks import PAIRS_WEIGHT, ask_for_pairs, find_network, find_pair, make_grid
 from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.funds.holds import find_usable
 from mm_trio.journal.audit import compute_effect
@@ -100,6 +100,7 @@ async def rebuild_ledger(
             run_sync=trio.to_thread.run_sync,
             patience_s=START_PATIENCE_S,
         )
+        client.weight.on_request(PAIRS_WEIGHT, now_s=trio.current_time())
         network = await find_network(configured)
         with hold_state_folder(
             environ, network=network, account=configured.account, coin=market.coin, signer=None

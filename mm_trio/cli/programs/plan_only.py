@@ -10,6 +10,7 @@ import trio
 
 from mm_trio.cli.programs.run_maker import RunSummary
 from mm_trio.cli.programs.start_checks import (
+    PAIRS_WEIGHT,
     ask_for_pairs,
     find_pair,
     make_grid,
@@ -73,6 +74,7 @@ async def plan_forever(
             run_sync=ThreadPools(trio.to_thread.run_sync).reads,
             patience_s=START_PATIENCE_S,
         )
+        client.weight.on_request(PAIRS_WEIGHT, now_s=trio.current_time())
         if duration_s is not None:
             stop_scope.deadline = trio.current_time() + duration_s
         logged: _Lines = []

@@ -34,6 +34,7 @@ from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = [
     "CHECKS_WEIGHT",
+    "PAIRS_WEIGHT",
     "ask_at_start",
     "ask_for_pairs",
     "check_account",
@@ -65,6 +66,8 @@ _INSTANCE_WITHIN_S = 5.0
 _INSTANCE_BYTES = 1000
 ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
 ROLE_LOOKS = 2
+# Most request weight of the question for the pairs: spotMeta three times 20.
+PAIRS_WEIGHT = 60
 # Most request weight of all checks: spotMeta three times 20, l2Book four times 2, userRole six times 60,
 # userAbstraction and extraAgents 20.
 CHECKS_WEIGHT = 468

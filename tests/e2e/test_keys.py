@@ -347,6 +347,18 @@ def test_the_next_rotation_goes_on_with_the_key_that_was_left(sandbox: Sandbox, 
     assert address == left == read_address(path)
 
 
+def test_a_next_key_that_is_half_written_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = make_key(tmp_path, sandbox)
+    beside = path.with_name("mm_trio.key.next")
+    beside.touch(mode=0o600)
+
+    config, environ = str(tmp_path / "sandbox.toml"), {"MM_TRIO_KEY_FILE": str(path)}
+    code, _out, err = run(tmp_path, "keys", "rotate", "--config", config, "--wait", "2", environ=environ)
+
+    assert code == 2
+    assert f"the next key in {beside} cannot be used" in err
+
+
 def test_a_rotation_under_the_same_name_warns_of_the_end_of_the_present_key(sandbox: Sandbox, tmp_path: Path) -> None:
     path = make_key(tmp_path, sandbox)
 

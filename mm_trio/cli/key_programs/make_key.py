@@ -31,8 +31,8 @@ __all__ = ["KeyOptions", "KeySource", "find_source", "make_new_key", "rotate_key
 
 # Of an account that has traded little.
 MOST_NAMED = 3
-# Of a name that another one replaces in turn, so that the old agent goes on until the maker was restarted.
-_OTHER_SUFFIX, _MOST_NAME_CHARS = "-2", 16
+# Names of one maker's agents take turns.
+_SUFFIXES, _MOST_NAME_CHARS = ("-2", "-3"), 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +137,7 @@ async def rotate_key(
         await _check_replaceable(client, owner, address)
         agents = await _fetch_agents(client, owner)
         old_name = next((agent.name for agent in agents if agent.address == address), None)
-        name = options.find_name(DEFAULT_NAME if old_name is None else _find_other_name(old_name))
+        name = options.find_name(_find_next_name(old_name, agents))
         key = await trio.to_thread.run_sync(lambda: _find_next_key(beside, source, options))
         approval = _make_approval(market, owner, key, name=name, days=options.days)
         tell(f"The next key is in {beside}; no other file has it.\n{approval.to_text()}{_warn(name, agents, old_name)}")
@@ -173,32 +173,53 @@ async def _check_replaceable(client: VenueClient, owner: Owner, address: str) ->
         )
 
 
-def _find_other_name(name: str) -> str:
-    """Find a name to take turns with, so that the old agent is not replaced before its maker knows the new key."""
-    if name.endswith(_OTHER_SUFFIX) and len(name) > len(_OTHER_SUFFIX):
-        return name.removesuffix(_OTHER_SUFFIX)
-    return name[: _MOST_NAME_CHARS - len(_OTHER_SUFFIX)] + _OTHER_SUFFIX
+def _find_next_name(old_name: str | None, agents: Sequence[ListedAgent]) -> str:
+    """Find the usual name of the next agent."""
+    return DEFAULT_NAME if old_name is None else _find_other_name(old_name, [agent.name for agent in agents])
+
+
+def _find_other_name(name: str, taken: Sequence[str]) -> str:
+    """Find another name than the present agent's, which then goes on until its maker knows the new key.
+
+    One that no agent has is preferred: another maker of the account may use that agent.
+    """
+    stem = name[:-2] if name.endswith(_SUFFIXES) and len(name) > 2 else name
+    others = [each for each in (stem, *(stem[: _MOST_NAME_CHARS - 2] + end for end in _SUFFIXES)) if each != name]
+    return next((each for each in others if each not in taken), others[0])
 
 
 def _warn(name: str | None, agents: Sequence[ListedAgent], old_name: str | None = None) -> str:
     """Warn the owner of what this approval would end, or why the venue may refuse it."""
-    if name is not None and name == old_name:
+    if name is None:
+        return ""
+    if name == old_name:
         return "\nIt has the name of the present agent, whose key ends with this approval: stop the maker before."
-    names = [agent.name for agent in agents]
-    if name is None or name in names or len(names) < MOST_NAMED:
+    addresses = {agent.name: agent.address for agent in agents}
+    if name in addresses:
+        return (
+            f"\nThe account has an agent {name} already ({addresses[name]}), which ends with this approval: where a "
+            "maker signs with its key, end this command and take another --name."
+        )
+    if len(addresses) < MOST_NAMED:
         return ""
     return (
-        f"\nThe account has {len(names)} agents with a name already ({', '.join(names)}), and the venue allows "
+        f"\nThe account has {len(addresses)} agents with a name already ({', '.join(addresses)}), and the venue allows "
         f"{MOST_NAMED}: remove one first, or end this command and take its name by --name."
     )
 
 
 def _find_next_key(beside: Path, source: KeySource, options: KeyOptions) -> Secret:
-    """Find the key that an earlier rotation left, or make one."""
+    """Find the key that an earlier rotation left, or make one. Errors: ConfigError."""
     if beside.exists():
         variable = KEYSTORE_VARIABLE if source.is_keystore else KEY_FILE_VARIABLE
         phrase = options.phrase
-        return load_key({variable: Secret(str(beside))}, passphrase=None if phrase is None else phrase.reveal)
+        try:
+            return load_key({variable: Secret(str(beside))}, passphrase=None if phrase is None else phrase.reveal)
+        except ConfigError as error:
+            # A machine that lost power may have left a part of it.
+            raise ConfigError(
+                f"the next key in {beside} cannot be used: {error}; delete it and run this again"
+            ) from None
     key = make_key()
     write_key_file(beside, key, phrase=options.phrase if source.is_keystore else None)
     return key

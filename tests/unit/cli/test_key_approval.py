@@ -173,10 +173,19 @@ def test_the_end_is_a_part_of_the_name_that_is_signed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("bot", "bot-2"), ("bot-2", "bot"), ("x" * 16, "x" * 14 + "-2"), ("-2", "-2-2")]
+    ("name", "taken", "other"),
+    [
+        ("bot", ["bot"], "bot-2"),
+        ("bot-2", ["bot-2"], "bot"),
+        ("bot", ["bot", "bot-2"], "bot-3"),
+        ("bot-2", ["bot", "bot-2"], "bot-3"),
+        ("bot-3", ["bot", "bot-2", "bot-3"], "bot"),
+        ("x" * 16, ["x" * 16], "x" * 14 + "-2"),
+        ("-2", ["-2"], "-2-2"),
+    ],
 )
-def test_two_names_take_turns(name: str, other: str) -> None:
-    assert _find_other_name(name) == other
+def test_the_next_agent_has_another_name_that_is_free(name: str, taken: list[str], other: str) -> None:
+    assert _find_other_name(name, taken) == other
 
 
 def list_agents(*names: str) -> list[ListedAgent]:
@@ -186,7 +195,7 @@ def list_agents(*names: str) -> list[ListedAgent]:
 @pytest.mark.parametrize(
     ("name", "listed", "old_name", "told"),
     [
-        ("bot", ["bot", "a", "b"], None, ""),
+        ("bot", ["bot", "a", "b"], None, f"The account has an agent bot already ({AGENT}), which ends with this"),
         ("bot", ["a", "b"], None, ""),
         (None, ["a", "b", "c"], None, ""),
         (

@@ -26,14 +26,11 @@ class AccountRole:
     signers_master: str | None = None
 
     @property
-    def approver(self) -> str:
-        """Return the account that agents are approved by, as far as it is known."""
-        return self.owner if self.role == "subAccount" and self.owner is not None else self.account
-
-    @property
-    def master(self) -> str | None:
-        """Return the account whose key or agent may sign; None for a vault, whose leader the venue does not tell."""
-        return None if self.role == "vault" else self.approver
+    def approver(self) -> str | None:
+        """Return the account that agents are approved by; None for a vault, whose leader is not told."""
+        if self.role == "subAccount":
+            return self.owner
+        return None if self.role == "vault" else self.account
 
 
 def find_role_fault(known: AccountRole, *, network: str, is_vault: bool) -> str | None:

@@ -93,16 +93,17 @@ async def open_maker(
     wallet = key.lend(make_wallet)
     info = make_info(market.base_url, spot_meta)
     role = await check_account(info, market, signer=wallet.address)
-    await check_signer(info, wallet.address, role.master, network=market.network)
+    await check_signer(info, wallet.address, role.approver, network=market.network)
     coin = pair.coin
     await check_clock(info, coin)
     # After the checks, so that a refusal stays one line.
     _log.info("pair: %s", pair.describe())
     _log.info("account: %s is %s", market.account, describe_role(role))
     await tell_account_mode(info, market.account)
-    # A master's own key has no end, and nobody tells who leads a vault.
-    has_end = role.master is not None and not is_master_key(wallet.address, role.master)
-    key_life = await look_at_key(info, wallet.address, owner=role.approver) if has_end else None
+    key_life = None
+    # An account's own key has no end, and without its leader there is no list of a vault's agents.
+    if role.approver is not None and not is_master_key(wallet.address, role.approver):
+        key_life = await look_at_key(info, wallet.address, owner=role.approver)
     parameters = settings.maker_parameters(make_grid(settings, pair))
     network = await find_network(market)
     with (

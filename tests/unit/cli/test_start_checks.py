@@ -252,7 +252,7 @@ async def check_vault(info: TellingRoles, *, vault: bool = True) -> AccountRole:
 async def test_the_master_is_who_may_approve_a_key(
     autojump_clock: MockClock, role: object, vault: bool, master: str | None
 ) -> None:
-    assert (await check_vault(TellingRoles(ab=role), vault=vault)).master == master
+    assert (await check_vault(TellingRoles(ab=role), vault=vault)).approver == master
 
 
 @pytest.mark.usefixtures("inline")

@@ -80,3 +80,10 @@ def test_a_role_that_is_new_stops_nobody() -> None:
 )
 def test_an_account_is_described_in_one_line(role: str, owner: str | None, line: str) -> None:
     assert describe_role(AccountRole(account=ACCOUNT, role=role, owner=owner)) == line
+
+
+@pytest.mark.parametrize(
+    "role, owner, approver", [("user", None, ACCOUNT), ("subAccount", MASTER, MASTER), ("vault", None, None)]
+)
+def test_agents_are_approved_by_the_owner(role: str, owner: str | None, approver: str | None) -> None:
+    assert AccountRole(account=ACCOUNT, role=role, owner=owner).approver == approver

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
 from mm_trio.refusals.pause import FIRST_PAUSE_S, Item, KindPause
+from mm_trio.witness.signer_row import is_of_unknown_signer
 
 __all__ = ["NOT_REMEMBERED", "KindPauses", "PauseNews", "find_refusal"]
 
@@ -52,8 +53,8 @@ class KindPauses:
         """Choose the probes among the wanted items, from the most wanted on; it counts as one emit."""
         self._n_emits += 1
         free = list(wanted)
-        for kind in self._kinds.values():
-            # An item that two kinds pause is sent if both choose it.
+        # An item that two kinds pause is sent if both choose it. What pauses everything chooses last.
+        for kind in sorted(self._kinds.values(), key=lambda kind: kind.is_wide):
             kind.choose(wanted, free=free, now_s=now_s)
             free = [item for item in free if not kind.holds_back(item, now_s=now_s, n_emits=self._n_emits)]
         self._drop_what_is_over()
@@ -85,7 +86,7 @@ class KindPauses:
                     for item in of_kind:
                         kind.forget(item)
             is_wide = refusal in _OF_EVERYTHING or isinstance(answers[0], Unknown)
-            kind = self._kinds.setdefault(refusal, _make_pause(refusal))
+            kind = self._kinds.setdefault(refusal, _make_pause(refusal, text))
             kind.on_refused(of_kind, text, is_wide=is_wide, now_s=now_s, n_emits=self._n_emits)
         self._drop_what_is_over()
         return frozenset(refused)
@@ -128,11 +129,11 @@ class KindPauses:
             del self._kinds[refusal]
 
 
-def _make_pause(refusal: Refusal) -> KindPause:
+def _make_pause(refusal: Refusal, text: str) -> KindPause:
     return KindPause(
         is_race=refusal is Refusal.GONE,
         is_inside_first=refusal is Refusal.OPEN_ORDERS,
-        first_pause_s=_SIGNER_PAUSE_S if refusal is Refusal.SIGNER else FIRST_PAUSE_S,
+        first_pause_s=_SIGNER_PAUSE_S if is_of_unknown_signer(refusal, text) else FIRST_PAUSE_S,
     )
 
 

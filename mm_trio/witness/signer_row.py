@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
 
-__all__ = ["MOST_IN_A_ROW", "SignerRow"]
+__all__ = ["MOST_IN_A_ROW", "SignerRow", "is_of_unknown_signer"]
 
 # Refusals in a row after which the key counts as lost. One alone may be a replica that lags.
 MOST_IN_A_ROW = 3
 # The venue's words for an unknown signer. Which of them comes differs between observers. Lower case.
 _UNKNOWN = ("does not exist", "must deposit before performing actions")
+
+
+def is_of_unknown_signer(refusal: Refusal, text: str) -> bool:
+    """Check if a refusal says that the venue does not know our signer."""
+    return refusal is Refusal.SIGNER and any(words in text.lower() for words in _UNKNOWN)
 
 
 class SignerRow:
@@ -45,7 +50,7 @@ class SignerRow:
             return
         if not isinstance(reason, Refused):
             self._n = 0
-        elif reason.refusal is Refusal.SIGNER and any(words in reason.text.lower() for words in _UNKNOWN):
+        elif is_of_unknown_signer(reason.refusal, reason.text):
             self._n, self._text = self._n + 1, reason.text
         elif reason.refusal is not Refusal.NOT_SENT:
             self._n = 0

@@ -18,8 +18,11 @@ PAUSE_S = 9.5
 # A level that was refused once and then not wanted for so long may be forgotten.
 ONCE_S = 25.0
 # What these name changes while it is refused: balances are read and tried again at once, a nonce is another one each
-# time, a deadline and the request budget move on.
-CHANGING = ("Insufficient spot balance", "Invalid nonce", "Action already expired", "Too many cumulative requests")
+# time, a deadline and the request budget move on. A lost key has a rule of its own (S24).
+CHANGING = (
+    *("Insufficient spot balance", "Invalid nonce", "Action already expired", "Too many cumulative requests"),
+    *("User or API Wallet", "Must deposit"),
+)
 
 # Side and price of an order.
 Place = tuple[bool, str]

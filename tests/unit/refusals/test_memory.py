@@ -313,6 +313,17 @@ def test_items_that_two_kinds_pause_are_probed_together() -> None:
     assert ticks.wanted == []
 
 
+@pytest.mark.parametrize("first_s", [30, 60, 120, 300])
+def test_probes_of_two_kinds_do_not_hold_each_other_back_for_ever(first_s: float) -> None:
+    """All levels are refused for one reason, and then one of them once as everything would be."""
+    ticks = Ticks([ask(i) for i in range(12)], refuse).run(first_s)
+    n_before = len(ticks.sent)
+    ticks.answer = lambda order: HALTED if len(ticks.sent) == n_before else Resting(1)
+    ticks.run(600)
+
+    assert ticks.wanted == []
+
+
 def test_a_probe_that_cannot_be_sent_is_not_waited_for() -> None:
     """The innermost item always lacks funds, so it never leaves."""
     memory, quotes = RefusalMemory(), [ask(i) for i in range(10)]

@@ -18,6 +18,7 @@ import trio
 import websocket
 from faulty_venue import (
     AGENT,
+    ALO,
     HYPE,
     IOC,
     OWNER,
@@ -579,3 +580,27 @@ async def test_upgrade_takes_only_post_only_orders_until_it_is_over(open_venue: 
     assert "Only post-only orders allowed immediately after network upgrade" in json.dumps(await in_thread(sell))
     venue.step(10)
     assert "filled" in statuses(await in_thread(sell))[0]
+
+
+async def test_held_elsewhere_takes_what_is_free_and_gives_it_back(open_venue: Open) -> None:
+    venue = await open_venue({"kind": "held_elsewhere", "at_s": 1, "for_s": 10, "amount": 25})
+
+    async def held() -> Decimal:
+        rows = (await venue.ask("spot_user_state"))["balances"]
+        return sum((Decimal(row["hold"]) for row in rows), Decimal(0))
+
+    venue.step(1)
+    assert await held() == 25
+    venue.step(10)
+    assert await held() == 0
+
+
+async def test_refused_for_good_refuses_orders_with_one_text_until_it_is_over(open_venue: Open) -> None:
+    venue = await open_venue({"kind": "refused_for_good", "at_s": 1, "for_s": 10})
+    venue.step(1)
+
+    bid, ask = await venue.order(), await in_thread(venue.sdk().order, "@107", False, 1.5, 30.0, ALO)
+    venue.step(10)
+
+    assert sum("resting" not in json.dumps(answer) for answer in (bid, ask)) in (1, 2)
+    assert "resting" in statuses(await venue.order())[0]

@@ -55,8 +55,8 @@ def test_a_sub_account_without_the_setting_is_refused_with_what_to_set(tmp_path:
         config = sandbox.save_config(tmp_path, vault="false")
         code, _, err = run(tmp_path, "run", "--config", str(config), "--json", environ=sandbox.key)
 
-    assert code == 3
-    assert "needs [market] vault = true" in err
+    assert code == 2
+    assert "put vault = true into [market]" in err
 
 
 def test_an_account_that_is_none_of_both_is_refused_with_the_setting(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_an_account_that_is_none_of_both_is_refused_with_the_setting(tmp_path: P
         code, _, err = run(tmp_path, "run", "--config", str(config), "--json", environ=environ)
 
     assert code == 2
-    assert "which is neither a sub-account nor a vault" in err
+    assert "is an ordinary account, not a sub-account or a vault: remove vault = true" in err
 
 
 def test_a_lost_key_ends_the_program_with_exit_code_4_and_the_list(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -37,11 +37,13 @@ from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.sandbox_folders import remove_old_instances
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import JournalBusy, LedgerError, OrdersMayRest, find_leaves
+from mm_trio.model.market import Market
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.log_file import LOG_NAME, keep_log
 from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import make_exchange, make_info, make_wallet
-from mm_trio.witness.account_role import describe_role
+from mm_trio.witness.account_role import AccountRole, describe_role
+from mm_trio.witness.key_life import KeyLife
 
 if TYPE_CHECKING:
     from mm_trio.terminal_ui.live_view import Screen
@@ -96,20 +98,14 @@ async def open_maker(
     await check_signer(info, wallet.address, role.approver, network=market.network)
     coin = pair.coin
     await check_clock(info, coin)
-    # After the checks, so that a refusal stays one line.
-    _log.info("pair: %s", pair.describe())
-    _log.info("account: %s is %s", market.account, describe_role(role))
-    await tell_account_mode(info, market.account)
-    key_life = None
-    # An account's own key has no end, and without its leader there is no list of a vault's agents.
-    if role.approver is not None and not is_master_key(wallet.address, role.approver):
-        key_life = await look_at_key(info, wallet.address, owner=role.approver)
     parameters = settings.maker_parameters(make_grid(settings, pair))
     network = await find_network(market)
     with (
         hold_state_folder(environ, network=network, account=market.account, coin=coin, signer=wallet.address) as folder,
         _keep_log(folder / LOG_NAME),
     ):
+        # After all checks, so that a refusal stays one line.
+        key_life = await _tell_account(info, pair, market.account, role, signer=wallet.address)
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
@@ -132,6 +128,19 @@ async def open_maker(
             # A disk that hangs must not keep the program from ending.
             with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
                 await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
+
+
+async def _tell_account(info: Any, pair: Market, account: str, role: AccountRole, *, signer: str) -> KeyLife | None:
+    """Tell what is traded, for which account, and when its key ends; return the latter.
+
+    An account's own key has no end, and without its leader there is no list of a vault's agents.
+    """
+    _log.info("pair: %s", pair.describe())
+    _log.info("account: %s is %s", account, describe_role(role))
+    await tell_account_mode(info, account)
+    if role.approver is None or is_master_key(signer, role.approver):
+        return None
+    return await look_at_key(info, signer, owner=role.approver)
 
 
 @contextmanager

@@ -602,5 +602,6 @@ async def test_refused_for_good_refuses_orders_with_one_text_until_it_is_over(op
     bid, ask = await venue.order(), await in_thread(venue.sdk().order, "@107", False, 1.5, 30.0, ALO)
     venue.step(10)
 
-    assert sum("resting" not in json.dumps(answer) for answer in (bid, ask)) in (1, 2)
+    assert venue.struck() == {"refused_for_good": 1}
+    assert sum("resting" not in json.dumps(answer) for answer in (bid, ask)) in (1, 2), (bid, ask)
     assert "resting" in statuses(await venue.order())[0]

@@ -76,9 +76,10 @@ ACCOUNT_KINDS = (
     FaultKind.DEPOSIT,
     FaultKind.WITHDRAWAL,
     FaultKind.HELD_ELSEWHERE,
+    FaultKind.REFUSED_FOR_GOOD,
     FaultKind.AGENT_EXPIRED,
 )
-WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE, FaultKind.REFUSED_FOR_GOOD)
+WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE)
 # These do not pass by themselves, and nobody trades after them. "all" does not mean them: they are asked for by name.
 FINAL_KINDS = (FaultKind.AGENT_EXPIRED,)
 # The client's own machine: a server cannot do this to it, only the simulation can.

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,10 @@ OTHERS = [text for _, text in SNIPPETS if text not in (*MAKERS, *STARTERS, *(tes
 
 @pytest.mark.parametrize("page, text", TESTS, ids=lambda value: value if value.endswith(".md") else "")
 def test_a_test_that_is_shown_passes(tmp_path: Path, page: str, text: str) -> None:
-    ended = run_python(tmp_path, text, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mm_trio.sandbox.testing")
+    # Where mm_trio is installed its plugin is there already, under the name of its entry point.
+    is_installed = any(point.name == "mm_trio_sandbox" for point in entry_points(group="pytest11"))
+    plugin = () if is_installed else ("-p", "mm_trio.sandbox.testing")
+    ended = run_python(tmp_path, text, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
 

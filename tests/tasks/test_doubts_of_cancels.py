@@ -64,6 +64,8 @@ async def test_an_error_for_a_cancel_proves_nothing(autojump_clock: MockClock, r
         world.buy("5")
         await until(lambda: world.calls("bulk_cancel"))
         tracked = {(o.side, o.level_index) for o in maker.order_state.get_current_orders()}
+        # Words that nobody knows are tried again after a pause.
+        await trio.sleep(15)
         await converged(world, maker, 6)
         book = set(world.book_of(maker))
 

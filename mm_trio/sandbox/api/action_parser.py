@@ -46,11 +46,10 @@ _U64 = 1 << 64
 OTHER_L1_ACTIONS = frozenset(
     {
         *("CSignerAction", "CValidatorAction", "agentEnableDexAbstraction", "agentSetAbstraction", "borrowLend"),
-        *("claimRewards", "createSubAccount", "createVault", "evmUserModify", "gossipPriorityBid", "perpDeploy"),
-        *("registerReferrer", "setDisplayName", "setReferrer", "spotDeploy", "spotUser", "subAccountModify"),
-        *("subAccountSpotTransfer", "subAccountTransfer", "topUpIsolatedOnlyMargin", "twapCancel", "twapOrder"),
-        *("updateIsolatedMargin", "updateLeverage", "validatorL1Stream", "vaultDistribute", "vaultModify"),
-        "vaultTransfer",
+        *("claimRewards", "createVault", "evmUserModify", "gossipPriorityBid", "perpDeploy", "registerReferrer"),
+        *("setDisplayName", "setReferrer", "spotDeploy", "spotUser", "subAccountModify", "topUpIsolatedOnlyMargin"),
+        *("twapCancel", "twapOrder", "updateIsolatedMargin", "updateLeverage", "validatorL1Stream"),
+        *("vaultDistribute", "vaultModify", "vaultTransfer"),
     }
 )
 OTHER_USER_ACTIONS = frozenset(

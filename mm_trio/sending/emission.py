@@ -65,7 +65,10 @@ class Emission:
             elif isinstance(answer, Unknown):
                 reasons[f"unknown: {answer.why}"] = reasons.get(f"unknown: {answer.why}", 0) + 1
         self._n_errors += sum(reasons.values())
-        if isinstance(answers[0], Refused) and answers[0].refusal is Refusal.BUDGET:
+        # Bytes that were refused when they were sent again may have been carried out before, and the budget is used up
+        # all the same.
+        first = answers[0].second if isinstance(answers[0], Unknown) else answers[0]
+        if isinstance(first, Refused) and first.refusal is Refusal.BUDGET:
             self.budget.on_refused(len(answers))
             self.is_out_of_budget = True
         return reasons

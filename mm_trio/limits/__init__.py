@@ -1,0 +1,1 @@
+"""What is never signed, and when everything stops. Pure."""

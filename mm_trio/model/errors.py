@@ -13,6 +13,7 @@ __all__ = [
     "Busy",
     "ConfigError",
     "Contradiction",
+    "Halted",
     "HistoryLost",
     "Interrupted",
     "JournalBusy",
@@ -126,6 +127,13 @@ class ActionsRefused(LedgerError):
     """Refusal of every action, whose cause a person has to find.
 
     The ledger is sound, but the maker can no longer act on it.
+    """
+
+
+class Halted(LedgerError):
+    """Limit of the operator that was broken, or a halt that nobody ended.
+
+    The ledger is sound; only `resume` lets the maker place again.
     """
 
 

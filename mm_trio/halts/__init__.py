@@ -1,0 +1,1 @@
+"""Why a maker places nothing, also after a restart."""

@@ -1,0 +1,108 @@
+"""File of a maker's standing, in its state folder.
+
+It is written and flushed to disk before it is acted on, in one step, and read before anything else at a start. No file
+means active: a maker that never stopped has none. One that cannot be read means halted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Protocol
+
+from mm_trio.halts.standing import ACTIVE, Standing, StandingUnread, parse_standing, tighten
+from mm_trio.journal.end_mark import sync
+
+__all__ = [
+    "STANDING_NAME",
+    "KeepsStanding",
+    "StandingFile",
+    "VolatileStanding",
+    "read_standing",
+    "replace_standing",
+]
+
+STANDING_NAME = "standing.json"
+_BESIDE_NAME = "standing.json.new"
+_MOST_BYTES = 64 * 2**10
+
+
+class KeepsStanding(Protocol):
+    """Place where a standing lasts."""
+
+    @property
+    def standing(self) -> Standing: ...
+    def tighten(self, wanted: Standing) -> Standing: ...
+
+
+class VolatileStanding:
+    """Standing of a maker without a folder: it lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self.standing = ACTIVE
+
+    def tighten(self, wanted: Standing) -> Standing:
+        """Take the stricter of the present standing and another."""
+        self.standing = tighten(self.standing, wanted)
+        return self.standing
+
+
+class StandingFile:
+    """Owner of the standing: what is on disk, and nothing that is not.
+
+    Errors: StandingUnread for a file that cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.standing = read_standing(folder)
+
+    def tighten(self, wanted: Standing) -> Standing:
+        """Write a standing down where it is stricter than the present one.
+
+        Returns what holds from now on. Errors: OSError, and then the present one still holds on disk.
+        """
+        found = tighten(self.standing, wanted)
+        if found != self.standing:
+            replace_standing(self._folder, found)
+            self.standing = found
+        return found
+
+
+def read_standing(folder: Path) -> Standing:
+    """Read the standing of a state folder. Errors: StandingUnread for a file that cannot be read."""
+    path = folder / STANDING_NAME
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError:
+        return ACTIVE
+    except OSError as error:
+        raise StandingUnread(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        if len(data) > _MOST_BYTES:
+            raise StandingUnread(f"it has more than {_MOST_BYTES} bytes")
+        return parse_standing(json.loads(data))
+    except (ValueError, RecursionError, StandingUnread) as error:
+        raise StandingUnread(
+            f"{path} cannot be read ({error}), and it says whether this maker was halted; nothing is placed. "
+            "Look at the last log, then run `mm-trio resume`, which replaces the file"
+        ) from error
+
+
+def replace_standing(folder: Path, standing: Standing) -> None:
+    """Replace the standing of a state folder in one step, durably.
+
+    If the process ends at any point, the old one is in place or the new one. Errors: OSError.
+    """
+    beside = folder / _BESIDE_NAME
+    beside.unlink(missing_ok=True)
+    number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        json.dump(standing.to_json(), file)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(folder / STANDING_NAME)
+    sync(folder)

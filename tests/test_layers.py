@@ -20,6 +20,7 @@ ORDER = (
     "model",
     "concurrency",
     "witness",
+    "limits",
     "funds",
     "state",
     "config",
@@ -28,6 +29,7 @@ ORDER = (
     "quoting",
     "planning",
     "journal",
+    "halts",
     "sending",
     "engine",
     "terminal_ui",
@@ -51,10 +53,11 @@ ORDER = (
     "cli.programs",
     "cli.ledger_programs",
     "cli.key_programs",
+    "cli.halt_programs",
     "cli",
 )
 MOST_MODULES = 12
-CORE_FOLDERS = ("model", "witness", "funds", "state", "refusals", "quoting", "planning")
+CORE_FOLDERS = ("model", "witness", "limits", "funds", "state", "refusals", "quoting", "planning")
 # a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business
 NOT_FOR_CORE = {"time", "datetime", "os", "logging", "pathlib", "threading", "socket", "sqlite3", "io", "asyncio"}
 NOT_FOR_CORE |= {"subprocess", "shutil", "tempfile", "secrets", "uuid"}
@@ -70,6 +73,7 @@ KEEP_THEIR_STATE = {
     "refusals",
     "quoting",
     "journal",
+    "halts",
     "sending",
     "engine",
     "venue",

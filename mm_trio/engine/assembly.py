@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,9 +21,11 @@ from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.schedule import TickSchedule, make_wall_clock, read_machine_clock
 from mm_trio.engine.session import Account, Session, describe_quoting
 from mm_trio.engine.startup import check_order_size
+from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile, recover
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import CHECKPOINT_EVERY, JournalWriter
+from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
@@ -31,6 +33,7 @@ from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.settings import MakerSettings, find_changed_terms, find_ladder_rule
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.sending.limit_guard import LimitGuard
 from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
@@ -63,6 +66,7 @@ class Seams:
     venue's is then the machine's own. `used_weight` is the request weight that this process used just before. A
     checkpoint follows every `checkpoint_every` entries of the journal. `check_opening` gets what a start knows of the
     price that it opens with, and raises where it must not. `key_life` watches over the end of the signer's key.
+    `limits` are the operator's; `standing` is where a halt lasts.
     """
 
     info: Any
@@ -77,6 +81,8 @@ class Seams:
     checkpoint_every: int = CHECKPOINT_EVERY
     check_opening: Callable[[Opening], None] | None = None
     key_life: KeyLife | None = None
+    limits: RiskLimits = NO_LIMITS
+    standing: KeepsStanding = field(default_factory=VolatileStanding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,15 +247,18 @@ def _make_account(basis: _Basis, state: MakerState, *, writer: JournalWriter, no
         venue_ms=basis.clock.latest_ms,
         rng=seams.rng,
     )
+    limits = LimitGuard(seams.limits, state, standing=seams.standing.standing, wall_ms=basis.clock.latest_ms)
     gate = PlacingGate(
         find_feed_fault=lambda: watchdog.find_fault() or basis.clock.find_fault() or state.unproven,
         find_journal_fault=lambda: writer.obstacle,
         feed_is_alive=feed.is_alive,
+        find_limit=limits.find_obstacle,
     )
     gateway = OrderGateway(
         seams.exchange,
         coin=basis.market.coin,
         gate=gate,
+        limits=limits,
         nonces=nonces,
         weight=client.weight,
         run_sync=basis.pools.actions,
@@ -265,6 +274,8 @@ def _make_account(basis: _Basis, state: MakerState, *, writer: JournalWriter, no
         gateway=gateway,
         budget=state.rate_limit,
         wall_ms=basis.clock.latest_ms,
+        limits=limits,
+        write_standing=partial(basis.pools.journal, seams.standing.tighten, abandon_on_cancel=True),
         key_life=seams.key_life,
     )
 

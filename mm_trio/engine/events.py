@@ -53,6 +53,7 @@ _ADVICE = {
     Refusal.UPGRADE: "wait until the venue's upgrade is over",
     Refusal.ASSET: "check that the venue still lists the pair",
     Refusal.TOO_LARGE: "set a smaller order_sz",
+    Refusal.LIMIT: "compare [limits] with the ladder; a second order beyond a limit within a minute ends placing",
 }
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -22,10 +22,11 @@ from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.shutdown import LeftOrder, cancel_and_verify
 from mm_trio.engine.startup import resume_state, seed_state
+from mm_trio.halts.standing import Standing, State
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import COMMIT_WITHIN_S, JournalWriter
-from mm_trio.model.errors import ActionsRefused, JournalBusy, LedgerError, find_leaves
+from mm_trio.model.errors import ActionsRefused, Halted, JournalBusy, LedgerError, find_leaves
 from mm_trio.model.journal_entries import Allocated, Began
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
@@ -33,6 +34,7 @@ from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.opening import read_opening
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.sending.batch_emitter import BatchEmitter
+from mm_trio.sending.limit_guard import LimitGuard
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.order_gateway import OrderGateway
@@ -57,8 +59,8 @@ LAST_WRITE_S = 2.0
 class Account:
     """Connection, gateway, journal, budget and gate of one account.
 
-    The gate is passed before every place. `wall_ms` is our estimate of the venue's time. `key_life` None: nobody
-    watches over the end of the key.
+    The gate is passed before every place. `wall_ms` is our estimate of the venue's time. `write_standing` writes a
+    stricter standing down, and is over when it is on disk. `key_life` None: nobody watches over the end of the key.
     """
 
     client: VenueClient
@@ -69,6 +71,8 @@ class Account:
     gateway: OrderGateway
     budget: RateLimitBudget
     wall_ms: Callable[[], int]
+    limits: LimitGuard
+    write_standing: Callable[[Standing], Awaitable[Standing]]
     key_life: KeyLife | None = None
 
 
@@ -141,11 +145,13 @@ class Session:
                 nursery.start_soon(tasks.watch_forever, self)
                 nursery.start_soon(tasks.guard_journal_forever, self)
                 nursery.start_soon(tasks.compare_forever, self)
+                nursery.start_soon(tasks.watch_mark_forever, self)
                 if self.account.key_life is not None:
                     nursery.start_soon(tasks.watch_key_forever, self, self.account.key_life)
         finally:
             self.account.inbox.close()
             await self._shut_down()
+            await self._write_remains()
             await self._write_rest()
             self._halt_at_the_end()
 
@@ -160,6 +166,36 @@ class Session:
             self._has_halted = True
             _log.error("%s", why)
             raise ActionsRefused(why)
+
+    async def apply_limits(self) -> None:
+        """Write down what a limit asks for, and end the session if that is a halt.
+
+        A standing that cannot be written holds all the same, for this process. Errors: Halted.
+        """
+        limits = self.account.limits
+        limits.on_fills(self.quoter.stats.fills)
+        if (wanted := limits.find_wanted()) is None:
+            return
+        limits.on_written(await self._write_standing(wanted))
+        _log.error("%s", limits.standing.describe())
+        if limits.standing.state is State.HALTED:
+            raise Halted(limits.standing.describe())
+
+    async def _write_standing(self, wanted: Standing) -> Standing:
+        try:
+            with trio.move_on_after(COMMIT_WITHIN_S):
+                return await self.account.write_standing(wanted)
+            _log.error("standing not written in %g s: %s", COMMIT_WITHIN_S, wanted.describe())
+        except OSError as error:
+            _log.error("standing not written: error=%s standing=%s", error, wanted.describe())
+        return wanted
+
+    async def _write_remains(self) -> None:
+        """Add what may rest to a halt that is on disk."""
+        standing = self.account.limits.standing
+        if standing.state is State.HALTED and self.left_behind is not None:
+            with trio.CancelScope(shield=True):
+                await self._write_standing(replace(standing, rests=tuple(left.describe() for left in self.left_behind)))
 
     def _halt_at_the_end(self) -> None:
         """Tell that the key was found lost by the shutdown itself.

@@ -16,6 +16,7 @@ import trio
 
 from mm_trio.engine.events import log_key_news, log_tick
 from mm_trio.engine.feed_reader import FeedReader
+from mm_trio.halts.standing import State
 from mm_trio.model.errors import Busy, VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import OpenOrder
@@ -37,6 +38,7 @@ __all__ = [
     "tick_forever",
     "watch_forever",
     "watch_key_forever",
+    "watch_mark_forever",
 ]
 
 _log = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ COMPARE_EVERY_S, RETRY_COMPARE_S = 180.0, 10.0
 # sent meanwhile, and every order that rests is durable. A price moves little in so short a time.
 LOCK_PATIENCE_S = 2.0
 EMPTY_EVERY_S = 1.0
+# Of the book, which the limits of loss need: request weight 2 each time.
+MARK_EVERY_S = 10.0
 REMIND_EVERY_S = 60.0
 
 
@@ -147,12 +151,17 @@ async def tick(session: Session) -> None:
     """
     quoter, account, schedule = session.quoter, session.account, session.schedule
     async with session.turn:
+        await session.apply_limits()
+        if account.limits.standing.state is State.CANCEL_ONLY:
+            resting = [order.oid for order in quoter.state.order_state.get_current_orders()]
+            await session.emitter.emit(OrderDiff(cancels=resting), account.budget)
         if not account.gate.may_place():
             return
         plan = quoter.plan_tick()
         session.events.on_planned(quoter.find_empty_sides(), held=quoter.state.held_elsewhere)
         result = await session.emitter.emit(plan.diff, account.budget)
         session.halt_if_refused()
+        await session.apply_limits()
         if result.n_errors and account.gateway.signer.is_in_question:
             schedule.want_tick(ASK_SIGNER_AGAIN_S)
         now_s = trio.current_time()
@@ -219,6 +228,25 @@ async def reconcile(session: Session) -> bool:
             schedule.want_reconcile(RETRY_RECONCILE_S)
         session.events.want_listing(session.quoter.state.history.judged_from_s)
         return no_orphan_left
+
+
+# --- Limits -----------------------------------------------------------------------------------------
+
+
+async def watch_mark_forever(session: Session) -> Never:
+    """Look at the book every few seconds where a limit needs a price."""
+    account, limits = session.account, session.account.limits
+    if not limits.needs_mark:
+        await trio.sleep_forever()
+    while True:
+        try:
+            limits.on_book(await account.client.fetch_book(session.quoter.state.market))
+        except VenueError as error:
+            session.quoter.stats.on_error()
+            _log.info("price for the limits not read: error=%s retry_s=%g", error, MARK_EVERY_S)
+        async with session.turn:
+            await session.apply_limits()
+        await trio.sleep(MARK_EVERY_S)
 
 
 # --- Clock ------------------------------------------------------------------------------------------

@@ -12,8 +12,10 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.assembly import Knowledge, Seams, open_session
 from mm_trio.engine.session import Session
 from mm_trio.engine.shutdown import LeftOrder, list_remaining
+from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.writer import CHECKPOINT_EVERY
+from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
 from mm_trio.model.orders import FillResult
@@ -96,6 +98,8 @@ class WsState:
         checkpoint_every: int = CHECKPOINT_EVERY,
         check_opening: Callable[[Opening], None] | None = None,
         key_life: KeyLife | None = None,
+        limits: RiskLimits | None = None,
+        standing: KeepsStanding | None = None,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
@@ -114,6 +118,8 @@ class WsState:
             checkpoint_every,
             check_opening,
             key_life,
+            limits or NO_LIMITS,
+            standing or VolatileStanding(),
         )
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()

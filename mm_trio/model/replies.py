@@ -52,6 +52,7 @@ class Refusal(Enum):
     ASSET = "unknown pair"
     BUILDER_FEE = "builder fee not approved"
     NOT_SENT = "never left this machine"
+    LIMIT = "beyond a limit of the operator"
     OTHER = "another reason"
 
 

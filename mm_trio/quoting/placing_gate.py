@@ -26,7 +26,8 @@ class GateState(Enum):
 class PlacingGate:
     """State of placing, checked against feed and journal.
 
-    `find_feed_fault` and `find_journal_fault` return a reason or None. They are called on the loop's thread.
+    `find_feed_fault`, `find_journal_fault` and `find_limit` return a reason or None. They are called on the loop's
+    thread.
     `feed_is_alive` is called on any thread, between the journal's commit and the sending of a request.
     """
 
@@ -36,10 +37,12 @@ class PlacingGate:
         find_feed_fault: Callable[[], str | None],
         find_journal_fault: Callable[[], object | None],
         feed_is_alive: Callable[[], bool],
+        find_limit: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._find_feed_fault = find_feed_fault
         self._find_journal_fault = find_journal_fault
         self._feed_is_alive = feed_is_alive
+        self._find_limit = find_limit
         self._state = GateState.STARTING
         self._reason: str | None = GateState.STARTING.value
         self._hold: str | None = None
@@ -52,7 +55,7 @@ class PlacingGate:
     @property
     def reason(self) -> str | None:
         """Return why nothing new is placed, or None while quoting."""
-        return self._reason if self._reason is not None else self._hold
+        return self._reason or self._hold or self._find_limit()
 
     @property
     def is_paused(self) -> bool:
@@ -103,7 +106,7 @@ class PlacingGate:
 
         Each tick begins with this question. Only to be called on the loop's thread.
         """
-        return self.is_quoting and self._find_journal_fault() is None
+        return self.is_quoting and self._find_journal_fault() is None and self._find_limit() is None
 
     def may_still_place(self) -> bool:
         """Check if a recorded order may still be sent.

@@ -376,8 +376,10 @@ class BatchEmitter:
             return
         if self._gateway.signer.is_in_question:
             emission.on_signer_refused()
-        emission.budget.on_request(len(answers))
-        self._stats.on_answers(answers)
+        sent = tuple(a for a in answers if not isinstance(a, Refused) or a.refusal is not Refusal.LIMIT)
+        emission.budget.on_request(len(sent))
+        if sent:
+            self._stats.on_answers(sent)
         # A pause was told when it began; what its probes come to is no news.
         is_known = isinstance(first, Refused) and self.filter.refusals.is_told(first.refusal)
         for text, count in emission.on_answers(answers).items():

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import trio
 
 from mm_trio.concurrency.blocking_calls import TOO_LATE, NoFreeThread, RunSync
+from mm_trio.limits.terms import Breach, Reaction
 from mm_trio.model.errors import JournalBusy, JournalError, NotMade
 from mm_trio.model.journal_entries import Entry, Requested
 from mm_trio.model.orders import Intent
@@ -32,7 +33,7 @@ from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.signer_row import SignerRow
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["AlwaysOpen", "Burnt", "OpensForPlaces", "OrderGateway", "WritesAhead"]
+__all__ = ["AlwaysOpen", "Burnt", "JudgesOrders", "NoLimits", "OpensForPlaces", "OrderGateway", "WritesAhead"]
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +116,24 @@ class AlwaysOpen:
         return True
 
 
+class JudgesOrders(Protocol):
+    """Limits of the operator, asked about every order before it is signed."""
+
+    def judge(self, intents: Sequence[Intent]) -> Sequence[Breach | None]: ...
+    def on_signed(self, n_items: int) -> None: ...
+
+
+class NoLimits:
+    """Limits of a sender that has none."""
+
+    def judge(self, intents: Sequence[Intent]) -> Sequence[Breach | None]:
+        """Allow every order."""
+        return (None,) * len(intents)
+
+    def on_signed(self, n_items: int) -> None:
+        """Count nothing."""
+
+
 class OrderGateway:
     """The only sender of actions, one at a time.
 
@@ -132,6 +151,7 @@ class OrderGateway:
         ledger: WritesAhead,
         clock: VenueClock,
         gate: OpensForPlaces | None = None,
+        limits: JudgesOrders | None = None,
         nonces: Nonces | None = None,
         weight: IpWeight | None = None,
         write_timeout_s: float = WRITE_TIMEOUT_S,
@@ -145,6 +165,7 @@ class OrderGateway:
         # Looked up on the class: an object that answers to every name is a plain one.
         self._signs = hasattr(type(exchange), "post_signed")
         self._gate = gate or AlwaysOpen()
+        self._limits = limits or NoLimits()
         self._nonces = nonces or Nonces(clock)
         self._weight = weight or IpWeight()
         self.signer = SignerRow()
@@ -178,21 +199,32 @@ class OrderGateway:
 
         Errors: JournalError or NotMade, and then nothing was sent.
         """
-        with _making():
-            items = [self._encode(intent) for intent in intents]
-        return await self._carry_out("bulk_orders", items, nonce=intents[0].nonce, expires_ms=intents[0].expires_ms)
+        return await self._send_orders("bulk_orders", intents, self._encode)
 
     async def send_modifies(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
         """Replace orders, each by a new one with its own cloid.
 
         Errors: JournalError or NotMade, and then nothing was sent.
         """
-        items: list[dict[str, object]]
-        with _making():
-            items = [{"oid": intent.replaces, "order": self._encode(intent)} for intent in intents]
-        return await self._carry_out(
-            "bulk_modify_orders_new", items, nonce=intents[0].nonce, expires_ms=intents[0].expires_ms
+        return await self._send_orders(
+            "bulk_modify_orders_new",
+            intents,
+            lambda intent: {"oid": intent.replaces, "order": self._encode(intent)},
         )
+
+    async def _send_orders(
+        self, method: str, intents: Sequence[Intent], encode: Callable[[Intent], dict[str, object]]
+    ) -> tuple[Answer, ...]:
+        """Send the orders that break no limit; the others are answered here and never signed."""
+        verdicts = self._limits.judge(intents)
+        within = [intent for intent, breach in zip(intents, verdicts, strict=True) if breach is None]
+        answers: Iterator[Answer] = iter(())
+        if within:
+            with _making():
+                items = [encode(intent) for intent in within]
+            nonce, expires_ms = within[0].nonce, within[0].expires_ms
+            answers = iter(await self._carry_out(method, items, nonce=nonce, expires_ms=expires_ms))
+        return tuple(next(answers) if breach is None else _refuse(breach) for breach in verdicts)
 
     def _encode(self, intent: Intent) -> dict[str, object]:
         return wire.encode_order(intent.quote, coin=self._coin, cloid=make_cloid(intent.cloid), exact=self._signs)
@@ -368,6 +400,7 @@ class OrderGateway:
         self, method: str, items: Sequence[dict[str, object]], *, nonce: int | None, expires_ms: int, always: bool
     ) -> _Action:
         """Sign an action, and record what is to be sent."""
+        self._limits.on_signed(len(items))
         parse = partial(parse_answers, n=len(items)) if items else parse_noop
         weight = find_weight_of_action(len(items))
         if nonce is None:
@@ -382,6 +415,15 @@ class OrderGateway:
         # One attribute of the SDK's object serves all later actions, so it is set before each one.
         self._exchange.set_expires_after(expires_ms)
         return call(items)
+
+
+def _refuse(breach: Breach) -> Refused:
+    """Answer for an order that a limit forbids, or for all of them.
+
+    The words are alike for all orders beyond one limit, so that they are told together.
+    """
+    kind = Refusal.LIMIT if breach.reaction is Reaction.REFUSE else Refusal.NOT_SENT
+    return Refused(kind, f"not sent: beyond {breach.name} of {breach.limit:f}", untouched=True)
 
 
 @contextmanager

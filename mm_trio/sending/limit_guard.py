@@ -1,0 +1,171 @@
+"""Guard of the operator's limits: asked about every order before it is signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import TypeAlias
+
+import trio
+
+from mm_trio.halts.standing import Standing, State
+from mm_trio.limits.holding import HoldingLimits, Traded
+from mm_trio.limits.order_limits import find_order_breach, find_side_breach
+from mm_trio.limits.pace import PaceLimits
+from mm_trio.limits.terms import Breach, Reaction, RiskLimits
+from mm_trio.model.market import Book
+from mm_trio.model.orders import Intent, Side
+from mm_trio.refusals.beforehand import find_reference
+from mm_trio.state.maker_state import MakerState
+
+__all__ = ["REFUSED_WITHIN_S", "LimitGuard"]
+
+# A second refused order within this shows a mistake of the plan or of the limits: nothing more is placed.
+REFUSED_WITHIN_S = 60.0
+# No answer is later than this: what is on its way for longer has an outcome that nobody knows.
+ANSWERED_WITHIN_S = 7.0
+# For each order of an action: the limit that it would break.
+Verdicts: TypeAlias = tuple[Breach | None, ...]
+
+
+class LimitGuard:
+    """Owner of what is counted against the limits, and of what follows.
+
+    `standing` is what the maker may do, as it is written down. `wanted` is a stricter one that a limit asks for: it
+    holds from that moment on, and the session writes it down before anything else follows from it.
+    """
+
+    def __init__(
+        self,
+        limits: RiskLimits,
+        state: MakerState,
+        *,
+        standing: Standing,
+        wall_ms: Callable[[], int],
+        peak: Decimal = Decimal(0),
+    ) -> None:
+        self._limits = limits
+        self._state = state
+        self._wall_ms = wall_ms
+        self._pace = PaceLimits(limits)
+        self._holding = HoldingLimits(limits, peak=peak, now_s=trio.current_time())
+        self._refused_s = float("-inf")
+        self._mid: Decimal | None = None
+        self.standing = standing
+        self.wanted: Standing | None = None
+        self._n_fills = 0
+
+    @property
+    def needs_mark(self) -> bool:
+        """Check if a price has to be looked at now and then."""
+        return self._holding.needs_mark
+
+    # --- Asked by the gateway, before it signs ------------------------------------------------------
+
+    def judge(self, intents: Sequence[Intent]) -> Verdicts:
+        """Find for each order of an action the limit that it would break, None where it may be signed.
+
+        What stops everything stops all of them.
+        """
+        if (breach := self._find_general(len(intents))) is not None:
+            return (breach,) * len(intents)
+        resting = self._sum_resting(intents)
+        verdicts: list[Breach | None] = []
+        for intent in intents:
+            order = intent.quote
+            breach = find_order_breach(order, self._limits, mid=self._mid)
+            breach = breach or find_side_breach(order, self._limits, resting=resting)
+            verdicts.append(breach)
+            if breach is None:
+                resting[order.side] += order.price * order.size
+        if any(verdicts):
+            self._on_refused(next(breach for breach in verdicts if breach is not None))
+        return tuple(verdicts)
+
+    def on_signed(self, n_items: int) -> None:
+        """Count the items of an action that was signed, a cancel's too."""
+        self._pace.on_action(n_items, now_s=trio.current_time())
+
+    # --- Asked by the gate --------------------------------------------------------------------------
+
+    def find_obstacle(self) -> str | None:
+        """Return why nothing new may be placed, None where it may."""
+        standing = self.standing if self.wanted is None else self.wanted
+        if not standing.state.may_place:
+            return standing.describe()
+        breach = self._find_general(0)
+        return None if breach is None else f"limit: {breach.describe()}"
+
+    # --- Told by the session ------------------------------------------------------------------------
+
+    def on_fills(self, n_fills: int) -> None:
+        """Count fills up to this number since the start."""
+        for _ in range(n_fills - self._n_fills):
+            self._pace.on_fill(now_s=trio.current_time())
+        self._n_fills = n_fills
+
+    def on_book(self, book: Book | None) -> None:
+        """Take the middle of a book as the present price."""
+        self._mid = find_reference(book) or self._mid
+        self._holding.on_mark(find_reference(book), self.traded, now_s=trio.current_time())
+
+    def find_wanted(self) -> Standing | None:
+        """Return the stricter standing that a limit asks for now, None where none does."""
+        breach = self._find_general(0)
+        if breach is not None and breach.reaction is Reaction.HALT:
+            self._want(State.HALTED, breach)
+        return self.wanted
+
+    def on_written(self, standing: Standing) -> None:
+        """Take the standing that is on disk now."""
+        self.standing, self.wanted = standing, None
+
+    @property
+    def traded(self) -> Traded:
+        """Return what fills moved since the ledger began; nothing where it has no allocation."""
+        ledger, (token, usdc) = self._state.inventory, self._state.inventory.allocation
+        if ledger.virtual_token is None or ledger.virtual_usdc is None or token is None or usdc is None:
+            return Traded()
+        return Traded(ledger.virtual_token - token, ledger.virtual_usdc - usdc)
+
+    @property
+    def peak(self) -> Decimal:
+        """Return the best gain against having held."""
+        return self._holding.peak
+
+    def _find_general(self, n_items: int) -> Breach | None:
+        """Find the limit that keeps everything back, what stops before what waits."""
+        now_s = trio.current_time()
+        of_money = self._holding.find_breach(self.traded, now_s=now_s)
+        of_pace = self._pace.find_breach(
+            n_items=n_items,
+            n_unknown=sum(now_s - i.sent_s > ANSWERED_WITHIN_S for i in self._state.order_state.get_intents()),
+            remaining=self._state.rate_limit.remaining(),
+            now_s=now_s,
+        )
+        breaches = [breach for breach in (of_money, of_pace) if breach is not None]
+        return min(breaches, key=lambda breach: breach.reaction is not Reaction.HALT, default=None)
+
+    def _sum_resting(self, intents: Sequence[Intent]) -> dict[Side, Decimal]:
+        """Sum the notional of each side beside these orders: of all that rests or is on its way."""
+        sums: dict[Side, Decimal] = {"buy": Decimal(0), "sell": Decimal(0)}
+        if self._limits.max_side_notional is None:
+            return sums
+        orders, cloids = self._state.order_state, {intent.cloid for intent in intents}
+        replaced = {intent.replaces for intent in intents}
+        beside = [intent.quote for intent in orders.get_intents() if intent.cloid not in cloids]
+        beside += [order.quote for order in orders.get_current_orders() if order.oid not in replaced]
+        for order in beside:
+            sums[order.side] += order.price * order.size
+        return sums
+
+    def _on_refused(self, breach: Breach) -> None:
+        now_s = trio.current_time()
+        if now_s - self._refused_s <= REFUSED_WITHIN_S:
+            self._want(State.CANCEL_ONLY, breach)
+        self._refused_s = now_s
+
+    def _want(self, state: State, breach: Breach) -> None:
+        present = self.standing if self.wanted is None else self.wanted
+        if state.strictness > present.state.strictness:
+            self.wanted = Standing(state=state, since_ms=self._wall_ms(), why=breach.describe())

@@ -65,8 +65,6 @@ def _run_configured(arguments: argparse.Namespace) -> int:
     from mm_trio.config.loading import load_settings
 
     settings = load_settings(arguments.config, environ=arguments.environment.plain)
-    if settings.limits is not None:
-        _log.warning("limits not enforced: section=[limits]; they are read and checked, and this version keeps none")
     is_real = settings.market.network == "mainnet"
     if is_real and arguments.live:
         raise ConfigError(

@@ -274,6 +274,13 @@ def _check_together(values: Mapping[str, Mapping[str, object]], given: _Found) -
     low, high = limits.get("price_low"), limits.get("price_high")
     if isinstance(low, Decimal) and isinstance(high, Decimal) and low > high:
         problems.append(f"[limits] price_low {low:f} is above price_high {high:f}; swap them")
+    if "allocation" not in values and ("strategy", "target_px") not in given:
+        # What fills moved is the ledger's amounts less the allocation.
+        problems += [
+            f"[limits] {name} needs [allocation], or target_px from which it follows; give one, or remove the limit"
+            for name in ("max_net_spend", "max_loss_vs_hold", "max_drawdown_vs_hold")
+            if limits.get(name) is not None
+        ]
     network = values["market"].get("network", "")
     if ("market", "api_url") in given and network in VENUE_URLS:
         label = given["market", "api_url"].label

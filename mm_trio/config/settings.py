@@ -23,6 +23,7 @@ from mm_trio.config.values import (
     text_value,
     whole_value,
 )
+from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import LadderRule, PricingGrid
@@ -197,6 +198,10 @@ class Limits:
     budget_floor: int | None = field(
         default=None, metadata=whole_value(0, 1_000_000_000, "requests kept for cancels", such_as="500")
     )
+
+    def to_risk_limits(self) -> RiskLimits:
+        """Return the limits as the maker takes them."""
+        return RiskLimits(**{item.name: getattr(self, item.name) for item in fields(self)})
 
 
 class MakerParameters(TypedDict):

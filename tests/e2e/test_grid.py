@@ -148,7 +148,7 @@ def test_a_venue_that_is_away_has_its_own_exit_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gap", ["0", "1"])
 def test_the_maker_runs_on_what_was_written(tmp_path: Path, gap: str) -> None:
-    """Its first placement is the plan, and it says that limits are not enforced."""
+    """Its first placement is the plan, and it tells its limits."""
     with open_sandbox(tmp_path, "--no-takers") as sandbox:
         words = ("--coin", sandbox.coin, "--range", "20", "23", "--tokens", "100", "--target-px", "21.5")
         place = ("--api-url", sandbox.url, "--account", sandbox.account, "--out", str(tmp_path / "plan.toml"))
@@ -164,4 +164,4 @@ def test_the_maker_runs_on_what_was_written(tmp_path: Path, gap: str) -> None:
     asks = [Decimal(order["limitPx"]) for order in orders if order["side"] == "A"]
     assert (len(asks), len(bids)) == (plan["asks"], plan["bids"])
     assert (max(bids), min(asks)) == (Decimal(plan["best_bid"]), Decimal(plan["best_ask"]))
-    assert "limits not enforced" in maker.out
+    assert "limits: max_order_notional=" in maker.out

@@ -32,11 +32,13 @@ from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.settings import Settings
 from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.engine.ws_state import WsState
+from mm_trio.halts.standing import State
+from mm_trio.halts.standing_file import StandingFile
 from mm_trio.journal.data_dir import find_signer_lock, hold_state_folder, open_ledger
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.sandbox_folders import remove_old_instances
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.errors import JournalBusy, LedgerError, OrdersMayRest, find_leaves
+from mm_trio.model.errors import Halted, JournalBusy, LedgerError, OrdersMayRest, find_leaves
 from mm_trio.model.market import Market
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.log_file import LOG_NAME, keep_log
@@ -104,7 +106,13 @@ async def open_maker(
         hold_state_folder(environ, network=network, account=market.account, coin=coin, signer=wallet.address) as folder,
         _keep_log(folder / LOG_NAME),
     ):
+        # Read first, and armed before anything else is read or sent.
+        standing = await trio.to_thread.run_sync(StandingFile, folder)
+        if standing.standing.state is State.HALTED:
+            raise Halted(f"{standing.standing.describe()}; `mm-trio resume` shows it and lets the maker go on")
         # After all checks, so that a refusal stays one line.
+        if settings.limits is not None:
+            _log.info("limits: %s", settings.limits.to_risk_limits().describe())
         key_life = await _tell_account(info, pair, market.account, role, signer=wallet.address)
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
@@ -122,6 +130,8 @@ async def open_maker(
                 take_over=take_over,
                 used_weight=CHECKS_WEIGHT,
                 key_life=key_life,
+                limits=None if settings.limits is None else settings.limits.to_risk_limits(),
+                standing=standing,
                 check_opening=partial(check_opening, rules=make_opening_rules(settings, accepted_px)),
             )
         finally:

@@ -622,9 +622,20 @@ def test_limits_are_off_unless_they_are_given() -> None:
 
 
 def test_each_limit_may_be_left_out() -> None:
-    limits = parse(limits={"max_net_spend": "6433.70", "budget_floor": 0}).limits
+    limits = parse(limits={"max_net_spend": "6433.70", "budget_floor": 0}, allocation={"token": 5, "usdc": 5}).limits
 
     assert limits == Limits(max_net_spend=dec("6433.70"), budget_floor=0)
+
+
+@pytest.mark.parametrize("name", ["max_net_spend", "max_loss_vs_hold", "max_drawdown_vs_hold"])
+def test_limits_of_money_need_an_allocation(name: str) -> None:
+    (problem,) = complain(limits={name: 100})
+
+    assert problem == (
+        f"  [limits] {name} needs [allocation], or target_px from which it follows; give one, or remove the limit"
+    )
+    assert parse(limits={name: 100}, allocation={"token": 5, "usdc": 5}).limits is not None
+    assert parse(limits={name: 100}, strategy={"target_px": "21"}).limits is not None
 
 
 def test_a_misspelt_limit_is_told_with_its_neighbour() -> None:

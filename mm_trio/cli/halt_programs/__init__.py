@@ -1,0 +1,1 @@
+"""Programs that stop a maker, or let a stopped one go on."""

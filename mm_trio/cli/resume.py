@@ -1,0 +1,50 @@
+"""Command `resume`: let a maker go on that a limit or its operator stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.output import print_result, set_up_logging
+from mm_trio.cli.shell.parser import Command, add_json_option
+from mm_trio.cli.shell.stop_signal import StopSignal
+from mm_trio.cli.shell.verdict import gives_verdict
+
+__all__ = ["COMMAND", "add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `resume`."""
+    add_json_option(parser)
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
+    )
+    parser.add_argument("--show", action="store_true", help="only show why the maker stopped; change nothing")
+
+
+@gives_verdict
+def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
+    """Resume a maker and return the exit code."""
+    from mm_trio.cli.halt_programs.resume_maker import resume_maker
+    from mm_trio.config.loading import load_settings
+
+    set_up_logging(sys.stderr)
+    environ = arguments.environment.plain
+    settings = load_settings(arguments.config, environ=environ)
+    resumption = stop.run(partial(resume_maker, settings, environ=environ, only_show=arguments.show))
+    print_result(resumption, as_json=arguments.json)
+    return ExitCode.CLEAN
+
+
+COMMAND = Command(
+    name="resume",
+    help="let a maker go on that a limit stopped",
+    description="A maker that a limit halted, or that was told to place nothing, stays so over restarts. This shows "
+    "why, and makes it active again: the next `run` places orders. It refuses while the maker runs, sends nothing, and "
+    "changes neither limits nor ledger.",
+    add_arguments=add_arguments,
+    run=run,
+)

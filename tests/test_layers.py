@@ -271,7 +271,7 @@ def test_the_simulation_looks_on_from_outside() -> None:
     """It starts the maker and reads its journal; what is right it works out by itself, or a mistake would be shared."""
     of_the_maker = {
         *("engine.ws_state", "journal.data_dir", "journal.sqlite_journal", "journal.replay"),
-        *("model.journal_entries", "model.errors", "concurrency.blocking_calls"),
+        *("model.journal_entries", "model.errors", "concurrency.blocking_calls", "limits.terms"),
     }
     wrong = [
         found

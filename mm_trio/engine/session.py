@@ -145,7 +145,8 @@ class Session:
                 nursery.start_soon(tasks.watch_forever, self)
                 nursery.start_soon(tasks.guard_journal_forever, self)
                 nursery.start_soon(tasks.compare_forever, self)
-                nursery.start_soon(tasks.watch_mark_forever, self)
+                if self.account.limits.needs_mark:
+                    nursery.start_soon(tasks.watch_mark_forever, self)
                 if self.account.key_life is not None:
                     nursery.start_soon(tasks.watch_key_forever, self, self.account.key_life)
         finally:

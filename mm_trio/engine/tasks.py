@@ -234,10 +234,8 @@ async def reconcile(session: Session) -> bool:
 
 
 async def watch_mark_forever(session: Session) -> Never:
-    """Look at the book every few seconds where a limit needs a price."""
+    """Look at the book every few seconds: a limit needs a price."""
     account, limits = session.account, session.account.limits
-    if not limits.needs_mark:
-        await trio.sleep_forever()
     while True:
         try:
             limits.on_book(await account.client.fetch_book(session.quoter.state.market))

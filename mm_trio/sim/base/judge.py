@@ -37,6 +37,7 @@ RULES: dict[str, str] = {
     "S22": "nothing is sent that changes nothing",
     "S23": "what is refused twice alike is not sent again within its pause",
     "S24": "a key that the venue refuses three times in a row is used no more, and the maker ends",
+    "S25": "no order is signed beyond a limit of the operator",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",

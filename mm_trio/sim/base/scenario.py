@@ -72,6 +72,9 @@ REALLOCATED_SHARE, REALLOCATED_BY = 0.5, 0.5
 # Share of seeds in which the journal loses its end once, and by how many entries.
 LOSS_SHARE, ENTRIES_LOST = 0.3, (1, 300)
 
+# Share of seeds with limits of the operator.
+LIMITED_SHARE = 0.5
+
 LOT = Decimal("0.01")
 # First price, and order sizes whose notional is just above the venue's minimum of 10 or far above it.
 LADDERS = (
@@ -117,6 +120,7 @@ class Scenario:
     `maker_fee`: share of the notional; negative: a rebate.
     `checkpoint_every`: entries of the journal between two checkpoints.
     `journal_loss`: the journal lacks its end before one of the starts.
+    `is_limited`: the operator set limits, just as wide as the ladder needs.
     `reallocation`: from the second process on the allocation has these shares more of the ledger, in base and quote.
     """
 
@@ -151,6 +155,7 @@ class Scenario:
     reallocation: tuple[float, float] | None
     journal_loss: JournalLoss | None
     journal_locks: tuple[tuple[float, float], ...] = ()
+    is_limited: bool = False
 
 
 def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Scenario:
@@ -201,6 +206,7 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         checkpoint_every=int(log_uniform(split(seed, "swarm of checkpoints"), *CHECKPOINT_EVERY)),
         reallocation=_draw_reallocation(split(seed, "swarm of allocations")),
         journal_loss=_draw_journal_loss(split(seed, "swarm of lost ends")),
+        is_limited=split(seed, "swarm of limits").random() < LIMITED_SHARE,
     )
 
 

@@ -25,6 +25,7 @@ from mm_trio.sim.network.watched_journal import Written
 from mm_trio.sim.oracle.coverage import CaseRecorder, shorten
 from mm_trio.sim.oracle.filled_answers import FilledAnswers
 from mm_trio.sim.oracle.lost_key import LostKey
+from mm_trio.sim.oracle.operator_limits import Bounds, OperatorLimits
 from mm_trio.sim.oracle.repeated_refusals import RepeatedRefusals
 from mm_trio.sim.oracle.request_limits import RequestLimits, SlidingSum
 from mm_trio.sim.oracle.venue_view import is_own, read_epoch
@@ -89,8 +90,10 @@ class RequestRules:
         now_s: Callable[[], float],
         ends: SlidingSum,
         machine: MachineClock,
+        bounds: Bounds | None = None,
     ) -> None:
         self._judge = judge
+        self._operator_limits = OperatorLimits(judge, bounds)
         self._exchange = exchange
         self._address = address
         self._keep_foreign = keep_foreign
@@ -139,6 +142,7 @@ class RequestRules:
         now_s = self._now_s()
         self.filled_answers.check()
         self.repeated.on_leaving(args)
+        self._operator_limits.on_leaving(args)
         n_items = 0
         if args and isinstance(args[0], SignedInProcess):
             n_items = args[0].n_items

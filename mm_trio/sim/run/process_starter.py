@@ -12,6 +12,7 @@ import trio
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.data_dir import find_state_folder, hold_state_folder
+from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import JournalError
 from mm_trio.sandbox import FaultKind, Nonces, fill_at_once
 from mm_trio.sim.actors.maker_process import MakerProcess
@@ -26,6 +27,7 @@ from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.secret_canary import CanaryExchange
 from mm_trio.sim.network.venue import SimInfo, SimVenue
 from mm_trio.sim.network.watched_journal import WatchedJournal, Written
+from mm_trio.sim.oracle.operator_limits import compute_bounds
 from mm_trio.sim.oracle.request_limits import SlidingSum
 from mm_trio.sim.oracle.request_rules import STALE_S, UNSETTLED_S, RequestRules
 
@@ -63,6 +65,8 @@ class ProcessStarter:
         machine: MachineClock,
     ) -> None:
         self._scenario = scenario
+        sz_decimals = venue.gateway.exchange.markets.pair(COIN).base.sz_decimals
+        self._bounds = compute_bounds(scenario.ladder, sz_decimals=sz_decimals) if scenario.is_limited else None
         self._venue = venue
         self._judge = judge
         self._fault_counter = fault_counter
@@ -112,6 +116,7 @@ class ProcessStarter:
             now_s=trio.current_time,
             ends=self._ends,
             machine=self._machine,
+            bounds=self._bounds,
         )
         journal.on_entry = requests.cases.on_entry
         journal.on_checkpoint_read = lambda: self._judge.coverage.update(["restart from a checkpoint"])
@@ -127,6 +132,17 @@ class ProcessStarter:
         requests.is_tracked = lambda oid: maker.order_state.find(oid) is not None
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
         return process
+
+    def _make_limits(self) -> RiskLimits | None:
+        """Make the maker's limits, as wide as its ladder needs."""
+        if (bounds := self._bounds) is None:
+            return None
+        return RiskLimits(
+            max_order_notional=bounds.order,
+            max_side_notional=bounds.side,
+            price_low=bounds.low,
+            price_high=bounds.high,
+        )
 
     def _is_journal_locked(self, *, late_s: float = 0.0) -> bool:
         now_s = trio.current_time()
@@ -175,5 +191,6 @@ class ProcessStarter:
             rng=Random(self._rng.getrandbits(64)),
             wall_ms=self._machine.read_ms,
             checkpoint_every=scenario.checkpoint_every,
+            limits=self._make_limits(),
             **scenario.tuning,
         )

@@ -1,0 +1,51 @@
+"""Check that no order is signed beyond a limit of the operator."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from mm_trio.sandbox import SignedInProcess
+from mm_trio.sim.base.judge import Judge
+from mm_trio.sim.base.scenario import ScenarioLadder
+from mm_trio.sim.oracle.expected_book import compute_levels
+
+__all__ = ["Bounds", "OperatorLimits", "compute_bounds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits just as wide as a ladder needs: notionals in quote, prices in quote per base."""
+
+    order: Decimal
+    side: Decimal
+    low: Decimal
+    high: Decimal
+
+
+def compute_bounds(ladder: ScenarioLadder, *, sz_decimals: int) -> Bounds:
+    """Compute the limits that a ladder reaches and does not pass."""
+    levels, size = compute_levels(ladder, sz_decimals=sz_decimals), ladder.order_size
+    return Bounds(size * levels[-1], size * sum(levels, Decimal(0)), levels[0], levels[-1])
+
+
+class OperatorLimits:
+    """S25, of one process. `bounds` None: there are no limits."""
+
+    def __init__(self, judge: Judge, bounds: Bounds | None) -> None:
+        self._judge = judge
+        self._bounds = bounds
+
+    def on_leaving(self, args: tuple[Any, ...]) -> None:
+        """Check the orders of an action that leaves."""
+        bounds = self._bounds
+        if bounds is None or not args or not isinstance(args[0], SignedInProcess):
+            return
+        action = json.loads(args[0].action)
+        orders = [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
+        for order in orders:
+            price, size = Decimal(order["p"]), Decimal(order["s"])
+            is_within = bounds.low <= price <= bounds.high and price * size <= bounds.order
+            self._judge.check("S25", is_within, lambda p=price, s=size: f"{s} at {p} was signed, beyond {bounds}")  # type: ignore[misc]

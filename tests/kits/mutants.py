@@ -21,6 +21,8 @@ from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.journal.recovery import recover
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import JournalWriter
+from mm_trio.limits.order_limits import find_order_breach
+from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.cloid import encode_cloid
 from mm_trio.model.errors import JournalBusy
 from mm_trio.model.journal_entries import Booked, NeverPlaced
@@ -562,3 +564,24 @@ def a_locked_journal_does_not_keep_orders_back(patch: pytest.MonkeyPatch) -> Non
 
     patch.setattr(JournalWriter, "flush_then", send_anyway)
     patch.setattr(JournalWriter, "obstacle", None)
+
+
+@mutant
+def an_order_at_its_limit_is_refused(patch: pytest.MonkeyPatch) -> None:
+    find = find_order_breach
+
+    def find_too_early(order: Any, limits: RiskLimits, *, mid: Decimal | None) -> Any:
+        narrow = replace(limits, max_order_notional=(limits.max_order_notional or Decimal(10**15)) - Decimal("1E-9"))
+        return find(order, narrow, mid=mid)
+
+    patch.setattr("mm_trio.sending.limit_guard.find_order_breach", find_too_early)
+
+
+@mutant
+def a_price_limit_is_taken_from_the_wrong_end(patch: pytest.MonkeyPatch) -> None:
+    find = find_order_breach
+
+    def swap(order: Any, limits: RiskLimits, *, mid: Decimal | None) -> Any:
+        return find(order, replace(limits, price_low=limits.price_high, price_high=limits.price_low), mid=mid)
+
+    patch.setattr("mm_trio.sending.limit_guard.find_order_breach", swap)

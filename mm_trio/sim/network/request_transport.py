@@ -24,7 +24,7 @@ __all__ = ["RequestTransport", "Witness"]
 Call = Callable[[], Any]
 
 # Calls that stay on the maker's own machine.
-LOCAL = frozenset({"append", "_replay", "mark_end"})
+LOCAL = frozenset({"append", "_replay", "mark_end", "tighten"})
 SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})

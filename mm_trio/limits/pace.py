@@ -23,6 +23,7 @@ class SlidingCount:
 
     def add(self, n: int, *, now_s: float) -> None:
         """Count `n` more."""
+        self._forget(now_s)
         step = int(now_s // self._step_s)
         if self._steps and self._steps[-1][0] == step:
             n += self._steps.pop()[1]
@@ -30,10 +31,13 @@ class SlidingCount:
 
     def count(self, now_s: float) -> int:
         """Return the count within the window before `now_s`."""
+        self._forget(now_s)
+        return sum(n for _, n in self._steps)
+
+    def _forget(self, now_s: float) -> None:
         first = int(now_s // self._step_s) - N_STEPS
         while self._steps and self._steps[0][0] < first:
             self._steps.popleft()
-        return sum(n for _, n in self._steps)
 
 
 class PaceLimits:

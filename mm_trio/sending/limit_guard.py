@@ -153,10 +153,17 @@ class LimitGuard:
             return sums
         orders, cloids = self._state.order_state, {intent.cloid for intent in intents}
         replaced = {intent.replaces for intent in intents}
-        beside = [intent.quote for intent in orders.get_intents() if intent.cloid not in cloids]
-        beside += [order.quote for order in orders.get_current_orders() if order.oid not in replaced]
-        for order in beside:
+        resting = {order.oid: order.quote for order in orders.get_current_orders() if order.oid not in replaced}
+        for order in resting.values():
             sums[order.side] += order.price * order.size
+        for intent in orders.get_intents():
+            if intent.cloid in cloids:
+                continue
+            sums[intent.quote.side] += intent.quote.price * intent.quote.size
+            # Of an order and the one that replaces it only one can rest: the larger one counts.
+            old = None if intent.replaces is None else resting.get(intent.replaces)
+            if old is not None and old.side == intent.quote.side:
+                sums[old.side] -= min(old.price * old.size, intent.quote.price * intent.quote.size)
         return sums
 
     def _on_refused(self, breach: Breach) -> None:

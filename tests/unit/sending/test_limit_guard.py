@@ -1,0 +1,61 @@
+"""What counts against the limit of a side: everything that may rest, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+from core_kit import GRID, intent, make_state, rest, tracked
+from trio.testing import MockClock
+
+from mm_trio.halts.standing import ACTIVE
+from mm_trio.limits.terms import RiskLimits
+from mm_trio.model.orders import Intent, TrackedOrder
+from mm_trio.sending.limit_guard import LimitGuard
+
+ASK, NEXT, NEW = (GRID.levels[level] for level in (4, 5, 6))
+CLOIDS = [f"0x{n:032x}" for n in range(1, 4)]
+
+
+def judge_beside(
+    resting: Sequence[TrackedOrder], on_the_way: Sequence[Intent], wanted: Intent, *, most: Decimal
+) -> bool:
+    """Return whether an order may be signed beside these."""
+    state = make_state()
+    rest(state.order_state, *resting)
+    for each in (*on_the_way, wanted):
+        state.order_state.on_sent(each)
+    guard = LimitGuard(RiskLimits(max_side_notional=most), state, standing=ACTIVE, wall_ms=lambda: 0)
+    return guard.judge([wanted]) == (None,)
+
+
+@pytest.mark.parametrize(
+    "resting, on_the_way, wanted, most",
+    [
+        # One that rests, and one more.
+        ([tracked(1, "sell", 4)], [], intent("sell", 6, cloid=CLOIDS[0]), 5 * (ASK + NEW)),
+        # One whose answer was lost, too.
+        ([], [intent("sell", 5, cloid=CLOIDS[1])], intent("sell", 6, cloid=CLOIDS[0]), 5 * (NEXT + NEW)),
+        # An order and its replacement of unknown outcome: the larger of them.
+        (
+            [tracked(1, "sell", 4, 3)],
+            [intent("sell", 5, cloid=CLOIDS[1], replaces=1)],
+            intent("sell", 6, cloid=CLOIDS[0]),
+            5 * (NEXT + NEW),
+        ),
+        # What an order replaces makes room for it.
+        ([tracked(1, "sell", 4)], [], intent("sell", 6, cloid=CLOIDS[0], replaces=1), 5 * NEW),
+        # The other side does not count.
+        ([tracked(1, "buy", 3)], [], intent("sell", 6, cloid=CLOIDS[0]), 5 * NEW),
+    ],
+)
+async def test_a_side_counts_what_may_rest_once(
+    autojump_clock: MockClock,
+    resting: list[TrackedOrder],
+    on_the_way: list[Intent],
+    wanted: Intent,
+    most: Decimal,
+) -> None:
+    assert judge_beside(resting, on_the_way, wanted, most=most)
+    assert not judge_beside(resting, on_the_way, wanted, most=most - Decimal("0.000001"))

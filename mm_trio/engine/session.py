@@ -26,7 +26,7 @@ from mm_trio.halts.standing import Standing, State
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import COMMIT_WITHIN_S, JournalWriter
-from mm_trio.model.errors import ActionsRefused, Halted, JournalBusy, LedgerError, find_leaves
+from mm_trio.model.errors import ActionsRefused, Halted, JournalBusy, LedgerError, VenueError, find_leaves
 from mm_trio.model.journal_entries import Allocated, Began
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
@@ -132,6 +132,7 @@ class Session:
             # Orders of an earlier session may rest, and no task would look after them.
             if self._recovered is not None and not self._recovered.is_new:
                 await self._shut_down()
+                self._halt_at_the_end()
             raise
         try:
             async with trio.open_nursery() as nursery:
@@ -201,10 +202,11 @@ class Session:
     def _halt_at_the_end(self) -> None:
         """Tell that the key was found lost by the shutdown itself.
 
-        An error that ends the session says more. Errors: ActionsRefused.
+        An error of our own says more, a venue that did not answer says less. Errors: ActionsRefused.
         """
         error = sys.exception()
-        is_stopped = error is None or all(isinstance(leaf, trio.Cancelled) for leaf in find_leaves(error))
+        leaves = () if error is None else find_leaves(error)
+        is_stopped = all(isinstance(leaf, trio.Cancelled | VenueError) for leaf in leaves)
         if is_stopped and not self._has_halted and self.account.gateway.signer.is_lost:
             self.halt_if_refused()
 

@@ -289,3 +289,22 @@ async def test_the_next_life_with_a_new_key_goes_on(autojump_clock: MockClock, t
         await until_on_target(world, second)
 
     assert world.exchange.open_orders(MAKER) == ()
+
+
+async def test_a_start_that_fails_while_its_key_is_lost_ends_by_the_key(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """Orders of the last session rest, the venue's fills cannot be read, and no cancel is accepted."""
+    world = make_world("signing")
+    first = make_maker(world, tmp_path, cancel_on_shutdown=False)
+    await run_and_lose(world, first, lambda: None, stop=lambda: True)
+    for _ in range(200):
+        world.venue.fail_next("user_fills_by_time", ConnectionError("reset"), applied=False)
+    lose_key(world)
+
+    with trio.fail_after(120):
+        leaves = await end_of(make_maker(world, tmp_path))
+
+    assert len(world.resting()) == 40
+    assert [type(leaf) for leaf in leaves] == [ActionsRefused]
+    assert str(leaves[0]).startswith("SIGNER_LOST: ")

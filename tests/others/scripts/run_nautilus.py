@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
@@ -88,7 +89,9 @@ async def listen(access: dict[str, Any]) -> None:
     print("ready", flush=True)
     await asyncio.wait_for(heard.is_over.wait(), ENOUGH_S)
     await socket.close()
-    print(json.dumps(heard.seen))
+    print(json.dumps(heard.seen), flush=True)
+    # A thread of the client may still call back, and aborts the process where it finds the loop closed.
+    os._exit(0)
 
 
 if __name__ == "__main__":

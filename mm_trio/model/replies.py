@@ -24,6 +24,7 @@ __all__ = [
     "Refused",
     "Resting",
     "Unknown",
+    "find_refused",
 ]
 
 
@@ -109,6 +110,13 @@ class Unknown:
 
 
 Answer: TypeAlias = Resting | Filled | Cancelled | Refused | Unknown
+
+
+def find_refused(answer: Answer | None) -> Refused | None:
+    """Return the refusal that an answer is, or that the same bytes met when they were sent again."""
+    if isinstance(answer, Unknown):
+        return answer.second
+    return answer if isinstance(answer, Refused) else None
 
 
 class FillKey(NamedTuple):

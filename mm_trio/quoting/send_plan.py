@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from mm_trio.model.orders import DesiredOrder, OrderDiff, Phase, TrackedOrder
 from mm_trio.quoting.headroom import Headroom
+from mm_trio.refusals.distance import measure_from_inside
 from mm_trio.state.order_table import OpenOrders
 
 __all__ = [
@@ -140,15 +141,8 @@ def _from_inside_outwards(diff: OrderDiff, resting: Iterable[TrackedOrder]) -> l
     items: list[tuple[int | None, DesiredOrder]] = [*diff.modifies, *((None, order) for order in diff.places)]
     there: list[TrackedOrder | DesiredOrder] = [order for order in resting if order.oid not in diff.cancels]
     there += [order for _, order in items]
-    lowest_ask = min((order.level_index for order in there if order.side == "sell"), default=0)
-    highest_bid = max((order.level_index for order in there if order.side == "buy"), default=0)
-
-    def distance(item: tuple[int | None, DesiredOrder]) -> tuple[int, str]:
-        order = item[1]
-        away = order.level_index - lowest_ask if order.side == "sell" else highest_bid - order.level_index
-        return away, order.side
-
-    return sorted(items, key=distance)
+    distance = measure_from_inside(there)
+    return sorted(items, key=lambda item: distance(item[1]))
 
 
 def plan_batches(

@@ -6,18 +6,15 @@ coins and other programs included. Sources: docs, Error responses and Rate limit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
 
 from mm_trio.model.market import Book
 from mm_trio.model.orders import OrderDiff, Quote, TrackedOrder
+from mm_trio.refusals.distance import Distance, measure_from_inside
 
 __all__ = ["Sendable", "compute_open_cap", "find_reference", "is_in_band", "leave_out"]
-
-# Levels from the innermost order of a side, and the side.
-Distance: TypeAlias = Callable[[Quote | TrackedOrder], tuple[int, str]]
 
 BAND_LOW, BAND_HIGH = Decimal("0.2"), Decimal(5)
 # A book whose best ask is further above its best bid says nothing of the venue's reference.
@@ -75,7 +72,7 @@ def leave_out(
     if len(wanted) > room:
         leaving = set(diff.cancels)
         staying = {oid: order for oid, order in resting.items() if oid not in leaving}
-        distance = _measure_from_inside([*wanted, *staying.values()])
+        distance = measure_from_inside([*wanted, *staying.values()])
         by_distance = sorted(wanted, key=distance)
         ends = sorted(staying, key=lambda oid: distance(staying[oid]), reverse=True)
         moved = {oid for oid, _ in diff.modifies}
@@ -98,15 +95,3 @@ def _pair_off(
             break
         swaps.append((order, oid))
     return swaps
-
-
-def _measure_from_inside(orders: Sequence[Quote | TrackedOrder]) -> Distance:
-    """Make the measure of how many levels an order is away from the innermost one of its side."""
-    lowest_ask = min((order.level_index for order in orders if order.side == "sell"), default=0)
-    highest_bid = max((order.level_index for order in orders if order.side == "buy"), default=0)
-
-    def distance(order: Quote | TrackedOrder) -> tuple[int, str]:
-        away = order.level_index - lowest_ask if order.side == "sell" else highest_bid - order.level_index
-        return away, order.side
-
-    return distance

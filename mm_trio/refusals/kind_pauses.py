@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
+from mm_trio.model.replies import Answer, Refusal, Refused, Unknown, find_refused
 from mm_trio.refusals.pause import FIRST_PAUSE_S, Item, KindPause
 from mm_trio.witness.signer_row import is_of_unknown_signer
 
@@ -139,10 +139,8 @@ def _make_pause(refusal: Refusal, text: str) -> KindPause:
 
 def find_refusal(answer: Answer) -> tuple[Refusal, str] | None:
     """Find what an answer refuses, and the venue's words, if it is to be remembered."""
-    if isinstance(answer, Unknown) and answer.second is not None:
-        answer = answer.second
-    if isinstance(answer, Refused) and answer.refusal not in NOT_REMEMBERED:
-        return answer.refusal, answer.text
+    if (refused := find_refused(answer)) is not None:
+        return None if refused.refusal in NOT_REMEMBERED else (refused.refusal, refused.text)
     if isinstance(answer, Unknown) and answer.says is not None:
         return Refusal.OTHER, answer.says
     return None

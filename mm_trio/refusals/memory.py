@@ -6,12 +6,13 @@ where more than five levels are refused alike, the kind of refusal pauses. A suc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mm_trio.model.orders import OrderDiff, Quote, Side, TrackedOrder
 from mm_trio.model.replies import WHOLE_BATCH, Answer, Refusal, Refused
+from mm_trio.refusals.distance import measure_from_inside
 from mm_trio.refusals.kind_pauses import KindPauses, PauseNews, find_refusal
 
 __all__ = ["RefusalMemory", "halve"]
@@ -44,7 +45,9 @@ class RefusalMemory:
 
         `insists`: cancels are sent whatever was refused before, as a shutdown has no time to wait.
         """
-        self._orders.choose(_from_inside_outwards([*(order for _, order in diff.modifies), *diff.places]), now_s=now_s)
+        wanted = [*(order for _, order in diff.modifies), *diff.places]
+        from_inside = sorted(wanted, key=measure_from_inside(wanted))
+        self._orders.choose(from_inside, now_s=now_s)
         self._cancels.choose([_Cancel(oid) for oid in diff.cancels], now_s=now_s)
         if not self._orders and not self._cancels and not self._unread:
             return diff
@@ -127,16 +130,3 @@ def _needs_more(order: Quote, present: TrackedOrder | None) -> bool:
     if order.side == "sell":
         return order.size > present.size
     return order.size * order.price > present.size * present.price
-
-
-def _from_inside_outwards(wanted: Iterable[Quote]) -> list[Quote]:
-    """Sort items by their distance from the innermost wanted one of their side."""
-    items = list(wanted)
-    lowest_ask = min((order.level_index for order in items if order.side == "sell"), default=0)
-    highest_bid = max((order.level_index for order in items if order.side == "buy"), default=0)
-
-    def distance(order: Quote) -> tuple[int, str]:
-        away = order.level_index - lowest_ask if order.side == "sell" else highest_bid - order.level_index
-        return away, order.side
-
-    return sorted(items, key=distance)

@@ -111,9 +111,6 @@ class KindPause:
         """Check if anything waits longer than one tick."""
         return self.is_whole or any(pair.is_pausing for pair in self._pairs.values())
 
-    def __contains__(self, slot: Hashable) -> bool:
-        return slot in self._pairs
-
     # --- Answers ------------------------------------------------------------------------------------
 
     def on_refused(self, items: Sequence[Item], text: str, *, is_wide: bool, now_s: float, n_emits: int) -> None:

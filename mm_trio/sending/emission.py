@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mm_trio.model.orders import EmitResult, TrackedOrder
-from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
+from mm_trio.model.replies import Answer, Refusal, Refused, Unknown, find_refused
 from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 
@@ -67,8 +67,8 @@ class Emission:
         self._n_errors += sum(reasons.values())
         # Bytes that were refused when they were sent again may have been carried out before, and the budget is used up
         # all the same.
-        first = answers[0].second if isinstance(answers[0], Unknown) else answers[0]
-        if isinstance(first, Refused) and first.refusal is Refusal.BUDGET:
+        first = find_refused(answers[0])
+        if first is not None and first.refusal is Refusal.BUDGET:
             self.budget.on_refused(len(answers))
             self.is_out_of_budget = True
         return reasons

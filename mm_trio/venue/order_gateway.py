@@ -23,7 +23,7 @@ from mm_trio.limits.terms import Breach, Reaction
 from mm_trio.model.errors import JournalBusy, JournalError, NotMade
 from mm_trio.model.journal_entries import Entry, Requested
 from mm_trio.model.orders import Intent
-from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown
+from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown, find_refused
 from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers, parse_noop
 from mm_trio.venue.http_session import VENUE_FAILURES, describe_failure, may_be_sent_again
@@ -252,8 +252,8 @@ class OrderGateway:
         (answer,) = await self._carry_out("noop", [], nonce=nonce, expires_ms=expires_ms, always=True)
         if isinstance(answer, Cancelled):
             return Burnt.WAS_UNUSED
-        reason = answer.second if isinstance(answer, Unknown) else answer
-        is_used = isinstance(reason, Refused) and reason.refusal is Refusal.NONCE
+        reason = find_refused(answer)
+        is_used = reason is not None and reason.refusal is Refusal.NONCE
         return Burnt.WAS_USED if is_used else Burnt.UNKNOWN
 
     def on_shutdown(self, within_s: float) -> None:
@@ -314,9 +314,9 @@ class OrderGateway:
         answer = attempt.answers[0] if attempt.answers else None
         if answer is not None:
             self.signer.on_answer(answer)
-        reason = answer.second if isinstance(answer, Unknown) and answer.second is not None else answer
-        refusal = reason.refusal if isinstance(reason, Refused) else None
-        if refusal is Refusal.NONCE and isinstance(reason, Refused):
+        reason = find_refused(answer)
+        refusal = None if reason is None else reason.refusal
+        if reason is not None and refusal is Refusal.NONCE:
             # The bytes of a lost attempt, or of an action that is burnt, may have used it before.
             if nonce is not None:
                 self._nonces.on_refused(nonce, reason.text)

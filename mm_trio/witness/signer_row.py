@@ -5,7 +5,7 @@ A key that was revoked, has expired or was pruned does not come back, so waiting
 
 from __future__ import annotations
 
-from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
+from mm_trio.model.replies import Answer, Refusal, Unknown, find_refused
 
 __all__ = ["MOST_IN_A_ROW", "SignerRow", "is_of_unknown_signer"]
 
@@ -45,10 +45,10 @@ class SignerRow:
 
         A missing answer says nothing of the signer, nor does an action that never left.
         """
-        reason = answer.second if isinstance(answer, Unknown) and answer.second is not None else answer
-        if self.is_lost or (isinstance(reason, Unknown) and reason.says is None):
+        reason = find_refused(answer)
+        if self.is_lost or (reason is None and isinstance(answer, Unknown) and answer.says is None):
             return
-        if not isinstance(reason, Refused):
+        if reason is None:
             self._n = 0
         elif is_of_unknown_signer(reason.refusal, reason.text):
             self._n, self._text = self._n + 1, reason.text

@@ -7,12 +7,11 @@ means active: a maker that never stopped has none. One that cannot be read means
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Protocol
 
 from mm_trio.halts.standing import ACTIVE, Standing, StandingUnread, parse_standing, tighten
-from mm_trio.journal.end_mark import sync
+from mm_trio.journal.end_mark import replace_file
 
 __all__ = [
     "STANDING_NAME",
@@ -96,13 +95,5 @@ def replace_standing(folder: Path, standing: Standing) -> None:
 
     If the process ends at any point, the old one is in place or the new one. Errors: OSError.
     """
-    beside = folder / _BESIDE_NAME
-    beside.unlink(missing_ok=True)
-    number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        json.dump(standing.to_json(), file)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(folder / STANDING_NAME)
-    sync(folder)
+    data = f"{json.dumps(standing.to_json())}\n".encode()
+    replace_file(folder / STANDING_NAME, data, beside=folder / _BESIDE_NAME)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mm_trio.model.errors import JournalError
 
-__all__ = ["MARK_NAME", "EndMark", "describe_cut", "read_mark", "sync", "write_mark"]
+__all__ = ["MARK_NAME", "EndMark", "describe_cut", "read_mark", "replace_file", "sync", "write_mark"]
 
 MARK_NAME = "journal.end"
 # The mark before it has the final name.
@@ -78,17 +78,23 @@ def write_mark(folder: Path, mark: EndMark) -> None:
 
     If the process ends at any point, the old mark is in place or the new one. Errors: OSError.
     """
-    beside = folder / _BESIDE_NAME
+    replace_file(folder / MARK_NAME, mark.to_text().encode(), beside=folder / _BESIDE_NAME)
+
+
+def replace_file(path: Path, data: bytes, *, beside: Path) -> None:
+    """Replace a file of mode 0600 in one step, durably; it is written as `beside` first.
+
+    If the process ends at any point, the old file is in place or the new one. Errors: OSError.
+    """
     if beside.exists():
         beside.unlink()
     number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(number, mark.to_text().encode())
+    with os.fdopen(number, "wb") as file:
+        file.write(data)
+        file.flush()
         os.fsync(number)
-    finally:
-        os.close(number)
-    beside.replace(folder / MARK_NAME)
-    sync(folder)
+    beside.replace(path)
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -12,7 +12,7 @@ from mm_trio.halts.standing import Standing, State
 from mm_trio.limits.holding import HoldingLimits, Traded
 from mm_trio.limits.order_limits import find_order_breach, find_side_breach
 from mm_trio.limits.pace import PaceLimits
-from mm_trio.limits.terms import Breach, Reaction, RiskLimits
+from mm_trio.limits.terms import NO_LIMITS, Breach, Reaction, RiskLimits
 from mm_trio.model.market import Book
 from mm_trio.model.orders import Intent, Side
 from mm_trio.refusals.beforehand import find_reference
@@ -42,13 +42,13 @@ class LimitGuard:
         *,
         standing: Standing,
         wall_ms: Callable[[], int],
-        peak: Decimal = Decimal(0),
     ) -> None:
         self._limits = limits
+        self._has_limits = limits != NO_LIMITS
         self._state = state
         self._wall_ms = wall_ms
         self._pace = PaceLimits(limits)
-        self._holding = HoldingLimits(limits, peak=peak, now_s=trio.current_time())
+        self._holding = HoldingLimits(limits, now_s=trio.current_time())
         self._refused_s = float("-inf")
         self._mid: Decimal | None = None
         self.standing = standing
@@ -78,8 +78,8 @@ class LimitGuard:
             verdicts.append(breach)
             if breach is None:
                 resting[order.side] += order.price * order.size
-        if any(verdicts):
-            self._on_refused(next(breach for breach in verdicts if breach is not None))
+        if (first := next((breach for breach in verdicts if breach is not None), None)) is not None:
+            self._on_refused(first)
         return tuple(verdicts)
 
     def on_signed(self, n_items: int) -> None:
@@ -90,9 +90,8 @@ class LimitGuard:
 
     def find_obstacle(self) -> str | None:
         """Return why nothing new may be placed, None where it may."""
-        standing = self.standing if self.wanted is None else self.wanted
-        if not standing.state.may_place:
-            return standing.describe()
+        if not self._strictest.state.may_place:
+            return self._strictest.describe()
         breach = self._find_general(0)
         return None if breach is None else f"limit: {breach.describe()}"
 
@@ -106,8 +105,9 @@ class LimitGuard:
 
     def on_book(self, book: Book | None) -> None:
         """Take the middle of a book as the present price."""
-        self._mid = find_reference(book) or self._mid
-        self._holding.on_mark(find_reference(book), self.traded, now_s=trio.current_time())
+        mid = find_reference(book)
+        self._mid = mid or self._mid
+        self._holding.on_mark(mid, self.traded, now_s=trio.current_time())
 
     def find_wanted(self) -> Standing | None:
         """Return the stricter standing that a limit asks for now, None where none does."""
@@ -129,12 +129,17 @@ class LimitGuard:
         return Traded(ledger.virtual_token - token, ledger.virtual_usdc - usdc)
 
     @property
-    def peak(self) -> Decimal:
-        """Return the best gain against having held."""
-        return self._holding.peak
+    def _strictest(self) -> Standing:
+        """Return the standing that holds, on disk or not yet."""
+        return self.standing if self.wanted is None else self.wanted
 
     def _find_general(self, n_items: int) -> Breach | None:
-        """Find the limit that keeps everything back, what stops before what waits."""
+        """Find the limit that keeps everything back, what stops before what waits.
+
+        It is asked several times a tick, so a maker without limits has nothing worked out.
+        """
+        if not self._has_limits:
+            return None
         now_s = trio.current_time()
         of_money = self._holding.find_breach(self.traded, now_s=now_s)
         of_pace = self._pace.find_breach(
@@ -173,6 +178,5 @@ class LimitGuard:
         self._refused_s = now_s
 
     def _want(self, state: State, breach: Breach) -> None:
-        present = self.standing if self.wanted is None else self.wanted
-        if state.strictness > present.state.strictness:
+        if state.strictness > self._strictest.state.strictness:
             self.wanted = Standing(state=state, since_ms=self._wall_ms(), why=breach.describe())

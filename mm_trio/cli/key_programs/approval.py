@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 
 import trio
 
+from mm_trio.cli.programs.start_checks import ROLE_PAUSE_S, ROLE_TRIES
 from mm_trio.config.settings import MarketSettings
+from mm_trio.engine.schedule import read_machine_clock
 from mm_trio.model.errors import ConfigError, VenueError
 from mm_trio.model.replies import ListedAgent
 from mm_trio.venue.rest_client import VenueClient
@@ -45,7 +47,6 @@ _PAGES = {
     "testnet": "on https://app.hyperliquid-testnet.xyz/API",
     "sandbox": "with `approveAgent` of the SDK (a sandbox has no page)",
 }
-ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
 # A look costs 20 of the 1,200 of request weight that this IP address has in a minute, and a third one 60 more. At the
 # longest pause that is a fifth of it, and a maker that runs here needs the rest.
 FIRST_PAUSE_S, MOST_PAUSE_S, PAUSE_GROWTH = 1.0, 10.0, 1.5
@@ -103,7 +104,7 @@ class Approval:
 
     def to_text(self) -> str:
         """Tell the owner what to approve, and where."""
-        days = round((self.valid_until_ms - _now_ms()) / DAY_MS)
+        days = round((self.valid_until_ms - read_machine_clock()) / DAY_MS)
         lines = [
             f"Approve this agent (API wallet) {_PAGES[self.network]}. It is signed with the account's own key, which "
             "this program never reads.",
@@ -132,14 +133,10 @@ class Approval:
 
 def make_approval(market: MarketSettings, owner: Owner, address: str, *, name: str | None, days: int) -> Approval:
     """Make the approval of an agent that ends after so many days."""
-    valid_until_ms = _now_ms() + days * DAY_MS - CLOCK_SLACK_MS
+    valid_until_ms = read_machine_clock() + days * DAY_MS - CLOCK_SLACK_MS
     return Approval(
         network=market.network, owner=owner, address=address.lower(), name=name, valid_until_ms=valid_until_ms
     )
-
-
-def _now_ms() -> int:
-    return round(datetime.now(UTC).timestamp() * 1000)
 
 
 async def fetch_owner(client: VenueClient, market: MarketSettings) -> Owner:

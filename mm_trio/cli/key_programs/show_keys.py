@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import trio
 
 from mm_trio.cli.key_programs.approval import DAY_MS, Owner, fetch_owner, show_date
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import MarketSettings
+from mm_trio.engine.schedule import read_machine_clock
 from mm_trio.model.errors import Interrupted
 from mm_trio.model.replies import ListedAgent
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
@@ -87,7 +87,7 @@ async def show_keys(market: MarketSettings, key: Secret | None, *, stop_scope: t
         owner = await fetch_owner(client, market)
         agents = () if owner.address is None else await client.fetch_agents(owner.address)
         this_key = None if key is None else key.lend(make_wallet).address.lower()
-        now_ms = round(datetime.now(UTC).timestamp() * 1000)
+        now_ms = read_machine_clock()
         role = "" if this_key is None else await _describe_unlisted(client, owner, agents, this_key)
         return KeysReport(owner=owner, agents=agents, now_ms=now_ms, this_key=this_key, role=role)
     raise Interrupted(not_checked=("agents of the account",))

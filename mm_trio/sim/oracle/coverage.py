@@ -19,7 +19,7 @@ from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.oracle.venue_view import is_own
 
-__all__ = ["HARD_CASES", "CaseRecorder", "find_never_seen", "shorten"]
+__all__ = ["HARD_CASES", "CaseRecorder", "find_never_seen", "find_orders", "shorten"]
 
 Json = dict[str, Any]
 
@@ -45,6 +45,11 @@ _ERRORS = (
     "Trading is halted",
 )
 _VARIABLE_PART = re.compile(r"[(,.\d]| asset=| 0x")
+
+
+def find_orders(action: Any) -> list[Any]:
+    """Find the new orders of an action, those of its modifies last."""
+    return [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
 
 
 def shorten(text: str) -> str:
@@ -124,8 +129,7 @@ class CaseRecorder:
     def on_unanswered(self, signed: SignedInProcess) -> None:
         """Note orders whose outcome is now unknown."""
         if '"c":' in signed.action:
-            action = json.loads(signed.action)
-            orders = [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
+            orders = find_orders(json.loads(signed.action))
             self._unknown.update(dict.fromkeys((order["c"] for order in orders), None))
 
     # --- Received ---

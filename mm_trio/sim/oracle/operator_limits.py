@@ -10,6 +10,7 @@ from typing import Any
 from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.scenario import ScenarioLadder
+from mm_trio.sim.oracle.coverage import find_orders
 from mm_trio.sim.oracle.expected_book import compute_levels
 
 __all__ = ["Bounds", "OperatorLimits", "compute_bounds"]
@@ -43,8 +44,7 @@ class OperatorLimits:
         bounds = self._bounds
         if bounds is None or not args or not isinstance(args[0], SignedInProcess):
             return
-        action = json.loads(args[0].action)
-        orders = [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
+        orders = find_orders(json.loads(args[0].action))
         for order in orders:
             price, size = Decimal(order["p"]), Decimal(order["s"])
             is_within = bounds.low <= price <= bounds.high and price * size <= bounds.order

@@ -9,7 +9,7 @@ from typing import Any
 
 from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.judge import Judge
-from mm_trio.sim.oracle.coverage import shorten
+from mm_trio.sim.oracle.coverage import find_orders, shorten
 
 __all__ = ["RepeatedRefusals"]
 
@@ -55,8 +55,7 @@ class RepeatedRefusals:
         self._sent = []
         if not args or not isinstance(args[0], SignedInProcess):
             return
-        action = json.loads(args[0].action)
-        orders = [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
+        orders = find_orders(json.loads(args[0].action))
         self._sent = [(order["b"], order["p"]) for order in orders]
         for place in self._sent:
             row = self._rows.get(place)

@@ -22,7 +22,7 @@ from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.network.venue import SimSocket
 from mm_trio.sim.network.watched_journal import Written
-from mm_trio.sim.oracle.coverage import CaseRecorder, shorten
+from mm_trio.sim.oracle.coverage import CaseRecorder, find_orders, shorten
 from mm_trio.sim.oracle.filled_answers import FilledAnswers
 from mm_trio.sim.oracle.lost_key import LostKey
 from mm_trio.sim.oracle.operator_limits import Bounds, OperatorLimits
@@ -242,7 +242,7 @@ class RequestRules:
         self.underway = signed
         written, action = self._written, json.loads(signed.action)
         self.cases.on_arriving(action)
-        orders = [*action.get("orders", ()), *(modify["order"] for modify in action.get("modifies", ()))]
+        orders = find_orders(action)
         request = signed.nonce, signed.digest
         # While the journal is locked, cancels are sent without it, after an attempt to write them.
         is_excused = signed.method not in NEW_RISK and request in written.refused

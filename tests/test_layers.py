@@ -54,6 +54,7 @@ ORDER = (
     "cli.ledger_programs",
     "cli.key_programs",
     "cli.halt_programs",
+    "cli.safety",
     "cli",
 )
 MOST_MODULES = 12

@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -173,17 +174,24 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
         state, settings.quoting, stats=known.stats, last_boundary=_find_last_boundary(settings, recovered)
     )
     nonces = Nonces(basis.clock, last=0 if recovered is None else recovered.last_nonce)
+    limits = LimitGuard(
+        seams.limits,
+        state,
+        standing=seams.standing.standing,
+        wall_ms=basis.clock.latest_ms,
+        peak=Decimal(0) if recovered is None else recovered.peak,
+    )
     writer = JournalWriter(
         seams.journal,
         run_sync=basis.pools.journal,
         send_sync=basis.pools.actions,
         wall_ms=basis.wall_ms,
-        summarise=partial(_summarise, settings, quoter, nonces, epoch),
+        summarise=partial(_summarise, settings, quoter, nonces, epoch, limits),
         n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
         checkpoint_every=seams.checkpoint_every,
     )
     state.start_recording(writer.record, expects_transfers=recovered is not None)
-    account = _make_account(basis, state, writer=writer, nonces=nonces)
+    account = _make_account(basis, state, writer=writer, nonces=nonces, limits=limits)
     return Session(
         settings,
         account=account,
@@ -234,7 +242,9 @@ def _make_state(basis: _Basis, known: Knowledge, *, epoch: int, events: SessionE
     )
 
 
-def _make_account(basis: _Basis, state: MakerState, *, writer: JournalWriter, nonces: Nonces) -> Account:
+def _make_account(
+    basis: _Basis, state: MakerState, *, writer: JournalWriter, nonces: Nonces, limits: LimitGuard
+) -> Account:
     seams, client = basis.seams, basis.client
     inbox = Inbox()
     feed = FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
@@ -247,7 +257,6 @@ def _make_account(basis: _Basis, state: MakerState, *, writer: JournalWriter, no
         venue_ms=basis.clock.latest_ms,
         rng=seams.rng,
     )
-    limits = LimitGuard(seams.limits, state, standing=seams.standing.standing, wall_ms=basis.clock.latest_ms)
     gate = PlacingGate(
         find_feed_fault=lambda: watchdog.find_fault() or basis.clock.find_fault() or state.unproven,
         find_journal_fault=lambda: writer.obstacle,
@@ -311,7 +320,9 @@ def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
     return epoch
 
 
-def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoch: int) -> tuple[Entry, ...] | None:
+def _summarise(
+    settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoch: int, limits: LimitGuard
+) -> tuple[Entry, ...] | None:
     """Return the entries of a checkpoint.
 
     The next session goes on from them. None before a session has planned: it would lose from where an earlier one
@@ -324,5 +335,6 @@ def _summarise(settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoc
         Began(epoch, describe_quoting(settings, quoter.state)),
         *(Numbered(earlier, number) for earlier, number in quoter.state.order_state.sent_numbers),
         *quoter.summarise(),
+        *limits.summarise(),
         Requested(nonces.last, "earlier", 0, "", 0),
     )

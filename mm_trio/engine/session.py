@@ -26,7 +26,15 @@ from mm_trio.halts.standing import Standing, State
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import COMMIT_WITHIN_S, JournalWriter
-from mm_trio.model.errors import ActionsRefused, Halted, JournalBusy, LedgerError, VenueError, find_leaves
+from mm_trio.model.errors import (
+    ActionsRefused,
+    Halted,
+    JournalBusy,
+    LedgerError,
+    VenueError,
+    find_halting_error,
+    find_leaves,
+)
 from mm_trio.model.journal_entries import Allocated, Began
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
@@ -152,6 +160,7 @@ class Session:
                     nursery.start_soon(tasks.watch_key_forever, self, self.account.key_life)
         finally:
             self.account.inbox.close()
+            await self._write_failure()
             await self._shut_down()
             await self._write_remains()
             await self._write_rest()
@@ -191,6 +200,16 @@ class Session:
         except OSError as error:
             _log.error("standing not written: error=%s standing=%s", error, wanted.describe())
         return wanted
+
+    async def _write_failure(self) -> None:
+        """Write a halt down where an error of the ledger ends the session, before its orders are cancelled."""
+        error, limits = sys.exception(), self.account.limits
+        why = None if error is None or self.account.gateway.signer.is_lost else find_halting_error(find_leaves(error))
+        if why is None:
+            return
+        wanted = Standing(state=State.HALTED, since_ms=self.account.wall_ms(), why=str(why))
+        with trio.CancelScope(shield=True):
+            limits.on_written(await self._write_standing(wanted))
 
     async def _write_remains(self) -> None:
         """Add what may rest to a halt that is on disk."""

@@ -12,10 +12,12 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.assembly import Knowledge, Seams, open_session
 from mm_trio.engine.session import Session
 from mm_trio.engine.shutdown import LeftOrder, list_remaining
+from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.writer import CHECKPOINT_EVERY
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
+from mm_trio.model.errors import Halted
 from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
 from mm_trio.model.orders import FillResult
@@ -137,10 +139,13 @@ class WsState:
     async def run(self) -> None:
         """Start, quote until cancelled, and shut down without open orders.
 
-        Errors: those of the start are raised as they are (ConfigError, VenueError); a failed request later is not
-        raised. An error of our own ends all tasks and is raised in a group, after our orders were cancelled.
+        Errors: those of the start are raised as they are (ConfigError, VenueError; Halted after a halt that nobody
+        ended); a failed request later is not raised. An error of our own ends all tasks and is raised in a group,
+        after our orders were cancelled.
         """
         quiet_sdk_logging()
+        if self.standing.state is State.HALTED:
+            raise Halted(f"{self.standing.describe()}; `mm-trio resume` shows it and lets the maker go on")
         if self._seams.journal is not None and not self._seams.journal.is_new:
             self._unseen = NOT_CHECKED
         blank = Knowledge(self.order_state, self.inventory, self.rate_limit, self.stats)
@@ -155,6 +160,11 @@ class WsState:
         finally:
             # A socket made by the SDK has threads that are not daemons.
             discard_socket(self._seams.info)
+
+    @property
+    def standing(self) -> Standing:
+        """Return whether the maker may place orders, and why not, as it is written down."""
+        return self._seams.standing.standing
 
     @property
     def boundary_level(self) -> int | None:

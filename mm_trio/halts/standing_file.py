@@ -6,7 +6,9 @@ means active: a maker that never stopped has none. One that cannot be read means
 
 from __future__ import annotations
 
+import errno
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +20,7 @@ __all__ = [
     "KeepsStanding",
     "StandingFile",
     "VolatileStanding",
+    "keep_reserve",
     "read_standing",
     "replace_standing",
 ]
@@ -25,6 +28,9 @@ __all__ = [
 STANDING_NAME = "standing.json"
 _BESIDE_NAME = "standing.json.new"
 _MOST_BYTES = 64 * 2**10
+RESERVE_NAME = "standing.reserve"
+_RESERVE_BYTES = 128 * 2**10
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class KeepsStanding(Protocol):
@@ -56,6 +62,8 @@ class StandingFile:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.standing = read_standing(folder)
+        with suppress(OSError):
+            keep_reserve(folder)
 
     def tighten(self, wanted: Standing) -> Standing:
         """Write a standing down where it is stricter than the present one.
@@ -93,7 +101,22 @@ def read_standing(folder: Path) -> Standing:
 def replace_standing(folder: Path, standing: Standing) -> None:
     """Replace the standing of a state folder in one step, durably.
 
-    If the process ends at any point, the old one is in place or the new one. Errors: OSError.
+    If the process ends at any point, the old one is in place or the new one. On a full disk it gets the room that was
+    kept for it. Errors: OSError.
     """
     data = f"{json.dumps(standing.to_json())}\n".encode()
-    replace_file(folder / STANDING_NAME, data, beside=folder / _BESIDE_NAME)
+    try:
+        replace_file(folder / STANDING_NAME, data, beside=folder / _BESIDE_NAME)
+    except OSError as error:
+        if error.errno not in _FULL or not (folder / RESERVE_NAME).exists():
+            raise
+        (folder / RESERVE_NAME).unlink()
+        replace_file(folder / STANDING_NAME, data, beside=folder / _BESIDE_NAME)
+
+
+def keep_reserve(folder: Path) -> None:
+    """Keep room on the disk for a halt, because a full disk is a reason for one. Errors: OSError."""
+    path = folder / RESERVE_NAME
+    if not path.exists() or path.stat().st_size != _RESERVE_BYTES:
+        # Not zeros, which some file systems keep no room for.
+        replace_file(path, b"reserve\n" * (_RESERVE_BYTES // 8), beside=folder / f"{RESERVE_NAME}.new")

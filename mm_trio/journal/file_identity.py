@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mm_trio.model.errors import JournalError
+from mm_trio.model.errors import JournalGone
 
 __all__ = ["FilesInPlace"]
 
@@ -25,7 +25,7 @@ class FilesInPlace:
     def check(self) -> None:
         """Compare each path with the file that was opened.
 
-        One `stat` for each. Errors: JournalError for a file that was deleted or replaced.
+        One `stat` for each. Errors: JournalGone for a file that was deleted or replaced.
         """
         for path, expected in self._expected.items():
             found = _identify(path)
@@ -33,7 +33,7 @@ class FilesInPlace:
                 self._expected[path] = found
             elif found != expected:
                 happened = "deleted" if found is None else "replaced"
-                raise JournalError(
+                raise JournalGone(
                     f"{path} was {happened} while the ledger was in use; nothing more is written to it, so "
                     "nothing more is placed. Stop whatever changes files in the state folder, put the folder's newest "
                     "copy back if there is one, and run `mm-trio ledger rebuild` to add what the venue knows"

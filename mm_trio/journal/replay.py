@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from mm_trio.model.journal_entries import (
     Adjusted,
@@ -22,6 +23,7 @@ from mm_trio.model.journal_entries import (
     NeverPlaced,
     Numbered,
     OwnEnd,
+    Peaked,
     Quoted,
     Remembered,
     Requested,
@@ -48,6 +50,7 @@ class Recovered:
     `newest_fill_ms` the time of the newest fill in the ledger. `unlisted` are the fills that no history is known to
     have had: those since, and those that may be listed late. `last_nonce` is the highest nonce that the venue may have
     taken, and `last_quoted` the last boundary quoted from. `parameters` may be those of a later start that was refused.
+    `peak` is the best gain against having held, in quote.
     """
 
     order_state: OrderState
@@ -59,6 +62,7 @@ class Recovered:
     last_nonce: int = 0
     last_quoted: LastQuoted | None = None
     unlisted: dict[FillKey, None] = field(default_factory=dict)
+    peak: Decimal = Decimal(0)
     n_entries: int = 0
     n_since_checkpoint: int = 0
 
@@ -118,6 +122,8 @@ class Recovered:
                 ledger.on_allocated(entry)
             case Summed():
                 ledger.on_summed(entry)
+            case Peaked(gain):
+                self.peak = gain
             case LookedUp(until_ms):
                 self.looked_up_ms = until_ms
                 old_ms = until_ms - FILLS_OVERLAP_MS

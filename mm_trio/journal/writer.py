@@ -271,7 +271,7 @@ class JournalWriter:
 
 def _make_fault(error: BaseException, writing: _Writing) -> JournalError:
     if isinstance(error, JournalError):
-        return JournalError(str(error))
+        return type(error)(str(error))
     if isinstance(error, trio.Cancelled):
         return JournalError(writing.describe_hang())
     # Any other class is a bug of ours.

@@ -17,6 +17,8 @@ __all__ = ["STALE_MARK_S", "HoldingLimits", "Traded"]
 # Without a mid for so long nothing new is placed, because no loss is known. On a market without others our own first
 # orders make it.
 STALE_MARK_S = 60.0
+# Share of the limit by which the peak has to grow before it is told again.
+PEAK_STEP = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class HoldingLimits:
     def __init__(self, limits: RiskLimits, *, peak: Decimal = Decimal(0), now_s: float) -> None:
         self._limits = limits
         self.peak = max(peak, Decimal(0))
+        self._told_peak = self.peak
         self.mark: Decimal | None = None
         self._marked_s = now_s
 
@@ -57,6 +60,14 @@ class HoldingLimits:
         if mid is not None:
             self.mark, self._marked_s = mid, now_s
             self.peak = max(self.peak, traded.compute_gain(mid))
+
+    def take_peak(self) -> Decimal | None:
+        """Return the peak where it grew enough to be written down, once; else None."""
+        most = self._limits.max_drawdown_vs_hold
+        if most is None or self.peak - self._told_peak < most * PEAK_STEP:
+            return None
+        self._told_peak = self.peak
+        return self.peak
 
     def find_breach(self, traded: Traded, *, now_s: float) -> Breach | None:
         """Find the limit that is broken now, None where there is none."""

@@ -18,6 +18,7 @@ __all__ = [
     "Interrupted",
     "JournalBusy",
     "JournalError",
+    "JournalGone",
     "LedgerCut",
     "LedgerError",
     "LocalError",
@@ -26,6 +27,7 @@ __all__ = [
     "ProtocolError",
     "Unreachable",
     "VenueError",
+    "find_halting_error",
     "find_leaves",
 ]
 
@@ -111,6 +113,13 @@ class JournalBusy(JournalError):
     """
 
 
+class JournalGone(JournalError):
+    """Ledger file that was deleted or replaced while it was in use.
+
+    Every later start finds that too, and refuses until the ledger is rebuilt.
+    """
+
+
 class LedgerCut(LedgerError):
     """Ledger that lacks entries at its end, by the venue's records."""
 
@@ -173,6 +182,15 @@ class Interrupted(BaseException):
         self.summary = dict(summary or {})
         self.note = note
         super().__init__("interrupted")
+
+
+def find_halting_error(leaves: Sequence[BaseException]) -> LedgerError | None:
+    """Find an error after which a person has to look before the maker places again.
+
+    None where there is none: a halt is known already, a lock passes, and a ledger that is gone stops every start.
+    """
+    known = (Halted, JournalBusy, JournalGone)
+    return next((leaf for leaf in leaves if isinstance(leaf, LedgerError) and not isinstance(leaf, known)), None)
 
 
 def find_leaves(error: BaseException) -> list[BaseException]:

@@ -30,6 +30,7 @@ __all__ = [
     "NeverPlaced",
     "Numbered",
     "OwnEnd",
+    "Peaked",
     "Quoted",
     "Record",
     "Remembered",
@@ -272,6 +273,16 @@ class Summed:
 
 
 @dataclass(frozen=True, slots=True)
+class Peaked:
+    """Best gain against having held so far, in quote.
+
+    A limit counts the way down from it, over restarts too.
+    """
+
+    gain: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class LookedUp:
     """Time up to which the fill history was read.
 
@@ -316,6 +327,7 @@ Entry: TypeAlias = (
     | Booked
     | Adjusted
     | Summed
+    | Peaked
     | LookedUp
     | Remembered
     | Checkpoint

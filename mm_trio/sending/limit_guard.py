@@ -13,6 +13,7 @@ from mm_trio.limits.holding import HoldingLimits, Traded
 from mm_trio.limits.order_limits import find_order_breach, find_side_breach
 from mm_trio.limits.pace import PaceLimits
 from mm_trio.limits.terms import NO_LIMITS, Breach, Reaction, RiskLimits
+from mm_trio.model.journal_entries import Entry, Peaked
 from mm_trio.model.market import Book
 from mm_trio.model.orders import Intent, Side
 from mm_trio.refusals.beforehand import find_reference
@@ -42,13 +43,14 @@ class LimitGuard:
         *,
         standing: Standing,
         wall_ms: Callable[[], int],
+        peak: Decimal = Decimal(0),
     ) -> None:
         self._limits = limits
         self._has_limits = limits != NO_LIMITS
         self._state = state
         self._wall_ms = wall_ms
         self._pace = PaceLimits(limits)
-        self._holding = HoldingLimits(limits, now_s=trio.current_time())
+        self._holding = HoldingLimits(limits, peak=peak, now_s=trio.current_time())
         self._refused_s = float("-inf")
         self._mid: Decimal | None = None
         self.standing = standing
@@ -108,6 +110,12 @@ class LimitGuard:
         mid = find_reference(book)
         self._mid = mid or self._mid
         self._holding.on_mark(mid, self.traded, now_s=trio.current_time())
+        if (peak := self._holding.take_peak()) is not None:
+            self._state.record(Peaked(peak))
+
+    def summarise(self) -> tuple[Entry, ...]:
+        """Return what a checkpoint says of the limits."""
+        return (Peaked(self._holding.peak),) if self._holding.peak else ()
 
     def find_wanted(self) -> Standing | None:
         """Return the stricter standing that a limit asks for now, None where none does."""

@@ -218,13 +218,20 @@ def tell(*lines: str) -> None:
         _WRITERS[number].drain(TOLD_WITHIN_S)
 
 
-def tell_end(*, halted_because: Sequence[str], orders_may_rest: Sequence[str], remedy: str = "") -> None:
+RESUME = "it stays halted over restarts: look at the reason, then let it go on with `mm-trio resume`"
+
+
+def tell_end(
+    *, halted_because: Sequence[str], orders_may_rest: Sequence[str], remedy: str = "", stays_halted: bool = False
+) -> None:
     """Tell on stderr why a maker halted and what may still rest.
 
-    This comes before anything else at an end that may fail or hang. `remedy` says what to do about such orders.
+    This comes before anything else at an end that may fail or hang. `remedy` says what to do about such orders,
+    `stays_halted` that no start goes on before an operator resumed.
     """
     tell(
         *(f"mm-trio: halted: {reason}" for reason in halted_because),
+        *([f"mm-trio: {RESUME}"] if stays_halted else []),
         *(f"mm-trio: order may still be open: {order}" for order in orders_may_rest),
         *([f"mm-trio: {remedy}"] if orders_may_rest and remedy else []),
     )

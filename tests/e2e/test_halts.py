@@ -21,6 +21,7 @@ def test_a_halt_ends_with_5_lasts_over_restarts_and_ends_by_resume(tmp_path: Pat
         with running(tmp_path, "run", *config, "--json", environ=sandbox.key | LIMITED) as maker:
             code = maker.process.wait(DEADLINE_S)
             maker.end(signal.SIGINT)
+            told_at_the_end = maker.err
         left = sandbox.ask("openOrders")
         again, _, refused = run(tmp_path, "run", *config, environ=sandbox.key)
         shown, what, _ = run(tmp_path, "resume", *config, "--show", "--json", environ=sandbox.key)
@@ -32,6 +33,7 @@ def test_a_halt_ends_with_5_lasts_over_restarts_and_ends_by_resume(tmp_path: Pat
             last = maker.end(signal.SIGINT)
 
     assert (code, left) == (5, [])
+    assert "it stays halted over restarts" in told_at_the_end
     assert again == still == 5
     assert "halted since" in refused
     assert "max_fills_per_minute" in refused

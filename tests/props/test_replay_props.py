@@ -30,6 +30,7 @@ from mm_trio.model.journal_entries import (
     Entry,
     LookedUp,
     NeverPlaced,
+    Peaked,
     Quoted,
     Remembered,
     Requested,
@@ -404,6 +405,7 @@ parts: st.SearchStrategy[Entry] = st.one_of(
     ),
     st.builds(Adjusted, decimals, decimals, texts),
     st.builds(Summed, st.none() | decimals, st.none() | decimals, decimals, decimals),
+    st.builds(Peaked, decimals),
     st.builds(LookedUp, numbers),
     st.builds(Remembered, st.integers(-1, 2**63), st.lists(fill_keys, max_size=4).map(tuple)),
 )

@@ -15,6 +15,7 @@ from fault_kit import answer, compute_ledger, is_definite, is_on_target, make_ma
 from trio.testing import MockClock
 
 from mm_trio import WsState
+from mm_trio.halts.standing import State
 from mm_trio.model.errors import Contradiction
 
 Row = dict[str, Any]
@@ -128,6 +129,8 @@ async def test_r14_a_history_that_contradicts_the_order_halts_the_maker(
 
     assert world.resting() == []
     assert maker.orders_may_rest == ()
+    assert maker.standing.state is State.HALTED
+    assert "its side is buy" in maker.standing.why
 
 
 async def run_until_halted(world: World, maker: WsState, meanwhile: Callable[[], Any], *, within_s: float) -> float:

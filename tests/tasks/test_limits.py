@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from trio.testing import MockClock
 
 from mm_trio import WsState
 from mm_trio.halts.standing import ACTIVE, Standing, State
-from mm_trio.halts.standing_file import StandingFile, replace_standing
+from mm_trio.halts.standing_file import StandingFile, read_standing, replace_standing
+from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.limits.terms import RiskLimits
-from mm_trio.model.errors import Halted, find_leaves
+from mm_trio.model.errors import Halted, JournalError, JournalGone, find_leaves
+from mm_trio.model.journal_entries import Entry
 
 ALLOTTED: dict[str, Any] = {"allocated_token": "100", "allocated_usdc": "2000", "requote_on_fill": True}
 
@@ -209,6 +213,46 @@ async def test_a_loss_against_having_held_halts(
             assert maker.paused_because is None
 
 
+@pytest.mark.parametrize("most, is_halted", [("150", False), ("90", True)])
+async def test_the_best_moment_is_remembered_over_a_restart(
+    autojump_clock: MockClock, tmp_path: Path, most: str, is_halted: bool
+) -> None:
+    """Twenty-five are bought at about 21, and gain about 110 by a rise that is over when the next session begins."""
+    world = World(token="100", usdc="2000")
+    values: dict[str, Any] = {**ALLOTTED, "active_levels": 5, "limits": limit(max_drawdown_vs_hold=most)}
+    stranger = "0x" + "c3" * 20
+    world.fund(stranger, 1000, 100_000)
+
+    def move_to(middle: Decimal) -> None:
+        for order in world.resting(stranger):
+            world.cancel(order.oid, address=stranger)
+        world.order("buy", str(round(middle - Decimal("0.05"), 2)), "5", tif="Alo", address=stranger)
+        world.order("sell", str(round(middle + Decimal("0.05"), 2)), "5", tif="Alo", address=stranger)
+
+    with closing(Journal.open(tmp_path)) as journal:
+        async with world.running(world.maker(**values, journal=journal, standing=StandingFile(tmp_path))):
+            world.sell("25")
+            await trio.sleep(30)
+            for order in world.resting():
+                world.cancel(order.oid)
+            move_to(Decimal("25.5"))
+            await trio.sleep(30)
+    move_to(Decimal("21.3"))
+
+    with closing(Journal.open(tmp_path)) as journal:
+        maker = world.maker(**values, journal=journal, standing=StandingFile(tmp_path))
+        if is_halted:
+            with pytest.raises(ExceptionGroup) as raised:
+                async with world.running(maker):
+                    await trio.sleep(60)
+            assert any("max_drawdown_vs_hold" in str(leaf) for leaf in find_leaves(raised.value))
+        else:
+            async with world.running(maker):
+                await trio.sleep(60)
+                assert maker.paused_because is None
+    assert (StandingFile(tmp_path).standing.state is State.HALTED) is is_halted
+
+
 async def test_without_a_price_for_a_minute_nothing_new_is_placed(autojump_clock: MockClock, tmp_path: Path) -> None:
     """All bids of the market are gone, ours too."""
     world = World(token="100", usdc="0")
@@ -295,10 +339,102 @@ async def test_a_standing_that_cannot_be_written_halts_all_the_same(autojump_clo
     assert world.resting() == []
 
 
+# --- Errors of the ledger -----------------------------------------------------------------------------
+
+
+class BrokenJournal:
+    """Takes commits until it is broken, and then raises the same error for each."""
+
+    is_new = True
+
+    def __init__(self) -> None:
+        self.error: JournalError | None = None
+
+    def read(self) -> Iterable[JournalRow]:
+        return ()
+
+    def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def mark_end(self) -> None:
+        pass
+
+
+async def run_until_the_journal_fails(
+    maker: WsState, world: World, journal: BrokenJournal, error: JournalError
+) -> list[BaseException]:
+    """Run a maker whose journal fails once it quotes, and return what ended it."""
+
+    async def run() -> None:
+        async with world.running(maker):
+            await until(lambda: len(world.resting()) == 40)
+            journal.error = error
+            world.sell("2")
+            await trio.sleep(60)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await run()
+    return find_leaves(raised.value)
+
+
+@pytest.mark.parametrize(
+    "error, state",
+    [
+        (JournalError("the ledger cannot be used: no space left on device"), State.HALTED),
+        # Every start finds that itself, until the ledger is rebuilt.
+        (JournalGone("the ledger was deleted"), State.ACTIVE),
+    ],
+)
+async def test_a_ledger_that_takes_nothing_any_more_halts_and_that_lasts(
+    autojump_clock: MockClock, tmp_path: Path, error: JournalError, state: State
+) -> None:
+    world, standing = World(signing=True), StandingFile(tmp_path)
+    journal = BrokenJournal()
+    maker = world.maker(journal=journal, standing=standing)
+
+    (cause,) = await run_until_the_journal_fails(maker, world, journal, error)
+
+    assert (type(cause), str(cause)) == (type(error), str(error))
+    assert world.resting() == []
+    found = StandingFile(tmp_path).standing
+    assert (found.state, found.why) == (state, str(error) if state is State.HALTED else "")
+
+
+async def test_a_halt_is_on_disk_before_the_first_cancel_that_follows_from_it(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    world, journal = World(signing=True), BrokenJournal()
+    maker = world.maker(journal=journal, standing=StandingFile(tmp_path))
+    standings: list[State] = []
+
+    def note_cancel() -> None:
+        if journal.error is not None and len(world.resting()) < 40:
+            standings.append(read_standing(tmp_path).state)
+
+    world.gateway.checks.append(note_cancel)
+    await run_until_the_journal_fails(maker, world, journal, JournalError("no space left on device"))
+
+    assert standings
+    assert set(standings) == {State.HALTED}
+
+
 # --- A halt lasts -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", [State.PAUSED, State.CANCEL_ONLY, State.HALTED])
+async def test_a_maker_that_halted_refuses_to_start(autojump_clock: MockClock, tmp_path: Path) -> None:
+    world = World()
+    StandingFile(tmp_path).tighten(Standing(state=State.HALTED, why="too much was lost"))
+    maker = world.maker(standing=StandingFile(tmp_path))
+
+    with pytest.raises(Halted, match=r"too much was lost.*mm-trio resume"):
+        await maker.run()
+
+    assert maker.standing.state is State.HALTED
+    assert world.exchange.account(MAKER).n_requests == 0
+
+
+@pytest.mark.parametrize("state", [State.PAUSED, State.CANCEL_ONLY])
 async def test_a_restart_places_nothing_until_it_is_resumed(
     autojump_clock: MockClock, tmp_path: Path, state: State
 ) -> None:

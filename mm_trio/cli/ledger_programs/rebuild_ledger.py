@@ -17,6 +17,8 @@ from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import PAIRS_WEIGHT, ask_for_pairs, find_network, find_pair, make_grid
 from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.funds.holds import find_usable
+from mm_trio.halts.standing import StandingUnread, State
+from mm_trio.halts.standing_file import read_standing
 from mm_trio.journal.audit import compute_effect
 from mm_trio.journal.data_dir import (
     describe_lost,
@@ -48,7 +50,7 @@ REBUILD_STEPS = ("pair at the venue", "entries that can be read", "sessions and 
 class Rebuilt:
     """Result of a rebuild.
 
-    `aside` is where the old ledger is now, None where there was none.
+    `aside` is where the old ledger is now, None where there was none. `is_halted`: a start still needs `resume`.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class Rebuilt:
     n_entries: int
     n_sessions_found: int
     n_orders_found: int
+    is_halted: bool = False
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -65,6 +68,7 @@ class Rebuilt:
             "entries_saved": self.n_entries,
             "lives_found": self.n_sessions_found,
             "orders_found": self.n_orders_found,
+            "halted": self.is_halted,
         }
 
     def to_text(self) -> str:
@@ -74,7 +78,15 @@ class Rebuilt:
             f"{self.folder}: new ledger with {self.n_entries} entries read from the old one; the venue knew "
             f"{self.n_sessions_found} sessions and {self.n_orders_found} orders that were lost\n"
             f"{old}\n"
-            "the next start books what traded since; run `mm-trio ledger audit` after it"
+            f"{self._describe_next()}"
+        )
+
+    def _describe_next(self) -> str:
+        if not self.is_halted:
+            return "the next start books what traded since; run `mm-trio ledger audit` after it"
+        return (
+            "the maker is halted: look at the reason, and let it go on with `mm-trio resume`; its next start books what "
+            "traded since; run `mm-trio ledger audit` after it"
         )
 
 
@@ -120,10 +132,18 @@ async def rebuild_ledger(
             n_sessions = sum(isinstance(entry, Began) for entry in found)
             n_orders = sum(isinstance(entry, Adopted) for entry in found)
             old = aside if source in (None, folder) else source
-            return Rebuilt(folder, old, len(rows), n_sessions, n_orders)
+            is_halted = await trio.to_thread.run_sync(_is_halted, folder)
+            return Rebuilt(folder, old, len(rows), n_sessions, n_orders, is_halted)
     raise steps.make_interruption(
         summary={"rebuilt": False, "coin": configured.coin}, note="the ledger was not changed"
     )
+
+
+def _is_halted(folder: Path) -> bool:
+    try:
+        return read_standing(folder).state is State.HALTED
+    except StandingUnread:
+        return True
 
 
 async def _replace_journal(folder: Path, write: Callable[[Journal], None]) -> Path | None:

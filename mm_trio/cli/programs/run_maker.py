@@ -267,7 +267,12 @@ class _Run:
     def _tell_end(self) -> None:
         """Tell why the maker halted, what may rest, and what to do."""
         orders = self.maker.describe_orders_left() if self.maker is not None and self.find_left_orders() else ()
-        tell_end(halted_because=self.halted_because(), orders_may_rest=orders, remedy=self._find_remedy())
+        tell_end(
+            halted_because=self.halted_because(),
+            orders_may_rest=orders,
+            remedy=self._find_remedy(),
+            stays_halted=self.maker is not None and self.maker.standing.state is State.HALTED,
+        )
 
     def _find_remedy(self) -> str:
         coin = self.settings.market.coin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from mm_trio.halts.standing import ACTIVE, Standing, StandingUnread, State, parse_standing, tighten
-from mm_trio.halts.standing_file import STANDING_NAME, StandingFile, replace_standing
+from mm_trio.halts.standing_file import RESERVE_NAME, STANDING_NAME, StandingFile, read_standing, replace_standing
+from mm_trio.journal.end_mark import replace_file
 
 HALT = Standing(state=State.HALTED, since_ms=1_790_000_000_000, why="max_net_spend: 101 quote, the limit is 100")
 
@@ -119,3 +121,22 @@ def test_what_a_killed_process_left_beside_is_no_standing(tmp_path: Path) -> Non
     file.tighten(HALT)
 
     assert StandingFile(tmp_path).standing == HALT
+
+
+def test_a_halt_gets_the_room_that_is_kept_for_it_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = StandingFile(tmp_path)
+
+    def write_if_there_is_room(path: Path, data: bytes, *, beside: Path) -> None:
+        if (tmp_path / RESERVE_NAME).exists():
+            raise OSError(errno.ENOSPC, "no space left on device")
+        replace_file(path, data, beside=beside)
+
+    monkeypatch.setattr("mm_trio.halts.standing_file.replace_file", write_if_there_is_room)
+    file.tighten(HALT)
+    monkeypatch.undo()
+
+    assert read_standing(tmp_path) == HALT
+    StandingFile(tmp_path)
+    assert (tmp_path / RESERVE_NAME).stat().st_size >= 64 * 2**10

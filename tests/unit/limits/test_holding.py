@@ -61,14 +61,6 @@ def test_a_loss_is_also_measured_from_the_best_moment() -> None:
     assert name_at(holding, traded, now_s=2) == "max_drawdown_vs_hold"
 
 
-def test_the_best_moment_lasts_over_a_restart() -> None:
-    traded = Traded(D(5), D(-100))
-    holding = HoldingLimits(LOSSES, peak=D(25), now_s=0)
-    holding.on_mark(D("21.98"), traded, now_s=0)
-
-    assert name_at(holding, traded) == "max_drawdown_vs_hold"
-
-
 @pytest.mark.parametrize("spent, name", [("1000", None), ("1000.01", "max_net_spend")])
 def test_spend_is_what_was_paid_less_what_was_received(spent: str, name: str | None) -> None:
     holding = HoldingLimits(RiskLimits(max_net_spend=D(1000)), now_s=0)
@@ -88,3 +80,22 @@ def test_without_a_price_for_a_minute_nothing_new_is_placed(age_s: float, name: 
 
 def test_without_limits_of_loss_no_price_is_needed() -> None:
     assert name_at(HoldingLimits(RiskLimits(max_net_spend=D(1)), now_s=0), Traded(), now_s=1e6) is None
+
+
+def test_a_peak_is_told_when_it_grew_by_a_hundredth_of_its_limit_and_once() -> None:
+    """A hundredth of 15 is 0.15: of five tokens, 0.03 of the price."""
+    traded, holding = Traded(D(5), D(-100)), HoldingLimits(LOSSES, now_s=0)
+    told = []
+    for mid in ("20", "20.02", "20.03", "20.03", "20.05", "20.06"):
+        holding.on_mark(D(mid), traded, now_s=0)
+        told.append(holding.take_peak())
+
+    assert told == [None, None, D("0.15"), None, None, D("0.3")]
+
+
+def test_a_peak_of_an_earlier_session_counts() -> None:
+    traded, holding = Traded(D(5), D(-100)), HoldingLimits(LOSSES, peak=D(16), now_s=0)
+    holding.on_mark(D("20.1"), traded, now_s=0)
+
+    assert name_at(holding, traded) == "max_drawdown_vs_hold"
+    assert holding.take_peak() is None

@@ -23,6 +23,7 @@ from mm_trio.model.journal_entries import (
     LookedUp,
     NeverPlaced,
     Numbered,
+    Peaked,
     Quoted,
     Remembered,
     Requested,
@@ -56,6 +57,7 @@ PARTS: tuple[Entry, ...] = (
     Summed(None, None, dec(1), dec(2)),
     Summed(dec("1.10"), dec("-2"), dec("3E+2"), dec(4)),
     LookedUp(1_790_000_000_000),
+    Peaked(dec("12.345678901")),
     Remembered(-1, (FillKey(1000, "@107", 77, 9), FillKey(1001, "@107", 0, 9))),
     Remembered(0, ()),
 )

@@ -98,9 +98,10 @@ class Disturbances:
         scenario, seed = self._scenario, self._scenario.seed
         with self._scope:
             async with trio.open_nursery() as nursery:
-                takers = split(seed, "takers")
-                pauses = {"pause_s": scenario.taker_pause_s, "trend_s": scenario.trend_s}
-                nursery.start_soon(partial(take_forever, self._gateway, self._pair, takers, **pauses))
+                if scenario.has_takers:
+                    takers = split(seed, "takers")
+                    pauses = {"pause_s": scenario.taker_pause_s, "trend_s": scenario.trend_s}
+                    nursery.start_soon(partial(take_forever, self._gateway, self._pair, takers, **pauses))
                 if scenario.has_rivals:
                     nursery.start_soon(rival_forever, self._gateway, self._pair, split(seed, "rival"), self._levels)
                 if scenario.has_second_strategy:

@@ -14,6 +14,7 @@ from mm_trio.engine.ws_state import WsState
 from mm_trio.model.errors import (
     ActionsRefused,
     ConfigError,
+    Halted,
     JournalBusy,
     LedgerCut,
     LedgerError,
@@ -107,6 +108,12 @@ class MakerProcess:
         leaves = [] if self.error is None else find_leaves(self.error)
         return bool(leaves) and all(isinstance(leaf, ActionsRefused) and LOST in str(leaf) for leaf in leaves)
 
+    @property
+    def has_halted(self) -> bool:
+        """Return whether it ended because a limit of its operator was broken."""
+        leaves = [] if self.error is None else find_leaves(self.error)
+        return bool(leaves) and all(isinstance(leaf, Halted) for leaf in leaves)
+
     def stop(self) -> None:
         """Ask the maker to shut down, as a signal does."""
         if not self.is_over and self.requests.stop_s is None:
@@ -116,10 +123,13 @@ class MakerProcess:
 
     # --- Judging its end ---
 
-    def judge_end(self, judge: Judge, view: OwnView, *, disk_s: float, venue_forgets: bool = False) -> None:
+    def judge_end(
+        self, judge: Judge, view: OwnView, *, disk_s: float, venue_forgets: bool = False, may_halt: bool = False
+    ) -> None:
         """Check S17, L5 and S14 after the maker's end.
 
-        `venue_forgets`: the venue may not tell whose a fill is. Then a start may refuse to go on.
+        `venue_forgets`: the venue may not tell whose a fill is. Then a start may refuse to go on. `may_halt`: it has
+        limits that may end it.
         """
         now_s, stop_s = trio.current_time(), self.requests.stop_s
         judge.coverage["stop with a request under way"] += self.was_posting
@@ -127,6 +137,8 @@ class MakerProcess:
         self._judge_lost_key(judge, most_s=GRACE_S + SLACK_S + 2 * disk_s)
         if self.has_lost_key:
             judge.coverage["key lost"] += 1
+        elif may_halt and self.has_halted:
+            judge.coverage["halted by a limit"] += 1
         elif self.error is not None:
             leaves = find_leaves(self.error)
             # A start waits for the venue and for a locked journal, but not for ever.

@@ -15,6 +15,7 @@ from typing import Any
 from mm_trio.sandbox import FaultKind
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.journal_loss import JournalLoss
+from mm_trio.sim.base.place import DRAWN_PLACE, Place
 from mm_trio.sim.base.random_streams import log_uniform, split
 
 __all__ = ["Scenario", "ScenarioLadder", "draw_scenario"]
@@ -121,6 +122,8 @@ class Scenario:
     `checkpoint_every`: entries of the journal between two checkpoints.
     `journal_loss`: the journal lacks its end before one of the starts.
     `is_limited`: the operator set limits, just as wide as the ladder needs.
+    `has_takers`: takers whose bias changes trade; without them somebody else has to.
+    `place`: the pair, which is the same in every seed.
     `reallocation`: from the second process on the allocation has these shares more of the ledger, in base and quote.
     """
 
@@ -156,6 +159,8 @@ class Scenario:
     journal_loss: JournalLoss | None
     journal_locks: tuple[tuple[float, float], ...] = ()
     is_limited: bool = False
+    has_takers: bool = True
+    place: Place = DRAWN_PLACE
 
 
 def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Scenario:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from mm_trio.limits.terms import RiskLimits
 from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.scenario import ScenarioLadder
 from mm_trio.sim.oracle.coverage import find_orders
 from mm_trio.sim.oracle.expected_book import compute_levels
 
-__all__ = ["Bounds", "OperatorLimits", "compute_bounds"]
+__all__ = ["Bounds", "OperatorLimits", "compute_bounds", "read_bounds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,17 @@ def compute_bounds(ladder: ScenarioLadder, *, sz_decimals: int) -> Bounds:
     """Compute the limits that a ladder reaches and does not pass."""
     levels, size = compute_levels(ladder, sz_decimals=sz_decimals), ladder.order_size
     return Bounds(size * levels[-1], size * sum(levels, Decimal(0)), levels[0], levels[-1])
+
+
+def read_bounds(limits: RiskLimits) -> Bounds:
+    """Read the bounds of single orders; one that is not set has no end."""
+    endless = Decimal("Infinity")
+    return Bounds(
+        order=limits.max_order_notional or endless,
+        side=limits.max_side_notional or endless,
+        low=limits.price_low or Decimal(0),
+        high=limits.price_high or endless,
+    )
 
 
 class OperatorLimits:

@@ -40,7 +40,7 @@ ENDING = frozenset({"bulk_cancel", "bulk_modify_orders_new"})
 FEEDS = frozenset({"orderUpdates", "userFills"})
 # Reads of one reconciliation, in order.
 RECONCILED = ("open_orders", "user_fills_by_time", "spot_user_state", "user_rate_limit")
-STALE_S = 30.0  # The maker's `feed_stale_after_s`.
+STALE_S = 30.0  # The maker's `feed_stale_after_s` in every seed.
 # The watchdog polls twice a second.
 POLL_S = 0.6
 # A tick that had begun before the pause may still send.
@@ -102,6 +102,8 @@ class RequestRules:
         self._used_cloids = used_cloids
         self._now_s = now_s
         self._machine = machine
+        # Silence of the socket after which nothing new may leave.
+        self.stale_s = STALE_S
         self.stop_s: float | None = None
         # Time of this process's first new order.
         self.first_risk_s: float | None = None
@@ -183,7 +185,7 @@ class RequestRules:
             "the socket is closed"
             if not socket.is_alive()
             else f"no message was received for {silent_s:.1f} s"
-            if silent_s > STALE_S + POLL_S
+            if silent_s > self.stale_s + POLL_S
             else f"subscriptions are not acknowledged: {sorted(missing)}"
             if missing
             else f"these were not read since the feed was opened: {self._gate}"

@@ -16,7 +16,7 @@ from mm_trio.sim.oracle.expected_book import ExpectedBook, Slot
 from mm_trio.sim.oracle.starvation import PATIENCE_S, Emptiness, Starvation
 from mm_trio.sim.oracle.venue_view import is_own
 from mm_trio.sim.run.process_rules import POLL_S
-from mm_trio.sim.run.process_starter import COIN, MAKER
+from mm_trio.sim.run.process_starter import MAKER
 from mm_trio.sim.run.world import World
 
 __all__ = ["ConvergenceCheck"]
@@ -132,7 +132,8 @@ class ConvergenceCheck:
 
         If it does not, the oracle is wrong.
         """
-        truth = {o.oid: o.size for o in self._world.exchange.open_orders(MAKER) if o.coin == COIN and is_own(o.cloid)}
+        coin = self._world.pair.name
+        truth = {o.oid: o.size for o in self._world.exchange.open_orders(MAKER) if o.coin == coin and is_own(o.cloid)}
         self._world.judge.check(
             "SIM",
             truth == self._world.view.book(),

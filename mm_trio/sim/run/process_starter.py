@@ -27,14 +27,13 @@ from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.secret_canary import CanaryExchange
 from mm_trio.sim.network.venue import SimInfo, SimVenue
 from mm_trio.sim.network.watched_journal import WatchedJournal, Written
-from mm_trio.sim.oracle.operator_limits import compute_bounds
+from mm_trio.sim.oracle.operator_limits import Bounds, compute_bounds, read_bounds
 from mm_trio.sim.oracle.request_limits import SlidingSum
 from mm_trio.sim.oracle.request_rules import STALE_S, UNSETTLED_S, RequestRules
 
-__all__ = ["COIN", "MAKER", "ProcessStarter", "compute_venue_ms"]
+__all__ = ["MAKER", "ProcessStarter", "compute_venue_ms"]
 
 MAKER = "0x" + "a1" * 20
-COIN = "@107"
 NETWORK = "simulated"
 # For so long after a lock's end the maker may not know of it: it tries now and then, and a cancel may be on its way.
 BELIEF_S = 5.0
@@ -65,8 +64,8 @@ class ProcessStarter:
         machine: MachineClock,
     ) -> None:
         self._scenario = scenario
-        sz_decimals = venue.gateway.exchange.markets.pair(COIN).base.sz_decimals
-        self._bounds = compute_bounds(scenario.ladder, sz_decimals=sz_decimals) if scenario.is_limited else None
+        self._coin = scenario.place.coin
+        self._limits, self._bounds = _find_limits(scenario)
         self._venue = venue
         self._judge = judge
         self._fault_counter = fault_counter
@@ -129,20 +128,10 @@ class ProcessStarter:
         maker = self._make_maker(info, transport, journal)
         requests.filled_answers.believes_open = lambda oid: maker.order_state.find(oid) is not None
         requests.is_journal_locked = lambda: self._is_journal_locked(late_s=BELIEF_S)
+        requests.stale_s = scenario.tuning.get("feed_stale_after_s", STALE_S)
         requests.is_tracked = lambda oid: maker.order_state.find(oid) is not None
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
         return process
-
-    def _make_limits(self) -> RiskLimits | None:
-        """Make the maker's limits, as wide as its ladder needs."""
-        if (bounds := self._bounds) is None:
-            return None
-        return RiskLimits(
-            max_order_notional=bounds.order,
-            max_side_notional=bounds.side,
-            price_low=bounds.low,
-            price_high=bounds.high,
-        )
 
     def _is_journal_locked(self, *, late_s: float = 0.0) -> bool:
         now_s = trio.current_time()
@@ -157,19 +146,19 @@ class ProcessStarter:
     @property
     def state_folder(self) -> Path:
         """Return the folder of the maker's journal."""
-        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=COIN)
+        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._coin)
 
     def hold_folder(self) -> AbstractContextManager[Path]:
         """Lock the state folder as the maker does.
 
         The lock allows one maker for an account and coin, and one for a key.
         """
-        return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=COIN, signer=MAKER)
+        return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._coin, signer=MAKER)
 
     def _make_maker(self, info: SimInfo, transport: RequestTransport, journal: WatchedJournal) -> WsState:
         scenario, ladder = self._scenario, self._scenario.ladder
         return WsState(
-            coin=COIN,
+            coin=self._coin,
             start_px=ladder.start_px,
             n_orders=ladder.n_orders,
             order_sz=ladder.order_size,
@@ -181,7 +170,6 @@ class ProcessStarter:
             allocated_token=self._allocated[0],
             allocated_usdc=self._allocated[1],
             foreign_orders="keep" if scenario.keep_foreign else "cancel",
-            feed_stale_after_s=STALE_S,
             info=info,
             exchange=CanaryExchange(self._venue, MAKER, nonces=lambda signer: self._nonces),
             address=MAKER,
@@ -191,6 +179,27 @@ class ProcessStarter:
             rng=Random(self._rng.getrandbits(64)),
             wall_ms=self._machine.read_ms,
             checkpoint_every=scenario.checkpoint_every,
-            limits=self._make_limits(),
-            **scenario.tuning,
+            limits=self._limits,
+            **{"feed_stale_after_s": STALE_S, **scenario.tuning},
         )
+
+
+def _find_limits(scenario: Scenario) -> tuple[RiskLimits | None, Bounds | None]:
+    """Find the maker's limits, and those of them that the oracle checks too.
+
+    They are those of the place, or as wide as the ladder needs.
+    """
+    place = scenario.place
+    if place.limits is not None:
+        return place.limits, read_bounds(place.limits)
+    if not scenario.is_limited:
+        return None, None
+    sz_decimals = place.markets.pair(place.coin).base.sz_decimals
+    bounds = compute_bounds(scenario.ladder, sz_decimals=sz_decimals)
+    limits = RiskLimits(
+        max_order_notional=bounds.order,
+        max_side_notional=bounds.side,
+        price_low=bounds.low,
+        price_high=bounds.high,
+    )
+    return limits, bounds

@@ -12,7 +12,6 @@ import trio
 
 from mm_trio.model.errors import JournalError
 from mm_trio.sandbox import (
-    DEFAULT_MARKETS,
     HALTED,
     POST_ONLY_PERIOD,
     Answered,
@@ -46,7 +45,7 @@ from mm_trio.sim.oracle.book_rules import BookRules
 from mm_trio.sim.oracle.expected_book import compute_levels
 from mm_trio.sim.oracle.venue_view import OwnView, read_epoch
 from mm_trio.sim.run.process_rules import ProcessRules
-from mm_trio.sim.run.process_starter import COIN, MAKER, ProcessStarter, compute_venue_ms
+from mm_trio.sim.run.process_starter import MAKER, ProcessStarter, compute_venue_ms
 
 __all__ = ["World"]
 
@@ -71,9 +70,12 @@ class World:
         self.judge = judge
         self.trace = trace
         self.fault_counter = FaultCounter(scenario.rates)
-        self.pair = DEFAULT_MARKETS.pair(COIN)
+        place = scenario.place
+        self.pair = place.markets.pair(place.coin)
         self.levels = compute_levels(scenario.ladder, sz_decimals=self.pair.base.sz_decimals)
-        self.exchange = Exchange(DEFAULT_MARKETS, maker_fee=scenario.maker_fee)
+        self.exchange = Exchange(
+            place.markets, maker_fee=scenario.maker_fee, taker_fee=place.taker_fee, limits=place.venue_limits
+        )
         self.gateway = ObservedGateway(self.exchange, now_ms=self.now_ms)
         self.venue = SimVenue(self.gateway, now_s=trio.current_time)
         self.frames = FrameDelivery(
@@ -87,7 +89,9 @@ class World:
         self.frames.on_frame = self._on_frame
         self.venue.on_stale = lambda: self.fault_counter.count(FaultKind.READ_STALE)
         ladder = scenario.ladder
-        self.view = OwnView(MAKER, COIN, self.pair.base.name, ladder.tokens or Decimal(0), ladder.quote or Decimal(0))
+        self.view = OwnView(
+            MAKER, place.coin, self.pair.base.name, ladder.tokens or Decimal(0), ladder.quote or Decimal(0)
+        )
         self._book_rules = BookRules(judge, self.view, ladder=ladder, levels=self.levels, pair=self.pair)
         self.machine = MachineClock(compute_venue_ms, skew_ms=scenario.skew_ms)
         self._starter = ProcessStarter(
@@ -105,6 +109,8 @@ class World:
         # Epochs of sessions that ended with no order left open.
         self._left_clean: set[str] = set()
         self.is_ending = False
+        # Set once a limit of the operator has ended the maker: nobody starts it again.
+        self.halted = trio.Event()
         self._is_reallocated = False
         # When an order of the maker last changed at the venue.
         self.last_change_s = 0.0
@@ -244,7 +250,7 @@ class World:
         self.judge.coverage["allocation changed over a restart"] += 1
 
     async def run_processes(self) -> None:
-        """Run one maker process after another until the end."""
+        """Run one maker process after another until the end, or until a limit halts one."""
         rng, keys = split(self.scenario.seed, "pauses"), split(self.scenario.seed, "new keys")
         while not self.is_ending:
             self._reallocate()
@@ -266,11 +272,20 @@ class World:
                 else:
                     scenario = self.scenario
                     forgets = FaultKind.STATUS_FORGOTTEN in scenario.rates and not scenario.fills_have_cloids
-                    process.judge_end(self.judge, self.view, disk_s=scenario.disk_s, venue_forgets=forgets)
+                    process.judge_end(
+                        self.judge,
+                        self.view,
+                        disk_s=scenario.disk_s,
+                        venue_forgets=forgets,
+                        may_halt=scenario.place.limits is not None,
+                    )
                 # A clean end also covers earlier processes: none of their orders is open or will arrive.
                 if process.error is None and not process.may_rest:
                     self._left_clean |= {read_epoch(cloid) for cloid in self._starter.written.cloids}
             self.process_rules.check_texts(process)
+            if process.has_halted:
+                self.halted.set()
+                return
             if not self.is_ending:
                 await trio.sleep(rng.choice((0.2, 1.0, 8.0)) if self.fault_counter.is_on else 1.0)
                 await self._wait_for_key(process, keys)

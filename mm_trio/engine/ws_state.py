@@ -16,6 +16,7 @@ from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.writer import CHECKPOINT_EVERY
+from mm_trio.limits.breach_log import Tripped
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import Halted
 from mm_trio.model.market import Market
@@ -185,6 +186,11 @@ class WsState:
     def refusals(self) -> tuple[PauseNews, ...]:
         """Return what waits because the venue kept refusing it alike."""
         return () if self._session is None else self._session.emitter.filter.refusals.pausing
+
+    @property
+    def limits_tripped(self) -> tuple[Tripped, ...]:
+        """Return the first breach of each of the operator's limits in this session, oldest first."""
+        return () if self._session is None else self._session.account.limits.breaches.tripped
 
     @property
     def orders_may_rest(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import trio
 
 from mm_trio.halts.standing import Standing, State
+from mm_trio.limits.breach_log import BreachLog
 from mm_trio.limits.holding import HoldingLimits, Traded
 from mm_trio.limits.order_limits import find_order_breach, find_side_breach
 from mm_trio.limits.pace import PaceLimits
@@ -56,6 +57,7 @@ class LimitGuard:
         self.standing = standing
         self.wanted: Standing | None = None
         self._n_fills = 0
+        self.breaches = BreachLog()
 
     @property
     def needs_mark(self) -> bool:
@@ -78,7 +80,9 @@ class LimitGuard:
             breach = find_order_breach(order, self._limits, mid=self._mid)
             breach = breach or find_side_breach(order, self._limits, resting=resting)
             verdicts.append(breach)
-            if breach is None:
+            if breach is not None:
+                self.breaches.on_breach(breach, now_s=trio.current_time())
+            else:
                 resting[order.side] += order.price * order.size
         if (first := next((breach for breach in verdicts if breach is not None), None)) is not None:
             self._on_refused(first)
@@ -157,7 +161,10 @@ class LimitGuard:
             now_s=now_s,
         )
         breaches = [breach for breach in (of_money, of_pace) if breach is not None]
-        return min(breaches, key=lambda breach: breach.reaction is not Reaction.HALT, default=None)
+        found = min(breaches, key=lambda breach: breach.reaction is not Reaction.HALT, default=None)
+        if found is not None:
+            self.breaches.on_breach(found, now_s=now_s)
+        return found
 
     def _sum_resting(self, intents: Sequence[Intent]) -> dict[Side, Decimal]:
         """Sum the notional of each side beside these orders: of all that rests or is on its way."""

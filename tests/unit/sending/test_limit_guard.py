@@ -59,3 +59,19 @@ async def test_a_side_counts_what_may_rest_once(
 ) -> None:
     assert judge_beside(resting, on_the_way, wanted, most=most)
     assert not judge_beside(resting, on_the_way, wanted, most=most - Decimal("0.000001"))
+
+
+async def test_the_limits_that_refused_orders_are_remembered(autojump_clock: MockClock) -> None:
+    guard = LimitGuard(RiskLimits(max_order_notional=Decimal(1)), make_state(), standing=ACTIVE, wall_ms=lambda: 0)
+
+    guard.judge([intent("sell", 6, cloid=CLOIDS[0])])
+
+    assert [tripped.breach.name for tripped in guard.breaches.tripped] == ["max_order_notional"]
+
+
+async def test_a_limit_that_keeps_everything_back_is_remembered(autojump_clock: MockClock) -> None:
+    guard = LimitGuard(RiskLimits(budget_floor=10**9), make_state(), standing=ACTIVE, wall_ms=lambda: 0)
+
+    guard.find_obstacle()
+
+    assert [tripped.breach.name for tripped in guard.breaches.tripped] == ["budget_floor"]

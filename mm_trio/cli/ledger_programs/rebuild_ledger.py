@@ -85,8 +85,8 @@ class Rebuilt:
         if not self.is_halted:
             return "the next start books what traded since; run `mm-trio ledger audit` after it"
         return (
-            "the maker is halted: look at the reason, and let it go on with `mm-trio resume`; its next start books what "
-            "traded since; run `mm-trio ledger audit` after it"
+            "the maker is halted: look at the reason, and let it go on with `mm-trio resume`; its next start books "
+            "what traded since; run `mm-trio ledger audit` after it"
         )
 
 

@@ -24,6 +24,8 @@ MOST_ACTIONS = 4
 # Commits are made one after another, and none is left behind: after one that hangs no other is made. The second thread
 # is for reading the journal.
 MOST_COMMITS = 2
+# A look that hangs keeps the next one from being made.
+MOST_LOOKS = 1
 
 
 class ThreadPool:
@@ -89,3 +91,4 @@ class ThreadPools:
         self.reads: RunSync = ThreadPool("questions", MOST_READS) if is_own else run_sync
         self.actions: RunSync = ThreadPool("actions", MOST_ACTIONS) if is_own else run_sync
         self.journal: RunSync = ThreadPool("the journal", MOST_COMMITS) if is_own else run_sync
+        self.requests: RunSync = ThreadPool("requests of the operator", MOST_LOOKS) if is_own else run_sync

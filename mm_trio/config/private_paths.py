@@ -11,10 +11,13 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["find_open_folder", "find_open_place", "make_private_folders"]
+__all__ = ["REQUEST_NAMES", "find_open_folder", "find_open_place", "make_private_folders"]
 
 POSIX = os.name == "posix"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+# Files by which an operator asks a maker for something. They count by being there, and `touch` gives them the mode that
+# the umask leaves: that must not keep a maker from starting.
+REQUEST_NAMES = frozenset({"PAUSE", "CANCEL_ONLY", "HALT", "RESUME"})
 # A process that sees users as they are has this map of them.
 _WHOLE_MAP = ["0", "0", str(2**32 - 1)]
 
@@ -52,12 +55,15 @@ def find_open_place(folder: Path) -> str | None:
     """Say what others may change: the folder, one above, or an entry.
 
     The rest is as in `find_open_folder`. An entry that is a link is refused too, because its target may lie anywhere.
+    A request of the operator may have any mode.
     """
     return find_open_folder(folder) or (_find_open_entry(folder) if POSIX else None)
 
 
 def _find_open_entry(folder: Path) -> str | None:
     for path in sorted(folder.iterdir()):
+        if path.name in REQUEST_NAMES:
+            continue
         try:
             status = path.lstat()
         except FileNotFoundError:

@@ -19,6 +19,7 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.engine.events import SessionEvents
 from mm_trio.engine.feed_watchdog import FeedWatchdog
+from mm_trio.engine.operator_requests import StandingKeeper
 from mm_trio.engine.schedule import TickSchedule, make_wall_clock, read_machine_clock
 from mm_trio.engine.session import Account, Session, describe_quoting
 from mm_trio.engine.startup import check_order_size
@@ -284,7 +285,7 @@ def _make_account(
         budget=state.rate_limit,
         wall_ms=basis.clock.latest_ms,
         limits=limits,
-        write_standing=partial(basis.pools.journal, seams.standing.tighten, abandon_on_cancel=True),
+        standing=StandingKeeper(seams.standing, write_sync=basis.pools.journal, look_sync=basis.pools.requests),
         key_life=seams.key_life,
     )
 

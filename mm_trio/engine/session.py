@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from mm_trio.concurrency.fair_lock import UncontendedLock
 from mm_trio.engine import tasks
 from mm_trio.engine.events import SessionEvents, log_allocation_changed, log_start
 from mm_trio.engine.feed_watchdog import FeedWatchdog
+from mm_trio.engine.operator_requests import StandingKeeper, heed_forever, heed_while
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.shutdown import LeftOrder, cancel_and_verify
@@ -67,8 +68,8 @@ LAST_WRITE_S = 2.0
 class Account:
     """Connection, gateway, journal, budget and gate of one account.
 
-    The gate is passed before every place. `wall_ms` is our estimate of the venue's time. `write_standing` writes a
-    stricter standing down, and is over when it is on disk. `key_life` None: nobody watches over the end of the key.
+    The gate is passed before every place. `wall_ms` is our estimate of the venue's time. `standing` keeps what an
+    operator or a limit asked for. `key_life` None: nobody watches over the end of the key.
     """
 
     client: VenueClient
@@ -80,7 +81,7 @@ class Account:
     budget: RateLimitBudget
     wall_ms: Callable[[], int]
     limits: LimitGuard
-    write_standing: Callable[[Standing], Awaitable[Standing]]
+    standing: StandingKeeper
     key_life: KeyLife | None = None
 
 
@@ -135,11 +136,12 @@ class Session:
         """
         try:
             with self.account.client.waiting_while_busy():
-                orphans = await self._start()
+                orphans = await heed_while(self, self._start)
         except BaseException:
             # Orders of an earlier session may rest, and no task would look after them.
             if self._recovered is not None and not self._recovered.is_new:
                 await self._shut_down()
+                await self._write_remains()
                 self._halt_at_the_end()
             raise
         try:
@@ -147,6 +149,8 @@ class Session:
                 self._nursery = nursery
                 nursery.start_soon(self.account.writer.keep_forever)
                 nursery.start_soon(self._announce_shutdown, nursery.cancel_scope)
+                if self.account.standing.hears:
+                    nursery.start_soon(heed_forever, self)
                 nursery.start_soon(tasks.apply_forever, self)
                 await tasks.begin_quoting(self, orphans)
                 nursery.start_soon(tasks.tick_forever, self)
@@ -187,19 +191,10 @@ class Session:
         limits.on_fills(self.quoter.stats.fills)
         if (wanted := limits.find_wanted()) is None:
             return
-        limits.on_written(await self._write_standing(wanted))
+        limits.on_written(await self.account.standing.tighten(wanted))
         _log.error("%s", limits.standing.describe())
         if limits.standing.state is State.HALTED:
             raise Halted(limits.standing.describe())
-
-    async def _write_standing(self, wanted: Standing) -> Standing:
-        try:
-            with trio.move_on_after(COMMIT_WITHIN_S):
-                return await self.account.write_standing(wanted)
-            _log.error("standing not written in %g s: %s", COMMIT_WITHIN_S, wanted.describe())
-        except OSError as error:
-            _log.error("standing not written: error=%s standing=%s", error, wanted.describe())
-        return wanted
 
     async def _write_failure(self) -> None:
         """Write a halt down where an error of the ledger ends the session, before its orders are cancelled."""
@@ -209,14 +204,15 @@ class Session:
             return
         wanted = Standing(state=State.HALTED, since_ms=self.account.wall_ms(), why=str(why))
         with trio.CancelScope(shield=True):
-            limits.on_written(await self._write_standing(wanted))
+            limits.on_written(await self.account.standing.tighten(wanted))
 
     async def _write_remains(self) -> None:
         """Add what may rest to a halt that is on disk."""
         standing = self.account.limits.standing
         if standing.state is State.HALTED and self.left_behind is not None:
             with trio.CancelScope(shield=True):
-                await self._write_standing(replace(standing, rests=tuple(left.describe() for left in self.left_behind)))
+                rests = tuple(left.describe() for left in self.left_behind)
+                await self.account.standing.tighten(replace(standing, rests=rests))
 
     def _halt_at_the_end(self) -> None:
         """Tell that the key was found lost by the shutdown itself.
@@ -341,9 +337,11 @@ class Session:
     async def _shut_down(self) -> None:
         """Cancel open orders and verify it, if configured.
 
-        With a lost key nothing can be cancelled, and whoever reads the end has to know what rests.
+        A halt cancels whatever is configured. With a lost key nothing can be cancelled, and whoever reads the end has
+        to know what rests.
         """
-        if self.settings.cancel_on_shutdown or self.account.gateway.signer.is_lost:
+        has_halted = self.account.limits.standing.state is State.HALTED
+        if self.settings.cancel_on_shutdown or has_halted or self.account.gateway.signer.is_lost:
             self._close_gate()
             self.left_behind = await cancel_and_verify(
                 self.account.gateway, self.account.client, self.quoter.state, self.emitter, self.reconciler

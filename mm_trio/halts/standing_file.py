@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from mm_trio.halts.standing import ACTIVE, Standing, StandingUnread, parse_standing, tighten
+from mm_trio.halts.requests import Asked, Requests
+from mm_trio.halts.standing import ACTIVE, Standing, StandingUnread, State, parse_standing, tighten
 from mm_trio.journal.end_mark import replace_file
 
 __all__ = [
@@ -34,15 +37,23 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class KeepsStanding(Protocol):
-    """Place where a standing lasts."""
+    """Place where a standing lasts.
+
+    `requests` are the ways by which its operator asks for another one; None where there is no way.
+    """
 
     @property
     def standing(self) -> Standing: ...
+    @property
+    def requests(self) -> Requests | None: ...
     def tighten(self, wanted: Standing) -> Standing: ...
+    def resume(self) -> Standing: ...
 
 
 class VolatileStanding:
     """Standing of a maker without a folder: it lasts as long as the process."""
+
+    requests = None
 
     def __init__(self) -> None:
         self.standing = ACTIVE
@@ -52,15 +63,24 @@ class VolatileStanding:
         self.standing = tighten(self.standing, wanted)
         return self.standing
 
+    def resume(self) -> Standing:
+        """Make it active again, unless it is halted."""
+        self.standing = self.standing if self.standing.state is State.HALTED else ACTIVE
+        return self.standing
+
 
 class StandingFile:
     """Owner of the standing: what is on disk, and nothing that is not.
 
-    Errors: StandingUnread for a file that cannot be read.
+    `signalled` are the operator's signals, beside the files in the folder. Errors: StandingUnread for a file that
+    cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, signalled: Callable[[], Iterable[Asked]] | None = None) -> None:
         self._folder = folder
+        # A call that nobody waits for any more may still write while the next one begins.
+        self._writing = threading.Lock()
+        self.requests: Requests | None = Requests(folder, signalled)
         self.standing = read_standing(folder)
         with suppress(OSError):
             keep_reserve(folder)
@@ -70,11 +90,23 @@ class StandingFile:
 
         Returns what holds from now on. Errors: OSError, and then the present one still holds on disk.
         """
-        found = tighten(self.standing, wanted)
-        if found != self.standing:
-            replace_standing(self._folder, found)
-            self.standing = found
-        return found
+        with self._writing:
+            found = tighten(self.standing, wanted)
+            if found != self.standing:
+                replace_standing(self._folder, found)
+                self.standing = found
+            return found
+
+    def resume(self) -> Standing:
+        """Make a running maker active again, unless it is halted.
+
+        Returns what holds from now on. Errors: OSError, and then the present one still holds on disk.
+        """
+        with self._writing:
+            if self.standing.state not in (State.ACTIVE, State.HALTED):
+                replace_standing(self._folder, ACTIVE)
+                self.standing = ACTIVE
+            return self.standing
 
 
 def read_standing(folder: Path) -> Standing:

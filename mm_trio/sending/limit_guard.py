@@ -128,9 +128,25 @@ class LimitGuard:
             self._want(State.HALTED, breach)
         return self.wanted
 
+    def want(self, standing: Standing) -> None:
+        """Ask for a stricter standing, as an operator does.
+
+        From now on nothing is placed that it forbids, also before it is written down.
+        """
+        if standing.state.strictness > self._strictest.state.strictness:
+            self.wanted = standing
+
     def on_written(self, standing: Standing) -> None:
-        """Take the standing that is on disk now."""
-        self.standing, self.wanted = standing, None
+        """Take the standing that is on disk now. What asks for more meanwhile is still to be written."""
+        self.standing = standing
+        if self.wanted is not None and self.wanted.state.strictness <= standing.state.strictness:
+            self.wanted = None
+
+    def on_resumed(self, standing: Standing) -> None:
+        """Take a wider standing that is on disk now. A halt that a limit asks for meanwhile stays."""
+        self.standing, self._refused_s = standing, float("-inf")
+        if self.wanted is not None and self.wanted.state is not State.HALTED:
+            self.wanted = None
 
     @property
     def traded(self) -> Traded:
@@ -193,5 +209,4 @@ class LimitGuard:
         self._refused_s = now_s
 
     def _want(self, state: State, breach: Breach) -> None:
-        if state.strictness > self._strictest.state.strictness:
-            self.wanted = Standing(state=state, since_ms=self._wall_ms(), why=breach.describe())
+        self.want(Standing(state=state, since_ms=self._wall_ms(), why=breach.describe()))

@@ -263,6 +263,7 @@ def _make_account(
         find_journal_fault=lambda: writer.obstacle,
         feed_is_alive=feed.is_alive,
         find_limit=limits.find_obstacle,
+        is_stopped=lambda: limits.is_stopped,
     )
     gateway = OrderGateway(
         seams.exchange,

@@ -28,7 +28,8 @@ class PlacingGate:
 
     `find_feed_fault`, `find_journal_fault` and `find_limit` return a reason or None. They are called on the loop's
     thread.
-    `feed_is_alive` is called on any thread, between the journal's commit and the sending of a request.
+    `feed_is_alive` and `is_stopped` (by an operator or a limit) are called on any thread, between the journal's commit
+    and the sending of a request.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class PlacingGate:
         find_journal_fault: Callable[[], object | None],
         feed_is_alive: Callable[[], bool],
         find_limit: Callable[[], str | None] = lambda: None,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._find_feed_fault = find_feed_fault
         self._find_journal_fault = find_journal_fault
         self._feed_is_alive = feed_is_alive
         self._find_limit = find_limit
+        self._is_stopped = is_stopped
         self._state = GateState.STARTING
         self._reason: str | None = GateState.STARTING.value
         self._hold: str | None = None
@@ -113,4 +116,5 @@ class PlacingGate:
 
         Cheap, and safe on any thread.
         """
-        return self._state is GateState.QUOTING and self._hold is None and self._feed_is_alive()
+        is_open = self._state is GateState.QUOTING and self._hold is None
+        return is_open and not self._is_stopped() and self._feed_is_alive()

@@ -101,6 +101,11 @@ class LimitGuard:
         breach = self._find_general(0)
         return None if breach is None else f"limit: {breach.describe()}"
 
+    @property
+    def is_stopped(self) -> bool:
+        """Check if an operator or a limit stopped the maker. Cheap, and safe on any thread."""
+        return not self._strictest.state.may_place
+
     # --- Told by the session ------------------------------------------------------------------------
 
     def on_fills(self, n_fills: int) -> None:
@@ -159,7 +164,9 @@ class LimitGuard:
     @property
     def _strictest(self) -> Standing:
         """Return the standing that holds, on disk or not yet."""
-        return self.standing if self.wanted is None else self.wanted
+        # Read once, because another thread may ask.
+        wanted = self.wanted
+        return self.standing if wanted is None else wanted
 
     def _find_general(self, n_items: int) -> Breach | None:
         """Find the limit that keeps everything back, what stops before what waits.

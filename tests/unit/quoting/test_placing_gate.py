@@ -14,10 +14,13 @@ class Surroundings:
         self.feed_fault: str | None = None
         self.journal_fault: str | None = None
         self.is_alive = True
+        self.is_stopped = False
         self.gate = PlacingGate(
             find_feed_fault=lambda: self.feed_fault,
             find_journal_fault=lambda: self.journal_fault,
             feed_is_alive=lambda: self.is_alive,
+            find_limit=lambda: "halted" if self.is_stopped else None,
+            is_stopped=lambda: self.is_stopped,
         )
 
 
@@ -69,6 +72,14 @@ def test_feed_and_journal_are_asked_each_time(
     around.feed_fault, around.journal_fault, around.is_alive = feed_fault, journal_fault, is_alive
 
     assert (around.gate.is_quoting, around.gate.may_place(), around.gate.may_still_place()) == expected
+
+
+def test_a_stop_holds_back_what_is_recorded_already() -> None:
+    around = Surroundings()
+    around.gate.start_quoting()
+    around.is_stopped = True
+
+    assert (around.gate.may_place(), around.gate.may_still_place(), around.gate.reason) == (False, False, "halted")
 
 
 def test_r12_a_hold_outlasts_a_pause_and_the_pause_a_hold() -> None:

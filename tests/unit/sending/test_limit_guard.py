@@ -9,7 +9,7 @@ import pytest
 from core_kit import GRID, intent, make_state, rest, tracked
 from trio.testing import MockClock
 
-from mm_trio.halts.standing import ACTIVE
+from mm_trio.halts.standing import ACTIVE, Standing, State
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.orders import Intent, TrackedOrder
 from mm_trio.sending.limit_guard import LimitGuard
@@ -75,3 +75,17 @@ async def test_a_limit_that_keeps_everything_back_is_remembered(autojump_clock: 
     guard.find_obstacle()
 
     assert [tripped.breach.name for tripped in guard.breaches.tripped] == ["budget_floor"]
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+async def test_a_stop_holds_from_the_moment_that_it_is_wanted(autojump_clock: MockClock, is_written: bool) -> None:
+    guard = LimitGuard(RiskLimits(), make_state(), standing=ACTIVE, wall_ms=lambda: 0)
+    stopped = Standing(state=State.CANCEL_ONLY, why="by hand")
+    before = guard.is_stopped
+    guard.want(stopped)
+    if is_written:
+        guard.on_written(stopped)
+
+    assert (before, guard.is_stopped, guard.standing) == (False, True, stopped if is_written else ACTIVE)
+    guard.on_resumed(ACTIVE)
+    assert not guard.is_stopped

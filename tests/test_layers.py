@@ -273,6 +273,8 @@ def test_the_simulation_looks_on_from_outside() -> None:
     of_the_maker = {
         *("engine.ws_state", "journal.data_dir", "journal.sqlite_journal", "journal.replay"),
         *("model.journal_entries", "model.errors", "concurrency.blocking_calls", "limits.terms"),
+        # What an operator writes and reads beside the maker.
+        *("halts.requests", "halts.standing", "halts.standing_file"),
     }
     wrong = [
         found

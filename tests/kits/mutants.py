@@ -16,11 +16,14 @@ import pytest
 import trio
 
 from mm_trio.engine.feed_watchdog import FeedWatchdog
+from mm_trio.engine.operator_requests import StandingKeeper
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.shutdown import LeftOrder
+from mm_trio.halts.standing import ACTIVE, Standing
 from mm_trio.journal.recovery import recover
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import JournalWriter
+from mm_trio.limits.holding import HoldingLimits
 from mm_trio.limits.order_limits import find_order_breach
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.cloid import encode_cloid
@@ -585,3 +588,41 @@ def a_price_limit_is_taken_from_the_wrong_end(patch: pytest.MonkeyPatch) -> None
         return find(order, replace(limits, price_low=limits.price_high, price_high=limits.price_low), mid=mid)
 
     patch.setattr("mm_trio.sending.limit_guard.find_order_breach", swap)
+
+
+@mutant
+def a_limit_of_spend_lets_one_order_more_through(patch: pytest.MonkeyPatch) -> None:
+    init = HoldingLimits.__init__
+
+    def widen(self: HoldingLimits, limits: RiskLimits, **options: Any) -> None:
+        most = limits.max_net_spend
+        init(self, limits if most is None else replace(limits, max_net_spend=most * Decimal("1.3")), **options)
+
+    patch.setattr(HoldingLimits, "__init__", widen)
+
+
+# --- Halts ---
+
+
+@mutant
+def a_halt_is_acted_on_before_it_is_on_disk(patch: pytest.MonkeyPatch) -> None:
+    tighten = StandingKeeper.tighten
+
+    async def tighten_at_the_end(self: StandingKeeper, wanted: Standing) -> Standing:
+        if getattr(self, "is_asked_before", False):
+            return await tighten(self, wanted)
+        self.is_asked_before = True  # type: ignore[attr-defined]
+        return wanted
+
+    patch.setattr(StandingKeeper, "tighten", tighten_at_the_end)
+
+
+@mutant
+def a_halt_is_ended_by_a_restart(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.halts.standing_file.read_standing", lambda folder: ACTIVE)
+
+
+@mutant
+def a_halt_does_not_say_why(patch: pytest.MonkeyPatch) -> None:
+    to_json = Standing.to_json
+    patch.setattr(Standing, "to_json", lambda self: to_json(self) | {"why": "halted"})

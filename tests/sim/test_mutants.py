@@ -19,6 +19,10 @@ MOST_SEEDS = int(os.environ.get("MM_TRIO_MUTANT_SEEDS", "80"))
 # These take more than a handful of seeds and about a minute. Set `MM_TRIO_MUTANTS=all` to run them too.
 RARE = frozenset(
     {
+        "a halt does not say why",
+        "a halt is acted on before it is on disk",
+        "a halt is ended by a restart",
+        "a limit of spend lets one order more through",
         "a used up budget stays used up",
         "an order in flight is given up at once",
         "the key is in the log",

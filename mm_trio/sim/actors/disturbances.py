@@ -16,7 +16,7 @@ import trio
 from mm_trio.sandbox import DelistPair, FaultKind, Gateway, Pair, RefuseOrders, RelistPair, SetPostOnly, draw_refusal
 from mm_trio.sim.actors.account_owner import AccountOwner
 from mm_trio.sim.actors.maker_process import MakerProcess
-from mm_trio.sim.actors.other_traders import rival_forever, take_forever
+from mm_trio.sim.actors.other_traders import halve_price, rival_forever, take_forever
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.machine_clock import MachineClock
@@ -120,6 +120,8 @@ class Disturbances:
                     nursery.start_soon(self._expire_forever)
                 for kind, switch in self._switches.items():
                     nursery.start_soon(self._switch_forever, kind, switch)
+                if scenario.halts is not None and scenario.halts.halves_s is not None:
+                    nursery.start_soon(halve_price, self._gateway, self._pair, scenario.halts.halves_s)
                 nursery.start_soon(self._stop_at_times)
                 nursery.start_soon(self._crash_at_times)
 

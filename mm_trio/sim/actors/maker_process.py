@@ -16,6 +16,7 @@ from mm_trio.model.errors import (
     ConfigError,
     Halted,
     JournalBusy,
+    JournalError,
     LedgerCut,
     LedgerError,
     VenueError,
@@ -26,6 +27,7 @@ from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.venue import SimInfo
 from mm_trio.sim.network.watched_journal import WatchedJournal
+from mm_trio.sim.network.watched_standing import WatchedStanding
 from mm_trio.sim.oracle.request_rules import RequestRules
 from mm_trio.sim.oracle.venue_view import OwnView
 
@@ -56,6 +58,9 @@ class MakerProcess:
     crash: CrashSwitch
     lock: ExitStack
     began_s: float
+    standing: WatchedStanding | None = None
+    # Whether it was halted before it began.
+    was_halted: bool = False
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     ended: trio.Event = field(default_factory=trio.Event)
     error: Exception | None = None
@@ -99,6 +104,8 @@ class MakerProcess:
         self.may_rest = self.maker.orders_may_rest
         self.killed_at = crash
         self.journal.is_dead = True
+        if self.standing is not None:
+            self.standing.is_dead = True
         self._release()
         self.scope.cancel()
 
@@ -110,9 +117,16 @@ class MakerProcess:
 
     @property
     def has_halted(self) -> bool:
-        """Return whether it ended because a limit of its operator was broken."""
+        """Return whether it ended by a limit, by its operator's request, or because the disk is full."""
         leaves = [] if self.error is None else find_leaves(self.error)
-        return bool(leaves) and all(isinstance(leaf, Halted) for leaf in leaves)
+        causes = (Halted, JournalError) if self.journal.is_broken else (Halted,)
+        return bool(leaves) and all(isinstance(leaf, causes) for leaf in leaves)
+
+    @property
+    def is_unwritten(self) -> bool:
+        """Return whether it ended without its halt on disk, because that had no room or it had not begun."""
+        is_begun = self.was_halted or self.maker.stats.ticks > 0
+        return not is_begun or (self.standing is not None and self.standing.n_refused > 0)
 
     def stop(self) -> None:
         """Ask the maker to shut down, as a signal does."""

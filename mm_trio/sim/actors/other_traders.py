@@ -13,10 +13,13 @@ import trio
 
 from mm_trio.sandbox import CancelByOid, Gateway, NewOrder, Pair, PlaceOrders
 
-__all__ = ["RIVAL", "TAKER", "rival_forever", "take_forever"]
+__all__ = ["CRASHER", "RIVAL", "TAKER", "halve_price", "rival_forever", "take_forever"]
 
 TAKER = "0x" + "7a" * 20
 RIVAL = "0x" + "7e" * 20
+CRASHER = "0x" + "7c" * 20
+# Time for which the price stays halved.
+HALVED_S = 60.0
 
 # Added to one half, this is the probability that a taker buys.
 MOODS = (-0.45, -0.2, 0.0, 0.0, 0.2, 0.45)
@@ -76,6 +79,25 @@ async def rival_forever(gateway: Gateway, pair: Pair, rng: Random, levels: tuple
         gateway.apply(PlaceOrders(RIVAL, (NewOrder(pair.asset, is_buy, price, size, "Alo"),)))
         await trio.sleep(rng.expovariate(1 / 15))
         cancel_all(gateway, pair, RIVAL)
+
+
+async def halve_price(gateway: Gateway, pair: Pair, at_s: float) -> None:
+    """Take every bid at a moment, and quote at half of the price for a while."""
+    await trio.sleep_until(at_s)
+    bids = gateway.exchange.book(pair.name, depth=None).bids
+    if not bids:
+        return
+    total = sum((level.size for level in bids), Decimal(0))
+    gateway.apply(PlaceOrders(TAKER, (NewOrder(pair.asset, False, bids[-1].price, total, "Ioc"),)))
+    tick = Decimal(1).scaleb(bids[0].price.adjusted() - 3)
+    half = (bids[0].price / 2).quantize(tick)
+    size = (20 / half).quantize(Decimal(1).scaleb(-pair.base.sz_decimals))
+    try:
+        for price, is_buy in ((half, True), (half + tick, False)):
+            gateway.apply(PlaceOrders(CRASHER, (NewOrder(pair.asset, is_buy, price, size, "Alo"),)))
+        await trio.sleep(HALVED_S)
+    finally:
+        cancel_all(gateway, pair, CRASHER)
 
 
 def cancel_all(gateway: Gateway, pair: Pair, address: str, *, spare_prefix: str = "never") -> None:

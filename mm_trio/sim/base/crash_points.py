@@ -29,6 +29,8 @@ class Crash(Enum):
     BEFORE_NOTE = "between answer and journal"
     WRITE_LOST = "during a write that is lost"
     WRITE_KEPT = "during a write that is kept"
+    STANDING_LOST = "before a standing is written"
+    STANDING_KEPT = "after a standing is written"
 
 
 class CrashSwitch:
@@ -86,6 +88,16 @@ class CrashSwitch:
         if self._armed is Crash.WRITE_KEPT and not self.is_dead:
             write()
         for crash in (Crash.BEFORE_NOTE, Crash.WRITE_LOST, Crash.WRITE_KEPT):
+            self.is_due(crash)
+
+    def on_standing(self, write: Callable[[], object]) -> None:
+        """Crash around the writing of a standing, if armed.
+
+        With `STANDING_KEPT` it is written first, with `STANDING_LOST` it is not.
+        """
+        if self._armed is Crash.STANDING_KEPT and not self.is_dead:
+            write()
+        for crash in (Crash.STANDING_LOST, Crash.STANDING_KEPT):
             self.is_due(crash)
 
     def trigger(self, crash: Crash) -> None:

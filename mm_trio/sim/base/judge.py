@@ -38,6 +38,8 @@ RULES: dict[str, str] = {
     "S23": "what is refused twice alike is not sent again within its pause",
     "S24": "a key that the venue refuses three times in a row is used no more, and the maker ends",
     "S25": "no order is signed beyond a limit of the operator",
+    "S26": "a stopped maker places nothing, in any later life, until it is resumed",
+    "S27": "a halt is on disk before anything follows from it, and says why",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",

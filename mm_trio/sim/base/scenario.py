@@ -14,6 +14,7 @@ from typing import Any
 
 from mm_trio.sandbox import FaultKind
 from mm_trio.sim.base.crash_points import Crash
+from mm_trio.sim.base.halt_plan import HaltPlan, draw_halt_plan
 from mm_trio.sim.base.journal_loss import JournalLoss
 from mm_trio.sim.base.place import DRAWN_PLACE, Place
 from mm_trio.sim.base.random_streams import log_uniform, split
@@ -73,6 +74,8 @@ REALLOCATED_SHARE, REALLOCATED_BY = 0.5, 0.5
 # Share of seeds in which the journal loses its end once, and by how many entries.
 LOSS_SHARE, ENTRIES_LOST = 0.3, (1, 300)
 
+# Kills are drawn from these. The others strike the writing of a standing, and a plan of halts has them.
+BY_CHANCE = tuple(crash for crash in Crash if crash not in (Crash.STANDING_LOST, Crash.STANDING_KEPT))
 # Share of seeds with limits of the operator.
 LIMITED_SHARE = 0.5
 
@@ -122,6 +125,7 @@ class Scenario:
     `checkpoint_every`: entries of the journal between two checkpoints.
     `journal_loss`: the journal lacks its end before one of the starts.
     `is_limited`: the operator set limits, just as wide as the ladder needs.
+    `halts`: what halts or pauses the makers of this seed.
     `has_takers`: takers whose bias changes trade; without them somebody else has to.
     `place`: the pair, which is the same in every seed.
     `reallocation`: from the second process on the allocation has these shares more of the ledger, in base and quote.
@@ -159,6 +163,7 @@ class Scenario:
     journal_loss: JournalLoss | None
     journal_locks: tuple[tuple[float, float], ...] = ()
     is_limited: bool = False
+    halts: HaltPlan | None = None
     has_takers: bool = True
     place: Place = DRAWN_PLACE
 
@@ -175,6 +180,10 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
     ladder = replace(_draw_ladder(rng), gap_levels=split(seed, "swarm of gaps").choice(GAPS))
     factor = Decimal(rng.choice((1, 2, 2)))
     start = ladder.start_px
+    halts = None
+    if faults is None:
+        worth = ladder.order_size * start
+        halts = draw_halt_plan(split(seed, "swarm of halts"), safety_s=safety_s, tranche_worth=worth)
     tokens = ladder.tokens if ladder.tokens is not None else _draw_tokens(rng, ladder.order_size, ladder.n_orders)
     quote = ladder.quote if ladder.quote is not None else _draw_quote(rng, ladder.order_size * start, ladder.n_orders)
     # A maker that cancels foreign orders would take an owner's order on one of its levels for its own.
@@ -210,7 +219,9 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         maker_fee=split(seed, "swarm of fees").choice(MAKER_FEES),
         checkpoint_every=int(log_uniform(split(seed, "swarm of checkpoints"), *CHECKPOINT_EVERY)),
         reallocation=_draw_reallocation(split(seed, "swarm of allocations")),
-        journal_loss=_draw_journal_loss(split(seed, "swarm of lost ends")),
+        # An older copy of the folder would have an older standing too.
+        journal_loss=None if halts is not None else _draw_journal_loss(split(seed, "swarm of lost ends")),
+        halts=halts,
         is_limited=split(seed, "swarm of limits").random() < LIMITED_SHARE,
     )
 
@@ -250,7 +261,7 @@ def _draw_crashes(rng: Random, safety_s: float) -> tuple[tuple[float, Crash], ..
         at_s = rng.uniform(0, 1) * safety_s
         if crashes and rng.random() < 0.3:
             at_s = min(crashes[-1][0] + rng.uniform(1, 10), safety_s)
-        crashes.append((at_s, rng.choice(tuple(Crash))))
+        crashes.append((at_s, rng.choice(BY_CHANCE)))
     return tuple(sorted(crashes, key=lambda crash: crash[0]))
 
 

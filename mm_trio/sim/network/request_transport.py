@@ -24,7 +24,7 @@ __all__ = ["RequestTransport", "Witness"]
 Call = Callable[[], Any]
 
 # Calls that stay on the maker's own machine.
-LOCAL = frozenset({"append", "_replay", "mark_end", "tighten"})
+LOCAL = frozenset({"append", "_replay", "mark_end", "tighten", "resume", "read_files", "remove"})
 SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
@@ -143,6 +143,8 @@ class RequestTransport:
         await trio.sleep(0 if name == "mark_end" else self._rng.uniform(0, self._scenario.disk_s))
         if name == "append":
             self._crash.on_write(work)
+        elif name == "tighten":
+            self._crash.on_standing(work)
         self._crash.raise_if_dead()
         return work()
 

@@ -34,13 +34,24 @@ class Written:
 class WatchedJournal:
     """Journal that notes in `written` what is durable.
 
-    Each process has its own. While `is_locked` returns true, another process has the file locked.
+    Each process has its own. While `is_locked` returns true, another process has the file locked; while `is_full`
+    does, the disk takes nothing.
     """
 
-    def __init__(self, folder: Path, written: Written, *, is_locked: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        written: Written,
+        *,
+        is_locked: Callable[[], bool] = lambda: False,
+        is_full: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._journal = Journal.open(folder)
         self.written = written
         self._is_locked = is_locked
+        self._is_full = is_full
+        # Whether a full disk took no entries: then the maker may only cancel.
+        self.is_broken = False
         # Commits that were refused because of a lock.
         self.n_refused = 0
         # Set when the process is gone: no further write is accepted.
@@ -64,7 +75,7 @@ class WatchedJournal:
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """Write entries durably and note them.
 
-        Errors: JournalError once the process is gone, JournalBusy while the file is locked.
+        Errors: JournalError once the process is gone or the disk is full, JournalBusy while the file is locked.
         """
         if self.is_dead:
             raise JournalError("the process was killed: its journal takes no more entries")
@@ -72,6 +83,9 @@ class WatchedJournal:
             self.n_refused += 1
             self.written.refused |= {(entry.nonce, entry.digest) for entry in entries if isinstance(entry, Requested)}
             raise JournalBusy("the ledger is locked by another process")
+        if self._is_full():
+            self.is_broken = True
+            raise JournalError("the ledger cannot be used: no space left on device")
         self._journal.append(entries, at_ms=at_ms)
         for entry in entries:
             self._note(entry)

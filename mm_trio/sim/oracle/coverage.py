@@ -76,6 +76,8 @@ HARD_CASES: tuple[str, ...] = (
     "left something",
     "second maker refused",
     "stop without budget",
+    "halted",
+    "start of a halted maker refused",
     "journal locked",
     "cancel without the journal",
     *(f"crash {crash.value}" for crash in Crash),

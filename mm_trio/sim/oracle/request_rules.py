@@ -24,6 +24,7 @@ from mm_trio.sim.network.venue import SimSocket
 from mm_trio.sim.network.watched_journal import Written
 from mm_trio.sim.oracle.coverage import CaseRecorder, find_orders, shorten
 from mm_trio.sim.oracle.filled_answers import FilledAnswers
+from mm_trio.sim.oracle.halts import LeavesOfOne
 from mm_trio.sim.oracle.lost_key import LostKey
 from mm_trio.sim.oracle.operator_limits import Bounds, OperatorLimits
 from mm_trio.sim.oracle.repeated_refusals import RepeatedRefusals
@@ -122,8 +123,11 @@ class RequestRules:
         self._weighed, self._ends = SlidingSum(WEIGHED_S), ends
         # Says whether the maker tracks an order. Only a tick cancels such an order before a stop.
         self.is_tracked: Callable[[int], bool] = lambda oid: False
-        # Says whether another process has the journal locked: then all orders are cancelled.
-        self.is_journal_locked: Callable[[], bool] = lambda: False
+        # Says whether all orders have to be cancelled: the journal is locked, or the operator or a limit wants it.
+        self.must_rest_nothing: Callable[[], bool] = lambda: False
+        # Says whether the journal takes nothing any more: then cancels are sent without it.
+        self.is_journal_broken: Callable[[], bool] = lambda: False
+        self.halts: LeavesOfOne | None = None
         # Reads that have to be answered before any new order leaves, and when the feed was last opened anew.
         self._gate: list[str] = []
         self._reopened_s = 0.0
@@ -145,6 +149,8 @@ class RequestRules:
         self.filled_answers.check()
         self.repeated.on_leaving(args)
         self._operator_limits.on_leaving(args)
+        if self.halts is not None:
+            self.halts.on_leaving(method, is_new_risk=method in NEW_RISK, is_cancel=method in CANCELLING)
         n_items = 0
         if args and isinstance(args[0], SignedInProcess):
             n_items = args[0].n_items
@@ -169,7 +175,7 @@ class RequestRules:
             self._check_feed(method, now_s)
         elif method == "bulk_cancel" and self._gate and self.stop_s is None and now_s > self._reopened_s + TICK_S:
             oids = [row["o"] for row in json.loads(args[0].action)["cancels"] if self.is_tracked(row["o"])]
-            may_cancel = not oids or self.is_journal_locked()
+            may_cancel = not oids or self.must_rest_nothing()
             self._judge.check("S16", may_cancel, lambda: f"a tick cancels {oids} while the maker is paused")
 
     def _check_feed(self, method: str, now_s: float) -> None:
@@ -247,7 +253,7 @@ class RequestRules:
         orders = find_orders(action)
         request = signed.nonce, signed.digest
         # While the journal is locked, cancels are sent without it, after an attempt to write them.
-        is_excused = signed.method not in NEW_RISK and request in written.refused
+        is_excused = signed.method not in NEW_RISK and (request in written.refused or self.is_journal_broken())
         self._judge.coverage["cancel without the journal"] += is_excused and request not in written.requests
         self._judge.check(
             "S13",

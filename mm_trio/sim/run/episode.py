@@ -18,13 +18,13 @@ from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.base.judge import Judge, Violation
 from mm_trio.sim.base.report import SeedReport
 from mm_trio.sim.base.scenario import Scenario
-from mm_trio.sim.base.seed_folder import check_disk, open_seed_folder
 from mm_trio.sim.base.seeded_schedule import run_virtual
 from mm_trio.sim.base.trace import Trace
 from mm_trio.sim.network.secret_canary import LogScanner
 from mm_trio.sim.run.convergence import ConvergenceCheck
 from mm_trio.sim.run.journal_check import check_journal
 from mm_trio.sim.run.process_starter import MAKER
+from mm_trio.sim.run.seed_folder import check_disk, open_seed_folder
 from mm_trio.sim.run.world import World
 
 __all__ = ["SeedReport", "simulate"]
@@ -146,6 +146,9 @@ class _Episode:
         nursery.start_soon(self._convergence.poll_forever)
         nursery.start_soon(self._convergence.poll_empty_levels_forever)
         nursery.start_soon(world.disturbances.disturb_forever)
+        if world.operator is not None:
+            nursery.start_soon(world.operator.ask_at_times)
+            nursery.start_soon(world.operator.resume_in_calm_forever)
         await trio.sleep(self._scenario.safety_s)
         world.calm()
         self._converged_s = await self._converge(world)

@@ -22,6 +22,8 @@ POLLS_PER_INTRUDER = 6
 # Tasks of a maker that quotes: tick, reconciliation, watchdog, comparison of the clocks, inbox, the journal's writer
 # and its guard, and the one that waits for the end.
 TASKS = 8
+# Beside these in a seed with halts: one hears the operator, one looks at the price.
+HALT_TASKS = 2
 # What a maker may remember, however long it runs. None of these takes a hundred megabytes.
 MOST_FILLS, MOST_LEFT, MOST_STRANGERS, MOST_OF_ONE_STRANGER, MOST_SHOWN = 100_000, 20_000, 10_000, 1_000, 50
 MOST_UNLISTED = 10_000
@@ -80,7 +82,7 @@ class ProcessRules:
             "fills to be shown": MOST_SHOWN,
             "requests whose weight counts": process.requests.n_weighed_lately,
             "entries to be written": MOST_UNWRITTEN,
-            "tasks": TASKS,
+            "tasks": TASKS + HALT_TASKS * (process.standing is not None),
         }
         kept = process.maker.describe_memory()
         assert kept.keys() <= most.keys(), kept.keys() - most.keys()

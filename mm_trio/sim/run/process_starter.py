@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -11,12 +13,13 @@ from typing import Any
 import trio
 
 from mm_trio.engine.ws_state import WsState
+from mm_trio.halts.standing import State
 from mm_trio.journal.data_dir import find_state_folder, hold_state_folder
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import JournalError
 from mm_trio.sandbox import FaultKind, Nonces, fill_at_once
 from mm_trio.sim.actors.maker_process import MakerProcess
-from mm_trio.sim.base.crash_points import CrashSwitch
+from mm_trio.sim.base.crash_points import Crash, CrashSwitch
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.journal_loss import LossyFolder
 from mm_trio.sim.base.judge import Judge
@@ -27,6 +30,8 @@ from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.secret_canary import CanaryExchange
 from mm_trio.sim.network.venue import SimInfo, SimVenue
 from mm_trio.sim.network.watched_journal import WatchedJournal, Written
+from mm_trio.sim.network.watched_standing import WatchedStanding
+from mm_trio.sim.oracle.halts import SHUTTING_DOWN, HaltRules, LeavesOfOne
 from mm_trio.sim.oracle.operator_limits import Bounds, compute_bounds, read_bounds
 from mm_trio.sim.oracle.request_limits import SlidingSum
 from mm_trio.sim.oracle.request_rules import STALE_S, UNSETTLED_S, RequestRules
@@ -64,6 +69,7 @@ class ProcessStarter:
         machine: MachineClock,
     ) -> None:
         self._scenario = scenario
+        self._plan = scenario.halts
         self._coin = scenario.place.coin
         self._limits, self._bounds = _find_limits(scenario)
         self._venue = venue
@@ -84,6 +90,10 @@ class ProcessStarter:
         self._at_once = split(scenario.seed, "filled at once")
         self.lossy_folder = LossyFolder(self.state_folder, aside=folder / "aside", loss=scenario.journal_loss)
 
+        self.halt_rules = None if self._plan is None else HaltRules(judge, self._plan, folder=self.state_folder)
+        # The operator takes narrow limits back once one was broken.
+        self.has_narrow_limits: Callable[[], bool] = lambda: False
+
     def reallocate(self, tokens: Decimal, quote: Decimal) -> None:
         """Configure every later process with so much more."""
         assert self._allocated[0] is not None
@@ -99,7 +109,9 @@ class ProcessStarter:
         self.lossy_folder.on_start(n)
         folder = lock.enter_context(self.hold_folder())
         try:
-            journal = WatchedJournal(folder, self.written, is_locked=self._is_journal_locked)
+            journal = WatchedJournal(
+                folder, self.written, is_locked=self._is_journal_locked, is_full=self._is_disk_full
+            )
         except JournalError:
             lock.close()
             raise
@@ -125,13 +137,55 @@ class ProcessStarter:
             scenario, self._fault_counter, requests, rng=rng, nursery=self._nursery, crash=crash
         )
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
-        maker = self._make_maker(info, transport, journal)
+        standing = None if self._plan is None else WatchedStanding(folder, is_full=self._has_no_room)
+        limits = self._narrow_limits()
+        maker = self._make_maker(info, transport, journal, limits=limits, standing=standing)
         requests.filled_answers.believes_open = lambda oid: maker.order_state.find(oid) is not None
-        requests.is_journal_locked = lambda: self._is_journal_locked(late_s=BELIEF_S)
+        requests.must_rest_nothing = lambda: (
+            self._is_journal_locked(late_s=BELIEF_S) or self._is_cancel_only() or maker.paused_because == SHUTTING_DOWN
+        )
+        requests.is_journal_broken = lambda: journal.is_broken
         requests.stale_s = scenario.tuning.get("feed_stale_after_s", STALE_S)
         requests.is_tracked = lambda oid: maker.order_state.find(oid) is not None
         process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
+        if standing is not None:
+            self._watch_halts(process, standing, limits)
         return process
+
+    def _watch_halts(self, process: MakerProcess, standing: WatchedStanding, limits: RiskLimits | None) -> None:
+        """Let the rules of halts see what leaves a process, and arm the kill of the plan."""
+        assert self._plan is not None
+        assert self.halt_rules is not None
+        requests = process.requests
+        process.standing, process.was_halted = standing, standing.standing.state is State.HALTED
+        requests.halts = LeavesOfOne(
+            self.halt_rules,
+            process.maker,
+            limits,
+            lambda: requests.stop_s is not None or requests.lost_key.lost_s is not None,
+        )
+        if self._plan.crash is not None and not self._has_crashed_at_standing:
+            process.crash.arm(self._plan.crash)
+
+    @property
+    def _has_crashed_at_standing(self) -> bool:
+        return any(self._judge.coverage[f"crash {crash.value}"] for crash in (Crash.STANDING_LOST, Crash.STANDING_KEPT))
+
+    def _is_disk_full(self) -> bool:
+        return self._plan is not None and self._plan.is_disk_full(trio.current_time())
+
+    def _has_no_room(self) -> bool:
+        return self._plan is not None and not self._plan.has_room and self._is_disk_full()
+
+    def _is_cancel_only(self) -> bool:
+        return self.halt_rules is not None and self.halt_rules.read().state is State.CANCEL_ONLY
+
+    def _narrow_limits(self) -> RiskLimits | None:
+        """Make the limits of the next process, narrow ones as long as none was broken."""
+        if self._plan is None or not self.has_narrow_limits():
+            return self._limits
+        narrow: dict[str, Any] = dict(self._plan.limits)
+        return replace(self._limits or RiskLimits(), **narrow)
 
     def _is_journal_locked(self, *, late_s: float = 0.0) -> bool:
         now_s = trio.current_time()
@@ -155,7 +209,15 @@ class ProcessStarter:
         """
         return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._coin, signer=MAKER)
 
-    def _make_maker(self, info: SimInfo, transport: RequestTransport, journal: WatchedJournal) -> WsState:
+    def _make_maker(
+        self,
+        info: SimInfo,
+        transport: RequestTransport,
+        journal: WatchedJournal,
+        *,
+        limits: RiskLimits | None,
+        standing: WatchedStanding | None,
+    ) -> WsState:
         scenario, ladder = self._scenario, self._scenario.ladder
         return WsState(
             coin=self._coin,
@@ -179,7 +241,8 @@ class ProcessStarter:
             rng=Random(self._rng.getrandbits(64)),
             wall_ms=self._machine.read_ms,
             checkpoint_every=scenario.checkpoint_every,
-            limits=self._limits,
+            limits=limits,
+            standing=standing,
             **{"feed_stale_after_s": STALE_S, **scenario.tuning},
         )
 

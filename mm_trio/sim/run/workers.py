@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 
 from mm_trio.sim.base.report import SeedReport
-from mm_trio.sim.base.seed_folder import remove_seed_folders
+from mm_trio.sim.run.seed_folder import remove_seed_folders
 
 __all__ = ["run_in_workers"]
 

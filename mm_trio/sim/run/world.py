@@ -32,7 +32,8 @@ from mm_trio.sandbox import (
 from mm_trio.sim.actors.account_owner import AccountOwner
 from mm_trio.sim.actors.disturbances import Disturbances
 from mm_trio.sim.actors.maker_process import MakerProcess
-from mm_trio.sim.actors.other_traders import RIVAL, TAKER
+from mm_trio.sim.actors.operator import Operator
+from mm_trio.sim.actors.other_traders import CRASHER, RIVAL, TAKER
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.machine_clock import MachineClock
@@ -128,10 +129,24 @@ class World:
             machine=self.machine,
             address=MAKER,
         )
+        self.operator = self._make_operator(trace)
         self.gateway.observers.append(self._observe)
         self._behind = split(scenario.seed, "deposits behind a balance")
         if scenario.rates.get(FaultKind.DEPOSIT):
             self.venue.on_balances_read = self._deposit_behind_balance
+
+    def _make_operator(self, trace: Trace) -> Operator | None:
+        if (plan := self.scenario.halts) is None:
+            return None
+        operator = Operator(
+            plan,
+            self.state_folder,
+            fault_counter=self.fault_counter,
+            trace=trace,
+            process=lambda: self.process,
+        )
+        self._starter.has_narrow_limits = lambda: operator.has_narrow_limits
+        return operator
 
     def _fund_accounts(self) -> None:
         scenario, pair = self.scenario, self.pair
@@ -139,6 +154,7 @@ class World:
             (MAKER, scenario.account_tokens, scenario.account_quote),
             (TAKER, PLENTY, PLENTY),
             (RIVAL, PLENTY, PLENTY),
+            *([(CRASHER, PLENTY, PLENTY)] if scenario.halts is not None else []),
         ):
             for token, amount in ((pair.base.index, tokens), (pair.quote.index, quote)):
                 if amount:
@@ -254,6 +270,8 @@ class World:
         rng, keys = split(self.scenario.seed, "pauses"), split(self.scenario.seed, "new keys")
         while not self.is_ending:
             self._reallocate()
+            if self.operator is not None:
+                self.operator.before_start()
             if (process := self._start_process()) is None:
                 continue
             self.processes.append(process)
@@ -277,18 +295,24 @@ class World:
                         self.view,
                         disk_s=scenario.disk_s,
                         venue_forgets=forgets,
-                        may_halt=scenario.place.limits is not None,
+                        may_halt=scenario.place.limits is not None or scenario.halts is not None,
                     )
+                    self._judge_halt(process)
                 # A clean end also covers earlier processes: none of their orders is open or will arrive.
                 if process.error is None and not process.may_rest:
                     self._left_clean |= {read_epoch(cloid) for cloid in self._starter.written.cloids}
             self.process_rules.check_texts(process)
-            if process.has_halted:
+            if process.has_halted and self.operator is None:
                 self.halted.set()
                 return
             if not self.is_ending:
                 await trio.sleep(rng.choice((0.2, 1.0, 8.0)) if self.fault_counter.is_on else 1.0)
                 await self._wait_for_key(process, keys)
+
+    def _judge_halt(self, process: MakerProcess) -> None:
+        """Check S26 and S27 for a maker that halted. A disk without room takes no halt."""
+        if self._starter.halt_rules is not None and process.has_halted and not process.is_unwritten:
+            self._starter.halt_rules.on_halted(had_begun=not process.was_halted, n_items=process.requests.n_items_sent)
 
     async def _wait_for_key(self, process: MakerProcess, rng: Random) -> None:
         """Wait until the supervisor may start a maker that the venue knows.

@@ -1,0 +1,88 @@
+"""The operator, who stops the maker by hand and lets it go on after a halt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Never
+
+import trio
+
+from mm_trio.halts.requests import Request, remove_request, write_request
+from mm_trio.halts.standing import ACTIVE, State
+from mm_trio.halts.standing_file import read_standing, replace_standing
+from mm_trio.sim.actors.maker_process import MakerProcess
+from mm_trio.sim.base.fault_counter import FaultCounter
+from mm_trio.sim.base.halt_plan import HaltPlan
+from mm_trio.sim.base.trace import Trace
+
+__all__ = ["Operator"]
+
+LOOK_S = 1.0
+
+
+class Operator:
+    """Operator of one seed's makers.
+
+    `has_narrow_limits` until one of them was broken: then the limits are as wide as the ladder needs.
+    """
+
+    def __init__(
+        self,
+        plan: HaltPlan,
+        folder: Path,
+        *,
+        fault_counter: FaultCounter,
+        trace: Trace,
+        process: Callable[[], MakerProcess | None],
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._fault_counter = fault_counter
+        self._trace = trace
+        self._process = process
+        self._n_refused = 0
+        self.has_narrow_limits = True
+
+    @property
+    def is_halted(self) -> bool:
+        """Check if a start has to be refused now."""
+        return read_standing(self._folder).state is State.HALTED
+
+    def before_start(self) -> None:
+        """Resume a halted maker, if its start was refused often enough."""
+        if not self.is_halted:
+            return
+        if self._n_refused < self._plan.n_refused and self._fault_counter.is_on:
+            self._n_refused += 1
+            return
+        self._n_refused = 0
+        self._trace.add("operator", "resumes")
+        for request in Request:
+            remove_request(self._folder, request)
+        replace_standing(self._folder, ACTIVE)
+        self.has_narrow_limits = False
+
+    async def ask_at_times(self) -> None:
+        """Leave the requests of the plan, each at its time."""
+        for at_s, request in self._plan.asks:
+            await trio.sleep_until(at_s)
+            if not self._plan.is_disk_full(trio.current_time()):
+                self._trace.add("operator", request.value)
+                write_request(self._folder, request, "by hand")
+
+    async def resume_in_calm_forever(self) -> Never:
+        """Let the maker go on in calm: without narrow limits, and without requests."""
+        while self._fault_counter.is_on:  # noqa: ASYNC110 - it is looked at seldom, and nobody sets an event
+            await trio.sleep(LOOK_S)
+        process, self.has_narrow_limits = self._process(), False
+        for request in Request:
+            remove_request(self._folder, request)
+        if process is not None and self._plan.limits:
+            # Limits are read at a start.
+            process.stop()
+        while True:
+            state = read_standing(self._folder).state
+            if state in (State.PAUSED, State.CANCEL_ONLY):
+                write_request(self._folder, Request.RESUME)
+            await trio.sleep(LOOK_S)

@@ -17,6 +17,7 @@ from mm_trio.model.errors import ConfigError
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from mm_trio.cli.shell.request_signals import RequestSignals
     from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
@@ -102,6 +103,14 @@ def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
+    from mm_trio.cli.shell.request_signals import RequestSignals
+
+    signals = RequestSignals()
+    with signals.heard():
+        return _run_heeding(arguments, settings, signals)
+
+
+def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: RequestSignals) -> int:
     from mm_trio.config.keys import load_key
 
     key = load_key(arguments.environment.secrets, passphrase=_ask_passphrase if sys.stdin.isatty() else None)
@@ -117,6 +126,7 @@ def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
         accepted_px=arguments.accept_price,
         duration_s=arguments.duration,
         screen=choose_screen(arguments, title=settings.market.network),
+        signalled=signals.take,
     )
     stop = StopSignal(cancels_orders=settings.tuning.cancel_on_shutdown)
     return print_summary(stop.run(work), as_json=arguments.json)
@@ -134,7 +144,9 @@ COMMAND = Command(
     description="Runs the maker as configured in FILE. The signing key comes from MM_TRIO_PRIVATE_KEY, "
     "MM_TRIO_KEY_FILE (mode 0600) or MM_TRIO_KEYSTORE, never from FILE. On mainnet, or with --plan, it sends "
     "nothing: it reads, plans and prints. It refuses to open where target_px cannot be met, or more than [tuning] "
-    "max_open_distance_pct from the market's mid or from where a changed ladder was.",
+    "max_open_distance_pct from the market's mid or from where a changed ladder was. SIGUSR1, or a file CANCEL_ONLY in "
+    "its state folder, ends placing and cancels; SIGUSR2, or a file HALT, ends it with nothing resting and exit code "
+    "5; a file PAUSE ends placing; they last until `mm-trio resume`.",
     add_arguments=add_arguments,
     run=run,
 )

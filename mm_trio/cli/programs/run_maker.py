@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -32,6 +32,7 @@ from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.settings import Settings
 from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.engine.ws_state import WsState
+from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State
 from mm_trio.halts.standing_file import StandingFile
 from mm_trio.journal.data_dir import find_signer_lock, hold_state_folder, open_ledger
@@ -85,11 +86,13 @@ async def open_maker(
     environ: Mapping[str, str],
     take_over: bool = False,
     accepted_px: Decimal | None = None,
+    signalled: Callable[[], Iterable[Asked]] | None = None,
 ) -> AsyncIterator[WsState]:
     """Build a maker and hold its ledger.
 
     The key and the clock are checked with the venue first. The maker refuses to open at another price than
-    `accepted_px`, or without one at a price that cannot be meant. Errors: ConfigError, VenueError, LedgerError.
+    `accepted_px`, or without one at a price that cannot be meant. `signalled` are the operator's signals. Errors:
+    ConfigError, VenueError, LedgerError.
     """
     market = settings.market
     spot_meta = await ask_for_pairs(market.base_url)
@@ -107,9 +110,11 @@ async def open_maker(
         _keep_log(folder / LOG_NAME),
     ):
         # Read first, and armed before anything else is read or sent.
-        standing = await trio.to_thread.run_sync(StandingFile, folder)
+        standing = await trio.to_thread.run_sync(partial(StandingFile, folder, signalled=signalled))
         if standing.standing.state is State.HALTED:
             raise Halted(f"{standing.standing.describe()}; `mm-trio resume` shows it and lets the maker go on")
+        if not standing.standing.state.may_place:
+            _log.warning("nothing is placed: %s; `mm-trio resume` lets the maker go on", standing.standing.describe())
         # After all checks, so that a refusal stays one line.
         if settings.limits is not None:
             _log.info("limits: %s", settings.limits.to_risk_limits().describe())
@@ -193,15 +198,25 @@ async def run_settings(
     take_over: bool = False,
     accepted_px: Decimal | None = None,
     screen: Screen | None = None,
+    signalled: Callable[[], Iterable[Asked]] | None = None,
 ) -> RunSummary:
     """Run the maker until its duration ends.
 
     Cancelling `stop_scope` ends it too. It shuts down by cancelling its open orders. `screen` is a task beside the
-    maker that shows it. A ledger that can no longer be kept ends the run too, and the summary says why. Why it halted
-    and what may rest is told on stderr before the ledger is closed. Errors: ConfigError, VenueError; LedgerError where
-    the maker could not start; OrdersMayRest in place of any of them where orders may rest.
+    maker that shows it, `signalled` are the operator's signals. A ledger that can no longer be kept ends the run too,
+    and the summary says why. Why it halted and what may rest is told on stderr before the ledger is closed. Errors:
+    ConfigError, VenueError; LedgerError where the maker could not start; OrdersMayRest in place of any of them where
+    orders may rest.
     """
-    maker = partial(open_maker, settings, key, environ=environ, take_over=take_over, accepted_px=accepted_px)
+    maker = partial(
+        open_maker,
+        settings,
+        key,
+        environ=environ,
+        take_over=take_over,
+        accepted_px=accepted_px,
+        signalled=signalled,
+    )
     run = _Run(settings=settings, open_maker=maker, screen=screen, stop_scope=stop_scope)
     try:
         with stop_scope:

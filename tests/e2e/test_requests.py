@@ -89,3 +89,78 @@ def test_cancel_only_empties_the_book_and_lasts(tmp_path: Path, ask: Ask) -> Non
     assert took_s < HEARD_WITHIN_S
     assert (code, n_sent) == (0, 0)
     assert "nothing is placed: cancel_only since " in told
+
+
+def test_pause_and_resume_of_a_running_maker(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, QUIET) as sandbox:
+        config = ("--config", str(sandbox.save_config(tmp_path)))
+        with running(tmp_path, "run", *config, "--json", environ=sandbox.key) as maker:
+            maker.wait_for("tick=1 ")
+            paused, out, _ = run(tmp_path, "pause", *config, "--json", "--reason", "news at noon")
+            n_resting = len(sandbox.ask("openOrders"))
+            shown, _, _ = run(tmp_path, "resume", *config, "--show")
+            still = read_state(find_folder(tmp_path))
+            resumed, told, plan = run(tmp_path, "resume", *config)
+            state = read_state(find_folder(tmp_path))
+            assert maker.end(signal.SIGTERM) == 0
+
+    told_of_pause = json.loads(out.splitlines()[-1])
+    assert (paused, shown, resumed) == (0, 0, 0)
+    assert (told_of_pause["running"], told_of_pause["paused"]) == (True, True)
+    assert told_of_pause["standing"]["why"].endswith("news at noon")
+    assert n_resting > 0
+    assert (still, state) == ("paused", "active")
+    assert "resumed: the maker places orders again" in told
+    assert "It will not change [limits]" in plan
+
+
+def test_a_hung_maker_is_neither_paused_nor_resumed_by_surprise(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, QUIET) as sandbox:
+        config = ("--config", str(sandbox.save_config(tmp_path)))
+        with running(tmp_path, "run", *config, environ=sandbox.key) as maker:
+            maker.wait_for("tick=1 ")
+            folder = find_folder(tmp_path)
+            maker.process.send_signal(signal.SIGSTOP)
+            paused, out, _ = run(tmp_path, "pause", *config)
+            is_left = (folder / "PAUSE").exists()
+            maker.process.send_signal(signal.SIGCONT)
+            wait_until(lambda: read_state(folder) == "paused")
+            maker.process.send_signal(signal.SIGSTOP)
+            resumed, told, _ = run(tmp_path, "resume", *config)
+            left = sorted(path.name for path in folder.glob("[A-Z]*"))
+            maker.process.send_signal(signal.SIGCONT)
+
+    assert (paused, is_left) == (1, True)
+    assert "cancel-all" in out
+    assert (resumed, left) == (1, [])
+    assert "NOT resumed: the maker did not follow" in told
+    assert read_state(folder) == "paused"
+
+
+def test_a_pause_without_a_maker_is_followed_by_the_next_start(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, QUIET) as sandbox:
+        config = ("--config", str(sandbox.save_config(tmp_path)))
+        code, out, _ = run(tmp_path, "pause", *config, "--json")
+        ran, summary, _ = run(tmp_path, "run", *config, "--json", "--duration", "3", environ=sandbox.key)
+        state = read_state(find_folder(tmp_path))
+        (find_folder(tmp_path) / "HALT").touch()
+        resumed, _, _ = run(tmp_path, "resume", *config)
+        with running(tmp_path, "run", *config, environ=sandbox.key) as maker:
+            maker.wait_for("tick=1 ")
+
+    assert code == 0
+    assert json.loads(out.splitlines()[-1])["running"] is False
+    assert (ran, state, json.loads(summary.splitlines()[-1])["requests"]) == (0, "paused", 0)
+    assert resumed == 0
+
+
+def test_a_pause_needs_no_venue(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, QUIET) as sandbox:
+        config = ("--config", str(sandbox.save_config(tmp_path)))
+        with running(tmp_path, "run", *config, environ=sandbox.key) as maker:
+            maker.wait_for("tick=1 ")
+            sandbox.program.process.kill()
+            code, out, _ = run(tmp_path, "pause", *config, "--json")
+
+    assert code == 0
+    assert json.loads(out.splitlines()[-1])["paused"] is True

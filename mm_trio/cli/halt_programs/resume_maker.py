@@ -2,53 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
 
-from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
+from mm_trio.cli.halt_programs.maker_place import (
+    ANSWERED_WITHIN_S,
+    MakerPlace,
+    find_place,
+    is_running,
+    look_at_standing,
+    wait_for_standing,
+)
 from mm_trio.config.settings import Settings
-from mm_trio.halts.standing import ACTIVE, Standing, StandingUnread
+from mm_trio.halts.requests import Request, read_requests, remove_request, write_request
+from mm_trio.halts.standing import ACTIVE, Standing, StandingUnread, State
 from mm_trio.halts.standing_file import read_standing, replace_standing
 from mm_trio.journal.data_dir import hold_state_folder
 from mm_trio.model.errors import ConfigError, Interrupted
+from mm_trio.terminal_ui.streams import tell
 
 __all__ = ["Resumption", "resume_maker"]
 
+_WILL_NOT = "change [limits] or the ledger, send or cancel an order itself"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resumption:
-    """What stopped a maker, and whether it may place again."""
+    """What stopped a maker, and whether it may place again.
+
+    `pending` are the requests that wait to be followed; they are removed by a resumption.
+    """
 
     coin: str
     folder: Path
+    is_running: bool
     before: Standing | None
     unread: str | None
-    is_resumed: bool
+    pending: tuple[Request, ...] = ()
+    only_show: bool = False
+    is_resumed: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Check if there is nothing to resume."""
+        return self.before == ACTIVE and not self.pending
+
+    @property
+    def obstacle(self) -> str | None:
+        """Return why a maker that runs cannot be resumed; None where it can."""
+        if self.is_running and (self.before is None or self.before.state is State.HALTED):
+            return "a maker runs there and is ending; run this again once it has ended"
+        return None
+
+    @property
+    def is_ok(self) -> bool:
+        """Check if what was asked for was done."""
+        return self.only_show or self.is_active or self.is_resumed
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
             "coin": self.coin,
             "folder": str(self.folder),
+            "running": self.is_running,
             "before": None if self.before is None else self.before.to_json(),
             "unread": self.unread,
+            "pending": list(self.pending),
             "resumed": self.is_resumed,
         }
 
+    def describe_plan(self) -> str:
+        """Say what a resumption does, and what it does not."""
+        asked = f"; remove what waits to be followed: {', '.join(self.pending)}" if self.pending else ""
+        when = "at once" if self.is_running else "at its next `mm-trio run`"
+        return f"{self._describe_found()}\nresume lets it place orders {when}{asked}. It will not {_WILL_NOT}"
+
     def to_text(self) -> str:
         """Return the text for a person."""
-        found = self.unread if self.before is None else f"{self.coin} was {self.before.describe()}"
-        if self.before == ACTIVE:
+        if self.is_active:
             return f"{self.coin} is active: nothing to resume"
+        if self.only_show:
+            return f"{self.describe_plan()}\nnothing was changed (--show)"
         if not self.is_resumed:
-            return f"{found}\nnothing was changed (--show)"
+            why = self.obstacle or f"the maker did not follow within {ANSWERED_WITHIN_S:g} s; the request was withdrawn"
+            return f"NOT resumed: {why}"
+        when = "the maker places" if self.is_running else "the next `mm-trio run` with this configuration places"
         return (
-            f"{found}\nresumed: the next `mm-trio run` with this configuration places orders again. Neither [limits] "
-            "nor the ledger was changed: what broke a limit then breaks it again, unless you change one of them"
+            f"resumed: {when} orders again. Neither [limits] nor the ledger was changed: what broke a limit then "
+            "breaks it again, unless you change one of them"
         )
+
+    def _describe_found(self) -> str:
+        found = self.unread if self.before is None else f"{self.coin} is {self.before.describe()}"
+        return str(found)
 
 
 async def resume_maker(
@@ -56,29 +105,84 @@ async def resume_maker(
 ) -> Resumption:
     """Make a stopped maker active again, or only show why it stopped.
 
-    Errors: ConfigError while the maker runs, VenueError, LedgerError; Interrupted once `stop_scope` is cancelled.
+    One that runs is asked to, and is waited for. Errors: ConfigError where nothing can be written, VenueError,
+    LedgerError; Interrupted once `stop_scope` is cancelled.
     """
     with stop_scope:
-        market = find_pair(await ask_for_pairs(settings.market.base_url), settings.market)
-        network = await find_network(settings.market)
+        place = await find_place(settings, environ=environ)
+        if await is_running(place.folder):
+            return await _resume_running(place, only_show=only_show)
         with hold_state_folder(
-            environ, network=network, account=settings.market.account, coin=market.coin, signer=None
-        ) as folder:
-            return await trio.to_thread.run_sync(lambda: _resume(market.coin, folder, only_show=only_show))
-    raise Interrupted(note="the resumption was cut short; nothing was changed")
+            environ, network=place.network, account=settings.market.account, coin=place.coin, signer=None
+        ):
+            return await trio.to_thread.run_sync(lambda: _resume(place, only_show=only_show))
+    raise Interrupted(note="the resumption was cut short; `mm-trio resume --show` tells what holds")
 
 
-def _resume(coin: str, folder: Path, *, only_show: bool) -> Resumption:
+async def _resume_running(place: MakerPlace, *, only_show: bool) -> Resumption:
+    found = await trio.to_thread.run_sync(lambda: _look(place, runs=True, only_show=only_show))
+    if only_show or found.is_active or found.obstacle:
+        return found
+    tell(found.describe_plan())
+    await trio.to_thread.run_sync(_ask, found)
+    if found.before == ACTIVE:
+        # There were requests alone, which it had not seen yet, or just has.
+        await trio.sleep(ANSWERED_WITHIN_S / 3)
+    await wait_for_standing(place.folder, lambda standing: standing == ACTIVE)
+    # Nobody may be surprised by it hours later. The maker may have followed it at the last moment.
+    await trio.to_thread.run_sync(_write, place.folder, lambda: remove_request(place.folder, Request.RESUME))
+    return replace(found, is_resumed=await look_at_standing(place.folder) == ACTIVE)
+
+
+def _ask(found: Resumption) -> None:
+    def write() -> None:
+        for request in found.pending:
+            remove_request(found.folder, request)
+        write_request(found.folder, Request.RESUME)
+
+    _write(found.folder, write)
+
+
+def _resume(place: MakerPlace, *, only_show: bool) -> Resumption:
+    found = _look(place, runs=False, only_show=only_show)
+    if only_show or found.is_active:
+        return found
+    tell(found.describe_plan())
+
+    def write() -> None:
+        # First, because one that stays would stop the next start again.
+        for request in found.pending:
+            remove_request(place.folder, request)
+        replace_standing(place.folder, ACTIVE)
+
+    _write(place.folder, write)
+    return replace(found, is_resumed=True)
+
+
+def _look(place: MakerPlace, *, runs: bool, only_show: bool) -> Resumption:
     before: Standing | None = None
     unread: str | None = None
     try:
-        before = read_standing(folder)
+        before = read_standing(place.folder)
     except StandingUnread as error:
         unread = str(error)
-    is_resumed = not only_show and before != ACTIVE
-    if is_resumed:
-        try:
-            replace_standing(folder, ACTIVE)
-        except OSError as error:
-            raise ConfigError(f"{folder} cannot be written: {error.strerror or error}; nothing was changed") from error
-    return Resumption(coin, folder, before, unread, is_resumed)
+    try:
+        pending = tuple(asked.request for asked in read_requests(place.folder))
+    except OSError as error:
+        raise ConfigError(f"{place.folder} cannot be read: {error.strerror or error}; nothing was changed") from error
+    return Resumption(
+        coin=place.coin,
+        folder=place.folder,
+        is_running=runs,
+        before=before,
+        unread=unread,
+        pending=pending,
+        only_show=only_show,
+    )
+
+
+def _write(folder: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror or error}; look at `resume --show`") from error

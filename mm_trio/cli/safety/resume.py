@@ -36,15 +36,16 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     settings = load_settings(arguments.config, environ=environ)
     resumption = stop.run(partial(resume_maker, settings, environ=environ, only_show=arguments.show))
     print_result(resumption, as_json=arguments.json)
-    return ExitCode.CLEAN
+    return ExitCode.CLEAN if resumption.is_ok else ExitCode.CHECK_FAILED
 
 
 COMMAND = Command(
     name="resume",
-    help="let a maker go on that a limit stopped",
+    help="let a maker go on that a limit or its operator stopped",
     description="A maker that a limit halted, or that was told to place nothing, stays so over restarts. This shows "
-    "why, and makes it active again: the next `run` places orders. It refuses while the maker runs, sends nothing, and "
-    "changes neither limits nor ledger.",
+    "why, and what it will do, and then makes it active again: one that runs places orders at once, else the next "
+    "`run` does. Requests that wait in its state folder are removed. It sends nothing, and changes neither limits nor "
+    "ledger. Exit code 1: a maker runs and did not follow, or is ending.",
     add_arguments=add_arguments,
     run=run,
 )

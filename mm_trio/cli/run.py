@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.output import choose_screen, log_to_file, print_summary, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_duration_option, add_screen_options, parse_price
+from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError
 
@@ -113,7 +114,7 @@ def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
 def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: RequestSignals) -> int:
     from mm_trio.config.keys import load_key
 
-    key = load_key(arguments.environment.secrets, passphrase=_ask_passphrase if sys.stdin.isatty() else None)
+    key = load_key(arguments.environment.secrets, passphrase=ask_passphrase if sys.stdin.isatty() else None)
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
     from mm_trio.cli.programs.run_maker import run_settings
 
@@ -130,12 +131,6 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
     )
     stop = StopSignal(cancels_orders=settings.tuning.cancel_on_shutdown)
     return print_summary(stop.run(work), as_json=arguments.json)
-
-
-def _ask_passphrase() -> str:
-    from getpass import getpass
-
-    return getpass("passphrase of the keystore: ")
 
 
 COMMAND = Command(

@@ -19,11 +19,11 @@ def is_held(folder: Path) -> bool | None:
     not tell.
     """
     path = folder / LOCK_NAME
-    if not path.exists():
-        return False
-    if find_lock_holders(path):
-        return True
     try:
+        if not path.exists():
+            return False
+        if find_lock_holders(path):
+            return True
         with FileLock(path, timeout=0, mode=0o600, thread_local=False):
             return False
     except Timeout:

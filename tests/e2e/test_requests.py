@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from process_kit import DEADLINE_S, LOOK_EVERY_S, Program, open_sandbox, run, running
+from spoiling_proxy import drip, open_proxy
 
 pytestmark = pytest.mark.e2e
 
@@ -68,6 +69,23 @@ def test_a_halt_ends_with_5_and_nothing_rests(tmp_path: Path, ask: Ask) -> None:
     assert (code, left, read_state(folder)) == (5, [], "halted")
     assert again == 5
     assert "the operator asked for HALT by" in refused
+
+
+def test_a_halt_while_every_answer_drips_leaves_nothing_in_time(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, QUIET) as sandbox, open_proxy(sandbox.url) as proxy:
+        config = ("--config", str(sandbox.save_config(tmp_path, api_url=json.dumps(proxy.url))))
+        with running(tmp_path, "run", *config, "--json", environ=sandbox.key) as maker:
+            maker.wait_for("tick=1 ")
+            folder = find_folder(tmp_path)
+            proxy.spoil = drip
+            wait_until(lambda: proxy.n_spoilt > 3)
+            (folder / "HALT").touch()
+            took_s = wait_until(lambda: not sandbox.ask("openOrders"), within_s=HALTED_WITHIN_S)
+            code = maker.process.wait(HALTED_WITHIN_S)
+
+    print(f"nothing rests after {took_s:.1f} s")
+    # No answer proved it.
+    assert (code, read_state(folder)) == (4, "halted")
 
 
 @pytest.mark.parametrize(

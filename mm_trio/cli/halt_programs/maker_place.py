@@ -16,6 +16,7 @@ from mm_trio.halts.standing import Standing, StandingUnread
 from mm_trio.halts.standing_file import read_standing
 from mm_trio.journal.data_dir import find_network_folder, find_state_folder
 from mm_trio.model.errors import Unreachable, VenueError
+from mm_trio.model.market import SpotMeta
 
 __all__ = ["ANSWERED_WITHIN_S", "MakerPlace", "find_place", "is_running", "look_at_standing", "wait_for_standing"]
 
@@ -24,18 +25,22 @@ _log = logging.getLogger(__name__)
 # A maker that runs answers a request within a second; the rest is for a busy machine.
 ANSWERED_WITHIN_S = 3.0
 LOOK_EVERY_S = 0.1
-# The venue tells the name of the pair. A request must not wait for it.
-VENUE_WITHIN_S = 5.0
+# The venue tells the name of the pair. A maker that runs is found without it, if it does not do so at once.
+AT_ONCE_S, VENUE_WITHIN_S = 1.0, 4.0
 DISK_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class MakerPlace:
-    """Coin, network and state folder of a maker, by the names that the folder has."""
+    """Coin, network and state folder of a maker, by the names that the folder has.
+
+    `pairs` are the venue's, None where it was not asked, or did not tell them.
+    """
 
     coin: str
     network: str
     folder: Path
+    pairs: SpotMeta | None = None
 
 
 async def find_place(settings: Settings, *, environ: Mapping[str, str]) -> MakerPlace:
@@ -44,19 +49,39 @@ async def find_place(settings: Settings, *, environ: Mapping[str, str]) -> Maker
     Without the venue it is the one folder that fits. Errors: ConfigError; VenueError where none or several fit.
     """
     configured = settings.market
+    if configured.network != "sandbox":
+        folder = find_state_folder(
+            environ, network=configured.network, account=configured.account, coin=configured.coin
+        )
+        # No folder has a name that is not the venue's own.
+        if await trio.to_thread.run_sync(folder.is_dir):
+            return MakerPlace(configured.coin, configured.network, folder)
     try:
-        with trio.fail_after(VENUE_WITHIN_S):
-            coin = find_pair(await ask_for_pairs(configured.base_url), configured).coin
-            network = await find_network(configured)
-    except (VenueError, trio.TooSlowError) as error:
-        failure = error if isinstance(error, VenueError) else Unreachable(f"no answer in {VENUE_WITHIN_S:g} s")
+        return await _ask_for_place(settings, environ, within_s=AT_ONCE_S)
+    except VenueError:
         found = await trio.to_thread.run_sync(_guess, settings, environ, abandon_on_cancel=True)
+        if found is not None and await is_running(found.folder):
+            return found
+    try:
+        return await _ask_for_place(settings, environ, within_s=VENUE_WITHIN_S)
+    except VenueError as failure:
         if found is None:
-            raise failure from error
+            raise
         _log.warning("the venue does not name the pair (%s); taken for it: %s", failure, found.folder)
         return found
+
+
+async def _ask_for_place(settings: Settings, environ: Mapping[str, str], *, within_s: float) -> MakerPlace:
+    configured = settings.market
+    try:
+        with trio.fail_after(within_s):
+            pairs = await ask_for_pairs(configured.base_url)
+            coin = find_pair(pairs, configured).coin
+            network = await find_network(configured)
+    except trio.TooSlowError:
+        raise Unreachable(f"{configured.base_url}: no answer in {within_s:g} s") from None
     folder = find_state_folder(environ, network=network, account=configured.account, coin=coin)
-    return MakerPlace(coin, network, folder)
+    return MakerPlace(coin, network, folder, pairs)
 
 
 def _guess(settings: Settings, environ: Mapping[str, str]) -> MakerPlace | None:
@@ -70,7 +95,7 @@ def _guess(settings: Settings, environ: Mapping[str, str]) -> MakerPlace | None:
     if len(running) != 1:
         return None
     (folder,) = running
-    return MakerPlace(folder.name, str(folder.parents[1].relative_to(base.parent)), folder)
+    return MakerPlace(folder.name.replace("-", "/", 1), str(folder.parents[1].relative_to(base.parent)), folder)
 
 
 async def is_running(folder: Path) -> bool | None:

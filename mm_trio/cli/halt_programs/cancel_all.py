@@ -1,0 +1,193 @@
+"""Cancellation of everything that rests, whatever became of the maker.
+
+It needs a configuration and a key. A maker that runs is told to place nothing. One that hangs or is dead, a journal
+that is broken, a disk that is full: none of them keeps the orders from being cancelled.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import trio
+
+from mm_trio.cli.halt_programs.in_flight import InFlight, burn_places, read_in_flight
+from mm_trio.cli.halt_programs.maker_place import (
+    ANSWERED_WITHIN_S,
+    DISK_WITHIN_S,
+    MakerPlace,
+    find_place,
+    is_running,
+    wait_for_standing,
+)
+from mm_trio.cli.halt_programs.order_sweep import OrderSweep, SweepScope
+from mm_trio.cli.halt_programs.sweep_report import SweepReport
+from mm_trio.cli.halt_programs.sweep_venue import SweptVenue, reach_venue
+from mm_trio.config.keys import Secret
+from mm_trio.config.settings import Settings
+from mm_trio.halts.requests import Request, write_request
+from mm_trio.halts.standing import State
+from mm_trio.model.errors import ConfigError, Interrupted, LocalError, Unreachable, VenueError
+from mm_trio.sending.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S
+from mm_trio.witness.nonces import Nonces
+
+__all__ = ["cancel_all"]
+
+_log = logging.getLogger(__name__)
+
+# Of all of it: the rest of half a minute is for the start and the end of the process.
+WITHIN_S = 26.0
+REASON = "`mm-trio cancel-all`"
+
+
+@dataclass(slots=True)
+class _Sweeping:
+    """Sweep under way, so that an interruption can say how far it came."""
+
+    began_s: float
+    notes: list[str] = field(default_factory=list)
+    sweep: OrderSweep | None = None
+
+    @property
+    def until_s(self) -> float:
+        """Moment at which it ends, whatever was found."""
+        return self.began_s + WITHIN_S
+
+    def note(self, text: str) -> None:
+        """Tell what did not work; the rest goes on."""
+        self.notes.append(text)
+        _log.warning("%s", text)
+
+
+async def cancel_all(
+    settings: Settings,
+    key: Secret,
+    *,
+    environ: Mapping[str, str],
+    foreign: bool,
+    all_coins: bool,
+    stop_scope: trio.CancelScope,
+) -> SweepReport:
+    """Cancel what rests, and prove it by two looks, within half a minute.
+
+    Errors: ConfigError; Unreachable where no look at the open orders succeeded, or the pairs could not be read;
+    Interrupted once `stop_scope` is cancelled.
+    """
+    sweeping = _Sweeping(trio.current_time())
+    scope = SweepScope(settings.market.coin, frozenset(), foreign=foreign, all_coins=all_coins)
+    with stop_scope:
+        with trio.move_on_at(sweeping.until_s):
+            await _sweep(settings, key, environ=environ, scope=scope, sweeping=sweeping)
+        return _report(settings, scope, sweeping)
+    n_cancelled = 0 if sweeping.sweep is None else sweeping.sweep.n_cancelled
+    raise Interrupted(summary={"ok": False, "cancelled": n_cancelled}, note="orders may still rest")
+
+
+async def _sweep(
+    settings: Settings, key: Secret, *, environ: Mapping[str, str], scope: SweepScope, sweeping: _Sweeping
+) -> None:
+    """Stop placing, use up what is in flight, and cancel the rest. Errors: ConfigError, VenueError."""
+    place = await _find_place(settings, environ, sweeping)
+    follows = await _stop_placing(place, sweeping)
+    # What may still be on its way was signed before now, and is refused after its deadline.
+    dead_s = trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S
+    venue = await reach_venue(settings, key, place, until_s=sweeping.until_s, note=sweeping.note)
+    found = await _read_journal(venue, place, settings, sweeping)
+    sweep = sweeping.sweep = OrderSweep(
+        venue.client,
+        venue.info,
+        scope=replace(scope, coin=venue.coin, coins=venue.coins),
+        find_gateway=venue.find_gateway,
+        known=() if found is None else found.resting,
+    )
+    if venue.is_silent:
+        # A venue whose answers are lost may still hear.
+        await sweep.cancel_known()
+    is_over = found is not None and await burn_places(venue.find_gateway(venue.coin), found.intents)
+    if not (is_over and follows):
+        wait_s = max(0.0, dead_s - trio.current_time())
+        sweeping.note(f"orders may still be on their way: the last look comes {wait_s:.0f} s from now")
+    settled_s = 0.0 if is_over and follows else dead_s
+    await sweep.run(settings.market.account, settled_s=settled_s, until_s=sweeping.until_s)
+
+
+def _report(settings: Settings, scope: SweepScope, sweeping: _Sweeping) -> SweepReport:
+    """Say what came of it. Errors: Unreachable where no look succeeded."""
+    sweep = sweeping.sweep
+    if sweep is None or sweep.targets is None:
+        why, n_cancelled = ("the time was up", 0) if sweep is None else (sweep.unverified, sweep.n_cancelled)
+        raise Unreachable(
+            f"the open orders of {settings.market.account} could not be read in {WITHIN_S:g} s ({why}), so nothing is "
+            f"known of what rests ({n_cancelled} that the journal names were cancelled); run it again, or cancel on "
+            "the venue's web page"
+        )
+    if sweep.lost_key is not None:
+        sweeping.note(sweep.lost_key)
+    which = "every order" if scope.foreign else "orders of mm_trio"
+    return SweepReport(
+        what=f"{which} in {'every spot coin' if scope.all_coins else scope.coin}",
+        account=settings.market.account,
+        n_cancelled=sweep.n_cancelled,
+        n_ended=sweep.n_ended,
+        may_rest=sweep.targets,
+        left_alone=sweep.left_alone,
+        unverified=sweep.unverified,
+        notes=tuple(sweeping.notes),
+        took_s=trio.current_time() - sweeping.began_s,
+    )
+
+
+# --- The maker ------------------------------------------------------------------------------------
+
+
+async def _find_place(settings: Settings, environ: Mapping[str, str], sweeping: _Sweeping) -> MakerPlace | None:
+    try:
+        return await find_place(settings, environ=environ)
+    except (VenueError, ConfigError, LocalError, OSError) as error:
+        # What is wrong with the configuration itself is found again, where the pair is needed.
+        sweeping.note(f"the state folder is not known, so no maker was told to stop: {error}")
+        return None
+
+
+async def _stop_placing(place: MakerPlace | None, sweeping: _Sweeping) -> bool:
+    """Ask for CANCEL_ONLY; return whether it is certain that no maker places any more."""
+    if place is None:
+        return False
+    path = place.folder / Request.CANCEL_ONLY
+    failure: object = f"no answer of the disk in {DISK_WITHIN_S:g} s"
+    is_written = False
+    try:
+        with trio.move_on_after(DISK_WITHIN_S):
+            await trio.to_thread.run_sync(
+                write_request, place.folder, Request.CANCEL_ONLY, REASON, abandon_on_cancel=True
+            )
+            is_written = True
+    except OSError as error:
+        failure = error.strerror or error
+    if not is_written:
+        sweeping.note(f"{path} not written ({failure}): a maker may place again; end its process, or send it SIGUSR1")
+    runs = await is_running(place.folder)
+    if runs is False:
+        return True
+    if is_written and runs:
+        _log.info("a maker runs: waiting until it places nothing")
+    shown = await wait_for_standing(place.folder, lambda found: found.state.strictness >= State.CANCEL_ONLY.strictness)
+    if shown is None and runs:
+        sweeping.note(f"a maker runs and did not follow within {ANSWERED_WITHIN_S:g} s: it may hang; end its process")
+    return shown is not None and runs is True
+
+
+async def _read_journal(
+    venue: SweptVenue, place: MakerPlace | None, settings: Settings, sweeping: _Sweeping
+) -> InFlight | None:
+    """Read what is in flight; None where the journal cannot be read."""
+    if place is None:
+        return None
+    clock = venue.client.clock
+    found = await read_in_flight(place.folder, order_size=settings.strategy.order_sz, wall_ms=clock.earliest_ms())
+    if not isinstance(found, InFlight):
+        sweeping.note(f"the journal was not read, so what is in flight ends by its deadline: {found}")
+        return None
+    venue.nonces = Nonces(clock, last=found.last_nonce)
+    return found

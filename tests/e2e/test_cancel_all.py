@@ -1,0 +1,235 @@
+"""`cancel-all`: nothing of ours rests, whatever became of the maker, and what others placed stays."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from process_kit import DEADLINE_S, Program, Sandbox, open_sandbox, run, running
+from spoiling_proxy import drip, open_proxy
+
+from mm_trio.model.cloid import decode_cloid
+from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(4 * DEADLINE_S)]
+
+N_OURS, N_FOREIGN = 40, 3
+# What it promises, with the start and the end of the process; machines of tests are busy.
+ENDS_WITHIN_S = 35.0
+LADDER = {"MM_TRIO__STRATEGY__ACTIVE_LEVELS": "20"}
+ALO = {"limit": {"tif": "Alo"}}
+
+
+class Scene:
+    """A sandbox, a maker with forty orders on it, and orders that somebody placed by hand."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox, maker: Program, config: Path) -> None:
+        self.folder, self.sandbox, self.maker = folder, sandbox, maker
+        self.config = ("--config", str(config))
+        self.environ = sandbox.key | LADDER
+
+    @property
+    def state_folder(self) -> Path:
+        (lock,) = (self.folder / "state").rglob("@107/lock")
+        return lock.parent
+
+    def count(self) -> tuple[int, int]:
+        """Count what rests of ours, and of others."""
+        rows = self.sandbox.ask("openOrders")
+        n_ours = sum(decode_cloid(row.get("cloid")) is not None for row in rows)
+        return n_ours, len(rows) - n_ours
+
+    def place_by_hand(self, coin: str, *prices: float) -> None:
+        place_by_hand(self.sandbox, coin, *prices)
+
+    def cancel_all(self, *words: str) -> tuple[int, dict[str, Any], float]:
+        """Run the command; return its exit code, its result, and the seconds that it took."""
+        began_s = time.monotonic()
+        code, out, err = run(self.folder, "cancel-all", *self.config, "--json", *words, environ=self.environ)
+        assert "Traceback" not in err, err
+        return code, json.loads(out.splitlines()[-1]), time.monotonic() - began_s
+
+
+def place_by_hand(sandbox: Sandbox, coin: str, *prices: float) -> None:
+    """Place bids of 1 as an owner does on the web page, without this program's mark."""
+    wallet = make_wallet(sandbox.private_key)
+    exchange = make_exchange(sandbox.url, wallet, fetch_spot_meta(sandbox.url), account=sandbox.account)
+    for price in prices:
+        size = float(round(Decimal(60) / Decimal(str(price)), 1))
+        answer = exchange.order(coin, True, size, price, ALO)
+        assert "resting" in answer["response"]["data"]["statuses"][0], answer
+
+
+@contextmanager
+def playing(folder: Path) -> Iterator[Scene]:
+    with open_sandbox(folder, "--no-takers") as sandbox:
+        config = sandbox.save_config(folder)
+        sandbox.control("fund", {"account": sandbox.account, "token": "USDC", "amount": "10000"})
+        with running(folder, "run", "--config", str(config), "--json", environ=sandbox.key | LADDER) as maker:
+            maker.wait_for(f"tick=1 .* placed={N_OURS} ")
+            scene = Scene(folder, sandbox, maker, config)
+            scene.place_by_hand("@107", 12.0, 12.1, 12.2)
+            assert scene.count() == (N_OURS, N_FOREIGN)
+            yield scene
+
+
+def leave(_scene: Scene) -> None:
+    pass
+
+
+def hang(scene: Scene) -> None:
+    scene.maker.process.send_signal(signal.SIGSTOP)
+
+
+def kill(scene: Scene) -> None:
+    scene.maker.process.kill()
+    scene.maker.process.wait()
+
+
+def kill_and_delete(scene: Scene) -> None:
+    kill(scene)
+    for path in scene.state_folder.glob("journal*"):
+        path.unlink()
+
+
+def kill_and_destroy(scene: Scene) -> None:
+    kill(scene)
+    for path in scene.state_folder.glob("journal*"):
+        path.write_bytes(b"garbage" * 1000)
+
+
+def delete_all(scene: Scene) -> None:
+    """The state folder cannot even be made: a file is in its way."""
+    kill(scene)
+    state = scene.folder / "state"
+    state.rename(scene.folder / "elsewhere")
+    state.write_text("")
+
+
+@pytest.mark.parametrize("act", [leave, hang, kill, kill_and_delete, kill_and_destroy, delete_all])
+def test_nothing_of_ours_rests_whatever_became_of_the_maker(tmp_path: Path, act: Callable[[Scene], None]) -> None:
+    with playing(tmp_path) as scene:
+        act(scene)
+        code, told, took_s = scene.cancel_all()
+        left = scene.count()
+
+    print(f"{act.__name__}: {took_s:.1f} s, {told}")
+    assert (code, told["ok"], told["may_rest"]) == (0, True, [])
+    assert told["cancelled"] + told["ended_otherwise"] <= N_OURS
+    assert left == (0, N_FOREIGN)
+    assert len(told["left_alone"]) == N_FOREIGN
+    assert took_s < ENDS_WITHIN_S
+
+
+def test_a_maker_that_runs_stays_empty_and_a_restarted_one_does_not_begin_again(tmp_path: Path) -> None:
+    with playing(tmp_path) as scene:
+        code, _, took_s = scene.cancel_all()
+        standing = json.loads((scene.state_folder / "standing.json").read_text())
+        ended = scene.maker.end(signal.SIGTERM)
+        ran, out, _ = run(tmp_path, "run", *scene.config, "--json", "--duration", "3", environ=scene.environ)
+        left = scene.count()
+
+    assert (code, ended, ran) == (0, 0, 0)
+    assert took_s < ENDS_WITHIN_S / 2
+    assert standing["state"] == "cancel_only"
+    assert "mm-trio cancel-all" in standing["why"]
+    assert json.loads(out.splitlines()[-1])["requests"] == 0
+    assert left == (0, N_FOREIGN)
+
+
+def test_a_hung_maker_that_wakes_places_nothing_that_stays(tmp_path: Path) -> None:
+    with playing(tmp_path) as scene:
+        hang(scene)
+        code, _, _ = scene.cancel_all()
+        scene.maker.process.send_signal(signal.SIGCONT)
+        scene.maker.wait_for("cancel_only since ")
+        ended = scene.maker.end(signal.SIGTERM)
+        left = scene.count()
+
+    assert (code, ended) == (0, 0)
+    assert left == (0, N_FOREIGN)
+
+
+def test_foreign_orders_and_those_of_other_coins_go_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    with playing(tmp_path) as scene:
+        scene.place_by_hand("PURR/USDC", 0.1)
+        kill(scene)
+        of_coin, _, _ = scene.cancel_all("--foreign")
+        after_coin = [row["coin"] for row in scene.sandbox.ask("openOrders")]
+        ours, told, _ = scene.cancel_all("--all-coins")
+        after_ours = [row["coin"] for row in scene.sandbox.ask("openOrders")]
+        of_all, _, _ = scene.cancel_all("--all-coins", "--foreign")
+        after_all = scene.sandbox.ask("openOrders")
+
+    assert (of_coin, ours, of_all) == (0, 0, 0)
+    assert after_coin == after_ours == ["PURR/USDC"]
+    assert [row["coin"] for row in told["left_alone"]] == ["PURR/USDC"]
+    assert after_all == []
+
+
+def test_cancels_go_also_where_the_request_budget_is_used_up(tmp_path: Path) -> None:
+    with playing(tmp_path) as scene:
+        kill(scene)
+        scene.sandbox.control("faults", {"strike": "budget_exhausted"})
+        code, told, _ = scene.cancel_all()
+        left = scene.count()
+
+    assert (code, told["may_rest"]) == (0, [])
+    assert left == (0, N_FOREIGN)
+
+
+def test_answers_that_drip_are_3_in_time_and_nothing_rests_all_the_same(tmp_path: Path) -> None:
+    """The cancels arrive, of what the journal names, and nothing proves it."""
+    with playing(tmp_path) as scene, open_proxy(scene.sandbox.url) as proxy:
+        kill(scene)
+        config = scene.sandbox.save_config(tmp_path, api_url=json.dumps(proxy.url))
+        scene.config = ("--config", str(config))
+        proxy.spoil = drip
+        code, told, took_s = scene.cancel_all()
+        left = scene.count()
+
+    print(f"{took_s:.1f} s, {told}")
+    assert (code, told["exit_code"]) == (3, 3)
+    assert left == (0, N_FOREIGN)
+    assert took_s < ENDS_WITHIN_S
+
+
+def test_a_venue_that_is_away_is_3_and_the_request_is_left(tmp_path: Path) -> None:
+    with playing(tmp_path) as scene:
+        scene.sandbox.program.process.kill()
+        code, told, took_s = scene.cancel_all()
+        standing = json.loads((scene.state_folder / "standing.json").read_text())
+
+    assert (code, told["exit_code"]) == (3, 3)
+    assert standing["state"] == "cancel_only"
+    assert took_s < ENDS_WITHIN_S
+
+
+def test_a_key_that_may_not_trade_is_4_with_every_order(tmp_path: Path) -> None:
+    with playing(tmp_path) as scene:
+        kill(scene)
+        scene.environ = scene.environ | {"MM_TRIO_PRIVATE_KEY": "0x" + "5e" * 32}
+        code, told, took_s = scene.cancel_all()
+        resting = {row["oid"] for row in scene.sandbox.ask("openOrders") if row.get("cloid")}
+
+    assert (code, told["exit_code"], told["cancelled"]) == (4, 4, 0)
+    assert {row["oid"] for row in told["may_rest"]} == resting
+    assert len(resting) == N_OURS
+    assert set(told["may_rest"][0]) == {"coin", "side", "px", "sz", "oid", "cloid"}
+    assert took_s < ENDS_WITHIN_S
+
+
+def test_without_a_key_it_is_2(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--no-takers") as sandbox:
+        config = ("--config", str(sandbox.save_config(tmp_path)))
+        code, out, _ = run(tmp_path, "cancel-all", *config, "--json")
+
+    assert code == 2
+    assert json.loads(out.splitlines()[-1])["exit_code"] == 2

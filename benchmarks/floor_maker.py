@@ -16,6 +16,7 @@ from typing import Any
 
 import trio
 
+from mm_trio.config.settings import MarketSettings
 from mm_trio.model.orders import DesiredOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.venue import wire
@@ -34,7 +35,8 @@ class Floor:
         market, self._strategy = config["market"], config["strategy"]
         url, self._account, self._coin = market["api_url"], market["account"], market["coin"]
         meta = fetch_spot_meta(url)
-        self._exchange = make_exchange(url, make_wallet(os.environ["MM_TRIO_PRIVATE_KEY"]), meta, account=self._account)
+        settings = MarketSettings(coin=self._coin, api_url=url, account=self._account)
+        self._exchange = make_exchange(settings, make_wallet(os.environ["MM_TRIO_PRIVATE_KEY"]), meta)
         self._info = make_info(url, meta)
         self._n_cloids = 0
         n_orders = self._strategy["n_orders"]

@@ -21,6 +21,7 @@ import trio
 from common import describe_machine, make_parser, print_figures, tell
 
 from mm_trio.cli.programs.demo_market import default_market, fund_accounts
+from mm_trio.config.settings import MarketSettings
 from mm_trio.journal.replay import Recovered, replay
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.journal.writer import JournalWriter
@@ -60,7 +61,8 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
         account = wallet.address.lower()
         fund_accounts(gateway, market, account)
         spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
-        sender = make_exchange(server.url, wallet, spot_meta, account=account)
+        settings = MarketSettings(coin=market.pair.name, api_url=server.url, account=account)
+        sender = make_exchange(settings, wallet, spot_meta)
         journal = Journal.open(folder)
         for n_written in range(WAL_PAGES):  # as in any run of some minutes: the log is overwritten, it does not grow
             journal.append([Quoted(n_written)], at_ms=_now_ms())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, localcontext
-from typing import Literal, NotRequired, TypeAlias, TypedDict, cast
+from typing import Literal, NotRequired, TypedDict, cast
 
 from mm_trio.config.values import (
     AMOUNT,
@@ -23,6 +23,7 @@ from mm_trio.config.values import (
     text_value,
     whole_value,
 )
+from mm_trio.limits.hosts import VENUE_URLS, Network
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError
@@ -43,13 +44,8 @@ __all__ = [
     "read_address",
 ]
 
-Network: TypeAlias = Literal["sandbox", "testnet", "mainnet"]
-
 ACCOUNT_VARIABLE = "MM_TRIO_ACCOUNT_ADDRESS"
 SANDBOX_URL = "http://127.0.0.1:3001"
-# Only these hosts see what a key for real money signed. They are in code, so that no file can name another.
-VENUE_URLS = {"testnet": "https://api.hyperliquid-testnet.xyz", "mainnet": "https://api.hyperliquid.xyz"}
-
 
 _ADDRESS = text_value(
     "0[xX][0-9a-fA-F]{40}",

@@ -23,6 +23,7 @@ __all__ = [
     "LedgerError",
     "LocalError",
     "NotMade",
+    "NotSigned",
     "OrdersMayRest",
     "ProtocolError",
     "Unreachable",
@@ -150,6 +151,13 @@ class NotMade(Exception):
     """Action that could not be encoded or signed, so nothing was sent.
 
     It is raised from the error that says why.
+    """
+
+
+class NotSigned(Exception):
+    """Action that the signer must not sign, or an address that it must not sign for.
+
+    It is a mistake of ours, whatever the operator configured.
     """
 
 

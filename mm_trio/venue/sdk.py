@@ -7,18 +7,20 @@ of loopback, reads without a deadline, and debug logging of signed payloads.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Protocol
 
 import eth_account
 from hyperliquid.info import Info
 from hyperliquid.utils.types import Cloid
 
+from mm_trio.limits.hosts import Network
 from mm_trio.model.market import SpotMeta
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import ANSWER_WITHIN_S, JsonSession, is_loopback
 from mm_trio.venue.signer import SigningExchange
 
 __all__ = [
+    "Traded",
     "fetch_spot_meta",
     "make_cloid",
     "make_exchange",
@@ -30,6 +32,24 @@ __all__ = [
 
 _NO_TOKENS: Any = {"universe": [], "tokens": []}
 _NO_PERPS: Any = {"universe": []}
+
+
+class Traded(Protocol):
+    """Pair, account and network that actions are signed for.
+
+    The settings of the market are one. `vault`: the account is a sub-account or a vault.
+    """
+
+    @property
+    def coin(self) -> str: ...
+    @property
+    def network(self) -> Network: ...
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def vault(self) -> bool: ...
 
 
 def make_wallet(private_key: str) -> Any:
@@ -105,21 +125,21 @@ def make_plain_info(base_url: str) -> Info:
     return _make_bare_info(base_url, _NO_TOKENS)
 
 
-def make_exchange(
-    base_url: str, wallet: Any, spot_meta: SpotMeta, *, account: str, is_vault: bool = False
-) -> SigningExchange:
-    """Make an `Exchange` that signs with `wallet` for `account`.
+def make_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta) -> SigningExchange:
+    """Make an `Exchange` that signs with `wallet` for the configured account, network and pair.
 
-    `is_vault`: the account is a sub-account or a vault, which every action has to name. No call is made.
+    A sub-account or a vault is named in every action. No call is made. Errors: ConfigError for an unknown pair.
     """
     quiet_sdk_logging()
     exchange = SigningExchange(
         wallet,
-        base_url,
+        market.base_url,
+        network=market.network,
+        asset=wire.find_market(spot_meta, market.coin).asset_id,
         meta=_NO_PERPS,
         spot_meta=wire.encode_spot_meta(spot_meta),
-        account_address=account,
-        vault_address=account if is_vault else None,
+        account_address=market.account,
+        vault_address=market.account if market.vault else None,
         timeout=ANSWER_WITHIN_S,
     )
     exchange.session = _make_session(exchange, "/exchange")

@@ -13,13 +13,15 @@ from typing import Any
 import coincurve
 from eth_utils.crypto import keccak
 from hyperliquid.exchange import Exchange
-from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.signing import (
     action_hash,
     order_wires_to_order_action,
 )
 
-from mm_trio.venue.http_session import encode_json
+from mm_trio.limits.actions import find_action_fault
+from mm_trio.limits.hosts import Network, find_host_fault
+from mm_trio.model.errors import NotSigned
+from mm_trio.venue.http_session import encode_json, is_loopback
 from mm_trio.venue.wire import write_order
 
 __all__ = ["ActionSigner", "SignedRequest", "SigningExchange", "UnsignedAction"]
@@ -42,9 +44,10 @@ class ActionSigner:
     It never shows the key.
     """
 
-    def __init__(self, wallet: Any, *, is_mainnet: bool) -> None:
+    def __init__(self, wallet: Any, *, network: Network) -> None:
         self._key = coincurve.PrivateKey(bytes(wallet.key))
-        self._head = _AGENT + keccak(text="a" if is_mainnet else "b")
+        # All networks but mainnet share a source: what is signed for one of them is worth nothing on mainnet.
+        self._head = _AGENT + keccak(text="a" if network == "mainnet" else "b")
 
     def sign(self, action_hash: bytes) -> dict[str, Any]:
         """Sign an action's hash, in the venue's form.
@@ -80,14 +83,18 @@ class SignedRequest:
 
 
 class SigningExchange(Exchange):  # type: ignore[misc]
-    """The SDK's `Exchange` with signing and sending apart.
+    """The SDK's `Exchange` with signing and sending apart, for one network and one pair.
 
-    So nonce and deadline come from the order gateway, and the same bytes can be sent again.
+    So nonce and deadline come from the order gateway, and the same bytes can be sent again. `asset` is the pair's
+    number: nothing else is signed for. Errors: NotSigned where the network's actions must not go to `base_url`.
     """
 
-    def __init__(self, wallet: Any, base_url: str, **options: Any) -> None:
+    def __init__(self, wallet: Any, base_url: str, *, network: Network, asset: int, **options: Any) -> None:
+        if (fault := find_host_fault(base_url, network, is_loopback=is_loopback(base_url))) is not None:
+            raise NotSigned(fault)
         super().__init__(wallet, base_url, **options)
-        self._signer = ActionSigner(wallet, is_mainnet=self.base_url == MAINNET_API_URL)
+        self._signer = ActionSigner(wallet, network=network)
+        self._asset = asset
 
     def make_action(
         self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int
@@ -98,7 +105,12 @@ class SigningExchange(Exchange):  # type: ignore[misc]
         return UnsignedAction(action, nonce, expires_after, digest)
 
     def sign_action(self, unsigned: UnsignedAction) -> SignedRequest:
-        """Sign an action without sending it. Blocks for one signature."""
+        """Sign an action without sending it.
+
+        Blocks for one signature. Errors: NotSigned for an action that a maker of this pair never sends.
+        """
+        if (fault := find_action_fault(unsigned.action, asset=self._asset)) is not None:
+            raise NotSigned(f"the action is not signed: {fault}")
         # Without a variable, because a traceback may show it, and whoever has the signature can send the action.
         return SignedRequest(
             encode_json(
@@ -132,7 +144,7 @@ class SigningExchange(Exchange):  # type: ignore[misc]
             return {"type": "cancelByCloid", "cancels": cancels, **FAST}
         # Not an assertion, because without it an unknown method would be signed as a noop and use up its nonce.
         if method != "noop":
-            raise RuntimeError(f"no action is signed for the method {method}")
+            raise NotSigned(f"no action is signed for the method {method}")
         return {"type": "noop"}
 
     def post_signed(self, signed: SignedRequest) -> Any:

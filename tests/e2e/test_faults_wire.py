@@ -18,6 +18,7 @@ import pytest
 import trio
 
 from mm_trio import WsState
+from mm_trio.config.settings import MarketSettings
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import JournalError, find_leaves
 from mm_trio.sandbox.api.auth import Auth
@@ -86,7 +87,9 @@ class Box:
             "allocated_usdc": "2000",
             "interval_s": 0.2,
             "requote_on_fill": True,
-            "exchange": make_exchange(server.url, wallet, spot_meta, account=self.account),
+            "exchange": make_exchange(
+                MarketSettings(coin=COIN, api_url=server.url, account=self.account), wallet, spot_meta
+            ),
             "address": self.account,
             "feed_stale_after_s": None,  # a machine that is busy for seconds is no dead feed
         }

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from mm_trio import WsState
+from mm_trio.config.settings import MarketSettings
 from mm_trio.sandbox.api.auth import Auth
 from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
@@ -53,7 +54,9 @@ class Loopback:
             "interval_s": 0.2,
             "requote_on_fill": True,
             "info": self.info,
-            "exchange": make_exchange(server.url, wallet, spot_meta, account=self.account),
+            "exchange": make_exchange(
+                MarketSettings(coin=COIN, api_url=server.url, account=self.account), wallet, spot_meta
+            ),
             "address": self.account,
         }
         self.maker = WsState(**(parameters | changed))

@@ -33,7 +33,7 @@ from mm_trio.cli.programs.run_maker import open_maker
 from mm_trio.cli.programs.start_checks import ask_for_pairs, check_signer
 from mm_trio.config.keys import Secret
 from mm_trio.config.loading import parse_settings
-from mm_trio.config.settings import Settings
+from mm_trio.config.settings import MarketSettings, Settings
 from mm_trio.engine.feed_reader import FeedReader
 from mm_trio.journal.data_dir import find_state_folder
 from mm_trio.journal.sqlite_journal import Journal
@@ -203,7 +203,8 @@ async def test_r7_no_answer_to_an_action_raises_or_counts_as_a_refusal(patch: py
 
 def make_gateway() -> OrderGateway:
     """The gateway of a maker on the SDK, with a ledger that forgets."""
-    exchange = make_exchange(URL, make_wallet("0x" + "01" * 32), Venue("pairs").pairs(), account=ACCOUNT)
+    market = MarketSettings(coin=COIN, api_url=URL, account=ACCOUNT)
+    exchange = make_exchange(market, make_wallet("0x" + "01" * 32), Venue("pairs").pairs())
     return OrderGateway(exchange, coin=COIN, run_sync=run_inline, ledger=Forgetful(), clock=VenueClock(lambda: 1))
 
 

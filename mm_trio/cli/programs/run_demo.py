@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 import trio
 
 from mm_trio.cli.programs.demo_market import TAKER, DemoMarket, TapeReplay, fund_accounts
+from mm_trio.config.settings import MarketSettings
 from mm_trio.engine.ws_state import WsState
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.sandbox import Auth, Exchange, Gateway, NewOrder, PlaceOrders, SandboxServer, serve, trade_forever
@@ -169,7 +170,9 @@ async def _set_up(market: DemoMarket, gateway: Gateway, server: SandboxServer, *
         tick_size=market.step,
         **_choose_tuning(market),
         info=make_info(server.url, spot_meta),
-        exchange=make_exchange(server.url, wallet, spot_meta, account=account),
+        exchange=make_exchange(
+            MarketSettings(coin=market.pair.name, api_url=server.url, account=account), wallet, spot_meta
+        ),
         address=account,
         journal=journal,
     )

@@ -127,9 +127,7 @@ async def open_maker(
             yield WsState(
                 **parameters,
                 info=info,
-                exchange=make_exchange(
-                    market.base_url, wallet, spot_meta, account=market.account, is_vault=market.vault
-                ),
+                exchange=make_exchange(market, wallet, spot_meta),
                 address=market.account,
                 journal=journal,
                 take_over=take_over,

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+import eth_account
+import msgpack
 import pytest
 import requests
 from core_kit import GRID, dec
+from eth_account.messages import encode_typed_data
+from eth_utils.crypto import keccak
 from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.signing import sign_l1_action
 
+from mm_trio.config.settings import VENUE_URLS, MarketSettings, Network
+from mm_trio.model.errors import NotSigned
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.venue import wire
 from mm_trio.venue.sdk import make_cloid, make_exchange, make_wallet
-from mm_trio.venue.signer import SignedRequest, SigningExchange
+from mm_trio.venue.signer import SignedRequest, SigningExchange, UnsignedAction
 
 NOW_MS = 1_790_000_000_000
 EXPIRES_MS = NOW_MS + 10_000
 KEY = "0x" + "11" * 32
 ACCOUNT = "0x" + "a1" * 20
+NETWORKS: tuple[Network, ...] = ("sandbox", "testnet", "mainnet")
 SPOT_META = {
-    "universe": [{"name": "@107", "tokens": [150, 0], "index": 107, "isCanonical": False}],
+    "universe": [
+        {"name": "@107", "tokens": [150, 0], "index": 107, "isCanonical": False},
+        {"name": "@108", "tokens": [150, 0], "index": 108, "isCanonical": False},
+    ],
     "tokens": [
         {"name": "HYPE", "szDecimals": 2, "weiDecimals": 8, "index": 150},
         {"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": 0},
@@ -45,10 +56,10 @@ class FakeHttp:
 
 
 def make_signing(
-    base_url: str = "https://example.invalid", http: FakeHttp | None = None, *, is_vault: bool = False
+    network: Network = "sandbox", http: FakeHttp | None = None, *, is_vault: bool = False
 ) -> SigningExchange:
-    meta = wire.parse_spot_meta(SPOT_META)
-    exchange = make_exchange(base_url, make_wallet(KEY), meta, account=ACCOUNT, is_vault=is_vault)
+    market = MarketSettings(coin="@107", network=network, account=ACCOUNT, vault=is_vault)
+    exchange = make_exchange(market, make_wallet(KEY), wire.parse_spot_meta(SPOT_META))
     exchange.session = http or FakeHttp()
     return exchange
 
@@ -62,7 +73,7 @@ def order(side: Side = "buy", *, size: str = "5", exact: bool = True) -> dict[st
     return wire.encode_order(DesiredOrder(side, 0, GRID.levels[0], dec(size)), coin="@107", cloid=cloid, exact=exact)
 
 
-@pytest.mark.parametrize("base_url", ["https://example.invalid", "https://api.hyperliquid.xyz"])
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(
     "method, make_items",
     [
@@ -73,15 +84,15 @@ def order(side: Side = "buy", *, size: str = "5", exact: bool = True) -> dict[st
     ],
 )
 def test_what_is_signed_is_what_the_sdk_would_send(
-    monkeypatch: pytest.MonkeyPatch, base_url: str, method: str, make_items: Callable[[bool], list[Any]]
+    monkeypatch: pytest.MonkeyPatch, network: Network, method: str, make_items: Callable[[bool], list[Any]]
 ) -> None:
     """Signature and all: a difference in one field would be another signer to the venue. Cancels are fast ones."""
     monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
     theirs, ours = FakeHttp(), FakeHttp()
-    sdk = make_signing(base_url, theirs)
+    sdk = make_signing(network, theirs)
     sdk.set_expires_after(EXPIRES_MS)
     getattr(sdk, method)(make_items(False))
-    exchange = make_signing(base_url, ours)
+    exchange = make_signing(network, ours)
 
     signed = sign(exchange, method, make_items(True))
     exchange.post_signed(signed)
@@ -90,8 +101,9 @@ def test_what_is_signed_is_what_the_sdk_would_send(
     expected = theirs.sent[0]["json"]
     if expected["action"]["type"].startswith("cancel"):
         expected["action"]["f"] = True
-        is_mainnet = base_url == MAINNET_API_URL
-        signature = sign_l1_action(sdk.wallet, expected["action"], None, NOW_MS, EXPIRES_MS, is_mainnet)
+        signature = sign_l1_action(
+            sdk.wallet, expected["action"], None, NOW_MS, EXPIRES_MS, sdk.base_url == MAINNET_API_URL
+        )
         expected["signature"] = signature
     assert [json.loads(sent["data"]) for sent in ours.sent] == [expected] * 2
     assert ours.sent[0]["data"] is ours.sent[1]["data"]
@@ -107,7 +119,7 @@ def test_an_amount_of_any_length_leaves_as_it_is(size: str) -> None:
 
 
 def test_r13_an_unknown_method_is_not_signed_as_a_noop() -> None:
-    with pytest.raises(RuntimeError, match="no action is signed for the method bulk_order"):
+    with pytest.raises(NotSigned, match="no action is signed for the method bulk_order"):
         sign(make_signing(), "bulk_order", [])
 
 
@@ -122,16 +134,16 @@ def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> No
     assert json.loads(ours.sent[0]["data"]) == theirs.sent[0]["json"]
 
 
-@pytest.mark.parametrize("base_url", ["https://example.invalid", "https://api.hyperliquid.xyz"])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_an_action_for_a_sub_account_names_it_and_is_signed_as_the_sdk_does(
-    monkeypatch: pytest.MonkeyPatch, base_url: str
+    monkeypatch: pytest.MonkeyPatch, network: Network
 ) -> None:
     monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
     theirs, ours = FakeHttp(), FakeHttp()
-    sdk = make_signing(base_url, theirs, is_vault=True)
+    sdk = make_signing(network, theirs, is_vault=True)
     sdk.set_expires_after(EXPIRES_MS)
     sdk.bulk_orders([order(exact=False)])
-    exchange = make_signing(base_url, ours, is_vault=True)
+    exchange = make_signing(network, ours, is_vault=True)
     exchange.post_signed(sign(exchange, "bulk_orders", [order()]))
 
     body = json.loads(ours.sent[0]["data"])
@@ -174,3 +186,75 @@ def test_an_answer_that_is_no_json_came_and_says_nothing(text: str) -> None:
     exchange = make_signing(http=FakeHttp(200, text))
 
     assert exchange.post_signed(sign(exchange, "noop", [])) is None
+
+
+# --- For whom, and for what ---------------------------------------------------------------------------
+
+
+def recover(body: dict[str, Any], source: str) -> str:
+    """The address that signed, by eth_account and the venue's published message alone; none of our code."""
+    packed = msgpack.packb(body["action"]) + body["nonce"].to_bytes(8, "big")
+    vault = body["vaultAddress"]
+    packed += b"\x00" if vault is None else b"\x01" + bytes.fromhex(vault[2:])
+    packed += b"\x00" + body["expiresAfter"].to_bytes(8, "big")
+    text = ("name", "version", "chainId", "verifyingContract")
+    kinds = ("string", "string", "uint256", "address")
+    message = {
+        "domain": dict(zip(text, ("Exchange", "1", 1337, "0x" + "00" * 20), strict=True)),
+        "types": {
+            "EIP712Domain": [{"name": name, "type": kind} for name, kind in zip(text, kinds, strict=True)],
+            "Agent": [{"name": "source", "type": "string"}, {"name": "connectionId", "type": "bytes32"}],
+        },
+        "primaryType": "Agent",
+        "message": {"source": source, "connectionId": keccak(packed)},
+    }
+    signature = body["signature"]
+    vrs = (signature["v"], signature["r"], signature["s"])
+    return str(eth_account.Account.recover_message(encode_typed_data(full_message=message), vrs=vrs))
+
+
+@pytest.mark.parametrize("is_vault", [False, True])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_is_signed_for_one_source_is_nobodys_under_the_other(network: Network, is_vault: bool) -> None:
+    signed = json.loads(sign(make_signing(network, is_vault=is_vault), "bulk_orders", [order()]).body)
+    ours, other = ("a", "b") if network == "mainnet" else ("b", "a")
+
+    assert recover(signed, ours) == make_wallet(KEY).address
+    assert recover(signed, other) != make_wallet(KEY).address
+
+
+@pytest.mark.parametrize(
+    "network, base_url",
+    [
+        ("mainnet", "http://127.0.0.1:3001"),
+        ("mainnet", VENUE_URLS["testnet"]),
+        ("mainnet", VENUE_URLS["mainnet"] + "/"),
+        ("mainnet", VENUE_URLS["mainnet"].replace("https", "http")),
+        ("mainnet", "https://api.hyperliquid.xyz.example.invalid"),
+        ("testnet", VENUE_URLS["mainnet"]),
+        ("testnet", "http://127.0.0.1:3001"),
+        ("sandbox", VENUE_URLS["mainnet"]),
+        ("sandbox", VENUE_URLS["testnet"]),
+        ("sandbox", "https://example.invalid"),
+    ],
+)
+def test_a_key_signs_for_no_other_host_than_its_networks(network: Network, base_url: str) -> None:
+    with pytest.raises(NotSigned, match=f"a key for {network} signs for .* alone, not for {re.escape(base_url)}"):
+        SigningExchange(make_wallet(KEY), base_url, network=network, asset=10_107)
+
+
+def test_an_action_for_another_pair_is_not_signed() -> None:
+    other = order() | {"coin": "@108"}
+
+    with pytest.raises(NotSigned, match="it is for the asset 10108; this maker signs for its own pair alone, 10107"):
+        sign(make_signing(), "bulk_orders", [order(), other])
+
+
+def test_an_action_made_elsewhere_is_not_signed() -> None:
+    """Whatever made it: what is looked at is what would be signed."""
+    exchange = make_signing()
+    made = exchange.make_action("noop", [], nonce=NOW_MS, expires_after=EXPIRES_MS)
+    strange = UnsignedAction({"type": "withdraw3", "amount": "1000"}, NOW_MS, EXPIRES_MS, made.digest)
+
+    with pytest.raises(NotSigned, match="its kind is 'withdraw3'"):
+        exchange.sign_action(strange)

@@ -1,0 +1,62 @@
+"""Actions that a maker may sign: the few kinds that it needs, on its own pair alone. Pure.
+
+It is asked about the very action that will be signed, whatever made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["find_action_fault"]
+
+_POST_ONLY = {"limit": {"tif": "Alo"}}
+Items = Sequence[Mapping[str, Any]]
+# For each kind: the name of its items, and how an item's asset is found. A noop has no items.
+_KINDS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "order": ("orders", lambda item: item["a"]),
+    "batchModify": ("modifies", lambda item: item["order"]["a"]),
+    "cancel": ("cancels", lambda item: item["a"]),
+    "cancelByCloid": ("cancels", lambda item: item["asset"]),
+}
+# What each kind may have beside its kind and its items. `f` marks a cancel that does not wait its turn.
+_BESIDE: Mapping[str, Mapping[str, Any]] = {
+    "order": {"grouping": "na"},
+    "batchModify": {},
+    "cancel": {"f": True},
+    "cancelByCloid": {"f": True},
+}
+
+
+def find_action_fault(action: Mapping[str, Any], *, asset: int) -> str | None:
+    """Find why an action must not be signed; None where it may.
+
+    `asset` is the number of the maker's pair.
+    """
+    kind = action.get("type")
+    if action == {"type": "noop"}:
+        return None
+    if not isinstance(kind, str) or kind not in _KINDS:
+        return f"its kind is {kind!r}; a maker signs {', '.join(_KINDS)} and an empty noop alone"
+    name, find_asset = _KINDS[kind]
+    beside = {key: value for key, value in action.items() if key not in ("type", name)}
+    if not beside.items() <= _BESIDE[kind].items():
+        return f"an action of kind {kind} has {beside} beside its {name}; allowed is {dict(_BESIDE[kind])}"
+    items: Items = action[name]
+    strange = [found for found in map(find_asset, items) if type(found) is not int or found != asset]
+    if strange:
+        return f"it is for the asset {strange[0]!r}; this maker signs for its own pair alone, {asset}"
+    return _find_order_fault(_find_orders(kind, items))
+
+
+def _find_orders(kind: str, items: Items) -> Iterable[Mapping[str, Any]]:
+    if kind == "order":
+        return items
+    return [item["order"] for item in items] if kind == "batchModify" else ()
+
+
+def _find_order_fault(orders: Iterable[Mapping[str, Any]]) -> str | None:
+    for order in orders:
+        if order["t"] != _POST_ONLY or order["r"] is not False:
+            return f"an order of type {order['t']} (reduce only: {order['r']}) is not a plain post-only one"
+    return None

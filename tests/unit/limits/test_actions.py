@@ -1,0 +1,63 @@
+"""What a maker may sign: the kinds that it needs, post-only, on its own pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mm_trio.limits.actions import find_action_fault
+
+ASSET = 10_107
+ORDER: dict[str, Any] = {"a": ASSET, "b": True, "p": "20", "s": "5", "r": False, "t": {"limit": {"tif": "Alo"}}}
+
+
+def placing(**changed: Any) -> dict[str, Any]:
+    return {"type": "order", "orders": [ORDER, ORDER | changed], "grouping": "na"}
+
+
+def modifying(**changed: Any) -> dict[str, Any]:
+    return {"type": "batchModify", "modifies": [{"oid": 7, "order": ORDER | changed}]}
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        placing(),
+        modifying(),
+        {"type": "cancel", "cancels": [{"a": ASSET, "o": 7}], "f": True},
+        {"type": "cancel", "cancels": [{"a": ASSET, "o": 7}]},
+        {"type": "cancelByCloid", "cancels": [{"asset": ASSET, "cloid": "0x1"}], "f": True},
+        {"type": "noop"},
+    ],
+)
+def test_what_a_maker_needs_may_be_signed(action: dict[str, Any]) -> None:
+    assert find_action_fault(action, asset=ASSET) is None
+
+
+@pytest.mark.parametrize(
+    "action, told",
+    [
+        ({}, "its kind is None"),
+        ({"type": "usdSend"}, "its kind is 'usdSend'"),
+        ({"type": "noop", "orders": []}, "its kind is 'noop'"),
+        ({"type": "scheduleCancel", "time": 1}, "its kind is 'scheduleCancel'"),
+        (placing(a=10_108), "for the asset 10108"),
+        (placing(a="10107"), "for the asset '10107'"),
+        (placing(a=True), "for the asset True"),
+        (placing(t={"limit": {"tif": "Gtc"}}), "not a plain post-only one"),
+        (placing(t={"trigger": {"isMarket": True}}), "not a plain post-only one"),
+        (placing(r=True), "not a plain post-only one"),
+        (placing() | {"builder": {"b": "0x", "f": 10}}, "has {'grouping': 'na', 'builder'"),
+        (placing() | {"grouping": "positionTpsl"}, "has {'grouping': 'positionTpsl'}"),
+        (modifying(a=0), "for the asset 0"),
+        (modifying(t={"limit": {"tif": "Ioc"}}), "not a plain post-only one"),
+        ({"type": "cancel", "cancels": [{"a": 5, "o": 7}]}, "for the asset 5"),
+        ({"type": "cancelByCloid", "cancels": [{"asset": 5, "cloid": "0x1"}]}, "for the asset 5"),
+    ],
+)
+def test_anything_else_is_not_signed_and_the_reason_names_it(action: dict[str, Any], told: str) -> None:
+    fault = find_action_fault(action, asset=ASSET)
+
+    assert fault is not None
+    assert told in fault

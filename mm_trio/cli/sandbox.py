@@ -108,6 +108,14 @@ def _add_venue_arguments(group: argparse._ArgumentGroup) -> None:
         help="mode of the accounts: in a unified account and with portfolio margin, funds may be held elsewhere, and "
         "50,000 actions a day are allowed (default: standard)",
     )
+    group.add_argument(
+        "--as",
+        dest="as_network",
+        choices=("testnet", "mainnet"),
+        default="testnet",
+        help="take what is signed for this network, and nothing else; mainnet is for rehearsing `run --live` "
+        "(default: testnet, as a sandbox's configuration signs)",
+    )
     group.add_argument("--stepped", action="store_true", help="stop the clock: it advances only by POST /sandbox/step")
     group.add_argument("--save-history", type=Path, metavar="FILE", help="record every command of the exchange")
     group.add_argument(
@@ -172,6 +180,7 @@ def _read_options(arguments: argparse.Namespace) -> SandboxOptions:
         tape_s=arguments.tape_duration,
         dense_meta=arguments.dense_meta,
         account_mode=arguments.account_mode,
+        as_network=arguments.as_network,
         limits=parse_limits(arguments.limits),
         is_stepped=arguments.stepped,
         faults=plan_faults(arguments.fault, arguments.fault_plan),

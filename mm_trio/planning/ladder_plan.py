@@ -17,7 +17,16 @@ from mm_trio.model.settings import LEAST_IN_MINIMA
 from mm_trio.planning.plan_request import PlanRequest, Shape, resolve_shape
 from mm_trio.quoting.quoting_engine import compute_boundary, compute_desired_orders
 
-__all__ = ["MOST_OPEN_ORDERS", "WINDOW", "Ending", "LadderPlan", "find_ending", "plan_ladder", "sum_notional"]
+__all__ = [
+    "MOST_OPEN_ORDERS",
+    "WINDOW",
+    "Ending",
+    "LadderPlan",
+    "find_ending",
+    "plan_allocation",
+    "plan_ladder",
+    "sum_notional",
+]
 
 _ZERO = Decimal(0)
 # The venue's limit of an account's open orders.
@@ -138,6 +147,30 @@ def plan_ladder(request: PlanRequest) -> LadderPlan:
         spare_quote=_ZERO if request.usdc is None else request.usdc - quote,
         min_notional=least,
         active_levels=WINDOW if len(orders) > MOST_OPEN_ORDERS else None,
+        all_orders=orders,
+    )
+
+
+def plan_allocation(
+    shape: Shape, quote: Decimal, *, gap_levels: int, min_notional: Decimal, active_levels: int | None
+) -> LadderPlan:
+    """Plan the ladder that a maker opens with an allocation, as it was configured.
+
+    All of `quote` counts as offered, also what no bid needs.
+    """
+    grid, order_size, tokens = shape
+    orders = _compute_orders(shape, quote, gap_levels=gap_levels, min_notional=min_notional)
+    return LadderPlan(
+        grid=grid,
+        gap_levels=gap_levels,
+        order_size=order_size,
+        tokens=tokens,
+        spare_tokens=_ZERO,
+        quote=quote,
+        quote_needed=sum_notional(order for order in orders if order.side == "buy"),
+        spare_quote=_ZERO,
+        min_notional=min_notional,
+        active_levels=active_levels,
         all_orders=orders,
     )
 

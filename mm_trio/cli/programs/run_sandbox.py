@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import trio
 
@@ -68,7 +69,8 @@ MAKER_FEE, TAKER_FEE = "0.0004", "0.0007"  # The venue's base tier for spot.
 class SandboxOptions:
     """Options of a sandbox.
 
-    All `coins` are traded; the printed configuration names the first. Each account has `n_agents`.
+    All `coins` are traded; the printed configuration names the first. Each account has `n_agents`. It takes what is
+    signed for `as_network`.
     """
 
     host: str = "127.0.0.1"
@@ -77,6 +79,7 @@ class SandboxOptions:
     seed: int = 1
     n_accounts: int = 1
     with_sub_accounts: bool = False
+    as_network: Literal["testnet", "mainnet"] = "testnet"
     n_agents: int = 1
     with_maker: bool = False
     with_takers: bool = True
@@ -162,7 +165,7 @@ class _Venue:
 def _set_up(options: SandboxOptions, markets: tuple[DemoMarket, ...], exchange: Exchange) -> _Venue:
     clock: Clock = SteppedClock(time.time_ns() // 1_000_000) if options.is_stepped else WallClock()
     gateway = Gateway(exchange, now_ms=clock.now_ms)
-    auth = Auth(lambda address: address in exchange.addresses())
+    auth = Auth(lambda address: address in exchange.addresses(), is_mainnet=options.as_network == "mainnet")
     accounts = tuple(_make_account(auth, options, number) for number in range(options.n_accounts))
     for market in markets:
         for each in accounts:
@@ -212,7 +215,15 @@ async def _serve_forever(
         if options.with_takers or options.tape is not None:
             for market in venue.markets:
                 _schedule_takers(venue.gateway, venue.clock, market)
-        on_ready(SandboxAccess(server.url, venue.accounts, control.token, venue.markets))
+        on_ready(
+            SandboxAccess(
+                server.url,
+                venue.accounts,
+                control.token,
+                venue.markets,
+                is_mainnet=options.as_network == "mainnet",
+            )
+        )
 
 
 def _describe_port_error(error: OSError) -> str:

@@ -10,9 +10,20 @@ from pathlib import Path
 from mm_trio.cli.programs.demo_market import STEP, DemoMarket
 from mm_trio.model.errors import ConfigError, LocalError
 from mm_trio.model.local_failures import describe_local_failure
+from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.planning.ladder_plan import plan_allocation
+from mm_trio.planning.plan_limits import find_limits
+from mm_trio.planning.plan_request import Shape
 
 __all__ = ["ReplaySummary", "SandboxAccess", "SandboxSummary", "TestAccount", "save_config"]
 
+# What `grid` writes too: far above what a ladder needs.
+PACE_LIMITS = {
+    "max_actions_per_hour": "20000",
+    "max_fills_per_minute": "600",
+    "max_unknown_outcomes": "20",
+    "budget_floor": "500",
+}
 CONFIG_MARK = "# Written by mm-trio sandbox"
 
 
@@ -41,12 +52,16 @@ class TestAccount:
 
 @dataclass(frozen=True, slots=True)
 class SandboxAccess:
-    """Address, accounts and test keys that a client needs."""
+    """Address, accounts and test keys that a client needs.
+
+    `is_mainnet`: only what is signed for mainnet is taken.
+    """
 
     url: str
     accounts: tuple[TestAccount, ...]
     control_token: str = field(repr=False)
     markets: tuple[DemoMarket, ...] = field(repr=False)
+    is_mainnet: bool = False
 
     def to_json(self) -> str:
         """Return one line of JSON.
@@ -64,6 +79,7 @@ class SandboxAccess:
             "agent_keys": [list(each.agent_keys) for each in self.accounts],
             "master_keys": [each.master_key for each in self.accounts],
             "control_token": self.control_token,
+            "as": "mainnet" if self.is_mainnet else "testnet",
         }
         return json.dumps(document)
 
@@ -73,6 +89,11 @@ class SandboxAccess:
         more = "".join(f"# another account: {each.account}, key {each.private_key}\n" for each in self.accounts[1:])
         more += "".join(f"# another agent of the first account, key {key}\n" for key in first.agent_keys[1:])
         more += f"# The first account's own key, for transfers and to approve agents: {first.master_key}\n"
+        if self.is_mainnet:
+            more += (
+                "# It takes what is signed for mainnet. `run` with the following configuration asks the real venue:\n"
+            )
+            more += "# only a test that replaces the venue's address in its own process reaches this sandbox with it.\n"
         return f"""\
 # The sandbox listens at {self.url}; Ctrl-C ends it.
 # To inspect its state, and to change it while it runs:
@@ -86,16 +107,19 @@ export MM_TRIO_PRIVATE_KEY={first.private_key}
     def to_config(self) -> str:
         """Return a configuration that `run` accepts unchanged.
 
-        The key is not in it: `run` takes it from the environment.
+        The key is not in it: `run` takes it from the environment. One for mainnet names no address, because the venue's
+        own is in code alone; it has the limits that `run --live` asks for.
         """
         market = self.markets[0]
+        place = f'network = "sandbox"\napi_url = "{self.url}"'
+        if self.is_mainnet:
+            place = f'network = "mainnet"  # the real one, unless a test replaces it\nbase = "{market.pair.base.name}"'
         step = "" if market.step == STEP else f'tick_size = "{market.step}"\n'
         vault = "vault = true\n" if self.accounts[0].master else ""
         return f"""\
 [market]
 coin = "{market.pair.name}"
-network = "sandbox"
-api_url = "{self.url}"
+{place}
 account = "{self.accounts[0].account}"
 {vault}
 [strategy]
@@ -103,7 +127,7 @@ start_px = "{market.start_px}"
 n_orders = {market.n_orders}
 order_sz = "{market.order_sz}"
 {step}active_levels = {market.active_levels}
-
+{_write_limits(market) if self.is_mainnet else ""}
 [allocation]
 token = "{market.tokens}"
 usdc = "{market.quote}"
@@ -149,6 +173,23 @@ class ReplaySummary:
     def to_text(self) -> str:
         """Return one line per value."""
         return "\n".join(f"{name:16} {value}" for name, value in self.to_json().items())
+
+
+def _write_limits(market: DemoMarket) -> str:
+    """Write the limits of a market's own ladder, as a configuration has them."""
+    grid = PricingGrid(
+        market.start_px, market.n_orders, tick_size=market.step, sz_decimals=market.pair.base.sz_decimals
+    )
+    plan = plan_allocation(
+        Shape(grid, market.order_sz, market.tokens),
+        market.quote,
+        gap_levels=market.gap_levels,
+        min_notional=market.min_notional,
+        active_levels=market.active_levels,
+    )
+    amounts = {name: f'"{value:f}"' for name, value in asdict(find_limits(plan)).items()}
+    lines = [f"{name} = {value}" for name, value in (amounts | PACE_LIMITS).items()]
+    return "\n".join(["", "[limits]", *lines, ""])
 
 
 def save_config(path: Path, config: str) -> None:

@@ -59,10 +59,12 @@ class Auth:
     """Maps signers to accounts and accepts each nonce once.
 
     `has_account` returns True if an address (lower case) has ever held anything. Callers may read and change `agents`.
+    `is_mainnet`: only what was signed for mainnet is taken, in place of what was signed for any other network.
     """
 
-    def __init__(self, has_account: Callable[[str], bool]) -> None:
+    def __init__(self, has_account: Callable[[str], bool], *, is_mainnet: bool = False) -> None:
         self.has_account = has_account
+        self.is_mainnet = is_mainnet
         self._nonces: dict[str, Nonces] = {}
         # Texts for agents that were revoked, where it is not the usual one.
         self._refusals: dict[str, str] = {}
@@ -92,7 +94,7 @@ class Auth:
         Errors: `AuthRefused` with the venue's text, and then no nonce is spent; `Unpackable`.
         Source: hypercore's probes: signer and vault are checked before the nonce.
         """
-        signer = recover_signer(request)
+        signer = recover_signer(request, is_mainnet=self.is_mainnet)
         if signer is None:
             raise AuthRefused(UNRECOVERABLE)
         agent = self.agents.find(signer, now_ms=now_ms)

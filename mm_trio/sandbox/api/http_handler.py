@@ -170,7 +170,9 @@ class HttpHandler:
             raise AuthRefused(NO_EXPIRY)
         signature = Signature(envelope.r, envelope.s, envelope.v)
         claim = Claim(
-            signer=recover_user(action.kind, action.fields, action.chain_id, signature),
+            signer=recover_user(
+                action.kind, action.fields, action.chain_id, signature, is_mainnet=self._auth.is_mainnet
+            ),
             nonce=envelope.nonce,
             inner_nonce=action.nonce,
             vault=envelope.vault,

@@ -30,6 +30,7 @@ _KEYS = KeyAPI()
 _U256 = 1 << 256
 _DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _AGENT_TYPE = keccak(text="Agent(string source,bytes32 connectionId)")
+_CHAINS = {is_mainnet: keccak(text="Mainnet" if is_mainnet else "Testnet") for is_mainnet in (True, False)}
 _SOURCES = {is_mainnet: keccak(text="a" if is_mainnet else "b") for is_mainnet in (True, False)}
 
 # Type and name of each signed field, after `hyperliquidChain`. Source: the official SDK, *Signing*.
@@ -116,17 +117,24 @@ def recover_signer(request: SignedAction, *, is_mainnet: bool = False) -> str | 
     return _recover(_find_domain("Exchange", 1337) + struct, Signature(request.r, request.s, request.v))
 
 
-def recover_user(kind: str, fields: Mapping[str, str | int | bool], chain_id: int, signature: Signature) -> str | None:
+def recover_user(
+    kind: str,
+    fields: Mapping[str, str | int | bool],
+    chain_id: int,
+    signature: Signature,
+    *,
+    is_mainnet: bool = False,
+) -> str | None:
     """Return the address that signed a user-signed action.
 
     The address is in lower case; None if the signature is malformed. `fields` holds each field of
     `USER_SIGNED_FIELDS[kind]`, checked for its type.
-    The network is always "Testnet" here, so an action signed for mainnet gives another address.
+    Every network but mainnet is "Testnet", so an action signed for the other one gives another address.
     Source: the official SDK, *Signing*.
     """
     name, types = USER_SIGNED_FIELDS[kind]
     declared = "".join(f",{of_type} {field}" for of_type, field in types)
-    words = [keccak(text=f"HyperliquidTransaction:{name}(string hyperliquidChain{declared})"), keccak(text="Testnet")]
+    words = [keccak(text=f"HyperliquidTransaction:{name}(string hyperliquidChain{declared})"), _CHAINS[is_mainnet]]
     words += [_encode_word(of_type, fields[field]) for of_type, field in types]
     return _recover(_find_domain("HyperliquidSignTransaction", chain_id) + keccak(b"".join(words)), signature)
 

@@ -128,6 +128,16 @@ def test_a_signature_for_mainnet_is_not_one_for_the_sandbox() -> None:
     assert recover_signer(sign(ACTIONS[0], is_mainnet=True)) != WALLET.address.lower()
 
 
+@pytest.mark.parametrize("is_mainnet", [False, True])
+def test_an_exchange_takes_what_is_signed_for_its_network_and_nothing_else(is_mainnet: bool) -> None:
+    known = {WALLET.address.lower()}
+    auth = Auth(lambda address: address in known, is_mainnet=is_mainnet)
+
+    assert auth.admit(sign(ACTIONS[0], is_mainnet=is_mainnet), now_ms=NOW_MS) == WALLET.address.lower()
+    other = sign(ACTIONS[0], is_mainnet=not is_mainnet, nonce=NOW_MS + 1)
+    assert refusal(auth, other).startswith("User or API Wallet 0x")
+
+
 @pytest.mark.parametrize(
     "r, s, v",
     [(0, 1, 27), (1, 0, 27), (CURVE_ORDER, 1, 27), (1, CURVE_ORDER, 28), (1, 1, 26), (1, 1, 0), (5, 1, 27)],

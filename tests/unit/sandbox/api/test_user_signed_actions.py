@@ -157,6 +157,16 @@ def test_a_signature_for_mainnet_is_somebody_elses() -> None:
     assert answer["response"].startswith("Must deposit before performing actions. User: 0x")
 
 
+def test_as_mainnet_it_takes_what_was_signed_for_mainnet_alone() -> None:
+    world = World()
+    world.auth.is_mainnet = True
+    fields: dict[str, Any] = {"destination": address_of(OTHER), "amount": "1"}
+    for_testnet = post(world, sign(world, "usdSend", **fields))
+
+    assert for_testnet["response"].startswith("Must deposit before performing actions. User: 0x")
+    assert post(world, sign(world, "usdSend", mainnet=True, **fields)) == DONE
+
+
 def test_a_destination_with_capitals_is_signed_as_another_text() -> None:
     """The venue hashes addresses in lower case, so a signature over capitals does not match."""
     world = World()

@@ -277,6 +277,8 @@ class Session:
         inventory = self.quoter.state.inventory
         state, plan = self.quoter.suppose(inventory if change is None else inventory.suppose(change))
         book = await self.account.client.fetch_book(state.market)
+        # The limits know a price before the first order, not only from the first look on.
+        self.account.limits.on_book(book)
         last = None if self._recovered is None else self._recovered.last_quoted
         earlier = None if last is None else last.compare(state.grid, settings.parameters, settings.allocation)
         return read_opening(state, plan, book, orphans=orphans, earlier=earlier)

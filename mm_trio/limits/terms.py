@@ -21,7 +21,8 @@ class Reaction(Enum):
 class RiskLimits:
     """Numbers beyond which the maker stops; None is off.
 
-    Notionals, spend and losses in quote, prices in quote per base.
+    Notionals, spend and losses in quote, prices in quote per base. `needs_mid`: nothing is signed before a book with
+    two sides was seen.
     """
 
     max_order_notional: Decimal | None = None
@@ -35,11 +36,12 @@ class RiskLimits:
     max_fills_per_minute: int | None = None
     max_unknown_outcomes: int | None = None
     budget_floor: int | None = None
+    needs_mid: bool = False
 
     def describe(self) -> str:
         """Name the limits that are set, in one line."""
-        given = {item.name: getattr(self, item.name) for item in fields(self)}
-        return " ".join(f"{name}={value:f}" for name, value in given.items() if value is not None) or "none"
+        given = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "needs_mid"}
+        return " ".join(f"{name}={Decimal(value):f}" for name, value in given.items() if value is not None) or "none"
 
 
 NO_LIMITS = RiskLimits()
@@ -60,4 +62,5 @@ class Breach:
 
     def describe(self) -> str:
         """Say number, limit and unit in one line."""
-        return f"{self.name}: {self.number:f} {self.unit}, the limit is {self.limit:f}"
+        # A whole number would be written with six zeros behind it.
+        return f"{self.name}: {Decimal(self.number):f} {self.unit}, the limit is {Decimal(self.limit):f}"

@@ -62,7 +62,7 @@ class LimitGuard:
     @property
     def needs_mark(self) -> bool:
         """Check if a price has to be looked at now and then."""
-        return self._holding.needs_mark
+        return self._holding.needs_mark or self._limits.needs_mid
 
     # --- Asked by the gateway, before it signs ------------------------------------------------------
 
@@ -183,11 +183,20 @@ class LimitGuard:
             remaining=self._state.rate_limit.remaining(),
             now_s=now_s,
         )
-        breaches = [breach for breach in (of_money, of_pace) if breach is not None]
+        breaches = [breach for breach in (of_money, of_pace, self._find_unknown_mid()) if breach is not None]
         found = min(breaches, key=lambda breach: breach.reaction is not Reaction.HALT, default=None)
         if found is not None:
             self.breaches.on_breach(found, now_s=now_s)
         return found
+
+    def _find_unknown_mid(self) -> Breach | None:
+        """Find that no price was seen yet, where one is needed before the first order.
+
+        Without it a wrong digit in a price would not be noticed.
+        """
+        if not self._limits.needs_mid or self._mid is not None:
+            return None
+        return Breach("mid", 0, 1, "books with two sides seen", Reaction.WAIT)
 
     def _sum_resting(self, intents: Sequence[Intent]) -> dict[Side, Decimal]:
         """Sum the notional of each side beside these orders: of all that rests or is on its way."""

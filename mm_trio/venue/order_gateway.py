@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import Any, Protocol
@@ -423,7 +424,7 @@ def _refuse(breach: Breach) -> Refused:
     The words are alike for all orders beyond one limit, so that they are told together.
     """
     kind = Refusal.LIMIT if breach.reaction is Reaction.REFUSE else Refusal.NOT_SENT
-    return Refused(kind, f"not sent: beyond {breach.name} of {breach.limit:f}", untouched=True)
+    return Refused(kind, f"not sent: beyond {breach.name} of {Decimal(breach.limit):f}", untouched=True)
 
 
 @contextmanager

@@ -278,6 +278,40 @@ async def test_without_a_price_for_a_minute_nothing_new_is_placed(autojump_clock
     assert StandingFile(tmp_path).standing.state is State.ACTIVE
 
 
+async def test_before_a_price_was_seen_nothing_is_placed_where_one_is_needed(autojump_clock: MockClock) -> None:
+    """The book is empty until somebody else quotes both sides."""
+    world = World()
+    maker = world.maker(limits=limit(needs_mid=True))
+    stranger = "0x" + "c3" * 20
+    world.fund(stranger, 1000, 100_000)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.beat_forever)
+        nursery.start_soon(maker.run)
+        await trio.sleep(60)
+        early, why = world.calls("bulk_orders"), maker.paused_because
+        world.order("buy", "20.5", "5", tif="Alo", address=stranger)
+        world.order("sell", "21.9", "5", tif="Alo", address=stranger)
+        await until(lambda: len(world.resting()) == 40)
+        nursery.cancel_scope.cancel()
+
+    assert early == 0
+    assert why == "limit: mid: 0 books with two sides seen, the limit is 1"
+
+
+async def test_a_price_seen_at_the_start_is_known_to_the_first_order(autojump_clock: MockClock) -> None:
+    world = World()
+    stranger = "0x" + "c3" * 20
+    world.fund(stranger, 1000, 100_000)
+    world.order("buy", "20.5", "5", tif="Alo", address=stranger)
+    world.order("sell", "21.9", "5", tif="Alo", address=stranger)
+    maker = world.maker(limits=limit(needs_mid=True), check_opening=lambda opening: None)
+
+    async with world.running(maker):
+        assert maker.stats.ticks == 1
+        assert len(world.resting()) == 40
+
+
 class Watched(StandingFile):
     """Standing that notes how many cancels had left when it was written."""
 

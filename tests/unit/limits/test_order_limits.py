@@ -18,6 +18,11 @@ def order(price: str, size: str = "1", side: Side = "buy") -> Quote:
     return Quote(side, 0, D(price), D(size))
 
 
+def test_whole_numbers_are_told_without_digits_behind_them() -> None:
+    assert Breach("max_fills_per_minute", 6, 5, "fills", Reaction.HALT).describe().endswith(": 6 fills, the limit is 5")
+    assert RiskLimits(budget_floor=500, price_low=D("20.10")).describe() == "price_low=20.10 budget_floor=500"
+
+
 def name_of(breach: Breach | None) -> str | None:
     return None if breach is None else breach.name
 

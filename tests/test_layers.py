@@ -53,6 +53,7 @@ ORDER = (
     "cli.programs",
     "cli.ledger_programs",
     "cli.key_programs",
+    "cli.live_programs",
     "cli.halt_programs",
     "cli.safety",
     "cli",

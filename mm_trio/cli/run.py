@@ -30,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML)")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--live", action="store_true", help="send orders on mainnet (not offered by this version)")
+    mode.add_argument(
+        "--live",
+        action="store_true",
+        help="send orders on mainnet; it has to be said at each start, after its plan was looked at without it, and "
+        "asks for all [limits]",
+    )
     mode.add_argument(
         "--plan",
         action="store_true",
@@ -67,13 +72,12 @@ def _run_configured(arguments: argparse.Namespace) -> int:
     from mm_trio.config.loading import load_settings
 
     settings = load_settings(arguments.config, environ=arguments.environment.plain)
-    is_real = settings.market.network == "mainnet"
-    if is_real and arguments.live:
-        raise ConfigError(
-            "--live on mainnet is not offered yet: a maker that trades real money needs its limits first; leave "
-            "--live out to see what it would send, or use testnet"
-        )
-    if is_real or arguments.plan:
+    if arguments.live:
+        from mm_trio.cli.live_programs.live_start import check_live
+
+        check_live(settings)
+        return _run_maker(arguments, settings)
+    if settings.market.network == "mainnet" or arguments.plan:
         return _plan_only(arguments, settings)
     _check_amounts(settings, accepted_px=arguments.accept_price)
     return _run_maker(arguments, settings)
@@ -97,9 +101,17 @@ def _check_amounts(settings: Settings, *, accepted_px: Decimal | None) -> None:
 
 
 def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
+    from mm_trio.cli.live_programs.live_start import note_plan_shown
     from mm_trio.cli.programs.plan_only import plan_forever
 
-    work = partial(plan_forever, settings, duration_s=arguments.duration, accepted_px=arguments.accept_price)
+    note = partial(note_plan_shown, settings, environ=arguments.environment.plain)
+    work = partial(
+        plan_forever,
+        settings,
+        duration_s=arguments.duration,
+        accepted_px=arguments.accept_price,
+        on_shown=note if settings.market.network == "mainnet" else None,
+    )
     return print_summary(StopSignal().run(work), as_json=arguments.json)
 
 
@@ -116,7 +128,8 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
 
     key = load_key(arguments.environment.secrets, passphrase=ask_passphrase if sys.stdin.isatty() else None)
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
-    from mm_trio.cli.programs.run_maker import run_settings
+    from mm_trio.cli.live_programs.live_start import prepare_live
+    from mm_trio.cli.programs.run_maker import run_settings, take_terms
 
     work = partial(
         run_settings,
@@ -125,6 +138,7 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
         environ=arguments.environment.plain,
         take_over=arguments.take_over,
         accepted_px=arguments.accept_price,
+        prepare=prepare_live if arguments.live else take_terms,
         duration_s=arguments.duration,
         screen=choose_screen(arguments, title=settings.market.network),
         signalled=signals.take,
@@ -137,11 +151,11 @@ COMMAND = Command(
     name="run",
     help="run the maker on sandbox, testnet or mainnet",
     description="Runs the maker as configured in FILE. The signing key comes from MM_TRIO_PRIVATE_KEY, "
-    "MM_TRIO_KEY_FILE (mode 0600) or MM_TRIO_KEYSTORE, never from FILE. On mainnet, or with --plan, it sends "
-    "nothing: it reads, plans and prints. It refuses to open where target_px cannot be met, or more than [tuning] "
-    "max_open_distance_pct from the market's mid or from where a changed ladder was. SIGUSR1, or a file CANCEL_ONLY in "
-    "its state folder, ends placing and cancels; SIGUSR2, or a file HALT, ends it with nothing resting and exit code "
-    "5; a file PAUSE ends placing; they last until `mm-trio resume`.",
+    "MM_TRIO_KEY_FILE (mode 0600) or MM_TRIO_KEYSTORE, never from FILE. On mainnet without --live, or with --plan, it "
+    "sends nothing: it reads, plans and prints. It refuses to open where target_px cannot be met, or more than "
+    "[tuning] max_open_distance_pct from the market's mid or from where a changed ladder was. SIGUSR1, or a file "
+    "CANCEL_ONLY in its state folder, ends placing and cancels; SIGUSR2, or a file HALT, ends it with nothing resting "
+    "and exit code 5; a file PAUSE ends placing; they last until `mm-trio resume`.",
     add_arguments=add_arguments,
     run=run,
 )

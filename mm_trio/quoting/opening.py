@@ -60,6 +60,10 @@ def read_opening(
         wanted=Amounts(*inventory.allocation),
         offered=Amounts(inventory.effective_token, inventory.effective_usdc),
         held=Amounts(inventory.account_token, inventory.account_usdc),
+        moved=Amounts(
+            (inventory.virtual_token or Decimal(0)) - (inventory.allocation[0] or Decimal(0)),
+            (inventory.virtual_usdc or Decimal(0)) - (inventory.allocation[1] or Decimal(0)),
+        ),
         earlier=earlier,
     )
 

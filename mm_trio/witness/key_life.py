@@ -46,6 +46,11 @@ class KeyLife:
         self._told_days: int | None = None
         self._is_looked_up = False
 
+    @property
+    def is_looked_up(self) -> bool:
+        """Check if the venue has listed the agents of the owner."""
+        return self._is_looked_up
+
     def on_listed(self, agents: Iterable[ListedAgent], *, now_ms: int) -> KeyNews | None:
         """Take what the venue lists; return what is to be told.
 

@@ -30,6 +30,9 @@ class Amounts(NamedTuple):
     usdc: Decimal | None
 
 
+NOTHING = Amounts(Decimal(0), Decimal(0))
+
+
 class Inside(NamedTuple):
     """Prices that a ladder opens with, None on a side without an order.
 
@@ -90,8 +93,9 @@ class LastQuoted:
 class Opening:
     """What a start knows of the price it would open with.
 
-    `market_bid` and `market_ask` are the best of others. `wanted` are the amounts of the configuration, `offered` those
-    of the ladder, `held` those free on the account. `earlier` is None where no session quoted before.
+    `market_bid` and `market_ask` are the best of others. `wanted` are the amounts of the configuration, `moved` what
+    fills added to them since the ledger began, `offered` those of the ladder, `held` those free on the account.
+    `earlier` is None where no session quoted before.
     """
 
     grid: PricingGrid
@@ -103,6 +107,7 @@ class Opening:
     wanted: Amounts
     offered: Amounts
     held: Amounts
+    moved: Amounts = NOTHING
     earlier: Earlier | None = None
 
     @property

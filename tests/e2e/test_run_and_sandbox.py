@@ -356,7 +356,7 @@ def test_a_configuration_that_is_not_there_is_one_line_and_exit_code_2(tmp_path:
     check_one_line(err, told="nowhere.toml: cannot be read")
 
 
-def test_live_on_mainnet_is_refused_in_one_line_and_nothing_is_contacted(
+def test_live_on_mainnet_without_limits_is_refused_and_nothing_is_contacted(
     tmp_path: Path, listener: socket.socket
 ) -> None:
     """Whatever would be sent to mainnet would go to a proxy, which is ours and hears nothing."""
@@ -365,7 +365,7 @@ def test_live_on_mainnet_is_refused_in_one_line_and_nothing_is_contacted(
     code, out, err = run(tmp_path, "run", "--config", str(config), "--live", environ=NOBODY | proxy)
 
     assert (code, out) == (2, "")
-    check_one_line(err, told="--live on mainnet is not offered yet")
+    assert err.startswith("mm-trio: no live run: 3 reasons\n")
     listener.setblocking(False)
     with pytest.raises(BlockingIOError):
         listener.accept()

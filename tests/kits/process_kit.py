@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+REHEARSAL = str(CHECKOUT / "tests" / "kits" / "rehearsal_maker.py")
 DEADLINE_S = 60.0  # for what takes a second: a machine may be busy with others
 LOOK_EVERY_S = 0.02
 _NOT_INHERITED = re.compile("MM_TRIO.*|HYPERLIQUID_PK|.*_PROXY", re.IGNORECASE)
@@ -73,13 +74,18 @@ class Program:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[Program]:
-    """`python -m mm_trio …` in `folder`; killed on leaving if it still runs."""
+def running(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None, mainnet: str | None = None
+) -> Iterator[Program]:
+    """`python -m mm_trio …` in `folder`; killed on leaving if it still runs.
+
+    `mainnet` is the address of a sandbox that stands in for the venue's.
+    """
     n_earlier = len(list(folder.glob("*.out")))
     out_path, err_path = folder / f"{n_earlier}.out", folder / f"{n_earlier}.err"
     with out_path.open("wb") as out, err_path.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mm_trio", *arguments],
+            [sys.executable, *(("-m", "mm_trio") if mainnet is None else (REHEARSAL, mainnet)), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -93,9 +99,11 @@ def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = N
         process.wait()
 
 
-def run(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+def run(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None, mainnet: str | None = None
+) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command that ends by itself."""
-    with running(folder, *arguments, environ=environ) as program:
+    with running(folder, *arguments, environ=environ, mainnet=mainnet) as program:
         code = program.end()
         return code, program.out, program.err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -52,12 +53,13 @@ async def plan_forever(
     stop_scope: trio.CancelScope,
     duration_s: float | None,
     accepted_px: Decimal | None = None,
+    on_shown: Callable[[Market], None] | None = None,
     every_s: float = LOOK_EVERY_S,
 ) -> RunSummary:
     """Log what would be sent whenever that changed; send nothing.
 
-    It is what a maker without a ledger would send. Where that would refuse to open, the log says so. The venue is asked
-    every `every_s`.
+    It is what a maker without a ledger would send. Where that would refuse to open, the log says so. `on_shown` is
+    called for each plan that was told and not refused; it blocks. The venue is asked every `every_s`.
     """
     stats, rules = RunStats(), make_opening_rules(settings, accepted_px)
     with stop_scope:
@@ -84,6 +86,8 @@ async def plan_forever(
                 if lines != logged:
                     for level, line in lines:
                         _log.log(level, "%s", line)
+                    if on_shown is not None and all(level == logging.INFO for level, _ in lines):
+                        await trio.to_thread.run_sync(on_shown, market)
                 logged = lines
                 stats.ticks += 1
             except VenueError as error:

@@ -39,19 +39,22 @@ from mm_trio.journal.data_dir import find_signer_lock, hold_state_folder, open_l
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.sandbox_folders import remove_old_instances
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.errors import Halted, JournalBusy, LedgerError, OrdersMayRest, find_leaves
+from mm_trio.limits.terms import RiskLimits
+from mm_trio.model.errors import ConfigError, Halted, JournalBusy, LedgerError, OrdersMayRest, find_leaves
 from mm_trio.model.market import Market
+from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.log_file import LOG_NAME, keep_log
 from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import make_exchange, make_info, make_wallet
 from mm_trio.witness.account_role import AccountRole, describe_role
 from mm_trio.witness.key_life import KeyLife
+from mm_trio.witness.opening_check import Opening
 
 if TYPE_CHECKING:
     from mm_trio.terminal_ui.live_view import Screen
 
-__all__ = ["RunSummary", "open_maker", "run_settings"]
+__all__ = ["RunSummary", "Start", "Terms", "open_maker", "run_settings", "take_terms"]
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +81,39 @@ class RunSummary:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a start knows once its checks passed and its state folder is held.
+
+    `key_life` None: the signer's key has no end, or nobody is known who could list it.
+    """
+
+    settings: Settings
+    market: Market
+    grid: PricingGrid
+    folder: Path
+    key_life: KeyLife | None
+    accepted_px: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a maker is started with."""
+
+    settings: Settings
+    limits: RiskLimits | None
+    check_opening: Callable[[Opening], None]
+
+
+def take_terms(start: Start) -> Terms:
+    """Start a maker as it is configured. Errors: ConfigError on mainnet, whose starts are checked further."""
+    settings = start.settings
+    if settings.market.network == "mainnet":
+        raise ConfigError("a maker trades on mainnet with `run --live` alone; nothing was sent")
+    limits = None if settings.limits is None else settings.limits.to_risk_limits()
+    return Terms(settings, limits, partial(check_opening, rules=make_opening_rules(settings, start.accepted_px)))
+
+
 @asynccontextmanager
 async def open_maker(
     settings: Settings,
@@ -86,13 +122,15 @@ async def open_maker(
     environ: Mapping[str, str],
     take_over: bool = False,
     accepted_px: Decimal | None = None,
+    prepare: Callable[[Start], Terms] = take_terms,
     signalled: Callable[[], Iterable[Asked]] | None = None,
 ) -> AsyncIterator[WsState]:
     """Build a maker and hold its ledger.
 
     The key and the clock are checked with the venue first. The maker refuses to open at another price than
-    `accepted_px`, or without one at a price that cannot be meant. `signalled` are the operator's signals. Errors:
-    ConfigError, VenueError, LedgerError.
+    `accepted_px`, or without one at a price that cannot be meant. `prepare` may refuse what is known before anything
+    is sent, and changes the terms; it blocks. `signalled` are the operator's signals. Errors: ConfigError, VenueError,
+    LedgerError.
     """
     market = settings.market
     spot_meta = await ask_for_pairs(market.base_url)
@@ -103,7 +141,7 @@ async def open_maker(
     await check_signer(info, wallet.address, role.approver, network=market.network)
     coin = pair.coin
     await check_clock(info, coin)
-    parameters = settings.maker_parameters(make_grid(settings, pair))
+    grid = make_grid(settings, pair)
     network = await find_network(market)
     with (
         hold_state_folder(environ, network=network, account=market.account, coin=coin, signer=wallet.address) as folder,
@@ -116,16 +154,20 @@ async def open_maker(
         if not standing.standing.state.may_place:
             _log.warning("nothing is placed: %s; `mm-trio resume` lets the maker go on", standing.standing.describe())
         # After all checks, so that a refusal stays one line.
-        if settings.limits is not None:
-            _log.info("limits: %s", settings.limits.to_risk_limits().describe())
         key_life = await _tell_account(info, pair, market.account, role, signer=wallet.address)
+        start = Start(
+            settings=settings, market=pair, grid=grid, folder=folder, key_life=key_life, accepted_px=accepted_px
+        )
+        terms = await trio.to_thread.run_sync(prepare, start)
+        if terms.limits is not None:
+            _log.info("limits: %s", terms.limits.describe())
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
         journal = await _open_when_free(partial(open_ledger, folder, signer_lock=lock))
         try:
             yield WsState(
-                **parameters,
+                **terms.settings.maker_parameters(grid),
                 info=info,
                 exchange=make_exchange(market, wallet, spot_meta),
                 address=market.account,
@@ -133,9 +175,9 @@ async def open_maker(
                 take_over=take_over,
                 used_weight=CHECKS_WEIGHT,
                 key_life=key_life,
-                limits=None if settings.limits is None else settings.limits.to_risk_limits(),
+                limits=terms.limits,
                 standing=standing,
-                check_opening=partial(check_opening, rules=make_opening_rules(settings, accepted_px)),
+                check_opening=terms.check_opening,
             )
         finally:
             # A disk that hangs must not keep the program from ending.
@@ -195,6 +237,7 @@ async def run_settings(
     stop_scope: trio.CancelScope,
     take_over: bool = False,
     accepted_px: Decimal | None = None,
+    prepare: Callable[[Start], Terms] = take_terms,
     screen: Screen | None = None,
     signalled: Callable[[], Iterable[Asked]] | None = None,
 ) -> RunSummary:
@@ -213,6 +256,7 @@ async def run_settings(
         environ=environ,
         take_over=take_over,
         accepted_px=accepted_px,
+        prepare=prepare,
         signalled=signalled,
     )
     run = _Run(settings=settings, open_maker=maker, screen=screen, stop_scope=stop_scope)

@@ -22,7 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
     )
-    parser.add_argument("--show", action="store_true", help="only show why the maker stopped; change nothing")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--show", action="store_true", help="only show why the maker stopped; change nothing")
+    what.add_argument(
+        "--first-run-seen",
+        action="store_true",
+        help="say that the fills of the first live run were looked at: the next `run --live` quotes the whole plan",
+    )
 
 
 @gives_verdict
@@ -34,6 +40,11 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     set_up_logging(sys.stderr)
     environ = arguments.environment.plain
     settings = load_settings(arguments.config, environ=environ)
+    if arguments.first_run_seen:
+        from mm_trio.cli.live_programs.first_run_seen import confirm_first_run
+
+        print_result(stop.run(partial(confirm_first_run, settings, environ=environ)), as_json=arguments.json)
+        return ExitCode.CLEAN
     resumption = stop.run(partial(resume_maker, settings, environ=environ, only_show=arguments.show))
     print_result(resumption, as_json=arguments.json)
     return ExitCode.CLEAN if resumption.is_ok else ExitCode.CHECK_FAILED

@@ -1,0 +1,1 @@
+"""When may a maker trade real money, and how much at first?"""

@@ -93,6 +93,8 @@ class SigningExchange(Exchange):  # type: ignore[misc]
         if (fault := find_host_fault(base_url, network, is_loopback=is_loopback(base_url))) is not None:
             raise NotSigned(fault)
         super().__init__(wallet, base_url, **options)
+        # The SDK's own methods would sign with it, past everything that is checked here.
+        self.wallet = None
         self._signer = ActionSigner(wallet, network=network)
         self._asset = asset
 

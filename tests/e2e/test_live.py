@@ -222,6 +222,14 @@ def test_an_account_that_holds_less_than_the_worst_case_is_refused(refused: Rehe
     check_refusal(refused.run("run", "--live"), code=2, told="7000 USDC are needed and 6266.38 are free")
 
 
+def test_a_ladder_far_from_the_market_is_refused_although_its_plan_was_looked_at(refused: Rehearsal) -> None:
+    """The plan is of a new ledger, so after months of trading it is refused there while the start is right."""
+    refused.more["MM_TRIO__ALLOCATION__TOKEN"] = "100"
+    refused.look_at_plan()
+
+    check_refusal(refused.run("run", "--live"), code=2, told="the ladder would open at")
+
+
 def test_limits_far_wider_than_the_plan_are_refused(refused: Rehearsal) -> None:
     refused.more["MM_TRIO__LIMITS__MAX_ORDER_NOTIONAL"] = "13109"
     refused.look_at_plan()

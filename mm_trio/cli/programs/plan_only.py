@@ -59,7 +59,7 @@ async def plan_forever(
     """Log what would be sent whenever that changed; send nothing.
 
     It is what a maker without a ledger would send. Where that would refuse to open, the log says so. `on_shown` is
-    called for each plan that was told and not refused; it blocks. The venue is asked every `every_s`.
+    called for each plan that was told; it blocks. The venue is asked every `every_s`.
     """
     stats, rules = RunStats(), make_opening_rules(settings, accepted_px)
     with stop_scope:
@@ -86,7 +86,7 @@ async def plan_forever(
                 if lines != logged:
                     for level, line in lines:
                         _log.log(level, "%s", line)
-                    if on_shown is not None and all(level == logging.INFO for level, _ in lines):
+                    if on_shown is not None:
                         await trio.to_thread.run_sync(on_shown, market)
                 logged = lines
                 stats.ticks += 1

@@ -14,6 +14,7 @@ import requests
 from core_kit import GRID, dec
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
+from hyperliquid.exchange import Exchange
 from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.signing import sign_l1_action
 
@@ -21,6 +22,7 @@ from mm_trio.config.settings import VENUE_URLS, MarketSettings, Network
 from mm_trio.model.errors import NotSigned
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.venue import wire
+from mm_trio.venue.http_session import ANSWER_WITHIN_S
 from mm_trio.venue.sdk import make_cloid, make_exchange, make_wallet
 from mm_trio.venue.signer import SignedRequest, SigningExchange, UnsignedAction
 
@@ -64,6 +66,24 @@ def make_signing(
     return exchange
 
 
+def make_sdk(network: Network, http: FakeHttp, *, is_vault: bool = False) -> Exchange:
+    """The SDK's own client for the same account."""
+    no_perps: Any = {"universe": []}
+    meta: Any = wire.encode_spot_meta(wire.parse_spot_meta(SPOT_META))
+    base_url = MarketSettings(coin="@107", network=network, account=ACCOUNT).base_url
+    exchange = Exchange(
+        make_wallet(KEY),
+        base_url,
+        meta=no_perps,
+        spot_meta=meta,
+        account_address=ACCOUNT,
+        vault_address=ACCOUNT if is_vault else None,
+        timeout=ANSWER_WITHIN_S,
+    )
+    exchange.session = http
+    return exchange
+
+
 def sign(exchange: SigningExchange, method: str, items: list[Any]) -> SignedRequest:
     return exchange.sign_action(exchange.make_action(method, items, nonce=NOW_MS, expires_after=EXPIRES_MS))
 
@@ -89,7 +109,7 @@ def test_what_is_signed_is_what_the_sdk_would_send(
     """Signature and all: a difference in one field would be another signer to the venue. Cancels are fast ones."""
     monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
     theirs, ours = FakeHttp(), FakeHttp()
-    sdk = make_signing(network, theirs)
+    sdk = make_sdk(network, theirs)
     sdk.set_expires_after(EXPIRES_MS)
     getattr(sdk, method)(make_items(False))
     exchange = make_signing(network, ours)
@@ -125,7 +145,7 @@ def test_r13_an_unknown_method_is_not_signed_as_a_noop() -> None:
 
 def test_a_noop_is_signed_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs, ours = FakeHttp(), FakeHttp()
-    sdk = make_signing(http=theirs)
+    sdk = make_sdk("sandbox", theirs)
     sdk.set_expires_after(EXPIRES_MS)
     sdk.noop(NOW_MS)
     exchange = make_signing(http=ours)
@@ -140,7 +160,7 @@ def test_an_action_for_a_sub_account_names_it_and_is_signed_as_the_sdk_does(
 ) -> None:
     monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
     theirs, ours = FakeHttp(), FakeHttp()
-    sdk = make_signing(network, theirs, is_vault=True)
+    sdk = make_sdk(network, theirs, is_vault=True)
     sdk.set_expires_after(EXPIRES_MS)
     sdk.bulk_orders([order(exact=False)])
     exchange = make_signing(network, ours, is_vault=True)
@@ -258,3 +278,19 @@ def test_an_action_made_elsewhere_is_not_signed() -> None:
 
     with pytest.raises(NotSigned, match="its kind is 'withdraw3'"):
         exchange.sign_action(strange)
+
+
+@pytest.mark.parametrize("method", ["bulk_orders", "bulk_cancel", "noop", "usd_transfer"])
+def test_the_sdks_own_methods_have_no_key_to_sign_with(method: str) -> None:
+    http = FakeHttp()
+    exchange = make_signing(http=http)
+    words: dict[str, list[Any]] = {
+        "bulk_orders": [[order(exact=False)]],
+        "bulk_cancel": [[{"coin": "@107", "oid": 7}]],
+        "noop": [NOW_MS],
+        "usd_transfer": [1.0, ACCOUNT],
+    }
+
+    with pytest.raises(AttributeError):
+        getattr(exchange, method)(*words[method])
+    assert http.sent == []

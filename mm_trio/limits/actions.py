@@ -19,6 +19,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any]]] = {
     "cancel": ("cancels", lambda item: item["a"]),
     "cancelByCloid": ("cancels", lambda item: item["asset"]),
 }
+_CANCELS = ("cancel", "cancelByCloid")
 # What each kind may have beside its kind and its items. `f` marks a cancel that does not wait its turn.
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
     "order": {"grouping": "na"},
@@ -28,22 +29,24 @@ _BESIDE: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def find_action_fault(action: Mapping[str, Any], *, asset: int) -> str | None:
+def find_action_fault(action: Mapping[str, Any], *, asset: int | None) -> str | None:
     """Find why an action must not be signed; None where it may.
 
-    `asset` is the number of the maker's pair.
+    `asset` is the number of the maker's pair. None: orders are cancelled, of any pair, and none is placed.
     """
     kind = action.get("type")
     if action == {"type": "noop"}:
         return None
-    if not isinstance(kind, str) or kind not in _KINDS:
-        return f"its kind is {kind!r}; a maker signs {', '.join(_KINDS)} and an empty noop alone"
+    kinds = _KINDS if asset is not None else _CANCELS
+    if not isinstance(kind, str) or kind not in kinds:
+        return f"its kind is {kind!r}; signed are {', '.join(kinds)} and an empty noop alone"
     name, find_asset = _KINDS[kind]
     beside = {key: value for key, value in action.items() if key not in ("type", name)}
     if not beside.items() <= _BESIDE[kind].items():
         return f"an action of kind {kind} has {beside} beside its {name}; allowed is {dict(_BESIDE[kind])}"
     items: Items = action[name]
-    strange = [found for found in map(find_asset, items) if type(found) is not int or found != asset]
+    assets = [find_asset(item) for item in items]
+    strange = [found for found in assets if type(found) is not int or asset not in (None, found)]
     if strange:
         return f"it is for the asset {strange[0]!r}; this maker signs for its own pair alone, {asset}"
     return _find_order_fault(_find_orders(kind, items))

@@ -22,6 +22,7 @@ from mm_trio.venue.signer import SigningExchange
 __all__ = [
     "Traded",
     "fetch_spot_meta",
+    "make_cancelling_exchange",
     "make_cloid",
     "make_exchange",
     "make_info",
@@ -130,12 +131,21 @@ def make_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta) -> SigningEx
 
     A sub-account or a vault is named in every action. No call is made. Errors: ConfigError for an unknown pair.
     """
+    return _make_exchange(market, wallet, spot_meta, asset=wire.find_market(spot_meta, market.coin).asset_id)
+
+
+def make_cancelling_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta) -> SigningExchange:
+    """Make an `Exchange` that signs cancels alone, of every pair of the account. No call is made."""
+    return _make_exchange(market, wallet, spot_meta, asset=None)
+
+
+def _make_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta, *, asset: int | None) -> SigningExchange:
     quiet_sdk_logging()
     exchange = SigningExchange(
         wallet,
         market.base_url,
         network=market.network,
-        asset=wire.find_market(spot_meta, market.coin).asset_id,
+        asset=asset,
         meta=_NO_PERPS,
         spot_meta=wire.encode_spot_meta(spot_meta),
         account_address=market.account,

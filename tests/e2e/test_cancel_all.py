@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hyperliquid.exchange import Exchange
 from process_kit import DEADLINE_S, Program, Sandbox, open_sandbox, run, running
 from spoiling_proxy import drip, open_proxy
 
 from mm_trio.model.cloid import decode_cloid
-from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
+from mm_trio.venue.sdk import make_wallet
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(4 * DEADLINE_S)]
 
@@ -60,7 +61,7 @@ class Scene:
 def place_by_hand(sandbox: Sandbox, coin: str, *prices: float) -> None:
     """Place bids of 1 as an owner does on the web page, without this program's mark."""
     wallet = make_wallet(sandbox.private_key)
-    exchange = make_exchange(sandbox.url, wallet, fetch_spot_meta(sandbox.url), account=sandbox.account)
+    exchange = Exchange(wallet, sandbox.url, account_address=sandbox.account, timeout=10)
     for price in prices:
         size = float(round(Decimal(60) / Decimal(str(price)), 1))
         answer = exchange.order(coin, True, size, price, ALO)

@@ -18,7 +18,7 @@ from mm_trio.model.journal_entries import Entry
 from mm_trio.model.market import Pair, SpotMeta, Token
 from mm_trio.venue.order_gateway import OrderGateway, WritesAhead
 from mm_trio.venue.rest_client import VenueClient
-from mm_trio.venue.sdk import make_exchange, make_info, make_wallet
+from mm_trio.venue.sdk import make_cancelling_exchange, make_info, make_wallet
 from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.venue_clock import VenueClock
 
@@ -105,9 +105,7 @@ async def reach_venue(
         coins=frozenset(pair.name for pair in pairs.pairs),
         client=client,
         info=info,
-        exchange=make_exchange(
-            configured.base_url, wallet, pairs, account=configured.account, is_vault=configured.vault
-        ),
+        exchange=make_cancelling_exchange(configured, wallet, pairs),
         pools=pools,
         nonces=Nonces(clock),
         until_s=until_s,

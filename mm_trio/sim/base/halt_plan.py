@@ -14,7 +14,7 @@ __all__ = ["HaltPlan", "draw_halt_plan"]
 # Share of seeds with a plan, and share of these that have each of its parts.
 HALTED_SHARE, PART_SHARE = 0.25, 0.45
 # In tranches: what may be spent, and what may be lost.
-SPEND, LOSS = (1.0, 8.0), (0.05, 1.5)
+SPEND, LOSS = (0.1, 3.0), (0.02, 0.6)
 FILLS_PER_MINUTE, UNKNOWN = (3, 30), (1, 8)
 # Time for which a request holds before the operator takes it back, and the disk is full.
 HELD_S, FULL_S = (1.0, 40.0), (1.0, 60.0)

@@ -61,3 +61,21 @@ def test_anything_else_is_not_signed_and_the_reason_names_it(action: dict[str, A
 
     assert fault is not None
     assert told in fault
+
+
+@pytest.mark.parametrize("asset", [ASSET, 10_001])
+def test_whoever_only_cancels_signs_cancels_of_any_pair(asset: int) -> None:
+    for action in (
+        {"type": "cancel", "cancels": [{"a": asset, "o": 7}], "f": True},
+        {"type": "cancelByCloid", "cancels": [{"asset": asset, "cloid": "0x1"}], "f": True},
+        {"type": "noop"},
+    ):
+        assert find_action_fault(action, asset=None) is None
+
+
+@pytest.mark.parametrize("action", [placing(), modifying(), {"type": "usdSend"}])
+def test_whoever_only_cancels_signs_nothing_else(action: dict[str, Any]) -> None:
+    told = find_action_fault(action, asset=None)
+
+    assert told is not None
+    assert "signed are cancel, cancelByCloid and an empty noop alone" in told

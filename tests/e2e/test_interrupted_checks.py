@@ -108,6 +108,24 @@ def test_without_json_one_line_says_what_a_ledger_verb_did_not_check(
         assert "not checked: pair at the venue, " in line
 
 
+# --- the stop ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "cancel-all"])
+def test_a_stop_that_is_cut_short_ends_with_1_and_says_so(command: str, venue: SilentVenue, tmp_path: Path) -> None:
+    config = write_config(tmp_path, venue)
+    environ = {"MM_TRIO_PRIVATE_KEY": "0x" + "5e" * 32}
+    with running(tmp_path, command, "--config", config, "--json", environ=environ) as program:
+        venue.hold_request()
+        code = program.end(signal.SIGINT)
+
+        told = program.last_object()
+        assert code == 1, program.err
+        assert (told["interrupted"], told["signal"]) == (True, "SIGINT")
+        assert told.get("ok", False) is False
+        assert "Traceback" not in program.err
+
+
 # --- the simulation -------------------------------------------------------------------------------
 
 

@@ -89,6 +89,24 @@ def test_r8_a_bug_of_any_command_shows_no_key(place: str, words: tuple[str, ...]
     assert find_secrets(shown, KEY) == set()
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "mm_trio.cli.halt_programs.cancel_all:find_place",
+        "mm_trio.cli.halt_programs.sweep_venue:make_exchange",
+        "mm_trio.cli.halt_programs.order_sweep:OrderSweep._look",
+        "mm_trio.venue.signer:ActionSigner.__init__",
+    ],
+)
+def test_r8_a_bug_of_the_panic_button_shows_no_key(sandbox: Sandbox, place: str, tmp_path: Path) -> None:
+    config = sandbox.save_config(tmp_path)
+
+    shown = end_with(tmp_path, place, "cancel-all", "--config", str(config), key=sandbox.private_key)
+
+    assert "planted" in shown
+    assert find_secrets(shown, sandbox.private_key) == set()
+
+
 def test_r8_a_venue_that_refuses_the_key_gets_a_complaint_without_it(sandbox: Sandbox, tmp_path: Path) -> None:
     config = sandbox.save_config(tmp_path)
 

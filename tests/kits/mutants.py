@@ -596,7 +596,7 @@ def a_limit_of_spend_lets_one_order_more_through(patch: pytest.MonkeyPatch) -> N
 
     def widen(self: HoldingLimits, limits: RiskLimits, **options: Any) -> None:
         most = limits.max_net_spend
-        init(self, limits if most is None else replace(limits, max_net_spend=most * Decimal("1.3")), **options)
+        init(self, limits if most is None else replace(limits, max_net_spend=most * Decimal("1.5")), **options)
 
     patch.setattr(HoldingLimits, "__init__", widen)
 

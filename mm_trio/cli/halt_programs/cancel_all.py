@@ -170,11 +170,11 @@ async def _stop_placing(place: MakerPlace | None, sweeping: _Sweeping) -> bool:
     runs = await is_running(place.folder)
     if runs is False:
         return True
-    if is_written and runs:
-        _log.info("a maker runs: waiting until it places nothing")
     shown = await wait_for_standing(place.folder, lambda found: found.state.strictness >= State.CANCEL_ONLY.strictness)
     if shown is None and runs:
         sweeping.note(f"a maker runs and did not follow within {ANSWERED_WITHIN_S:g} s: it may hang; end its process")
+    if shown is not None and runs:
+        sweeping.note(f"a maker runs; it places nothing more, and cancels what it placed: {shown.describe()}")
     return shown is not None and runs is True
 
 

@@ -31,8 +31,7 @@ from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
-from mm_trio.model.pricing_grid import LadderRule
-from mm_trio.model.settings import MakerSettings, find_changed_terms, find_ladder_rule
+from mm_trio.model.settings import MakerSettings, find_changed_terms
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.sending.limit_guard import LimitGuard
@@ -211,7 +210,7 @@ def _make_state(basis: _Basis, known: Knowledge, *, epoch: int, events: SessionE
     Errors: ConfigError for an order size that cannot be quoted.
     """
     settings, market, recovered = basis.settings, basis.market, basis.recovered
-    grid = settings.make_grid(market.base.sz_decimals, ladder=_find_ladder_rule(recovered))
+    grid = settings.make_grid(market.base.sz_decimals, ladder=None if recovered is None else recovered.ladder_rule)
     if grid.ladder != "hip2":
         _log.warning(
             'ladder rule: this ledger began with prices rounded %s and keeps them; [strategy] ladder = "hip2" moves '
@@ -289,15 +288,6 @@ def _make_account(
         standing=StandingKeeper(seams.standing, write_sync=basis.pools.journal, look_sync=basis.pools.requests),
         key_life=seams.key_life,
     )
-
-
-def _find_ladder_rule(recovered: Recovered | None) -> LadderRule | None:
-    """Return how a ledger's prices are rounded; None for a new ledger."""
-    if recovered is None:
-        return None
-    # A start that was refused quoted nothing.
-    recorded = recovered.parameters if recovered.last_quoted is None else recovered.last_quoted.parameters
-    return find_ladder_rule(recorded) if recorded else None
 
 
 def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) -> int | None:

@@ -32,7 +32,9 @@ from mm_trio.model.journal_entries import (
 )
 from mm_trio.model.numbers import Number
 from mm_trio.model.orders import Intent
+from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.replies import FillKey
+from mm_trio.model.settings import find_ladder_rule
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
@@ -75,6 +77,13 @@ class Recovered:
     def boundary_level(self) -> int | None:
         """Return the last boundary quoted from, None before the first."""
         return None if self.last_quoted is None else self.last_quoted.boundary_level
+
+    @property
+    def ladder_rule(self) -> LadderRule | None:
+        """Return how prices of the ladder are rounded; None before the first session."""
+        # A start that was refused quoted nothing.
+        recorded = self.parameters if self.last_quoted is None else self.last_quoted.parameters
+        return find_ladder_rule(recorded) if recorded else None
 
     def count(self) -> None:
         """Count an entry outside of a checkpoint."""

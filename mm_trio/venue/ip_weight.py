@@ -11,6 +11,7 @@ from collections import deque
 __all__ = [
     "FOR_SHUTDOWN",
     "MOST_AT_ONCE",
+    "WEIGHT_PER_MINUTE",
     "IpWeight",
     "find_weight",
     "find_weight_of_action",
@@ -27,7 +28,7 @@ SLACK = 100
 FOR_SHUTDOWN = 100
 # What anybody can wait for: all of a minute's but those two.
 MOST_AT_ONCE = WEIGHT_PER_MINUTE - SLACK - FOR_SHUTDOWN
-_LIGHT = frozenset({"query_order_by_oid", "query_order_by_cloid", "spot_user_state", "l2_snapshot"})
+_LIGHT = frozenset({"query_order_by_oid", "query_order_by_cloid", "spot_user_state", "l2_snapshot", "exchange_status"})
 _HEAVY = frozenset({"user_role"})
 _WEIGHTLESS = frozenset({"subscribe", "ping"})
 _BY_ROWS = frozenset({"user_fills_by_time"})

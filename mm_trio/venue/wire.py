@@ -34,6 +34,7 @@ __all__ = [
     "parse_balances",
     "parse_book",
     "parse_book_time",
+    "parse_exchange_status",
     "parse_fills",
     "parse_hip2_funds",
     "parse_market",
@@ -515,6 +516,17 @@ def parse_agents(raw: Any) -> tuple[ListedAgent, ...]:
 def parse_account_mode(raw: Any) -> str:
     """Read the mode of an account in our words; an unknown one as it is."""
     return _ACCOUNT_MODES.get(_text(raw, "userAbstraction"), str(raw))
+
+
+def parse_exchange_status(raw: Any) -> str | None:
+    """Read what the exchange says of a special state; None where there is none.
+
+    Its words were never seen, so they are returned as they are, cut short.
+    """
+    told = _get(raw, "specialStatuses", "exchangeStatus")
+    if told is None or told == [] or told == {}:
+        return None
+    return "".join(filter(str.isprintable, str(told)))[:_MOST_TEXT_CHARS]
 
 
 def parse_order_status(raw: Any) -> OrderStatus:

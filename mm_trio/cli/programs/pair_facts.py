@@ -19,7 +19,7 @@ from mm_trio.venue import wire
 if TYPE_CHECKING:
     import trio
 
-__all__ = ["FACTS_SHAPE", "PairFacts", "load_facts", "parse_facts", "read_facts"]
+__all__ = ["FACTS_SHAPE", "HIP2_ADDRESS", "PairFacts", "load_facts", "parse_facts", "read_facts"]
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from mm_trio.cli.programs.start_checks import (
     warn_of_account,
 )
 from mm_trio.concurrency.thread_pools import ThreadPools
-from mm_trio.config.settings import Settings
+from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.engine.startup import check_order_size, seed_state
 from mm_trio.model.errors import VenueError
 from mm_trio.model.market import Market
@@ -38,7 +38,7 @@ from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
 from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
 
-__all__ = ["plan_forever"]
+__all__ = ["make_quote_settings", "plan_forever"]
 
 _log = logging.getLogger(__name__)
 
@@ -102,16 +102,7 @@ async def _plan_once(
 ) -> _Lines:
     """Tell what a maker that starts now would send."""
     parameters = settings.maker_parameters(grid)
-    quoting = QuoteSettings(
-        order_size=parameters["order_sz"],
-        min_notional=parameters["min_notional"],
-        active_levels=parameters["active_levels"],
-        window_slack=parameters["window_slack"],
-        gap_levels=parameters["gap_levels"],
-        dead_zone_bps=parameters["dead_zone_bps"],
-        price_tolerance_bps=parameters["price_tolerance_bps"],
-        size_tolerance_pct=parameters["size_tolerance_pct"],
-    )
+    quoting = make_quote_settings(parameters)
     check_order_size(grid, quoting.order_size, quoting.min_notional)
     inventory = Inventory(parameters["order_sz"], parameters.get("allocated_token"), parameters.get("allocated_usdc"))
     orders = OrderState()
@@ -123,6 +114,20 @@ async def _plan_once(
     book = await client.fetch_book(market)
     opening = read_opening(state, plan, book, orphans=orphans, earlier=None)
     return [*_tell_opening(opening, rules), *_tell_plan(plan, inventory, n_orphans=len(orphans))]
+
+
+def make_quote_settings(parameters: MakerParameters) -> QuoteSettings:
+    """Make the planner's settings of the maker's."""
+    return QuoteSettings(
+        order_size=parameters["order_sz"],
+        min_notional=parameters["min_notional"],
+        active_levels=parameters["active_levels"],
+        window_slack=parameters["window_slack"],
+        gap_levels=parameters["gap_levels"],
+        dead_zone_bps=parameters["dead_zone_bps"],
+        price_tolerance_bps=parameters["price_tolerance_bps"],
+        size_tolerance_pct=parameters["size_tolerance_pct"],
+    )
 
 
 def _tell_opening(opening: Opening, rules: OpeningRules) -> _Lines:

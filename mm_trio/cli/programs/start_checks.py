@@ -29,11 +29,13 @@ from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_b
 from mm_trio.venue.sdk import fetch_spot_meta
 from mm_trio.witness.account_role import AccountRole, find_role_fault
 from mm_trio.witness.key_life import KeyLife
+from mm_trio.witness.key_role import find_key_fault, find_own_key_fault
 from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = [
     "CHECKS_WEIGHT",
+    "MODES",
     "PAIRS_WEIGHT",
     "ask_at_start",
     "ask_for_pairs",
@@ -56,7 +58,7 @@ _T = TypeVar("_T")
 _ANSWER_WITHIN_S = 30.0
 # A page of a gateway in place of the pairs is gone a moment later, or stays.
 PAIRS_TRIES, PAIRS_PAUSE_S = 3, 0.5
-_MODES = {
+MODES = {
     "standard": "all that no spot order holds is free",
     "unified": "margin of perps is held of the same balances and is not offered; 50,000 actions a day at most",
     "portfolio margin": "margin is held of the same balances and nothing is borrowed; 50,000 actions a day at most",
@@ -185,27 +187,15 @@ async def check_signer(info: Any, signer: str, account: str | None, *, network: 
     """
     if account is not None and is_master_key(signer, account):
         if network == "mainnet":
-            raise ConfigError(
-                f"the key is the account's own ({account}) and could withdraw; approve an agent (API wallet) "
-                "and use the agent's key"
-            )
+            raise ConfigError(find_own_key_fault(account))
         _log.warning("the key is the account's own; on mainnet only an agent's key is accepted")
         return
     answer = await _ask_role(info, signer, whose="key", is_needed=network == "mainnet")
     if answer is None:
         return
     role, master = wire.parse_role(answer)
-    if account is None:
-        if role == "agent" or network != "mainnet":
-            return
-        raise ConfigError(f"the key {signer} is known as {role!r}; for a vault on mainnet use an agent's key")
-    if role != "agent" or master != account:
-        known_as = f"an agent of {master}" if role == "agent" else f"known as {role!r}"
-        raise Unreachable(
-            f"the venue refuses this key: its address {signer} is {known_as}, not an agent of {account}; "
-            "check [market] account, the network, and whether the agent was approved or has expired; an account that "
-            "is a sub-account or vault needs [market] vault = true"
-        )
+    if (fault := find_key_fault(signer, role, master, account=account, network=network)) is not None:
+        raise (ConfigError if account is None else Unreachable)(fault)
 
 
 async def check_account(info: Any, market: MarketSettings, *, signer: str) -> AccountRole:
@@ -281,7 +271,7 @@ async def tell_account_mode(info: Any, account: str) -> None:
     except VenueError as error:
         _log.warning("account mode not known: %s; what is free is what the venue's balances say", error)
         return
-    _log.info("account mode: %s; %s", mode, _MODES.get(mode, "not known here: only its balances say what is free"))
+    _log.info("account mode: %s; %s", mode, MODES.get(mode, "not known here: only its balances say what is free"))
 
 
 async def look_at_key(info: Any, signer: str, *, owner: str) -> KeyLife:

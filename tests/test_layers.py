@@ -55,6 +55,7 @@ ORDER = (
     "cli.key_programs",
     "cli.live_programs",
     "cli.halt_programs",
+    "cli.check_programs",
     "cli.safety",
     "cli",
 )

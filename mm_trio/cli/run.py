@@ -127,6 +127,10 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
     from mm_trio.config.keys import load_key
 
     key = load_key(arguments.environment.secrets, passphrase=ask_passphrase if sys.stdin.isatty() else None)
+    if settings.market.network != "sandbox":
+        from mm_trio.cli.check_programs.start import run_cheap_checks
+
+        run_cheap_checks(settings, environ=arguments.environment.plain)
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
     from mm_trio.cli.live_programs.live_start import prepare_live
     from mm_trio.cli.programs.run_maker import run_settings, take_terms

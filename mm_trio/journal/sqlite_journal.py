@@ -118,17 +118,18 @@ class Journal:
         return journal
 
     @classmethod
-    def open_to_read(cls, folder: Path) -> Self:
+    def open_to_read(cls, folder: Path, *, is_quiet: bool = False) -> Self:
         """Open an existing ledger read-only, even while a maker writes it.
 
-        Errors: JournalError, also if there is no ledger.
+        `is_quiet`: leave no file beside it either, where no process has it open. Errors: JournalError, also if there
+        is no ledger.
         """
         path = folder / JOURNAL_NAME
         with _explained(path):
             if not path.is_file():
                 raise JournalError(f"there is no ledger at {path}")
             _refuse_open(folder)
-            journal = cls(path, _connect(_read_only(path), is_uri=True))
+            journal = cls(path, _connect(_read_only(path, is_quiet=is_quiet), is_uri=True))
             try:
                 journal._check_file()
                 journal._check_version()
@@ -311,8 +312,10 @@ def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False, uri=is_uri)
 
 
-def _read_only(path: Path) -> str:
-    return f"{path.resolve().as_uri()}?mode=ro"
+def _read_only(path: Path, *, is_quiet: bool = False) -> str:
+    # SQLite leaves an empty log behind, unless it is told that nobody writes. Where there is no log, nobody does.
+    is_closed = is_quiet and not path.with_name(f"{path.name}-wal").exists()
+    return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if is_closed else ''}"
 
 
 def _refuse_open(folder: Path) -> None:

@@ -86,7 +86,8 @@ class SigningExchange(Exchange):  # type: ignore[misc]
     """The SDK's `Exchange` with signing and sending apart, for one network and one pair.
 
     So nonce and deadline come from the order gateway, and the same bytes can be sent again. `asset` is the pair's
-    number: nothing else is signed for. None: only cancels are signed, of any pair. Errors: NotSigned where the network's actions must not go to `base_url`.
+    number: nothing else is signed for. None: only cancels are signed, of any pair. Errors: NotSigned where the
+    network's actions must not go to `base_url`.
     """
 
     def __init__(self, wallet: Any, base_url: str, *, network: Network, asset: int | None, **options: Any) -> None:

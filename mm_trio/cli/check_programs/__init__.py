@@ -1,0 +1,1 @@
+"""What may stop a maker, looked at before it starts."""

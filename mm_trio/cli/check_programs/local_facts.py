@@ -1,0 +1,211 @@
+"""Facts of this machine: key, state folder, programs. All functions block and write nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from requests.utils import get_environ_proxies
+
+from mm_trio import __version__
+from mm_trio.cli.check_programs.facts import GuardBeat, KeyFacts, LedgerFacts, MachineFacts
+from mm_trio.cli.check_programs.findings import Fact, Unknown, Verdict
+from mm_trio.config.keys import PASSPHRASE_FILE_VARIABLE, Secret, load_key
+from mm_trio.config.private_paths import find_open_folder, find_open_place
+from mm_trio.halts.standing import StandingUnread
+from mm_trio.halts.standing_file import read_standing
+from mm_trio.journal.data_dir import LOCK_NAME, describe_lost
+from mm_trio.journal.replay import Recovered, replay
+from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
+from mm_trio.model.errors import ConfigError, JournalBusy, JournalError
+from mm_trio.model.numbers import Number
+from mm_trio.venue.sdk import make_wallet
+
+__all__ = [
+    "GUARD_NAME",
+    "NOT_INSTALLED",
+    "look_at_disk",
+    "look_at_key",
+    "look_at_ledger",
+    "look_at_programs",
+    "skip_ledger",
+]
+
+_T = TypeVar("_T")
+
+GUARD_NAME = "guard-alive.json"
+_GUARD_VERSION = 1
+_MOST_GUARD_BYTES = 4096
+_LIBRARIES = ("hyperliquid-python-sdk", "trio", "coincurve")
+NOT_INSTALLED = "not installed"
+
+
+def look_at_key(secrets: Mapping[str, Secret], passphrase: Callable[[], str] | None) -> KeyFacts:
+    """Load the signing key, and keep its address alone."""
+    names = [name for name, secret in secrets.items() if name != PASSPHRASE_FILE_VARIABLE and secret.reveal()]
+    address: Fact[str]
+    try:
+        address = load_key(secrets, passphrase=passphrase).lend(make_wallet).address.lower()
+    except ConfigError as error:
+        address = Unknown(str(error), "give one key, in one of these ways", Verdict.FAIL)
+    return KeyFacts(address=address, sources=tuple(sorted(names)))
+
+
+# --- The machine ------------------------------------------------------------------------------
+
+
+def look_at_programs(folder: Path, base_url: str) -> MachineFacts:
+    """Look at programs and proxies; the disk is not looked at."""
+    skipped = Unknown("the disk was not looked at", verdict=Verdict.SKIP)
+    return MachineFacts(
+        folder=folder,
+        folder_fault=skipped,
+        is_writable=skipped,
+        free_bytes=skipped,
+        signing=_try_signing(),
+        proxies={scheme: _hide_user(url) for scheme, url in get_environ_proxies(base_url).items() if scheme != "no"},
+        versions={"mm_trio": __version__, "Python": platform.python_version()}
+        | {name: _find_version(name) for name in _LIBRARIES},
+    )
+
+
+def look_at_disk(found: MachineFacts) -> MachineFacts:
+    """Look at the disk below the folder, which may not be there yet."""
+    folder = found.folder
+    nearest = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    find_fault = find_open_place if folder.is_dir() else find_open_folder
+    return replace(
+        found,
+        folder_fault=_try(lambda: find_fault(folder), f"{folder} cannot be looked at"),
+        is_writable=_try(lambda: nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK), f"{nearest} is not known"),
+        free_bytes=_try(lambda: shutil.disk_usage(nearest).free, f"free space of {nearest} is not known"),
+    )
+
+
+def _try(look: Callable[[], _T], what: str) -> Fact[_T]:
+    try:
+        return look()
+    except OSError as error:
+        return Unknown(f"{what}: {error.strerror or error}")
+
+
+def _try_signing() -> Fact[str]:
+    """Sign once with the fast library, as the maker does."""
+    try:
+        import coincurve
+
+        signature = coincurve.PrivateKey(b"\1" * 32).sign_recoverable(b"\2" * 32, hasher=None)
+    except Exception as error:  # noqa: BLE001 - whatever a library of another build raises, it cannot be used
+        return Unknown(
+            f"coincurve cannot sign: {error}", "install it again: pip install --force-reinstall coincurve", Verdict.FAIL
+        )
+    return f"coincurve {_find_version('coincurve')} signs ({len(signature)} bytes)"
+
+
+def _find_version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return NOT_INSTALLED
+
+
+def _hide_user(url: str) -> str:
+    place = urlsplit(url if "//" in url else f"//{url}")
+    return f"{place.scheme or 'http'}://{place.netloc.rpartition('@')[2]}"
+
+
+# --- The state folder -------------------------------------------------------------------------
+
+
+def look_at_ledger(
+    folder: Path, *, signer_lock: Path | None, order_size: Number, now_s: float, wall_ms: int
+) -> LedgerFacts:
+    """Look at ledger, standing, locks and guard of a state folder.
+
+    Locks are tried for an instant and shared, which disturbs no maker that holds one.
+    """
+    no_key = Unknown("the signing key is not known", verdict=Verdict.SKIP)
+    return LedgerFacts(
+        standing=_read_standing(folder),
+        ledger=_read_ledger(folder, order_size=order_size, now_s=now_s, wall_ms=wall_ms),
+        is_locked=_is_held(folder / LOCK_NAME),
+        is_key_locked=no_key if signer_lock is None else _is_held(signer_lock),
+        guard=_read_guard(folder / GUARD_NAME),
+    )
+
+
+def skip_ledger(unknown: Unknown) -> LedgerFacts:
+    """Return facts of a state folder that was not looked at."""
+    return LedgerFacts(standing=unknown, ledger=unknown, is_locked=unknown, is_key_locked=unknown, guard=unknown)
+
+
+def _read_standing(folder: Path) -> Fact[Any]:
+    try:
+        return read_standing(folder)
+    except StandingUnread as error:
+        return Unknown(str(error), "look at the log, then run `mm-trio resume`", Verdict.FAIL)
+
+
+def _read_ledger(folder: Path, *, order_size: Number, now_s: float, wall_ms: int) -> Fact[Recovered | None]:
+    """Replay the ledger from its last checkpoint on; None without one."""
+    remedy = "run `mm-trio ledger audit`, and `mm-trio ledger rebuild` where that says so"
+    try:
+        path = folder / JOURNAL_NAME
+        if not path.is_file() or not path.stat().st_size:
+            lost = describe_lost(folder)
+            return None if lost is None else Unknown(lost, remedy, Verdict.FAIL)
+        with closing(Journal.open_to_read(folder, is_quiet=True)) as journal:
+            if (cut := journal.find_cut()) is not None:
+                return Unknown(cut, remedy, Verdict.FAIL)
+            entries = (row.entry for row in journal.read())
+            return replay(entries, order_size=order_size, now_s=now_s, wall_ms=wall_ms)
+    except JournalBusy as error:
+        return Unknown(str(error))
+    except (JournalError, OSError, ValueError) as error:
+        return Unknown(str(error), remedy, Verdict.FAIL)
+
+
+def _is_held(path: Path) -> Fact[bool]:
+    """Check if another process holds a lock, without creating or changing its file."""
+    if sys.platform == "win32":
+        return Unknown("locks cannot be looked at here", verdict=Verdict.SKIP)
+    import fcntl
+
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return Unknown(f"{path} cannot be looked at: {error.strerror}")
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        return Unknown(f"{path} cannot be locked: {error.strerror}")
+    finally:
+        os.close(number)
+    return False
+
+
+def _read_guard(path: Path) -> Fact[GuardBeat | None]:
+    try:
+        with path.open("rb") as file:
+            raw = json.loads(file.read(_MOST_GUARD_BYTES))
+        if raw["version"] != _GUARD_VERSION:
+            raise ValueError(f"version {raw['version']!r}")
+        return GuardBeat(at_ms=int(raw["at_ms"]), pid=int(raw["pid"]), is_armed=raw["armed"] is True)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Unknown(f"{path} cannot be read: {error}", "start the guard again")

@@ -110,7 +110,9 @@ def check_balances(facts: Facts) -> Outcome:
     )
     if free.token <= 0 and free.usdc <= 0:
         return Outcome(Verdict.FAIL, f"the account is not funded: {text}", "pay in, or free what others hold of it")
-    opening = need(facts.ladder.opening)
+    opening = facts.ladder.opening
+    if isinstance(opening, Unknown):
+        return Outcome(Verdict.PASS, text)
     wanted_token, wanted_usdc = opening.wanted
     short = [
         f"{wanted:f} {name}"

@@ -42,31 +42,26 @@ def work_out_ladder(settings: Settings, market: MarketFacts, account: AccountFac
     if isinstance(market.market, Unknown):
         nothing = Unknown("the pair is not known", verdict=Verdict.SKIP)
         return LadderFacts(grid=nothing, plan=nothing, opening=nothing)
-    pair, known = market.market, None if isinstance(ledger.ledger, Unknown) else ledger.ledger
-    grid = _make_grid(settings, pair, known)
+    if isinstance(ledger.ledger, Unknown):
+        nothing = Unknown("without the ledger its amounts are not known", verdict=Verdict.SKIP)
+        return LadderFacts(grid=_make_grid(settings, market.market, None), plan=nothing, opening=nothing)
+    grid = _make_grid(settings, market.market, ledger.ledger)
     if isinstance(grid, Unknown):
-        skipped = Unknown("the ladder is not possible", verdict=Verdict.SKIP)
-        return LadderFacts(grid=grid, plan=skipped, opening=skipped)
-    for name, fact in (("balances", account.balances), ("open orders", account.orders), ("book", market.book)):
-        if isinstance(fact, Unknown):
-            missing = Unknown(f"the {name} are not known", verdict=Verdict.SKIP)
-            return LadderFacts(grid=grid, plan=missing, opening=missing)
-    assert not isinstance(account.balances, Unknown)
-    assert not isinstance(account.orders, Unknown)
-    assert not isinstance(market.book, Unknown)
+        nothing = Unknown("the ladder is not possible", verdict=Verdict.SKIP)
+        return LadderFacts(grid=grid, plan=nothing, opening=nothing)
+    if isinstance(account.balances, Unknown) or isinstance(account.orders, Unknown):
+        nothing = Unknown("balances or open orders are not known", verdict=Verdict.SKIP)
+        return LadderFacts(grid=grid, plan=nothing, opening=nothing)
     try:
         parameters = settings.maker_parameters(grid)
     except ConfigError as error:
-        failed = Unknown(str(error), _REMEDY, Verdict.FAIL)
-        return LadderFacts(
-            grid=grid, plan=Unknown("the target cannot be met", verdict=Verdict.SKIP), opening=failed
-        )  # fmt: skip
-    seen = _Seen(settings, pair, grid, parameters, known)
-    return LadderFacts(
-        grid=grid,
-        plan=seen.plan(account.balances, account.orders),
-        opening=seen.open(account.balances, account.orders, market.book),
-    )
+        nothing = Unknown("the target cannot be met", verdict=Verdict.SKIP)
+        return LadderFacts(grid=grid, plan=nothing, opening=Unknown(str(error), _REMEDY, Verdict.FAIL))
+    seen = _Seen(settings, market.market, grid, parameters=parameters, known=ledger.ledger)
+    opening: Fact[Opening] = Unknown("the book is not known", verdict=Verdict.SKIP)
+    if not isinstance(market.book, Unknown):
+        opening = seen.open(account.balances, account.orders, market.book)
+    return LadderFacts(grid=grid, plan=seen.plan(account.balances, account.orders), opening=opening)
 
 
 def find_free(balances: Balances, orders: tuple[OpenOrder, ...], pair: Market, *, keep_foreign: bool) -> Balances:
@@ -89,7 +84,13 @@ class _Seen:
     """A ladder before the balances, orders and book of a moment."""
 
     def __init__(
-        self, settings: Settings, pair: Market, grid: PricingGrid, parameters: MakerParameters, known: Recovered | None
+        self,
+        settings: Settings,
+        pair: Market,
+        grid: PricingGrid,
+        *,
+        parameters: MakerParameters,
+        known: Recovered | None,
     ) -> None:
         self._settings = settings
         self._pair = pair

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from requests.utils import get_environ_proxies
@@ -22,7 +22,7 @@ from mm_trio.cli.check_programs.facts import GuardBeat, KeyFacts, LedgerFacts, M
 from mm_trio.cli.check_programs.findings import Fact, Unknown, Verdict
 from mm_trio.config.keys import PASSPHRASE_FILE_VARIABLE, Secret, load_key
 from mm_trio.config.private_paths import find_open_folder, find_open_place
-from mm_trio.halts.standing import StandingUnread
+from mm_trio.halts.standing import Standing, StandingUnread
 from mm_trio.halts.standing_file import read_standing
 from mm_trio.journal.data_dir import LOCK_NAME, describe_lost
 from mm_trio.journal.replay import Recovered, replay
@@ -105,7 +105,7 @@ def _try_signing() -> Fact[str]:
         import coincurve
 
         signature = coincurve.PrivateKey(b"\1" * 32).sign_recoverable(b"\2" * 32, hasher=None)
-    except Exception as error:  # noqa: BLE001 - whatever a library of another build raises, it cannot be used
+    except (ImportError, OSError, AttributeError, ValueError) as error:
         return Unknown(
             f"coincurve cannot sign: {error}", "install it again: pip install --force-reinstall coincurve", Verdict.FAIL
         )
@@ -149,7 +149,7 @@ def skip_ledger(unknown: Unknown) -> LedgerFacts:
     return LedgerFacts(standing=unknown, ledger=unknown, is_locked=unknown, is_key_locked=unknown, guard=unknown)
 
 
-def _read_standing(folder: Path) -> Fact[Any]:
+def _read_standing(folder: Path) -> Fact[Standing]:
     try:
         return read_standing(folder)
     except StandingUnread as error:

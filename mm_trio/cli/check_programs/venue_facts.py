@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
@@ -52,13 +53,24 @@ class VenueFacts:
 
 
 class _Asker:
-    """Asks one question after the other, and tells which one is asked."""
+    """Asks one question after the other, and tells which one is asked.
 
-    def __init__(self, *, on_step: Callable[[str], None], until_s: float) -> None:
+    `client` asks by `info`, an object of the SDK or of its shape.
+    """
+
+    def __init__(self, client: VenueClient, info: Any, *, on_step: Callable[[str], None], until_s: float) -> None:
+        self.client = client
+        self.info = info
         self._on_step = on_step
         self._until_s = until_s
         self.unreached: str | None = None
         self.n_busy = 0
+
+    def use(self, client: VenueClient, info: Any) -> None:
+        """Ask by another client from here on; the weight used so far counts on."""
+        now_s = trio.current_time()
+        client.weight.on_request(self.client.weight.used(now_s), now_s=now_s)
+        self.client, self.info = client, info
 
     async def ask(self, name: str, question: Callable[[], Awaitable[_T]]) -> Fact[_T]:
         """Return the answer, or why there is none."""
@@ -89,32 +101,32 @@ async def ask_venue(
 
     `make_info` makes a client that knows these pairs.
     """
-    asker = _Asker(on_step=on_step, until_s=trio.current_time() + ALL_QUESTIONS_S)
     bare = make_info(SpotMeta((), ()))
     make_client = partial(VenueClient, address=market.account, run_sync=run_sync, read_timeout_s=QUESTION_S)
-    first = make_client(bare)
-    raw = await asker.ask("pairs", partial(_ask_for_pairs, first, bare))
+    until_s = trio.current_time() + ALL_QUESTIONS_S
+    asker = _Asker(make_client(bare), bare, on_step=on_step, until_s=until_s)
+    raw = await asker.ask("pairs", partial(_ask_for_pairs, asker))
+    meta: Fact[SpotMeta]
     if isinstance(raw, Unknown):
-        asker.unreached = raw.why
-    meta: Fact[SpotMeta] = raw if isinstance(raw, Unknown) else wire.parse_spot_meta(raw)
-    info = make_info(SpotMeta((), ()) if isinstance(meta, Unknown) else meta)
-    clock = VenueClock(clock_ms, now_s=trio.current_time, compares=True)
-    client = make_client(info, clock=clock)
-    client.weight.on_request(first.weight.used(trio.current_time()), now_s=trio.current_time())
+        asker.unreached, meta = raw.why, raw
+    else:
+        meta = wire.parse_spot_meta(raw)
+        info = make_info(meta)
+        asker.use(make_client(info, clock=VenueClock(clock_ms, now_s=trio.current_time, compares=True)), info)
     pair = _find_pair(meta, market)
-    told_market = await _ask_of_market(asker, client, info, meta, pair, raw=raw)
-    told_account = await _ask_of_account(asker, client, info, market, pair=pair, signer=signer)
-    weight = client.weight.used(trio.current_time())
+    told_market = await _ask_of_market(asker, pair, meta=meta, raw=raw)
+    told_account = await _ask_of_account(asker, market, pair=pair, signer=signer)
+    weight = asker.client.weight.used(trio.current_time())
     return VenueFacts(
         told_market, told_account, QuestionFacts(weight=weight, n_busy=asker.n_busy, unreached=asker.unreached)
     )
 
 
-async def _ask_for_pairs(client: VenueClient, info: Any) -> Any:
+async def _ask_for_pairs(asker: _Asker) -> Any:
     """Ask for spotMeta, as it is, and again where the answer cannot be used. Errors: VenueError."""
     for n in range(1, PAIRS_TRIES + 1):
         try:
-            raw = await client.ask(info.spot_meta)
+            raw = await asker.client.ask(asker.info.spot_meta)
             wire.parse_spot_meta(raw)
             return raw
         except Busy:
@@ -140,29 +152,28 @@ def _find_pair(meta: Fact[SpotMeta], market: MarketSettings) -> Fact[Market]:
 # --- The market -------------------------------------------------------------------------------
 
 
-async def _ask_of_market(
-    asker: _Asker, client: VenueClient, info: Any, meta: Fact[SpotMeta], pair: Fact[Market], *, raw: Any
-) -> MarketFacts:
+async def _ask_of_market(asker: _Asker, pair: Fact[Market], *, meta: Fact[SpotMeta], raw: Any) -> MarketFacts:
     no_pair = Unknown("the pair is not known", verdict=Verdict.SKIP)
     book: Fact[Book] = no_pair
     skew: Fact[str | None] = no_pair
     token_id: Fact[str | None] = no_pair
-    hip2: Fact[Any] = no_pair
+    hip2: Fact[tuple[Decimal, Decimal]] = no_pair
     if not isinstance(pair, Unknown):
+        client = asker.client
         compared = await asker.ask("clock and book", partial(client.compare_clock, pair.coin))
         skew = compared if isinstance(compared, Unknown) else client.clock.describe_skew()
         book = client.book or Unknown("the book could not be read", _ASK_AGAIN)
         token_id = _find_token_id(raw, pair)
         hip2 = Unknown("the venue tells no id of the token", verdict=Verdict.SKIP)
         if isinstance(token_id, str):
-            hip2 = await asker.ask("token", partial(_ask_for_hip2, client, info, token_id))
+            hip2 = await asker.ask("token", partial(_ask_for_hip2, asker, token_id))
     return MarketFacts(
         meta=meta,
         market=pair,
         token_id=token_id,
         book=book,
         skew=skew,
-        status=await asker.ask("status of the exchange", partial(_ask_for_status, client, info)),
+        status=await asker.ask("status of the exchange", partial(_ask_for_status, asker)),
         hip2=hip2,
     )
 
@@ -174,26 +185,27 @@ def _find_token_id(raw: Any, pair: Market) -> Fact[str | None]:
         return Unknown(str(error), _ASK_AGAIN)
 
 
-async def _ask_for_hip2(client: VenueClient, info: Any, token_id: str) -> Any:
+async def _ask_for_hip2(asker: _Asker, token_id: str) -> tuple[Decimal, Decimal]:
     def token_details() -> Any:
-        return info.post("/info", {"type": "tokenDetails", "tokenId": token_id})
+        return asker.info.post("/info", {"type": "tokenDetails", "tokenId": token_id})
 
-    return wire.parse_hip2_funds(await client.ask(token_details), HIP2_ADDRESS)
+    return wire.parse_hip2_funds(await asker.client.ask(token_details), HIP2_ADDRESS)
 
 
-async def _ask_for_status(client: VenueClient, info: Any) -> str | None:
+async def _ask_for_status(asker: _Asker) -> str | None:
     def exchange_status() -> Any:
-        return info.post("/info", {"type": "exchangeStatus"})
+        return asker.info.post("/info", {"type": "exchangeStatus"})
 
-    return wire.parse_exchange_status(await client.ask(exchange_status))
+    return wire.parse_exchange_status(await asker.client.ask(exchange_status))
 
 
 # --- The account ------------------------------------------------------------------------------
 
 
 async def _ask_of_account(
-    asker: _Asker, client: VenueClient, info: Any, market: MarketSettings, *, pair: Fact[Market], signer: Fact[str]
+    asker: _Asker, market: MarketSettings, *, pair: Fact[Market], signer: Fact[str]
 ) -> AccountFacts:
+    client = asker.client
     role = await asker.ask("role of the account", partial(_ask_for_role, client, market.account))
     agents: Fact[tuple[ListedAgent, ...]] = Unknown(
         "who approves the account's keys is not known", verdict=Verdict.SKIP
@@ -207,13 +219,13 @@ async def _ask_of_account(
         orders = await asker.ask("open orders", partial(client.fetch_open_orders, pair))
     return AccountFacts(
         role=role,
-        key_role=await _ask_of_key(asker, client, role, agents, signer),
+        key_role=await _ask_of_key(asker, signer, role=role, agents=agents),
         agents=agents,
-        mode=await asker.ask("account mode", partial(_ask_for_mode, client, info, market.account)),
+        mode=await asker.ask("account mode", partial(_ask_for_mode, asker, market.account)),
         balances=balances,
         orders=orders,
         budget=await asker.ask("request budget", client.fetch_budget),
-        fees=await asker.ask("fees", partial(_ask_for_fees, client, info, market.account)),
+        fees=await asker.ask("fees", partial(_ask_for_fees, asker, market.account)),
     )
 
 
@@ -223,11 +235,7 @@ async def _ask_for_role(client: VenueClient, address: str) -> AccountRole:
 
 
 async def _ask_of_key(
-    asker: _Asker,
-    client: VenueClient,
-    role: Fact[AccountRole],
-    agents: Fact[tuple[ListedAgent, ...]],
-    signer: Fact[str],
+    asker: _Asker, signer: Fact[str], *, role: Fact[AccountRole], agents: Fact[tuple[ListedAgent, ...]]
 ) -> Fact[tuple[str, str | None]]:
     """Find the role of the key; the question is dear, and spared where another answer has it."""
     if isinstance(signer, Unknown):
@@ -237,13 +245,13 @@ async def _ask_of_key(
             return "user", None
         if not isinstance(agents, Unknown) and any(agent.address == signer for agent in agents):
             return "agent", role.approver
-    return await asker.ask("role of the key", partial(client.fetch_role, signer))
+    return await asker.ask("role of the key", partial(asker.client.fetch_role, signer))
 
 
-async def _ask_for_mode(client: VenueClient, info: Any, account: str) -> str:
-    return wire.parse_account_mode(await client.ask(info.query_user_abstraction_state, account))
+async def _ask_for_mode(asker: _Asker, account: str) -> str:
+    return wire.parse_account_mode(await asker.client.ask(asker.info.query_user_abstraction_state, account))
 
 
-async def _ask_for_fees(client: VenueClient, info: Any, account: str) -> Fees:
-    maker, taker = wire.parse_spot_rates(await client.ask(info.user_fees, account))
+async def _ask_for_fees(asker: _Asker, account: str) -> Fees:
+    maker, taker = wire.parse_spot_rates(await asker.client.ask(asker.info.user_fees, account))
     return Fees(maker, taker)

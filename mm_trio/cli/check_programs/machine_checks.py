@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from mm_trio.cli.check_programs.facts import Facts
 from mm_trio.cli.check_programs.findings import Check, Outcome, Verdict, expect
 from mm_trio.cli.check_programs.local_facts import NOT_INSTALLED
 from mm_trio.halts.standing import State
+from mm_trio.model.errors import ConfigError
+from mm_trio.model.settings import MakerSettings
 
 __all__ = ["GUARD_FRESH_S", "LEAST_FREE_BYTES", "MACHINE_CHECKS", "START_CHECKS_OF_MACHINE"]
 
@@ -17,8 +20,14 @@ _OLDEST_PYTHON, _FIRST_TOO_NEW = (3, 11), (3, 14)
 
 
 def check_config(facts: Facts) -> Outcome:
-    """Show what the configuration asks for; one that cannot be read never gets here."""
+    """Check that the maker takes these values together; a file that cannot be read never gets here."""
     market, strategy = facts.settings.market, facts.settings.strategy
+    given: dict[str, Any] = {"allocated_token": None, "allocated_usdc": None, "take_over": False}
+    given.update(facts.settings.maker_parameters())
+    try:
+        MakerSettings(**given)
+    except ConfigError as error:
+        return Outcome(Verdict.FAIL, str(error), "change the configuration")
     return Outcome(
         Verdict.PASS,
         f"{market.network}, {market.coin}, account {market.account}: {strategy.n_orders} levels from "
@@ -152,7 +161,7 @@ def check_alerts(facts: Facts) -> Outcome:
     return Outcome(Verdict.SKIP, "an alert channel is configured; it was not tried")
 
 
-_CONFIG = Check("config", "the configuration can be read", check_config)
+_CONFIG = Check("config", "the configuration can be read, and its values go together", check_config)
 _VERSIONS = Check("versions", "versions of Python, this program and the SDK", check_versions)
 _SIGNING = Check("signing", "the fast library signs", check_signing)
 _PROXIES = Check("proxies", "proxy variables that apply to the venue or to loopback", check_proxies)

@@ -11,6 +11,7 @@ from mm_trio.cli.programs.start_checks import find_pair, make_opening_rules
 from mm_trio.engine.startup import check_order_size
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.market import Book, Market
+from mm_trio.model.settings import LEAST_IN_MINIMA
 from mm_trio.planning.income import BASE_TIER
 from mm_trio.planning.ladder_plan import LadderPlan
 from mm_trio.planning.market_view import MarketView
@@ -139,15 +140,17 @@ def check_min_notional(facts: Facts) -> Outcome:
         return Outcome(Verdict.SKIP, f"not looked at: {size:f} is not a whole number of lots")
     if worth >= 2 * least:
         return Outcome(Verdict.PASS, text)
+    if worth >= LEAST_IN_MINIMA * least:
+        return Outcome(
+            Verdict.WARN,
+            f"{text}, and below twice that both parts of a partly filled order can be too small to place",
+            "set a larger order_sz",
+        )
     try:
         check_order_size(grid, size, least)
     except ConfigError as error:
-        return Outcome(Verdict.FAIL, str(error), "set a larger order_sz, or a higher start_px")
-    return Outcome(
-        Verdict.WARN,
-        f"{text}, and below twice that both parts of a partly filled order can be too small to place",
-        "set a larger order_sz",
-    )
+        text = str(error)
+    return Outcome(Verdict.FAIL, text, "set a larger order_sz, or a higher start_px")
 
 
 def check_open_orders(facts: Facts) -> Outcome:

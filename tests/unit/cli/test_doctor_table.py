@@ -60,6 +60,17 @@ def case(name: str, verdict: Verdict, text: str) -> Callable[[Callable[[Patient]
 
 WARN, FAIL = Verdict.WARN, Verdict.FAIL
 
+
+@case("config", FAIL, "gap_levels must be from 0 to 39")
+def a_gap_as_long_as_the_ladder(patient: Patient) -> None:
+    patient.set("strategy", gap_levels=40)
+
+
+@case("config", FAIL, "window_slack must be 0 or more and below active_levels")
+def a_slack_as_wide_as_the_window(patient: Patient) -> None:
+    patient.set("strategy", active_levels=5, window_slack=5)
+
+
 # --- Key and account --------------------------------------------------------------------------
 
 
@@ -553,6 +564,14 @@ def test_an_examination_writes_nothing(patient: Patient) -> None:
     patient.examine()
 
     assert read_all(patient.folder) == before
+
+
+def test_an_examination_logs_nothing(patient: Patient, caplog: pytest.LogCaptureFixture) -> None:
+    patient.set("strategy", order_sz="0.75")
+
+    patient.examine()
+
+    assert caplog.messages == []
 
 
 def test_an_examination_creates_no_folder(patient: Patient) -> None:

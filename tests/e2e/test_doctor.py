@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from process_kit import DEADLINE_S, open_sandbox, run, running
+from process_kit import DEADLINE_S, clean_environ, open_sandbox, run, running
+from terminal_kit import on_terminal
 
 from mm_trio.cli.check_programs.examination import ALL_CHECKS
 
@@ -89,6 +91,20 @@ def test_a_venue_that_is_away_ends_with_3_and_this_machine_is_shown(tmp_path: Pa
     assert code == 3
     assert len(found) == len(ALL_CHECKS)
     assert (found["venue"], found["key"], found["state_folder"], found["budget"]) == ("fail", "pass", "pass", "skip")
+
+
+def test_a_terminal_is_told_what_is_looked_at(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--no-takers") as sandbox:
+        config = str(sandbox.save_config(tmp_path))
+        command = [sys.executable, "-m", "mm_trio", "doctor", "--config", config]
+        environ = clean_environ(XDG_STATE_HOME=str(tmp_path / "state"), **sandbox.key)
+        with on_terminal(command, environ, columns=200, rows=60) as terminal:
+            seen = terminal.wait_for_end()
+
+    steps = [line for line in seen.splitlines() if line.startswith("doctor: looks at ")]
+    assert steps[0] == "doctor: looks at pairs"
+    assert steps[-1] == "doctor: looks at state folder and ledger"
+    assert len(steps) > 10
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

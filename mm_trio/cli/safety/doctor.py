@@ -74,7 +74,7 @@ def _choose_progress() -> Callable[[str], None]:
     """Tell each step on a terminal alone."""
     if not sys.stderr.isatty():
         return lambda step: None
-    return lambda step: tell(f"doctor: {step} …")
+    return lambda step: tell(f"doctor: looks at {step}")
 
 
 def _ask_passphrase() -> str:

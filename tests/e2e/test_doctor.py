@@ -153,3 +153,20 @@ def test_a_halted_maker_is_found(tmp_path: Path) -> None:
         code, out, _ = run(tmp_path, "doctor", *config, "--json", environ=sandbox.key)
 
     assert (code, read_verdicts(out)["standing"]) == (1, "fail")
+
+
+def test_a_start_on_testnet_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    path, state = tmp_path / "maker.toml", tmp_path / "open-state"
+    text = CONFIG.format(port=1).replace('"sandbox"', '"testnet"').replace("order_sz", 'target_px = "21"\norder_sz')
+    path.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("api_url")))
+    state.mkdir()
+    state.chmod(0o777)
+    # Nobody listens there, so that no test reaches a venue.
+    environ = KEY | {"XDG_STATE_HOME": str(state), "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+    code, _, err = run(tmp_path, "run", "--config", str(path), "--json", environ=environ)
+
+    assert code == 2
+    assert "state_folder: the state folder" in err
+    assert "check proxies: everything for https://api.hyperliquid-testnet.xyz goes through a proxy" in err
+    assert "spotMeta" not in err

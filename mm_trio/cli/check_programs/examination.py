@@ -5,7 +5,6 @@ It sends no action and writes nothing. Locks are tried for an instant, so a make
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +16,7 @@ import trio
 from mm_trio.cli.check_programs.account_checks import ACCOUNT_CHECKS
 from mm_trio.cli.check_programs.budget_checks import BUDGET_CHECKS
 from mm_trio.cli.check_programs.facts import Facts, KeyFacts, LedgerFacts, MachineFacts
-from mm_trio.cli.check_programs.findings import Fact, Finding, Unknown, Verdict, run_checks
+from mm_trio.cli.check_programs.findings import DoctorReport, Fact, Unknown, Verdict, run_checks
 from mm_trio.cli.check_programs.ladder_facts import work_out_ladder
 from mm_trio.cli.check_programs.local_facts import look_at_disk, look_at_ledger, look_at_programs, skip_ledger
 from mm_trio.cli.check_programs.machine_checks import MACHINE_CHECKS
@@ -34,7 +33,7 @@ from mm_trio.model.errors import ConfigError, VenueError
 from mm_trio.model.market import SpotMeta
 from mm_trio.venue.sdk import make_info
 
-__all__ = ["ALL_CHECKS", "LOCAL_S", "DoctorReport", "Examiner", "examine", "gather_facts"]
+__all__ = ["ALL_CHECKS", "LOCAL_S", "Examiner", "examine", "gather_facts"]
 
 _T = TypeVar("_T")
 
@@ -42,48 +41,6 @@ ALL_CHECKS = (*MACHINE_CHECKS, *BUDGET_CHECKS[:4], *ACCOUNT_CHECKS, *MARKET_CHEC
 # Of each look at this machine; a disk may hang. With the questions to the venue it stays below a minute.
 LOCAL_S = 5.0
 _STEPS = ("questions to the venue", "state folder and ledger")
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorReport:
-    """What the checks found, and how dear it was.
-
-    `is_unreached`: the venue could not be asked.
-    """
-
-    findings: tuple[Finding, ...]
-    weight: int = 0
-    took_s: float = 0.0
-    is_unreached: bool = False
-
-    def count(self, verdict: Verdict) -> int:
-        """Count the findings with this verdict."""
-        return Counter(finding.verdict for finding in self.findings)[verdict]
-
-    def to_json(self) -> dict[str, object]:
-        """Return plain JSON values."""
-        return {
-            "ok": not self.count(Verdict.FAIL) and not self.is_unreached,
-            **{str(verdict): self.count(verdict) for verdict in Verdict},
-            "findings": [finding.to_json() for finding in self.findings],
-            "weight": self.weight,
-            "took_s": round(self.took_s, 1),
-        }
-
-    def to_text(self) -> str:
-        """Return one line for each check, and one that counts them."""
-        width = max(len(finding.name) for finding in self.findings)
-        lines = [_show(finding, width) for finding in self.findings]
-        counts = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in Verdict)
-        return "\n".join(
-            [*lines, f"{counts}; request weight {self.weight}, {self.took_s:.1f} s; nothing was sent or written"]
-        )
-
-
-def _show(finding: Finding, width: int) -> str:
-    has_remedy = finding.remedy and finding.verdict in (Verdict.WARN, Verdict.FAIL)
-    to_do = f" -> {finding.remedy}" if has_remedy else ""
-    return f"{finding.verdict.upper():4}  {finding.name:{width}}  {finding.text}{to_do}"
 
 
 def _ignore(step: str) -> None:

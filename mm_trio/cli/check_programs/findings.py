@@ -5,6 +5,7 @@ A check gets facts and returns what they mean. It asks nobody and never fails: a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from mm_trio.cli.check_programs.facts import Facts
 
-__all__ = ["Check", "Fact", "Finding", "Outcome", "Unknown", "Verdict", "expect", "need", "run_checks"]
+__all__ = ["Check", "DoctorReport", "Fact", "Finding", "Outcome", "Unknown", "Verdict", "expect", "need", "run_checks"]
 
 _T = TypeVar("_T")
 
@@ -109,3 +110,45 @@ class Check:
 def run_checks(checks: Iterable[Check], facts: Facts) -> tuple[Finding, ...]:
     """Run checks in their order."""
     return tuple([check.run(facts) for check in checks])
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """What the checks found, and how dear it was.
+
+    `is_unreached`: the venue could not be asked.
+    """
+
+    findings: tuple[Finding, ...]
+    weight: int = 0
+    took_s: float = 0.0
+    is_unreached: bool = False
+
+    def count(self, verdict: Verdict) -> int:
+        """Count the findings with this verdict."""
+        return Counter(finding.verdict for finding in self.findings)[verdict]
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "ok": not self.count(Verdict.FAIL) and not self.is_unreached,
+            **{str(verdict): self.count(verdict) for verdict in Verdict},
+            "findings": [finding.to_json() for finding in self.findings],
+            "weight": self.weight,
+            "took_s": round(self.took_s, 1),
+        }
+
+    def to_text(self) -> str:
+        """Return one line for each check, and one that counts them."""
+        width = max(len(finding.name) for finding in self.findings)
+        lines = [_show(finding, width) for finding in self.findings]
+        counts = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in Verdict)
+        return "\n".join(
+            [*lines, f"{counts}; request weight {self.weight}, {self.took_s:.1f} s; nothing was sent or written"]
+        )
+
+
+def _show(finding: Finding, width: int) -> str:
+    has_remedy = finding.remedy and finding.verdict in (Verdict.WARN, Verdict.FAIL)
+    to_do = f" -> {finding.remedy}" if has_remedy else ""
+    return f"{finding.verdict.upper():4}  {finding.name:{width}}  {finding.text}{to_do}"

@@ -18,7 +18,7 @@ from mm_trio.model.errors import ConfigError
 from mm_trio.terminal_ui.streams import tell
 
 if TYPE_CHECKING:
-    from mm_trio.cli.check_programs.examination import DoctorReport
+    from mm_trio.cli.check_programs.findings import DoctorReport
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -34,8 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @gives_verdict
 def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Look at everything and return the exit code."""
-    from mm_trio.cli.check_programs.examination import Examiner, examine
-    from mm_trio.cli.check_programs.local_facts import look_at_key
     from mm_trio.config.dump_protection import forbid_dumps
     from mm_trio.config.loading import load_settings
 
@@ -47,6 +45,10 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     except ConfigError as error:
         print_result(_report_unread(error), as_json=arguments.json)
         return ExitCode.CONFIG
+    # Imported after the configuration is read: the SDK takes most of a second, and a mistake should be told at once.
+    from mm_trio.cli.check_programs.examination import Examiner, examine
+    from mm_trio.cli.check_programs.local_facts import look_at_key
+
     key = look_at_key(environment.secrets, _ask_passphrase if sys.stdin.isatty() else None)
     examiner = Examiner(environ=environment.plain, on_step=_choose_progress())
     report = stop.run(partial(examine, settings, key, examiner=examiner))
@@ -56,8 +58,7 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
 def _report_unread(error: ConfigError) -> DoctorReport:
     """Return a report whose only line says why there are no others."""
-    from mm_trio.cli.check_programs.examination import DoctorReport
-    from mm_trio.cli.check_programs.findings import Finding, Verdict
+    from mm_trio.cli.check_programs.findings import DoctorReport, Finding, Verdict
 
     text = " ".join(str(error).split())
     return DoctorReport((Finding("config", Verdict.FAIL, text, "change the configuration"),))

@@ -20,9 +20,9 @@ from trio.testing import MockClock
 
 from mm_trio.cli.check_programs import examination
 from mm_trio.cli.check_programs.budget_checks import check_dead_man
-from mm_trio.cli.check_programs.examination import ALL_CHECKS, DoctorReport, examine
+from mm_trio.cli.check_programs.examination import ALL_CHECKS, examine
 from mm_trio.cli.check_programs.facts import Facts
-from mm_trio.cli.check_programs.findings import Check, Finding, Outcome, Unknown, Verdict, expect, need
+from mm_trio.cli.check_programs.findings import Check, DoctorReport, Finding, Outcome, Unknown, Verdict, expect, need
 from mm_trio.cli.check_programs.local_facts import look_at_key
 from mm_trio.cli.check_programs.machine_checks import check_alerts, check_disk, check_signing, check_versions
 from mm_trio.journal.sqlite_journal import Journal

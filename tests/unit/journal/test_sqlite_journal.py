@@ -134,6 +134,23 @@ def test_a_reader_beside_the_writer_sees_whole_commits_and_does_not_disturb_it(f
             assert entries_of(reader) == [booked(1), booked(2), booked(3)]
 
 
+def test_a_quiet_reader_leaves_no_file_behind(folder: Path) -> None:
+    write(folder, [Began(7, {})])
+    before = sorted(folder.iterdir())
+
+    with contextlib.closing(Journal.open_to_read(folder, is_quiet=True)) as reader:
+        assert entries_of(reader) == [Began(7, {})]
+
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_quiet_reader_sees_what_a_writer_has_not_folded_in_yet(folder: Path) -> None:
+    with opened(folder) as journal:
+        journal.append([Began(7, {})], at_ms=AT_MS)
+        with contextlib.closing(Journal.open_to_read(folder, is_quiet=True)) as reader:
+            assert entries_of(reader) == [Began(7, {})]
+
+
 def test_a_reader_changes_nothing(folder: Path) -> None:
     write(folder, [booked(1)])
 

@@ -202,6 +202,25 @@ def check_rivals(facts: Facts) -> Outcome:
     )
 
 
+def check_left_orders(facts: Facts) -> Outcome:
+    """Check for orders of this maker that rest while it does not run."""
+    coin = need(facts.market.market).coin
+    if need(facts.ledger.is_locked):
+        return Outcome(Verdict.PASS, "the maker that runs looks after its orders")
+    need(facts.ledger.ledger)
+    owners = _own(facts, knows_all=True)
+    left = [o for o in need(facts.account.orders) if o.cloid and owners.classify(o) is Owner.OURS]
+    if not left:
+        return Outcome(Verdict.PASS, f"no order of this maker rests on {coin} without it")
+    oids = ", ".join(str(order.oid) for order in left[:_MOST_NAMED])
+    return Outcome(
+        Verdict.WARN,
+        f"{len(left)} orders of this maker rest on {coin} while it does not run (oids {oids}): they can trade, and "
+        "nobody looks after them",
+        "start the maker again, which takes them up, or cancel them; nothing, if they were left on purpose",
+    )
+
+
 # --- What several checks need -----------------------------------------------------------------
 
 
@@ -263,5 +282,6 @@ MARKET_CHECKS = (
     Check("hip2", "HIP-2 does not quote this pair already", check_hip2),
     Check("open_orders", "the cap of open orders leaves room", check_open_orders),
     Check("foreign_orders", "no order of another program on this pair", check_foreign_orders),
+    Check("left_orders", "no order of this maker rests while it does not run", check_left_orders),
     Check("rivals", "no order of another mm_trio on this pair", check_rivals),
 )

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trio
 from doctor_kit import ACCOUNT, SIGNER, Patient, by_name
+from filelock import FileLock
 from sandbox_kit import TAKER, buy, sell
 from trio.testing import MockClock
 
@@ -25,6 +26,7 @@ from mm_trio.cli.check_programs.facts import Facts
 from mm_trio.cli.check_programs.findings import Check, DoctorReport, Finding, Outcome, Unknown, Verdict, expect, need
 from mm_trio.cli.check_programs.local_facts import look_at_key
 from mm_trio.cli.check_programs.machine_checks import check_alerts, check_disk, check_signing, check_versions
+from mm_trio.journal.data_dir import LOCK_NAME
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.errors import Interrupted
@@ -202,6 +204,25 @@ def test_orders_of_the_ledgers_own_sessions_are_no_rivals(patient: Patient) -> N
 
     assert (found["rivals"].verdict, found["ledger"].verdict) == (Verdict.PASS, Verdict.PASS)
     assert "1 sessions" in found["ledger"].text
+
+
+def test_own_orders_without_a_maker_are_a_warning(patient: Patient) -> None:
+    begin_ledger(patient, epoch=7)
+    rest_one_of(patient, epoch=7)
+
+    found = by_name(patient.examine())["left_orders"]
+
+    assert found.verdict is Verdict.WARN
+    assert "1 orders of this maker rest on @107" in found.text
+
+
+def test_own_orders_of_a_maker_that_runs_are_looked_after(patient: Patient) -> None:
+    begin_ledger(patient, epoch=7)
+    rest_one_of(patient, epoch=7)
+    with FileLock(patient.state_folder / LOCK_NAME):
+        found = by_name(patient.examine())["left_orders"]
+
+    assert found.verdict is Verdict.PASS
 
 
 def test_own_orders_that_rest_are_not_held_by_others(patient: Patient) -> None:

@@ -35,7 +35,7 @@ def find_action_fault(action: Mapping[str, Any], *, asset: int | None) -> str | 
     `asset` is the number of the maker's pair. None: orders are cancelled, of any pair, and none is placed.
     """
     kind = action.get("type")
-    if action == {"type": "noop"}:
+    if action == {"type": "noop"} or (asset is not None and _is_switch(action)):
         return None
     kinds = _KINDS if asset is not None else _CANCELS
     if not isinstance(kind, str) or kind not in kinds:
@@ -50,6 +50,12 @@ def find_action_fault(action: Mapping[str, Any], *, asset: int | None) -> str | 
     if strange:
         return f"it is for the asset {strange[0]!r}; this maker signs for its own pair alone, {asset}"
     return _find_order_fault(_find_orders(kind, items))
+
+
+def _is_switch(action: Mapping[str, Any]) -> bool:
+    """Check if an action lets the venue cancel everything at a time, or takes that back."""
+    time = action.get("time", 0)
+    return action.get("type") == "scheduleCancel" and action.keys() <= {"type", "time"} and type(time) is int
 
 
 def _find_orders(kind: str, items: Items) -> Iterable[Mapping[str, Any]]:

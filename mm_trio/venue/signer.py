@@ -70,7 +70,7 @@ class UnsignedAction:
 
     action: Mapping[str, Any]
     nonce: int
-    expires_after: int
+    expires_after: int | None
     digest: str
 
 
@@ -100,10 +100,23 @@ class SigningExchange(Exchange):  # type: ignore[misc]
         self._asset = asset
 
     def make_action(
-        self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int
+        self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int | None
     ) -> UnsignedAction:
-        """Make the action that the SDK's method of that name would send."""
+        """Make the action that the SDK's method of that name would send.
+
+        Without `expires_after` it ends with its nonce.
+        """
+        (made,) = self.make_copies(method, items, nonces=[nonce], expires_after=expires_after)
+        return made
+
+    def make_copies(
+        self, method: str, items: Sequence[Mapping[str, Any]], *, nonces: Sequence[int], expires_after: int | None
+    ) -> list[UnsignedAction]:
+        """Make one action several times over, once for each nonce."""
         action = self._encode_action(method, items)
+        return [self._hash(action, nonce, expires_after) for nonce in nonces]
+
+    def _hash(self, action: Mapping[str, Any], nonce: int, expires_after: int | None) -> UnsignedAction:
         digest = action_hash(action, self.vault_address, nonce, expires_after).hex()
         return UnsignedAction(action, nonce, expires_after, digest)
 
@@ -145,6 +158,9 @@ class SigningExchange(Exchange):  # type: ignore[misc]
         if method == "bulk_cancel_by_cloid":
             cancels = [{"asset": asset(item["coin"]), "cloid": item["cloid"].to_raw()} for item in items]
             return {"type": "cancelByCloid", "cancels": cancels, **FAST}
+        if method == "schedule_cancel":
+            # Without a time it is taken back.
+            return {"type": "scheduleCancel", **dict(items[0])}
         # Not an assertion, because without it an unknown method would be signed as a noop and use up its nonce.
         if method != "noop":
             raise NotSigned(f"no action is signed for the method {method}")

@@ -166,6 +166,7 @@ class InProcessSigningExchange(InProcessExchange):
             "bulk_cancel": self._encode_cancels,
             "bulk_cancel_by_cloid": self._encode_cancels_by_cloid,
             "noop": self._encode_noop,
+            "schedule_cancel": self._encode_schedule,
         }
 
     def make_action(self, method: str, items: Items, *, nonce: int, expires_after: int) -> SignedInProcess:
@@ -205,6 +206,9 @@ class InProcessSigningExchange(InProcessExchange):
         command = gateway.read_action(signed.address, json.loads(signed.action), expires_after=signed.expires_after)
         refusal = self._nonces(signed.address).admit(signed.nonce, now_ms=gateway.now_ms())
         return gateway.carry_out(command) if refusal is None else {"status": "err", "response": refusal}
+
+    def _encode_schedule(self, items: Items) -> Json:
+        return {"type": "scheduleCancel", **items[0]}
 
     def _encode_noop(self, items: Items) -> Json:
         assert not items, "a noop has no items"

@@ -29,6 +29,8 @@ def modifying(**changed: Any) -> dict[str, Any]:
         {"type": "cancel", "cancels": [{"a": ASSET, "o": 7}]},
         {"type": "cancelByCloid", "cancels": [{"asset": ASSET, "cloid": "0x1"}], "f": True},
         {"type": "noop"},
+        {"type": "scheduleCancel"},
+        {"type": "scheduleCancel", "time": 1_790_000_000_000},
     ],
 )
 def test_what_a_maker_needs_may_be_signed(action: dict[str, Any]) -> None:
@@ -41,7 +43,8 @@ def test_what_a_maker_needs_may_be_signed(action: dict[str, Any]) -> None:
         ({}, "its kind is None"),
         ({"type": "usdSend"}, "its kind is 'usdSend'"),
         ({"type": "noop", "orders": []}, "its kind is 'noop'"),
-        ({"type": "scheduleCancel", "time": 1}, "its kind is 'scheduleCancel'"),
+        ({"type": "scheduleCancel", "time": "1"}, "its kind is 'scheduleCancel'"),
+        ({"type": "scheduleCancel", "time": 1, "orders": []}, "its kind is 'scheduleCancel'"),
         (placing(a=10_108), "for the asset 10108"),
         (placing(a="10107"), "for the asset '10107'"),
         (placing(a=True), "for the asset True"),

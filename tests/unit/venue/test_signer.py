@@ -208,6 +208,30 @@ def test_an_answer_that_is_no_json_came_and_says_nothing(text: str) -> None:
     assert exchange.post_signed(sign(exchange, "noop", [])) is None
 
 
+def test_copies_of_an_action_are_those_made_one_by_one() -> None:
+    exchange, items = make_signing(), [{"coin": "@107", "oid": 7}]
+    nonces = [NOW_MS, NOW_MS + 1, NOW_MS + 2]
+
+    copies = exchange.make_copies("bulk_cancel", items, nonces=nonces, expires_after=None)
+
+    assert copies == [exchange.make_action("bulk_cancel", items, nonce=n, expires_after=None) for n in nonces]
+    assert len({exchange.sign_action(copy).body for copy in copies}) == 3
+
+
+@pytest.mark.parametrize("time", [None, NOW_MS + 60_000])
+def test_a_scheduled_cancel_is_what_the_sdk_would_send(monkeypatch: pytest.MonkeyPatch, time: int | None) -> None:
+    monkeypatch.setattr("hyperliquid.exchange.get_timestamp_ms", lambda: NOW_MS)
+    theirs, ours = FakeHttp(), FakeHttp()
+    make_sdk("sandbox", theirs).schedule_cancel(time)
+    items: list[Any] = [{} if time is None else {"time": time}]
+    exchange = make_signing(http=ours)
+
+    made = exchange.make_action("schedule_cancel", items, nonce=NOW_MS, expires_after=None)
+    exchange.post_signed(exchange.sign_action(made))
+
+    assert json.loads(ours.sent[0]["data"]) == theirs.sent[0]["json"]
+
+
 # --- For whom, and for what ---------------------------------------------------------------------------
 
 

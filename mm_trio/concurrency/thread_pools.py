@@ -26,6 +26,8 @@ MOST_ACTIONS = 4
 MOST_COMMITS = 2
 # A look that hangs keeps the next one from being made.
 MOST_LOOKS = 1
+# The guard's files are small. A write that hangs is left behind, and a second one may be tried.
+MOST_SIGNS = 2
 
 
 class ThreadPool:
@@ -92,3 +94,4 @@ class ThreadPools:
         self.actions: RunSync = ThreadPool("actions", MOST_ACTIONS) if is_own else run_sync
         self.journal: RunSync = ThreadPool("the journal", MOST_COMMITS) if is_own else run_sync
         self.requests: RunSync = ThreadPool("requests of the operator", MOST_LOOKS) if is_own else run_sync
+        self.signs: RunSync = ThreadPool("the guard's files", MOST_SIGNS) if is_own else run_sync

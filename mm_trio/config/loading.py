@@ -21,6 +21,7 @@ from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
     VENUE_URLS,
     Allocation,
+    Guard,
     Limits,
     MarketSettings,
     Settings,
@@ -40,20 +41,21 @@ OUR_PREFIX = "MM_TRIO_"
 TEST_VARIABLES = frozenset(
     f"MM_TRIO_{name}"
     for name in (
-        *("CCXT_PYTHON", "CUTS", "CUT_SEED", "DRIP_S", "EXAMPLES", "GARBAGE", "KILLS", "KILL_SEED", "MUTANTS"),
-        *("MUTANT_SEEDS", "NAUTILUS_PYTHON", "NODE_MODULES", "PEER_PYTHON", "PEER_SECONDS", "PLANTED", "SCHEDULE"),
-        *("SOAK_S", "SWEEP"),
+        *("CCXT_PYTHON", "CUTS", "CUT_SEED", "DRIP_S", "EXAMPLES", "GARBAGE", "GUARD_ROUNDS", "KILLS", "KILL_SEED"),
+        *("MUTANTS", "MUTANT_SEEDS", "NAUTILUS_PYTHON", "NODE_MODULES", "PEER_PYTHON", "PEER_SECONDS", "PLANTED"),
+        *("SCHEDULE", "SOAK_S", "SWEEP"),
     )
 )
 # Ours is 1 KiB. For names nested 10^5 deep tomllib takes minutes, and all memory.
 MAX_FILE_BYTES = 16 * 1024
 
-_SECTIONS: dict[str, type[MarketSettings | Strategy | Allocation | Tuning | Limits]] = {
+_SECTIONS: dict[str, type[MarketSettings | Strategy | Allocation | Tuning | Limits | Guard]] = {
     "market": MarketSettings,
     "strategy": Strategy,
     "allocation": Allocation,
     "tuning": Tuning,
     "limits": Limits,
+    "guard": Guard,
 }
 _NAMES = {section: [item.name for item in fields(kind)] for section, kind in _SECTIONS.items()}
 # In place of a value that was a secret and is already reported.

@@ -33,6 +33,7 @@ __all__ = [
     "ACCOUNT_VARIABLE",
     "VENUE_URLS",
     "Allocation",
+    "Guard",
     "Limits",
     "MakerParameters",
     "MarketSettings",
@@ -200,6 +201,18 @@ class Limits:
         return RiskLimits(**{item.name: getattr(self, item.name) for item in fields(self)})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What happens to the orders of a maker that is dead.
+
+    `guard_after_s`: silence after which `mm-trio guard` cancels. `dead_man` "venue": the venue cancels all orders of
+    the account where this maker does not ask it every minute to wait.
+    """
+
+    dead_man: Literal["off", "venue"] = field(default="off", metadata=choice_value("off", "venue"))
+    guard_after_s: float = field(default=15.0, metadata=seconds_value("2", "600", such_as="15.0"))
+
+
 class MakerParameters(TypedDict):
     """Arguments of `WsState` that are settings, by name."""
 
@@ -241,6 +254,7 @@ class Settings:
     allocation: Allocation | None = None
     tuning: Tuning = Tuning()
     limits: Limits | None = None
+    guard: Guard = Guard()
 
     def maker_parameters(self, grid: PricingGrid | None = None) -> MakerParameters:
         """Return the arguments of `WsState` that are settings.

@@ -23,6 +23,10 @@ from mm_trio.engine.operator_requests import StandingKeeper
 from mm_trio.engine.schedule import TickSchedule, make_wall_clock, read_machine_clock
 from mm_trio.engine.session import Account, Session, describe_quoting
 from mm_trio.engine.startup import check_order_size
+from mm_trio.guard.cover import CancelCover
+from mm_trio.guard.dead_man import DeadMan
+from mm_trio.guard.life_signs import LifeSigns
+from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile, recover
 from mm_trio.journal.replay import Recovered
@@ -67,7 +71,8 @@ class Seams:
     venue's is then the machine's own. `used_weight` is the request weight that this process used just before. A
     checkpoint follows every `checkpoint_every` entries of the journal. `check_opening` gets what a start knows of the
     price that it opens with, and raises where it must not. `key_life` watches over the end of the signer's key.
-    `limits` are the operator's; `standing` is where a halt lasts.
+    `limits` are the operator's; `standing` is where a halt lasts. `guard`: where to leave signs of life and signed
+    cancels; None leaves none. `dead_man`: the venue cancels everything when this process is dead.
     """
 
     info: Any
@@ -84,6 +89,8 @@ class Seams:
     key_life: KeyLife | None = None
     limits: RiskLimits = NO_LIMITS
     standing: KeepsStanding = field(default_factory=VolatileStanding)
+    guard: GuardTerms | None = None
+    dead_man: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +271,16 @@ def _make_account(
         find_limit=limits.find_obstacle,
         is_stopped=lambda: limits.is_stopped,
     )
+    cover = signs = None
+    if seams.guard is not None:
+        cover = CancelCover(seams.guard, seams.exchange, clock_ms=basis.clock.earliest_ms, orders=state.order_state)
+        signs = LifeSigns(cover, run_sync=basis.pools.signs, client=client, find_heard_s=lambda: watchdog.heard_s)
     gateway = OrderGateway(
         seams.exchange,
         coin=basis.market.coin,
         gate=gate,
         limits=limits,
+        cover=cover,
         nonces=nonces,
         weight=client.weight,
         run_sync=basis.pools.actions,
@@ -287,6 +299,8 @@ def _make_account(
         limits=limits,
         standing=StandingKeeper(seams.standing, write_sync=basis.pools.journal, look_sync=basis.pools.requests),
         key_life=seams.key_life,
+        signs=signs,
+        dead_man=DeadMan(gateway, state.rate_limit) if seams.dead_man else None,
     )
 
 

@@ -120,6 +120,11 @@ class FeedWatchdog:
         # Time of the last poll, None while nothing is watched.
         self._polled_s: float | None = None
 
+    @property
+    def heard_s(self) -> float:
+        """Time of the last message of the heartbeat feed, on the present connection."""
+        return self._connection.pulse.heard_s
+
     def on_message(self, connection: int, event_ms: int | None = None) -> None:
         """Note a message, and the delay of its event.
 

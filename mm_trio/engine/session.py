@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import trio
@@ -23,6 +23,9 @@ from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.shutdown import LeftOrder, cancel_and_verify
 from mm_trio.engine.startup import resume_state, seed_state
+from mm_trio.guard.dead_man import DeadMan
+from mm_trio.guard.heartbeat import Life
+from mm_trio.guard.life_signs import LifeSigns
 from mm_trio.halts.standing import Standing, State
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
@@ -69,7 +72,8 @@ class Account:
     """Connection, gateway, journal, budget and gate of one account.
 
     The gate is passed before every place. `wall_ms` is our estimate of the venue's time. `standing` keeps what an
-    operator or a limit asked for. `key_life` None: nobody watches over the end of the key.
+    operator or a limit asked for. `key_life` None: nobody watches over the end of the key. `signs` and `dead_man` None:
+    no guard, or not the venue, cancels when this process is dead.
     """
 
     client: VenueClient
@@ -83,6 +87,8 @@ class Account:
     limits: LimitGuard
     standing: StandingKeeper
     key_life: KeyLife | None = None
+    signs: LifeSigns | None = None
+    dead_man: DeadMan | None = None
 
 
 class Session:
@@ -152,6 +158,9 @@ class Session:
                 if self.account.standing.hears:
                     nursery.start_soon(heed_forever, self)
                 nursery.start_soon(tasks.apply_forever, self)
+                if self.account.signs is not None:
+                    nursery.start_soon(tasks.keep_signs_forever, self, self.account.signs)
+                    nursery.start_soon(tasks.keep_cover_forever, self, self.account.signs)
                 await tasks.begin_quoting(self, orphans)
                 nursery.start_soon(tasks.tick_forever, self)
                 nursery.start_soon(tasks.reconcile_forever, self)
@@ -162,6 +171,8 @@ class Session:
                     nursery.start_soon(tasks.watch_mark_forever, self)
                 if self.account.key_life is not None:
                     nursery.start_soon(tasks.watch_key_forever, self, self.account.key_life)
+                if self.account.dead_man is not None:
+                    nursery.start_soon(tasks.keep_dead_man_forever, self.account.dead_man)
         finally:
             self.account.inbox.close()
             await self._write_failure()
@@ -342,12 +353,44 @@ class Session:
         A halt cancels whatever is configured. With a lost key nothing can be cancelled, and whoever reads the end has
         to know what rests.
         """
-        has_halted = self.account.limits.standing.state is State.HALTED
-        if self.settings.cancel_on_shutdown or has_halted or self.account.gateway.signer.is_lost:
+        account = self.account
+        has_halted = account.limits.standing.state is State.HALTED
+        if self.settings.cancel_on_shutdown or has_halted or account.gateway.signer.is_lost:
             self._close_gate()
-            self.left_behind = await cancel_and_verify(
-                self.account.gateway, self.account.client, self.quoter.state, self.emitter, self.reconciler
-            )
+            async with _beating(account.signs):
+                self.left_behind = await cancel_and_verify(
+                    account.gateway, account.client, self.quoter.state, self.emitter, self.reconciler
+                )
+        await self._tell_guards()
+
+    async def _tell_guards(self) -> None:
+        """Tell guard and venue that nothing is to be cancelled, where that is so.
+
+        They go on waiting for a maker that left orders against its will.
+        """
+        account, error = self.account, sys.exception()
+        is_stopped = error is None or all(isinstance(leaf, trio.Cancelled) for leaf in find_leaves(error))
+        leaves = self.left_behind is None and is_stopped
+        if self.left_behind != () and not leaves:
+            return
+        with trio.CancelScope(shield=True):
+            if account.dead_man is not None:
+                await account.dead_man.disarm()
+            if account.signs is not None:
+                await account.signs.end(Life.LEFT if leaves else Life.STOPPED)
+
+
+@asynccontextmanager
+async def _beating(signs: LifeSigns | None) -> AsyncIterator[None]:
+    """Let the heartbeat go on while a session that was cancelled shuts down."""
+    if signs is None:
+        yield
+        return
+    async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.shield = True
+        nursery.start_soon(signs.beat_forever)
+        yield
+        nursery.cancel_scope.cancel()
 
 
 def describe_quoting(settings: MakerSettings, state: MakerState) -> dict[str, str]:

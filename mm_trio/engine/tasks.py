@@ -25,12 +25,17 @@ from mm_trio.witness.key_life import RETRY_S, KeyLife
 
 if TYPE_CHECKING:
     from mm_trio.engine.session import Session
+    from mm_trio.guard.dead_man import DeadMan
+    from mm_trio.guard.life_signs import LifeSigns
 
 __all__ = [
     "apply_forever",
     "begin_quoting",
     "compare_forever",
     "guard_journal_forever",
+    "keep_cover_forever",
+    "keep_dead_man_forever",
+    "keep_signs_forever",
     "read_anew",
     "reconcile",
     "reconcile_forever",
@@ -124,6 +129,7 @@ async def apply_forever(session: Session) -> Never:
         message = await account.inbox.receive()
         reported_ms = reader.apply(message.feed, message.body, now_s=trio.current_time())
         account.watchdog.on_message(message.connection, reported_ms)
+        account.client.on_heard()
         if reported_ms is not None:
             account.client.clock.on_frame(reported_ms)
 
@@ -299,6 +305,24 @@ async def _look_at_key(session: Session, life: KeyLife) -> float:
     if (news := life.on_listed(agents, now_ms=account.wall_ms())) is not None:
         log_key_news(news)
     return life.compute_pause_s(account.wall_ms())
+
+
+# --- Guard ------------------------------------------------------------------------------------------
+
+
+async def keep_signs_forever(session: Session, signs: LifeSigns) -> Never:
+    """Tell the guard each second that this loop lives."""
+    await signs.keep_forever(session.quoter.state.market)
+
+
+async def keep_cover_forever(session: Session, signs: LifeSigns) -> Never:
+    """Keep the cancels that the guard would post near to what rests."""
+    await signs.keep_cover_forever(is_settled=lambda: session.account.gate.is_quoting)
+
+
+async def keep_dead_man_forever(dead_man: DeadMan) -> Never:
+    """Tell the venue to wait, which else cancels all orders of the account."""
+    await dead_man.keep_forever()
 
 
 # --- Watchdog ---------------------------------------------------------------------------------------

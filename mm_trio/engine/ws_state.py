@@ -12,6 +12,7 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.assembly import Knowledge, Seams, open_session
 from mm_trio.engine.session import Session
 from mm_trio.engine.shutdown import LeftOrder, list_remaining
+from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
@@ -56,7 +57,9 @@ class WsState:
     address that this process used just before. `checkpoint_every`: entries of the journal between two checkpoints.
     `check_opening` is called once the start knows the price that the ladder opens with, before anything is written or
     placed; an error that it raises ends the start. `key_life`: what is known of the signer's key; the maker looks daily
-    when it ends, and warns of that.
+    when it ends, and warns of that. `guard`: where signs of life and signed cancels are left for `mm-trio guard`, which
+    needs an exchange object that signs apart. `dead_man`: let the venue cancel all orders of the account where this
+    process is silent for a minute.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -103,6 +106,8 @@ class WsState:
         key_life: KeyLife | None = None,
         limits: RiskLimits | None = None,
         standing: KeepsStanding | None = None,
+        guard: GuardTerms | None = None,
+        dead_man: bool = False,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
@@ -123,6 +128,8 @@ class WsState:
             key_life,
             limits or NO_LIMITS,
             standing or VolatileStanding(),
+            guard,
+            dead_man,
         )
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()

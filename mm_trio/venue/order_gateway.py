@@ -9,9 +9,10 @@ plain one of the SDK's shape chooses its nonce itself, and is never asked twice.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 
 import trio
 
-from mm_trio.concurrency.blocking_calls import TOO_LATE, NoFreeThread, RunSync
+from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, NoFreeThread, RunSync
 from mm_trio.limits.terms import Breach, Reaction
 from mm_trio.model.errors import JournalBusy, JournalError, NotMade
 from mm_trio.model.journal_entries import Entry, Requested
@@ -34,7 +35,17 @@ from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.signer_row import SignerRow
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["AlwaysOpen", "Burnt", "JudgesOrders", "NoLimits", "OpensForPlaces", "OrderGateway", "WritesAhead"]
+__all__ = [
+    "AlwaysOpen",
+    "Burnt",
+    "CoversOrders",
+    "JudgesOrders",
+    "NoCover",
+    "NoLimits",
+    "OpensForPlaces",
+    "OrderGateway",
+    "WritesAhead",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +57,7 @@ RESEND_AFTER_S = 1.0
 MOST_SENDS = 3
 # Share of the time to shut down that an action on its way at that moment gets for its answer.
 LAST_ANSWER_SHARE = 0.3
+SCHEDULE = "schedule_cancel"
 _NOT_SENT = Refused(Refusal.NOT_SENT, "not sent: shutting down, paused, or no request weight", untouched=True)
 _KEY_LOST = Refused(Refusal.NOT_SENT, "not sent: the venue does not know our key any more", untouched=True)
 # Of an action with as many items as one may have.
@@ -135,12 +147,28 @@ class NoLimits:
         """Count nothing."""
 
 
+class CoversOrders(Protocol):
+    """Cancels that are signed before the orders that they cancel are sent."""
+
+    def make_cover(self) -> Callable[[], None] | None:
+        """Return the blocking call to be made before orders are sent, if any; it raises nothing."""
+
+
+class NoCover:
+    """Cover of a sender without a guard."""
+
+    def make_cover(self) -> Callable[[], None] | None:
+        """Cover nothing."""
+        return None
+
+
 class OrderGateway:
     """The only sender of actions, one at a time.
 
     `coin` is the venue's name of our pair. `gate` says whether something new may be placed; it is asked before an
     action is written down, and again between that and the sending, by either thread. `weight` is used by every action;
-    what is not a cancel waits for it. Once `signer` is lost nothing is signed any more, cancels included.
+    what is not a cancel waits for it. `cover` signs cancels for orders before these are sent. Once `signer` is lost
+    nothing is signed any more, cancels included.
     """
 
     def __init__(
@@ -153,6 +181,7 @@ class OrderGateway:
         clock: VenueClock,
         gate: OpensForPlaces | None = None,
         limits: JudgesOrders | None = None,
+        cover: CoversOrders | None = None,
         nonces: Nonces | None = None,
         weight: IpWeight | None = None,
         write_timeout_s: float = WRITE_TIMEOUT_S,
@@ -167,6 +196,7 @@ class OrderGateway:
         self._signs = hasattr(type(exchange), "post_signed")
         self._gate = gate or AlwaysOpen()
         self._limits = limits or NoLimits()
+        self._cover = cover or NoCover()
         self._nonces = nonces or Nonces(clock)
         self._weight = weight or IpWeight()
         self.signer = SignerRow()
@@ -224,7 +254,9 @@ class OrderGateway:
             with _making():
                 items = [encode(intent) for intent in within]
             nonce, expires_ms = within[0].nonce, within[0].expires_ms
-            answers = iter(await self._carry_out(method, items, nonce=nonce, expires_ms=expires_ms))
+            # Taken when these orders are in flight already, so it has them.
+            cover = self._cover.make_cover()
+            answers = iter(await self._carry_out(method, items, nonce=nonce, expires_ms=expires_ms, cover=cover))
         return tuple(next(answers) if breach is None else _refuse(breach) for breach in verdicts)
 
     def _encode(self, intent: Intent) -> dict[str, object]:
@@ -257,6 +289,18 @@ class OrderGateway:
         is_used = reason is not None and reason.refusal is Refusal.NONCE
         return Burnt.WAS_USED if is_used else Burnt.UNKNOWN
 
+    async def schedule_cancel(self, moment_ms: int | None, *, expires_ms: int) -> Answer:
+        """Let the venue cancel all orders of the account at a moment; None takes it back.
+
+        `Cancelled` where the venue has it.
+        """
+        if not self._signs:
+            return Refused(Refusal.NOT_SENT, "not sent: this exchange object does not sign apart", untouched=True)
+        items: list[dict[str, object]] = [{} if moment_ms is None else {"time": moment_ms}]
+        nonce = self.take_nonce()
+        (answer,) = await self._carry_out(SCHEDULE, items, nonce=nonce, expires_ms=expires_ms, always=True)
+        return answer
+
     def on_shutdown(self, within_s: float) -> None:
         """Shut down within a time that no action outlasts.
 
@@ -275,6 +319,7 @@ class OrderGateway:
         nonce: int | None,
         expires_ms: int,
         always: bool = False,
+        cover: Callable[[], None] | None = None,
     ) -> tuple[Answer, ...]:
         """Send one action until it is answered, refused or out of time.
 
@@ -289,6 +334,8 @@ class OrderGateway:
         with self._open_scope(min(trio.current_time() + self._write_timeout_s, self._done_by_s)):
             with _making():
                 action = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
+            if cover is not None:
+                action = replace(action, call=partial(self._cover_then_send, cover, action.call))
             n_lost = 0
             while always or self.may_place():
                 try:
@@ -378,9 +425,22 @@ class OrderGateway:
 
         Returns `TOO_LATE` where it is not. Errors: JournalError, and then nothing was sent.
         """
-        return await self._ledger.flush_then(
-            lambda: not self._is_shutting_down and self._gate.may_still_place(), action.call, *action.args
-        )
+        return await self._ledger.flush_then(self._may_still_send, action.call, *action.args)
+
+    def _may_still_send(self) -> bool:
+        """Check if something new may leave at this moment. Called on either thread."""
+        return not self._is_shutting_down and self._gate.may_still_place()
+
+    def _cover_then_send(self, cover: Callable[[], None], send: Callable[..., Any], *args: Any) -> Any:
+        """Write the cancels of orders, and send the orders right behind that, on the same thread.
+
+        Returns `TOO_LATE` where the orders may have to wait by then; a second attempt finds the cancels written.
+        """
+        began_s = time.monotonic()
+        cover()
+        if time.monotonic() - began_s > QUICK_S or not self._may_still_send():
+            return TOO_LATE
+        return send(*args)
 
     async def _send_anyway(self, action: _Action) -> Any:
         """Write ahead where that is possible, and send."""
@@ -402,7 +462,8 @@ class OrderGateway:
     ) -> _Action:
         """Sign an action, and record what is to be sent."""
         self._limits.on_signed(len(items))
-        parse = partial(parse_answers, n=len(items)) if items else parse_noop
+        has_statuses = items and method != SCHEDULE
+        parse = partial(parse_answers, n=len(items)) if has_statuses else parse_noop
         weight = find_weight_of_action(len(items))
         if nonce is None:
             return _Action(self._act, (getattr(self._exchange, method), items, expires_ms), parse, always, weight)

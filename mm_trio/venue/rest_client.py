@@ -102,6 +102,12 @@ class VenueClient:
         # Of the last comparison of the clocks, where its answer could be read.
         self.book: Book | None = None
         self.clock = clock or VenueClock(lambda: 0)
+        # When the last usable answer or message of the venue came, on the loop's clock.
+        self.heard_s = float("-inf")
+
+    def on_heard(self) -> None:
+        """Note that the venue was heard, also over another connection."""
+        self.heard_s = trio.current_time()
 
     async def fetch_market(self, coin: str) -> Market:
         """Fetch the pair named `coin`.
@@ -258,6 +264,7 @@ class VenueClient:
         try:
             with trio.fail_after(self._read_timeout_s):
                 answer: _T = await self._run_sync(call, *args, abandon_on_cancel=True)
+                self.on_heard()
                 self.weight.on_request(find_weight_of_rows(name, answer), now_s=trio.current_time())
                 return answer
         except trio.TooSlowError:

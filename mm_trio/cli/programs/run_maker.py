@@ -32,6 +32,7 @@ from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.settings import Settings
 from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.engine.ws_state import WsState
+from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State
 from mm_trio.halts.standing_file import StandingFile
@@ -177,6 +178,16 @@ async def open_maker(
                 key_life=key_life,
                 limits=terms.limits,
                 standing=standing,
+                guard=GuardTerms(
+                    folder=folder,
+                    network=network,
+                    account=market.account,
+                    coin=coin,
+                    signer=wallet.address.lower(),
+                    vault=market.vault,
+                    after_s=settings.guard.guard_after_s,
+                ),
+                dead_man=settings.guard.dead_man == "venue",
                 check_opening=terms.check_opening,
             )
         finally:

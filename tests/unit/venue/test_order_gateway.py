@@ -170,6 +170,22 @@ class Gate:
         return self.may_still()
 
 
+class Cover:
+    """Signs cancels ahead of orders, once the test wants that; `then` is done right behind."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.is_on = False
+        self.then: Callable[[], object] = lambda: None
+
+    def make_cover(self) -> Callable[[], None] | None:
+        return self._write if self.is_on else None
+
+    def _write(self) -> None:
+        self.log.append("cover")
+        self.then()
+
+
 class Bench:
     """A gateway on a fake exchange, and all that it did."""
 
@@ -180,10 +196,12 @@ class Bench:
         self.script = Script(self.log, *outcomes)
         self.signing, self.plain = SigningFake(self.script), PlainFake(self.script)
         self.gate = Gate()
+        self.cover = Cover(self.log)
         self.gateway = OrderGateway(
             self.signing if signs else self.plain,
             coin="@107",
             gate=self.gate,
+            cover=self.cover,
             nonces=Nonces(VenueClock(self.clock), last=last_nonce),
             run_sync=run_sync,
             ledger=self.ledger,
@@ -230,6 +248,47 @@ async def test_an_action_that_cannot_be_signed_is_neither_recorded_nor_sent() ->
         await bench.place()
 
     assert bench.requested == []
+    assert bench.signing.posted == []
+
+
+# --- cancels signed ahead ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["places", "modifies"])
+async def test_cancels_are_written_before_the_orders_that_they_cancel_are_sent(kind: str) -> None:
+    bench = Bench(statuses(resting(7)))
+    bench.cover.is_on = True
+    send = bench.gateway.send_places if kind == "places" else bench.gateway.send_modifies
+
+    answers = await send(bench.intents(replaces=None if kind == "places" else 3))
+
+    assert answers == (Resting(7),)
+    assert bench.log == ["record", "flush", "cover", "post"]
+
+
+async def test_a_cancel_waits_for_no_cover() -> None:
+    bench = Bench(statuses("success"))
+    bench.cover.is_on = True
+
+    await bench.gateway.send_cancels([7], expires_ms=EXPIRES_MS)
+
+    assert "cover" not in bench.log
+
+
+async def test_an_order_that_may_not_be_sent_any_more_after_its_cover_is_not_sent() -> None:
+    """Signing takes a moment, in which the feed may be lost."""
+    bench = Bench()
+    bench.cover.is_on = True
+
+    def close() -> None:
+        bench.gate.may = bench.gate.may_still = lambda: False
+
+    bench.cover.then = close
+
+    (answer,) = await bench.place()
+
+    assert isinstance(answer, Refused)
+    assert answer.refusal is Refusal.NOT_SENT
     assert bench.signing.posted == []
 
 

@@ -1,0 +1,1 @@
+"""Program of the guard, which cancels for a maker that is dead."""

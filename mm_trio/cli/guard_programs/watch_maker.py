@@ -1,0 +1,171 @@
+"""Run of the guard of one maker: it reads files and open orders, posts signed cancels, and has no key."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
+from mm_trio.config.settings import Settings
+from mm_trio.guard.files import MakerFiles
+from mm_trio.guard.heartbeat import Life, read_heartbeat
+from mm_trio.guard.private_file import FileUnread
+from mm_trio.guard.venue_session import VenueSession, make_poster
+from mm_trio.guard.watcher import GuardReport, Watcher
+from mm_trio.journal.data_dir import find_state_folder
+from mm_trio.model.errors import ConfigError, Interrupted, VenueError
+from mm_trio.model.market import Market, SpotMeta
+from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.sdk import make_info
+
+__all__ = ["GuardSummary", "LookResult", "look_once", "watch_maker"]
+
+_log = logging.getLogger(__name__)
+
+# A venue that cannot be reached yet is asked again: a guard that ended would guard nothing.
+ASK_AGAIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the venue says of the configured pair, and where the maker's files are."""
+
+    meta: SpotMeta
+    market: Market
+    network: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSummary:
+    """What a guard did until its end."""
+
+    coin: str
+    report: GuardReport
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        report = self.report
+        return {
+            "coin": self.coin,
+            "fired": report.fired,
+            "cancels_posted": report.cancels_posted,
+            "cancelled": report.cancelled,
+            "verified": report.verified,
+            "orders_may_rest": list(report.may_rest),
+        }
+
+    def to_text(self) -> str:
+        """Return the text for a person."""
+        report = self.report
+        rests = f"; still resting: {', '.join(report.may_rest)}" if report.may_rest else ""
+        return f"guard of {self.coin} ended: it acted {report.fired} times, {report.cancelled} orders cancelled{rests}"
+
+
+@dataclass(frozen=True, slots=True)
+class LookResult:
+    """What one look at the maker's files found.
+
+    `would_fire`: a guard that had watched all the time would have acted. By the machine's calendar.
+    """
+
+    coin: str
+    folder: Path
+    state: str
+    silent_s: float | None
+    orders: int | None
+    would_fire: bool
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "coin": self.coin,
+            "folder": str(self.folder),
+            "state": self.state,
+            "silent_s": self.silent_s,
+            "orders": self.orders,
+            "would_fire": self.would_fire,
+        }
+
+    def to_text(self) -> str:
+        """Return the text for a person."""
+        silent = "" if self.silent_s is None else f", silent for {self.silent_s:.1f} s"
+        signed = "no signed cancels" if self.orders is None else f"signed cancels for {self.orders} orders"
+        verdict = "a guard would act" if self.would_fire else "a guard would not act"
+        return f"maker of {self.coin}: {self.state}{silent}; {signed}; {verdict}"
+
+
+async def watch_maker(
+    settings: Settings,
+    *,
+    environ: Mapping[str, str],
+    duration_s: float | None,
+    stop_scope: trio.CancelScope,
+) -> GuardSummary:
+    """Guard the configured maker until its duration ends or `stop_scope` is cancelled.
+
+    Errors: ConfigError.
+    """
+    coin, report = settings.market.coin, GuardReport()
+    with stop_scope:
+        if duration_s is not None:
+            stop_scope.deadline = trio.current_time() + duration_s
+        place = await _find_place_at_last(settings, environ)
+        coin = place.market.coin
+        files = MakerFiles(place.folder, owner=(place.network, settings.market.account, coin))
+        info = make_info(settings.market.base_url, place.meta)
+        client = VenueClient(info, address=settings.market.account, run_sync=trio.to_thread.run_sync)
+        session = VenueSession(client, make_poster(settings.market.base_url), place.market)
+        watcher = Watcher(files, session, after_s=settings.guard.guard_after_s)
+        report = watcher.report
+        _log.info("guard watches: coin=%s folder=%s after_s=%g", coin, place.folder, settings.guard.guard_after_s)
+        await watcher.watch()
+    return GuardSummary(coin, report)
+
+
+async def look_once(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> LookResult:
+    """Look once whether a guard would act. Errors: ConfigError, VenueError; Interrupted."""
+    with stop_scope:
+        place = await _find_place(settings, environ)
+        owner = (place.network, settings.market.account, place.market.coin)
+        return await trio.to_thread.run_sync(_look, place, owner, settings.guard.guard_after_s)
+    raise Interrupted(note="the maker was not looked at")
+
+
+def _look(place: _Place, owner: tuple[str, str, str], after_s: float) -> LookResult:
+    files = MakerFiles(place.folder, owner=owner)
+    files.read()
+    try:
+        beat = read_heartbeat(place.folder)
+    except (OSError, FileUnread) as error:
+        raise ConfigError(f"the heartbeat in {place.folder} cannot be read: {error}; start the maker again") from error
+    orders = None if files.cancels is None else len(files.cancels.names)
+    if beat is None:
+        return LookResult(place.market.coin, place.folder, "no heartbeat", None, orders, would_fire=False)
+    silent_s = max(0.0, time.time() - beat.at_ms / 1000) + max(0.0, beat.venue_heard_s_ago)
+    would_fire = beat.state is Life.RUNNING and silent_s > after_s
+    return LookResult(place.market.coin, place.folder, str(beat.state), round(silent_s, 3), orders, would_fire)
+
+
+async def _find_place_at_last(settings: Settings, environ: Mapping[str, str]) -> _Place:
+    """Find pair and folder, and ask until the venue tells."""
+    while True:
+        try:
+            return await _find_place(settings, environ)
+        except VenueError as error:
+            _log.warning("guard waiting: the venue does not name the pair yet: error=%s retry_s=%g", error, ASK_AGAIN_S)
+        await trio.sleep(ASK_AGAIN_S)
+
+
+async def _find_place(settings: Settings, environ: Mapping[str, str]) -> _Place:
+    market = settings.market
+    meta = await ask_for_pairs(market.base_url)
+    pair = find_pair(meta, market)
+    network = await find_network(market)
+    folder = find_state_folder(environ, network=network, account=market.account, coin=pair.coin)
+    return _Place(meta, pair, network, folder)

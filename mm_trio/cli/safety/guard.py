@@ -1,0 +1,80 @@
+"""Command `guard`: cancel for a maker that is dead, without a key."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.output import print_result, set_up_logging
+from mm_trio.cli.shell.parser import Command, add_duration_option, add_json_option
+from mm_trio.cli.shell.stop_signal import StopSignal
+from mm_trio.cli.shell.verdict import gives_verdict
+from mm_trio.model.errors import ConfigError
+
+__all__ = ["COMMAND", "add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `guard`."""
+    add_json_option(parser)
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
+    )
+    parser.add_argument("--once", action="store_true", help="only look whether it would act; 1 if it would")
+    add_duration_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Guard a maker, or look once, and return the exit code."""
+    _refuse_keys(arguments.environment.secrets)
+    set_up_logging(sys.stderr)
+    return _look(arguments) if arguments.once else _watch(arguments)
+
+
+def _refuse_keys(names: Iterable[str]) -> None:
+    """Refuse an environment with a key in it. Errors: ConfigError."""
+    if found := sorted(names):
+        raise ConfigError(
+            f"the guard must not have a key, and its environment has {', '.join(found)}; unset that for the guard, "
+            "and start it from a service of its own"
+        )
+
+
+@gives_verdict
+def _look(arguments: argparse.Namespace, stop: StopSignal) -> int:
+    from mm_trio.cli.guard_programs.watch_maker import look_once
+    from mm_trio.config.loading import load_settings
+
+    environ = arguments.environment.plain
+    settings = load_settings(arguments.config, environ=environ)
+    result = stop.run(partial(look_once, settings, environ=environ))
+    print_result(result, as_json=arguments.json)
+    return ExitCode.CHECK_FAILED if result.would_fire else ExitCode.CLEAN
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    from mm_trio.cli.guard_programs.watch_maker import watch_maker
+    from mm_trio.config.loading import load_settings
+
+    environ = arguments.environment.plain
+    settings = load_settings(arguments.config, environ=environ)
+    work = partial(watch_maker, settings, environ=environ, duration_s=arguments.duration)
+    summary = StopSignal().run(work)
+    print_result(summary, as_json=arguments.json)
+    return ExitCode.ORDERS_MAY_BE_OPEN if summary.report.may_rest else ExitCode.CLEAN
+
+
+COMMAND = Command(
+    name="guard",
+    help="cancel the orders of a maker that is dead, without a key",
+    description="A process of its own, to be run beside `run` with the same configuration and without the key. It "
+    "watches the maker's heartbeat. When that stops, or the maker hears nothing of the venue, for [guard] "
+    "guard_after_s, it posts the cancels that the maker signed in advance, proves by reading that nothing rests, and "
+    "goes on watching. Ctrl-C ends it; with 4 where orders may still rest.",
+    add_arguments=add_arguments,
+    run=run,
+)

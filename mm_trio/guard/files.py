@@ -1,0 +1,104 @@
+"""What a guard reads of a maker's state folder, and what it keeps of it in memory.
+
+The folder may be deleted, and a file may be replaced by a broken one: the last whole one stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from mm_trio.config.private_paths import find_open_folder
+from mm_trio.guard.heartbeat import Heartbeat, read_heartbeat, write_alive
+from mm_trio.guard.private_file import FileUnread, read_private
+from mm_trio.guard.signed_file import CANCELS_NAME, MOST_BYTES, SignedCancels, parse_cancels, read_fired, write_fired
+from mm_trio.model.errors import ConfigError
+
+__all__ = ["MakerFiles"]
+
+_log = logging.getLogger(__name__)
+
+
+class MakerFiles:
+    """Files of one maker, read by its guard, and the guard's own beside them.
+
+    `owner` is network, account and coin. Every method blocks.
+    """
+
+    def __init__(self, folder: Path, *, owner: tuple[str, str, str]) -> None:
+        self.folder = folder
+        self.cancels: SignedCancels | None = None
+        self._owner = owner
+        self._identity: tuple[int, ...] | None = None
+        self._fired: set[int] = set()
+        self._told: str | None = None
+
+    def read(self) -> Heartbeat | None:
+        """Read what is new, and return the heartbeat if there is a whole one.
+
+        Errors: ConfigError where others may change the folder.
+        """
+        if not self.folder.exists():
+            # Before the first start of a maker there is none.
+            if self.cancels is not None:
+                self._tell(f"the state folder {self.folder} is gone")
+            return None
+        if (fault := find_open_folder(self.folder)) is not None:
+            raise ConfigError(f"the state folder is not safe from other users: {fault}")
+        try:
+            self._read_cancels()
+            beat = read_heartbeat(self.folder)
+        except (OSError, FileUnread) as error:
+            self._tell(str(error))
+            return None
+        self._tell(None)
+        return beat
+
+    def _read_cancels(self) -> None:
+        path = self.folder / CANCELS_NAME
+        status = path.lstat() if path.exists() else None
+        identity = None if status is None else (status.st_ino, status.st_mtime_ns, status.st_size)
+        if identity is None or identity == self._identity:
+            return
+        data = read_private(path, most=MOST_BYTES)
+        if data is None:
+            return
+        found = parse_cancels(data)
+        if found.owner != self._owner:
+            raise FileUnread(f"{CANCELS_NAME} is of {found.owner}, and this guard is for {self._owner}")
+        self.cancels, self._identity = found, identity
+
+    def _tell(self, fault: str | None) -> None:
+        if fault is not None and fault != self._told:
+            _log.warning("files of the maker not read: reason=%s; the last whole ones stay in memory", fault)
+        self._told = fault
+
+    def note_fired(self, nonces: set[int]) -> None:
+        """Tell the maker which nonces are posted from now on.
+
+        A folder that is gone has no maker in it.
+        """
+        try:
+            # Those of a guard before this one too.
+            with suppress(FileUnread):
+                self._fired |= read_fired(self.folder)
+            self._fired |= nonces
+            write_fired(self.folder, self._fired, at_ms=_read_clock_ms())
+        except OSError as error:
+            _log.warning("posted nonces not noted: reason=%s", error)
+
+    def write_alive(self, *, armed: bool) -> None:
+        """Leave this guard's sign of life, where there is a folder for it."""
+        if not self.folder.exists():
+            return
+        try:
+            write_alive(self.folder, at_ms=_read_clock_ms(), pid=os.getpid(), armed=armed)
+        except OSError as error:
+            self._tell(f"{error}; the guard's sign of life is not written")
+
+
+def _read_clock_ms() -> int:
+    return time.time_ns() // 1_000_000

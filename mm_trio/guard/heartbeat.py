@@ -1,0 +1,82 @@
+"""Signs of life: the maker's heartbeat, and the guard's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mm_trio.guard.private_file import FileUnread, read_private, write_private
+
+__all__ = [
+    "ALIVE_NAME",
+    "HEARTBEAT_NAME",
+    "Heartbeat",
+    "Life",
+    "parse_heartbeat",
+    "read_heartbeat",
+    "write_alive",
+    "write_heartbeat",
+]
+
+HEARTBEAT_NAME = "heartbeat.json"
+ALIVE_NAME = "guard-alive.json"
+VERSION = 1
+_MOST_BYTES = 4_096
+
+
+class Life(StrEnum):
+    """What a maker says of itself.
+
+    STOPPED: it ended, and it was verified that nothing rests. LEFT: it ended as configured, and leaves its orders.
+    """
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Sign of life of a maker.
+
+    `at_ms` is of the machine's calendar, for people: a guard judges by when the file changes.
+    """
+
+    at_ms: int
+    pid: int
+    venue_heard_s_ago: float
+    state: Life = Life.RUNNING
+
+
+def parse_heartbeat(data: bytes) -> Heartbeat:
+    """Read a heartbeat. Errors: FileUnread."""
+    try:
+        raw = json.loads(data)
+        if raw["version"] != VERSION:
+            raise ValueError("version")
+        return Heartbeat(int(raw["at_ms"]), int(raw["pid"]), float(raw["venue_heard_s_ago"]), Life(raw["state"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileUnread(f"{HEARTBEAT_NAME} is not whole: {type(error).__name__}") from error
+
+
+def read_heartbeat(folder: Path) -> Heartbeat | None:
+    """Read the heartbeat of a maker; None where there is none.
+
+    Errors: OSError; FileUnread.
+    """
+    data = read_private(folder / HEARTBEAT_NAME, most=_MOST_BYTES)
+    return None if data is None else parse_heartbeat(data)
+
+
+def write_heartbeat(folder: Path, beat: Heartbeat) -> None:
+    """Replace the heartbeat. Errors: OSError."""
+    values = {"version": VERSION, **asdict(beat), "venue_heard_s_ago": round(beat.venue_heard_s_ago, 3)}
+    write_private(folder / HEARTBEAT_NAME, f"{json.dumps(values)}\n".encode())
+
+
+def write_alive(folder: Path, *, at_ms: int, pid: int, armed: bool) -> None:
+    """Replace the guard's sign of life. Errors: OSError."""
+    values = {"version": VERSION, "at_ms": at_ms, "pid": pid, "armed": armed}
+    write_private(folder / ALIVE_NAME, f"{json.dumps(values)}\n".encode())

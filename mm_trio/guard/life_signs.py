@@ -1,0 +1,133 @@
+"""What a maker tells its guard: a heartbeat, and signed cancels for what may rest.
+
+The heartbeat is written by the event loop's own doing, so a loop that stalls writes none. It tells how long ago the
+venue was heard; where that is long, a cheap question is asked first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Never
+
+import trio
+
+from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
+from mm_trio.guard.cover import CancelCover
+from mm_trio.guard.heartbeat import Heartbeat, Life, write_heartbeat
+from mm_trio.model.errors import VenueError
+from mm_trio.model.local_failures import describe_local_failure
+from mm_trio.model.market import Market
+from mm_trio.venue.http_session import VENUE_FAILURES
+from mm_trio.venue.rest_client import VenueClient
+
+__all__ = ["LifeSigns"]
+
+_log = logging.getLogger(__name__)
+
+BEAT_EVERY_S = REFRESH_EVERY_S = 1.0
+ASK_AFTER_S = 5.0
+# Of the silence after which the guard acts.
+BEATS_A_SILENCE, QUESTIONS_A_SILENCE = 4, 3
+WRITE_WITHIN_S = 2.0
+# A few actions, once in eighteen hours.
+BURN_WITHIN_S = 30.0
+# JSON has no infinity.
+LONGEST_S = 1e6
+
+
+class LifeSigns:
+    """Signs of life of one session, in the maker's state folder.
+
+    `run_sync` makes blocking calls on threads of their own. `find_heard_s`: when the feeds were last heard. A sign that
+    cannot be written is told once, and again when it can be: the guard takes it for silence.
+    """
+
+    def __init__(
+        self,
+        cover: CancelCover,
+        *,
+        run_sync: RunSync,
+        client: VenueClient,
+        find_heard_s: Callable[[], float],
+    ) -> None:
+        self._terms = cover.terms
+        self._cover = cover
+        self._run_sync = run_sync
+        self._client = client
+        self._find_heard_s = find_heard_s
+        self._fault: str | None = None
+
+    async def keep_forever(self, market: Market) -> Never:
+        """Write heartbeats, and ask the venue where it was not heard for a while."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ask_forever, market)
+            await self.beat_forever()
+
+    async def keep_cover_forever(self, *, is_settled: Callable[[], bool]) -> Never:
+        """Make the file of signed cancels smaller, and its nonces new, where that is due.
+
+        Until the orders of an earlier session are settled, the file of that session stays.
+        """
+        has_settled = False
+        while True:
+            if has_settled := has_settled or is_settled():
+                await self._write(self._cover.refresh())
+                await self._burn()
+            await trio.sleep(REFRESH_EVERY_S)
+
+    async def beat_forever(self) -> Never:
+        """Write a heartbeat each second, or faster for a guard that acts soon."""
+        while True:
+            await self.tell(Life.RUNNING)
+            await trio.sleep(min(BEAT_EVERY_S, self._terms.after_s / BEATS_A_SILENCE))
+
+    async def tell(self, state: Life) -> None:
+        """Write one heartbeat."""
+        heard_s = max(self._client.heard_s, self._find_heard_s())
+        ago_s = min(trio.current_time() - heard_s, LONGEST_S)
+        beat = Heartbeat(time.time_ns() // 1_000_000, os.getpid(), ago_s, state)
+        await self._write(lambda: write_heartbeat(self._terms.folder, beat))
+
+    async def end(self, state: Life) -> None:
+        """Write the last heartbeat, and signed cancels for what still may rest."""
+        with trio.move_on_after(WRITE_WITHIN_S, shield=True):
+            await self._write(self._cover.refresh())
+            await self.tell(state)
+
+    async def _write(self, call: Callable[[], None]) -> None:
+        fault = None
+        try:
+            with trio.move_on_after(WRITE_WITHIN_S) as patience:
+                await self._run_sync(call, abandon_on_cancel=True)
+            if patience.cancelled_caught:
+                fault = f"it took more than {WRITE_WITHIN_S:g} s"
+        except Exception as error:  # noqa: BLE001 - the maker goes on without its guard
+            fault = describe_local_failure(error) or f"{type(error).__name__}: {error}"
+        if fault is not None and self._fault is None:
+            _log.error("guard not told: reason=%s; it takes that for silence, and cancels", fault)
+        elif fault is None and self._fault is not None:
+            _log.info("guard told again: folder=%s", self._terms.folder)
+        self._fault = fault
+
+    async def _ask_forever(self, market: Market) -> Never:
+        pause_s = min(ASK_AFTER_S, self._terms.after_s / QUESTIONS_A_SILENCE)
+        while True:
+            silent_s = trio.current_time() - max(self._client.heard_s, self._find_heard_s())
+            if silent_s >= pause_s:
+                try:
+                    await self._client.fetch_book(market)
+                except VenueError as error:
+                    _log.debug("venue not heard: error=%s", error)
+                silent_s = 0.0
+            await trio.sleep(max(pause_s / 2, pause_s - silent_s))
+
+    async def _burn(self) -> None:
+        """Use up the nonces of an older file of signed cancels, if there are any."""
+        with trio.move_on_after(BURN_WITHIN_S):
+            try:
+                await self._run_sync(self._cover.burn, abandon_on_cancel=True)
+            except (*VENUE_FAILURES, NoFreeThread, RuntimeError) as error:
+                _log.info("older signed cancels not burnt: error=%s; they cancel nothing that is new", error)

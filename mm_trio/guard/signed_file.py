@@ -1,0 +1,176 @@
+"""File of cancels that a maker signed in advance, and the mark of those that were posted.
+
+Whoever has the file can cancel the orders that it names, and do nothing else: there is no key in it, and an order is
+named by a cloid or an oid that no later order has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mm_trio.guard.private_file import FileUnread, read_private, write_private
+
+__all__ = [
+    "CANCELS_NAME",
+    "FIRED_NAME",
+    "MOST_BYTES",
+    "SignedAction",
+    "SignedCancels",
+    "parse_cancels",
+    "read_fired",
+    "write_fired",
+]
+
+CANCELS_NAME = "guard-cancels.json"
+FIRED_NAME = "guard-fired.json"
+VERSION = 1
+# Thirty actions of 200 items have two thirds of that.
+MOST_BYTES = 1_000_000
+# More was never posted by one guard for one maker: the nonces are spent long before.
+_MOST_FIRED = 1_000
+# By type of action: what names an order in an item.
+_NAMES_IN = {"cancel": "o", "cancelByCloid": "cloid"}
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAction:
+    """One signed cancel, ready to be posted.
+
+    `names` are the cloids and oids that it cancels.
+    """
+
+    nonce: int
+    # Hidden, because whoever reads it could post it.
+    body: bytes = field(repr=False)
+    names: frozenset[str | int] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCancels:
+    """Cancels for everything that may rest, several times over.
+
+    Each of the `volleys` cancels all of it, with nonces of its own: one is spent where the venue refuses it. `first` is
+    the lowest nonce reserved, `widest` the most actions that any file with these nonces had, and `spent` are reserved
+    nonces used earlier that are still ahead of the venue's time.
+    """
+
+    network: str
+    account: str
+    coin: str
+    signer: str
+    vault: bool
+    made_ms: int
+    first: int
+    widest: int
+    spent: tuple[int, ...] = ()
+    volleys: tuple[tuple[SignedAction, ...], ...] = ()
+
+    @property
+    def names(self) -> frozenset[str | int]:
+        """Return the cloids and oids that a volley cancels."""
+        return frozenset().union(*(action.names for action in self.volleys[0])) if self.volleys else frozenset()
+
+    @property
+    def owner(self) -> tuple[str, str, str]:
+        """Return whose orders these are: network, account and coin."""
+        return self.network, self.account, self.coin
+
+    def to_bytes(self) -> bytes:
+        """Return what the file has."""
+        values = {
+            "version": VERSION,
+            "network": self.network,
+            "account": self.account,
+            "coin": self.coin,
+            "signer": self.signer,
+            "vault": self.vault,
+            "made_ms": self.made_ms,
+            "first_nonce": self.first,
+            "widest": self.widest,
+            "spent": list(self.spent),
+            "nonces": [[action.nonce for action in volley] for volley in self.volleys],
+            "bodies": [[action.body.decode() for action in volley] for volley in self.volleys],
+        }
+        return f"{json.dumps(values)}\n".encode()
+
+
+def parse_cancels(data: bytes) -> SignedCancels:
+    """Read a file of signed cancels.
+
+    Errors: FileUnread, also where a body is not a cancel: the guard posts what it finds.
+    """
+    raw = _load(data, CANCELS_NAME)
+    try:
+        return SignedCancels(
+            **{name: _text(raw, name) for name in ("network", "account", "coin", "signer")},
+            vault=raw["vault"] is True,
+            made_ms=_whole(raw["made_ms"]),
+            first=_whole(raw["first_nonce"]),
+            widest=_whole(raw["widest"]),
+            spent=tuple(_whole(nonce) for nonce in raw["spent"]),
+            volleys=tuple(
+                tuple(_read_action(nonce, body) for nonce, body in zip(nonces, bodies, strict=True))
+                for nonces, bodies in zip(raw["nonces"], raw["bodies"], strict=True)
+            ),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise FileUnread(f"{CANCELS_NAME} is not whole: {type(error).__name__}: {str(error)[:100]}") from error
+
+
+def _read_action(nonce: Any, body: str) -> SignedAction:
+    """Read one body, which must be a cancel. Errors: ValueError, KeyError or TypeError."""
+    request = json.loads(body)
+    action = request["action"]
+    name = _NAMES_IN.get(action["type"])
+    if name is None:
+        raise ValueError(f"an action of the type {action['type']!r} is not a cancel")
+    if request["nonce"] != nonce:
+        raise ValueError(f"nonce {request['nonce']!r} stands for {nonce!r}")
+    return SignedAction(_whole(nonce), body.encode(), frozenset(item[name] for item in action["cancels"]))
+
+
+def write_fired(folder: Path, nonces: set[int], *, at_ms: int) -> None:
+    """Note which reserved nonces were posted, for the maker. Errors: OSError."""
+    kept = sorted(nonces)[-_MOST_FIRED:]
+    data = {"version": VERSION, "at_ms": at_ms, "nonces": kept}
+    write_private(folder / FIRED_NAME, f"{json.dumps(data)}\n".encode())
+
+
+def read_fired(folder: Path) -> frozenset[int]:
+    """Read which reserved nonces were posted.
+
+    Errors: OSError; FileUnread.
+    """
+    data = read_private(folder / FIRED_NAME, most=MOST_BYTES)
+    if data is None:
+        return frozenset()
+    try:
+        return frozenset(_whole(nonce) for nonce in _load(data, FIRED_NAME)["nonces"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileUnread(f"{FIRED_NAME} is not whole: {type(error).__name__}") from error
+
+
+def _load(data: bytes, name: str) -> Mapping[str, Any]:
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FileUnread(f"{name} is not whole") from error
+    if not isinstance(raw, Mapping) or raw.get("version") != VERSION:
+        raise FileUnread(f"{name} is not of version {VERSION}")
+    return raw
+
+
+def _text(raw: Mapping[str, Any], name: str) -> Any:
+    if not isinstance(raw[name], str):
+        raise TypeError(f"{name} is not a text")
+    return raw[name]
+
+
+def _whole(raw: Any) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise TypeError(f"{str(raw)[:50]!r} is not a whole number")
+    return raw

@@ -1,0 +1,66 @@
+"""When a maker counts as silent. Pure.
+
+Only what its guard itself saw counts: how long the heartbeat has not changed while the guard was awake, and how long
+ago, by that heartbeat, the maker heard the venue. No calendar is compared.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from mm_trio.guard.heartbeat import Heartbeat, Life
+
+__all__ = ["Silence", "Watched"]
+
+# A guard that was stopped, or whose machine stood still, does not know whether the maker did too. So much of a longer
+# pause between two looks counts.
+MOST_STEP_S = 1.0
+
+
+class Watched(Enum):
+    """What a guard thinks of its maker."""
+
+    ABSENT = "no heartbeat was seen yet"
+    ALIVE = "it runs, and hears the venue"
+    ENDED = "it ended, and nothing is to be cancelled"
+    SILENT = "it is dead, or hears nothing of the venue"
+
+
+class Silence:
+    """Silence of one maker, in seconds."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+        self._age_s = 0.0
+        self._looked_s: float | None = None
+        self.heartbeat: Heartbeat | None = None
+
+    def on_look(self, heartbeat: Heartbeat | None, *, now_s: float) -> None:
+        """Note what was found; None where there was no whole heartbeat."""
+        since_s = 0.0 if self._looked_s is None else min(now_s - self._looked_s, MOST_STEP_S)
+        self._looked_s = now_s
+        if heartbeat is not None and heartbeat != self.heartbeat:
+            self.heartbeat, self._age_s = heartbeat, 0.0
+        else:
+            self._age_s += since_s
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the maker heard the venue, as far as is known."""
+        return self._age_s + (0.0 if self.heartbeat is None else max(0.0, self.heartbeat.venue_heard_s_ago))
+
+    @property
+    def state(self) -> Watched:
+        """Return what to think of the maker now."""
+        if self.heartbeat is None:
+            return Watched.ABSENT
+        if self.heartbeat.state is not Life.RUNNING:
+            return Watched.ENDED
+        return Watched.SILENT if self.silent_s > self._after_s else Watched.ALIVE
+
+    def describe(self) -> str:
+        """Describe the silence as `key=value`."""
+        beat = self.heartbeat
+        if beat is None:
+            return "heartbeat=none"
+        return f"pid={beat.pid} silent_s={self.silent_s:.1f} heartbeat_s_ago={self._age_s:.1f}"

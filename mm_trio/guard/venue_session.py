@@ -1,0 +1,121 @@
+"""The guard's two ways to the venue: it posts bytes that are signed already, and reads what rests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from mm_trio.guard.signed_file import SignedAction
+from mm_trio.model.cloid import decode_cloid
+from mm_trio.model.errors import VenueError
+from mm_trio.model.market import Market
+from mm_trio.model.replies import OpenOrder, Refusal, Refused, Unknown
+from mm_trio.venue.action_answers import parse_answers
+from mm_trio.venue.http_session import VENUE_FAILURES, JsonSession, describe_failure, is_loopback
+from mm_trio.venue.rest_client import VenueClient
+
+__all__ = ["Posted", "VenueSession", "make_poster"]
+
+_log = logging.getLogger(__name__)
+
+# Between two polls: a replica of the venue may lag by less.
+POLL_AGAIN_S = 1.2
+# Longer than what bounds a whole answer, after which its thread ends.
+POST_WITHIN_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of one action that was posted.
+
+    `is_answered`: the venue has used its nonce, now or earlier, or never will; posting it again changes nothing.
+    """
+
+    is_answered: bool
+    n_cancelled: int = 0
+    reason: str = ""
+
+
+def make_poster(base_url: str) -> Callable[[bytes], Any]:
+    """Make a blocking call that posts signed bytes and returns the answer.
+
+    Errors: `VENUE_FAILURES`.
+    """
+    url = f"{base_url}/exchange"
+    session = JsonSession(url, {"Content-Type": "application/json"}, direct=is_loopback(base_url))
+
+    def post(body: bytes) -> Any:
+        response = session.post(url, body)
+        try:
+            return response.json()
+        except ValueError:
+            return None
+
+    return post
+
+
+class VenueSession:
+    """Actions and questions of a guard, for one coin of one account."""
+
+    def __init__(self, client: VenueClient, post: Callable[[bytes], Any], market: Market) -> None:
+        self._client = client
+        self._post = post
+        self._market = market
+
+    async def post(self, action: SignedAction) -> Posted:
+        """Post one signed action."""
+        try:
+            with trio.fail_after(POST_WITHIN_S):
+                raw = await trio.to_thread.run_sync(self._post, action.body, abandon_on_cancel=True)
+        except trio.TooSlowError:
+            return Posted(False, reason=f"no answer in {POST_WITHIN_S:g} s")
+        except VENUE_FAILURES as error:
+            return Posted(False, reason=describe_failure(error))
+        answers = parse_answers(raw, len(action.names))
+        first = answers[0]
+        if isinstance(first, Unknown):
+            # With the venue's own words it refused, and the nonce is used.
+            return Posted(first.says is not None, reason=first.says or first.why)
+        if isinstance(first, Refused) and first.untouched:
+            # A nonce of a lost answer is used: the first bytes arrived.
+            is_used = first.refusal is Refusal.NONCE and "duplicate" in first.text
+            return Posted(True, reason="posted before" if is_used else first.text)
+        return Posted(True, sum(not isinstance(answer, Refused | Unknown) for answer in answers))
+
+    async def find_resting(self, names: frozenset[str | int]) -> tuple[OpenOrder, ...] | None:
+        """Find what of the maker's orders rests; None where that cannot be known.
+
+        Its orders have its mark, or are among `names`. Two polls in a row have to agree whether there are any: the
+        replica that answers may lag.
+        """
+        try:
+            rows = await self._poll(names)
+            for _ in range(2):
+                await trio.sleep(POLL_AGAIN_S)
+                earlier, rows = rows, await self._poll(names)
+                if bool(earlier) is bool(rows):
+                    break
+            return rows
+        except VenueError as error:
+            _log.warning("open orders not read: error=%s", error)
+            return None
+
+    async def poll_once(self, names: frozenset[str | int]) -> tuple[OpenOrder, ...] | None:
+        """Find with one poll what of the maker's orders rests; None where that cannot be known."""
+        try:
+            return await self._poll(names)
+        except VenueError as error:
+            _log.warning("open orders not read: error=%s", error)
+            return None
+
+    async def _poll(self, names: frozenset[str | int]) -> tuple[OpenOrder, ...]:
+        rows = await self._client.fetch_open_orders(self._market)
+        return tuple(
+            row
+            for row in rows
+            if row.coin == self._market.coin and (decode_cloid(row.cloid) is not None or row.oid in names)
+        )

@@ -1,0 +1,195 @@
+"""Guard of one maker: it waits for its silence, cancels, proves it, and goes on watching."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Never
+
+import trio
+
+from mm_trio.guard.files import MakerFiles
+from mm_trio.guard.signed_file import SignedAction
+from mm_trio.guard.silence import Silence, Watched
+from mm_trio.guard.venue_session import VenueSession
+from mm_trio.model.replies import OpenOrder
+
+__all__ = ["GuardReport", "Watcher", "describe_order"]
+
+_log = logging.getLogger(__name__)
+
+# Of the files: what was written within the last look is not in memory when the folder is deleted.
+LOOK_EVERY_S = 0.25
+ALIVE_EVERY_S = 1.0
+# Between two attempts, doubled up to the longest: each poll has a request weight of 20.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
+
+
+@dataclass(slots=True)
+class GuardReport:
+    """What a guard did until now."""
+
+    fired: int = 0
+    cancels_posted: int = 0
+    cancelled: int = 0
+    verified: int = 0
+    may_rest: tuple[str, ...] = ()
+
+    def on_silent(self) -> None:
+        """Count a silence that was acted on."""
+        self.fired += 1
+
+    def on_posted(self, n_cancelled: int) -> None:
+        """Count an action and the cancels that the venue confirmed."""
+        self.cancels_posted += 1
+        self.cancelled += n_cancelled
+
+    def on_looked(self, may_rest: tuple[str, ...], *, is_proof: bool = False) -> None:
+        """Note what rests, as far as is known."""
+        self.may_rest = may_rest
+        self.verified += is_proof
+
+
+class Watcher:
+    """Guard of one maker.
+
+    `report` is what it did. It acts again where orders of a silent maker turn up later, and after a new heartbeat.
+    """
+
+    def __init__(self, files: MakerFiles, venue: VenueSession, *, after_s: float) -> None:
+        self._files = files
+        self._venue = venue
+        self._silence = Silence(after_s)
+        self._told: Watched | None = None
+        # Set when what is thought of the maker changes.
+        self._changed = trio.Event()
+        # Nonces that the venue has used, so that posting them again changes nothing.
+        self._answered: set[int] = set()
+        # The lowest nonce of the reserve in use, and which of its volleys comes next.
+        self._reserve, self._n_volley = 0, 0
+        self._n_named = 0
+        self.report = GuardReport()
+
+    async def watch(self) -> None:
+        """Look for ever, and act where the maker is silent.
+
+        Errors: ConfigError where others may change the state folder.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look_forever)
+            nursery.start_soon(self._show_life_forever)
+            while True:
+                if self._silence.state is Watched.SILENT:
+                    await self._act()
+                await self._changed.wait()
+
+    async def _look_forever(self) -> Never:
+        while True:
+            beat = await trio.to_thread.run_sync(self._files.read)
+            self._silence.on_look(beat, now_s=trio.current_time())
+            self._tell_state()
+            await trio.sleep(LOOK_EVERY_S)
+
+    async def _show_life_forever(self) -> Never:
+        while True:
+            armed = self._files.cancels is not None and self._silence.state in (Watched.ALIVE, Watched.SILENT)
+            await trio.to_thread.run_sync(partial(self._files.write_alive, armed=armed))
+            await trio.sleep(ALIVE_EVERY_S)
+
+    def _tell_state(self) -> None:
+        state = self._silence.state
+        if state is self._told:
+            return
+        self._told = state
+        self._changed.set()
+        self._changed = trio.Event()
+        if state is Watched.ABSENT:
+            _log.info("guard waiting: folder=%s; no maker has left a heartbeat there yet", self._files.folder)
+        elif state is Watched.ALIVE:
+            n_orders = 0 if self._files.cancels is None else len(self._files.cancels.names)
+            _log.info("guard armed: %s orders=%d", self._silence.describe(), n_orders)
+        elif state is Watched.ENDED and (beat := self._silence.heartbeat) is not None:
+            _log.info("guard disarmed: the maker ended: pid=%d state=%s", beat.pid, beat.state)
+
+    async def _act(self) -> None:
+        """Cancel until nothing rests, or the maker is heard of again."""
+        self.report.on_silent()
+        self._n_named = 0
+        _log.error("maker silent: %s orders=%d; cancelling what it left", self._silence.describe(), len(self._names))
+        pause_s, is_proven = FIRST_PAUSE_S, False
+        while self._silence.state is Watched.SILENT:
+            if not is_proven:
+                await self._post_volley()
+            # After the proof one poll each time is enough: what arrives late is acted on.
+            rests = await (self._venue.poll_once(self._names) if is_proven else self._venue.find_resting(self._names))
+            if rests is not None:
+                self._note_resting(rests, was_proven=is_proven)
+                pause_s = FIRST_PAUSE_S if is_proven and rests else pause_s
+                is_proven = not rests
+            with trio.move_on_after(pause_s):
+                await self._changed.wait()
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        self.report.on_looked(())
+        _log.warning("maker heard of again: %s; watching", self._silence.describe())
+
+    @property
+    def _names(self) -> frozenset[str | int]:
+        """Cloids and oids that the signed cancels name."""
+        cancels = self._files.cancels
+        return frozenset() if cancels is None else cancels.names
+
+    def _find_volley(self) -> Sequence[SignedAction] | None:
+        """Find what of the present volley has no answer; None where there is no further volley."""
+        cancels = self._files.cancels
+        if cancels is None:
+            return None
+        if cancels.first != self._reserve:
+            self._reserve, self._n_volley = cancels.first, 0
+        if self._n_volley >= len(cancels.volleys):
+            return None
+        return [action for action in cancels.volleys[self._n_volley] if action.nonce not in self._answered]
+
+    async def _post_volley(self) -> None:
+        """Post what of the present volley is not answered yet."""
+        volley = self._find_volley()
+        if not volley:
+            return
+        await trio.to_thread.run_sync(self._files.note_fired, {action.nonce for action in volley})
+        for action in volley:
+            posted = await self._venue.post(action)
+            self.report.on_posted(posted.n_cancelled)
+            if posted.is_answered:
+                self._answered.add(action.nonce)
+            told = (len(action.names), posted.n_cancelled, posted.reason or "none")
+            _log.warning("cancels posted: orders=%d cancelled=%d reason=%s", *told)
+
+    def _note_resting(self, rests: Sequence[OpenOrder], *, was_proven: bool) -> None:
+        """Tell what rests, and take the next volley where the present one did not cancel it."""
+        self.report.on_looked(tuple(describe_order(row) for row in rests), is_proof=not rests and not was_proven)
+        if not rests:
+            if not was_proven:
+                _log.warning("verified: two polls found no order of the maker; watching on")
+            return
+        _log.error("orders still rest: orders=%d: %s", len(rests), ", ".join(self.report.may_rest))
+        unnamed = [row for row in rests if row.cloid not in self._names and row.oid not in self._names]
+        if unnamed and len(unnamed) != self._n_named:
+            listed = ", ".join(describe_order(row) for row in unnamed)
+            _log.error("orders that no signed cancel names: orders=%d: %s; cancel them manually", len(unnamed), listed)
+        self._n_named = len(unnamed)
+        volley = self._find_volley()
+        if volley is None:
+            _log.error("no signed cancels are left: run `mm-trio cancel-all`, or cancel in the venue's web page")
+        elif not volley and len(unnamed) < len(rests):
+            self._n_volley += 1
+
+
+def describe_order(row: OpenOrder) -> str:
+    """Describe an order that rests, for the operator."""
+    return f"{row.side} {_plain(row.size)} at {_plain(row.price)} (oid {row.oid})"
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"

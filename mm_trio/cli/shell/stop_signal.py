@@ -49,10 +49,11 @@ class StopSignal:
         """
         self._handle_signals(signal.SIG_IGN)
 
-    def run(self, work: Callable[..., Awaitable[_T]]) -> _T:
+    def run(self, work: Callable[..., Awaitable[_T]], *, is_last: bool = True) -> _T:
         """Run `work(stop_scope=scope)` in trio; the first signal cancels the scope.
 
-        A maker shuts down by cancelling its open orders. When `work` has ended, signals are ignored.
+        A maker shuts down by cancelling its open orders. When `work` has ended, signals are ignored; where it was not
+        the last of a command's work, they raise Interrupted again.
         """
         import trio
 
@@ -74,7 +75,7 @@ class StopSignal:
         try:
             return trio.run(run)
         finally:
-            self.ignore_signals()
+            (self.ignore_signals if is_last else self.raise_on_signal)()
 
     async def _stop_on_signal(self, signals: AsyncIterator[int], stop_scope: trio.CancelScope) -> None:
         async for number in signals:

@@ -99,6 +99,19 @@ def test_a_signal_outside_of_waiting_ends_a_check_too(capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["signal"] == "SIGINT"
 
 
+def test_a_signal_after_work_that_is_not_the_last_ends_a_check_too(capsys: pytest.CaptureFixture[str]) -> None:
+    async def ask(*, stop_scope: trio.CancelScope) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def check(arguments: argparse.Namespace, stop: StopSignal) -> int:
+        stop.run(ask, is_last=False)
+        signal.raise_signal(signal.SIGHUP)
+        return ExitCode.CLEAN
+
+    assert run_check(check, "--json") == ExitCode.CHECK_FAILED
+    assert json.loads(capsys.readouterr().out)["signal"] == "SIGHUP"
+
+
 def test_a_signal_before_the_receiver_is_open_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     start: Callable[..., Any] = trio.run
 

@@ -6,7 +6,7 @@ __all__ = ["find_key_fault", "find_own_key_fault"]
 
 
 def find_own_key_fault(account: str) -> str:
-    """Say why the account's own key must not sign where money is real."""
+    """Say why the account's own key must not sign."""
     return (
         f"the key is the account's own ({account}) and could withdraw; approve an agent (API wallet) and use the "
         "agent's key"
@@ -14,10 +14,10 @@ def find_own_key_fault(account: str) -> str:
 
 
 def find_key_fault(signer: str, role: str, master: str | None, *, account: str | None, network: str) -> str | None:
-    """Say why a key may not trade for the account; None if it may.
+    """Say why a key may not trade for the account.
 
-    `role` and `master` are what the venue says of the key's address. `account` is the one that approves keys, None for
-    a vault, whose leader is not known.
+    None if it may. `role` and `master` are what the venue says of the key's address. `account` is the one that approves
+    keys, None for a vault, whose leader is not known.
     """
     if account is None:
         if role == "agent" or network != "mainnet":

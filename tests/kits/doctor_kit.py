@@ -13,10 +13,11 @@ from builders import EPOCH_MS, run_inline
 from sandbox_kit import HYPE_TOKEN, PURR_TOKEN, TAKER, USDC_TOKEN, Clock, buy, dec, sell
 from trio.testing import MockClock
 
-from mm_trio.cli.check_programs.examination import Examiner, examine, gather_facts
+from mm_trio.cli.check_programs.examination import examine, gather_facts
 from mm_trio.cli.check_programs.facts import Facts
 from mm_trio.cli.check_programs.findings import DoctorReport, Finding
 from mm_trio.cli.check_programs.local_facts import look_at_key
+from mm_trio.cli.check_programs.venue_facts import Examiner
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.config.keys import Secret
 from mm_trio.config.loading import parse_settings

@@ -18,7 +18,7 @@ _NEW_AGENT = "approve an agent for this maker and use its key: `mm-trio keys new
 
 
 def check_key(facts: Facts) -> Outcome:
-    """Check that one key can be read, from a source that is private."""
+    """Check that a key can be read, from private places."""
     address, sources = expect(facts.key.address), facts.key.sources
     text = f"the key of {address}, from {' and '.join(sources)}"
     if len(sources) > 1:
@@ -33,7 +33,7 @@ def check_key(facts: Facts) -> Outcome:
 
 
 def check_own_key(facts: Facts) -> Outcome:
-    """Check that the key is not the account's own, which could withdraw."""
+    """Check that the key cannot withdraw."""
     signer, market = need(facts.key.address), facts.settings.market
     role = facts.account.role
     owners = {market.account, None if isinstance(role, Unknown) else role.approver} - {None}
@@ -84,7 +84,7 @@ def check_account(facts: Facts) -> Outcome:
 
 
 def check_mode(facts: Facts) -> Outcome:
-    """Show the account's mode, and warn of one that is not known."""
+    """Show the account's mode, and warn of an unknown one."""
     mode = expect(facts.account.mode)
     if mode in MODES:
         return Outcome(Verdict.PASS, f"{mode}: {MODES[mode]}")
@@ -96,7 +96,7 @@ def check_mode(facts: Facts) -> Outcome:
 
 
 def check_balances(facts: Facts) -> Outcome:
-    """Check that the account has what the ladder is to offer."""
+    """Check that the account has what is to be offered."""
     balances, pair = expect(facts.account.balances), need(facts.market.market)
     free = find_free(
         balances,

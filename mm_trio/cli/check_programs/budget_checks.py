@@ -73,7 +73,7 @@ def check_budget(facts: Facts) -> Outcome:
 
 
 def check_dead_man(facts: Facts) -> Outcome:
-    """Check the volume that the venue's own dead man's switch asks for."""
+    """Check the volume that the venue's dead man's switch needs."""
     if getattr(getattr(facts.settings, "guard", None), "dead_man", "off") != "venue":
         return Outcome(Verdict.SKIP, "the venue's own dead man's switch is not asked for (dead_man = \"venue\")")
     volume, _ = need(facts.account.budget)

@@ -5,11 +5,11 @@ It sends no action and writes nothing. Locks are tried for an instant, so a make
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import trio
 
@@ -22,18 +22,15 @@ from mm_trio.cli.check_programs.local_facts import look_at_disk, look_at_ledger,
 from mm_trio.cli.check_programs.machine_checks import MACHINE_CHECKS
 from mm_trio.cli.check_programs.market_checks import MARKET_CHECKS
 from mm_trio.cli.check_programs.money_checks import MONEY_CHECKS
-from mm_trio.cli.check_programs.venue_facts import VenueFacts, ask_venue
+from mm_trio.cli.check_programs.venue_facts import Examiner, VenueFacts, ask_venue
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import find_network
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.config.settings import Settings
-from mm_trio.engine.schedule import read_machine_clock
 from mm_trio.journal.data_dir import find_network_folder, find_signer_lock, find_state_folder
 from mm_trio.model.errors import ConfigError, VenueError
-from mm_trio.model.market import SpotMeta
-from mm_trio.venue.sdk import make_info
 
-__all__ = ["ALL_CHECKS", "LOCAL_S", "Examiner", "examine", "gather_facts"]
+__all__ = ["ALL_CHECKS", "LOCAL_S", "examine", "gather_facts"]
 
 _T = TypeVar("_T")
 
@@ -41,24 +38,6 @@ ALL_CHECKS = (*MACHINE_CHECKS, *BUDGET_CHECKS[:4], *ACCOUNT_CHECKS, *MARKET_CHEC
 # Of each look at this machine; a disk may hang. With the questions to the venue it stays below a minute.
 LOCAL_S = 5.0
 _STEPS = ("questions to the venue", "state folder and ledger")
-
-
-def _ignore(step: str) -> None:
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examiner:
-    """What an examination asks with: clients of the venue, threads, this machine's clock, and who is told of steps.
-
-    `make_info` None: the SDK's client.
-    """
-
-    environ: Mapping[str, str]
-    make_info: Callable[[SpotMeta], Any] | None = None
-    run_sync: RunSync = trio.to_thread.run_sync
-    clock_ms: Callable[[], int] = read_machine_clock
-    on_step: Callable[[str], None] = _ignore
 
 
 async def examine(
@@ -81,16 +60,11 @@ async def examine(
 
 
 async def gather_facts(settings: Settings, key: KeyFacts, *, examiner: Examiner, steps: CheckSteps) -> Facts:
-    """Gather the facts: of the venue first, which names the state folder, then of this machine."""
-    market = settings.market
-    told = await ask_venue(
-        market,
-        key.address,
-        make_info=examiner.make_info or partial(make_info, market.base_url),
-        clock_ms=examiner.clock_ms,
-        run_sync=examiner.run_sync,
-        on_step=examiner.on_step,
-    )
+    """Gather the facts of the venue, then of this machine.
+
+    The venue names the state folder.
+    """
+    told = await ask_venue(settings.market, key.address, examiner=examiner)
     steps.finish("questions to the venue")
     examiner.on_step("state folder and ledger")
     folder = await _find_folder(settings, told, examiner)
@@ -112,14 +86,17 @@ async def gather_facts(settings: Settings, key: KeyFacts, *, examiner: Examiner,
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """State folder of a maker, and where below it the network's folders lie."""
+    """State folder of a maker, and its network's name."""
 
     path: Path
     network: str
 
 
 async def _find_folder(settings: Settings, told: VenueFacts, examiner: Examiner) -> Fact[_Folder]:
-    """Find the state folder; a sandbox's depends on which exchange stands there."""
+    """Find the state folder.
+
+    A sandbox's depends on which exchange stands there.
+    """
     market, pair = settings.market, told.market.market
     coin = market.coin if market.coin.startswith("@") else None
     if not isinstance(pair, Unknown):
@@ -172,7 +149,10 @@ async def _look_at_ledger(settings: Settings, key: KeyFacts, folder: Fact[_Folde
 
 
 async def _look_in_time(look: Callable[[], _T], run_sync: RunSync) -> Fact[_T]:
-    """Look at a disk on a thread, which is left behind where the disk hangs."""
+    """Look at a disk on a thread.
+
+    It is left behind where the disk hangs.
+    """
     with trio.move_on_after(LOCAL_S):
         looked: _T = await run_sync(look, abandon_on_cancel=True)
         return looked

@@ -34,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFacts:
-    """Address of the signing key, and the variables that name a source."""
+    """Address of the signing key, and variables naming a source."""
 
     address: Fact[str]
     sources: tuple[str, ...] = ()
@@ -118,7 +118,7 @@ class MarketFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionFacts:
-    """How asking went: weight used, and refusals as too many (HTTP 429).
+    """Weight used, and refusals as too many (HTTP 429).
 
     `unreached` says why the venue could not be asked, None where it could.
     """

@@ -53,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Reason why a fact is not known, and how bad that is."""
+    """Reason of a missing fact, and how bad that is."""
 
     why: str
     remedy: str = "run `mm-trio doctor` again"
@@ -72,9 +72,9 @@ class _NotKnown(Exception):
 
 
 def expect(fact: Fact[_T]) -> _T:
-    """Return a fact; without it the check has the verdict of its absence.
+    """Return the fact that a check is about.
 
-    For the one check that is about this fact.
+    Without it the check has the verdict of its absence.
     """
     if isinstance(fact, Unknown):
         raise _NotKnown(Outcome(fact.verdict, fact.why, "" if fact.verdict is Verdict.SKIP else fact.remedy))
@@ -82,7 +82,10 @@ def expect(fact: Fact[_T]) -> _T:
 
 
 def need(fact: Fact[_T]) -> _T:
-    """Return a fact that another check is about; without it this check is skipped."""
+    """Return a fact that another check is about.
+
+    Without it this check is skipped.
+    """
     if isinstance(fact, Unknown):
         raise _NotKnown(Outcome(Verdict.SKIP, f"not looked at: {fact.why}"))
     return fact
@@ -139,7 +142,7 @@ class DoctorReport:
         }
 
     def to_text(self) -> str:
-        """Return one line for each check, and one that counts them."""
+        """Return a line for each check, and a summary."""
         width = max(len(finding.name) for finding in self.findings)
         lines = [_show(finding, width) for finding in self.findings]
         counts = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in Verdict)

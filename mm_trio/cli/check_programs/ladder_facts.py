@@ -65,13 +65,16 @@ def work_out_ladder(settings: Settings, market: MarketFacts, account: AccountFac
 
 
 def find_free(balances: Balances, orders: tuple[OpenOrder, ...], pair: Market, *, keep_foreign: bool) -> Balances:
-    """Find what may be offered: the totals less what others hold of them."""
+    """Find what may be offered.
+
+    That is the totals less what others hold of them.
+    """
     ownership = Ownership(pair.coin, keep_foreign=keep_foreign)
     return find_usable(balances, orders, pair, is_foreign=ownership.is_foreign)
 
 
 def _make_grid(settings: Settings, pair: Market, known: Recovered | None) -> Fact[PricingGrid]:
-    """Make the ladder with the rule of the ledger, where there is one."""
+    """Make the ladder by the ledger's rule, if any."""
     strategy = settings.strategy
     rule = strategy.ladder or (None if known is None else known.ladder_rule)
     try:
@@ -81,7 +84,7 @@ def _make_grid(settings: Settings, pair: Market, known: Recovered | None) -> Fac
 
 
 class _Seen:
-    """A ladder before the balances, orders and book of a moment."""
+    """Ladder before the balances, orders and book of a moment."""
 
     def __init__(
         self,
@@ -103,7 +106,7 @@ class _Seen:
         return self._settings.tuning.foreign_orders == "keep"
 
     def plan(self, balances: Balances, orders: tuple[OpenOrder, ...]) -> Fact[LadderPlan]:
-        """Plan the whole ladder on the amounts configured, or on all that is free."""
+        """Plan the ladder on the amounts configured, or all free."""
         strategy, parameters = self._settings.strategy, self._parameters
         free = find_free(balances, orders, self._pair, keep_foreign=self._keeps_foreign)
         request = PlanRequest(

@@ -65,7 +65,7 @@ def look_at_key(secrets: Mapping[str, Secret], passphrase: Callable[[], str] | N
 
 
 def look_at_programs(folder: Path, base_url: str) -> MachineFacts:
-    """Look at programs and proxies; the disk is not looked at."""
+    """Look at programs and proxies, not at the disk."""
     skipped = Unknown("the disk was not looked at", verdict=Verdict.SKIP)
     return MachineFacts(
         folder=folder,
@@ -80,16 +80,27 @@ def look_at_programs(folder: Path, base_url: str) -> MachineFacts:
 
 
 def look_at_disk(found: MachineFacts) -> MachineFacts:
-    """Look at the disk below the folder, which may not be there yet."""
+    """Look at the disk below the folder.
+
+    The folder may not be there yet.
+    """
     folder = found.folder
-    nearest = next((path for path in (folder, *folder.parents) if path.exists()), folder)
-    find_fault = find_open_place if folder.is_dir() else find_open_folder
+    unseen = f"{folder} cannot be looked at"
     return replace(
         found,
-        folder_fault=_try(lambda: find_fault(folder), f"{folder} cannot be looked at"),
-        is_writable=_try(lambda: nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK), f"{nearest} is not known"),
-        free_bytes=_try(lambda: shutil.disk_usage(nearest).free, f"free space of {nearest} is not known"),
+        folder_fault=_try(lambda: (find_open_place if folder.is_dir() else find_open_folder)(folder), unseen),
+        is_writable=_try(lambda: _is_writable(_find_nearest(folder)), unseen),
+        free_bytes=_try(lambda: shutil.disk_usage(_find_nearest(folder)).free, unseen),
     )
+
+
+def _find_nearest(folder: Path) -> Path:
+    """Find the folder, or the nearest one above that is there."""
+    return next((path for path in (folder, *folder.parents) if path.exists()), folder)
+
+
+def _is_writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _try(look: Callable[[], _T], what: str) -> Fact[_T]:
@@ -120,7 +131,10 @@ def _find_version(library: str) -> str:
 
 
 def _hide_user(url: str) -> str:
-    place = urlsplit(url if "//" in url else f"//{url}")
+    try:
+        place = urlsplit(url if "//" in url else f"//{url}")
+    except ValueError:
+        return "an address that cannot be read"
     return f"{place.scheme or 'http'}://{place.netloc.rpartition('@')[2]}"
 
 
@@ -130,7 +144,7 @@ def _hide_user(url: str) -> str:
 def look_at_ledger(
     folder: Path, *, signer_lock: Path | None, order_size: Number, now_s: float, wall_ms: int
 ) -> LedgerFacts:
-    """Look at ledger, standing, locks and guard of a state folder.
+    """Look at what a state folder holds.
 
     Locks are tried for an instant and shared, which disturbs no maker that holds one.
     """
@@ -145,7 +159,7 @@ def look_at_ledger(
 
 
 def skip_ledger(unknown: Unknown) -> LedgerFacts:
-    """Return facts of a state folder that was not looked at."""
+    """Return facts of an unseen state folder."""
     return LedgerFacts(standing=unknown, ledger=unknown, is_locked=unknown, is_key_locked=unknown, guard=unknown)
 
 
@@ -157,7 +171,10 @@ def _read_standing(folder: Path) -> Fact[Standing]:
 
 
 def _read_ledger(folder: Path, *, order_size: Number, now_s: float, wall_ms: int) -> Fact[Recovered | None]:
-    """Replay the ledger from its last checkpoint on; None without one."""
+    """Replay the ledger from its last checkpoint on.
+
+    None without a ledger.
+    """
     remedy = "run `mm-trio ledger audit`, and `mm-trio ledger rebuild` where that says so"
     try:
         path = folder / JOURNAL_NAME
@@ -176,7 +193,10 @@ def _read_ledger(folder: Path, *, order_size: Number, now_s: float, wall_ms: int
 
 
 def _is_held(path: Path) -> Fact[bool]:
-    """Check if another process holds a lock, without creating or changing its file."""
+    """Check if another process holds a lock.
+
+    Its file is neither created nor changed.
+    """
     if sys.platform == "win32":
         return Unknown("locks cannot be looked at here", verdict=Verdict.SKIP)
     import fcntl
@@ -207,5 +227,5 @@ def _read_guard(path: Path) -> Fact[GuardBeat | None]:
         return GuardBeat(at_ms=int(raw["at_ms"]), pid=int(raw["pid"]), is_armed=raw["armed"] is True)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return Unknown(f"{path} cannot be read: {error}", "start the guard again")

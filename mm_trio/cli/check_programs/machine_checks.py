@@ -20,7 +20,10 @@ _OLDEST_PYTHON, _FIRST_TOO_NEW = (3, 11), (3, 14)
 
 
 def check_config(facts: Facts) -> Outcome:
-    """Check that the maker takes these values together; a file that cannot be read never gets here."""
+    """Check that the maker takes these values together.
+
+    A file that cannot be read never gets here.
+    """
     market, strategy = facts.settings.market, facts.settings.strategy
     given: dict[str, Any] = {"allocated_token": None, "allocated_usdc": None, "take_over": False}
     given.update(facts.settings.maker_parameters())
@@ -36,7 +39,7 @@ def check_config(facts: Facts) -> Outcome:
 
 
 def check_versions(facts: Facts) -> Outcome:
-    """Show versions, and warn of a Python that was not tested."""
+    """Show versions, and warn of an untested Python."""
     versions = facts.machine.versions
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
     python = tuple(int(part) for part in re.findall(r"\d+", versions["Python"])[:2])
@@ -53,7 +56,7 @@ def check_signing(facts: Facts) -> Outcome:
 
 
 def check_proxies(facts: Facts) -> Outcome:
-    """Check which proxies of the environment apply to the venue's address."""
+    """Check which proxies apply to the venue's address."""
     proxies, url = facts.machine.proxies, facts.settings.market.base_url
     if not proxies:
         return Outcome(Verdict.PASS, f"no proxy variable applies to {url}")
@@ -73,7 +76,7 @@ def check_proxies(facts: Facts) -> Outcome:
 
 
 def check_folder(facts: Facts) -> Outcome:
-    """Check that the state folder is private and can be written to."""
+    """Check that the state folder is private and writable."""
     folder, fault = facts.machine.folder, expect(facts.machine.folder_fault)
     if fault is not None:
         return Outcome(Verdict.FAIL, f"the state folder {folder} is not safe from other users", fault)
@@ -93,7 +96,7 @@ def check_disk(facts: Facts) -> Outcome:
 
 
 def check_ledger(facts: Facts) -> Outcome:
-    """Check that the ledger opens, fits its end mark and replays."""
+    """Check that the ledger opens, is whole and replays."""
     ledger = expect(facts.ledger.ledger)
     if ledger is None or ledger.is_new:
         return Outcome(Verdict.PASS, f"there is no ledger yet: the next start begins one in {facts.machine.folder}")
@@ -126,7 +129,7 @@ def check_maker_lock(facts: Facts) -> Outcome:
 
 
 def check_key_lock(facts: Facts) -> Outcome:
-    """Check whether a maker of another coin signs with this key."""
+    """Check whether another maker signs with this key."""
     if not expect(facts.ledger.is_key_locked):
         return Outcome(Verdict.PASS, "free: no other process here signs with this key")
     if facts.ledger.is_locked is True:

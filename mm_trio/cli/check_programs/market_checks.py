@@ -27,7 +27,7 @@ _MOST_NAMED = 5
 
 
 def check_pair(facts: Facts) -> Outcome:
-    """Show the pair, and warn of others with the same name."""
+    """Show the pair, and warn of its namesakes."""
     market, meta = expect(facts.market.market), need(facts.market.meta)
     names = {token.index: token.name for token in meta.tokens}
     called = (market.base.name, market.quote.name)
@@ -43,7 +43,7 @@ def check_pair(facts: Facts) -> Outcome:
 
 
 def check_base(facts: Facts) -> Outcome:
-    """Check that the base token is the one that was named."""
+    """Check that the base token is the one named."""
     market, configured = need(facts.market.market), facts.settings.market
     if configured.base is None:
         verdict = Verdict.WARN if configured.network == "mainnet" else Verdict.PASS
@@ -57,7 +57,7 @@ def check_base(facts: Facts) -> Outcome:
 
 
 def check_token(facts: Facts) -> Outcome:
-    """Show the id of the base token, which nobody can copy."""
+    """Show the base token's id, which nobody can copy."""
     market, token_id = need(facts.market.market), expect(facts.market.token_id)
     if token_id is None:
         return Outcome(
@@ -82,7 +82,7 @@ def check_lots(facts: Facts) -> Outcome:
 
 
 def check_quote(facts: Facts) -> Outcome:
-    """Check that amounts in quote are in the token that the operator thinks of."""
+    """Check that the quote token is the one meant."""
     market, coin = need(facts.market.market), facts.settings.market.coin
     name = _plain(market.quote.name)
     if market.quote.name == "USDC" or "/" in coin:
@@ -114,7 +114,7 @@ def check_opening(facts: Facts) -> Outcome:
 
 
 def check_band(facts: Facts) -> Outcome:
-    """Check that the venue takes the prices of the active window."""
+    """Check that the venue takes the active window's prices."""
     plan, reference = need(facts.ladder.plan), find_reference(need(facts.market.book))
     if reference is None:
         return Outcome(Verdict.SKIP, "the book shows no reference price: it has no two sides near each other")
@@ -203,7 +203,7 @@ def check_rivals(facts: Facts) -> Outcome:
 
 
 def check_left_orders(facts: Facts) -> Outcome:
-    """Check for orders of this maker that rest while it does not run."""
+    """Check for orders that rest without this maker."""
     coin = need(facts.market.market).coin
     if need(facts.ledger.is_locked):
         return Outcome(Verdict.PASS, "the maker that runs looks after its orders")
@@ -247,7 +247,10 @@ def find_plan_warnings(facts: Facts) -> Sequence[PlanWarning]:
 
 
 def _find_book_of_others(facts: Facts) -> Book:
-    """Leave out the rows that hold orders of the account alone: a maker that runs is no rival of itself."""
+    """Leave out the rows that are the account's alone.
+
+    A maker that runs is no rival of itself.
+    """
     book, orders = need(facts.market.book), need(facts.account.orders)
     coin = need(facts.market.market).coin
     own = Counter((order.side, order.price) for order in orders if order.coin == coin)
@@ -266,7 +269,10 @@ def _own(facts: Facts, *, knows_all: bool = False) -> Ownership:
 
 
 def _plain(name: str) -> str:
-    """Leave out what a terminal would act on; strangers choose these names."""
+    """Leave out what a terminal would act on.
+
+    Strangers choose these names.
+    """
     return "".join(filter(str.isprintable, name))
 
 

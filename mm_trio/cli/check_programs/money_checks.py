@@ -20,7 +20,7 @@ _LEAST = ("max_order_notional", "max_side_notional", "max_net_spend", "max_loss_
 
 
 def check_amounts(facts: Facts) -> Outcome:
-    """Check that the operator named what is to be offered, or the price."""
+    """Check that amounts or the opening price are named."""
     settings = facts.settings
     if settings.allocation is not None:
         return Outcome(
@@ -58,7 +58,7 @@ def judge_limits(settings: Settings) -> Outcome:
 
 
 def check_limits_fit(facts: Facts) -> Outcome:
-    """Check that the limits let the planned ladder reach its worst case."""
+    """Check that the limits allow the ladder's worst case."""
     given, plan = facts.settings.limits, need(facts.ladder.plan)
     if given is None:
         return Outcome(Verdict.SKIP, "no limits are given")
@@ -81,7 +81,7 @@ def check_limits_fit(facts: Facts) -> Outcome:
 
 
 def check_worst_case(facts: Facts) -> Outcome:
-    """Show the worst case, and compare what the bids cost with what is free."""
+    """Show the worst case, and whether all bids are paid."""
     plan = need(facts.ladder.plan)
     bottom, top = find_ending(plan, at_top=False), find_ending(plan, at_top=True)
     text = (

@@ -30,9 +30,10 @@ START_CHECKS = (*START_CHECKS_OF_MACHINE, *START_CHECKS_OF_MONEY)
 
 
 def run_cheap_checks(settings: Settings, *, environ: Mapping[str, str]) -> None:
-    """Look at this machine before a maker starts, and log each warning.
+    """Look at this machine before a maker starts.
 
-    What the start itself asks, it refuses by itself. Blocks for an instant. Errors: one ConfigError with all fails.
+    Each warning is logged. What the start itself asks, it refuses by itself. Blocks for an instant. Errors: one
+    ConfigError with all fails.
     """
     findings = run_checks(START_CHECKS, _gather(settings, environ))
     for finding in findings:

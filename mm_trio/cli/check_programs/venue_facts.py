@@ -5,7 +5,7 @@ Each question has a deadline, and all of them together have one. A question with
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -19,16 +19,18 @@ from mm_trio.cli.programs.pair_facts import HIP2_ADDRESS
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import MarketSettings
+from mm_trio.engine.schedule import read_machine_clock
 from mm_trio.model.errors import Busy, ConfigError, VenueError
 from mm_trio.model.market import Balances, Book, Market, SpotMeta
 from mm_trio.model.replies import ListedAgent, OpenOrder
 from mm_trio.planning.income import Fees
 from mm_trio.venue import wire
 from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.sdk import make_info
 from mm_trio.witness.account_role import AccountRole
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["ALL_QUESTIONS_S", "MOST_WEIGHT", "QUESTION_S", "VenueFacts", "ask_venue"]
+__all__ = ["ALL_QUESTIONS_S", "MOST_WEIGHT", "QUESTION_S", "Examiner", "VenueFacts", "ask_venue"]
 
 _T = TypeVar("_T")
 
@@ -43,6 +45,24 @@ _UNREACHED = "the venue did not tell its pairs"
 _ASK_AGAIN = "run `mm-trio doctor` again; where that stays, look at the venue's status and at this machine's network"
 
 
+def _ignore(step: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examiner:
+    """Means of an examination, and who is told its steps.
+
+    `make_info` makes a client that knows these pairs; None: the SDK's.
+    """
+
+    environ: Mapping[str, str]
+    make_info: Callable[[SpotMeta], Any] | None = None
+    run_sync: RunSync = trio.to_thread.run_sync
+    clock_ms: Callable[[], int] = read_machine_clock
+    on_step: Callable[[str], None] = _ignore
+
+
 @dataclass(frozen=True, slots=True)
 class VenueFacts:
     """What the venue told."""
@@ -53,7 +73,7 @@ class VenueFacts:
 
 
 class _Asker:
-    """Asks one question after the other, and tells which one is asked.
+    """Asks one question after the other, and tells each.
 
     `client` asks by `info`, an object of the SDK or of its shape.
     """
@@ -67,7 +87,10 @@ class _Asker:
         self.n_busy = 0
 
     def use(self, client: VenueClient, info: Any) -> None:
-        """Ask by another client from here on; the weight used so far counts on."""
+        """Ask by another client from here on.
+
+        The weight used so far counts on.
+        """
         now_s = trio.current_time()
         client.weight.on_request(self.client.weight.used(now_s), now_s=now_s)
         self.client, self.info = client, info
@@ -88,31 +111,24 @@ class _Asker:
         return Unknown(f"not answered within the {ALL_QUESTIONS_S:g} s of all questions", _ASK_AGAIN)
 
 
-async def ask_venue(
-    market: MarketSettings,
-    signer: Fact[str],
-    *,
-    make_info: Callable[[SpotMeta], Any],
-    clock_ms: Callable[[], int],
-    run_sync: RunSync,
-    on_step: Callable[[str], None],
-) -> VenueFacts:
-    """Ask the venue everything that a check needs, `MOST_WEIGHT` at most.
+async def ask_venue(market: MarketSettings, signer: Fact[str], *, examiner: Examiner) -> VenueFacts:
+    """Ask the venue everything that a check needs.
 
-    `make_info` makes a client that knows these pairs.
+    The weight is `MOST_WEIGHT` at most.
     """
-    bare = make_info(SpotMeta((), ()))
-    make_client = partial(VenueClient, address=market.account, run_sync=run_sync, read_timeout_s=QUESTION_S)
+    make_a_client = examiner.make_info or partial(make_info, market.base_url)
+    bare = make_a_client(SpotMeta((), ()))
+    make_client = partial(VenueClient, address=market.account, run_sync=examiner.run_sync, read_timeout_s=QUESTION_S)
     until_s = trio.current_time() + ALL_QUESTIONS_S
-    asker = _Asker(make_client(bare), bare, on_step=on_step, until_s=until_s)
+    asker = _Asker(make_client(bare), bare, on_step=examiner.on_step, until_s=until_s)
     raw = await asker.ask("pairs", partial(_ask_for_pairs, asker))
     meta: Fact[SpotMeta]
     if isinstance(raw, Unknown):
         asker.unreached, meta = raw.why, raw
     else:
         meta = wire.parse_spot_meta(raw)
-        info = make_info(meta)
-        asker.use(make_client(info, clock=VenueClock(clock_ms, now_s=trio.current_time, compares=True)), info)
+        info = make_a_client(meta)
+        asker.use(make_client(info, clock=VenueClock(examiner.clock_ms, now_s=trio.current_time, compares=True)), info)
     pair = _find_pair(meta, market)
     told_market = await _ask_of_market(asker, pair, meta=meta, raw=raw)
     told_account = await _ask_of_account(asker, market, pair=pair, signer=signer)
@@ -123,7 +139,10 @@ async def ask_venue(
 
 
 async def _ask_for_pairs(asker: _Asker) -> Any:
-    """Ask for spotMeta, as it is, and again where the answer cannot be used. Errors: VenueError."""
+    """Ask for spotMeta, and return it as it is.
+
+    It is asked for again where the answer cannot be used. Errors: VenueError.
+    """
     for n in range(1, PAIRS_TRIES + 1):
         try:
             raw = await asker.client.ask(asker.info.spot_meta)
@@ -237,7 +256,10 @@ async def _ask_for_role(client: VenueClient, address: str) -> AccountRole:
 async def _ask_of_key(
     asker: _Asker, signer: Fact[str], *, role: Fact[AccountRole], agents: Fact[tuple[ListedAgent, ...]]
 ) -> Fact[tuple[str, str | None]]:
-    """Find the role of the key; the question is dear, and spared where another answer has it."""
+    """Find the role of the key.
+
+    The question is dear, and spared where another answer has it.
+    """
     if isinstance(signer, Unknown):
         return Unknown("the signing key is not known", verdict=Verdict.SKIP)
     if not isinstance(role, Unknown) and role.approver is not None:

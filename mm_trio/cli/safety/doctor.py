@@ -46,8 +46,9 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
         print_result(_report_unread(error), as_json=arguments.json)
         return ExitCode.CONFIG
     # Imported after the configuration is read: the SDK takes most of a second, and a mistake should be told at once.
-    from mm_trio.cli.check_programs.examination import Examiner, examine
+    from mm_trio.cli.check_programs.examination import examine
     from mm_trio.cli.check_programs.local_facts import look_at_key
+    from mm_trio.cli.check_programs.venue_facts import Examiner
 
     key = look_at_key(environment.secrets, _ask_passphrase if sys.stdin.isatty() else None)
     examiner = Examiner(environ=environment.plain, on_step=_choose_progress())
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
 
 def _report_unread(error: ConfigError) -> DoctorReport:
-    """Return a report whose only line says why there are no others."""
+    """Return a report of one line, which says why."""
     from mm_trio.cli.check_programs.findings import DoctorReport, Finding, Verdict
 
     text = " ".join(str(error).split())
@@ -65,7 +66,10 @@ def _report_unread(error: ConfigError) -> DoctorReport:
 
 
 def _find_exit_code(report: DoctorReport) -> ExitCode:
-    """Find the exit code; without the venue there is no verdict on the rest."""
+    """Find the exit code.
+
+    Without the venue there is no verdict on the rest.
+    """
     if report.is_unreached:
         return ExitCode.VENUE
     return ExitCode.CLEAN if report.to_json()["ok"] else ExitCode.CHECK_FAILED

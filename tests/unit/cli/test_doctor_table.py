@@ -423,7 +423,7 @@ def a_guard_that_is_gone(patient: Patient) -> None:
 
 @case("guard", WARN, "cannot be read")
 def a_guards_file_that_cannot_be_read(patient: Patient) -> None:
-    (patient.state_folder / "guard-alive.json").write_text("[]")
+    (patient.state_folder / "guard-alive.json").write_text("[" * 4000)
 
 
 # --- Short words ------------------------------------------------------------------------------
@@ -554,6 +554,12 @@ def test_a_proxy_before_the_venue_is_named_without_its_password(
     assert found.verdict is WARN
     assert "http://proxy.example:3128" in found.text
     assert "secret" not in found.text
+
+
+def test_a_proxy_that_cannot_be_read_crashes_nothing(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://[proxy")
+
+    assert "an address that cannot be read" in by_name(patient.examine())["proxies"].text
 
 
 def test_an_examination_writes_nothing(patient: Patient) -> None:

@@ -75,10 +75,12 @@ def _find_faults(settings: Settings) -> Iterator[str]:
 
 
 def note_plan_shown(settings: Settings, market: Market, *, environ: Mapping[str, str]) -> None:
-    """Note that the plan of these settings was shown, so that a live run may follow.
+    """Note that the plan of these settings was shown, and tell what a live run would lack.
 
     Where that cannot be written, the log says so.
     """
+    for fault in _find_faults(settings):
+        _log.warning("a live run would be refused: reason=%s", fault)
     place = {"network": settings.market.network, "account": settings.market.account, "coin": market.coin}
     folder = find_state_folder(environ, **place)
     try:

@@ -150,6 +150,12 @@ def test_another_plan_than_the_one_that_was_looked_at_is_refused(tmp_path: Path)
         prepare_live(start)
 
 
+def test_a_plan_tells_what_a_live_run_would_lack(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    note_plan_shown(make_settings(market__base=None), MARKET, environ=environ_of(tmp_path))
+
+    assert "a live run would be refused: reason=[market] base is missing" in caplog.text
+
+
 def test_a_plan_that_cannot_be_noted_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "mm_trio").write_text("in the place of the folder")
 

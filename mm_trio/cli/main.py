@@ -32,11 +32,11 @@ _COMMANDS = (
     keys.COMMAND,
     migrate.COMMAND,
     doctor.COMMAND,
-    cancel_all.COMMAND,
+    rehearse.COMMAND,
+    guard.COMMAND,
     pause.COMMAND,
     resume.COMMAND,
-    guard.COMMAND,
-    rehearse.COMMAND,
+    cancel_all.COMMAND,
 )
 
 # An error in a group may come with others. What a person has to know first decides the exit code.

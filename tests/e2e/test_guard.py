@@ -21,10 +21,11 @@ from typing import Any
 
 import pytest
 from cut_proxy import CutProxy, open_cut_proxy
+from hyperliquid.exchange import Exchange
 from process_kit import Program, Sandbox, open_sandbox, run, running
 
 from mm_trio.model.cloid import decode_cloid
-from mm_trio.venue.sdk import fetch_spot_meta, make_cloid, make_exchange, make_wallet
+from mm_trio.venue.sdk import make_cloid, make_wallet
 
 ROUNDS = int(os.environ.get("MM_TRIO_GUARD_ROUNDS", "1"))
 N_ORDERS = 40
@@ -78,8 +79,7 @@ class Scene:
     def make_other(self) -> Any:
         """Another agent of the account, with its own nonces."""
         key = self.sandbox.access["agent_keys"][0][1]
-        meta = fetch_spot_meta(self.sandbox.url)
-        return make_exchange(self.sandbox.url, make_wallet(key), meta, account=self.sandbox.account)
+        return Exchange(make_wallet(key), self.sandbox.url, account_address=self.sandbox.account, timeout=10)
 
     def wait_until(self, condition: Callable[[], object], *, within_s: float = WITHIN_S) -> None:
         end_s = time.monotonic() + within_s

@@ -27,11 +27,11 @@ from mm_trio.sim.base.judge import Judge, Violation
 from mm_trio.sim.base.place import Place
 from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import BY_THE_CLOCK, Scenario, ScenarioLadder
-from mm_trio.sim.base.seed_folder import open_seed_folder
 from mm_trio.sim.base.seeded_schedule import run_virtual
 from mm_trio.sim.base.trace import Trace
 from mm_trio.sim.run.convergence import ConvergenceCheck
 from mm_trio.sim.run.process_starter import MAKER
+from mm_trio.sim.run.seed_folder import open_seed_folder
 from mm_trio.sim.run.world import World
 
 __all__ = ["FAULTS_BY_DEFAULT", "rehearse_path"]

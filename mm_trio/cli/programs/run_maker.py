@@ -84,7 +84,7 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What a start knows once its checks passed and its state folder is held.
+    """Facts of a start whose checks passed, and whose state folder is held.
 
     `key_life` None: the signer's key has no end, or nobody is known who could list it.
     """
@@ -99,7 +99,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a maker is started with."""
+    """Settings, limits and check that a maker is started with."""
 
     settings: Settings
     limits: RiskLimits | None
@@ -159,9 +159,7 @@ async def open_maker(
         start = Start(
             settings=settings, market=pair, grid=grid, folder=folder, key_life=key_life, accepted_px=accepted_px
         )
-        terms = await trio.to_thread.run_sync(prepare, start)
-        if terms.limits is not None:
-            _log.info("limits: %s", terms.limits.describe())
+        terms = await _settle_terms(prepare, start)
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
@@ -194,6 +192,14 @@ async def open_maker(
             # A disk that hangs must not keep the program from ending.
             with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
                 await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
+
+
+async def _settle_terms(prepare: Callable[[Start], Terms], start: Start) -> Terms:
+    """Let a start be judged by what it knows, and tell the limits that it gets."""
+    terms = await trio.to_thread.run_sync(prepare, start)
+    if terms.limits is not None:
+        _log.info("limits: %s", terms.limits.describe())
+    return terms
 
 
 async def _tell_account(info: Any, pair: Market, account: str, role: AccountRole, *, signer: str) -> KeyLife | None:

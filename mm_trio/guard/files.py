@@ -39,16 +39,16 @@ class MakerFiles:
     def read(self) -> Heartbeat | None:
         """Read what is new, and return the heartbeat if there is a whole one.
 
-        Errors: ConfigError where others may change the folder.
+        Errors: ConfigError where others may change the folder, before anything was read from it.
         """
-        if not self.folder.exists():
-            # Before the first start of a maker there is none.
-            if self.cancels is not None:
-                self._tell(f"the state folder {self.folder} is gone")
-            return None
-        if (fault := find_open_folder(self.folder)) is not None:
-            raise ConfigError(f"the state folder is not safe from other users: {fault}")
         try:
+            if not self.folder.exists():
+                # Before the first start of a maker there is none.
+                self._tell(None if self.cancels is None else f"the state folder {self.folder} is gone")
+                return None
+            if (fault := find_open_folder(self.folder)) is not None:
+                self._refuse(f"the state folder is not safe from other users: {fault}")
+                return None
             self._read_cancels()
             beat = read_heartbeat(self.folder)
         except (OSError, FileUnread) as error:
@@ -56,6 +56,12 @@ class MakerFiles:
             return None
         self._tell(None)
         return beat
+
+    def _refuse(self, fault: str) -> None:
+        """Refuse an unsafe folder at the start; later, what was read while it was safe still guards."""
+        if self.cancels is None:
+            raise ConfigError(fault)
+        self._tell(fault)
 
     def _read_cancels(self) -> None:
         path = self.folder / CANCELS_NAME

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Never
 
 import trio
@@ -59,6 +61,10 @@ class LifeSigns:
         self._client = client
         self._find_heard_s = find_heard_s
         self._fault: str | None = None
+        self._n_beats = 0
+        # Belongs to whoever has the lock.
+        self._lock = threading.Lock()
+        self._n_written = 0
 
     async def keep_forever(self, market: Market) -> Never:
         """Write heartbeats, and ask the venue where it was not heard for a while."""
@@ -74,7 +80,7 @@ class LifeSigns:
         has_settled = False
         while True:
             if has_settled := has_settled or is_settled():
-                await self._write(self._cover.refresh())
+                await self._call(self._cover.refresh())
                 await self._burn()
             await trio.sleep(REFRESH_EVERY_S)
 
@@ -89,28 +95,36 @@ class LifeSigns:
         heard_s = max(self._client.heard_s, self._find_heard_s())
         ago_s = min(trio.current_time() - heard_s, LONGEST_S)
         beat = Heartbeat(time.time_ns() // 1_000_000, os.getpid(), ago_s, state)
-        await self._write(lambda: write_heartbeat(self._terms.folder, beat))
-
-    async def end(self, state: Life) -> None:
-        """Write the last heartbeat, and signed cancels for what still may rest."""
-        with trio.move_on_after(WRITE_WITHIN_S, shield=True):
-            await self._write(self._cover.refresh())
-            await self.tell(state)
-
-    async def _write(self, call: Callable[[], None]) -> None:
-        fault = None
-        try:
-            with trio.move_on_after(WRITE_WITHIN_S) as patience:
-                await self._run_sync(call, abandon_on_cancel=True)
-            if patience.cancelled_caught:
-                fault = f"it took more than {WRITE_WITHIN_S:g} s"
-        except Exception as error:  # noqa: BLE001 - the maker goes on without its guard
-            fault = describe_local_failure(error) or f"{type(error).__name__}: {error}"
+        self._n_beats += 1
+        fault = await self._call(partial(self._write, self._n_beats, beat))
         if fault is not None and self._fault is None:
             _log.error("guard not told: reason=%s; it takes that for silence, and cancels", fault)
         elif fault is None and self._fault is not None:
             _log.info("guard told again: folder=%s", self._terms.folder)
         self._fault = fault
+
+    def _write(self, number: int, beat: Heartbeat) -> None:
+        """Replace the heartbeat on a thread, unless a later one was quicker. Errors: OSError."""
+        with self._lock:
+            if number > self._n_written:
+                write_heartbeat(self._terms.folder, beat)
+                self._n_written = number
+
+    async def end(self, state: Life) -> None:
+        """Write the last heartbeat, and signed cancels for what still may rest."""
+        with trio.move_on_after(WRITE_WITHIN_S, shield=True):
+            await self._call(self._cover.refresh())
+            await self.tell(state)
+
+    async def _call(self, call: Callable[[], None]) -> str | None:
+        """Make a blocking call; return why it failed, None where it did not."""
+        try:
+            with trio.move_on_after(WRITE_WITHIN_S):
+                await self._run_sync(call, abandon_on_cancel=True)
+                return None
+        except Exception as error:  # noqa: BLE001 - the maker goes on without its guard
+            return describe_local_failure(error) or f"{type(error).__name__}: {error}"
+        return f"it took more than {WRITE_WITHIN_S:g} s"
 
     async def _ask_forever(self, market: Market) -> Never:
         pause_s = min(ASK_AFTER_S, self._terms.after_s / QUESTIONS_A_SILENCE)

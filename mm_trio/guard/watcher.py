@@ -14,7 +14,7 @@ import trio
 from mm_trio.guard.files import MakerFiles
 from mm_trio.guard.signed_file import SignedAction
 from mm_trio.guard.silence import Silence, Watched
-from mm_trio.guard.venue_session import VenueSession
+from mm_trio.guard.venue_session import VenueSession, call_in_thread
 from mm_trio.model.replies import OpenOrder
 
 __all__ = ["GuardReport", "Watcher", "describe_order"]
@@ -88,7 +88,7 @@ class Watcher:
 
     async def _look_forever(self) -> Never:
         while True:
-            beat = await trio.to_thread.run_sync(self._files.read)
+            beat = await call_in_thread(self._files.read)
             self._silence.on_look(beat, now_s=trio.current_time())
             self._tell_state()
             await trio.sleep(LOOK_EVERY_S)
@@ -96,7 +96,7 @@ class Watcher:
     async def _show_life_forever(self) -> Never:
         while True:
             armed = self._files.cancels is not None and self._silence.state in (Watched.ALIVE, Watched.SILENT)
-            await trio.to_thread.run_sync(partial(self._files.write_alive, armed=armed))
+            await call_in_thread(partial(self._files.write_alive, armed=armed))
             await trio.sleep(ALIVE_EVERY_S)
 
     def _tell_state(self) -> None:
@@ -157,7 +157,7 @@ class Watcher:
         volley = self._find_volley()
         if not volley:
             return
-        await trio.to_thread.run_sync(self._files.note_fired, {action.nonce for action in volley})
+        await call_in_thread(self._files.note_fired, {action.nonce for action in volley})
         for action in volley:
             posted = await self._venue.post(action)
             self.report.on_posted(posted.n_cancelled)

@@ -15,7 +15,7 @@ from mm_trio.config.settings import Settings
 from mm_trio.guard.files import MakerFiles
 from mm_trio.guard.heartbeat import Life, read_heartbeat
 from mm_trio.guard.private_file import FileUnread
-from mm_trio.guard.venue_session import VenueSession, make_poster
+from mm_trio.guard.venue_session import VenueSession, call_in_thread, make_poster
 from mm_trio.guard.watcher import GuardReport, Watcher
 from mm_trio.journal.data_dir import find_state_folder
 from mm_trio.model.errors import ConfigError, Interrupted, VenueError
@@ -119,7 +119,7 @@ async def watch_maker(
         coin = place.market.coin
         files = MakerFiles(place.folder, owner=(place.network, settings.market.account, coin))
         info = make_info(settings.market.base_url, place.meta)
-        client = VenueClient(info, address=settings.market.account, run_sync=trio.to_thread.run_sync)
+        client = VenueClient(info, address=settings.market.account, run_sync=call_in_thread)
         session = VenueSession(client, make_poster(settings.market.base_url), place.market)
         watcher = Watcher(files, session, after_s=settings.guard.guard_after_s)
         report = watcher.report

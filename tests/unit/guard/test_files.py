@@ -72,6 +72,15 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
         MakerFiles(folder, owner=OWNER).read()
 
 
+def test_a_folder_that_is_opened_to_others_later_leaves_what_was_read_before(tmp_path: Path) -> None:
+    files = MakerFiles(folder := make_folder(tmp_path / "state"), owner=OWNER)
+    files.read()
+    folder.chmod(0o777)
+
+    assert files.read() is None
+    assert files.cancels is not None
+
+
 def test_posted_nonces_of_an_earlier_guard_stay_noted(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "state")
     MakerFiles(folder, owner=OWNER).note_fired({7})

@@ -18,7 +18,7 @@ from mm_trio.guard import venue_session, watcher
 from mm_trio.guard.files import MakerFiles
 from mm_trio.guard.heartbeat import Heartbeat, Life, write_heartbeat
 from mm_trio.guard.signed_file import read_fired
-from mm_trio.guard.venue_session import VenueSession
+from mm_trio.guard.venue_session import VenueSession, call_in_thread
 from mm_trio.guard.watcher import Watcher
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.sdk import make_info
@@ -48,7 +48,7 @@ class Scene:
         self.n_beats = 0
         info = make_info("http://127.0.0.1:9", parse_spot_meta(self.venue.ask({"type": "spotMeta"})))
         info.session = self.venue.door
-        client = VenueClient(info, address=ACCOUNT, run_sync=trio.to_thread.run_sync)
+        client = VenueClient(info, address=ACCOUNT, run_sync=call_in_thread)
         files = MakerFiles(folder, owner=("sandbox", ACCOUNT, COIN))
         self.guard = Watcher(files, VenueSession(client, self._post, self.venue.market), after_s=AFTER_S)
         self.report = self.guard.report
@@ -227,6 +227,20 @@ async def test_without_signed_cancels_it_says_what_to_do(tmp_path: Path, caplog:
         await scene.until(lambda: "no signed cancels are left" in caplog.text)
 
     assert len(scene.report.may_rest) == 1
+
+
+async def test_it_acts_where_no_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_args: Any, **_options: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", refuse)
+    async with guarded(tmp_path) as scene:
+        scene.rest(40)
+        scene.beat()
+        await scene.until(lambda: scene.report.verified)
+
+    assert scene.venue.list_resting() == set()
 
 
 async def test_its_own_sign_of_life_says_whether_it_is_armed(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ ENDS_WITH = {
     "keys rotate": {2},
 }
 # These run until they are stopped, and this line says that they work.
-READY = {"run": "tick=1 ", "guard": "armed"}
+READY = {"run": "tick=1 ", "guard": "guard watches"}
 
 
 def read_commands() -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Paths in code quotes, and the targets of links; what has a placeholder in it names no file.
 NAMED = re.compile(r"`((?:mm_trio|tests|docs|benchmarks|tools)/[\w./]*)`|\]\(([\w./-]+)\)")
 

@@ -12,7 +12,7 @@ MOST_ITEMS = 100
 
 # Request weights of one IP, and the limits per minute. Source: docs, Rate limits.
 WEIGHTS = {"spot_user_state": 2, "query_order_by_oid": 2, "query_order_by_cloid": 2, "reopen_feed": 0, "subscribe": 0}
-WEIGHTS |= {"ping": 0}
+WEIGHTS |= {"ping": 0, "l2_snapshot": 2}
 READ_WEIGHT = 20
 ROWS_PER_WEIGHT = 20
 MINUTE_S = 60.0

@@ -106,7 +106,8 @@ def prepare_live(start: Start) -> Terms:
         raise ConfigError("\n".join(("no live run: [limits] do not fit the plan", *(f"  {each}" for each in misfits))))
     for line in describe_plan(plan, base=start.market.base.name, quote=start.market.quote.name):
         _log.info("live: %s", line)
-    limits = replace(limits, needs_mid=True)
+    # A price that the operator named stands for one that the market tells: the first orders of a new pair make a book.
+    limits = replace(limits, needs_mid=start.accepted_px is None)
     rules = make_opening_rules(settings, start.accepted_px)
     if not is_first_run_seen(start.folder):
         settings = cap_settings(settings, plan)

@@ -310,3 +310,13 @@ def test_a_start_tells_what_is_at_stake(tmp_path: Path, caplog: pytest.LogCaptur
     assert told[2].startswith("live: at the highest price 22.458")
     assert ": 0 HYPE and" in told[2]
     assert told[3].startswith("live: first run, capped at one order of 0.51 HYPE a side")
+
+
+@pytest.mark.parametrize("accepted_px, needs_mid", [(None, True), (Decimal("21.235"), False)])
+def test_a_price_that_the_operator_named_stands_for_that_of_a_market(
+    tmp_path: Path, accepted_px: Decimal | None, needs_mid: bool
+) -> None:
+    terms = prepare_live(replace(make_start(tmp_path), accepted_px=accepted_px))
+
+    assert terms.limits is not None
+    assert terms.limits.needs_mid is needs_mid

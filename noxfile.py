@@ -271,6 +271,15 @@ def pictures(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def lock(session: nox.Session) -> None:
+    """Write `requirements.lock` anew: what the maker needs, each with its hashes, for every Python that it runs on."""
+    session.install("uv")
+    words = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--upgrade")
+    command = ("--custom-compile-command", "nox -s lock", "--output-file", "requirements.lock")
+    session.run("uv", "pip", "compile", "pyproject.toml", *words, *command, *session.posargs, silent=True)
+
+
+@nox.session(python="3.11")
 def build(session: nox.Session) -> None:
     """The wheel installs by itself, and its demo runs."""
     session.install(*_groups("build"))

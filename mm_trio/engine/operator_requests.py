@@ -163,10 +163,11 @@ async def _tighten(session: Session, asked: Asked, found: tuple[Asked, ...]) -> 
     keeper, limits = session.account.standing, session.account.limits
     wanted = asked.to_standing(since_ms=session.account.wall_ms())
     limits.want(wanted)
-    try:
-        await session.apply_limits()
-    finally:
-        with trio.CancelScope(shield=True):
+    # A signal is heard once, so that no end of a start or a session may cut this off.
+    with trio.CancelScope(shield=True):
+        try:
+            await session.apply_limits()
+        finally:
             for other in found:
                 # What is not on disk has to be found again by the next start.
                 if keeper.is_on_disk(wanted) or other.request is Request.RESUME:

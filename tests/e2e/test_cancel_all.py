@@ -227,6 +227,22 @@ def test_a_key_that_may_not_trade_is_4_with_every_order(tmp_path: Path) -> None:
     assert took_s < ENDS_WITHIN_S
 
 
+def test_the_orders_of_a_sub_account_are_cancelled_by_its_masters_agent(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path, "--sub-accounts", "--no-takers") as sandbox:
+        config = ("--config", str(sandbox.save_config(tmp_path)))
+        with running(tmp_path, "run", *config, environ=sandbox.key) as maker:
+            maker.wait_for("tick=1 ")
+            maker.process.kill()
+            maker.process.wait()
+            n_resting = len(sandbox.ask("openOrders"))
+            code, out, _ = run(tmp_path, "cancel-all", *config, "--json", environ=sandbox.key)
+        left = sandbox.ask("openOrders")
+
+    assert n_resting > 0
+    assert (code, left) == (0, [])
+    assert json.loads(out.splitlines()[-1])["cancelled"] == n_resting
+
+
 def test_without_a_key_it_is_2(tmp_path: Path) -> None:
     with open_sandbox(tmp_path, "--no-takers") as sandbox:
         config = ("--config", str(sandbox.save_config(tmp_path)))

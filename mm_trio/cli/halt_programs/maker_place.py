@@ -46,7 +46,7 @@ class MakerPlace:
 async def find_place(settings: Settings, *, environ: Mapping[str, str]) -> MakerPlace:
     """Find the state folder of a maker, also where the venue does not answer.
 
-    Without the venue it is the one folder that fits. Errors: ConfigError; VenueError where none or several fit.
+    Without the venue it is the folder that has the configured name. Errors: ConfigError; VenueError where none has.
     """
     configured = settings.market
     if configured.network != "sandbox":
@@ -85,17 +85,22 @@ async def _ask_for_place(settings: Settings, environ: Mapping[str, str], *, with
 
 
 def _guess(settings: Settings, environ: Mapping[str, str]) -> MakerPlace | None:
-    """Find the one folder of the account that fits: by the configured name, else any; a maker that runs decides."""
+    """Find the folder on the one sandbox that fits; a maker that runs decides between several.
+
+    The pair has to be named as its folder is: another pair's maker must not be stopped, nor resumed.
+    """
     configured = settings.market
-    base = find_network_folder(environ, configured.network)
-    accounts = base.glob(f"*/{configured.account}") if configured.network == "sandbox" else [base / configured.account]
-    folders = [folder for account in accounts for folder in account.glob("*") if folder.is_dir()]
-    named = [folder for folder in folders if folder.name == configured.coin.replace("/", "-")] or folders
-    running = [folder for folder in named if is_held(folder)] or named
-    if len(running) != 1:
+    if configured.network != "sandbox":
         return None
-    (folder,) = running
-    return MakerPlace(folder.name.replace("-", "/", 1), str(folder.parents[1].relative_to(base.parent)), folder)
+    base = find_network_folder(environ, configured.network)
+    folders = [
+        folder for folder in base.glob(f"*/{configured.account}/{configured.coin.replace('/', '-')}") if folder.is_dir()
+    ]
+    fitting = [folder for folder in folders if is_held(folder)] or folders
+    if len(fitting) != 1:
+        return None
+    (folder,) = fitting
+    return MakerPlace(configured.coin, str(folder.parents[1].relative_to(base.parent)), folder)
 
 
 async def is_running(folder: Path) -> bool | None:

@@ -242,8 +242,7 @@ class ProcessStarter:
             wall_ms=self._machine.read_ms,
             checkpoint_every=scenario.checkpoint_every,
             limits=limits,
-            standing=standing,
-            **{"feed_stale_after_s": STALE_S, **scenario.tuning},
+            **{"standing": standing, "feed_stale_after_s": STALE_S, **scenario.tuning},
         )
 
 

@@ -114,6 +114,7 @@ def delete_all(scene: Scene) -> None:
     state.write_text("")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("act", [leave, hang, kill, kill_and_delete, kill_and_destroy, delete_all])
 def test_nothing_of_ours_rests_whatever_became_of_the_maker(tmp_path: Path, act: Callable[[Scene], None]) -> None:
     with playing(tmp_path) as scene:

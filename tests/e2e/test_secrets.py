@@ -93,7 +93,7 @@ def test_r8_a_bug_of_any_command_shows_no_key(place: str, words: tuple[str, ...]
     "place",
     [
         "mm_trio.cli.halt_programs.cancel_all:find_place",
-        "mm_trio.cli.halt_programs.sweep_venue:make_exchange",
+        "mm_trio.cli.halt_programs.sweep_venue:make_cancelling_exchange",
         "mm_trio.cli.halt_programs.order_sweep:OrderSweep._look",
         "mm_trio.venue.signer:ActionSigner.__init__",
     ],

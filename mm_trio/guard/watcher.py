@@ -26,6 +26,7 @@ LOOK_EVERY_S = 0.25
 ALIVE_EVERY_S = 1.0
 # Between two attempts, doubled up to the longest: each poll has a request weight of 20.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
+NOT_POLLED = "orders of a silent maker: not polled yet"
 
 
 @dataclass(slots=True)
@@ -39,8 +40,9 @@ class GuardReport:
     may_rest: tuple[str, ...] = ()
 
     def on_silent(self) -> None:
-        """Count a silence that was acted on."""
+        """Count a silence that is acted on; until it was polled, anything may rest."""
         self.fired += 1
+        self.may_rest = (NOT_POLLED,)
 
     def on_posted(self, n_cancelled: int) -> None:
         """Count an action and the cancels that the venue confirmed."""

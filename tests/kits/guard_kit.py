@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -57,14 +58,17 @@ class Answer:
 
 
 class Door:
-    """In place of HTTP: every post reaches the exchange at once."""
+    """In place of HTTP: every post reaches the exchange at once, unless `spoil` raises before."""
 
     def __init__(self, handler: HttpHandler) -> None:
         self._handler = handler
+        self.spoil: Callable[[bytes], object] | None = None
 
     def post(self, url: str, data: bytes = b"", **options: Any) -> Answer:
         path = "/info" if url.endswith("/info") else "/exchange"
         body = data or json.dumps(options["json"]).encode()
+        if self.spoil is not None:
+            self.spoil(body)
         found = self._handler.answer("POST", path, "application/json", body)
         return Answer(found.status, found.body)
 

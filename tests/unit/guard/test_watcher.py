@@ -243,6 +243,22 @@ async def test_it_acts_where_no_thread_can_be_started(tmp_path: Path, monkeypatc
     assert scene.venue.list_resting() == set()
 
 
+async def test_a_silence_without_an_answer_of_the_venue_counts_as_orders_that_may_rest(tmp_path: Path) -> None:
+    """A guard that is ended then ends with the exit code for that."""
+    async with guarded(tmp_path) as scene:
+
+        def cut(_body: bytes) -> Any:
+            raise requests.ConnectionError("cut")
+
+        scene.spoil = scene.venue.door.spoil = cut
+        scene.orders.in_flight.append(scene.venue.make_intent())
+        scene.cover.make_cover()()
+        scene.beat()
+        await scene.until(lambda: scene.report.cancels_posted)
+
+    assert scene.report.may_rest == ("orders of a silent maker: not polled yet",)
+
+
 async def test_its_own_sign_of_life_says_whether_it_is_armed(tmp_path: Path) -> None:
     async with guarded(tmp_path) as scene:
         await scene.until(partial((tmp_path / "guard-alive.json").exists))

@@ -177,6 +177,17 @@ def test_the_plain_methods_of_a_signing_exchange_need_no_nonce() -> None:
     assert exchange.bulk_orders([request()])["status"] == exchange.noop(NOW_MS)["status"] == "ok"
 
 
+def test_a_scheduled_cancel_is_signed_and_posted_like_any_action() -> None:
+    exchange = make_venue().signing_exchange(MAKER)
+    made = exchange.make_action("schedule_cancel", [{"time": LATER_MS}], nonce=NOW_MS, expires_after=LATER_MS)
+
+    answer = exchange.post_signed(exchange.sign_action(made))
+
+    # The venue offers it above a million of volume.
+    assert answer == exchange.schedule_cancel(LATER_MS)
+    assert answer["response"].startswith("Cannot set scheduled cancel time")
+
+
 def test_a_signed_action_does_not_change_with_what_it_was_made_of() -> None:
     venue = make_venue()
     exchange = venue.signing_exchange(MAKER)
@@ -207,7 +218,7 @@ def test_a_digest_tells_signed_actions_apart() -> None:
     assert len(bytes.fromhex(signed.digest)) == 32
 
 
-@pytest.mark.parametrize("method", ["schedule_cancel", "usd_transfer", "bulk_order"])
+@pytest.mark.parametrize("method", ["update_leverage", "usd_transfer", "bulk_order"])
 def test_other_methods_cannot_be_signed(method: str) -> None:
     with pytest.raises(KeyError):
         sign(make_venue().signing_exchange(MAKER), request(), method=method)

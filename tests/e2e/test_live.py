@@ -96,7 +96,7 @@ def check_refusal(answer: tuple[int, str, str], *, code: int, told: str) -> None
 def watch(maker: Program, rehearsal: Rehearsal, *, n_fills: int) -> list[list[tuple[str, str]]]:
     """What rested, look after look, until there were so many fills."""
     maker.wait_for("tick=1 ")
-    looks = []
+    looks = [rehearsal.list_orders()]
     end_s = time.monotonic() + DEADLINE_S
     while maker.err.count("fill side=") < n_fills:
         looks.append(rehearsal.list_orders())

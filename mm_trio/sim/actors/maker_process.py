@@ -176,7 +176,9 @@ class MakerProcess:
             judge.check("S24", lost.may_be_lost, lambda: "the maker gave up a key that was not refused often enough")
         if lost.lost_s is not None:
             took_s = trio.current_time() - lost.lost_s
-            judge.check("S24", self.has_lost_key, lambda: f"with a lost key the maker ended by {self.error!r}"[:400])
+            # A halt says more, where the key was lost while it cancelled.
+            has_ended = self.has_lost_key or self.has_halted
+            judge.check("S24", has_ended, lambda: f"with a lost key the maker ended by {self.error!r}"[:400])
             judge.check("S24", took_s <= most_s, lambda: f"the end by a lost key took {took_s:.1f} of {most_s:.1f} s")
 
     def judge_refusal(self, judge: Judge) -> bool:

@@ -97,6 +97,8 @@ def test_a_venue_that_is_away_has_its_own_exit_code(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, "rehearse", "--config", str(config))
 
     assert (code, out) == (3, "")
+    assert "http://127.0.0.1:9" in err
+    assert "--offline FILE" in err
     assert "Traceback" not in err
 
 

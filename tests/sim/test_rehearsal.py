@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 
 import pytest
@@ -207,8 +208,6 @@ def test_a_signal_leaves_the_figures_of_the_paths_that_ended() -> None:
 
 
 def test_the_log_is_as_loud_as_before() -> None:
-    import logging
-
     log = logging.getLogger("mm_trio")
     level = log.level
 

@@ -9,6 +9,7 @@ from mm_trio.cli.programs.start_checks import make_grid
 from mm_trio.cli.rehearse_programs.venue_facts import VenueFacts
 from mm_trio.config.settings import MakerParameters, Settings
 from mm_trio.engine.startup import check_order_size
+from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.planning.ladder_plan import LadderPlan, plan_ladder
@@ -67,6 +68,16 @@ class Rehearsal:
     def offered(self) -> Funds:
         """Return what the ledger begins with."""
         return self.allocation or self.account
+
+    @property
+    def duration_s(self) -> float:
+        """Return the length of each path."""
+        return 3600 * self.options.hours
+
+    @property
+    def limits(self) -> RiskLimits:
+        """Return the limits of the configuration."""
+        return NO_LIMITS if self.settings.limits is None else self.settings.limits.to_risk_limits()
 
 
 def prepare(settings: Settings, facts: VenueFacts, options: RehearsalOptions) -> Rehearsal:

@@ -16,7 +16,7 @@ from mm_trio.cli.programs.pair_facts import parse_facts
 from mm_trio.cli.programs.start_checks import find_pair
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import MarketSettings
-from mm_trio.model.errors import ConfigError, ProtocolError
+from mm_trio.model.errors import ConfigError, ProtocolError, Unreachable
 from mm_trio.model.market import Balances, BookLevel, Market, SpotMeta
 from mm_trio.model.orders import Side
 from mm_trio.model.replies import OpenOrder
@@ -82,7 +82,13 @@ async def read_venue_facts(settings: MarketSettings, *, stop_scope: trio.CancelS
         async def ask(**question: str) -> Any:
             return await client.ask(info.post, "/info", question)
 
-        spot_meta = await ask(type="spotMeta")
+        try:
+            spot_meta = await ask(type="spotMeta")
+        except Unreachable as error:
+            raise Unreachable(
+                f"{settings.base_url}: {error}; check [market] network and api_url, start a sandbox (`mm-trio "
+                "sandbox`), or give --offline FILE"
+            ) from error
         coin = wire.parse_market(spot_meta, settings.coin).coin
         facts = {"spotMeta": spot_meta, "l2Book": await ask(type="l2Book", coin=coin)}
         for question in _OF_ACCOUNT:

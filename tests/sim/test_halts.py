@@ -47,7 +47,8 @@ def make_scenario() -> Scenario:
 
 def find_halt_s(monkeypatch: pytest.MonkeyPatch) -> float:
     """Run to the halt, and return when it was on disk."""
-    tighten, halted_s = WatchedStanding.tighten, []
+    tighten = WatchedStanding.tighten
+    halted_s: list[float] = []
 
     def note(self: WatchedStanding, wanted: Standing) -> Standing:
         if wanted.state is State.HALTED and not halted_s:

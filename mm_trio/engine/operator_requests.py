@@ -7,6 +7,7 @@ removed after that. The one request that widens anything is removed first, so th
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Never, TypeVar
 
@@ -70,13 +71,21 @@ class StandingKeeper:
 
     async def resume(self) -> Standing | None:
         """Write down that the maker may place again; None where that cannot be written."""
+        # A thread that is left behind must not resume the maker behind the operator's back.
+        is_late = threading.Event()
         try:
             with trio.move_on_after(COMMIT_WITHIN_S):
-                return await self._write_sync(self._kept.resume, abandon_on_cancel=True)
+                return await self._write_sync(self._kept.resume, is_late.is_set, abandon_on_cancel=True)
+            is_late.set()
             _log.error("not resumed: the standing was not written in %g s", COMMIT_WITHIN_S)
         except (OSError, NoFreeThread) as error:
             _log.error("not resumed: the standing was not written: %s", error)
         return None
+
+    def take_signalled(self) -> Asked | None:
+        """Return the strictest request that came by a signal and was not heard yet."""
+        requests = self._kept.requests
+        return None if requests is None else find_strictest(requests.take_signalled())
 
     async def find_requests(self) -> tuple[Asked, ...]:
         """Return the requests that are there. A signal does not wait for the disk."""
@@ -168,10 +177,11 @@ async def _tighten(session: Session, asked: Asked, found: tuple[Asked, ...]) -> 
         try:
             await session.apply_limits()
         finally:
-            for other in found:
-                # What is not on disk has to be found again by the next start.
-                if keeper.is_on_disk(wanted) or other.request is Request.RESUME:
-                    await keeper.remove(other.request)
+            # What is not on disk has to be found again by the next start. A resumption is withdrawn in any case, also
+            # one that was not looked for because a signal came.
+            followed = {other.request for other in found} if keeper.is_on_disk(wanted) else set()
+            for request in sorted(followed | {Request.RESUME}):
+                await keeper.remove(request)
     if limits.standing.state is State.CANCEL_ONLY:
         session.schedule.wake_tick()
     if any(other.request is Request.RESUME for other in found):

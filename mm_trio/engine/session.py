@@ -144,11 +144,12 @@ class Session:
             with self.account.client.waiting_while_busy():
                 orphans = await heed_while(self, self._start)
         except BaseException:
+            await self._write_wanted()
             # Orders of an earlier session may rest, and no task would look after them.
             if self._recovered is not None and not self._recovered.is_new:
                 await self._shut_down()
                 await self._write_remains()
-                self._halt_at_the_end()
+            self._halt_at_the_end()
             raise
         try:
             async with trio.open_nursery() as nursery:
@@ -175,7 +176,7 @@ class Session:
                     nursery.start_soon(tasks.keep_dead_man_forever, self.account.dead_man)
         finally:
             self.account.inbox.close()
-            await self._write_failure()
+            await self._write_wanted()
             await self._shut_down()
             await self._write_remains()
             await self._write_rest()
@@ -202,20 +203,28 @@ class Session:
         limits.on_fills(self.quoter.stats.fills)
         if (wanted := limits.find_wanted()) is None:
             return
-        limits.on_written(await self.account.standing.tighten(wanted))
+        # What is wanted is written down whatever ends this task meanwhile.
+        with trio.CancelScope(shield=True):
+            limits.on_written(await self.account.standing.tighten(wanted))
         _log.error("%s", limits.standing.describe())
         if limits.standing.state is State.HALTED:
             raise Halted(limits.standing.describe())
 
-    async def _write_failure(self) -> None:
-        """Write a halt down where an error of the ledger ends the session, before its orders are cancelled."""
-        error, limits = sys.exception(), self.account.limits
+    async def _write_wanted(self) -> None:
+        """Write down what stops the maker from now on, before its orders are cancelled.
+
+        That is an error of the ledger, a signal that nobody heard yet, or what a limit asked for just now.
+        """
+        error, limits, keeper = sys.exception(), self.account.limits, self.account.standing
+        now_ms = self.account.wall_ms()
+        if (asked := keeper.take_signalled()) is not None:
+            limits.want(asked.to_standing(since_ms=now_ms))
         why = None if error is None or self.account.gateway.signer.is_lost else find_halting_error(find_leaves(error))
-        if why is None:
-            return
-        wanted = Standing(state=State.HALTED, since_ms=self.account.wall_ms(), why=str(why))
-        with trio.CancelScope(shield=True):
-            limits.on_written(await self.account.standing.tighten(wanted))
+        if why is not None:
+            limits.want(Standing(state=State.HALTED, since_ms=now_ms, why=str(why)))
+        if (wanted := limits.wanted) is not None:
+            with trio.CancelScope(shield=True):
+                limits.on_written(await keeper.tighten(wanted))
 
     async def _write_remains(self) -> None:
         """Add what may rest to a halt that is on disk."""
@@ -226,15 +235,19 @@ class Session:
                 await self.account.standing.tighten(replace(standing, rests=rests))
 
     def _halt_at_the_end(self) -> None:
-        """Tell that the key was found lost by the shutdown itself.
+        """Tell that the shutdown itself found the key lost, or a halt that no task had told.
 
-        An error of our own says more, a venue that did not answer says less. Errors: ActionsRefused.
+        An error of our own says more, a venue that did not answer says less. Errors: ActionsRefused, Halted.
         """
         error = sys.exception()
         leaves = () if error is None else find_leaves(error)
         is_stopped = all(isinstance(leaf, trio.Cancelled | VenueError) for leaf in leaves)
-        if is_stopped and not self._has_halted and self.account.gateway.signer.is_lost:
+        if not is_stopped or self._has_halted:
+            return
+        if self.account.gateway.signer.is_lost:
             self.halt_if_refused()
+        if self.account.limits.standing.state is State.HALTED:
+            raise Halted(self.account.limits.standing.describe())
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name."""

@@ -86,6 +86,8 @@ async def begin_quoting(session: Session, orphans: tuple[OpenOrder, ...]) -> Non
     if orders.get_doubts():
         cleared = await reconcile(session) and cleared
     while not cleared:
+        async with session.turn:
+            await _rest_nothing(session)
         await trio.sleep(RETRY_RECONCILE_S)
         await _wait_for_weight(session, URGENT_WEIGHT)
         cleared = await reconcile(session)
@@ -158,9 +160,7 @@ async def tick(session: Session) -> None:
     quoter, account, schedule = session.quoter, session.account, session.schedule
     async with session.turn:
         await session.apply_limits()
-        if account.limits.standing.state is State.CANCEL_ONLY:
-            resting = [order.oid for order in quoter.state.order_state.get_current_orders()]
-            await session.emitter.emit(OrderDiff(cancels=resting), account.budget)
+        await _rest_nothing(session)
         if not account.gate.may_place():
             return
         plan = quoter.plan_tick()
@@ -180,6 +180,14 @@ async def tick(session: Session) -> None:
         quoter.state.note_doubts(now_s)
         if quoter.state.order_state.get_doubts() or result.n_held_back:
             schedule.want_reconcile(schedule.backoff.pause_s)
+
+
+async def _rest_nothing(session: Session) -> None:
+    """Cancel what rests where the standing wants that; only to be called in the session's turn."""
+    account, orders = session.account, session.quoter.state.order_state
+    if account.limits.standing.state is State.CANCEL_ONLY:
+        resting = [order.oid for order in orders.get_current_orders()]
+        await session.emitter.emit(OrderDiff(cancels=resting), account.budget)
 
 
 # --- Reconciliation ---------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class KeepsStanding(Protocol):
     @property
     def requests(self) -> Requests | None: ...
     def tighten(self, wanted: Standing) -> Standing: ...
-    def resume(self) -> Standing: ...
+    def resume(self, is_late: Callable[[], bool]) -> Standing: ...
 
 
 class VolatileStanding:
@@ -63,7 +63,7 @@ class VolatileStanding:
         self.standing = tighten(self.standing, wanted)
         return self.standing
 
-    def resume(self) -> Standing:
+    def resume(self, is_late: Callable[[], bool] = lambda: False) -> Standing:
         """Make it active again, unless it is halted."""
         self.standing = self.standing if self.standing.state is State.HALTED else ACTIVE
         return self.standing
@@ -97,15 +97,20 @@ class StandingFile:
                 self.standing = found
             return found
 
-    def resume(self) -> Standing:
+    def resume(self, is_late: Callable[[], bool] = lambda: False) -> Standing:
         """Make a running maker active again, unless it is halted.
 
-        Returns what holds from now on. Errors: OSError, and then the present one still holds on disk.
+        Once `is_late` says so nobody waits for this any more, and nothing is changed. Returns what holds from now on.
+        Errors: OSError, and then the present one still holds on disk.
         """
         with self._writing:
-            if self.standing.state not in (State.ACTIVE, State.HALTED):
+            before = self.standing
+            if before.state not in (State.ACTIVE, State.HALTED) and not is_late():
                 replace_standing(self._folder, ACTIVE)
-                self.standing = ACTIVE
+                if is_late():
+                    replace_standing(self._folder, before)
+                else:
+                    self.standing = ACTIVE
             return self.standing
 
 

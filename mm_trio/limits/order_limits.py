@@ -32,14 +32,16 @@ def find_order_breach(order: Quote, limits: RiskLimits, *, mid: Decimal | None) 
     return None
 
 
-def find_side_breach(order: Quote, limits: RiskLimits, *, resting: Mapping[Side, Decimal]) -> Breach | None:
-    """Find whether a side would hold too much once this order rests; None where it would not.
+def find_side_breach(
+    side: Side, notional: Decimal, limits: RiskLimits, *, resting: Mapping[Side, Decimal]
+) -> Breach | None:
+    """Find whether a side would hold too much with so much more; None where it would not.
 
-    `resting` is the notional of each side beside it: of all that rests or is in flight, without what it replaces.
+    `resting` is the notional of each side beside it: of all that rests or is in flight.
     """
     if (most := limits.max_side_notional) is None:
         return None
-    notional = resting[order.side] + order.price * order.size
-    if notional <= most:
+    found = resting[side] + notional
+    if found <= most:
         return None
-    return Breach("max_side_notional", notional, most, f"quote of {order.side} orders", Reaction.REFUSE)
+    return Breach("max_side_notional", found, most, f"quote of {side} orders", Reaction.REFUSE)

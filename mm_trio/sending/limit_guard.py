@@ -78,12 +78,13 @@ class LimitGuard:
         for intent in intents:
             order = intent.quote
             breach = find_order_breach(order, self._limits, mid=self._mid)
-            breach = breach or find_side_breach(order, self._limits, resting=resting)
+            notional = self._find_more(intent)
+            breach = breach or find_side_breach(order.side, notional, self._limits, resting=resting)
             verdicts.append(breach)
             if breach is not None:
                 self.breaches.on_breach(breach, now_s=trio.current_time())
             else:
-                resting[order.side] += order.price * order.size
+                resting[order.side] += notional
         if (first := next((breach for breach in verdicts if breach is not None), None)) is not None:
             self._on_refused(first)
         return tuple(verdicts)
@@ -96,15 +97,15 @@ class LimitGuard:
 
     def find_obstacle(self) -> str | None:
         """Return why nothing new may be placed, None where it may."""
-        if not self._strictest.state.may_place:
-            return self._strictest.describe()
+        if not self.strictest.state.may_place:
+            return self.strictest.describe()
         breach = self._find_general(0)
         return None if breach is None else f"limit: {breach.describe()}"
 
     @property
     def is_stopped(self) -> bool:
         """Check if an operator or a limit stopped the maker. Cheap, and safe on any thread."""
-        return not self._strictest.state.may_place
+        return not self.strictest.state.may_place
 
     # --- Told by the session ------------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ class LimitGuard:
 
         From now on nothing is placed that it forbids, also before it is written down.
         """
-        if standing.state.strictness > self._strictest.state.strictness:
+        if standing.state.strictness > self.strictest.state.strictness:
             self.wanted = standing
 
     def on_written(self, standing: Standing) -> None:
@@ -162,7 +163,7 @@ class LimitGuard:
         return Traded(ledger.virtual_token - token, ledger.virtual_usdc - usdc)
 
     @property
-    def _strictest(self) -> Standing:
+    def strictest(self) -> Standing:
         """Return the standing that holds, on disk or not yet."""
         # Read once, because another thread may ask.
         wanted = self.wanted
@@ -204,19 +205,24 @@ class LimitGuard:
         if self._limits.max_side_notional is None:
             return sums
         orders, cloids = self._state.order_state, {intent.cloid for intent in intents}
-        replaced = {intent.replaces for intent in intents}
-        resting = {order.oid: order.quote for order in orders.get_current_orders() if order.oid not in replaced}
-        for order in resting.values():
+        for order in orders.get_current_orders():
             sums[order.side] += order.price * order.size
         for intent in orders.get_intents():
-            if intent.cloid in cloids:
-                continue
-            sums[intent.quote.side] += intent.quote.price * intent.quote.size
-            # Of an order and the one that replaces it only one can rest: the larger one counts.
-            old = None if intent.replaces is None else resting.get(intent.replaces)
-            if old is not None and old.side == intent.quote.side:
-                sums[old.side] -= min(old.price * old.size, intent.quote.price * intent.quote.size)
+            if intent.cloid not in cloids:
+                sums[intent.quote.side] += self._find_more(intent)
         return sums
+
+    def _find_more(self, intent: Intent) -> Decimal:
+        """Find by how much a side may hold more with this order.
+
+        Of an order and the one that replaces it only one can rest. Which one is not known before the venue has
+        answered, so the larger one counts.
+        """
+        order, notional = intent.quote, intent.quote.price * intent.quote.size
+        old = None if intent.replaces is None else self._state.order_state.find(intent.replaces)
+        if old is None or old.side != order.side:
+            return notional
+        return max(Decimal(0), notional - old.price * old.size)
 
     def _on_refused(self, breach: Breach) -> None:
         now_s = trio.current_time()

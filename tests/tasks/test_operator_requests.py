@@ -17,6 +17,7 @@ from mm_trio.halts.requests import Asked, Request, read_requests, write_request
 from mm_trio.halts.standing import ACTIVE, Standing, State
 from mm_trio.halts.standing_file import StandingFile, read_standing, replace_standing
 from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import Halted, find_leaves
 
 # From the request to a state that is acted on, and to a halt with nothing resting.
@@ -44,6 +45,11 @@ async def run_to_halt(maker: WsState, world: World, act: Callable[[], Any]) -> f
         await run()
     assert [type(leaf) for leaf in find_leaves(raised.value)] == [Halted]
     return trio.current_time() - acted_s
+
+
+def halted(match: str) -> pytest.RaisesGroup[Halted]:
+    """A maker that ends with a halt for this reason."""
+    return pytest.RaisesGroup(pytest.RaisesExc(Halted, match=match), flatten_subgroups=True)
 
 
 def touch(folder: Path, name: str) -> None:
@@ -156,6 +162,82 @@ async def test_a_resumption_that_comes_with_a_pause_counts_for_nothing(
 
     assert read_standing(tmp_path).state is State.PAUSED
     assert read_requests(tmp_path) == ()
+
+
+async def test_a_signal_withdraws_a_resumption_that_waits(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """A signal is followed without a look at the files, and the file was there before it."""
+    world, came = World(), list[Asked]()
+    standing = StandingFile(tmp_path, signalled=lambda: [came.pop()] if came else [])
+
+    async with world.running(world.maker(standing=standing)):
+        touch(tmp_path, "PAUSE")
+        await trio.sleep(10)
+        touch(tmp_path, "RESUME")
+        came.append(Asked(Request.CANCEL_ONLY, "SIGUSR1"))
+        await trio.sleep(60)
+        n_resting = len(world.resting())
+
+    assert (read_standing(tmp_path).state, n_resting, read_requests(tmp_path)) == (State.CANCEL_ONLY, 0, ())
+
+
+# --- At the very end of a session -----------------------------------------------------------------------
+
+
+class SlowDisk:
+    """A disk that takes its time for a standing."""
+
+    async def __call__(self, fn: Any, *args: Any, **options: Any) -> Any:
+        await trio.sleep(3 if getattr(fn, "__name__", "") == "tighten" else 0)
+        return fn(*args)
+
+
+@pytest.mark.parametrize("cancel_on_shutdown", [True, False])
+async def test_a_halt_that_is_being_written_outlasts_a_stop(
+    autojump_clock: MockClock, tmp_path: Path, cancel_on_shutdown: bool
+) -> None:
+    world = World()
+    maker = world.maker(
+        standing=StandingFile(tmp_path),
+        run_sync=SlowDisk(),
+        cancel_on_shutdown=cancel_on_shutdown,
+        limits=RiskLimits(max_fills_per_minute=1),
+    )
+
+    with halted("max_fills_per_minute"), trio.CancelScope() as stop:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.beat_forever)
+            nursery.start_soon(trade_and_stop, world, stop)
+            await maker.run()
+
+    assert (world.resting(), read_standing(tmp_path).state) == ([], State.HALTED)
+
+
+async def trade_and_stop(world: World, stop: trio.CancelScope) -> None:
+    """Break the limit of fills, and stop the maker while that is being written."""
+    await until(lambda: len(world.resting()) == 40)
+    world.sell("1")
+    world.sell("1")
+    await trio.sleep(4)
+    stop.cancel()
+
+
+async def test_a_signal_that_came_with_the_stop_is_followed(autojump_clock: MockClock, tmp_path: Path) -> None:
+    world, came = World(), list[Asked]()
+    standing = StandingFile(tmp_path, signalled=lambda: [came.pop()] if came else [])
+    maker = world.maker(standing=standing, cancel_on_shutdown=False)
+
+    async def stop_at_once(stop: trio.CancelScope) -> None:
+        await until(lambda: len(world.resting()) == 40)
+        came.append(Asked(Request.HALT, "SIGUSR2"))
+        stop.cancel()
+
+    with halted("SIGUSR2"), trio.CancelScope() as stop:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.beat_forever)
+            nursery.start_soon(stop_at_once, stop)
+            await maker.run()
+
+    assert (world.resting(), read_standing(tmp_path).state) == ([], State.HALTED)
 
 
 async def test_a_resumption_that_cannot_be_removed_resumes_nothing(autojump_clock: MockClock, tmp_path: Path) -> None:
@@ -344,6 +426,58 @@ async def test_a_start_that_is_to_halt_cancels_what_a_killed_one_left(
 
     journal.close()
     assert (world.resting(), read_standing(tmp_path).state) == ([], State.HALTED)
+
+
+class CannotList(Hanging):
+    """A venue that refuses to list open orders once a start has read them; it takes actions."""
+
+    n_lists = 0
+
+    async def __call__(self, fn: Any, *args: Any, **options: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        if getattr(fn, "__name__", "") == "open_orders":
+            self.n_lists += 1
+            if self.n_lists > 2:
+                raise ConnectionError("HTTP 502")
+        return fn(*args)
+
+
+async def test_a_start_that_cannot_reconcile_cancels_all_the_same(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """What an earlier session had under way is in doubt, and no list of open orders settles it."""
+    world, hanging = World(signing=True), Hanging()
+    journal = Journal.open(tmp_path)
+    with trio.move_on_after(60) as life:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.maker(journal=journal, run_sync=hanging, requote_on_fill=True, **ALLOCATION).run)
+            await until(lambda: len(world.resting()) == 40)
+            world.venue.fail_next("bulk_orders", TimeoutError("no answer"), applied=False)
+            world.buy("5")
+            await trio.sleep(1)
+            hanging.hangs = True
+            life.cancel()
+    journal.close()
+    n_left = len(world.resting())
+    journal = Journal.open(tmp_path)
+    maker = world.maker(
+        journal=journal,
+        standing=StandingFile(tmp_path),
+        info=world.venue.info("0x" + "a1" * 20),
+        run_sync=CannotList(),
+        **ALLOCATION,
+    )
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.beat_forever)
+        nursery.start_soon(maker.run)
+        await trio.sleep(3)
+        touch(tmp_path, "CANCEL_ONLY")
+        await trio.sleep(5)
+        n_resting, why = len(world.resting()), maker.paused_because
+        nursery.cancel_scope.cancel()
+    journal.close()
+
+    assert (n_left, n_resting) == (39, 0)
+    assert why is not None
 
 
 class Mute(Hanging):

@@ -30,10 +30,10 @@ class WatchedStanding(StandingFile):
         self._check()
         return super().tighten(wanted)
 
-    def resume(self) -> Standing:
+    def resume(self, is_late: Callable[[], bool] = lambda: False) -> Standing:
         """Make it active again. Errors: OSError where the disk is full or the process is gone."""
         self._check()
-        return super().resume()
+        return super().resume(is_late)
 
     def _check(self) -> None:
         if self.is_dead:

@@ -140,3 +140,14 @@ def test_a_halt_gets_the_room_that_is_kept_for_it_on_a_full_disk(
     assert read_standing(tmp_path) == HALT
     StandingFile(tmp_path)
     assert (tmp_path / RESERVE_NAME).stat().st_size >= 64 * 2**10
+
+
+@pytest.mark.parametrize("answers", [(True,), (False, True)])
+def test_a_resumption_that_nobody_waits_for_any_more_changes_nothing(tmp_path: Path, answers: tuple[bool, ...]) -> None:
+    """Given up before the write, or while it was made."""
+    paused, asked = Standing(state=State.PAUSED, why="by hand"), list(answers)
+    replace_standing(tmp_path, paused)
+    file = StandingFile(tmp_path)
+
+    assert file.resume(lambda: asked.pop(0)) == paused
+    assert (read_standing(tmp_path), asked) == (paused, [])

@@ -66,12 +66,10 @@ def test_a_breach_names_its_number_its_limit_and_its_unit() -> None:
     [("80", "buy", None), ("80.01", "buy", "max_side_notional"), ("100", "sell", None)],
 )
 def test_a_side_is_what_rests_and_what_comes(resting: str, side: Side, name: str | None) -> None:
-    breach = find_side_breach(
-        order("20", side=side), RiskLimits(max_side_notional=D(100)), resting=NOTHING | {"buy": D(resting)}
-    )
+    breach = find_side_breach(side, D(20), RiskLimits(max_side_notional=D(100)), resting=NOTHING | {"buy": D(resting)})
 
     assert name_of(breach) == name
 
 
 def test_without_limits_a_side_may_be_worth_anything() -> None:
-    assert find_side_breach(order("1000000", "1000000"), RiskLimits(), resting=NOTHING) is None
+    assert find_side_breach("buy", D(10) ** 12, RiskLimits(), resting=NOTHING) is None

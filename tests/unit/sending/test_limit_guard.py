@@ -61,6 +61,29 @@ async def test_a_side_counts_what_may_rest_once(
     assert not judge_beside(resting, on_the_way, wanted, most=most - Decimal("0.000001"))
 
 
+async def test_an_order_stays_counted_until_the_venue_has_replaced_it(autojump_clock: MockClock) -> None:
+    """Of two orders that are replaced in one action the first may stay as it is: its replacement is refused."""
+    state = make_state()
+    rest(state.order_state, tracked(1, "sell", 4, 5), tracked(2, "sell", 5, 5))
+    smaller, larger = (
+        intent("sell", 6, 1, cloid=CLOIDS[0], replaces=1),
+        intent("sell", 7, 9, cloid=CLOIDS[1], replaces=2),
+    )
+    for each in (smaller, larger):
+        state.order_state.on_sent(each)
+    most = 5 * ASK + 9 * GRID.levels[7]
+    wide, narrow = (
+        LimitGuard(RiskLimits(max_side_notional=limit), state, standing=ACTIVE, wall_ms=lambda: 0)
+        for limit in (most, most - Decimal("0.000001"))
+    )
+
+    assert wide.judge([smaller, larger]) == (None, None)
+    first, second = narrow.judge([smaller, larger])
+    assert first is None
+    assert second is not None
+    assert second.name == "max_side_notional"
+
+
 async def test_the_limits_that_refused_orders_are_remembered(autojump_clock: MockClock) -> None:
     guard = LimitGuard(RiskLimits(max_order_notional=Decimal(1)), make_state(), standing=ACTIVE, wall_ms=lambda: 0)
 

@@ -45,6 +45,11 @@ class Host:
         """Of a maker that will not begin: with no duration, for nobody knows how long it takes to say so."""
         return run(self.folder, *self.arguments, environ=self.environ)
 
+    def resume(self) -> int:
+        """Let a halted maker go on."""
+        code, _, _ = run(self.folder, "resume", *self.arguments[1:], environ=self.environ)
+        return code
+
     @property
     def journal(self) -> Path:
         return next(self.state.rglob(JOURNAL_NAME))
@@ -131,15 +136,21 @@ def test_e5_a_disk_that_fills_up_ends_it_with_exit_code_5_and_nothing_resting(tm
         assert maker.last_object()["orders_may_rest"] == []
         assert "ledger" in maker.last_object()["halted_because"][0]
         check_halted(maker)
+        refused, _, why = host.run()
+        resumed = host.resume()
         with host.start() as again:
             again.wait_for("tick=2 ")
             assert again.end(signal.SIGTERM) == 0, again.err
 
+    assert (refused, resumed) == (5, 0)
+    assert "halted since" in why
+
 
 def check_halted(maker: Program) -> None:
     lines = [line for line in maker.err.splitlines() if line.startswith("mm-trio: ")]
-    assert len(lines) == 1, lines
+    assert len(lines) == 2, lines
     assert lines[0].startswith("mm-trio: halted: ")
+    assert "mm-trio resume" in lines[1]
     assert "Traceback" not in maker.err
 
 

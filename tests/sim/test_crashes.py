@@ -16,7 +16,7 @@ from transport_kit import SIGNED, Venue, Witness, make_scenario
 
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch, ProcessKilled
 from mm_trio.sim.base.fault_counter import FaultCounter
-from mm_trio.sim.base.scenario import draw_scenario
+from mm_trio.sim.base.scenario import BY_CHANCE, draw_scenario
 from mm_trio.sim.base.seeded_schedule import run_virtual
 from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.run.episode import simulate
@@ -98,7 +98,7 @@ def test_a_stage_that_is_never_reached_is_no_crash() -> None:
     assert not switch.is_dead
 
 
-@pytest.mark.parametrize("crash", tuple(Crash))
+@pytest.mark.parametrize("crash", BY_CHANCE)
 def test_a_maker_that_was_killed_goes_on_from_its_journal(crash: Crash) -> None:
     scenario = replace(draw_scenario(3, faults=(), safety_s=120), crashes=((20.0, crash), (60.0, crash)), stops_s=())
 

@@ -19,7 +19,7 @@ from mm_trio.sim.base.journal_loss import JournalLoss
 from mm_trio.sim.base.place import DRAWN_PLACE, Place
 from mm_trio.sim.base.random_streams import log_uniform, split
 
-__all__ = ["Scenario", "ScenarioLadder", "draw_scenario"]
+__all__ = ["BY_CHANCE", "Scenario", "ScenarioLadder", "draw_scenario"]
 
 # These strike by the clock, and their rate is in strikes per second. All others strike a request or a frame, and their
 # rate is a probability.

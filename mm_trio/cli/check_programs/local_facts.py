@@ -22,7 +22,8 @@ from mm_trio.cli.check_programs.facts import GuardBeat, KeyFacts, LedgerFacts, M
 from mm_trio.cli.check_programs.findings import Fact, Unknown, Verdict
 from mm_trio.config.keys import PASSPHRASE_FILE_VARIABLE, Secret, load_key
 from mm_trio.config.private_paths import find_open_folder, find_open_place
-from mm_trio.halts.standing import Standing, StandingUnread
+from mm_trio.halts.requests import Request, find_strictest, read_requests
+from mm_trio.halts.standing import Standing, StandingUnread, tighten
 from mm_trio.halts.standing_file import read_standing
 from mm_trio.journal.data_dir import LOCK_NAME, describe_lost
 from mm_trio.journal.replay import Recovered, replay
@@ -164,8 +165,16 @@ def skip_ledger(unknown: Unknown) -> LedgerFacts:
 
 
 def _read_standing(folder: Path) -> Fact[Standing]:
+    """Read what holds, and what holds once the next start has followed the requests that wait."""
     try:
-        return read_standing(folder)
+        standing = read_standing(folder)
+        asked = find_strictest(read_requests(folder))
+        if asked is None or asked.request is Request.RESUME:
+            return standing
+        since_ms = int(1000 * (folder / asked.request).lstat().st_mtime)
+        return tighten(standing, asked.to_standing(since_ms=since_ms))
+    except OSError as error:
+        return Unknown(f"{folder} cannot be read: {error.strerror or error}", "look at the folder", Verdict.FAIL)
     except StandingUnread as error:
         return Unknown(str(error), "look at the log, then run `mm-trio resume`", Verdict.FAIL)
 

@@ -14,7 +14,7 @@ from functools import partial
 from mm_trio.cli.live_programs.first_run import cap_limits, cap_settings
 from mm_trio.cli.live_programs.live_limits import describe_plan, find_misfits
 from mm_trio.cli.programs.run_maker import Start, Terms
-from mm_trio.cli.programs.start_checks import check_opening, make_opening_rules
+from mm_trio.cli.programs.start_checks import check_opening, make_grid, make_opening_rules
 from mm_trio.config.digest import digest_settings
 from mm_trio.config.private_paths import make_private_folders
 from mm_trio.config.settings import Settings
@@ -74,12 +74,21 @@ def _find_faults(settings: Settings) -> Iterator[str]:
         )
 
 
+def _find_misfits(settings: Settings, market: Market) -> tuple[str, ...]:
+    """Find limits that do not fit the plan, of settings that lack nothing."""
+    try:
+        plan = plan_settings(settings, make_grid(settings, market))
+    except ConfigError as error:
+        return (str(error),)
+    return find_misfits(plan, NO_LIMITS if settings.limits is None else settings.limits.to_risk_limits())
+
+
 def note_plan_shown(settings: Settings, market: Market, *, environ: Mapping[str, str]) -> None:
     """Note that the plan of these settings was shown, and tell what a live run would lack.
 
     Where that cannot be written, the log says so.
     """
-    for fault in _find_faults(settings):
+    for fault in tuple(_find_faults(settings)) or _find_misfits(settings, market):
         _log.warning("a live run would be refused: reason=%s", fault)
     place = {"network": settings.market.network, "account": settings.market.account, "coin": market.coin}
     folder = find_state_folder(environ, **place)

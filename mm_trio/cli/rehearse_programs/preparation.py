@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from mm_trio.cli.programs.start_checks import make_grid
 from mm_trio.cli.rehearse_programs.venue_facts import VenueFacts
@@ -18,6 +18,9 @@ from mm_trio.sandbox import FaultKind
 from mm_trio.sim.actors.moving_market import OthersBook
 
 __all__ = ["Funds", "Rehearsal", "RehearsalOptions", "prepare"]
+
+# Of the others where there are none: in quote, and as a share of the price.
+LONE_NOTIONAL, LONE_DISTANCE = Decimal(20), Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ def prepare(settings: Settings, facts: VenueFacts, options: RehearsalOptions) ->
         allocation=allocation,
         plan=plan,
         start_px=start_px,
-        book=_find_shape(facts),
+        book=_find_shape(facts, start_px=start_px),
         notes=tuple(notes),
     )
 
@@ -189,9 +192,14 @@ def _make_plan(settings: Settings, grid: PricingGrid, funds: Funds, notes: list[
     return replace(plan, active_levels=strategy.active_levels + strategy.window_slack)
 
 
-def _find_shape(facts: VenueFacts) -> OthersBook:
-    """Find how the book of others lies around its middle."""
+def _find_shape(facts: VenueFacts, *, start_px: Decimal) -> OthersBook:
+    """Find how the book of others lies around its middle.
+
+    Where a side is empty it is one small order a side, so that there is a price by which a loss can be measured.
+    """
     if (mid := facts.mid) is None:
-        return OthersBook()
+        lot = Decimal(1).scaleb(-facts.market.base.sz_decimals)
+        size = (LONE_NOTIONAL / start_px).quantize(lot, rounding=ROUND_CEILING)
+        return OthersBook(bids=((1 - LONE_DISTANCE, size),), asks=((1 + LONE_DISTANCE, size),))
     bids, asks = (tuple((row.price / mid, row.size) for row in rows) for rows in (facts.bids, facts.asks))
     return OthersBook(bids=bids, asks=asks)

@@ -20,6 +20,7 @@ from mm_trio.cli.check_programs.examination import ALL_CHECKS
 from mm_trio.cli.check_programs.findings import Verdict
 from mm_trio.cli.check_programs.venue_facts import MOST_WEIGHT
 from mm_trio.config.keys import Secret
+from mm_trio.halts.requests import Request, write_request
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import replace_standing
 from mm_trio.journal.data_dir import LOCK_NAME
@@ -403,6 +404,17 @@ def a_maker_that_was_halted(patient: Patient) -> None:
 @case("standing", FAIL, "paused since")
 def a_maker_that_was_paused(patient: Patient) -> None:
     halt(patient, State.PAUSED, why="by hand")
+
+
+@case("standing", FAIL, "paused since")
+def a_pause_that_the_next_start_follows(patient: Patient) -> None:
+    write_request(patient.state_folder, Request.PAUSE, "maintenance")
+
+
+@case("standing", FAIL, "the operator asked for HALT by the file HALT")
+def a_halt_that_waits_beside_a_pause(patient: Patient) -> None:
+    write_request(patient.state_folder, Request.PAUSE)
+    write_request(patient.state_folder, Request.HALT)
 
 
 @case("standing", FAIL, "standing.json cannot be read")

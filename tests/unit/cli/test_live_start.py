@@ -156,6 +156,12 @@ def test_a_plan_tells_what_a_live_run_would_lack(tmp_path: Path, caplog: pytest.
     assert "a live run would be refused: reason=[market] base is missing" in caplog.text
 
 
+def test_a_plan_tells_which_limits_a_live_run_would_refuse(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    note_plan_shown(make_settings(limits__max_net_spend="90000"), MARKET, environ=environ_of(tmp_path))
+
+    assert "a live run would be refused: reason=[limits] max_net_spend 90000" in caplog.text
+
+
 def test_a_plan_that_cannot_be_noted_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "mm_trio").write_text("in the place of the folder")
 

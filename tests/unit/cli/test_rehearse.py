@@ -168,6 +168,14 @@ def test_the_price_of_an_empty_book_is_where_the_ladder_opens() -> None:
     assert rehearsal.start_px == rehearsal.plan.opens_at
 
 
+def test_where_there_are_no_others_one_small_order_a_side_gives_a_price() -> None:
+    """Without a price no loss would be measured, and no limit of it met."""
+    book = make_rehearsal(facts=make_venue_facts(None, None)).book
+
+    assert [ratio for ratio, _ in (*book.bids, *book.asks)] == [Decimal("0.99"), Decimal("1.01")]
+    assert all(size > 0 for _, size in (*book.bids, *book.asks))
+
+
 # --- Paths ----------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,7 @@
-"""Gateway for all actions of the maker: one at a time, with rising nonces, deadlines and typed answers.
+"""Gateway for all actions of the maker, with rising nonces, deadlines and typed answers.
+
+Orders and their cancels leave one at a time, because their senders take turns. The venue's dead man's switch is moved
+on beside them.
 
 An action never raises because of the network or the venue: without an answer its outcome is `Unknown`. Two kinds
 of exchange object are served. One signs apart from sending (`make_action`, `sign_action`, `post_signed`): it gets
@@ -163,7 +166,7 @@ class NoCover:
 
 
 class OrderGateway:
-    """The only sender of actions, one at a time.
+    """The only sender of actions.
 
     `coin` is the venue's name of our pair. `gate` says whether something new may be placed; it is asked before an
     action is written down, and again between that and the sending, by either thread. `weight` is used by every action;
@@ -201,8 +204,8 @@ class OrderGateway:
         self._weight = weight or IpWeight()
         self.signer = SignerRow()
         self._has_weight = True
-        # Of the action on its way.
-        self._scope: trio.CancelScope | None = None
+        # Of the actions on their way: the dead man's switch is moved on beside the tick's action.
+        self._scopes: set[trio.CancelScope] = set()
         self._done_by_s = float("inf")
 
     @property
@@ -304,12 +307,12 @@ class OrderGateway:
     def on_shutdown(self, within_s: float) -> None:
         """Shut down within a time that no action outlasts.
 
-        The action on its way gets `LAST_ANSWER_SHARE` of that for its answer.
+        Each action on its way gets `LAST_ANSWER_SHARE` of that for its answer.
         """
         now_s = trio.current_time()
         self._done_by_s = min(self._done_by_s, now_s + within_s)
-        if self._scope is not None:
-            self._scope.deadline = min(self._scope.deadline, now_s + within_s * LAST_ANSWER_SHARE)
+        for scope in self._scopes:
+            scope.deadline = min(scope.deadline, now_s + within_s * LAST_ANSWER_SHARE)
 
     async def _carry_out(
         self,
@@ -451,11 +454,12 @@ class OrderGateway:
     @contextmanager
     def _open_scope(self, deadline_s: float) -> Iterator[None]:
         """Shield an action from our shutdown, which only brings its deadline forward."""
-        with trio.CancelScope(shield=True, deadline=deadline_s) as self._scope:
+        with trio.CancelScope(shield=True, deadline=deadline_s) as scope:
+            self._scopes.add(scope)
             try:
                 yield
             finally:
-                self._scope = None
+                self._scopes.remove(scope)
 
     def _prepare(
         self, method: str, items: Sequence[dict[str, object]], *, nonce: int | None, expires_ms: int, always: bool

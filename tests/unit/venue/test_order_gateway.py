@@ -604,6 +604,30 @@ async def test_leaving_hurries_the_action_on_its_way_and_bounds_all_later_ones(
     assert trio.current_time() - began_s == pytest.approx(11.0)
 
 
+async def test_leaving_hurries_every_action_on_its_way(autojump_clock: trio.testing.MockClock) -> None:
+    """The dead man's switch is moved on beside the tick's action, and ends first."""
+    ok = {"status": "ok", "response": {"type": "default"}}
+    bench = Bench(ok)
+    n_posts = 0
+
+    async def hang_first(fn: Callable[..., Any], *args: Any, **_options: Any) -> Any:
+        nonlocal n_posts
+        n_posts += 1
+        if n_posts == 1:
+            await trio.sleep_forever()
+        return fn(*args)
+
+    bench.ledger.run_sync = bench.gateway._run_sync = hang_first
+    began_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.place)
+        await trio.sleep(1.0)
+        assert await bench.gateway.schedule_cancel(NOW_MS, expires_ms=EXPIRES_MS) == Cancelled()
+        bench.gateway.on_shutdown(10.0)
+
+    assert trio.current_time() - began_s == pytest.approx(1.0 + 10.0 * LAST_ANSWER_SHARE)
+
+
 async def test_leaving_gives_no_action_more_time_than_it_had(autojump_clock: trio.testing.MockClock) -> None:
     bench = Bench(run_sync=hang("post_signed"))
     began_s = trio.current_time()

@@ -11,7 +11,7 @@ from typing import Never
 
 import trio
 
-from mm_trio.model.replies import Cancelled, Refused, Unknown
+from mm_trio.model.replies import Answer, Refused, Unknown
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.order_gateway import OrderGateway
 
@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 ARM_EVERY_S, WAITS_S = 20.0, 60.0
 ASK_AGAIN_S = 3_600.0
+# While a moment is set, which the venue acts on unless it is moved on or taken back.
+MOVE_AGAIN_S, TAKE_BACK_AGAIN_S = 5.0, 1.0
 LEAST_VOLUME = Decimal(1_000_000)
 # The action may arrive late, and a late one moves the moment further away.
 EXPIRY_S = 10.0
@@ -29,18 +31,25 @@ NOT_SENT = "not sent"
 
 
 class DeadMan:
-    """Switch of one account. `is_armed`: the venue may have a moment set."""
+    """Switch of one account."""
 
     def __init__(self, gateway: OrderGateway, budget: RateLimitBudget) -> None:
         self._gateway = gateway
         self._budget = budget
         self._told: str | None = None
-        self.is_armed = False
+        # By the loop's clock, when the moment that the venue may have has passed.
+        self._passed_s = float("-inf")
+
+    @property
+    def is_armed(self) -> bool:
+        """Say whether the venue may have a moment set."""
+        return trio.current_time() < self._passed_s
 
     async def keep_forever(self) -> Never:
         """Move the moment on while the maker lives.
 
-        Where the venue does not offer it, that is told once and tried again each hour.
+        Where the venue does not offer it, that is told once and tried again each hour. While a moment is set, a
+        failure is tried again within seconds: the venue would cancel the orders of a maker that lives.
         """
         _log.warning(
             "dead man's switch: dead_man=venue; the venue cancels ALL orders of this account, those of other coins and "
@@ -48,40 +57,80 @@ class DeadMan:
             WAITS_S,
         )
         while True:
-            refusal = await self._arm()
-            if refusal is not None and refusal != self._told:
-                _log.warning("dead man's switch not armed: reason=%s; it is tried again, each hour", refusal)
-            elif refusal is None and self._told is not None:
-                _log.info("dead man's switch armed: wait_s=%g", WAITS_S)
-            self._told = refusal
-            is_short = refusal is None or refusal.startswith(NOT_SENT)
-            await trio.sleep(ARM_EVERY_S if is_short else ASK_AGAIN_S)
+            failure = await self._arm()
+            pause_s = self._find_pause_s(failure)
+            self._tell(failure, pause_s=pause_s)
+            await trio.sleep(pause_s)
+
+    def _find_pause_s(self, failure: str | None) -> float:
+        if failure is None:
+            return ARM_EVERY_S
+        if self.is_armed:
+            return MOVE_AGAIN_S
+        return ARM_EVERY_S if failure.startswith(NOT_SENT) else ASK_AGAIN_S
+
+    def _tell(self, failure: str | None, *, pause_s: float) -> None:
+        told = None
+        if failure is not None and self.is_armed:
+            left_s = self._passed_s - trio.current_time()
+            told = f"dead man's switch not moved on: reason={failure}"
+            if told != self._told:
+                _log.warning("%s; it is tried again in %g s, the venue cancels in %.0f s", told, pause_s, left_s)
+        elif failure is not None:
+            told = f"dead man's switch not armed: reason={failure}"
+            if told != self._told:
+                _log.warning("%s; it is tried again in %g s", told, pause_s)
+        elif self._told is not None:
+            _log.info("dead man's switch armed: wait_s=%g", WAITS_S)
+        self._told = told
 
     async def _arm(self) -> str | None:
-        """Set the moment; return why the venue does not, None where it may have done so."""
+        """Set the moment; return what failed, if anything."""
         if self._budget.cum_vlm < LEAST_VOLUME:
             return f"the account's volume is below {LEAST_VOLUME:f}, from which the venue offers it"
-        was_armed, self.is_armed = self.is_armed, True
-        refusal = await self._send(self._gateway.compute_cancel_expiry_ms(WAITS_S))
-        # A refusal leaves a moment that was set before.
-        self.is_armed = was_armed or refusal is None
-        return refusal
+        earlier_s = self._passed_s
+        # Our clock may be so far from the venue's.
+        self._passed_s = trio.current_time() + WAITS_S + EXPIRY_S
+        answer = await self._send(self._gateway.compute_cancel_expiry_ms(WAITS_S))
+        if _find_refusal(answer) is not None:
+            # A refusal leaves a moment that was set before.
+            self._passed_s = earlier_s
+        return _find_failure(answer)
 
     async def disarm(self) -> None:
-        """Take the moment back, after it was verified that nothing rests."""
-        if not self.is_armed:
-            return
-        if (refusal := await self._send(None)) is None:
-            self.is_armed = False
-        else:
-            _log.warning("dead man's switch not taken back: reason=%s; it cancels within %g s", refusal, WAITS_S)
+        """Take the moment back, after it was verified that nothing rests.
 
-    async def _send(self, moment_ms: int | None) -> str | None:
+        It is tried until the venue says that it did, for as long as the shutdown lasts.
+        """
+        while self.is_armed:
+            if (failure := _find_failure(await self._send(None))) is None:
+                self._passed_s = float("-inf")
+                return
+            if trio.current_time() + TAKE_BACK_AGAIN_S >= self._gateway.done_by_s:
+                _log.warning(
+                    "dead man's switch not taken back: reason=%s; the venue cancels ALL orders of this account within "
+                    "%.0f s, place none before",
+                    failure,
+                    max(0.0, self._passed_s - trio.current_time()),
+                )
+                return
+            await trio.sleep(TAKE_BACK_AGAIN_S)
+
+    async def _send(self, moment_ms: int | None) -> Answer:
         self._budget.on_request(1)
         expires_ms = self._gateway.compute_cancel_expiry_ms(EXPIRY_S)
-        answer = await self._gateway.schedule_cancel(moment_ms, expires_ms=expires_ms)
-        if isinstance(answer, Cancelled):
-            return None
-        if isinstance(answer, Refused):
-            return answer.text
-        return answer.says if isinstance(answer, Unknown) else None
+        return await self._gateway.schedule_cancel(moment_ms, expires_ms=expires_ms)
+
+
+def _find_refusal(answer: Answer) -> str | None:
+    """Find why the venue did not do it; None where it may have done so."""
+    if isinstance(answer, Refused):
+        return answer.text
+    return answer.says if isinstance(answer, Unknown) else None
+
+
+def _find_failure(answer: Answer) -> str | None:
+    """Find why it is not certain that the venue did it."""
+    if isinstance(answer, Unknown):
+        return answer.says or answer.why
+    return _find_refusal(answer)

@@ -11,9 +11,14 @@ import trio
 from builders import MAKER, World
 from trio.testing import MockClock
 
+from mm_trio.engine.session import GRACE_S
 from mm_trio.guard import dead_man
-from mm_trio.guard.dead_man import ARM_EVERY_S, WAITS_S
+from mm_trio.guard.dead_man import ARM_EVERY_S, MOVE_AGAIN_S, WAITS_S
 from mm_trio.sandbox.model.limits import Limits
+from mm_trio.venue.order_gateway import MOST_SENDS
+
+BUSY = {"status": "err", "response": "Too many cumulative requests sent (1 > 0) for cumulative volume traded"}
+CUT = ConnectionError("cut")
 
 
 @pytest.fixture
@@ -94,3 +99,64 @@ async def test_a_start_says_that_it_cancels_everything(
         await trio.sleep(1)
 
     assert count_told(caplog, "the venue cancels ALL orders of this account") == 1
+
+
+async def test_a_passing_refusal_leaves_a_healthy_maker_its_orders(
+    autojump_clock: MockClock, traded: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An hour later the venue would long have cancelled everything."""
+    world = make_world(schedule_volume=None)
+
+    async with world.running(world.maker(dead_man=True)):
+        await trio.sleep(ARM_EVERY_S / 2)
+        world.venue.answer_next("schedule_cancel", BUSY)
+        await trio.sleep(ARM_EVERY_S / 2 + 2 * MOVE_AGAIN_S)
+        due_ms = world.exchange.next_due_ms()
+
+    assert due_ms is not None
+    assert due_ms - world.now_ms() > 1000 * (WAITS_S - ARM_EVERY_S)
+    assert count_told(caplog, "dead man's switch not moved on: reason=Too many cumulative requests") == 1
+
+
+async def test_refusals_after_the_moment_has_passed_are_asked_again_each_hour(
+    autojump_clock: MockClock, traded: None
+) -> None:
+    world = make_world(schedule_volume=None)
+
+    async with world.running(world.maker(dead_man=True)):
+        await trio.sleep(ARM_EVERY_S / 2)
+        for _ in range(100):
+            world.venue.answer_next("schedule_cancel", BUSY)
+        await trio.sleep(2 * WAITS_S)
+        n_early = world.calls("schedule_cancel")
+        await trio.sleep(3_000)
+        n_late = world.calls("schedule_cancel")
+
+    assert WAITS_S / MOVE_AGAIN_S - 5 < n_early < WAITS_S / MOVE_AGAIN_S + 5
+    assert n_late == n_early
+
+
+async def test_an_end_whose_answer_is_lost_is_told_to_the_venue_again(autojump_clock: MockClock, traded: None) -> None:
+    world = make_world(schedule_volume=None)
+
+    async with world.running(world.maker(dead_man=True)):
+        await trio.sleep(ARM_EVERY_S / 2)
+        for _ in range(MOST_SENDS):
+            world.venue.fail_next("schedule_cancel", CUT, applied=False)
+
+    assert world.exchange.next_due_ms() is None
+
+
+async def test_a_moment_that_could_not_be_taken_back_is_told(
+    autojump_clock: MockClock, traded: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(schedule_volume=None)
+
+    async with world.running(world.maker(dead_man=True)):
+        await trio.sleep(ARM_EVERY_S / 2)
+        for _ in range(100):
+            world.venue.fail_next("schedule_cancel", CUT, applied=False)
+        began_s = trio.current_time()
+
+    assert trio.current_time() - began_s <= GRACE_S
+    assert count_told(caplog, "dead man's switch not taken back: reason=ConnectionError: cut") == 1

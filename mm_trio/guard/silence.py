@@ -13,8 +13,8 @@ from mm_trio.guard.heartbeat import Heartbeat, Life
 __all__ = ["Silence", "Watched"]
 
 # A guard that was stopped, or whose machine stood still, does not know whether the maker did too. So much of a longer
-# pause between two looks counts.
-MOST_STEP_S = 1.0
+# pause between two looks counts, which is more than a look takes that waits for a hanging disk.
+MOST_STEP_S = 2.0
 
 
 class Watched(Enum):

@@ -40,13 +40,20 @@ class Posted:
     reason: str = ""
 
 
-async def call_in_thread(fn: Callable[..., Any], /, *args: Any, abandon_on_cancel: bool = False) -> Any:
+async def call_in_thread(
+    fn: Callable[..., Any],
+    /,
+    *args: Any,
+    abandon_on_cancel: bool = False,
+    limiter: trio.CapacityLimiter | None = None,
+) -> Any:
     """Make a blocking call on a thread, and on this one where no thread can be started.
 
-    What kept the maker from starting one may keep its guard from it, too. Every call here ends by itself.
+    What kept the maker from starting one may keep its guard from it, too. Every call here ends by itself, unless the
+    disk hangs.
     """
     try:
-        return await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=abandon_on_cancel)
+        return await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=abandon_on_cancel, limiter=limiter)
     except RuntimeError as error:
         if "start new thread" not in str(error):
             raise

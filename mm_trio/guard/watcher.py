@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Never
+from typing import Any, Never
 
 import trio
 
 from mm_trio.guard.files import MakerFiles
+from mm_trio.guard.heartbeat import Heartbeat
 from mm_trio.guard.signed_file import SignedAction
 from mm_trio.guard.silence import Silence, Watched
 from mm_trio.guard.venue_session import VenueSession, call_in_thread
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 # Of the files: what was written within the last look is not in memory when the folder is deleted.
 LOOK_EVERY_S = 0.25
 ALIVE_EVERY_S = 1.0
+# Of the files, too. With a look's pause less than what a look counts for at most (`silence.MOST_STEP_S`), so that the
+# silence goes on while the disk hangs.
+DISK_WITHIN_S = 1.0
 # Between two attempts, doubled up to the longest: each poll has a request weight of 20.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 NOT_POLLED = "orders of a silent maker: not polled yet"
@@ -55,6 +59,55 @@ class GuardReport:
         self.verified += is_proof
 
 
+class _Disk:
+    """Files of the maker, on a disk that may hang.
+
+    Each call is waited for a moment. Reads have one thread and writes another, so that what hangs holds no more; while
+    it does, no other call of its kind is made.
+    """
+
+    def __init__(self, files: MakerFiles) -> None:
+        self._files = files
+        self._reads, self._writes = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
+        self._hanging: set[str] = set()
+        # Posted nonces that the maker was not told yet.
+        self._unnoted: set[int] = set()
+
+    async def read(self) -> Heartbeat | None:
+        """Read what is new; None where there is no whole heartbeat, and where the disk hangs.
+
+        Errors: ConfigError where others may change the folder.
+        """
+        beat: Heartbeat | None = (await self._call("read", self._reads, self._files.read))[1]
+        return beat
+
+    async def note_fired(self, nonces: set[int]) -> None:
+        """Tell the maker which nonces are posted from now on."""
+        self._unnoted |= nonces
+        noted = frozenset(self._unnoted)
+        if noted and (await self._call("written", self._writes, partial(self._files.note_fired, set(noted))))[0]:
+            self._unnoted -= noted
+
+    async def show_life(self, *, armed: bool) -> None:
+        """Leave this guard's sign of life, and tell the maker what could not be told before."""
+        await self._call("written", self._writes, partial(self._files.write_alive, armed=armed))
+        await self.note_fired(set())
+
+    async def _call(self, duty: str, thread: trio.CapacityLimiter, call: Callable[[], Any]) -> tuple[bool, Any]:
+        """Make a blocking call; return whether it ended in time, and its result."""
+        result = None
+        with trio.move_on_after(DISK_WITHIN_S) as scope:
+            result = await call_in_thread(call, abandon_on_cancel=True, limiter=thread)
+        is_done = not scope.cancelled_caught
+        if is_done:
+            self._hanging.discard(duty)
+        elif duty not in self._hanging:
+            self._hanging.add(duty)
+            told = (self._files.folder, duty, DISK_WITHIN_S)
+            _log.warning("disk hangs: folder=%s; nothing was %s in %g s; the guard acts on what it knows", *told)
+        return is_done, result
+
+
 class Watcher:
     """Guard of one maker.
 
@@ -63,6 +116,7 @@ class Watcher:
 
     def __init__(self, files: MakerFiles, venue: VenueSession, *, after_s: float) -> None:
         self._files = files
+        self._disk = _Disk(files)
         self._venue = venue
         self._silence = Silence(after_s)
         self._told: Watched | None = None
@@ -90,7 +144,7 @@ class Watcher:
 
     async def _look_forever(self) -> Never:
         while True:
-            beat = await call_in_thread(self._files.read)
+            beat = await self._disk.read()
             self._silence.on_look(beat, now_s=trio.current_time())
             self._tell_state()
             await trio.sleep(LOOK_EVERY_S)
@@ -98,7 +152,7 @@ class Watcher:
     async def _show_life_forever(self) -> Never:
         while True:
             armed = self._files.cancels is not None and self._silence.state in (Watched.ALIVE, Watched.SILENT)
-            await call_in_thread(partial(self._files.write_alive, armed=armed))
+            await self._disk.show_life(armed=armed)
             await trio.sleep(ALIVE_EVERY_S)
 
     def _tell_state(self) -> None:
@@ -159,7 +213,8 @@ class Watcher:
         volley = self._find_volley()
         if not volley:
             return
-        await call_in_thread(self._files.note_fired, {action.nonce for action in volley})
+        # A maker that was not told yet signs with used nonces; orders that rest are worse.
+        await self._disk.note_fired({action.nonce for action in volley})
         for action in volley:
             posted = await self._venue.post(action)
             self.report.on_posted(posted.n_cancelled)

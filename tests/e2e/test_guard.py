@@ -169,6 +169,24 @@ def test_a_dead_maker_has_nothing_resting(die: Callable[[Scene, Program], None],
     assert summary["cancelled"] == sum(n_rested)
 
 
+def test_a_guard_whose_disk_hangs_acts_and_can_be_ended(scene: Scene) -> None:
+    with scene.guard() as guard:
+        with scene.maker() as maker:
+            guard.wait_for("guard armed")
+            time.sleep(0.5)
+            maker.process.kill()
+        # Whoever opens a pipe that nobody writes to waits.
+        pipe = scene.find_state() / "pipe"
+        os.mkfifo(pipe, 0o600)
+        pipe.replace(pipe.with_name("heartbeat.json"))
+        guard.wait_for("disk hangs: folder=.*; nothing was read in 1 s")
+        guard.wait_for("verified: two polls")
+        n_ours = len(scene.list_ours())
+        code = guard.end(signal.SIGTERM)
+
+    assert (n_ours, code) == (0, 0)
+
+
 def test_an_end_that_was_verified_disarms_it(scene: Scene) -> None:
     with scene.guard() as guard:
         with scene.maker() as maker:

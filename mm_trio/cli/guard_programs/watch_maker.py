@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -133,7 +134,8 @@ async def look_once(settings: Settings, *, environ: Mapping[str, str], stop_scop
     with stop_scope:
         place = await _find_place(settings, environ)
         owner = (place.network, settings.market.account, place.market.coin)
-        return await trio.to_thread.run_sync(_look, place, owner, settings.guard.guard_after_s)
+        look = partial(_look, place, owner, settings.guard.guard_after_s)
+        return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
     raise Interrupted(note="the maker was not looked at")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from guard_kit import ACCOUNT, COIN, GuardedVenue, Orders, make_cover, read_canc
 
 from mm_trio.guard import venue_session, watcher
 from mm_trio.guard.files import MakerFiles
-from mm_trio.guard.heartbeat import Heartbeat, Life, write_heartbeat
-from mm_trio.guard.signed_file import read_fired
+from mm_trio.guard.heartbeat import ALIVE_NAME, HEARTBEAT_NAME, Heartbeat, Life, write_heartbeat
+from mm_trio.guard.signed_file import FIRED_NAME, read_fired
 from mm_trio.guard.venue_session import VenueSession, call_in_thread
 from mm_trio.guard.watcher import Watcher
 from mm_trio.venue.rest_client import VenueClient
@@ -74,6 +76,20 @@ class Scene:
         with trio.fail_after(20):
             while not condition():  # noqa: ASYNC110 - the exchange sets no event
                 await trio.sleep(0.01)
+
+
+@contextmanager
+def hanging(path: Path) -> Iterator[None]:
+    """A file whose disk hangs: whoever opens it waits until this ends."""
+    beside = path.with_name(f"{path.name}.pipe")
+    os.mkfifo(beside, 0o600)
+    beside.replace(path)
+    try:
+        yield
+    finally:
+        # Both ends, so that every reader and writer that waits goes on.
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+        path.unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -268,3 +284,74 @@ async def test_its_own_sign_of_life_says_whether_it_is_armed(tmp_path: Path) -> 
         await scene.until(lambda: '"armed": true' in (tmp_path / "guard-alive.json").read_text())
 
     assert '"armed": false' in unarmed
+
+
+# --- a disk that hangs --------------------------------------------------------------------------------
+
+
+async def test_it_acts_where_its_disk_hangs_while_it_reads(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as scene:
+        scene.rest(3)
+        scene.beat()
+        await scene.until(lambda: scene.guard._silence.heartbeat)
+        began_s = trio.current_time()
+        with hanging(tmp_path / HEARTBEAT_NAME):
+            await scene.until(lambda: scene.report.cancels_posted)
+            took_s = trio.current_time() - began_s
+
+    assert took_s < AFTER_S + 3
+    assert scene.venue.list_resting() == set()
+
+
+async def test_it_acts_where_its_disk_hangs_while_it_notes_what_it_posts(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as scene:
+        scene.rest(3)
+        with hanging(tmp_path / FIRED_NAME):
+            began_s = trio.current_time()
+            scene.beat()
+            await scene.until(lambda: scene.report.cancels_posted)
+            took_s = trio.current_time() - began_s
+
+    assert took_s < AFTER_S + 3
+    assert scene.venue.list_resting() == set()
+
+
+async def test_what_a_hanging_disk_kept_from_the_maker_is_told_later(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as scene:
+        scene.rest(3)
+        fired = read_cancels(tmp_path).first
+        with hanging(tmp_path / f"{ALIVE_NAME}.new"):
+            scene.beat()
+            await scene.until(lambda: scene.report.cancels_posted)
+            assert not (tmp_path / FIRED_NAME).exists()
+        await scene.until(partial((tmp_path / FIRED_NAME).exists))
+
+    assert read_fired(tmp_path) == {fired}
+
+
+async def test_a_disk_that_hangs_holds_one_thread_of_each_kind(tmp_path: Path) -> None:
+    n_before = threading.active_count()
+    async with guarded(tmp_path) as scene:
+        scene.rest(3)
+        scene.beat()
+        await scene.until(lambda: scene.guard._silence.heartbeat)
+        with hanging(tmp_path / HEARTBEAT_NAME), hanging(tmp_path / FIRED_NAME):
+            await scene.until(lambda: scene.report.verified)
+            n_more = threading.active_count() - n_before
+
+    # One more may wait for the next poll of the venue.
+    assert n_more <= 3
+
+
+async def test_a_guard_whose_disk_hangs_can_be_ended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with guarded(tmp_path) as scene:
+        scene.beat()
+        await scene.until(lambda: scene.guard._silence.heartbeat)
+        stack = ExitStack()
+        for name in (HEARTBEAT_NAME, f"{ALIVE_NAME}.new"):
+            stack.enter_context(hanging(tmp_path / name))
+        await scene.until(lambda: caplog.text.count("disk hangs") == 2)
+        began_s = trio.current_time()
+
+    assert trio.current_time() - began_s < 0.5
+    stack.close()

@@ -1,18 +1,21 @@
 """Cancels signed in advance for everything that may rest, kept in a file while the maker runs.
 
 The file has an order before the order is sent, so nothing that a dead maker left is missing in it. It gets smaller
-later, by the way. Signing and writing block, and may happen on any thread, one at a time.
+later, by the way. Signing and writing block, and may happen on any thread, one at a time; nobody waits for a write that
+hangs.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from mm_trio.concurrency.blocking_calls import QUICK_S
 from mm_trio.guard.private_file import FileUnread, read_private, write_private
 from mm_trio.guard.reserve import MOST_ACTIONS, MOST_ITEMS, NO_RESERVE, Reserve
 from mm_trio.guard.signed_file import (
@@ -63,7 +66,7 @@ class CancelCover:
         self._clock_ms = clock_ms
         self._orders = orders
         self._n_taken = 0
-        # All below belongs to whoever has the lock.
+        # All below belongs to whoever has the lock; a write that hangs is noted as the fault without it.
         self._lock = threading.Lock()
         self._written: _Snapshot | None = None
         self._reserve: Reserve | None = None
@@ -86,8 +89,12 @@ class CancelCover:
 
         Blocks. What fails is harmless: an older file cancels only orders that are in the present one, or gone.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=QUICK_S):
+            return 0
+        try:
             nonces, self._unburnt = self._unburnt, []
+        finally:
+            self._lock.release()
         for nonce in nonces:
             unsigned = self._exchange.make_action("noop", [], nonce=nonce, expires_after=None)
             self._exchange.post_signed(self._exchange.sign_action(unsigned))
@@ -106,19 +113,31 @@ class CancelCover:
         return _Snapshot(self._n_taken, self._clock_ms(), tuple(dict.fromkeys(cloids)), tuple(oids))
 
     def _cover(self, snapshot: _Snapshot) -> None:
-        with self._lock:
+        with self._having_file() as has_file:
             # A later snapshot has all that may rest of an earlier one.
-            if self._written is None or self._written.number < snapshot.number:
+            if has_file and (self._written is None or self._written.number < snapshot.number):
                 self._write_or_tell(snapshot)
 
     def _refresh(self, snapshot: _Snapshot) -> None:
-        with self._lock:
+        with self._having_file() as has_file:
             last = self._written
-            if last is not None and last.number > snapshot.number:
+            if not has_file or (last is not None and last.number > snapshot.number):
                 return
             is_other = last is None or last.names != snapshot.names
             if is_other or self._find_reserve(snapshot.now_ms)[0] is not self._reserve or not self._path.exists():
                 self._write_or_tell(snapshot)
+
+    @contextmanager
+    def _having_file(self) -> Iterator[bool]:
+        """Take the file's turn, unless a write that hangs has it; that is told once."""
+        has_file = self._lock.acquire(timeout=QUICK_S)
+        try:
+            if not has_file:
+                self._note_fault("an earlier write of the file hangs")
+            yield has_file
+        finally:
+            if has_file:
+                self._lock.release()
 
     def _write_or_tell(self, snapshot: _Snapshot) -> None:
         fault = None
@@ -127,6 +146,9 @@ class CancelCover:
             self._written = snapshot
         except Exception as error:  # noqa: BLE001 - whatever it is, orders must not depend on it
             fault = describe_local_failure(error) or f"{type(error).__name__}: {error}"
+        self._note_fault(fault)
+
+    def _note_fault(self, fault: str | None) -> None:
         if fault is not None and fault != self._fault:
             _log.error("guard without cancels: reason=%s; a guard cannot cancel what is placed from now on", fault)
         elif fault is None and self._fault is not None:

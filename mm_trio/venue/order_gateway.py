@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import trio
 
 from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, NoFreeThread, RunSync
+from mm_trio.concurrency.side_thread import SideThread
 from mm_trio.limits.terms import Breach, Reaction
 from mm_trio.model.errors import JournalBusy, JournalError, NotMade
 from mm_trio.model.journal_entries import Entry, Requested
@@ -60,8 +61,12 @@ RESEND_AFTER_S = 1.0
 MOST_SENDS = 3
 # Share of the time to shut down that an action on its way at that moment gets for its answer.
 LAST_ANSWER_SHARE = 0.3
+# An order waits so long for the file with its cancels. A slow disk may still write it; a disk that hangs must not hold
+# the threads that cancels need.
+COVER_WITHIN_S = 1.0
 SCHEDULE = "schedule_cancel"
 _NOT_SENT = Refused(Refusal.NOT_SENT, "not sent: shutting down, paused, or no request weight", untouched=True)
+_NEVER_LEFT = Refused(Refusal.NOT_SENT, "not sent: out of time before it left this machine", untouched=True)
 _KEY_LOST = Refused(Refusal.NOT_SENT, "not sent: the venue does not know our key any more", untouched=True)
 # Of an action with as many items as one may have.
 MOST_WEIGHT = find_weight_of_action(100)
@@ -107,6 +112,41 @@ class _Attempt:
     answers: tuple[Answer, ...] = ()
     lost: Unknown | None = None
     may_repeat: bool = True
+
+
+@dataclass(slots=True)
+class _CoveredCall:
+    """Send of orders, with the writing of their cancels right before it on the same thread.
+
+    Used by the thread of an attempt, and by the loop once it waits no longer. Each sets its own flag before it reads
+    the other's, so at least one of the two sees what the other did.
+    """
+
+    cover: Callable[[], None] | None
+    send: Callable[..., Any]
+    may_still_send: Callable[[], bool]
+    beside: SideThread
+    has_left: bool = field(default=False, init=False)
+    is_given_up: bool = field(default=False, init=False)
+
+    def __call__(self, *args: Any) -> Any:
+        """Cover and send, or return `TOO_LATE` where the orders may have to wait by then.
+
+        The cover is tried once: a second attempt must not wait for it again, whatever became of it.
+        """
+        if self.cover is not None:
+            cover, self.cover = self.cover, None
+            began_s = time.monotonic()
+            self.beside.call(cover)
+            if time.monotonic() - began_s > QUICK_S or not self.may_still_send():
+                return TOO_LATE
+        self.has_left = True
+        return TOO_LATE if self.is_given_up else self.send(*args)
+
+    def give_up(self) -> bool:
+        """Let nothing leave from now on; return whether nothing has left."""
+        self.is_given_up = True
+        return not self.has_left
 
 
 class OpensForPlaces(Protocol):
@@ -200,6 +240,7 @@ class OrderGateway:
         self._gate = gate or AlwaysOpen()
         self._limits = limits or NoLimits()
         self._cover = cover or NoCover()
+        self._beside = SideThread(COVER_WITHIN_S)
         self._nonces = nonces or Nonces(clock)
         self._weight = weight or IpWeight()
         self.signer = SignerRow()
@@ -337,8 +378,10 @@ class OrderGateway:
         with self._open_scope(min(trio.current_time() + self._write_timeout_s, self._done_by_s)):
             with _making():
                 action = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
+            covered = None
             if cover is not None:
-                action = replace(action, call=partial(self._cover_then_send, cover, action.call))
+                covered = _CoveredCall(cover, action.call, self._may_still_send, self._beside)
+                action = replace(action, call=covered)
             n_lost = 0
             while always or self.may_place():
                 try:
@@ -358,6 +401,8 @@ class OrderGateway:
                 await trio.sleep(RESEND_AFTER_S)
             else:
                 return (lost or _NOT_SENT,) * n_answers
+        if covered is not None and covered.give_up():
+            return (_NEVER_LEFT,) * n_answers
         return (lost or Unknown(f"no answer in {self._write_timeout_s:g} s"),) * n_answers
 
     def _note_times(self, nonce: int | None, attempt: _Attempt) -> None:
@@ -433,17 +478,6 @@ class OrderGateway:
     def _may_still_send(self) -> bool:
         """Check if something new may leave at this moment. Called on either thread."""
         return not self._is_shutting_down and self._gate.may_still_place()
-
-    def _cover_then_send(self, cover: Callable[[], None], send: Callable[..., Any], *args: Any) -> Any:
-        """Write the cancels of orders, and send the orders right behind that, on the same thread.
-
-        Returns `TOO_LATE` where the orders may have to wait by then; a second attempt finds the cancels written.
-        """
-        began_s = time.monotonic()
-        cover()
-        if time.monotonic() - began_s > QUICK_S or not self._may_still_send():
-            return TOO_LATE
-        return send(*args)
 
     async def _send_anyway(self, action: _Action) -> Any:
         """Write ahead where that is possible, and send."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from guard_kit import ACCOUNT, HOUR_MS, START_MS, GuardedVenue, Orders, make_cover, read_cancels
 
+from mm_trio.concurrency.blocking_calls import QUICK_S
 from mm_trio.guard.reserve import AHEAD_MS, MOST_SPENT
 from mm_trio.guard.signed_file import CANCELS_NAME, SignedCancels, write_fired
 from mm_trio.model.orders import Phase, Quote, TrackedOrder
@@ -257,6 +261,38 @@ def test_a_file_that_cannot_be_written_is_told_once_and_when_it_can_be(
 
     told = [record.getMessage() for record in caplog.records]
     assert [text.split(":")[0] for text in told] == ["guard without cancels", "guard has cancels again"]
+
+
+@pytest.mark.parametrize("kind", ["make_cover", "refresh"])
+def test_a_write_that_hangs_is_left_out_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """Else whoever sends orders would wait for a disk."""
+    caplog.set_level(logging.INFO)
+    venue, orders = GuardedVenue(), Orders()
+    cover = make_cover(venue, tmp_path, orders)
+    # Whoever opens a pipe that nobody reads waits.
+    pipe = tmp_path / f"{CANCELS_NAME}.new"
+    os.mkfifo(pipe, 0o600)
+    hanging = threading.Thread(target=getattr(cover, kind)())
+    hanging.start()
+    began_s = time.monotonic()
+    for _ in range(3):
+        orders.in_flight.append(venue.make_intent())
+        cover.make_cover()()
+    cover.refresh()()
+    n_burnt, took_s = cover.burn(), time.monotonic() - began_s
+    os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
+    hanging.join(10)
+    pipe.unlink(missing_ok=True)
+    cover.refresh()()
+
+    told = [record.getMessage() for record in caplog.records]
+    assert took_s < 10 * QUICK_S
+    assert n_burnt == 0
+    assert sum("an earlier write of the file hangs" in text for text in told) == 1
+    assert told[-1].startswith("guard has cancels again")
+    assert len(read_cancels(tmp_path).names) == 3
 
 
 def test_too_many_spent_nonces_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +15,13 @@ from builders import run_inline
 from core_kit import desired
 from hyperliquid.utils.error import ClientError, ServerError
 
-from mm_trio.concurrency.blocking_calls import TOO_LATE, NoFreeThread
+from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, NoFreeThread
+from mm_trio.concurrency.thread_pools import MOST_ACTIONS, ThreadPool
 from mm_trio.model.errors import JournalBusy, JournalError, NotMade
 from mm_trio.model.journal_entries import Entry, Requested
 from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Resting, Unknown
+from mm_trio.venue import order_gateway
 from mm_trio.venue.order_gateway import (
     LAST_ANSWER_SHARE,
     MOST_SENDS,
@@ -289,6 +292,60 @@ async def test_an_order_that_may_not_be_sent_any_more_after_its_cover_is_not_sen
 
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.NOT_SENT
+    assert bench.signing.posted == []
+
+
+async def place_with_threads(bench: Bench, *covers: Callable[[], object]) -> list[tuple[Answer, ...]]:
+    """Place once with each of these covers."""
+    bench.cover.is_on = True
+    answers = []
+    for cover in covers:
+        bench.cover.then = cover
+        answers.append(await bench.place())
+    return answers
+
+
+async def test_a_cover_that_hangs_holds_no_thread_that_a_cancel_needs() -> None:
+    """The disk of the guard's files hangs; there are as many threads as covers."""
+    pool, release = ThreadPool("actions", MOST_ACTIONS), threading.Event()
+    bench = Bench(*[statuses(resting(n)) for n in range(MOST_ACTIONS)], statuses("success"), run_sync=pool)
+    try:
+        placed = await place_with_threads(bench, *[lambda: release.wait(60)] * MOST_ACTIONS)
+        cancelled = await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)
+    finally:
+        release.set()
+
+    assert placed == [(Resting(n),) for n in range(MOST_ACTIONS)]
+    assert cancelled == (Cancelled(),)
+    assert bench.log.count("cover") == 1
+    assert pool.n_busy == 0
+
+
+async def test_a_cover_that_is_slow_is_tried_once() -> None:
+    bench = Bench(statuses(resting(7)), run_sync=ThreadPool("actions", MOST_ACTIONS))
+
+    # Longer than quick, each time.
+    placed = await place_with_threads(bench, lambda: threading.Event().wait(1.5 * QUICK_S))
+
+    assert placed == [(Resting(7),)]
+    assert bench.log.count("cover") == 1
+
+
+async def test_an_order_that_never_left_its_cover_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even later, when the cover ends; else one more order would be of unknown fate."""
+    monkeypatch.setattr(order_gateway, "COVER_WITHIN_S", 60.0)
+    release = threading.Event()
+    bench = Bench(run_sync=(pool := ThreadPool("actions", MOST_ACTIONS)))
+    bench.gateway._write_timeout_s = 0.3
+
+    ((answer,),) = await place_with_threads(bench, lambda: release.wait(60))
+    release.set()
+    with trio.fail_after(10):
+        while pool.n_busy:  # noqa: ASYNC110 - a thread sets no event of the loop
+            await trio.sleep(0.01)
+
+    assert isinstance(answer, Refused)
+    assert (answer.refusal, answer.untouched) == (Refusal.NOT_SENT, True)
     assert bench.signing.posted == []
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -12,12 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from hyperliquid.exchange import Exchange
 from process_kit import DEADLINE_S, Program, Sandbox, open_sandbox, run, running
 from spoiling_proxy import drip, open_proxy
 
-from mm_trio.model.cloid import decode_cloid
-from mm_trio.venue.sdk import make_wallet
+from mm_trio.cli.halt_programs.cancel_all import WITHIN_S, cancel_all
+from mm_trio.config.keys import Secret
+from mm_trio.config.loading import parse_settings
+from mm_trio.journal.data_dir import find_state_folder
+from mm_trio.limits.hosts import VENUE_URLS
+from mm_trio.model.cloid import CloidParts, decode_cloid, encode_cloid
+from mm_trio.venue.sdk import make_cloid, make_wallet
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(4 * DEADLINE_S)]
 
@@ -58,13 +66,13 @@ class Scene:
         return code, json.loads(out.splitlines()[-1]), time.monotonic() - began_s
 
 
-def place_by_hand(sandbox: Sandbox, coin: str, *prices: float) -> None:
-    """Place bids of 1 as an owner does on the web page, without this program's mark."""
+def place_by_hand(sandbox: Sandbox, coin: str, *prices: float, cloid: str | None = None) -> None:
+    """Place bids of 1 as an owner does on the web page: without this program's mark, unless a cloid has it."""
     wallet = make_wallet(sandbox.private_key)
     exchange = Exchange(wallet, sandbox.url, account_address=sandbox.account, timeout=10)
     for price in prices:
         size = float(round(Decimal(60) / Decimal(str(price)), 1))
-        answer = exchange.order(coin, True, size, price, ALO)
+        answer = exchange.order(coin, True, size, price, ALO, cloid=None if cloid is None else make_cloid(cloid))
         assert "resting" in answer["response"]["data"]["statuses"][0], answer
 
 
@@ -251,3 +259,57 @@ def test_without_a_key_it_is_2(tmp_path: Path) -> None:
 
     assert code == 2
     assert json.loads(out.splitlines()[-1])["exit_code"] == 2
+
+
+# --- A disk that hangs ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def hanging_disk(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
+    """Let every look at a folder hang until the test is over, as a network file system does whose server is gone."""
+    is_over = threading.Event()
+
+    def hang(real: Callable[..., object]) -> Callable[..., object]:
+        def touch(path: Path, *args: object, **more: object) -> object:
+            if path == folder or folder in path.parents:
+                is_over.wait()
+            return real(path, *args, **more)
+
+        return touch
+
+    with monkeypatch.context() as patch:
+        for name in ("is_dir", "exists", "open", "stat"):
+            patch.setattr(Path, name, hang(getattr(Path, name)))
+        try:
+            yield
+        finally:
+            is_over.set()
+
+
+async def test_a_disk_that_hangs_keeps_no_order_from_being_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_sandbox(tmp_path, "--no-takers") as sandbox:
+        monkeypatch.setitem(VENUE_URLS, "testnet", sandbox.url)
+        document = tomllib.loads(sandbox.config)
+        document["market"] |= {"network": "testnet"}
+        del document["market"]["api_url"]
+        settings = parse_settings(document, environ={}, source="a test")
+        environ = {"XDG_STATE_HOME": str(tmp_path)}
+        folder = find_state_folder(environ, network="testnet", account=sandbox.account, coin=sandbox.coin)
+        folder.mkdir(parents=True)
+        place_by_hand(sandbox, sandbox.coin, 12.0, cloid=encode_cloid(CloidParts(7, "buy", 1, 1)))
+        n_before = len(sandbox.ask("openOrders"))
+        with hanging_disk(monkeypatch, folder):
+            report = await cancel_all(
+                settings,
+                Secret(sandbox.private_key),
+                environ=environ,
+                foreign=False,
+                all_coins=False,
+                stop_scope=trio.CancelScope(),
+            )
+        left = sandbox.ask("openOrders")
+
+    assert (n_before, report.n_cancelled, report.is_ok, left) == (1, 1, True, [])
+    assert report.took_s <= WITHIN_S

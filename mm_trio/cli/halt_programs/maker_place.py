@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
@@ -15,12 +17,22 @@ from mm_trio.halts.maker_lock import is_held
 from mm_trio.halts.standing import Standing, StandingUnread
 from mm_trio.halts.standing_file import read_standing
 from mm_trio.journal.data_dir import find_network_folder, find_state_folder
-from mm_trio.model.errors import Unreachable, VenueError
+from mm_trio.model.errors import LocalError, Unreachable, VenueError
 from mm_trio.model.market import SpotMeta
 
-__all__ = ["ANSWERED_WITHIN_S", "MakerPlace", "find_place", "is_running", "look_at_standing", "wait_for_standing"]
+__all__ = [
+    "ANSWERED_WITHIN_S",
+    "DISK_WITHIN_S",
+    "MakerPlace",
+    "find_place",
+    "is_running",
+    "look_at_standing",
+    "touch_disk",
+    "wait_for_standing",
+]
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 # A maker that runs answers a request within a second; the rest is for a busy machine.
 ANSWERED_WITHIN_S = 3.0
@@ -28,6 +40,8 @@ LOOK_EVERY_S = 0.1
 # The venue tells the name of the pair. A maker that runs is found without it, if it does not do so at once.
 AT_ONCE_S, VENUE_WITHIN_S = 1.0, 4.0
 DISK_WITHIN_S = 2.0
+# For what the command cannot do without: a disk that is only busy is waited for.
+TOUCHED_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +67,14 @@ async def find_place(settings: Settings, *, environ: Mapping[str, str]) -> Maker
         folder = find_state_folder(
             environ, network=configured.network, account=configured.account, coin=configured.coin
         )
-        # No folder has a name that is not the venue's own.
-        if await trio.to_thread.run_sync(folder.is_dir):
+        # No folder has a name that is not the venue's own. A disk that hangs does not tell, and the venue does.
+        if await _ask_disk(folder, folder.is_dir):
             return MakerPlace(configured.coin, configured.network, folder)
     try:
         return await _ask_for_place(settings, environ, within_s=AT_ONCE_S)
     except VenueError:
-        found = await trio.to_thread.run_sync(_guess, settings, environ, abandon_on_cancel=True)
+        base = find_network_folder(environ, configured.network)
+        found = await _ask_disk(base, partial(_guess, settings, environ))
         if found is not None and await is_running(found.folder):
             return found
     try:
@@ -101,6 +116,27 @@ def _guess(settings: Settings, environ: Mapping[str, str]) -> MakerPlace | None:
         return None
     (folder,) = fitting
     return MakerPlace(configured.coin, str(folder.parents[1].relative_to(base.parent)), folder)
+
+
+async def _ask_disk(place: Path, look: Callable[[], _T]) -> _T | None:
+    """Look at files; None where the disk does not answer in time."""
+    with trio.move_on_after(DISK_WITHIN_S):
+        return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
+    _log.warning("no answer of the disk in %g s: place=%s; going on without", DISK_WITHIN_S, place)
+    return None
+
+
+async def touch_disk(folder: Path, work: Callable[[], _T]) -> _T:
+    """Read or write files of a maker, while signals are heard.
+
+    Errors: those of `work`; LocalError where the disk does not answer in time.
+    """
+    with trio.move_on_after(TOUCHED_WITHIN_S):
+        return await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+    raise LocalError(
+        f"{folder}: no answer of the disk in {TOUCHED_WITHIN_S:g} s; what was to be written may still be. "
+        "`mm-trio cancel-all` needs no disk that works; `mm-trio resume --show` tells what holds once it answers"
+    )
 
 
 async def is_running(folder: Path) -> bool | None:

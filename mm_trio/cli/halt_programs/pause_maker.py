@@ -13,6 +13,7 @@ from mm_trio.cli.halt_programs.maker_place import (
     find_place,
     is_running,
     look_at_standing,
+    touch_disk,
     wait_for_standing,
 )
 from mm_trio.config.settings import Settings
@@ -73,7 +74,8 @@ async def pause_maker(
 ) -> Pausing:
     """Ask a maker to place nothing, and wait until it has written that down.
 
-    Errors: ConfigError where the request cannot be written, VenueError; Interrupted once `stop_scope` is cancelled.
+    Errors: ConfigError where the request cannot be written, LocalError where the disk hangs, VenueError; Interrupted
+    once `stop_scope` is cancelled.
     """
     with stop_scope:
         place = await find_place(settings, environ=environ)
@@ -89,7 +91,7 @@ async def pause_maker(
 
 async def _ask(folder: Path, reason: str) -> None:
     try:
-        await trio.to_thread.run_sync(write_request, folder, Request.PAUSE, reason)
+        await touch_disk(folder, lambda: write_request(folder, Request.PAUSE, reason))
     except OSError as error:
         raise ConfigError(
             f"{folder / Request.PAUSE} cannot be written: {error.strerror or error}; nothing was asked for. Send the "

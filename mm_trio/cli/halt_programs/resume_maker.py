@@ -14,6 +14,7 @@ from mm_trio.cli.halt_programs.maker_place import (
     find_place,
     is_running,
     look_at_standing,
+    touch_disk,
     wait_for_standing,
 )
 from mm_trio.config.settings import Settings
@@ -105,32 +106,34 @@ async def resume_maker(
 ) -> Resumption:
     """Make a stopped maker active again, or only show why it stopped.
 
-    One that runs is asked to, and is waited for. Errors: ConfigError where nothing can be written, VenueError,
-    LedgerError; Interrupted once `stop_scope` is cancelled.
+    One that runs is asked to, and is waited for. Errors: ConfigError where nothing can be written, LocalError where the
+    disk hangs, VenueError, LedgerError; Interrupted once `stop_scope` is cancelled.
     """
     with stop_scope:
         place = await find_place(settings, environ=environ)
         if await is_running(place.folder):
             return await _resume_running(place, only_show=only_show)
+        # Locks are taken without a deadline, so a disk that hangs is found before.
+        await touch_disk(place.folder, place.folder.exists)
         with hold_state_folder(
             environ, network=place.network, account=settings.market.account, coin=place.coin, signer=None
         ):
-            return await trio.to_thread.run_sync(lambda: _resume(place, only_show=only_show))
+            return await touch_disk(place.folder, lambda: _resume(place, only_show=only_show))
     raise Interrupted(note="the resumption was cut short; `mm-trio resume --show` tells what holds")
 
 
 async def _resume_running(place: MakerPlace, *, only_show: bool) -> Resumption:
-    found = await trio.to_thread.run_sync(lambda: _look(place, runs=True, only_show=only_show))
+    found = await touch_disk(place.folder, lambda: _look(place, runs=True, only_show=only_show))
     if only_show or found.is_active or found.obstacle:
         return found
     tell(found.describe_plan())
-    await trio.to_thread.run_sync(_ask, found)
+    await touch_disk(place.folder, lambda: _ask(found))
     if found.before == ACTIVE:
         # There were requests alone, which it had not seen yet, or just has.
         await trio.sleep(ANSWERED_WITHIN_S / 3)
     await wait_for_standing(place.folder, lambda standing: standing == ACTIVE)
     # Nobody may be surprised by it hours later. The maker may have followed it at the last moment.
-    await trio.to_thread.run_sync(_write, place.folder, lambda: remove_request(place.folder, Request.RESUME))
+    await touch_disk(place.folder, lambda: _withdraw(place.folder))
     return replace(found, is_resumed=await look_at_standing(place.folder) == ACTIVE)
 
 
@@ -141,6 +144,10 @@ def _ask(found: Resumption) -> None:
         write_request(found.folder, Request.RESUME)
 
     _write(found.folder, write)
+
+
+def _withdraw(folder: Path) -> None:
+    _write(folder, lambda: remove_request(folder, Request.RESUME))
 
 
 def _resume(place: MakerPlace, *, only_show: bool) -> Resumption:

@@ -15,17 +15,32 @@ __all__ = ["FIRST_RUN_NAME", "PLAN_NAME", "is_first_run_seen", "is_plan_seen", "
 
 PLAN_NAME, FIRST_RUN_NAME = "plan-seen.json", "first-run-seen.json"
 VERSION = 1
+# A digest has 64 characters, and more plans than these are not looked at side by side.
+MOST_PLANS = 16
 _MOST_BYTES = 4096
 
 
 def note_plan(folder: Path, digest: str, *, at_ms: int) -> None:
-    """Note that the plan of these settings was shown, durably. Errors: OSError."""
-    _write(folder / PLAN_NAME, {"digest": digest, "at_ms": at_ms})
+    """Note that the plan of these settings was shown, durably.
+
+    The earlier ones stay noted: a plan that is looked at beside a live maker must not keep that one from its restart.
+    Errors: OSError.
+    """
+    earlier = [known for known in _read_plans(folder) if known != digest]
+    _write(folder / PLAN_NAME, {"digests": [*earlier, digest][-MOST_PLANS:], "at_ms": at_ms})
 
 
 def is_plan_seen(folder: Path, digest: str) -> bool:
-    """Check if the last plan that was shown is that of these settings."""
-    return _read(folder / PLAN_NAME).get("digest") == digest
+    """Check if the plan of these settings is one of the last that were shown."""
+    return digest in _read_plans(folder)
+
+
+def _read_plans(folder: Path) -> list[str]:
+    """Read the digests of the plans that were shown, the newest last."""
+    raw = _read(folder / PLAN_NAME)
+    # An earlier version noted one.
+    digests = raw.get("digests", [raw.get("digest")])
+    return [digest for digest in digests if isinstance(digest, str)] if isinstance(digests, list) else []
 
 
 def note_first_run(folder: Path, *, at_ms: int) -> None:

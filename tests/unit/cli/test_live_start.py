@@ -150,6 +150,14 @@ def test_another_plan_than_the_one_that_was_looked_at_is_refused(tmp_path: Path)
         prepare_live(start)
 
 
+def test_a_plan_that_is_shown_beside_a_live_maker_does_not_keep_it_from_its_restart(tmp_path: Path) -> None:
+    start = make_start(tmp_path)
+    prepare_live(start)
+    note_plan_shown(make_settings(strategy__order_sz="4"), MARKET, environ=environ_of(tmp_path))
+
+    prepare_live(start)
+
+
 def test_a_plan_tells_what_a_live_run_would_lack(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     note_plan_shown(make_settings(market__base=None), MARKET, environ=environ_of(tmp_path))
 

@@ -8,6 +8,7 @@ import pytest
 
 from mm_trio.halts.live_marks import (
     FIRST_RUN_NAME,
+    MOST_PLANS,
     PLAN_NAME,
     is_first_run_seen,
     is_plan_seen,
@@ -24,6 +25,9 @@ MADE_UP = [
     b'{"version": 2, "seen": true, "digest": "abc"}',
     b'{"version": 1, "seen": 1, "digest": ["abc"]}',
     b'{"version": 1, "seen": "true"}',
+    b'{"version": 1, "digests": "abc"}',
+    b'{"version": 1, "digests": {"abc": 1}}',
+    b'{"version": 1, "digests": [["abc"], null, 1]}',
     b"[" * 100_000,
     b"\xff\xfe",
 ]
@@ -36,11 +40,27 @@ def test_a_plan_that_was_shown_is_known_by_its_settings(tmp_path: Path) -> None:
     assert not is_plan_seen(tmp_path, "abd")
 
 
-def test_the_last_plan_that_was_shown_counts(tmp_path: Path) -> None:
+def test_a_plan_that_is_shown_later_takes_no_earlier_one_away(tmp_path: Path) -> None:
     note_plan(tmp_path, "abc", at_ms=1)
     note_plan(tmp_path, "abd", at_ms=2)
 
-    assert not is_plan_seen(tmp_path, "abc")
+    assert is_plan_seen(tmp_path, "abc")
+    assert is_plan_seen(tmp_path, "abd")
+
+
+def test_the_newest_plans_are_kept(tmp_path: Path) -> None:
+    digests = [f"{n:064x}" for n in range(MOST_PLANS + 1)]
+    for digest in (*digests[:-1], digests[0], digests[-1]):
+        note_plan(tmp_path, digest, at_ms=1)
+
+    assert [is_plan_seen(tmp_path, digest) for digest in digests[:3]] == [True, False, True]
+    assert all(is_plan_seen(tmp_path, digest) for digest in digests[2:])
+
+
+def test_a_plan_that_an_earlier_version_noted_counts(tmp_path: Path) -> None:
+    (tmp_path / PLAN_NAME).write_text('{"version": 1, "digest": "abc", "at_ms": 1}')
+
+    assert is_plan_seen(tmp_path, "abc")
 
 
 def test_a_first_run_is_seen_once_that_was_said(tmp_path: Path) -> None:

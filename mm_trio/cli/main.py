@@ -92,7 +92,9 @@ def _describe_leaf(leaf: BaseException) -> str:
     """Describe an error in its own words; one of ours by its kind too."""
     if isinstance(leaf, OrdersMayRest):
         causes = [] if leaf.__cause__ is None else find_leaves(leaf.__cause__)
-        return "; ".join(["orders may still rest, see stderr", *(_describe_leaf(cause) for cause in causes)])
+        return "; ".join(
+            [str(leaf) or "orders may still rest, see stderr", *(_describe_leaf(cause) for cause in causes)]
+        )
     words, code = _find_words(leaf)
     text = words or str(leaf)
     return f"{type(leaf).__name__}: {text}" if code == ExitCode.BUG else text or type(leaf).__name__

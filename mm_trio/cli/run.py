@@ -18,7 +18,10 @@ from mm_trio.model.errors import ConfigError
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    import trio
+
     from mm_trio.cli.shell.request_signals import RequestSignals
+    from mm_trio.config.keys import Secret
     from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
@@ -72,14 +75,8 @@ def _run_configured(arguments: argparse.Namespace) -> int:
     from mm_trio.config.loading import load_settings
 
     settings = load_settings(arguments.config, environ=arguments.environment.plain)
-    if arguments.live:
-        from mm_trio.cli.live_programs.live_start import check_live
-
-        check_live(settings)
-        return _run_maker(arguments, settings)
-    if settings.market.network == "mainnet" or arguments.plan:
+    if not arguments.live and (settings.market.network == "mainnet" or arguments.plan):
         return _plan_only(arguments, settings)
-    _check_amounts(settings, accepted_px=arguments.accept_price)
     return _run_maker(arguments, settings)
 
 
@@ -124,31 +121,74 @@ def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: RequestSignals) -> int:
-    from mm_trio.config.keys import load_key
-
-    key = load_key(arguments.environment.secrets, passphrase=ask_passphrase if sys.stdin.isatty() else None)
-    if settings.market.network != "sandbox":
-        from mm_trio.cli.check_programs.start import run_cheap_checks
-
-        run_cheap_checks(settings, environ=arguments.environment.plain)
+    try:
+        key = _check_before_start(arguments, settings)
+    except Exception as error:
+        _look_after_refusal(arguments, settings, error)
+        raise
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
+    from mm_trio.cli.halt_programs.refused_start import look_after_refusal
     from mm_trio.cli.live_programs.live_start import prepare_live
     from mm_trio.cli.programs.run_maker import run_settings, take_terms
 
+    environ = arguments.environment.plain
     work = partial(
         run_settings,
         settings,
         key,
-        environ=arguments.environment.plain,
+        environ=environ,
         take_over=arguments.take_over,
         accepted_px=arguments.accept_price,
         prepare=prepare_live if arguments.live else take_terms,
         duration_s=arguments.duration,
         screen=choose_screen(arguments, title=settings.market.network),
         signalled=signals.take,
+        on_refused=partial(look_after_refusal, settings, environ=environ, config=arguments.config),
     )
     stop = StopSignal(cancels_orders=settings.tuning.cancel_on_shutdown)
     return print_summary(stop.run(work), as_json=arguments.json)
+
+
+def _check_before_start(arguments: argparse.Namespace, settings: Settings) -> Secret:
+    """Refuse what can be told without the venue, and return the key. Errors: ConfigError."""
+    from mm_trio.config.keys import load_key
+
+    if arguments.live:
+        from mm_trio.cli.live_programs.live_start import check_live
+
+        check_live(settings)
+    else:
+        _check_amounts(settings, accepted_px=arguments.accept_price)
+    key = load_key(arguments.environment.secrets, passphrase=ask_passphrase if sys.stdin.isatty() else None)
+    if settings.market.network != "sandbox":
+        from mm_trio.cli.check_programs.start import run_cheap_checks
+
+        run_cheap_checks(settings, environ=arguments.environment.plain)
+    return key
+
+
+def _look_after_refusal(arguments: argparse.Namespace, settings: Settings, error: Exception) -> None:
+    """Look for orders of an earlier run, where there was one. Errors: OrdersMayRest."""
+    from mm_trio.journal.data_dir import find_network_folder
+
+    environ = arguments.environment.plain
+    try:
+        if not find_network_folder(environ, settings.market.network).exists():
+            return
+    except ConfigError:
+        # Without a home there is no folder either.
+        return
+    except OSError:
+        # The look tells what is wrong with the disk.
+        pass
+    # Imported late for the SDK, which the first start of all need not wait for.
+    from mm_trio.cli.halt_programs.refused_start import look_after_refusal
+
+    async def look(*, stop_scope: trio.CancelScope) -> None:
+        with stop_scope:
+            await look_after_refusal(settings, error, environ=environ, config=arguments.config)
+
+    StopSignal().run(look)
 
 
 COMMAND = Command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -257,11 +257,13 @@ async def run_settings(
     prepare: Callable[[Start], Terms] = take_terms,
     screen: Screen | None = None,
     signalled: Callable[[], Iterable[Asked]] | None = None,
+    on_refused: Callable[[Exception], Awaitable[None]] | None = None,
 ) -> RunSummary:
     """Run the maker until its duration ends.
 
     Cancelling `stop_scope` ends it too. It shuts down by cancelling its open orders. `screen` is a task beside the
-    maker that shows it, `signalled` are the operator's signals. A ledger that can no longer be kept ends the run too,
+    maker that shows it, `signalled` are the operator's signals. `on_refused` is told why a start is refused before it
+    knows of any order, and may raise what says more. A ledger that can no longer be kept ends the run too,
     and the summary says why. Why it halted and what may rest is told on stderr before the ledger is closed. Errors:
     ConfigError, VenueError; LedgerError where the maker could not start; OrdersMayRest in place of any of them where
     orders may rest.
@@ -289,6 +291,8 @@ async def run_settings(
         if run.halted_because():
             # An error of the end must not hide why the ledger can no longer be trusted.
             raise ExceptionGroup("the end of a maker that had halted", [*run.failures, error]) from error
+        if on_refused is not None and not run.knows_orders:
+            await on_refused(error)
         raise
 
 
@@ -355,11 +359,14 @@ class _Run:
             "maker again with the same configuration, which takes them up or cancels them"
         )
 
+    @property
+    def knows_orders(self) -> bool:
+        """Check if a session began: it looks after orders of earlier ones."""
+        return self.maker is not None and self.maker.market is not None
+
     def find_left_orders(self) -> tuple[str, ...]:
         """Name the orders that may rest after a session that had begun."""
-        if self.maker is None or self.maker.market is None:
-            return ()
-        return self.maker.orders_may_rest
+        return self.maker.orders_may_rest if self.maker is not None and self.knows_orders else ()
 
     def halted_because(self) -> tuple[str, ...]:
         """Return why the maker halted; empty where it never quoted."""

@@ -6,13 +6,14 @@ import json
 import re
 import shlex
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from process_kit import DEADLINE_S, Sandbox, open_sandbox, run, running
+from process_kit import DEADLINE_S, Program, Sandbox, open_sandbox, run, running
 
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import replace_standing
@@ -144,3 +145,31 @@ def test_a_folder_in_which_a_plan_was_shown_and_no_maker_ran_is_not_looked_after
 
     assert (planned, code) == (0, 2)
     assert "earlier run" not in err
+
+
+def test_a_start_that_is_stopped_before_it_knows_of_any_order_is_4(tmp_path: Path) -> None:
+    """The venue does not answer, so that nothing is verified either."""
+    with killed(tmp_path) as remains:
+        remains.sandbox.program.process.send_signal(signal.SIGSTOP)
+        with running(tmp_path, "run", *remains.config, "--json", environ=remains.sandbox.key | LADDER) as start:
+            wait_until(lambda: hears(start, signal.SIGTERM))
+            code = start.end(signal.SIGTERM)
+        remains.sandbox.program.process.send_signal(signal.SIGCONT)
+
+    assert code == 4, start.err
+    assert "could not be verified" in start.err
+    assert "mm-trio cancel-all" in start.err
+    assert start.last_object()["exit_code"] == 4
+
+
+def hears(program: Program, number: signal.Signals) -> bool:
+    """Check if a process has a handler for a signal, by the system's record of it."""
+    found = re.search(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{program.process.pid}/status").read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)

@@ -156,6 +156,29 @@ def test_a_hung_maker_is_neither_paused_nor_resumed_by_surprise(tmp_path: Path) 
     assert read_state(folder) == "paused"
 
 
+def test_a_hung_maker_is_not_said_to_be_resumed_and_nothing_is_left_for_it(tmp_path: Path) -> None:
+    """It never took the pause, so what is on disk says active; a resumption that is cut short leaves no request."""
+    with open_sandbox(tmp_path, QUIET) as sandbox:
+        config = ("--config", str(sandbox.save_config(tmp_path)))
+        with running(tmp_path, "run", *config, environ=sandbox.key) as maker:
+            maker.wait_for("tick=1 ")
+            folder = find_folder(tmp_path)
+            maker.process.send_signal(signal.SIGSTOP)
+            run(tmp_path, "pause", *config)
+            resumed, told, _ = run(tmp_path, "resume", *config)
+            left = sorted(path.name for path in folder.glob("[A-Z]*"))
+            run(tmp_path, "pause", *config)
+            with running(tmp_path, "resume", *config) as cut_short:
+                cut_short.wait_for("lets it place orders at once")
+                code = cut_short.end(signal.SIGINT)
+            left_then = sorted(path.name for path in folder.glob("RESUME*"))
+            maker.process.send_signal(signal.SIGCONT)
+
+    assert (resumed, left) == (1, [])
+    assert "NOT resumed: the maker did not follow" in told
+    assert (code, left_then) == (1, [])
+
+
 def test_a_pause_without_a_maker_is_followed_by_the_next_start(tmp_path: Path) -> None:
     with open_sandbox(tmp_path, QUIET) as sandbox:
         config = ("--config", str(sandbox.save_config(tmp_path)))

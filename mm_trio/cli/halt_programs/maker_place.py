@@ -23,6 +23,7 @@ from mm_trio.model.market import SpotMeta
 __all__ = [
     "ANSWERED_WITHIN_S",
     "DISK_WITHIN_S",
+    "LOOK_EVERY_S",
     "MakerPlace",
     "find_place",
     "is_running",

@@ -39,11 +39,12 @@ LOOK_TRIES, AGAIN_S = 3, 1.0
 
 
 async def look_after_refusal(
-    settings: Settings, refusal: Exception, *, environ: Mapping[str, str], config: Path
+    settings: Settings, refusal: Exception | None, *, environ: Mapping[str, str], config: Path
 ) -> None:
-    """Look for orders of an earlier run after a refused start.
+    """Look for orders of an earlier run after a refused start, or one that was stopped (`refusal` None).
 
-    Where that cannot be told, stderr says so. Errors: OrdersMayRest, raised from the refusal, where any is listed.
+    Where that cannot be told, stderr says so. Errors: OrdersMayRest, raised from the refusal, where any is listed, and
+    where a start was stopped and it cannot be told.
     """
     market, remedy = settings.market, f"`mm-trio cancel-all --config {shlex.quote(str(config))}`"
     found: tuple[OpenOrder, ...] | None = None
@@ -58,13 +59,15 @@ async def look_after_refusal(
             f"mm-trio: whether orders of an earlier run still rest in {market.coin} could not be verified ({failure}); "
             f"{remedy} cancels them and verifies it"
         )
+        if refusal is None:
+            raise OrdersMayRest(f"orders of an earlier run may still rest in {market.coin}: not verified")
     elif found:
         left = tuple(LeftOrder(f"oid {row.oid}", row).describe() for row in found)
         tell_end(
             halted_because=(),
             orders_may_rest=left,
             remedy=f"these orders of an earlier run in {market.coin} can trade while nobody looks after them, and "
-            f"this start was refused: {remedy} cancels them",
+            f"this start was {'stopped' if refusal is None else 'refused'}: {remedy} cancels them",
         )
         raise OrdersMayRest(f"orders may still rest: {'; '.join(left)}") from refusal
 

@@ -10,6 +10,7 @@ import trio
 
 from mm_trio.cli.halt_programs.maker_place import (
     ANSWERED_WITHIN_S,
+    LOOK_EVERY_S,
     MakerPlace,
     find_place,
     is_running,
@@ -77,9 +78,9 @@ class Resumption:
 
     def describe_plan(self) -> str:
         """Say what a resumption does, and what it does not."""
-        asked = f"; remove what waits to be followed: {', '.join(self.pending)}" if self.pending else ""
+        removed = f"removes the waiting request {', '.join(self.pending)}, and " if self.pending else ""
         when = "at once" if self.is_running else "at its next `mm-trio run`"
-        return f"{self._describe_found()}\nresume lets it place orders {when}{asked}. It will not {_WILL_NOT}"
+        return f"{self._describe_found()}\nresume {removed}lets it place orders {when}. It will not {_WILL_NOT}"
 
     def to_text(self) -> str:
         """Return the text for a person."""
@@ -128,13 +129,24 @@ async def _resume_running(place: MakerPlace, *, only_show: bool) -> Resumption:
         return found
     tell(found.describe_plan())
     await touch_disk(place.folder, lambda: _ask(found))
-    if found.before == ACTIVE:
-        # There were requests alone, which it had not seen yet, or just has.
-        await trio.sleep(ANSWERED_WITHIN_S / 3)
-    await wait_for_standing(place.folder, lambda standing: standing == ACTIVE)
-    # Nobody may be surprised by it hours later. The maker may have followed it at the last moment.
-    await touch_disk(place.folder, lambda: _withdraw(place.folder))
-    return replace(found, is_resumed=await look_at_standing(place.folder) == ACTIVE)
+    try:
+        is_followed = await _wait_until_followed(place.folder)
+    finally:
+        # Nobody may be surprised by it hours later. The maker may have followed it at the last moment.
+        with trio.CancelScope(shield=True):
+            await touch_disk(place.folder, lambda: _withdraw(place.folder))
+    return replace(found, is_resumed=is_followed and await look_at_standing(place.folder) == ACTIVE)
+
+
+async def _wait_until_followed(folder: Path) -> bool:
+    """Wait until the maker has taken the request and is active; return whether it did in time."""
+    with trio.move_on_after(ANSWERED_WITHIN_S):
+        while True:
+            waiting = await touch_disk(folder, lambda: read_requests(folder))
+            if all(asked.request is not Request.RESUME for asked in waiting):
+                return await wait_for_standing(folder, lambda standing: standing == ACTIVE) is not None
+            await trio.sleep(LOOK_EVERY_S)
+    return False
 
 
 def _ask(found: Resumption) -> None:

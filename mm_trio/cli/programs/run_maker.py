@@ -257,16 +257,16 @@ async def run_settings(
     prepare: Callable[[Start], Terms] = take_terms,
     screen: Screen | None = None,
     signalled: Callable[[], Iterable[Asked]] | None = None,
-    on_refused: Callable[[Exception], Awaitable[None]] | None = None,
+    on_refused: Callable[[Exception | None], Awaitable[None]] | None = None,
 ) -> RunSummary:
     """Run the maker until its duration ends.
 
     Cancelling `stop_scope` ends it too. It shuts down by cancelling its open orders. `screen` is a task beside the
     maker that shows it, `signalled` are the operator's signals. `on_refused` is told why a start is refused before it
-    knows of any order, and may raise what says more. A ledger that can no longer be kept ends the run too,
-    and the summary says why. Why it halted and what may rest is told on stderr before the ledger is closed. Errors:
-    ConfigError, VenueError; LedgerError where the maker could not start; OrdersMayRest in place of any of them where
-    orders may rest.
+    knows of any order (None: it was stopped), and may raise what says more. A ledger that can no longer be kept ends
+    the run too, and the summary says why. Why it halted and what may rest is told on stderr before the ledger is
+    closed. Errors: ConfigError, VenueError; LedgerError where the maker could not start; OrdersMayRest in place of any
+    of them where orders may rest.
     """
     maker = partial(
         open_maker,
@@ -284,6 +284,8 @@ async def run_settings(
             if duration_s is not None:
                 stop_scope.deadline = trio.current_time() + duration_s
             await run.run_session()
+        if on_refused is not None and run.maker is None:
+            await on_refused(None)
         return run.summarize()
     except Exception as error:
         if run.find_left_orders():
@@ -291,7 +293,7 @@ async def run_settings(
         if run.halted_because():
             # An error of the end must not hide why the ledger can no longer be trusted.
             raise ExceptionGroup("the end of a maker that had halted", [*run.failures, error]) from error
-        if on_refused is not None and not run.knows_orders:
+        if on_refused is not None and not run.knows_orders and not isinstance(error, OrdersMayRest):
             await on_refused(error)
         raise
 

@@ -73,6 +73,10 @@ class CancelCover:
         self._unburnt: list[int] = []
         self._fault: str | None = None
 
+    def read_clock_ms(self) -> int:
+        """Return the venue's time, by which the file says when it was made."""
+        return self._clock_ms()
+
     def make_cover(self) -> Callable[[], None]:
         """Return a blocking call that covers what may rest now.
 

@@ -49,12 +49,21 @@ class MakerFiles:
             if (fault := find_open_folder(self.folder)) is not None:
                 self._refuse(f"the state folder is not safe from other users: {fault}")
                 return None
-            self._read_cancels()
-            beat = read_heartbeat(self.folder)
-        except (OSError, FileUnread) as error:
+        except OSError as error:
             self._tell(str(error))
             return None
-        self._tell(None)
+        # The heartbeat first: cancels that are older than it are then never newer than what is known of it.
+        faults, beat = [], None
+        try:
+            beat = read_heartbeat(self.folder)
+        except (OSError, FileUnread) as error:
+            faults.append(str(error))
+        # Each for itself: cancels that cannot be read say nothing of whether the maker lives.
+        try:
+            self._read_cancels()
+        except (OSError, FileUnread) as error:
+            faults.append(str(error))
+        self._tell("; ".join(faults) or None)
         return beat
 
     def _refuse(self, fault: str) -> None:

@@ -41,13 +41,19 @@ class Life(StrEnum):
 class Heartbeat:
     """Sign of life of a maker.
 
-    `at_ms` is of the machine's calendar, for people: a guard judges by when the file changes.
+    `at_ms` is of the machine's calendar, for people: a guard judges by when the file changes. `venue_ms` is the venue's
+    time by the maker's estimate, as in the file of signed cancels, which may be newer; None in earlier versions.
     """
 
     at_ms: int
     pid: int
     venue_heard_s_ago: float
     state: Life = Life.RUNNING
+    venue_ms: int | None = None
+
+    def is_older_than(self, made_ms: int) -> bool:
+        """Say whether signed cancels were made after this, as far as that is known."""
+        return self.venue_ms is not None and made_ms > self.venue_ms
 
 
 def parse_heartbeat(data: bytes) -> Heartbeat:
@@ -56,8 +62,15 @@ def parse_heartbeat(data: bytes) -> Heartbeat:
         raw = json.loads(data)
         if raw["version"] != VERSION:
             raise ValueError("version")
-        return Heartbeat(int(raw["at_ms"]), int(raw["pid"]), float(raw["venue_heard_s_ago"]), Life(raw["state"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        venue_ms = raw.get("venue_ms")
+        return Heartbeat(
+            int(raw["at_ms"]),
+            int(raw["pid"]),
+            float(raw["venue_heard_s_ago"]),
+            Life(raw["state"]),
+            None if venue_ms is None else int(venue_ms),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise FileUnread(f"{HEARTBEAT_NAME} is not whole: {type(error).__name__}") from error
 
 

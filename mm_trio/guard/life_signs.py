@@ -94,7 +94,7 @@ class LifeSigns:
         """Write one heartbeat."""
         heard_s = max(self._client.heard_s, self._find_heard_s())
         ago_s = min(trio.current_time() - heard_s, LONGEST_S)
-        beat = Heartbeat(time.time_ns() // 1_000_000, os.getpid(), ago_s, state)
+        beat = Heartbeat(time.time_ns() // 1_000_000, os.getpid(), ago_s, state, self._cover.read_clock_ms())
         self._n_beats += 1
         fault = await self._call(partial(self._write, self._n_beats, beat))
         if fault is not None and self._fault is None:

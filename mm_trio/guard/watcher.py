@@ -145,7 +145,9 @@ class Watcher:
     async def _look_forever(self) -> Never:
         while True:
             beat = await self._disk.read()
-            self._silence.on_look(beat, now_s=trio.current_time())
+            cancels = self._files.cancels
+            made_ms = cancels.made_ms if cancels is not None and cancels.names else None
+            self._silence.on_look(beat, now_s=trio.current_time(), made_ms=made_ms)
             self._tell_state()
             await trio.sleep(LOOK_EVERY_S)
 
@@ -167,6 +169,11 @@ class Watcher:
         elif state is Watched.ALIVE:
             n_orders = 0 if self._files.cancels is None else len(self._files.cancels.names)
             _log.info("guard armed: %s orders=%d", self._silence.describe(), n_orders)
+            if self._silence.is_unheard:
+                _log.warning(
+                    "heartbeat of an ended maker, and newer signed cancels: another maker runs whose heartbeat is not "
+                    "written; each new file of cancels counts as its sign of life"
+                )
         elif state is Watched.ENDED and (beat := self._silence.heartbeat) is not None:
             _log.info("guard disarmed: the maker ended: pid=%d state=%s", beat.pid, beat.state)
 

@@ -199,6 +199,25 @@ def test_an_end_that_was_verified_disarms_it(scene: Scene) -> None:
     assert guard.last_object()["fired"] == 0
 
 
+def test_a_later_maker_whose_heartbeat_cannot_be_written_has_nothing_resting(scene: Scene) -> None:
+    words = ("guard", "--config", scene.config, "--once", "--json")
+    with scene.guard() as guard:
+        with scene.maker() as maker:
+            guard.wait_for("guard armed")
+            maker.end(signal.SIGINT)
+        guard.wait_for("guard disarmed: the maker ended: .* state=stopped")
+        (scene.find_state() / "heartbeat.json.new").mkdir()
+        with scene.maker() as maker:
+            guard.wait_for("another maker runs whose heartbeat is not written")
+            maker.process.kill()
+        scene.wait_until(lambda: not scene.list_ours())
+        code, out, _ = run(scene.folder, *words, environ=AFTER)
+        guard.end(signal.SIGINT)
+
+    assert code == 1
+    assert json.loads(out)["state"] == "running without a heartbeat"
+
+
 def test_orders_that_are_meant_to_rest_are_left(scene: Scene) -> None:
     with scene.guard() as guard:
         with scene.maker(MM_TRIO__TUNING__CANCEL_ON_SHUTDOWN="false") as maker:

@@ -61,6 +61,19 @@ async def test_an_end_that_leaves_orders_as_configured_is_told(autojump_clock: M
     assert read(tmp_path).state is Life.LEFT
 
 
+async def test_a_heartbeat_has_the_venue_s_time_as_the_signed_cancels_have(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    world = World()
+
+    async with world.running(world.maker(**guarded(tmp_path))):
+        await trio.sleep(3)
+        beat = read(tmp_path)
+
+        assert beat.venue_ms is not None
+        assert 0 <= world.now_ms() - beat.venue_ms <= 5_000
+
+
 async def test_an_end_after_which_orders_may_rest_is_not_told_as_one(autojump_clock: MockClock, tmp_path: Path) -> None:
     """The guard then takes the heartbeat that stays as it is for silence, and cancels."""
     world = World()

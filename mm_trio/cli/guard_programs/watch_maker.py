@@ -150,8 +150,12 @@ def _look(place: _Place, owner: tuple[str, str, str], after_s: float) -> LookRes
     if beat is None:
         return LookResult(place.market.coin, place.folder, "no heartbeat", None, orders, would_fire=False)
     silent_s = max(0.0, time.time() - beat.at_ms / 1000) + max(0.0, beat.venue_heard_s_ago)
-    would_fire = beat.state is Life.RUNNING and silent_s > after_s
-    return LookResult(place.market.coin, place.folder, str(beat.state), round(silent_s, 3), orders, would_fire)
+    state, is_running = str(beat.state), beat.state is Life.RUNNING
+    if not is_running and files.cancels is not None and orders and beat.is_older_than(files.cancels.made_ms):
+        state, is_running = "running without a heartbeat", True
+        silent_s = max(0.0, time.time() - files.cancels.made_ms / 1000)
+    would_fire = is_running and silent_s > after_s
+    return LookResult(place.market.coin, place.folder, state, round(silent_s, 3), orders, would_fire)
 
 
 async def _find_place_at_last(settings: Settings, environ: Mapping[str, str]) -> _Place:

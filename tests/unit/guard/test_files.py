@@ -9,9 +9,9 @@ import pytest
 from guard_kit import ACCOUNT, COIN, GuardedVenue, Orders, make_cover
 
 from mm_trio.guard.files import MakerFiles
-from mm_trio.guard.heartbeat import Heartbeat, write_heartbeat
+from mm_trio.guard.heartbeat import HEARTBEAT_NAME, Heartbeat, write_heartbeat
 from mm_trio.guard.private_file import read_private, write_private
-from mm_trio.guard.signed_file import CANCELS_NAME, read_fired
+from mm_trio.guard.signed_file import CANCELS_NAME, MOST_BYTES, read_fired
 from mm_trio.model.errors import ConfigError
 
 OWNER = ("sandbox", ACCOUNT, COIN)
@@ -62,6 +62,37 @@ def test_cancels_of_another_account_are_not_taken(tmp_path: Path) -> None:
     files.read()
 
     assert files.cancels is None
+
+
+@pytest.mark.parametrize("text", ["{", '{"version": 2}', "x" * (MOST_BYTES + 1)], ids=["broken", "later", "large"])
+def test_cancels_that_cannot_be_read_do_not_hide_the_heartbeat(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    """Else a maker that lives would look silent."""
+    files = MakerFiles(folder := make_folder(tmp_path / "state"), owner=OWNER)
+    files.read()
+    (folder / CANCELS_NAME).write_text(text)
+    later = Heartbeat(6, 7, 0.5)
+    write_heartbeat(folder, later)
+
+    found = [files.read() for _ in range(3)]
+
+    assert found == [later] * 3
+    assert caplog.text.count(f"{CANCELS_NAME} ") == 1
+
+
+def test_cancels_of_another_account_do_not_hide_the_heartbeat(tmp_path: Path) -> None:
+    files = MakerFiles(make_folder(tmp_path / "state"), owner=("mainnet", ACCOUNT, COIN))
+
+    assert files.read() == BEAT
+
+
+def test_a_heartbeat_that_cannot_be_read_does_not_hide_the_cancels(tmp_path: Path) -> None:
+    files = MakerFiles(folder := make_folder(tmp_path / "state"), owner=OWNER)
+    (folder / HEARTBEAT_NAME).write_text("{")
+
+    assert files.read() is None
+    assert files.cancels is not None
 
 
 def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:

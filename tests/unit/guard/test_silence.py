@@ -12,8 +12,8 @@ from mm_trio.guard.private_file import FileUnread
 from mm_trio.guard.silence import Silence, Watched
 
 
-def beat(at_ms: int, *, ago_s: float = 0.1, state: Life = Life.RUNNING) -> Heartbeat:
-    return Heartbeat(at_ms, 7, ago_s, state)
+def beat(at_ms: int, *, ago_s: float = 0.1, state: Life = Life.RUNNING, venue_ms: int | None = None) -> Heartbeat:
+    return Heartbeat(at_ms, 7, ago_s, state, venue_ms)
 
 
 def watch(*looks: tuple[float, Heartbeat | None], after_s: float = 15.0) -> Silence:
@@ -70,8 +70,47 @@ def test_a_calendar_that_is_set_is_not_silence() -> None:
     assert watch((0.0, beat(9_000_000)), (1.0, beat(1000)), (2.0, beat(2000))).state is Watched.ALIVE
 
 
+def look_after_an_end(*made_ms: int | None, last: Heartbeat) -> list[Watched]:
+    """Look each second at an ended maker's heartbeat, beside cancels that were made then."""
+    silence, states = Silence(15.0), []
+    for n, made in enumerate(made_ms):
+        silence.on_look(last, now_s=float(n), made_ms=made)
+        states.append(silence.state)
+    return states
+
+
+@pytest.mark.parametrize("state", [Life.STOPPED, Life.LEFT])
+def test_cancels_newer_than_the_end_are_of_a_maker_that_runs(state: Life) -> None:
+    """Its heartbeat cannot be written, and nobody else would cancel for it."""
+    states = look_after_an_end(*[900] * 40, *[1100] * 15, *[1101] * 20, last=beat(5, state=state, venue_ms=1000))
+
+    assert states[:40] == [Watched.ENDED] * 40
+    assert states[40:70] == [Watched.ALIVE] * 30
+    assert states[-1] is Watched.SILENT
+
+
+def test_a_maker_without_a_heartbeat_that_leaves_no_orders_has_ended() -> None:
+    states = look_after_an_end(900, 1100, *[None] * 60, last=beat(5, state=Life.STOPPED, venue_ms=1000))
+
+    assert (states[1], states[-1]) == (Watched.ALIVE, Watched.ENDED)
+
+
+def test_cancels_are_compared_with_the_end_by_one_clock() -> None:
+    """The machine's clock is a minute behind the venue's, and the orders are meant to rest."""
+    last = beat(1000, state=Life.LEFT, venue_ms=61_000)
+
+    assert look_after_an_end(60_900, last=last) == [Watched.ENDED]
+
+
 def test_a_heartbeat_is_read_back(tmp_path: Path) -> None:
-    write_heartbeat(tmp_path, beat(5, ago_s=1.25, state=Life.LEFT))
+    write_heartbeat(tmp_path, beat(5, ago_s=1.25, state=Life.LEFT, venue_ms=9))
+
+    assert read_heartbeat(tmp_path) == beat(5, ago_s=1.25, state=Life.LEFT, venue_ms=9)
+
+
+def test_a_heartbeat_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    earlier = '{"version": 1, "at_ms": 5, "pid": 7, "venue_heard_s_ago": 1.25, "state": "left"}'
+    (tmp_path / HEARTBEAT_NAME).write_text(earlier)
 
     assert read_heartbeat(tmp_path) == beat(5, ago_s=1.25, state=Life.LEFT)
 

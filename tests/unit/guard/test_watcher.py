@@ -131,6 +131,21 @@ async def test_a_maker_that_ended_is_left_alone(tmp_path: Path) -> None:
     assert len(scene.venue.list_resting()) == 3
 
 
+async def test_a_later_maker_whose_heartbeat_cannot_be_written_is_guarded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with guarded(tmp_path) as scene:
+        write_heartbeat(tmp_path, Heartbeat(1, 7, 0.0, Life.STOPPED, venue_ms=scene.venue.now_ms))
+        await scene.until(lambda: "guard disarmed" in caplog.text)
+        scene.venue.now_ms += 5_000
+        scene.rest(3)
+        await scene.until(lambda: scene.report.verified)
+
+    assert scene.venue.list_resting() == set()
+    assert "another maker runs whose heartbeat is not written" in caplog.text
+
+
 async def test_foreign_orders_are_left_alone(tmp_path: Path) -> None:
     async with guarded(tmp_path) as scene:
         scene.rest(3)

@@ -72,10 +72,11 @@ class DeadMan:
     def _tell(self, failure: str | None, *, pause_s: float) -> None:
         told = None
         if failure is not None and self.is_armed:
-            left_s = self._passed_s - trio.current_time()
+            # At the earliest.
+            left_s = max(0.0, self._passed_s - EXPIRY_S - trio.current_time())
             told = f"dead man's switch not moved on: reason={failure}"
             if told != self._told:
-                _log.warning("%s; it is tried again in %g s, the venue cancels in %.0f s", told, pause_s, left_s)
+                _log.warning("%s; it is tried again in %g s, else the venue cancels in %.0f s", told, pause_s, left_s)
         elif failure is not None:
             told = f"dead man's switch not armed: reason={failure}"
             if told != self._told:

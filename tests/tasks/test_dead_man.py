@@ -116,6 +116,7 @@ async def test_a_passing_refusal_leaves_a_healthy_maker_its_orders(
     assert due_ms is not None
     assert due_ms - world.now_ms() > 1000 * (WAITS_S - ARM_EVERY_S)
     assert count_told(caplog, "dead man's switch not moved on: reason=Too many cumulative requests") == 1
+    assert count_told(caplog, f"else the venue cancels in {WAITS_S - ARM_EVERY_S:.0f} s") == 1
 
 
 async def test_refusals_after_the_moment_has_passed_are_asked_again_each_hour(

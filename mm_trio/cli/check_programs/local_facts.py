@@ -58,7 +58,11 @@ def look_at_key(secrets: Mapping[str, Secret], passphrase: Callable[[], str] | N
     try:
         address = load_key(secrets, passphrase=passphrase).lend(make_wallet).address.lower()
     except ConfigError as error:
-        address = Unknown(str(error), "give one key, in one of these ways", Verdict.FAIL)
+        address = Unknown(
+            str(error),
+            "give one key: unset all but one of MM_TRIO_PRIVATE_KEY, MM_TRIO_KEY_FILE, MM_TRIO_KEYSTORE and MM_TRIO_KEY_FD",
+            Verdict.FAIL,
+        )
     return KeyFacts(address=address, sources=tuple(sorted(names)))
 
 

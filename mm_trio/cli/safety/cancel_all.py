@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all-coins",
         action="store_true",
-        help="do so for every spot coin of the account; orders of perps are named and left",
+        help="cancel in every spot pair of the account; orders of perps are named and left",
     )
 
 

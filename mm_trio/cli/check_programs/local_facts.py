@@ -49,6 +49,7 @@ _GUARD_VERSION = 1
 _MOST_GUARD_BYTES = 4096
 _LIBRARIES = ("hyperliquid-python-sdk", "trio", "coincurve")
 NOT_INSTALLED = "not installed"
+ONE_KEY = "set one of MM_TRIO_PRIVATE_KEY, MM_TRIO_KEY_FILE, MM_TRIO_KEYSTORE and MM_TRIO_KEY_FD, and no other"
 
 
 def look_at_key(secrets: Mapping[str, Secret], passphrase: Callable[[], str] | None) -> KeyFacts:
@@ -58,11 +59,7 @@ def look_at_key(secrets: Mapping[str, Secret], passphrase: Callable[[], str] | N
     try:
         address = load_key(secrets, passphrase=passphrase).lend(make_wallet).address.lower()
     except ConfigError as error:
-        address = Unknown(
-            str(error),
-            "give one key: unset all but one of MM_TRIO_PRIVATE_KEY, MM_TRIO_KEY_FILE, MM_TRIO_KEYSTORE and MM_TRIO_KEY_FD",
-            Verdict.FAIL,
-        )
+        address = Unknown(str(error), ONE_KEY, Verdict.FAIL)
     return KeyFacts(address=address, sources=tuple(sorted(names)))
 
 

@@ -26,6 +26,7 @@ from mm_trio.engine.startup import check_order_size
 from mm_trio.guard.cover import CancelCover
 from mm_trio.guard.dead_man import DeadMan
 from mm_trio.guard.life_signs import LifeSigns
+from mm_trio.guard.silence import OwnSilence
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile, recover
@@ -114,7 +115,7 @@ class Knowledge:
 class _Basis:
     """Settings, market and journal that a session is made from.
 
-    `recovered` is None without a journal.
+    `recovered` is None without a journal. `silence` None: there is no guard.
     """
 
     settings: MakerSettings
@@ -125,6 +126,7 @@ class _Basis:
     recovered: Recovered | None
     wall_ms: Callable[[], int]
     clock: VenueClock
+    silence: OwnSilence | None
 
 
 async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) -> Session:
@@ -156,7 +158,9 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
             seams.journal, order_size=settings.quoting.order_size, run_sync=pools.journal, wall_ms=clock.earliest_ms()
         )
         _check_market(market, recovered)
-    return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms, clock), blank)
+    guard, now_s = seams.guard, trio.current_time()
+    silence = None if guard is None else OwnSilence(guard.after_s, now_s=now_s)
+    return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms, clock, silence), blank)
 
 
 def _check_market(market: Market, recovered: Recovered) -> None:
@@ -174,7 +178,9 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
     settings, seams, recovered = basis.settings, basis.seams, basis.recovered
     known = blank if recovered is None or recovered.is_new else blank.with_ledger(recovered)
     schedule = TickSchedule(settings.interval_s, settings.reconcile_every)
-    events = SessionEvents(settings, stats=known.stats, inventory=known.inventory, schedule=schedule)
+    events = SessionEvents(
+        settings, stats=known.stats, inventory=known.inventory, schedule=schedule, silence=basis.silence
+    )
     epoch = _draw_epoch(seams.rng, taken=set() if recovered is None else recovered.epochs)
     state = _make_state(basis, known, epoch=epoch, events=events)
     quoter = GridQuoter(
@@ -274,7 +280,13 @@ def _make_account(
     cover = signs = None
     if seams.guard is not None:
         cover = CancelCover(seams.guard, seams.exchange, clock_ms=basis.clock.earliest_ms, orders=state.order_state)
-        signs = LifeSigns(cover, run_sync=basis.pools.signs, client=client, find_heard_s=lambda: watchdog.heard_s)
+        signs = LifeSigns(
+            cover,
+            run_sync=basis.pools.signs,
+            client=client,
+            find_heard_s=lambda: watchdog.heard_s,
+            silence=basis.silence,
+        )
     gateway = OrderGateway(
         seams.exchange,
         coin=basis.market.coin,

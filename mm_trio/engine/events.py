@@ -10,6 +10,7 @@ from decimal import Decimal
 import trio
 
 from mm_trio.engine.schedule import TickSchedule
+from mm_trio.guard.silence import OwnSilence
 from mm_trio.model.journal_entries import Adjusted
 from mm_trio.model.market import Balances
 from mm_trio.model.orders import EmitResult, FillResult, Side, TrackedOrder
@@ -65,12 +66,19 @@ class SessionEvents:
     """
 
     def __init__(
-        self, settings: MakerSettings, *, stats: RunStats, inventory: Inventory, schedule: TickSchedule
+        self,
+        settings: MakerSettings,
+        *,
+        stats: RunStats,
+        inventory: Inventory,
+        schedule: TickSchedule,
+        silence: OwnSilence | None = None,
     ) -> None:
         self._settings = settings
         self._stats = stats
         self._inventory = inventory
         self._schedule = schedule
+        self._silence = silence
         self._manual_cancels: deque[float] = deque(maxlen=settings.hand_cancels_to_stop or 0)
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.stop_wanted = trio.Event()
@@ -172,8 +180,19 @@ class SessionEvents:
     def on_cancelled_by_hand(self, order: TrackedOrder) -> None:
         """Log a manual cancel, and stop after too many.
 
-        The maker stops after too many within a minute.
+        The maker stops after too many within a minute. What a guard may have cancelled is no wish of the owner.
         """
+        now_s = trio.current_time()
+        if self._silence is not None and self._silence.may_have_fired(now_s=now_s):
+            _log.warning(
+                "order cancelled by the guard, or manually, in a silence: oid=%d side=%s level=%d; placing it again in "
+                "%g s",
+                order.oid,
+                order.side,
+                order.level_index,
+                self._settings.hand_cancel_pause_s,
+            )
+            return
         _log.warning(
             "order cancelled manually: oid=%d side=%s level=%d; placing it again in %g s",
             order.oid,
@@ -181,7 +200,7 @@ class SessionEvents:
             order.level_index,
             self._settings.hand_cancel_pause_s,
         )
-        recent, now_s = self._manual_cancels, trio.current_time()
+        recent = self._manual_cancels
         recent.append(now_s)
         if recent and len(recent) == recent.maxlen and recent[0] >= now_s - MANUAL_CANCELS_WITHIN_S:
             _log.warning(

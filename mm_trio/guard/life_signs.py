@@ -19,6 +19,7 @@ import trio
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
 from mm_trio.guard.cover import CancelCover
 from mm_trio.guard.heartbeat import Heartbeat, Life, write_heartbeat
+from mm_trio.guard.silence import OwnSilence
 from mm_trio.model.errors import VenueError
 from mm_trio.model.local_failures import describe_local_failure
 from mm_trio.model.market import Market
@@ -43,7 +44,8 @@ LONGEST_S = 1e6
 class LifeSigns:
     """Signs of life of one session, in the maker's state folder.
 
-    `run_sync` makes blocking calls on threads of their own. `find_heard_s`: when the feeds were last heard. A sign that
+    `run_sync` makes blocking calls on threads of their own. `find_heard_s`: when the feeds were last heard.
+    `silence` is told that this process runs. A sign that
     cannot be written is told once, and again when it can be: the guard takes it for silence.
     """
 
@@ -54,12 +56,14 @@ class LifeSigns:
         run_sync: RunSync,
         client: VenueClient,
         find_heard_s: Callable[[], float],
+        silence: OwnSilence | None = None,
     ) -> None:
         self._terms = cover.terms
         self._cover = cover
         self._run_sync = run_sync
         self._client = client
         self._find_heard_s = find_heard_s
+        self._silence = silence
         self._fault: str | None = None
         self._n_beats = 0
         # Belongs to whoever has the lock.
@@ -93,6 +97,8 @@ class LifeSigns:
     async def tell(self, state: Life) -> None:
         """Write one heartbeat."""
         heard_s = max(self._client.heard_s, self._find_heard_s())
+        if self._silence is not None:
+            self._silence.on_alive(now_s=trio.current_time(), heard_s=heard_s)
         ago_s = min(trio.current_time() - heard_s, LONGEST_S)
         beat = Heartbeat(time.time_ns() // 1_000_000, os.getpid(), ago_s, state, self._cover.read_clock_ms())
         self._n_beats += 1

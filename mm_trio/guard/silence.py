@@ -11,11 +11,15 @@ from enum import Enum
 
 from mm_trio.guard.heartbeat import Heartbeat, Life
 
-__all__ = ["Silence", "Watched"]
+__all__ = ["OwnSilence", "Silence", "Watched"]
 
 # A guard that was stopped, or whose machine stood still, does not know whether the maker did too. So much of a longer
 # pause between two looks counts, which is more than a look takes that waits for a hanging disk.
 MOST_STEP_S = 2.0
+
+
+# The frames that tell of a guard's cancels come at once where the venue is heard again, or with the next look.
+FIRED_WITHIN_S = 60.0
 
 
 class Watched(Enum):
@@ -91,3 +95,25 @@ class Silence:
         if self.is_unheard:
             return f"heartbeat={beat.state} cancels=newer silent_s={self._age_s:.1f}"
         return f"pid={beat.pid} silent_s={self.silent_s:.1f} heartbeat_s_ago={self._age_s:.1f}"
+
+
+class OwnSilence:
+    """What a maker knows of its own silence: after it, its guard may have cancelled. In seconds of the loop's clock.
+
+    A guard acts after `after_s`.
+    """
+
+    def __init__(self, after_s: float, *, now_s: float) -> None:
+        self._after_s = after_s
+        self._lived_s = now_s
+        self._until_s = float("-inf")
+
+    def on_alive(self, *, now_s: float, heard_s: float) -> None:
+        """Note that this process runs, and when the venue was heard last."""
+        if now_s - min(self._lived_s, heard_s) > self._after_s:
+            self._until_s = now_s + FIRED_WITHIN_S
+        self._lived_s = now_s
+
+    def may_have_fired(self, *, now_s: float) -> bool:
+        """Check if a guard may have cancelled a moment ago."""
+        return now_s <= self._until_s or now_s - self._lived_s > self._after_s

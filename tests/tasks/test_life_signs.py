@@ -51,6 +51,22 @@ async def test_an_end_after_which_nothing_rests_is_told(autojump_clock: MockCloc
     assert read(tmp_path).state is Life.STOPPED
 
 
+@pytest.mark.parametrize("silence_s, goes_on", [(20.0, True), (1.0, False)])
+async def test_cancels_of_a_guard_are_no_wish_of_the_owner_to_stop(
+    autojump_clock: MockClock, tmp_path: Path, silence_s: float, goes_on: bool
+) -> None:
+    """The process stood still for so long, as by SIGSTOP; a guard acts after 15 s."""
+    world = World()
+    maker = world.maker(hand_cancels_to_stop=3, hand_cancel_pause_s=5.0, **guarded(tmp_path))
+
+    async with world.running(maker):
+        autojump_clock.jump(silence_s)
+        world.cancel(*[order.oid for order in world.resting()])
+        await trio.sleep(60)
+
+        assert bool(world.resting()) is goes_on
+
+
 async def test_an_end_that_leaves_orders_as_configured_is_told(autojump_clock: MockClock, tmp_path: Path) -> None:
     world = World()
 

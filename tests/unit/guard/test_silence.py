@@ -9,7 +9,7 @@ import pytest
 
 from mm_trio.guard.heartbeat import HEARTBEAT_NAME, Heartbeat, Life, read_heartbeat, write_alive, write_heartbeat
 from mm_trio.guard.private_file import FileUnread
-from mm_trio.guard.silence import Silence, Watched
+from mm_trio.guard.silence import OwnSilence, Silence, Watched
 
 
 def beat(at_ms: int, *, ago_s: float = 0.1, state: Life = Life.RUNNING, venue_ms: int | None = None) -> Heartbeat:
@@ -128,3 +128,26 @@ def test_the_sign_of_life_of_a_guard_is_an_object(tmp_path: Path) -> None:
 
     found = json.loads((tmp_path / "guard-alive.json").read_text())
     assert found == {"version": 1, "at_ms": 5, "pid": 7, "armed": True}
+
+
+@pytest.mark.parametrize(
+    "lived_s, heard_s, may_have_fired",
+    [
+        # It stood still for longer than the guard waits; just not as long; or the venue was not heard for so long.
+        (100.0, 100.0, True),
+        (114.0, 114.0, False),
+        (129.0, 100.0, True),
+        (129.0, 129.0, False),
+    ],
+)
+def test_a_maker_knows_when_its_guard_may_have_cancelled(lived_s: float, heard_s: float, may_have_fired: bool) -> None:
+    silence = OwnSilence(15.0, now_s=lived_s)
+    silence.on_alive(now_s=129.0, heard_s=heard_s)
+
+    assert silence.may_have_fired(now_s=129.0) is may_have_fired
+    # Nobody knows how long it stands still now.
+    assert silence.may_have_fired(now_s=129.0 + 59)
+    silence.on_alive(now_s=129.0 + 14, heard_s=129.0 + 14)
+    assert silence.may_have_fired(now_s=129.0 + 14) is may_have_fired
+    silence.on_alive(now_s=129.0 + 28, heard_s=129.0 + 28)
+    assert silence.may_have_fired(now_s=129.0 + 28) is may_have_fired

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 import time
@@ -213,12 +214,15 @@ def test_answers_that_drip_are_3_in_time_and_nothing_rests_all_the_same(tmp_path
 
 def test_a_venue_that_is_away_is_3_and_the_request_is_left(tmp_path: Path) -> None:
     with playing(tmp_path) as scene:
+        oids = {row["oid"] for row in scene.sandbox.ask("openOrders") if row.get("cloid")}
         scene.sandbox.program.process.kill()
         code, told, took_s = scene.cancel_all()
         standing = json.loads((scene.state_folder / "standing.json").read_text())
 
     assert (code, told["exit_code"]) == (3, 3)
     assert standing["state"] == "cancel_only"
+    assert oids
+    assert oids == set(map(int, re.findall(r"\d+", told["error"].partition("names oid ")[2].partition(";")[0])))
     assert took_s < ENDS_WITHIN_S
 
 

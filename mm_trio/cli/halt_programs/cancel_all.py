@@ -117,10 +117,13 @@ def _report(settings: Settings, scope: SweepScope, sweeping: _Sweeping) -> Sweep
     sweep = sweeping.sweep
     if sweep is None or sweep.targets is None:
         why, n_cancelled = ("the time was up", 0) if sweep is None else (sweep.unverified, sweep.n_cancelled)
+        named = (
+            "" if sweep is None or not sweep.named else f"; the journal names oid {', '.join(map(str, sweep.named))}"
+        )
         raise Unreachable(
             f"the open orders of {settings.market.account} could not be read in {WITHIN_S:g} s ({why}), so nothing is "
-            f"known of what rests ({n_cancelled} that the journal names were cancelled); run it again, or cancel on "
-            "the venue's web page"
+            f"known of what rests ({n_cancelled} that the journal names were cancelled){named}; run it again, or "
+            "cancel on the venue's web page"
         )
     if sweep.lost_key is not None:
         sweeping.note(sweep.lost_key)

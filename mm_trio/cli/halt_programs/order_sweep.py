@@ -74,7 +74,8 @@ class OrderSweep:
         self._info = info
         self._scope = scope
         self._find_gateway = find_gateway
-        self._known = tuple(known)
+        # Named to the operator where the venue tells nothing.
+        self.named = self._known = tuple(known)
         self._seen: set[int] = set()
         self._cancelled: set[int] = set()
         self.targets: tuple[OpenOrder, ...] | None = None

@@ -144,7 +144,8 @@ class Session:
             with self.account.client.waiting_while_busy():
                 orphans = await heed_while(self, self._start)
         except BaseException:
-            await self._write_wanted()
+            # What refused this start is found by the next one too, until it is mended.
+            await self._write_wanted(None)
             # Orders of an earlier session may rest, and no task would look after them.
             if self._recovered is not None and not self._recovered.is_new:
                 await self._shut_down()
@@ -176,7 +177,7 @@ class Session:
                     nursery.start_soon(tasks.keep_dead_man_forever, self.account.dead_man)
         finally:
             self.account.inbox.close()
-            await self._write_wanted()
+            await self._write_wanted(sys.exception())
             await self._shut_down()
             await self._write_remains()
             await self._write_rest()
@@ -210,12 +211,12 @@ class Session:
         if limits.standing.state is State.HALTED:
             raise Halted(limits.standing.describe())
 
-    async def _write_wanted(self) -> None:
+    async def _write_wanted(self, error: BaseException | None) -> None:
         """Write down what stops the maker from now on, before its orders are cancelled.
 
         That is an error of the ledger, a signal that nobody heard yet, or what a limit asked for just now.
         """
-        error, limits, keeper = sys.exception(), self.account.limits, self.account.standing
+        limits, keeper = self.account.limits, self.account.standing
         now_ms = self.account.wall_ms()
         if (asked := keeper.take_signalled()) is not None:
             limits.want(asked.to_standing(since_ms=now_ms))

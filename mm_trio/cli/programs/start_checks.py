@@ -70,9 +70,10 @@ ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
 ROLE_LOOKS = 2
 # Most request weight of the question for the pairs: spotMeta three times 20.
 PAIRS_WEIGHT = 60
-# Most request weight of all checks: spotMeta three times 20, l2Book four times 2, userRole six times 60,
-# userAbstraction and extraAgents 20.
-CHECKS_WEIGHT = 468
+# Request weight of all checks, each answered the first time: spotMeta 20, l2Book 2, userRole twice 60, userAbstraction
+# and extraAgents 20. What is asked again is within what the gate keeps free; a maker that counts too much at its start
+# could not verify an end that comes soon.
+CHECKS_WEIGHT = 182
 
 
 def make_grid(settings: Settings, market: Market) -> PricingGrid:

@@ -91,11 +91,14 @@ async def cancel_and_verify(
                 with suppress(LedgerError):
                     if state.order_state.get_doubts() or gateway.signer.is_lost:
                         await reconciler.reconcile()
-                still_listed = await _find_ours(client, state)
-                with suppress(LedgerError):
-                    await reconciler.book_missed_fills()
+                # Where something is in doubt nothing is verified yet, and all of it was read just now.
+                is_settled = gateway.signer.is_lost or not state.order_state.get_doubts()
+                if is_settled:
+                    still_listed = await _find_ours(client, state)
+                    with suppress(LedgerError):
+                        await reconciler.book_missed_fills()
                 remaining = list_remaining(state.order_state, still_listed)
-                if not remaining:
+                if is_settled and not remaining:
                     state.on_reconciled()
                     return ()
                 if gateway.signer.is_lost and not state.order_state.get_doubts():

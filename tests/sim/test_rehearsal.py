@@ -197,10 +197,15 @@ def test_a_mistake_of_the_maker_is_a_violation(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_signal_leaves_the_figures_of_the_paths_that_ended() -> None:
-    stops = iter((False, False, True, True))
+    """It comes while the second path runs, and nothing there took notice of it."""
+    n_done = [0]
 
     with pytest.raises(Interrupted) as caught:
-        rehearse(make_rehearsal(paths=PATHS), is_stopped=lambda: next(stops))
+        rehearse(
+            make_rehearsal(paths=PATHS),
+            is_stopped=lambda: n_done[-1] > 0,
+            on_progress=lambda n, n_paths, path: n_done.append(n),
+        )
 
     assert caught.value.checked == ("path calm",)
     assert caught.value.not_checked == ("path fall", "path rise", "path halve")

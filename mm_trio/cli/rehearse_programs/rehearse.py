@@ -56,7 +56,7 @@ def rehearse(
             if is_stopped():
                 break
             on_progress(len(figures), len(paths), path)
-            found = rehearse_path(rehearsal, path)
+            found = rehearse_path(rehearsal, path, is_stopped=is_stopped)
             # A path may have taken the signal for an error of its own, so its figures mean nothing now.
             if is_stopped():
                 break

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Never
 
 import trio
 
@@ -15,7 +17,7 @@ from mm_trio.cli.rehearse_programs.preparation import Rehearsal
 from mm_trio.cli.rehearse_programs.rehearsed_world import make_market, make_scenario, spend_requests
 from mm_trio.halts.standing import Standing
 from mm_trio.halts.standing_file import VolatileStanding
-from mm_trio.model.errors import ConfigError, find_leaves
+from mm_trio.model.errors import ConfigError, Interrupted, find_leaves
 from mm_trio.sim.base.judge import Judge, Violation
 from mm_trio.sim.base.seeded_schedule import run_virtual
 from mm_trio.sim.base.trace import Trace
@@ -29,12 +31,14 @@ __all__ = ["rehearse_path"]
 SETTLES_WITHIN_S, SETTLE_TICKS, POLL_S = 60.0, 5, 0.5
 # A stop takes ten seconds and more where the last answers are late.
 ENDS_WITHIN_S = 60.0
+# Of the virtual clock.
+WATCH_EVERY_S = 30.0
 
 
-def rehearse_path(rehearsal: Rehearsal, path: str) -> PathFigures:
+def rehearse_path(rehearsal: Rehearsal, path: str, *, is_stopped: Callable[[], bool] = lambda: False) -> PathFigures:
     """Rehearse a path to its end, to a limit, or to a broken rule.
 
-    Errors: ConfigError where the maker refuses to start.
+    Errors: ConfigError where the maker refuses to start; Interrupted once `is_stopped()`.
     """
     log = logging.getLogger("mm_trio")
     level = log.level
@@ -42,7 +46,7 @@ def rehearse_path(rehearsal: Rehearsal, path: str) -> PathFigures:
     log.setLevel(logging.CRITICAL)
     try:
         with open_seed_folder() as folder:
-            return run_virtual(_Path(rehearsal, path, folder).run, seed=rehearsal.options.seed)
+            return run_virtual(_Path(rehearsal, path, folder, is_stopped).run, seed=rehearsal.options.seed)
     finally:
         log.setLevel(level)
 
@@ -64,8 +68,9 @@ class _WatchedStanding(VolatileStanding):
 class _Path:
     """A path under way."""
 
-    def __init__(self, rehearsal: Rehearsal, path: str, folder: Path) -> None:
+    def __init__(self, rehearsal: Rehearsal, path: str, folder: Path, is_stopped: Callable[[], bool]) -> None:
         self._rehearsal = rehearsal
+        self._is_stopped = is_stopped
         self._path = path
         self._folder = folder
         self._sim_s = 0.0
@@ -104,9 +109,16 @@ class _Path:
         _raise_refusal(world)
         return self._make_figures(world, meter, judge)
 
+    async def _watch_stop(self) -> Never:
+        """End the path where the signal that stops it was taken for an error of its own. Errors: Interrupted."""
+        while not self._is_stopped():  # noqa: ASYNC110 - a handler of signals sets no event
+            await trio.sleep(WATCH_EVERY_S)
+        raise Interrupted
+
     async def _play(self, world: World, meter: Meter, standing: _WatchedStanding, nursery: trio.Nursery) -> None:
         market = make_market(self._rehearsal, self._path, world)
         market.open()
+        nursery.start_soon(self._watch_stop)
         nursery.start_soon(world.frames.carry_forever)
         nursery.start_soon(world.beat_forever)
         nursery.start_soon(world.run_processes)

@@ -277,16 +277,7 @@ def _make_account(
         find_limit=limits.find_obstacle,
         is_stopped=lambda: limits.is_stopped,
     )
-    cover = signs = None
-    if seams.guard is not None:
-        cover = CancelCover(seams.guard, seams.exchange, clock_ms=basis.clock.earliest_ms, orders=state.order_state)
-        signs = LifeSigns(
-            cover,
-            run_sync=basis.pools.signs,
-            client=client,
-            find_heard_s=lambda: watchdog.heard_s,
-            silence=basis.silence,
-        )
+    cover, signs = _make_signs(basis, state, watchdog)
     gateway = OrderGateway(
         seams.exchange,
         coin=basis.market.coin,
@@ -314,6 +305,24 @@ def _make_account(
         signs=signs,
         dead_man=DeadMan(gateway, state.rate_limit) if seams.dead_man else None,
     )
+
+
+def _make_signs(
+    basis: _Basis, state: MakerState, watchdog: FeedWatchdog
+) -> tuple[CancelCover, LifeSigns] | tuple[None, None]:
+    """Make what the guard reads; nothing where there is none."""
+    terms = basis.seams.guard
+    if terms is None:
+        return None, None
+    cover = CancelCover(terms, basis.seams.exchange, clock_ms=basis.clock.earliest_ms, orders=state.order_state)
+    signs = LifeSigns(
+        cover,
+        run_sync=basis.pools.signs,
+        client=basis.client,
+        find_heard_s=lambda: watchdog.heard_s,
+        silence=basis.silence,
+    )
+    return cover, signs
 
 
 def _find_last_boundary(settings: MakerSettings, recovered: Recovered | None) -> int | None:

@@ -183,23 +183,17 @@ class SessionEvents:
         The maker stops after too many within a minute. What a guard may have cancelled is no wish of the owner.
         """
         now_s = trio.current_time()
-        if self._silence is not None and self._silence.may_have_fired(now_s=now_s):
-            _log.warning(
-                "order cancelled by the guard, or manually, in a silence: oid=%d side=%s level=%d; placing it again in "
-                "%g s",
-                order.oid,
-                order.side,
-                order.level_index,
-                self._settings.hand_cancel_pause_s,
-            )
-            return
+        is_guards = self._silence is not None and self._silence.may_have_fired(now_s=now_s)
         _log.warning(
-            "order cancelled manually: oid=%d side=%s level=%d; placing it again in %g s",
+            "order cancelled %s: oid=%d side=%s level=%d; placing it again in %g s",
+            "by the guard, or manually, in a silence" if is_guards else "manually",
             order.oid,
             order.side,
             order.level_index,
             self._settings.hand_cancel_pause_s,
         )
+        if is_guards:
+            return
         recent = self._manual_cancels
         recent.append(now_s)
         if recent and len(recent) == recent.maxlen and recent[0] >= now_s - MANUAL_CANCELS_WITHIN_S:

@@ -13,13 +13,12 @@ from mm_trio.engine.assembly import Knowledge, Seams, open_session
 from mm_trio.engine.session import Session
 from mm_trio.engine.shutdown import LeftOrder, list_remaining
 from mm_trio.guard.terms import GuardTerms
-from mm_trio.halts.standing import Standing, State
+from mm_trio.halts.standing import Standing, refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.writer import CHECKPOINT_EVERY
 from mm_trio.limits.breach_log import Tripped
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
-from mm_trio.model.errors import Halted
 from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
 from mm_trio.model.orders import FillResult
@@ -152,8 +151,7 @@ class WsState:
         after our orders were cancelled.
         """
         quiet_sdk_logging()
-        if self.standing.state is State.HALTED:
-            raise Halted(f"{self.standing.describe()}; `mm-trio resume` shows it and lets the maker go on")
+        refuse_halted(self.standing)
         if self._seams.journal is not None and not self._seams.journal.is_new:
             self._unseen = NOT_CHECKED
         blank = Knowledge(self.order_state, self.inventory, self.rate_limit, self.stats)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mm_trio.config.private_paths import find_open_folder
-from mm_trio.guard.heartbeat import Heartbeat, read_heartbeat, write_alive
+from mm_trio.guard.heartbeat import Alive, Heartbeat, read_heartbeat, write_alive
 from mm_trio.guard.private_file import FileUnread, read_private
 from mm_trio.guard.signed_file import CANCELS_NAME, MOST_BYTES, SignedCancels, parse_cancels, read_fired, write_fired
 from mm_trio.model.errors import ConfigError
@@ -110,7 +110,7 @@ class MakerFiles:
         if not self.folder.exists():
             return
         try:
-            write_alive(self.folder, at_ms=_read_clock_ms(), pid=os.getpid(), armed=armed)
+            write_alive(self.folder, Alive(at_ms=_read_clock_ms(), pid=os.getpid(), armed=armed))
         except OSError as error:
             self._tell(f"{error}; the guard's sign of life is not written")
 

@@ -12,9 +12,11 @@ from mm_trio.guard.private_file import FileUnread, read_private, write_private
 __all__ = [
     "ALIVE_NAME",
     "HEARTBEAT_NAME",
+    "Alive",
     "Heartbeat",
     "Life",
     "parse_heartbeat",
+    "read_alive",
     "read_heartbeat",
     "write_alive",
     "write_heartbeat",
@@ -56,6 +58,15 @@ class Heartbeat:
         return self.venue_ms is not None and made_ms > self.venue_ms
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    """Sign of life of a guard. `armed`: it knows of a maker that runs."""
+
+    at_ms: int
+    pid: int
+    armed: bool
+
+
 def parse_heartbeat(data: bytes) -> Heartbeat:
     """Read a heartbeat. Errors: FileUnread."""
     try:
@@ -89,7 +100,20 @@ def write_heartbeat(folder: Path, beat: Heartbeat) -> None:
     write_private(folder / HEARTBEAT_NAME, f"{json.dumps(values)}\n".encode())
 
 
-def write_alive(folder: Path, *, at_ms: int, pid: int, armed: bool) -> None:
+def write_alive(folder: Path, alive: Alive) -> None:
     """Replace the guard's sign of life. Errors: OSError."""
-    values = {"version": VERSION, "at_ms": at_ms, "pid": pid, "armed": armed}
-    write_private(folder / ALIVE_NAME, f"{json.dumps(values)}\n".encode())
+    write_private(folder / ALIVE_NAME, f"{json.dumps({'version': VERSION, **asdict(alive)})}\n".encode())
+
+
+def read_alive(folder: Path) -> Alive | None:
+    """Read the guard's sign of life; None where there is none. Errors: OSError; FileUnread."""
+    data = read_private(folder / ALIVE_NAME, most=_MOST_BYTES)
+    if data is None:
+        return None
+    try:
+        raw = json.loads(data)
+        if raw["version"] != VERSION:
+            raise ValueError(f"version {raw['version']!r}")
+        return Alive(at_ms=int(raw["at_ms"]), pid=int(raw["pid"]), armed=raw["armed"] is True)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise FileUnread(f"{ALIVE_NAME} is not whole: {type(error).__name__}: {error}") from error

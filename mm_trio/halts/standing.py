@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from mm_trio.model.errors import LedgerError
+from mm_trio.model.errors import Halted, LedgerError
 
-__all__ = ["ACTIVE", "Standing", "StandingUnread", "State", "parse_standing", "tighten"]
+__all__ = ["ACTIVE", "Standing", "StandingUnread", "State", "parse_standing", "refuse_halted", "tighten"]
 
 VERSION = 1
 # More would be no explanation. A file of more is not ours.
@@ -80,6 +80,12 @@ class Standing:
 
 
 ACTIVE = Standing(state=State.ACTIVE)
+
+
+def refuse_halted(standing: Standing) -> None:
+    """Refuse to start a maker that is halted. Errors: Halted."""
+    if standing.state is State.HALTED:
+        raise Halted(f"{standing.describe()}; `mm-trio resume` shows it and lets the maker go on")
 
 
 def tighten(now: Standing, wanted: Standing) -> Standing:

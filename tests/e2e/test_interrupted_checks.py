@@ -6,14 +6,13 @@ import os
 import re
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from process_kit import DEADLINE_S, LOOK_EVERY_S, Program, running
+from process_kit import DEADLINE_S, Program, running, wait_until
 
 pytestmark = [
     pytest.mark.e2e,
@@ -38,13 +37,6 @@ order_sz = "1"
 token = "10"
 usdc = "200"
 """
-
-
-def wait_until(condition: Callable[[], bool], *, within_s: float = DEADLINE_S) -> None:
-    end_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end_s, "it never came to that"
-        time.sleep(LOOK_EVERY_S)
 
 
 # --- the ledger -----------------------------------------------------------------------------------

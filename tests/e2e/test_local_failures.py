@@ -10,15 +10,14 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
-from process_kit import DEADLINE_S, LOOK_EVERY_S, Sandbox, clean_environ, open_sandbox, run
+from process_kit import DEADLINE_S, LOOK_EVERY_S, Sandbox, clean_environ, open_sandbox, run, wait_until
 
 from mm_trio.cli.programs.run_maker import run_settings
 from mm_trio.config.keys import Secret, load_key
@@ -124,13 +123,6 @@ def running_maker(
             yield maker
         finally:
             maker.kill()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(LOOK_EVERY_S)
 
 
 def open_broken_pipe() -> int:

@@ -6,14 +6,13 @@ import json
 import re
 import shlex
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from process_kit import DEADLINE_S, Program, Sandbox, open_sandbox, run, running
+from process_kit import DEADLINE_S, Program, Sandbox, open_sandbox, run, running, wait_until
 
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import replace_standing
@@ -166,10 +165,3 @@ def hears(program: Program, number: signal.Signals) -> bool:
     """Check if a process has a handler for a signal, by the system's record of it."""
     found = re.search(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{program.process.pid}/status").read_text(), re.MULTILINE)
     return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)

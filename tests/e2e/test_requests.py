@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from process_kit import DEADLINE_S, LOOK_EVERY_S, Program, open_sandbox, run, running
+from process_kit import Program, open_sandbox, run, running, wait_until
 from spoiling_proxy import drip, open_proxy
 
 pytestmark = pytest.mark.e2e
@@ -29,15 +28,6 @@ def read_state(folder: Path) -> str:
         return str(json.loads((folder / "standing.json").read_text())["state"])
     except FileNotFoundError:
         return "active"
-
-
-def wait_until(condition: Callable[[], bool], *, within_s: float = DEADLINE_S) -> float:
-    """Wait for a condition and return how long it took."""
-    began_s = time.monotonic()
-    while not condition():
-        assert time.monotonic() < began_s + within_s, "it never came to that"
-        time.sleep(LOOK_EVERY_S)
-    return time.monotonic() - began_s
 
 
 def touch(name: str) -> Callable[[Program, Path], None]:

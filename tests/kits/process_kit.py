@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,3 +159,12 @@ def open_sandbox(folder: Path, *arguments: str, environ: Mapping[str, str] | Non
         config = program.wait_for(r'(?s)\[market\].*\nusdc = "[0-9.]+"\n')
         access = json.loads(program.out.splitlines()[0])
         yield Sandbox(program, access["url"], access["account"], access["private_key"], access["coin"], config, access)
+
+
+def wait_until(condition: Callable[[], object], *, within_s: float = DEADLINE_S) -> float:
+    """Wait for a condition and return how long it took."""
+    began_s = time.monotonic()
+    while not condition():
+        assert time.monotonic() < began_s + within_s, "it never came to that"
+        time.sleep(LOOK_EVERY_S)
+    return time.monotonic() - began_s

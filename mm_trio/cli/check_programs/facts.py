@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mm_trio.cli.check_programs.findings import Fact
 from mm_trio.config.settings import Settings
+from mm_trio.guard.heartbeat import Alive
 from mm_trio.halts.standing import Standing
 from mm_trio.journal.replay import Recovered
 from mm_trio.model.market import Balances, Book, Market, SpotMeta
@@ -22,7 +23,6 @@ from mm_trio.witness.opening_check import Opening
 __all__ = [
     "AccountFacts",
     "Facts",
-    "GuardBeat",
     "KeyFacts",
     "LadderFacts",
     "LedgerFacts",
@@ -58,15 +58,6 @@ class MachineFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardBeat:
-    """Sign of life of a guard process."""
-
-    at_ms: int
-    pid: int
-    is_armed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerFacts:
     """What the state folder of this maker holds.
 
@@ -78,7 +69,7 @@ class LedgerFacts:
     ledger: Fact[Recovered | None]
     is_locked: Fact[bool]
     is_key_locked: Fact[bool]
-    guard: Fact[GuardBeat | None]
+    guard: Fact[Alive | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -18,10 +16,13 @@ from urllib.parse import urlsplit
 from requests.utils import get_environ_proxies
 
 from mm_trio import __version__
-from mm_trio.cli.check_programs.facts import GuardBeat, KeyFacts, LedgerFacts, MachineFacts
+from mm_trio.cli.check_programs.facts import KeyFacts, LedgerFacts, MachineFacts
 from mm_trio.cli.check_programs.findings import Fact, Unknown, Verdict
 from mm_trio.config.keys import PASSPHRASE_FILE_VARIABLE, Secret, load_key
 from mm_trio.config.private_paths import find_open_folder, find_open_place
+from mm_trio.guard.heartbeat import ALIVE_NAME, Alive, read_alive
+from mm_trio.guard.private_file import FileUnread
+from mm_trio.halts.maker_lock import is_locked
 from mm_trio.halts.requests import Request, find_strictest, read_requests
 from mm_trio.halts.standing import Standing, StandingUnread, tighten
 from mm_trio.halts.standing_file import read_standing
@@ -33,7 +34,6 @@ from mm_trio.model.numbers import Number
 from mm_trio.venue.sdk import make_wallet
 
 __all__ = [
-    "GUARD_NAME",
     "NOT_INSTALLED",
     "look_at_disk",
     "look_at_key",
@@ -44,9 +44,6 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-GUARD_NAME = "guard-alive.json"
-_GUARD_VERSION = 1
-_MOST_GUARD_BYTES = 4096
 _LIBRARIES = ("hyperliquid-python-sdk", "trio", "coincurve")
 NOT_INSTALLED = "not installed"
 ONE_KEY = "set one of MM_TRIO_PRIVATE_KEY, MM_TRIO_KEY_FILE, MM_TRIO_KEYSTORE and MM_TRIO_KEY_FD, and no other"
@@ -156,7 +153,7 @@ def look_at_ledger(
         ledger=_read_ledger(folder, order_size=order_size, now_s=now_s, wall_ms=wall_ms),
         is_locked=_is_held(folder / LOCK_NAME),
         is_key_locked=no_key if signer_lock is None else _is_held(signer_lock),
-        guard=_read_guard(folder / GUARD_NAME),
+        guard=_read_guard(folder),
     )
 
 
@@ -203,39 +200,15 @@ def _read_ledger(folder: Path, *, order_size: Number, now_s: float, wall_ms: int
 
 
 def _is_held(path: Path) -> Fact[bool]:
-    """Check if another process holds a lock.
-
-    Its file is neither created nor changed.
-    """
-    if sys.platform == "win32":
-        return Unknown("locks cannot be looked at here", verdict=Verdict.SKIP)
-    import fcntl
-
+    """Check if another process holds a lock."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+        return is_locked(path)
     except OSError as error:
         return Unknown(f"{path} cannot be looked at: {error.strerror}")
-    try:
-        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as error:
-        return Unknown(f"{path} cannot be locked: {error.strerror}")
-    finally:
-        os.close(number)
-    return False
 
 
-def _read_guard(path: Path) -> Fact[GuardBeat | None]:
+def _read_guard(folder: Path) -> Fact[Alive | None]:
     try:
-        with path.open("rb") as file:
-            raw = json.loads(file.read(_MOST_GUARD_BYTES))
-        if raw["version"] != _GUARD_VERSION:
-            raise ValueError(f"version {raw['version']!r}")
-        return GuardBeat(at_ms=int(raw["at_ms"]), pid=int(raw["pid"]), is_armed=raw["armed"] is True)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return Unknown(f"{path} cannot be read: {error}", "start the guard again")
+        return read_alive(folder)
+    except (OSError, FileUnread) as error:
+        return Unknown(f"{folder / ALIVE_NAME} cannot be read: {error}", "start the guard again")

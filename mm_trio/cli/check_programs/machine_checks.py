@@ -153,7 +153,7 @@ def check_guard(facts: Facts) -> Outcome:
     if not -GUARD_FRESH_S <= age_s <= GUARD_FRESH_S:
         verdict = Verdict.WARN if network == "mainnet" else Verdict.SKIP
         return Outcome(verdict, f"the guard (process {beat.pid}) gave its last sign of life {age_s:,.0f} s ago", remedy)
-    armed = "armed" if beat.is_armed else "not armed: it waits for the maker"
+    armed = "armed" if beat.armed else "not armed: it waits for the maker"
     return Outcome(Verdict.PASS, f"the guard (process {beat.pid}) is alive, {armed}")
 
 

@@ -34,14 +34,14 @@ from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.engine.ws_state import WsState
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.requests import Asked
-from mm_trio.halts.standing import State
+from mm_trio.halts.standing import State, refuse_halted
 from mm_trio.halts.standing_file import StandingFile
 from mm_trio.journal.data_dir import find_signer_lock, hold_state_folder, open_ledger
 from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.sandbox_folders import remove_old_instances
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
-from mm_trio.model.errors import ConfigError, Halted, JournalBusy, LedgerError, OrdersMayRest, find_leaves
+from mm_trio.model.errors import ConfigError, JournalBusy, LedgerError, OrdersMayRest, find_leaves
 from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.state.stats import RunStats
@@ -150,8 +150,7 @@ async def open_maker(
     ):
         # Read first, and armed before anything else is read or sent.
         standing = await trio.to_thread.run_sync(partial(StandingFile, folder, signalled=signalled))
-        if standing.standing.state is State.HALTED:
-            raise Halted(f"{standing.standing.describe()}; `mm-trio resume` shows it and lets the maker go on")
+        refuse_halted(standing.standing)
         if not standing.standing.state.may_place:
             _log.warning("nothing is placed: %s; `mm-trio resume` lets the maker go on", standing.standing.describe())
         # After all checks, so that a refusal stays one line.
@@ -176,15 +175,7 @@ async def open_maker(
                 key_life=key_life,
                 limits=terms.limits,
                 standing=standing,
-                guard=GuardTerms(
-                    folder=folder,
-                    network=network,
-                    account=market.account,
-                    coin=coin,
-                    signer=wallet.address.lower(),
-                    vault=market.vault,
-                    after_s=settings.guard.guard_after_s,
-                ),
+                guard=_make_guard(settings, folder, network=network, coin=coin, signer=wallet.address),
                 dead_man=settings.guard.dead_man == "venue",
                 check_opening=terms.check_opening,
             )
@@ -192,6 +183,20 @@ async def open_maker(
             # A disk that hangs must not keep the program from ending.
             with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
                 await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
+
+
+def _make_guard(settings: Settings, folder: Path, *, network: str, coin: str, signer: str) -> GuardTerms:
+    """Say where signs of life are left, and whose orders the guard may cancel."""
+    market = settings.market
+    return GuardTerms(
+        folder=folder,
+        network=network,
+        account=market.account,
+        coin=coin,
+        signer=signer.lower(),
+        vault=market.vault,
+        after_s=settings.guard.guard_after_s,
+    )
 
 
 async def _settle_terms(prepare: Callable[[Start], Terms], start: Start) -> Terms:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mm_trio.guard.heartbeat import HEARTBEAT_NAME, Heartbeat, Life, read_heartbeat, write_alive, write_heartbeat
+from mm_trio.guard.heartbeat import (
+    HEARTBEAT_NAME,
+    Alive,
+    Heartbeat,
+    Life,
+    read_alive,
+    read_heartbeat,
+    write_alive,
+    write_heartbeat,
+)
 from mm_trio.guard.private_file import FileUnread
 from mm_trio.guard.silence import OwnSilence, Silence, Watched
 
@@ -124,10 +133,11 @@ def test_a_heartbeat_that_is_not_whole_is_refused(tmp_path: Path, text: str) -> 
 
 
 def test_the_sign_of_life_of_a_guard_is_an_object(tmp_path: Path) -> None:
-    write_alive(tmp_path, at_ms=5, pid=7, armed=True)
+    write_alive(tmp_path, Alive(at_ms=5, pid=7, armed=True))
 
     found = json.loads((tmp_path / "guard-alive.json").read_text())
     assert found == {"version": 1, "at_ms": 5, "pid": 7, "armed": True}
+    assert read_alive(tmp_path) == Alive(at_ms=5, pid=7, armed=True)
 
 
 @pytest.mark.parametrize(

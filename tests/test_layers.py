@@ -24,11 +24,17 @@ ORDER = (
     "funds",
     "state",
     "config",
+    "messages",
     "venue",
     "refusals",
     "quoting",
     "planning",
+    "earnings",
+    "liquidity",
     "journal",
+    "recorder",
+    "history",
+    "reports",
     "halts",
     "guard",
     "sending",
@@ -60,10 +66,17 @@ ORDER = (
     "cli.check_programs",
     "cli.rehearse_programs",
     "cli.safety",
+    "cli.record_programs",
+    "cli.earnings_programs",
+    "cli.liquidity_programs",
+    "cli.insight",
     "cli",
 )
 MOST_MODULES = 12
-CORE_FOLDERS = ("model", "witness", "limits", "funds", "state", "refusals", "quoting", "planning")
+CORE_FOLDERS = (
+    *("model", "witness", "limits", "funds", "state", "messages", "refusals", "quoting", "planning", "earnings"),
+    "liquidity",
+)
 # a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business
 NOT_FOR_CORE = {"time", "datetime", "os", "logging", "pathlib", "threading", "socket", "sqlite3", "io", "asyncio"}
 NOT_FOR_CORE |= {"subprocess", "shutil", "tempfile", "secrets", "uuid"}
@@ -79,6 +92,7 @@ KEEP_THEIR_STATE = {
     "refusals",
     "quoting",
     "journal",
+    "recorder",
     "halts",
     "guard",
     "sending",

@@ -21,6 +21,7 @@ from mm_trio.model.journal_entries import (
     Checkpoint,
     Entry,
     LookedUp,
+    Moved,
     Numbered,
     Remembered,
     Sent,
@@ -107,6 +108,9 @@ class LedgerSums:
                 self.ledger.on_allocated(entry)
             case Adjusted():
                 self._adjust(at_ms, entry)
+            case Moved():
+                self.ledger.on_moved(entry)
+                self._sum(entry.kind, entry.token, entry.usdc)
             case Remembered(after_ms, keys):
                 self.contained.update(keys)
                 self.contained_until_ms = after_ms

@@ -20,6 +20,7 @@ from mm_trio.model.journal_entries import (
     Ended,
     Entry,
     LookedUp,
+    Moved,
     NeverPlaced,
     Numbered,
     OwnEnd,
@@ -127,6 +128,8 @@ class Recovered:
                 orders.on_adopted(entry, now_s=now_s)
             case Adjusted():
                 ledger.on_adjusted(entry)
+            case Moved():
+                ledger.on_moved(entry)
             case Allocated():
                 ledger.on_allocated(entry)
             case Summed():

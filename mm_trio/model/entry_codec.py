@@ -12,7 +12,7 @@ from mm_trio.model.journal_entries import Checkpoint, Entry, Remembered
 from mm_trio.model.orders import Quote
 from mm_trio.model.replies import FillKey
 
-__all__ = ["decode_entry", "encode_entry"]
+__all__ = ["decode_entry", "encode_entry", "name_kind"]
 
 _KINDS: dict[str, type[Entry]] = {kind.__name__.lower(): kind for kind in get_args(Entry)}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
@@ -37,6 +37,11 @@ _QUOTE_AT = {
     name: next((n for n, (path, _) in enumerate(columns) if path.startswith("quote.")), None)
     for name, columns in _COLUMNS.items()
 }
+
+
+def name_kind(kind: type[Entry]) -> str:
+    """Return the name that entries of this kind are stored under."""
+    return _NAMES[kind]
 
 
 def encode_entry(entry: Entry) -> tuple[str, list[object]]:

@@ -26,6 +26,7 @@ __all__ = [
     "NotSigned",
     "OrdersMayRest",
     "ProtocolError",
+    "RecordError",
     "Unreachable",
     "VenueError",
     "find_halting_error",
@@ -60,6 +61,13 @@ class LocalError(Exception):
     """Something of this machine that could not be used.
 
     A file, a port, a stream. The message names it, says what happened, and what to do.
+    """
+
+
+class RecordError(LocalError):
+    """Record of observations that could not be used.
+
+    It never stops a maker: without it figures are missing, and no money is.
     """
 
 

@@ -27,6 +27,8 @@ __all__ = [
     "Ended",
     "Entry",
     "LookedUp",
+    "MoveKind",
+    "Moved",
     "NeverPlaced",
     "Numbered",
     "OwnEnd",
@@ -56,6 +58,23 @@ class OwnEnd(StrEnum):
     GHOST = "ghost"
     # The order left before a checkpoint, which lists it.
     LEFT = "left"
+
+
+class MoveKind(StrEnum):
+    """Causes of a movement of funds that is no fill of ours."""
+
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    # Between spot and perp, or between accounts of the venue.
+    TRANSFER = "transfer"
+    # A trade of the account that no order of ours made.
+    HAND_TRADE = "hand trade"
+    # The venue sold less than a lot for the account.
+    DUST = "dust"
+    # A fee that a trade of others on this account paid in one of our tokens.
+    FOREIGN_FEE = "foreign fee"
+    # Amounts that orders of others began to hold, or gave free.
+    FOREIGN_HOLD = "foreign hold"
 
 
 # --- Sessions and parameters --------------------------------------------------------------------
@@ -249,14 +268,30 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """Change of the account without a fill of ours.
+    """Change of the account that nothing explains.
 
-    It is the balance at the beginning, a transfer, a loss, or holds of foreign orders.
+    It is the balance at the beginning, or a loss. Ledgers of earlier releases have transfers and holds of foreign
+    orders here too, which are `Moved` now.
     """
 
     token: Decimal
     usdc: Decimal
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Movement of funds that is explained, and is no fill of ours.
+
+    Both amounts are signed: what the account gained. `time_ms` is the venue's time, `ref` names the event there (a
+    hash, or a trade id), so that it counts once.
+    """
+
+    token: Decimal
+    usdc: Decimal
+    kind: str
+    time_ms: int
+    ref: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +361,7 @@ Entry: TypeAlias = (
     | Ended
     | Booked
     | Adjusted
+    | Moved
     | Summed
     | Peaked
     | LookedUp

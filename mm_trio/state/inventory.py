@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
-from mm_trio.model.journal_entries import Adjusted, Allocated, Entry, Record, Summed, forget
+from mm_trio.model.journal_entries import Adjusted, Allocated, Entry, Moved, Record, Summed, forget
 from mm_trio.model.market import NOTHING_HELD, Balances
 from mm_trio.model.numbers import Number, to_decimal
 from mm_trio.model.orders import FillResult, Side
@@ -151,6 +151,12 @@ class Inventory:
 
     def on_adjusted(self, entry: Adjusted) -> None:
         """Move the account by a change without a fill."""
+        self.account_token += entry.token
+        self.account_usdc += entry.usdc
+        self.record(entry)
+
+    def on_moved(self, entry: Moved) -> None:
+        """Move the account by an explained movement of funds."""
         self.account_token += entry.token
         self.account_usdc += entry.usdc
         self.record(entry)

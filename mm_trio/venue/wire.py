@@ -7,15 +7,29 @@ Source: Hyperliquid API documentation (info endpoint, exchange endpoint, websock
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, TypeVar
 
+from mm_trio.messages.fields import (
+    MOST_TEXT_CHARS,
+    Rows,
+    get_field,
+    read_all_rows,
+    read_amount,
+    read_decimal,
+    read_integer,
+    read_list,
+    read_positive,
+    read_rows,
+    read_side,
+    read_text,
+    read_time_ms,
+)
 from mm_trio.model.errors import ConfigError, ProtocolError
 from mm_trio.model.market import Balances, Book, BookLevel, Market, Pair, SpotMeta, Token, suggest_pairs
-from mm_trio.model.orders import DesiredOrder, Side
+from mm_trio.model.orders import DesiredOrder
 from mm_trio.model.replies import Fill, ListedAgent, OpenOrder, OrderStatus, OrderUpdate
 
 __all__ = [
@@ -56,23 +70,10 @@ __all__ = [
 _T = TypeVar("_T")
 _Listed = TypeVar("_Listed", Token, Pair)
 _SPOT_ASSET_BASE = 10_000
-# Before or behind the decimal point.
-_MOST_DIGITS = 20
-# All of a number in a text: 20 digits on both sides of the point, and a sign.
-_MOST_NUMBER_CHARS = 42
-# Plain digits. A token may have any number of decimals, and then a sum has more than a price or a size.
-_LONG_AMOUNT = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,130})?")
-# The longest text that is read is a client order id of 34 characters.
-_MOST_TEXT_CHARS = 200
 _ACCOUNT_MODES = {"disabled": "standard", "unifiedAccount": "unified", "portfolioMargin": "portfolio margin"}
 # Where the answer to userRole names the owner of an address.
 _OWNER_FIELDS = {"agent": "user", "subAccount": "master"}
-# What the venue counts with, and what the ledger's file can hold.
-_MOST_INTEGER = 2**63 - 1
-# In ms: the year 2109.
-_LATEST_MS = 2**42
 _MOST_SZ_DECIMALS = 8
-_SIDES: dict[str, Side] = {"B": "buy", "A": "sell"}
 # Every other status ends an order, and so does a status that the venue adds later.
 _LIVE_STATUSES = frozenset({"open", "triggered"})
 
@@ -83,100 +84,6 @@ RETIRED_FEED = "webData2"
 FEEDS = ("userFills", "orderUpdates", RETIRED_FEED)
 # This feed has messages in a quiet market too.
 HEARTBEAT_FEED = "allMids"
-
-# In this order, because checking a dict against `Mapping` takes ten times as long.
-_OBJECT = (dict, Mapping)
-# The rows that could be read, and the errors of those that could not.
-Rows = tuple[tuple[_T, ...], tuple[ProtocolError, ...]]
-
-
-# --- Reading ----------------------------------------------------------------------------------
-
-
-def _get(raw: Any, key: str, path: str) -> Any:
-    if not isinstance(raw, _OBJECT) or key not in raw:
-        raise ProtocolError(f"{path}.{key}", raw)
-    return raw[key]
-
-
-def _list(raw: Any, path: str) -> Sequence[Any]:
-    if not isinstance(raw, list | tuple):
-        raise ProtocolError(path, raw)
-    return raw
-
-
-def _decimal(raw: Any, path: str) -> Decimal:
-    if isinstance(raw, bool) or not isinstance(raw, str | int | float | Decimal):
-        raise ProtocolError(path, raw)
-    # A text of a million digits takes long to read, and an integer of so many cannot even be printed.
-    if len(raw) > _MOST_NUMBER_CHARS if isinstance(raw, str) else isinstance(raw, int) and raw.bit_length() > 80:
-        raise ProtocolError(path, raw)
-    try:
-        number = Decimal(repr(raw) if isinstance(raw, float) else raw)
-    except InvalidOperation:
-        raise ProtocolError(path, raw) from None
-    # Numbers larger than any market's would overflow in later arithmetic.
-    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
-        raise ProtocolError(path, raw)
-    return number
-
-
-def _amount(raw: Any, path: str) -> Decimal:
-    """Read a balance or a supply, with as many decimals as its token has."""
-    if isinstance(raw, str) and raw.isascii() and _LONG_AMOUNT.fullmatch(raw):
-        number = Decimal(raw)
-        if number.adjusted() <= _MOST_DIGITS:
-            return number
-    return _decimal(raw, path)
-
-
-def _positive(raw: Any, path: str) -> Decimal:
-    number = _decimal(raw, path)
-    if number <= 0:
-        raise ProtocolError(path, raw)
-    return number
-
-
-def _integer(raw: Any, path: str, *, most: int = _MOST_INTEGER) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= most:
-        raise ProtocolError(path, raw)
-    return raw
-
-
-def _time_ms(raw: Any, path: str) -> int:
-    return _integer(raw, path, most=_LATEST_MS)
-
-
-def _side(raw: Any, path: str) -> Side:
-    if not isinstance(raw, str) or raw not in _SIDES:
-        raise ProtocolError(path, raw)
-    return _SIDES[raw]
-
-
-def _text(raw: Any, path: str) -> str:
-    if not isinstance(raw, str) or len(raw) > _MOST_TEXT_CHARS:
-        raise ProtocolError(path, raw)
-    return raw
-
-
-def _rows(raw: Any, path: str, parse: Callable[[Any, str], _T]) -> Rows[_T]:
-    """Parse row by row, so that a bad row spoils no other."""
-    good: list[_T] = []
-    bad: list[ProtocolError] = []
-    for i, row in enumerate(_list(raw, path)):
-        try:
-            good.append(parse(row, f"{path}[{i}]"))
-        except ProtocolError as error:
-            bad.append(error)
-    return tuple(good), tuple(bad)
-
-
-def _all_rows(raw: Any, path: str, parse: Callable[[Any, str], _T]) -> tuple[_T, ...]:
-    good, bad = _rows(raw, path, parse)
-    if bad:
-        raise bad[0]
-    return good
-
 
 # --- Info -------------------------------------------------------------------------------------
 
@@ -201,7 +108,7 @@ def _listed(
     path = f"spotMeta.{name}"
     good: list[_Listed] = []
     odd: list[tuple[str | None, ProtocolError]] = []
-    for i, row in enumerate(_list(_get(raw, name, "spotMeta"), path)):
+    for i, row in enumerate(read_list(get_field(raw, name, "spotMeta"), path)):
         try:
             good.append(parse(row, f"{path}[{i}]"))
         except ProtocolError as error:
@@ -278,21 +185,21 @@ def _find_unread(meta: SpotMeta, coin: str) -> ProtocolError | None:
 
 def _parse_token(raw: Any, path: str) -> Token:
     return Token(
-        _integer(_get(raw, "index", path), f"{path}.index"),
-        _text(_get(raw, "name", path), f"{path}.name"),
-        _integer(_get(raw, "szDecimals", path), f"{path}.szDecimals", most=_MOST_SZ_DECIMALS),
+        read_integer(get_field(raw, "index", path), f"{path}.index"),
+        read_text(get_field(raw, "name", path), f"{path}.name"),
+        read_integer(get_field(raw, "szDecimals", path), f"{path}.szDecimals", most=_MOST_SZ_DECIMALS),
     )
 
 
 def _parse_pair(raw: Any, path: str) -> Pair:
-    tokens = _list(_get(raw, "tokens", path), f"{path}.tokens")
+    tokens = read_list(get_field(raw, "tokens", path), f"{path}.tokens")
     if len(tokens) != 2:
         raise ProtocolError(f"{path}.tokens", tokens)
     return Pair(
-        _text(_get(raw, "name", path), f"{path}.name"),
-        _integer(_get(raw, "index", path), f"{path}.index"),
-        _integer(tokens[0], f"{path}.tokens[0]"),
-        _integer(tokens[1], f"{path}.tokens[1]"),
+        read_text(get_field(raw, "name", path), f"{path}.name"),
+        read_integer(get_field(raw, "index", path), f"{path}.index"),
+        read_integer(tokens[0], f"{path}.tokens[0]"),
+        read_integer(tokens[1], f"{path}.tokens[1]"),
     )
 
 
@@ -302,7 +209,7 @@ def parse_open_orders(raw: Any, coin: str) -> Rows[OpenOrder]:
     Returns too the errors of rows of other coins that cannot be read.
     Errors: ProtocolError if a row of `coin`, or of no coin that can be read, is unreadable.
     """
-    rows, unreadable = _rows(raw, "openOrders", _parse_order)
+    rows, unreadable = read_rows(raw, "openOrders", _parse_order)
     if unreadable:
         for row in raw:
             named = row.get("coin") if isinstance(row, Mapping) else None
@@ -315,13 +222,13 @@ def _parse_order(raw: Any, path: str) -> OpenOrder:
     cloid = raw.get("cloid") if isinstance(raw, Mapping) else None
     original = raw.get("origSz") if isinstance(raw, Mapping) else None
     return OpenOrder(
-        coin=_text(_get(raw, "coin", path), f"{path}.coin"),
-        oid=_integer(_get(raw, "oid", path), f"{path}.oid"),
-        side=_side(_get(raw, "side", path), f"{path}.side"),
-        price=_positive(_get(raw, "limitPx", path), f"{path}.limitPx"),
-        size=_decimal(_get(raw, "sz", path), f"{path}.sz"),
-        original_size=None if original is None else _decimal(original, f"{path}.origSz"),
-        cloid=None if cloid is None else _text(cloid, f"{path}.cloid"),
+        coin=read_text(get_field(raw, "coin", path), f"{path}.coin"),
+        oid=read_integer(get_field(raw, "oid", path), f"{path}.oid"),
+        side=read_side(get_field(raw, "side", path), f"{path}.side"),
+        price=read_positive(get_field(raw, "limitPx", path), f"{path}.limitPx"),
+        size=read_decimal(get_field(raw, "sz", path), f"{path}.sz"),
+        original_size=None if original is None else read_decimal(original, f"{path}.origSz"),
+        cloid=None if cloid is None else read_text(cloid, f"{path}.cloid"),
     )
 
 
@@ -335,7 +242,7 @@ def parse_balances(raw: Any, market: Market) -> Balances:
     amounts: dict[int, tuple[Decimal, Decimal | None]] = {}
     unread: ProtocolError | None = None
     names = {market.base.name: market.base.index, market.quote.name: market.quote.index}
-    for i, row in enumerate(_list(_get(raw, "balances", "spotState"), "spotState.balances")):
+    for i, row in enumerate(read_list(get_field(raw, "balances", "spotState"), "spotState.balances")):
         path = f"spotState.balances[{i}]"
         try:
             index = _find_token(row, path, names)
@@ -345,7 +252,7 @@ def parse_balances(raw: Any, market: Market) -> Balances:
                 unread = unread or error
             continue
         if index in (market.base.index, market.quote.index):
-            amounts[index] = (_amount(_get(row, "total", path), f"{path}.total"), _parse_hold(row, path))
+            amounts[index] = (read_amount(get_field(row, "total", path), f"{path}.total"), _parse_hold(row, path))
     if unread is not None and len(amounts) < 2:
         raise unread
     (token_total, token_held), (usdc_total, usdc_held) = (
@@ -361,8 +268,8 @@ def _find_token(row: Any, path: str, names: Mapping[str, int]) -> int | None:
     """
     token = row.get("token") if isinstance(row, Mapping) else None
     if token is not None:
-        return _integer(token, f"{path}.token")
-    return names.get(_text(_get(row, "coin", path), f"{path}.coin"))
+        return read_integer(token, f"{path}.token")
+    return names.get(read_text(get_field(row, "coin", path), f"{path}.coin"))
 
 
 def _parse_hold(row: Mapping[str, Any], path: str) -> Decimal | None:
@@ -370,15 +277,15 @@ def _parse_hold(row: Mapping[str, Any], path: str) -> Decimal | None:
 
     The `hold` of a portfolio-margin account is net of what it could borrow, and `spotHold` is not: we borrow nothing.
     """
-    told = [_amount(row[name], f"{path}.{name}") for name in ("hold", "spotHold") if row.get(name) is not None]
+    told = [read_amount(row[name], f"{path}.{name}") for name in ("hold", "spotHold") if row.get(name) is not None]
     return max(told, default=None)
 
 
 def parse_rate_limit(raw: Any) -> tuple[Decimal, int]:
     """Read volume and requests used from a userRateLimit answer."""
     return (
-        _decimal(_get(raw, "cumVlm", "userRateLimit"), "userRateLimit.cumVlm"),
-        _integer(_get(raw, "nRequestsUsed", "userRateLimit"), "userRateLimit.nRequestsUsed"),
+        read_decimal(get_field(raw, "cumVlm", "userRateLimit"), "userRateLimit.cumVlm"),
+        read_integer(get_field(raw, "nRequestsUsed", "userRateLimit"), "userRateLimit.nRequestsUsed"),
     )
 
 
@@ -387,16 +294,16 @@ def parse_fills(raw: Any, market: Market, *, whole: bool = False) -> Rows[Fill]:
 
     `whole`: a row that leaves out what an exact ledger needs (time, price, side, fee) counts as unreadable.
     """
-    fills, bad = _rows(raw, "fills", lambda row, path: _parse_fill(row, path, market, whole=whole))
+    fills, bad = read_rows(raw, "fills", lambda row, path: _parse_fill(row, path, market, whole=whole))
     return tuple(fill for fill in fills if fill is not None and fill.coin == market.coin), bad
 
 
 def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | None:
-    coin = _text(_get(raw, "coin", path), f"{path}.coin")
+    coin = read_text(get_field(raw, "coin", path), f"{path}.coin")
     if coin != market.coin:
         return None
     for name in ("time", "px", "side", "fee", "feeToken") if whole else ():
-        if _get(raw, name, path) is None:
+        if get_field(raw, name, path) is None:
             raise ProtocolError(f"{path}.{name}", raw)
     fee, cloid, time_ms, crossed = raw.get("fee"), raw.get("cloid"), raw.get("time"), raw.get("crossed")
     if crossed is not None and not isinstance(crossed, bool):
@@ -404,17 +311,17 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
     price, side, fee_token = raw.get("px"), raw.get("side"), raw.get("feeToken")
     if fee_token is not None:
         names = {market.base.name: "base", market.quote.name: "quote"}
-        fee_token = names.get(_text(fee_token, f"{path}.feeToken"), fee_token)
+        fee_token = names.get(read_text(fee_token, f"{path}.feeToken"), fee_token)
     return Fill(
-        oid=_integer(_get(raw, "oid", path), f"{path}.oid"),
-        tid=_integer(_get(raw, "tid", path), f"{path}.tid"),
-        size=_positive(_get(raw, "sz", path), f"{path}.sz"),
-        price=None if price is None else _positive(price, f"{path}.px"),
-        side=None if side is None else _side(side, f"{path}.side"),
-        time_ms=None if time_ms is None else _time_ms(time_ms, f"{path}.time"),
-        fee=Decimal(0) if fee is None else _decimal(fee, f"{path}.fee"),
+        oid=read_integer(get_field(raw, "oid", path), f"{path}.oid"),
+        tid=read_integer(get_field(raw, "tid", path), f"{path}.tid"),
+        size=read_positive(get_field(raw, "sz", path), f"{path}.sz"),
+        price=None if price is None else read_positive(price, f"{path}.px"),
+        side=None if side is None else read_side(side, f"{path}.side"),
+        time_ms=None if time_ms is None else read_time_ms(time_ms, f"{path}.time"),
+        fee=Decimal(0) if fee is None else read_decimal(fee, f"{path}.fee"),
         fee_token=fee_token,
-        cloid=None if cloid is None else _text(cloid, f"{path}.cloid"),
+        cloid=None if cloid is None else read_text(cloid, f"{path}.cloid"),
         coin=coin,
         crossed=crossed,
         is_dust=raw.get("dir") == "Spot Dust Conversion",
@@ -423,25 +330,25 @@ def _parse_fill(raw: Any, path: str, market: Market, *, whole: bool) -> Fill | N
 
 def parse_book_time(raw: Any) -> int:
     """Read the venue's time (ms) from an l2Book answer."""
-    return _time_ms(_get(raw, "time", "l2Book"), "l2Book.time")
+    return read_time_ms(get_field(raw, "time", "l2Book"), "l2Book.time")
 
 
 def parse_book(raw: Any, coin: str) -> Book:
     """Read the levels from an l2Book answer about `coin`. Errors: ProtocolError."""
-    if (named := _text(_get(raw, "coin", "l2Book"), "l2Book.coin")) != coin:
+    if (named := read_text(get_field(raw, "coin", "l2Book"), "l2Book.coin")) != coin:
         raise ProtocolError("l2Book.coin", named)
-    sides = _list(_get(raw, "levels", "l2Book"), "l2Book.levels")
+    sides = read_list(get_field(raw, "levels", "l2Book"), "l2Book.levels")
     if len(sides) != 2:
         raise ProtocolError("l2Book.levels", sides)
-    bids, asks = (_all_rows(side, "l2Book.levels", _parse_level) for side in sides)
+    bids, asks = (read_all_rows(side, "l2Book.levels", _parse_level) for side in sides)
     return Book(bids, asks)
 
 
 def _parse_level(raw: Any, path: str) -> BookLevel:
     return BookLevel(
-        _positive(_get(raw, "px", path), f"{path}.px"),
-        _positive(_get(raw, "sz", path), f"{path}.sz"),
-        _integer(_get(raw, "n", path), f"{path}.n"),
+        read_positive(get_field(raw, "px", path), f"{path}.px"),
+        read_positive(get_field(raw, "sz", path), f"{path}.sz"),
+        read_integer(get_field(raw, "n", path), f"{path}.n"),
     )
 
 
@@ -451,15 +358,15 @@ def parse_spot_rates(raw: Any) -> tuple[Decimal, Decimal]:
     They are ratios with all discounts taken off; the maker's may be below zero.
     """
     names = ("userSpotAddRate", "userSpotCrossRate")
-    maker, taker = (_decimal(_get(raw, name, "userFees"), f"userFees.{name}") for name in names)
+    maker, taker = (read_decimal(get_field(raw, name, "userFees"), f"userFees.{name}") for name in names)
     return maker, taker
 
 
 def parse_token_id(raw: Any, token_index: int) -> str | None:
     """Find the id of a token in a spotMeta answer; None without one."""
-    for row in _list(_get(raw, "tokens", "spotMeta"), "spotMeta.tokens"):
-        if _get(row, "index", "spotMeta.tokens") == token_index:
-            return _text(row["tokenId"], "spotMeta.tokens.tokenId") if row.get("tokenId") else None
+    for row in read_list(get_field(raw, "tokens", "spotMeta"), "spotMeta.tokens"):
+        if get_field(row, "index", "spotMeta.tokens") == token_index:
+            return read_text(row["tokenId"], "spotMeta.tokens.tokenId") if row.get("tokenId") else None
     return None
 
 
@@ -469,12 +376,14 @@ def parse_hip2_funds(raw: Any, address: str) -> tuple[Decimal, Decimal]:
     Return the tokens given to its `address` at genesis, and the USDC of its seeded levels. A token that has no genesis
     any more has neither. Source: docs *Spot*, tokenDetails.
     """
-    seeded = _amount(_get(raw, "seededUsdc", "tokenDetails"), "tokenDetails.seededUsdc")
-    genesis = _get(raw, "genesis", "tokenDetails") or {"userBalances": []}
+    seeded = read_amount(get_field(raw, "seededUsdc", "tokenDetails"), "tokenDetails.seededUsdc")
+    genesis = get_field(raw, "genesis", "tokenDetails") or {"userBalances": []}
     path = "tokenDetails.genesis.userBalances"
-    rows = _list(_get(genesis, "userBalances", "tokenDetails.genesis"), path)
+    rows = read_list(get_field(genesis, "userBalances", "tokenDetails.genesis"), path)
     # A genesis may have a hundred thousand rows, and one of them matters.
-    tokens = [_amount(row[1], path) for row in rows if isinstance(row, list) and len(row) == 2 and row[0] == address]
+    tokens = [
+        read_amount(row[1], path) for row in rows if isinstance(row, list) and len(row) == 2 and row[0] == address
+    ]
     return sum(tokens, Decimal(0)), seeded
 
 
@@ -483,7 +392,7 @@ def newest_fill_ms(raw: Any) -> int:
 
     Rows of every coin count.
     """
-    return max(_time_ms(_get(row, "time", f"fills[{i}]"), f"fills[{i}].time") for i, row in enumerate(raw))
+    return max(read_time_ms(get_field(row, "time", f"fills[{i}]"), f"fills[{i}].time") for i, row in enumerate(raw))
 
 
 def parse_role(raw: Any) -> tuple[str, str | None]:
@@ -491,11 +400,11 @@ def parse_role(raw: Any) -> tuple[str, str | None]:
 
     The second one is the master of an agent or of a sub-account, and None for every other role.
     """
-    role = _text(_get(raw, "role", "userRole"), "userRole.role")
+    role = read_text(get_field(raw, "role", "userRole"), "userRole.role")
     field = _OWNER_FIELDS.get(role)
     if field is None:
         return role, None
-    owner = _text(_get(_get(raw, "data", "userRole"), field, "userRole.data"), f"userRole.data.{field}")
+    owner = read_text(get_field(get_field(raw, "data", "userRole"), field, "userRole.data"), f"userRole.data.{field}")
     return role, owner.lower()
 
 
@@ -503,19 +412,19 @@ def parse_agents(raw: Any) -> tuple[ListedAgent, ...]:
     """Read the named agents of an account, in the venue's order."""
 
     def parse(row: Any, path: str) -> ListedAgent:
-        until = _get(row, "validUntil", path)
+        until = get_field(row, "validUntil", path)
         return ListedAgent(
-            _text(_get(row, "name", path), f"{path}.name"),
-            _text(_get(row, "address", path), f"{path}.address").lower(),
-            None if until is None else _time_ms(until, f"{path}.validUntil"),
+            read_text(get_field(row, "name", path), f"{path}.name"),
+            read_text(get_field(row, "address", path), f"{path}.address").lower(),
+            None if until is None else read_time_ms(until, f"{path}.validUntil"),
         )
 
-    return _all_rows(raw, "extraAgents", parse)
+    return read_all_rows(raw, "extraAgents", parse)
 
 
 def parse_account_mode(raw: Any) -> str:
     """Read the mode of an account in our words; an unknown one as it is."""
-    return _ACCOUNT_MODES.get(_text(raw, "userAbstraction"), str(raw))
+    return _ACCOUNT_MODES.get(read_text(raw, "userAbstraction"), str(raw))
 
 
 def parse_exchange_status(raw: Any) -> str | None:
@@ -523,10 +432,10 @@ def parse_exchange_status(raw: Any) -> str | None:
 
     Its words were never seen, so they are returned as they are, cut short.
     """
-    told = _get(raw, "specialStatuses", "exchangeStatus")
+    told = get_field(raw, "specialStatuses", "exchangeStatus")
     if told is None or told == [] or told == {}:
         return None
-    return "".join(filter(str.isprintable, str(told)))[:_MOST_TEXT_CHARS]
+    return "".join(filter(str.isprintable, str(told)))[:MOST_TEXT_CHARS]
 
 
 def parse_order_status(raw: Any) -> OrderStatus:
@@ -534,12 +443,12 @@ def parse_order_status(raw: Any) -> OrderStatus:
 
     `order` is None for an order that the venue does not know, or not any more.
     """
-    status = _text(_get(raw, "status", "orderStatus"), "orderStatus.status")
+    status = read_text(get_field(raw, "status", "orderStatus"), "orderStatus.status")
     if status != "order":
         return OrderStatus(None, status, live=False)
-    record = _get(raw, "order", "orderStatus")
-    status = _text(_get(record, "status", "orderStatus.order"), "orderStatus.order.status")
-    order = _parse_order(_get(record, "order", "orderStatus.order"), "orderStatus.order.order")
+    record = get_field(raw, "order", "orderStatus")
+    status = read_text(get_field(record, "status", "orderStatus.order"), "orderStatus.order.status")
+    order = _parse_order(get_field(record, "order", "orderStatus.order"), "orderStatus.order.order")
     return OrderStatus(order, status, status in _LIVE_STATUSES)
 
 
@@ -550,20 +459,20 @@ def read_update_message(message: Any, market: Market) -> Rows[OrderUpdate]:
     """Read the changes of our coin's orders in an orderUpdates message."""
 
     def parse(row: Any, path: str) -> OrderUpdate:
-        order = _parse_order(_get(row, "order", path), f"{path}.order")
-        status = _text(_get(row, "status", path), f"{path}.status")
+        order = _parse_order(get_field(row, "order", path), f"{path}.order")
+        status = read_text(get_field(row, "status", path), f"{path}.status")
         changed_ms = row.get("statusTimestamp")
-        time_ms = None if changed_ms is None else _time_ms(changed_ms, f"{path}.statusTimestamp")
+        time_ms = None if changed_ms is None else read_time_ms(changed_ms, f"{path}.statusTimestamp")
         return OrderUpdate(order, status, status in _LIVE_STATUSES, time_ms)
 
-    updates, bad = _rows(_get(message, "data", "orderUpdates"), "orderUpdates", parse)
+    updates, bad = read_rows(get_field(message, "data", "orderUpdates"), "orderUpdates", parse)
     return tuple(update for update in updates if update.order.coin == market.coin), bad
 
 
 def read_fill_message(message: Any, market: Market, *, whole: bool = False) -> Rows[Fill]:
     """Read the fills of our coin in a userFills message, snapshot or not."""
-    data = _get(message, "data", "userFills")
-    return parse_fills(_get(data, "fills", "userFills.data"), market, whole=whole)
+    data = get_field(message, "data", "userFills")
+    return parse_fills(get_field(data, "fills", "userFills.data"), market, whole=whole)
 
 
 def is_snapshot(message: Any) -> bool:
@@ -580,7 +489,7 @@ def read_balance_message(message: Any, market: Market) -> Balances | None:
 
     None where it carries none.
     """
-    data = _get(message, "data", "webData2")
+    data = get_field(message, "data", "webData2")
     if not isinstance(data, Mapping):
         raise ProtocolError("webData2.data", data)
     state = data.get("spotState")

@@ -1,0 +1,1 @@
+"""Programs that read ledger and record: earnings, reports, fills, orders, explanations."""

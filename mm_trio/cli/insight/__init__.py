@@ -1,0 +1,1 @@
+"""Commands that tell what a maker did and earned, and prove it."""

@@ -1,0 +1,1 @@
+"""Program that records a market without a maker."""

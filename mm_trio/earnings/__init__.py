@@ -1,0 +1,1 @@
+"""What a ladder earned, and why: exact sums of fills, fees, transfers and marks. Pure."""

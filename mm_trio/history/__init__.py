@@ -1,0 +1,1 @@
+"""Facts read from ledger and record: fills, movements, sessions, prices, requests."""

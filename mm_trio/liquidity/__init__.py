@@ -1,0 +1,1 @@
+"""What liquidity was there, second by second, and the certificate that says so. Pure."""

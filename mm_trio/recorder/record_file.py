@@ -1,0 +1,302 @@
+"""Record of market and own orders, in a SQLite file beside the ledger.
+
+The file may be lost without harm to money: it holds what is observed, never what is owed. Commits are not waited for
+by the disk (`synchronous=NORMAL`), so a crash of the machine costs the last seconds, and a killed process none that
+were committed. All functions block; one caller at a time. Decimals are stored as their exact text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Self, cast
+
+from mm_trio.config.private_paths import make_private_folders
+from mm_trio.model.errors import RecordError
+from mm_trio.model.observations import (
+    BestPrices,
+    Coverage,
+    Mark,
+    MarketTrade,
+    Observed,
+    OwnBook,
+    RestingSize,
+    Watched,
+)
+from mm_trio.model.orders import Side
+
+__all__ = ["RECORD_NAME", "RecordFile"]
+
+RECORD_NAME = "record.sqlite3"
+# "mmre", in the header of the file.
+APPLICATION_ID = 0x6D6D7265
+BUSY_TIMEOUT_S = 2.0
+# A reader goes back to the last whole book.
+WHOLE_EVERY = 300
+
+# Script n turns version n of the file into n + 1; an empty file is version 0.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE best_prices (
+        time_ms INTEGER PRIMARY KEY, bid TEXT, bid_size TEXT, ask TEXT, ask_size TEXT
+    ) STRICT;
+    CREATE TABLE trades (
+        time_ms INTEGER NOT NULL, tid INTEGER NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, side TEXT NOT NULL,
+        buyer TEXT, seller TEXT, PRIMARY KEY (time_ms, tid)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE own_books (
+        time_ms INTEGER PRIMARY KEY, is_whole INTEGER NOT NULL, orders TEXT NOT NULL, state TEXT NOT NULL, reason TEXT
+    ) STRICT;
+    CREATE TABLE marks (
+        fill_ms INTEGER NOT NULL, after_ms INTEGER NOT NULL, bid TEXT, ask TEXT, PRIMARY KEY (fill_ms, after_ms)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE coverage (
+        watched TEXT NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (watched, from_ms)
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
+
+
+class RecordFile:
+    """Opened record, at `path`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        # The last book written by this object; the next one is written as what differs from it.
+        self._last_book: OwnBook | None = None
+        self._n_differences = 0
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the record in `folder`, or begin one there, readable by its owner alone.
+
+        Errors: RecordError.
+        """
+        path = folder / RECORD_NAME
+        with explained(path):
+            make_private_folders(folder)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600))
+            record = cls(path, _connect(str(path)))
+            try:
+                record._connection.execute("PRAGMA journal_mode = WAL")
+                record._connection.execute("PRAGMA synchronous = NORMAL")
+                record._migrate()
+            except BaseException:
+                record.close()
+                raise
+        return record
+
+    @classmethod
+    def open_to_read(cls, folder: Path) -> Self:
+        """Open an existing record read-only, even while a maker writes it. Errors: RecordError, also without one."""
+        path = folder / RECORD_NAME
+        with explained(path):
+            if not path.is_file():
+                raise RecordError(f"there is no record at {path}; a maker writes one while it runs")
+            record = cls(path, _connect(f"{path.resolve().as_uri()}?mode=ro", is_uri=True))
+            try:
+                record._check_version()
+            except BaseException:
+                record.close()
+                raise
+        return record
+
+    def close(self) -> None:
+        """Close the file."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    # --- Writing ------------------------------------------------------------------------------
+
+    def append(self, observed: Iterable[Observed]) -> None:
+        """Write observations in one transaction, or none of them. Errors: RecordError."""
+        with explained(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for value in observed:
+                    self._write(value)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # What differs from a book that was not written must not be written.
+                self._last_book = None
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _write(self, value: Observed) -> None:
+        run = self._connection.execute
+        match value:
+            case BestPrices():
+                prices = (value.bid, value.bid_size, value.ask, value.ask_size)
+                run("INSERT OR REPLACE INTO best_prices VALUES (?, ?, ?, ?, ?)", (value.time_ms, *map(_text, prices)))
+            case MarketTrade():
+                row = (value.time_ms, value.tid, str(value.price), str(value.size), value.side)
+                # A fresh subscription repeats the last trades.
+                run("INSERT OR IGNORE INTO trades VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, value.buyer, value.seller))
+            case OwnBook():
+                self._write_book(value)
+            case Mark():
+                mark = (value.fill_ms, value.after_ms, _text(value.bid), _text(value.ask))
+                run("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)", mark)
+            case Coverage():
+                self._write_coverage(value)
+
+    def _write_book(self, book: OwnBook) -> None:
+        last = self._last_book
+        is_whole = last is None or self._n_differences >= WHOLE_EVERY
+        orders = _to_sizes(book) if last is None or is_whole else _find_differences(_to_sizes(last), _to_sizes(book))
+        body = _to_json([[side, str(price), str(size)] for (side, price), size in orders.items()])
+        row = (book.time_ms, int(is_whole), body, book.state, book.reason)
+        self._connection.execute("INSERT OR REPLACE INTO own_books VALUES (?, ?, ?, ?, ?)", row)
+        self._last_book, self._n_differences = book, 0 if is_whole else self._n_differences + 1
+
+    def _write_coverage(self, seen: Coverage) -> None:
+        """Extend the last span if this one joins it, else begin another."""
+        joined = self._connection.execute(
+            "UPDATE coverage SET until_ms = max(until_ms, ?) WHERE watched = ? AND until_ms >= ? AND from_ms = "
+            "(SELECT max(from_ms) FROM coverage WHERE watched = ?)",
+            (seen.until_ms, seen.watched, seen.from_ms, seen.watched),
+        )
+        if not joined.rowcount:
+            row = (seen.watched, seen.from_ms, seen.until_ms)
+            self._connection.execute("INSERT OR REPLACE INTO coverage VALUES (?, ?, ?)", row)
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    def read_best_prices(self, from_ms: int, until_ms: int) -> Iterator[BestPrices]:
+        """Yield best prices in order, beginning with those that hold at `from_ms`."""
+        first = f"coalesce((SELECT max(time_ms) FROM best_prices WHERE time_ms <= {int(from_ms)}), {int(from_ms)})"
+        for time_ms, *prices in self._rows(
+            f"SELECT time_ms, bid, bid_size, ask, ask_size FROM best_prices WHERE time_ms >= {first} "
+            "AND time_ms <= ? ORDER BY time_ms",
+            until_ms,
+        ):
+            yield BestPrices(cast("int", time_ms), *map(_number, prices))
+
+    def read_trades(self, from_ms: int, until_ms: int) -> Iterator[MarketTrade]:
+        """Yield trades of the market in order."""
+        sql = "SELECT * FROM trades WHERE time_ms >= ? AND time_ms <= ? ORDER BY time_ms, tid"
+        for time_ms, tid, price, size, side, buyer, seller in self._rows(sql, from_ms, until_ms):
+            yield MarketTrade(
+                cast("int", time_ms),
+                cast("int", tid),
+                Decimal(cast("str", price)),
+                Decimal(cast("str", size)),
+                cast("Side", side),
+                cast("str | None", buyer),
+                cast("str | None", seller),
+            )
+
+    def read_own_books(self, from_ms: int, until_ms: int) -> Iterator[OwnBook]:
+        """Yield our books in order, beginning with the one that holds at `from_ms`."""
+        first = f"SELECT max(time_ms) FROM own_books WHERE is_whole AND time_ms <= {int(from_ms)}"
+        sizes: dict[tuple[Side, Decimal], Decimal] = {}
+        held: OwnBook | None = None
+        for time_ms, is_whole, body, state, reason in self._rows(
+            f"SELECT * FROM own_books WHERE time_ms >= coalesce(({first}), 0) AND time_ms <= ? ORDER BY time_ms",
+            until_ms,
+        ):
+            if is_whole:
+                sizes = {}
+            for side, price, size in json.loads(cast("str", body)):
+                sizes[side, Decimal(price)] = Decimal(size)
+            sizes = {slot: size for slot, size in sizes.items() if size}
+            orders = tuple(RestingSize(side, price, size) for (side, price), size in sizes.items())
+            book = OwnBook(cast("int", time_ms), orders, cast("str", state), cast("str | None", reason))
+            if book.time_ms <= from_ms:
+                held = book
+                continue
+            if held is not None:
+                yield held
+                held = None
+            yield book
+        if held is not None:
+            yield held
+
+    def read_marks(self, from_ms: int, until_ms: int) -> Iterator[Mark]:
+        """Yield the marks of fills in this time."""
+        sql = "SELECT * FROM marks WHERE fill_ms >= ? AND fill_ms <= ? ORDER BY fill_ms, after_ms"
+        for fill_ms, after_ms, bid, ask in self._rows(sql, from_ms, until_ms):
+            yield Mark(cast("int", fill_ms), cast("int", after_ms), _number(bid), _number(ask))
+
+    def read_coverage(self, watched: Watched, from_ms: int, until_ms: int) -> Iterator[Coverage]:
+        """Yield the spans that touch this time, in order and whole."""
+        sql = "SELECT * FROM coverage WHERE watched = ? AND until_ms >= ? AND from_ms <= ? ORDER BY from_ms"
+        for name, begin_ms, end_ms in self._rows(sql, watched, from_ms, until_ms):
+            yield Coverage(cast("Watched", name), cast("int", begin_ms), cast("int", end_ms))
+
+    def find_prices_at(self, time_ms: int) -> BestPrices | None:
+        """Return the best prices that held at a time; None where nobody watched the market then."""
+        if next(self.read_coverage("market", time_ms, time_ms), None) is None:
+            return None
+        return next(iter(self.read_best_prices(time_ms, time_ms)), None)
+
+    def _rows(self, sql: str, *values: object) -> Iterator[tuple[object, ...]]:
+        with explained(self.path):
+            yield from self._connection.execute(sql, values)
+
+    # --- Opening ------------------------------------------------------------------------------
+
+    def _migrate(self) -> None:
+        version = self._check_version()
+        if version == 0:
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            self._connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _check_version(self) -> int:
+        owner = int(self._connection.execute("PRAGMA application_id").fetchone()[0])
+        is_empty = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if owner != APPLICATION_ID and not is_empty:
+            raise RecordError(f"{self.path} is not a valid record of mm_trio; the file was left unchanged")
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise RecordError(f"{self.path} was written by a newer mm_trio; use that release")
+        return version
+
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=is_uri)
+
+
+def _to_sizes(book: OwnBook) -> dict[tuple[Side, Decimal], Decimal]:
+    sizes: dict[tuple[Side, Decimal], Decimal] = {}
+    for order in book.orders:
+        sizes[order.side, order.price] = sizes.get((order.side, order.price), Decimal(0)) + order.size
+    return sizes
+
+
+def _find_differences(
+    before: dict[tuple[Side, Decimal], Decimal], now: dict[tuple[Side, Decimal], Decimal]
+) -> dict[tuple[Side, Decimal], Decimal]:
+    """Return what changed; a size of 0 rests no more."""
+    gone = {slot: Decimal(0) for slot in before if slot not in now}
+    return gone | {slot: size for slot, size in now.items() if before.get(slot) != size}
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: object) -> Decimal | None:
+    return None if value is None else Decimal(cast("str", value))
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn errors of the file into one line that names it. Errors: RecordError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RecordError(f"the record {path} cannot be used: {error}") from error
+    except OSError as error:
+        raise RecordError(f"the record {path} cannot be used: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""Presentation of figures: text, tables, pictures, one HTML file."""

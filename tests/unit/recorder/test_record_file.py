@@ -1,0 +1,105 @@
+"""The file of observations: what is written is read again, exactly, and nothing is told of times without a look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mm_trio.model.errors import RecordError
+from mm_trio.model.observations import BestPrices, Coverage, Mark, MarketTrade, OwnBook, RestingSize
+from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
+
+D = Decimal
+PRICES = BestPrices(1_000, D("20.06"), D(5), D("20.12"), D("3.50"))
+EMPTY_SIDE = BestPrices(3_000, None, None, D("20.12"), D(1))
+TRADE = MarketTrade(1_500, 77, D("20.12"), D("0.25"), "buy", "0xa", None)
+BID, ASK = RestingSize("buy", D("20.06"), D(5)), RestingSize("sell", D("20.12"), D(5))
+
+
+def open_with(folder: Path, *observed: object) -> RecordFile:
+    record = RecordFile.open(folder)
+    record.append(observed)  # type: ignore[arg-type]
+    return record
+
+
+def test_prices_are_read_from_the_ones_that_hold_on(tmp_path: Path) -> None:
+    record = open_with(tmp_path, PRICES, EMPTY_SIDE)
+
+    assert list(record.read_best_prices(2_000, 5_000)) == [PRICES, EMPTY_SIDE]
+    assert list(record.read_best_prices(3_500, 5_000)) == [EMPTY_SIDE]
+    assert list(record.read_best_prices(0, 999)) == []
+
+
+def test_a_price_is_told_only_where_somebody_watched(tmp_path: Path) -> None:
+    record = open_with(tmp_path, PRICES, Coverage("market", 1_000, 2_000))
+
+    assert record.find_prices_at(1_999) == PRICES
+    assert record.find_prices_at(2_001) is None
+
+
+def test_a_trade_that_is_repeated_counts_once(tmp_path: Path) -> None:
+    record = open_with(tmp_path, TRADE)
+    record.append([TRADE])
+
+    assert list(record.read_trades(0, 9_999)) == [TRADE]
+
+
+def test_books_are_read_whole_although_differences_are_written(tmp_path: Path) -> None:
+    smaller = RestingSize("sell", D("20.12"), D("2.5"))
+    books = [
+        OwnBook(1_000, (BID, ASK), "quoting"),
+        OwnBook(2_000, (BID, smaller), "quoting"),
+        OwnBook(3_000, (BID,), "paused", "no feed"),
+    ]
+    record = open_with(tmp_path, *books)
+
+    assert list(record.read_own_books(0, 9_999)) == books
+    assert list(record.read_own_books(2_500, 9_999)) == books[1:]
+
+
+def test_a_new_writer_begins_with_a_whole_book(tmp_path: Path) -> None:
+    open_with(tmp_path, OwnBook(1_000, (BID, ASK), "quoting")).close()
+    after = OwnBook(5_000, (BID,), "quoting")
+    record = open_with(tmp_path, after)
+
+    assert list(record.read_own_books(5_000, 9_999)) == [after]
+
+
+def test_marks_keep_an_empty_side(tmp_path: Path) -> None:
+    marks = [Mark(1_000, 0, D("20.06"), D("20.12")), Mark(1_000, 10_000, None, D("20.12"))]
+
+    assert list(open_with(tmp_path, *marks).read_marks(0, 9_999)) == marks
+
+
+def test_spans_that_join_are_one(tmp_path: Path) -> None:
+    record = open_with(tmp_path, Coverage("own", 1_000, 2_000), Coverage("own", 2_000, 3_000))
+    record.append([Coverage("own", 5_000, 6_000)])
+
+    assert list(record.read_coverage("own", 0, 9_999)) == [Coverage("own", 1_000, 3_000), Coverage("own", 5_000, 6_000)]
+
+
+def test_what_is_written_together_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    record = RecordFile.open(tmp_path)
+
+    def break_off() -> Iterator[BestPrices]:
+        yield PRICES
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        record.append(break_off())
+    assert list(record.read_best_prices(0, 9_999)) == []
+
+
+def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / RECORD_NAME).write_bytes(b"not a database, but a text of somebody" * 40)
+
+    with pytest.raises(RecordError, match="cannot be used"):
+        RecordFile.open(tmp_path)
+
+
+def test_where_no_record_is_the_error_names_the_place(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="there is no record at"):
+        RecordFile.open_to_read(tmp_path)

@@ -5,9 +5,11 @@ Both forget by age alone: trade ids are hashes and do not rise.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
+import struct
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 from mm_trio.model.replies import Fill, FillKey
@@ -16,6 +18,12 @@ __all__ = ["EarlyEnd", "EarlyReports", "SeenFills"]
 
 # The venue promises 10,000 fills of history: ten times that cannot be replayed at us.
 FILLS_REMEMBERED = 100_000
+# Packed blocks at most, each of the same number of fills.
+BLOCKS = 64
+# Time, coin (its place among those of the block), trade id and order id.
+_PACKED = struct.Struct(">qHqq")
+# The venue has no such number; it stands for None.
+NO_NUMBER = -(2**63)
 # An order of ours is in flight for seconds; more fills than this belong to a foreign order.
 PARKED_PER_ORDER = 1_000
 
@@ -26,16 +34,20 @@ _V = TypeVar("_V")
 class SeenFills:
     """Bounded set of fill keys.
 
-    A fill older than the oldest forgotten one counts as seen.
+    A fill older than the oldest forgotten one counts as seen. All but the newest keys lie in packed blocks, which take
+    a tenth of the memory; the oldest block is forgotten first.
     """
 
     def __init__(self, capacity: int = FILLS_REMEMBERED) -> None:
         self._capacity = capacity
-        self._keys: OrderedDict[FillKey, None] = OrderedDict()
+        self._n_per_block = max(1, capacity // BLOCKS)
+        self._newest: dict[FillKey, None] = {}
+        self._blocks: deque[_Block] = deque()
+        self._n_packed = 0
         self._forgotten_until_ms = -1
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._n_packed + len(self._newest)
 
     def forget_until(self, time_ms: int) -> None:
         """Count every fill up to this time as seen."""
@@ -43,9 +55,10 @@ class SeenFills:
 
     def keys_since(self, time_ms: int) -> list[FillKey]:
         """Return keys of remembered fills after this time."""
+        blocks = (block for block in self._blocks if block.last_ms > time_ms)
         return [
             key
-            for key in self._keys
+            for key in chain(*blocks, self._newest)
             if key.time_ms is not None and key.coin is not None and key.oid is not None and key.time_ms > time_ms
         ]
 
@@ -55,22 +68,96 @@ class SeenFills:
         One older than what is remembered counts as known.
         """
         key = _reduce(key)
-        return key in self._keys or (key.time_ms is not None and key.time_ms <= self._forgotten_until_ms)
+        if key.time_ms is not None and key.time_ms <= self._forgotten_until_ms:
+            return True
+        return key in self._newest or any(block.has(key) for block in self._blocks)
 
     def add(self, key: FillKey) -> bool:
         """Remember a fill; return False if `has` knew it already."""
         key = _reduce(key)
         if self.has(key):
             return False
-        self._keys[key] = None
-        if len(self._keys) > self._capacity:
-            forgotten, _ = self._keys.popitem(last=False)
-            self.forget_until(-1 if forgotten.time_ms is None else forgotten.time_ms)
+        self._newest[key] = None
+        if len(self._newest) >= self._n_per_block:
+            self._pack()
+        while len(self) > self._capacity:
+            self._forget_oldest()
         return True
 
     def take_back(self, key: FillKey) -> None:
         """Forget a fill that was added and is not counted."""
-        self._keys.pop(_reduce(key), None)
+        key = _reduce(key)
+        if key in self._newest:
+            del self._newest[key]
+            return
+        for n, block in enumerate(self._blocks):
+            if block.has(key):
+                self._blocks[n] = _Block([other for other in block if other != key])
+                self._n_packed -= 1
+                return
+
+    def _pack(self) -> None:
+        self._blocks.append(_Block(list(self._newest)))
+        self._n_packed += len(self._newest)
+        self._newest = {}
+
+    def _forget_oldest(self) -> None:
+        forgotten = self._blocks.popleft()
+        self._n_packed -= forgotten.n_keys
+        self.forget_until(forgotten.last_ms)
+
+
+class _Block:
+    """Fill keys in order, packed into bytes where they fit.
+
+    `last_ms` is the time of the newest one, -1 where none has a time.
+    """
+
+    __slots__ = ("_coins", "_first_ms", "_loose", "_packed", "last_ms", "n_keys")
+
+    def __init__(self, keys: Sequence[FillKey]) -> None:
+        times = [-1 if key.time_ms is None else key.time_ms for key in keys]
+        self.n_keys = len(keys)
+        self._first_ms, self.last_ms = min(times, default=0), max(times, default=-1)
+        self._coins = tuple({key.coin: None for key in keys})
+        self._packed = b""
+        self._loose: tuple[FillKey, ...] = ()
+        try:
+            self._packed = b"".join([self._pack(key) for key in keys])
+        except struct.error:
+            # A number of the venue that has more than 64 bits does not fit.
+            self._loose = tuple(keys)
+
+    def has(self, key: FillKey) -> bool:
+        """Return whether the key is in this block."""
+        time_ms = -1 if key.time_ms is None else key.time_ms
+        if not self._first_ms <= time_ms <= self.last_ms or key.coin not in self._coins:
+            return False
+        if self._loose:
+            return key in self._loose
+        try:
+            wanted = self._pack(key)
+        except struct.error:
+            return False
+        found = self._packed.find(wanted)
+        # The same bytes may lie across two keys as well.
+        while found % _PACKED.size and found >= 0:
+            found = self._packed.find(wanted, found + 1)
+        return found >= 0
+
+    def __iter__(self) -> Iterator[FillKey]:
+        """Yield the keys in the order in which they were added."""
+        yield from self._loose
+        for time_ms, coin, tid, oid in _PACKED.iter_unpack(self._packed):
+            yield FillKey(_or_none(time_ms), self._coins[coin], tid, _or_none(oid))
+
+    def _pack(self, key: FillKey) -> bytes:
+        time_ms, oid = (NO_NUMBER if number is None else number for number in (key.time_ms, key.oid))
+        return _PACKED.pack(time_ms, self._coins.index(key.coin), key.tid, oid)
+
+
+def _or_none(number: int) -> int | None:
+    return None if number == NO_NUMBER else number
 
 
 def _reduce(key: FillKey) -> FillKey:

@@ -91,7 +91,7 @@ def two_fills_of_an_order_in_one_block_are_one_fill(patch: pytest.MonkeyPatch) -
     add = SeenFills.add
 
     def add_one(self: SeenFills, key: FillKey) -> bool:
-        return all((k.oid, k.time_ms) != (key.oid, key.time_ms) for k in self._keys) and add(self, key)
+        return all((k.oid, k.time_ms) != (key.oid, key.time_ms) for k in self.keys_since(-1)) and add(self, key)
 
     patch.setattr(SeenFills, "add", add_one)
 

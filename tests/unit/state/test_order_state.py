@@ -636,3 +636,15 @@ def test_an_order_that_can_no_longer_arrive_is_waited_for_no_longer() -> None:
     state.on_cannot_arrive_after("0x0", 8.0)
 
     assert [found.expires_s for found in state.get_intents()] == [4.0]
+
+
+def test_orders_that_left_share_equal_amounts_digit_by_digit() -> None:
+    """Each number of its own takes 100 bytes, and 20,000 such orders are remembered."""
+    state = OrderState()
+    for oid, size in ((1, "5.00"), (2, "5.00"), (3, "5.0")):
+        rest(state, tracked(oid, "buy", oid, size))
+        state.remove_ghost(oid)
+
+    sizes_left = [state.find_left(oid).size for oid in (1, 2, 3)]  # type: ignore[union-attr]
+    assert sizes_left[0] is sizes_left[1]
+    assert [str(size) for size in sizes_left] == ["5.00", "5.00", "5.0"]

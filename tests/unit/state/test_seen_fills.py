@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from mm_trio.model.replies import FillKey
 from mm_trio.state.seen_fills import SeenFills
 
@@ -53,3 +55,54 @@ def test_bare_fills_without_a_time_are_bounded_too() -> None:
 
     assert [memory.add(FillKey(None, None, tid, None)) for tid in (1, 2, 3, 3)] == [True, True, True, False]
     assert len(memory) == 2
+
+
+def test_a_fill_is_found_among_many_whatever_its_order() -> None:
+    memory = SeenFills()
+    keys = [FillKey(i * 7919 % 1_000, f"@{i % 3}", i * 104_729, i) for i in range(5_000)]
+    assert all(memory.add(key) for key in keys)
+
+    assert not any(memory.add(key) for key in keys)
+    assert memory.keys_since(-1) == keys
+
+
+def test_a_fill_with_a_number_too_long_to_pack_counts_once() -> None:
+    memory = SeenFills(capacity=128)
+    keys = [FillKey(i, "@107", 2**70 + i, i) for i in range(100)]
+    assert all(memory.add(key) for key in keys)
+
+    assert not any(memory.add(key) for key in keys)
+
+
+def test_bytes_that_lie_across_two_keys_are_not_a_third() -> None:
+    """The end of the first key and the beginning of the second one are the bytes of the third."""
+    memory = SeenFills(capacity=128)
+    memory.add(FillKey(5, "@107", 5 << 16, 77))
+    memory.add(FillKey(5, "@107", 9, 1))
+
+    assert memory.add(FillKey(5, "@107", 77, 5))
+
+
+def test_a_fill_taken_back_long_after_it_was_added_is_new_again() -> None:
+    memory = SeenFills()
+    keys = [FillKey(i, "@107", i, i) for i in range(5_000)]
+    for key in keys:
+        memory.add(key)
+
+    memory.take_back(keys[3])
+
+    assert len(memory) == 4_999
+    assert memory.add(keys[3])
+    assert not memory.add(keys[4])
+
+
+def test_a_hundred_thousand_fills_fit_in_five_mebibytes() -> None:
+    tracemalloc.start()
+    memory = SeenFills()
+    for i in range(100_000):
+        memory.add(FillKey(1_790_000_000_000 + i, "@107", i * 7_919_104_729, 52_000_000_000 + i))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(memory) == 100_000
+    assert taken < 5 * 2**20

@@ -1,0 +1,118 @@
+"""Facts of a ledger for reports: fills, movements, sessions, requests.
+
+Nothing is written, and a maker may run meanwhile. The chain of hashes is not checked here; `ledger audit` does that.
+Entries are streamed: a ledger of a million fills needs the memory of a few thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Booked, Moved, Requested
+
+__all__ = ["LedgerReader", "sort_nearly_sorted"]
+
+_T = TypeVar("_T")
+
+# A fill that was found late is recorded behind younger ones. Restarts read the history in order, so what lies between
+# is what trades while one answer is lost; a fill that is even later comes when it was booked.
+LATE_BY_ENTRIES = 5_000
+
+
+class LedgerReader:
+    """Opened ledger, to be read."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the ledger in `folder`. Errors: JournalError, also if there is none."""
+        return cls(Journal.open_to_read(folder))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read_fills(self, from_ms: int | None = None, until_ms: int | None = None) -> Iterator[Booked]:
+        """Yield our fills with from_ms <= time < until_ms by the venue's time, in its order.
+
+        A fill without a time (of early ledgers) counts at the time it was recorded at.
+        """
+        fills = (
+            (row.at_ms if row.entry.time_ms is None else row.entry.time_ms, row.entry)
+            for row in self._journal.read_kinds(Booked)
+            if isinstance(row.entry, Booked)
+        )
+        return _within(fills, from_ms, until_ms)
+
+    def read_moves(self, from_ms: int | None = None, until_ms: int | None = None) -> Iterator[Moved]:
+        """Yield explained movements of funds by the venue's time, in its order."""
+        moves = (
+            (row.entry.time_ms, row.entry) for row in self._journal.read_kinds(Moved) if isinstance(row.entry, Moved)
+        )
+        return _within(moves, from_ms, until_ms)
+
+    def read_terms(self) -> Iterator[tuple[int, Began]]:
+        """Yield (time recorded, beginning) of each session that tells its ladder."""
+        for row in self._journal.read_kinds(Began):
+            if isinstance(row.entry, Began) and row.entry.parameters:
+                yield row.at_ms, row.entry
+
+    def read_adjustments(self) -> Iterator[tuple[int, Adjusted]]:
+        """Yield (time recorded, change) of each balance that nothing explains; the first is the opening balance."""
+        for row in self._journal.read_kinds(Adjusted):
+            if isinstance(row.entry, Adjusted):
+                yield row.at_ms, row.entry
+
+    def read_allotments(self) -> Iterator[tuple[int, Allocated]]:
+        """Yield (time recorded, amounts) of each allotment of the operator."""
+        for row in self._journal.read_kinds(Allocated):
+            if isinstance(row.entry, Allocated):
+                yield row.at_ms, row.entry
+
+    def count_requests(self, from_ms: int | None = None, until_ms: int | None = None) -> int:
+        """Count the items of signed requests by the time they were recorded at."""
+        return sum(
+            row.entry.n_items
+            for row in self._journal.read_kinds(Requested, since_ms=from_ms or 0)
+            if isinstance(row.entry, Requested) and (until_ms is None or row.at_ms < until_ms)
+        )
+
+
+def sort_nearly_sorted(
+    values: Iterable[_T], *, key: Callable[[_T], int], late_by: int = LATE_BY_ENTRIES
+) -> Iterator[_T]:
+    """Yield values by `key`, where none stands more than `late_by` places too late; equal ones keep their order."""
+    held: list[_T] = []
+    for value in values:
+        held.append(value)
+        if len(held) >= 2 * late_by:
+            # Quick, because the sort takes runs that are sorted already as they are.
+            held.sort(key=key)
+            yield from held[:late_by]
+            del held[:late_by]
+    held.sort(key=key)
+    yield from held
+
+
+def _within(values: Iterable[tuple[int, _T]], from_ms: int | None, until_ms: int | None) -> Iterator[_T]:
+    for time_ms, value in sort_nearly_sorted(values, key=_first):
+        if (from_ms is None or time_ms >= from_ms) and (until_ms is None or time_ms < until_ms):
+            yield value
+
+
+def _first(value: tuple[int, object]) -> int:
+    return value[0]

@@ -7,16 +7,21 @@ Entries are streamed: a ledger of a million fills needs the memory of a few thou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeAlias, TypeVar, cast
 
+from mm_trio.earnings.period import DAY_MS
+from mm_trio.earnings.trade import Trade, make_trade
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Booked, Moved, Requested
+from mm_trio.model.entry_codec import decode_entry, name_kind
+from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Booked, Entry, Moved
 
 __all__ = ["LedgerReader", "sort_nearly_sorted"]
 
 _T = TypeVar("_T")
+_BookedValues: TypeAlias = tuple[int, int, int | None, str | None, str, int, str, str, str, str | None]
 
 # A fill that was found late is recorded behind younger ones. Restarts read the history in order, so what lies between
 # is what trades while one answer is lost; a fill that is even later comes when it was booked.
@@ -85,11 +90,42 @@ class LedgerReader:
 
     def count_requests(self, from_ms: int | None = None, until_ms: int | None = None) -> int:
         """Count the items of signed requests by the time they were recorded at."""
-        return sum(
-            row.entry.n_items
-            for row in self._journal.read_kinds(Requested, since_ms=from_ms or 0)
-            if isinstance(row.entry, Requested) and (until_ms is None or row.at_ms < until_ms)
-        )
+        return sum(self.count_requests_by_day(from_ms, until_ms).values())
+
+    def count_requests_by_day(self, from_ms: int | None = None, until_ms: int | None = None) -> dict[int, int]:
+        """Count the items of signed requests in each UTC day, by the number of the day since 1970."""
+        return self._journal.sum_items(since_ms=from_ms or 0, until_ms=until_ms, per_ms=DAY_MS)
+
+    def read_trades(self, on_other: Callable[[int, Entry], None]) -> Iterator[Trade]:
+        """Yield all our fills as trades, in the order of their times.
+
+        Every other movement of money on the way, and every session, is handed to `on_other` with the time it was
+        recorded at. It is one pass, because a ledger may have a million entries.
+        """
+        return sort_nearly_sorted(self._read_trades(on_other), key=_time_of)
+
+    def _read_trades(self, on_other: Callable[[int, Entry], None]) -> Iterator[Trade]:
+        # A ladder has few prices; each is made a number once.
+        prices: dict[str, Decimal] = {}
+        booked = name_kind(Booked)
+        for _, at_ms, kind, values in self._journal.read_values(Booked, Moved, Adjusted, Allocated, Began):
+            if kind != booked:
+                on_other(at_ms, decode_entry(kind, values))
+                continue
+            # As `Booked` is written; the four values of its quote lie in between.
+            _, _, time_ms, _, side, level, px, size, fee, fee_token = cast("_BookedValues", values)
+            price = prices.get(px)
+            if price is None:
+                price = prices[px] = Decimal(px)
+            yield make_trade(
+                at_ms if time_ms is None else time_ms,
+                side,
+                level,
+                price,
+                Decimal(size),
+                fee=Decimal(fee),
+                fee_token=fee_token,
+            )
 
 
 def sort_nearly_sorted(
@@ -106,6 +142,10 @@ def sort_nearly_sorted(
             del held[:late_by]
     held.sort(key=key)
     yield from held
+
+
+def _time_of(trade: Trade) -> int:
+    return trade.time_ms
 
 
 def _within(values: Iterable[tuple[int, _T]], from_ms: int | None, until_ms: int | None) -> Iterator[_T]:

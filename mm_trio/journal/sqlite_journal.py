@@ -26,7 +26,7 @@ from mm_trio.journal.file_errors import REBUILD, explain_os_error, explain_sqlit
 from mm_trio.journal.file_identity import FilesInPlace
 from mm_trio.model.entry_codec import decode_entry, encode_entry, name_kind
 from mm_trio.model.errors import JournalBusy, JournalError
-from mm_trio.model.journal_entries import Booked, Entry
+from mm_trio.model.journal_entries import Booked, Entry, Requested
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 
@@ -184,6 +184,17 @@ class Journal:
 
         A reader of figures uses it; what a checkpoint repeats is left out. Errors: JournalError.
         """
+        for seq, at_ms, kind, values in self.read_values(*kinds, since_ms=since_ms):
+            try:
+                yield JournalRow(seq, at_ms, decode_entry(kind, values))
+            except ValueError as error:
+                raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
+
+    def read_values(self, *kinds: type[Entry], since_ms: int = 0) -> Iterator[tuple[int, int, str, list[object]]]:
+        """Yield (number, time, kind, values) of entries as `read_kinds` does, before they are made entries.
+
+        For a reader of a million of them, which takes a third of the time. Errors: JournalError.
+        """
         names = [name_kind(kind) for kind in kinds]
         with _explained(self.path):
             marks = ", ".join("?" * len(names))
@@ -191,7 +202,24 @@ class Journal:
                 f"SELECT seq, at_ms, kind, body FROM entries WHERE kind IN ({marks}) AND at_ms >= ? ORDER BY seq",
                 (*names, since_ms),
             ):
-                yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
+                try:
+                    yield seq, at_ms, kind, json.loads(body)
+                except ValueError as error:
+                    raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
+
+    def sum_items(self, *, since_ms: int = 0, until_ms: int | None = None, per_ms: int) -> dict[int, int]:
+        """Sum up the items of signed requests in each `per_ms`, recorded since then and before `until_ms`.
+
+        The keys are whole numbers of `per_ms`. Errors: JournalError.
+        """
+        until = "" if until_ms is None else f" AND at_ms < {int(until_ms)}"
+        with _explained(self.path):
+            rows = self._connection.execute(
+                f"SELECT at_ms / {int(per_ms)}, sum(json_extract(body, '$[2]')) FROM entries "
+                f"WHERE kind = ? AND at_ms >= ?{until} GROUP BY 1",
+                (name_kind(Requested), since_ms),
+            )
+            return {int(number): int(n_items) for number, n_items in rows}
 
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """Write entries durably in one transaction, or none of them.

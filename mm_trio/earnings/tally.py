@@ -1,0 +1,124 @@
+"""Running sums of everything that happened in a period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from mm_trio.earnings.exact import NOTHING, Linear
+from mm_trio.earnings.markouts import Mids, Tallied
+from mm_trio.earnings.pairs import Pairs
+from mm_trio.earnings.trade import Trade
+
+__all__ = ["Flow", "Holdings", "SideSums", "Tally"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Amounts of both tokens."""
+
+    base: Decimal = NOTHING
+    quote: Decimal = NOTHING
+
+    def plus(self, base: Decimal, quote: Decimal) -> Holdings:
+        """Return them with so much more. Call it within `exactly()`."""
+        return Holdings(self.base + base, self.quote + quote)
+
+
+@dataclass(slots=True)
+class SideSums:
+    """Fills of one side: how many, and their sums, both above zero."""
+
+    n: int = 0
+    base: Decimal = NOTHING
+    quote: Decimal = NOTHING
+
+
+@dataclass(slots=True)
+class Flow:
+    """Movements of funds of one kind that are no fills."""
+
+    n: int = 0
+    base: Decimal = NOTHING
+    quote: Decimal = NOTHING
+
+    def add(self, base: Decimal, quote: Decimal) -> None:
+        """Add a movement. Call it within `exactly()`."""
+        self.n += 1
+        self.base += base
+        self.quote += quote
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums of one period; every method is called within `exactly()`.
+
+    `moved` are explained movements by kind, `unexplained` those without a cause, `opening` the first balance of the
+    ledger. `places` are the (level, price) at which it traded, as many as the ladder has levels.
+    """
+
+    buys: SideSums = field(default_factory=SideSums)
+    sells: SideSums = field(default_factory=SideSums)
+    fee_base: Decimal = NOTHING
+    fee_quote: Decimal = NOTHING
+    fees_other: dict[str, Decimal] = field(default_factory=dict)
+    pairs: Pairs = field(default_factory=Pairs)
+    markouts: Tallied = field(default_factory=Tallied)
+    moved: dict[str, Flow] = field(default_factory=dict)
+    unexplained: Flow = field(default_factory=Flow)
+    opening: Flow = field(default_factory=Flow)
+    places: set[tuple[int, Decimal]] = field(default_factory=set)
+    times_ms: tuple[int, int] | None = None
+
+    def add_trade(self, trade: Trade, mids: Mids) -> None:
+        """Add a fill, with the mids around it; they come in the order of their times."""
+        time_ms, level, price, base, fee_base, fee_quote, fee_other, fee_token = trade
+        if base > 0:
+            side, size = self.buys, base
+        else:
+            side, size = self.sells, -base
+        side.n += 1
+        side.base += size
+        side.quote += size * price
+        if fee_base:
+            self.fee_base += fee_base
+        elif fee_quote:
+            self.fee_quote += fee_quote
+        elif fee_other:
+            self.fees_other[fee_token] = self.fees_other.get(fee_token, NOTHING) + fee_other
+        self.pairs.add(base, price)
+        self.markouts.add(base, price, mids)
+        self.places.add((level, price))
+        first_ms, last_ms = self.times_ms or (time_ms, time_ms)
+        self.times_ms = min(first_ms, time_ms), max(last_ms, time_ms)
+
+    def add_moved(self, kind: str, base: Decimal, quote: Decimal) -> None:
+        """Add an explained movement of funds."""
+        self.moved.setdefault(kind, Flow()).add(base, quote)
+
+    @property
+    def n_fills(self) -> int:
+        """Return how many fills there were."""
+        return self.buys.n + self.sells.n
+
+    def net_base(self) -> Decimal:
+        """Return what was bought less what was sold, before fees."""
+        return self.buys.base - self.sells.base
+
+    def earned(self) -> Linear:
+        """Return what trading brought in both tokens, fees taken off: the gain against having held, by the mark."""
+        quote = self.sells.quote - self.buys.quote - self.fee_quote
+        return Linear(quote, self.net_base() - self.fee_base)
+
+    def fees(self) -> Linear:
+        """Return the fees in our two tokens, by the mark."""
+        return Linear(self.fee_quote, self.fee_base)
+
+    def change(self) -> tuple[Decimal, Decimal]:
+        """Return how both tokens of the account changed, for whatever reason, the first balance apart."""
+        earned = self.earned()
+        flows = [*self.moved.values(), self.unexplained]
+        return (
+            earned.base + sum((flow.base for flow in flows), NOTHING),
+            earned.quote + sum((flow.quote for flow in flows), NOTHING),
+        )

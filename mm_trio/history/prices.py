@@ -1,0 +1,139 @@
+"""Prices of the market at given times, from the record."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from mm_trio.earnings.figures import EndMark
+from mm_trio.earnings.markouts import AT_FILL_MS, HORIZONS_MS, Mids
+from mm_trio.earnings.period import Period
+from mm_trio.model.observations import BestPrices, Mark
+from mm_trio.recorder.record_file import RecordFile
+
+__all__ = ["PriceHistory"]
+
+HOUR_MS = 3_600_000
+# Hours of prices in memory: those of a fill and of the hour after it, for fills of two hours.
+MOST_HOURS = 4
+# So long after the ledger began, a first price still is that of the beginning: a recorder starts with the maker, and
+# tells the first price when the feed stands.
+OPENING_WITHIN_MS = 60_000
+# A recorder writes every few seconds; a last fill may be younger than its last line.
+BEHIND_MS = 60_000
+LAST_MS = 2**62
+NO_MIDS: Mids = (None,) * len(HORIZONS_MS)
+
+
+class PriceHistory:
+    """Middle of the book over time; `record` None: there is none, and `absent` says why."""
+
+    def __init__(self, record: RecordFile | None, *, absent: str | None = None) -> None:
+        self._record = record
+        self._absent = absent or "there is no record of prices"
+        seen = () if record is None else record.read_coverage("market", 0, LAST_MS)
+        self._spans = [(span.from_ms, span.until_ms) for span in seen]
+        self._begins = [from_ms for from_ms, _ in self._spans]
+        self._hours: OrderedDict[int, tuple[list[int], list[BestPrices]]] = OrderedDict()
+        self._marks: Iterator[Mark] = iter(())
+        self._next: Mark | None = None
+        # The first question is answered from where it is.
+        self._last: tuple[int, Mids] = (LAST_MS, NO_MIDS)
+
+    # --- Prices around fills --------------------------------------------------------------------
+
+    def find_mids(self, time_ms: int) -> Mids:
+        """Return the mids around a fill; quick where fills come in the order of their times."""
+        if self._record is None:
+            return NO_MIDS
+        last_ms, mids = self._last
+        if time_ms != last_ms:
+            if time_ms < last_ms:
+                self._rewind(time_ms)
+            mids = self._read_mids(time_ms)
+            self._last = time_ms, mids
+        return mids
+
+    def _rewind(self, time_ms: int) -> None:
+        if self._record is not None:
+            self._marks = self._record.read_marks(time_ms, LAST_MS)
+            self._next = next(self._marks, None)
+
+    def _read_mids(self, time_ms: int) -> Mids:
+        mark = self._next
+        while mark is not None and mark.fill_ms < time_ms:
+            mark = next(self._marks, None)
+        found: dict[int, Decimal | None] = {}
+        while mark is not None and mark.fill_ms == time_ms:
+            found[mark.after_ms] = mark.mid
+            mark = next(self._marks, None)
+        self._next = mark
+        return [found[after_ms] if after_ms in found else self._look_up(time_ms, after_ms) for after_ms in HORIZONS_MS]
+
+    def _look_up(self, time_ms: int, after_ms: int) -> Decimal | None:
+        # The price of the same moment may be that which the fill left behind.
+        return self.find_mid(time_ms - 1 if after_ms == AT_FILL_MS else time_ms + after_ms)
+
+    # --- Prices at any time ---------------------------------------------------------------------
+
+    def find_mid(self, time_ms: int) -> Decimal | None:
+        """Return the mid at a time; None where nobody watched the market, or a side was empty."""
+        return None if not self.is_covered(time_ms) else self._find_held(time_ms)
+
+    def is_covered(self, time_ms: int) -> bool:
+        """Check if somebody watched the market at a time."""
+        index = bisect_right(self._begins, time_ms) - 1
+        return index >= 0 and time_ms <= self._spans[index][1]
+
+    def _find_held(self, time_ms: int) -> Decimal | None:
+        times, prices = self._read_hour(time_ms // HOUR_MS)
+        index = bisect_right(times, time_ms) - 1
+        return None if index < 0 else prices[index].mid
+
+    def _read_hour(self, hour: int) -> tuple[Sequence[int], Sequence[BestPrices]]:
+        """Read the prices of an hour, and the one that held when it began."""
+        page = self._hours.get(hour)
+        if page is None:
+            assert self._record is not None
+            first_ms = hour * HOUR_MS
+            prices = list(self._record.read_best_prices(first_ms, first_ms + HOUR_MS - 1))
+            page = self._hours[hour] = ([price.time_ms for price in prices], prices)
+            if len(self._hours) > MOST_HOURS:
+                self._hours.popitem(last=False)
+        self._hours.move_to_end(hour)
+        return page
+
+    # --- Marks of a period ----------------------------------------------------------------------
+
+    def mark_at(self, time_ms: int) -> EndMark:
+        """Return the mark that held at a time, or why there is none."""
+        if self._record is None:
+            return EndMark(price=None, at_ms=time_ms, absent=self._absent)
+        if not self.is_covered(time_ms):
+            return EndMark(price=None, at_ms=time_ms, absent=f"nobody recorded the market at {time_ms} ms")
+        price = self._find_held(time_ms)
+        absent = None if price is not None else f"one side of the book was empty at {time_ms} ms"
+        return EndMark(price=price, at_ms=time_ms, absent=absent)
+
+    def last_mark(self, *, last_fill_ms: int | None) -> EndMark:
+        """Return the mark that was recorded last, unless fills are much younger."""
+        if not self._spans:
+            return EndMark(price=None, absent=self._absent if self._record is None else "the record holds no price")
+        last_ms = self._spans[-1][1]
+        if last_fill_ms is not None and last_fill_ms > last_ms + BEHIND_MS:
+            return EndMark(price=None, at_ms=last_ms, absent=f"the record ends at {last_ms} ms, before the last fill")
+        return self.mark_at(last_ms)
+
+    def opening_mark(self, time_ms: int) -> EndMark:
+        """Return the mark at the ledger's beginning, or the first one within a minute of it."""
+        later = next((begin for begin in self._begins if time_ms <= begin <= time_ms + OPENING_WITHIN_MS), None)
+        is_later = later is not None and not self.is_covered(time_ms)
+        return self.mark_at(later if later is not None and is_later else time_ms)
+
+    def end_mark(self, period: Period, *, last_fill_ms: int | None, now_ms: int) -> EndMark:
+        """Return the mark at the end of a period: of one that is over the last before its end, and it never changes."""
+        if period.until_ms is not None and period.until_ms <= now_ms:
+            return self.mark_at(period.until_ms - 1)
+        return self.last_mark(last_fill_ms=last_fill_ms)

@@ -13,6 +13,7 @@ import pytest
 import selection
 from builders import Call, Spy
 from captures_kit import SOURCES, Messages, as_params
+from day_kit import FULL_DAY, QUIET_HOUR, TradedDay, trade_day
 from hypothesis import HealthCheck, settings
 from selection import pytest_collection_modifyitems, pytest_configure
 
@@ -105,3 +106,15 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
         return calls
 
     return listen
+
+
+@pytest.fixture(scope="session")
+def quiet_hour(tmp_path_factory: pytest.TempPathFactory) -> TradedDay:
+    """An hour of trading, some 500 fills, made once for all tests of a run: read it, or copy its folder."""
+    return trade_day(tmp_path_factory.mktemp("quiet-hour"), QUIET_HOUR)
+
+
+@pytest.fixture(scope="session")
+def full_day(tmp_path_factory: pytest.TempPathFactory) -> TradedDay:
+    """A day of more than 10,000 fills, made once for all tests of a run: read it, or copy its folder."""
+    return trade_day(tmp_path_factory.mktemp("full-day"), FULL_DAY)

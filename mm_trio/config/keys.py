@@ -22,6 +22,7 @@ from mm_trio.config.private_paths import find_open_folder
 from mm_trio.model.errors import ConfigError
 
 __all__ = [
+    "CURVE_ORDER",
     "KEYSTORE_VARIABLE",
     "KEY_FILE_VARIABLE",
     "PASSPHRASE_FILE_VARIABLE",

@@ -1,0 +1,181 @@
+"""Measures of one sample: who is up, spreads, depth, cost of taking, and why nothing is there.
+
+Each measure is a whole number of a small unit. Where it cannot be exact it is rounded to the maker's disadvantage.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from typing import Final
+
+from mm_trio.liquidity.samples import BookSide, MarketPrices, OwnState
+from mm_trio.liquidity.terms import PERCENT_DIGITS, Cause, Terms
+from mm_trio.liquidity.units import AMOUNT_DIGITS, NOTIONAL_DIGITS, parse_units
+from mm_trio.model.orders import Side
+
+__all__ = [
+    "BPS_DIGITS",
+    "DEPTH_PCTS",
+    "SLIPPAGE_NAMES",
+    "Measured",
+    "find_cause",
+    "find_depth_within",
+    "measure",
+    "measure_spread",
+]
+
+# Depth is counted within so many percent of the mid.
+DEPTH_PCTS: Final = ("0.1", "0.5", "1", "2", "5")
+_DEPTH_SHARES = tuple(parse_units(pct, PERCENT_DIGITS) for pct in DEPTH_PCTS)
+# Spreads and costs are counted in millionths of a basis point.
+BPS_DIGITS: Final = 6
+_MICRO = 10**BPS_DIGITS
+_BPS = 10_000 * _MICRO
+# 100 % in units of a percentage.
+_WHOLE = 100 * 10**PERCENT_DIGITS
+_ONE_QUOTE: Final[int] = 10**NOTIONAL_DIGITS
+_TAKEN = (1_000, 10_000)
+SLIPPAGE_NAMES: Final = tuple(f"{verb}_{amount}" for verb in ("buy", "sell") for amount in _TAKEN)
+
+# What keeps the maker from quoting, by its state and else by how its reason begins; every other one is its own affair.
+_STATE_CAUSES: dict[str, Cause] = {"halted": "halt", "cancel_only": "halt"}
+_REASON_CAUSES: tuple[tuple[str, Cause], ...] = (
+    ("socket closed", "network"),
+    ("no message received", "network"),
+    ("no answer to a ping", "network"),
+    ("messages arrive", "network"),
+    ("cannot reach", "network"),
+    ("the venue", "venue"),
+    ("HTTP", "venue"),
+)
+QUOTING: Final = "quoting"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Measures of one sample.
+
+    Spreads and slippages are in millionths of a basis point, depths in 10^-16 quote; None: there is none.
+    `state_cause`: what keeps the maker from quoting; None while it quotes. `cause`: of an outage, None while both sides
+    are up. `sold_out`: the side that has no orders although the maker quotes.
+    """
+
+    is_own_known: bool
+    is_market_known: bool
+    is_bid_up: bool
+    is_ask_up: bool
+    is_on_target: bool
+    spread_ours: int | None
+    spread_market: int | None
+    depth_bid: tuple[int, ...]
+    depth_ask: tuple[int, ...]
+    slippages: tuple[int | None, ...]
+    state_cause: Cause | None
+    cause: Cause | None
+    sold_out: Side | None
+
+    @property
+    def is_up(self) -> bool:
+        """Return whether both sides are up."""
+        return self.is_bid_up and self.is_ask_up
+
+
+_NO_DEPTH = (0,) * len(DEPTH_PCTS)
+_NO_SLIPPAGE: tuple[int | None, ...] = (None,) * len(SLIPPAGE_NAMES)
+
+
+def measure(market: MarketPrices | None, own: OwnState | None, terms: Terms) -> Measured:
+    """Measure one sample. None: nobody watched."""
+    twice_mid = _add(market.bid, market.ask) if market is not None else None
+    spread_market = measure_spread(market.bid, market.ask) if market is not None else None
+    spread_ours = None if own is None else measure_spread(own.bids.best, own.asks.best)
+    bid, ask, slippages = _NO_DEPTH, _NO_DEPTH, _NO_SLIPPAGE
+    is_bid_up = is_ask_up = False
+    if own is not None and twice_mid is not None:
+        is_bid_up = find_depth_within(own.bids, twice_mid, terms.within_pct, is_bid=True) > 0
+        is_ask_up = find_depth_within(own.asks, twice_mid, terms.within_pct, is_bid=False) > 0
+        bid = tuple(find_depth_within(own.bids, twice_mid, pct, is_bid=True) for pct in _DEPTH_SHARES)
+        ask = tuple(find_depth_within(own.asks, twice_mid, pct, is_bid=False) for pct in _DEPTH_SHARES)
+        slippages = (
+            *(_find_slippage(own.asks, twice_mid, amount, is_bid=False) for amount in _TAKEN),
+            *(_find_slippage(own.bids, twice_mid, amount, is_bid=True) for amount in _TAKEN),
+        )
+    is_up = is_bid_up and is_ask_up
+    state_cause, sold_out = find_cause(market, own), _find_sold_out(own)
+    is_on_target = is_up and spread_ours is not None and spread_ours * 10**PERCENT_DIGITS <= terms.target_bps * _MICRO
+    return Measured(
+        is_own_known=own is not None,
+        is_market_known=market is not None,
+        is_bid_up=is_bid_up,
+        is_ask_up=is_ask_up,
+        is_on_target=is_on_target,
+        spread_ours=spread_ours,
+        spread_market=spread_market,
+        depth_bid=bid,
+        depth_ask=ask,
+        slippages=slippages,
+        state_cause=state_cause,
+        cause=None if is_up else state_cause or "ours",
+        sold_out=sold_out,
+    )
+
+
+def measure_spread(bid: int | None, ask: int | None) -> int | None:
+    """Return the spread over its own mid, rounded up; 0 where the prices meet or cross."""
+    if bid is None or ask is None:
+        return None
+    return max(0, -((bid - ask) * 2 * _BPS // (bid + ask)))
+
+
+def find_depth_within(side: BookSide, twice_mid: int, within_pct: int, *, is_bid: bool) -> int:
+    """Return the notional of the orders at most so far from the mid, or better, in units."""
+    if is_bid:
+        # price ≥ mid · (1 − X), in whole numbers.
+        least = -(twice_mid * (within_pct - _WHOLE) // (2 * _WHOLE))
+        return side.sorted_sums[bisect_right(side.sorted_prices, -least)]
+    most = twice_mid * (_WHOLE + within_pct) // (2 * _WHOLE)
+    return side.sorted_sums[bisect_right(side.sorted_prices, most)]
+
+
+def find_cause(market: MarketPrices | None, own: OwnState | None) -> Cause | None:
+    """Return what keeps the maker from quoting as far as it is known; None while it quotes and sees the market."""
+    if own is None:
+        return "unknown"
+    if own.state != QUOTING:
+        reason = own.reason or ""
+        by_reason = (cause for beginning, cause in _REASON_CAUSES if reason.startswith(beginning))
+        return _STATE_CAUSES.get(own.state) or next(by_reason, "ours")
+    return "network" if market is None else None
+
+
+def _find_sold_out(own: OwnState | None) -> Side | None:
+    if own is None or own.state != QUOTING or bool(own.bids.prices) == bool(own.asks.prices):
+        return None
+    return "buy" if own.asks.prices else "sell"
+
+
+def _find_slippage(side: BookSide, twice_mid: int, amount: int, *, is_bid: bool) -> int | None:
+    """Return the cost of taking so much quote from one side, against the mid and rounded up.
+
+    None: the side has too little.
+    """
+    notional = amount * _ONE_QUOTE
+    if side.notionals[-1] < notional:
+        return None
+    place = bisect_left(side.notionals, notional) - 1
+    rest = notional - side.notionals[place]
+    price = side.prices[place]
+    # Tokens · price, so that the last, partial order needs no division: all of it is in units · units · units.
+    tokens_price = side.sizes[place] * price + rest
+    # The mean price is notional · price / tokens_price.
+    paid, fair = 2 * notional * price, twice_mid * tokens_price
+    worse = fair - paid if is_bid else paid - fair
+    return max(0, -(-worse * _BPS // fair))
+
+
+def _add(bid: int | None, ask: int | None) -> int | None:
+    return None if bid is None or ask is None else bid + ask
+
+
+assert AMOUNT_DIGITS * 2 == NOTIONAL_DIGITS

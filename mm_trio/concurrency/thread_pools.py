@@ -28,6 +28,8 @@ MOST_COMMITS = 2
 MOST_LOOKS = 1
 # The guard's files are small. A write that hangs is left behind, and a second one may be tried.
 MOST_SIGNS = 2
+# A write that hangs keeps the next one from being made.
+MOST_RECORDS = 1
 
 
 class ThreadPool:
@@ -95,3 +97,4 @@ class ThreadPools:
         self.journal: RunSync = ThreadPool("the journal", MOST_COMMITS) if is_own else run_sync
         self.requests: RunSync = ThreadPool("requests of the operator", MOST_LOOKS) if is_own else run_sync
         self.signs: RunSync = ThreadPool("the guard's files", MOST_SIGNS) if is_own else run_sync
+        self.record: RunSync = ThreadPool("the record", MOST_RECORDS) if is_own else run_sync

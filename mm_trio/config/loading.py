@@ -24,6 +24,7 @@ from mm_trio.config.settings import (
     Guard,
     Limits,
     MarketSettings,
+    Record,
     Settings,
     Strategy,
     Tuning,
@@ -49,13 +50,14 @@ TEST_VARIABLES = frozenset(
 # Ours is 1 KiB. For names nested 10^5 deep tomllib takes minutes, and all memory.
 MAX_FILE_BYTES = 16 * 1024
 
-_SECTIONS: dict[str, type[MarketSettings | Strategy | Allocation | Tuning | Limits | Guard]] = {
+_SECTIONS: dict[str, type[MarketSettings | Strategy | Allocation | Tuning | Limits | Guard | Record]] = {
     "market": MarketSettings,
     "strategy": Strategy,
     "allocation": Allocation,
     "tuning": Tuning,
     "limits": Limits,
     "guard": Guard,
+    "record": Record,
 }
 _NAMES = {section: [item.name for item in fields(kind)] for section, kind in _SECTIONS.items()}
 # In place of a value that was a secret and is already reported.

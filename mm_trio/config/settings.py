@@ -38,6 +38,7 @@ __all__ = [
     "MakerParameters",
     "MarketSettings",
     "Network",
+    "Record",
     "Settings",
     "Strategy",
     "Tuning",
@@ -213,6 +214,15 @@ class Guard:
     guard_after_s: float = field(default=15.0, metadata=seconds_value("2", "600", such_as="15.0"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is recorded beside the ledger, for how long, and how large it may become."""
+
+    enabled: bool = field(default=True, metadata=boolean_value(such_as="true"))
+    keep_days: int = field(default=90, metadata=whole_value(1, 3650, "days", such_as="90"))
+    max_mb: int = field(default=2000, metadata=whole_value(10, 1_000_000, "MB", such_as="2000"))
+
+
 class MakerParameters(TypedDict):
     """Arguments of `WsState` that are settings, by name."""
 
@@ -255,6 +265,7 @@ class Settings:
     tuning: Tuning = Tuning()
     limits: Limits | None = None
     guard: Guard = Guard()
+    record: Record = Record()
 
     def maker_parameters(self, grid: PricingGrid | None = None) -> MakerParameters:
         """Return the arguments of `WsState` that are settings.

@@ -39,6 +39,8 @@ from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings, find_changed_terms
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.recorder.record_keeping import Connected, RecordKeeping
+from mm_trio.recorder.recorder import Recorder
 from mm_trio.sending.limit_guard import LimitGuard
 from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
@@ -73,7 +75,8 @@ class Seams:
     checkpoint follows every `checkpoint_every` entries of the journal. `check_opening` gets what a start knows of the
     price that it opens with, and raises where it must not. `key_life` watches over the end of the signer's key.
     `limits` are the operator's; `standing` is where a halt lasts. `guard`: where to leave signs of life and signed
-    cancels; None leaves none. `dead_man`: the venue cancels everything when this process is dead.
+    cancels; None leaves none. `dead_man`: the venue cancels everything when this process is dead. `recorder` records
+    the market and our own book; None records nothing.
     """
 
     info: Any
@@ -92,6 +95,7 @@ class Seams:
     standing: KeepsStanding = field(default_factory=VolatileStanding)
     guard: GuardTerms | None = None
     dead_man: bool = False
+    recorder: Recorder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,8 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
     events = SessionEvents(
         settings, stats=known.stats, inventory=known.inventory, schedule=schedule, silence=basis.silence
     )
+    if seams.recorder is not None:
+        events.start_marking(seams.recorder.take_fill)
     epoch = _draw_epoch(seams.rng, taken=set() if recovered is None else recovered.epochs)
     state = _make_state(basis, known, epoch=epoch, events=events)
     quoter = GridQuoter(
@@ -304,6 +310,20 @@ def _make_account(
         key_life=seams.key_life,
         signs=signs,
         dead_man=DeadMan(gateway, state.rate_limit) if seams.dead_man else None,
+        record=_make_record(basis, feed, watchdog),
+    )
+
+
+def _make_record(basis: _Basis, feed: FeedConnection, watchdog: FeedWatchdog) -> RecordKeeping | None:
+    """Make what feeds the recorder; nothing where there is none."""
+    if basis.seams.recorder is None:
+        return None
+    return RecordKeeping(
+        basis.seams.recorder,
+        feed,
+        find_connected=lambda: Connected(watchdog.n_connected, watchdog.heard_s),
+        wall_ms=basis.clock.latest_ms,
+        run_sync=basis.pools.record,
     )
 
 

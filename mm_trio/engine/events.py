@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import trio
@@ -79,6 +79,7 @@ class SessionEvents:
         self._inventory = inventory
         self._schedule = schedule
         self._silence = silence
+        self._mark: Callable[[int], None] | None = None
         self._manual_cancels: deque[float] = deque(maxlen=settings.hand_cancels_to_stop or 0)
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.stop_wanted = trio.Event()
@@ -86,6 +87,10 @@ class SessionEvents:
         self._told_empty: set[Side] = set()
         self._told_left_out = False
         self._contradicted: deque[str] = deque(maxlen=CONTRADICTIONS_REMEMBERED)
+
+    def start_marking(self, mark: Callable[[int], None]) -> None:
+        """Tell the times of fills to whoever records prices at them."""
+        self._mark = mark
 
     def on_booked(self, fill: FillResult) -> None:
         """Count and log a booked fill.
@@ -98,6 +103,8 @@ class SessionEvents:
         if fill.fee_token not in (None, "base", "quote"):
             self._stats.on_error()
             _log.error("unexpected fee token: tid=%d fee_token=%s", fill.tid, fill.fee_token)
+        if self._mark is not None and fill.time_ms is not None:
+            self._mark(fill.time_ms)
         if self._settings.requote_on_fill:
             self._schedule.wake_tick()
         self.want_listing(trio.current_time() + LISTED_WITHIN_S)

@@ -117,6 +117,7 @@ class FeedWatchdog:
         self._rng = rng
         self._connection = _Connection(0, began_s=trio.current_time(), lead_s=self._compute_lead_s(), n_lost=0)
         self._n_attempts = 0
+        self._n_connected = 0
         # Time of the last poll, None while nothing is watched.
         self._polled_s: float | None = None
 
@@ -124,6 +125,11 @@ class FeedWatchdog:
     def heard_s(self) -> float:
         """Time of the last message of the heartbeat feed, on the present connection."""
         return self._connection.pulse.heard_s
+
+    @property
+    def n_connected(self) -> int:
+        """Return the number of the last connection on which all feeds were subscribed; 0 before the first."""
+        return self._n_connected
 
     def on_message(self, connection: int, event_ms: int | None = None) -> None:
         """Note a message, and the delay of its event.
@@ -178,6 +184,7 @@ class FeedWatchdog:
         await self._feed.wait_acknowledged(
             [feed for feed in wire.FEEDS if feed != wire.RETIRED_FEED], within_s=ACK_WITHIN_S
         )
+        self._n_connected = self._connection.number
 
     async def wait_for_fault(self, find_other: Callable[[], str | None]) -> str:
         """Watch until the feed, or `find_other`, has a fault.

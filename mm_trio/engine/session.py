@@ -45,6 +45,7 @@ from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.opening import read_opening
 from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.recorder.record_keeping import RecordKeeping
 from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.sending.limit_guard import LimitGuard
 from mm_trio.state.maker_state import MakerState
@@ -73,7 +74,7 @@ class Account:
 
     The gate is passed before every place. `wall_ms` is our estimate of the venue's time. `standing` keeps what an
     operator or a limit asked for. `key_life` None: nobody watches over the end of the key. `signs` and `dead_man` None:
-    no guard, or not the venue, cancels when this process is dead.
+    no guard, or not the venue, cancels when this process is dead. `record` None: nothing is recorded.
     """
 
     client: VenueClient
@@ -89,6 +90,7 @@ class Account:
     key_life: KeyLife | None = None
     signs: LifeSigns | None = None
     dead_man: DeadMan | None = None
+    record: RecordKeeping | None = None
 
 
 class Session:
@@ -160,6 +162,8 @@ class Session:
                 if self.account.standing.hears:
                     nursery.start_soon(heed_forever, self)
                 nursery.start_soon(tasks.apply_forever, self)
+                if self.account.record is not None:
+                    nursery.start_soon(tasks.record_forever, self, self.account.record)
                 if self.account.signs is not None:
                     nursery.start_soon(tasks.keep_signs_forever, self, self.account.signs)
                     nursery.start_soon(tasks.keep_cover_forever, self, self.account.signs)

@@ -18,8 +18,10 @@ from mm_trio.engine.events import log_key_news, log_tick
 from mm_trio.engine.feed_reader import FeedReader
 from mm_trio.halts.standing import State
 from mm_trio.model.errors import Busy, VenueError
-from mm_trio.model.orders import OrderDiff
+from mm_trio.model.observations import OwnBook, RestingSize
+from mm_trio.model.orders import OrderDiff, Phase
 from mm_trio.model.replies import OpenOrder
+from mm_trio.quoting.placing_gate import GateState
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck
 from mm_trio.witness.key_life import RETRY_S, KeyLife
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from mm_trio.engine.session import Session
     from mm_trio.guard.dead_man import DeadMan
     from mm_trio.guard.life_signs import LifeSigns
+    from mm_trio.recorder.record_keeping import RecordKeeping
 
 __all__ = [
     "apply_forever",
@@ -39,6 +42,7 @@ __all__ = [
     "read_anew",
     "reconcile",
     "reconcile_forever",
+    "record_forever",
     "tick",
     "tick_forever",
     "watch_forever",
@@ -331,6 +335,29 @@ async def keep_cover_forever(session: Session, signs: LifeSigns) -> Never:
 async def keep_dead_man_forever(dead_man: DeadMan) -> Never:
     """Tell the venue to wait, which else cancels all orders of the account."""
     await dead_man.keep_forever()
+
+
+# --- Record -----------------------------------------------------------------------------------------
+
+
+async def record_forever(session: Session, record: RecordKeeping) -> Never:
+    """Record the market, and once a second what of ours rests."""
+    await record.keep_forever(lambda now_ms: look_at_own(session, now_ms))
+
+
+def look_at_own(session: Session, now_ms: int) -> OwnBook:
+    """Return what certainly rests, what the maker does, and why it places nothing."""
+    gate, standing = session.account.gate, session.account.limits.standing
+    reason = gate.reason
+    if gate.state is GateState.QUOTING and not standing.state.may_place:
+        word = str(standing.state)
+    elif gate.state is GateState.QUOTING and reason is not None:
+        word = GateState.PAUSED.value
+    else:
+        word = gate.state.value
+    orders = session.quoter.state.order_state.get_current_orders()
+    resting = (RestingSize(order.side, order.price, order.size) for order in orders if order.status is Phase.RESTING)
+    return OwnBook(now_ms, tuple(resting), word, None if word == GateState.QUOTING.value else reason)
 
 
 # --- Watchdog ---------------------------------------------------------------------------------------

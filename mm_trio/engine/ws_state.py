@@ -24,6 +24,7 @@ from mm_trio.model.numbers import Number
 from mm_trio.model.orders import FillResult
 from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.settings import MakerSettings
+from mm_trio.recorder.recorder import Recorder
 from mm_trio.refusals.kind_pauses import PauseNews
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
@@ -58,7 +59,8 @@ class WsState:
     placed; an error that it raises ends the start. `key_life`: what is known of the signer's key; the maker looks daily
     when it ends, and warns of that. `guard`: where signs of life and signed cancels are left for `mm-trio guard`, which
     needs an exchange object that signs apart. `dead_man`: let the venue cancel all orders of the account where this
-    process is silent for a minute.
+    process is silent for a minute. `recorder`: where market, own book and marks of fills are recorded; its
+    owner closes it.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -107,6 +109,7 @@ class WsState:
         standing: KeepsStanding | None = None,
         guard: GuardTerms | None = None,
         dead_man: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
@@ -129,6 +132,7 @@ class WsState:
             standing or VolatileStanding(),
             guard,
             dead_man,
+            recorder,
         )
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()

@@ -29,6 +29,9 @@ from mm_trio.model.observations import (
     Watched,
 )
 from mm_trio.model.orders import Side
+from mm_trio.recorder import pruning
+from mm_trio.recorder.book_differences import find_differences, to_sizes
+from mm_trio.recorder.record_schema import MIGRATIONS
 
 __all__ = ["RECORD_NAME", "RecordFile"]
 
@@ -36,30 +39,10 @@ RECORD_NAME = "record.sqlite3"
 # "mmre", in the header of the file.
 APPLICATION_ID = 0x6D6D7265
 BUSY_TIMEOUT_S = 2.0
+# The log of a file that nobody reads is folded in at 4 MB.
+MOST_LOG_BYTES = 4 * 1024 * 1024
 # A reader goes back to the last whole book.
 WHOLE_EVERY = 300
-
-# Script n turns version n of the file into n + 1; an empty file is version 0.
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE best_prices (
-        time_ms INTEGER PRIMARY KEY, bid TEXT, bid_size TEXT, ask TEXT, ask_size TEXT
-    ) STRICT;
-    CREATE TABLE trades (
-        time_ms INTEGER NOT NULL, tid INTEGER NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, side TEXT NOT NULL,
-        buyer TEXT, seller TEXT, PRIMARY KEY (time_ms, tid)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE own_books (
-        time_ms INTEGER PRIMARY KEY, is_whole INTEGER NOT NULL, orders TEXT NOT NULL, state TEXT NOT NULL, reason TEXT
-    ) STRICT;
-    CREATE TABLE marks (
-        fill_ms INTEGER NOT NULL, after_ms INTEGER NOT NULL, bid TEXT, ask TEXT, PRIMARY KEY (fill_ms, after_ms)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE coverage (
-        watched TEXT NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (watched, from_ms)
-    ) STRICT, WITHOUT ROWID;
-    """,
-)
 
 
 class RecordFile:
@@ -84,7 +67,10 @@ class RecordFile:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600))
             record = cls(path, _connect(str(path)))
             try:
+                # Before anything is written: later it would take a copy of the whole file.
+                record._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 record._connection.execute("PRAGMA journal_mode = WAL")
+                record._connection.execute(f"PRAGMA journal_size_limit = {MOST_LOG_BYTES}")
                 record._connection.execute("PRAGMA synchronous = NORMAL")
                 record._migrate()
             except BaseException:
@@ -114,20 +100,26 @@ class RecordFile:
 
     # --- Writing ------------------------------------------------------------------------------
 
-    def append(self, observed: Iterable[Observed]) -> None:
-        """Write observations in one transaction, or none of them. Errors: RecordError."""
-        with explained(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                for value in observed:
-                    self._write(value)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # What differs from a book that was not written must not be written.
-                self._last_book = None
-                with contextlib.suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
+    def append(self, observed: Iterable[Observed], *, fills_ms: Iterable[int] = ()) -> None:
+        """Write observations, and times of fills that want marks, in one transaction or not. Errors: RecordError."""
+        with explained(self.path), self._writing():
+            for value in observed:
+                self._write(value)
+            self._connection.executemany("INSERT OR IGNORE INTO marked_fills VALUES (?)", ((ms,) for ms in fills_ms))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write in one transaction, or nothing."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # What differs from a book that was not written must not be written.
+            self._last_book = None
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
 
     def _write(self, value: Observed) -> None:
         run = self._connection.execute
@@ -150,7 +142,7 @@ class RecordFile:
     def _write_book(self, book: OwnBook) -> None:
         last = self._last_book
         is_whole = last is None or self._n_differences >= WHOLE_EVERY
-        orders = _to_sizes(book) if last is None or is_whole else _find_differences(_to_sizes(last), _to_sizes(book))
+        orders = to_sizes(book) if last is None or is_whole else find_differences(to_sizes(last), to_sizes(book))
         body = _to_json([[side, str(price), str(size)] for (side, price), size in orders.items()])
         row = (book.time_ms, int(is_whole), body, book.state, book.reason)
         self._connection.execute("INSERT OR REPLACE INTO own_books VALUES (?, ?, ?, ?, ?)", row)
@@ -166,6 +158,20 @@ class RecordFile:
         if not joined.rowcount:
             row = (seen.watched, seen.from_ms, seen.until_ms)
             self._connection.execute("INSERT OR REPLACE INTO coverage VALUES (?, ?, ?)", row)
+
+    def prune(self, *, before_ms: int | None) -> bool:
+        """Remove a step of the oldest observations, and of those alone that are before `before_ms`, if given.
+
+        Return whether there may be more to remove. Errors: RecordError.
+        """
+        with explained(self.path), self._writing():
+            return pruning.prune(self._connection, before_ms=before_ms)
+
+    def measure(self) -> int:
+        """Return the bytes in use, of the file and of its log. Errors: RecordError."""
+        with explained(self.path):
+            log = self.path.with_name(f"{self.path.name}-wal")
+            return pruning.measure(self._connection) + (log.stat().st_size if log.exists() else 0)
 
     # --- Reading ------------------------------------------------------------------------------
 
@@ -225,6 +231,11 @@ class RecordFile:
         for fill_ms, after_ms, bid, ask in self._rows(sql, from_ms, until_ms):
             yield Mark(cast("int", fill_ms), cast("int", after_ms), _number(bid), _number(ask))
 
+    def read_marked_fills(self, from_ms: int) -> Iterator[int]:
+        """Yield the times of fills that want marks, since then."""
+        for (fill_ms,) in self._rows("SELECT fill_ms FROM marked_fills WHERE fill_ms >= ? ORDER BY 1", from_ms):
+            yield cast("int", fill_ms)
+
     def read_coverage(self, watched: Watched, from_ms: int, until_ms: int) -> Iterator[Coverage]:
         """Yield the spans that touch this time, in order and whole."""
         sql = "SELECT * FROM coverage WHERE watched = ? AND until_ms >= ? AND from_ms <= ? ORDER BY from_ms"
@@ -266,21 +277,6 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=is_uri)
-
-
-def _to_sizes(book: OwnBook) -> dict[tuple[Side, Decimal], Decimal]:
-    sizes: dict[tuple[Side, Decimal], Decimal] = {}
-    for order in book.orders:
-        sizes[order.side, order.price] = sizes.get((order.side, order.price), Decimal(0)) + order.size
-    return sizes
-
-
-def _find_differences(
-    before: dict[tuple[Side, Decimal], Decimal], now: dict[tuple[Side, Decimal], Decimal]
-) -> dict[tuple[Side, Decimal], Decimal]:
-    """Return what changed; a size of 0 rests no more."""
-    gone = {slot: Decimal(0) for slot in before if slot not in now}
-    return gone | {slot: size for slot, size in now.items() if before.get(slot) != size}
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -64,14 +64,20 @@ class FeedConnection:
 
     async def subscribe(self, feed: str, callback: Callable[[object], None]) -> None:
         """Subscribe to one feed on the present connection. Errors: Unreachable."""
-        subscription = {"type": feed}
-        if feed != wire.HEARTBEAT_FEED:
-            subscription["user"] = self._address
+        await self._subscribe(
+            {"type": feed} | ({} if feed == wire.HEARTBEAT_FEED else {"user": self._address}), callback
+        )
+
+    async def subscribe_market(self, feed: str, coin: str, callback: Callable[[object], None]) -> None:
+        """Subscribe to a feed of a market. Errors: Unreachable."""
+        await self._subscribe({"type": feed, "coin": coin}, callback)
+
+    async def _subscribe(self, subscription: dict[str, str], callback: Callable[[object], None]) -> None:
         try:
             await self._ask(self._info.subscribe, subscription, callback)
         # The SDK raises this for a connection that has the feed already.
         except NotImplementedError as error:
-            raise Unreachable(f"subscribe {feed}: {error}") from error
+            raise Unreachable(f"subscribe {subscription['type']}: {error}") from error
 
     async def wait_acknowledged(self, feeds: Collection[str], *, within_s: float) -> None:
         """Return when the venue acknowledged these subscriptions.

@@ -44,6 +44,8 @@ from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import ConfigError, JournalBusy, LedgerError, OrdersMayRest, find_leaves
 from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import PricingGrid
+from mm_trio.recorder.kept_file import RecordBounds
+from mm_trio.recorder.recorder import Recorder
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.log_file import LOG_NAME, keep_log
 from mm_trio.terminal_ui.streams import tell_end
@@ -163,6 +165,7 @@ async def open_maker(
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
         journal = await _open_when_free(partial(open_ledger, folder, signer_lock=lock))
+        recorder = _make_recorder(settings, folder, coin=coin)
         try:
             yield WsState(
                 **terms.settings.maker_parameters(grid),
@@ -178,11 +181,23 @@ async def open_maker(
                 guard=_make_guard(settings, folder, network=network, coin=coin, signer=wallet.address),
                 dead_man=settings.guard.dead_man == "venue",
                 check_opening=terms.check_opening,
+                recorder=recorder,
             )
         finally:
             # A disk that hangs must not keep the program from ending.
             with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
                 await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
+            if recorder is not None:
+                with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
+                    await trio.to_thread.run_sync(recorder.close, abandon_on_cancel=True)
+
+
+def _make_recorder(settings: Settings, folder: Path, *, coin: str) -> Recorder | None:
+    """Make the recorder of the state folder, if one is wanted; nothing is opened yet."""
+    record = settings.record
+    if not record.enabled:
+        return None
+    return Recorder(folder, coin=coin, bounds=RecordBounds(keep_days=record.keep_days, max_mb=record.max_mb))
 
 
 def _make_guard(settings: Settings, folder: Path, *, network: str, coin: str, signer: str) -> GuardTerms:

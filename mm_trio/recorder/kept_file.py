@@ -17,21 +17,21 @@ from typing import TypeVar
 
 from mm_trio.model.errors import RecordError
 from mm_trio.model.observations import Observed
-from mm_trio.recorder.record_file import RECORD_NAME, RecordFile, explained
+from mm_trio.recorder.record_file import MOST_LOG_BYTES, RECORD_NAME, RecordFile, explained
 
 __all__ = ["KeptFile", "RecordBounds"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# The ledger needs the last of a disk more: it keeps 8 MB for itself, and a maker logs 50 MB at most.
-LEAST_FREE_BYTES = 64_000_000
 RETRY_MS = 60_000
 # Between two looks whether there is something to prune, where nothing was left over.
 PRUNE_EVERY_MS = 60_000
 DAY_MS = 86_400_000
-# Pruning begins here, so that a burst of trades finds room.
-PRUNE_ABOVE = 0.95
+# More than a batch of observations needs. The rest waits for the next second.
+MOST_STEPS = 20
+# Pruning begins so far below the bound, so that what waited for a minute finds room.
+ROOM, LEAST_ROOM_BYTES = 0.05, 2_000_000
 # Damaged files that are kept for whoever wants to look into them.
 MOST_ASIDE = 3
 ASIDE_NAME = f"{RECORD_NAME}.damaged"
@@ -40,10 +40,14 @@ _PARTS = ("", "-wal", "-shm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordBounds:
-    """How long observations are kept, and how large the file may become."""
+    """How long observations are kept, how large the file may become, and what is left of the disk.
+
+    The ledger needs the last of a disk more: it keeps 8 MB for itself, and a maker logs 50 MB at most.
+    """
 
     keep_days: int = 90
     max_mb: int = 2_000
+    least_free_mb: int = 64
 
 
 class KeptFile:
@@ -121,10 +125,10 @@ class KeptFile:
     def _check_space(self) -> None:
         with explained(self._folder / RECORD_NAME):
             free = shutil.disk_usage(self._folder).free
-        if free < LEAST_FREE_BYTES:
+        least = self._bounds.least_free_mb
+        if free < least * 1_000_000:
             raise RecordError(
-                f"the disk of {self._folder} has {free // 1_000_000} MB free; below {LEAST_FREE_BYTES // 1_000_000} MB "
-                "all of it is left to the ledger"
+                f"the disk of {self._folder} has {free // 1_000_000} MB free; the last {least} MB are the ledger's"
             )
 
     # --- Bounds -------------------------------------------------------------------------------
@@ -132,12 +136,17 @@ class KeptFile:
     def _prune(self, file: RecordFile, now_ms: int) -> None:
         """Remove a step of what is too old or too much. Errors: RecordError where it stays too much."""
         most = self._bounds.max_mb * 1_000_000
-        is_large = file.measure() > most * PRUNE_ABOVE
+        wanted = most - max(most * ROOM, LEAST_ROOM_BYTES) - MOST_LOG_BYTES
+        is_large = file.measure()[0] > wanted
         if not is_large and 0 < self._prune_ms - now_ms <= PRUNE_EVERY_MS:
             return
         is_more = file.prune(before_ms=None if is_large else now_ms - self._bounds.keep_days * DAY_MS)
         self._prune_ms = now_ms if is_more else now_ms + PRUNE_EVERY_MS
-        if is_large and file.measure() > most:
+        for _ in range(MOST_STEPS):
+            if file.measure()[0] <= wanted:
+                break
+            file.prune(before_ms=None)
+        if sum(file.measure()) > most:
             raise RecordError(
                 f"the record {file.path} is larger than {self._bounds.max_mb} MB ([record] max_mb), and another "
                 "process reads it, so that nothing can be removed"

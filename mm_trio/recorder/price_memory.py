@@ -47,6 +47,14 @@ class PriceMemory:
         """End the span: what holds is unknown until the next prices."""
         self._from_ms = self._first = None
 
+    def begin_again(self) -> None:
+        """Begin another span with the prices that hold: what was not written yet is lost."""
+        if self._from_ms is None:
+            return
+        last, self._from_ms = self._recent[-1], self._until_ms
+        self._first = BestPrices(self._until_ms, last.bid, last.bid_size, last.ask, last.ask_size)
+        self._recent, self._unwritten = [self._first], [self._first]
+
     def on_prices(self, prices: BestPrices, *, now_ms: int) -> None:
         """Take in prices that came about now."""
         if self._from_ms is None:

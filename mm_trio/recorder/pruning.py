@@ -10,7 +10,7 @@ import sqlite3
 __all__ = ["measure", "prune"]
 
 # Of each table, in one step: a few milliseconds.
-STEP_ROWS = 2_000
+STEP_ROWS, FEW_ROWS = 2_000, 100
 # A step gives at most 4 MB back to the disk.
 STEP_PAGES = 1_000
 _TABLES = ("best_prices", "trades", "own_books")
@@ -29,18 +29,9 @@ def prune(connection: sqlite3.Connection, *, before_ms: int | None) -> bool:
 
     None: the oldest of all. Return whether there may be more to remove. To be called in a transaction.
     """
-    ends = [
-        row[0]
-        for table in _TABLES
-        if (
-            row := connection.execute(
-                f"SELECT time_ms FROM {table} ORDER BY time_ms LIMIT 1 OFFSET {STEP_ROWS}"
-            ).fetchone()
-        )
-    ]
-    if before_ms is not None:
-        ends.append(before_ms)
-    if not ends:
+    ends = _find_ends(connection, STEP_ROWS) + ([] if before_ms is None else [before_ms])
+    # A few large books can be too much as well.
+    if not (ends := ends or _find_ends(connection, FEW_ROWS)):
         return False
     begin_ms = min(ends)
     is_more = before_ms is None or begin_ms < before_ms
@@ -57,3 +48,12 @@ def prune(connection: sqlite3.Connection, *, before_ms: int | None) -> bool:
     # It moves a page with each row that is fetched.
     run(f"PRAGMA incremental_vacuum({STEP_PAGES})").fetchall()
     return is_more
+
+
+def _find_ends(connection: sqlite3.Connection, n_rows: int) -> list[int]:
+    """Return where so many of the oldest rows of each table end, for tables that have more."""
+    rows = (
+        connection.execute(f"SELECT time_ms FROM {table} ORDER BY time_ms LIMIT 1 OFFSET {n_rows}").fetchone()
+        for table in _TABLES
+    )
+    return [row[0] for row in rows if row]

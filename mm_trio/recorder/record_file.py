@@ -33,7 +33,7 @@ from mm_trio.recorder import pruning
 from mm_trio.recorder.book_differences import find_differences, to_sizes
 from mm_trio.recorder.record_schema import MIGRATIONS
 
-__all__ = ["RECORD_NAME", "RecordFile"]
+__all__ = ["MOST_LOG_BYTES", "RECORD_NAME", "RecordFile", "explained"]
 
 RECORD_NAME = "record.sqlite3"
 # "mmre", in the header of the file.
@@ -167,11 +167,11 @@ class RecordFile:
         with explained(self.path), self._writing():
             return pruning.prune(self._connection, before_ms=before_ms)
 
-    def measure(self) -> int:
-        """Return the bytes in use, of the file and of its log. Errors: RecordError."""
+    def measure(self) -> tuple[int, int]:
+        """Return the bytes in use of the file, and those of its log. Errors: RecordError."""
         with explained(self.path):
             log = self.path.with_name(f"{self.path.name}-wal")
-            return pruning.measure(self._connection) + (log.stat().st_size if log.exists() else 0)
+            return pruning.measure(self._connection), log.stat().st_size if log.exists() else 0
 
     # --- Reading ------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from mm_trio.messages.market_messages import MARKET_FEEDS, read_best_prices, read_trades
 from mm_trio.model.errors import ProtocolError
-from mm_trio.model.observations import BestPrices, Coverage, Mark, Observed, OwnBook
+from mm_trio.model.observations import BestPrices, Coverage, Mark, Observed, OwnBook, Watched
 from mm_trio.recorder.due_marks import MARKED_AFTER_MS, DueMark, DueMarks
 from mm_trio.recorder.kept_file import KeptFile, RecordBounds
 from mm_trio.recorder.price_memory import PriceMemory
@@ -74,13 +74,15 @@ class Recorder:
         self._counts = dict.fromkeys(COUNTED, 0)
         self._file = KeptFile(folder, bounds or RecordBounds())
         self._waiting: deque[Look | _Frame | _Fill] = deque()
-        self._n_lost_seen = 0
+        # Counted by whoever hands over; the writer remembers how many it has seen.
+        self._n_without_room = self._n_seen_without_room = 0
         self._writing = threading.Lock()
         self._prices = PriceMemory()
         self._due = DueMarks()
         self._last: Look | None = None
         self._own_from_ms: int | None = None
         self._unwritten: list[Observed] = []
+        self._spans: dict[tuple[Watched, int], Coverage] = {}
         self._new_fills: list[int] = []
 
     @property
@@ -109,7 +111,7 @@ class Recorder:
 
     def _take(self, item: Look | _Frame | _Fill) -> None:
         if len(self._waiting) >= MOST_WAITING:
-            self._counts["lost"] += 1
+            self._n_without_room += 1
         else:
             self._waiting.append(item)
 
@@ -139,9 +141,10 @@ class Recorder:
                     self._on_frame(item)
                 case _Fill():
                     self._on_fill(item.time_ms)
-        if self._counts["lost"] > self._n_lost_seen:
+        if (n_lost := self._n_without_room - self._n_seen_without_room) > 0:
             # A price may be among them.
-            self._n_lost_seen = self._counts["lost"]
+            self._n_seen_without_room += n_lost
+            self._counts["lost"] += n_lost
             self._prices.cut()
         if self._last is None:
             return
@@ -149,7 +152,7 @@ class Recorder:
         self._counts["prices"] += len(rows)
         self._unwritten += rows
         if self._prices.span is not None:
-            self._unwritten.append(self._prices.span)
+            self._note_span(self._prices.span)
         due = self._take_due()
         self._unwritten += self._make_from_memory(due)
         self._append(self._last.now_ms)
@@ -157,16 +160,19 @@ class Recorder:
 
     def _append(self, now_ms: int) -> None:
         was_open = self._file.is_open
-        if self._file.append(self._unwritten, fills_ms=self._new_fills, now_ms=now_ms):
+        observed = [*self._unwritten, *self._spans.values()]
+        if self._file.append(observed, fills_ms=self._new_fills, now_ms=now_ms):
             self._unwritten.clear()
+            self._spans.clear()
             self._new_fills.clear()
             if not was_open:
                 self._resume_marks(now_ms)
-        elif len(self._unwritten) > MOST_UNWRITTEN:
+        elif len(self._unwritten) + len(self._spans) > MOST_UNWRITTEN:
             self._counts["lost"] += len(self._unwritten)
             self._unwritten.clear()
+            self._spans.clear()
             self._own_from_ms = None
-            self._prices.cut()
+            self._prices.begin_again()
 
     # --- Taking in ----------------------------------------------------------------------------
 
@@ -186,7 +192,11 @@ class Recorder:
         if book is None or not _is_same(book, look.own):
             self._counts["books"] += 1
             self._unwritten.append(look.own)
-        self._unwritten.append(Coverage("own", self._own_from_ms, look.now_ms))
+        self._note_span(Coverage("own", self._own_from_ms, look.now_ms))
+
+    def _note_span(self, span: Coverage) -> None:
+        """Keep the newest end of a span until it is written."""
+        self._spans[span.watched, span.from_ms] = span
 
     def _on_frame(self, frame: _Frame) -> None:
         last = self._last

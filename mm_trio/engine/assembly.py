@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -33,7 +33,7 @@ from mm_trio.journal.recovery import LedgerFile, recover
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import CHECKPOINT_EVERY, JournalWriter
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
-from mm_trio.model.errors import Contradiction
+from mm_trio.model.errors import Contradiction, VenueError
 from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings, find_changed_terms
@@ -64,6 +64,10 @@ __all__ = ["Knowledge", "Seams", "open_session"]
 
 _log = logging.getLogger(__name__)
 
+# Weight that has to be free for the fee rates: their own, and most of what a start asks for.
+RATES_WEIGHT = 300
+RATES_WITHIN_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Seams:
@@ -76,7 +80,7 @@ class Seams:
     price that it opens with, and raises where it must not. `key_life` watches over the end of the signer's key.
     `limits` are the operator's; `standing` is where a halt lasts. `guard`: where to leave signs of life and signed
     cancels; None leaves none. `dead_man`: the venue cancels everything when this process is dead. `recorder` records
-    the market and our own book; None records nothing.
+    the market and our own book; None records nothing. `network` is written into the journal.
     """
 
     info: Any
@@ -96,6 +100,7 @@ class Seams:
     guard: GuardTerms | None = None
     dead_man: bool = False
     recorder: Recorder | None = None
+    network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ class Knowledge:
 class _Basis:
     """Settings, market and journal that a session is made from.
 
-    `recovered` is None without a journal. `silence` None: there is no guard.
+    `recovered` is None without a journal. `silence` None: there is no guard. `facts` of the venue are for the journal.
     """
 
     settings: MakerSettings
@@ -131,6 +136,7 @@ class _Basis:
     wall_ms: Callable[[], int]
     clock: VenueClock
     silence: OwnSilence | None
+    facts: Mapping[str, str]
 
 
 async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) -> Session:
@@ -156,15 +162,30 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
         market = await client.fetch_market(settings.coin)
         # Before the ledger is read, because what it believes of nonces and deadlines depends on the venue's time.
         await client.compare_clock(market.coin)
-    recovered = None
+    recovered, facts = None, dict[str, str]()
     if seams.journal is not None:
+        facts = await _find_facts(client, market, network=seams.network)
         recovered = await recover(
             seams.journal, order_size=settings.quoting.order_size, run_sync=pools.journal, wall_ms=clock.earliest_ms()
         )
         _check_market(market, recovered)
     guard, now_s = seams.guard, trio.current_time()
     silence = None if guard is None else OwnSilence(guard.after_s, now_s=now_s)
-    return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms, clock, silence), blank)
+    return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms, clock, silence, facts), blank)
+
+
+async def _find_facts(client: VenueClient, market: Market, *, network: str | None) -> dict[str, str]:
+    """Find what the journal tells of the venue; nothing depends on it, so what is not known is left out."""
+    facts = {"network": network, "token_id": market.base.token_id}
+    if client.weight.compute_wait_s(RATES_WEIGHT, now_s=trio.current_time()) <= 0:
+        with trio.move_on_after(RATES_WITHIN_S):
+            try:
+                rates = await client.fetch_rates()
+            except VenueError as error:
+                _log.info("fee rates not read: error=%s; the journal does without them", error)
+            else:
+                facts |= {} if rates is None else {"maker_rate": f"{rates[0]:f}", "taker_rate": f"{rates[1]:f}"}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _check_market(market: Market, recovered: Recovered) -> None:
@@ -205,7 +226,7 @@ def _assemble(basis: _Basis, blank: Knowledge) -> Session:
         run_sync=basis.pools.journal,
         send_sync=basis.pools.actions,
         wall_ms=basis.wall_ms,
-        summarise=partial(_summarise, settings, quoter, nonces, epoch, limits),
+        summarise=partial(_summarise, describe_quoting(settings, state, basis.facts), quoter, nonces, epoch, limits),
         n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
         checkpoint_every=seams.checkpoint_every,
     )
@@ -311,6 +332,7 @@ def _make_account(
         signs=signs,
         dead_man=DeadMan(gateway, state.rate_limit) if seams.dead_man else None,
         record=_make_record(basis, feed, watchdog),
+        facts=basis.facts,
     )
 
 
@@ -368,7 +390,7 @@ def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
 
 
 def _summarise(
-    settings: MakerSettings, quoter: GridQuoter, nonces: Nonces, epoch: int, limits: LimitGuard
+    quoting: dict[str, str], quoter: GridQuoter, nonces: Nonces, epoch: int, limits: LimitGuard
 ) -> tuple[Entry, ...] | None:
     """Return the entries of a checkpoint.
 
@@ -379,7 +401,7 @@ def _summarise(
         return None
     return (
         *(Began(earlier, {}) for earlier in sorted(quoter.state.ownership.epochs)),
-        Began(epoch, describe_quoting(settings, quoter.state)),
+        Began(epoch, quoting),
         *(Numbered(earlier, number) for earlier, number in quoter.state.order_state.sent_numbers),
         *quoter.summarise(),
         *limits.summarise(),

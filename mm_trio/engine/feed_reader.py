@@ -85,7 +85,10 @@ class FeedReader:
     def _read_balances(self, body: object, now_s: float) -> None:
         balances = wire.read_balance_message(body, self._state.market)
         if balances is not None:
-            self._on_balances(self._state.apply_balances(balances, asked_s=now_s, now_s=now_s, was_pushed=True))
+            now_ms = 0 if self._wall_ms is None else self._wall_ms()
+            self._on_balances(
+                self._state.apply_balances(balances, asked_s=now_s, now_s=now_s, was_pushed=True, now_ms=now_ms)
+            )
 
     def _report_unreadable(self, feed: str, unreadable: Sequence[ProtocolError]) -> None:
         if unreadable:

@@ -7,20 +7,22 @@ directly, its fills are looked up and booked, and only then it is a ghost. A fai
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import trio
 
-from mm_trio.model.errors import Contradiction, LedgerCut, LedgerError
+from mm_trio.messages.fund_updates import FundUpdates
+from mm_trio.model.errors import Contradiction, LedgerCut, LedgerError, VenueError
 from mm_trio.model.orders import Intent, OrderDiff
 from mm_trio.model.replies import Fill, OpenOrder, OrderStatus
 from mm_trio.sending.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S, MOST_ENDS_ASKED, BatchEmitter
 from mm_trio.state.fill_history import LISTED_WITHIN_S
-from mm_trio.state.inventory import BalanceCheck
+from mm_trio.state.inventory import BalanceCheck, BalanceVerdict
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.snapshot_diff import Findings, describe_rivals, read_snapshot
-from mm_trio.venue.rest_client import VenueClient
+from mm_trio.venue.rest_client import FUNDS_PER_PAGE, VenueClient
 from mm_trio.witness.ledger_end import describe_lost_entries
 
 __all__ = ["Reconciler"]
@@ -32,6 +34,12 @@ UNREPORTED_PATIENCE_S = LISTED_WITHIN_S
 # Most direct questions of each kind (weight 2 each) within one reconciliation. Without a bound a long ladder in doubt
 # would need more weight than there is, and none of it would ever be settled.
 MOST_ASKED = 50
+# Weight that has to be free for a question why a balance differs: its own, and what the rest of a reconciliation takes.
+REASONS_WEIGHT = 60
+# The session's turn waits meanwhile.
+REASONS_WITHIN_S = 2.0
+# Types of movements that are logged; the venue has about twenty.
+MOST_UNREAD = 50
 FORGOTTEN = "forgotten by the venue"
 
 
@@ -58,6 +66,8 @@ class Reconciler:
         self._emitter = emitter
         # Contradictions that the last snapshot showed.
         self._misfits: set[str] = set()
+        # Types of movements that were told to be unread.
+        self._unread: set[str] = set()
 
     async def reconcile(self) -> tuple[BalanceCheck, bool]:
         """Compare everything with the venue and settle the differences.
@@ -82,10 +92,14 @@ class Reconciler:
             raise
         self._apply_proofs(await self._ask_unknown_that_traded(proofs))
         await self._settle_ends()
+        await self._ask_for_reasons()
         asked_s = trio.current_time()
         balances = await client.fetch_balances(state.market)
         state.note_others(rows)
-        check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time())
+        now_ms = client.clock.latest_ms()
+        check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time(), now_ms=now_ms)
+        if check.verdict is BalanceVerdict.EQUAL:
+            state.inventory.explain_late()
         state.rate_limit.sync_from_exchange(*await client.fetch_budget())
         state.on_disproved(evidence)
         state.on_reconciled()
@@ -109,10 +123,15 @@ class Reconciler:
         Errors: VenueError, LedgerError.
         """
         asked_s = trio.current_time()
-        fills = await self._client.fetch_fills(self._state.market, since_ms=self._state.history.look_up_from_ms)
+        fills = await self._client.fetch_fills(
+            self._state.market,
+            since_ms=self._state.history.look_up_from_ms,
+            on_others=self._state.inventory.movements.on_told,
+        )
         self._state.history.check(fills)
         self._check_end(fills)
         self._state.apply_history(fills, now_s=trio.current_time())
+        self._state.note_trades(fills)
         self._state.check_listed(fills, asked_s=asked_s)
         is_current = self._state.history.has_newest_known(fills)
         # The last fills of orders that left just now may be listed late.
@@ -125,6 +144,40 @@ class Reconciler:
                     order.size,
                 )
                 self._state.order_state.remove_ghost(order.oid, now_s=asked_s)
+
+    async def _ask_for_reasons(self) -> None:
+        """Ask what moved the account where a balance differs from the ledger.
+
+        A question that fails, or for which there is no weight, explains nothing: the balance is taken over all the
+        same.
+        """
+        state, client = self._state, self._client
+        movements, now_s = state.inventory.movements, trio.current_time()
+        wants = state.inventory.wants_reasons(now_s, quiet_since_s=state.note_doubts(now_s))
+        if not (wants and client.lists_movements):
+            return
+        if client.weight.compute_wait_s(REASONS_WEIGHT, now_s=now_s) > 0:
+            return
+        with trio.move_on_after(REASONS_WITHIN_S):
+            try:
+                until_ms = client.clock.earliest_ms()
+                updates = await client.fetch_fund_updates(state.market, since_ms=movements.ask_from_ms)
+            except VenueError as error:
+                _log.info("movements of funds not read: error=%s; a difference stays unexplained", error)
+                return
+            is_whole = updates.n_rows < FUNDS_PER_PAGE or updates.last_ms is None
+            movements.on_told(updates.events)
+            movements.on_read(until_ms if is_whole else updates.last_ms or 0)
+            self._log_unread(updates)
+
+    def _log_unread(self, updates: FundUpdates) -> None:
+        """Log rows that are not read: each type once, and the first error."""
+        kinds = [*updates.unknown, *(["unreadable"] if updates.bad else [])]
+        for kind, n in Counter(kinds).items():
+            if kind not in self._unread and len(self._unread) < MOST_UNREAD:
+                first = updates.bad[0] if kind == "unreadable" else "not known"
+                _log.warning("movements of funds not read: type=%s rows=%d first=%s; unexplained", kind, n, first)
+                self._unread.add(kind)
 
     def _check_end(self, fills: Iterable[Fill] = (), *, rows: Iterable[OpenOrder] = ()) -> None:
         """Check that the ledger has the orders of these rows. Errors: LedgerCut."""

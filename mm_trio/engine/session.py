@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -74,7 +74,8 @@ class Account:
 
     The gate is passed before every place. `wall_ms` is our estimate of the venue's time. `standing` keeps what an
     operator or a limit asked for. `key_life` None: nobody watches over the end of the key. `signs` and `dead_man` None:
-    no guard, or not the venue, cancels when this process is dead. `record` None: nothing is recorded.
+    no guard, or not the venue, cancels when this process is dead. `record` None: nothing is recorded. `facts` of the
+    venue are for the journal.
     """
 
     client: VenueClient
@@ -91,6 +92,7 @@ class Account:
     signs: LifeSigns | None = None
     dead_man: DeadMan | None = None
     record: RecordKeeping | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Session:
@@ -271,7 +273,7 @@ class Session:
         No feed is subscribed before.
         """
         state, client, writer = self.quoter.state, self.account.client, self.account.writer
-        writer.record(Began(self._epoch, describe_quoting(self.settings, state)))
+        writer.record(Began(self._epoch, describe_quoting(self.settings, state, self.account.facts)))
         if self._recovered is None or self._recovered.is_new:
             writer.record(Allocated(*state.inventory.allocation))
             orphans = await seed_state(client, state, take_over=self.settings.take_over)
@@ -411,6 +413,6 @@ async def _beating(signs: LifeSigns | None) -> AsyncIterator[None]:
         nursery.cancel_scope.cancel()
 
 
-def describe_quoting(settings: MakerSettings, state: MakerState) -> dict[str, str]:
-    """Describe ladder and market, for the journal."""
-    return settings.parameters | {"ladder": state.grid.ladder} | describe_market(state.market)
+def describe_quoting(settings: MakerSettings, state: MakerState, facts: Mapping[str, str]) -> dict[str, str]:
+    """Describe ladder and market, and what the venue told of them, for the journal."""
+    return {**facts, **settings.parameters, "ladder": state.grid.ladder, **describe_market(state.market)}

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import trio
 
+from mm_trio.funds.movements import FundEvent
 from mm_trio.model.errors import ConfigError, Contradiction, HistoryLost, LedgerCut, Unreachable
 from mm_trio.model.journal_entries import Began, Numbered
 from mm_trio.model.market import Balances, Market
@@ -77,7 +78,8 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
         state.remember_fill(fill)
     orphans = state.seed_orders(rows, now_s=trio.current_time())
     state.note_others(rows)
-    state.apply_balances(balances, asked_s=None, now_s=trio.current_time())
+    now_ms = client.clock.latest_ms()
+    state.apply_balances(balances, asked_s=None, now_s=trio.current_time(), now_ms=now_ms)
     state.rate_limit.sync_from_exchange(*await client.fetch_budget())
     state.on_opened()
     return orphans
@@ -103,7 +105,12 @@ async def resume_state(
     """
     orders = state.order_state
     asked_s = trio.current_time()
-    rows, balances, fills = await _read_consistently(client, state.market, since_ms=state.history.look_up_from_ms)
+    rows, balances, fills = await _read_consistently(
+        client,
+        state.market,
+        since_ms=state.history.look_up_from_ms,
+        on_others=state.inventory.movements.on_told,
+    )
     fills = await _check_end(client, state, rows, fills, take_over=take_over)
     await _check_reach(client, state, fills, newest_ms=newest_fill_ms, wall_ms=wall_ms)
     now_s = trio.current_time()
@@ -124,8 +131,9 @@ async def resume_state(
     ]
     orphans = state.seed_orders(unknown, now_s=now_s)
     state.apply_history(fills, now_s=now_s)
+    state.note_trades(fills)
     state.note_others(rows)
-    check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s)
+    check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s, now_ms=wall_ms())
     state.rate_limit.sync_from_exchange(*await client.fetch_budget())
     return (*orphans, *(row for row in ours if row.oid in astray)), check
 
@@ -244,9 +252,13 @@ async def _is_order_known(client: VenueClient, history: FillHistory, time_ms: in
 
 
 async def _read_consistently(
-    client: VenueClient, market: Market, *, since_ms: int
+    client: VenueClient,
+    market: Market,
+    *,
+    since_ms: int,
+    on_others: Callable[[Iterable[FundEvent]], None] | None = None,
 ) -> tuple[tuple[OpenOrder, ...], Balances, tuple[Fill, ...]]:
-    fills = {fill.key: fill for fill in await client.fetch_fills(market, since_ms=since_ms)}
+    fills = {fill.key: fill for fill in await client.fetch_fills(market, since_ms=since_ms, on_others=on_others)}
     for _ in range(SEED_TRIES):
         rows = await client.fetch_open_orders(market)
         balances = await client.fetch_balances(market)

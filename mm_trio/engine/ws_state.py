@@ -60,7 +60,7 @@ class WsState:
     when it ends, and warns of that. `guard`: where signs of life and signed cancels are left for `mm-trio guard`, which
     needs an exchange object that signs apart. `dead_man`: let the venue cancel all orders of the account where this
     process is silent for a minute. `recorder`: where market, own book and marks of fills are recorded; its
-    owner closes it.
+    owner closes it. `network` is the venue's name for the journal.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -110,6 +110,7 @@ class WsState:
         guard: GuardTerms | None = None,
         dead_man: bool = False,
         recorder: Recorder | None = None,
+        network: str | None = None,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
@@ -133,6 +134,7 @@ class WsState:
             guard,
             dead_man,
             recorder,
+            network=network,
         )
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()

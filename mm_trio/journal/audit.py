@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from mm_trio.funds.trade_effects import compute_effect
 from mm_trio.journal.ledger_sums import AuditLine, LedgerSums, Sum
 from mm_trio.model.journal_entries import Booked
 from mm_trio.model.market import Balances
@@ -174,18 +175,6 @@ def _sum_effects(fills: Iterable[Fill]) -> Sum:
 
 def _differ(booked: Booked, listed: Fill) -> bool:
     return compute_effect(booked.to_fill()) != compute_effect(listed)
-
-
-def compute_effect(fill: Fill) -> tuple[Decimal, Decimal]:
-    """Compute by how much a fill moved the account: (base, quote).
-
-    The fee is included if it was charged in one of the two tokens.
-    """
-    sign = 1 if fill.side == "buy" else -1
-    cost = fill.size * (fill.price or NOTHING)
-    token = sign * fill.size - (fill.fee if fill.fee_token == "base" else NOTHING)
-    usdc = -sign * cost - (fill.fee if fill.fee_token == "quote" else NOTHING)
-    return token, usdc
 
 
 def _balances_json(balances: Balances) -> dict[str, str]:

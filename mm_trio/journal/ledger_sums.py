@@ -111,6 +111,8 @@ class LedgerSums:
             case Moved():
                 self.ledger.on_moved(entry)
                 self._sum(entry.kind, entry.token, entry.usdc)
+                # It was recorded because a balance was taken over, which has what went before it.
+                self.adjusted_ms = self.settled_ms = at_ms
             case Remembered(after_ms, keys):
                 self.contained.update(keys)
                 self.contained_until_ms = after_ms

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from mm_trio.model.journal_entries import (
+    Accounted,
     Adjusted,
     Adopted,
     Allocated,
@@ -130,6 +131,8 @@ class Recovered:
                 ledger.on_adjusted(entry)
             case Moved():
                 ledger.on_moved(entry)
+            case Accounted():
+                ledger.on_accounted(entry)
             case Allocated():
                 ledger.on_allocated(entry)
             case Summed():
@@ -171,6 +174,8 @@ def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_m
             found.count()
             found.apply(entry, now_s=now_s, wall_ms=wall_ms)
     found.order_state.on_restarted(now_s=now_s)
+    # A ledger of an earlier release has the movements until its last look-up as differences without a cause.
+    found.inventory.movements.begin_after(max(found.looked_up_ms, found.newest_fill_ms) or wall_ms)
     return found
 
 

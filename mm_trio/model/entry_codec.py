@@ -8,7 +8,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import cast, get_args
 
-from mm_trio.model.journal_entries import Checkpoint, Entry, Remembered
+from mm_trio.model.journal_entries import Accounted, Checkpoint, Entry, Remembered
 from mm_trio.model.orders import Quote
 from mm_trio.model.replies import FillKey
 
@@ -68,6 +68,12 @@ def decode_entry(kind: str, values: Sequence[object]) -> Entry:
         if kind == "remembered":
             after_ms, keys = cast("tuple[int, Sequence[tuple[int, str, int, int]]]", values)
             return Remembered(after_ms, tuple(FillKey(*key) for key in keys))
+        if kind == "accounted":
+            after_ms, refs, times_ms, *held = cast("tuple[int, Sequence[str], Sequence[int], str, str]", values)
+            if not all(isinstance(ref, str) for ref in refs) or not all(isinstance(ms, int) for ms in times_ms):
+                raise TypeError(values)
+            token, usdc = (None if amount is None else Decimal(amount) for amount in held)
+            return Accounted(after_ms, tuple(refs), tuple(times_ms), token, usdc)
         columns = _COLUMNS[kind]
         read: list[object] = [
             Decimal(cast("str", value)) if is_decimal and value is not None else value

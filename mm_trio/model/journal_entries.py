@@ -17,6 +17,7 @@ from mm_trio.model.replies import Fill, FillKey
 
 __all__ = [
     "REBUILT",
+    "Accounted",
     "Adjusted",
     "Adopted",
     "Allocated",
@@ -295,6 +296,21 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Accounted:
+    """Movements that are in the ledger already.
+
+    All until `after_ms`, and later ones by their references with their times. `held_token` and `held_usdc` are what
+    others hold as far as it is recorded, None where that is not known.
+    """
+
+    after_ms: int
+    refs: tuple[str, ...]
+    times_ms: tuple[int, ...]
+    held_token: Decimal | None
+    held_usdc: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Summed:
     """Sums in a checkpoint.
 
@@ -362,6 +378,7 @@ Entry: TypeAlias = (
     | Booked
     | Adjusted
     | Moved
+    | Accounted
     | Summed
     | Peaked
     | LookedUp

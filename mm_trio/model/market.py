@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
 
@@ -15,12 +15,14 @@ __all__ = ["NOTHING_HELD", "Balances", "Book", "BookLevel", "Market", "Pair", "S
 class Token:
     """Token of the venue, identified by `index`.
 
-    Names are not unique.
+    Names are not unique. `token_id` is the venue's hash of it, None where it was not told; it is no part of the
+    identity.
     """
 
     index: int
     name: str
     sz_decimals: int
+    token_id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

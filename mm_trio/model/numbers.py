@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation
 from typing import TypeAlias
 
-__all__ = ["Number", "make_exact", "round_up", "to_decimal"]
+__all__ = ["EXACT", "Number", "make_exact", "round_up", "to_decimal"]
 
+# A sum of Decimals keeps 28 digits by itself. These are enough for every amount that is read, with 60 digits before the
+# point and 130 behind it, and for a product of two.
+EXACT = Context(prec=400)
 Number: TypeAlias = Decimal | int | str | float
 
 

@@ -2,21 +2,24 @@
 
 Fills move them, balances check them. `account` follows the venue's balance of the two tokens; `virtual` begins at the
 operator's allocation and moves by fills alone. The smaller of the two may be offered. Both are sums of a ledger's
-entries: where balances are taken over, the difference is recorded here; a fill is recorded where it is bound to its
-order.
+entries: where balances are taken over, the difference is recorded here, by its reasons as far as they are known; a fill
+is recorded where it is bound to its order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
-from mm_trio.model.journal_entries import Adjusted, Allocated, Entry, Moved, Record, Summed, forget
+from mm_trio.funds.movements import Movements
+from mm_trio.funds.trade_effects import name_trade
+from mm_trio.model.journal_entries import Accounted, Adjusted, Allocated, Entry, Moved, Record, Summed, forget
 from mm_trio.model.market import NOTHING_HELD, Balances
-from mm_trio.model.numbers import Number, to_decimal
+from mm_trio.model.numbers import EXACT, Number, to_decimal
 from mm_trio.model.orders import FillResult, Side
 
 __all__ = ["BalanceCheck", "BalanceVerdict", "FeeToken", "Inventory"]
@@ -76,6 +79,7 @@ class Inventory:
         self.allocation = (self.virtual_token, self.virtual_usdc)
         self.expects_transfers = False
         self.record: Record = forget
+        self.movements = Movements()
         # When the first differing balance was asked for.
         self._doubted_since_s: float | None = None
         # How long a difference has to last, and when one was last taken over.
@@ -135,6 +139,8 @@ class Inventory:
         default: FeeToken = "quote" if fill.side == "sell" else "base"
         fee = fill.fee if fill.fee_token in ("base", "quote", None) else Decimal(0)
         fee_token: FeeToken = "base" if (fill.fee_token or default) == "base" else "quote"
+        if fill.tid is not None:
+            self.movements.on_own(name_trade(fill.tid, fill.oid))
         move = self.on_ask_fill if fill.side == "sell" else self.on_bid_fill
         move(fill.price, fill.size, fee, fee_token)
 
@@ -151,14 +157,21 @@ class Inventory:
 
     def on_adjusted(self, entry: Adjusted) -> None:
         """Move the account by a change without a fill."""
-        self.account_token += entry.token
-        self.account_usdc += entry.usdc
-        self.record(entry)
+        self._add(entry)
 
     def on_moved(self, entry: Moved) -> None:
         """Move the account by an explained movement of funds."""
-        self.account_token += entry.token
-        self.account_usdc += entry.usdc
+        self.movements.on_moved(entry)
+        self._add(entry)
+
+    def on_accounted(self, entry: Accounted) -> None:
+        """Take what a checkpoint says of movements."""
+        self.movements.on_accounted(entry)
+
+    def _add(self, entry: Adjusted | Moved) -> None:
+        # A token may have more decimals than a sum of Decimals keeps by itself.
+        self.account_token = EXACT.add(self.account_token, entry.token)
+        self.account_usdc = EXACT.add(self.account_usdc, entry.usdc)
         self.record(entry)
 
     def suppose(self, entry: Adjusted) -> Inventory:
@@ -176,7 +189,7 @@ class Inventory:
     def summarise(self) -> tuple[Entry, ...]:
         """Return entries that recreate this ledger."""
         sums = Summed(self.virtual_token, self.virtual_usdc, self.account_token, self.account_usdc)
-        return Allocated(*self.allocation), sums
+        return Allocated(*self.allocation), sums, self.movements.summarise()
 
     def _move(self, token: Decimal, usdc: Decimal, fee: Decimal, fee_token: FeeToken) -> None:
         if fee_token not in ("base", "quote"):
@@ -208,13 +221,16 @@ class Inventory:
         does not prove anything by itself (without `proves`) is no look at all: it is asked for again.
         """
         token, usdc = to_decimal(token), to_decimal(usdc)
-        change = (token - self.account_token, usdc - self.account_usdc)
+        change = EXACT.subtract(token, self.account_token), EXACT.subtract(usdc, self.account_usdc)
         if not any(change):
             self._doubted_since_s = None
             return BalanceCheck(BalanceVerdict.EQUAL, *change)
         if asked_s is not None and not (proves and self._is_confirmed(asked_s, quiet_since_s)):
             return BalanceCheck(BalanceVerdict.ASK_AGAIN, *change)
-        self.on_adjusted(Adjusted(*change, "balance"))
+        if asked_s is None:
+            self.on_adjusted(Adjusted(*change, "balance"))
+        else:
+            self._apply(self.movements.explain(*change))
         self._doubted_since_s = None
         if asked_s is not None:
             is_restless = asked_s - self._adopted_s < CALM_S
@@ -222,14 +238,42 @@ class Inventory:
             self._adopted_s = asked_s
         return BalanceCheck(BalanceVerdict.ADOPTED, *change)
 
+    def wants_reasons(self, now_s: float, *, quiet_since_s: float) -> bool:
+        """Return whether a balance asked for now may be taken over, or one was and nothing explains it yet."""
+        first_s = self._doubted_since_s
+        if first_s is None:
+            return self.movements.wants_reasons
+        return self._is_quiet(quiet_since_s) and now_s - first_s >= self._find_least_s(now_s)
+
+    def explain_late(self) -> None:
+        """Record the reasons of past differences that were told only now.
+
+        Called where a balance is equal to the ledger: the account stays as it is.
+        """
+        self._apply(self.movements.explain_late())
+
+    def _apply(self, entries: Iterable[Moved | Adjusted]) -> None:
+        for entry in entries:
+            if isinstance(entry, Moved):
+                self.on_moved(entry)
+            else:
+                self.on_adjusted(entry)
+
     def _is_confirmed(self, asked_s: float, quiet_since_s: float | None) -> bool:
         first_s = self._doubted_since_s
-        quiet = quiet_since_s is None or (first_s is not None and quiet_since_s <= first_s - BALANCE_CONFIRM_S)
-        if first_s is None or not quiet:
+        if first_s is None or not self._is_quiet(quiet_since_s):
             self._doubted_since_s = asked_s
             return False
+        return asked_s - first_s >= self._find_least_s(asked_s)
+
+    def _is_quiet(self, quiet_since_s: float | None) -> bool:
+        first_s = self._doubted_since_s
+        return quiet_since_s is None or (first_s is not None and quiet_since_s <= first_s - BALANCE_CONFIRM_S)
+
+    def _find_least_s(self, asked_s: float) -> float:
+        """Return how long a difference has to last by now."""
         is_calm = asked_s - self._adopted_s >= CALM_S
-        return asked_s - first_s >= (BALANCE_CONFIRM_S if is_calm else self.confirm_s)
+        return BALANCE_CONFIRM_S if is_calm else self.confirm_s
 
 
 def _effective(virtual: Decimal | None, account: Decimal) -> Decimal:

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from mm_trio.funds.holds import NO_OTHERS, OtherOrders, Usable, compute_usable, sum_holds
+from mm_trio.funds.trade_effects import make_trade_event
+from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.errors import Contradiction
 from mm_trio.model.journal_entries import Entry, Record, Remembered, forget
 from mm_trio.model.market import NOTHING_HELD, Balances, Market
+from mm_trio.model.numbers import EXACT
 from mm_trio.model.orders import FillResult, Intent, Quote, Side
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, FillKey, OpenOrder, OrderUpdate
@@ -297,28 +300,41 @@ class MakerState:
             market=self.market,
         )
 
+    def note_trades(self, fills: Iterable[Fill]) -> None:
+        """Remember the trades of others among the fills of our coin: they explain a later balance."""
+        self.inventory.movements.on_told(
+            make_trade_event(fill)
+            for fill in fills
+            if decode_cloid(fill.cloid) is None and not self.order_state.is_accounted_for(fill)
+        )
+
     def note_others_open(self, n_least: int) -> None:
         """Remember that others have at least so many orders open, until the next snapshot counts them."""
         self.others = replace(self.others, n_open=max(self.others.n_open, n_least))
 
     def apply_balances(
-        self, total: Balances, *, asked_s: float | None, now_s: float, was_pushed: bool = False
+        self, total: Balances, *, asked_s: float | None, now_s: float, was_pushed: bool = False, now_ms: int = 0
     ) -> BalanceCheck:
         """Check the ledger against what is free at the venue, and held by us.
 
         What others hold is not ours to offer. While it is not known which of our orders a hold contains, it proves no
         difference that they may explain, nor where one changed since the balance was asked for. One that `was_pushed`
-        is as old as a frame may be. Without `asked_s` the amounts are taken over as they are.
+        is as old as a frame may be. Without `asked_s` the amounts are taken over as they are. `now_ms` is the venue's
+        time.
         """
         ledger = self.inventory
         token = self._find_usable("sell", total.token, total.held_token)
         usdc = self._find_usable("buy", total.usdc, total.held_usdc)
         if asked_s is None:
             amounts = token.most, usdc.most
+        else:
+            amounts = token.find_nearest(ledger.account_token), usdc.find_nearest(ledger.account_usdc)
+        self.held_elsewhere = Balances(EXACT.subtract(total.token, amounts[0]), EXACT.subtract(total.usdc, amounts[1]))
+        ledger.movements.on_look(self.held_elsewhere, now_ms=now_ms)
+        if asked_s is None:
             check = ledger.on_balance_update(*amounts)
         else:
             quiet_since_s = self.note_doubts(now_s)
-            amounts = token.find_nearest(ledger.account_token), usdc.find_nearest(ledger.account_usdc)
             since_s = asked_s - (BALANCE_CONFIRM_S if was_pushed else 0)
             check = ledger.on_balance_update(
                 *amounts,
@@ -326,7 +342,6 @@ class MakerState:
                 quiet_since_s=quiet_since_s,
                 proves=self.order_state.changed_s <= since_s,
             )
-        self.held_elsewhere = Balances(total.token - amounts[0], total.usdc - amounts[1])
         return replace(check, held=self.held_elsewhere)
 
     def _find_usable(self, side: Side, total: Decimal, held: Decimal | None) -> Usable:
@@ -371,9 +386,11 @@ class MakerState:
             self.record(entry)
 
     def on_opened(self) -> None:
-        """Record the fills that a new ledger's balance contains."""
+        """Record the fills and movements that a new ledger's balance contains."""
         after_ms = self.history.look_up_from_ms - 1
         self.record(Remembered(after_ms, self.order_state.get_fill_keys(after_ms)))
+        self.inventory.movements.on_opened()
+        self.record(self.inventory.movements.summarise())
         self.on_reconciled()
 
     def summarise(self) -> tuple[Entry, ...]:

@@ -31,7 +31,7 @@ MOST_AT_ONCE = WEIGHT_PER_MINUTE - SLACK - FOR_SHUTDOWN
 _LIGHT = frozenset({"query_order_by_oid", "query_order_by_cloid", "spot_user_state", "l2_snapshot", "exchange_status"})
 _HEAVY = frozenset({"user_role"})
 _WEIGHTLESS = frozenset({"subscribe", "ping"})
-_BY_ROWS = frozenset({"user_fills_by_time"})
+_BY_ROWS = frozenset({"user_fills_by_time", "user_non_funding_ledger_updates"})
 ROWS_A_WEIGHT = 20
 ITEMS_A_WEIGHT = 40
 

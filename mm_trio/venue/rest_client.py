@@ -7,7 +7,7 @@ question raises a `VenueError` when no usable answer came.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
+from mm_trio.funds.movements import FundEvent
+from mm_trio.messages.fund_updates import FundUpdates, parse_fund_updates
+from mm_trio.messages.other_trades import parse_other_trades
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable, VenueError
 from mm_trio.model.market import Balances, Book, Market, SpotMeta
 from mm_trio.model.replies import Fill, ListedAgent, OpenOrder, OrderStatus
@@ -26,7 +29,7 @@ from mm_trio.venue.ip_weight import FOR_SHUTDOWN, IpWeight, find_weight, find_we
 from mm_trio.venue.sdk import make_cloid
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["VenueClient", "ask_while_busy", "log_left_out"]
+__all__ = ["FUNDS_PER_PAGE", "VenueClient", "ask_while_busy", "log_left_out"]
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ START_PATIENCE_S = 70.0
 BUSY_PAUSE_S = 5.0
 # The venue's most per answer.
 FILLS_PER_PAGE = 2_000
+FUNDS_PER_PAGE = 500
 # Questions of one comparison of the clocks, and the pause between two. Two that agree settle it.
 CLOCK_TRIES, CLOCK_PAUSE_S = 5, 1.0
 # The venue promises 10,000 fills. Ten times that is a fault and not a history.
@@ -143,6 +147,12 @@ class VenueClient:
         """Fetch volume and requests used of the address (weight 20)."""
         return wire.parse_rate_limit(await self.ask(self._info.user_rate_limit, self._address))
 
+    async def fetch_rates(self) -> tuple[Decimal, Decimal] | None:
+        """Fetch the rates of maker and taker on spot (weight 20); None where they cannot be asked for."""
+        if not hasattr(type(self._info), "user_fees"):
+            return None
+        return wire.parse_spot_rates(await self.ask(self._info.user_fees, self._address))
+
     async def fetch_agents(self, owner: str) -> tuple[ListedAgent, ...]:
         """Fetch the named agents of an account (weight 20)."""
         return wire.parse_agents(await self.ask(self._info.extra_agents, owner))
@@ -151,11 +161,13 @@ class VenueClient:
         """Fetch the role of an address, and its owner where it has one (weight 60)."""
         return wire.parse_role(await self.ask(self._info.user_role, address))
 
-    async def fetch_fills(self, market: Market, *, since_ms: int) -> tuple[Fill, ...]:
+    async def fetch_fills(
+        self, market: Market, *, since_ms: int, on_others: Callable[[Iterable[FundEvent]], None] | None = None
+    ) -> tuple[Fill, ...]:
         """Fetch every fill of our coin from `since_ms` on, oldest first.
 
-        Weight 20, and 1 per 20 rows, for each page. Errors: VenueError; an unreadable row is one, because no fill
-        may be missed here.
+        `on_others` gets what trades of other pairs moved of our tokens. Weight 20, and 1 per 20 rows, for each page.
+        Errors: VenueError; an unreadable row is one, because no fill may be missed here.
         """
         fills: list[Fill] = []
         for _ in range(MAX_FILL_PAGES):
@@ -167,6 +179,8 @@ class VenueClient:
             if late := [fill for fill in page if not self.clock.is_plausible(fill.time_ms or 0)]:
                 raise ProtocolError("userFillsByTime.time", late[0].time_ms)
             fills.extend(page)
+            if on_others is not None:
+                on_others(parse_other_trades(rows, market))
             if len(rows) < FILLS_PER_PAGE:
                 return tuple(fills)
             last_ms = wire.newest_fill_ms(rows)
@@ -175,6 +189,24 @@ class VenueClient:
                 last_ms = since_ms + 1
             since_ms = last_ms
         raise ProtocolError("userFillsByTime", f"more than {MAX_FILL_PAGES} pages")
+
+    @property
+    def lists_movements(self) -> bool:
+        """Return whether movements of funds can be asked for."""
+        # Looked up on the class: an object that answers to every name lists nothing.
+        return hasattr(type(self._info), "user_non_funding_ledger_updates")
+
+    async def fetch_fund_updates(self, market: Market, *, since_ms: int) -> FundUpdates:
+        """Fetch a page of the movements of funds from `since_ms` on, oldest first.
+
+        Weight 20, and 1 per 20 rows. Errors: VenueError.
+        """
+        rows = await self.ask(self._info.user_non_funding_ledger_updates, self._address, since_ms)
+        updates = parse_fund_updates(rows, market, address=self._address)
+        # Such a row would be in the way of every later one.
+        if updates.last_ms is not None and not self.clock.is_plausible(updates.last_ms):
+            raise ProtocolError("userNonFundingLedgerUpdates.time", updates.last_ms)
+        return updates
 
     async def compare_clock(self, coin: str) -> None:
         """Compare our clock with the venue's (weight 2 for each question).

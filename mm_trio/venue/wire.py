@@ -184,10 +184,13 @@ def _find_unread(meta: SpotMeta, coin: str) -> ProtocolError | None:
 
 
 def _parse_token(raw: Any, path: str) -> Token:
+    token_id = raw.get("tokenId") if isinstance(raw, Mapping) else None
     return Token(
         read_integer(get_field(raw, "index", path), f"{path}.index"),
         read_text(get_field(raw, "name", path), f"{path}.name"),
         read_integer(get_field(raw, "szDecimals", path), f"{path}.szDecimals", most=_MOST_SZ_DECIMALS),
+        # Nothing depends on it, so that an odd one does not make the token unreadable.
+        token_id if isinstance(token_id, str) and len(token_id) <= MOST_TEXT_CHARS else None,
     )
 
 

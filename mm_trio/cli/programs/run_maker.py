@@ -182,6 +182,7 @@ async def open_maker(
                 dead_man=settings.guard.dead_man == "venue",
                 check_opening=terms.check_opening,
                 recorder=recorder,
+                network=network,
             )
         finally:
             # A disk that hangs must not keep the program from ending.

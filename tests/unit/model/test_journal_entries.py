@@ -11,6 +11,7 @@ from core_kit import OURS, dec, desired, intent
 from mm_trio.model import journal_entries as module
 from mm_trio.model.entry_codec import decode_entry, encode_entry
 from mm_trio.model.journal_entries import (
+    Accounted,
     Adjusted,
     Adopted,
     Allocated,
@@ -21,6 +22,8 @@ from mm_trio.model.journal_entries import (
     Ended,
     Entry,
     LookedUp,
+    Moved,
+    MoveKind,
     NeverPlaced,
     Numbered,
     Peaked,
@@ -54,6 +57,9 @@ PARTS: tuple[Entry, ...] = (
     BOOKED,
     Booked(9, 77, None, None, Quote("sell", 3, dec(20), dec(1)), dec(0), None),
     Adjusted(dec("-12345678901234567890.123456789"), dec("0E-8"), "balance"),
+    Moved(dec("-1.5"), dec("0E-8"), MoveKind.HAND_TRADE.value, 1_790_000_000_000, "77:9"),
+    Accounted(1_790_000_000_000, ("0xab", "77:9"), (1_790_000_000_001, 1_790_000_000_002), dec("0.5"), dec(0)),
+    Accounted(0, (), (), None, None),
     Summed(None, None, dec(1), dec(2)),
     Summed(dec("1.10"), dec("-2"), dec("3E+2"), dec(4)),
     LookedUp(1_790_000_000_000),
@@ -113,6 +119,8 @@ def test_an_intent_is_written_down_whole() -> None:
         ("arrived", [OURS, 9, 9]),
         ("arrived", 7),
         ("arrived", None),
+        ("accounted", [0, [["0xab"]], [1], None, None]),
+        ("accounted", [0, ["0xab"], ["1"], None, None]),
         ("adjusted", ["1", "many", ""]),
         ("adjusted", ["1", {}, ""]),
         ("adjusted", ["1", ["0", "1"], ""]),

@@ -48,8 +48,8 @@ def close_journals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     opened: list[Journal] = []
     begin: Callable[..., None] = Journal.__init__
 
-    def note(journal: Journal, *args: Any) -> None:
-        begin(journal, *args)
+    def note(journal: Journal, *args: Any, **options: Any) -> None:
+        begin(journal, *args, **options)
         opened.append(journal)
 
     monkeypatch.setattr(Journal, "__init__", note)

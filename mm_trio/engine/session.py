@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import trio
 
 from mm_trio.concurrency.fair_lock import UncontendedLock
+from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.engine import tasks
 from mm_trio.engine.events import SessionEvents, log_allocation_changed, log_start
 from mm_trio.engine.feed_watchdog import FeedWatchdog
@@ -27,7 +28,6 @@ from mm_trio.guard.dead_man import DeadMan
 from mm_trio.guard.heartbeat import Life
 from mm_trio.guard.life_signs import LifeSigns
 from mm_trio.halts.standing import Standing, State
-from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import COMMIT_WITHIN_S, JournalWriter
 from mm_trio.model.errors import (

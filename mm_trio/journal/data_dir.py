@@ -7,7 +7,9 @@ would invalidate each other.
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mm_trio.config.private_paths import find_open_place, make_private_folders
+from mm_trio.journal.archives import ARCHIVE_NAME
 from mm_trio.journal.end_mark import MARK_NAME, sync
 from mm_trio.journal.file_errors import describe_os_error, explain_os_error
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
@@ -33,6 +36,8 @@ __all__ = [
     "replace_ledger",
     "set_aside",
 ]
+
+_log = logging.getLogger(__name__)
 
 STATE_VARIABLE = "XDG_STATE_HOME"
 LOCK_NAME = "lock"
@@ -127,8 +132,8 @@ def open_ledger(folder: Path, *, signer_lock: Path | None = None) -> Journal:
     """Open the ledger, or begin the first one.
 
     Refuse to begin a new ledger where files show that an earlier one was lost. A lock that is deleted while it is held
-    would let a second maker start, so the locks are checked with the ledger's own files.
-    Errors: JournalError.
+    would let a second maker start, so the locks are checked with the ledger's own files. The caller holds them:
+    entries before the last checkpoint move into the archive, where they are many. Errors: JournalError.
     """
     if not _has_content(folder):
         _refuse_lost(folder)
@@ -142,7 +147,27 @@ def open_ledger(folder: Path, *, signer_lock: Path | None = None) -> Journal:
     for lock in (folder / LOCK_NAME, signer_lock):
         if lock is not None and lock.exists():
             journal.files.watch(lock)
+    _look_after_archives(journal)
     return journal
+
+
+def _look_after_archives(journal: Journal) -> None:
+    """Move old entries into an archive, and tell of those that are missing.
+
+    Neither keeps a maker from starting, because a start needs none of these entries.
+    """
+    try:
+        n_moved = journal.move_to_archive()
+        if n_moved:
+            _log.info("entries archived: n=%d folder=%s", n_moved, journal.path.parent / ARCHIVE_NAME)
+    except (JournalError, sqlite3.Error) as error:
+        _log.warning("entries not archived: %s; all of them stay in the ledger, and the next start tries again", error)
+    try:
+        faults = journal.find_archive_faults()
+    except JournalError as error:
+        faults = [str(error)]
+    if faults:
+        _log.warning("archives of the ledger cannot be read: n=%d; %s", len(faults), "; ".join(faults))
 
 
 def describe_lost(folder: Path) -> str | None:
@@ -256,8 +281,8 @@ def _find_files(folder: Path) -> list[Path]:
 
     If the main file stayed behind without its log, it would lack its last entries. The end mark comes last.
     """
-    mark = folder / MARK_NAME
-    return [*sorted(folder.glob(f"{JOURNAL_NAME}*")), *([mark] if mark.exists() else [])]
+    rest = (path for name in (ARCHIVE_NAME, MARK_NAME) if (path := folder / name).exists())
+    return [*sorted(folder.glob(f"{JOURNAL_NAME}*")), *rest]
 
 
 def _find_asides(folder: Path) -> list[Path]:
@@ -273,8 +298,8 @@ def _find_traces(folder: Path) -> list[str]:
     if not (folder / JOURNAL_NAME).exists():
         # What is found now is a log without its main file, or an end mark.
         traces += _find_files(folder)
-    elif (mark := folder / MARK_NAME).exists():
-        traces.append(mark)
+    else:
+        traces += [path for name in (ARCHIVE_NAME, MARK_NAME) if (path := folder / name).exists()]
     return [path.name for path in traces]
 
 

@@ -25,6 +25,7 @@ from mm_trio.model.journal_entries import (
     Numbered,
     Remembered,
     Sent,
+    Summed,
 )
 from mm_trio.model.market import Balances
 from mm_trio.model.replies import Fill, FillKey, OpenOrder
@@ -120,11 +121,16 @@ class LedgerSums:
                 self.looked_up_ms = until_ms
             case Booked():
                 self._book(entry)
+            case Summed():
+                self.ledger.on_summed(entry)
             case Checkpoint(parts):
-                # What it repeats was read already, except what only it has.
+                # What it repeats was read already, except what only it has. A ledger that lost its archives begins
+                # with it.
+                is_first = self.n_entries == 1
                 for part in parts:
-                    if isinstance(part, Numbered):
-                        self.sent.raise_to(part.epoch, part.number)
+                    if is_first or isinstance(part, Numbered):
+                        self.read(at_ms, part)
+                self.n_entries -= len(parts) if is_first else sum(isinstance(part, Numbered) for part in parts)
             case _:
                 pass
 

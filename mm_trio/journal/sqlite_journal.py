@@ -1,9 +1,10 @@
-"""Durable file of journal entries; the only module with SQL.
+"""Durable file of journal entries.
 
 The file is an append-only SQLite database in WAL mode with `synchronous=FULL`: entries survive a power cut once
 `append` has returned. Each row carries a hash over itself and the row before, so that a changed row or a hole is
-detected; a second file, the end mark, tells whether the last rows are there. All functions block; except `mark_end`
-they serve one caller at a time, and `JournalWriter` calls them off the loop.
+detected; a second file, the end mark, tells whether the last rows are there. Rows before the last checkpoint may lie in
+archives, which are read as if they were here. All functions block; except `mark_end` they serve one caller at a time,
+and `JournalWriter` calls them off the loop.
 """
 
 from __future__ import annotations
@@ -11,19 +12,28 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
 from mm_trio.config.private_paths import find_open_place, make_private_folders
+from mm_trio.journal.archives import ARCHIVE_AT_LEAST, Archives, RawRow
 from mm_trio.journal.end_mark import MARK_NAME, EndMark, describe_cut, read_mark, write_mark
-from mm_trio.journal.file_errors import REBUILD, explain_os_error, explain_sqlite_error
+from mm_trio.journal.file_errors import REBUILD
 from mm_trio.journal.file_identity import FilesInPlace
+from mm_trio.journal.ledger_schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    JournalRow,
+    connect,
+    explained,
+    link,
+    make_private,
+    name_read_only,
+)
 from mm_trio.model.entry_codec import decode_entry, encode_entry, name_kind
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Booked, Entry, Requested
@@ -33,41 +43,10 @@ __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 _log = logging.getLogger(__name__)
 
 JOURNAL_NAME = "journal.sqlite3"
-# "mmtr", in the header of the file.
-APPLICATION_ID = 0x6D6D7472
 # `json.dumps` would make an encoder at each call.
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
-# SQLite waits so long for another process that locks the file. It is short, because the loop has to know, and the
-# writer tries again by itself.
-BUSY_TIMEOUT_S = 0.2
-# One who only reads has nothing else to do. It meets a lock only in the moments when a log is being repaired or closed.
-READER_TIMEOUT_S = 5.0
-
-# Script n turns version n of the file into n + 1; an empty file is version 0.
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE entries (
-        seq INTEGER PRIMARY KEY,
-        at_ms INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        body TEXT NOT NULL,
-        fill TEXT UNIQUE,
-        chain BLOB NOT NULL
-    ) STRICT;
-    CREATE INDEX checkpoints ON entries (seq) WHERE kind = 'checkpoint';
-    CREATE TRIGGER entries_stay BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
-    CREATE TRIGGER entries_last BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
-    """,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class JournalRow:
-    """Entry with its number and the time it was recorded at."""
-
-    seq: int
-    at_ms: int
-    entry: Entry
+# SQLite looks at each page of the file so often, at a start. In between a start trusts pages that it does not read.
+CHECK_EVERY_MS = 24 * 3_600_000
 
 
 class Journal:
@@ -76,12 +55,14 @@ class Journal:
     Before each commit `files` are checked to be in their place: the ledger's own and those that its user adds.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, is_reader: bool = False) -> None:
         self.path = path
         self._connection = connection
         # The last durable entry, replaced by one assignment: `mark_end` may read it on another thread.
         self._end = EndMark(0, b"")
         self._marking = threading.Lock()
+        self._archives = Archives(connection, path)
+        self._is_reader = is_reader
         self.files = FilesInPlace()
 
     @classmethod
@@ -94,21 +75,28 @@ class Journal:
         locked.
         """
         path = folder / JOURNAL_NAME
-        with _explained(path):
+        with explained(path):
             make_private_folders(folder)
             _refuse_open(folder)
-            _make_private(path)
-            connection = _connect(str(path))
+            make_private(path)
+            # A log is left where the last writer did not close the file.
+            was_closed = not _has_log(path)
+            connection = connect(str(path))
             journal = cls(path, connection)
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 if max_pages is not None:
                     connection.execute(f"PRAGMA max_page_count = {int(max_pages)}")
-                journal._check_file()
+                journal._check_owner()
+                is_to_check = not (was_closed and journal._was_checked())
+                if is_to_check:
+                    journal._check_pages()
                 journal._migrate()
                 journal._find_end()
                 journal._check_mark()
+                if is_to_check:
+                    journal._note_check()
                 # SQLite writes commits to the log first, and deletes it only when the last connection closes.
                 journal.files.watch(path)
                 journal.files.watch(path.with_name(f"{JOURNAL_NAME}-wal"))
@@ -118,20 +106,26 @@ class Journal:
         return journal
 
     @classmethod
-    def open_to_read(cls, folder: Path, *, is_quiet: bool = False) -> Self:
+    def open_to_read(cls, folder: Path, *, is_quiet: bool = False, check_pages: bool = False) -> Self:
         """Open an existing ledger read-only, even while a maker writes it.
 
-        `is_quiet`: leave no file beside it either, where no process has it open. Errors: JournalError, also if there
-        is no ledger.
+        `is_quiet`: leave no file beside it either, where no process has it open. `check_pages`: let SQLite look at
+        every page of it, also at those that are not read. Errors: JournalError, also if there is no ledger.
         """
         path = folder / JOURNAL_NAME
-        with _explained(path):
+        with explained(path):
             if not path.is_file():
                 raise JournalError(f"there is no ledger at {path}")
             _refuse_open(folder)
-            journal = cls(path, _connect(_read_only(path, is_quiet=is_quiet), is_uri=True))
+            # SQLite leaves an empty log behind, unless it is told that nobody writes. Where there is no log, nobody
+            # does.
+            is_closed = is_quiet and not path.with_name(f"{path.name}-wal").exists()
+            name = name_read_only(path, is_immutable=is_closed)
+            journal = cls(path, connect(name, is_uri=True), is_reader=True)
             try:
-                journal._check_file()
+                journal._check_owner()
+                if check_pages:
+                    journal._check_pages()
                 journal._check_version()
                 journal._find_end()
             except BaseException:
@@ -143,15 +137,18 @@ class Journal:
     def salvage(cls, folder: Path) -> list[JournalRow]:
         """Read the rows of a damaged ledger up to the damage.
 
-        Return no rows if the file is not a ledger. Errors: JournalBusy, because a file that is locked is not damaged.
+        Where an archive cannot be read, they begin at the last checkpoint, which sums up what is lost. Return no rows
+        if the file is not a ledger. Errors: JournalBusy, because a file that is locked is not damaged.
         """
         rows: list[JournalRow] = []
         try:
-            with _explained(folder / JOURNAL_NAME):
-                connection = _connect(_read_only(folder / JOURNAL_NAME), is_uri=True)
+            with explained(folder / JOURNAL_NAME):
+                connection = connect(name_read_only(folder / JOURNAL_NAME), is_uri=True)
                 with contextlib.closing(connection):
+                    journal = cls(folder / JOURNAL_NAME, connection, is_reader=True)
+                    is_whole = journal._can_read_archives()
                     # One by one, so that the rows before the damage are kept when reading fails.
-                    for row in cls(folder / JOURNAL_NAME, connection).read(since_checkpoint=False):
+                    for row in journal.read(since_checkpoint=not is_whole):
                         rows.append(row)
         except JournalBusy:
             raise
@@ -159,22 +156,35 @@ class Journal:
             pass
         return rows
 
+    def _can_read_archives(self) -> bool:
+        try:
+            for _ in self._read_archives():
+                pass
+        except JournalError as error:
+            _log.warning("archive left out: %s", error)
+            return False
+        return True
+
     def read(self, *, since_checkpoint: bool = True) -> Iterator[JournalRow]:
         """Yield rows in order, checking the chain of hashes.
 
-        They begin at the last checkpoint, or with `since_checkpoint=False` at the first row.
-        Errors: JournalError at the first row that differs from what was written.
+        They begin at the last checkpoint, or with `since_checkpoint=False` at the first row, in the archives.
+        Errors: JournalError at the first row that differs from what was written, and for an archive that is missing.
         """
-        with _explained(self.path):
+        with explained(self.path), self._snapshot():
             first = self._find_checkpoint() if since_checkpoint else 1
-            chain = self._chain_of(first - 1)
+            chain = self._chain_of(first - 1) or b""
+            if not since_checkpoint:
+                for seq, at_ms, kind, body, _, stored in self._read_archives():
+                    first, chain = seq + 1, stored
+                    yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
             rows = self._connection.execute(
                 "SELECT seq, at_ms, kind, body, chain FROM entries WHERE seq >= ? ORDER BY seq", (first,)
             )
             for expected, (seq, at_ms, kind, body, stored) in enumerate(rows, start=first):
-                chain = _link(chain, seq, at_ms, kind, body)
+                chain = link(chain, seq, at_ms, kind, body)
                 is_beginning = seq > first or first == 1 or not since_checkpoint or kind == "checkpoint"
-                if seq != expected or chain != stored or not is_beginning:
+                if seq != expected or not chain or chain != stored or not is_beginning:
                     damage = f"entry {expected} differs from what was written"
                     raise JournalError(f"{self.path} is damaged: {damage}; {REBUILD}")
                 yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
@@ -196,7 +206,10 @@ class Journal:
         For a reader of a million of them, which takes a third of the time. Errors: JournalError.
         """
         names = [name_kind(kind) for kind in kinds]
-        with _explained(self.path):
+        with explained(self.path), self._snapshot():
+            for archive in self._archives.list():
+                for seq, at_ms, kind, body, *_ in archive.read_kinds(names, since_ms=since_ms):
+                    yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
             marks = ", ".join("?" * len(names))
             for seq, at_ms, kind, body in self._connection.execute(
                 f"SELECT seq, at_ms, kind, body FROM entries WHERE kind IN ({marks}) AND at_ms >= ? ORDER BY seq",
@@ -221,6 +234,44 @@ class Journal:
             )
             return {int(number): int(n_items) for number, n_items in rows}
 
+    def _read_archives(self) -> Iterator[RawRow]:
+        chain = b""
+        for archive in self._archives.list():
+            yield from archive.read(chain)
+            chain = archive.chain
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Let a reader see one state: entries may move into an archive while it reads."""
+        if not self._is_reader or self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("COMMIT")
+
+    def move_to_archive(self, *, at_least: int = ARCHIVE_AT_LEAST) -> int:
+        """Move the entries before the last checkpoint into an archive.
+
+        Nothing is done where there are fewer of them than `at_least`. Return how many were moved; the caller holds
+        the lock of the folder. Errors: JournalError, and then every entry is in the journal or in a listed archive.
+        """
+        with explained(self.path):
+            checkpoint = self._find_checkpoint()
+            kinds = self._connection.execute("SELECT kind FROM entries WHERE seq = ?", (checkpoint,)).fetchall()
+            if kinds != [("checkpoint",)]:
+                return 0
+            # The mark names an entry of the journal itself then, so that a start need not read an archive.
+            return self._archives.move_entries(checkpoint=checkpoint, at_least=at_least, before_deletion=self.mark_end)
+
+    def find_archive_faults(self) -> list[str]:
+        """Say which archives are missing or changed, at first sight. Errors: JournalError."""
+        with explained(self.path):
+            return [fault for archive in self._archives.list() if (fault := archive.find_fault()) is not None]
+
     def append(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """Write entries durably in one transaction, or none of them.
 
@@ -233,9 +284,9 @@ class Journal:
             seq += 1
             kind, values = encode_entry(entry)
             body = _to_json(values)
-            chain = _link(chain, seq, at_ms, kind, body)
+            chain = link(chain, seq, at_ms, kind, body)
             rows.append((seq, at_ms, kind, body, _fill_key(entry), chain))
-        with _explained(self.path):
+        with explained(self.path):
             self.files.check()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -252,7 +303,7 @@ class Journal:
 
         It may run while another thread appends. Errors: JournalError.
         """
-        with self._marking, _explained(self.path.with_name(MARK_NAME)):
+        with self._marking, explained(self.path.with_name(MARK_NAME)):
             # Beside another journal this mark would be wrong.
             self.files.check()
             if not self.is_new:
@@ -264,7 +315,7 @@ class Journal:
         Return None if the end mark proves nothing missing, or if there is none. Errors: JournalError for a damaged one.
         """
         mark = read_mark(self.path.parent)
-        if mark is None or (mark.seq <= self._end.seq and self._chain_of(mark.seq) == mark.chain):
+        if mark is None or (mark.seq <= self._end.seq and self._chain_of(mark.seq) in (mark.chain, None)):
             return None
         return describe_cut(self.path, mark, n_entries=self._end.seq)
 
@@ -285,14 +336,28 @@ class Journal:
 
     # --- Opening ------------------------------------------------------------------------------
 
-    def _check_file(self) -> None:
+    def _check_owner(self) -> None:
         owner = int(self._connection.execute("PRAGMA application_id").fetchone()[0])
         is_empty = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         if owner != APPLICATION_ID and not is_empty:
             raise JournalError(f"{self.path} is not a valid mm_trio ledger; the file was left unchanged")
+
+    def _check_pages(self) -> None:
         findings = [row[0] for row in self._connection.execute("PRAGMA quick_check(3)")]
         if findings != ["ok"]:
             raise JournalError(f"{self.path} is damaged: {' '.join(findings[0].split())}; {REBUILD}")
+
+    def _was_checked(self) -> bool:
+        """Return whether all pages were checked lately; a check in the future does not count."""
+        if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'checks'").fetchone():
+            return False
+        row = self._connection.execute("SELECT at_ms FROM checks WHERE name = 'pages'").fetchone()
+        return row is not None and isinstance(row[0], int) and 0 <= _now_ms() - row[0] < CHECK_EVERY_MS
+
+    def _note_check(self) -> None:
+        # A full disk must not keep a maker from cancelling its orders; the next start checks again.
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("INSERT OR REPLACE INTO checks VALUES ('pages', ?)", (_now_ms(),))
 
     def _migrate(self) -> None:
         version = self._check_version()
@@ -316,12 +381,14 @@ class Journal:
 
     def _back_up(self, path: Path) -> None:
         """Copy the whole file before its schema changes."""
-        _make_private(path)
-        with contextlib.closing(_connect(str(path))) as copy:
+        make_private(path)
+        with contextlib.closing(connect(str(path))) as copy:
             self._connection.backup(copy)
 
     def _find_end(self) -> None:
         row = self._connection.execute("SELECT seq, chain FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        if row and not isinstance(row[1], bytes):
+            raise JournalError(f"{self.path} is damaged: entry {row[0]} differs from what was written; {REBUILD}")
         self._end = EndMark(*(row or (0, b"")))
 
     def _check_mark(self) -> None:
@@ -341,64 +408,37 @@ class Journal:
         row = self._connection.execute("SELECT max(seq) FROM entries WHERE kind = 'checkpoint'").fetchone()
         return int(row[0] or 1)
 
-    def _chain_of(self, seq: int) -> bytes:
+    def _chain_of(self, seq: int) -> bytes | None:
+        """Return the chain value of an entry, b"" where there is none.
+
+        None for one in an archive that cannot be read.
+        """
         row = self._connection.execute("SELECT chain FROM entries WHERE seq = ?", (seq,)).fetchone()
-        return bytes(row[0]) if row else b""
+        if row:
+            return row[0] if isinstance(row[0], bytes) else b""
+        archives = self._archives.list()
+        return self._archives.find_chain(seq) if archives and 1 <= seq <= archives[-1].last else b""
 
     def _decode(self, seq: int, kind: str, body: str) -> Entry:
         try:
             return decode_entry(kind, json.loads(body))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
 
 
-def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
-    # Worker threads use the connection one at a time, so the check of sqlite3 that one thread owns it is not needed.
-    # The module would begin transactions by itself without the isolation level; here each BEGIN is written out.
-    timeout_s = READER_TIMEOUT_S if is_uri else BUSY_TIMEOUT_S
-    return sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False, uri=is_uri)
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
-def _read_only(path: Path, *, is_quiet: bool = False) -> str:
-    # SQLite leaves an empty log behind, unless it is told that nobody writes. Where there is no log, nobody does.
-    is_closed = is_quiet and not path.with_name(f"{path.name}-wal").exists()
-    return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if is_closed else ''}"
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _refuse_open(folder: Path) -> None:
     fault = find_open_place(folder)
     if fault is not None:
         raise JournalError(f"the ledger in {folder} is not safe from other users: {fault}")
-
-
-def _make_private(path: Path) -> None:
-    """Create the file readable by its owner alone.
-
-    SQLite would create it with the permissions of the present umask, and where a link points to.
-    """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600))
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn errors of the file into one line that names it.
-
-    A violated constraint is a bug of ours and passes unchanged.
-    """
-    try:
-        yield
-    except sqlite3.IntegrityError:
-        raise
-    except sqlite3.Error as error:
-        raise explain_sqlite_error(path, error) from error
-    except OSError as error:
-        raise explain_os_error(path, error) from error
-    except UnicodeDecodeError as error:
-        raise JournalError(f"{path} is damaged: it contains text that cannot be read; {REBUILD}") from error
-
-
-def _link(chain: bytes, seq: int, at_ms: int, kind: str, body: str) -> bytes:
-    return sha256(b"%s|%d|%d|%s|%s" % (chain, seq, at_ms, kind.encode(), body.encode())).digest()[:16]
 
 
 def _fill_key(entry: Entry) -> str | None:

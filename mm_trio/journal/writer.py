@@ -19,7 +19,7 @@ import trio
 
 from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, CommitThenSend, NoFreeThread, RunSync, TooLate
 from mm_trio.concurrency.fair_lock import UncontendedLock
-from mm_trio.journal.lock_state import LockState
+from mm_trio.concurrency.lock_state import LockState
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry
 

@@ -37,7 +37,7 @@ TAKER = "0x" + "b2" * 20
 KEY = "0x" + "5e" * 32  # of nobody: it signs on loopback only
 DEADLINE_S = 30.0
 STALE_AFTER_S = 2.0
-LEAST_PAGES = 5  # that a ledger needs to be made at all
+LEAST_PAGES = 9  # that a ledger needs to be made at all
 QUOTES = r"tick=1 .* placed=20 errors=0"
 
 
@@ -256,7 +256,7 @@ async def test_e3_a_socket_thread_that_dies_is_replaced_and_what_it_missed_is_bo
         assert replaced.is_alive()
 
 
-@pytest.mark.parametrize("max_pages", [2, 6, 9, 12])
+@pytest.mark.parametrize("max_pages", [2, 10, 13, 16])
 async def test_e5_on_a_disk_that_is_full_nothing_new_is_sent_and_what_rests_is_cancelled(
     tmp_path: Path, max_pages: int
 ) -> None:

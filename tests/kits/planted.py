@@ -20,6 +20,7 @@ from mm_trio.engine.session import Session
 from mm_trio.funds.holds import Usable
 from mm_trio.journal import sqlite_journal, writer
 from mm_trio.journal.end_mark import EndMark, write_mark
+from mm_trio.journal.ledger_schema import link
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.journal.writer import JournalWriter
@@ -382,7 +383,7 @@ def the_end_mark_is_written_before_the_commit(patch: pytest.MonkeyPatch) -> None
         for entry in entries:
             kind, values = encode_entry(entry)
             body = sqlite_journal._to_json(values)
-            end = EndMark(end.seq + 1, sqlite_journal._link(end.chain, end.seq + 1, at_ms, kind, body))
+            end = EndMark(end.seq + 1, link(end.chain, end.seq + 1, at_ms, kind, body))
         write_mark(self.path.parent, end)
         append(self, entries, at_ms=at_ms)
 

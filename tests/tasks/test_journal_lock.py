@@ -23,8 +23,8 @@ from line_kit import (
 )
 from trio.testing import MockClock
 
+from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.engine.tasks import EMPTY_EVERY_S, LOCK_PATIENCE_S
-from mm_trio.journal.lock_state import START_PATIENCE_S
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import JournalBusy
 from mm_trio.model.journal_entries import Entry, Sent

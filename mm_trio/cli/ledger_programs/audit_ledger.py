@@ -196,7 +196,7 @@ def _find_evidence(folder: Path, coin: str, fills: Sequence[Fill], rows: Sequenc
 
 def _read(folder: Path) -> tuple[LedgerSums, str | None]:
     """Read the whole journal, and what its end mark says."""
-    journal = Journal.open_to_read(folder)
+    journal = Journal.open_to_read(folder, check_pages=True)
     try:
         known = read_ledger((row.at_ms, row.entry) for row in journal.read(since_checkpoint=False))
         return known, journal.find_cut()

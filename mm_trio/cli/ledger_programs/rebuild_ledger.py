@@ -171,7 +171,7 @@ def _check_need(folder: Path, *, order_size: Number) -> None:
             )
         return
     try:
-        with closing(Journal.open_to_read(folder)) as journal:
+        with closing(Journal.open_to_read(folder, check_pages=True)) as journal:
             n_entries = sum(1 for _ in journal.read(since_checkpoint=False))
             replay((row.entry for row in journal.read()), order_size=order_size, now_s=0.0, wall_ms=0)
             if journal.find_cut() is not None:

@@ -28,7 +28,9 @@ from mm_trio.cli.programs.start_checks import (
     make_opening_rules,
     tell_account_mode,
 )
+from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.config.keys import Secret, is_master_key
+from mm_trio.config.sandbox_folders import remove_old_instances
 from mm_trio.config.settings import Settings
 from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.engine.ws_state import WsState
@@ -37,8 +39,6 @@ from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State, refuse_halted
 from mm_trio.halts.standing_file import StandingFile
 from mm_trio.journal.data_dir import find_signer_lock, hold_state_folder, open_ledger
-from mm_trio.journal.lock_state import START_PATIENCE_S
-from mm_trio.journal.sandbox_folders import remove_old_instances
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import ConfigError, JournalBusy, LedgerError, OrdersMayRest, find_leaves

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mm_trio.journal import file_errors as module
-from mm_trio.journal import sqlite_journal
+from mm_trio.journal import ledger_schema
 from mm_trio.journal.file_errors import describe_os_error, explain_sqlite_error, find_lock_holders
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import JournalBusy, JournalError
@@ -130,7 +130,7 @@ def test_r12_a_ledger_that_is_locked_is_not_taken_for_a_damaged_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rebuild would begin anew without a single entry."""
-    monkeypatch.setattr(sqlite_journal, "READER_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(ledger_schema, "READER_TIMEOUT_S", 0.05)
     Journal.open(tmp_path).close()
     with locking(tmp_path, *EXCLUSIVE), pytest.raises(JournalBusy):
         Journal.salvage(tmp_path)
@@ -140,7 +140,7 @@ def test_r12_a_ledger_that_is_locked_is_not_taken_for_a_damaged_one(
 def test_r12_a_ledger_that_is_locked_is_not_opened_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_it: Callable[[Path], Journal]
 ) -> None:
-    monkeypatch.setattr(sqlite_journal, "READER_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(ledger_schema, "READER_TIMEOUT_S", 0.05)
     Journal.open(tmp_path).close()
     with locking(tmp_path, *EXCLUSIVE), pytest.raises(JournalBusy, match=f"the ledger {tmp_path}.* is locked"):
         open_it(tmp_path)
@@ -149,7 +149,7 @@ def test_r12_a_ledger_that_is_locked_is_not_opened_and_says_so(
 def test_r12_a_full_disk_is_no_lock(tmp_path: Path) -> None:
     many: list[Entry] = [Quoted(n) for n in range(1000)]
     with (
-        contextlib.closing(Journal.open(tmp_path, max_pages=4)) as journal,
+        contextlib.closing(Journal.open(tmp_path, max_pages=12)) as journal,
         pytest.raises(JournalError, match="the disk is full") as caught,
     ):
         journal.append(many, at_ms=1)

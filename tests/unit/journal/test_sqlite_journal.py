@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from core_kit import dec
 
+from mm_trio.journal import ledger_schema
 from mm_trio.journal import sqlite_journal as module
+from mm_trio.journal.ledger_schema import MIGRATIONS
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal, JournalRow
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Arrived, Began, Booked, Checkpoint, Entry, LookedUp, Requested, Summed
@@ -246,7 +248,7 @@ def test_a_disk_with_room_again_is_written_to_again(folder: Path) -> None:
 
 
 def test_a_writer_that_does_not_let_go_is_told_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(ledger_schema, "BUSY_TIMEOUT_S", 0.01)
     with opened(folder) as journal, raw(folder) as other:
         other.execute("BEGIN IMMEDIATE")
 
@@ -576,7 +578,7 @@ def test_a_ledger_of_a_newer_program_is_refused_and_says_which_to_use(
     folder: Path, open_it: Callable[[Path], Journal]
 ) -> None:
     write(folder, [booked(1)])
-    newer = len(module.MIGRATIONS) + 1
+    newer = len(MIGRATIONS) + 1
     with raw(folder) as connection:
         connection.execute(f"PRAGMA user_version = {newer}")
 
@@ -588,18 +590,18 @@ def test_an_older_ledger_is_brought_up_to_date_after_a_whole_copy_of_it_was_made
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder, [booked(1)], [booked(2)])
-    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, "CREATE TABLE notes (a);"))
+    monkeypatch.setattr(module, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE notes (a);"))
 
     with opened(folder) as journal:
         journal.append([booked(3)], at_ms=AT_MS)
         assert entries_of(journal) == [booked(1), booked(2), booked(3)]
     with raw(folder) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
         assert connection.execute("SELECT count(*) FROM notes").fetchone() == (0,)
     (backup,) = folder.glob("*.bak")
     assert backup.stat().st_mode & 0o777 == 0o600
     with contextlib.closing(sqlite3.connect(backup)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (2,)
 
@@ -609,7 +611,7 @@ def test_a_copy_made_before_a_migration_is_a_ledger_of_the_older_program(
 ) -> None:
     write(folder, [booked(1)], [booked(2)])
     with monkeypatch.context() as newer:
-        newer.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, "CREATE TABLE notes (a);"))
+        newer.setattr(module, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE notes (a);"))
         Journal.open(folder).close()
     (backup,) = folder.glob("*.bak")
     (tmp_path / "older").mkdir()
@@ -623,7 +625,7 @@ def test_a_migration_that_fails_leaves_the_older_ledger_as_it_was(
 ) -> None:
     write(folder, [booked(1)])
     with monkeypatch.context() as newer:
-        newer.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, "CREATE TABLE notes (a); CREATE TABLE entries (b);"))
+        newer.setattr(module, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE notes (a); CREATE TABLE entries (b);"))
         with pytest.raises(JournalError, match=str(folder)):
             Journal.open(folder)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mm_trio.config.sandbox_folders import KEPT, KEPT_S, remove_old_instances
 from mm_trio.journal.data_dir import hold_state_folder
-from mm_trio.journal.sandbox_folders import KEPT, KEPT_S, remove_old_instances
 
 DAY_S = 86_400.0
 ACCOUNT, SIGNER = "0x" + "ab" * 20, "0x" + "cd" * 20

@@ -118,7 +118,7 @@ def test_what_nothing_explains_is_apart(tmp_path: Path) -> None:
 
     figures = read(tmp_path).figures
 
-    assert (figures.tally.unexplained.n, figures.tally.unexplained.base) == (1, -1)
+    assert (figures.tally.unexplained.n, figures.tally.unexplained.base) == (1, Decimal(-1))
     assert (figures.pnl_vs_hold, figures.end.base) == (Decimal("0.21982"), Decimal("98.998"))
 
 

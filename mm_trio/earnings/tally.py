@@ -12,6 +12,9 @@ from mm_trio.earnings.trade import Trade
 
 __all__ = ["Flow", "Holdings", "SideSums", "Tally"]
 
+# Beyond every time; no fill was there yet.
+_NEVER_MS = 2**62
+
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
@@ -68,10 +71,12 @@ class Tally:
     unexplained: Flow = field(default_factory=Flow)
     opening: Flow = field(default_factory=Flow)
     places: set[tuple[int, Decimal]] = field(default_factory=set)
-    times_ms: tuple[int, int] | None = None
+    first_ms: int = _NEVER_MS
+    last_ms: int = -_NEVER_MS
+    _last_prices: dict[int, Decimal] = field(default_factory=dict)
 
-    def add_trade(self, trade: Trade, mids: Mids) -> None:
-        """Add a fill, with the mids around it; they come in the order of their times."""
+    def add_trade(self, trade: Trade, mids: Mids | None) -> None:
+        """Add a fill, with the mids around it (None: none is known); they come in the order of their times."""
         time_ms, level, price, base, fee_base, fee_quote, fee_other, fee_token = trade
         if base > 0:
             side, size = self.buys, base
@@ -87,14 +92,23 @@ class Tally:
         elif fee_other:
             self.fees_other[fee_token] = self.fees_other.get(fee_token, NOTHING) + fee_other
         self.pairs.add(base, price)
-        self.markouts.add(base, price, mids)
-        self.places.add((level, price))
-        first_ms, last_ms = self.times_ms or (time_ms, time_ms)
-        self.times_ms = min(first_ms, time_ms), max(last_ms, time_ms)
+        if mids is not None:
+            self.markouts.add(base, price, mids)
+        if self._last_prices.get(level) is not price:
+            # Readers give one object for each price, and to look it up by its value takes long.
+            self._last_prices[level] = price
+            self.places.add((level, price))
+        if not self.first_ms <= time_ms <= self.last_ms:
+            self.first_ms, self.last_ms = min(self.first_ms, time_ms), max(self.last_ms, time_ms)
 
     def add_moved(self, kind: str, base: Decimal, quote: Decimal) -> None:
         """Add an explained movement of funds."""
         self.moved.setdefault(kind, Flow()).add(base, quote)
+
+    @property
+    def times_ms(self) -> tuple[int, int] | None:
+        """Return the times of the first and the last fill."""
+        return (self.first_ms, self.last_ms) if self.n_fills else None
 
     @property
     def n_fills(self) -> int:

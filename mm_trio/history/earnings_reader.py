@@ -9,8 +9,7 @@ from pathlib import Path
 
 from mm_trio.earnings.exact import NOTHING, exactly
 from mm_trio.earnings.figures import EndMark, Figures, Setting, compute_figures
-from mm_trio.earnings.markouts import HORIZONS_MS, Mids
-from mm_trio.earnings.period import DAY_MS, Period
+from mm_trio.earnings.period import DAY_MS, WHOLE, Period
 from mm_trio.earnings.tally import Holdings, Tally
 from mm_trio.earnings.trade import Trade
 from mm_trio.history.ledger_reader import LedgerReader
@@ -21,7 +20,6 @@ from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
 
 __all__ = ["Asked", "Earnings", "read_earnings"]
 
-_NO_MIDS: Mids = (None,) * len(HORIZONS_MS)
 # The caller is told of the progress each time so many fills were read.
 PROGRESS_EVERY = 10_000
 
@@ -66,13 +64,10 @@ class _Ledger:
 
     def add_trade(self, trade: Trade) -> None:
         """Add a fill to the sums that it belongs to."""
-        time_ms = trade.time_ms
-        if self.asked.period.contains(time_ms):
-            mids = self.prices.find_mids(time_ms)
-            for tally in self._find_tallies(time_ms):
-                tally.add_trade(trade, mids)
-        elif self.asked.period.is_before(time_ms):
-            self.before.add_trade(trade, _NO_MIDS)
+        time_ms = trade[0]
+        for tally in self._find_tallies(time_ms):
+            is_marked = tally is not self.before and not self.prices.is_empty
+            tally.add_trade(trade, self.prices.find_mids(time_ms) if is_marked else None)
 
     def add_other(self, recorded_ms: int, entry: Entry) -> None:
         """Add what is no fill; a movement without a time of the venue counts when it was recorded."""
@@ -92,11 +87,13 @@ class _Ledger:
                 pass
 
     def _find_tallies(self, time_ms: int) -> tuple[Tally, ...]:
-        if self.asked.period.is_before(time_ms):
-            return (self.before,)
-        if not self.asked.period.contains(time_ms):
-            return ()
-        if not self.asked.by_day:
+        asked = self.asked
+        if asked.period is not WHOLE:
+            if asked.period.is_before(time_ms):
+                return (self.before,)
+            if not asked.period.contains(time_ms):
+                return ()
+        if not asked.by_day:
             return (self.within,)
         day = self.days.setdefault(time_ms // DAY_MS, Tally())
         return self.within, day

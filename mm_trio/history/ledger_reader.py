@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar, cast
@@ -21,6 +23,8 @@ from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Booked, En
 __all__ = ["LedgerReader", "sort_nearly_sorted"]
 
 _T = TypeVar("_T")
+# The time, of a trade and of each pair here.
+_first = itemgetter(0)
 _BookedValues: TypeAlias = tuple[int, int, int | None, str | None, str, int, str, str, str, str | None]
 
 # A fill that was found late is recorded behind younger ones. Restarts read the history in order, so what lies between
@@ -102,7 +106,7 @@ class LedgerReader:
         Every other movement of money on the way, and every session, is handed to `on_other` with the time it was
         recorded at. It is one pass, because a ledger may have a million entries.
         """
-        return sort_nearly_sorted(self._read_trades(on_other), key=_time_of)
+        return sort_nearly_sorted(self._read_trades(on_other), key=_first)
 
     def _read_trades(self, on_other: Callable[[int, Entry], None]) -> Iterator[Trade]:
         # A ladder has few prices; each is made a number once.
@@ -117,15 +121,8 @@ class LedgerReader:
             price = prices.get(px)
             if price is None:
                 price = prices[px] = Decimal(px)
-            yield make_trade(
-                at_ms if time_ms is None else time_ms,
-                side,
-                level,
-                price,
-                Decimal(size),
-                fee=Decimal(fee),
-                fee_token=fee_token,
-            )
+            at = at_ms if time_ms is None else time_ms
+            yield make_trade(at, side, level, price, Decimal(size), fee=Decimal(fee), fee_token=fee_token)
 
 
 def sort_nearly_sorted(
@@ -133,26 +130,17 @@ def sort_nearly_sorted(
 ) -> Iterator[_T]:
     """Yield values by `key`, where none stands more than `late_by` places too late; equal ones keep their order."""
     held: list[_T] = []
-    for value in values:
-        held.append(value)
-        if len(held) >= 2 * late_by:
-            # Quick, because the sort takes runs that are sorted already as they are.
-            held.sort(key=key)
-            yield from held[:late_by]
-            del held[:late_by]
-    held.sort(key=key)
+    arriving = iter(values)
+    while some := list(islice(arriving, late_by)):
+        held += some
+        # Quick, because the sort takes runs that are sorted already as they are.
+        held.sort(key=key)
+        yield from held[:-late_by]
+        del held[:-late_by]
     yield from held
-
-
-def _time_of(trade: Trade) -> int:
-    return trade.time_ms
 
 
 def _within(values: Iterable[tuple[int, _T]], from_ms: int | None, until_ms: int | None) -> Iterator[_T]:
     for time_ms, value in sort_nearly_sorted(values, key=_first):
         if (from_ms is None or time_ms >= from_ms) and (until_ms is None or time_ms < until_ms):
             yield value
-
-
-def _first(value: tuple[int, object]) -> int:
-    return value[0]

@@ -25,6 +25,11 @@ OPENING_WITHIN_MS = 60_000
 BEHIND_MS = 60_000
 LAST_MS = 2**62
 NO_MIDS: Mids = (None,) * len(HORIZONS_MS)
+# A mid that no mark of the fill tells; the mark of an empty side tells that there is none.
+_LOOK_UP = Decimal("NaN")
+_UNKNOWN: Sequence[Decimal | None] = (_LOOK_UP,) * len(HORIZONS_MS)
+# About 10 MB.
+MOST_TEXTS = 50_000
 
 
 class PriceHistory:
@@ -37,10 +42,16 @@ class PriceHistory:
         self._spans = [(span.from_ms, span.until_ms) for span in seen]
         self._begins = [from_ms for from_ms, _ in self._spans]
         self._hours: OrderedDict[int, tuple[list[int], list[BestPrices]]] = OrderedDict()
-        self._marks: Iterator[Mark] = iter(())
-        self._next: Mark | None = None
+        self._marks: Iterator[tuple[int, str]] = iter(())
+        self._next: tuple[int, str] | None = None
+        self._texts: dict[str, tuple[int | None, Decimal | None]] = {}
         # The first question is answered from where it is.
         self._last: tuple[int, Mids] = (LAST_MS, NO_MIDS)
+
+    @property
+    def is_empty(self) -> bool:
+        """Check if there is no record at all."""
+        return self._record is None
 
     # --- Prices around fills --------------------------------------------------------------------
 
@@ -58,19 +69,34 @@ class PriceHistory:
 
     def _rewind(self, time_ms: int) -> None:
         if self._record is not None:
-            self._marks = self._record.read_marks(time_ms, LAST_MS)
+            self._marks = self._record.read_marks_of_fills(time_ms, LAST_MS)
             self._next = next(self._marks, None)
 
     def _read_mids(self, time_ms: int) -> Mids:
-        mark = self._next
-        while mark is not None and mark.fill_ms < time_ms:
-            mark = next(self._marks, None)
-        found: dict[int, Decimal | None] = {}
-        while mark is not None and mark.fill_ms == time_ms:
-            found[mark.after_ms] = mark.mid
-            mark = next(self._marks, None)
-        self._next = mark
-        return [found[after_ms] if after_ms in found else self._look_up(time_ms, after_ms) for after_ms in HORIZONS_MS]
+        marks = self._next
+        while marks is not None and marks[0] < time_ms:
+            marks = next(self._marks, None)
+        self._next = marks
+        mids = list(_UNKNOWN)
+        if marks is not None and marks[0] == time_ms:
+            for text in marks[1].split(","):
+                index, mid = self._texts.get(text) or self._parse(text)
+                if index is not None:
+                    mids[index] = mid
+        for index, known in enumerate(mids):
+            if known is _LOOK_UP:
+                mids[index] = self._look_up(time_ms, HORIZONS_MS[index])
+        return mids
+
+    def _parse(self, text: str) -> tuple[int | None, Decimal | None]:
+        """Parse a mark once; fills by the thousand have the same."""
+        after, bid, ask = text.split(" ")
+        mark = Mark(0, int(after), Decimal(bid) if bid else None, Decimal(ask) if ask else None)
+        index = HORIZONS_MS.index(mark.after_ms) if mark.after_ms in HORIZONS_MS else None
+        if len(self._texts) > MOST_TEXTS:
+            self._texts.clear()
+        self._texts[text] = found = (index, mark.mid)
+        return found
 
     def _look_up(self, time_ms: int, after_ms: int) -> Decimal | None:
         # The price of the same moment may be that which the fill left behind.

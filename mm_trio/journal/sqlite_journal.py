@@ -16,8 +16,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.journal.archives import ARCHIVE_AT_LEAST, Archives, RawRow
@@ -45,6 +46,8 @@ _log = logging.getLogger(__name__)
 JOURNAL_NAME = "journal.sqlite3"
 # `json.dumps` would make an encoder at each call.
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
+# Bodies that a reader of figures parses together.
+ROWS_AT_ONCE = 1_000
 # SQLite looks at each page of the file so often, at a start. In between a start trusts pages that it does not read.
 CHECK_EVERY_MS = 24 * 3_600_000
 
@@ -208,31 +211,48 @@ class Journal:
         names = [name_kind(kind) for kind in kinds]
         with explained(self.path), self._snapshot():
             for archive in self._archives.list():
-                for seq, at_ms, kind, body, *_ in archive.read_kinds(names, since_ms=since_ms):
-                    yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
+                yield from self._parse_values(archive.read_kinds(names, since_ms=since_ms))
             marks = ", ".join("?" * len(names))
-            for seq, at_ms, kind, body in self._connection.execute(
+            rows = self._connection.execute(
                 f"SELECT seq, at_ms, kind, body FROM entries WHERE kind IN ({marks}) AND at_ms >= ? ORDER BY seq",
                 (*names, since_ms),
-            ):
-                try:
-                    yield seq, at_ms, kind, json.loads(body)
-                except ValueError as error:
-                    raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
+            )
+            yield from self._parse_values(rows)
+
+    def _parse_values(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, int, str, list[object]]]:
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            yield from self._parse_some(some)
+
+    def _parse_some(self, rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, int, str, list[object]]]:
+        """Parse the bodies of some rows together, which takes half the time."""
+        with contextlib.suppress(ValueError):
+            bodies = json.loads(f"[{','.join([row[3] for row in rows])}]")
+            if len(bodies) == len(rows):
+                for (seq, at_ms, kind, *_), values in zip(rows, bodies, strict=True):
+                    yield seq, at_ms, kind, values
+                return
+        for seq, at_ms, kind, body, *_ in rows:
+            try:
+                yield seq, at_ms, kind, json.loads(body)
+            except ValueError as error:
+                raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
 
     def sum_items(self, *, since_ms: int = 0, until_ms: int | None = None, per_ms: int) -> dict[int, int]:
         """Sum up the items of signed requests in each `per_ms`, recorded since then and before `until_ms`.
 
         The keys are whole numbers of `per_ms`. Errors: JournalError.
         """
+        sums: dict[int, int] = {}
+        columns = f"at_ms / {int(per_ms)}, json_extract(body, '$[2]')"
         until = "" if until_ms is None else f" AND at_ms < {int(until_ms)}"
-        with _explained(self.path):
-            rows = self._connection.execute(
-                f"SELECT at_ms / {int(per_ms)}, sum(json_extract(body, '$[2]')) FROM entries "
-                f"WHERE kind = ? AND at_ms >= ?{until} GROUP BY 1",
-                (name_kind(Requested), since_ms),
-            )
-            return {int(number): int(n_items) for number, n_items in rows}
+        where, values = f"WHERE kind = ? AND at_ms >= ?{until}", (name_kind(Requested), since_ms)
+        with explained(self.path), self._snapshot():
+            for archive in self._archives.list():
+                for number, n_items in archive.select(columns, where, values):
+                    sums[number] = sums.get(number, 0) + n_items
+            for number, n_items in self._connection.execute(f"SELECT {columns} FROM entries {where}", values):
+                sums[number] = sums.get(number, 0) + n_items
+        return sums
 
     def _read_archives(self) -> Iterator[RawRow]:
         chain = b""
@@ -323,11 +343,6 @@ class Journal:
     def is_new(self) -> bool:
         """True if no entry was ever written to the file."""
         return self._end.seq == 0
-
-    @property
-    def end(self) -> EndMark:
-        """Return number and hash of the last entry, as of opening or the last append; 0 of a new file."""
-        return self._end
 
     def close(self) -> None:
         """Close the file; appended entries stay."""

@@ -16,7 +16,7 @@ from mm_trio.cli.halt_programs.maker_place import find_place
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.config.loading import load_settings
 from mm_trio.config.settings import Settings
-from mm_trio.earnings.period import Period
+from mm_trio.earnings.period import WHOLE, Period
 from mm_trio.journal.data_dir import find_network_folder
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME
 from mm_trio.model.errors import ConfigError, Interrupted, VenueError
@@ -88,7 +88,7 @@ def read_period(arguments: argparse.Namespace, *, now_ms: int | None = None) -> 
         return Period(max(0, now_ms - last_ms), None)
     if first_ms is not None and until_ms is not None and until_ms <= first_ms:
         raise ConfigError(f"--to ({until_ms} ms) must be later than --from ({first_ms} ms); exchange them")
-    return Period(first_ms, until_ms)
+    return WHOLE if first_ms is None and until_ms is None else Period(first_ms, until_ms)
 
 
 def parse_time_ms(text: str) -> int:

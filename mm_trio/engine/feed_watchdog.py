@@ -14,7 +14,7 @@ import trio
 
 from mm_trio.model.errors import VenueError
 from mm_trio.venue import wire
-from mm_trio.venue.feed_connection import FeedConnection
+from mm_trio.venue.feed_connection import FeedConnection, Pulse
 from mm_trio.venue.thread_bridge import Inbox
 
 __all__ = ["FeedWatchdog"]
@@ -35,22 +35,6 @@ PONG_WITHIN_S = 5.0
 STALL_S = 2.5
 
 
-class _Pulse:
-    """Callback of the heartbeat feed.
-
-    It keeps the time of the last message.
-    It has no other news, so it does not wake the loop.
-    """
-
-    def __init__(self) -> None:
-        # Any thread may read the loop's clock.
-        self._clock = trio.lowlevel.current_clock()
-        self.heard_s = float("-inf")
-
-    def __call__(self, _body: object) -> None:
-        self.heard_s = self._clock.current_time()
-
-
 class _Connection:
     """Signs of life of one connection, from the moment that it was to be opened.
 
@@ -62,7 +46,7 @@ class _Connection:
         self.number = number
         self.lead_s = lead_s
         self.n_lost = n_lost
-        self.pulse = _Pulse()
+        self.pulse = Pulse()
         self.opened_s, self._received_s = trio.current_time(), began_s
         self._slept_s = 0.0
         # Delay of the last message with a time of its own.

@@ -30,6 +30,7 @@ __all__ = [
     "find_signer_lock",
     "find_state_folder",
     "finish_setting_aside",
+    "hold_folder",
     "hold_state_folder",
     "is_blank",
     "open_ledger",
@@ -73,6 +74,16 @@ def find_network_folder(environ: Mapping[str, str], network: str) -> Path:
 def find_signer_lock(environ: Mapping[str, str], *, network: str, signer: str) -> Path:
     """Return the lock of one signer, without creating it."""
     return find_network_folder(environ, network) / "signers" / f"{signer.lower()}.lock"
+
+
+@contextmanager
+def hold_folder(folder: Path, refusal: str) -> Iterator[None]:
+    """Create and lock a folder of observations while the context is open.
+
+    Errors: ConfigError with `refusal` if another process holds it; JournalError if it cannot be created.
+    """
+    with _hold(_make_lock(folder / LOCK_NAME), refusal):
+        yield
 
 
 @contextmanager

@@ -64,6 +64,12 @@ class KeptFile:
         self._retry_ms = 0
         self._prune_ms = 0
         self._is_told = False
+        self._fault: RecordError | None = None
+
+    @property
+    def fault(self) -> RecordError | None:
+        """Return why the file cannot be used, None while it can."""
+        return self._fault
 
     @property
     def is_open(self) -> bool:
@@ -95,7 +101,7 @@ class KeptFile:
             return None
         if self._is_told:
             _log.info("record goes on: file=%s", file.path)
-            self._is_told = False
+        self._is_told, self._fault = False, None
         return result
 
     def close(self) -> None:
@@ -157,7 +163,7 @@ class KeptFile:
     def _give_up(self, error: RecordError, now_ms: int) -> None:
         """Close the file and tell why, once, until it goes on."""
         self.close()
-        self._retry_ms = now_ms + RETRY_MS
+        self._fault, self._retry_ms = error, now_ms + RETRY_MS
         if _is_damage(error) and (aside := self._set_aside()) is not None:
             self._retry_ms = 0
             _log.warning("record damaged: reason=%s; moved to %s, a new one is begun; the maker goes on", error, aside)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mm_trio.messages.market_messages import MARKET_FEEDS, read_best_prices, read_trades
-from mm_trio.model.errors import ProtocolError
+from mm_trio.model.errors import ProtocolError, RecordError
 from mm_trio.model.observations import BestPrices, Coverage, Mark, Observed, OwnBook, Watched
 from mm_trio.recorder.due_marks import MARKED_AFTER_MS, DueMark, DueMarks
 from mm_trio.recorder.kept_file import KeptFile, RecordBounds
@@ -89,6 +89,11 @@ class Recorder:
     def counts(self) -> dict[str, int]:
         """Return how much was recorded, by name, and what was not."""
         return dict(self._counts)
+
+    @property
+    def fault(self) -> RecordError | None:
+        """Return why nothing reaches the file, None while it does."""
+        return self._file.fault
 
     @property
     def is_open(self) -> bool:

@@ -12,7 +12,7 @@ from mm_trio.model.errors import Unreachable
 from mm_trio.venue import wire
 from mm_trio.venue.socket import discard_socket, replace_socket
 
-__all__ = ["FeedConnection"]
+__all__ = ["FeedConnection", "Pulse"]
 
 _T = TypeVar("_T")
 
@@ -23,6 +23,22 @@ class _Ask(Protocol):
     """Makes a blocking call with a deadline. Errors: Unreachable."""
 
     def __call__(self, call: Callable[..., _T], /, *args: object) -> Awaitable[_T]: ...
+
+
+class Pulse:
+    """Callback of the heartbeat feed.
+
+    It keeps the time of the last message.
+    It has no other news, so it does not wake the loop.
+    """
+
+    def __init__(self) -> None:
+        # Any thread may read the loop's clock.
+        self._clock = trio.lowlevel.current_clock()
+        self.heard_s = float("-inf")
+
+    def __call__(self, _body: object) -> None:
+        self.heard_s = self._clock.current_time()
 
 
 class FeedConnection:

@@ -63,12 +63,18 @@ def test_a_cut_ends_the_span_and_the_next_prices_begin_another() -> None:
     memory = with_prices(1_000)
     memory.on_heard(5_000)
     memory.cut()
-    assert memory.span is None
-
     memory.on_prices(at(9_000, 5), now_ms=9_000)
     memory.on_heard(10_000)
+
     assert memory.span == Coverage("market", 9_000, 10_000)
     assert memory.find_at(4_000) is None
+
+
+def test_nothing_is_covered_after_a_cut() -> None:
+    memory = with_prices(1_000)
+    memory.cut()
+
+    assert memory.span is None
 
 
 def test_at_most_one_row_a_second_goes_to_the_file() -> None:

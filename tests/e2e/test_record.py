@@ -81,11 +81,11 @@ def test_a_maker_trades_on_while_its_record_cannot_be_kept(tmp_path: Path, sandb
         file.unlink()
         file.mkdir()
         maker.wait_for("record stopped: reason=")
-        n_ticks = maker.err.count("tick=")
-        wait_until(lambda: maker.err.count("tick=") > n_ticks + 1)
+        n_ticks = maker.out.count(" tick=")
+        wait_until(lambda: maker.out.count(" tick=") > n_ticks + 1)
         assert maker.end(signal.SIGTERM) == 0
 
-    assert maker.err.count("record stopped") == 1
+    assert maker.out.count("record stopped") == 1
 
 
 # --- The command ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from mm_trio.liquidity.bodies import read_change, read_fill, read_volume
 from mm_trio.liquidity.certificate import Header, describe_figures, get_key, list_days, read_header, write_signed_text
 from mm_trio.liquidity.figures import Calculator, Figures
-from mm_trio.liquidity.lines import Body, CertificateError, LineReader
+from mm_trio.liquidity.lines import Body, CertificateError, LineReader, encode
 from mm_trio.liquidity.samples import Change, Fill, Volume
 
 __all__ = ["CheckFill", "Recover", "Verification", "verify_lines"]
@@ -182,7 +182,8 @@ class _Walk:
                 self._found.note(f"{_name(computed)} is missing")
             elif computed is None:
                 self._found.note(f"{_name(claimed)} is more than the period has")
-            elif claimed != computed:
+            # The bytes, because true equals 1 in Python.
+            elif encode(claimed) != encode(computed):
                 for path, left, right in _find_differences(claimed, computed, _name(computed)):
                     self._found.note(f"{path} is {left!r:.60}, but the samples give {right!r:.60}")
 

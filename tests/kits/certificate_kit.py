@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from mm_trio.cli.liquidity_programs.signing import find_address, sign
+from mm_trio.config.keys import Secret
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.liquidity.certificate import Event, Header, Writing
 from mm_trio.liquidity.figures import Figures
@@ -147,3 +149,38 @@ def make_folder(home: Path, observed: Iterable[Observed] | None = None, fills: S
     with closing(RecordFile.open(folder)) as record:
         record.append(observe() if observed is None else observed)
     return folder
+
+
+# --- Signed certificates -----------------------------------------------------------------------
+
+
+def live_for(mid: str, size: str) -> list[Event]:
+    """Return events of 100 s around a price: a sold level, a hole, a pause, and a side sold out."""
+
+    def at(offset: str) -> str:
+        return f"{D(mid) + D(offset) * D(mid) / 1000:f}".rstrip("0")
+
+    low, high, far = at("-0.5"), at("0.5"), at("1.5")
+    both = book(f"buy {size} @ {low}", f"sell {size} @ {high}", f"sell {size} @ {far}")
+    none = book(f"buy 0 @ {low}", f"sell 0 @ {high}", f"sell 0 @ {far}", state="paused", reason="socket closed")
+    start = DAY_S * 1000
+    return [
+        Change(DAY_S, market(low, high), both),
+        Fill(start + 10_150, 1, 71, units(high), units(size), "sell"),
+        Change(DAY_S + 11, market(low, far), book(f"sell 0 @ {high}")),
+        Change(DAY_S + 14, market(low, high), book(f"sell {size} @ {high}")),
+        Change(DAY_S + 30, own=None),
+        Change(DAY_S + 33, own=both),
+        Change(DAY_S + 40, own=none),
+        Change(DAY_S + 50, own=book(f"buy {size} @ {low}")),
+        Change(DAY_S + 52, own=both),
+        Change(DAY_S + 95, market=None),
+    ]
+
+
+def write_signed(terms: Terms, events: Sequence[Event], *, key: str = KEY, **more: Any) -> list[bytes]:
+    """Write a certificate that the key of these tests signed, over 100 s."""
+    secret = Secret(key)
+    header = make_header(terms, **{"agent": find_address(secret), **more})
+    volume = Volume(DAY_S, 2, units("150"), units("20") * units("150"), 1, units("20") * units("100"))
+    return list(Writing(header, lambda text: sign(secret, text)).lines(events, [volume]))

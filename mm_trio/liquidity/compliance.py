@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mm_trio.liquidity.measures import BPS_DIGITS, Measured, find_depth_within
 from mm_trio.liquidity.samples import BookSide, MarketPrices, OwnState
@@ -68,33 +68,42 @@ def _find_depth(clause: Clause, side: BookSide, twice_mid: int | None, *, is_bid
     return 0 if twice_mid is None else find_depth_within(side, twice_mid, clause.within_pct, is_bid=is_bid)
 
 
-@dataclass(slots=True)
 class _Sums:
     """Sums of a clause over a day, or over the period."""
 
-    n: int = 0
-    n_up: int = 0
-    passed: dict[str, int] = field(default_factory=lambda: {"bid": 0, "ask": 0, "both": 0})
-    depths: dict[str, int] = field(default_factory=lambda: {"bid": 0, "ask": 0})
+    __slots__ = ("n", "n_ask", "n_bid", "n_both", "n_up", "total_ask", "total_bid")
+
+    def __init__(self) -> None:
+        self.n = self.n_bid = self.n_ask = self.n_both = self.n_up = self.total_bid = self.total_ask = 0
 
     def add(self, reading: Reading, n: int) -> None:
+        """Count `n` samples that are alike."""
         self.n += n
-        for side in self.passed:
-            self.passed[side] += reading.passes(side) and n
+        if reading.bid:
+            self.n_bid += n
+        if reading.ask:
+            self.n_ask += n
+            self.n_both += reading.bid and n
         if reading.is_up:
             self.n_up += n
-            self.depths["bid"] += reading.bid_depth * n
-            self.depths["ask"] += reading.ask_depth * n
+            self.total_bid += reading.bid_depth * n
+            self.total_ask += reading.ask_depth * n
+
+    def merge(self, other: _Sums) -> None:
+        """Count all that another one counted."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def find_value(self, clause: Clause) -> tuple[int, int] | None:
         """Return what was reached as a fraction, in units of `at_least`; None without samples."""
         if clause.measure == "depth_while_up":
-            depth = min(self.depths.values()) if clause.side == "both" else self.depths[clause.side]
+            depths = {"bid": self.total_bid, "ask": self.total_ask, "both": min(self.total_bid, self.total_ask)}
+            depth = depths[clause.side]
             return (depth, self.n_up * 10 ** (NOTIONAL_DIGITS - AMOUNT_DIGITS)) if self.n_up else None
         if clause.side == "mean":
-            passed, n = self.passed["bid"] + self.passed["ask"], 2 * self.n
+            passed, n = self.n_bid + self.n_ask, 2 * self.n
         else:
-            passed, n = self.passed[clause.side], self.n
+            passed, n = {"bid": self.n_bid, "ask": self.n_ask, "both": self.n_both}[clause.side], self.n
         return (passed * 10**AMOUNT_DIGITS, n) if n else None
 
 
@@ -103,7 +112,6 @@ class ClauseTally:
 
     def __init__(self, clause: Clause) -> None:
         self.clause = clause
-        self._period = _Sums()
         self._days: dict[int, _Sums] = {}
         self._n_excluded = 0
         self._n_failed = 0
@@ -113,14 +121,15 @@ class ClauseTally:
     def add(self, reading: Reading, second: int, n: int) -> None:
         """Count `n` samples from `second` on, all of one UTC day."""
         day_s = second - second % _DAY_S
-        day = self._days.setdefault(day_s, _Sums())
+        if (day := self._days.get(day_s)) is None:
+            day = self._days[day_s] = _Sums()
+        passes = reading.passes(self.clause.side)
         # What was as agreed counts, whatever the maker's state was.
-        if reading.is_excluded and not reading.passes(self.clause.side):
+        if reading.is_excluded and not passes:
             self._n_excluded += n
             return
-        self._period.add(reading, n)
         day.add(reading, n)
-        if not reading.passes(self.clause.side):
+        if not passes:
             self._note_failure(second, n)
 
     def _note_failure(self, second: int, n: int) -> None:
@@ -136,7 +145,10 @@ class ClauseTally:
         `value`: what was reached; over days, on the worst of them. No sample that counts: the clause is not met.
         """
         clause, worst_day = self.clause, None
-        value = self._period.find_value(clause)
+        period = _Sums()
+        for day in self._days.values():
+            period.merge(day)
+        value = period.find_value(clause)
         if clause.over == "day":
             values = {day_s: day.find_value(clause) for day_s, day in self._days.items() if day.n}
             worst_day = min(values, key=lambda day_s: _to_key(values[day_s]), default=None)
@@ -146,7 +158,7 @@ class ClauseTally:
             "met": value is not None and value[0] >= clause.at_least * value[1],
             "value": _write_value(clause, value),
             "worst_day_s": worst_day,
-            "samples": self._period.n,
+            "samples": period.n,
             "excluded": self._n_excluded,
             "failed": self._n_failed,
             "failed_first": self._runs,

@@ -34,6 +34,9 @@ _MICRO = 10**BPS_DIGITS
 _BPS = 10_000 * _MICRO
 # 100 % in units of a percentage.
 _WHOLE = 100 * 10**PERCENT_DIGITS
+_TWICE_WHOLE = 2 * _WHOLE
+_BID_FACTORS = tuple(share - _WHOLE for share in _DEPTH_SHARES)
+_ASK_FACTORS = tuple(share + _WHOLE for share in _DEPTH_SHARES)
 _ONE_QUOTE: Final[int] = 10**NOTIONAL_DIGITS
 _TAKEN = (1_000, 10_000)
 SLIPPAGE_NAMES: Final = tuple(f"{verb}_{amount}" for verb in ("buy", "sell") for amount in _TAKEN)
@@ -95,8 +98,8 @@ def measure(market: MarketPrices | None, own: OwnState | None, terms: Terms) -> 
     if own is not None and twice_mid is not None:
         is_bid_up = find_depth_within(own.bids, twice_mid, terms.within_pct, is_bid=True) > 0
         is_ask_up = find_depth_within(own.asks, twice_mid, terms.within_pct, is_bid=False) > 0
-        bid = tuple(find_depth_within(own.bids, twice_mid, pct, is_bid=True) for pct in _DEPTH_SHARES)
-        ask = tuple(find_depth_within(own.asks, twice_mid, pct, is_bid=False) for pct in _DEPTH_SHARES)
+        bid = _find_depths(own.bids, twice_mid, _BID_FACTORS)
+        ask = _find_depths(own.asks, twice_mid, _ASK_FACTORS)
         slippages = (
             *(_find_slippage(own.asks, twice_mid, amount, is_bid=False) for amount in _TAKEN),
             *(_find_slippage(own.bids, twice_mid, amount, is_bid=True) for amount in _TAKEN),
@@ -130,12 +133,18 @@ def measure_spread(bid: int | None, ask: int | None) -> int | None:
 
 def find_depth_within(side: BookSide, twice_mid: int, within_pct: int, *, is_bid: bool) -> int:
     """Return the notional of the orders at most so far from the mid, or better, in units."""
-    if is_bid:
-        # price ≥ mid · (1 − X), in whole numbers.
-        least = -(twice_mid * (within_pct - _WHOLE) // (2 * _WHOLE))
-        return side.sorted_sums[bisect_right(side.sorted_prices, -least)]
-    most = twice_mid * (_WHOLE + within_pct) // (2 * _WHOLE)
-    return side.sorted_sums[bisect_right(side.sorted_prices, most)]
+    factor = within_pct - _WHOLE if is_bid else within_pct + _WHOLE
+    return side.notionals[bisect_right(side.sorted_prices, twice_mid * factor // _TWICE_WHOLE)]
+
+
+def _find_depths(side: BookSide, twice_mid: int, factors: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the depth at each distance.
+
+    A bid counts from mid · (1 − X) up and an ask to mid · (1 + X). Bids are sorted by their negative price, so that a
+    negative factor makes both the same search.
+    """
+    prices, sums = side.sorted_prices, side.notionals
+    return tuple([sums[bisect_right(prices, twice_mid * factor // _TWICE_WHOLE)] for factor in factors])
 
 
 def find_cause(market: MarketPrices | None, own: OwnState | None) -> Cause | None:

@@ -105,7 +105,7 @@ class Volume:
 class BookSide:
     """One side of our book, from its best price outward, with sums up to each price."""
 
-    __slots__ = ("notionals", "prices", "sizes", "sorted_prices", "sorted_sums")
+    __slots__ = ("notionals", "prices", "sizes", "sorted_prices")
 
     def __init__(self, levels: list[tuple[int, int]], *, is_bid: bool) -> None:
         levels = sorted(levels, reverse=is_bid)
@@ -115,7 +115,6 @@ class BookSide:
         self.notionals = list(accumulate((price * size for price, size in levels), initial=0))
         # For searching: in ascending order of how far a price is from the best one.
         self.sorted_prices = [-price for price in self.prices] if is_bid else self.prices
-        self.sorted_sums = self.notionals
 
     @property
     def best(self) -> int | None:

@@ -36,8 +36,11 @@ class Distribution:
         """Count a value at `n` samples."""
         self.count += n
         self.total += value * n
-        self.greatest = max(self.greatest, value)
-        self._ranks[self._cut(value)] += n
+        if value > self.greatest:
+            self.greatest = value
+        # Not the Counter's own way, which is slower where a value is new.
+        rank, ranks = self._cut(value), self._ranks
+        ranks[rank] = ranks.get(rank, 0) + n
 
     def merge(self, other: Distribution) -> None:
         """Count all that another one counted."""
@@ -129,15 +132,18 @@ class Tally:
         """Count `n` samples that are alike."""
         self.n_samples += n
         counts = self._counts
-        counts["known"] += measured.is_own_known and n
-        counts["known_market"] += measured.is_market_known and n
-        counts["bid"] += measured.is_bid_up and n
-        counts["ask"] += measured.is_ask_up and n
-        counts["up"] += measured.is_up and n
+        for name, holds in (
+            ("known", measured.is_own_known),
+            ("known_market", measured.is_market_known),
+            ("bid", measured.is_bid_up),
+            ("ask", measured.is_ask_up),
+            ("up", measured.is_up),
+            ("on_target", measured.is_on_target),
+        ):
+            if holds:
+                counts[name] += n
         if measured.spread_ours is not None:
             self.spread_ours.add(measured.spread_ours, n)
-        if measured.is_on_target:
-            counts["on_target"] += n
         if measured.spread_market is not None:
             self.spread_market.add(measured.spread_market, n)
         self.bid.add(measured.depth_bid, n, is_up=measured.is_up)

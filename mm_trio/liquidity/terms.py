@@ -111,12 +111,12 @@ def read_terms(document: Mapping[str, object]) -> Terms:
     """Read terms from plain values. Errors: TermsError with every problem."""
     problems: list[str] = []
     _check_keys("", document, _TERMS_KEYS, problems)
+    bounds: dict[str, int] = {}
     for key in ("within_pct", "target_bps"):
-        if key not in document:
+        if key in document:
+            bounds[key] = _read_number("", key, document[key], problems)
+        else:
             problems.append(f"{key} is missing: must be {_describe_number(key)}")
-    bounds = {
-        key: _read_number("", key, document[key], problems) for key in ("within_pct", "target_bps") if key in document
-    }
     tables = document.get("clause", [])
     if not isinstance(tables, list) or not 0 < len(tables) <= MOST_CLAUSES:
         problems.append(f"clause: must be 1 to {MOST_CLAUSES} tables [[clause]]")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mm_trio.config.private_paths import make_private_folders
 from mm_trio.journal.end_mark import sync
@@ -99,6 +100,10 @@ class Archive:
             where = f"WHERE kind IN ({', '.join('?' * len(names))}) AND at_ms >= ?"
             yield from self._select(where, (*names, since_ms))
 
+    def has_checkpoint(self, by_ms: int) -> bool:
+        """Check for a checkpoint that was recorded by this time. Errors: JournalError."""
+        return any(self.select("1", "WHERE kind = 'checkpoint' AND at_ms <= ? LIMIT 1", (by_ms,)))
+
     def find_chain(self, seq: int) -> bytes | None:
         """Return the chain value of one entry; None if it cannot be read."""
         with suppress(JournalError):
@@ -107,6 +112,10 @@ class Archive:
         return None
 
     def _select(self, where: str, values: tuple[object, ...]) -> Iterator[RawRow]:
+        return self.select(_COLUMNS, f"{where} ORDER BY seq", values)
+
+    def select(self, columns: str, where: str, values: tuple[object, ...]) -> Iterator[Any]:
+        """Yield columns of some entries, without checking the chain. Errors: JournalError."""
         if (fault := self.find_fault()) is not None:
             raise JournalError(fault)
         try:
@@ -114,7 +123,7 @@ class Archive:
                 explained(self.path),
                 closing(connect(name_read_only(self.path, is_immutable=True), is_uri=True)) as connection,
             ):
-                yield from connection.execute(f"SELECT {_COLUMNS} FROM entries {where} ORDER BY seq", values)
+                yield from connection.execute(f"SELECT {columns} FROM entries {where}", values)
         except JournalError as error:
             raise JournalError(self._describe(f"cannot be read ({error.__cause__})")) from error
 

@@ -43,7 +43,7 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.witness.opening_check import LastQuoted
 from mm_trio.witness.venue_clock import DAY_MS
 
-__all__ = ["Recovered", "replay"]
+__all__ = ["Recovered", "accumulate", "replay"]
 
 
 @dataclass(slots=True)
@@ -163,6 +163,18 @@ def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_m
     the calendar and is waited for by the clock. Orders that may still rest are returned in doubt.
     Errors: ValueError for entries that contradict each other.
     """
+    found = accumulate(entries, order_size=order_size, now_s=now_s, wall_ms=wall_ms)
+    found.order_state.on_restarted(now_s=now_s)
+    # A ledger of an earlier release has the movements until its last look-up as differences without a cause.
+    found.inventory.movements.begin_after(max(found.looked_up_ms, found.newest_fill_ms) or wall_ms)
+    return found
+
+
+def accumulate(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_ms: int) -> Recovered:
+    """Apply entries as `replay` does, and leave the orders in the phases that the entries tell.
+
+    For a reader of the past, who starts no session. Errors: ValueError for entries that contradict each other.
+    """
     found = Recovered(OrderState(), Inventory(order_size))
     for entry in entries:
         if isinstance(entry, Checkpoint):
@@ -173,9 +185,6 @@ def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_m
         else:
             found.count()
             found.apply(entry, now_s=now_s, wall_ms=wall_ms)
-    found.order_state.on_restarted(now_s=now_s)
-    # A ledger of an earlier release has the movements until its last look-up as differences without a cause.
-    found.inventory.movements.begin_after(max(found.looked_up_ms, found.newest_fill_ms) or wall_ms)
     return found
 
 

@@ -1,0 +1,53 @@
+"""Command `fills`: list our fills from the ledger."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from mm_trio.cli.earnings_programs.history_options import add_period_options, add_place_options
+from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.output import print_result, set_up_logging
+from mm_trio.cli.shell.parser import Command, add_json_option, whole_number
+from mm_trio.cli.shell.stop_signal import StopSignal
+from mm_trio.cli.shell.verdict import gives_verdict
+
+__all__ = ["COMMAND", "add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `fills`."""
+    add_place_options(parser)
+    add_period_options(parser)
+    parser.add_argument(
+        "--limit",
+        type=whole_number(0, 10_000_000),
+        default=100,
+        metavar="N",
+        help="show the last N fills, 0: all (default: 100); the sums are of all",
+    )
+    add_json_option(parser)
+
+
+@gives_verdict
+def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
+    """List fills and return the exit code."""
+    from mm_trio.cli.earnings_programs.fills_program import list_fills
+    from mm_trio.cli.earnings_programs.history_place import find_history, read_period
+
+    set_up_logging(sys.stderr)
+    period = read_period(arguments)
+    folder = find_history(arguments, stop)
+    print_result(list_fills(folder, period, limit=arguments.limit), as_json=arguments.json)
+    return ExitCode.CLEAN
+
+
+COMMAND = Command(
+    name="fills",
+    help="list our fills: side, level, price, size, fee, taker, edge",
+    description="Lists the fills in the ledger by the venue's time, and exact sums over the period. Who took them, and "
+    "the market's mid before and after, come from the record beside the ledger where a maker wrote one. A fill's edge "
+    "is what its price was better than the mid just before. Reads only, also while a maker runs.",
+    add_arguments=add_arguments,
+    run=run,
+)

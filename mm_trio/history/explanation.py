@@ -1,0 +1,110 @@
+"""Explanation of one level at one time: inputs, decision, requests, answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from mm_trio.history.level_decision import Decision, decide
+from mm_trio.history.level_story import LevelEvent, LevelStory
+from mm_trio.history.market_then import MarketThen, find_market_then
+from mm_trio.history.past_state import MayRest, PastState, read_past_state, read_terms
+from mm_trio.history.withheld import Offer
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.errors import ConfigError
+from mm_trio.model.pricing_grid import PricingGrid
+
+__all__ = ["Explanation", "explain_level", "find_level"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """All that is known of a level at `state.at_ms`."""
+
+    folder: Path
+    level: int
+    state: PastState
+    offer: Offer
+    decision: Decision
+    resting: tuple[MayRest, ...]
+    events: tuple[LevelEvent, ...]
+    n_left_out: int
+    market: MarketThen
+
+    @property
+    def price(self) -> Decimal:
+        """Return the price of the level."""
+        return self.state.terms.grid.levels[self.level]
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        state, offer = self.state, self.offer
+        return {
+            "folder": str(self.folder),
+            "at_ms": state.at_ms,
+            "last_entry_ms": state.last_ms,
+            "read_from_ms": state.read_from_ms,
+            "level": self.level,
+            "price": f"{self.price:f}",
+            "inputs": {
+                "token": f"{offer.token:f}",
+                "quote": f"{offer.quote:f}",
+                "k": offer.full,
+                "p": f"{offer.remainder:f}",
+                "u": offer.level,
+                "boundary": state.boundary_level,
+                "terms": state.terms.to_json(),
+            },
+            "decision": self.decision.to_json(),
+            "rests": [order.to_json(now_ms=state.at_ms) for order in self.resting],
+            "events": [event.to_json() for event in self.events],
+            "events_left_out": self.n_left_out,
+            **self.market.to_json(),
+        }
+
+
+def explain_level(folder: Path, wanted: str, *, at_ms: int | None) -> Explanation:
+    """Explain a level, an index or a price, at a time; None: at the last entry.
+
+    Errors: ConfigError for a level that is not on the ladder, JournalError.
+    """
+    journal = Journal.open_to_read(folder)
+    try:
+        grid = read_terms(journal, at_ms=at_ms).grid
+        level = find_level(grid, wanted)
+        story = LevelStory(grid.levels[level])
+        state = read_past_state(journal, at_ms=at_ms, on_row=story.on_row)
+    finally:
+        journal.close()
+    return Explanation(
+        folder=folder,
+        level=level,
+        state=state,
+        offer=Offer.of(state.terms.grid, state.terms.settings, token=state.token, quote=state.quote),
+        decision=decide(state, level),
+        resting=tuple(order for order in state.list_orders(now_ms=state.at_ms) if order.quote.level_index == level),
+        events=story.list_events(),
+        n_left_out=story.n_left_out,
+        market=find_market_then(folder, state.at_ms),
+    )
+
+
+def find_level(grid: PricingGrid, wanted: str) -> int:
+    """Find the level that an index (digits alone) or a price means. Errors: ConfigError."""
+    allowed = (
+        f"a level is from 0 to {grid.n_orders - 1}, a price (with a decimal point) from {grid.levels[0]:f} to "
+        f"{grid.levels[-1]:f}; give one of these"
+    )
+    if wanted.isascii() and wanted.isdigit():
+        if len(wanted) > 6 or int(wanted) >= grid.n_orders:
+            raise ConfigError(f"level {wanted} is not on the ladder: {allowed}")
+        return int(wanted)
+    try:
+        price = Decimal(wanted)
+        level = grid.level_for_price(price) if price.is_finite() else None
+    except (InvalidOperation, ValueError):
+        raise ConfigError(f"{wanted!r} is not a valid level: {allowed}") from None
+    if level is None:
+        raise ConfigError(f"{wanted} is not on the ladder: {allowed}")
+    return level

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mm_trio.history.past_state import PastState
-from mm_trio.history.plain_numbers import plain
-from mm_trio.history.withheld import Offer
+from mm_trio.history.withheld import Offer, plain
 from mm_trio.model.orders import Quote
 
 __all__ = ["Decision", "decide"]

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from mm_trio.history.plain_numbers import plain
 from mm_trio.model.orders import Quote
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.quoting_engine import cut_tranches
 
-__all__ = ["Offer", "Withheld", "find_withheld"]
+__all__ = ["Offer", "Withheld", "find_withheld", "plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +51,12 @@ class Withheld:
             "quote": f"{self.quote:f}",
             "quote_because": list(self.quote_because),
         }
+
+
+def plain(value: Decimal) -> str:
+    """Write a number in plain digits without idle zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def find_withheld(grid: PricingGrid, settings: QuoteSettings, offer: Offer, quotes: Sequence[Quote]) -> Withheld:

@@ -1,7 +1,7 @@
 """A traded day in one folder: the real maker on the exchange in process, in stepped time.
 
 Seeded takers trade against it. In the middle of the day the feed and the line are cut, the asks are sold out, funds
-are moved and the maker is restarted. Beside ledger and record the folder has what the exchange itself wrote down:
+are moved and the maker is restarted. Beside ledger and record its state folder has what the exchange itself wrote down:
 `exchange_fills.json` (rows of `userFills`, oldest first) and `exchange_trades.json` (rows of `trades`).
 """
 
@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from builders import ALLOCATION, MAKER, TAKER, World, run_inline
+from builders import ALLOCATION, COIN, MAKER, TAKER, World, run_inline
 
 from mm_trio import WsState
+from mm_trio.config.private_paths import make_private_folders
 from mm_trio.engine import feed_watchdog
 from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.recorder import record_keeping
+from mm_trio.recorder.recorder import Recorder
 from mm_trio.sandbox.info.rows import fill_row, trade_row
 from mm_trio.sandbox.model.records import Fill, Trade
 from mm_trio.sandbox.traffic.takers import SeededTakers, TakerHabits, trade_forever
@@ -34,7 +37,7 @@ __all__ = ["FULL_DAY", "QUIET_HOUR", "DayPlan", "TradedDay", "trade_day"]
 MIDNIGHT_MS = 1_789_948_800_000
 FILLS_FILE, TRADES_FILE = "exchange_fills.json", "exchange_trades.json"
 # No call over the network.
-LOCAL = frozenset({"append", "_replay", "mark_end"})
+LOCAL = frozenset({"append", "_replay", "mark_end", "write"})
 MAKER_FEE, TAKER_FEE = Decimal("0.0004"), Decimal("0.0007")
 
 
@@ -83,9 +86,11 @@ class TradedDay:
     down_ms: tuple[int, int]
 
 
-def trade_day(folder: Path, plan: DayPlan) -> TradedDay:
-    """Live through a day, and return what it left in `folder`; call it outside of trio."""
-    folder.mkdir(parents=True, exist_ok=True)
+def trade_day(base: Path, plan: DayPlan) -> TradedDay:
+    """Live through a day, and return what it left in a state folder below `base`; call it outside of trio."""
+    # The last parts of a state folder name network, account and pair.
+    folder = base / "sandbox" / "day" / MAKER / COIN
+    make_private_folders(folder)
     with _hurried(), _quiet_log():
         return run_virtual(lambda: _Day(folder, plan).live(), seed=plan.seed)
 
@@ -165,15 +170,17 @@ class _Day:
 
     @asynccontextmanager
     async def _maker_running(self) -> AsyncIterator[None]:
-        with closing(Journal.open(self._folder)) as journal:
-            async with self._world.running(self._make_maker(journal)):
+        recorder = Recorder(self._folder, coin=self._world.coin)
+        with closing(Journal.open(self._folder)) as journal, closing(recorder):
+            async with self._world.running(self._make_maker(journal, recorder)):
                 yield
 
-    def _make_maker(self, journal: Journal) -> WsState:
+    def _make_maker(self, journal: Journal, recorder: Recorder) -> WsState:
         info = self._world.venue.info(MAKER)
         return self._world.maker(
             **ALLOCATION,
             journal=journal,
+            recorder=recorder,
             dead_zone_bps=0,
             price_tolerance_bps=0,
             size_tolerance_pct=0,
@@ -243,16 +250,23 @@ def _make_trade(fill: Fill) -> Trade:
 
 @contextmanager
 def _hurried() -> Iterator[None]:
-    """Look after the feed less often: it would be most of what happens in a day.
+    """Look after feed and record less often: it would be most of what happens in a day.
 
-    Still more often than `STALL_S`, or each look finds a stalled loop.
+    Looks at the feed come more often than `STALL_S`, or each finds a stalled loop; those at the own book more often
+    than `LOOKS_WITHIN_MS`, or each begins a span of its own.
     """
-    before = feed_watchdog.POLL_EVERY_S
-    vars(feed_watchdog)["POLL_EVERY_S"] = 2.0
+    paces = {
+        feed_watchdog: {"POLL_EVERY_S": 2.0},
+        record_keeping: {"LOOK_EVERY_S": 2.0, "WRITE_EVERY_S": 10.0, "SUBSCRIBE_POLL_S": 2.0},
+    }
+    before = {module: {name: vars(module)[name] for name in names} for module, names in paces.items()}
+    for module, pace in paces.items():
+        vars(module).update(pace)
     try:
         yield
     finally:
-        vars(feed_watchdog)["POLL_EVERY_S"] = before
+        for module, pace in before.items():
+            vars(module).update(pace)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from mm_trio.history.plain_numbers import plain
+from mm_trio.history.withheld import plain
 
 __all__ = ["lay_out", "say_age", "say_number", "say_time"]
 

@@ -262,7 +262,9 @@ class RecordFile:
 
     def _rows(self, sql: str, *values: object) -> Iterator[tuple[object, ...]]:
         with explained(self.path):
-            yield from self._connection.execute(sql, values)
+            # Not `yield from`, which would close the cursor of a reader that is given up after the record was closed.
+            for row in self._connection.execute(sql, values):  # noqa: UP028
+                yield row
 
     # --- Opening ------------------------------------------------------------------------------
 

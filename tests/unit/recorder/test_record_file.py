@@ -103,3 +103,13 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
 def test_where_no_record_is_the_error_names_the_place(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="there is no record at"):
         RecordFile.open_to_read(tmp_path)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_reader_that_is_given_up_after_the_end_says_nothing(tmp_path: Path) -> None:
+    record = open_with(tmp_path, TRADE, MarketTrade(1_600, 78, D("20.12"), D("0.25"), "buy", "0xa", None))
+    trades = record.read_trades(0, 5_000)
+
+    assert next(trades) == TRADE
+    record.close()
+    del trades

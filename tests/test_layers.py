@@ -34,6 +34,7 @@ ORDER = (
     "journal",
     "recorder",
     "history",
+    "pages",
     "reports",
     "halts",
     "guard",

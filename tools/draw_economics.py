@@ -30,7 +30,7 @@ __all__ = ["PICTURES", "draw_all"]
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 ASK, BID, GREY, BLUE, ORANGE = "#c2665e", "#4f9a68", "#76808f", "#4a6fa5", "#c08a2e"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "mm_trio",
     "svg.fonttype": "none",
     "font.family": "sans-serif",

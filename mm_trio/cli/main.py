@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from mm_trio.cli import demo, grid, keys, ledger, migrate, run, sandbox, sim
-from mm_trio.cli.insight import certificate, explain, fills, orders, pnl, record, verify
+from mm_trio.cli.insight import certificate, explain, fills, orders, pnl, record, report, verify
 from mm_trio.cli.safety import cancel_all, doctor, guard, pause, rehearse, resume
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.parser import UsageError, make_parser
@@ -39,6 +39,7 @@ _COMMANDS = (
     resume.COMMAND,
     cancel_all.COMMAND,
     pnl.COMMAND,
+    report.COMMAND,
     fills.COMMAND,
     orders.COMMAND,
     explain.COMMAND,

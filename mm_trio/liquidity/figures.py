@@ -6,8 +6,9 @@ period, but for the fills that wait for both sides to be quoted again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mm_trio.liquidity.compliance import ClauseTally, read_clause
 from mm_trio.liquidity.measures import Measured, measure
@@ -16,7 +17,10 @@ from mm_trio.liquidity.tallies import Distribution, OutageList, Tally
 from mm_trio.liquidity.terms import Terms
 from mm_trio.liquidity.units import AMOUNT_DIGITS, NOTIONAL_DIGITS, cut_up, format_units, write_ratio
 
-__all__ = ["DAY_S", "Calculator", "Figures"]
+__all__ = ["DAY_S", "Calculator", "Figures", "OnSamples"]
+
+# Is told of `n` samples that are alike, from a second on.
+OnSamples: TypeAlias = Callable[[Measured, int, int], None]
 
 DAY_S = 86_400
 _MS_DIGITS = 3
@@ -85,8 +89,9 @@ class Calculator:
     Changes and fills come in the order of their times; a fill goes before the sample of its time.
     """
 
-    def __init__(self, terms: Terms, *, from_s: int, until_s: int) -> None:
+    def __init__(self, terms: Terms, *, from_s: int, until_s: int, on_samples: OnSamples | None = None) -> None:
         self._terms = terms
+        self._on_samples = on_samples
         self._until_s = until_s
         self._second = from_s
         self._market: MarketPrices | None = None
@@ -141,6 +146,8 @@ class Calculator:
             for tally in self._clauses:
                 tally.add(read_clause(tally.clause, measured, self._market, self._own), self._second, n)
             self._outages.add(measured, self._second, n)
+            if self._on_samples is not None:
+                self._on_samples(measured, self._second, n)
             self._second = until
 
     def _measure(self) -> Measured:

@@ -1,1 +1,1 @@
-"""Presentation of figures: text, tables, pictures, one HTML file."""
+"""Reports: facts of a period gathered, and told in words, tables and pictures."""

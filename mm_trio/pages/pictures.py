@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mm_trio.reports.drawing import BUY, GOOD, MUTED, SELL, Box, Chart, Shape, draw
-from mm_trio.reports.scales import choose_ticks, choose_time_ticks, shorten
-from mm_trio.reports.timeline import Point
+from mm_trio.pages.drawing import BUY, GOOD, MUTED, SELL, Box, Chart, Shape, draw
+from mm_trio.pages.scales import choose_ticks, choose_time_ticks, shorten
+from mm_trio.pages.timeline import Point
 
 __all__ = ["Bars", "HeatMap", "Key", "Line", "Lines", "Marks", "Picture", "Span", "Strips"]
 
@@ -198,7 +198,7 @@ class Bars:
         n = len(self.rows)
         low, high = _find_range((value for _, value in self.rows if value is not None), has_zero=True)
         # Room for the numbers beside the bars.
-        room = (high - low) * (0.12 if shape.name == "wide" else 0.22)
+        room = (high - low) * (0.1 if shape.name == "wide" else 0.3)
         low, high = low - room * (low < 0), high + room
 
         def paint(figure: Any) -> None:

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mm_trio.reports.drawing import BUY
-from mm_trio.reports.page import Card, Number, Page, Section, Table, render
-from mm_trio.reports.pictures import Bars, HeatMap, Line, Lines, Marks, Picture, Strips
+from mm_trio.pages.drawing import BUY
+from mm_trio.pages.page import Card, Number, Page, Section, Table, render
+from mm_trio.pages.pictures import Bars, HeatMap, Line, Lines, Marks, Picture, Strips
 
 HOSTILE = "</title><script>alert(1)</script>\"'&\x00\x1b[31m $x^2$ \u202e http"
 VOID = {"meta", "path"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from mm_trio.reports.timeline import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from mm_trio.pages.timeline import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 __all__ = ["MINUS", "Tick", "choose_ticks", "choose_time_ticks", "format_share", "format_time", "shorten"]
 

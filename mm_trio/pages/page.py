@@ -9,15 +9,18 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
-from mm_trio.reports.drawing import PALETTE, SHAPES
-from mm_trio.reports.pictures import Key, Picture
-from mm_trio.reports.scales import MINUS
-from mm_trio.reports.style import STYLE
-from mm_trio.reports.svg import make_printable
+from mm_trio.pages.drawing import PALETTE, SHAPES
+from mm_trio.pages.pictures import Key, Picture
+from mm_trio.pages.scales import MINUS
+from mm_trio.pages.style import STYLE
+from mm_trio.pages.svg import make_printable
 
-__all__ = ["Card", "Cell", "Number", "Page", "Section", "Table", "render"]
+__all__ = ["Card", "Cell", "Number", "Page", "Section", "Table", "cells", "render"]
+
+# More than any amount has.
+MOST_DIGITS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,19 @@ class Number:
         if self.value is None:
             return "unknown"
         sign = "+" if self.is_signed and self.value else ""
-        value = self.value if self.decimals is None else round(Decimal(self.value), self.decimals)
+        with localcontext(prec=MOST_DIGITS):
+            value = self.value if self.decimals is None else round(Decimal(self.value), self.decimals)
         text = f"{value:{sign},f}" if isinstance(value, Decimal) else f"{value:{sign},}"
         unit = f" {self.unit}" if self.unit else ""
         return text.replace("-", MINUS).replace(",", " ") + unit
 
 
 Cell = Number | str
+
+
+def cells(*given: Cell) -> tuple[Cell, ...]:
+    """Return cells as a row of a table."""
+    return given
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mm_trio.reports.timeline import HOUR_MS, Extremes, Timeline
+from mm_trio.pages.timeline import HOUR_MS, Extremes, Timeline
 
 SPANS = st.tuples(st.integers(10**12, 2 * 10**12), st.integers(1, 10**11)).map(lambda span: (span[0], sum(span)))
 

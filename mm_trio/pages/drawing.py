@@ -13,8 +13,8 @@ from io import StringIO
 from typing import Any
 
 from mm_trio.model.errors import ConfigError
-from mm_trio.reports.scales import Tick
-from mm_trio.reports.svg import clean_svg, make_printable
+from mm_trio.pages.scales import Tick
+from mm_trio.pages.svg import clean_svg, make_printable
 
 __all__ = [
     "BUY",
@@ -135,10 +135,10 @@ class Chart:
         x, y = [at for at, _ in points], [value for _, value in points]
         self.axes.fill_between(x, y, base, color=colour, alpha=0.16, linewidth=0, step="post", clip_on=False)
 
-    def draw_marks(self, points: Sequence[tuple[float, float]], colour: str, *, mark: str, size: float = 22) -> None:
+    def draw_marks(self, points: Sequence[tuple[float, float]], colour: str, *, mark: str, size: float = 30) -> None:
         """Draw a mark at each point."""
         x, y = [at for at, _ in points], [value for _, value in points]
-        self.axes.scatter(x, y, s=size, marker=mark, color=colour, alpha=0.85, linewidth=0, clip_on=False)
+        self.axes.scatter(x, y, s=size, marker=mark, color=colour, alpha=0.85, linewidth=0, clip_on=False, zorder=5)
 
     def draw_boxes(self, boxes: Sequence[Box], colour: str, *, opacity: float = 1.0) -> None:
         """Draw boxes as one path."""

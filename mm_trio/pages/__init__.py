@@ -1,0 +1,1 @@
+"""How figures look: scales, pictures, tables, one page that stands alone."""

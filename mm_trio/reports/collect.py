@@ -1,0 +1,184 @@
+"""Facts of a report, read from ledger and record; streamed, so that memory does not grow with the period."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from mm_trio.earnings.exact import exactly
+from mm_trio.earnings.figures import Figures
+from mm_trio.earnings.trade import read_trade
+from mm_trio.history.earnings_reader import Asked, read_earnings
+from mm_trio.history.ledger_reader import LedgerReader
+from mm_trio.history.prices import PriceHistory
+from mm_trio.history.quoting_reader import QuotingReader
+from mm_trio.model.errors import RecordError
+from mm_trio.model.journal_entries import Booked
+from mm_trio.pages.pictures import Span
+from mm_trio.pages.timeline import Extremes, Timeline
+from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
+from mm_trio.reports.counterparties import Counterparties
+from mm_trio.reports.facts import Facts, RequestBin, make_names
+from mm_trio.reports.observe import Sampler, observe
+from mm_trio.reports.trading import TradingSeries
+
+__all__ = ["OnProgress", "read_facts"]
+
+# At four points a bin no picture has more than 2,000.
+MOST_BINS = 480
+PROGRESS_EVERY = 5_000
+LAST_MS = 2**62
+# What is done, as a share of the whole, and its name.
+OnProgress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Opened files; `record` None: there is none, and `absent` says why."""
+
+    ledger: LedgerReader
+    quoting: QuotingReader
+    record: RecordFile | None
+    absent: str | None
+
+
+def read_facts(folder: Path, asked: Asked, sampler: Sampler, on_progress: OnProgress) -> Facts:
+    """Read the facts of a period. Errors: JournalError, RecordError."""
+    on_progress(0.0, "fills")
+    earnings = read_earnings(folder, asked, on_progress=lambda n: on_progress(0.0, f"{n} fills"))
+    with ExitStack() as opened:
+        places = _open(folder, opened)
+        span = _find_span(earnings.figures, places)
+        timeline = Timeline.of(*span, most=MOST_BINS)
+        prices = PriceHistory(places.record, absent=places.absent)
+        trading, parties = _read_trading(places, timeline, prices, earnings.figures, on_progress)
+        on_progress(0.4, "requests")
+        requests = _read_requests(places, timeline)
+        boundary = _read_boundary(places, timeline)
+        on_progress(0.5, "record")
+        seen = None
+        if places.record is not None:
+            seen = observe(
+                places.record, places.ledger, sampler, timeline, lambda part: on_progress(0.5 + 0.4 * part, "record")
+            )
+        return Facts(
+            names=make_names(earnings.coin, folder),
+            span=span,
+            timeline=timeline,
+            earnings=earnings.figures,
+            days=earnings.days,
+            trading=trading,
+            boundary=boundary,
+            requests=requests,
+            parties=parties,
+            mids=() if seen is None else seen.mids,
+            presence=None if seen is None else seen.series,
+            liquidity=None if seen is None else seen.figures,
+            no_record=places.absent,
+        )
+
+
+def _open(folder: Path, opened: ExitStack) -> _Places:
+    ledger, quoting = (
+        opened.enter_context(LedgerReader.open(folder)),
+        opened.enter_context(closing(QuotingReader(folder))),
+    )
+    if not (folder / RECORD_NAME).is_file():
+        return _Places(ledger, quoting, None, f"nothing was recorded (there is no {RECORD_NAME} beside the ledger)")
+    try:
+        return _Places(ledger, quoting, opened.enter_context(closing(RecordFile.open_to_read(folder))), None)
+    except RecordError as error:
+        return _Places(ledger, quoting, None, str(error))
+
+
+def _find_span(figures: Figures, places: _Places) -> Span:
+    """Return the asked period; where it has no ends, what ledger and record reach over."""
+    period, times = figures.setting.period, figures.tally.times_ms
+    begins = [] if times is None else [times[0]]
+    ends = [] if times is None else [times[1] + 1]
+    if places.record is not None:
+        for watched in ("own", "market"):
+            for seen in places.record.read_coverage("own" if watched == "own" else "market", 0, LAST_MS):
+                begins.append(seen.from_ms)
+                ends.append(seen.until_ms)
+    begins += [at_ms for at_ms, _ in places.ledger.read_adjustments()][:1]
+    from_ms = period.from_ms if period.from_ms is not None else min(begins, default=0)
+    until_ms = period.until_ms if period.until_ms is not None else max(ends, default=from_ms + 1)
+    return from_ms, max(until_ms, from_ms + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """Fill or movement at its time."""
+
+    time_ms: int
+    fill: Booked | None
+    base: Decimal = Decimal(0)
+    quote: Decimal = Decimal(0)
+
+
+def _read_trading(
+    places: _Places, timeline: Timeline, prices: PriceHistory, figures: Figures, on_progress: OnProgress
+) -> tuple[TradingSeries, Counterparties | None]:
+    trades = None if places.record is None else places.record.read_trades(timeline.from_ms, timeline.until_ms)
+    parties = None if trades is None else Counterparties(trades)
+    # Prices at the ends of bins are asked for out of order, and so have an eye of their own.
+    series = TradingSeries(timeline, PriceHistory(places.record).find_mid)
+    total = max(1, figures.tally.n_fills)
+    for n, event in enumerate(_read_events(places, timeline)):
+        if n % PROGRESS_EVERY == 0:
+            on_progress(0.2 + 0.2 * min(1.0, n / total), "pictures")
+        if event.fill is None:
+            series.add_moved(event.time_ms, event.base, event.quote)
+            continue
+        trade = read_trade(event.fill, recorded_ms=event.time_ms)
+        series.add(trade)
+        if parties is not None:
+            with exactly():
+                parties.add((trade.time_ms, event.fill.tid), trade.base, trade.price, prices.find_mids(trade.time_ms))
+    series.finish()
+    return series, parties
+
+
+def _read_events(places: _Places, timeline: Timeline) -> Iterator[_Event]:
+    """Yield fills and movements of the period by their times."""
+    from_ms, until_ms = timeline.from_ms, timeline.until_ms
+    adjusted = list(places.ledger.read_adjustments())[1:]
+    lost = (_Event(at_ms, None, each.token, each.usdc) for at_ms, each in adjusted if from_ms <= at_ms < until_ms)
+    moved = (_Event(move.time_ms, None, move.token, move.usdc) for move in places.ledger.read_moves(from_ms, until_ms))
+    yield from heapq.merge(lost, moved, _read_fills(places, from_ms, until_ms), key=lambda event: event.time_ms)
+
+
+def _read_fills(places: _Places, from_ms: int, until_ms: int) -> Iterator[_Event]:
+    time_ms = from_ms
+    for fill in places.ledger.read_fills(from_ms, until_ms):
+        # One without a time stands between its neighbours.
+        time_ms = time_ms if fill.time_ms is None else fill.time_ms
+        yield _Event(time_ms, fill)
+
+
+def _read_requests(places: _Places, timeline: Timeline) -> dict[int, RequestBin]:
+    bins: dict[int, RequestBin] = {}
+    for at_ms, n_items in places.quoting.read_requests(timeline.from_ms, timeline.until_ms):
+        bins.setdefault(timeline.find(at_ms), RequestBin()).items += n_items
+    return bins
+
+
+def _read_boundary(places: _Places, timeline: Timeline) -> tuple[tuple[int, float], ...]:
+    line = Extremes(timeline)
+    held: Decimal | None = None
+    for at_ms, price in places.quoting.read_boundaries(timeline.until_ms):
+        if at_ms < timeline.from_ms:
+            held = price
+            continue
+        if held is not None:
+            line.add(timeline.from_ms, float(held))
+            held = None
+        line.add(at_ms, float(price))
+    if held is not None:
+        line.add(timeline.from_ms, float(held))
+    return line.points

@@ -1,0 +1,80 @@
+"""Presence over time: was the ladder there, how deep, how wide, bin by bin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from mm_trio.liquidity.measures import BPS_DIGITS, DEPTH_PCTS, Measured
+from mm_trio.liquidity.units import NOTIONAL_DIGITS
+from mm_trio.pages.pictures import Span
+from mm_trio.pages.timeline import Extremes, Point, Timeline
+
+__all__ = ["DEPTH_PCT", "PresenceSeries"]
+
+DEPTH_PCT = "2"
+_DEPTH_AT = DEPTH_PCTS.index(DEPTH_PCT)
+SECOND_MS = 1_000
+
+
+@dataclass(slots=True)
+class _Bin:
+    n: int = 0
+    known: int = 0
+    bid: int = 0
+    ask: int = 0
+    both: int = 0
+
+
+_READERS = {side: attrgetter(side) for side in ("bid", "ask", "both")}
+
+
+@dataclass(slots=True)
+class PresenceSeries:
+    """Series of a period; samples come in the order of their times."""
+
+    timeline: Timeline
+    depth_bid: Extremes = field(init=False)
+    depth_ask: Extremes = field(init=False)
+    spread: Extremes = field(init=False)
+    down: dict[str, list[Span]] = field(default_factory=dict)
+    _bins: dict[int, _Bin] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.depth_bid, self.depth_ask = Extremes(self.timeline), Extremes(self.timeline)
+        self.spread = Extremes(self.timeline)
+
+    def add(self, measured: Measured, second: int, n: int) -> None:
+        """Add `n` samples that are alike, from `second` on."""
+        from_ms, until_ms = second * SECOND_MS, (second + n) * SECOND_MS
+        is_known = measured.is_own_known and measured.is_market_known
+        for line, depths in ((self.depth_bid, measured.depth_bid), (self.depth_ask, measured.depth_ask)):
+            line.add(from_ms, depths[_DEPTH_AT] / 10**NOTIONAL_DIGITS if is_known else None)
+        spread = measured.spread_ours
+        self.spread.add(from_ms, None if spread is None else spread / 10**BPS_DIGITS)
+        for number, ms in self.timeline.split(from_ms, until_ms):
+            part = self._bins.setdefault(number, _Bin())
+            part.n += ms
+            part.known += ms if is_known else 0
+            part.bid += ms if measured.is_bid_up else 0
+            part.ask += ms if measured.is_ask_up else 0
+            part.both += ms if measured.is_up else 0
+        if measured.cause is not None:
+            self._note_down(measured.cause, from_ms, until_ms)
+
+    def _note_down(self, cause: str, from_ms: int, until_ms: int) -> None:
+        """Note an outage; one within the same bin as the last is drawn as one with it."""
+        spans = self.down.setdefault(cause, [])
+        if spans and from_ms - spans[-1][1] < self.timeline.width_ms // 4:
+            spans[-1] = spans[-1][0], until_ms
+        else:
+            spans.append((from_ms, until_ms))
+
+    def uptime(self, side: str) -> tuple[Point, ...]:
+        """Return the share of time of each bin with "bid", "ask" or "both" sides up."""
+        read = _READERS[side]
+        return tuple(
+            (self.timeline.begin_of(number), read(part) / part.n)
+            for number, part in sorted(self._bins.items())
+            if part.n
+        )

@@ -50,7 +50,7 @@ PALETTE = {
 POINTS_PER_INCH = 72
 # Left, bottom, width and height, in the units of the axes.
 Box = tuple[float, float, float, float]
-CHAR_WIDTH = 0.62
+CHAR_WIDTH = 0.67
 LONGEST_LABEL = 16
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",

@@ -52,6 +52,11 @@ class PartyRow:
         found = self.markouts[after_ms]
         return found.amount if found.n == self.n else None
 
+    def find_marked(self, after_ms: int) -> Decimal | None:
+        """Return what those fills had gained that have a price; None where there is none."""
+        found = self.markouts[after_ms]
+        return found.amount if found.n else None
+
 
 class Counterparties:
     """Sums by the address that took our order; fills and trades come in the order of their times."""

@@ -11,6 +11,7 @@ from mm_trio.pages.drawing import BUY, INK, MUTED, OTHER, SELL
 from mm_trio.pages.page import Cell, Number, Section, Table, cells
 from mm_trio.pages.pictures import Bars, HeatMap, Line, Lines, Strips
 from mm_trio.pages.scales import format_time
+from mm_trio.pages.timeline import HOUR_MS
 from mm_trio.reports.amounts import bps, count, find_decimals, money, share
 from mm_trio.reports.facts import Facts
 from mm_trio.reports.presence import DEPTH_PCT
@@ -28,29 +29,40 @@ _CAUSE_COLOURS = {"ours": SELL, "venue": OTHER, "network": BUY, "halt": INK, "un
 
 def make_fills(facts: Facts) -> Section:
     """Make the section on where and when it was filled."""
-    names, levels = facts.names, facts.trading.levels
-    words = f"Filled {names.quote} by level of the ladder and by hour of the day (UTC): the darker, the more."
+    levels = facts.trading.levels
+    words = f"Filled {facts.names.quote} by level of the ladder and by hour of the day (UTC): the darker, the more."
     if not levels:
         return Section("fills", "Fills by level and hour", words, absent="There are no fills in this period.")
     bands = _make_bands(sorted(levels))
-    place = {level: row for row, band in enumerate(bands) for level in band}
-    bought: dict[tuple[int, int], float] = {}
-    sold: dict[tuple[int, int], float] = {}
-    for (level, hour), (buys, sells) in facts.trading.cells.items():
-        cell = place[level], hour
-        bought[cell] = bought.get(cell, 0.0) + buys
-        sold[cell] = sold.get(cell, 0.0) + sells
     titles = tuple(_name_band([levels[level] for level in band]) for band in bands)
-    columns = tuple(f"{hour:02d}" for hour in range(HOURS))
-    unit = f"price in {names.quote}; hour of the day below"
-    picture = HeatMap(f"Fills by price and hour of the day, in {names.quote}", unit, titles, columns, bought, sold)
-    by_level = [(f"{title}", [levels[level] for level in band]) for title, band in zip(titles, bands, strict=True)]
+    by_level = [(title, [levels[level] for level in band]) for title, band in zip(titles, bands, strict=True)]
     by_hour = [(f"{hour:02d}:00", [sums]) for hour, sums in enumerate(facts.trading.hours) if sums.prices]
     tables = (
         Table("levels", "By price, from the top", _fill_head(facts, "price"), _make_fill_rows(by_level[::-1])),
         Table("hours", "By hour of the day, UTC", _fill_head(facts, "hour"), _make_fill_rows(by_hour)),
     )
-    return Section("fills", "Fills by level and hour", words, (picture,), tables)
+    return Section("fills", "Fills by level and hour", words, (_draw_fills(facts, bands, titles),), tables)
+
+
+def _draw_fills(facts: Facts, bands: Sequence[Sequence[int]], titles: tuple[str, ...]) -> HeatMap:
+    """Make the heat map of bands of levels."""
+    place = {level: row for row, band in enumerate(bands) for level in band}
+    hours = _list_hours(facts)
+    bought: dict[tuple[int, int], float] = {}
+    sold: dict[tuple[int, int], float] = {}
+    for (level, hour), (buys, sells) in facts.trading.cells.items():
+        cell = place[level], hours.index(hour)
+        bought[cell] = bought.get(cell, 0.0) + buys
+        sold[cell] = sold.get(cell, 0.0) + sells
+    unit = f"price in {facts.names.quote}; hour of the day below"
+    columns = tuple(f"{hour:02d}" for hour in hours)
+    return HeatMap(f"Fills by price and hour of the day, in {facts.names.quote}", unit, titles, columns, bought, sold)
+
+
+def _list_hours(facts: Facts) -> list[int]:
+    """List the hours of the day, or those of a period that is shorter."""
+    first, last = (ms // HOUR_MS for ms in (facts.span[0], facts.span[1] - 1))
+    return [hour % HOURS for hour in range(first, last + 1)] if last - first < HOURS else list(range(HOURS))
 
 
 def _make_bands(levels: Sequence[int]) -> list[list[int]]:
@@ -120,7 +132,7 @@ def make_counterparties(facts: Facts) -> Section:
         )
         for row in ranked
     )
-    gains = tuple((_cut_address(row.name), _to_float(row.find_markout(60_000))) for row in ranked)
+    gains = tuple((_cut_address(row.name), _to_float(row.find_marked(60_000))) for row in ranked)
     picture = Bars(
         f"Gain against each counterparty one minute after the fills, in {unit}", f"{unit}, 1 min after the fills", gains
     )

@@ -181,21 +181,37 @@ def make_markouts(facts: Facts) -> Section:
         return Section(
             "markouts", "Prices after fills", words, absent=f"No fill has a price beside it: {_mark_reason(facts)}."
         )
-    decimals = find_decimals(figure.amount for _, figure in found)
+    decimals = find_decimals(figure.of_marked for _, figure in found)
     rows = tuple(
         (
             name,
             money(figure.amount, decimals, is_signed=True),
             bps(figure.amount, earnings.volume),
+            money(figure.of_marked, decimals, is_signed=True),
             money(earnings.find_adverse(figure.horizon_ms), decimals, is_signed=True),
             count(figure.n_marked),
             count(figure.n - figure.n_marked),
         )
         for name, figure in found
     )
-    bars = tuple((row[0], None if (value := row[2].value) is None else float(value)) for row in rows)
-    picture = Bars("Gain against the middle of the book by time after the fill, in bps", "bps of the volume", bars)
-    head = ("time after the fill", unit, "bps of volume", f"edge lost, {unit}", "fills with a price", "without")
+    bars = tuple(
+        (
+            name if figure.n_marked == figure.n else f"{name} *",
+            None if figure.of_marked is None else float(figure.of_marked),
+        )
+        for name, figure in found
+    )
+    what = "Gain against the middle of the book by time after the fill"
+    picture = Bars(f"{what}, in {unit}", f"{unit}; *: not every fill has a price", bars)
+    head = (
+        "time after the fill",
+        unit,
+        "bps of volume",
+        f"of fills with a price, {unit}",
+        f"edge lost, {unit}",
+        "fills with a price",
+        "without",
+    )
     missing = [earnings.absent[name] for name in earnings.absent if name.startswith(("edge", "markout"))]
     absent = f"Unknown where not every fill has a price: {'; '.join(missing)}." if missing else None
     return Section(

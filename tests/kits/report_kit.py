@@ -13,14 +13,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from mm_trio.cli.liquidity_programs.record_samples import read_changes, read_volumes
+from mm_trio.earnings.period import Period
+from mm_trio.history.earnings_reader import Asked
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.journal_entries import Adjusted, Began, Booked, Entry, Moved, MoveKind, Quoted, Requested
 from mm_trio.model.observations import BestPrices, Coverage, Mark, MarketTrade, Observed, OwnBook, RestingSize
 from mm_trio.model.orders import Quote, Side
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.recorder.record_file import RecordFile
+from mm_trio.reports.collect import read_facts
+from mm_trio.reports.observe import Sampler
+from mm_trio.reports.report import Report, make_report
 
-__all__ = ["FROM_MS", "HOUR_MS", "History", "make_history"]
+__all__ = ["FROM_MS", "HOUR_MS", "History", "make_history", "make_report_of"]
 
 HOUR_MS = 3_600_000
 # A midnight.
@@ -165,3 +171,13 @@ class _Walk:
 
     def _observe(self, value: Observed) -> None:
         self.history.observed.append(value)
+
+
+def make_report_of(history: History, *, period: Period | None = None) -> Report:
+    """Make the report of a history, as the command does."""
+    account = "0x" + "11" * 20
+    sampler = Sampler(
+        read_changes, lambda record, from_s, until_s: read_volumes(record, from_s, until_s, account=account)
+    )
+    asked = Asked(period=period or Period(), now_ms=history.until_ms, by_day=True)
+    return make_report(read_facts(history.folder, asked, sampler, lambda part, what: None))

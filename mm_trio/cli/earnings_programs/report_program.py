@@ -56,7 +56,8 @@ def write_report(
 ) -> Written:
     """Make a report and write it.
 
-    Errors: ConfigError where a file cannot be written or the library for pictures is missing; JournalError, RecordError.
+    Errors: ConfigError where a file cannot be written or the library for pictures is missing; JournalError, and
+    RecordError.
     """
     # What is in the way is told before the work, not after it.
     _check_output(output)
@@ -81,8 +82,8 @@ def _check_output(output: Output) -> None:
             output.csv.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"--csv {output.csv} cannot be a folder for the tables: {error.strerror or error}; name a folder that you "
-                "may write to"
+                f"--csv {output.csv} cannot be a folder for the tables: {error.strerror or error}; name a folder that "
+                "you may write to"
             ) from error
 
 

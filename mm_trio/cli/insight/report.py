@@ -60,8 +60,8 @@ COMMAND = Command(
     description="Reads ledger and record of a maker, which may run meanwhile, and writes one HTML file that needs "
     "nothing beside it: profit and loss in its parts, price and boundary with the own fills, inventory, fills by level "
     "and hour, prices after fills, counterparties, depth, uptime, outages with their cause, requests. What was not "
-    "recorded is told as such. No venue is asked, but with --config for the name of the folder. Pictures need the extra "
-    "`report`: pip install mm-trio[report].",
+    "recorded is told as such. No venue is asked, but with --config for the name of the folder. Pictures need the "
+    "extra `report`: pip install mm-trio[report].",
     add_arguments=add_arguments,
     run=run,
 )

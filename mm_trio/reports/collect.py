@@ -139,7 +139,8 @@ def _read_trading(
         series.add(trade)
         if parties is not None:
             with exactly():
-                parties.add((trade.time_ms, event.fill.tid), trade.base, trade.price, prices.find_mids(trade.time_ms))
+                mids = prices.find_mids(trade.time_ms) or ()
+                parties.add((trade.time_ms, event.fill.tid), trade.base, trade.price, mids)
     series.finish()
     return series, parties
 

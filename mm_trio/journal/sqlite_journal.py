@@ -352,6 +352,11 @@ class Journal:
         """True if no entry was ever written to the file."""
         return self._end.seq == 0
 
+    @property
+    def end(self) -> EndMark:
+        """Return number and hash of the last entry, as of opening or the last append; 0 of a new file."""
+        return self._end
+
     def close(self) -> None:
         """Close the file; appended entries stay."""
         with contextlib.suppress(sqlite3.Error):

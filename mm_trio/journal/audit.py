@@ -114,7 +114,7 @@ def compute_audit(
     ledger = known.ledger
     return Audit(
         n_entries=known.n_entries,
-        n_fills=len(known.fills),
+        n_fills=known.n_fills,
         ledger=(ledger.virtual_token, ledger.virtual_usdc),
         account=Balances(ledger.account_token, ledger.account_usdc),
         venue=venue,

@@ -75,8 +75,14 @@ class Sum:
 
 @dataclass(slots=True)
 class LedgerSums:
-    """Sums of the entries of a ledger."""
+    """Sums of the entries of a ledger.
 
+    `fills` has those since `reach_ms`, the venue's time that its history begins at; a million of them would take a
+    gigabyte. `n_fills` counts all.
+    """
+
+    reach_ms: int = 0
+    n_fills: int = 0
     ledger: Inventory = field(default_factory=lambda: Inventory(1))
     epochs: set[int] = field(default_factory=set)
     sent: SentNumbers = field(default_factory=SentNumbers)
@@ -149,7 +155,9 @@ class LedgerSums:
     def _book(self, entry: Booked) -> None:
         before = Balances(self.ledger.account_token, self.ledger.account_usdc)
         self.ledger.book(entry.to_result(fully_filled=False))
-        self.fills[entry.key] = entry
+        self.n_fills += 1
+        if entry.time_ms is None or entry.time_ms >= self.reach_ms:
+            self.fills[entry.key] = entry
         self.oids.add(entry.oid)
         token, usdc = self.ledger.account_token - before.token, self.ledger.account_usdc - before.usdc
         self._sum("bids filled" if entry.quote.side == "buy" else "asks filled", token, usdc)
@@ -178,9 +186,12 @@ class LedgerSums:
         )
 
 
-def read_ledger(entries: Iterable[tuple[int, Entry]]) -> LedgerSums:
-    """Sum up all entries; each comes with the time it was recorded at, in ms."""
-    known = LedgerSums()
+def read_ledger(entries: Iterable[tuple[int, Entry]], *, reach_ms: int = 0) -> LedgerSums:
+    """Sum up all entries; each comes with the time it was recorded at, in ms.
+
+    Fills from before `reach_ms`, by the venue's time, are summed up and not kept.
+    """
+    known = LedgerSums(reach_ms=reach_ms)
     for at_ms, entry in entries:
         known.read(at_ms, entry)
     return known

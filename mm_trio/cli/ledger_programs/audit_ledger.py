@@ -170,7 +170,7 @@ async def _look(
     total = await client.fetch_balances(market)
     finish("balances at the venue")
     # The thread may be abandoned by a signal, because it only reads.
-    known, cut = await trio.to_thread.run_sync(_read, folder, abandon_on_cancel=True)
+    known, cut = await trio.to_thread.run_sync(_read, folder, fills, abandon_on_cancel=True)
     fills, unnamed = await client.name_fills(fills, is_known=lambda fill: fill.oid in known.oids)
     audit = compute_audit(
         known,
@@ -194,11 +194,16 @@ def _find_evidence(folder: Path, coin: str, fills: Sequence[Fill], rows: Sequenc
     return describe_rivals(resting) if resting else None
 
 
-def _read(folder: Path) -> tuple[LedgerSums, str | None]:
-    """Read the whole journal, and what its end mark says."""
+def _read(folder: Path, listed: Sequence[Fill]) -> tuple[LedgerSums, str | None]:
+    """Read the whole journal, and what its end mark says.
+
+    Of its fills those are kept that the venue may have among the ones it listed.
+    """
+    reach_ms = min((fill.time_ms or 0 for fill in listed), default=0)
     journal = Journal.open_to_read(folder, check_pages=True)
     try:
-        known = read_ledger((row.at_ms, row.entry) for row in journal.read(since_checkpoint=False))
+        rows = journal.read(since_checkpoint=False)
+        known = read_ledger(((row.at_ms, row.entry) for row in rows), reach_ms=reach_ms)
         return known, journal.find_cut()
     finally:
         journal.close()

@@ -247,3 +247,14 @@ def test_recent_fills_that_nobody_can_name_are_not_passed_over() -> None:
 
     assert not compute_audit(known, (), Balances(dec(20), dec(200)), unnamed=(unnamed,)).is_ok
     assert compute_audit(known, (), Balances(dec(20), dec(200)), unnamed=(replace(unnamed, time_ms=400),)).is_ok
+
+
+def test_fills_from_before_the_venue_s_history_are_summed_up_and_not_kept() -> None:
+    """A million of them would take a gigabyte."""
+    rows = [*OPENING, *((1001, booked(replace(SOLD, tid=tid, time_ms=tid))) for tid in range(1, 6))]
+
+    known, whole = read_ledger(rows, reach_ms=4), read_ledger(rows)
+
+    assert [told.tid for told in known.fills.values()] == [4, 5]
+    assert known.n_fills == whole.n_fills == 5
+    assert (known.sums, known.oids) == (whole.sums, whole.oids)

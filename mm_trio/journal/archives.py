@@ -21,7 +21,7 @@ from mm_trio.journal.end_mark import sync
 from mm_trio.journal.file_errors import REBUILD
 from mm_trio.journal.ledger_schema import (
     APPLICATION_ID,
-    ENTRIES,
+    ARCHIVED_ENTRIES,
     connect,
     explained,
     link,
@@ -85,7 +85,7 @@ class Archive:
         `chain` is the chain value of the entry before. Errors: JournalError.
         """
         seq = self.first - 1
-        for row in self._select("", ()):
+        for row in self.read_unchecked():
             seq, at_ms, kind, body, _, stored = row
             chain = link(chain, seq, at_ms, kind, body)
             if not chain or chain != stored:
@@ -93,6 +93,10 @@ class Archive:
             yield row
         if seq != self.last or chain != self.chain:
             raise JournalError(self._describe(f"is damaged: it ends at entry {seq}"))
+
+    def read_unchecked(self) -> Iterator[RawRow]:
+        """Yield the entries in order. Errors: JournalError."""
+        yield from self._select("", ())
 
     def read_kinds(self, names: list[str], *, since_ms: int) -> Iterator[RawRow]:
         """Yield the entries of some kinds, without checking the chain. Errors: JournalError."""
@@ -189,33 +193,40 @@ class Archives:
         for left in self._folder.glob(f"{_UNFINISHED_NAME}*"):
             left.unlink()
         make_private(beside)
-        until_ms = 0
-        with closing(connect(str(beside))) as copy:
-            # What is not whole is thrown away, and what is whole is flushed below.
-            copy.execute("PRAGMA journal_mode = OFF")
-            copy.execute("PRAGMA synchronous = OFF")
-            copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            copy.executescript(f"BEGIN; {ENTRIES} PRAGMA user_version = 1;")
-            last_chain = chain
-            for row in self._connection.execute(
-                f"SELECT {_COLUMNS} FROM entries WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last)
-            ):
-                last_chain = link(last_chain, *row[:4])
-                if not last_chain or last_chain != row[5]:
-                    raise JournalError(f"entry {row[0]} of the journal differs from what was written")
-                copy.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", row)
-                until_ms = max(until_ms, row[1])
-            copy.execute("COMMIT")
+        self._copy(first, last, beside)
         beside.chmod(0o400)
         sync(beside)
-        written = Archive(beside, first, last, until_ms, last_chain, beside.stat().st_size)
-        for _ in written.read(chain):
-            pass
-        archive = replace(written, path=path)
+        (stored,) = self._connection.execute("SELECT chain FROM entries WHERE seq = ?", (last,)).fetchone()
+        written = Archive(beside, first, last, 0, stored, beside.stat().st_size)
+        until_ms = 0
+        for seq, at_ms, kind, body, _, stored in written.read_unchecked():
+            chain, until_ms = link(chain, seq, at_ms, kind, body), max(until_ms, at_ms)
+            if not chain or chain != stored:
+                raise JournalError(f"entry {seq} of the journal differs from what was written; {REBUILD}")
+        if chain != written.chain:
+            raise JournalError(f"entries {first} to {last} of the journal are not all there; {REBUILD}")
+        archive = replace(written, path=path, until_ms=until_ms)
         self._refuse_other(archive)
         beside.replace(path)
         sync(self._folder)
         return archive
+
+    def _copy(self, first: int, last: int, beside: Path) -> None:
+        """Copy entries into an empty file."""
+        execute = self._connection.execute
+        execute("ATTACH ? AS copy", (str(beside),))
+        try:
+            # What is not whole is thrown away, and what is whole is flushed by the caller.
+            execute("PRAGMA copy.journal_mode = OFF")
+            execute("PRAGMA copy.synchronous = OFF")
+            execute(f"PRAGMA copy.application_id = {APPLICATION_ID}")
+            execute("PRAGMA copy.user_version = 1")
+            for statement in ARCHIVED_ENTRIES:
+                execute(statement)
+            columns = f"SELECT {_COLUMNS} FROM main.entries WHERE seq BETWEEN ? AND ? ORDER BY seq"
+            execute(f"INSERT INTO copy.entries {columns}", (first, last))
+        finally:
+            execute("DETACH copy")
 
     def _refuse_other(self, archive: Archive) -> None:
         """Refuse to write over an archive of another ledger. Errors: JournalError."""

@@ -19,7 +19,7 @@ from mm_trio.model.journal_entries import Entry
 
 __all__ = [
     "APPLICATION_ID",
-    "ENTRIES",
+    "ARCHIVED_ENTRIES",
     "MIGRATIONS",
     "JournalRow",
     "connect",
@@ -78,6 +78,27 @@ ARCHIVES = """
         NOT EXISTS (SELECT 1 FROM archives WHERE OLD.seq BETWEEN first AND last)
         BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
     """
+# The same columns in an archive. Nothing is added there, and all of it is read in order, so it has no index.
+ARCHIVED_ENTRIES = (
+    """
+    CREATE TABLE copy.entries (
+        seq INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        fill TEXT,
+        chain BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TRIGGER copy.entries_stay BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END
+    """,
+    """
+    CREATE TRIGGER copy.entries_last BEFORE DELETE ON entries
+        BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END
+    """,
+)
 # Script n turns version n of the file into n + 1; an empty file is version 0.
 MIGRATIONS: tuple[str, ...] = (ENTRIES, ARCHIVES)
 

@@ -109,6 +109,18 @@ def test_a_maker_that_was_killed_goes_on_from_its_journal(crash: Crash) -> None:
     assert report.n_processes >= 3
 
 
+@pytest.mark.parametrize("crash", [Crash.ANYTIME, Crash.WRITE_KEPT])
+def test_a_maker_that_was_killed_goes_on_beside_its_archives(crash: Crash) -> None:
+    """Every start archives what is before the last checkpoint, and the whole ledger is replayed at the end."""
+    drawn = draw_scenario(3, faults=(), safety_s=120)
+    scenario = replace(drawn, crashes=((20.0, crash), (60.0, crash)), stops_s=(), checkpoint_every=10)
+
+    report = simulate(scenario)
+
+    assert report.violations == ()
+    assert report.coverage["restart that archived entries"] >= 2
+
+
 def test_a_crash_is_part_of_the_trace() -> None:
     scenario = replace(draw_scenario(3, faults=(), safety_s=60), crashes=((20.0, Crash.ANYTIME),))
 

@@ -47,6 +47,8 @@ class WatchedJournal:
         is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._journal = Journal.open(folder)
+        # As every start does with a long journal.
+        self.n_archived = 0 if is_full() else self._journal.move_to_archive(at_least=1)
         self.written = written
         self._is_locked = is_locked
         self._is_full = is_full

@@ -129,6 +129,8 @@ class ProcessStarter:
             machine=self._machine,
             bounds=self._bounds,
         )
+        if journal.n_archived:
+            self._judge.coverage["restart that archived entries"] += 1
         journal.on_entry = requests.cases.on_entry
         journal.on_checkpoint_read = lambda: self._judge.coverage.update(["restart from a checkpoint"])
         crash = CrashSwitch(lambda where: process.kill(where))

@@ -152,7 +152,17 @@ def measure_restart(folder: Path, *, n: int) -> dict[str, float]:
     journal.append(list(_make_history(1_000, begin=n))[2:], at_ms=_now_ms())
     journal.close()
     found[f"restart_of_{n}_from_checkpoint_s"] = _time(lambda: _restart(folder))
+    found[f"archive_of_{n}_s"] = _time(lambda: _archive(folder))
+    found[f"restart_of_{n}_beside_archives_s"] = _time(lambda: _restart(folder))
     return found
+
+
+def _archive(folder: Path) -> None:
+    journal = Journal.open(folder)
+    try:
+        journal.move_to_archive()
+    finally:
+        journal.close()
 
 
 def _restart(folder: Path) -> Recovered:

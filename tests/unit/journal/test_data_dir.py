@@ -390,6 +390,7 @@ def test_an_empty_state_folder_is_a_first_start(tmp_path: Path) -> None:
         "new-ledger/journal.sqlite3",
         "journal.sqlite3-wal",
         "journal-v1.sqlite3.bak",
+        "archive/entries-1-9.sqlite3",
     ],
 )
 @pytest.mark.parametrize("left", ["nothing", "an empty file"])

@@ -61,6 +61,11 @@ def decode_entry(kind: str, values: Sequence[object]) -> Entry:
 
     Errors: ValueError for values that it never makes.
     """
+    if kind not in _KINDS:
+        raise ValueError(
+            f"{kind!r} is not a valid kind of entry for this release; a newer mm_trio may have written it, so use that "
+            "release"
+        )
     try:
         if kind == "checkpoint":
             parts = cast("Sequence[tuple[str, Sequence[object]]]", values)

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     )
     from mm_trio.sandbox.model.limits import Limits
     from mm_trio.sandbox.model.markets import DEFAULT_MARKETS, USDC, Markets, Pair, Token
-    from mm_trio.sandbox.model.records import AccountMode, Fill, OrderRecord
+    from mm_trio.sandbox.model.records import AccountMode, Fill, LedgerRow, OrderRecord
     from mm_trio.sandbox.server.control_api import ControlRoom
     from mm_trio.sandbox.server.server import SandboxServer, serve
     from mm_trio.sandbox.server.tcp_link import TcpLink
@@ -123,6 +123,7 @@ __all__ = [
     "InProcessVenue",
     "IpWeights",
     "ItemError",
+    "LedgerRow",
     "Level",
     "Limits",
     "Markets",
@@ -207,6 +208,7 @@ _HOMES = {
     "FaultTarget": "faults.world",
     "Feed": "inprocess.socket",
     "Fill": "model.records",
+    "LedgerRow": "model.records",
     "FillMade": "model.commands",
     "Filled": "model.commands",
     "Gateway": "api.gateway",

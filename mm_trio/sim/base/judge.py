@@ -40,6 +40,7 @@ RULES: dict[str, str] = {
     "S25": "no order is signed beyond a limit of the operator",
     "S26": "a stopped maker places nothing, in any later life, until it is resumed",
     "S27": "a halt is on disk before anything follows from it, and says why",
+    "S28": "every movement of funds in the journal was made at the venue, with its cause and amounts, and counts once",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",

@@ -1,4 +1,4 @@
-"""Check S5 for the journal that a run leaves behind."""
+"""Checks S5 and S28 for the journal that a run leaves behind."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import trio
 
 from mm_trio.journal.replay import replay as replay_entries
 from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.sim.run.fund_moves import check_moves
+from mm_trio.sim.run.process_starter import MAKER
 from mm_trio.sim.run.world import World
 
 __all__ = ["check_journal"]
 
 
 def check_journal(world: World, *, expected_ledger: tuple[Decimal | None, Decimal | None]) -> None:
-    """Check S5: replaying the journal file gives the ledger.
+    """Check S5, that replaying the journal file gives the ledger, and S28 for its movements.
 
     The file is replayed from its beginning, without checkpoints.
     """
@@ -23,6 +25,8 @@ def check_journal(world: World, *, expected_ledger: tuple[Decimal | None, Decima
         entries = [row.entry for row in journal.read(since_checkpoint=False)]
     finally:
         journal.close()
+    exchange = world.gateway.exchange
+    check_moves(entries, world.judge, rows=exchange.ledger(MAKER), fills=exchange.fills(MAKER), pair=world.pair)
     order_size = world.scenario.ladder.order_size
     found = replay_entries(entries, order_size=order_size, now_s=trio.current_time(), wall_ms=world.now_ms())
     ledger = found.inventory

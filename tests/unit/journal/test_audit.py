@@ -21,6 +21,8 @@ from mm_trio.model.journal_entries import (
     Booked,
     Checkpoint,
     Entry,
+    Moved,
+    MoveKind,
     Numbered,
     Remembered,
 )
@@ -60,6 +62,16 @@ def test_a_ledger_that_agrees_has_no_gap() -> None:
     assert told.ledger == (dec(8), dec(100) + 40 - dec("0.1"))
     assert told.account == AFTER
     assert [(line.what, line.count) for line in told.movements] == [("first balance", 1), ("asks filled", 1)]
+
+
+def test_a_movement_is_summed_by_its_cause_and_contains_the_trades_before_it() -> None:
+    by_hand = replace(SOLD, oid=50, tid=9)
+    moved = Moved(dec(-2), dec(40) - dec("0.1"), MoveKind.HAND_TRADE, 1000, "9:50")
+    told = audit(moved, fills=(by_hand,))
+
+    assert told.is_ok
+    assert told.explained == ()
+    assert [line.what for line in told.movements] == ["first balance", "hand trade"]
 
 
 def test_a_rebate_of_a_buy_is_summed_in_quote() -> None:

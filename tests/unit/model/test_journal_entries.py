@@ -137,6 +137,11 @@ def test_what_no_entry_was_ever_written_as_is_refused(kind: str, values: Any) ->
         decode_entry(kind, values)
 
 
+def test_a_kind_of_a_newer_release_is_refused_with_a_remedy() -> None:
+    with pytest.raises(ValueError, match=r"'minted' is not a valid kind of entry .* use that release"):
+        decode_entry("minted", [])
+
+
 def test_who_keeps_no_journal_forgets() -> None:
     for entry in ALL:
         forget(entry)

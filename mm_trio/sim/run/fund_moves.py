@@ -1,0 +1,60 @@
+"""Check S28: what the journal says of movements of funds, against the venue's own record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+
+from mm_trio.model.journal_entries import Adjusted, Entry, Moved, MoveKind
+from mm_trio.sandbox import Fill, LedgerRow, Pair
+from mm_trio.sim.base.judge import Judge
+from mm_trio.sim.oracle.venue_view import is_own
+
+__all__ = ["check_moves"]
+
+_Amounts = tuple[Decimal, Decimal]
+_NOTHING = Decimal(0)
+
+
+def check_moves(
+    entries: Iterable[Entry], judge: Judge, *, rows: Iterable[LedgerRow], fills: Iterable[Fill], pair: Pair
+) -> None:
+    """Check S28: each recorded movement was made at the venue, with these amounts, and is recorded once.
+
+    The reverse is not required: faults hide rows, and what they hide stays unexplained.
+    """
+    made = _find_made(rows, fills, pair)
+    moves = [entry for entry in entries if isinstance(entry, Moved) and entry.kind != MoveKind.FOREIGN_HOLD]
+    counts = Counter(move.ref for move in moves)
+    twice = sorted(ref for ref, n in counts.items() if n > 1)
+    judge.check("S28", not twice, lambda: f"movements are recorded twice: {twice[:3]}")
+    for move in moves:
+        kind, amounts = made.get(move.ref, (None, None))
+        is_right = kind == move.kind and amounts == (move.token, move.usdc)
+        judge.check("S28", is_right, lambda move=move: f"{move} is recorded, the venue made {made.get(move.ref)}")
+    judge.coverage.update(f"moved: {entry.kind}" for entry in entries if isinstance(entry, Moved))
+    judge.coverage["moved: unexplained"] += sum(isinstance(entry, Adjusted) for entry in entries)
+
+
+def _find_made(rows: Iterable[LedgerRow], fills: Iterable[Fill], pair: Pair) -> dict[str, tuple[str, _Amounts]]:
+    """Find what the venue moved besides fills of ours, by the references that the maker gives them."""
+    made: dict[str, tuple[str, _Amounts]] = {}
+    for row in rows:
+        amount = row.amount if row.receiver == row.address else -row.amount
+        kind = MoveKind.TRANSFER
+        if row.token == pair.quote.index and row.kind != "send":
+            kind = MoveKind.DEPOSIT if row.kind == "deposit" else MoveKind.WITHDRAWAL
+        amounts = (
+            amount if row.token == pair.base.index else _NOTHING,
+            amount if row.token == pair.quote.index else _NOTHING,
+        )
+        made[row.hash] = (kind, amounts)
+    for fill in fills:
+        if fill.coin == pair.name and not is_own(fill.cloid):
+            sign = 1 if fill.is_buy else -1
+            token, usdc = sign * fill.size, -sign * fill.size * fill.price
+            token -= fill.fee if fill.fee_token == pair.base.name else _NOTHING
+            usdc -= fill.fee if fill.fee_token == pair.quote.name else _NOTHING
+            made[f"{fill.tid}:{fill.oid}"] = (MoveKind.HAND_TRADE, (token, usdc))
+    return made

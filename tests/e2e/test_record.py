@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from process_kit import Program, Sandbox, open_sandbox, run, running, wait_until
+from process_kit import CHECKOUT, Program, Sandbox, open_sandbox, run, running, wait_until
 
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME
 from mm_trio.model.errors import RecordError
@@ -112,9 +113,11 @@ def test_a_market_is_recorded_by_one_process_without_a_maker(tmp_path: Path, san
     assert "markets" in Path(summary["file"]).parts
 
 
-def test_a_recording_ends_by_itself(tmp_path: Path, sandbox: Sandbox) -> None:
-    words = ("--coin", sandbox.coin, "--api-url", sandbox.url, "--folder", str(tmp_path / "here"))
-    code, out, _ = run(tmp_path, "record", *words, "--duration", "3")
+def test_the_command_of_the_page_ends_by_itself(tmp_path: Path, sandbox: Sandbox) -> None:
+    page = (CHECKOUT / "docs" / "record.md").read_text()
+    (line,) = re.findall(r"^\$ mm-trio (record .*)$", page, re.MULTILINE)
+    words = (*line.split(), "--api-url", sandbox.url, "--folder", str(tmp_path / "here"))
+    code, out, _ = run(tmp_path, *words)
 
     assert code == 0
     assert out.startswith(f"recorded {sandbox.coin} for 3 s:")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import pytest
 import trio
-from builders import ALLOCATION, MAKER, TAKER, World, until
+from builders import ALLOCATION, MAKER, TAKER, World, run_inline, until
 from trio.testing import MockClock
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.recorder.due_marks import MARKED_AFTER_MS
 from mm_trio.recorder.record_file import RecordFile
-from mm_trio.recorder.recorder import Recorder
+from mm_trio.recorder.recorder import Look, Recorder
 
 ALWAYS_MS = (0, 2**42)
 
@@ -133,3 +136,109 @@ async def test_a_cut_connection_is_a_hole_in_the_market(tmp_path: Path, autojump
     before, after = recorded.read().read_coverage("market", *ALWAYS_MS)
     assert before.until_ms <= cut_ms < after.from_ms
     assert len(list(recorded.read().read_coverage("own", *ALWAYS_MS))) == 1
+
+
+async def test_a_restart_is_a_hole_and_due_marks_are_made(tmp_path: Path, autojump_clock: MockClock) -> None:
+    recorded = Recorded(tmp_path)
+    await recorded.trade(recorded.maker(), 60)
+    ended_ms = recorded.world.now_ms()
+    await trio.sleep(20)
+    recorded.world.info = recorded.world.venue.info(MAKER)
+    await recorded.trade(recorded.maker(take_over=True), 400, seed=2)
+
+    record = recorded.read()
+    before, after = record.read_coverage("own", *ALWAYS_MS)
+    marks = [mark for mark in record.read_marks(*ALWAYS_MS) if mark.fill_ms <= ended_ms]
+    assert after.from_ms - before.until_ms >= 20_000
+    assert {mark.after_ms for mark in marks} == {0, 1_000, 10_000, 60_000, 300_000}
+    for mark in marks:
+        at_ms = mark.fill_ms + mark.after_ms if mark.after_ms else mark.fill_ms - 1
+        assert (mark.bid, mark.ask) == recorded.best_at(at_ms), mark
+
+
+# --- What must not reach the maker ----------------------------------------------------------------
+
+
+async def count_ticks(recorded: Recorded, maker: WsState, seconds: float = 60) -> int:
+    async with recorded.world.running(maker):
+        await trio.sleep(seconds)
+        return maker.stats.ticks
+
+
+async def test_a_disk_that_hangs_holds_up_the_record_alone(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded = Recorded(tmp_path)
+
+    async def run_sync(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if fn == recorded.recorder.write:
+            await trio.sleep_forever()
+        return await run_inline(fn, *args, **options)
+
+    n_ticks = await count_ticks(recorded, recorded.maker(run_sync=run_sync))
+
+    assert n_ticks >= 20
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text.split(";")[0] for text in warnings if "record" in text] == [
+        "record stopped: reason=a write takes longer than 10 s"
+    ]
+
+
+class Broken(Recorder):
+    """A recorder with a bug of ours."""
+
+    def take_look(self, look: Look) -> None:
+        raise AssertionError(look)
+
+
+async def test_a_bug_of_the_recorder_does_not_reach_the_maker(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded = Recorded(tmp_path)
+    maker = recorded.world.maker(**ALLOCATION, recorder=Broken(tmp_path, coin=recorded.world.coin))
+
+    assert await count_ticks(recorded, maker) >= 20
+    assert "record stopped for this session" in caplog.text
+
+
+async def test_market_feeds_that_say_nothing_do_not_pause_the_maker(tmp_path: Path, autojump_clock: MockClock) -> None:
+    recorded = Recorded(tmp_path)
+    recorded.world.venue.lose_frames("bbo", "trades")
+    maker = recorded.maker(feed_stale_after_s=10.0)
+
+    assert await count_ticks(recorded, maker) >= 20
+    assert maker.stats.reconnects == 0
+    recorded.recorder.close()
+    assert list(recorded.read().read_coverage("market", *ALWAYS_MS)) == []
+
+
+async def test_a_market_feed_that_is_refused_does_not_pause_the_maker(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A venue that takes no subscription of a market: the call itself fails."""
+    recorded = Recorded(tmp_path)
+    subscribe = recorded.world.info.subscribe
+
+    def refuse(subscription: dict[str, Any], callback: Callable[[Any], None]) -> int:
+        if "coin" in subscription:
+            raise NotImplementedError(subscription["type"])
+        return subscribe(subscription, callback)
+
+    recorded.world.info.subscribe = refuse  # type: ignore[method-assign]
+
+    assert await count_ticks(recorded, recorded.maker()) >= 20
+
+
+async def test_recording_changes_nothing_of_what_is_sent(tmp_path: Path, autojump_clock: MockClock) -> None:
+    sent = []
+    for is_recorded in (True, False):
+        recorded = Recorded(tmp_path)
+        maker = recorded.maker() if is_recorded else recorded.world.maker(**ALLOCATION)
+        async with recorded.world.running(maker):
+            for size in ("5", "7.5", "12"):
+                await trio.sleep(10)
+                recorded.world.buy(size)
+            await trio.sleep(10)
+        sent.append([call for call in recorded.world.venue.calls if call[1]])
+
+    assert sent[0] == sent[1]

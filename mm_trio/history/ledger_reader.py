@@ -18,6 +18,7 @@ from mm_trio.earnings.period import DAY_MS
 from mm_trio.earnings.trade import Trade, make_trade
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.entry_codec import decode_entry, name_kind
+from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Booked, Entry, Moved
 
 __all__ = ["LedgerReader", "sort_nearly_sorted"]
@@ -112,17 +113,21 @@ class LedgerReader:
         # A ladder has few prices; each is made a number once.
         prices: dict[str, Decimal] = {}
         booked = name_kind(Booked)
-        for _, at_ms, kind, values in self._journal.read_values(Booked, Moved, Adjusted, Allocated, Began):
-            if kind != booked:
-                on_other(at_ms, decode_entry(kind, values))
-                continue
-            # As `Booked` is written; the four values of its quote lie in between.
-            _, _, time_ms, _, side, level, px, size, fee, fee_token = cast("_BookedValues", values)
-            price = prices.get(px)
-            if price is None:
-                price = prices[px] = Decimal(px)
-            at = at_ms if time_ms is None else time_ms
-            yield make_trade(at, side, level, price, Decimal(size), fee=Decimal(fee), fee_token=fee_token)
+        for seq, at_ms, kind, values in self._journal.read_values(Booked, Moved, Adjusted, Allocated, Began):
+            try:
+                if kind != booked:
+                    on_other(at_ms, decode_entry(kind, values))
+                    continue
+                # As `Booked` is written; the four values of its quote lie in between.
+                _, _, time_ms, _, side, level, px, size, fee, fee_token = cast("_BookedValues", values)
+                price = prices.get(px)
+                if price is None:
+                    price = prices[px] = Decimal(px)
+                at = at_ms if time_ms is None else time_ms
+                made = make_trade(at, side, level, price, Decimal(size), fee=Decimal(fee), fee_token=fee_token)
+            except (TypeError, ValueError, ArithmeticError) as error:
+                raise JournalError(f"{self._journal.path}: entry {seq} cannot be read: {error}") from error
+            yield made
 
 
 def sort_nearly_sorted(

@@ -203,7 +203,7 @@ class Journal:
         for seq, at_ms, kind, values in self.read_values(*kinds, since_ms=since_ms):
             try:
                 yield JournalRow(seq, at_ms, decode_entry(kind, values))
-            except ValueError as error:
+            except (TypeError, ValueError) as error:
                 raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
 
     def read_values(self, *kinds: type[Entry], since_ms: int = 0) -> Iterator[tuple[int, int, str, list[object]]]:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from mm_trio.earnings.trade import read_trade
 from mm_trio.history.ledger_reader import LedgerReader, sort_nearly_sorted
-from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import JournalError
-from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Booked, Entry, Moved, MoveKind, Requested
+from mm_trio.model.journal_entries import (
+    Adjusted,
+    Allocated,
+    Began,
+    Booked,
+    Checkpoint,
+    Entry,
+    Moved,
+    MoveKind,
+    Remembered,
+    Requested,
+    Summed,
+)
 from mm_trio.model.orders import Quote
 
 
@@ -76,3 +92,40 @@ def test_what_is_late_within_bounds_is_put_right() -> None:
     values = [0, 3, 1, 2, 4, 7, 5, 6, 8, 9]
 
     assert list(sort_nearly_sorted(values, key=int, late_by=3)) == sorted(values)
+
+
+def test_trades_are_the_fills(tmp_path: Path) -> None:
+    """They are read by the positions of the values of a `Booked`."""
+    fills = [make_fill(1, 300), replace(make_fill(2, 100), fee_token="HYPE"), make_fill(3, None)]
+    with write(tmp_path, *fills, Adjusted(Decimal(1), Decimal(2), "balance")) as ledger:
+        others: list[Entry] = []
+        found = list(ledger.read_trades(lambda _, entry: others.append(entry)))
+
+    assert found == [read_trade(fill, recorded_ms=1_000) for fill in (fills[1], fills[0], fills[2])]
+    assert others == [Adjusted(Decimal(1), Decimal(2), "balance")]
+
+
+@pytest.mark.parametrize("body", ["null", "[1]", "{", '[1,1,1,"@1","buy",3,"20",null,"0","base"]'])
+def test_an_entry_that_cannot_be_read_is_named(tmp_path: Path, body: str) -> None:
+    write(tmp_path, make_fill(1, 100)).close()
+    with closing(sqlite3.connect(tmp_path / JOURNAL_NAME, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER entries_stay")
+        connection.execute("UPDATE entries SET body = ?", (body,))
+
+    with LedgerReader.open(tmp_path) as ledger:
+        for read in (lambda: list(ledger.read_trades(lambda *_: None)), lambda: list(ledger.read_fills())):
+            with pytest.raises(JournalError, match="entry 1 cannot be read"):
+                read()
+
+
+def test_archives_are_read_with_the_journal(tmp_path: Path) -> None:
+    parts: tuple[Entry, ...] = (Began(1, {}), Summed(None, None, Decimal(0), Decimal(0)), Remembered(1_000, ()))
+    request = Requested(1, "order", 2, "", 0)
+    write(tmp_path, request, make_fill(1, 100), Checkpoint(parts), make_fill(2, 200), request).close()
+    with closing(Journal.open(tmp_path)) as journal:
+        assert journal.move_to_archive(at_least=1) == 2
+
+    with LedgerReader.open(tmp_path) as ledger:
+        assert [fill.tid for fill in ledger.read_fills()] == [1, 2]
+        assert [trade.time_ms for trade in ledger.read_trades(lambda *_: None)] == [100, 200]
+        assert ledger.count_requests() == 4

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import heapq
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from mm_trio.cli.liquidity_programs.line_files import count_lines, write_lines
 from mm_trio.cli.liquidity_programs.record_samples import read_changes, read_volumes
 from mm_trio.cli.liquidity_programs.signing import find_address, sign
 from mm_trio.cli.liquidity_programs.terms_files import ChosenTerms
@@ -90,8 +89,8 @@ def make_certificate(
         changes: Iterator[Event] = read_changes(record, header.from_s, header.until_s)
         events = heapq.merge(changes, _read_fills(ledger, header), key=get_key)
         volumes = read_volumes(record, header.from_s, header.until_s, account=header.account)
-        lines = writing.lines(_in_order(events), volumes)
-        n_bytes = sum(map(len, lines)) if out is None else _write(lines, out)
+        lines = count_lines(writing.lines(_in_order(events), volumes), "lines of the certificate")
+        n_bytes = sum(map(len, lines)) if out is None else write_lines(lines, out)
     assert writing.figures is not None
     return Certificate(header, writing.figures, out, n_bytes)
 
@@ -178,23 +177,3 @@ def _in_order(events: Iterator[Event]) -> Iterator[Event]:
             )
         last = key
         yield event
-
-
-def _write(lines: Iterator[bytes], path: Path) -> int:
-    """Write a new file in one step, and return its size. Errors: ConfigError, also where a file is there."""
-    beside, n_bytes = path.with_name(f"{path.name}.new"), 0
-    if path.exists():
-        raise ConfigError(f"--out {path} is there already; choose another name, or remove it")
-    try:
-        with beside.open("wb") as file:
-            for line in lines:
-                n_bytes += file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise ConfigError(f"--out {path} cannot be written: {error.strerror or error}; choose another file") from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-    return n_bytes

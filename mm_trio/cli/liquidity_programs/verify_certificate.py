@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mm_trio.cli.liquidity_programs.certificate_text import CONCLUSIONS, describe_certificate
+from mm_trio.cli.liquidity_programs.line_files import count_lines, read_lines
 from mm_trio.cli.liquidity_programs.signing import recover
 from mm_trio.cli.liquidity_programs.venue_fills import VenueFills
-from mm_trio.liquidity.lines import MOST_LINE_BYTES
 from mm_trio.liquidity.verification import Verification, verify_lines
 from mm_trio.model.errors import ConfigError
 
@@ -78,19 +78,11 @@ def verify_certificate(
         if address is not None and not _ADDRESS.fullmatch(address):
             raise ConfigError(f"{option} {address[:60]} is not a valid address: it must be 0x and 40 hex digits")
     with closing(VenueFills(fills)) as rows:
-        found = verify_lines(_read_lines(path), recover=recover, check_fill=rows.check if fills else None)
+        lines = count_lines(read_lines(path), "lines checked")
+        found = verify_lines(lines, recover=recover, check_fill=rows.check if fills else None)
     header = found.header
     if header is not None and account is not None and header.account != account.lower():
         found.note(f"the certificate is about account {header.account}, not {account.lower()}")
     if agent is not None and found.signer is not None and found.signer != agent.lower():
         found.note(f"the signature is by {found.signer}, not by {agent.lower()}")
     return Verdict(path, found, bool(fills))
-
-
-def _read_lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while line := file.readline(MOST_LINE_BYTES):
-                yield line
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}; name a certificate") from error

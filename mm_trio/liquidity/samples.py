@@ -143,8 +143,12 @@ def change_book(before: OwnState | None, change: BookChange) -> OwnState:
             raise ValueError(f"{side} at {price} is removed, but nothing rests there")
     if len(sizes) > MOST_ORDERS:
         raise ValueError(f"our book has more than {MOST_ORDERS} orders")
-    if before is not None and not change.sizes:
-        return OwnState(change.state, change.reason, sizes, before.bids, before.asks)
-    sides = {side: [(p, s) for (at, p), s in sizes.items() if at == side] for side in ("buy", "sell")}
-    bids, asks = BookSide(sides["buy"], is_bid=True), BookSide(sides["sell"], is_bid=False)
+    # Most changes are of one side, and the other one stays as it is.
+    changed = {side for side, _, _ in change.sizes}
+    bids = _sort(sizes, "buy") if before is None or "buy" in changed else before.bids
+    asks = _sort(sizes, "sell") if before is None or "sell" in changed else before.asks
     return OwnState(change.state, change.reason, sizes, bids, asks)
+
+
+def _sort(sizes: Sizes, side: Side) -> BookSide:
+    return BookSide([(price, size) for (at, price), size in sizes.items() if at == side], is_bid=side == "buy")

@@ -82,21 +82,31 @@ class Distribution:
 class SideTally:
     """Depth of one side of our book, by distance from the mid."""
 
-    __slots__ = ("_by_distance", "_totals_while_up")
+    __slots__ = ("_by_distance", "_held", "_totals_while_up")
 
     def __init__(self) -> None:
         self._by_distance = [Distribution(NOTIONAL_DIGITS, cut_down) for _ in DEPTH_PCTS]
         self._totals_while_up = [0] * len(DEPTH_PCTS)
+        # A market that moves between two orders of ours changes no depth, so the same ones come again and again. They
+        # are held for a day at most.
+        self._held: dict[tuple[tuple[int, ...], bool], int] = {}
 
     def add(self, depths: tuple[int, ...], n: int, *, is_up: bool) -> None:
         """Count the depths of `n` samples."""
-        for place, depth in enumerate(depths):
-            self._by_distance[place].add(depth, n)
-            if is_up:
-                self._totals_while_up[place] += depth * n
+        key = depths, is_up
+        self._held[key] = self._held.get(key, 0) + n
+
+    def settle(self) -> None:
+        """Sum what is held."""
+        for (depths, is_up), n in self._held.items():
+            for place, depth in enumerate(depths):
+                self._by_distance[place].add(depth, n)
+                if is_up:
+                    self._totals_while_up[place] += depth * n
+        self._held = {}
 
     def merge(self, other: SideTally) -> None:
-        """Count all that another one counted."""
+        """Count all that another one counted; it has to be settled."""
         for mine, theirs in zip(self._by_distance, other._by_distance, strict=True):
             mine.merge(theirs)
         pairs = zip(self._totals_while_up, other._totals_while_up, strict=True)
@@ -158,6 +168,8 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Count all that another one counted."""
+        other.bid.settle()
+        other.ask.settle()
         self.n_samples += other.n_samples
         self._counts.update(other._counts)
         self._outages.update(other._outages)
@@ -171,6 +183,8 @@ class Tally:
     def to_json(self) -> dict[str, object]:
         """Return the figures as plain values; amounts are decimal texts, and what is unknown is null."""
         counts, n = self._counts, self.n_samples
+        self.bid.settle()
+        self.ask.settle()
         return {
             "samples": n,
             "known": counts["known"],

@@ -6,6 +6,7 @@ period, but for the fills that wait for both sides to be quoted again.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -24,6 +25,10 @@ OnSamples: TypeAlias = Callable[[Measured, int, int], None]
 
 DAY_S = 86_400
 _MS_DIGITS = 3
+# The venue makes some ten blocks a second, and one of them holds some thousand trades at the most.
+MOST_FILLS_AT_ONCE = 100_000
+# Of 400 days, with one every three seconds.
+MOST_WAITING = 12_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,8 @@ class Calculator:
         self._days = _DayList(from_s)
         # Fills of which the next sample tells whether they emptied a level; fills that wait to be quoted again.
         self._new_fills: list[Fill] = []
-        self._waiting: list[int] = []
+        # An array, because a spread that never comes to the target lets all fills of a period wait.
+        self._waiting = array("q")
 
     def apply(self, change: Change) -> None:
         """Count the samples before a change, and make it. Errors: ValueError out of order, or of what cannot be."""
@@ -119,6 +125,8 @@ class Calculator:
 
     def apply_fill(self, fill: Fill) -> None:
         """Count a fill, after the samples before it."""
+        if len(self._new_fills) >= MOST_FILLS_AT_ONCE or len(self._waiting) >= MOST_WAITING:
+            raise ValueError(f"more fills than can be, at {fill.time_ms} ms")
         second = -(-fill.time_ms // 1000)
         self._advance(min(second, self._until_s))
         for sums in (self._days.period_fills, self._days.find_fills(fill.time_ms // 1000)):
@@ -167,7 +175,7 @@ class Calculator:
                 took_ms = self._second * 1000 - time_ms
                 for sums in (self._days.period_fills, self._days.find_fills(time_ms // 1000)):
                     sums.requote_ms.add(took_ms, 1)
-            self._waiting = []
+            self._waiting = array("q")
 
 
 class _DayList:

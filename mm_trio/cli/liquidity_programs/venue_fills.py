@@ -21,8 +21,8 @@ from mm_trio.model.errors import ConfigError, ProtocolError
 __all__ = ["VenueFills"]
 
 # A list on many lines is read as a whole.
-MOST_WHOLE_BYTES = 64 * 1024 * 1024
-MOST_LINE_BYTES = 64 * 1024 * 1024
+MOST_WHOLE_BYTES = 16 * 1024 * 1024
+MOST_LINE_BYTES = MOST_WHOLE_BYTES
 
 
 class VenueFills:
@@ -77,7 +77,7 @@ def _read_rows(path: Path) -> Iterator[Any]:
                 rest = file.read(MOST_WHOLE_BYTES + 1 - min(len(first), MOST_WHOLE_BYTES))
                 whole = _try_to_parse(first + rest) if len(first) + len(rest) <= MOST_WHOLE_BYTES else None
                 if whole is None:
-                    _refuse(path, "it is not valid JSON, or a list of many lines that is larger than 64 MiB")
+                    _refuse(path, "it is not valid JSON, or a list of many lines that is larger than 16 MiB")
             yield from whole if isinstance(whole, list) else [whole]
             number = 1
             while line := file.readline(MOST_LINE_BYTES + 1):

@@ -243,6 +243,14 @@ def test_a_change_out_of_order_is_refused() -> None:
         compute([at(5, own=BOTH), at(4, own=None)])
 
 
+def test_more_fills_than_can_be_are_refused() -> None:
+    """A file of nothing but fills of one moment must not take all memory."""
+    events = [fill(1, n, "sell", "1", "20") for n in range(100_001)]
+
+    with pytest.raises(ValueError, match="more fills than can be"):
+        compute(events)
+
+
 def test_an_order_that_is_not_there_cannot_go() -> None:
     with pytest.raises(ValueError, match="nothing rests there"):
         compute([at(0, own=book("sell 0 @ 20.02"))])

@@ -1,20 +1,21 @@
 """Processor time and memory of a certificate over 90 days, and of its verification.
 
-Run: `python benchmarks/certificate_load.py [CHANGES]`; it prints one JSON object. The history is made up: so many
-changes of the best prices and of a ladder of 80 orders, spread over 90 days, and a fill for every tenth of them.
+The history is made up: so many changes of the best prices and of a ladder of 80 orders, spread over 90 days, and a
+fill for every tenth of them.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import resource
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from common import describe_machine, make_parser, print_figures, tell
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
@@ -49,9 +50,8 @@ def make_events(n: int) -> Iterator[Event]:
             yield Change(second, prices)
 
 
-def main() -> None:
-    """Measure once and print."""
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 780_000
+def measure(n: int) -> dict[str, Any]:
+    """Make a certificate of so many changes, and verify it."""
     wallet = Account.from_key(KEY)
     header = Header(
         network="sandbox",
@@ -69,19 +69,28 @@ def main() -> None:
     )
     writing = Writing(header, lambda text: f"0x{wallet.sign_message(encode_defunct(text=text)).signature.hex()}")
     volumes = [Volume(FROM_S + day * DAY_S, 0, 0, 0, 0, 0) for day in range(DAYS)]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="mm_trio-bench-") as folder:
         path = Path(folder) / "certificate.jsonl"
         began_s = time.process_time()
         with path.open("wb") as file:
             file.writelines(writing.lines(make_events(n), volumes))
         made_s = time.process_time() - began_s
         began_s = time.process_time()
-        verdict = verify_certificate(path)
+        assert verify_certificate(path).is_ok
         verified_s = time.process_time() - began_s
         size_mb = path.stat().st_size / 1e6
-    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    values = {"changes": n, "ok": verdict.is_ok, "made_cpu_s": made_s, "verified_cpu_s": verified_s}
-    print(json.dumps({**values, "size_mb": size_mb, "peak_rss_mib": rss_mb}))
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"made_cpu_s": made_s, "verified_cpu_s": verified_s, "size_mb": size_mb, "peak_rss_mib": peak_mib}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure once, and print one line a figure or a JSON object."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--changes", type=int, default=780_000, metavar="N", help="changes in 90 days (one in 10 s)")
+    arguments = parser.parse_args(argv)
+    machine = describe_machine()
+    found = {"changes": arguments.changes, **measure(arguments.changes)}
+    tell(arguments, {"machine": machine, **found}, partial(print_figures, found))
 
 
 if __name__ == "__main__":

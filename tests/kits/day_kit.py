@@ -38,7 +38,9 @@ MIDNIGHT_MS = 1_789_948_800_000
 FILLS_FILE, TRADES_FILE = "exchange_fills.json", "exchange_trades.json"
 # No call over the network.
 LOCAL = frozenset({"append", "_replay", "mark_end", "write"})
-MAKER_FEE, TAKER_FEE = Decimal("0.0004"), Decimal("0.0007")
+# Its orders lie beyond both ends of the ladder, so the market has two sides while we have one, or none.
+STRANGER = "0x" + "c3" * 20
+STRANGERS_BID, STRANGERS_ASK, STRANGERS_SIZE, STRANGERS_SHARE = "19.9", "22.6", "500", "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,9 @@ class _Day:
         # More than the maker is allotted, so that transfers leave its quotes alone.
         self._world = _DayWorld(token="130", usdc="6000", signing=True, fills_kept=1_000_000)
         self._line = _Line()
+        self._world.fund(STRANGER, 1_000, 100_000)
+        self._world.order("buy", STRANGERS_BID, STRANGERS_SIZE, tif="Gtc", address=STRANGER)
+        self._world.order("sell", STRANGERS_ASK, STRANGERS_SIZE, tif="Gtc", address=STRANGER)
         habits = TakerHabits(mean_pause_s=plan.taker_pause_s, swing=Decimal("0.03"), max_levels=13)
         self._takers = SeededTakers(self._world.pair, rng=random.Random(plan.seed), habits=habits)
 
@@ -210,11 +215,16 @@ class _Day:
         return began_ms, self._world.now_ms()
 
     async def _sell_out(self) -> tuple[int, int]:
-        """Buy every ask, wait, and sell it all back."""
+        """Buy every ask of ours and a little more, wait, and sell it all back."""
         await self._settle()
-        book, began_ms = self._world.exchange.book(self._world.coin), self._world.now_ms()
-        size = sum((level.size for level in book.asks), Decimal(0))
-        self._world.buy(size)
+        size = Decimal(0)
+        # A remainder that waited for a bid on its level is offered once everything else is sold.
+        while asks := [order.size for order in self._world.resting() if not order.is_buy]:
+            size += sum(asks, Decimal(0))
+            self._world.buy(sum(asks, Decimal(0)))
+            await trio.sleep(2 * self._plan.tick_s)
+        began_ms = self._world.now_ms()
+        self._world.buy(STRANGERS_SHARE)
         await trio.sleep(self._plan.sold_out_s)
         ended_ms = self._world.now_ms()
         self._world.sell(size)
@@ -227,17 +237,21 @@ class _Day:
     def _write(self, fills: tuple[Fill, ...]) -> None:
         rows = [fill_row(fill) for fill in fills]
         (self._folder / FILLS_FILE).write_text(json.dumps(rows), encoding="utf-8")
-        trades = [trade_row(_make_trade(fill)) for fill in fills]
+        ours = {fill.tid for fill in fills}
+        trades = [
+            trade_row(_make_trade(fill, maker=MAKER if fill.tid in ours else STRANGER))
+            for fill in self._world.fills(TAKER)
+        ]
         (self._folder / TRADES_FILE).write_text(json.dumps(trades), encoding="utf-8")
 
 
-def _make_trade(fill: Fill) -> Trade:
-    """Return the public side of a fill of the maker, who never crosses."""
-    assert not fill.crossed
-    buyer, seller = (MAKER, TAKER) if fill.is_buy else (TAKER, MAKER)
+def _make_trade(fill: Fill, *, maker: str) -> Trade:
+    """Return the public side of a fill of the taker, who always crosses."""
+    assert fill.crossed
+    buyer, seller = (TAKER, maker) if fill.is_buy else (maker, TAKER)
     return Trade(
         coin=fill.coin,
-        is_buy=not fill.is_buy,
+        is_buy=fill.is_buy,
         price=fill.price,
         size=fill.size,
         time_ms=fill.time_ms,

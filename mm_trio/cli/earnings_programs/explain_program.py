@@ -85,7 +85,9 @@ class Story:
         if market.book is None:
             return f"state of the maker: unknown; {market.book_unknown_because}"
         because = f": {market.book.reason}" if market.book.reason else ""
-        return f"state of the maker: {market.book.state}{because}, {len(market.book.orders)} prices with orders of ours"
+        n = len(market.book.orders)
+        at = f"at {n} prices" if n != 1 else "at 1 price"
+        return f"state of the maker: {market.book.state}{because}; orders of ours {at}"
 
     def _describe_decision(self) -> list[str]:
         decision, found = self.found.decision, self.found

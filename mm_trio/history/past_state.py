@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import get_args
 
 from mm_trio.history.past_terms import PastTerms, find_terms
 from mm_trio.journal.replay import Recovered, accumulate
@@ -16,6 +17,9 @@ from mm_trio.quoting.plan import TickPlan, plan_tick
 
 __all__ = ["MayRest", "PastState", "read_past_state", "read_terms"]
 
+KINDS: tuple[type[Entry], ...] = get_args(Entry)
+# A clock that was set back may have recorded entries after a checkpoint with earlier times than its own.
+CLOCK_SET_BACK_MS = 86_400_000
 # What follows within a minute is the answer to what was sent.
 AFTERWARDS_MS = 60_000
 
@@ -153,11 +157,25 @@ def read_terms(journal: Journal, *, at_ms: int | None = None) -> PastTerms:
     return terms
 
 
+def _read_by(journal: Journal, at_ms: int) -> Iterator[JournalRow]:
+    """Yield rows from the last checkpoint recorded by a time on, in archives too; without one from the first row.
+
+    Errors: JournalError. The chain of hashes is checked by `ledger audit`, not here.
+    """
+    first_seq, first_ms = 1, CLOCK_SET_BACK_MS
+    for row in journal.read_kinds(Checkpoint):
+        if row.at_ms <= at_ms:
+            first_seq, first_ms = row.seq, row.at_ms
+    for row in journal.read_kinds(*KINDS, since_ms=first_ms - CLOCK_SET_BACK_MS):
+        if row.seq >= first_seq:
+            yield row
+
+
 class _Reading:
     """Rows of a ledger up to a time, and what a replay forgets of them."""
 
     def __init__(self, journal: Journal, at_ms: int | None, on_row: Callable[[JournalRow], None]) -> None:
-        self._rows = journal.read(by_ms=at_ms)
+        self._rows = journal.read() if at_ms is None else _read_by(journal, at_ms)
         self._at_ms = at_ms
         self._on_row = on_row
         self._later: JournalRow | None = None

@@ -104,10 +104,6 @@ class Archive:
             where = f"WHERE kind IN ({', '.join('?' * len(names))}) AND at_ms >= ?"
             yield from self._select(where, (*names, since_ms))
 
-    def has_checkpoint(self, by_ms: int) -> bool:
-        """Check for a checkpoint that was recorded by this time. Errors: JournalError."""
-        return any(self.select("1", "WHERE kind = 'checkpoint' AND at_ms <= ? LIMIT 1", (by_ms,)))
-
     def find_chain(self, seq: int) -> bytes | None:
         """Return the chain value of one entry; None if it cannot be read."""
         with suppress(JournalError):

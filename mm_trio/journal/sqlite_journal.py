@@ -168,20 +168,17 @@ class Journal:
             return False
         return True
 
-    def read(self, *, since_checkpoint: bool = True, by_ms: int | None = None) -> Iterator[JournalRow]:
+    def read(self, *, since_checkpoint: bool = True) -> Iterator[JournalRow]:
         """Yield rows in order, checking the chain of hashes.
 
-        They begin at the last checkpoint, the last one recorded by `by_ms` where that is given, or with
-        `since_checkpoint=False` at the first row, in the archives.
+        They begin at the last checkpoint, or with `since_checkpoint=False` at the first row, in the archives.
         Errors: JournalError at the first row that differs from what was written, and for an archive that is missing.
         """
         with explained(self.path), self._snapshot():
-            first = self._find_checkpoint(by_ms) if since_checkpoint else 0
+            first = self._find_checkpoint() if since_checkpoint else 1
             chain = self._chain_of(first - 1) or b""
-            is_whole = not first
-            if is_whole:
-                first = 1
-                for seq, at_ms, kind, body, _, stored in self._read_archives(by_ms):
+            if not since_checkpoint:
+                for seq, at_ms, kind, body, _, stored in self._read_archives():
                     first, chain = seq + 1, stored
                     yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
             rows = self._connection.execute(
@@ -189,7 +186,7 @@ class Journal:
             )
             for expected, (seq, at_ms, kind, body, stored) in enumerate(rows, start=first):
                 chain = link(chain, seq, at_ms, kind, body)
-                is_beginning = seq > first or first == 1 or is_whole or kind == "checkpoint"
+                is_beginning = seq > first or first == 1 or not since_checkpoint or kind == "checkpoint"
                 if seq != expected or not chain or chain != stored or not is_beginning:
                     damage = f"entry {expected} differs from what was written"
                     raise JournalError(f"{self.path} is damaged: {damage}; {REBUILD}")
@@ -257,14 +254,9 @@ class Journal:
                 sums[number] = sums.get(number, 0) + n_items
         return sums
 
-    def _read_archives(self, by_ms: int | None = None) -> Iterator[RawRow]:
-        """Yield archived entries in order; with `by_ms` from the archive of the last checkpoint by then on."""
-        archives = self._archives.list()
-        begin = 0
-        if by_ms is not None:
-            begin = max((n for n, archive in enumerate(archives) if archive.has_checkpoint(by_ms)), default=0)
-        chain = archives[begin - 1].chain if begin else b""
-        for archive in archives[begin:]:
+    def _read_archives(self) -> Iterator[RawRow]:
+        chain = b""
+        for archive in self._archives.list():
             yield from archive.read(chain)
             chain = archive.chain
 
@@ -432,18 +424,9 @@ class Journal:
                 "ledger without an end mark: file=%s; only the venue's records can show a missing end", self.path
             )
 
-    def _find_checkpoint(self, by_ms: int | None = None) -> int:
-        """Return the number of the last checkpoint, or of the last one by that time.
-
-        Without one it is 1; 0 where `by_ms` is given and only an archive may have one.
-        """
-        if by_ms is None:
-            row = self._connection.execute("SELECT max(seq) FROM entries WHERE kind = 'checkpoint'").fetchone()
-            return int(row[0] or 1)
-        row = self._connection.execute(
-            "SELECT max(seq) FROM entries WHERE kind = 'checkpoint' AND at_ms <= ?", (by_ms,)
-        ).fetchone()
-        return int(row[0] or 0)
+    def _find_checkpoint(self) -> int:
+        row = self._connection.execute("SELECT max(seq) FROM entries WHERE kind = 'checkpoint'").fetchone()
+        return int(row[0] or 1)
 
     def _chain_of(self, seq: int) -> bytes | None:
         """Return the chain value of an entry, b"" where there is none.

@@ -103,3 +103,15 @@ def test_balances_at_a_time_are_those_of_the_exchange(quiet_hour: TradedDay) -> 
     state = read(quiet_hour.folder, at_ms)
 
     assert (state.token, state.quote) == (token, quote)
+
+
+def test_entries_of_a_clock_that_was_set_back_are_not_lost(tmp_path: Path) -> None:
+    rests = Adopted(1, quote_at("buy", 3), None, Decimal(0))
+    sums = Summed(None, None, Decimal(17), Decimal(1000))
+    write_ledger(tmp_path)
+    journal = Journal.open(tmp_path)
+    journal.append([Checkpoint((Began(7, TERMS), sums, Quoted(4), rests))], at_ms=START_MS + 5_000)
+    journal.append(place("buy", 2, oid=2), at_ms=START_MS + 4_000)
+    journal.close()
+
+    assert [order.oid for order in read(tmp_path, START_MS + 5_500).list_orders(now_ms=0)] == [1, 2]

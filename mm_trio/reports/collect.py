@@ -62,9 +62,7 @@ def read_facts(folder: Path, asked: Asked, sampler: Sampler, on_progress: OnProg
         on_progress(0.5, "record")
         seen = None
         if places.record is not None:
-            seen = observe(
-                places.record, places.ledger, sampler, timeline, lambda part: on_progress(0.5 + 0.4 * part, "record")
-            )
+            seen = observe(places.record, sampler, timeline, lambda part: on_progress(0.5 + 0.4 * part, "record"))
         return Facts(
             names=make_names(earnings.coin, folder),
             span=span,

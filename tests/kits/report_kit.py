@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from mm_trio.cli.liquidity_programs.record_samples import read_changes, read_volumes
+from mm_trio.cli.liquidity_programs.record_samples import read_changes
 from mm_trio.earnings.period import Period
 from mm_trio.history.earnings_reader import Asked
 from mm_trio.journal.sqlite_journal import Journal
@@ -23,7 +23,6 @@ from mm_trio.model.orders import Quote, Side
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.recorder.record_file import RecordFile
 from mm_trio.reports.collect import read_facts
-from mm_trio.reports.observe import Sampler
 from mm_trio.reports.report import Report, make_report
 
 __all__ = ["FROM_MS", "HOUR_MS", "History", "make_history", "make_report_of"]
@@ -175,9 +174,5 @@ class _Walk:
 
 def make_report_of(history: History, *, period: Period | None = None) -> Report:
     """Make the report of a history, as the command does."""
-    account = "0x" + "11" * 20
-    sampler = Sampler(
-        read_changes, lambda record, from_s, until_s: read_volumes(record, from_s, until_s, account=account)
-    )
     asked = Asked(period=period or Period(), now_ms=history.until_ms, by_day=True)
-    return make_report(read_facts(history.folder, asked, sampler, lambda part, what: None))
+    return make_report(read_facts(history.folder, asked, read_changes, lambda part, what: None))

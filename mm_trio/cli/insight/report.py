@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mm_trio.cli.earnings_programs.history_options import add_period_options, add_place_options
 from mm_trio.cli.shell.exit_codes import ExitCode
@@ -13,9 +12,6 @@ from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
-
-if TYPE_CHECKING:
-    from mm_trio.reports.observe import Sampler
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -34,24 +30,16 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Make a report and return the exit code."""
     from mm_trio.cli.earnings_programs.history_place import find_history, read_period
     from mm_trio.cli.earnings_programs.report_program import Output, make_progress, write_report
+    from mm_trio.cli.liquidity_programs.record_samples import read_changes
 
     set_up_logging(sys.stderr)
     period = read_period(arguments)
     folder = find_history(arguments, stop)
     output = Output(arguments.html, arguments.csv)
     on_progress = make_progress(sys.stderr)
-    written = write_report(folder, period, output, sampler=_make_sampler(folder), on_progress=on_progress)
+    written = write_report(folder, period, output, sampler=read_changes, on_progress=on_progress)
     print_result(written, as_json=arguments.json)
     return ExitCode.CLEAN
-
-
-def _make_sampler(folder: Path) -> Sampler:
-    from mm_trio.cli.liquidity_programs.record_samples import read_changes, read_volumes
-    from mm_trio.reports.observe import Sampler
-
-    # The folder of a maker lies in one that has the name of its account.
-    account = folder.resolve().parent.name.lower()
-    return Sampler(read_changes, lambda record, from_s, until_s: read_volumes(record, from_s, until_s, account=account))
 
 
 COMMAND = Command(

@@ -1,16 +1,21 @@
-"""Boundary of the ladder and requests over time, from the ledger."""
+"""Boundary of the ladder, fills with their trade ids, and requests over time, from the ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeAlias, cast
 
+from mm_trio.earnings.trade import Trade, make_trade
 from mm_trio.earnings.turns import Ladder, read_ladder
+from mm_trio.history.ledger_reader import sort_nearly_sorted
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.journal_entries import Began, Quoted, Requested
+from mm_trio.model.journal_entries import Began, Booked, Quoted, Requested
 
 __all__ = ["QuotingReader"]
+
+_BookedValues: TypeAlias = tuple[int, int, int | None, str | None, str, int, str, str, str, str | None]
 
 
 class QuotingReader:
@@ -34,8 +39,33 @@ class QuotingReader:
             elif isinstance(row.entry, Quoted) and ladder is not None:
                 yield row.at_ms, ladder.levels[max(0, min(row.entry.boundary_level, len(ladder.levels) - 1))]
 
+    def read_fills(self, from_ms: int, until_ms: int) -> Iterator[tuple[Trade, int]]:
+        """Yield (fill, its trade id) of a period in the order of their times; quick, for there may be a million."""
+        for fill in sort_nearly_sorted(self._read_fills(), key=_time_of):
+            if from_ms <= fill[0].time_ms < until_ms:
+                yield fill
+
+    def _read_fills(self) -> Iterator[tuple[Trade, int]]:
+        # A ladder has few prices; each is made a number once.
+        prices: dict[str, Decimal] = {}
+        for _, at_ms, _, values in self._journal.read_values(Booked):
+            # As `Booked` is written; the four values of its quote lie in between.
+            _, tid, time_ms, _, side, level, px, size, fee, fee_token = cast("_BookedValues", values)
+            price = prices.get(px)
+            if price is None:
+                price = prices[px] = Decimal(px)
+            counted_ms = at_ms if time_ms is None else time_ms
+            yield (
+                make_trade(counted_ms, side, level, price, Decimal(size), fee=Decimal(fee), fee_token=fee_token),
+                tid,
+            )
+
     def read_requests(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
         """Yield (time, items) of each signed request."""
         for row in self._journal.read_kinds(Requested, since_ms=from_ms):
             if isinstance(row.entry, Requested) and row.at_ms < until_ms:
                 yield row.at_ms, row.entry.n_items
+
+
+def _time_of(fill: tuple[Trade, int]) -> int:
+    return fill[0].time_ms

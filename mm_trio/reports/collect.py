@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,13 +11,11 @@ from pathlib import Path
 
 from mm_trio.earnings.exact import exactly
 from mm_trio.earnings.figures import Figures
-from mm_trio.earnings.trade import read_trade
 from mm_trio.history.earnings_reader import Asked, read_earnings
 from mm_trio.history.ledger_reader import LedgerReader
 from mm_trio.history.prices import PriceHistory
 from mm_trio.history.quoting_reader import QuotingReader
 from mm_trio.model.errors import RecordError
-from mm_trio.model.journal_entries import Booked
 from mm_trio.pages.pictures import Span
 from mm_trio.pages.timeline import Extremes, Timeline
 from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
@@ -109,16 +107,6 @@ def _find_span(figures: Figures, places: _Places) -> Span:
     return from_ms, max(until_ms, from_ms + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """Fill or movement at its time."""
-
-    time_ms: int
-    fill: Booked | None
-    base: Decimal = Decimal(0)
-    quote: Decimal = Decimal(0)
-
-
 def _read_trading(
     places: _Places, timeline: Timeline, prices: PriceHistory, figures: Figures, on_progress: OnProgress
 ) -> tuple[TradingSeries, Counterparties | None]:
@@ -127,37 +115,29 @@ def _read_trading(
     # Prices at the ends of bins are asked for out of order, and so have an eye of their own.
     series = TradingSeries(timeline, PriceHistory(places.record).find_mid)
     total = max(1, figures.tally.n_fills)
-    for n, event in enumerate(_read_events(places, timeline)):
-        if n % PROGRESS_EVERY == 0:
-            on_progress(0.2 + 0.2 * min(1.0, n / total), "pictures")
-        if event.fill is None:
-            series.add_moved(event.time_ms, event.base, event.quote)
-            continue
-        trade = read_trade(event.fill, recorded_ms=event.time_ms)
-        series.add(trade)
-        if parties is not None:
-            with exactly():
-                mids = prices.find_mids(trade.time_ms) or ()
-                parties.add((trade.time_ms, event.fill.tid), trade.base, trade.price, mids)
-    series.finish()
+    others = deque(_read_others(places, timeline))
+    with exactly():
+        for n, (trade, tid) in enumerate(places.quoting.read_fills(timeline.from_ms, timeline.until_ms)):
+            if n % PROGRESS_EVERY == 0:
+                on_progress(0.2 + 0.2 * min(1.0, n / total), "pictures")
+            while others and others[0][0] <= trade.time_ms:
+                series.add_moved(*others.popleft())
+            series.add(trade)
+            if parties is not None:
+                parties.add((trade.time_ms, tid), trade.base, trade.price, prices.find_mids(trade.time_ms) or ())
+        for other in others:
+            series.add_moved(*other)
+        series.finish()
     return series, parties
 
 
-def _read_events(places: _Places, timeline: Timeline) -> Iterator[_Event]:
-    """Yield fills and movements of the period by their times."""
+def _read_others(places: _Places, timeline: Timeline) -> list[tuple[int, Decimal, Decimal]]:
+    """Return (time, base, quote) of what moved funds and is no fill, the first balance apart."""
     from_ms, until_ms = timeline.from_ms, timeline.until_ms
     adjusted = list(places.ledger.read_adjustments())[1:]
-    lost = (_Event(at_ms, None, each.token, each.usdc) for at_ms, each in adjusted if from_ms <= at_ms < until_ms)
-    moved = (_Event(move.time_ms, None, move.token, move.usdc) for move in places.ledger.read_moves(from_ms, until_ms))
-    yield from heapq.merge(lost, moved, _read_fills(places, from_ms, until_ms), key=lambda event: event.time_ms)
-
-
-def _read_fills(places: _Places, from_ms: int, until_ms: int) -> Iterator[_Event]:
-    time_ms = from_ms
-    for fill in places.ledger.read_fills(from_ms, until_ms):
-        # One without a time stands between its neighbours.
-        time_ms = time_ms if fill.time_ms is None else fill.time_ms
-        yield _Event(time_ms, fill)
+    lost = [(at_ms, each.token, each.usdc) for at_ms, each in adjusted if from_ms <= at_ms < until_ms]
+    moved = [(move.time_ms, move.token, move.usdc) for move in places.ledger.read_moves(from_ms, until_ms)]
+    return sorted(lost + moved)
 
 
 def _read_requests(places: _Places, timeline: Timeline) -> dict[int, RequestBin]:

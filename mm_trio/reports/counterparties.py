@@ -6,6 +6,7 @@ a fill of ours has the same trade id.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -64,29 +65,31 @@ class Counterparties:
     def __init__(self, trades: Iterator[MarketTrade]) -> None:
         self._trades = trades
         self._next = next(trades, None)
-        # Takers of the trades around the present fill, by trade id.
-        self._takers: dict[int, tuple[int, str | None]] = {}
+        # Takers of the trades around the present fill by trade id, and these in the order of their times.
+        self._takers: dict[int, str | None] = {}
+        self._order: deque[tuple[int, int]] = deque()
         self._sums: dict[str, PartySums] = {}
 
     def add(self, fill: tuple[int, int], base: Decimal, price: Decimal, mids: Mids) -> None:
-        """Add a fill of (time, trade id)."""
+        """Add a fill of (time, trade id). Call it within `exactly()`."""
         name = self._find_taker(*fill) or NOT_RECORDED
         if name not in self._sums and len(self._sums) >= MOST_KNOWN:
             name = THE_REST
-        with exactly():
-            self._sums.setdefault(name, PartySums()).add(base, price, mids)
+        sums = self._sums.get(name)
+        if sums is None:
+            sums = self._sums[name] = PartySums()
+        sums.add(base, price, mids)
 
     def _find_taker(self, time_ms: int, tid: int) -> str | None:
         while self._next is not None and self._next.time_ms <= time_ms + NEAR_MS:
             trade = self._next
-            self._takers[trade.tid] = trade.time_ms, trade.buyer if trade.side == "buy" else trade.seller
+            if trade.tid not in self._takers:
+                self._order.append((trade.time_ms, trade.tid))
+            self._takers[trade.tid] = trade.buyer if trade.side == "buy" else trade.seller
             self._next = next(self._trades, None)
-        # They came in order, so the old ones stand first.
-        for old in list(self._takers):
-            if self._takers[old][0] >= time_ms - NEAR_MS:
-                break
-            del self._takers[old]
-        return self._takers.get(tid, (0, None))[1]
+        while self._order and self._order[0][0] < time_ms - NEAR_MS:
+            del self._takers[self._order.popleft()[1]]
+        return self._takers.get(tid)
 
     @property
     def sums(self) -> Mapping[str, PartySums]:

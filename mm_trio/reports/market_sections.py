@@ -36,7 +36,7 @@ def make_fills(facts: Facts) -> Section:
     bands = _make_bands(sorted(levels))
     titles = tuple(_name_band([levels[level] for level in band]) for band in bands)
     by_level = [(title, [levels[level] for level in band]) for title, band in zip(titles, bands, strict=True)]
-    by_hour = [(f"{hour:02d}:00", [sums]) for hour, sums in enumerate(facts.trading.hours) if sums.prices]
+    by_hour = [(f"{hour:02d}:00", [sums]) for hour, sums in sorted(facts.trading.hours.items())]
     tables = (
         Table("levels", "By price, from the top", _fill_head(facts, "price"), _make_fill_rows(by_level[::-1])),
         Table("hours", "By hour of the day, UTC", _fill_head(facts, "hour"), _make_fill_rows(by_hour)),
@@ -50,10 +50,10 @@ def _draw_fills(facts: Facts, bands: Sequence[Sequence[int]], titles: tuple[str,
     hours = _list_hours(facts)
     bought: dict[tuple[int, int], float] = {}
     sold: dict[tuple[int, int], float] = {}
-    for (level, hour), (buys, sells) in facts.trading.cells.items():
+    for (level, hour), sums in facts.trading.cells.items():
         cell = place[level], hours.index(hour)
-        bought[cell] = bought.get(cell, 0.0) + buys
-        sold[cell] = sold.get(cell, 0.0) + sells
+        bought[cell] = bought.get(cell, 0.0) + float(sums.buys.quote)
+        sold[cell] = sold.get(cell, 0.0) + float(sums.sells.quote)
     unit = f"price in {facts.names.quote}; hour of the day below"
     columns = tuple(f"{hour:02d}" for hour in hours)
     return HeatMap(f"Fills by price and hour of the day, in {facts.names.quote}", unit, titles, columns, bought, sold)

@@ -38,18 +38,27 @@ class LevelSums:
         side.base += size
         side.quote += size * price
 
+    def merge(self, other: LevelSums) -> None:
+        """Add all fills of another one. Call it within `exactly()`."""
+        for price in other.prices or ():
+            low, high = self.prices or (price, price)
+            self.prices = min(low, price), max(high, price)
+        for mine, theirs in ((self.buys, other.buys), (self.sells, other.sells)):
+            mine.n += theirs.n
+            mine.base += theirs.base
+            mine.quote += theirs.quote
+
 
 class TradingSeries:
     """Series of a period; trades come in the order of their times.
 
-    `mark_at` gives the middle of the book at a time, or None.
+    `mark_at` gives the middle of the book at a time, or None. Every method is called within `exactly()`.
     """
 
     def __init__(self, timeline: Timeline, mark_at: Callable[[int], Decimal | None]) -> None:
         self.tally = Tally()
-        self.levels: dict[int, LevelSums] = {}
-        self.hours = [LevelSums() for _ in range(HOURS)]
-        self.cells: dict[tuple[int, int], list[float]] = {}
+        # By (level, hour of the day).
+        self.cells: dict[tuple[int, int], LevelSums] = {}
         # Change since the beginning, of base and quote.
         self.held = Extremes(timeline), Extremes(timeline)
         self.earned: dict[str, list[Point]] = {part: [] for part in PARTS}
@@ -57,29 +66,44 @@ class TradingSeries:
         self._mark_at = mark_at
         self._n_closed = 0
         self._marks: dict[tuple[int, Side], list[Point]] = {}
-        for line in self.held:
-            line.add(timeline.from_ms, 0.0)
+        self._change = [0.0, 0.0]
+        self._note_held(timeline.from_ms, 0.0, 0.0)
 
     def add(self, trade: Trade) -> None:
         """Add a fill."""
-        time_ms, level, price, base = trade[:4]
+        time_ms, level, price, base, fee_base, fee_quote = trade[:6]
         number = self._timeline.find(time_ms)
         self._close_bins(number)
-        with exactly():
-            self.tally.add_trade(trade, ())
-            self.levels.setdefault(level, LevelSums()).add(base, price)
-            hour = time_ms // HOUR_MS % HOURS
-            self.hours[hour].add(base, price)
-        self._note_held(time_ms)
-        cell = self.cells.setdefault((level, hour), [0.0, 0.0])
-        cell[base < 0] += abs(float(base)) * float(price)
-        self._note_mark(number, "buy" if base > 0 else "sell", (time_ms, float(price)))
+        self.tally.add_trade(trade, ())
+        cell = level, time_ms // HOUR_MS % HOURS
+        sums = self.cells.get(cell)
+        if sums is None:
+            sums = self.cells[cell] = LevelSums()
+        sums.add(base, price)
+        size, at = float(base), float(price)
+        self._note_held(time_ms, size - float(fee_base), -size * at - float(fee_quote))
+        self._note_mark(number, "buy" if size > 0 else "sell", (time_ms, at))
 
     def add_moved(self, time_ms: int, base: Decimal, quote: Decimal) -> None:
         """Add a movement of funds that is no fill, in its place among them."""
+        self._note_held(time_ms, float(base), float(quote))
+
+    @property
+    def levels(self) -> dict[int, LevelSums]:
+        """Return the fills by level."""
+        return self._sum_up(0)
+
+    @property
+    def hours(self) -> dict[int, LevelSums]:
+        """Return the fills by hour of the day."""
+        return self._sum_up(1)
+
+    def _sum_up(self, place: int) -> dict[int, LevelSums]:
+        summed: dict[int, LevelSums] = {}
         with exactly():
-            self.tally.add_moved("moved", base, quote)
-        self._note_held(time_ms)
+            for cell, sums in sorted(self.cells.items()):
+                summed.setdefault(cell[place], LevelSums()).merge(sums)
+        return summed
 
     def finish(self) -> None:
         """Close the last bins."""
@@ -90,11 +114,10 @@ class TradingSeries:
         found = (point for (_, of), points in self._marks.items() if of == side for point in points)
         return tuple(sorted(set(found)))
 
-    def _note_held(self, time_ms: int) -> None:
-        with exactly():
-            base, quote = self.tally.change()
-        self.held[0].add(time_ms, float(base))
-        self.held[1].add(time_ms, float(quote))
+    def _note_held(self, time_ms: int, base: float, quote: float) -> None:
+        for place, amount in enumerate((base, quote)):
+            self._change[place] += amount
+            self.held[place].add(time_ms, self._change[place])
 
     def _note_mark(self, number: int, side: Side, point: Point) -> None:
         kept = self._marks.get((number, side))
@@ -111,13 +134,12 @@ class TradingSeries:
             at_ms = self._timeline.end_of(self._n_closed)
             self._n_closed += 1
             mark = self._mark_at(at_ms)
-            with exactly():
-                parts = (
-                    self.tally.earned().at(mark),
-                    self.tally.pairs.realised,
-                    self.tally.pairs.value_open().at(mark),
-                    self.tally.fees().at(mark),
-                )
+            parts = (
+                self.tally.earned().at(mark),
+                self.tally.pairs.realised,
+                self.tally.pairs.value_open().at(mark),
+                self.tally.fees().at(mark),
+            )
             for name, amount in zip(PARTS, parts, strict=True):
                 value = float("nan") if amount is None else float(-amount if name == "fees" else amount)
                 self.earned[name].append((at_ms, value))

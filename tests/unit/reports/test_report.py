@@ -93,7 +93,7 @@ def test_every_fill_is_at_its_level_and_hour(history: History, report: Report) -
     trading = report.facts.trading
 
     assert {level: sums.buys.n + sums.sells.n for level, sums in trading.levels.items()} == levels
-    assert {hour: n for hour, sums in enumerate(trading.hours) if (n := sums.buys.n + sums.sells.n)} == hours
+    assert {hour: n for hour, sums in trading.hours.items() if (n := sums.buys.n + sums.sells.n)} == hours
 
 
 def test_every_fill_has_its_taker(history: History, report: Report) -> None:

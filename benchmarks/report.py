@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import resource
 import subprocess
 import sys
@@ -49,9 +48,9 @@ class History:
         self.levels = PricingGrid("20", N_LEVELS, sz_decimals=2).levels
 
     def level_of(self, number: int) -> int:
-        """Return the level of a fill: up and down over the ladder, in waves of changing height."""
-        height = (N_LEVELS - 4) / 2 * (0.4 + 0.6 * abs(math.sin(number / 9_973)))
-        return int(N_LEVELS / 2 + height * math.sin(number / 60))
+        """Return the level of a fill: one up or down from the last, over the whole ladder and back."""
+        place = number % (2 * (N_LEVELS - 1))
+        return min(place, 2 * (N_LEVELS - 1) - place)
 
     def time_of(self, number: int) -> int:
         """Return the time of a fill."""

@@ -105,7 +105,7 @@ class Calculator:
         self._clauses = [ClauseTally(clause) for clause in terms.clauses]
         self._outages = OutageList(terms)
         self._days = _DayList(from_s)
-        # Fills of which the next sample tells whether they emptied a level; fills that wait to be quoted again.
+        # Fills of which the next sample shows whether they emptied a level; fills that wait to be quoted again.
         self._new_fills: list[Fill] = []
         # An array, because a spread that never comes to the target lets all fills of a period wait.
         self._waiting = array("q")

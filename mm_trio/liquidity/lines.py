@@ -52,10 +52,10 @@ class LineWriter:
 
 
 class LineReader:
-    """Reader of lines, checking form and chain."""
+    """Reader of lines, checking form and chain; `digest` is over all lines before the last one."""
 
     def __init__(self) -> None:
-        self._last = b""
+        self._last = self._line = b""
         self.n_lines = 0
         self.digest = sha256()
 
@@ -72,8 +72,8 @@ class LineReader:
                 f"line {number} does not fit its hash: it was changed, or a line before it is changed, missing or moved"
             )
         body = parse(content, number)
-        self._last, self.n_lines = chained, number
-        self.digest.update(line)
+        self.digest.update(self._line)
+        self._last, self._line, self.n_lines = chained, line, number
         return body
 
 

@@ -173,10 +173,10 @@ def _find_slippage(side: BookSide, twice_mid: int, amount: int, *, is_bid: bool)
     if side.notionals[-1] < notional:
         return None
     place = bisect_left(side.notionals, notional) - 1
-    rest = notional - side.notionals[place]
+    remaining = notional - side.notionals[place]
     price = side.prices[place]
     # Tokens · price, so that the last, partial order needs no division: all of it is in units · units · units.
-    tokens_price = side.sizes[place] * price + rest
+    tokens_price = side.sizes[place] * price + remaining
     # The mean price is notional · price / tokens_price.
     paid, fair = 2 * notional * price, twice_mid * tokens_price
     worse = fair - paid if is_bid else paid - fair

@@ -61,8 +61,8 @@ def format_units(units: int, digits: int = AMOUNT_DIGITS) -> str:
 
 def divide(numerator: int, denominator: int) -> int:
     """Divide and round half to even; `denominator` is above 0."""
-    quotient, rest = divmod(numerator, denominator)
-    twice = 2 * rest
+    quotient, remainder = divmod(numerator, denominator)
+    twice = 2 * remainder
     return quotient + (twice > denominator or (twice == denominator and quotient % 2 == 1))
 
 

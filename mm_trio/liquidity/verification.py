@@ -64,10 +64,9 @@ def verify_lines(lines: Iterable[bytes], *, recover: Recover, check_fill: CheckF
         for line in lines:
             if walk.stage == _STAGES["signature"]:
                 raise CertificateError(f"line {reader.n_lines + 1} follows the signature, which is the last line")
-            digest = reader.digest.copy()
             body = reader.read(line)
             found.n_lines = reader.n_lines
-            walk.take(body, reader.n_lines, digest.hexdigest() if body.get("kind") == "signature" else "")
+            walk.take(body, reader.n_lines, reader.digest.hexdigest() if body.get("kind") == "signature" else "")
         walk.finish()
     except CertificateError as error:
         found.note(str(error))

@@ -13,7 +13,7 @@ from mm_trio.model.errors import ConfigError
 
 __all__ = ["count_lines", "read_lines", "write_lines"]
 
-# A person who waits is told so often.
+# The count is shown so often to a person who waits.
 TOLD_EVERY = 1_000
 
 

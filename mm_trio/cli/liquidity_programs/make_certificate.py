@@ -136,7 +136,7 @@ def _make_header(
 
 
 def _find_ladder(ledger: LedgerReader, *, from_ms: int, until_ms: int) -> list[object]:
-    """Return the parameters in force in the period, with the time of each. Equal ones are told once."""
+    """Return the parameters in force in the period, with the time of each. Equal ones are listed once."""
     rows: list[object] = []
     last: dict[str, str] | None = None
     for at_ms, began in ledger.read_terms():

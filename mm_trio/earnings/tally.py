@@ -52,12 +52,31 @@ class Flow:
         self.quote += quote
 
 
+class _Seen:
+    """Times and places of fills."""
+
+    __slots__ = ("_prices", "first_ms", "last_ms", "places")
+
+    def __init__(self) -> None:
+        self.first_ms, self.last_ms = _NEVER_MS, -_NEVER_MS
+        self.places: set[tuple[int, Decimal]] = set()
+        self._prices: dict[int, Decimal] = {}
+
+    def add(self, time_ms: int, level: int, price: Decimal) -> None:
+        if self._prices.get(level) is not price:
+            # Readers give one object for each price, and to look it up by its value takes long.
+            self._prices[level] = price
+            self.places.add((level, price))
+        if not self.first_ms <= time_ms <= self.last_ms:
+            self.first_ms, self.last_ms = min(self.first_ms, time_ms), max(self.last_ms, time_ms)
+
+
 @dataclass(slots=True)
 class Tally:
     """Sums of one period; every method is called within `exactly()`.
 
     `moved` are explained movements by kind, `unexplained` those without a cause, `opening` the first balance of the
-    ledger. `places` are the (level, price) at which it traded, as many as the ladder has levels.
+    ledger.
     """
 
     buys: SideSums = field(default_factory=SideSums)
@@ -70,10 +89,7 @@ class Tally:
     moved: dict[str, Flow] = field(default_factory=dict)
     unexplained: Flow = field(default_factory=Flow)
     opening: Flow = field(default_factory=Flow)
-    places: set[tuple[int, Decimal]] = field(default_factory=set)
-    first_ms: int = _NEVER_MS
-    last_ms: int = -_NEVER_MS
-    _last_prices: dict[int, Decimal] = field(default_factory=dict)
+    _seen: _Seen = field(default_factory=_Seen)
 
     def add_trade(self, trade: Trade, mids: Mids | None) -> None:
         """Add a fill, with the mids around it (None: none is known); they come in the order of their times."""
@@ -94,12 +110,7 @@ class Tally:
         self.pairs.add(base, price)
         if mids is not None:
             self.markouts.add(base, price, mids)
-        if self._last_prices.get(level) is not price:
-            # Readers give one object for each price, and to look it up by its value takes long.
-            self._last_prices[level] = price
-            self.places.add((level, price))
-        if not self.first_ms <= time_ms <= self.last_ms:
-            self.first_ms, self.last_ms = min(self.first_ms, time_ms), max(self.last_ms, time_ms)
+        self._seen.add(time_ms, level, price)
 
     def add_moved(self, kind: str, base: Decimal, quote: Decimal) -> None:
         """Add an explained movement of funds."""
@@ -108,7 +119,12 @@ class Tally:
     @property
     def times_ms(self) -> tuple[int, int] | None:
         """Return the times of the first and the last fill."""
-        return (self.first_ms, self.last_ms) if self.n_fills else None
+        return (self._seen.first_ms, self._seen.last_ms) if self.n_fills else None
+
+    @property
+    def places(self) -> set[tuple[int, Decimal]]:
+        """Return the (level, price) at which it traded, as many as the ladder has levels."""
+        return self._seen.places
 
     @property
     def n_fills(self) -> int:

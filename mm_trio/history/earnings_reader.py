@@ -65,9 +65,12 @@ class _Ledger:
     def add_trade(self, trade: Trade) -> None:
         """Add a fill to the sums that it belongs to."""
         time_ms = trade[0]
-        for tally in self._find_tallies(time_ms):
-            is_marked = tally is not self.before and not self.prices.is_empty
-            tally.add_trade(trade, self.prices.find_mids(time_ms) if is_marked else None)
+        tallies = self._find_tallies(time_ms)
+        mids = None
+        if tallies and tallies[0] is self.within and not self.prices.is_empty:
+            mids = self.prices.find_mids(time_ms)
+        for tally in tallies:
+            tally.add_trade(trade, mids)
 
     def add_other(self, recorded_ms: int, entry: Entry) -> None:
         """Add what is no fill; a movement without a time of the venue counts when it was recorded."""

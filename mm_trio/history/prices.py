@@ -27,7 +27,9 @@ LAST_MS = 2**62
 NO_MIDS: Mids = (None,) * len(HORIZONS_MS)
 # A mid that no mark of the fill tells; the mark of an empty side tells that there is none.
 _LOOK_UP = Decimal("NaN")
-_UNKNOWN: Sequence[Decimal | None] = (_LOOK_UP,) * len(HORIZONS_MS)
+# Behind the mids of all horizons is one place for marks of any other.
+_NOWHERE = len(HORIZONS_MS)
+_UNKNOWN: Sequence[Decimal | None] = (_LOOK_UP,) * (_NOWHERE + 1)
 # About 10 MB.
 MOST_TEXTS = 50_000
 
@@ -44,7 +46,7 @@ class PriceHistory:
         self._hours: OrderedDict[int, tuple[list[int], list[BestPrices]]] = OrderedDict()
         self._marks: Iterator[tuple[int, str]] = iter(())
         self._next: tuple[int, str] | None = None
-        self._texts: dict[str, tuple[int | None, Decimal | None]] = {}
+        self._texts: dict[str, tuple[int, Decimal | None]] = {}
         # The first question is answered from where it is.
         self._last: tuple[int, Mids] = (LAST_MS, NO_MIDS)
 
@@ -79,20 +81,23 @@ class PriceHistory:
         self._next = marks
         mids = list(_UNKNOWN)
         if marks is not None and marks[0] == time_ms:
+            known, n = self._texts, 0
             for text in marks[1].split(","):
-                index, mid = self._texts.get(text) or self._parse(text)
-                if index is not None:
-                    mids[index] = mid
-        for index, known in enumerate(mids):
-            if known is _LOOK_UP:
-                mids[index] = self._look_up(time_ms, HORIZONS_MS[index])
-        return mids
+                index, mid = known.get(text) or self._parse(text)
+                mids[index] = mid
+                n += 1
+            if n == len(HORIZONS_MS) and mids[_NOWHERE] is _LOOK_UP:
+                return mids[:_NOWHERE]
+        return [
+            self._look_up(time_ms, after_ms) if mid is _LOOK_UP else mid
+            for after_ms, mid in zip(HORIZONS_MS, mids[:_NOWHERE], strict=True)
+        ]
 
-    def _parse(self, text: str) -> tuple[int | None, Decimal | None]:
+    def _parse(self, text: str) -> tuple[int, Decimal | None]:
         """Parse a mark once; fills by the thousand have the same."""
         after, bid, ask = text.split(" ")
         mark = Mark(0, int(after), Decimal(bid) if bid else None, Decimal(ask) if ask else None)
-        index = HORIZONS_MS.index(mark.after_ms) if mark.after_ms in HORIZONS_MS else None
+        index = HORIZONS_MS.index(mark.after_ms) if mark.after_ms in HORIZONS_MS else _NOWHERE
         if len(self._texts) > MOST_TEXTS:
             self._texts.clear()
         self._texts[text] = found = (index, mark.mid)

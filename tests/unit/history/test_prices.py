@@ -104,3 +104,9 @@ def test_the_beginning_may_wait_a_minute_for_its_price(
     tmp_path: Path, records: list[RecordFile], before_ms: int, found: int | None
 ) -> None:
     assert history(tmp_path, records, WATCHED, *CHANGES).opening_mark(T0 - before_ms).price == found
+
+
+def test_marks_of_other_horizons_stand_in_for_none(tmp_path: Path, records: list[RecordFile]) -> None:
+    marks = [mark(T0, after_ms, 30) for after_ms in (0, 1_000, 5_000, 10_000, 60_000, 300_000)]
+
+    assert list(history(tmp_path, records, *marks).find_mids(T0)) == [30, 30, 30, 30, 30, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -108,17 +109,24 @@ def read_earnings(folder: Path, asked: Asked, *, on_progress: Callable[[int], No
     Fills count by the venue's time, and are streamed. `on_progress` is told how many were read. Errors: JournalError.
     """
     record, absent = _open_record(folder)
-    try:
-        with LedgerReader.open(folder) as ledger, exactly():
-            read = _Ledger(asked, PriceHistory(record, absent=absent))
-            for n, trade in enumerate(ledger.read_trades(read.add_other)):
-                read.add_trade(trade)
-                if on_progress is not None and n % PROGRESS_EVERY == 0:
-                    on_progress(n)
-            return _finish(folder, ledger, read)
-    finally:
-        if record is not None:
-            record.close()
+    if record is not None:
+        try:
+            with closing(record), closing(PriceHistory(record)) as prices:
+                return _read(folder, asked, prices, on_progress)
+        except RecordError as error:
+            # A damaged record costs the figures that need prices, and no other.
+            absent = str(error)
+    return _read(folder, asked, PriceHistory(None, absent=absent), on_progress)
+
+
+def _read(folder: Path, asked: Asked, prices: PriceHistory, on_progress: Callable[[int], None] | None) -> Earnings:
+    with LedgerReader.open(folder) as ledger, exactly():
+        read = _Ledger(asked, prices)
+        for n, trade in enumerate(ledger.read_trades(read.add_other)):
+            read.add_trade(trade)
+            if on_progress is not None and n % PROGRESS_EVERY == 0:
+                on_progress(n)
+        return _finish(folder, ledger, read)
 
 
 def _open_record(folder: Path) -> tuple[RecordFile | None, str | None]:

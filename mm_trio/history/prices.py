@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from decimal import Decimal
 
 from mm_trio.earnings.figures import EndMark
@@ -49,6 +49,11 @@ class PriceHistory:
         self._texts: dict[str, tuple[int, Decimal | None]] = {}
         # The first question is answered from where it is.
         self._last: tuple[int, Mids] = (LAST_MS, NO_MIDS)
+
+    def close(self) -> None:
+        """Give up what is not read yet; the record itself stays open."""
+        if isinstance(self._marks, Generator):
+            self._marks.close()
 
     @property
     def is_empty(self) -> bool:

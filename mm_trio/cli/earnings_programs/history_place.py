@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import trio
-
-from mm_trio.cli.halt_programs.maker_place import find_place
 from mm_trio.cli.shell.stop_signal import StopSignal
-from mm_trio.config.loading import load_settings
-from mm_trio.config.settings import Settings
 from mm_trio.earnings.period import WHOLE, Period
 from mm_trio.journal.data_dir import find_network_folder
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME
 from mm_trio.model.errors import ConfigError, Interrupted, VenueError
+
+if TYPE_CHECKING:
+    import trio
+
+    from mm_trio.config.settings import Settings
 
 __all__ = ["find_history", "parse_span_ms", "parse_time_ms", "read_period"]
 
@@ -37,6 +38,9 @@ def find_history(arguments: argparse.Namespace, stop: StopSignal) -> Path:
     """
     if arguments.folder is not None:
         return _check_folder(arguments.folder, f"--folder {arguments.folder}")
+    # Imported late, because a folder is read without the venue and all that speaks with it.
+    from mm_trio.config.loading import load_settings
+
     environ = arguments.environment.plain
     settings = load_settings(arguments.config, environ=environ)
     # The work that needs the folder comes after it, and a signal cuts that short too.
@@ -46,6 +50,8 @@ def find_history(arguments: argparse.Namespace, stop: StopSignal) -> Path:
 
 
 async def _find_configured(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> Path:
+    from mm_trio.cli.halt_programs.maker_place import find_place
+
     with stop_scope:
         try:
             return (await find_place(settings, environ=environ)).folder

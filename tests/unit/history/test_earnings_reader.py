@@ -206,6 +206,19 @@ def test_a_record_that_cannot_be_read_costs_marks_alone(tmp_path: Path) -> None:
     assert RECORD_NAME in figures.absent["pnl_vs_hold"]
 
 
+def test_a_record_that_is_damaged_inside_costs_marks_alone(tmp_path: Path) -> None:
+    make_ledger(tmp_path)
+    write_record(tmp_path, *PRICES)
+    path = tmp_path / RECORD_NAME
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+    figures = read(tmp_path, mark=None).figures
+
+    assert figures.earned.quote == Decimal("0.25988")
+    assert RECORD_NAME in figures.absent["pnl_vs_hold"]
+
+
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     make_ledger(tmp_path)
     before = (tmp_path / JOURNAL_NAME).read_bytes()

@@ -110,3 +110,15 @@ def test_marks_of_other_horizons_stand_in_for_none(tmp_path: Path, records: list
     marks = [mark(T0, after_ms, 30) for after_ms in (0, 1_000, 5_000, 10_000, 60_000, 300_000)]
 
     assert list(history(tmp_path, records, *marks).find_mids(T0)) == [30, 30, 30, 30, 30, None]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_marks_that_are_not_read_to_the_end_are_given_up_quietly(tmp_path: Path) -> None:
+    write_record(tmp_path, *(mark(T0 + n, 0, 30) for n in range(3)))
+    record = RecordFile.open_to_read(tmp_path)
+    prices = PriceHistory(record)
+    prices.find_mids(T0)
+
+    prices.close()
+    record.close()
+    del prices

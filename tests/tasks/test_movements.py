@@ -245,7 +245,12 @@ async def test_a_sale_of_dust_is_recorded_as_one(autojump_clock: MockClock, jour
 
 async def test_the_audit_sums_by_cause_and_agrees(autojump_clock: MockClock, journal: Journal) -> None:
     world = World()
-    await move(world, maker_of(world, journal), lambda: (world.fund(MAKER, "10", 0), lose(world, "7")))
+
+    def act() -> None:
+        world.fund(MAKER, "10", 0)
+        lose(world, "7")
+
+    await move(world, maker_of(world, journal), act)
 
     known = read_ledger((row.at_ms, row.entry) for row in journal.read(since_checkpoint=False))
 

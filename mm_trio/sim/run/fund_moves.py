@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import partial
 
 from mm_trio.model.journal_entries import Adjusted, Entry, Moved, MoveKind
 from mm_trio.sandbox import Fill, LedgerRow, Pair
@@ -30,9 +31,9 @@ def check_moves(
     twice = sorted(ref for ref, n in counts.items() if n > 1)
     judge.check("S28", not twice, lambda: f"movements are recorded twice: {twice[:3]}")
     for move in moves:
-        kind, amounts = made.get(move.ref, (None, None))
-        is_right = kind == move.kind and amounts == (move.token, move.usdc)
-        judge.check("S28", is_right, lambda move=move: f"{move} is recorded, the venue made {made.get(move.ref)}")
+        found = made.get(move.ref)
+        is_right = found == (move.kind, (move.token, move.usdc))
+        judge.check("S28", is_right, partial("{} is recorded, the venue made {}".format, move, found))
     judge.coverage.update(f"moved: {entry.kind}" for entry in entries if isinstance(entry, Moved))
     judge.coverage["moved: unexplained"] += sum(isinstance(entry, Adjusted) for entry in entries)
 

@@ -19,7 +19,7 @@ __all__ = ["MayRest", "PastState", "read_past_state", "read_terms"]
 
 KINDS: tuple[type[Entry], ...] = get_args(Entry)
 # A clock that was set back may have recorded entries after a checkpoint with earlier times than its own.
-CLOCK_SET_BACK_MS = 86_400_000
+CLOCK_SET_BACK_MS = 3_600_000
 # What follows within a minute is the answer to what was sent.
 AFTERWARDS_MS = 60_000
 

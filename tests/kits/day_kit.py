@@ -38,9 +38,10 @@ MIDNIGHT_MS = 1_789_948_800_000
 FILLS_FILE, TRADES_FILE = "exchange_fills.json", "exchange_trades.json"
 # No call over the network.
 LOCAL = frozenset({"append", "_replay", "mark_end", "write"})
-# Its orders lie beyond both ends of the ladder, so the market has two sides while we have one, or none.
+# Its orders lie beyond both ends of the ladder, and a day does not use them up: the market has two sides while we have
+# one, or none.
 STRANGER = "0x" + "c3" * 20
-STRANGERS_BID, STRANGERS_ASK, STRANGERS_SIZE, STRANGERS_SHARE = "19.9", "22.6", "500", "2"
+STRANGERS_BID, STRANGERS_ASK, STRANGERS_SIZE, STRANGERS_SHARE = "19.9", "22.6", "100000", "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,7 @@ class _Day:
         # More than the maker is allotted, so that transfers leave its quotes alone.
         self._world = _DayWorld(token="130", usdc="6000", signing=True, fills_kept=1_000_000)
         self._line = _Line()
-        self._world.fund(STRANGER, 1_000, 100_000)
+        self._world.fund(STRANGER, 1_000_000, 10_000_000)
         self._world.order("buy", STRANGERS_BID, STRANGERS_SIZE, tif="Gtc", address=STRANGER)
         self._world.order("sell", STRANGERS_ASK, STRANGERS_SIZE, tif="Gtc", address=STRANGER)
         habits = TakerHabits(mean_pause_s=plan.taker_pause_s, swing=Decimal("0.03"), max_levels=13)

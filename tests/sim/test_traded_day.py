@@ -106,6 +106,11 @@ def ask(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     return found
 
 
+def span_of(day: TradedDay) -> tuple[str, ...]:
+    """The day in whole minutes, as a certificate wants it."""
+    return ("--folder", str(day.folder), "--from", str(day.from_ms), "--to", str(day.until_ms // 60_000 * 60_000))
+
+
 def total(fills: Iterable[Fill], *, is_buy: bool) -> Decimal:
     return sum((fill.price * fill.size for fill in fills if fill.is_buy is is_buy), Decimal(0))
 
@@ -159,24 +164,36 @@ def test_the_certificate_fits_itself_and_the_exchange(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("MM_TRIO_PRIVATE_KEY", AGENT_KEY)
-    # A certificate is of whole minutes.
-    until_ms = day.until_ms // 60_000 * 60_000
-    span = ("--from", str(day.from_ms), "--to", str(until_ms))
     file = tmp_path / "certificate.json"
-    made = ask(capsys, "certificate", "--folder", str(day.folder), *span, "--out", str(file))
+    made = ask(capsys, "certificate", *span_of(day), "--out", str(file))
     verdict = ask(capsys, "verify", str(file), "--fills", str(day.folder / witness), "--account", day.address)
     volume = made["period"]["volume"]
     trades = json.loads((day.folder / TRADES_FILE).read_text(encoding="utf-8"))
 
-    fills = [fill for fill in day.fills if fill.time_ms < until_ms]
+    fills = [fill for fill in day.fills if fill.time_ms < day.until_ms // 60_000 * 60_000]
     assert (verdict["ok"], verdict["fills"], volume["fills"]) == (True, len(fills), len(fills))
     assert Decimal(volume["ours"]) == total(fills, is_buy=True) + total(fills, is_buy=False)
     assert Decimal(volume["market"]) <= sum(Decimal(row["px"]) * Decimal(row["sz"]) for row in trades)
 
 
+def test_the_report_has_the_figures_of_pnl(day: TradedDay, capsys: pytest.CaptureFixture[str]) -> None:
+    pnl = ask(capsys, "pnl", *span_of(day))
+    report = ask(capsys, "report", *span_of(day))["pnl"]
+    names = ("fills", "earned_base", "earned_quote", "pnl_vs_hold", "realised", "open", "fees", "moved", "requests")
+
+    assert {name: report[name] for name in names} == {name: pnl[name] for name in names}
+
+
+def test_the_report_has_the_figures_of_the_certificate(day: TradedDay, capsys: pytest.CaptureFixture[str]) -> None:
+    certified = ask(capsys, "certificate", *span_of(day))["period"]
+    report = ask(capsys, "report", *span_of(day))["liquidity"]["period"]
+    names = ("samples", "known", "uptime_bid", "uptime_ask", "uptime_two_sided", "sold_out_s", "down_s")
+
+    assert {name: report[name] for name in names} == {name: certified[name] for name in names}
+
+
 def test_the_sold_out_side_and_the_outage_are_seen(day: TradedDay, capsys: pytest.CaptureFixture[str]) -> None:
-    span = ("--from", str(day.from_ms), "--to", str(day.until_ms // 60_000 * 60_000))
-    period = ask(capsys, "certificate", "--folder", str(day.folder), *span)["period"]
+    period = ask(capsys, "certificate", *span_of(day))["period"]
 
     assert period["sold_out_s"]["ask"] >= day.plan.sold_out_s * 0.9
     assert sum(period["down_s"].values()) >= (day.plan.outage_s + day.plan.down_s) * 0.9
@@ -185,7 +202,7 @@ def test_the_sold_out_side_and_the_outage_are_seen(day: TradedDay, capsys: pytes
 def test_every_level_has_what_is_due_on_it_at_a_calm_moment(day: TradedDay) -> None:
     """The planner decides from the replayed ledger, and what rested is the ledger's too; both are in one place."""
     at_ms = day.until_ms - int(2000 * day.plan.tick_s)
-    found = [explain_level(day.folder, str(level), at_ms=at_ms) for level in range(0, 40, 3)]
+    found = [explain_level(day.folder, str(level), at_ms=at_ms) for level in range(0, 40, 6)]
 
     due = [None if each.decision.order is None else each.decision.order for each in found]
     rested = [each.resting[0].quote if each.resting else None for each in found]

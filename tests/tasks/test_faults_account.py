@@ -285,6 +285,7 @@ async def test_d5_a_second_maker_refuses_beside_resting_orders(autojump_clock: M
     assert [order.oid for order in world.resting()] == before
     assert {event.method for event in line.events} <= {
         "spot_meta", "l2_snapshot", "open_orders", "user_fills_by_time", "spot_user_state", "user_rate_limit",
+        "user_fees",
     }  # fmt: skip
     assert second.orders_may_rest == ()
 

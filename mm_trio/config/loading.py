@@ -44,7 +44,7 @@ TEST_VARIABLES = frozenset(
     for name in (
         *("CCXT_PYTHON", "CUTS", "CUT_SEED", "DRIP_S", "EXAMPLES", "GARBAGE", "GUARD_ROUNDS", "KILLS", "KILL_SEED"),
         *("MUTANTS", "MUTANT_SEEDS", "NAUTILUS_PYTHON", "NODE_MODULES", "PEER_PYTHON", "PEER_SECONDS", "PLANTED"),
-        *("SCHEDULE", "SOAK_S", "SWEEP"),
+        *("SCHEDULE", "SCREENSHOTS", "SOAK_S", "SWEEP"),
     )
 )
 # Ours is 1 KiB. For names nested 10^5 deep tomllib takes minutes, and all memory.

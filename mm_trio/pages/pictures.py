@@ -21,6 +21,8 @@ Span = tuple[int, int]
 # More shades than these cannot be told apart.
 SHADES = (0.15, 0.3, 0.5, 0.75, 1.0)
 ROW_HEIGHT = 22
+# More marks than these are drawn small, or they hide the line.
+MANY_MARKS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Lines:
         low, high = _find_range((value for points in drawn for _, value in points), has_zero=self.has_zero)
         high = high if self.most is None else self.most
         ticks = choose_ticks(low, high)
+        n_marks = sum(len(marks.points) for marks in self.marks)
 
         def paint(figure: Any) -> None:
             chart = Chart(figure, shape, unit=self.unit, ticks=ticks)
@@ -112,7 +115,7 @@ class Lines:
                     chart.fill(points, line.colour)
                 chart.draw_line(points, line.colour, dash=line.dash, width=line.width)
             for marks in self.marks:
-                chart.draw_marks(marks.points, marks.colour, mark=marks.mark)
+                chart.draw_marks(marks.points, marks.colour, mark=marks.mark, size=30 if n_marks < MANY_MARKS else 9)
 
         return draw(shape, self.label, paint)
 

@@ -114,19 +114,15 @@ def make_counterparties(facts: Facts) -> Section:
     )
     title, unit, parties = "Counterparties", facts.names.quote, facts.parties
     if parties is None or not parties.n_recorded:
-        reason = facts.no_record or (
-            "there are no fills" if parties is None or not parties.sums else "no trade of the market was recorded"
-        )
-        return Section("counterparties", title, words, absent=f"Nobody is known by name: {reason}.")
+        return Section("counterparties", title, words, absent=f"Nobody is known by name: {_find_no_party(facts)}.")
     ranked = parties.rank(MOST_PARTIES)
-    total = facts.earnings.volume
     decimals = find_decimals(row.volume for row in ranked)
     rows = tuple(
         cells(
             row.name,
             count(row.n),
             money(row.volume, decimals),
-            share(row.volume, total),
+            share(row.volume, facts.earnings.volume),
             *(bps(row.find_markout(after_ms), row.volume) for after_ms in AFTER_MS),
             money(row.find_markout(60_000), find_decimals([row.find_markout(60_000)]), is_signed=True),
         )
@@ -151,6 +147,12 @@ def make_counterparties(facts: Facts) -> Section:
     drawn = (picture,) if any(value is not None for _, value in gains) else ()
     absent = None if drawn else "Prices after the fills are not known, so no gain is shown."
     return Section("counterparties", title, words, drawn, (table,), absent)
+
+
+def _find_no_party(facts: Facts) -> str:
+    if facts.no_record is not None:
+        return facts.no_record
+    return "no trade of the market was recorded" if facts.earnings.tally.n_fills else "there are no fills"
 
 
 def _cut_address(name: str) -> str:

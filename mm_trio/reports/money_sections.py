@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from mm_trio.earnings.exact import shorten
-from mm_trio.earnings.figures import Figures
+from mm_trio.earnings.figures import Figures, MarkedFigure
 from mm_trio.earnings.markouts import HORIZONS_MS
 from mm_trio.pages.drawing import BUY, GOOD, INK, MUTED, OTHER, SELL
 from mm_trio.pages.page import Number, Section, Table, cells
@@ -170,20 +170,32 @@ def _lift(points: Sequence[Point], begin: Decimal) -> list[Point]:
 
 def make_markouts(facts: Facts) -> Section:
     """Make the section on prices after fills."""
-    earnings, unit = facts.earnings, facts.names.quote
-    horizons = zip(_HORIZON_NAMES, HORIZONS_MS, strict=True)
-    found = [(name, earnings.find_marked(after_ms)) for name, after_ms in horizons]
+    earnings, title = facts.earnings, "Prices after fills"
     words = (
         "What each fill had gained against the middle of the book: when it was filled, and so long afterwards. Bars "
         "that fall mean that takers knew where the price was going."
     )
+    horizons = zip(_HORIZON_NAMES, HORIZONS_MS, strict=True)
+    found = [(name, earnings.find_marked(after_ms)) for name, after_ms in horizons]
     if not any(figure.n_marked for _, figure in found):
-        return Section(
-            "markouts", "Prices after fills", words, absent=f"No fill has a price beside it: {_mark_reason(facts)}."
-        )
+        return Section("markouts", title, words, absent=f"No fill has a price beside it: {_mark_reason(facts)}.")
+    bars = tuple((name if each.n_marked == each.n else f"{name} *", _to_float(each.of_marked)) for name, each in found)
+    what = "Gain against the middle of the book by time after the fill"
+    picture = Bars(f"{what}, in {facts.names.quote}", f"{facts.names.quote}; *: not every fill has a price", bars)
+    missing = [earnings.absent[name] for name in earnings.absent if name.startswith(("edge", "markout"))]
+    absent = f"Unknown where not every fill has a price: {'; '.join(missing)}." if missing else None
+    return Section("markouts", title, words, (picture,), (_make_markout_table(facts, found),), absent)
+
+
+def _to_float(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
+
+
+def _make_markout_table(facts: Facts, found: Sequence[tuple[str, MarkedFigure]]) -> Table:
+    earnings, unit = facts.earnings, facts.names.quote
     decimals = find_decimals(figure.of_marked for _, figure in found)
     rows = tuple(
-        (
+        cells(
             name,
             money(figure.amount, decimals, is_signed=True),
             bps(figure.amount, earnings.volume),
@@ -194,34 +206,9 @@ def make_markouts(facts: Facts) -> Section:
         )
         for name, figure in found
     )
-    bars = tuple(
-        (
-            name if figure.n_marked == figure.n else f"{name} *",
-            None if figure.of_marked is None else float(figure.of_marked),
-        )
-        for name, figure in found
-    )
-    what = "Gain against the middle of the book by time after the fill"
-    picture = Bars(f"{what}, in {unit}", f"{unit}; *: not every fill has a price", bars)
-    head = (
-        "time after the fill",
-        unit,
-        "bps of volume",
-        f"of fills with a price, {unit}",
-        f"edge lost, {unit}",
-        "fills with a price",
-        "without",
-    )
-    missing = [earnings.absent[name] for name in earnings.absent if name.startswith(("edge", "markout"))]
-    absent = f"Unknown where not every fill has a price: {'; '.join(missing)}." if missing else None
-    return Section(
-        "markouts",
-        "Prices after fills",
-        words,
-        (picture,),
-        (Table("markouts", "By time after the fill", head, rows),),
-        absent,
-    )
+    amounts = (unit, "bps of volume", f"of fills with a price, {unit}", f"edge lost, {unit}")
+    head = ("time after the fill", *amounts, "fills with a price", "without")
+    return Table("markouts", "By time after the fill", head, rows)
 
 
 def _mark_reason(facts: Facts) -> str:

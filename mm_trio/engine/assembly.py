@@ -343,7 +343,7 @@ def _make_record(basis: _Basis, feed: FeedConnection, watchdog: FeedWatchdog) ->
     return RecordKeeping(
         basis.seams.recorder,
         feed,
-        find_connected=lambda: Connected(watchdog.n_connected, watchdog.heard_s),
+        find_connected=lambda: Connected(*watchdog.find_connected()),
         wall_ms=basis.clock.latest_ms,
         run_sync=basis.pools.record,
     )

@@ -110,10 +110,13 @@ class FeedWatchdog:
         """Time of the last message of the heartbeat feed, on the present connection."""
         return self._connection.pulse.heard_s
 
-    @property
-    def n_connected(self) -> int:
-        """Return the number of the last connection on which all feeds were subscribed; 0 before the first."""
-        return self._n_connected
+    def find_connected(self) -> tuple[int, float]:
+        """Return the number of the last connection with all feeds, and the time of its last message.
+
+        Number 0 before the first. While another one is being made, nothing is heard of this one any more.
+        """
+        is_present = self._n_connected == self._connection.number
+        return self._n_connected, self.heard_s if is_present else float("-inf")
 
     def on_message(self, connection: int, event_ms: int | None = None) -> None:
         """Note a message, and the delay of its event.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import trio
-from builders import ALLOCATION, MAKER, TAKER, World, run_inline, until
+from builders import ALLOCATION, MAKER, TAKER, World, run_inline, run_with_latency, until
 from trio.testing import MockClock
 
 from mm_trio.engine.ws_state import WsState
@@ -136,6 +136,22 @@ async def test_a_cut_connection_is_a_hole_in_the_market(tmp_path: Path, autojump
     before, after = recorded.read().read_coverage("market", *ALWAYS_MS)
     assert before.until_ms <= cut_ms < after.from_ms
     assert len(list(recorded.read().read_coverage("own", *ALWAYS_MS))) == 1
+
+
+async def test_a_slow_reconnection_is_a_hole_to_its_end(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The new connection speaks for seconds before it is complete, which says nothing about the old one."""
+    recorded = Recorded(tmp_path)
+    maker = recorded.maker(run_sync=run_with_latency(0.1, 3))
+    async with recorded.world.running(maker):
+        await trio.sleep(60)
+        recorded.world.info.disconnect_websocket()
+        cut_ms = recorded.world.now_ms()
+        await until(lambda: maker.stats.reconnects == 1)
+        await trio.sleep(60)
+    recorded.recorder.close()
+
+    before, after = recorded.read().read_coverage("market", *ALWAYS_MS)
+    assert before.until_ms <= cut_ms < after.from_ms
 
 
 async def test_a_restart_is_a_hole_and_due_marks_are_made(tmp_path: Path, autojump_clock: MockClock) -> None:

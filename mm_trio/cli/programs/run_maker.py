@@ -187,10 +187,9 @@ async def open_maker(
         finally:
             # A disk that hangs must not keep the program from ending.
             with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
-                await trio.to_thread.run_sync(journal.close, abandon_on_cancel=True)
-            if recorder is not None:
-                with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
-                    await trio.to_thread.run_sync(recorder.close, abandon_on_cancel=True)
+                async with trio.open_nursery() as closing:
+                    for close in (journal.close, *(() if recorder is None else (recorder.close,))):
+                        closing.start_soon(partial(trio.to_thread.run_sync, close, abandon_on_cancel=True))
 
 
 def _make_recorder(settings: Settings, folder: Path, *, coin: str) -> Recorder | None:

@@ -65,9 +65,9 @@ class MarketConnection:
     async def _open(self) -> None:
         """Open a fresh connection. Errors: VenueError."""
         await self._feed.reopen()
-        self._pulse = Pulse()
+        # Together: a sign of life of this connection says nothing about the one before.
+        self._pulse, self._number = Pulse(), self._number + 1
         await self._feed.subscribe(HEARTBEAT_FEED, self._pulse)
-        self._number += 1
         _log.info("connected: connection=%d", self._number)
 
     async def _watch(self, opened_s: float) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import count
 from pathlib import Path
 
 from mm_trio.history.level_decision import Decision, decide
 from mm_trio.history.level_story import LevelEvent, LevelStory
 from mm_trio.history.past_state import MayRest, PastState, read_past_state, read_terms
 from mm_trio.history.withheld import Offer
-from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import ConfigError, RecordError
 from mm_trio.model.observations import BestPrices, OwnBook
 from mm_trio.model.pricing_grid import PricingGrid
@@ -95,17 +97,20 @@ class Explanation:
         }
 
 
-def explain_level(folder: Path, wanted: str, *, at_ms: int | None) -> Explanation:
+def explain_level(
+    folder: Path, wanted: str, *, at_ms: int | None, tell_progress: Callable[[int], None] = lambda n: None
+) -> Explanation:
     """Explain a level, an index or a price, at a time; None: at the last entry.
 
-    Errors: ConfigError for a level that is not on the ladder, JournalError.
+    `tell_progress` is told how many entries were read. Errors: ConfigError for a level that is not on the ladder,
+    JournalError.
     """
     journal = Journal.open_to_read(folder)
     try:
         grid = read_terms(journal, at_ms=at_ms).grid
         level = find_level(grid, wanted)
         story = LevelStory(grid.levels[level])
-        state = read_past_state(journal, at_ms=at_ms, on_row=story.on_row)
+        state = read_past_state(journal, at_ms=at_ms, on_row=_both(story, tell_progress))
     finally:
         journal.close()
     return Explanation(
@@ -119,6 +124,16 @@ def explain_level(folder: Path, wanted: str, *, at_ms: int | None) -> Explanatio
         n_left_out=story.n_left_out,
         market=_find_market_then(folder, state.at_ms),
     )
+
+
+def _both(story: LevelStory, tell_progress: Callable[[int], None]) -> Callable[[JournalRow], None]:
+    read = count(1)
+
+    def on_row(row: JournalRow) -> None:
+        story.on_row(row)
+        tell_progress(next(read))
+
+    return on_row
 
 
 def find_level(grid: PricingGrid, wanted: str) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import get_args
 
 from mm_trio.history.past_terms import PastTerms, find_terms
 from mm_trio.journal.replay import Recovered, accumulate
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
-from mm_trio.model.errors import JournalError
+from mm_trio.model.errors import ConfigError, JournalError
 from mm_trio.model.journal_entries import Adopted, Arrived, Began, Checkpoint, Entry
 from mm_trio.model.orders import Phase, Quote
 from mm_trio.quoting.plan import TickPlan, plan_tick
@@ -122,8 +123,8 @@ def read_past_state(
 ) -> PastState:
     """Replay the ledger up to a time, None: to its end.
 
-    `on_row` gets every row that is read, also those up to a minute later. Errors: JournalError, also where no session
-    had begun by then.
+    `on_row` gets every row that is read, also those up to a minute later. Errors: ConfigError where no session had
+    begun by then, JournalError.
     """
     terms = read_terms(journal, at_ms=at_ms)
     reading = _Reading(journal, at_ms, on_row)
@@ -145,15 +146,25 @@ def read_past_state(
 
 
 def read_terms(journal: Journal, *, at_ms: int | None = None) -> PastTerms:
-    """Read the terms in force at a time, None: the last ones. Errors: JournalError where no session had begun."""
-    sessions = (
+    """Read the terms in force at a time, None: the last ones.
+
+    Errors: ConfigError where no session had begun by then, JournalError.
+    """
+    sessions = [
         (row.at_ms, row.entry)
         for row in journal.read_kinds(Began)
         if isinstance(row.entry, Began) and row.entry.parameters
-    )
+    ]
+    if not sessions:
+        raise ConfigError(
+            f"{journal.path}: no maker has begun a session there yet; run one first, or name another folder"
+        )
     terms = find_terms(sessions, at_ms=at_ms)
     if terms is None:
-        raise JournalError(f"{journal.path}: no session had begun by then; ask for a later time")
+        first = datetime.fromtimestamp(sessions[0][0] / 1000, UTC).isoformat(timespec="milliseconds")
+        raise ConfigError(
+            f"{journal.path}: no session had begun by then; the first began at {first}: name a later time"
+        )
     return terms
 
 

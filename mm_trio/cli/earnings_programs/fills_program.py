@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from pathlib import Path
 
 from mm_trio.cli.earnings_programs.past_words import lay_out, say_number, say_time
+from mm_trio.cli.earnings_programs.progress import show_progress
 from mm_trio.earnings.period import Period
 from mm_trio.history.fill_rows import FillRow, FillTotals, find_seen, take_last
 from mm_trio.history.ledger_reader import LedgerReader
+from mm_trio.model.journal_entries import Booked
 
 __all__ = ["FillList", "list_fills"]
 
@@ -17,6 +20,7 @@ HEAD = (
     "time (UTC)", "side", "level", "price", "size", "fee", "mid before", "mid +60 s", "edge bps", "taker", "oid", "tid",
 )  # fmt: skip
 AFTER_MS = 60_000
+TELL_EVERY = 1_000
 TENTH = Decimal("0.1")
 # Of an address: enough to tell takers apart.
 ADDRESS_CHARS = 10
@@ -60,10 +64,18 @@ class FillList:
 
 def list_fills(folder: Path, period: Period, *, limit: int) -> FillList:
     """List the fills of a period, the last `limit` of them (0: all). Errors: JournalError."""
-    with LedgerReader.open(folder) as ledger:
-        kept, totals = take_last(ledger.read_fills(period.from_ms, period.until_ms), limit=limit)
+    with LedgerReader.open(folder) as ledger, show_progress("fills read") as tell_progress:
+        fills = ledger.read_fills(period.from_ms, period.until_ms)
+        kept, totals = take_last(_counted(fills, tell_progress), limit=limit)
     rows, because = find_seen(folder, kept)
     return FillList(folder=folder, rows=tuple(rows), totals=totals, unseen_because=because)
+
+
+def _counted(fills: Iterable[Booked], tell_progress: Callable[[int], None]) -> Iterator[Booked]:
+    for number, fill in enumerate(fills, start=1):
+        if number % TELL_EVERY == 0:
+            tell_progress(number)
+        yield fill
 
 
 def _describe(row: FillRow) -> tuple[str, ...]:

@@ -48,11 +48,13 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Explain a level and return the exit code."""
     from mm_trio.cli.earnings_programs.explain_program import Story
     from mm_trio.cli.earnings_programs.history_place import find_history
+    from mm_trio.cli.earnings_programs.progress import show_progress
     from mm_trio.history.explanation import explain_level
 
     set_up_logging(sys.stderr)
     folder = find_history(arguments, stop)
-    found = explain_level(folder, arguments.level, at_ms=arguments.at_ms)
+    with show_progress("entries read") as tell_progress:
+        found = explain_level(folder, arguments.level, at_ms=arguments.at_ms, tell_progress=tell_progress)
     print_result(Story(found, arguments.events), as_json=arguments.json)
     return ExitCode.CLEAN
 

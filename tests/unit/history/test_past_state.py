@@ -11,7 +11,7 @@ from past_kit import START_MS, TERMS, place, quote_at, write_ledger
 
 from mm_trio.history.past_state import PastState, read_past_state
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.errors import JournalError
+from mm_trio.model.errors import ConfigError
 from mm_trio.model.journal_entries import Adopted, Allocated, Began, Checkpoint, Ended, Quoted, Sent, Summed
 
 
@@ -72,8 +72,15 @@ def test_terms_without_a_minimum_are_read_with_the_usual_one(tmp_path: Path) -> 
 def test_a_time_before_the_first_session_is_refused_in_one_line(tmp_path: Path) -> None:
     write_ledger(tmp_path)
 
-    with pytest.raises(JournalError, match="no session had begun by then"):
+    with pytest.raises(ConfigError, match=r"the first began at 2026-09-21T00:00:00.000\+00:00: name a later time"):
         read(tmp_path, START_MS - 1)
+
+
+def test_a_ledger_without_a_session_says_so(tmp_path: Path) -> None:
+    Journal.open(tmp_path).close()
+
+    with pytest.raises(ConfigError, match="no maker has begun a session there yet"):
+        read(tmp_path)
 
 
 def test_the_reading_begins_at_the_last_checkpoint_before_the_time(tmp_path: Path) -> None:

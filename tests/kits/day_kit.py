@@ -38,10 +38,10 @@ MIDNIGHT_MS = 1_789_948_800_000
 FILLS_FILE, TRADES_FILE = "exchange_fills.json", "exchange_trades.json"
 # No call over the network.
 LOCAL = frozenset({"append", "_replay", "mark_end", "write"})
-# Its orders lie beyond both ends of the ladder, and a day does not use them up: the market has two sides while we have
-# one, or none.
+# Its orders lie beyond both ends of the ladder, and are placed anew once they are taken: the market has two sides while
+# we have one, or none.
 STRANGER = "0x" + "c3" * 20
-STRANGERS_BID, STRANGERS_ASK, STRANGERS_SIZE, STRANGERS_SHARE = "19.9", "22.6", "100000", "2"
+STRANGERS_BID, STRANGERS_ASK, STRANGERS_SIZE, STRANGERS_SHARE = "19.9", "22.6", "500", "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +129,8 @@ class _Day:
         self._world = _DayWorld(token="130", usdc="6000", signing=True, fills_kept=1_000_000)
         self._line = _Line()
         self._world.fund(STRANGER, 1_000_000, 10_000_000)
-        self._world.order("buy", STRANGERS_BID, STRANGERS_SIZE, tif="Gtc", address=STRANGER)
-        self._world.order("sell", STRANGERS_ASK, STRANGERS_SIZE, tif="Gtc", address=STRANGER)
+        self._renew_stranger()
+        self._world.gateway.checks.append(self._renew_stranger)
         habits = TakerHabits(mean_pause_s=plan.taker_pause_s, swing=Decimal("0.03"), max_levels=13)
         self._takers = SeededTakers(self._world.pair, rng=random.Random(plan.seed), habits=habits)
 
@@ -231,6 +231,15 @@ class _Day:
         self._world.sell(size)
         await self._settle()
         return began_ms, ended_ms
+
+    def _renew_stranger(self) -> None:
+        sides = {order.is_buy for order in self._world.resting(STRANGER)}
+        if True not in sides:
+            self._world.order("buy", STRANGERS_BID, STRANGERS_SIZE, tif="Gtc", address=STRANGER)
+        # Placing the other order has come here too.
+        sides = {order.is_buy for order in self._world.resting(STRANGER)}
+        if False not in sides:
+            self._world.order("sell", STRANGERS_ASK, STRANGERS_SIZE, tif="Gtc", address=STRANGER)
 
     async def _settle(self) -> None:
         await trio.sleep(6 * self._plan.tick_s)

@@ -414,5 +414,11 @@ async def _beating(signs: LifeSigns | None) -> AsyncIterator[None]:
 
 
 def describe_quoting(settings: MakerSettings, state: MakerState, facts: Mapping[str, str]) -> dict[str, str]:
-    """Describe ladder and market, and what the venue told of them, for the journal."""
-    return {**facts, **settings.parameters, "ladder": state.grid.ladder, **describe_market(state.market)}
+    """Describe ladder, window and market, and what the venue told of them, for the journal."""
+    return {
+        **facts,
+        **settings.parameters,
+        **settings.window_parameters,
+        "ladder": state.grid.ladder,
+        **describe_market(state.market),
+    }

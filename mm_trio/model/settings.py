@@ -179,6 +179,16 @@ class MakerSettings:
             "gap_levels": str(self.gap_levels),
         }
 
+    @property
+    def window_parameters(self) -> dict[str, str]:
+        """Return what else decides which orders rest, for readers of the journal.
+
+        A restart may change them, and no ledger depends on them.
+        """
+        quoting = self.quoting
+        window = {} if quoting.active_levels is None else {"active_levels": str(quoting.active_levels)}
+        return {**window, "min_notional": f"{quoting.min_notional:f}", "window_slack": str(quoting.window_slack)}
+
 
 def find_ladder_rule(recorded: Mapping[str, str]) -> LadderRule:
     """Find how the prices of a recorded ladder are rounded."""

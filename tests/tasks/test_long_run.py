@@ -28,8 +28,8 @@ HABITS = TakerHabits(mean_pause_s=25, swing=Decimal("0.03"), max_levels=13)
 async def test_a_day_of_takers_is_booked_to_the_digit_and_never_doubles_a_level(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Ticks every six seconds, and the watchdog looks every five: faster, that would be most of what happens."""
-    monkeypatch.setattr(watchdog, "POLL_EVERY_S", 5.0)
+    """Ticks every six seconds, and the watchdog looks every two: faster, that would be most of what happens."""
+    monkeypatch.setattr(watchdog, "POLL_EVERY_S", 2.0)
     world = World()
     maker = world.maker(active_levels=10, interval_s=6, reconcile_every=10, rng=random.Random(seed), **ALLOCATION)
     world.guard(maker)
@@ -79,7 +79,7 @@ async def test_a_day_of_heavy_trading_leaves_tasks_and_memory_as_they_were(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is remembered is bounded: with low bounds they are reached in an hour, and nothing grows after that."""
-    monkeypatch.setattr(watchdog, "POLL_EVERY_S", 5.0)
+    monkeypatch.setattr(watchdog, "POLL_EVERY_S", 2.0)
     monkeypatch.setattr(order_state, "LEFT_REMEMBERED", 100)
     monkeypatch.setattr(manual_cancels, "ENDS_REMEMBERED", 100)
     world = World()

@@ -269,6 +269,16 @@ async def test_a_session_tells_its_venue_and_its_rates(autojump_clock: MockClock
     assert began.parameters["token_id"].startswith("0x")
 
 
+async def test_a_session_tells_what_else_decides_which_orders_rest(autojump_clock: MockClock, journal: Journal) -> None:
+    world = World()
+
+    await move(world, maker_of(world, journal, active_levels=4, window_slack=1), lambda: None, wait_s=1)
+
+    began = next(entry for entry in entries(journal) if isinstance(entry, Began))
+    told = {name: began.parameters.get(name) for name in ("active_levels", "window_slack", "min_notional")}
+    assert told == {"active_levels": "4", "window_slack": "1", "min_notional": "10"}
+
+
 async def test_other_rates_do_not_begin_another_ladder(autojump_clock: MockClock, journal: Journal) -> None:
     world = World(maker_fee="0.0003")
     first = maker_of(world, journal)

@@ -27,6 +27,8 @@ import pytest
 from kill_kit import REQUEST_KINDS, KillExchange, Kind, Ledger, kill_alive, open_exchange
 from process_kit import Program, run, running
 
+from mm_trio.recorder.record_file import RecordFile
+
 KILLS = int(os.environ.get("MM_TRIO_KILLS", "20"))
 SEED = int(os.environ.get("MM_TRIO_KILL_SEED", "-1"))
 
@@ -50,6 +52,7 @@ WAL_WRITE_LOCK = 120  # SQLite's byte of the `-shm` file, "WAL-mode file format"
 FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux
 TOLD_EVERY = 20
 TAIL_LINES = 25
+LAST_SECOND_MS = 1_000  # of a maker's life, which the record may lack
 MIDST, NO_JOURNAL = "in midst", "no journal"  # of the tally, beside the kinds
 
 
@@ -241,7 +244,24 @@ def check_the_end(game: Game, label: str) -> None:
     code, out, err = game.audit()
     problems += [] if code == 0 else [f"the audit ended with {code}: {out}{err}"]
     problems += [] if code else compare_audit(json.loads(out.splitlines()[-1]), ledger)
+    problems += find_lost_observations(game)
     assert not problems, tell_failure(label, problems, maker)
+
+
+def find_lost_observations(game: Game) -> list[str]:
+    """Fills that the record lacks although it says that somebody watched: a kill costs its last second alone."""
+    record = RecordFile.open_to_read(game.journal.parent)
+    fills = game.exchange.ask_fills()
+    until_ms = max(time_ms for time_ms, _ in fills)
+    seen = {trade.tid for trade in record.read_trades(0, until_ms)}
+    spans = list(record.read_coverage("market", 0, until_ms))
+    watched = [
+        (time_ms, tid)
+        for time_ms, tid in fills
+        if any(span.from_ms <= time_ms <= span.until_ms - LAST_SECOND_MS for span in spans)
+    ]
+    lost = [fill for fill in watched if fill[1] not in seen]
+    return [f"the record lacks fills of times that it says it watched: {lost[:3]}"] if lost else []
 
 
 def compare_audit(found: dict[str, Any], ledger: Ledger) -> list[str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hyperliquid.info import Info
 from process_kit import CHECKOUT, Program, Sandbox, open_sandbox, run, running, wait_until
 
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME
@@ -16,6 +17,7 @@ from mm_trio.model.errors import RecordError
 from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
 
 ALWAYS_MS = (0, 2**42)
+LAST_SECOND_MS = 1_000
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -34,6 +36,16 @@ def find_record(folder: Path) -> Path:
 def count_trades(folder: Path) -> int:
     try:
         return len(list(RecordFile.open_to_read(find_record(folder)).read_trades(*ALWAYS_MS)))
+    except (RecordError, ValueError):
+        return 0
+
+
+def count_watched(folder: Path) -> int:
+    """Count the trades of the time that somebody watched: a subscription begins with older ones."""
+    try:
+        record = RecordFile.open_to_read(find_record(folder))
+        (*_, watched) = record.read_coverage("market", *ALWAYS_MS)
+        return len(list(record.read_trades(watched.from_ms, watched.until_ms - LAST_SECOND_MS)))
     except (RecordError, ValueError):
         return 0
 
@@ -64,6 +76,20 @@ def test_a_killed_maker_leaves_its_record_beside_its_ledger(tmp_path: Path, sand
     assert list(record.read_coverage("market", *ALWAYS_MS))
     assert list(record.read_coverage("own", *ALWAYS_MS))
     assert (folder / RECORD_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_kill_loses_the_last_second_of_a_record_at_most(tmp_path: Path, sandbox: Sandbox) -> None:
+    with maker_of(tmp_path, sandbox) as maker:
+        wait_until(lambda: count_watched(tmp_path) > 5)
+        maker.process.kill()
+        maker.process.wait()
+
+    record = RecordFile.open_to_read(find_record(tmp_path))
+    fills = Info(sandbox.url, skip_ws=True).user_fills(find_record(tmp_path).parent.name)
+    (*_, watched) = record.read_coverage("market", *ALWAYS_MS)
+    due = {fill["tid"] for fill in fills if watched.from_ms <= fill["time"] <= watched.until_ms - LAST_SECOND_MS}
+    assert len(due) > 2
+    assert due <= {trade.tid for trade in record.read_trades(*ALWAYS_MS)}
 
 
 def test_a_maker_without_a_record_has_no_file(tmp_path: Path, sandbox: Sandbox) -> None:

@@ -116,6 +116,8 @@ class _WatchedFront(Gateway):
         self.nursery: trio.Nursery | None = None
         self.ledger = Ledger(market.tokens, market.quote, 0)
         self.faults: list[str] = []
+        # Time and trade id of each fill of the account.
+        self.fills: list[tuple[int, int]] = []
 
     def apply(self, command: Command) -> tuple[Effect, ...]:
         effects = super().apply(command)
@@ -133,6 +135,7 @@ class _WatchedFront(Gateway):
         self.trap.reach("answered")
 
     def _book(self, fill: Fill) -> None:
+        self.fills.append((fill.time_ms, fill.tid))
         sign = 1 if fill.is_buy else -1
         is_base = fill.fee_token == self.market.pair.base.name
         self.ledger = Ledger(
@@ -221,6 +224,10 @@ reconcile_every = 5
 
     def ask_ledger(self) -> Ledger:
         return trio.from_thread.run_sync(lambda: self.gateway.ledger, trio_token=self._token)
+
+    def ask_fills(self) -> list[tuple[int, int]]:
+        """Time and trade id of every fill of the account."""
+        return trio.from_thread.run_sync(lambda: list(self.gateway.fills), trio_token=self._token)
 
     def ask_balances(self) -> tuple[Decimal, Decimal]:
         """What the account holds, of base and of quote, as the exchange itself keeps it."""

@@ -43,6 +43,8 @@ BUSY_TIMEOUT_S = 2.0
 MOST_LOG_BYTES = 4 * 1024 * 1024
 # A reader goes back to the last whole book.
 WHOLE_EVERY = 300
+# So far back a time of ours may go, where it is put right.
+TIME_STEP_MS = 60_000
 
 
 class RecordFile:
@@ -54,6 +56,8 @@ class RecordFile:
         # The last book written by this object; the next one is written as what differs from it.
         self._last_book: OwnBook | None = None
         self._n_differences = 0
+        # The latest time of a book in the file, None until it is asked for.
+        self._latest_book_ms: int | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -116,7 +120,7 @@ class RecordFile:
             self._connection.execute("COMMIT")
         except BaseException:
             # What differs from a book that was not written must not be written.
-            self._last_book = None
+            self._last_book = self._latest_book_ms = None
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             raise
@@ -140,13 +144,30 @@ class RecordFile:
                 self._write_coverage(value)
 
     def _write_book(self, book: OwnBook) -> None:
-        last = self._last_book
-        is_whole = last is None or self._n_differences >= WHOLE_EVERY
+        last, is_last = self._last_book, self._make_last(book.time_ms)
+        is_whole = last is None or not is_last or self._n_differences >= WHOLE_EVERY
         orders = to_sizes(book) if last is None or is_whole else find_differences(to_sizes(last), to_sizes(book))
         body = _to_json([[side, str(price), str(size)] for (side, price), size in orders.items()])
         row = (book.time_ms, int(is_whole), body, book.state, book.reason)
         self._connection.execute("INSERT OR REPLACE INTO own_books VALUES (?, ?, ?, ?, ?)", row)
         self._last_book, self._n_differences = book, 0 if is_whole else self._n_differences + 1
+
+    def _make_last(self, time_ms: int) -> bool:
+        """Remove books of a clock that was put back since; return whether a book of this time is the last one.
+
+        Books are read in the order of their times, and each differs from the one that is before it then.
+        """
+        if self._latest_book_ms is None:
+            found = self._connection.execute("SELECT max(time_ms) FROM own_books").fetchone()[0]
+            self._latest_book_ms = -1 if found is None else found
+        if time_ms > self._latest_book_ms:
+            self._latest_book_ms = time_ms
+            return True
+        span = (time_ms, time_ms + TIME_STEP_MS)
+        self._connection.execute("DELETE FROM own_books WHERE time_ms BETWEEN ? AND ?", span)
+        # One of a much later time stays, for a clock may be wrong for a moment, and then each book is written whole.
+        self._latest_book_ms = None
+        return False
 
     def _write_coverage(self, seen: Coverage) -> None:
         """Extend the last span if this one joins it, else begin another."""

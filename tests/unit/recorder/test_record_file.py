@@ -68,6 +68,25 @@ def test_a_new_writer_begins_with_a_whole_book(tmp_path: Path) -> None:
     assert list(record.read_own_books(5_000, 9_999)) == [after]
 
 
+@pytest.mark.parametrize("time_ms", [3_000, 2_500, 2_000, 1_500])
+def test_books_after_a_clock_was_put_back_are_read_as_they_were(tmp_path: Path, time_ms: int) -> None:
+    """A difference that is put before, or in place of, the book that it differs from would change others."""
+    first, second = OwnBook(1_000, (BID, ASK), "quoting"), OwnBook(2_000, (BID,), "quoting")
+    third, back = OwnBook(3_000, (ASK,), "quoting"), OwnBook(time_ms, (ASK,), "paused", "no feed")
+    after = OwnBook(time_ms + 500, (ASK, BID), "quoting")
+    record = open_with(tmp_path, first, second, third, back, after)
+
+    kept = [book for book in (first, second) if book.time_ms < time_ms]
+    assert list(record.read_own_books(0, 9_999)) == [*kept, back, after]
+
+
+def test_a_clock_that_is_put_back_by_much_removes_no_book(tmp_path: Path) -> None:
+    late, back = OwnBook(9_000_000, (BID, ASK), "quoting"), OwnBook(1_000, (BID,), "quoting")
+    record = open_with(tmp_path, late, back, OwnBook(2_000, (), "quoting"))
+
+    assert list(record.read_own_books(0, 9_999_999)) == [back, OwnBook(2_000, (), "quoting"), late]
+
+
 def test_marks_keep_an_empty_side(tmp_path: Path) -> None:
     marks = [Mark(1_000, 0, D("20.06"), D("20.12")), Mark(1_000, 10_000, None, D("20.12"))]
 

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from mm_trio.liquidity.bodies import write_change, write_fill, write_volume
 from mm_trio.liquidity.figures import DAY_S, Calculator, Figures
 from mm_trio.liquidity.lines import Body, CertificateError, LineWriter
+from mm_trio.liquidity.presets import PRESETS, read_preset
 from mm_trio.liquidity.samples import Change, Fill, Volume
 from mm_trio.liquidity.terms import Terms, TermsError, read_terms
 
@@ -29,6 +30,7 @@ __all__ = [
 FORMAT: Final = "mm_trio liquidity certificate"
 VERSION: Final = 1
 MOST_DAYS: Final = 400
+MOST_NAME: Final = 100
 
 Event: TypeAlias = Change | Fill
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -95,9 +97,24 @@ def read_header(body: Body) -> Header:
     if terms.to_json() != terms_body:
         raise CertificateError("line 1: the terms are not in their one form")
     header = Header(**{**values, "terms": terms})  # type: ignore[arg-type] # by the table above
+    _check_header(header)
+    return header
+
+
+def _check_header(header: Header) -> None:
+    """Check what a header may say. Errors: CertificateError."""
     if not 0 <= header.from_s < header.until_s <= header.from_s + MOST_DAYS * DAY_S:
         raise CertificateError(f"line 1: the period must be 1 s to {MOST_DAYS} days long")
-    return header
+    # They are shown to a reader, and could steer his terminal.
+    if not all(text.isprintable() and len(text) <= MOST_NAME for text in (header.network, header.coin)):
+        raise CertificateError(f"line 1: network and coin must be at most {MOST_NAME} printable characters")
+    if header.made_ms < header.until_s * 1000:
+        raise CertificateError("line 1: it was made before its period was over")
+    if header.preset is not None and header.preset not in PRESETS:
+        raise CertificateError(f"line 1 names preset {header.preset!r:.40}, which this program does not know")
+    # A reader takes the name for the terms.
+    if header.preset is not None and header.terms != read_preset(header.preset):
+        raise CertificateError(f"line 1: the terms are not those of preset {header.preset}")
 
 
 def list_days(header: Header) -> range:

@@ -52,7 +52,8 @@ class Verification:
         """Add what does not fit."""
         self.n_findings += 1
         if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(finding)
+            # It may quote the file, whose characters could steer a terminal.
+            self.findings.append("".join(char if char.isprintable() else ascii(char)[1:-1] for char in finding))
 
 
 def verify_lines(lines: Iterable[bytes], *, recover: Recover, check_fill: CheckFill | None = None) -> Verification:
@@ -83,6 +84,7 @@ class _Walk:
         self._check_fill = check_fill
         self._calculator: Calculator | None = None
         self._last_key: tuple[int, ...] = ()
+        self._last_fill: Fill | None = None
         self._volumes: list[Volume] = []
         self._claimed: list[Body] = []
 
@@ -138,6 +140,10 @@ class _Walk:
         header = self._header()
         if not header.from_s * 1000 <= fill.time_ms < header.until_s * 1000:
             raise CertificateError(f"fill {fill.tid} is outside of the period")
+        # Fills of one trade follow each other. An account has one on each side of it at the most.
+        last, self._last_fill = self._last_fill, fill
+        if last is not None and (last.time_ms, last.tid, last.side) == (fill.time_ms, fill.tid, fill.side):
+            raise CertificateError(f"trade {fill.tid} is counted twice")
         self._found.n_fills += 1
         if self._check_fill is not None and (fault := self._check_fill(header, fill)) is not None:
             self._found.note(f"fill tid={fill.tid} time={fill.time_ms}: {fault}")

@@ -20,8 +20,9 @@ MOST_SHOWN = 10
 CONCLUSIONS = (
     "What this proves: the file is as the named key signed it, to the byte, and every figure and verdict follows from "
     "the samples and fills in it.",
-    "What it does not prove: the samples are the maker's own record of its orders and of the best prices; nothing "
-    "public shows them. A hole in them counts as downtime.",
+    "What it does not prove: the samples are the maker's own record of its orders and of the best prices, at times of "
+    "its own clock, and so is the market's volume; nothing public shows them, and a fill may be left out. A hole in "
+    "the samples counts as downtime.",
     "That the key acts for the account is shown by fills that the venue knows as this account's (--fills), and by the "
     "venue's list of the account's agents; not by the signature.",
 )
@@ -29,7 +30,7 @@ CONCLUSIONS = (
 
 def describe_certificate(header: Header, figures: Figures) -> str:
     """Describe a certificate: subject, figures, clauses, outages."""
-    return "\n".join([*_describe_subject(header), *_describe_figures(figures), *_describe_clauses(figures)])
+    return "\n".join([*_describe_subject(header), *_describe_figures(figures), *_describe_clauses(header, figures)])
 
 
 def _describe_subject(header: Header) -> Iterator[str]:
@@ -76,12 +77,14 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def _describe_clauses(figures: Figures) -> Iterator[str]:
+def _describe_clauses(header: Header, figures: Figures) -> Iterator[str]:
+    # A name is its maker's, and may promise more than the clause.
+    least = {clause.name: format_units(clause.at_least) for clause in header.terms.clauses}
     for clause in figures.clauses:
         verdict = "met" if clause["met"] else "NOT MET"
         value = "unknown (no sample counts)" if clause["value"] is None else _show(clause["value"])
         tail = f"; {clause['failed']} of {clause['samples']} samples failed, {clause['excluded']} excluded"
-        yield f"clause {clause['clause']}: {verdict}, {value}{tail}"
+        yield f"clause {clause['clause']}: {verdict}, {value} of at least {least[str(clause['clause'])]}{tail}"
     rows: Any = figures.outages["first"]
     yield f"outages: {figures.outages['count']}"
     for row in rows[:MOST_SHOWN]:

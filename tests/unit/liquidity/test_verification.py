@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
-from certificate_kit import KEY, OTHER_KEY, TERMS, live_for, read_bodies, rehash, write_signed
+from certificate_kit import DAY_S, KEY, OTHER_KEY, TERMS, live_for, read_bodies, rehash, write_signed
 
 from mm_trio.cli.liquidity_programs.signing import find_address, recover, sign
 from mm_trio.config.keys import Secret
 from mm_trio.liquidity.certificate import write_signed_text
+from mm_trio.liquidity.samples import Fill
 from mm_trio.liquidity.verification import Verification, verify_lines
 
 LINES = write_signed(TERMS, live_for("20", "100"))
@@ -170,6 +172,11 @@ def test_figures_of_a_missing_day_are_named() -> None:
         ("header", {"terms": {}}),
         ("header", {"account": "0xAB"}),
         ("header", {"format": "else"}),
+        ("header", {"preset": "spark"}),
+        ("header", {"preset": "of another program"}),
+        ("header", {"made_ms": 1000 * (DAY_S + 100) - 1}),
+        ("header", {"coin": "@1\x1b[2J"}),
+        ("header", {"network": "mainnet" * 20}),
         ("period", {"kind": "something"}),
     ],
 )
@@ -178,6 +185,29 @@ def test_a_value_of_a_wrong_form_is_found(kind: str, values: dict[str, Any]) -> 
     found = change(of_kind(kind), **values)
 
     assert found.findings[0].startswith("line ")
+
+
+def test_a_trade_that_is_counted_twice_is_found() -> None:
+    """Its maker signed it himself: a trade has one order of ours on a side, so another order id is made up."""
+    fill = next(event for event in live_for("20", "100") if isinstance(event, Fill))
+    events = [each for event in live_for("20", "100") for each in (event, replace(fill, oid=72))[: 1 + (event == fill)]]
+
+    assert verify(write_signed(TERMS, events)).findings == ["line 4: trade 1 is counted twice"]
+
+
+def test_both_sides_of_one_trade_count() -> None:
+    """The account traded with itself."""
+    fill = next(event for event in live_for("20", "100") if isinstance(event, Fill))
+    other = replace(fill, oid=72, side="buy")
+    events = [each for event in live_for("20", "100") for each in (event, other)[: 1 + (event == fill)]]
+
+    assert verify(write_signed(TERMS, events)).findings == []
+
+
+def test_a_finding_does_not_steer_the_terminal() -> None:
+    found = change(of_kind("fill"), **{"\x1b[2J": 1})
+
+    assert found.findings[0].isprintable()
 
 
 @pytest.mark.parametrize(

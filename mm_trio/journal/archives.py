@@ -8,6 +8,7 @@ archive; so at any moment each entry is in the journal or in an archive that the
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -39,6 +40,9 @@ _UNFINISHED_NAME = "unfinished"
 ARCHIVE_AT_LEAST = 20_000
 # One file, and one transaction, for so many: about 100 MB.
 ENTRIES_PER_FILE = 250_000
+# Free space that a move needs, in sizes of the journal: for the archive, the log of the deletion, and that of the
+# journal without it. What is left of the disk belongs to the maker.
+SIZES_FREE, LEAST_FREE_BYTES = 3, 64_000_000
 # As many fills of archives stay listed in the journal as the maker itself remembers: ten times what the venue lists.
 FILLS_LISTED = 100_000
 _REMEDY = (
@@ -172,22 +176,52 @@ class Archives:
         n_old = checkpoint - first
         if n_old < max(1, at_least):
             return 0
+        self._check_space()
         make_private_folders(self._folder)
         sync(self._folder.parent)
-        for begin in range(first, checkpoint, ENTRIES_PER_FILE):
-            archive = self._write(begin, min(begin + ENTRIES_PER_FILE, checkpoint) - 1, chain)
-            before_deletion()
-            self._take_over(archive)
-            chain = archive.chain
-        # The pages of the moved entries would stay free in the file, and with them each copy of it as large.
-        self._connection.execute("VACUUM")
+        try:
+            for begin in range(first, checkpoint, ENTRIES_PER_FILE):
+                archive = self._write(begin, min(begin + ENTRIES_PER_FILE, checkpoint) - 1, chain)
+                before_deletion()
+                self._take_over(archive)
+                chain = archive.chain
+        except Exception:
+            # A maker goes on with what is left of the disk.
+            with suppress(OSError):
+                self._remove_unfinished()
+            raise
+        self._shrink()
         return n_old
+
+    def _check_space(self) -> None:
+        """Refuse to fill up the disk. Errors: JournalError."""
+        free = shutil.disk_usage(self._folder.parent).free
+        needed = SIZES_FREE * self._journal.stat().st_size + LEAST_FREE_BYTES
+        if free < needed:
+            raise JournalError(
+                f"the disk of {self._folder.parent} has {free // 1_000_000} MB free, and to move entries into an "
+                f"archive takes {needed // 1_000_000} MB; free some space"
+            )
+
+    def _shrink(self) -> None:
+        """Give free pages back to the disk, if that is possible.
+
+        They would stay in the file, and with them each copy of it as large.
+        """
+        with suppress(sqlite3.Error):
+            self._connection.execute("VACUUM")
+        # The log has all of the file in it now, and would keep its size.
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _remove_unfinished(self) -> None:
+        for left in self._folder.glob(f"{_UNFINISHED_NAME}*"):
+            left.unlink()
 
     def _write(self, first: int, last: int, chain: bytes) -> Archive:
         """Write an archive durably, and read it back."""
         beside, path = self._folder / _UNFINISHED_NAME, self._folder / f"entries-{first}-{last}.sqlite3"
-        for left in self._folder.glob(f"{_UNFINISHED_NAME}*"):
-            left.unlink()
+        self._remove_unfinished()
         make_private(beside)
         self._copy(first, last, beside)
         beside.chmod(0o400)

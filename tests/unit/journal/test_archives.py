@@ -340,6 +340,38 @@ def test_a_damaged_entry_is_not_archived(tmp_path: Path, caplog: pytest.LogCaptu
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (11,)
 
 
+def test_a_move_that_fails_leaves_no_file_on_a_disk_that_may_be_full(tmp_path: Path) -> None:
+    write(tmp_path, *FIRST, *THEN)
+    with raw(tmp_path / JOURNAL_NAME) as connection:
+        connection.execute("DROP TRIGGER entries_stay")
+        connection.execute("UPDATE entries SET body = replace(body, '1.50', '9.50') WHERE seq = 4")
+    with closing(Journal.open(tmp_path)) as journal, pytest.raises(JournalError):
+        journal.move_to_archive(at_least=1)
+
+    assert list((tmp_path / ARCHIVE_NAME).iterdir()) == []
+
+
+def test_a_move_does_not_fill_up_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST_FREE_BYTES", 10**18)
+    write(tmp_path, *FIRST, *THEN)
+    whole = read(tmp_path)
+    with closing(Journal.open(tmp_path)) as journal, pytest.raises(JournalError, match=r"MB free, .*; free some space"):
+        journal.move_to_archive(at_least=1)
+
+    assert read(tmp_path) == whole
+    assert not (tmp_path / ARCHIVE_NAME).exists()
+
+
+def test_a_move_leaves_no_large_log(tmp_path: Path) -> None:
+    write(tmp_path, *FIRST, *THEN)
+    with closing(Journal.open(tmp_path)) as journal:
+        journal.move_to_archive(at_least=1)
+
+        assert (tmp_path / f"{JOURNAL_NAME}-wal").stat().st_size == 0
+        journal.append([booked(9)], at_ms=AT_MS)
+    assert read(tmp_path)[-1].entry == booked(9)
+
+
 def test_an_archive_of_another_ledger_is_not_written_over(tmp_path: Path) -> None:
     write(tmp_path / "one", *FIRST, *THEN)
     write(tmp_path / "other", *FIRST[:2], booked(99), *FIRST[3:], *THEN)
@@ -349,7 +381,7 @@ def test_an_archive_of_another_ledger_is_not_written_over(tmp_path: Path) -> Non
 
     with pytest.raises(JournalError, match=r"entries-1-9.sqlite3 is in the way"):
         move(tmp_path / "other")
-    assert find_files(tmp_path / "other")[-2].read_bytes() == before
+    assert [path.read_bytes() for path in find_files(tmp_path / "other")] == [before]
     assert read(tmp_path / "other") == whole
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from mm_trio.earnings.exact import NOTHING, exactly
+from mm_trio.earnings.exact import NOTHING, Linear, exactly
 from mm_trio.earnings.figures import EndMark, Figures, Setting, compute_figures
 from mm_trio.earnings.period import DAY_MS, WHOLE, Period
 from mm_trio.earnings.tally import Holdings, Tally
@@ -16,7 +16,7 @@ from mm_trio.earnings.trade import Trade
 from mm_trio.history.ledger_reader import LedgerReader
 from mm_trio.history.prices import PriceHistory
 from mm_trio.model.errors import RecordError
-from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Entry, Moved
+from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Entry, Moved, Summed
 from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
 
 __all__ = ["Asked", "Earnings", "read_earnings"]
@@ -61,6 +61,8 @@ class _Ledger:
     days: dict[int, Tally] = field(default_factory=dict)
     terms: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
     allotted: list[tuple[int, Allocated]] = field(default_factory=list)
+    # What fills brought whose entries were lost: an allotment has moved by it.
+    lost: Linear = field(default_factory=Linear)
     opening_ms: int | None = None
 
     def add_trade(self, trade: Trade) -> None:
@@ -80,6 +82,9 @@ class _Ledger:
                 self.terms.append((recorded_ms, parameters))
             case Allocated():
                 self.allotted.append((recorded_ms, entry))
+            case Summed(token, usdc, _, _):
+                for _, first in self.allotted[:1]:
+                    self.lost = Linear(_find_change(first.usdc, usdc), _find_change(first.token, token))
             case Moved():
                 for tally in self._find_tallies(entry.time_ms):
                     tally.add_moved(entry.kind, entry.token, entry.usdc)
@@ -164,7 +169,7 @@ class _Start:
         opening, change = read.before.opening, read.before.change()
         self._account = Holdings(opening.base, opening.quote).plus(*change)
         # What fills brought since the ledger began; an allotment moves by them alone.
-        self._earned = read.before.earned()
+        self._earned = read.lost + read.before.earned()
 
     def go_on(self, tally: Tally) -> None:
         """Step over a period, to its end."""
@@ -223,3 +228,7 @@ def _find_allotted(allotted: list[tuple[int, Decimal | None]], time_ms: int) -> 
         return None
     before = [amount for at_ms, amount in allotted if at_ms <= time_ms]
     return (before or amounts[:1])[-1] or NOTHING
+
+
+def _find_change(before: Decimal | None, after: Decimal | None) -> Decimal:
+    return NOTHING if before is None or after is None else after - before

@@ -19,7 +19,7 @@ from mm_trio.earnings.trade import Trade, make_trade
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.entry_codec import decode_entry, name_kind
 from mm_trio.model.errors import JournalError
-from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Booked, Entry, Moved
+from mm_trio.model.journal_entries import REBUILT, Adjusted, Allocated, Began, Booked, Checkpoint, Entry, Moved, Summed
 
 __all__ = ["LedgerReader", "sort_nearly_sorted"]
 
@@ -38,6 +38,7 @@ class LedgerReader:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._begun: tuple[tuple[int, Entry], ...] | None = None
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -77,18 +78,27 @@ class LedgerReader:
 
     def read_terms(self) -> Iterator[tuple[int, Began]]:
         """Yield (time recorded, beginning) of each session that tells its ladder."""
+        for at_ms, entry in self._read_beginning():
+            if isinstance(entry, Began):
+                yield at_ms, entry
         for row in self._journal.read_kinds(Began):
             if isinstance(row.entry, Began) and row.entry.parameters:
                 yield row.at_ms, row.entry
 
     def read_adjustments(self) -> Iterator[tuple[int, Adjusted]]:
         """Yield (time recorded, change) of each balance that nothing explains; the first is the opening balance."""
+        for at_ms, entry in self._read_beginning():
+            if isinstance(entry, Adjusted):
+                yield at_ms, entry
         for row in self._journal.read_kinds(Adjusted):
             if isinstance(row.entry, Adjusted):
                 yield row.at_ms, row.entry
 
     def read_allotments(self) -> Iterator[tuple[int, Allocated]]:
         """Yield (time recorded, amounts) of each allotment of the operator."""
+        for at_ms, entry in self._read_beginning():
+            if isinstance(entry, Allocated):
+                yield at_ms, entry
         for row in self._journal.read_kinds(Allocated):
             if isinstance(row.entry, Allocated):
                 yield row.at_ms, row.entry
@@ -113,6 +123,8 @@ class LedgerReader:
         # A ladder has few prices; each is made a number once.
         prices: dict[str, Decimal] = {}
         booked = name_kind(Booked)
+        for recorded_ms, entry in self._read_beginning():
+            on_other(recorded_ms, entry)
         for seq, at_ms, kind, values in self._journal.read_values(Booked, Moved, Adjusted, Allocated, Began):
             try:
                 if kind != booked:
@@ -128,6 +140,26 @@ class LedgerReader:
             except (TypeError, ValueError, ArithmeticError) as error:
                 raise JournalError(f"{self._journal.path}: entry {seq} cannot be read: {error}") from error
             yield made
+
+    def _read_beginning(self) -> tuple[tuple[int, Entry], ...]:
+        """Return the entries that a ledger would begin with which was rebuilt without its archives.
+
+        Its first balance is what the account had when its archives ended, its allotment what was left of the
+        operator's.
+        """
+        if self._begun is None:
+            found = self._journal.read_beginning()
+            self._begun = () if found is None else tuple(_sum_up(*found))
+        return self._begun
+
+
+def _sum_up(at_ms: int, checkpoint: Checkpoint) -> Iterator[tuple[int, Entry]]:
+    for part in checkpoint.entries:
+        if isinstance(part, Allocated) or (isinstance(part, Began) and part.parameters):
+            yield at_ms, part
+        elif isinstance(part, Summed):
+            yield at_ms, part
+            yield at_ms, Adjusted(part.account_token, part.account_usdc, REBUILT)
 
 
 def sort_nearly_sorted(

@@ -37,7 +37,7 @@ from mm_trio.journal.ledger_schema import (
 )
 from mm_trio.model.entry_codec import decode_entry, encode_entry, name_kind
 from mm_trio.model.errors import JournalBusy, JournalError
-from mm_trio.model.journal_entries import Booked, Entry, Requested
+from mm_trio.model.journal_entries import Booked, Checkpoint, Entry, Requested
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 
@@ -202,6 +202,26 @@ class Journal:
                 yield JournalRow(seq, at_ms, decode_entry(kind, values))
             except (TypeError, ValueError) as error:
                 raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
+
+    def read_beginning(self) -> tuple[int, Checkpoint] | None:
+        """Return the checkpoint that the ledger begins with, and its time; None where it begins with other entries.
+
+        Such a ledger was rebuilt without its archives, and only the checkpoint knows what they had. Errors:
+        JournalError.
+        """
+        columns, where = "at_ms, kind, body", "WHERE seq = 1"
+        with explained(self.path), self._snapshot():
+            archives = self._archives.list()
+            rows = (
+                list(archives[0].select(columns, where, ()))
+                if archives
+                else self._connection.execute(f"SELECT {columns} FROM entries {where}").fetchall()
+            )
+            for at_ms, kind, body in rows:
+                entry = self._decode(1, kind, body) if kind == name_kind(Checkpoint) else None
+                if isinstance(entry, Checkpoint):
+                    return at_ms, entry
+        return None
 
     def read_values(self, *kinds: type[Entry], since_ms: int = 0) -> Iterator[tuple[int, int, str, list[object]]]:
         """Yield (number, time, kind, values) of entries as `read_kinds` does, before they are made entries.

@@ -13,7 +13,7 @@ from mm_trio.earnings.period import DAY_MS, Period
 from mm_trio.earnings.tally import Holdings
 from mm_trio.history.earnings_reader import Asked, Earnings, read_earnings
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME
-from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Moved, MoveKind, Requested
+from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Checkpoint, Moved, MoveKind, Requested, Summed
 from mm_trio.model.observations import BestPrices, Coverage
 from mm_trio.recorder.record_file import RECORD_NAME
 
@@ -47,6 +47,32 @@ def test_a_period_begins_with_what_there_was(tmp_path: Path) -> None:
     assert figures.tally.n_fills == 1
     assert figures.tally.moved == {}
     assert figures.earned.base == Decimal("4.998")
+
+
+def test_a_ledger_without_its_archives_begins_with_what_its_checkpoint_sums_up(tmp_path: Path) -> None:
+    """A rebuilt one: its fills before, and its first balance, are lost; a later loss is no first balance."""
+    sums = Summed(Decimal(40), None, START.base, START.quote)
+    lost = Checkpoint((Began(1, TERMS), Allocated(Decimal(50), None), sums))
+    booked = [book(one, tid=n) for n, one in enumerate(BASE_CASE)]
+    write_ledger(tmp_path, lost, *booked, Adjusted(Decimal(-1), Decimal(0), "balance"))
+
+    found = read(tmp_path)
+
+    figures = found.figures
+    assert (found.coin, figures.setting.start, figures.setting.quoted) == (
+        "@107",
+        START,
+        Holdings(Decimal(40), START.quote),
+    )
+    assert figures.tally.unexplained.base == -1
+    assert figures.pnl_vs_hold == Decimal("0.21982")
+    assert figures.turns.absent == "base came or went without a fill, so the ladder moved along it"
+
+
+def test_a_checkpoint_further_on_adds_nothing(tmp_path: Path) -> None:
+    make_ledger(tmp_path, BASE_CASE, Checkpoint((Began(1, TERMS), Summed(None, None, Decimal(1), Decimal(1)))))
+
+    assert read(tmp_path).figures.setting.start == START
 
 
 def test_what_comes_after_a_period_is_not_in_it(tmp_path: Path) -> None:

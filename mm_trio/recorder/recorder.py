@@ -172,10 +172,11 @@ class Recorder:
             self._new_fills.clear()
             if not was_open:
                 self._resume_marks(now_ms)
-        elif len(self._unwritten) + len(self._spans) > MOST_UNWRITTEN:
+        elif len(self._unwritten) + len(self._spans) + len(self._new_fills) > MOST_UNWRITTEN:
             self._counts["lost"] += len(self._unwritten)
             self._unwritten.clear()
             self._spans.clear()
+            self._new_fills.clear()
             self._own_from_ms = None
             self._prices.begin_again()
 

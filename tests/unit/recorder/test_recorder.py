@@ -395,6 +395,17 @@ def test_what_waits_for_a_file_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     assert session.recorder.counts["lost"] > 0
 
 
+def test_fills_that_wait_for_a_file_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a market that is still otherwise."""
+    monkeypatch.setattr(module, "MOST_UNWRITTEN", 50)
+    session = Session(tmp_path, least_free_mb=10**9)
+    for _ in range(200):
+        session.fill()
+        session.pass_s(1)
+
+    assert len(session.recorder._new_fills) <= 50
+
+
 def test_a_lost_minute_is_a_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was forgotten in between is not told as known."""
     monkeypatch.setattr(module, "MOST_UNWRITTEN", 20)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import combinations
 
-from mm_trio.model.journal_entries import Accounted, Adjusted, Moved, MoveKind
+from mm_trio.model.journal_entries import EXPLAINED_LATE, Accounted, Adjusted, Moved, MoveKind
 from mm_trio.model.market import NOTHING_HELD, Balances
 from mm_trio.model.numbers import EXACT
 
@@ -203,7 +203,7 @@ class Movements:
             return []
         taken = _add_up(moves)
         self._left, self._looks_left = _Amounts(), 0
-        return [*moves, Adjusted(EXACT.minus(taken.token), EXACT.minus(taken.usdc), "explained late")]
+        return [*moves, Adjusted(EXACT.minus(taken.token), EXACT.minus(taken.usdc), EXPLAINED_LATE)]
 
     def _sort(self) -> tuple[list[Moved], list[Moved], list[Moved]]:
         """Return what certainly moved the account, sales of dust, and what is in doubt."""

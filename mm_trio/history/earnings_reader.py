@@ -16,7 +16,7 @@ from mm_trio.earnings.trade import Trade
 from mm_trio.history.ledger_reader import LedgerReader
 from mm_trio.history.prices import PriceHistory
 from mm_trio.model.errors import RecordError
-from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Entry, Moved, Summed
+from mm_trio.model.journal_entries import EXPLAINED_LATE, Adjusted, Allocated, Began, Entry, Moved, Summed
 from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
 
 __all__ = ["Asked", "Earnings", "read_earnings"]
@@ -64,6 +64,8 @@ class _Ledger:
     # What fills brought whose entries were lost: an allotment has moved by it.
     lost: Linear = field(default_factory=Linear)
     opening_ms: int | None = None
+    # Time of the latest movement that was recorded last, by the venue's time.
+    moved_ms: int = 0
 
     def add_trade(self, trade: Trade) -> None:
         """Add a fill to the sums that it belongs to."""
@@ -86,11 +88,14 @@ class _Ledger:
                 for _, first in self.allotted[:1]:
                     self.lost = Linear(_find_change(first.usdc, usdc), _find_change(first.token, token))
             case Moved():
+                self.moved_ms = entry.time_ms
                 for tally in self._find_tallies(entry.time_ms):
                     tally.add_moved(entry.kind, entry.token, entry.usdc)
             case Adjusted():
                 is_first, self.opening_ms = self.opening_ms is None, self.opening_ms or recorded_ms
-                for tally in self._find_tallies(recorded_ms):
+                # The opposite of movements counts where they do, or it would take amounts from another period.
+                is_opposite = entry.why == EXPLAINED_LATE
+                for tally in self._find_tallies(self.moved_ms if is_opposite else recorded_ms):
                     (tally.opening if is_first else tally.unexplained).add(entry.token, entry.usdc)
             case _:
                 pass

@@ -16,6 +16,7 @@ from mm_trio.model.orders import FillResult, Intent, Quote
 from mm_trio.model.replies import Fill, FillKey
 
 __all__ = [
+    "EXPLAINED_LATE",
     "REBUILT",
     "Accounted",
     "Adjusted",
@@ -45,6 +46,8 @@ __all__ = [
 
 # Reason of the first balance of a ledger that was rebuilt: fills of ours before it are left out, and booked later.
 REBUILT = "rebuilt"
+# `why` of the opposite of movements whose amounts an unexplained entry took before.
+EXPLAINED_LATE = "explained late"
 
 
 class OwnEnd(StrEnum):

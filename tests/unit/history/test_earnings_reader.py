@@ -13,7 +13,17 @@ from mm_trio.earnings.period import DAY_MS, Period
 from mm_trio.earnings.tally import Holdings
 from mm_trio.history.earnings_reader import Asked, Earnings, read_earnings
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME
-from mm_trio.model.journal_entries import Adjusted, Allocated, Began, Checkpoint, Moved, MoveKind, Requested, Summed
+from mm_trio.model.journal_entries import (
+    EXPLAINED_LATE,
+    Adjusted,
+    Allocated,
+    Began,
+    Checkpoint,
+    Moved,
+    MoveKind,
+    Requested,
+    Summed,
+)
 from mm_trio.model.observations import BestPrices, Coverage
 from mm_trio.recorder.record_file import RECORD_NAME
 
@@ -66,6 +76,20 @@ def test_a_ledger_without_its_archives_begins_with_what_its_checkpoint_sums_up(t
     )
     assert figures.tally.unexplained.base == -1
     assert figures.pnl_vs_hold == Decimal("0.21982")
+
+
+def test_what_is_explained_late_counts_on_its_own_day(tmp_path: Path) -> None:
+    """A deposit just before midnight whose reason was told after it: the day after begins and ends with it once."""
+    paid, none = Decimal(500), Decimal(0)
+    make_ledger(tmp_path, (), Adjusted(none, paid, "balance"))
+    told = Moved(none, paid, MoveKind.DEPOSIT, NEXT_MS - 5_000, "a")
+    write_ledger(tmp_path, told, Adjusted(none, -paid, EXPLAINED_LATE), at_ms=NEXT_MS + 5_000)
+
+    first = read(tmp_path, Period(None, NEXT_MS)).figures
+    second = read(tmp_path, Period(NEXT_MS, None)).figures
+
+    assert (first.end, second.setting.start) == (Holdings(START.base, START.quote + paid),) * 2
+    assert (second.tally.unexplained.n, second.tally.moved) == (0, {})
 
 
 def test_a_checkpoint_further_on_adds_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Self
 
 from mm_trio.model.market import NOTHING_HELD, Balances, Market
+from mm_trio.model.numbers import EXACT
 from mm_trio.model.orders import Quote, Side
 from mm_trio.model.replies import OpenOrder
 
@@ -61,13 +62,17 @@ def compute_usable(total: Decimal, held: Decimal, *, own_least: Decimal, own_mos
     at the most. A hold that lacks some of our orders is older than they are: others hold nothing then.
     """
     nothing = Decimal(0)
-    return Usable(total - max(nothing, held - own_least), total - max(nothing, held - own_most))
+    by_least, by_most = (max(nothing, EXACT.subtract(held, own)) for own in (own_least, own_most))
+    return Usable(EXACT.subtract(total, by_least), EXACT.subtract(total, by_most))
 
 
 def sum_holds(side: Side, quotes: Iterable[Quote]) -> Decimal:
     """Sum what orders of a side hold, in base for asks, in quote for bids."""
-    held = [quote.size if side == "sell" else quote.size * quote.price for quote in quotes if quote.side == side]
-    return sum(held, Decimal(0))
+    held = Decimal(0)
+    for quote in quotes:
+        if quote.side == side:
+            held = EXACT.add(held, quote.size if side == "sell" else EXACT.multiply(quote.size, quote.price))
+    return held
 
 
 def compute_holds(rows: Iterable[OpenOrder], market: Market) -> Balances:
@@ -79,9 +84,13 @@ def compute_holds(rows: Iterable[OpenOrder], market: Market) -> Balances:
     for row in rows:
         if (tokens := market.pair_tokens.get(row.coin)) is None:
             continue
-        held, amount = (tokens[0], row.size) if row.side == "sell" else (tokens[1], row.size * row.price)
-        base += amount if held == market.base.index else 0
-        quote += amount if held == market.quote.index else 0
+        held, amount = tokens[0], row.size
+        if row.side == "buy":
+            held, amount = tokens[1], EXACT.multiply(row.size, row.price)
+        if held == market.base.index:
+            base = EXACT.add(base, amount)
+        if held == market.quote.index:
+            quote = EXACT.add(quote, amount)
     return Balances(base, quote)
 
 
@@ -98,7 +107,9 @@ def find_usable(
     ours, others = compute_holds(own, market), compute_holds(foreign, market)
 
     def find(amount: Decimal, held: Decimal | None, mine: Decimal, theirs: Decimal) -> Decimal:
-        return compute_usable(amount, mine + theirs if held is None else held, own_least=mine, own_most=mine).least
+        return compute_usable(
+            amount, EXACT.add(mine, theirs) if held is None else held, own_least=mine, own_most=mine
+        ).least
 
     return Balances(
         find(total.token, total.held_token, ours.token, others.token),

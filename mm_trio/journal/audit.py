@@ -13,9 +13,9 @@ from mm_trio.funds.trade_effects import compute_effect
 from mm_trio.journal.ledger_sums import AuditLine, LedgerSums, Sum
 from mm_trio.model.journal_entries import Booked
 from mm_trio.model.market import Balances
+from mm_trio.model.numbers import EXACT
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS
-from mm_trio.state.inventory import Inventory
 from mm_trio.witness.ledger_end import LostEntries
 
 __all__ = ["Audit", "compute_audit", "compute_effect"]
@@ -51,14 +51,15 @@ class Audit:
     @property
     def gap(self) -> Balances:
         """Difference of the account's balances: venue less ledger."""
-        return Balances(self.venue.token - self.account.token, self.venue.usdc - self.account.usdc)
+        return _subtract(self.venue, self.account)
 
     @property
     def unexplained(self) -> Balances:
         """Part of the gap that has no explanation."""
-        token = self.gap.token - sum((line.token for line in self.explained), NOTHING)
-        usdc = self.gap.usdc - sum((line.usdc for line in self.explained), NOTHING)
-        return Balances(token, usdc)
+        gap = self.gap
+        for line in self.explained:
+            gap = Balances(EXACT.subtract(gap.token, line.token), EXACT.subtract(gap.usdc, line.usdc))
+        return gap
 
     @property
     def is_ok(self) -> bool:
@@ -112,14 +113,17 @@ def compute_audit(
     reach_ms = min((fill.time_ms or 0 for fill in fills), default=0)
     recent_ms = max(known.settled_ms, known.looked_up_ms - FILLS_OVERLAP_MS)
     ledger = known.ledger
+    account = Balances(ledger.account_token, ledger.account_usdc)
     return Audit(
         n_entries=known.n_entries,
         n_fills=known.n_fills,
         ledger=(ledger.virtual_token, ledger.virtual_usdc),
-        account=Balances(ledger.account_token, ledger.account_usdc),
+        account=account,
         venue=venue,
         movements=tuple(total.line(what) for what, total in known.sums.items()),
-        explained=_explain(known, new, missing, unbooked, gap=_subtract(venue, ledger)),
+        explained=_explain(
+            known, new, missing, unbooked, gap=_subtract(venue, Balances(ledger.account_token, ledger.account_usdc))
+        ),
         unlisted=tuple(
             fill for key, fill in known.fills.items() if key not in listed and (fill.time_ms or 0) >= reach_ms
         ),
@@ -133,8 +137,8 @@ def compute_audit(
     )
 
 
-def _subtract(venue: Balances, ledger: Inventory) -> Balances:
-    return Balances(venue.token - ledger.account_token, venue.usdc - ledger.account_usdc)
+def _subtract(venue: Balances, account: Balances) -> Balances:
+    return Balances(EXACT.subtract(venue.token, account.token), EXACT.subtract(venue.usdc, account.usdc))
 
 
 def _explain(
@@ -160,7 +164,9 @@ def _explain(
     dust = _sum_effects(fill for fill in others if fill.is_dust and (fill.time_ms or 0) > known.adjusted_ms)
     if dust.count:
         # The venue shares what a sale of everybody's dust fetched: the rows do not say how much, only how much at most.
-        credited = gap.usdc - sum((line.usdc for line in found), NOTHING)
+        credited = gap.usdc
+        for line in found:
+            credited = EXACT.subtract(credited, line.usdc)
         usdc = min(max(credited, NOTHING), dust.usdc)
         found.append(AuditLine("dust conversions by the venue", dust.count, dust.token, usdc))
     return tuple(found)

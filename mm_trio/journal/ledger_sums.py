@@ -28,6 +28,7 @@ from mm_trio.model.journal_entries import (
     Summed,
 )
 from mm_trio.model.market import Balances
+from mm_trio.model.numbers import EXACT
 from mm_trio.model.replies import Fill, FillKey, OpenOrder
 from mm_trio.state.inventory import Inventory
 from mm_trio.witness.ledger_end import LostEntries, SentNumbers, find_lost_entries
@@ -65,8 +66,8 @@ class Sum:
     def add(self, token: Decimal, usdc: Decimal) -> None:
         """Add one event."""
         self.count += 1
-        self.token += token
-        self.usdc += usdc
+        self.token = EXACT.add(self.token, token)
+        self.usdc = EXACT.add(self.usdc, usdc)
 
     def line(self, what: str) -> AuditLine:
         """Return the line of a report."""
@@ -159,7 +160,8 @@ class LedgerSums:
         if entry.time_ms is None or entry.time_ms >= self.reach_ms:
             self.fills[entry.key] = entry
         self.oids.add(entry.oid)
-        token, usdc = self.ledger.account_token - before.token, self.ledger.account_usdc - before.usdc
+        token = EXACT.subtract(self.ledger.account_token, before.token)
+        usdc = EXACT.subtract(self.ledger.account_usdc, before.usdc)
         self._sum("bids filled" if entry.quote.side == "buy" else "asks filled", token, usdc)
 
     def _sum(self, what: str, token: Decimal, usdc: Decimal) -> None:

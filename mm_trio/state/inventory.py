@@ -121,7 +121,7 @@ class Inventory:
         The venue takes the fee from what is received: quote, unless `fee_token` says otherwise.
         """
         price, size = to_decimal(px), to_decimal(sz)
-        self._move(-size, price * size, to_decimal(fee), fee_token)
+        self._move(EXACT.minus(size), EXACT.multiply(price, size), to_decimal(fee), fee_token)
 
     def on_bid_fill(self, px: Number, sz: Number, fee: Number = 0, fee_token: FeeToken = "base") -> None:
         """Move by a purchase of `sz` at `px`.
@@ -129,7 +129,7 @@ class Inventory:
         The venue takes the fee from what is received: base, unless `fee_token` says otherwise.
         """
         price, size = to_decimal(px), to_decimal(sz)
-        self._move(size, -price * size, to_decimal(fee), fee_token)
+        self._move(size, EXACT.minus(EXACT.multiply(price, size)), to_decimal(fee), fee_token)
 
     def book(self, fill: FillResult) -> None:
         """Move by a fill of ours and its fee.
@@ -194,14 +194,16 @@ class Inventory:
     def _move(self, token: Decimal, usdc: Decimal, fee: Decimal, fee_token: FeeToken) -> None:
         if fee_token not in ("base", "quote"):
             raise ValueError(f"fee_token must be 'base' or 'quote', got {fee_token!r}")
-        token -= fee if fee_token == "base" else 0
-        usdc -= fee if fee_token == "quote" else 0
-        self.account_token += token
-        self.account_usdc += usdc
+        if fee_token == "base":
+            token = EXACT.subtract(token, fee)
+        else:
+            usdc = EXACT.subtract(usdc, fee)
+        self.account_token = EXACT.add(self.account_token, token)
+        self.account_usdc = EXACT.add(self.account_usdc, usdc)
         if self.virtual_token is not None:
-            self.virtual_token += token
+            self.virtual_token = EXACT.add(self.virtual_token, token)
         if self.virtual_usdc is not None:
-            self.virtual_usdc += usdc
+            self.virtual_usdc = EXACT.add(self.virtual_usdc, usdc)
 
     def on_balance_update(
         self,
@@ -281,4 +283,6 @@ def _effective(virtual: Decimal | None, account: Decimal) -> Decimal:
 
 
 def _shift(virtual: Decimal | None, before: Decimal | None, now: Decimal | None) -> Decimal | None:
-    return now if virtual is None or before is None or now is None else virtual + now - before
+    if virtual is None or before is None or now is None:
+        return now
+    return EXACT.subtract(EXACT.add(virtual, now), before)

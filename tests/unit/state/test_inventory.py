@@ -83,6 +83,22 @@ def test_floats_leave_no_dust() -> None:
     assert ledger.effective_token == 0
 
 
+def test_a_token_of_many_decimals_is_never_rounded() -> None:
+    """A sum of Decimals keeps 28 digits by itself."""
+    amount = "1234567890123456.000000000000000000000001"
+    ledger = Inventory(5, amount, amount, account_token=amount, account_usdc=amount)
+    ledger.on_ask_fill("0.123456789012345", "1.23456789012345", fee="0.000000000000000000001", fee_token="base")
+    ledger.on_bid_fill("0.123456789012345", "1.23456789012345", fee="0.000000000000000000001", fee_token="quote")
+
+    token, usdc = (dec(f"1234567890123455.{digits}") for digits in ("999999999999999999999001",) * 2)
+    assert (ledger.account_token, ledger.account_usdc) == (token, usdc)
+    assert (ledger.virtual_token, ledger.virtual_usdc) == (token, usdc)
+
+    ledger.on_allocated(Allocated(dec("1234567890123457.000000000000000000000001"), None))
+
+    assert ledger.virtual_token == dec("1234567890123456.999999999999999999999001")
+
+
 def test_no_less_than_nothing_is_offered() -> None:
     ledger = Inventory(5, 10, 10, account_token=10, account_usdc=10)
     ledger.on_ask_fill(20, 15)

@@ -242,6 +242,14 @@ def test_a_maker_without_a_record_is_told(tmp_path: Path, capsys: pytest.Capture
     assert (code, "there is no record" in error["error"]) == (2, True)
 
 
+def test_the_text_shows_what_a_clause_asks_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name is its maker's, and may promise more."""
+    golden = Path(__file__).resolve().parents[2] / "data" / "certificates" / "spark.jsonl"
+
+    assert main(["verify", str(golden)]) == 0
+    assert "clause uptime bid: NOT MET, 0.82 of at least 0.85;" in capsys.readouterr().out
+
+
 def test_the_text_names_what_it_proves_and_what_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     golden = Path(__file__).resolve().parents[2] / "data" / "certificates" / "spark.jsonl"
 

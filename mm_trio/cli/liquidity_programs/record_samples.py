@@ -1,57 +1,68 @@
-"""Samples of a record: what is known at each whole second, as changes."""
+"""Samples of a record: what is known at each whole second, as changes.
+
+A book is never made whole for a change: only what differs is read, converted and compared.
+"""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from functools import lru_cache
+from typing import TypeAlias, TypeVar
 
 from mm_trio.liquidity.bodies import MOST_TEXT
 from mm_trio.liquidity.figures import DAY_S
 from mm_trio.liquidity.samples import KEPT, BookChange, Change, Kept, MarketPrices, Volume
 from mm_trio.liquidity.units import to_units
-from mm_trio.model.observations import BestPrices, Coverage, MarketTrade, OwnBook
+from mm_trio.model.observations import Coverage, MarketTrade
+from mm_trio.model.orders import Side
+from mm_trio.recorder.book_differences import BookStep
 from mm_trio.recorder.record_file import RecordFile
 
 __all__ = ["read_changes", "read_volumes"]
 
-_Seen = TypeVar("_Seen", BestPrices, OwnBook)
+# Time, bid, ask.
+_Prices: TypeAlias = tuple[int, str | None, str | None]
+_Seen = TypeVar("_Seen", _Prices, BookStep)
 
 
 def read_changes(record: RecordFile, from_s: int, until_s: int) -> Iterator[Change]:
     """Yield what changes between the samples from `from_s` to `until_s`, the latter not included."""
     span = (from_s * 1000, (until_s - 1) * 1000)
-    prices, books = record.read_best_prices(*span), record.read_own_books(*span)
-    market = _sample(prices, record.read_coverage("market", *span), from_s, until_s, is_market=True)
-    own = _sample(books, record.read_coverage("own", *span), from_s, until_s, is_market=False)
-    last_market: MarketPrices | None = None
-    last_own: OwnBook | None = None
-    for second, news in groupby(heapq.merge(market, own, key=_first), key=_first):
+    book = _Book()
+    prices, steps = record.read_price_texts(*span), record.read_book_steps(*span)
+    market = _sample(prices, record.read_coverage("market", *span), from_s, until_s)
+    own = _sample(steps, record.read_coverage("own", *span), from_s, until_s, take=book.take)
+    last: MarketPrices | None = None
+    new_market, new_own = next(market, None), next(own, None)
+    while new_market is not None or new_own is not None:
+        second = min(new[0] for new in (new_market, new_own) if new is not None)
         change_market: MarketPrices | Kept | None = KEPT
         change_own: BookChange | Kept | None = KEPT
-        for _, seen, is_market in news:
-            if is_market:
-                best = _to_prices(seen)
-                change_market = KEPT if best == last_market else best
-                last_market = best
-            elif seen is None or isinstance(seen, OwnBook):
-                change_own = _find_change(last_own, seen)
-                last_own = seen
+        if new_market is not None and new_market[0] == second:
+            best = _to_prices(new_market[1])
+            change_market = KEPT if best == last else best
+            last, new_market = best, next(market, None)
+        if new_own is not None and new_own[0] == second:
+            # Before the next step is taken.
+            change_own = book.find_change(is_known=new_own[1] is not None)
+            new_own = next(own, None)
         if change_market is not KEPT or change_own is not KEPT:
             yield Change(second, change_market, change_own)
 
 
-def _first(sample: tuple[int, object, bool]) -> int:
-    return sample[0]
-
-
 def _sample(
-    values: Iterator[_Seen], spans: Iterable[Coverage], from_s: int, until_s: int, *, is_market: bool
-) -> Iterator[tuple[int, _Seen | None, bool]]:
-    """Yield (second, value, whether it is of the market) where a value may have changed, once a second.
+    values: Iterator[_Seen],
+    spans: Iterable[Coverage],
+    from_s: int,
+    until_s: int,
+    *,
+    take: Callable[[_Seen], None] | None = None,
+) -> Iterator[tuple[int, _Seen | None]]:
+    """Yield (second, value) where a value may have changed, once a second.
 
-    None: nobody watched at that sample, or nothing was seen before it.
+    None: nobody watched at that sample, or nothing was seen before it. `take` is given every value, before the sample
+    that it holds at.
     """
     pending = next(values, None)
     current: _Seen | None = None
@@ -61,53 +72,83 @@ def _sample(
         if begin > end:
             continue
         if first_unknown is not None and first_unknown < begin:
-            yield first_unknown, None, is_market
+            yield first_unknown, None
         second = begin
         while True:
             # The last value of a second is the one that holds at the sample after it.
-            while pending is not None and pending.time_ms <= second * 1000:
+            while pending is not None and pending[0] <= second * 1000:
+                if take is not None:
+                    take(pending)
                 current, pending = pending, next(values, None)
-            yield second, current, is_market
-            if pending is None or (following := -(-pending.time_ms // 1000)) > end:
+            yield second, current
+            if pending is None or (following := -(-pending[0] // 1000)) > end:
                 break
             second = following
         first_unknown = end + 1
     if first_unknown is not None and first_unknown < until_s:
-        yield first_unknown, None, is_market
+        yield first_unknown, None
 
 
-def _to_prices(seen: object) -> MarketPrices | None:
-    if not isinstance(seen, BestPrices):
+def _to_prices(seen: _Prices | None) -> MarketPrices | None:
+    if seen is None:
         return None
-    return MarketPrices(
-        None if seen.bid is None else to_units(seen.bid), None if seen.ask is None else to_units(seen.ask)
-    )
+    _, bid, ask = seen
+    return MarketPrices(None if bid is None else _read_units(bid), None if ask is None else _read_units(ask))
 
 
-def _find_change(before: OwnBook | None, after: OwnBook | None) -> BookChange | Kept | None:
-    if after is None or before is None:
-        return KEPT if after is before else None if after is None else _describe(after, {}, _to_sizes(after))
-    if before.orders is after.orders and (before.state, before.reason) == (after.state, after.reason):
-        return KEPT
-    old, new = _to_sizes(before), _to_sizes(after)
-    change = _describe(after, old, new)
-    return change if change.sizes or (before.state, before.reason) != (after.state, after.reason) else KEPT
+@lru_cache(maxsize=65_536)
+def _read_units(text: str) -> int:
+    return to_units(Decimal(text))
 
 
-def _to_sizes(book: OwnBook) -> dict[tuple[str, int], int]:
-    """Return our sizes by side and price; several orders at one price count together."""
-    sizes: dict[tuple[str, int], int] = {}
-    for order in book.orders:
-        slot = order.side, to_units(order.price)
-        sizes[slot] = sizes.get(slot, 0) + to_units(order.size)
-    return {slot: size for slot, size in sizes.items() if size}
+class _Book:
+    """Our book while its steps are taken, and what was told of it."""
 
+    def __init__(self) -> None:
+        self._sizes: dict[tuple[Side, int], int] = {}
+        # None: unknown at the last sample.
+        self._told: dict[tuple[Side, int], int] | None = None
+        self._touched: set[tuple[Side, int]] = set()
+        self._state: tuple[str, str | None] = ("", None)
+        self._told_state = self._state
 
-def _describe(book: OwnBook, old: dict[tuple[str, int], int], new: dict[tuple[str, int], int]) -> BookChange:
-    changed = sorted(slot for slot in old.keys() | new.keys() if old.get(slot) != new.get(slot))
-    reason = None if book.reason is None else book.reason[:MOST_TEXT]
-    rows = tuple((slot[0], slot[1], new.get(slot, 0)) for slot in changed)
-    return BookChange(book.state, reason, rows)  # type: ignore[arg-type] # sides come from orders
+    def take(self, step: BookStep) -> None:
+        """Take a step."""
+        sizes, touched = self._sizes, self._touched
+        if step.is_whole:
+            touched.update(sizes)
+            sizes.clear()
+        for side, price, size in step.sizes:
+            slot = side, _read_units(price)
+            touched.add(slot)
+            if units := _read_units(size):
+                sizes[slot] = units
+            else:
+                sizes.pop(slot, None)
+        self._state = step.state, step.reason
+
+    def find_change(self, *, is_known: bool) -> BookChange | Kept | None:
+        """Return what is new since the last sample."""
+        told, sizes = self._told, self._sizes
+        if not is_known:
+            self._told = None
+            return KEPT if told is None else None
+        slots: Iterable[tuple[Side, int]] = self._touched
+        is_new = told is None or self._state != self._told_state
+        if told is None:
+            told, slots = {}, sizes
+        rows = sorted([(*slot, sizes.get(slot, 0)) for slot in slots if sizes.get(slot, 0) != told.get(slot, 0)])
+        for side, price, size in rows:
+            if size:
+                told[side, price] = size
+            else:
+                del told[side, price]
+        self._told, self._told_state = told, self._state
+        self._touched = set()
+        if not rows and not is_new:
+            return KEPT
+        state, reason = self._state
+        return BookChange(state, None if reason is None else reason[:MOST_TEXT], tuple(rows))
 
 
 def read_volumes(record: RecordFile, from_s: int, until_s: int, *, account: str) -> Iterator[Volume]:

@@ -60,9 +60,9 @@ def _find_depth(clause: Clause, side: BookSide, twice_mid: int | None, *, is_bid
     """Return the notional of a side where the clause looks for it."""
     if clause.price_low is not None and clause.price_high is not None:
         low, high = clause.price_low, clause.price_high
-        first, last = (-high, -low) if is_bid else (low, high)
-        sums, prices = side.notionals, side.sorted_prices
-        return sums[bisect_right(prices, last)] - sums[bisect_left(prices, first)]
+        first, last = (low, high) if is_bid else (-high, -low)
+        sums, keys = side.notionals, side.keys
+        return sums[bisect_right(keys, last)] - sums[bisect_left(keys, first)]
     if clause.within_pct is None:
         return side.notionals[-1]
     return 0 if twice_mid is None else find_depth_within(side, twice_mid, clause.within_pct, is_bid=is_bid)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from mm_trio.liquidity.compliance import ClauseTally, read_clause
 from mm_trio.liquidity.measures import Measured, measure
-from mm_trio.liquidity.samples import KEPT, Change, Fill, Kept, MarketPrices, OwnState, Volume, change_book
+from mm_trio.liquidity.samples import Change, Fill, Kept, MarketPrices, OwnState, Volume
 from mm_trio.liquidity.tallies import Distribution, OutageList, Tally
 from mm_trio.liquidity.terms import Terms
 from mm_trio.liquidity.units import AMOUNT_DIGITS, NOTIONAL_DIGITS, cut_up, format_units, write_ratio
@@ -119,8 +119,9 @@ class Calculator:
             self._market = change.market
         if change.own is None:
             self._own = None
-        elif change.own is not KEPT and not isinstance(change.own, Kept):
-            self._own = change_book(self._own, change.own)
+        elif not isinstance(change.own, Kept):
+            self._own = self._own or OwnState()
+            self._own.apply(change.own)
         self._measured = None
 
     def apply_fill(self, fill: Fill) -> None:
@@ -165,7 +166,7 @@ class Calculator:
     def _settle_fills(self, measured: Measured) -> None:
         """Find the fills that emptied a level, and those after which both sides are quoted again."""
         for fill in self._new_fills:
-            if self._own is not None and (fill.side, fill.price) not in self._own.sizes:
+            if self._own is not None and not self._own.has(fill.side, fill.price):
                 self._waiting.append(fill.time_ms)
                 for sums in (self._days.period_fills, self._days.find_fills(fill.time_ms // 1000)):
                     sums.n_emptied += 1

@@ -134,17 +134,18 @@ def measure_spread(bid: int | None, ask: int | None) -> int | None:
 def find_depth_within(side: BookSide, twice_mid: int, within_pct: int, *, is_bid: bool) -> int:
     """Return the notional of the orders at most so far from the mid, or better, in units."""
     factor = within_pct - _WHOLE if is_bid else within_pct + _WHOLE
-    return side.notionals[bisect_right(side.sorted_prices, twice_mid * factor // _TWICE_WHOLE)]
+    return side.notionals[-1] - side.notionals[bisect_left(side.keys, -(twice_mid * factor // _TWICE_WHOLE))]
 
 
 def _find_depths(side: BookSide, twice_mid: int, factors: tuple[int, ...]) -> tuple[int, ...]:
     """Return the depth at each distance.
 
-    A bid counts from mid · (1 − X) up and an ask to mid · (1 + X). Bids are sorted by their negative price, so that a
-    negative factor makes both the same search.
+    A bid counts from mid · (1 − X) up and an ask to mid · (1 + X). Asks have negative keys, and bids a negative factor,
+    so that both are the same search.
     """
-    prices, sums = side.sorted_prices, side.notionals
-    return tuple([sums[bisect_right(prices, twice_mid * factor // _TWICE_WHOLE)] for factor in factors])
+    keys, sums = side.keys, side.notionals
+    total = sums[-1]
+    return tuple([total - sums[bisect_left(keys, -(twice_mid * factor // _TWICE_WHOLE))] for factor in factors])
 
 
 def find_cause(market: MarketPrices | None, own: OwnState | None) -> Cause | None:
@@ -159,9 +160,9 @@ def find_cause(market: MarketPrices | None, own: OwnState | None) -> Cause | Non
 
 
 def _find_sold_out(own: OwnState | None) -> Side | None:
-    if own is None or own.state != QUOTING or bool(own.bids.prices) == bool(own.asks.prices):
+    if own is None or own.state != QUOTING or bool(own.bids.keys) == bool(own.asks.keys):
         return None
-    return "buy" if own.asks.prices else "sell"
+    return "buy" if own.asks.keys else "sell"
 
 
 def _find_slippage(side: BookSide, twice_mid: int, amount: int, *, is_bid: bool) -> int | None:
@@ -169,14 +170,16 @@ def _find_slippage(side: BookSide, twice_mid: int, amount: int, *, is_bid: bool)
 
     None: the side has too little.
     """
-    notional = amount * _ONE_QUOTE
-    if side.notionals[-1] < notional:
+    notional, sums = amount * _ONE_QUOTE, side.notionals
+    total = sums[-1]
+    if total < notional:
         return None
-    place = bisect_left(side.notionals, notional) - 1
-    remaining = notional - side.notionals[place]
-    price = side.prices[place]
+    # The last level that is needed; those behind it are taken whole.
+    place = bisect_right(sums, total - notional) - 1
+    remaining = notional - (total - sums[place + 1])
+    price = abs(side.keys[place])
     # Tokens · price, so that the last, partial order needs no division: all of it is in units · units · units.
-    tokens_price = side.sizes[place] * price + remaining
+    tokens_price = (side.sizes[-1] - side.sizes[place + 1]) * price + remaining
     # The mean price is notional · price / tokens_price.
     paid, fair = 2 * notional * price, twice_mid * tokens_price
     worse = fair - paid if is_bid else paid - fair

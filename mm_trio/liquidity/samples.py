@@ -5,11 +5,10 @@ A sample holds until the next change. What was not watched is unknown, never the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate
-from typing import Final, TypeAlias
+from typing import Final
 
 from mm_trio.model.orders import Side
 
@@ -23,7 +22,6 @@ __all__ = [
     "MarketPrices",
     "OwnState",
     "Volume",
-    "change_book",
 ]
 
 
@@ -37,8 +35,6 @@ KEPT: Final = Kept.KEPT
 
 # More than the venue lets one account rest, and little enough to hold.
 MOST_ORDERS = 50_000
-# (side, price) → size, both in units.
-Sizes: TypeAlias = Mapping[tuple[Side, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,52 +99,83 @@ class Volume:
 
 
 class BookSide:
-    """One side of our book, from its best price outward, with sums up to each price."""
+    """One side of our book, with sums from the price that is farthest out inward.
 
-    __slots__ = ("notionals", "prices", "sizes", "sorted_prices")
+    What trades is near the best price, so that a change there leaves most of the sums as they are.
+    """
 
-    def __init__(self, levels: list[tuple[int, int]], *, is_bid: bool) -> None:
-        levels = sorted(levels, reverse=is_bid)
-        self.prices = [price for price, _ in levels]
+    __slots__ = ("_first_stale", "keys", "level_sizes", "notionals", "sizes")
+
+    def __init__(self) -> None:
+        # Prices of bids and negative prices of asks, ascending: the last one is the best.
+        self.keys: list[int] = []
+        self.level_sizes: list[int] = []
         # Sums of the levels 0 to i - 1 at place i.
-        self.sizes = list(accumulate((size for _, size in levels), initial=0))
-        self.notionals = list(accumulate((price * size for price, size in levels), initial=0))
-        # For searching: in ascending order of how far a price is from the best one.
-        self.sorted_prices = [-price for price in self.prices] if is_bid else self.prices
+        self.sizes = [0]
+        self.notionals = [0]
+        self._first_stale = 0
 
     @property
     def best(self) -> int | None:
         """Return the best price."""
-        return self.prices[0] if self.prices else None
+        return abs(self.keys[-1]) if self.keys else None
+
+    def has(self, key: int) -> bool:
+        """Check if something rests at a key."""
+        place = bisect_left(self.keys, key)
+        return place < len(self.keys) and self.keys[place] == key
+
+    def put(self, key: int, size: int) -> bool:
+        """Set the size at a key, 0 for nothing; return whether there was something. `sum_up` has to follow."""
+        keys, place = self.keys, bisect_left(self.keys, key)
+        was_there = place < len(keys) and keys[place] == key
+        if size and was_there:
+            self.level_sizes[place] = size
+        elif size:
+            keys.insert(place, key)
+            self.level_sizes.insert(place, size)
+        elif was_there:
+            del keys[place], self.level_sizes[place]
+        self._first_stale = min(self._first_stale, place)
+        return was_there
+
+    def sum_up(self) -> None:
+        """Bring the sums up to date."""
+        first = self._first_stale
+        sizes, notionals = self.sizes, self.notionals
+        del sizes[first + 1 :], notionals[first + 1 :]
+        size_sum, notional_sum = sizes[first], notionals[first]
+        for key, size in zip(self.keys[first:], self.level_sizes[first:], strict=True):
+            size_sum += size
+            notional_sum += abs(key) * size
+            sizes.append(size_sum)
+            notionals.append(notional_sum)
+        self._first_stale = len(self.keys)
 
 
-@dataclass(frozen=True, slots=True)
 class OwnState:
     """Our book at a sample, whole."""
 
-    state: str
-    reason: str | None
-    sizes: Sizes
-    bids: BookSide
-    asks: BookSide
+    __slots__ = ("asks", "bids", "reason", "state")
 
+    def __init__(self) -> None:
+        self.state = ""
+        self.reason: str | None = None
+        self.bids, self.asks = BookSide(), BookSide()
 
-def change_book(before: OwnState | None, change: BookChange) -> OwnState:
-    """Return our book after a change. Errors: ValueError for a change of what cannot be there."""
-    sizes = {} if before is None else dict(before.sizes)
-    for side, price, size in change.sizes:
-        if size:
-            sizes[side, price] = size
-        elif sizes.pop((side, price), None) is None:
-            raise ValueError(f"{side} at {price} is removed, but nothing rests there")
-    if len(sizes) > MOST_ORDERS:
-        raise ValueError(f"our book has more than {MOST_ORDERS} orders")
-    # Most changes are of one side, and the other one stays as it is.
-    changed = {side for side, _, _ in change.sizes}
-    bids = _sort(sizes, "buy") if before is None or "buy" in changed else before.bids
-    asks = _sort(sizes, "sell") if before is None or "sell" in changed else before.asks
-    return OwnState(change.state, change.reason, sizes, bids, asks)
+    def has(self, side: Side, price: int) -> bool:
+        """Check if something of ours rests at a price."""
+        return self.bids.has(price) if side == "buy" else self.asks.has(-price)
 
-
-def _sort(sizes: Sizes, side: Side) -> BookSide:
-    return BookSide([(price, size) for (at, price), size in sizes.items() if at == side], is_bid=side == "buy")
+    def apply(self, change: BookChange) -> None:
+        """Make a change. Errors: ValueError for a change of what cannot be there."""
+        self.state, self.reason = change.state, change.reason
+        bids, asks = self.bids, self.asks
+        for side, price, size in change.sizes:
+            was_there = bids.put(price, size) if side == "buy" else asks.put(-price, size)
+            if not size and not was_there:
+                raise ValueError(f"{side} at {price} is removed, but nothing rests there")
+        if len(bids.keys) + len(asks.keys) > MOST_ORDERS:
+            raise ValueError(f"our book has more than {MOST_ORDERS} orders")
+        bids.sum_up()
+        asks.sum_up()

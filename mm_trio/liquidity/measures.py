@@ -6,8 +6,8 @@ Each measure is a whole number of a small unit. Where it cannot be exact it is r
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from mm_trio.liquidity.samples import BookSide, MarketPrices, OwnState
 from mm_trio.liquidity.terms import PERCENT_DIGITS, Cause, Terms
@@ -39,6 +39,7 @@ _BID_FACTORS = tuple(share - _WHOLE for share in _DEPTH_SHARES)
 _ASK_FACTORS = tuple(share + _WHOLE for share in _DEPTH_SHARES)
 _ONE_QUOTE: Final[int] = 10**NOTIONAL_DIGITS
 _TAKEN = (1_000, 10_000)
+_TAKEN_NOTIONALS = tuple(amount * _ONE_QUOTE for amount in _TAKEN)
 SLIPPAGE_NAMES: Final = tuple(f"{verb}_{amount}" for verb in ("buy", "sell") for amount in _TAKEN)
 
 # What keeps the maker from quoting, by its state and else by how its reason begins; every other one is its own affair.
@@ -55,9 +56,8 @@ _REASON_CAUSES: tuple[tuple[str, Cause], ...] = (
 QUOTING: Final = "quoting"
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Measures of one sample.
+class Measured(NamedTuple):
+    """Measures of one sample; a named tuple, because there are millions.
 
     Spreads and slippages are in millionths of a basis point, depths in 10^-16 quote; None: there is none.
     `state_cause`: what keeps the maker from quoting; None while it quotes. `cause`: of an outage, None while both sides
@@ -90,40 +90,43 @@ _NO_SLIPPAGE: tuple[int | None, ...] = (None,) * len(SLIPPAGE_NAMES)
 
 def measure(market: MarketPrices | None, own: OwnState | None, terms: Terms) -> Measured:
     """Measure one sample. None: nobody watched."""
-    twice_mid = _add(market.bid, market.ask) if market is not None else None
-    spread_market = measure_spread(market.bid, market.ask) if market is not None else None
-    spread_ours = None if own is None else measure_spread(own.bids.best, own.asks.best)
-    bid, ask, slippages = _NO_DEPTH, _NO_DEPTH, _NO_SLIPPAGE
+    slippages, bid, ask = _NO_SLIPPAGE, _NO_DEPTH, _NO_DEPTH
     is_bid_up = is_ask_up = False
-    if own is not None and twice_mid is not None:
-        is_bid_up = find_depth_within(own.bids, twice_mid, terms.within_pct, is_bid=True) > 0
-        is_ask_up = find_depth_within(own.asks, twice_mid, terms.within_pct, is_bid=False) > 0
-        bid = _find_depths(own.bids, twice_mid, _BID_FACTORS)
-        ask = _find_depths(own.asks, twice_mid, _ASK_FACTORS)
-        slippages = (
-            *(_find_slippage(own.asks, twice_mid, amount, is_bid=False) for amount in _TAKEN),
-            *(_find_slippage(own.bids, twice_mid, amount, is_bid=True) for amount in _TAKEN),
-        )
+    spread_ours = spread_market = None
+    if market is not None:
+        spread_market = measure_spread(market.bid, market.ask)
+    if own is not None:
+        spread_ours = measure_spread(own.bids.best, own.asks.best)
+        if market is not None and market.bid is not None and market.ask is not None:
+            twice_mid = market.bid + market.ask
+            limits_bid, limits_ask = _find_limits(twice_mid, terms.within_pct)
+            depths_bid, depths_ask = _find_depths(own.bids, limits_bid), _find_depths(own.asks, limits_ask)
+            is_bid_up, is_ask_up = depths_bid[0] > 0, depths_ask[0] > 0
+            bid, ask = tuple(depths_bid[1:]), tuple(depths_ask[1:])
+            slippages = (
+                *_find_slippages(own.asks, twice_mid, is_bid=False),
+                *_find_slippages(own.bids, twice_mid, is_bid=True),
+            )
     is_up = is_bid_up and is_ask_up
-    state_cause, sold_out = find_cause(market, own), _find_sold_out(own)
-    is_on_target = is_up and spread_ours is not None and spread_ours * 10**PERCENT_DIGITS <= terms.target_bps * _MICRO
+    state_cause = find_cause(market, own)
     return Measured(
-        is_own_known=own is not None,
-        is_market_known=market is not None,
-        is_bid_up=is_bid_up,
-        is_ask_up=is_ask_up,
-        is_on_target=is_on_target,
-        spread_ours=spread_ours,
-        spread_market=spread_market,
-        depth_bid=bid,
-        depth_ask=ask,
-        slippages=slippages,
-        state_cause=state_cause,
-        cause=None if is_up else state_cause or "ours",
-        sold_out=sold_out,
+        own is not None,
+        market is not None,
+        is_bid_up,
+        is_ask_up,
+        is_up and spread_ours is not None and spread_ours * 10**PERCENT_DIGITS <= terms.target_bps * _MICRO,
+        spread_ours,
+        spread_market,
+        bid,
+        ask,
+        slippages,
+        state_cause,
+        None if is_up else state_cause or "ours",
+        _find_sold_out(own),
     )
 
 
+@lru_cache(maxsize=4096)
 def measure_spread(bid: int | None, ask: int | None) -> int | None:
     """Return the spread over its own mid, rounded up; 0 where the prices meet or cross."""
     if bid is None or ask is None:
@@ -134,18 +137,32 @@ def measure_spread(bid: int | None, ask: int | None) -> int | None:
 def find_depth_within(side: BookSide, twice_mid: int, within_pct: int, *, is_bid: bool) -> int:
     """Return the notional of the orders at most so far from the mid, or better, in units."""
     factor = within_pct - _WHOLE if is_bid else within_pct + _WHOLE
-    return side.notionals[-1] - side.notionals[bisect_left(side.keys, -(twice_mid * factor // _TWICE_WHOLE))]
+    return _find_depths(side, [_find_limit(twice_mid, factor)])[0]
 
 
-def _find_depths(side: BookSide, twice_mid: int, factors: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the depth at each distance.
+def _find_limit(twice_mid: int, factor: int) -> int:
+    """Return the least key that is within a distance.
 
     A bid counts from mid · (1 − X) up and an ask to mid · (1 + X). Asks have negative keys, and bids a negative factor,
     so that both are the same search.
     """
+    return -(twice_mid * factor // _TWICE_WHOLE)
+
+
+@lru_cache(maxsize=4096)
+def _find_limits(twice_mid: int, within_pct: int) -> tuple[list[int], list[int]]:
+    """Return the least keys of bids and of asks: within `within_pct`, then of each distance."""
+    return (
+        [_find_limit(twice_mid, factor) for factor in (within_pct - _WHOLE, *_BID_FACTORS)],
+        [_find_limit(twice_mid, factor) for factor in (within_pct + _WHOLE, *_ASK_FACTORS)],
+    )
+
+
+def _find_depths(side: BookSide, limits: list[int]) -> list[int]:
+    """Return the notional from each key on."""
     keys, sums = side.keys, side.notionals
     total = sums[-1]
-    return tuple([total - sums[bisect_left(keys, -(twice_mid * factor // _TWICE_WHOLE))] for factor in factors])
+    return [total - sums[bisect_left(keys, limit)] for limit in limits]
 
 
 def find_cause(market: MarketPrices | None, own: OwnState | None) -> Cause | None:
@@ -165,29 +182,28 @@ def _find_sold_out(own: OwnState | None) -> Side | None:
     return "buy" if own.asks.keys else "sell"
 
 
-def _find_slippage(side: BookSide, twice_mid: int, amount: int, *, is_bid: bool) -> int | None:
-    """Return the cost of taking so much quote from one side, against the mid and rounded up.
+def _find_slippages(side: BookSide, twice_mid: int, *, is_bid: bool) -> list[int | None]:
+    """Return the cost of taking each amount of quote from one side, against the mid and rounded up.
 
     None: the side has too little.
     """
-    notional, sums = amount * _ONE_QUOTE, side.notionals
+    sums, found = side.notionals, list[int | None]()
     total = sums[-1]
-    if total < notional:
-        return None
-    # The last level that is needed; those behind it are taken whole.
-    place = bisect_right(sums, total - notional) - 1
-    remaining = notional - (total - sums[place + 1])
-    price = abs(side.keys[place])
-    # Tokens · price, so that the last, partial order needs no division: all of it is in units · units · units.
-    tokens_price = (side.sizes[-1] - side.sizes[place + 1]) * price + remaining
-    # The mean price is notional · price / tokens_price.
-    paid, fair = 2 * notional * price, twice_mid * tokens_price
-    worse = fair - paid if is_bid else paid - fair
-    return max(0, -(-worse * _BPS // fair))
-
-
-def _add(bid: int | None, ask: int | None) -> int | None:
-    return None if bid is None or ask is None else bid + ask
+    for notional in _TAKEN_NOTIONALS:
+        if total < notional:
+            found.append(None)
+            continue
+        # The last level that is needed; those behind it are taken whole.
+        place = bisect_right(sums, total - notional) - 1
+        remaining = notional - total + sums[place + 1]
+        price = abs(side.keys[place])
+        # Tokens · price, so that the last, partial order needs no division: all of it is in units · units · units.
+        tokens_price = (side.sizes[-1] - side.sizes[place + 1]) * price + remaining
+        # The mean price is notional · price / tokens_price.
+        paid, fair = 2 * notional * price, twice_mid * tokens_price
+        worse = fair - paid if is_bid else paid - fair
+        found.append(-(-worse * _BPS // fair) if worse > 0 else 0)
+    return found
 
 
 assert AMOUNT_DIGITS * 2 == NOTIONAL_DIGITS

@@ -6,9 +6,10 @@ ranked by four significant figures, cut to the maker's disadvantage; sums and ma
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from mm_trio.liquidity.measures import BPS_DIGITS, DEPTH_PCTS, SLIPPAGE_NAMES, Measured
 from mm_trio.liquidity.terms import CAUSES, Cause, Terms
@@ -19,6 +20,8 @@ __all__ = ["Distribution", "OutageList", "SideTally", "Tally"]
 
 # Means are written with so many decimals of a basis point, or of quote.
 _MEAN_DIGITS = 8
+# Own known, market known, bid up, ask up, on target, cause, side sold out.
+_Kind: TypeAlias = tuple[bool, bool, bool, bool, bool, Cause | None, Side | None]
 
 
 class Distribution:
@@ -89,12 +92,11 @@ class SideTally:
         self._totals_while_up = [0] * len(DEPTH_PCTS)
         # A market that moves between two orders of ours changes no depth, so the same ones come again and again. They
         # are held for a day at most.
-        self._held: dict[tuple[tuple[int, ...], bool], int] = {}
+        self._held: defaultdict[tuple[tuple[int, ...], bool], int] = defaultdict(int)
 
     def add(self, depths: tuple[int, ...], n: int, *, is_up: bool) -> None:
         """Count the depths of `n` samples."""
-        key = depths, is_up
-        self._held[key] = self._held.get(key, 0) + n
+        self._held[depths, is_up] += n
 
     def settle(self) -> None:
         """Sum what is held."""
@@ -103,7 +105,7 @@ class SideTally:
                 self._by_distance[place].add(depth, n)
                 if is_up:
                     self._totals_while_up[place] += depth * n
-        self._held = {}
+        self._held.clear()
 
     def merge(self, other: SideTally) -> None:
         """Count all that another one counted; it has to be settled."""
@@ -125,9 +127,24 @@ class SideTally:
 
 
 class Tally:
-    """Everything that is summed over the samples of a day, or of the period."""
+    """Everything that is summed over the samples of a day, or of the period.
 
-    __slots__ = ("_counts", "_outages", "bid", "ask", "n_samples", "slippages", "spread_market", "spread_ours")  # noqa: RUF023 - bid before ask
+    Samples that are alike are summed together, once the day is over.
+    """
+
+    __slots__ = (
+        "_counts",
+        "_kinds",
+        "_outages",
+        "_slippages",
+        "_spreads",
+        "ask",
+        "bid",
+        "n_samples",
+        "slippages",
+        "spread_market",
+        "spread_ours",
+    )
 
     def __init__(self) -> None:
         self.n_samples = 0
@@ -137,39 +154,59 @@ class Tally:
         self.bid, self.ask = SideTally(), SideTally()
         self.spread_ours, self.spread_market = Distribution(BPS_DIGITS, cut_up), Distribution(BPS_DIGITS, cut_up)
         self.slippages = tuple(Distribution(BPS_DIGITS, cut_up) for _ in SLIPPAGE_NAMES)
+        # What is held until the day is over: the values of a sample, and at how many samples they were.
+        self._kinds: defaultdict[_Kind, int] = defaultdict(int)
+        self._spreads: defaultdict[tuple[int | None, int | None], int] = defaultdict(int)
+        self._slippages: defaultdict[tuple[int | None, ...], int] = defaultdict(int)
 
     def add(self, measured: Measured, n: int) -> None:
         """Count `n` samples that are alike."""
         self.n_samples += n
-        counts = self._counts
+        (is_own_known, is_market_known, is_bid_up, is_ask_up, is_on_target, spread_ours, spread_market) = measured[:7]
+        depth_bid, depth_ask, slippages, _, cause, sold_out = measured[7:]
+        is_up = is_bid_up and is_ask_up
+        self._kinds[is_own_known, is_market_known, is_bid_up, is_ask_up, is_on_target, cause, sold_out] += n
+        self._spreads[spread_ours, spread_market] += n
+        self._slippages[slippages] += n
+        self.bid.add(depth_bid, n, is_up=is_up)
+        self.ask.add(depth_ask, n, is_up=is_up)
+
+    def settle(self) -> None:
+        """Sum what is held."""
+        for kind, n in self._kinds.items():
+            self._settle_kind(kind, n)
+        for pair, n in self._spreads.items():
+            for spread, value in zip((self.spread_ours, self.spread_market), pair, strict=True):
+                if value is not None:
+                    spread.add(value, n)
+        for values, n in self._slippages.items():
+            for slippage, value in zip(self.slippages, values, strict=True):
+                if value is not None:
+                    slippage.add(value, n)
+        for held in (self._kinds, self._spreads, self._slippages):
+            held.clear()
+        self.bid.settle()
+        self.ask.settle()
+
+    def _settle_kind(self, kind: _Kind, n: int) -> None:
+        is_own_known, is_market_known, is_bid_up, is_ask_up, is_on_target, cause, sold_out = kind
         for name, holds in (
-            ("known", measured.is_own_known),
-            ("known_market", measured.is_market_known),
-            ("bid", measured.is_bid_up),
-            ("ask", measured.is_ask_up),
-            ("up", measured.is_up),
-            ("on_target", measured.is_on_target),
+            ("known", is_own_known),
+            ("known_market", is_market_known),
+            ("bid", is_bid_up),
+            ("ask", is_ask_up),
+            ("up", is_bid_up and is_ask_up),
+            ("on_target", is_on_target),
+            (f"sold_out_{sold_out}", sold_out is not None),
         ):
             if holds:
-                counts[name] += n
-        if measured.spread_ours is not None:
-            self.spread_ours.add(measured.spread_ours, n)
-        if measured.spread_market is not None:
-            self.spread_market.add(measured.spread_market, n)
-        self.bid.add(measured.depth_bid, n, is_up=measured.is_up)
-        self.ask.add(measured.depth_ask, n, is_up=measured.is_up)
-        for slippage, value in zip(self.slippages, measured.slippages, strict=True):
-            if value is not None:
-                slippage.add(value, n)
-        if measured.sold_out is not None:
-            counts[f"sold_out_{measured.sold_out}"] += n
-        if measured.cause is not None:
-            self._outages[measured.cause] += n
+                self._counts[name] += n
+        if cause is not None:
+            self._outages[cause] += n
 
     def merge(self, other: Tally) -> None:
         """Count all that another one counted."""
-        other.bid.settle()
-        other.ask.settle()
+        other.settle()
         self.n_samples += other.n_samples
         self._counts.update(other._counts)
         self._outages.update(other._outages)
@@ -182,9 +219,8 @@ class Tally:
 
     def to_json(self) -> dict[str, object]:
         """Return the figures as plain values; amounts are decimal texts, and what is unknown is null."""
+        self.settle()
         counts, n = self._counts, self.n_samples
-        self.bid.settle()
-        self.ask.settle()
         return {
             "samples": n,
             "known": counts["known"],

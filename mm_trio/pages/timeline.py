@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["DAY_MS", "HOUR_MS", "Extremes", "Point", "Timeline"]
 
@@ -30,6 +29,14 @@ class Timeline:
     from_ms: int
     until_ms: int
     width_ms: int
+    # Computed once, because they are asked for at every value.
+    n: int = field(init=False)
+    _first: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        first = self.from_ms // self.width_ms
+        object.__setattr__(self, "_first", first)
+        object.__setattr__(self, "n", max(1, -(-self.until_ms // self.width_ms) - first))
 
     @classmethod
     def of(cls, from_ms: int, until_ms: int, *, most: int) -> Timeline:
@@ -40,31 +47,28 @@ class Timeline:
                 return line
         return cls(from_ms, until_ms, math.ceil((until_ms - from_ms) / (most - 1)))
 
-    @property
-    def n(self) -> int:
-        """Return the number of bins."""
-        return max(1, -(-self.until_ms // self.width_ms) - self.from_ms // self.width_ms)
-
     def find(self, time_ms: int) -> int:
         """Return the bin of a time; the nearest one for a time outside."""
-        return min(max(time_ms // self.width_ms - self.from_ms // self.width_ms, 0), self.n - 1)
+        return min(max(time_ms // self.width_ms - self._first, 0), self.n - 1)
 
     def begin_of(self, number: int) -> int:
         """Return the time at which a bin begins, not before the period."""
-        return max(self.from_ms, (self.from_ms // self.width_ms + number) * self.width_ms)
+        return max(self.from_ms, (self._first + number) * self.width_ms)
 
     def end_of(self, number: int) -> int:
         """Return the time at which a bin ends, not after the period."""
-        return min(self.until_ms, (self.from_ms // self.width_ms + number + 1) * self.width_ms)
+        return min(self.until_ms, (self._first + number + 1) * self.width_ms)
 
-    def split(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
-        """Yield the bins that a span touches, and how many ms of it lie in each."""
+    def split(self, from_ms: int, until_ms: int) -> list[tuple[int, int]]:
+        """Return the bins that a span touches, and how many ms of it lie in each."""
         low, high = max(from_ms, self.from_ms), min(until_ms, self.until_ms)
+        parts = []
         while low < high:
             number = self.find(low)
             end_ms = min(high, self.end_of(number))
-            yield number, end_ms - low
+            parts.append((number, end_ms - low))
             low = end_ms
+        return parts
 
 
 class Extremes:
@@ -75,28 +79,33 @@ class Extremes:
         self._kept: dict[int, list[Point]] = {}
         self._broken: dict[int, int] = {}
         self._is_open = False
+        # The bin of the last value, and where it begins and ends.
+        self._bin = (0, 0, 0)
 
     def add(self, time_ms: int, value: float | None) -> None:
         """Add a value that holds from `time_ms` on; None: from here on nothing is known."""
-        number = self._timeline.find(time_ms)
+        number, begin_ms, end_ms = self._bin
+        if not begin_ms <= time_ms < end_ms:
+            number = self._timeline.find(time_ms)
+            self._bin = number, self._timeline.begin_of(number), self._timeline.end_of(number)
+            time_ms = max(time_ms, self._timeline.from_ms)
         if value is None:
             if self._is_open:
                 self._broken[number] = time_ms
             self._is_open = False
             return
-        self._is_open = True
-        self._broken.pop(number, None)
-        self._put(number, (max(time_ms, self._timeline.from_ms), value))
-
-    def _put(self, number: int, point: Point) -> None:
+        if not self._is_open:
+            self._is_open = True
+            self._broken.pop(number, None)
         kept = self._kept.get(number)
+        point = (time_ms, value)
         if kept is None:
             # Lowest, highest, last.
             self._kept[number] = [point, point, point]
             return
-        if point[1] < kept[0][1]:
+        if value < kept[0][1]:
             kept[0] = point
-        if point[1] > kept[1][1]:
+        if value > kept[1][1]:
             kept[1] = point
         kept[2] = point
 

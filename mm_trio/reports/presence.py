@@ -15,6 +15,8 @@ __all__ = ["DEPTH_PCT", "PresenceSeries"]
 DEPTH_PCT = "2"
 _DEPTH_AT = DEPTH_PCTS.index(DEPTH_PCT)
 SECOND_MS = 1_000
+_QUOTE: int = 10**NOTIONAL_DIGITS
+_BPS: int = 10**BPS_DIGITS
 
 
 @dataclass(slots=True)
@@ -48,17 +50,22 @@ class PresenceSeries:
         """Add `n` samples that are alike, from `second` on."""
         from_ms, until_ms = second * SECOND_MS, (second + n) * SECOND_MS
         is_known = measured.is_own_known and measured.is_market_known
-        for line, depths in ((self.depth_bid, measured.depth_bid), (self.depth_ask, measured.depth_ask)):
-            line.add(from_ms, depths[_DEPTH_AT] / 10**NOTIONAL_DIGITS if is_known else None)
+        self.depth_bid.add(from_ms, measured.depth_bid[_DEPTH_AT] / _QUOTE if is_known else None)
+        self.depth_ask.add(from_ms, measured.depth_ask[_DEPTH_AT] / _QUOTE if is_known else None)
         spread = measured.spread_ours
-        self.spread.add(from_ms, None if spread is None else spread / 10**BPS_DIGITS)
+        self.spread.add(from_ms, None if spread is None else spread / _BPS)
         for number, ms in self.timeline.split(from_ms, until_ms):
-            part = self._bins.setdefault(number, _Bin())
+            part = self._bins.get(number)
+            if part is None:
+                part = self._bins[number] = _Bin()
             part.n += ms
-            part.known += ms if is_known else 0
-            part.bid += ms if measured.is_bid_up else 0
-            part.ask += ms if measured.is_ask_up else 0
-            part.both += ms if measured.is_up else 0
+            if is_known:
+                part.known += ms
+            if measured.is_bid_up:
+                part.bid += ms
+            if measured.is_ask_up:
+                part.ask += ms
+                part.both += measured.is_bid_up and ms
         if measured.cause is not None:
             self._note_down(measured.cause, from_ms, until_ms)
 

@@ -43,6 +43,11 @@ class Tallied:
                 counts[index] += 1
                 amounts[index] += base * (mid - price)
 
+    def merge(self, other: Tallied) -> None:
+        """Add all fills of another one. Call it within `exactly()`."""
+        self._n = [mine + theirs for mine, theirs in zip(self._n, other._n, strict=True)]
+        self._amounts = [mine + theirs for mine, theirs in zip(self._amounts, other._amounts, strict=True)]
+
     def get(self, horizon_ms: int) -> Markout:
         """Return the sum of one horizon."""
         index = HORIZONS_MS.index(horizon_ms)

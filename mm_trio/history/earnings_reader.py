@@ -74,8 +74,16 @@ class _Ledger:
         mids = None
         if tallies and tallies[0] is self.within and not self.prices.is_empty:
             mids = self.prices.find_mids(time_ms)
-        for tally in tallies:
-            tally.add_trade(trade, mids)
+        if len(tallies) > 1:
+            # Markouts of the period are those of its days, which are merged at the end.
+            tallies[0].add_trade(trade, None)
+        if tallies:
+            tallies[-1].add_trade(trade, mids)
+
+    def finish(self) -> None:
+        """Sum up what the days have alone."""
+        for tally in self.days.values():
+            self.within.markouts.merge(tally.markouts)
 
     def add_other(self, recorded_ms: int, entry: Entry) -> None:
         """Add what is no fill; a movement without a time of the venue counts when it was recorded."""
@@ -109,7 +117,10 @@ class _Ledger:
                 return ()
         if not asked.by_day:
             return (self.within,)
-        day = self.days.setdefault(time_ms // DAY_MS, Tally())
+        number = time_ms // DAY_MS
+        day = self.days.get(number)
+        if day is None:
+            day = self.days[number] = Tally()
         return self.within, day
 
 
@@ -136,6 +147,7 @@ def _read(folder: Path, asked: Asked, prices: PriceHistory, on_progress: Callabl
             read.add_trade(trade)
             if on_progress is not None and n % PROGRESS_EVERY == 0:
                 on_progress(n)
+        read.finish()
         return _finish(folder, ledger, read)
 
 

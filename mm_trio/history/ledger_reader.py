@@ -109,7 +109,13 @@ class LedgerReader:
 
     def count_requests_by_day(self, from_ms: int | None = None, until_ms: int | None = None) -> dict[int, int]:
         """Count the items of signed requests in each UTC day, by the number of the day since 1970."""
-        return self._journal.sum_items(since_ms=from_ms or 0, until_ms=until_ms, per_ms=DAY_MS)
+        return self.count_requests_per(DAY_MS, from_ms, until_ms)
+
+    def count_requests_per(
+        self, per_ms: int, from_ms: int | None = None, until_ms: int | None = None
+    ) -> dict[int, int]:
+        """Count the items of signed requests in each `per_ms`, by its number since 1970."""
+        return self._journal.sum_items(since_ms=from_ms or 0, until_ms=until_ms, per_ms=per_ms)
 
     def read_trades(self, on_other: Callable[[int, Entry], None]) -> Iterator[Trade]:
         """Yield all our fills as trades, in the order of their times.

@@ -30,7 +30,7 @@ _LOOK_UP = Decimal("NaN")
 # Behind the mids of all horizons is one place for marks of any other.
 _NOWHERE = len(HORIZONS_MS)
 _UNKNOWN: Sequence[Decimal | None] = (_LOOK_UP,) * (_NOWHERE + 1)
-# About 10 MB.
+# About 10 MB of single marks, and as much of all marks of a fill.
 MOST_TEXTS = 50_000
 
 
@@ -47,6 +47,8 @@ class PriceHistory:
         self._marks: Iterator[tuple[int, str]] = iter(())
         self._next: tuple[int, str] | None = None
         self._texts: dict[str, tuple[int, Decimal | None]] = {}
+        # Mids of fills whose six marks are there; many a fill has the same, while the market stands still.
+        self._known: dict[str, Mids] = {}
         # The first question is answered from where it is.
         self._last: tuple[int, Mids] = (LAST_MS, NO_MIDS)
 
@@ -84,6 +86,8 @@ class PriceHistory:
         while marks is not None and marks[0] < time_ms:
             marks = next(self._marks, None)
         self._next = marks
+        if marks is not None and marks[0] == time_ms and (found := self._known.get(marks[1])) is not None:
+            return found
         mids = list(_UNKNOWN)
         if marks is not None and marks[0] == time_ms:
             known, n = self._texts, 0
@@ -92,7 +96,10 @@ class PriceHistory:
                 mids[index] = mid
                 n += 1
             if n == len(HORIZONS_MS) and mids[_NOWHERE] is _LOOK_UP:
-                return mids[:_NOWHERE]
+                if len(self._known) > MOST_TEXTS:
+                    self._known.clear()
+                self._known[marks[1]] = found = tuple(mids[:_NOWHERE])
+                return found
         return [
             self._look_up(time_ms, after_ms) if mid is _LOOK_UP else mid
             for after_ms, mid in zip(HORIZONS_MS, mids[:_NOWHERE], strict=True)

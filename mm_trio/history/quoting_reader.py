@@ -1,4 +1,4 @@
-"""Boundary of the ladder, fills with their trade ids, and requests over time, from the ledger."""
+"""Boundary of the ladder, and fills with their trade ids, over time, from the ledger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from mm_trio.earnings.trade import Trade, make_trade
 from mm_trio.earnings.turns import Ladder, read_ladder
 from mm_trio.history.ledger_reader import sort_nearly_sorted
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.journal_entries import Began, Booked, Quoted, Requested
+from mm_trio.model.entry_codec import decode_entry, name_kind
+from mm_trio.model.journal_entries import Began, Booked, Quoted
 
 __all__ = ["QuotingReader"]
 
@@ -31,13 +32,17 @@ class QuotingReader:
     def read_boundaries(self, until_ms: int) -> Iterator[tuple[int, Decimal]]:
         """Yield (time, price of the lowest ask) each time the boundary moved; the top price where there is no ask."""
         ladder: Ladder | None = None
-        for row in self._journal.read_kinds(Began, Quoted):
-            if row.at_ms >= until_ms:
+        quoted = name_kind(Quoted)
+        for _, at_ms, kind, values in self._journal.read_values(Began, Quoted):
+            if at_ms >= until_ms:
                 return
-            if isinstance(row.entry, Began) and row.entry.parameters:
-                ladder = read_ladder(row.entry.parameters)
-            elif isinstance(row.entry, Quoted) and ladder is not None:
-                yield row.at_ms, ladder.levels[max(0, min(row.entry.boundary_level, len(ladder.levels) - 1))]
+            if kind != quoted:
+                entry = decode_entry(kind, values)
+                if isinstance(entry, Began) and entry.parameters:
+                    ladder = read_ladder(entry.parameters)
+            elif ladder is not None:
+                boundary = cast("int", values[0])
+                yield at_ms, ladder.levels[max(0, min(boundary, len(ladder.levels) - 1))]
 
     def read_fills(self, from_ms: int, until_ms: int) -> Iterator[tuple[Trade, int]]:
         """Yield (fill, its trade id) of a period in the order of their times; quick, for there may be a million."""
@@ -59,12 +64,6 @@ class QuotingReader:
                 make_trade(counted_ms, side, level, price, Decimal(size), fee=Decimal(fee), fee_token=fee_token),
                 tid,
             )
-
-    def read_requests(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
-        """Yield (time, items) of each signed request."""
-        for row in self._journal.read_kinds(Requested, since_ms=from_ms):
-            if isinstance(row.entry, Requested) and row.at_ms < until_ms:
-                yield row.at_ms, row.entry.n_items
 
 
 def _time_of(fill: tuple[Trade, int]) -> int:

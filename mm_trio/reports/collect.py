@@ -142,8 +142,9 @@ def _read_others(places: _Places, timeline: Timeline) -> list[tuple[int, Decimal
 
 def _read_requests(places: _Places, timeline: Timeline) -> dict[int, RequestBin]:
     bins: dict[int, RequestBin] = {}
-    for at_ms, n_items in places.quoting.read_requests(timeline.from_ms, timeline.until_ms):
-        bins.setdefault(timeline.find(at_ms), RequestBin()).items += n_items
+    width_ms = timeline.width_ms
+    for number, n_items in places.ledger.count_requests_per(width_ms, timeline.from_ms, timeline.until_ms).items():
+        bins.setdefault(timeline.find(number * width_ms), RequestBin()).items += n_items
     return bins
 
 

@@ -13,6 +13,9 @@ from mm_trio.quoting.quoting_engine import cut_tranches
 
 __all__ = ["Offer", "Withheld", "find_withheld", "plain"]
 
+# Sessions of earlier releases did not record their window.
+_LEFT_OUT = "they are due, or paused after refusals, or outside of a window (active_levels) that was not recorded"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -68,7 +71,7 @@ def find_withheld(grid: PricingGrid, settings: QuoteSettings, offer: Offer, quot
         token=token,
         quote=left,
         token_because=tuple(_explain_tokens(grid, settings, offer, quotes)) if token > 0 else (),
-        quote_because=tuple(_explain_quote(grid, settings, quotes)) if left > 0 else (),
+        quote_because=tuple(_explain_quote(grid, settings, quotes, left=left)) if left > 0 else (),
     )
 
 
@@ -84,7 +87,15 @@ def _explain_tokens(grid: PricingGrid, settings: QuoteSettings, offer: Offer, qu
         reasons.append(f"less than a lot of {plain(grid.lot)} cannot be offered")
     if settings.active_levels is not None and n_asks >= settings.active_levels:
         reasons.append(f"only {settings.active_levels} asks rest at once (active_levels)")
+    elif offer.level >= 0 and (missing := _count_missing_asks(grid, offer, quotes)):
+        reasons.append(f"{missing} whole orders to sell do not rest: {_LEFT_OUT}")
     return reasons or ["an order on its way, in doubt or due is not counted"]
+
+
+def _count_missing_asks(grid: PricingGrid, offer: Offer, quotes: Sequence[Quote]) -> int:
+    """Count the levels above that of the remainder which have no ask."""
+    above = sum(quote.side == "sell" and quote.level_index > offer.level for quote in quotes)
+    return max(0, min(offer.full, grid.n_orders) - above)
 
 
 def _explain_remainder(grid: PricingGrid, settings: QuoteSettings, offer: Offer, *, has_bid: bool) -> str:
@@ -98,7 +109,7 @@ def _explain_remainder(grid: PricingGrid, settings: QuoteSettings, offer: Offer,
     return f"the remainder of {plain(offer.remainder)} has no ask on {at}"
 
 
-def _explain_quote(grid: PricingGrid, settings: QuoteSettings, quotes: Sequence[Quote]) -> list[str]:
+def _explain_quote(grid: PricingGrid, settings: QuoteSettings, quotes: Sequence[Quote], *, left: Decimal) -> list[str]:
     bids = [quote for quote in quotes if quote.side == "buy"]
     if settings.active_levels is not None and len(bids) >= settings.active_levels:
         return [f"only {settings.active_levels} bids rest at once (active_levels)"]
@@ -107,5 +118,7 @@ def _explain_quote(grid: PricingGrid, settings: QuoteSettings, quotes: Sequence[
     lowest = min(quote.level_index for quote in bids)
     if lowest == 0:
         return ["there is a bid on the lowest level: the ladder ends there"]
+    if left >= settings.min_notional:
+        return [f"bids from level {lowest - 1} down do not rest: {_LEFT_OUT}"]
     least = f"an order of {plain(settings.min_notional)} quote or more"
     return [f"what is left does not pay for {least} on level {lowest - 1}"]

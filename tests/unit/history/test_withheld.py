@@ -58,9 +58,29 @@ def test_a_window_withholds_the_far_asks() -> None:
     ("quotes", "because"),
     [
         (WHOLE, "there is a bid on the lowest level: the ladder ends there"),
-        (WHOLE[:5], "what is left does not pay for an order of 10 quote or more on level 1"),
         (WHOLE[:3], "no bid has room: it needs a level below the asks, and 10 quote or more"),
     ],
 )
 def test_quote_without_a_bid_has_a_reason(quotes: list[Quote], because: str) -> None:
     assert withheld(quotes).quote_because == (because,)
+
+
+def test_quote_that_is_too_little_for_another_bid_says_so() -> None:
+    found = withheld(WHOLE[:5], quote="210")
+
+    assert found.quote_because == ("what is left does not pay for an order of 10 quote or more on level 1",)
+
+
+def test_quote_that_would_pay_for_another_bid_is_not_called_too_little() -> None:
+    (because,) = withheld(WHOLE[:5]).quote_because
+
+    assert because == (
+        "bids from level 1 down do not rest: they are due, or paused after refusals, or outside of a window "
+        "(active_levels) that was not recorded"
+    )
+
+
+def test_far_asks_that_do_not_rest_are_told() -> None:
+    (because,) = withheld([quote_at("sell", 4, "2"), quote_at("sell", 5)]).token_because
+
+    assert because.startswith("2 whole orders to sell do not rest: ")

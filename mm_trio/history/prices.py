@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from mm_trio.earnings.figures import EndMark
@@ -155,19 +156,35 @@ class PriceHistory:
         if self._record is None:
             return EndMark(price=None, at_ms=time_ms, absent=self._absent)
         if not self.is_covered(time_ms):
-            return EndMark(price=None, at_ms=time_ms, absent=f"nobody recorded the market at {time_ms} ms")
+            return EndMark(price=None, at_ms=time_ms, absent=f"nobody recorded the market at {_say_moment(time_ms)}")
         price = self._find_held(time_ms)
-        absent = None if price is not None else f"one side of the book was empty at {time_ms} ms"
+        absent = None if price is not None else f"one side of the book was empty at {_say_moment(time_ms)}"
         return EndMark(price=price, at_ms=time_ms, absent=absent)
 
-    def last_mark(self, *, last_fill_ms: int | None) -> EndMark:
-        """Return the mark that was recorded last, unless fills are much younger."""
-        if not self._spans:
-            return EndMark(price=None, absent=self._absent if self._record is None else "the record holds no price")
-        last_ms = self._spans[-1][1]
-        if last_fill_ms is not None and last_fill_ms > last_ms + BEHIND_MS:
-            return EndMark(price=None, at_ms=last_ms, absent=f"the record ends at {last_ms} ms, before the last fill")
-        return self.mark_at(last_ms)
+    def _find_last(self, until_ms: int) -> tuple[int, Decimal] | None:
+        """Find the last moment by a time at which both sides had a price and somebody watched, and the middle then."""
+        found = None if self._record is None else self._record.find_last_two_sided(until_ms)
+        if found is None:
+            return None
+        prices, held_ms = found
+        index = bisect_right(self._begins, held_ms) - 1
+        seen_ms = min(held_ms, self._spans[index][1]) if index >= 0 else -1
+        return None if prices.mid is None or seen_ms < prices.time_ms else (seen_ms, prices.mid)
+
+    def _last_mark(self, period: Period, until_ms: int, *, last_fill_ms: int | None) -> EndMark:
+        if self._record is None:
+            return EndMark(price=None, at_ms=until_ms, absent=self._absent)
+        found = self._find_last(until_ms)
+        if found is None or (period.from_ms is not None and found[0] < period.from_ms):
+            return EndMark(price=None, absent="the record holds no price with both sides for that time")
+        at_ms, price = found
+        if last_fill_ms is not None and last_fill_ms > at_ms + BEHIND_MS:
+            return EndMark(
+                price=None,
+                at_ms=at_ms,
+                absent=f"the last price recorded with both sides is that of {_say_moment(at_ms)}, and fills came later",
+            )
+        return EndMark(price=price, at_ms=at_ms)
 
     def opening_mark(self, time_ms: int) -> EndMark:
         """Return the mark at the ledger's beginning, or the first one within a minute of it."""
@@ -176,7 +193,18 @@ class PriceHistory:
         return self.mark_at(later if later is not None and is_later else time_ms)
 
     def end_mark(self, period: Period, *, last_fill_ms: int | None, now_ms: int) -> EndMark:
-        """Return the mark at the end of a period: of one that is over the last before its end, and it never changes."""
-        if period.until_ms is not None and period.until_ms <= now_ms:
-            return self.mark_at(period.until_ms - 1)
-        return self.last_mark(last_fill_ms=last_fill_ms)
+        """Return the last mark before the end of a period, or before now.
+
+        A period that is over keeps it whatever comes later. It may be older than the end: a maker that stopped leaves
+        an empty book, or a market that nobody watches. It is never much older than the last fill.
+        """
+        is_over = period.until_ms is not None and period.until_ms <= now_ms
+        until_ms = period.until_ms - 1 if is_over and period.until_ms is not None else LAST_MS
+        return self._last_mark(period, until_ms, last_fill_ms=last_fill_ms)
+
+
+def _say_moment(time_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{time_ms} ms"

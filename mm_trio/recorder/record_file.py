@@ -196,14 +196,9 @@ class RecordFile:
     # --- Reading ------------------------------------------------------------------------------
 
     def read_best_prices(self, from_ms: int, until_ms: int) -> Iterator[BestPrices]:
-        """Yield best prices in order, beginning with those that hold at `from_ms`."""
+        """Return best prices in order, beginning with those that hold at `from_ms`."""
         first = f"coalesce((SELECT max(time_ms) FROM best_prices WHERE time_ms <= {int(from_ms)}), {int(from_ms)})"
-        for time_ms, *prices in self._rows(
-            f"SELECT time_ms, bid, bid_size, ask, ask_size FROM best_prices WHERE time_ms >= {first} "
-            "AND time_ms <= ? ORDER BY time_ms",
-            until_ms,
-        ):
-            yield BestPrices(cast("int", time_ms), *map(_number, prices))
+        return self._read_prices(f"time_ms >= {first} AND time_ms <= ? ORDER BY time_ms", until_ms)
 
     def read_price_texts(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, str | None, str | None]]:
         """Yield (time, bid, ask) as `read_best_prices` does, the prices as exact texts.
@@ -287,6 +282,21 @@ class RecordFile:
         if next(self.read_coverage("market", time_ms, time_ms), None) is None:
             return None
         return next(iter(self.read_best_prices(time_ms, time_ms)), None)
+
+    def find_last_two_sided(self, until_ms: int) -> tuple[BestPrices, int] | None:
+        """Find the last best prices by a time that had both sides, and the last moment by then at which they held."""
+        last = f"SELECT max(time_ms) FROM best_prices WHERE time_ms <= {int(until_ms)} AND bid NOTNULL AND ask NOTNULL"
+        found = self._read_prices(f"time_ms >= ({last}) ORDER BY time_ms LIMIT 2")
+        prices, follower = next(found, None), next(found, None)
+        if prices is None:
+            return None
+        return prices, until_ms if follower is None else min(until_ms, follower.time_ms - 1)
+
+    def _read_prices(self, which: str, *values: object) -> Iterator[BestPrices]:
+        for time_ms, *prices in self._rows(
+            f"SELECT time_ms, bid, bid_size, ask, ask_size FROM best_prices WHERE {which}", *values
+        ):
+            yield BestPrices(cast("int", time_ms), *map(_number, prices))
 
     def _rows(self, sql: str, *values: object) -> Iterator[tuple[object, ...]]:
         with explained(self.path):

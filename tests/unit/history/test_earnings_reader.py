@@ -144,14 +144,23 @@ def test_a_later_price_changes_no_day_that_is_over(tmp_path: Path) -> None:
     assert before["pnl_vs_hold"] == "0.21982"
 
 
-def test_a_day_that_nobody_watched_to_its_end_has_no_mark(tmp_path: Path) -> None:
+def test_a_day_that_nobody_watched_to_its_end_has_its_last_mark(tmp_path: Path) -> None:
     make_ledger(tmp_path)
-    write_record(tmp_path, Coverage("market", FIRST_MS, NEXT_MS - 2), *PRICES[1:])
+    write_record(tmp_path, Coverage("market", FIRST_MS, T0 + 2_000), *PRICES[1:])
+
+    figures = read(tmp_path, mark=None).days[0]
+
+    assert (figures.mark, figures.setting.end_mark.at_ms) == (Decimal("20.03"), T0 + 2_000)
+
+
+def test_a_day_that_nobody_watched_at_its_last_fills_has_no_mark(tmp_path: Path) -> None:
+    make_ledger(tmp_path, [*BASE_CASE, trade("sell", "5", "20.06", at_ms=T0 + 62_001)])
+    write_record(tmp_path, Coverage("market", FIRST_MS, T0 + 2_000), *PRICES[1:])
 
     figures = read(tmp_path, mark=None).days[0]
 
     assert figures.pnl_vs_hold is None
-    assert "nobody recorded the market" in figures.absent["pnl_vs_hold"]
+    assert "and fills came later" in figures.absent["pnl_vs_hold"]
 
 
 def test_the_day_that_is_not_over_takes_the_last_price(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from earnings_kit import T0, write_record
 
-from mm_trio.earnings.period import Period
+from mm_trio.earnings.period import WHOLE, Period
 from mm_trio.history.prices import HOUR_MS, PriceHistory
 from mm_trio.model.observations import BestPrices, Coverage, Mark, Observed
 from mm_trio.recorder.record_file import RecordFile
@@ -81,7 +81,8 @@ def test_without_a_record_the_reason_is_told() -> None:
     prices = PriceHistory(None, absent="there is no record")
 
     assert prices.find_mids(T0) == (None,) * 6
-    assert prices.mark_at(T0).absent == prices.last_mark(last_fill_ms=None).absent == "there is no record"
+    assert prices.mark_at(T0).absent == "there is no record"
+    assert prices.end_mark(WHOLE, last_fill_ms=None, now_ms=T0).absent == "there is no record"
 
 
 def test_the_mark_of_a_day_that_is_over_is_the_last_before_its_end(tmp_path: Path, records: list[RecordFile]) -> None:
@@ -95,8 +96,50 @@ def test_the_mark_of_a_day_that_is_over_is_the_last_before_its_end(tmp_path: Pat
 def test_a_fill_that_is_younger_than_the_record_leaves_no_mark(tmp_path: Path, records: list[RecordFile]) -> None:
     prices = history(tmp_path, records, WATCHED, *CHANGES)
 
-    assert prices.last_mark(last_fill_ms=WATCHED.until_ms + 60_000).price == 23
-    assert prices.last_mark(last_fill_ms=WATCHED.until_ms + 60_001).price is None
+    def find(last_fill_ms: int) -> Decimal | None:
+        return prices.end_mark(WHOLE, last_fill_ms=last_fill_ms, now_ms=T0).price
+
+    assert find(WATCHED.until_ms + 60_000) == 23
+    assert find(WATCHED.until_ms + 60_001) is None
+
+
+EMPTY_MS = T0 + 3_000
+EMPTIED = (
+    *CHANGES[:3],
+    BestPrices(EMPTY_MS, None, None, Decimal(23), ONE),
+    BestPrices(EMPTY_MS + 1, None, None, None, None),
+)
+
+
+def test_a_book_that_its_maker_left_empty_keeps_its_last_mark(tmp_path: Path, records: list[RecordFile]) -> None:
+    found = history(tmp_path, records, WATCHED, *EMPTIED).end_mark(WHOLE, last_fill_ms=T0, now_ms=WATCHED.until_ms)
+
+    assert (found.price, found.at_ms) == (Decimal(22), EMPTY_MS - 1)
+
+
+def test_a_maker_that_stopped_leaves_its_day_the_last_mark(tmp_path: Path, records: list[RecordFile]) -> None:
+    day = Period(T0, T0 + 86_400_000)
+    prices = history(tmp_path, records, WATCHED, *CHANGES)
+
+    found = prices.end_mark(day, last_fill_ms=T0, now_ms=T0 + 2 * 86_400_000)
+
+    assert (found.price, found.at_ms) == (Decimal(23), WATCHED.until_ms)
+
+
+def test_a_price_from_before_the_period_is_not_its_mark(tmp_path: Path, records: list[RecordFile]) -> None:
+    period = Period(EMPTY_MS, None)
+    prices = history(tmp_path, records, WATCHED, *EMPTIED)
+
+    assert prices.end_mark(period, last_fill_ms=EMPTY_MS + 5, now_ms=WATCHED.until_ms).price is None
+
+
+def test_fills_in_a_book_with_one_side_alone_leave_no_mark(tmp_path: Path, records: list[RecordFile]) -> None:
+    prices = history(tmp_path, records, WATCHED, *EMPTIED)
+
+    found = prices.end_mark(WHOLE, last_fill_ms=EMPTY_MS + 60_000, now_ms=WATCHED.until_ms)
+
+    assert found.price is None
+    assert "and fills came later" in str(found.absent)
 
 
 @pytest.mark.parametrize("before_ms, found", [(0, 20), (60_000, 20), (60_001, None)])

@@ -24,6 +24,7 @@ __all__ = [
     "JournalRow",
     "connect",
     "explained",
+    "is_closed_for_good",
     "link",
     "make_private",
     "name_read_only",
@@ -137,6 +138,16 @@ def name_read_only(path: Path, *, is_immutable: bool = False) -> str:
     `is_immutable`: nobody writes it now, and nothing is left beside it.
     """
     return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if is_immutable else ''}"
+
+
+def is_closed_for_good(path: Path, *, is_quiet: bool = False) -> bool:
+    """Check if a file is to be read as one that nobody writes.
+
+    It has no log, and none may be left beside it: it is asked so, or the folder is read-only for this user, as that of
+    a backup, where SQLite would refuse a file whose log it cannot make.
+    """
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    return not has_log and (is_quiet or not os.access(path.parent, os.W_OK))
 
 
 def make_private(path: Path) -> None:

@@ -31,6 +31,7 @@ from mm_trio.journal.ledger_schema import (
     JournalRow,
     connect,
     explained,
+    is_closed_for_good,
     link,
     make_private,
     name_read_only,
@@ -122,8 +123,7 @@ class Journal:
             _refuse_open(folder)
             # SQLite leaves an empty log behind, unless it is told that nobody writes. Where there is no log, nobody
             # does.
-            is_closed = is_quiet and not path.with_name(f"{path.name}-wal").exists()
-            name = name_read_only(path, is_immutable=is_closed)
+            name = name_read_only(path, is_immutable=is_closed_for_good(path, is_quiet=is_quiet))
             journal = cls(path, connect(name, is_uri=True), is_reader=True)
             try:
                 journal._check_owner()

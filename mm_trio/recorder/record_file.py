@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from mm_trio.config.private_paths import make_private_folders
+from mm_trio.journal.ledger_schema import is_closed_for_good, name_read_only
 from mm_trio.model.errors import RecordError
 from mm_trio.model.observations import (
     BestPrices,
@@ -88,7 +89,8 @@ class RecordFile:
         with explained(path):
             if not path.is_file():
                 raise RecordError(f"there is no record at {path}; a maker writes one while it runs")
-            record = cls(path, _connect(f"{path.resolve().as_uri()}?mode=ro", is_uri=True))
+            name = name_read_only(path, is_immutable=is_closed_for_good(path))
+            record = cls(path, _connect(name, is_uri=True))
             try:
                 record._check_version()
             except BaseException:

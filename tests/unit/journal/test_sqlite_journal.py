@@ -16,7 +16,7 @@ from core_kit import dec
 
 from mm_trio.journal import ledger_schema
 from mm_trio.journal import sqlite_journal as module
-from mm_trio.journal.ledger_schema import MIGRATIONS
+from mm_trio.journal.ledger_schema import MIGRATIONS, is_closed_for_good
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal, JournalRow
 from mm_trio.model.errors import JournalError
 from mm_trio.model.journal_entries import Arrived, Began, Booked, Checkpoint, Entry, LookedUp, Requested, Summed
@@ -508,6 +508,23 @@ def test_a_read_only_folder_is_told_by_name(folder: Path) -> None:
 
     with pytest.raises(JournalError, match=str(folder)):
         Journal.open(folder)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_ledger_in_a_read_only_folder_can_be_read(folder: Path) -> None:
+    write(folder, [Began(7, {})])
+    folder.chmod(0o500)
+
+    with contextlib.closing(Journal.open_to_read(folder)) as reader:
+        assert entries_of(reader) == [Began(7, {})]
+
+
+def test_a_log_beside_a_file_keeps_it_from_being_taken_for_closed(folder: Path) -> None:
+    with opened(folder) as journal:
+        journal.append([Began(7, {})], at_ms=AT_MS)
+        found = is_closed_for_good(folder / JOURNAL_NAME, is_quiet=True)
+
+    assert (found, is_closed_for_good(folder / JOURNAL_NAME, is_quiet=True)) == (False, True)
 
 
 def test_a_folder_that_cannot_be_made_is_told_by_name(tmp_path: Path) -> None:

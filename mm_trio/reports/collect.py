@@ -16,6 +16,7 @@ from mm_trio.history.ledger_reader import LedgerReader
 from mm_trio.history.prices import PriceHistory
 from mm_trio.history.quoting_reader import QuotingReader
 from mm_trio.model.errors import RecordError
+from mm_trio.model.observations import Watched
 from mm_trio.pages.pictures import Span
 from mm_trio.pages.timeline import Extremes, Timeline
 from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
@@ -29,6 +30,9 @@ __all__ = ["OnProgress", "read_facts"]
 # At four points a bin no picture has more than 2,000.
 MOST_BINS = 480
 PROGRESS_EVERY = 5_000
+# A recorder writes each second.
+RECORDED_WITHIN_MS = 5_000
+WATCHED: tuple[Watched, ...] = ("own", "market")
 LAST_MS = 2**62
 # What is done, as a share of the whole, and its name.
 OnProgress = Callable[[float, str], None]
@@ -60,7 +64,14 @@ def read_facts(folder: Path, asked: Asked, sampler: Sampler, on_progress: OnProg
         on_progress(0.5, "record")
         seen = None
         if places.record is not None:
-            seen = observe(places.record, sampler, timeline, lambda part: on_progress(0.5 + 0.4 * part, "record"))
+            until_ms = _find_recorded_end(earnings.figures, places.record, span[1])
+            seen = observe(
+                places.record,
+                sampler,
+                timeline,
+                on_progress=lambda part: on_progress(0.5 + 0.4 * part, "record"),
+                until_ms=until_ms,
+            )
         return Facts(
             names=make_names(earnings.coin, folder),
             span=span,
@@ -97,14 +108,26 @@ def _find_span(figures: Figures, places: _Places) -> Span:
     begins = [] if times is None else [times[0]]
     ends = [] if times is None else [times[1] + 1]
     if places.record is not None:
-        for watched in ("own", "market"):
-            for seen in places.record.read_coverage("own" if watched == "own" else "market", 0, LAST_MS):
+        for watched in WATCHED:
+            for seen in places.record.read_coverage(watched, 0, LAST_MS):
                 begins.append(seen.from_ms)
                 ends.append(seen.until_ms)
     begins += [at_ms for at_ms, _ in places.ledger.read_adjustments()][:1]
     from_ms = period.from_ms if period.from_ms is not None else min(begins, default=0)
     until_ms = period.until_ms if period.until_ms is not None else max(ends, default=from_ms + 1)
     return from_ms, max(until_ms, from_ms + 1)
+
+
+def _find_recorded_end(figures: Figures, record: RecordFile, until_ms: int) -> int:
+    """Return the end of the samples: that of the period, or where a record that is being written ends so far.
+
+    The market and our own book are not written in the same moment. What is not there yet is no outage.
+    """
+    if figures.setting.period.until_ms is not None:
+        return until_ms
+    ends = [max((span.until_ms for span in record.read_coverage(each, 0, LAST_MS)), default=0) for each in WATCHED]
+    whole_ms = (min(ends) // 1000 + 1) * 1000
+    return min(whole_ms, until_ms) if min(ends) >= until_ms - RECORDED_WITHIN_MS else until_ms
 
 
 def _read_trading(

@@ -38,10 +38,18 @@ class Observations:
 
 
 def observe(
-    record: RecordFile, sampler: Sampler, timeline: Timeline, on_progress: Callable[[float], None]
+    record: RecordFile,
+    sampler: Sampler,
+    timeline: Timeline,
+    *,
+    on_progress: Callable[[float], None],
+    until_ms: int,
 ) -> Observations | None:
-    """Sum up the samples of a period; None where it holds no whole second. `on_progress` gets the part that is done."""
-    from_s, until_s = -(-timeline.from_ms // SECOND_MS), timeline.until_ms // SECOND_MS
+    """Sum up the samples of a period before `until_ms`; None where it holds no whole second.
+
+    `on_progress` gets the part that is done.
+    """
+    from_s, until_s = -(-timeline.from_ms // SECOND_MS), until_ms // SECOND_MS
     if from_s >= until_s:
         return None
     series, mids = PresenceSeries(timeline), Extremes(timeline)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from mm_trio.cli.earnings_programs.past_words import say_time
 from mm_trio.cli.liquidity_programs.line_files import count_lines, write_lines
 from mm_trio.cli.liquidity_programs.record_samples import read_changes, read_volumes
 from mm_trio.cli.liquidity_programs.signing import find_address, sign
@@ -25,7 +26,10 @@ from mm_trio.model.errors import ConfigError, LocalError
 from mm_trio.model.journal_entries import Booked
 from mm_trio.recorder.record_file import RecordFile
 
-__all__ = ["Certificate", "Subject", "make_certificate"]
+__all__ = ["RECORDED_WITHIN_MS", "Certificate", "Subject", "make_certificate"]
+
+# A record is written each second. What is not there yet would count as a hole.
+RECORDED_WITHIN_MS = 5_000
 
 # Signer of figures that nobody signs.
 NOBODY = f"0x{0:040x}"
@@ -107,14 +111,14 @@ def _make_header(
     is_cut = until_s * 1000 > now_ms
     if is_cut and not is_partial:
         raise ConfigError(
-            f"the period ends at {subject.until_ms} ms, which is not over (now: {now_ms} ms); give an earlier --to, or "
-            "--partial for a certificate up to now that says so"
+            f"the period ends at {say_time(subject.until_ms)} UTC, which is not over (now: {say_time(now_ms)}); "
+            "give an earlier --to, or --partial for a certificate up to now that says so"
         )
-    until_s = now_ms // 1000 if is_cut else until_s
+    until_s = (now_ms - RECORDED_WITHIN_MS) // 1000 if is_cut else until_s
     if not from_s < until_s <= from_s + MOST_DAYS * DAY_S:
         raise ConfigError(
-            f"the period from {subject.from_ms} to {subject.until_ms} ms holds {max(0, until_s - from_s)} whole "
-            f"seconds; give --from and --to from 1 s to {MOST_DAYS} days apart"
+            f"the period from {say_time(subject.from_ms)} to {say_time(subject.until_ms)} UTC holds "
+            f"{max(0, until_s - from_s)} whole seconds; give --from and --to from 1 s to {MOST_DAYS} days apart"
         )
     agent = NOBODY if key is None else find_address(key)
     if is_master_key(agent, subject.account):

@@ -7,14 +7,12 @@ import re
 import time
 
 from mm_trio.cli.earnings_programs.history_place import find_history, read_period
-from mm_trio.cli.liquidity_programs.make_certificate import Subject
+from mm_trio.cli.liquidity_programs.make_certificate import RECORDED_WITHIN_MS, Subject
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError
 
 __all__ = ["find_subject"]
 
-# The record is written each second.
-RECORDED_WITHIN_MS = 5_000
 _ADDRESS = re.compile("0x[0-9a-f]{40}")
 
 

@@ -192,7 +192,7 @@ def test_a_period_that_is_not_over_is_refused(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_partial_certificate_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     now_ms = time.time_ns() // 1_000_000
-    span = ("--from", now_ms - 5_000, "--to", now_ms + 3_600_000)
+    span = ("--from", now_ms - 10_000, "--to", now_ms + 3_600_000)
     code, made = call(capsys, "certificate", "--folder", make_folder(tmp_path), *span, "--partial")
 
     assert (code, made["is_partial"]) == (0, True)

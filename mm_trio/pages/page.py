@@ -182,7 +182,7 @@ def _render_table(table: Table) -> Iterator[str]:
 def _render_cells(row: Sequence[Cell], numeric: Sequence[bool]) -> Iterator[str]:
     for number, (cell, is_number) in enumerate(zip(row, numeric, strict=True)):
         name, scope = ("td", "") if number else ("th", ' scope="row"')
-        is_long = isinstance(cell, str) and len(cell) > 46
+        is_long = isinstance(cell, str) and len(cell) > 40
         yield f"<{name}{scope}{_class(is_number, is_long=is_long)}>{_show(cell)}</{name}>"
 
 

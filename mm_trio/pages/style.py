@@ -48,7 +48,7 @@ svg text{font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto;margin:8px 0 20px;-webkit-overflow-scrolling:touch}
 .scroll:focus-visible{outline:2px solid var(--buy)}
 table{border-collapse:collapse;font-size:14px;line-height:1.4;font-variant-numeric:tabular-nums;min-width:min(100%,420px)}
-caption{text-align:left;color:var(--muted);padding:0 0 6px}
+caption{text-align:left;color:var(--muted);padding:0 0 6px;max-width:calc(100vw - 32px)}
 th,td{padding:6px 14px 6px 0;border-bottom:1px solid var(--grid);text-align:left;vertical-align:top;white-space:nowrap}
 th:last-child,td:last-child{padding-right:0}
 thead th{color:var(--muted);font-weight:600}

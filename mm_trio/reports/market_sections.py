@@ -13,6 +13,7 @@ from mm_trio.pages.pictures import Bars, HeatMap, Line, Lines, Strips
 from mm_trio.pages.scales import format_time
 from mm_trio.pages.timeline import HOUR_MS
 from mm_trio.reports.amounts import bps, count, find_decimals, money, share
+from mm_trio.reports.counterparties import PartyRow
 from mm_trio.reports.facts import Facts
 from mm_trio.reports.presence import DEPTH_PCT
 from mm_trio.reports.trading import HOURS, LevelSums
@@ -24,6 +25,7 @@ MOST_ROWS = 40
 MOST_PARTIES = 20
 MOST_OUTAGES = 100
 AFTER_MS = (0, 10_000, 60_000, 3_600_000)
+GAIN_AFTER_MS = 60_000
 _CAUSE_COLOURS = {"ours": SELL, "venue": OTHER, "network": BUY, "halt": INK, "unknown": MUTED}
 
 
@@ -124,13 +126,16 @@ def make_counterparties(facts: Facts) -> Section:
             money(row.volume, decimals),
             share(row.volume, facts.earnings.volume),
             *(bps(row.find_markout(after_ms), row.volume) for after_ms in AFTER_MS),
-            money(row.find_markout(60_000), find_decimals([row.find_markout(60_000)]), is_signed=True),
+            money(row.find_marked(GAIN_AFTER_MS), find_decimals([row.find_marked(GAIN_AFTER_MS)]), is_signed=True),
+            count(row.n - row.markouts[GAIN_AFTER_MS].n),
         )
         for row in ranked
     )
-    gains = tuple((_cut_address(row.name), _to_float(row.find_marked(60_000))) for row in ranked)
+    gains = tuple((_name_bar(row), _to_float(row.find_marked(GAIN_AFTER_MS))) for row in ranked)
     picture = Bars(
-        f"Gain against each counterparty one minute after the fills, in {unit}", f"{unit}, 1 min after the fills", gains
+        f"Gain against each counterparty one minute after the fills, in {unit}",
+        f"{unit}, 1 min after the fills; *: not every fill has a price",
+        gains,
     )
     head = (
         "taker",
@@ -142,6 +147,7 @@ def make_counterparties(facts: Facts) -> Section:
         "1 min, bps",
         "1 h, bps",
         f"1 min, {unit}",
+        "without",
     )
     table = Table("counterparties", f"The {MOST_PARTIES} largest by volume", head, rows)
     drawn = (picture,) if any(value is not None for _, value in gains) else ()
@@ -153,6 +159,11 @@ def _find_no_party(facts: Facts) -> str:
     if facts.no_record is not None:
         return facts.no_record
     return "no trade of the market was recorded" if facts.earnings.tally.n_fills else "there are no fills"
+
+
+def _name_bar(row: PartyRow) -> str:
+    name = _cut_address(row.name)
+    return name if row.markouts[GAIN_AFTER_MS].n == row.n else f"{name} *"
 
 
 def _cut_address(name: str) -> str:

@@ -88,7 +88,7 @@ def _make_days(facts: Facts) -> Sequence[Table]:
     return (
         Table(
             "days",
-            f"By UTC day, in {unit}; unknown where no price was recorded at its end",
+            f"By UTC day, in {unit}; unknown where no price was recorded at its last fills",
             head,
             tuple(map(make_row, facts.days)),
         ),

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections import Counter
+from contextlib import closing
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,10 @@ from report_kit import FROM_MS, HOUR_MS, History, make_history, make_report_of
 
 from mm_trio.earnings.period import Period
 from mm_trio.history.earnings_reader import Asked, read_earnings
+from mm_trio.model.observations import Coverage
+from mm_trio.pages.page import Number
+from mm_trio.pages.pictures import Bars
+from mm_trio.recorder.record_file import RecordFile
 from mm_trio.reports.report import Report
 
 HOSTILE = '</script><img src="x" onerror="alert(1)">&\x1b[2J'
@@ -167,3 +172,26 @@ def test_part_of_a_history_has_its_own_beginning(history: History) -> None:
 
     assert report.facts.earnings.tally.n_fills == sum(map(period.contains, times))
     assert report.facts.span == (period.from_ms, period.until_ms)
+
+
+def test_a_record_that_is_being_written_has_no_outage_at_its_end(tmp_path: Path) -> None:
+    history = make_history(tmp_path / "ledger", hours=0.5)
+    before = make_report_of(history).facts.liquidity
+    with closing(RecordFile.open(history.folder)) as record:
+        record.append([Coverage("own", history.until_ms, history.until_ms + 2_900)])
+        record.append([Coverage("market", history.until_ms, history.until_ms + 900)])
+
+    after = make_report_of(history).facts.liquidity
+
+    assert before is not None
+    assert after is not None
+    assert after.period["down_s"] == before.period["down_s"]
+
+
+def test_a_bar_over_some_of_the_fills_has_a_star(report: Report) -> None:
+    (section,) = [each for each in report.sections if each.key == "counterparties"]
+    (picture,), (table,) = section.pictures, section.tables
+    assert isinstance(picture, Bars)
+
+    without = [row[-1].value for row in table.rows if isinstance(row[-1], Number)]
+    assert [name.endswith(" *") for name, _ in picture.rows] == [value != 0 for value in without]

@@ -14,21 +14,29 @@ from mm_trio.history.past_state import MayRest, PastState, read_past_state, read
 from mm_trio.history.withheld import Offer
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import ConfigError, RecordError
-from mm_trio.model.observations import BestPrices, OwnBook
+from mm_trio.model.observations import BestPrices, OwnBook, Watched
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.recorder.record_file import RecordFile
 
 __all__ = ["Explanation", "MarketThen", "explain_level", "find_level"]
 
+# A maker at work writes its record each second, and the ledger at once.
+BEHIND_MS = 5_000
+LAST_MS = 2**62
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketThen:
-    """Best prices and our book at a time; None with the reason where nobody looked."""
+    """Best prices and our book at a time; None with the reason where nobody looked.
+
+    `recorded_until_ms`: the prices are those of this time, because the record reached no further yet.
+    """
 
     prices: BestPrices | None
     book: OwnBook | None
     prices_unknown_because: str | None = None
     book_unknown_because: str | None = None
+    recorded_until_ms: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -42,6 +50,7 @@ class MarketThen:
                 "bid_size": None if prices.bid_size is None else f"{prices.bid_size:f}",
                 "ask": None if prices.ask is None else f"{prices.ask:f}",
                 "ask_size": None if prices.ask_size is None else f"{prices.ask_size:f}",
+                "recorded_until_ms": self.recorded_until_ms,
             },
             "market_unknown_because": self.prices_unknown_because,
             "maker": None
@@ -163,9 +172,9 @@ def _find_market_then(folder: Path, at_ms: int) -> MarketThen:
     except RecordError as error:
         return MarketThen(prices=None, book=None, prices_unknown_because=str(error), book_unknown_because=str(error))
     try:
-        prices = record.find_prices_at(at_ms)
-        is_seen = next(record.read_coverage("own", at_ms, at_ms), None) is not None
-        book = next(record.read_own_books(at_ms, at_ms), None) if is_seen else None
+        seen_ms, own_ms = _find_recorded(record, "market", at_ms), _find_recorded(record, "own", at_ms)
+        prices = None if seen_ms is None else record.find_prices_at(seen_ms)
+        book = None if own_ms is None else next(record.read_own_books(own_ms, own_ms), None)
     except RecordError as error:
         return MarketThen(prices=None, book=None, prices_unknown_because=str(error), book_unknown_because=str(error))
     finally:
@@ -175,4 +184,13 @@ def _find_market_then(folder: Path, at_ms: int) -> MarketThen:
         book=book,
         prices_unknown_because="nobody watched the market's prices then" if prices is None else None,
         book_unknown_because="no maker recorded its own orders then" if book is None else None,
+        recorded_until_ms=None if prices is None or seen_ms == at_ms else seen_ms,
     )
+
+
+def _find_recorded(record: RecordFile, watched: Watched, at_ms: int) -> int | None:
+    """Return the time, or the end of a record that is a moment behind it; None where nobody watched then."""
+    spans = list(record.read_coverage(watched, at_ms - BEHIND_MS, LAST_MS))
+    if any(span.from_ms <= at_ms <= span.until_ms for span in spans):
+        return at_ms
+    return spans[-1].until_ms if spans and spans[-1].until_ms < at_ms else None

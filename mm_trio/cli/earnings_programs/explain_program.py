@@ -78,7 +78,9 @@ class Story:
         if market.prices is None:
             return f"best prices: unknown; {market.prices_unknown_because}"
         bid, ask = ("none" if value is None else say_number(value) for value in (market.prices.bid, market.prices.ask))
-        return f"best prices: bid {bid}, ask {ask}, since {say_time(market.prices.time_ms)}"
+        until_ms = market.recorded_until_ms
+        until = "" if until_ms is None else f"; the record reaches to {say_time(until_ms)} so far"
+        return f"best prices: bid {bid}, ask {ask}, since {say_time(market.prices.time_ms)}{until}"
 
     def _describe_maker(self) -> str:
         market = self.found.market

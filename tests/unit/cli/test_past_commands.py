@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from past_kit import START_MS, place, write_ledger
 
 from mm_trio.cli.earnings_programs.past_words import lay_out, say_age, say_time
 from mm_trio.cli.main import main
+from mm_trio.model.observations import BestPrices, Coverage
+from mm_trio.recorder.record_file import RecordFile
 
 
 def ask(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
@@ -113,3 +116,17 @@ def test_a_time_is_written_to_the_millisecond() -> None:
 
 def test_a_table_is_as_wide_as_its_cells() -> None:
     assert lay_out(("a", "b"), [("long", "x")]) == ["a     b", "long  x"]
+
+
+@pytest.mark.parametrize("behind_ms, until_ms", [(900, START_MS + 100), (5_001, None)])
+def test_a_record_that_is_a_moment_behind_still_tells_the_prices(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], behind_ms: int, until_ms: int | None
+) -> None:
+    write_ledger(tmp_path, place("sell", 5, oid=2))
+    begin_ms, end_ms = START_MS - 60_000, START_MS + 1_000 - behind_ms
+    with closing(RecordFile.open(tmp_path)) as record:
+        record.append([Coverage("market", begin_ms, end_ms), BestPrices(begin_ms, Decimal(20), None, None, None)])
+
+    market = ask(capsys, "explain", "5", "--folder", str(tmp_path))["market"]
+
+    assert (None if market is None else market["recorded_until_ms"]) == until_ms

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mm_trio.cli.earnings_programs.past_words import say_time
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.earnings.period import WHOLE, Period
 from mm_trio.journal.data_dir import find_network_folder
@@ -78,8 +79,8 @@ def _check_folder(folder: Path, given: str) -> Path:
     except OSError as error:
         raise ConfigError(f"{given}: {folder} cannot be read: {error.strerror or error}") from error
     raise ConfigError(
-        f"{given}: there is no ledger in {folder} (no {JOURNAL_NAME}); a maker that ran left one there, and "
-        "`mm-trio run` prints its folder; name that one with --folder DIR"
+        f"{given}: there is no ledger in {folder} (no {JOURNAL_NAME}): no maker has run with it there; `mm-trio run` "
+        "makes one and prints its folder; name that one with --folder DIR"
     )
 
 
@@ -93,7 +94,9 @@ def read_period(arguments: argparse.Namespace, *, now_ms: int | None = None) -> 
         now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         return Period(max(0, now_ms - last_ms), None)
     if first_ms is not None and until_ms is not None and until_ms <= first_ms:
-        raise ConfigError(f"--to ({until_ms} ms) must be later than --from ({first_ms} ms); exchange them")
+        raise ConfigError(
+            f"--to ({say_time(until_ms)} UTC) must be later than --from ({say_time(first_ms)} UTC); exchange them"
+        )
     return WHOLE if first_ms is None and until_ms is None else Period(first_ms, until_ms)
 
 

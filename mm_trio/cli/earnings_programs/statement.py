@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -30,7 +30,7 @@ def write_statement(earnings: Earnings) -> str:
     if earnings.days:
         lines += ["", "by UTC day, in quote", *_write_days(earnings.days)]
     if figures.absent:
-        lines += ["", "not known:", *(f"  {name}: {why}" for name, why in figures.absent.items())]
+        lines += ["", "not known:", *_list_absent(figures.absent)]
     return "\n".join(lines)
 
 
@@ -124,6 +124,12 @@ def _write_days(days: Sequence[Figures]) -> list[str]:
         rows.append((_moment(day_ms)[:10], str(figures.tally.n_fills), *shown, _plain(figures.mark)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _list_absent(absent: Mapping[str, str]) -> Iterator[str]:
+    """Yield each reason once, with all figures that are absent for it."""
+    for why in dict.fromkeys(absent.values()):
+        yield f"  {', '.join(name for name, each in absent.items() if each == why)}: {why}"
 
 
 def _align(rows: Iterator[_Row] | Sequence[_Row]) -> list[str]:

@@ -14,7 +14,6 @@ from builders import ALLOCATION, MAKER, TAKER, World, dec, until
 from trio.testing import MockClock
 
 from mm_trio.engine.ws_state import WsState
-from mm_trio.history.past_terms import PastTerms
 from mm_trio.journal.ledger_sums import read_ledger
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.journal_entries import Accounted, Adjusted, Began, Checkpoint, Entry, Moved

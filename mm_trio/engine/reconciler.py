@@ -152,7 +152,7 @@ class Reconciler:
         same.
         """
         state, client = self._state, self._client
-        movements, now_s = state.inventory.movements, trio.current_time()
+        now_s = trio.current_time()
         wants = state.inventory.wants_reasons(now_s, quiet_since_s=state.note_doubts(now_s))
         if not (wants and client.lists_movements):
             return
@@ -160,15 +160,29 @@ class Reconciler:
             return
         with trio.move_on_after(REASONS_WITHIN_S):
             try:
-                until_ms = client.clock.earliest_ms()
-                updates = await client.fetch_fund_updates(state.market, since_ms=movements.ask_from_ms)
+                await self._read_reasons()
             except VenueError as error:
                 _log.info("movements of funds not read: error=%s; a difference stays unexplained", error)
-                return
-            is_whole = updates.n_rows < FUNDS_PER_PAGE or updates.last_ms is None
+
+    async def _read_reasons(self) -> None:
+        """Read the movements from where they were read last, page by page. Errors: VenueError."""
+        client, movements = self._client, self._state.inventory.movements
+        until_ms, since_ms = client.clock.earliest_ms(), movements.ask_from_ms
+        has_weight = True
+        while has_weight:
+            updates = await client.fetch_fund_updates(self._state.market, since_ms=since_ms)
             movements.on_told(updates.events)
-            movements.on_read(until_ms if is_whole else updates.last_ms or 0)
             self._log_unread(updates)
+            last_ms = updates.last_ms
+            if updates.n_rows < FUNDS_PER_PAGE or last_ms is None:
+                movements.on_read(until_ms)
+                return
+            movements.on_read(last_ms)
+            if last_ms <= since_ms:
+                # One moment has more rows than a page.
+                return
+            since_ms = last_ms
+            has_weight = client.weight.compute_wait_s(REASONS_WEIGHT, now_s=trio.current_time()) <= 0
 
     def _log_unread(self, updates: FundUpdates) -> None:
         """Log rows that are not read: each type once, and the first error."""

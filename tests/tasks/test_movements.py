@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,25 @@ async def test_what_is_taken_out_is_recorded_by_its_cause(
     await move(world, maker_of(world, journal, allocated_token=50), lambda: world.withdraw(MAKER, token, usdc))
 
     assert told(journal) == [moved]
+
+
+async def test_a_reason_behind_full_pages_is_found_at_once(autojump_clock: MockClock, journal: Journal) -> None:
+    """An account of many movements: what the venue lists first is older, and fills pages."""
+    world = World()
+
+    def fill_page(before_ms: int, rows: Any) -> Any:
+        delta = {"type": "vaultDeposit"}
+        first_ms = rows[-1]["time"] - before_ms
+        return [{"time": first_ms + n, "hash": f"0x{first_ms + n:064x}", "delta": delta} for n in range(500)]
+
+    def pay_in() -> None:
+        world.fund(MAKER, "10", "0")
+        for before_ms in range(3_000, 0, -500):
+            world.venue.garble_next(LISTED, partial(fill_page, before_ms))
+
+    await move(world, maker_of(world, journal), pay_in)
+
+    assert told(journal) == [("transfer", dec(10), dec(0))]
 
 
 async def test_a_trade_by_hand_is_recorded_as_one(autojump_clock: MockClock, journal: Journal) -> None:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import get_args
 
+from mm_trio.history.ledger_reader import LedgerReader
 from mm_trio.history.past_terms import PastTerms, find_terms
 from mm_trio.journal.replay import Recovered, accumulate
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import ConfigError, JournalError
-from mm_trio.model.journal_entries import Adopted, Arrived, Began, Checkpoint, Entry
+from mm_trio.model.journal_entries import Adopted, Arrived, Checkpoint, Entry
 from mm_trio.model.orders import Phase, Quote
 from mm_trio.quoting.plan import TickPlan, plan_tick
 
@@ -150,11 +151,7 @@ def read_terms(journal: Journal, *, at_ms: int | None = None) -> PastTerms:
 
     Errors: ConfigError where no session had begun by then, JournalError.
     """
-    sessions = [
-        (row.at_ms, row.entry)
-        for row in journal.read_kinds(Began)
-        if isinstance(row.entry, Began) and row.entry.parameters
-    ]
+    sessions = list(LedgerReader(journal).read_terms())
     if not sessions:
         raise ConfigError(
             f"{journal.path}: no maker has begun a session there yet; run one first, or name another folder"

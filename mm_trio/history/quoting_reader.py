@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from mm_trio.earnings.trade import Trade, make_trade
-from mm_trio.earnings.turns import Ladder, read_ladder
-from mm_trio.history.ledger_reader import sort_nearly_sorted
+from mm_trio.earnings.turns import read_ladder
+from mm_trio.history.ledger_reader import LedgerReader, sort_nearly_sorted
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.entry_codec import decode_entry, name_kind
 from mm_trio.model.journal_entries import Began, Booked, Quoted
@@ -31,7 +31,9 @@ class QuotingReader:
 
     def read_boundaries(self, until_ms: int) -> Iterator[tuple[int, Decimal]]:
         """Yield (time, price of the lowest ask) each time the boundary moved; the top price where there is no ask."""
-        ladder: Ladder | None = None
+        # A ledger that was rebuilt without its archives tells its first session in its first checkpoint alone.
+        first = next(LedgerReader(self._journal).read_terms(), None)
+        ladder = None if first is None else read_ladder(first[1].parameters)
         quoted = name_kind(Quoted)
         for _, at_ms, kind, values in self._journal.read_values(Began, Quoted):
             if at_ms >= until_ms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from day_kit import TradedDay
 from past_kit import START_MS, TERMS, place, quote_at, write_ledger
 
 from mm_trio.history.past_state import PastState, read_past_state
+from mm_trio.history.quoting_reader import QuotingReader
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.journal_entries import Adopted, Allocated, Began, Checkpoint, Ended, Quoted, Sent, Summed
@@ -53,6 +55,17 @@ def test_orders_come_from_the_highest_price_down(tmp_path: Path) -> None:
     state = read(write_ledger(tmp_path, place("buy", 1, oid=1), place("sell", 6, oid=2), place("buy", 3, oid=3)))
 
     assert [order.quote.level_index for order in state.list_orders(now_ms=0)] == [6, 3, 1]
+
+
+def test_a_ledger_without_its_archives_has_the_terms_of_its_checkpoint(tmp_path: Path) -> None:
+    """A rebuilt one, before its next session."""
+    with closing(Journal.open(tmp_path)) as journal:
+        parts = (Began(7, TERMS), Allocated(None, None), Summed(None, None, Decimal(10), Decimal(100)))
+        journal.append([Checkpoint(parts), Quoted(3)], at_ms=START_MS)
+
+    assert read(tmp_path).terms.epoch == 7
+    with closing(QuotingReader(tmp_path)) as reader:
+        assert [at_ms for at_ms, _ in reader.read_boundaries(START_MS + 1)] == [START_MS]
 
 
 def test_the_terms_are_those_of_the_session_at_the_time(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ _MICRO = 10**BPS_DIGITS
 _BPS = 10_000 * _MICRO
 # 100 % in units of a percentage.
 _WHOLE = 100 * 10**PERCENT_DIGITS
-_TWICE_WHOLE = 2 * _WHOLE
+_TWICE_WHOLE: Final[int] = 2 * _WHOLE
 _BID_FACTORS = tuple(share - _WHOLE for share in _DEPTH_SHARES)
 _ASK_FACTORS = tuple(share + _WHOLE for share in _DEPTH_SHARES)
 _ONE_QUOTE: Final[int] = 10**NOTIONAL_DIGITS
@@ -187,7 +187,8 @@ def _find_slippages(side: BookSide, twice_mid: int, *, is_bid: bool) -> list[int
 
     None: the side has too little.
     """
-    sums, found = side.notionals, list[int | None]()
+    found: list[int | None] = []
+    sums = side.notionals
     total = sums[-1]
     for notional in _TAKEN_NOTIONALS:
         if total < notional:

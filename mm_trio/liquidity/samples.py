@@ -1,6 +1,7 @@
 """Samples: what is known at each whole second of the venue's time, written as changes.
 
-A sample holds until the next change. What was not watched is unknown, never the last known value.
+A sample holds until the next change. What was not watched is unknown, never the last known value. Changes are named
+tuples, because there are millions.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from mm_trio.model.orders import Side
 
@@ -37,16 +38,14 @@ KEPT: Final = Kept.KEPT
 MOST_ORDERS = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class MarketPrices:
+class MarketPrices(NamedTuple):
     """Best bid and ask of the market, in units. None: that side is empty."""
 
     bid: int | None
     ask: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class BookChange:
+class BookChange(NamedTuple):
     """Change of our book: what the maker does, why it does not quote, and new sizes; a size of 0 is gone.
 
     Where our book was unknown before, the sizes are all of it.
@@ -57,8 +56,7 @@ class BookChange:
     sizes: tuple[tuple[Side, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What is different from the sample at `second` on. None: unknown from here on."""
 
     second: int

@@ -225,6 +225,12 @@ class RecordFile:
                 cast("str | None", seller),
             )
 
+    def read_takers(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, int, str | None]]:
+        """Yield (time, trade id, address of the taker) of trades in order; quick, for a reader of a million."""
+        taker = "CASE side WHEN 'buy' THEN buyer ELSE seller END"
+        sql = f"SELECT time_ms, tid, {taker} FROM trades WHERE time_ms >= ? AND time_ms <= ? ORDER BY time_ms, tid"
+        yield from cast("Iterator[tuple[int, int, str | None]]", self._rows(sql, from_ms, until_ms))
+
     def read_own_books(self, from_ms: int, until_ms: int) -> Iterator[OwnBook]:
         """Yield our books in order, beginning with the one that holds at `from_ms`."""
         held: OwnBook | None = None

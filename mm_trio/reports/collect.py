@@ -133,8 +133,8 @@ def _find_recorded_end(figures: Figures, record: RecordFile, until_ms: int) -> i
 def _read_trading(
     places: _Places, timeline: Timeline, prices: PriceHistory, figures: Figures, on_progress: OnProgress
 ) -> tuple[TradingSeries, Counterparties | None]:
-    trades = None if places.record is None else places.record.read_trades(timeline.from_ms, timeline.until_ms)
-    parties = None if trades is None else Counterparties(trades)
+    takers = None if places.record is None else places.record.read_takers(timeline.from_ms, timeline.until_ms)
+    parties = None if takers is None else Counterparties(takers)
     # Prices at the ends of bins are asked for out of order, and so have an eye of their own.
     series = TradingSeries(timeline, PriceHistory(places.record).find_mid)
     total = max(1, figures.tally.n_fills)

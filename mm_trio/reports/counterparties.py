@@ -13,7 +13,6 @@ from decimal import Decimal
 
 from mm_trio.earnings.exact import NOTHING, exactly
 from mm_trio.earnings.markouts import HORIZONS_MS, Markout, Mids, Tallied
-from mm_trio.model.observations import MarketTrade
 
 __all__ = ["NOT_RECORDED", "THE_REST", "Counterparties", "PartyRow", "PartySums"]
 
@@ -60,11 +59,14 @@ class PartyRow:
 
 
 class Counterparties:
-    """Sums by the address that took our order; fills and trades come in the order of their times."""
+    """Sums by the address that took our order.
 
-    def __init__(self, trades: Iterator[MarketTrade]) -> None:
-        self._trades = trades
-        self._next = next(trades, None)
+    `takers` are (time, trade id, address) of trades; these and fills come in the order of their times.
+    """
+
+    def __init__(self, takers: Iterator[tuple[int, int, str | None]]) -> None:
+        self._coming = takers
+        self._next = next(takers, None)
         # Takers of the trades around the present fill by trade id, and these in the order of their times.
         self._takers: dict[int, str | None] = {}
         self._order: deque[tuple[int, int]] = deque()
@@ -81,12 +83,12 @@ class Counterparties:
         sums.add(base, price, mids)
 
     def _find_taker(self, time_ms: int, tid: int) -> str | None:
-        while self._next is not None and self._next.time_ms <= time_ms + NEAR_MS:
-            trade = self._next
-            if trade.tid not in self._takers:
-                self._order.append((trade.time_ms, trade.tid))
-            self._takers[trade.tid] = trade.buyer if trade.side == "buy" else trade.seller
-            self._next = next(self._trades, None)
+        while self._next is not None and self._next[0] <= time_ms + NEAR_MS:
+            traded_ms, trade_id, taker = self._next
+            if trade_id not in self._takers:
+                self._order.append((traded_ms, trade_id))
+            self._takers[trade_id] = taker
+            self._next = next(self._coming, None)
         while self._order and self._order[0][0] < time_ms - NEAR_MS:
             del self._takers[self._order.popleft()[1]]
         return self._takers.get(tid)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from certificate_kit import DAY_S
 from effort import FACTOR
@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from mm_trio.cli.liquidity_programs.record_samples import read_changes
 from mm_trio.liquidity.samples import Change, Kept, MarketPrices
 from mm_trio.liquidity.units import to_units
-from mm_trio.model.observations import BestPrices, Coverage, Observed, OwnBook, RestingSize
+from mm_trio.model.observations import BestPrices, Coverage, OwnBook, RestingSize
 from mm_trio.model.orders import Side
 from mm_trio.recorder.record_file import RecordFile
 
+_T = TypeVar("_T", BestPrices, OwnBook)
 N, FROM_MS = 30, DAY_S * 1000
 # State, reason, and sizes; None: unknown.
 Sample: TypeAlias = tuple[str, str | None, dict[tuple[Side, int], int]] | None
@@ -47,7 +48,7 @@ def cover(lengths: Sequence[tuple[int, int]], watched: str) -> Iterator[Coverage
         yield Coverage("own" if watched == "own" else "market", begin_ms, end_ms)
 
 
-def look_up(seen: Sequence[Observed], covered: Sequence[Coverage], second: int) -> Observed | None:
+def look_up(seen: Sequence[_T], covered: Sequence[Coverage], second: int) -> _T | None:
     """Return what held at a second; None where nobody watched."""
     at_ms = second * 1000
     if not any(span.from_ms <= at_ms <= span.until_ms for span in covered):
@@ -55,8 +56,8 @@ def look_up(seen: Sequence[Observed], covered: Sequence[Coverage], second: int) 
     return max((each for each in seen if each.time_ms <= at_ms), key=lambda each: each.time_ms, default=None)
 
 
-def to_sample(book: Observed | None) -> Sample:
-    if not isinstance(book, OwnBook):
+def to_sample(book: OwnBook | None) -> Sample:
+    if book is None:
         return None
     summed: dict[tuple[Side, int], int] = {}
     for order in book.orders:
@@ -65,10 +66,10 @@ def to_sample(book: Observed | None) -> Sample:
     return book.state, book.reason, {slot: size for slot, size in summed.items() if size}
 
 
-def to_market(seen: Observed | None) -> MarketPrices | None:
-    if not isinstance(seen, BestPrices):
+def to_market(seen: BestPrices | None) -> MarketPrices | None:
+    if seen is None:
         return None
-    return MarketPrices(seen.bid and to_units(seen.bid), seen.ask and to_units(seen.ask))
+    return MarketPrices(*(None if price is None else to_units(price) for price in (seen.bid, seen.ask)))
 
 
 def replay(changes: Sequence[Change]) -> Iterator[tuple[MarketPrices | None, Sample]]:

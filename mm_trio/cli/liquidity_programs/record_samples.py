@@ -23,6 +23,8 @@ __all__ = ["read_changes", "read_volumes"]
 
 # Time, bid, ask.
 _Prices: TypeAlias = tuple[int, str | None, str | None]
+_NEVER_S = 2**62
+_END = (_NEVER_S, None)
 _Seen = TypeVar("_Seen", _Prices, BookStep)
 
 
@@ -34,19 +36,18 @@ def read_changes(record: RecordFile, from_s: int, until_s: int) -> Iterator[Chan
     market = _sample(prices, record.read_coverage("market", *span), from_s, until_s)
     own = _sample(steps, record.read_coverage("own", *span), from_s, until_s, take=book.take)
     last: MarketPrices | None = None
-    new_market, new_own = next(market, None), next(own, None)
-    while new_market is not None or new_own is not None:
-        second = min(new[0] for new in (new_market, new_own) if new is not None)
+    new_market, new_own = next(market, _END), next(own, _END)
+    while (second := min(new_market[0], new_own[0])) < _NEVER_S:
         change_market: MarketPrices | Kept | None = KEPT
         change_own: BookChange | Kept | None = KEPT
-        if new_market is not None and new_market[0] == second:
+        if new_market[0] == second:
             best = _to_prices(new_market[1])
             change_market = KEPT if best == last else best
-            last, new_market = best, next(market, None)
-        if new_own is not None and new_own[0] == second:
+            last, new_market = best, next(market, _END)
+        if new_own[0] == second:
             # Before the next step is taken.
             change_own = book.find_change(is_known=new_own[1] is not None)
-            new_own = next(own, None)
+            new_own = next(own, _END)
         if change_market is not KEPT or change_own is not KEPT:
             yield Change(second, change_market, change_own)
 
@@ -110,7 +111,7 @@ class _Book:
         self._told: dict[tuple[Side, int], int] | None = None
         self._touched: set[tuple[Side, int]] = set()
         self._state: tuple[str, str | None] = ("", None)
-        self._told_state = self._state
+        self._told_state: tuple[str, str | None] = ("", None)
 
     def take(self, step: BookStep) -> None:
         """Take a step."""

@@ -45,11 +45,11 @@ class PriceHistory:
         self._spans = [(span.from_ms, span.until_ms) for span in seen]
         self._begins = [from_ms for from_ms, _ in self._spans]
         self._hours: OrderedDict[int, tuple[list[int], list[BestPrices]]] = OrderedDict()
-        self._marks: Iterator[tuple[int, str]] = iter(())
-        self._next: tuple[int, str] | None = None
-        self._texts: dict[str, tuple[int, Decimal | None]] = {}
+        self._marks: Iterator[tuple[int, str, str, str]] = iter(())
+        self._next: tuple[int, str, str, str] | None = None
+        self._texts: dict[tuple[str, ...], tuple[int, Decimal | None]] = {}
         # Mids of fills whose six marks are there; many a fill has the same, while the market stands still.
-        self._known: dict[str, Mids] = {}
+        self._known: dict[tuple[str, ...], Mids] = {}
         # The first question is answered from where it is.
         self._last: tuple[int, Mids] = (LAST_MS, NO_MIDS)
 
@@ -87,33 +87,34 @@ class PriceHistory:
         while marks is not None and marks[0] < time_ms:
             marks = next(self._marks, None)
         self._next = marks
-        if marks is not None and marks[0] == time_ms and (found := self._known.get(marks[1])) is not None:
-            return found
         mids = list(_UNKNOWN)
         if marks is not None and marks[0] == time_ms:
-            known, n = self._texts, 0
-            for text in marks[1].split(","):
-                index, mid = known.get(text) or self._parse(text)
+            text = marks[1:]
+            if (found := self._known.get(text)) is not None:
+                return found
+            known = self._texts
+            rows = list(zip(*(part.split(",") for part in text), strict=True))
+            for row in rows:
+                index, mid = known.get(row) or self._parse(row)
                 mids[index] = mid
-                n += 1
-            if n == len(HORIZONS_MS) and mids[_NOWHERE] is _LOOK_UP:
+            if len(rows) == len(HORIZONS_MS) and mids[_NOWHERE] is _LOOK_UP:
                 if len(self._known) > MOST_TEXTS:
                     self._known.clear()
-                self._known[marks[1]] = found = tuple(mids[:_NOWHERE])
+                self._known[text] = found = tuple(mids[:_NOWHERE])
                 return found
         return [
             self._look_up(time_ms, after_ms) if mid is _LOOK_UP else mid
             for after_ms, mid in zip(HORIZONS_MS, mids[:_NOWHERE], strict=True)
         ]
 
-    def _parse(self, text: str) -> tuple[int, Decimal | None]:
+    def _parse(self, row: tuple[str, ...]) -> tuple[int, Decimal | None]:
         """Parse a mark once; fills by the thousand have the same."""
-        after, bid, ask = text.split(" ")
+        after, bid, ask = row
         mark = Mark(0, int(after), Decimal(bid) if bid else None, Decimal(ask) if ask else None)
         index = HORIZONS_MS.index(mark.after_ms) if mark.after_ms in HORIZONS_MS else _NOWHERE
         if len(self._texts) > MOST_TEXTS:
             self._texts.clear()
-        self._texts[text] = found = (index, mark.mid)
+        self._texts[row] = found = (index, mark.mid)
         return found
 
     def _look_up(self, time_ms: int, after_ms: int) -> Decimal | None:

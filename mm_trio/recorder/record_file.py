@@ -256,17 +256,16 @@ class RecordFile:
             sizes, _ = _parse(cast("str", body))
             yield BookStep(cast("int", time_ms), bool(is_whole), sizes, cast("str", state), cast("str | None", reason))
 
-    def read_marks_of_fills(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, str]]:
-        """Yield each fill's time and its marks, as "after_ms bid ask" with commas between; an empty side is empty.
+    def read_marks_of_fills(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, str, str, str]]:
+        """Yield each fill's time and its marks: times after it, bids, asks, each with commas between.
 
-        For a reader of a million fills: one row for each takes a fifth of the time.
+        An empty side is empty. For a reader of a million fills: one row for each takes a fifth of the time.
         """
         sql = (
-            "SELECT fill_ms, group_concat(after_ms || ' ' || coalesce(bid, '') || ' ' || coalesce(ask, '')) "
+            "SELECT fill_ms, group_concat(after_ms), group_concat(coalesce(bid, '')), group_concat(coalesce(ask, '')) "
             "FROM marks WHERE fill_ms >= ? AND fill_ms <= ? GROUP BY fill_ms ORDER BY fill_ms"
         )
-        for fill_ms, marks in self._rows(sql, from_ms, until_ms):
-            yield cast("int", fill_ms), cast("str", marks)
+        yield from cast("Iterator[tuple[int, str, str, str]]", self._rows(sql, from_ms, until_ms))
 
     def read_marks(self, from_ms: int, until_ms: int) -> Iterator[Mark]:
         """Yield the marks of fills in this time."""

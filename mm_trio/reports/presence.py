@@ -27,6 +27,17 @@ class _Bin:
     ask: int = 0
     both: int = 0
 
+    def add(self, measured: Measured, ms: int, *, is_known: bool) -> None:
+        """Add so many milliseconds of a sample."""
+        self.n += ms
+        if is_known:
+            self.known += ms
+        if measured.is_bid_up:
+            self.bid += ms
+        if measured.is_ask_up:
+            self.ask += ms
+            self.both += measured.is_bid_up and ms
+
 
 _READERS = {side: attrgetter(side) for side in ("bid", "ask", "both")}
 
@@ -41,6 +52,8 @@ class PresenceSeries:
     spread: Extremes = field(init=False)
     down: dict[str, list[Span]] = field(default_factory=dict)
     _bins: dict[int, _Bin] = field(default_factory=dict)
+    # The bin of the last sample, and where it begins and ends.
+    _last: tuple[_Bin, int, int] = field(default_factory=lambda: (_Bin(), 0, 0))
 
     def __post_init__(self) -> None:
         self.depth_bid, self.depth_ask = Extremes(self.timeline), Extremes(self.timeline)
@@ -54,20 +67,20 @@ class PresenceSeries:
         self.depth_ask.add(from_ms, measured.depth_ask[_DEPTH_AT] / _QUOTE if is_known else None)
         spread = measured.spread_ours
         self.spread.add(from_ms, None if spread is None else spread / _BPS)
-        for number, ms in self.timeline.split(from_ms, until_ms):
-            part = self._bins.get(number)
-            if part is None:
-                part = self._bins[number] = _Bin()
-            part.n += ms
-            if is_known:
-                part.known += ms
-            if measured.is_bid_up:
-                part.bid += ms
-            if measured.is_ask_up:
-                part.ask += ms
-                part.both += measured.is_bid_up and ms
+        part, begin_ms, end_ms = self._last
+        if begin_ms <= from_ms and until_ms <= end_ms:
+            part.add(measured, until_ms - from_ms, is_known=is_known)
+        else:
+            self._add_parts(measured, from_ms, until_ms, is_known=is_known)
         if measured.cause is not None:
             self._note_down(measured.cause, from_ms, until_ms)
+
+    def _add_parts(self, measured: Measured, from_ms: int, until_ms: int, *, is_known: bool) -> None:
+        """Add samples to each bin that they touch, and remember the last one."""
+        for number, ms in self.timeline.split(from_ms, until_ms):
+            part = self._bins.setdefault(number, _Bin())
+            part.add(measured, ms, is_known=is_known)
+            self._last = part, self.timeline.begin_of(number), self.timeline.end_of(number)
 
     def _note_down(self, cause: str, from_ms: int, until_ms: int) -> None:
         """Note an outage; one within the same bin as the last is drawn as one with it."""

@@ -74,7 +74,7 @@ class TradingSeries:
         time_ms, level, price, base, fee_base, fee_quote = trade[:6]
         number = self._timeline.find(time_ms)
         self._close_bins(number)
-        self.tally.add_trade(trade, ())
+        self.tally.add_trade(trade, None)
         cell = level, time_ms // HOUR_MS % HOURS
         sums = self.cells.get(cell)
         if sums is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mm_trio.earnings.exact import exactly
 from mm_trio.earnings.figures import Figures
-from mm_trio.history.earnings_reader import Asked, read_earnings
+from mm_trio.history.earnings_reader import Asked, Earnings, read_earnings
 from mm_trio.history.ledger_reader import LedgerReader
 from mm_trio.history.prices import PriceHistory
 from mm_trio.history.quoting_reader import QuotingReader
@@ -49,11 +49,21 @@ class _Places:
 
 
 def read_facts(folder: Path, asked: Asked, sampler: Sampler, on_progress: OnProgress) -> Facts:
-    """Read the facts of a period. Errors: JournalError, RecordError."""
+    """Read the facts of a period; a record that is damaged is left out. Errors: JournalError."""
     on_progress(0.0, "fills")
     earnings = read_earnings(folder, asked, on_progress=lambda n: on_progress(0.0, f"{n} fills"))
+    try:
+        return _read_facts(folder, earnings, sampler, on_progress)
+    except RecordError as error:
+        # Damage costs the sections that need the record, and no other.
+        return _read_facts(folder, earnings, sampler, on_progress, absent=str(error))
+
+
+def _read_facts(
+    folder: Path, earnings: Earnings, sampler: Sampler, on_progress: OnProgress, *, absent: str | None = None
+) -> Facts:
     with ExitStack() as opened:
-        places = _open(folder, opened)
+        places = _open(folder, opened, absent=absent)
         span = _find_span(earnings.figures, places)
         timeline = Timeline.of(*span, most=MOST_BINS)
         prices = PriceHistory(places.record, absent=places.absent)
@@ -89,11 +99,13 @@ def read_facts(folder: Path, asked: Asked, sampler: Sampler, on_progress: OnProg
         )
 
 
-def _open(folder: Path, opened: ExitStack) -> _Places:
+def _open(folder: Path, opened: ExitStack, *, absent: str | None) -> _Places:
     ledger, quoting = (
         opened.enter_context(LedgerReader.open(folder)),
         opened.enter_context(closing(QuotingReader(folder))),
     )
+    if absent is not None:
+        return _Places(ledger, quoting, None, absent)
     if not (folder / RECORD_NAME).is_file():
         return _Places(ledger, quoting, None, f"nothing was recorded (there is no {RECORD_NAME} beside the ledger)")
     try:

@@ -154,6 +154,20 @@ def test_without_a_record_every_section_says_why(tmp_path: Path) -> None:
     assert "unknown" in " ".join(report.words)
 
 
+def test_a_damaged_record_leaves_the_figures_of_the_ledger(tmp_path: Path) -> None:
+    history = make_history(tmp_path / "ledger", hours=0.5)
+    path = history.folder / "record.sqlite3"
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 4)
+        file.write(b"\xff" * (size // 2))
+
+    report = make_report_of(history)
+
+    assert report.facts.earnings.tally.n_fills == len(history.fills)
+    assert "record.sqlite3 cannot be used" in str(report.facts.no_record)
+
+
 def test_a_period_without_fills_is_told_as_such(history: History) -> None:
     pytest.importorskip("matplotlib", reason="pictures are drawn by matplotlib")
     last = history.until_ms

@@ -15,7 +15,7 @@ from mm_trio.reports.market_sections import make_counterparties, make_depth, mak
 from mm_trio.reports.money_sections import make_cost, make_inventory, make_markouts, make_price, make_result
 from mm_trio.reports.words import describe_span, summarise
 
-__all__ = ["Report", "make_report"]
+__all__ = ["Report", "guard_cell", "make_report"]
 
 FOOTER = (
     "Made by mm-trio from the ledger and the record of a maker alone; no venue was asked. Times are those of the "
@@ -101,10 +101,10 @@ def _write_csv(table: Table) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.head)
     for row in table.rows:
-        writer.writerow([_guard(cell) if isinstance(cell, str) else cell.exact for cell in row])
+        writer.writerow([guard_cell(cell) if isinstance(cell, str) else cell.exact for cell in row])
     return text.getvalue()
 
 
-def _guard(text: str) -> str:
+def guard_cell(text: str) -> str:
     """Keep a spreadsheet from taking a name for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -28,12 +28,13 @@ ADDRESS_CHARS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillList:
-    """Last fills of a period, and the sums over all of it."""
+    """Last fills of a period, and the sums over all of it; `written`: the table that has all of them."""
 
     folder: Path
     rows: tuple[FillRow, ...]
     totals: FillTotals
     unseen_because: str | None
+    written: Path | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -42,6 +43,7 @@ class FillList:
             "totals": self.totals.to_json(),
             "fills": [row.to_json() for row in self.rows],
             "record_unread_because": self.unseen_because,
+            "csv": None if self.written is None else str(self.written),
         }
 
     def to_text(self) -> str:
@@ -59,6 +61,8 @@ class FillList:
         )
         if self.unseen_because is not None:
             lines.append(f"takers and prices are unknown: {self.unseen_because}")
+        if self.written is not None:
+            lines.append(f"written: {self.written}")
         return "\n".join(lines)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 from mm_trio.cli.earnings_programs.history_options import add_period_options, add_place_options
 from mm_trio.cli.shell.exit_codes import ExitCode
@@ -26,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="show the last N fills, 0: all (default: 100); the sums are of all",
     )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write all fills of the period to a table for spreadsheets and taxes",
+    )
     add_json_option(parser)
 
 
@@ -38,7 +46,12 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     set_up_logging(sys.stderr)
     period = read_period(arguments)
     folder = find_history(arguments, stop)
-    print_result(list_fills(folder, period, limit=arguments.limit), as_json=arguments.json)
+    found = list_fills(folder, period, limit=arguments.limit)
+    if arguments.csv is not None:
+        from mm_trio.cli.earnings_programs.fills_table import write_table
+
+        found = replace(found, written=write_table(folder, period, arguments.csv))
+    print_result(found, as_json=arguments.json)
     return ExitCode.CLEAN
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from contextlib import closing
 from decimal import Decimal
@@ -130,3 +131,27 @@ def test_a_record_that_is_a_moment_behind_still_tells_the_prices(
     market = ask(capsys, "explain", "5", "--folder", str(tmp_path))["market"]
 
     assert (None if market is None else market["recorded_until_ms"]) == until_ms
+
+
+def test_a_table_of_fills_has_all_of_them_with_all_digits(
+    quiet_hour: TradedDay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "fills.csv"
+    for _ in range(2):  # the same file is replaced
+        found = ask(capsys, "fills", "--folder", str(quiet_hour.folder), "--limit", "1", "--csv", str(table))
+
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+
+    assert sorted(int(row["tid"]) for row in rows) == sorted(fill.tid for fill in quiet_hour.fills)
+    spent = sum((Decimal(row["quote"]) for row in rows if row["side"] == "buy"), Decimal(0))
+    assert (found["csv"], spent) == (str(table), Decimal(found["totals"]["paid"]))
+
+
+def test_a_table_of_fills_replaces_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_ledger(tmp_path / "ledger")
+    (tmp_path / "maker.toml").write_text("[market]")
+
+    code = main(["fills", "--folder", str(tmp_path / "ledger"), "--csv", str(tmp_path / "maker.toml")])
+
+    assert (code, "is not a table of fills" in capsys.readouterr().err) == (2, True)
+    assert (tmp_path / "maker.toml").read_text() == "[market]"

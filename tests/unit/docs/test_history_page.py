@@ -34,8 +34,13 @@ def test_all_three_commands_have_examples() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_ends_well(
-    command: str, quiet_hour: TradedDay, capsys: pytest.CaptureFixture[str]
+    command: str,
+    quiet_hour: TradedDay,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     words = shlex.split(command.removeprefix("mm-trio ").replace("DIR", str(quiet_hour.folder)))
 
     out = run(words, capsys)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Never
 
+from mm_trio.cli.earnings_programs.past_words import say_time
 from mm_trio.liquidity.certificate import Header
 from mm_trio.liquidity.samples import Fill
 from mm_trio.liquidity.units import format_units, to_units
@@ -36,6 +37,9 @@ class VenueFills:
             rows = (row for raw in _read_rows(path) for row in _parse(raw, path))
             self._rows.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._rows.execute("CREATE INDEX tids ON rows (tid)")
+        self._reach: tuple[int | None, int | None] = self._rows.execute(
+            "SELECT min(time), max(time) FROM rows"
+        ).fetchone()
 
     def close(self) -> None:
         """Remove the rows."""
@@ -57,7 +61,20 @@ class VenueFills:
             nearest = "; ".join(
                 f"{key} is {_show(key, wanted[key])}, at the venue {_show(key, found[key])}" for key in wrong
             )
-        return nearest or "the venue's rows have no such trade"
+        return nearest or f"the venue's rows have no such trade{self._describe_reach(fill.time_ms)}"
+
+    def _describe_reach(self, time_ms: int) -> str:
+        """Say that the rows do not reach so far: the venue gives 2,000 at once, and that is no proof of anything."""
+        first_ms, last_ms = self._reach
+        if first_ms is None or last_ms is None:
+            return "; there are no rows at all"
+        if time_ms < first_ms:
+            return f"; they begin later, at {say_time(first_ms)} UTC: name a file with earlier ones too"
+        return (
+            f"; they end earlier, at {say_time(last_ms)} UTC: name a file with later ones too"
+            if time_ms > last_ms
+            else ""
+        )
 
 
 def _alternatives(value: object) -> tuple[object, ...]:

@@ -315,6 +315,21 @@ def test_every_fill_is_found_among_the_fills_of_the_user(certificate: Path, caps
 
 
 @pytest.mark.parametrize(
+    ("at_ms", "words"),
+    [(AT + 10_151, "they begin later, at "), (AT + 10_149, "they end earlier, at ")],
+)
+def test_rows_that_do_not_reach_to_a_fill_are_told(
+    certificate: Path, capsys: pytest.CaptureFixture[str], at_ms: int, words: str
+) -> None:
+    row = {"coin": COIN, "px": "20.06", "sz": "100.0", "side": "A", "time": at_ms, "tid": 9, "oid": 71}
+
+    code, found = verify_with(capsys, certificate, json.dumps([row]))
+
+    assert code == 1
+    assert words in json.dumps(found)
+
+
+@pytest.mark.parametrize(
     ("row", "words"),
     [
         (trade(3), "the venue's rows have no such trade"),

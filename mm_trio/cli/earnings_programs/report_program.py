@@ -19,6 +19,8 @@ from mm_trio.reports.report import Report, make_report
 
 __all__ = ["Output", "Written", "make_progress", "write_report"]
 
+MINUS_SIGN = "\N{MINUS SIGN}"
+
 BAR_CELLS = 30
 CLEAR_LINE = "\r\x1b[K"
 # What takes less needs no bar.
@@ -48,7 +50,9 @@ class Written:
     def to_text(self) -> str:
         """Return the summary in words, and what was written."""
         written = [f"written: {path}" for path in self.files]
-        return "\n".join([*self.report.words, *(written or ["--html FILE writes the page, --csv DIR the tables"])])
+        # A stream that does not know the sign would leave a loss without one.
+        words = [sentence.replace(MINUS_SIGN, "-") for sentence in self.report.words]
+        return "\n".join([*words, *(written or ["--html FILE writes the page, --csv DIR the tables"])])
 
 
 def write_report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def test_it_writes_page_and_tables(folder: Path, tmp_path: Path, capsys: pytest.
     assert values["files"] == [str(page), *(str(tables / f"{name}.csv") for name in values["tables"])]
     assert {path.stem for path in tables.iterdir()} == set(values["tables"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "tables"]
+
+
+def test_the_summary_has_signs_that_any_stream_knows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures of this history are below zero."""
+    code, out, _ = run(capsys, "--folder", str(folder))
+
+    assert code == 0
+    assert out.isascii()
+    assert re.search(r" -\d", out)
 
 
 @pytest.mark.usefixtures("no_library")

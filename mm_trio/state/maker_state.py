@@ -138,6 +138,9 @@ class MakerState:
 
     def _apply_fill(self, fill: Fill, *, now_s: float, is_listed: bool) -> None:
         orders = self.order_state
+        # Each connection tells again what traded long ago, of orders that were forgotten at a checkpoint.
+        if not is_listed and not orders.is_known(fill.oid) and orders.is_accounted_for(fill):
+            return
         if fill.cloid is not None and not orders.is_known(fill.oid) and not self._make_known(fill, now_s, is_listed):
             return
         result = orders.on_fill(fill.tid, fill.oid, fill.size, now_s=now_s, row=fill, by_clock=not is_listed)

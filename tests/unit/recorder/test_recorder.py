@@ -293,6 +293,11 @@ def test_a_killed_recorder_loses_a_second_at_most(tmp_path: Path) -> None:
 # --- Faults of the file ---------------------------------------------------------------------------
 
 
+def find_warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What an operator is warned of, whatever level another test left behind."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 def test_a_deleted_file_is_begun_anew_after_a_minute(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     session = Session(tmp_path)
     session.hear()
@@ -305,7 +310,7 @@ def test_a_deleted_file_is_begun_anew_after_a_minute(tmp_path: Path, caplog: pyt
 
     session.pass_s(60)
     assert len(list(session.read().read_trades(*ALWAYS_MS))) == 1
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["record stopped"]
+    assert [text.split(":")[0] for text in find_warnings(caplog)] == ["record stopped"]
 
 
 def test_a_damaged_file_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -315,7 +320,7 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFi
     session.pass_s(3)
 
     assert (tmp_path / f"{RECORD_NAME}.damaged-1").read_bytes().startswith(b"not a database")
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["record damaged"]
+    assert [text.split(":")[0] for text in find_warnings(caplog)] == ["record damaged"]
     session.hear()
     session.pass_s(2)
     assert len(list(session.read().read_trades(*ALWAYS_MS))) == 1
@@ -362,8 +367,8 @@ def test_a_locked_file_costs_nothing_but_time(
 
     assert len(list(session.read().read_trades(*ALWAYS_MS))) == 1
     assert len(session.coverage()) == 1
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "end the program that has it locked" in caplog.records[0].getMessage()
+    (warning,) = find_warnings(caplog)
+    assert "end the program that has it locked" in warning
 
 
 def test_a_nearly_full_disk_is_left_to_the_ledger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -372,7 +377,7 @@ def test_a_nearly_full_disk_is_left_to_the_ledger(tmp_path: Path, caplog: pytest
     session.pass_s(70)
 
     assert not (tmp_path / RECORD_NAME).exists()
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["record stopped"]
+    assert [text.split(":")[0] for text in find_warnings(caplog)] == ["record stopped"]
     assert "free space on that disk" in caplog.text
 
 

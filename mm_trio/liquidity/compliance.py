@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from mm_trio.liquidity.measures import BPS_DIGITS, Measured, find_depth_within
+from mm_trio.liquidity.measures import BPS_DIGITS, DEPTH_PLACES, Measured, find_depth_within
 from mm_trio.liquidity.samples import BookSide, MarketPrices, OwnState
 from mm_trio.liquidity.terms import PERCENT_DIGITS, Clause
 from mm_trio.liquidity.units import AMOUNT_DIGITS, NOTIONAL_DIGITS, divide, format_units, write_ratio
@@ -17,8 +17,7 @@ MOST_NAMED = 20
 _DAY_S = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """How one sample stands with a clause.
 
     `bid`, `ask`: whether that side did what was agreed. Depths are in units of notionals, 0 where they do not count.
@@ -43,8 +42,13 @@ def read_clause(clause: Clause, measured: Measured, market: MarketPrices | None,
         return Reading(is_excluded, False, False)
     known = market is not None and market.bid is not None and market.ask is not None
     twice_mid = market.bid + market.ask if known else None  # type: ignore[union-attr, operator] # both are there
-    bid = _find_depth(clause, own.bids, twice_mid, is_bid=True)
-    ask = _find_depth(clause, own.asks, twice_mid, is_bid=False)
+    place = DEPTH_PLACES.get(clause.within_pct)
+    if place is None or clause.price_low is not None:
+        bid = _find_depth(clause, own.bids, twice_mid, is_bid=True)
+        ask = _find_depth(clause, own.asks, twice_mid, is_bid=False)
+    else:
+        # Measured already.
+        bid, ask = measured.depth_bid[place], measured.depth_ask[place]
     if clause.measure == "depth_while_up":
         is_up = bid > 0 and ask > 0
         return Reading(is_excluded, is_up, is_up, is_up, bid, ask)

@@ -6,6 +6,7 @@ Each measure is a whole number of a small unit. Where it cannot be exact it is r
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ from mm_trio.model.orders import Side
 __all__ = [
     "BPS_DIGITS",
     "DEPTH_PCTS",
+    "DEPTH_PLACES",
     "SLIPPAGE_NAMES",
     "Measured",
     "find_cause",
@@ -28,6 +30,8 @@ __all__ = [
 # Depth is counted within so many percent of the mid.
 DEPTH_PCTS: Final = ("0.1", "0.5", "1", "2", "5")
 _DEPTH_SHARES = tuple(parse_units(pct, PERCENT_DIGITS) for pct in DEPTH_PCTS)
+# Percentage in its units → its place among the depths; None has none.
+DEPTH_PLACES: Final[Mapping[int | None, int]] = {share: place for place, share in enumerate(_DEPTH_SHARES)}
 # Spreads and costs are counted in millionths of a basis point.
 BPS_DIGITS: Final = 6
 _MICRO = 10**BPS_DIGITS

@@ -60,6 +60,28 @@ def test_books_are_read_whole_although_differences_are_written(tmp_path: Path) -
     assert list(record.read_own_books(2_500, 9_999)) == books[1:]
 
 
+def test_steps_of_books_tell_what_differs_alone(tmp_path: Path) -> None:
+    record = open_with(tmp_path, OwnBook(1_000, (BID, ASK), "quoting"), OwnBook(2_000, (BID,), "paused", "no feed"))
+
+    assert list(record.read_book_steps(1_500, 9_999)) == [
+        (1_000, True, [["buy", "20.06", "5"], ["sell", "20.12", "5"]], "quoting", None),
+        (2_000, False, [["sell", "20.12", "0"]], "paused", "no feed"),
+    ]
+
+
+def test_prices_as_texts_are_those_of_the_prices(tmp_path: Path) -> None:
+    record = open_with(tmp_path, PRICES, EMPTY_SIDE)
+
+    assert list(record.read_price_texts(2_000, 5_000)) == [(1_000, "20.06", "20.12"), (3_000, None, "20.12")]
+
+
+def test_takers_are_the_side_that_came(tmp_path: Path) -> None:
+    sold = MarketTrade(1_600, 78, D("20.06"), D(1), "sell", "0xb", "0xc")
+    record = open_with(tmp_path, TRADE, sold)
+
+    assert list(record.read_takers(0, 9_999)) == [(1_500, 77, "0xa"), (1_600, 78, "0xc")]
+
+
 def test_a_new_writer_begins_with_a_whole_book(tmp_path: Path) -> None:
     open_with(tmp_path, OwnBook(1_000, (BID, ASK), "quoting")).close()
     after = OwnBook(5_000, (BID,), "quoting")
@@ -91,6 +113,12 @@ def test_marks_keep_an_empty_side(tmp_path: Path) -> None:
     marks = [Mark(1_000, 0, D("20.06"), D("20.12")), Mark(1_000, 10_000, None, D("20.12"))]
 
     assert list(open_with(tmp_path, *marks).read_marks(0, 9_999)) == marks
+
+
+def test_marks_of_a_fill_are_columns(tmp_path: Path) -> None:
+    record = open_with(tmp_path, Mark(1_000, 0, D("20.06"), D("20.12")), Mark(1_000, 10_000, None, D("20.13")))
+
+    assert list(record.read_marks_of_fills(0, 9_999)) == [(1_000, "0,10000", "20.06,", "20.12,20.13")]
 
 
 def test_spans_that_join_are_one(tmp_path: Path) -> None:

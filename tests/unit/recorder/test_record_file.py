@@ -63,10 +63,12 @@ def test_books_are_read_whole_although_differences_are_written(tmp_path: Path) -
 def test_steps_of_books_tell_what_differs_alone(tmp_path: Path) -> None:
     record = open_with(tmp_path, OwnBook(1_000, (BID, ASK), "quoting"), OwnBook(2_000, (BID,), "paused", "no feed"))
 
-    assert list(record.read_book_steps(1_500, 9_999)) == [
-        (1_000, True, [["buy", "20.06", "5"], ["sell", "20.12", "5"]], "quoting", None),
-        (2_000, False, [["sell", "20.12", "0"]], "paused", "no feed"),
-    ]
+    first, second = record.read_book_steps(1_500, 9_999)
+
+    assert (first.time_ms, first.is_whole, first.state, first.reason) == (1_000, True, "quoting", None)
+    assert [":".join(row) for row in first.sizes] == ["buy:20.06:5", "sell:20.12:5"]
+    assert (second.time_ms, second.is_whole, second.state, second.reason) == (2_000, False, "paused", "no feed")
+    assert [":".join(row) for row in second.sizes] == ["sell:20.12:0"]
 
 
 def test_prices_as_texts_are_those_of_the_prices(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from process_kit import DEADLINE_S, clean_environ, open_sandbox, run, running
+from process_kit import DEADLINE_S, clean_environ, open_sandbox, run, running, wait_until
 from terminal_kit import on_terminal
 
 from mm_trio.cli.check_programs.examination import ALL_CHECKS
@@ -128,6 +128,7 @@ def test_a_maker_that_runs_is_told_and_not_disturbed(tmp_path: Path) -> None:
         config = ("--config", str(sandbox.save_config(tmp_path)))
         with running(tmp_path, "run", *config, "--json", environ=sandbox.key) as maker:
             maker.wait_for("fill side=")
+            wait_until(lambda: list(tmp_path.rglob("record.sqlite3-shm")))
             before = read_folder(tmp_path / "state")
             code, out, _ = run(tmp_path, "doctor", *config, "--json", environ=sandbox.key)
             after = read_folder(tmp_path / "state")

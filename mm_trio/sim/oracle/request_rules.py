@@ -131,6 +131,8 @@ class RequestRules:
         # Reads that have to be answered before any new order leaves, and when the feed was last opened anew.
         self._gate: list[str] = []
         self._reopened_s = 0.0
+        # Nonce of the last cancel that a tick could send: the same bytes may leave once more, however late.
+        self._last_cancel: int | None = None
         self._was_subscribed = False
         self._limits = RequestLimits(judge)
         # Time of the venue's last refusal of a new order for lack of request budget.
@@ -173,10 +175,18 @@ class RequestRules:
                 lambda: f"{method} was sent {now_s - (self.stop_s or 0):.3f} s after the stop",
             )
             self._check_feed(method, now_s)
-        elif method == "bulk_cancel" and self._gate and self.stop_s is None and now_s > self._reopened_s + TICK_S:
-            oids = [row["o"] for row in json.loads(args[0].action)["cancels"] if self.is_tracked(row["o"])]
+        elif method == "bulk_cancel":
+            self._check_cancel(args[0], now_s)
+
+    def _check_cancel(self, signed: SignedInProcess, now_s: float) -> None:
+        """Check S16 for a cancel: only a tick that had begun before the pause may still send one."""
+        is_repeated = signed.nonce == self._last_cancel
+        is_paused = bool(self._gate) and self.stop_s is None and now_s > self._reopened_s + TICK_S
+        if is_paused and not is_repeated:
+            oids = [row["o"] for row in json.loads(signed.action)["cancels"] if self.is_tracked(row["o"])]
             may_cancel = not oids or self.must_rest_nothing()
             self._judge.check("S16", may_cancel, lambda: f"a tick cancels {oids} while the maker is paused")
+        self._last_cancel = signed.nonce
 
     def _check_feed(self, method: str, now_s: float) -> None:
         """Check S16 for a new order.

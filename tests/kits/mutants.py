@@ -19,6 +19,7 @@ from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.operator_requests import StandingKeeper
 from mm_trio.engine.reconciler import Reconciler
 from mm_trio.engine.shutdown import LeftOrder
+from mm_trio.funds.movements import Movements
 from mm_trio.halts.standing import ACTIVE, Standing
 from mm_trio.journal.recovery import recover
 from mm_trio.journal.replay import Recovered
@@ -28,7 +29,7 @@ from mm_trio.limits.order_limits import find_order_breach
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.cloid import encode_cloid
 from mm_trio.model.errors import JournalBusy
-from mm_trio.model.journal_entries import Booked, NeverPlaced
+from mm_trio.model.journal_entries import Booked, Moved, MoveKind, NeverPlaced
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, Refusal, Refused, Unknown
@@ -626,3 +627,34 @@ def a_halt_is_ended_by_a_restart(patch: pytest.MonkeyPatch) -> None:
 def a_halt_does_not_say_why(patch: pytest.MonkeyPatch) -> None:
     to_json = Standing.to_json
     patch.setattr(Standing, "to_json", lambda self: to_json(self) | {"why": "halted"})
+
+
+# --- Movements of funds ---
+
+
+@mutant
+def a_movement_counts_at_every_look(patch: pytest.MonkeyPatch) -> None:
+    explain = Movements.explain
+
+    def explain_again(self: Movements, token: Decimal, usdc: Decimal) -> Any:
+        told = dict(self._told)
+        entries = explain(self, token, usdc)
+        self._told = told
+        return entries
+
+    patch.setattr(Movements, "explain", explain_again)
+    patch.setattr(Movements, "on_moved", lambda self, entry: None)
+
+
+@mutant
+def a_transfer_is_told_as_a_hand_trade(patch: pytest.MonkeyPatch) -> None:
+    explain = Movements.explain
+
+    def swap(self: Movements, token: Decimal, usdc: Decimal) -> Any:
+        kinds = {MoveKind.TRANSFER.value: MoveKind.HAND_TRADE.value}
+        return [
+            replace(entry, kind=kinds.get(entry.kind, entry.kind)) if isinstance(entry, Moved) else entry
+            for entry in explain(self, token, usdc)
+        ]
+
+    patch.setattr(Movements, "explain", swap)

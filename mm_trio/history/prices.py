@@ -11,7 +11,8 @@ from decimal import Decimal
 from mm_trio.earnings.figures import EndMark
 from mm_trio.earnings.markouts import AT_FILL_MS, HORIZONS_MS, Mids
 from mm_trio.earnings.period import Period
-from mm_trio.model.observations import BestPrices, Mark
+from mm_trio.model.observations import BestPrices
+from mm_trio.recorder.mark_texts import parse_mark, split_marks
 from mm_trio.recorder.record_file import RecordFile
 
 __all__ = ["PriceHistory"]
@@ -45,11 +46,13 @@ class PriceHistory:
         self._spans = [(span.from_ms, span.until_ms) for span in seen]
         self._begins = [from_ms for from_ms, _ in self._spans]
         self._hours: OrderedDict[int, tuple[list[int], list[BestPrices]]] = OrderedDict()
-        self._marks: Iterator[tuple[int, str, str, str]] = iter(())
-        self._next: tuple[int, str, str, str] | None = None
-        self._texts: dict[tuple[str, ...], tuple[int, Decimal | None]] = {}
+        self._marks: Iterator[tuple[int, str]] = iter(())
+        self._next: tuple[int, str] | None = None
+        self._texts: dict[str, tuple[int, Decimal | None]] = {}
+        # One object for each mid, so that sums know at a glance that the market stood still.
+        self._mids: dict[str, Decimal] = {}
         # Mids of fills whose six marks are there; many a fill has the same, while the market stands still.
-        self._known: dict[tuple[str, ...], Mids] = {}
+        self._known: dict[str, Mids] = {}
         # The first question is answered from where it is.
         self._last: tuple[int, Mids] = (LAST_MS, NO_MIDS)
 
@@ -89,15 +92,14 @@ class PriceHistory:
         self._next = marks
         mids = list(_UNKNOWN)
         if marks is not None and marks[0] == time_ms:
-            text = marks[1:]
+            text = marks[1]
             if (found := self._known.get(text)) is not None:
                 return found
             known = self._texts
-            rows = list(zip(*(part.split(",") for part in text), strict=True))
-            for row in rows:
-                index, mid = known.get(row) or self._parse(row)
+            for part in split_marks(text):
+                index, mid = known.get(part) or self._parse(part)
                 mids[index] = mid
-            if len(rows) == len(HORIZONS_MS) and mids[_NOWHERE] is _LOOK_UP:
+            if _LOOK_UP not in mids[:_NOWHERE]:
                 if len(self._known) > MOST_TEXTS:
                     self._known.clear()
                 self._known[text] = found = tuple(mids[:_NOWHERE])
@@ -107,14 +109,16 @@ class PriceHistory:
             for after_ms, mid in zip(HORIZONS_MS, mids[:_NOWHERE], strict=True)
         ]
 
-    def _parse(self, row: tuple[str, ...]) -> tuple[int, Decimal | None]:
+    def _parse(self, text: str) -> tuple[int, Decimal | None]:
         """Parse a mark once; fills by the thousand have the same."""
-        after, bid, ask = row
-        mark = Mark(0, int(after), Decimal(bid) if bid else None, Decimal(ask) if ask else None)
+        mark = parse_mark(0, text)
         index = HORIZONS_MS.index(mark.after_ms) if mark.after_ms in HORIZONS_MS else _NOWHERE
         if len(self._texts) > MOST_TEXTS:
             self._texts.clear()
-        self._texts[row] = found = (index, mark.mid)
+            self._mids.clear()
+        mid = mark.mid
+        # Not by the number: 20.0 and 20.00 are equal, and are written differently.
+        self._texts[text] = found = (index, None if mid is None else self._mids.setdefault(str(mid), mid))
         return found
 
     def _look_up(self, time_ms: int, after_ms: int) -> Decimal | None:

@@ -17,9 +17,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE own_books (
         time_ms INTEGER PRIMARY KEY, is_whole INTEGER NOT NULL, orders TEXT NOT NULL, state TEXT NOT NULL, reason TEXT
     ) STRICT;
-    CREATE TABLE marks (
-        fill_ms INTEGER NOT NULL, after_ms INTEGER NOT NULL, bid TEXT, ask TEXT, PRIMARY KEY (fill_ms, after_ms)
-    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE marks (fill_ms INTEGER PRIMARY KEY, marks TEXT NOT NULL) STRICT;
     CREATE TABLE marked_fills (fill_ms INTEGER PRIMARY KEY) STRICT;
     CREATE TABLE coverage (
         watched TEXT NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (watched, from_ms)

@@ -10,6 +10,7 @@ import pytest
 
 from mm_trio.model.errors import RecordError
 from mm_trio.model.observations import BestPrices, Coverage, Mark, MarketTrade, OwnBook, RestingSize
+from mm_trio.recorder.mark_texts import read_marks_of
 from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
 
 D = Decimal
@@ -117,10 +118,23 @@ def test_marks_keep_an_empty_side(tmp_path: Path) -> None:
     assert list(open_with(tmp_path, *marks).read_marks(0, 9_999)) == marks
 
 
-def test_marks_of_a_fill_are_columns(tmp_path: Path) -> None:
+def test_marks_of_a_fill_are_one_text(tmp_path: Path) -> None:
     record = open_with(tmp_path, Mark(1_000, 0, D("20.06"), D("20.12")), Mark(1_000, 10_000, None, D("20.13")))
 
-    assert list(record.read_marks_of_fills(0, 9_999)) == [(1_000, "0,10000", "20.06,", "20.12,20.13")]
+    assert list(record.read_marks_of_fills(0, 9_999)) == [(1_000, "0,20.06,20.12;10000,,20.13;")]
+
+
+def test_a_mark_that_is_made_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    record = open_with(tmp_path, Mark(1_000, 10_000, D(1), D(2)), Mark(1_000, 0, D(1), D(2)))
+    record.append([Mark(1_000, 10_000, D(3), D(4))])
+
+    assert list(record.read_marks(0, 9_999)) == [Mark(1_000, 0, D(1), D(2)), Mark(1_000, 10_000, D(3), D(4))]
+
+
+@pytest.mark.parametrize("text", ["0,20.06;", "0,cheap,20.12;", "soon,20.06,20.12;"])
+def test_a_damaged_mark_is_an_error_of_the_record(text: str) -> None:
+    with pytest.raises(RecordError, match="is not a valid mark"):
+        list(read_marks_of(1_000, text))
 
 
 def test_spans_that_join_are_one(tmp_path: Path) -> None:

@@ -38,10 +38,15 @@ class Tallied:
     def add(self, base: Decimal, price: Decimal, mids: Mids) -> None:
         """Add a fill. Call it within `exactly()`."""
         counts, amounts = self._n, self._amounts
+        last, amount = None, NOTHING
         for index, mid in enumerate(mids):
-            if mid is not None:
-                counts[index] += 1
-                amounts[index] += base * (mid - price)
+            if mid is None:
+                continue
+            if mid is not last:
+                # Where the market stood still, several horizons have one object for their mid.
+                last, amount = mid, base * (mid - price)
+            counts[index] += 1
+            amounts[index] += amount
 
     def merge(self, other: Tallied) -> None:
         """Add all fills of another one. Call it within `exactly()`."""

@@ -22,7 +22,8 @@ from mm_trio.pages.timeline import Extremes, Timeline
 from mm_trio.recorder.record_file import RECORD_NAME, RecordFile
 from mm_trio.reports.counterparties import Counterparties
 from mm_trio.reports.facts import Facts, RequestBin, make_names
-from mm_trio.reports.observe import Sampler, observe
+from mm_trio.reports.observe import Sampler
+from mm_trio.reports.observe_beside import Finish, Samples, begin_observing
 from mm_trio.reports.trading import TradingSeries
 
 __all__ = ["OnProgress", "read_facts"]
@@ -67,21 +68,17 @@ def _read_facts(
         span = _find_span(earnings.figures, places)
         timeline = Timeline.of(*span, most=MOST_BINS)
         prices = PriceHistory(places.record, absent=places.absent)
+        finish: Finish | None = None
+        if places.record is not None:
+            until_ms = _find_recorded_end(earnings.figures, places.record, span[1])
+            samples = Samples(folder, sampler, timeline, until_ms)
+            finish = opened.enter_context(begin_observing(places.record, samples))
         trading, parties = _read_trading(places, timeline, prices, earnings.figures, on_progress)
         on_progress(0.4, "requests")
         requests = _read_requests(places, timeline)
         boundary = _read_boundary(places, timeline)
         on_progress(0.5, "record")
-        seen = None
-        if places.record is not None:
-            until_ms = _find_recorded_end(earnings.figures, places.record, span[1])
-            seen = observe(
-                places.record,
-                sampler,
-                timeline,
-                on_progress=lambda part: on_progress(0.5 + 0.4 * part, "record"),
-                until_ms=until_ms,
-            )
+        seen = None if finish is None else finish(lambda part: on_progress(0.5 + 0.4 * part, "record"))
         return Facts(
             names=make_names(earnings.coin, folder),
             span=span,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.networks import NETWORKS, check_api_url
 from mm_trio.cli.shell.parser import Command, add_json_option, exact_number, parse_price, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from mm_trio.planning.plan_file import FilePlace
 
 __all__ = ["COMMAND", "add_arguments", "run"]
-
-NETWORKS = ("sandbox", "testnet", "mainnet")
 
 
 def _percent(text: str) -> Decimal:
@@ -164,18 +163,10 @@ def _find_facts(arguments: argparse.Namespace, place: FilePlace, stop: StopSigna
 def _read_place(arguments: argparse.Namespace) -> FilePlace:
     """Read network, address and account. Errors: ConfigError."""
     from mm_trio.config.settings import read_address
-    from mm_trio.config.values import loopback_url
     from mm_trio.model.errors import ConfigError
     from mm_trio.planning.plan_file import FilePlace
 
-    api_url = arguments.api_url
-    if api_url is not None and arguments.network not in (None, "sandbox"):
-        raise ConfigError(f"--api-url is for a sandbox, and --network is {arguments.network}; leave one of them out")
-    if api_url is not None and loopback_url(api_url) is None:
-        raise ConfigError(
-            f"--api-url {api_url!r} is not a valid address: it must be http:// on 127.0.0.1, localhost or [::1], with "
-            "or without a port; change it, such as to http://127.0.0.1:3001"
-        )
+    api_url = check_api_url(arguments)
     account = None if arguments.account is None else read_address(arguments.account)
     if account is None and arguments.account is not None:
         raise ConfigError("--account is not a valid address: it must be 0x and 40 hex digits; change it")

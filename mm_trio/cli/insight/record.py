@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.networks import NETWORKS, check_api_url
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_duration_option, add_json_option, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
-from mm_trio.model.errors import ConfigError
 
 __all__ = ["COMMAND", "add_arguments", "run"]
-
-NETWORKS = ("sandbox", "testnet", "mainnet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,14 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mm_trio.recorder.kept_file import RecordBounds
 
     set_up_logging(sys.stderr)
-    api_url = arguments.api_url
-    if api_url is not None and arguments.network not in (None, "sandbox"):
-        raise ConfigError(f"--api-url is for a sandbox, and --network is {arguments.network}; leave one of them out")
-    if api_url is not None and loopback_url(api_url) is None:
-        raise ConfigError(
-            f"--api-url {api_url!r} is not a valid address: it must be http:// on 127.0.0.1, localhost or [::1], with "
-            "or without a port and nothing after it"
-        )
+    api_url = check_api_url(arguments)
     request = RecordRequest(
         coin=arguments.coin,
         network=arguments.network or "sandbox",

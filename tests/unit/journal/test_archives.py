@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from core_kit import dec
+from file_killer_kit import FileKiller, Killed
 
 from mm_trio.journal import archives as module
 from mm_trio.journal.archives import ARCHIVE_NAME
@@ -427,33 +427,6 @@ def test_an_archive_tells_of_a_journal_that_is_gone(folder: Path) -> None:
 STEPS = ("mkdir", "fsync", "replace", "rename", "unlink", "chmod", "open", "close")
 
 
-class Killed(BaseException):
-    """The process ended here."""
-
-
-class Killer:
-    """Ends the process before or after one of the calls that change files by name."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, die_at: int | None = None, *, after: bool = False) -> None:
-        self.n_steps = 0
-        self._die_at, self._after = die_at, after
-        for name in STEPS:
-            monkeypatch.setattr(os, name, self._watch(getattr(os, name)))
-
-    def _watch(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*args: Any, **options: Any) -> Any:
-            self.n_steps += 1
-            is_last = self.n_steps == self._die_at
-            if is_last and not self._after:
-                raise Killed
-            result = call(*args, **options)
-            if is_last:
-                raise Killed
-            return result
-
-        return watched
-
-
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_any_call_a_move_loses_no_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
     monkeypatch.setattr(module, "ENTRIES_PER_FILE", 4)
@@ -461,14 +434,14 @@ def test_killed_at_any_call_a_move_loses_no_entry(tmp_path: Path, monkeypatch: p
     whole = read(tmp_path / "source")
     shutil.copytree(tmp_path / "source", tmp_path / "counted")
     with closing(Journal.open(tmp_path / "counted")) as journal, pytest.MonkeyPatch.context() as patch:
-        counter = Killer(patch)
+        counter = FileKiller(patch, STEPS)
         journal.move_to_archive(at_least=1)
     assert counter.n_steps > 30
     for step in range(1, counter.n_steps + 1):
         folder = tmp_path / str(step)
         shutil.copytree(tmp_path / "source", folder)
         with closing(Journal.open(folder)) as journal, pytest.MonkeyPatch.context() as patch:
-            Killer(patch, step, after=after)
+            FileKiller(patch, STEPS, step, after=after)
             with pytest.raises(Killed):
                 journal.move_to_archive(at_least=1)
 

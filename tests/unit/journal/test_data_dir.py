@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from file_killer_kit import FileKiller, Killed
 
 from mm_trio.journal.data_dir import (
     describe_lost,
@@ -246,33 +246,6 @@ OLD, NEW = [Began(1, {}), Began(2, {})], [Began(1, {}), Began(2, {}), Began(3, {
 STEPS = ("rename", "replace", "mkdir", "fsync", "rmdir", "unlink")
 
 
-class Killed(BaseException):
-    """The process ended here."""
-
-
-class Killer:
-    """Counts every change of a file or folder by name; ends the process before or after the one it is told."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, die_at: int | None = None, *, after: bool = False) -> None:
-        self.n_steps = 0
-        self._die_at, self._after = die_at, after
-        for name in STEPS:
-            monkeypatch.setattr(os, name, self._watch(getattr(os, name)))
-
-    def _watch(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*args: Any, **options: Any) -> Any:
-            self.n_steps += 1
-            is_last = self.n_steps == self._die_at
-            if is_last and not self._after:
-                raise Killed
-            result = call(*args, **options)
-            if is_last:
-                raise Killed
-            return result
-
-        return watched
-
-
 def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
     with closing(Journal.open(folder)) as journal:
         journal.append(entries, at_ms=1)
@@ -297,7 +270,7 @@ def read_ledger(folder: Path) -> list[Entry]:
 def count_steps(folder: Path) -> int:
     leave_killed_ledger(folder)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        killer = Killer(monkeypatch)
+        killer = FileKiller(monkeypatch, STEPS)
         replace_ledger(folder, write_new)
     assert read_ledger(folder) == NEW
     return killer.n_steps
@@ -310,7 +283,7 @@ def kill_in_every_step(tmp_path: Path, *, after: bool) -> list[Path]:
         folder = tmp_path / str(step) / "state"
         leave_killed_ledger(folder)
         with pytest.MonkeyPatch.context() as monkeypatch:
-            Killer(monkeypatch, step, after=after)
+            FileKiller(monkeypatch, STEPS, step, after=after)
             with pytest.raises(Killed):
                 replace_ledger(folder, write_new)
         folders.append(folder)

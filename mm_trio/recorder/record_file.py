@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -54,6 +55,9 @@ class RecordFile:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        # A reader that was opened for one look need not be closed by hand. At the end of the process nothing is waited
+        # for: a disk may hang.
+        weakref.finalize(self, connection.close).atexit = False
         # The last book written by this object; the next one is written as what differs from it.
         self._last_book: OwnBook | None = None
         self._n_differences = 0

@@ -32,14 +32,21 @@ class VenueFills:
     def __init__(self, paths: Sequence[Path]) -> None:
         # A file without a name, which SQLite removes by itself.
         self._rows = sqlite3.connect("")
+        try:
+            self._reach = self._fill(paths)
+        except BaseException:
+            self.close()
+            raise
+
+    def _fill(self, paths: Sequence[Path]) -> tuple[int | None, int | None]:
+        """Take the rows of the files; return their first and last time."""
         self._rows.execute("CREATE TABLE rows (tid INTEGER, coin TEXT, time INTEGER, px TEXT, sz TEXT, who TEXT)")
         for path in paths:
             rows = (row for raw in _read_rows(path) for row in _parse(raw, path))
             self._rows.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._rows.execute("CREATE INDEX tids ON rows (tid)")
-        self._reach: tuple[int | None, int | None] = self._rows.execute(
-            "SELECT min(time), max(time) FROM rows"
-        ).fetchone()
+        first_ms, last_ms = self._rows.execute("SELECT min(time), max(time) FROM rows").fetchone()
+        return first_ms, last_ms
 
     def close(self) -> None:
         """Remove the rows."""

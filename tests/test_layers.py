@@ -103,8 +103,8 @@ KEEP_THEIR_STATE = {
 }
 # The SDK offers no other way to replace its sockets and sessions, nor the HTTP library its connections.
 MAY_SET_ON_THE_SDK = {"venue.sdk", "venue.socket", "venue.bounded_response"}
-# Trio's CancelScope is controlled by the first two attributes, and a finalizer of `weakref` by the last one.
-SET_ON_TRIO = {"deadline", "shield", "atexit"}
+# Trio's CancelScope is controlled by these attributes.
+SET_ON_TRIO = {"deadline", "shield"}
 FIELD_NAMES = frozenset({"limitPx", "limit_px", "szDecimals", "origSz", "feeToken", "spotState"})
 
 

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import weakref
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -55,9 +54,6 @@ class RecordFile:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
-        # A reader that was opened for one look need not be closed by hand. At the end of the process nothing is waited
-        # for: a disk may hang.
-        weakref.finalize(self, connection.close).atexit = False
         # The last book written by this object; the next one is written as what differs from it.
         self._last_book: OwnBook | None = None
         self._n_differences = 0
@@ -337,8 +333,17 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _parse = json.JSONDecoder().raw_decode
 
 
+class _Connection(sqlite3.Connection):
+    """Connection that closes itself when nobody has it: a reader opened for one look need not be closed by hand."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def _connect(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=is_uri)
+    return sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, factory=_Connection, uri=is_uri
+    )
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -187,6 +187,8 @@ class Session:
             await self._shut_down()
             await self._write_remains()
             await self._write_rest()
+            if self.account.record is not None:
+                await self.account.record.end()
             self._halt_at_the_end()
 
     def halt_if_refused(self) -> None:

@@ -59,8 +59,8 @@ class WsState:
     placed; an error that it raises ends the start. `key_life`: what is known of the signer's key; the maker looks daily
     when it ends, and warns of that. `guard`: where signs of life and signed cancels are left for `mm-trio guard`, which
     needs an exchange object that signs apart. `dead_man`: let the venue cancel all orders of the account where this
-    process is silent for a minute. `recorder`: where market, own book and marks of fills are recorded; its
-    owner closes it. `network` is the venue's name for the journal.
+    process is silent for a minute. `recorder`: where market, own book and marks of fills are recorded; the
+    session closes it. `network` is the venue's name for the journal.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """

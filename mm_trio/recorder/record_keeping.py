@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Never
 
@@ -30,6 +31,8 @@ SUBSCRIBE_POLL_S = 0.25
 SUBSCRIBE_AGAIN_S = 5.0
 # A disk that takes longer hangs. The write goes on, and no other is made meanwhile.
 WRITE_WITHIN_S = 10.0
+# The end of a session waits so long for the last write.
+END_WITHIN_S = 1.0
 
 
 class Connected(NamedTuple):
@@ -79,6 +82,11 @@ class RecordKeeping:
             _log.warning("record stopped for this session: an error of the recorder; the maker goes on", exc_info=True)
         await trio.sleep_forever()
         raise AssertionError("unreachable")
+
+    async def end(self) -> None:
+        """Write the rest, so that a fault of the record is told before the end of the session is."""
+        with suppress(NoFreeThread, RuntimeError), trio.move_on_after(END_WITHIN_S, shield=True):
+            await self._run_sync(self.recorder.close, abandon_on_cancel=True)
 
     # --- Looks --------------------------------------------------------------------------------
 

@@ -84,6 +84,7 @@ class Recorder:
         self._unwritten: list[Observed] = []
         self._spans: dict[tuple[Watched, int], Coverage] = {}
         self._new_fills: list[int] = []
+        self._is_closed = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -125,13 +126,16 @@ class Recorder:
     def write(self) -> None:
         """Write what was handed over. Blocks."""
         with self._writing:
-            self._write()
+            if not self._is_closed:
+                self._write()
 
     def close(self) -> None:
-        """Write the rest and close the file. Blocks; where a write hangs, only a moment."""
+        """Write the rest and close the file for good. Blocks; where a write hangs, only a moment."""
         if self._writing.acquire(timeout=WAIT_TO_CLOSE_S):
             try:
-                self._write()
+                if not self._is_closed:
+                    self._is_closed = True
+                    self._write()
                 self._file.close()
             finally:
                 self._writing.release()

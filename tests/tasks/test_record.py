@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from bisect import bisect_right
 from collections.abc import Callable
 from decimal import Decimal
@@ -110,6 +111,21 @@ async def test_our_book_is_recorded_as_it_rested(tmp_path: Path, autojump_clock:
     assert {(order.price, order.size) for order in books[-1].orders} == resting
     assert books[-1].state == "quoting"
     assert len(books) < 20
+
+
+async def test_a_fault_of_the_last_write_is_told_before_the_session_ends(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is told after the end would stand below the line that says what to do."""
+    recorded = Recorded(tmp_path / "state")
+    async with recorded.world.running(recorded.maker()):
+        await trio.sleep(30.5)
+        shutil.rmtree(recorded.folder)
+    assert [r for r in caplog.messages if r.startswith("record stopped")]
+
+    caplog.clear()
+    recorded.recorder.close()
+    assert not caplog.messages
 
 
 async def test_looks_without_a_change_extend_the_coverage(tmp_path: Path, autojump_clock: MockClock) -> None:

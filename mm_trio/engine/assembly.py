@@ -17,12 +17,12 @@ import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.concurrency.thread_pools import ThreadPools
-from mm_trio.engine.events import SessionEvents
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.operator_requests import StandingKeeper
-from mm_trio.engine.schedule import TickSchedule, make_wall_clock, read_machine_clock
 from mm_trio.engine.session import Account, Session, describe_quoting
-from mm_trio.engine.startup import check_order_size
+from mm_trio.grids.events import SessionEvents
+from mm_trio.grids.schedule import TickSchedule, make_wall_clock, read_machine_clock
+from mm_trio.grids.startup import check_order_size
 from mm_trio.guard.cover import CancelCover
 from mm_trio.guard.dead_man import DeadMan
 from mm_trio.guard.life_signs import LifeSigns

@@ -17,13 +17,13 @@ import trio
 from mm_trio.concurrency.fair_lock import UncontendedLock
 from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.engine import tasks
-from mm_trio.engine.events import SessionEvents, log_allocation_changed, log_start
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.operator_requests import StandingKeeper, heed_forever, heed_while
-from mm_trio.engine.reconciler import Reconciler
-from mm_trio.engine.schedule import TickSchedule
-from mm_trio.engine.shutdown import LeftOrder, cancel_and_verify
-from mm_trio.engine.startup import resume_state, seed_state
+from mm_trio.grids.events import SessionEvents, log_allocation_changed, log_start
+from mm_trio.grids.reconciler import Reconciler
+from mm_trio.grids.schedule import TickSchedule
+from mm_trio.grids.shutdown import LeftOrder, cancel_and_verify
+from mm_trio.grids.startup import resume_state, seed_state
 from mm_trio.guard.dead_man import DeadMan
 from mm_trio.guard.heartbeat import Life
 from mm_trio.guard.life_signs import LifeSigns

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Never
 
 import trio
 
-from mm_trio.engine.events import log_key_news, log_tick
 from mm_trio.engine.feed_reader import FeedReader
+from mm_trio.grids.events import log_key_news, log_tick
 from mm_trio.halts.standing import State
 from mm_trio.model.errors import Busy, VenueError
 from mm_trio.model.observations import OwnBook, RestingSize

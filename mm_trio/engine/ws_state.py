@@ -11,7 +11,7 @@ import trio
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.assembly import Knowledge, Seams, open_session
 from mm_trio.engine.session import Session
-from mm_trio.engine.shutdown import LeftOrder, list_remaining
+from mm_trio.grids.shutdown import LeftOrder, list_remaining
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing import Standing, refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding

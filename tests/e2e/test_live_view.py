@@ -116,7 +116,7 @@ def test_a_redirected_stderr_leaves_the_screen_and_the_log_is_in_a_file(tmp_path
         (log,) = (tmp_path / "state").rglob("maker.log")
         assert terminal.program.returncode == 0
         assert err.read_text() == ""
-        assert " mm_trio.engine.events tick=1 " in log.read_text()
+        assert " mm_trio.grids.events tick=1 " in log.read_text()
         assert sandbox.private_key[2:] not in log.read_text()
         check_screen_was_left(terminal)
 
@@ -128,7 +128,7 @@ def test_a_log_file_has_what_the_screen_hides(tmp_path: Path) -> None:
         terminal.do(b"q")
         terminal.wait_for_end()
 
-    assert " mm_trio.engine.events tick=1 " in log.read_text()
+    assert " mm_trio.grids.events tick=1 " in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
 
 

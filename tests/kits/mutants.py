@@ -17,9 +17,9 @@ import trio
 
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.operator_requests import StandingKeeper
-from mm_trio.engine.reconciler import Reconciler
-from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.funds.movements import Movements
+from mm_trio.grids.reconciler import Reconciler
+from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.halts.standing import ACTIVE, Standing
 from mm_trio.journal.recovery import recover
 from mm_trio.journal.replay import Recovered
@@ -243,7 +243,7 @@ def a_level_in_doubt_is_not_locked(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def an_order_in_flight_is_given_up_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("mm_trio.engine.reconciler.EXPIRY_GRACE_S", -10.0)
+    patch.setattr("mm_trio.grids.reconciler.EXPIRY_GRACE_S", -10.0)
 
 
 @mutant
@@ -319,7 +319,7 @@ def orders_of_other_hands_are_cancelled(patch: pytest.MonkeyPatch) -> None:
         greedy = Ownership(ownership.coin, keep_foreign=False)
         return read_snapshot(*args, ownership=greedy, **options)
 
-    patch.setattr("mm_trio.engine.reconciler.read_snapshot", read_greedily)
+    patch.setattr("mm_trio.grids.reconciler.read_snapshot", read_greedily)
 
 
 @mutant
@@ -407,7 +407,7 @@ def a_snapshot_is_as_old_as_its_answer(patch: pytest.MonkeyPatch) -> None:
     def read_young(*args: Any, asked_s: float, **options: Any) -> Any:
         return read_snapshot(*args, asked_s=trio.current_time(), **options)
 
-    patch.setattr("mm_trio.engine.reconciler.read_snapshot", read_young)
+    patch.setattr("mm_trio.grids.reconciler.read_snapshot", read_young)
 
 
 @mutant
@@ -417,7 +417,7 @@ def a_frame_is_believed_alone(patch: pytest.MonkeyPatch) -> None:
 
 @mutant_of_a_test
 def a_fill_is_missing_after_ten_seconds(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("mm_trio.engine.reconciler.UNREPORTED_PATIENCE_S", 10.0)
+    patch.setattr("mm_trio.grids.reconciler.UNREPORTED_PATIENCE_S", 10.0)
 
 
 # --- Shutdown ---

@@ -15,9 +15,9 @@ from typing import Any, Self
 
 import pytest
 
-from mm_trio.engine.schedule import TickSchedule
 from mm_trio.engine.session import Session
 from mm_trio.funds.holds import Usable
+from mm_trio.grids.schedule import TickSchedule
 from mm_trio.journal import sqlite_journal, writer
 from mm_trio.journal.end_mark import EndMark, write_mark
 from mm_trio.journal.ledger_schema import link

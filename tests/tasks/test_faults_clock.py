@@ -27,7 +27,7 @@ from fault_kit import (
 )
 from trio.testing import MockClock
 
-from mm_trio.engine import schedule as cadence
+from mm_trio.grids import schedule as cadence
 from mm_trio.witness.venue_clock import MOST_SKEW_S
 
 HOUR_MS = 3_600_000

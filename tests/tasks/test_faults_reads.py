@@ -275,7 +275,7 @@ async def test_b4_a_fill_of_an_order_presumed_dead_is_still_ours(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows of fills come without a cloid, and the poll that reads the fill is the one that presumes the order dead."""
-    monkeypatch.setattr("mm_trio.engine.reconciler.EXPIRY_GRACE_S", 0.0)
+    monkeypatch.setattr("mm_trio.grids.reconciler.EXPIRY_GRACE_S", 0.0)
     world = World(signing=True, **ROOMY)
 
     async def forget(fn: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -11,7 +11,7 @@ import trio
 from builders import MAKER, World, dec, until
 from trio.testing import MockClock
 
-from mm_trio.engine.startup import check_order_size
+from mm_trio.grids.startup import check_order_size
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS

@@ -11,8 +11,8 @@ import trio
 from builders import EPOCH_MS, MAKER, Spy, World, dec, run_inline, run_with_latency, until
 from trio.testing import MockClock
 
-from mm_trio.engine.events import log_tick
-from mm_trio.engine.reconciler import Reconciler
+from mm_trio.grids.events import log_tick
+from mm_trio.grids.reconciler import Reconciler
 from mm_trio.model.orders import EmitResult, OrderDiff, TrackedOrder
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.quoting.incremental_planner import IncrementalPlanner

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mm_trio.cli.check_programs.facts import Facts
 from mm_trio.cli.check_programs.findings import Check, Outcome, Unknown, Verdict, expect, need
 from mm_trio.cli.programs.start_checks import find_pair, make_opening_rules
-from mm_trio.engine.startup import check_order_size
+from mm_trio.grids.startup import check_order_size
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.market import Book, Market
 from mm_trio.model.settings import LEAST_IN_MINIMA

@@ -18,7 +18,7 @@ from mm_trio.cli.check_programs.local_facts import look_at_disk, look_at_program
 from mm_trio.cli.check_programs.machine_checks import START_CHECKS_OF_MACHINE
 from mm_trio.cli.check_programs.money_checks import START_CHECKS_OF_MONEY
 from mm_trio.config.settings import Settings
-from mm_trio.engine.schedule import read_machine_clock
+from mm_trio.grids.schedule import read_machine_clock
 from mm_trio.journal.data_dir import find_network_folder
 from mm_trio.model.errors import ConfigError
 

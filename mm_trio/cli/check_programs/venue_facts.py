@@ -19,7 +19,7 @@ from mm_trio.cli.programs.pair_facts import HIP2_ADDRESS
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import MarketSettings
-from mm_trio.engine.schedule import read_machine_clock
+from mm_trio.grids.schedule import read_machine_clock
 from mm_trio.model.errors import Busy, ConfigError, VenueError
 from mm_trio.model.market import Balances, Book, Market, SpotMeta
 from mm_trio.model.replies import ListedAgent, OpenOrder

@@ -19,7 +19,7 @@ import trio
 from mm_trio.cli.halt_programs.maker_place import find_place, is_running, touch_disk
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import MarketSettings, Settings
-from mm_trio.engine.shutdown import LeftOrder
+from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.journal.data_dir import describe_lost, find_network_folder, is_blank
 from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.errors import OrdersMayRest, VenueError

@@ -12,7 +12,7 @@ from mm_trio.cli.programs.start_checks import PAIRS_WEIGHT, ask_for_pairs, find_
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import MarketSettings, Settings
-from mm_trio.engine.schedule import make_wall_clock, read_machine_clock
+from mm_trio.grids.schedule import make_wall_clock, read_machine_clock
 from mm_trio.model.errors import Unreachable, VenueError
 from mm_trio.model.journal_entries import Entry
 from mm_trio.model.market import Pair, SpotMeta, Token

@@ -15,7 +15,7 @@ import trio
 
 from mm_trio.cli.programs.start_checks import ROLE_PAUSE_S, ROLE_TRIES
 from mm_trio.config.settings import MarketSettings
-from mm_trio.engine.schedule import read_machine_clock
+from mm_trio.grids.schedule import read_machine_clock
 from mm_trio.model.errors import ConfigError, VenueError
 from mm_trio.model.replies import ListedAgent
 from mm_trio.venue.rest_client import VenueClient

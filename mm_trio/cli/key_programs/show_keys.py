@@ -10,7 +10,7 @@ import trio
 from mm_trio.cli.key_programs.approval import DAY_MS, Owner, fetch_owner, show_date
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import MarketSettings
-from mm_trio.engine.schedule import read_machine_clock
+from mm_trio.grids.schedule import read_machine_clock
 from mm_trio.model.errors import Interrupted
 from mm_trio.model.replies import ListedAgent
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient

@@ -11,7 +11,7 @@ import trio
 
 from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
 from mm_trio.config.settings import Settings
-from mm_trio.engine.schedule import read_machine_clock
+from mm_trio.grids.schedule import read_machine_clock
 from mm_trio.halts.live_marks import note_first_run
 from mm_trio.halts.standing import ACTIVE
 from mm_trio.halts.standing_file import read_standing

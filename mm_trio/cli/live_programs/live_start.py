@@ -18,8 +18,8 @@ from mm_trio.cli.programs.start_checks import check_opening, make_grid, make_ope
 from mm_trio.config.digest import digest_settings
 from mm_trio.config.private_paths import make_private_folders
 from mm_trio.config.settings import Settings
-from mm_trio.engine.schedule import read_machine_clock
-from mm_trio.engine.startup import check_order_size
+from mm_trio.grids.schedule import read_machine_clock
+from mm_trio.grids.startup import check_order_size
 from mm_trio.halts.live_marks import is_first_run_seen, is_plan_seen, note_plan
 from mm_trio.journal.data_dir import find_state_folder
 from mm_trio.limits.required import find_missing

@@ -20,7 +20,7 @@ from mm_trio.cli.programs.start_checks import (
 )
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import MakerParameters, Settings
-from mm_trio.engine.startup import check_order_size, seed_state
+from mm_trio.grids.startup import check_order_size, seed_state
 from mm_trio.model.errors import VenueError
 from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import PricingGrid

@@ -32,8 +32,8 @@ from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.sandbox_folders import remove_old_instances
 from mm_trio.config.settings import Settings
-from mm_trio.engine.shutdown import LeftOrder
 from mm_trio.engine.ws_state import WsState
+from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State, refuse_halted

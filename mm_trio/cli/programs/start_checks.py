@@ -17,8 +17,8 @@ import trio
 
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import MarketSettings, Settings
-from mm_trio.engine.events import log_key_news
-from mm_trio.engine.schedule import read_machine_clock
+from mm_trio.grids.events import log_key_news
+from mm_trio.grids.schedule import read_machine_clock
 from mm_trio.model.errors import Busy, ConfigError, LocalError, Unreachable, VenueError
 from mm_trio.model.local_failures import find_local_cause
 from mm_trio.model.market import Market, SpotMeta

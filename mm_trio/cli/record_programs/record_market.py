@@ -15,7 +15,7 @@ from mm_trio.cli.programs.start_checks import ask_for_pairs, check_clock, find_n
 from mm_trio.cli.record_programs.market_connection import MarketConnection
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import MarketSettings
-from mm_trio.engine.schedule import make_wall_clock
+from mm_trio.grids.schedule import make_wall_clock
 from mm_trio.journal.data_dir import find_network_folder, hold_folder
 from mm_trio.limits.hosts import Network
 from mm_trio.model.market import Market, SpotMeta

@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, Decimal
 from mm_trio.cli.programs.start_checks import make_grid
 from mm_trio.cli.rehearse_programs.venue_facts import VenueFacts
 from mm_trio.config.settings import MakerParameters, Settings
-from mm_trio.engine.startup import check_order_size
+from mm_trio.grids.startup import check_order_size
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import PricingGrid

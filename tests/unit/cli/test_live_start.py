@@ -16,7 +16,7 @@ from mm_trio.cli.live_programs.live_start import check_live, note_plan_shown, pr
 from mm_trio.cli.programs.run_maker import Start, Terms, take_terms
 from mm_trio.config.loading import parse_settings
 from mm_trio.config.settings import Settings
-from mm_trio.engine.schedule import read_machine_clock
+from mm_trio.grids.schedule import read_machine_clock
 from mm_trio.halts.live_marks import PLAN_NAME, note_first_run
 from mm_trio.journal.data_dir import find_state_folder
 from mm_trio.model.errors import ConfigError, Unreachable

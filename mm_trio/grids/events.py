@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import trio
 
-from mm_trio.engine.schedule import TickSchedule
+from mm_trio.grids.schedule import TickSchedule
 from mm_trio.guard.silence import OwnSilence
 from mm_trio.model.journal_entries import Adjusted
 from mm_trio.model.market import Balances

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import trio
 
-from mm_trio.engine.reconciler import Reconciler
+from mm_trio.grids.reconciler import Reconciler
 from mm_trio.model.errors import LedgerError, VenueError
 from mm_trio.model.orders import OrderDiff, Quote, TrackedOrder
 from mm_trio.model.replies import OpenOrder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock
 
-from mm_trio.engine.schedule import WeightDemand
+from mm_trio.grids.schedule import WeightDemand
 from mm_trio.venue.ip_weight import MOST_AT_ONCE, IpWeight
 
 NEEDED, PAUSE_S = 150, 3.0

@@ -30,6 +30,8 @@ from mm_trio.model.journal_entries import Adjusted, Allocated, Arrived, Began, B
 from mm_trio.model.orders import Intent, Quote
 from mm_trio.model.replies import Unknown
 from mm_trio.sandbox import Auth, Exchange, Gateway, serve
+from mm_trio.sending.action_lane import ActionLane, Departure
+from mm_trio.sending.order_desk import OrderDesk
 from mm_trio.state.order_state import OrderState
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
@@ -73,29 +75,17 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
             writer = JournalWriter(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
             orders = OrderState()
             orders.start_recording(writer.record)
-            senders[name] = (
-                OrderGateway(
-                    sender,
-                    coin=market.pair.name,
-                    run_sync=trio.to_thread.run_sync,
-                    ledger=writer,
-                    clock=VenueClock(_now_ms),
-                    nonces=nonces,
-                ),
-                orders,
+            gateway_of_it = OrderGateway(
+                sender, run_sync=trio.to_thread.run_sync, ledger=writer, clock=VenueClock(_now_ms), nonces=nonces
             )
+            lane = ActionLane(gateway_of_it)
+            senders[name] = OrderDesk(gateway_of_it, lane, coin=market.pair.name, record=writer.record), orders
         for i in range(2 * (n + WARM_UP)):
             name = ("in_memory", "journalled")[i % 2]
-            order_gateway, orders = senders[name]
+            desk, orders = senders[name]
             began_s = time.perf_counter()
-            nonce = order_gateway.take_nonce()
-            cloid = encode_cloid(CloidParts(1, "buy", 0, i))
-            price = Decimal("20.000") + Decimal(i % 500) / 1000
-            intent = Intent(
-                cloid, Quote("buy", 0, price, SIZE), expires_ms=order_gateway.compute_expiry_ms(10), nonce=nonce
-            )
-            orders.on_sent(intent)
-            (answer,) = await order_gateway.send_places([intent])
+            quote = Quote("buy", 0, Decimal("20.000") + Decimal(i % 500) / 1000, SIZE)
+            (answer,) = await desk.send_places(partial(_intend, orders, quote, number=i), most=1)
             took_ms = 1000 * (time.perf_counter() - began_s)
             assert not isinstance(answer, Unknown), answer
             if i >= 2 * WARM_UP:
@@ -106,6 +96,14 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
     # of neighbours, one after the other: what the machine does meanwhile is then in both
     added = [after - before for before, after in zip(*times_ms.values(), strict=True)]
     return {**found, "journal_adds_p50_ms": statistics.median(added)}
+
+
+def _intend(orders: OrderState, quote: Quote, departure: Departure, *, number: int) -> list[Intent]:
+    nonce, expires_ms = departure.take()
+    cloid = encode_cloid(CloidParts(1, "buy", 0, number))
+    intent = Intent(cloid, quote, expires_ms=expires_ms, nonce=nonce)
+    orders.on_sent(intent)
+    return [intent]
 
 
 def measure_commits(folder: Path, *, n: int) -> dict[str, float]:

@@ -307,7 +307,6 @@ def _make_account(
     cover, signs = _make_signs(basis, state, watchdog)
     gateway = OrderGateway(
         seams.exchange,
-        coin=basis.market.coin,
         gate=gate,
         limits=limits,
         cover=cover,

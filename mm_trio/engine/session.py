@@ -46,8 +46,10 @@ from mm_trio.quoting.grid_quoter import GridQuoter
 from mm_trio.quoting.opening import read_opening
 from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.recorder.record_keeping import RecordKeeping
+from mm_trio.sending.action_lane import ActionLane
 from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.sending.limit_guard import LimitGuard
+from mm_trio.sending.order_desk import OrderDesk
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.order_gateway import OrderGateway
@@ -128,14 +130,14 @@ class Session:
         self._check_opening = check_opening
         self.must_settle_balances = False
         self._nursery: trio.Nursery | None = None
-        self.emitter = BatchEmitter(
+        desk = OrderDesk(
             account.gateway,
-            account.client,
-            quoter.state,
-            epoch=epoch,
-            stats=quoter.stats,
-            may_place=account.gateway.may_place,
+            ActionLane(account.gateway),
+            coin=quoter.state.market.coin,
+            record=account.writer.record,
+            limits=account.limits,
         )
+        self.emitter = BatchEmitter(desk, account.client, quoter.state, epoch=epoch, stats=quoter.stats)
         self.reconciler = Reconciler(account.client, quoter.state, self.emitter)
 
     async def run(self) -> None:

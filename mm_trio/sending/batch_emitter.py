@@ -7,7 +7,7 @@ that. Therefore a lost answer, a cancelled task or a dead venue leaves exactly t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import assert_never
 
@@ -31,23 +31,22 @@ from mm_trio.quoting.send_plan import (
     plan_sends,
 )
 from mm_trio.refusals.memory import halve
+from mm_trio.sending.action_lane import Departure
 from mm_trio.sending.diff_filter import DiffFilter
 from mm_trio.sending.emission import Emission
+from mm_trio.sending.order_desk import EXPIRY_S, OrderDesk
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
-from mm_trio.venue.order_gateway import Burnt, OrderGateway
+from mm_trio.venue.order_gateway import Burnt
 from mm_trio.venue.rest_client import VenueClient
-from mm_trio.witness.fill_check import LIFE_MS
 
 __all__ = ["EXPIRY_GRACE_S", "EXPIRY_S", "MOST_ENDS_ASKED", "BatchEmitter"]
 
 _log = logging.getLogger(__name__)
 
-# An action that arrives later than this is refused by the venue (expiresAfter), so it cannot be executed after that.
-EXPIRY_S = LIFE_MS / 1000
-# After this further time we must have heard of an execution: our estimate of the venue's time may be 2 s off, and the
-# answers of a replica may be 2 s old.
+# So long after an action's deadline we must have heard of its execution: our estimate of the venue's time may be 2 s
+# off, and the answers of a replica may be 2 s old.
 EXPIRY_GRACE_S = 4.0
 # Most direct questions (weight 2 each) within one emit, about the remaining sizes of orders it cancelled.
 MOST_ENDS_ASKED = 20
@@ -56,27 +55,18 @@ MOST_ENDS_ASKED = 20
 class BatchEmitter:
     """Sender of diffs: cancels first, then modifies, then places.
 
-    Each batch is sent after the answer of the one before. `may_place` is asked before everything that is not a cancel.
+    Each batch is sent after the answer of the one before. The desk is asked before everything that is not a cancel.
     """
 
-    def __init__(
-        self,
-        gateway: OrderGateway,
-        client: VenueClient,
-        state: MakerState,
-        *,
-        epoch: int,
-        stats: RunStats,
-        may_place: Callable[[], bool],
-    ) -> None:
-        self._gateway = gateway
+    def __init__(self, desk: OrderDesk, client: VenueClient, state: MakerState, *, epoch: int, stats: RunStats) -> None:
+        self._desk = desk
+        self._gateway = desk.gateway
         self._client = client
         self._state = state
         self._epoch = epoch
         self._stats = stats
-        self._may_place = may_place
         self._n_cloids = 0
-        self.filter = DiffFilter(gateway, client, state)
+        self.filter = DiffFilter(desk.gateway, client, state)
         self._is_cancel_only = False
 
     def __repr__(self) -> str:
@@ -141,7 +131,7 @@ class BatchEmitter:
         Errors: `Cancelled` when the session was asked to shut down meanwhile.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        return self._may_place() and not emission.is_out_of_budget and not emission.is_signer_refused
+        return self._desk.may_place() and not emission.is_out_of_budget and not emission.is_signer_refused
 
     async def _send_cancels(self, oids: Sequence[int], emission: Emission) -> None:
         orders = self._state.order_state
@@ -153,7 +143,7 @@ class BatchEmitter:
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
         self._state.manual_cancels.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
-        answers = await self._gateway.send_cancels(oids, expires_ms=self._gateway.compute_cancel_expiry_ms(EXPIRY_S))
+        answers = await self._desk.send_cancels(oids)
         self._note_answers("cancel", answers, emission)
         self.filter.on_cancel_answers(oids, answers, now_s=trio.current_time())
         for oid, answer in zip(oids, answers, strict=True):
@@ -181,8 +171,7 @@ class BatchEmitter:
         for intents in batches(orders.get_intents()):
             if self._gateway.signer.is_in_question:
                 intents = intents[:1]
-            expires_ms = self._gateway.compute_cancel_expiry_ms(EXPIRY_S)
-            answers = await self._gateway.send_cancels_by_cloid(intents, expires_ms=expires_ms)
+            answers = await self._desk.send_cancels_by_cloid(intents)
             self._note_answers("cancel", answers, Emission(budget, now_s, unwanted_oids=()))
 
     async def _send_modifies(self, modifies: Sequence[Modify], emission: Emission) -> list[Modify]:
@@ -201,18 +190,26 @@ class BatchEmitter:
 
     async def _send_modifies_once(self, modifies: Sequence[Modify], emission: Emission) -> tuple[bool, list[Modify]]:
         """Send one action; return whether to split it, and what waits."""
-        orders, now_s = self._state.order_state, trio.current_time()
-        modifies = [
-            (oid, order)
-            for oid, order in modifies
-            if not self.filter.holds_back(order, now_s=now_s, instead_of=orders.orders.get(oid))
-        ]
-        chosen, waiting = fit_modifies(modifies, orders.orders, self._make_headroom())
+        orders = self._state.order_state
+        chosen, waiting, intents = list[Modify](), list[Modify](), list[Intent]()
+
+        def make(departure: Departure) -> Sequence[Intent]:
+            now_s = trio.current_time()
+            wanted = [
+                (oid, order)
+                for oid, order in modifies
+                if not self.filter.holds_back(order, now_s=now_s, instead_of=orders.orders.get(oid))
+            ]
+            chosen[:], waiting[:] = fit_modifies(wanted, orders.orders, self._make_headroom())
+            intents[:] = self._intend([order for _, order in chosen], departure, replaces=[oid for oid, _ in chosen])
+            return intents
+
+        if not modifies:
+            return False, []
+        with self._taking_back(intents):
+            answers = await self._desk.send_modifies(make, most=len(modifies))
         if not chosen:
             return False, waiting
-        intents = self._intend([order for _, order in chosen], replaces=[oid for oid, _ in chosen])
-        with self._taking_back(intents):
-            answers = await self._gateway.send_modifies(intents)
         self._note_answers("modify", answers, emission)
         is_split = self.filter.on_answers([order for _, order in chosen], answers, now_s=trio.current_time())
         for (oid, _), intent, answer in zip(chosen, intents, answers, strict=True):
@@ -263,16 +260,24 @@ class BatchEmitter:
 
     async def _send_places_once(self, places: Sequence[DesiredOrder], emission: Emission) -> bool:
         """Send one action; return whether to split it."""
-        orders, now_s = self._state.order_state, trio.current_time()
-        places = [order for order in places if not self.filter.holds_back(order, now_s=now_s)]
-        fitting = fit_places(places, self._make_headroom())
-        if len(fitting) < len(places) and orders.get_unsettled():
-            emission.on_held_back(len(places) - len(fitting))
-        intents = self._intend(fitting)
-        if not intents:
+        orders = self._state.order_state
+        fitting, intents = list[DesiredOrder](), list[Intent]()
+
+        def make(departure: Departure) -> Sequence[Intent]:
+            now_s = trio.current_time()
+            wanted = [order for order in places if not self.filter.holds_back(order, now_s=now_s)]
+            fitting[:] = fit_places(wanted, self._make_headroom())
+            if len(fitting) < len(wanted) and orders.get_unsettled():
+                emission.on_held_back(len(wanted) - len(fitting))
+            intents[:] = self._intend(fitting, departure)
+            return intents
+
+        if not places:
             return False
         with self._taking_back(intents):
-            answers = await self._gateway.send_places(intents)
+            answers = await self._desk.send_places(make, most=len(places))
+        if not intents:
+            return False
         self._note_answers("place", answers, emission)
         is_split = self.filter.on_answers(fitting, answers, now_s=trio.current_time())
         for intent, answer in zip(intents, answers, strict=True):
@@ -329,15 +334,16 @@ class BatchEmitter:
         else:
             orders.on_doubt(answer.oid, now_s=now_s)
 
-    def _intend(self, orders: Sequence[DesiredOrder], *, replaces: Sequence[int | None] = ()) -> list[Intent]:
+    def _intend(
+        self, orders: Sequence[DesiredOrder], departure: Departure, *, replaces: Sequence[int | None] = ()
+    ) -> list[Intent]:
         """Record the orders of one action as sent.
 
         Each gets its own cloid; nonce and deadline are common to all.
         """
         if not orders:
             return []
-        now_s, nonce = trio.current_time(), self._gateway.take_nonce()
-        expires_ms = self._gateway.compute_expiry_ms(EXPIRY_S)
+        now_s, (nonce, expires_ms) = trio.current_time(), departure.take()
         intents: list[Intent] = []
         for order, old in zip(orders, replaces or [None] * len(orders), strict=True):
             self._n_cloids += 1

@@ -1,7 +1,7 @@
-"""Gateway for all actions of the maker, with rising nonces, deadlines and typed answers.
+"""Gateway for all actions of an account, with rising nonces, deadlines and typed answers.
 
-Orders and their cancels leave one at a time, because their senders take turns. The venue's dead man's switch is moved
-on beside them.
+Orders and their cancels leave one action at a time (`sending.action_lane`). The venue's dead man's switch is moved on
+beside them.
 
 An action never raises because of the network or the venue: without an answer its outcome is `Unknown`. Two kinds
 of exchange object are served. One signs apart from sending (`make_action`, `sign_action`, `post_signed`): it gets
@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import Any, Protocol
@@ -25,16 +24,14 @@ import trio
 
 from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, NoFreeThread, RunSync
 from mm_trio.concurrency.side_thread import SideThread
-from mm_trio.limits.terms import Breach, Reaction
+from mm_trio.limits.terms import Breach
 from mm_trio.model.errors import JournalBusy, JournalError, NotMade
 from mm_trio.model.journal_entries import Entry, Requested
 from mm_trio.model.orders import Intent
 from mm_trio.model.replies import Answer, Cancelled, Refusal, Refused, Unknown, find_refused
-from mm_trio.venue import wire
 from mm_trio.venue.action_answers import parse_answers, parse_noop
 from mm_trio.venue.http_session import VENUE_FAILURES, describe_failure, may_be_sent_again
 from mm_trio.venue.ip_weight import IpWeight, find_weight_of_action
-from mm_trio.venue.sdk import make_cloid
 from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.signer_row import SignerRow
 from mm_trio.witness.venue_clock import VenueClock
@@ -48,7 +45,9 @@ __all__ = [
     "NoLimits",
     "OpensForPlaces",
     "OrderGateway",
+    "Share",
     "WritesAhead",
+    "making",
 ]
 
 _log = logging.getLogger(__name__)
@@ -100,6 +99,7 @@ class _Action:
     parse: Callable[[Any], tuple[Answer, ...]]
     always: bool
     weight: int
+    may_still_send: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,20 +205,37 @@ class NoCover:
         return None
 
 
+def _may() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Part of an action that one sender has in it: how many items, and who is told of them.
+
+    `may_place` and `may_still_send` are asked before what is not a cancel leaves, the latter by any thread.
+    """
+
+    n_items: int
+    record: Callable[[Entry], None]
+    on_signed: Callable[[int], None] = lambda n_items: None
+    may_place: Callable[[], bool] = _may
+    may_still_send: Callable[[], bool] = _may
+
+
 class OrderGateway:
     """The only sender of actions.
 
-    `coin` is the venue's name of our pair. `gate` says whether something new may be placed; it is asked before an
-    action is written down, and again between that and the sending, by either thread. `weight` is used by every action;
-    what is not a cancel waits for it. `cover` signs cancels for orders before these are sent. Once `signer` is lost
-    nothing is signed any more, cancels included.
+    `gate` says whether something new may be placed on the account; it is asked before an action is written down, and
+    again between that and the sending, by either thread. `weight` is used by every action; what is not a cancel waits
+    for it. `cover` signs cancels for orders before these are sent. Once `signer` is lost nothing is signed any more,
+    cancels included.
     """
 
     def __init__(
         self,
         exchange: Any,
         *,
-        coin: str,
         run_sync: RunSync,
         ledger: WritesAhead,
         clock: VenueClock,
@@ -230,7 +247,6 @@ class OrderGateway:
         write_timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         self._exchange = exchange
-        self._coin = coin
         self._run_sync = run_sync
         self._ledger = ledger
         self._clock = clock
@@ -254,6 +270,11 @@ class OrderGateway:
         """Moment of the loop's clock that no action outlasts; infinite until the shutdown."""
         return self._done_by_s
 
+    @property
+    def signs(self) -> bool:
+        """Check if the exchange object signs apart from sending, with exact numbers."""
+        return self._signs
+
     def take_nonce(self) -> int | None:
         """Return the nonce of the next action; None where the exchange chooses."""
         return self._nonces.take() if self._signs else None
@@ -269,56 +290,6 @@ class OrderGateway:
         """
         return self._clock.latest_ms() + int(1000 * after_s)
 
-    async def send_places(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
-        """Place orders of one nonce and expiry, post-only.
-
-        Errors: JournalError or NotMade, and then nothing was sent.
-        """
-        return await self._send_orders("bulk_orders", intents, self._encode)
-
-    async def send_modifies(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
-        """Replace orders, each by a new one with its own cloid.
-
-        Errors: JournalError or NotMade, and then nothing was sent.
-        """
-        return await self._send_orders(
-            "bulk_modify_orders_new",
-            intents,
-            lambda intent: {"oid": intent.replaces, "order": self._encode(intent)},
-        )
-
-    async def _send_orders(
-        self, method: str, intents: Sequence[Intent], encode: Callable[[Intent], dict[str, object]]
-    ) -> tuple[Answer, ...]:
-        """Send the orders that break no limit; the others are answered here and never signed."""
-        verdicts = self._limits.judge(intents)
-        within = [intent for intent, breach in zip(intents, verdicts, strict=True) if breach is None]
-        answers: Iterator[Answer] = iter(())
-        if within:
-            with _making():
-                items = [encode(intent) for intent in within]
-            nonce, expires_ms = within[0].nonce, within[0].expires_ms
-            # Taken when these orders are in flight already, so it has them.
-            cover = self._cover.make_cover()
-            answers = iter(await self._carry_out(method, items, nonce=nonce, expires_ms=expires_ms, cover=cover))
-        return tuple(next(answers) if breach is None else _refuse(breach) for breach in verdicts)
-
-    def _encode(self, intent: Intent) -> dict[str, object]:
-        return wire.encode_order(intent.quote, coin=self._coin, cloid=make_cloid(intent.cloid), exact=self._signs)
-
-    # Cancels may always be sent, even where nothing can be written down any more.
-
-    async def send_cancels(self, oids: Sequence[int], *, expires_ms: int) -> tuple[Answer, ...]:
-        """Cancel orders by oid."""
-        items = [wire.encode_cancel(oid, coin=self._coin) for oid in oids]
-        return await self._carry_out("bulk_cancel", items, nonce=self.take_nonce(), expires_ms=expires_ms, always=True)
-
-    async def send_cancels_by_cloid(self, intents: Sequence[Intent], *, expires_ms: int) -> tuple[Answer, ...]:
-        """Cancel orders whose oid we never learnt."""
-        items: list[dict[str, object]] = [{"coin": self._coin, "cloid": make_cloid(intent.cloid)} for intent in intents]
-        nonce = self.take_nonce()
-        return await self._carry_out("bulk_cancel_by_cloid", items, nonce=nonce, expires_ms=expires_ms, always=True)
-
     async def burn_nonce(self, nonce: int, *, expires_ms: int) -> Burnt:
         """Use up the nonce of an unanswered action.
 
@@ -326,7 +297,7 @@ class OrderGateway:
         """
         if not self._signs:
             return Burnt.UNKNOWN
-        (answer,) = await self._carry_out("noop", [], nonce=nonce, expires_ms=expires_ms, always=True)
+        (answer,) = await self.carry_out("noop", [], nonce=nonce, expires_ms=expires_ms, always=True)
         if isinstance(answer, Cancelled):
             return Burnt.WAS_UNUSED
         reason = find_refused(answer)
@@ -342,7 +313,7 @@ class OrderGateway:
             return Refused(Refusal.NOT_SENT, "not sent: this exchange object does not sign apart", untouched=True)
         items: list[dict[str, object]] = [{} if moment_ms is None else {"time": moment_ms}]
         nonce = self.take_nonce()
-        (answer,) = await self._carry_out(SCHEDULE, items, nonce=nonce, expires_ms=expires_ms, always=True)
+        (answer,) = await self.carry_out(SCHEDULE, items, nonce=nonce, expires_ms=expires_ms, always=True)
         return answer
 
     def on_shutdown(self, within_s: float) -> None:
@@ -355,7 +326,7 @@ class OrderGateway:
         for scope in self._scopes:
             scope.deadline = min(scope.deadline, now_s + within_s * LAST_ANSWER_SHARE)
 
-    async def _carry_out(
+    async def carry_out(
         self,
         method: str,
         items: Sequence[dict[str, object]],
@@ -363,27 +334,30 @@ class OrderGateway:
         nonce: int | None,
         expires_ms: int,
         always: bool = False,
-        cover: Callable[[], None] | None = None,
+        shares: Sequence[Share] = (),
     ) -> tuple[Answer, ...]:
         """Send one action until it is answered, refused or out of time.
 
         Returns one answer for each item, and one for a noop. Our shutdown does not cut it off, only its deadline.
-        While the journal is locked, only what has `always` is sent. Errors: JournalError or NotMade, and then nothing
-        was sent.
+        While the journal is locked, only what has `always` is sent. `shares` tell whose items these are, in order; of
+        nobody's in particular without. Errors: JournalError or NotMade, and then nothing was sent.
         """
+        shares = shares or (Share(n_items=len(items), record=self._ledger.record),)
+        # Taken when these orders are in flight already, so it has them.
+        cover = None if always else self._cover.make_cover()
         n_answers = max(1, len(items))
         if self.signer.is_lost:
             return (_KEY_LOST,) * n_answers
         lost: Unknown | None = None
         with self._open_scope(min(trio.current_time() + self._write_timeout_s, self._done_by_s)):
-            with _making():
-                action = self._prepare(method, items, nonce=nonce, expires_ms=expires_ms, always=always)
+            with making():
+                action = self._prepare(method, items, shares, nonce=nonce, expires_ms=expires_ms, always=always)
             covered = None
             if cover is not None:
-                covered = _CoveredCall(cover, action.call, self._may_still_send, self._beside)
+                covered = _CoveredCall(cover, action.call, action.may_still_send, self._beside)
                 action = replace(action, call=covered)
             n_lost = 0
-            while always or self.may_place():
+            while always or (self.may_place() and all(share.may_place() for share in shares)):
                 try:
                     attempt = await self._send_once(action, earlier=lost)
                 except (JournalBusy, NoFreeThread) as error:
@@ -473,7 +447,7 @@ class OrderGateway:
 
         Returns `TOO_LATE` where it is not. Errors: JournalError, and then nothing was sent.
         """
-        return await self._ledger.flush_then(self._may_still_send, action.call, *action.args)
+        return await self._ledger.flush_then(action.may_still_send, action.call, *action.args)
 
     def _may_still_send(self) -> bool:
         """Check if something new may leave at this moment. Called on either thread."""
@@ -496,20 +470,35 @@ class OrderGateway:
                 self._scopes.remove(scope)
 
     def _prepare(
-        self, method: str, items: Sequence[dict[str, object]], *, nonce: int | None, expires_ms: int, always: bool
+        self,
+        method: str,
+        items: Sequence[dict[str, object]],
+        shares: Sequence[Share],
+        *,
+        nonce: int | None,
+        expires_ms: int,
+        always: bool,
     ) -> _Action:
         """Sign an action, and record what is to be sent."""
         self._limits.on_signed(len(items))
+        for share in shares:
+            share.on_signed(share.n_items)
+
+        def may_still_send() -> bool:
+            return self._may_still_send() and all(share.may_still_send() for share in shares)
+
         has_statuses = items and method != SCHEDULE
         parse = partial(parse_answers, n=len(items)) if has_statuses else parse_noop
         weight = find_weight_of_action(len(items))
         if nonce is None:
-            return _Action(self._act, (getattr(self._exchange, method), items, expires_ms), parse, always, weight)
+            call = getattr(self._exchange, method)
+            return _Action(self._act, (call, items, expires_ms), parse, always, weight, may_still_send)
         unsigned = self._exchange.make_action(method, items, nonce=nonce, expires_after=expires_ms)
         # Signed first: what is recorded is what can be sent.
         signed = self._exchange.sign_action(unsigned)
-        self._ledger.record(Requested(nonce, method, len(items), unsigned.digest, expires_ms))
-        return _Action(self._exchange.post_signed, (signed,), parse, always, weight)
+        for share in shares:
+            share.record(Requested(nonce, method, share.n_items, unsigned.digest, expires_ms))
+        return _Action(self._exchange.post_signed, (signed,), parse, always, weight, may_still_send)
 
     def _act(self, call: Callable[..., Any], items: Sequence[dict[str, object]], expires_ms: int) -> Any:
         # One attribute of the SDK's object serves all later actions, so it is set before each one.
@@ -517,17 +506,8 @@ class OrderGateway:
         return call(items)
 
 
-def _refuse(breach: Breach) -> Refused:
-    """Answer for an order that a limit forbids, or for all of them.
-
-    The words are alike for all orders beyond one limit, so that they are told together.
-    """
-    kind = Refusal.LIMIT if breach.reaction is Reaction.REFUSE else Refusal.NOT_SENT
-    return Refused(kind, f"not sent: beyond {breach.name} of {Decimal(breach.limit):f}", untouched=True)
-
-
 @contextmanager
-def _making() -> Iterator[None]:
+def making() -> Iterator[None]:
     """Tell an error before the sending from one after it. Errors: NotMade."""
     try:
         yield

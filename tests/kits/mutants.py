@@ -42,6 +42,7 @@ from mm_trio.quoting.quoting_engine import split_sides
 from mm_trio.refusals.memory import RefusalMemory
 from mm_trio.refusals.pause import KindPause
 from mm_trio.sending.batch_emitter import BatchEmitter
+from mm_trio.sending.order_desk import OrderDesk
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_state import OrderState
@@ -226,13 +227,13 @@ def the_dead_zone_holds_sizes_back(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def no_answer_is_taken_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
-    send = OrderGateway.send_places
+    send = OrderDesk.send_places
 
-    async def guess(self: OrderGateway, intents: Any) -> Any:
-        answers = await send(self, intents)
+    async def guess(self: OrderDesk, make: Any, *, most: int) -> Any:
+        answers = await send(self, make, most=most)
         return tuple(Refused(Refusal.OTHER, a.why) if isinstance(a, Unknown) else a for a in answers)
 
-    patch.setattr(OrderGateway, "send_places", guess)
+    patch.setattr(OrderDesk, "send_places", guess)
 
 
 @mutant

@@ -33,6 +33,7 @@ from mm_trio.quoting.placing_gate import PlacingGate
 from mm_trio.quoting.quoting_engine import Tranches, compute_depth, cut_tranches
 from mm_trio.quoting.send_plan import BatchKind, plan_batches
 from mm_trio.sending.batch_emitter import BatchEmitter
+from mm_trio.sending.order_desk import OrderDesk
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.state.order_phases import OPEN, TRANSITIONS, Event
@@ -301,14 +302,14 @@ def a_lost_action_is_sent_again_with_a_new_nonce(patch: pytest.MonkeyPatch) -> N
     prepare, send = OrderGateway._prepare, OrderGateway._send_once
     made: dict[int, Any] = {}
 
-    def prepare_and_note(self: OrderGateway, method: str, items: Any, **options: Any) -> Any:
-        made[id(self)] = method, items, options
-        return prepare(self, method, items, **options)
+    def prepare_and_note(self: OrderGateway, method: str, items: Any, shares: Any, **options: Any) -> Any:
+        made[id(self)] = method, items, shares, options
+        return prepare(self, method, items, shares, **options)
 
     async def send_anew(self: OrderGateway, action: Any, *, earlier: Any) -> Any:
         if earlier is not None:
-            method, items, options = made[id(self)]
-            action = prepare(self, method, items, **{**options, "nonce": self.take_nonce()})
+            method, items, shares, options = made[id(self)]
+            action = prepare(self, method, items, shares, **{**options, "nonce": self.take_nonce()})
         return await send(self, action, earlier=earlier)
 
     patch.setattr(OrderGateway, "_prepare", prepare_and_note)
@@ -333,23 +334,23 @@ def a_balance_is_what_is_free_of_it(patch: pytest.MonkeyPatch) -> None:
 
 @planted()
 def a_refused_cancel_is_taken_for_done(patch: pytest.MonkeyPatch) -> None:
-    send = OrderGateway.send_cancels
+    send = OrderDesk.send_cancels
 
-    async def hope(self: OrderGateway, oids: Sequence[int], **options: Any) -> Any:
+    async def hope(self: OrderDesk, oids: Sequence[int], **options: Any) -> Any:
         return tuple(Cancelled() if isinstance(a, Refused) else a for a in await send(self, oids, **options))
 
-    patch.setattr(OrderGateway, "send_cancels", hope)
+    patch.setattr(OrderDesk, "send_cancels", hope)
 
 
 @planted()
 def a_refused_modify_leaves_its_order_as_it_was(patch: pytest.MonkeyPatch) -> None:
-    send = OrderGateway.send_modifies
+    send = OrderDesk.send_modifies
 
-    async def hope(self: OrderGateway, intents: Sequence[Intent]) -> Any:
-        answers = await send(self, intents)
+    async def hope(self: OrderDesk, make: Any, *, most: int) -> Any:
+        answers = await send(self, make, most=most)
         return tuple(replace(a, untouched=True) if isinstance(a, Refused) else a for a in answers)
 
-    patch.setattr(OrderGateway, "send_modifies", hope)
+    patch.setattr(OrderDesk, "send_modifies", hope)
 
 
 @planted(

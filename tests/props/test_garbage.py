@@ -19,6 +19,7 @@ import pytest
 import trio
 from builders import ALLOCATION, World, run_inline
 from core_kit import MARKET, desired, make_state
+from desk_kit import ReadySender
 from garbage_kit import N_BODIES, Garbler, spoil_one_in
 from hyperliquid.utils.error import ClientError
 from rogue_kit import Peer, open_rogue
@@ -179,13 +180,14 @@ async def test_r7_no_answer_to_an_action_raises_or_counts_as_a_refusal(patch: py
 
     patch.setattr(JsonSession, "_exchange", answer)
     gateway = make_gateway()
+    sender = ReadySender(gateway, COIN)
     intents = [Intent(f"0x{i + 1:032x}", desired("sell", i), nonce=5, expires_ms=9) for i in range(3)]
     moves = [Intent(f"0x{i + 9:032x}", desired("sell", i), i, nonce=5, expires_ms=9) for i in range(3)]
     actions: Sequence[Callable[[], Awaitable[Any]]] = (
-        lambda: gateway.send_places(intents),
-        lambda: gateway.send_modifies(moves),
-        lambda: gateway.send_cancels([1, 2, 3], expires_ms=9),
-        lambda: gateway.send_cancels_by_cloid(intents, expires_ms=9),
+        lambda: sender.send_places(intents),
+        lambda: sender.send_modifies(moves),
+        lambda: sender.send_cancels([1, 2, 3], expires_ms=9),
+        lambda: sender.send_cancels_by_cloid(intents, expires_ms=9),
         lambda: gateway.burn_nonce(5, expires_ms=9),
     )
     n_unknown = 0
@@ -205,7 +207,7 @@ def make_gateway() -> OrderGateway:
     """The gateway of a maker on the SDK, with a ledger that forgets."""
     market = MarketSettings(coin=COIN, api_url=URL, account=ACCOUNT)
     exchange = make_exchange(market, make_wallet("0x" + "01" * 32), Venue("pairs").pairs())
-    return OrderGateway(exchange, coin=COIN, run_sync=run_inline, ledger=Forgetful(), clock=VenueClock(lambda: 1))
+    return OrderGateway(exchange, run_sync=run_inline, ledger=Forgetful(), clock=VenueClock(lambda: 1))
 
 
 class Forgetful:

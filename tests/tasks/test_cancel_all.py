@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 from builders import ALLOCATION, MAKER, Hanging, World, run_inline, until
+from desk_kit import make_desk
 from trio.testing import MockClock
 
 from mm_trio.cli.halt_programs.in_flight import InFlight, burn_places, read_in_flight
@@ -35,14 +36,15 @@ class Sweeper:
         self.client = VenueClient(world.info, address=MAKER, run_sync=run_inline, clock=clock)
         self.gateway = OrderGateway(
             world.venue.signing_exchange(MAKER),
-            coin=world.coin,
             run_sync=run_inline,
             ledger=NoLedger(),
             clock=clock,
             nonces=Nonces(clock, last=last_nonce),
         )
         scope = SweepScope(world.coin, frozenset([world.coin]), foreign=foreign, all_coins=False)
-        self.sweep = OrderSweep(self.client, world.info, scope=scope, find_gateway=lambda _coin: self.gateway)
+        self.sweep = OrderSweep(
+            self.client, world.info, scope=scope, make_desk=lambda coin: make_desk(self.gateway, coin)
+        )
 
     async def run(self, *, settled_after_s: float = 0.0, within_s: float = 26.0) -> float:
         """Sweep and return the seconds that it took."""

@@ -98,13 +98,13 @@ async def _sweep(
         venue.client,
         venue.info,
         scope=replace(scope, coin=venue.coin, coins=venue.coins),
-        find_gateway=venue.find_gateway,
+        make_desk=venue.make_desk,
         known=() if found is None else found.resting,
     )
     if venue.is_silent:
         # A venue whose answers are lost may still hear.
         await sweep.cancel_known()
-    is_over = found is not None and await burn_places(venue.find_gateway(venue.coin), found.intents)
+    is_over = found is not None and await burn_places(venue.gateway, found.intents)
     if not (is_over and follows):
         wait_s = max(0.0, dead_s - trio.current_time())
         sweeping.note(f"orders may still be on their way: the last look comes {wait_s:.0f} s from now")

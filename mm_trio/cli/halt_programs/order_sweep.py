@@ -13,9 +13,8 @@ from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.errors import ProtocolError, VenueError
 from mm_trio.model.replies import Answer, Cancelled, OpenOrder, Refusal, find_refused
 from mm_trio.quoting.send_plan import batches
-from mm_trio.sending.batch_emitter import EXPIRY_S
+from mm_trio.sending.order_desk import OrderDesk
 from mm_trio.venue import wire
-from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 
 __all__ = ["OrderSweep", "SweepScope"]
@@ -57,7 +56,7 @@ class SweepScope:
 class OrderSweep:
     """Looks and cancels of one account, within a time.
 
-    `find_gateway` returns the sender for a coin. `known` are orders that the journal says rested, for when the venue
+    `make_desk` returns the sender for a coin. `known` are orders that the journal says rested, for when the venue
     does not tell. `targets` are the orders of the last look, None before the first.
     """
 
@@ -67,13 +66,13 @@ class OrderSweep:
         info: Any,
         *,
         scope: SweepScope,
-        find_gateway: Callable[[str], OrderGateway],
+        make_desk: Callable[[str], OrderDesk],
         known: Sequence[int] = (),
     ) -> None:
         self._client = client
         self._info = info
         self._scope = scope
-        self._find_gateway = find_gateway
+        self._make_desk = make_desk
         # Named to the operator where the venue tells nothing.
         self.named = self._known = tuple(known)
         self._seen: set[int] = set()
@@ -155,23 +154,22 @@ class OrderSweep:
     async def _cancel(self, by_coin: Mapping[str, Sequence[int]]) -> None:
         """Cancel orders, coin by coin."""
         for coin, oids in by_coin.items():
-            gateway = self._find_gateway(coin)
+            desk = self._make_desk(coin)
             for some in batches(oids):
-                answers = await self._send(gateway, some)
+                answers = await self._send(desk, some)
                 done = [oid for oid, answer in zip(some, answers, strict=True) if isinstance(answer, Cancelled)]
                 self._cancelled |= set(done)
                 failed = {_describe(answer) for answer in answers if not isinstance(answer, Cancelled)}
                 _log.info(
                     "cancelled: coin=%s orders=%d of=%d %s", coin, len(done), len(some), "; ".join(sorted(failed))
                 )
-                self.lost_key = self.lost_key or gateway.signer.find_halt()
+                self.lost_key = self.lost_key or desk.gateway.signer.find_halt()
 
-    async def _send(self, gateway: OrderGateway, oids: Sequence[int]) -> tuple[Answer, ...]:
+    async def _send(self, desk: OrderDesk, oids: Sequence[int]) -> tuple[Answer, ...]:
         """Send cancels, with a higher nonce where one was refused."""
         answers: tuple[Answer, ...] = ()
         for _ in range(NONCE_TRIES):
-            expires_ms = gateway.compute_cancel_expiry_ms(EXPIRY_S)
-            answers = await gateway.send_cancels(oids, expires_ms=expires_ms)
+            answers = await desk.send_cancels(oids)
             reason = find_refused(answers[0])
             if reason is not None and reason.refusal is Refusal.EXPIRED:
                 await self._compare_clock()

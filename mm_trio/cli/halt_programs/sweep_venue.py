@@ -14,8 +14,10 @@ from mm_trio.config.keys import Secret
 from mm_trio.config.settings import MarketSettings, Settings
 from mm_trio.grids.schedule import make_wall_clock, read_machine_clock
 from mm_trio.model.errors import Unreachable, VenueError
-from mm_trio.model.journal_entries import Entry
+from mm_trio.model.journal_entries import Entry, forget
 from mm_trio.model.market import Pair, SpotMeta, Token
+from mm_trio.sending.action_lane import ActionLane
+from mm_trio.sending.order_desk import OrderDesk
 from mm_trio.venue.order_gateway import OrderGateway, WritesAhead
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.sdk import make_cancelling_exchange, make_info, make_wallet
@@ -59,22 +61,22 @@ class SweptVenue:
     nonces: Nonces
     until_s: float
     is_silent: bool
-    gateways: dict[str, OrderGateway] = field(default_factory=dict)
+    gateway: OrderGateway = field(init=False)
 
-    def find_gateway(self, coin: str) -> OrderGateway:
-        """Return the sender for one coin. They share nonces, clock and request weight."""
-        if coin not in self.gateways:
-            self.gateways[coin] = OrderGateway(
-                self.exchange,
-                coin=coin,
-                run_sync=self.pools.actions,
-                ledger=NoLedger(),
-                clock=self.client.clock,
-                nonces=self.nonces,
-                weight=self.client.weight,
-            )
-            self.gateways[coin].on_shutdown(max(0.0, self.until_s - trio.current_time()))
-        return self.gateways[coin]
+    def __post_init__(self) -> None:
+        self.gateway = OrderGateway(
+            self.exchange,
+            run_sync=self.pools.actions,
+            ledger=NoLedger(),
+            clock=self.client.clock,
+            nonces=self.nonces,
+            weight=self.client.weight,
+        )
+        self.gateway.on_shutdown(max(0.0, self.until_s - trio.current_time()))
+
+    def make_desk(self, coin: str) -> OrderDesk:
+        """Return the sender for one coin."""
+        return OrderDesk(self.gateway, ActionLane(self.gateway), coin=coin, record=forget)
 
 
 async def reach_venue(

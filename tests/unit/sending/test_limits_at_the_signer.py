@@ -13,6 +13,7 @@ import requests
 import trio
 from builders import run_inline
 from core_kit import GRID, MARKET, dec, make_state, rest, tracked
+from desk_kit import make_desk
 from trio.testing import MockClock
 
 from mm_trio.config.settings import MarketSettings
@@ -21,7 +22,9 @@ from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.market import Book, BookLevel
 from mm_trio.model.orders import DesiredOrder, Intent, Side
 from mm_trio.model.replies import Answer, Refused
+from mm_trio.sending.action_lane import Departure
 from mm_trio.sending.limit_guard import LimitGuard
+from mm_trio.sending.order_desk import OrderDesk
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
 from mm_trio.venue import wire
@@ -81,21 +84,25 @@ class Bench:
 
     state: MakerState
     guard: LimitGuard
-    gateway: OrderGateway
+    desk: OrderDesk
     http: Http
 
     async def send(self, side: Side, price: str | Decimal, size: str, *, replaces: int | None = None) -> Answer:
         """Hand the gateway an order that no planner made."""
         order, now_s = DesiredOrder(side, 0, Decimal(price), dec(size)), trio.current_time()
-        nonce = self.gateway.take_nonce()
-        intent = Intent(f"0x{9:032x}", order, replaces, now_s, now_s + 10, expires_ms=NOW_MS + 10_000, nonce=nonce)
-        self.state.order_state.on_sent(intent)
-        send = self.gateway.send_places if replaces is None else self.gateway.send_modifies
-        (answer,) = await send([intent])
+
+        def make(departure: Departure) -> list[Intent]:
+            nonce, expires_ms = departure.take()
+            intent = Intent(f"0x{9:032x}", order, replaces, now_s, now_s + 10, expires_ms, nonce)
+            self.state.order_state.on_sent(intent)
+            return [intent]
+
+        send = self.desk.send_places if replaces is None else self.desk.send_modifies
+        (answer,) = await send(make, most=1)
         return answer
 
     async def cancel(self) -> tuple[Answer, ...]:
-        return await self.gateway.send_cancels([1], expires_ms=NOW_MS + 10_000)
+        return await self.desk.send_cancels([1])
 
 
 def open_bench(**limits: Any) -> Bench:
@@ -108,13 +115,12 @@ def open_bench(**limits: Any) -> Bench:
     exchange.session = http = Http()
     gateway = OrderGateway(
         exchange,
-        coin=MARKET.coin,
         run_sync=run_inline,
         ledger=Forgetful(),
         clock=VenueClock(lambda: NOW_MS),
         limits=guard,
     )
-    return Bench(state, guard, gateway, http)
+    return Bench(state, guard, make_desk(gateway, MARKET.coin, limits=guard), http)
 
 
 def book_at(mid: Decimal) -> Book:

@@ -13,6 +13,7 @@ import requests
 import trio
 from builders import run_inline
 from core_kit import desired
+from desk_kit import ReadySender
 from hyperliquid.utils.error import ClientError, ServerError
 
 from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, NoFreeThread
@@ -202,7 +203,6 @@ class Bench:
         self.cover = Cover(self.log)
         self.gateway = OrderGateway(
             self.signing if signs else self.plain,
-            coin="@107",
             gate=self.gate,
             cover=self.cover,
             nonces=Nonces(VenueClock(self.clock), last=last_nonce),
@@ -210,6 +210,7 @@ class Bench:
             ledger=self.ledger,
             clock=VenueClock(self.clock),
         )
+        self.sender = ReadySender(self.gateway)
 
     @property
     def requested(self) -> list[Requested]:
@@ -223,7 +224,7 @@ class Bench:
         ]
 
     async def place(self, n: int = 1) -> tuple[Answer, ...]:
-        return await self.gateway.send_places(self.intents(n))
+        return await self.sender.send_places(self.intents(n))
 
 
 def hang(*hanging: str) -> Any:
@@ -261,7 +262,7 @@ async def test_an_action_that_cannot_be_signed_is_neither_recorded_nor_sent() ->
 async def test_cancels_are_written_before_the_orders_that_they_cancel_are_sent(kind: str) -> None:
     bench = Bench(statuses(resting(7)))
     bench.cover.is_on = True
-    send = bench.gateway.send_places if kind == "places" else bench.gateway.send_modifies
+    send = bench.sender.send_places if kind == "places" else bench.sender.send_modifies
 
     answers = await send(bench.intents(replaces=None if kind == "places" else 3))
 
@@ -273,7 +274,7 @@ async def test_a_cancel_waits_for_no_cover() -> None:
     bench = Bench(statuses("success"))
     bench.cover.is_on = True
 
-    await bench.gateway.send_cancels([7], expires_ms=EXPIRES_MS)
+    await bench.sender.send_cancels([7], expires_ms=EXPIRES_MS)
 
     assert "cover" not in bench.log
 
@@ -311,7 +312,7 @@ async def test_a_cover_that_hangs_holds_no_thread_that_a_cancel_needs() -> None:
     bench = Bench(*[statuses(resting(n)) for n in range(MOST_ACTIONS)], statuses("success"), run_sync=pool)
     try:
         placed = await place_with_threads(bench, *[lambda: release.wait(60)] * MOST_ACTIONS)
-        cancelled = await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)
+        cancelled = await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS)
     finally:
         release.set()
 
@@ -377,7 +378,7 @@ def test_nonces_of_an_earlier_life_that_lie_far_behind_hold_nothing_up() -> None
 async def test_every_action_has_a_nonce_of_its_own_also_where_the_clock_stands() -> None:
     bench = Bench(statuses(resting(1)), statuses("success"), statuses(resting(2)))
     await bench.place()
-    await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)
+    await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS)
     await bench.place()
 
     assert [signed.nonce for signed in bench.signing.posted] == [NOW_MS, NOW_MS + 1, NOW_MS + 2]
@@ -413,9 +414,9 @@ async def test_each_kind_of_action_goes_out_under_the_sdk_s_name() -> None:
     intents = bench.intents(replaces=1)
 
     await bench.place()
-    await bench.gateway.send_modifies(intents)
-    await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)
-    await bench.gateway.send_cancels_by_cloid(intents, expires_ms=EXPIRES_MS)
+    await bench.sender.send_modifies(intents)
+    await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS)
+    await bench.sender.send_cancels_by_cloid(intents, expires_ms=EXPIRES_MS)
     assert await bench.gateway.burn_nonce(NOW_MS, expires_ms=EXPIRES_MS) is Burnt.WAS_UNUSED
 
     names = ["bulk_orders", "bulk_modify_orders_new", "bulk_cancel", "bulk_cancel_by_cloid", "noop"]
@@ -428,7 +429,7 @@ async def test_a_plain_exchange_is_told_its_deadline_before_each_call() -> None:
     bench = Bench(statuses(resting(1)), statuses("success"), signs=False)
 
     assert await bench.place() == (Resting(1),)
-    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS + 7) == (Cancelled(),)
+    assert await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS + 7) == (Cancelled(),)
     assert [(name, expires_after) for name, _, expires_after in bench.plain.calls] == [
         ("bulk_orders", EXPIRES_MS),
         ("bulk_cancel", EXPIRES_MS + 7),
@@ -641,7 +642,7 @@ async def test_no_action_outlasts_the_moment_to_leave_by(autojump_clock: trio.te
     bench = Bench(run_sync=hang("post_signed"))
     bench.gateway.on_shutdown(2.0)
 
-    assert [type(answer) for answer in await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
+    assert [type(answer) for answer in await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
     assert trio.current_time() == bench.gateway.done_by_s
 
 
@@ -657,7 +658,7 @@ async def test_leaving_hurries_the_action_on_its_way_and_bounds_all_later_ones(
     assert trio.current_time() - began_s == pytest.approx(1.0 + 10.0 * LAST_ANSWER_SHARE)
 
     await trio.sleep(began_s + 8.0 - trio.current_time())
-    await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)
+    await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS)
     assert trio.current_time() - began_s == pytest.approx(11.0)
 
 
@@ -691,7 +692,7 @@ async def test_leaving_gives_no_action_more_time_than_it_had(autojump_clock: tri
     bench.gateway.on_shutdown(3.0)
     bench.gateway.on_shutdown(1000.0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(bench.gateway.send_cancels, [1], expires_ms=EXPIRES_MS))
+        nursery.start_soon(partial(bench.sender.send_cancels, [1], expires_ms=EXPIRES_MS))
         await trio.sleep(1.0)
         bench.gateway.on_shutdown(1000.0)
 
@@ -712,7 +713,7 @@ async def test_nothing_new_is_sent_once_we_leave_or_are_paused_and_a_cancel_is(s
     assert isinstance(answer, Refused)
     assert (answer.refusal, answer.untouched) == (Refusal.NOT_SENT, True)
     assert "post" not in bench.log
-    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 async def test_what_was_sent_once_is_not_sent_again_when_we_are_paused_meanwhile(
@@ -735,7 +736,7 @@ async def test_after_the_moment_to_leave_by_nothing_is_sent(
     (place,) = await bench.place()
     assert isinstance(place, Refused)
     assert place.refusal is Refusal.NOT_SENT
-    assert [type(answer) for answer in await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
+    assert [type(answer) for answer in await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS)] == [Unknown]
     assert "post" not in bench.log
 
 
@@ -788,7 +789,7 @@ async def test_cancels_leave_whatever_else_may_not() -> None:
     bench = Bench(statuses("success"))
     bench.gate.may = bench.gate.may_still = lambda: False
 
-    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 # --- what cannot be written down --------------------------------------------------------------
@@ -802,7 +803,7 @@ async def test_an_order_that_cannot_be_written_down_is_not_sent(signs: bool) -> 
     with pytest.raises(JournalError, match="the disk is full"):
         await bench.place()
     with pytest.raises(JournalError, match="the disk is full"):
-        await bench.gateway.send_modifies(bench.intents(replaces=1))
+        await bench.sender.send_modifies(bench.intents(replaces=1))
     assert "post" not in bench.log
 
 
@@ -832,8 +833,8 @@ async def test_a_cancel_that_cannot_be_written_down_is_sent_all_the_same(signs: 
     bench = Bench(statuses("success"), statuses("success"), signs=signs)
     bench.ledger.trouble = JournalError("the disk is full")
 
-    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
-    assert await bench.gateway.send_cancels_by_cloid(bench.intents(), expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.sender.send_cancels_by_cloid(bench.intents(), expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 NO_THREAD = NoFreeThread("all 4 threads for actions are held by earlier calls that have not ended")
@@ -874,7 +875,7 @@ async def test_r12_a_cancel_is_sent_while_the_journal_is_locked() -> None:
     bench = Bench(statuses("success"))
     bench.ledger.trouble = JournalBusy("locked by another process")
 
-    assert await bench.gateway.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
+    assert await bench.sender.send_cancels([1], expires_ms=EXPIRES_MS) == (Cancelled(),)
 
 
 async def test_a_nonce_is_burnt_though_it_cannot_be_written_down() -> None:
@@ -898,9 +899,7 @@ def test_a_cancel_gets_the_later_deadline_where_two_clocks_part() -> None:
     """After the machine slept for a minute, the loop's clock and the calendar disagree on the venue's time."""
     calendar = Clock()
     clock = VenueClock(calendar, now_s=lambda: 0.0, compares=True)
-    gateway = OrderGateway(
-        SigningFake(Script([])), coin="@107", run_sync=run_inline, ledger=Ledger([], run_inline), clock=clock
-    )
+    gateway = OrderGateway(SigningFake(Script([])), run_sync=run_inline, ledger=Ledger([], run_inline), clock=clock)
     calendar.now_ms += 60_000
 
     assert gateway.compute_expiry_ms(10.0) == NOW_MS + 10_000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -18,30 +18,39 @@ import trio
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.engine.feed_watchdog import FeedWatchdog
-from mm_trio.engine.operator_requests import StandingKeeper
-from mm_trio.engine.session import Account, Session, describe_quoting
+from mm_trio.engine.session import Feeds, Session
+from mm_trio.grids.account import Account
 from mm_trio.grids.events import SessionEvents
-from mm_trio.grids.schedule import TickSchedule, make_wall_clock, read_machine_clock
+from mm_trio.grids.grid import Grid, GridParts
+from mm_trio.grids.operator_requests import StandingKeeper
+from mm_trio.grids.reconciler import Reconciler
+from mm_trio.grids.schedule import ReconcileSchedule, TickSchedule, make_wall_clock, read_machine_clock
+from mm_trio.grids.shared_look import SharedAnswers
 from mm_trio.grids.startup import check_order_size
+from mm_trio.grids.stops import Stops
 from mm_trio.guard.cover import CancelCover
 from mm_trio.guard.dead_man import DeadMan
 from mm_trio.guard.life_signs import LifeSigns
 from mm_trio.guard.silence import OwnSilence
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
-from mm_trio.journal.recovery import LedgerFile, recover
+from mm_trio.journal.recovery import LedgerFile, recover, recover_grids
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import CHECKPOINT_EVERY, JournalWriter
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import Contradiction, VenueError
-from mm_trio.model.journal_entries import Began, Entry, Numbered, Requested
+from mm_trio.model.journal_entries import Entry, Of, Record
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings, find_changed_terms
 from mm_trio.quoting.grid_quoter import GridQuoter
-from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.quoting.placing_gate import GridGate, PlacingGate
 from mm_trio.recorder.record_keeping import Connected, RecordKeeping
 from mm_trio.recorder.recorder import Recorder
+from mm_trio.sending.account_limits import AccountLimits
+from mm_trio.sending.action_lane import ActionLane
+from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.sending.limit_guard import LimitGuard
+from mm_trio.sending.order_desk import OrderDesk
 from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
@@ -60,7 +69,7 @@ from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.opening_check import Opening
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["Knowledge", "Seams", "open_session"]
+__all__ = ["AccountTerms", "GridTerms", "Knowledge", "Seams", "open_session"]
 
 _log = logging.getLogger(__name__)
 
@@ -71,16 +80,14 @@ RATES_WITHIN_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Outside objects of a maker: SDK, threads, disk, chance, calendar.
+    """Outside objects of an account: SDK, threads, disk, chance, calendar.
 
     `run_sync(fn, *args, **options)` makes a blocking call. `reopen_feed` gives `info` a fresh socket; None replaces the
     SDK's. `wall_ms` None: the wall clock at the start of the session, carried on; the clock that is compared with the
     venue's is then the machine's own. `used_weight` is the request weight that this process used just before. A
-    checkpoint follows every `checkpoint_every` entries of the journal. `check_opening` gets what a start knows of the
-    price that it opens with, and raises where it must not. `key_life` watches over the end of the signer's key.
-    `limits` are the operator's; `standing` is where a halt lasts. `guard`: where to leave signs of life and signed
-    cancels; None leaves none. `dead_man`: the venue cancels everything when this process is dead. `recorder` records
-    the market and our own book; None records nothing. `network` is written into the journal.
+    checkpoint follows every `checkpoint_every` entries of the journal. `key_life` watches over the end of the signer's
+    key. `guard`: where to leave signs of life and signed cancels; None leaves none. `dead_man`: the venue cancels
+    everything when this process is dead. `network` is written into the journal.
     """
 
     info: Any
@@ -93,26 +100,37 @@ class Seams:
     wall_ms: Callable[[], int] | None
     used_weight: int = 0
     checkpoint_every: int = CHECKPOINT_EVERY
-    check_opening: Callable[[Opening], None] | None = None
     key_life: KeyLife | None = None
-    limits: RiskLimits = NO_LIMITS
-    standing: KeepsStanding = field(default_factory=VolatileStanding)
     guard: GuardTerms | None = None
     dead_man: bool = False
-    recorder: Recorder | None = None
     network: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridTerms:
+    """What the operator wants of one grid.
+
+    `limits` are the operator's; `standing` is where a halt of the grid lasts. `check_opening` gets what a start knows
+    of the price that it opens with, and raises where it must not. `recorder` records the market and our own book; None
+    records nothing.
+    """
+
+    settings: MakerSettings
+    limits: RiskLimits = NO_LIMITS
+    standing: KeepsStanding = field(default_factory=VolatileStanding)
+    check_opening: Callable[[Opening], None] | None = None
+    recorder: Recorder | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Orders, inventory, budget and counts.
+    """Orders, inventory and counts of one grid.
 
     They are empty before the first session.
     """
 
     order_state: OrderState
     inventory: Inventory
-    budget: RateLimitBudget
     stats: RunStats
 
     def with_ledger(self, recovered: Recovered) -> Knowledge:
@@ -121,29 +139,59 @@ class Knowledge:
 
 
 @dataclass(frozen=True, slots=True)
-class _Basis:
-    """Settings, market and journal that a session is made from.
+class _GridBasis:
+    """Market, ledger and terms that a grid is made from.
 
-    `recovered` is None without a journal. `silence` None: there is no guard. `facts` of the venue are for the journal.
+    `recovered` is None without a journal. `facts` of the venue are for the journal.
     """
 
-    settings: MakerSettings
-    seams: Seams
-    pools: ThreadPools
-    client: VenueClient
+    terms: GridTerms
     market: Market
+    known: Knowledge
     recovered: Recovered | None
-    wall_ms: Callable[[], int]
-    clock: VenueClock
-    silence: OwnSilence | None
+    epoch: int
     facts: Mapping[str, str]
 
 
-async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) -> Session:
-    """Look up the market, replay the journal, make the session.
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What all parts of a session are made from.
 
-    `blank` is the knowledge of a maker without an earlier session. Errors: ConfigError for an unknown coin or an order
-    size that cannot be quoted, VenueError, JournalError; Contradiction where the market is not the ledger's.
+    `silence` None: there is no guard. `budget` is the account's.
+    """
+
+    seams: Seams
+    pools: ThreadPools
+    client: VenueClient
+    clock: VenueClock
+    wall_ms: Callable[[], int]
+    silence: OwnSilence | None
+    budget: RateLimitBudget
+    grids: tuple[_GridBasis, ...]
+
+    @property
+    def is_alone(self) -> bool:
+        """Check if there is but one grid."""
+        return len(self.grids) == 1
+
+    @property
+    def coins(self) -> frozenset[str]:
+        """Return the coins of all grids."""
+        return frozenset(grid.market.coin for grid in self.grids)
+
+
+async def open_session(
+    seams: Seams,
+    grids: Sequence[tuple[GridTerms, Knowledge]],
+    budget: RateLimitBudget,
+    *,
+    own: AccountTerms | None = None,
+) -> Session:
+    """Look up the markets, replay the journal, make the session.
+
+    Each grid comes with the knowledge of a maker without an earlier session. `own` are limits and standing of the
+    account; without them there is one grid, whose own they are. Errors: ConfigError for an unknown coin or an order
+    size that cannot be quoted, VenueError, JournalError; Contradiction where a market is not the ledger's.
     """
     wall_ms = seams.wall_ms or make_wall_clock()
     clock = VenueClock(
@@ -159,32 +207,59 @@ async def open_session(settings: MakerSettings, seams: Seams, blank: Knowledge) 
     )
     client.weight.on_request(seams.used_weight, now_s=trio.current_time())
     with client.waiting_while_busy():
-        market = await client.fetch_market(settings.coin)
+        markets = await client.fetch_markets([terms.settings.coin for terms, _ in grids])
         # Before the ledger is read, because what it believes of nonces and deadlines depends on the venue's time.
-        await client.compare_clock(market.coin)
-    recovered, facts = None, dict[str, str]()
-    if seams.journal is not None:
-        facts = await _find_facts(client, market, network=seams.network)
-        recovered = await recover(
-            seams.journal, order_size=settings.quoting.order_size, run_sync=pools.journal, wall_ms=clock.earliest_ms()
-        )
-        _check_market(market, recovered)
-    guard, now_s = seams.guard, trio.current_time()
-    silence = None if guard is None else OwnSilence(guard.after_s, now_s=now_s)
-    return _assemble(_Basis(settings, seams, pools, client, market, recovered, wall_ms, clock, silence, facts), blank)
+        await client.compare_clock(markets[0].coin)
+    found = await _recover(seams, [terms for terms, _ in grids], markets, client, pools)
+    taken: set[int] = set().union(*(recovered.epochs for recovered, _ in found if recovered is not None))
+    bases = []
+    for (terms, blank), market, (recovered, facts) in zip(grids, markets, found, strict=True):
+        known = blank if recovered is None or recovered.is_new else blank.with_ledger(recovered)
+        epoch = _draw_epoch(seams.rng, taken=taken)
+        taken.add(epoch)
+        bases.append(_GridBasis(terms, market, known, recovered, epoch, facts))
+    silence = None if seams.guard is None else OwnSilence(seams.guard.after_s, now_s=trio.current_time())
+    return _assemble(_Basis(seams, pools, client, clock, wall_ms, silence, budget, tuple(bases)), own)
 
 
-async def _find_facts(client: VenueClient, market: Market, *, network: str | None) -> dict[str, str]:
-    """Find what the journal tells of the venue; nothing depends on it, so what is not known is left out."""
-    facts = {"network": network, "token_id": market.base.token_id}
-    if client.weight.compute_wait_s(RATES_WEIGHT, now_s=trio.current_time()) <= 0:
-        with trio.move_on_after(RATES_WITHIN_S):
-            try:
-                rates = await client.fetch_rates()
-            except VenueError as error:
-                _log.info("fee rates not read: error=%s; the journal does without them", error)
-            else:
-                facts |= {} if rates is None else {"maker_rate": f"{rates[0]:f}", "taker_rate": f"{rates[1]:f}"}
+async def _recover(
+    seams: Seams, terms: Sequence[GridTerms], markets: Sequence[Market], client: VenueClient, pools: ThreadPools
+) -> list[tuple[Recovered | None, Mapping[str, str]]]:
+    """Replay the journal for each grid, and find what it is told of the venue."""
+    if seams.journal is None:
+        return [(None, {}) for _ in markets]
+    rates = await _find_rates(client)
+    sizes = {market.coin: each.settings.quoting.order_size for market, each in zip(markets, terms, strict=True)}
+    wall_ms = client.clock.earliest_ms()
+    if len(markets) == 1:
+        size = sizes[markets[0].coin]
+        found = {
+            markets[0].coin: await recover(seams.journal, order_size=size, run_sync=pools.journal, wall_ms=wall_ms)
+        }
+    else:
+        found = await recover_grids(seams.journal, order_sizes=sizes, run_sync=pools.journal, wall_ms=wall_ms)
+    for market in markets:
+        _check_market(market, found[market.coin])
+    return [(found[market.coin], _find_facts(market, network=seams.network, rates=rates)) for market in markets]
+
+
+async def _find_rates(client: VenueClient) -> Mapping[str, str]:
+    """Find the account's fee rates; nothing depends on them, so what is not known is left out."""
+    if client.weight.compute_wait_s(RATES_WEIGHT, now_s=trio.current_time()) > 0:
+        return {}
+    with trio.move_on_after(RATES_WITHIN_S):
+        try:
+            rates = await client.fetch_rates()
+        except VenueError as error:
+            _log.info("fee rates not read: error=%s; the journal does without them", error)
+        else:
+            return {} if rates is None else {"maker_rate": f"{rates[0]:f}", "taker_rate": f"{rates[1]:f}"}
+    return {}
+
+
+def _find_facts(market: Market, *, network: str | None, rates: Mapping[str, str]) -> Mapping[str, str]:
+    """Find what the journal tells of the venue."""
+    facts = {"network": network, "token_id": market.base.token_id, **rates}
     return {name: value for name, value in facts.items() if value is not None}
 
 
@@ -199,75 +274,254 @@ def _check_market(market: Market, recovered: Recovered) -> None:
         )
 
 
-def _assemble(basis: _Basis, blank: Knowledge) -> Session:
-    settings, seams, recovered = basis.settings, basis.seams, basis.recovered
-    known = blank if recovered is None or recovered.is_new else blank.with_ledger(recovered)
-    schedule = TickSchedule(settings.interval_s, settings.reconcile_every)
-    events = SessionEvents(
-        settings, stats=known.stats, inventory=known.inventory, schedule=schedule, silence=basis.silence
+# --- Assembly ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountTerms:
+    """What the operator wants of an account with several grids: its standing."""
+
+    standing: KeepsStanding = field(default_factory=VolatileStanding)
+    limits: RiskLimits = NO_LIMITS
+
+
+def _assemble(basis: _Basis, own: AccountTerms | None) -> Session:
+    seams, client = basis.seams, basis.client
+    first = basis.grids[0].terms.settings
+    reconciling = ReconcileSchedule(first.reconcile_every, n_grids=len(basis.grids))
+    inbox = Inbox()
+    feed = FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
+    watchdog = FeedWatchdog(
+        feed,
+        inbox,
+        stale_after_s=first.feed_stale_after_s,
+        lag_limit_s=first.feed_lag_limit_s,
+        wall_ms=basis.wall_ms,
+        venue_ms=basis.clock.latest_ms,
+        rng=seams.rng,
     )
-    if seams.recorder is not None:
-        events.start_marking(seams.recorder.take_fill)
-    epoch = _draw_epoch(seams.rng, taken=set() if recovered is None else recovered.epochs)
-    state = _make_state(basis, known, epoch=epoch, events=events)
-    quoter = GridQuoter(
-        state, settings.quoting, stats=known.stats, last_boundary=_find_last_boundary(settings, recovered)
-    )
-    nonces = Nonces(basis.clock, last=0 if recovered is None else recovered.last_nonce)
-    limits = LimitGuard(
-        seams.limits,
-        state,
-        standing=seams.standing.standing,
-        wall_ms=basis.clock.latest_ms,
-        peak=Decimal(0) if recovered is None else recovered.peak,
-    )
+    nonces = Nonces(basis.clock, last=max((g.recovered.last_nonce for g in basis.grids if g.recovered), default=0))
+    grids: list[Grid] = []
     writer = JournalWriter(
         seams.journal,
         run_sync=basis.pools.journal,
         send_sync=basis.pools.actions,
         wall_ms=basis.wall_ms,
-        summarise=partial(_summarise, describe_quoting(settings, state, basis.facts), quoter, nonces, epoch, limits),
-        n_since_checkpoint=0 if recovered is None else recovered.n_since_checkpoint,
+        summarise=partial(_summarise, grids),
+        n_since_checkpoint=max((g.recovered.n_since_checkpoint for g in basis.grids if g.recovered), default=0),
         checkpoint_every=seams.checkpoint_every,
     )
-    state.start_recording(writer.record, expects_transfers=recovered is not None)
-    account = _make_account(basis, state, writer=writer, nonces=nonces, limits=limits)
-    return Session(
+    gate = PlacingGate(
+        find_feed_fault=lambda: watchdog.find_fault() or basis.clock.find_fault(),
+        find_journal_fault=lambda: writer.obstacle,
+        feed_is_alive=feed.is_alive,
+    )
+    make_core = partial(
+        _make_grid_core, basis, writer=writer, reconciling=reconciling, stop_wanted=(stop_wanted := trio.Event())
+    )
+    made = [make_core(grid) for grid in basis.grids]
+    stops = _make_account_stops(basis, own, made)
+    cover, signs = _make_signs(basis, [core.state for core in made], watchdog)
+    gateway = OrderGateway(
+        seams.exchange,
+        gate=gate,
+        limits=stops.limits,
+        cover=cover,
+        nonces=nonces,
+        weight=client.weight,
+        run_sync=basis.pools.actions,
+        ledger=writer,
+        clock=basis.clock,
+    )
+    account = Account(
+        client=client,
+        answers=_make_answers(basis, made),
+        writer=writer,
+        gate=gate,
+        gateway=gateway,
+        budget=basis.budget,
+        stops=stops,
+        reconciling=reconciling,
+        wall_ms=basis.clock.latest_ms,
+        key_life=seams.key_life,
+        signs=signs,
+        dead_man=DeadMan(gateway, basis.budget) if seams.dead_man else None,
+    )
+    lane = ActionLane(gateway, is_shared=not basis.is_alone)
+    grids += [_make_grid(basis, core, account, lane, feed=feed, watchdog=watchdog) for core in made]
+    return Session(account, Feeds(inbox, watchdog), grids, stop_wanted=stop_wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _GridCore:
+    """Parts of a grid that need nothing of the account."""
+
+    basis: _GridBasis
+    schedule: TickSchedule
+    events: SessionEvents
+    state: MakerState
+    quoter: GridQuoter
+    stops: Stops
+    record: Record
+
+
+def _make_grid_core(
+    basis: _Basis,
+    grid: _GridBasis,
+    *,
+    writer: JournalWriter,
+    reconciling: ReconcileSchedule,
+    stop_wanted: trio.Event,
+) -> _GridCore:
+    terms, recovered = grid.terms, grid.recovered
+    settings = terms.settings
+    schedule = TickSchedule(settings.interval_s, reconciling)
+    events = SessionEvents(
         settings,
-        account=account,
-        quoter=quoter,
-        events=events,
+        stats=grid.known.stats,
+        inventory=grid.known.inventory,
         schedule=schedule,
-        recovered=recovered,
-        epoch=epoch,
-        check_opening=seams.check_opening,
+        silence=basis.silence,
+        stop_wanted=stop_wanted,
+    )
+    if terms.recorder is not None:
+        events.start_marking(terms.recorder.take_fill)
+    state = _make_state(basis, grid, events=events)
+    quoter = GridQuoter(
+        state, settings.quoting, stats=grid.known.stats, last_boundary=_find_last_boundary(settings, recovered)
+    )
+    limits = LimitGuard(
+        terms.limits,
+        state,
+        standing=terms.standing.standing,
+        wall_ms=basis.clock.latest_ms,
+        peak=Decimal(0) if recovered is None else recovered.peak,
+    )
+    record = writer.record if basis.is_alone else partial(_record_of, writer.record, grid.market.coin)
+    state.start_recording(record, expects_transfers=recovered is not None)
+    stops = Stops(
+        limits,
+        StandingKeeper(terms.standing, write_sync=basis.pools.journal, look_sync=basis.pools.requests),
+        count_fills=lambda: grid.known.stats.fills,
+        wake=schedule.wake_tick,
+        wall_ms=basis.clock.latest_ms,
+    )
+    return _GridCore(grid, schedule, events, state, quoter, stops, record)
+
+
+def _record_of(record: Record, coin: str, entry: Entry) -> None:
+    """Record an entry of one grid in the journal of all."""
+    record(Of(coin, entry))
+
+
+def _make_grid(
+    basis: _Basis,
+    core: _GridCore,
+    account: Account,
+    lane: ActionLane,
+    *,
+    feed: FeedConnection,
+    watchdog: FeedWatchdog,
+) -> Grid:
+    terms, state = core.basis.terms, core.state
+    limits, of_all = core.stops.limits, account.stops.limits
+    is_own = limits is of_all
+    gate = GridGate(
+        account.gate,
+        find_fault=lambda: state.unproven,
+        find_limit=limits.find_obstacle if is_own else lambda: limits.find_obstacle() or of_all.find_obstacle(),
+        is_stopped=lambda: limits.is_stopped or of_all.is_stopped,
+    )
+    desk = OrderDesk(
+        account.gateway,
+        lane,
+        coin=state.market.coin,
+        record=core.record,
+        gate=gate,
+        limits=limits,
+        counts_itself=not is_own,
+    )
+    emitter = BatchEmitter(desk, account.client, state, epoch=core.basis.epoch, stats=core.quoter.stats)
+    return Grid(
+        terms.settings,
+        account,
+        GridParts(
+            quoter=core.quoter,
+            events=core.events,
+            schedule=core.schedule,
+            gate=gate,
+            stops=core.stops,
+            emitter=emitter,
+            reconciler=Reconciler(account.client, state, emitter),
+            recovered=core.basis.recovered,
+            epoch=core.basis.epoch,
+            facts=core.basis.facts,
+            check_opening=terms.check_opening,
+            record=_make_record(basis, terms.recorder, feed, watchdog),
+        ),
     )
 
 
-def _make_state(basis: _Basis, known: Knowledge, *, epoch: int, events: SessionEvents) -> MakerState:
+def _make_account_stops(basis: _Basis, own: AccountTerms | None, made: Sequence[_GridCore]) -> Stops:
+    """Make the standing of all grids; of the only one it is its own."""
+    if basis.is_alone and own is None:
+        return made[0].stops
+    own = own or AccountTerms()
+
+    def wake() -> None:
+        for core in made:
+            core.schedule.wake_tick()
+
+    return Stops(
+        AccountLimits(
+            own.limits,
+            [(core.state, core.stops.limits) for core in made],
+            standing=own.standing.standing,
+            wall_ms=basis.clock.latest_ms,
+        ),
+        StandingKeeper(own.standing, write_sync=basis.pools.journal, look_sync=basis.pools.requests),
+        count_fills=lambda: sum(core.quoter.stats.fills for core in made),
+        wake=wake,
+        wall_ms=basis.clock.latest_ms,
+        of_all=True,
+    )
+
+
+def _make_answers(basis: _Basis, made: Sequence[_GridCore]) -> SharedAnswers:
+    """Make what grids share of the venue's answers; one alone asks for itself."""
+    if basis.is_alone:
+        return SharedAnswers(basis.client)
+    return SharedAnswers(
+        basis.client,
+        coins=basis.coins,
+        find_fills_since_ms=lambda: min(core.state.history.look_up_from_ms for core in made),
+    )
+
+
+def _make_state(basis: _Basis, grid: _GridBasis, *, events: SessionEvents) -> MakerState:
     """Make the state on the market's ladder.
 
     Errors: ConfigError for an order size that cannot be quoted.
     """
-    settings, market, recovered = basis.settings, basis.market, basis.recovered
-    grid = settings.make_grid(market.base.sz_decimals, ladder=None if recovered is None else recovered.ladder_rule)
-    if grid.ladder != "hip2":
+    settings, market, recovered = grid.terms.settings, grid.market, grid.recovered
+    ladder = settings.make_grid(market.base.sz_decimals, ladder=None if recovered is None else recovered.ladder_rule)
+    if ladder.ladder != "hip2":
         _log.warning(
             'ladder rule: this ledger began with prices rounded %s and keeps them; [strategy] ladder = "hip2" moves '
             "every level to HIP-2's price",
-            grid.ladder,
+            ladder.ladder,
         )
-    check_order_size(grid, settings.quoting.order_size, settings.quoting.min_notional)
+    check_order_size(ladder, settings.quoting.order_size, settings.quoting.min_notional)
     return MakerState(
         market,
-        grid,
-        known.order_state,
-        known.inventory,
-        known.budget,
+        ladder,
+        grid.known.order_state,
+        grid.known.inventory,
+        basis.budget,
         Ownership(
             market.coin,
             keep_foreign=settings.keeps_foreign,
-            epochs={epoch} if recovered is None else {*recovered.epochs, epoch},
+            epochs={grid.epoch} if recovered is None else {*recovered.epochs, grid.epoch},
             knows_all_sessions=recovered is not None,
         ),
         FillHistory(
@@ -282,65 +536,14 @@ def _make_state(basis: _Basis, known: Knowledge, *, epoch: int, events: SessionE
     )
 
 
-def _make_account(
-    basis: _Basis, state: MakerState, *, writer: JournalWriter, nonces: Nonces, limits: LimitGuard
-) -> Account:
-    seams, client = basis.seams, basis.client
-    inbox = Inbox()
-    feed = FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
-    watchdog = FeedWatchdog(
-        feed,
-        inbox,
-        stale_after_s=basis.settings.feed_stale_after_s,
-        lag_limit_s=basis.settings.feed_lag_limit_s,
-        wall_ms=basis.wall_ms,
-        venue_ms=basis.clock.latest_ms,
-        rng=seams.rng,
-    )
-    gate = PlacingGate(
-        find_feed_fault=lambda: watchdog.find_fault() or basis.clock.find_fault() or state.unproven,
-        find_journal_fault=lambda: writer.obstacle,
-        feed_is_alive=feed.is_alive,
-        find_limit=limits.find_obstacle,
-        is_stopped=lambda: limits.is_stopped,
-    )
-    cover, signs = _make_signs(basis, state, watchdog)
-    gateway = OrderGateway(
-        seams.exchange,
-        gate=gate,
-        limits=limits,
-        cover=cover,
-        nonces=nonces,
-        weight=client.weight,
-        run_sync=basis.pools.actions,
-        ledger=writer,
-        clock=basis.clock,
-    )
-    return Account(
-        client=client,
-        inbox=inbox,
-        watchdog=watchdog,
-        writer=writer,
-        gate=gate,
-        gateway=gateway,
-        budget=state.rate_limit,
-        wall_ms=basis.clock.latest_ms,
-        limits=limits,
-        standing=StandingKeeper(seams.standing, write_sync=basis.pools.journal, look_sync=basis.pools.requests),
-        key_life=seams.key_life,
-        signs=signs,
-        dead_man=DeadMan(gateway, state.rate_limit) if seams.dead_man else None,
-        record=_make_record(basis, feed, watchdog),
-        facts=basis.facts,
-    )
-
-
-def _make_record(basis: _Basis, feed: FeedConnection, watchdog: FeedWatchdog) -> RecordKeeping | None:
+def _make_record(
+    basis: _Basis, recorder: Recorder | None, feed: FeedConnection, watchdog: FeedWatchdog
+) -> RecordKeeping | None:
     """Make what feeds the recorder; nothing where there is none."""
-    if basis.seams.recorder is None:
+    if recorder is None:
         return None
     return RecordKeeping(
-        basis.seams.recorder,
+        recorder,
         feed,
         find_connected=lambda: Connected(*watchdog.find_connected()),
         wall_ms=basis.clock.latest_ms,
@@ -349,13 +552,13 @@ def _make_record(basis: _Basis, feed: FeedConnection, watchdog: FeedWatchdog) ->
 
 
 def _make_signs(
-    basis: _Basis, state: MakerState, watchdog: FeedWatchdog
+    basis: _Basis, states: Sequence[MakerState], watchdog: FeedWatchdog
 ) -> tuple[CancelCover, LifeSigns] | tuple[None, None]:
     """Make what the guard reads; nothing where there is none."""
     terms = basis.seams.guard
     if terms is None:
         return None, None
-    cover = CancelCover(terms, basis.seams.exchange, clock_ms=basis.clock.earliest_ms, orders=state.order_state)
+    cover = CancelCover(terms, basis.seams.exchange, clock_ms=basis.clock.earliest_ms, orders=states[0].order_state)
     signs = LifeSigns(
         cover,
         run_sync=basis.pools.signs,
@@ -388,21 +591,16 @@ def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
     return epoch
 
 
-def _summarise(
-    quoting: dict[str, str], quoter: GridQuoter, nonces: Nonces, epoch: int, limits: LimitGuard
-) -> tuple[Entry, ...] | None:
+def _summarise(grids: Sequence[Grid]) -> tuple[Entry, ...] | None:
     """Return the entries of a checkpoint.
 
-    The next session goes on from them. None before a session has planned: it would lose from where an earlier one
-    quoted.
+    The next session goes on from them. None before every grid has planned.
     """
-    if quoter.boundary_level is None:
-        return None
-    return (
-        *(Began(earlier, {}) for earlier in sorted(quoter.state.ownership.epochs)),
-        Began(epoch, quoting),
-        *(Numbered(earlier, number) for earlier, number in quoter.state.order_state.sent_numbers),
-        *quoter.summarise(),
-        *limits.summarise(),
-        Requested(nonces.last, "earlier", 0, "", 0),
-    )
+    if len(grids) == 1:
+        return grids[0].summarise()
+    entries: list[Entry] = []
+    for grid in grids:
+        if (summary := grid.summarise()) is None:
+            return None
+        entries += [Of(grid.coin, entry) for entry in summary]
+    return tuple(entries)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from mm_trio.grids.shared_look import SharesBalances, take_all
 from mm_trio.model.errors import ProtocolError
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
@@ -23,8 +24,8 @@ class FeedReader:
     """Reader of feed messages.
 
     `on_balances` gets the verdict on a pushed balance. `on_trouble` gets the reason for a reconciliation: a message
-    that cannot be read, or a foreign order. `wall_ms` is our clock of the venue's calendar; with it a fill of a time to
-    come is not believed.
+    that cannot be read, or a foreign order. `share` is how grids share balances. `wall_ms` is our clock of the venue's
+    calendar; with it a fill of a time to come is not believed.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class FeedReader:
         *,
         on_balances: Callable[[BalanceCheck], None],
         on_trouble: Callable[[str], None],
+        share: SharesBalances = take_all,
         wall_ms: Callable[[], int] | None = None,
     ) -> None:
         self._state = state
         self._stats = stats
         self._on_balances = on_balances
         self._on_trouble = on_trouble
+        self._share = share
         self._wall_ms = wall_ms
         self._reported_ms: int | None = None
         self._readers: dict[str, Callable[[object, float], None]] = {
@@ -85,6 +88,7 @@ class FeedReader:
     def _read_balances(self, body: object, now_s: float) -> None:
         balances = wire.read_balance_message(body, self._state.market)
         if balances is not None:
+            balances = self._share(self._state.market, balances, asked_s=now_s)
             now_ms = 0 if self._wall_ms is None else self._wall_ms()
             self._on_balances(
                 self._state.apply_balances(balances, asked_s=now_s, now_s=now_s, was_pushed=True, now_ms=now_ms)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
-from mm_trio.engine.assembly import Knowledge, Seams, open_session
+from mm_trio.engine.assembly import GridTerms, Knowledge, Seams, open_session
 from mm_trio.engine.session import Session
+from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder, list_remaining
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing import Standing, refuse_halted
@@ -127,14 +128,17 @@ class WsState:
             wall_ms,
             used_weight,
             checkpoint_every,
-            check_opening,
             key_life,
-            limits or NO_LIMITS,
-            standing or VolatileStanding(),
             guard,
             dead_man,
-            recorder,
-            network=network,
+            network,
+        )
+        self._terms = GridTerms(
+            settings=self.settings,
+            limits=limits or NO_LIMITS,
+            standing=standing or VolatileStanding(),
+            check_opening=check_opening,
+            recorder=recorder,
         )
         self.coin, self.grid = coin, self.settings.make_grid()
         self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()
@@ -142,6 +146,7 @@ class WsState:
         self.market: Market | None = None
         self.asset_id: int | None = None
         self._session: Session | None = None
+        self._grid: Grid | None = None
         self._unseen: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -160,10 +165,11 @@ class WsState:
         refuse_halted(self.standing)
         if self._seams.journal is not None and not self._seams.journal.is_new:
             self._unseen = NOT_CHECKED
-        blank = Knowledge(self.order_state, self.inventory, self.rate_limit, self.stats)
+        blank = Knowledge(self.order_state, self.inventory, self.stats)
         try:
-            session = self._session = await open_session(self.settings, self._seams, blank)
-            state = session.quoter.state
+            session = self._session = await open_session(self._seams, [(self._terms, blank)], self.rate_limit)
+            (self._grid,) = session.grids
+            state = self._grid.state
             self.market, self.coin, self.asset_id = state.market, state.market.coin, state.market.asset_id
             # The ladder has the market's decimals now; orders and inventory may be an earlier session's.
             self.grid, self.order_state, self.inventory = state.grid, state.order_state, state.inventory
@@ -176,32 +182,32 @@ class WsState:
     @property
     def standing(self) -> Standing:
         """Return whether the maker may place orders, and why not, as it is written down."""
-        return self._seams.standing.standing
+        return self._terms.standing.standing
 
     @property
     def boundary_level(self) -> int | None:
         """Return the lowest level with an ask, None before the start."""
-        return None if self._session is None else self._session.quoter.boundary_level
+        return None if self._grid is None else self._grid.quoter.boundary_level
 
     @property
     def recent_fills(self) -> Sequence[tuple[float, FillResult]]:
         """Return the last fills with their loop times, oldest first."""
-        return () if self._session is None else self._session.events.recent_fills
+        return () if self._grid is None else self._grid.events.recent_fills
 
     @property
     def paused_because(self) -> str | None:
         """Return why nothing new is placed, or None while quoting."""
-        return "starting" if self._session is None else self._session.account.gate.reason
+        return "starting" if self._grid is None else self._grid.gate.reason
 
     @property
     def refusals(self) -> tuple[PauseNews, ...]:
         """Return what waits because the venue kept refusing it alike."""
-        return () if self._session is None else self._session.emitter.filter.refusals.pausing
+        return () if self._grid is None else self._grid.emitter.filter.refusals.pausing
 
     @property
     def limits_tripped(self) -> tuple[Tripped, ...]:
         """Return the first breach of each of the operator's limits in this session, oldest first."""
-        return () if self._session is None else self._session.account.limits.breaches.tripped
+        return () if self._grid is None else self._grid.stops.limits.breaches.tripped
 
     @property
     def orders_may_rest(self) -> tuple[str, ...]:
@@ -214,7 +220,7 @@ class WsState:
     @property
     def orders_left(self) -> tuple[LeftOrder, ...]:
         """Return the orders of `orders_may_rest`, as far as they were seen."""
-        left_behind = None if self._session is None else self._session.left_behind
+        left_behind = None if self._grid is None else self._grid.left_behind
         return list_remaining(self.order_state) if left_behind is None else left_behind
 
     def describe_orders_left(self) -> tuple[str, ...]:

@@ -61,7 +61,8 @@ _ADVICE = {
 class SessionEvents:
     """Listener to the state: counts, logs, and wakes tasks.
 
-    `stop_wanted` is set when the owner cancelled so many orders manually that it is a request to stop the maker.
+    `stop_wanted` is set when the owner cancelled so many orders manually that it is a request to stop the maker; the
+    grids of an account share it.
     `balance_change` is how the last balance differed from the ledger, until it is believed or equal.
     """
 
@@ -73,6 +74,7 @@ class SessionEvents:
         inventory: Inventory,
         schedule: TickSchedule,
         silence: OwnSilence | None = None,
+        stop_wanted: trio.Event | None = None,
     ) -> None:
         self._settings = settings
         self._stats = stats
@@ -82,7 +84,7 @@ class SessionEvents:
         self._mark: Callable[[int], None] | None = None
         self._manual_cancels: deque[float] = deque(maxlen=settings.hand_cancels_to_stop or 0)
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
-        self.stop_wanted = trio.Event()
+        self.stop_wanted = trio.Event() if stop_wanted is None else stop_wanted
         self.balance_change: Adjusted | None = None
         self._told_empty: set[Side] = set()
         self._told_left_out = False

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import trio
 
+from mm_trio.grids.shared_look import Look
 from mm_trio.messages.fund_updates import FundUpdates
 from mm_trio.model.errors import Contradiction, LedgerCut, LedgerError, VenueError
 from mm_trio.model.orders import Intent, OrderDiff
@@ -57,7 +58,7 @@ class _Proofs:
 class Reconciler:
     """Procedure of a reconciliation.
 
-    The caller holds the session's turn, so that no tick runs meanwhile.
+    The caller holds the grid's turn, so that no tick of it runs meanwhile.
     """
 
     def __init__(self, client: VenueClient, state: MakerState, emitter: BatchEmitter) -> None:
@@ -69,7 +70,7 @@ class Reconciler:
         # Types of movements that were told to be unread.
         self._unread: set[str] = set()
 
-    async def reconcile(self) -> tuple[BalanceCheck, bool]:
+    async def reconcile(self, look: Look) -> tuple[BalanceCheck, bool]:
         """Compare everything with the venue and settle the differences.
 
         Return the verdict on the balances, and whether no orphan is left. Errors: VenueError, LedgerError; proofs
@@ -77,15 +78,15 @@ class Reconciler:
         """
         state, client = self._state, self._client
         evidence = state.unproven
-        rows, findings = await self._take_snapshot()
+        rows, findings = await self._take_snapshot(look)
         proofs = _Proofs((), ())
         if findings.missing or findings.unseen:
             suspects = findings
-            rows, findings = await self._take_snapshot()
+            rows, findings = await self._take_snapshot(look)
             proofs = await self._ask_directly(suspects, findings)
         try:
             self._check_end(rows=rows)
-            await self.book_missed_fills()
+            await self.book_missed_fills(look)
         except LedgerError:
             # The maker shuts down because of this error, and then the proofs show which orders still rest.
             self._apply_proofs(proofs)
@@ -93,14 +94,14 @@ class Reconciler:
         self._apply_proofs(await self._ask_unknown_that_traded(proofs))
         await self._settle_ends()
         await self._ask_for_reasons()
-        asked_s = trio.current_time()
-        balances = await client.fetch_balances(state.market)
+        balances = await look.fetch_balances(state.market)
+        asked_s = look.asked_s
         state.note_others(rows)
         now_ms = client.clock.latest_ms()
         check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time(), now_ms=now_ms)
         if check.verdict is BalanceVerdict.EQUAL:
             state.inventory.explain_late()
-        state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+        state.rate_limit.sync_from_exchange(*await look.fetch_budget())
         state.on_disproved(evidence)
         state.on_reconciled()
         return check, await self.cancel_orphans(findings.orphans)
@@ -117,17 +118,17 @@ class Reconciler:
         _log.warning("orphans cancelled: orphans=%d cancelled=%d oids=%s", len(oids), result.n_cancelled, oids[:10])
         return result.n_cancelled == len(oids)
 
-    async def book_missed_fills(self) -> None:
+    async def book_missed_fills(self, look: Look) -> None:
         """Book fills that no frame reported since the last look-up.
 
         Errors: VenueError, LedgerError.
         """
-        asked_s = trio.current_time()
-        fills = await self._client.fetch_fills(
+        fills = await look.fetch_fills(
             self._state.market,
             since_ms=self._state.history.look_up_from_ms,
             on_others=self._state.inventory.movements.on_told,
         )
+        asked_s = look.asked_s
         self._state.history.check(fills)
         self._check_end(fills)
         self._state.apply_history(fills, now_s=trio.current_time())
@@ -206,10 +207,10 @@ class Reconciler:
         for left in self._state.order_state.get_unsettled()[:MOST_ENDS_ASKED]:
             await self._emitter.settle_end(left)
 
-    async def _take_snapshot(self) -> tuple[tuple[OpenOrder, ...], Findings]:
+    async def _take_snapshot(self, look: Look) -> tuple[tuple[OpenOrder, ...], Findings]:
         state = self._state
-        asked_s = trio.current_time()
-        rows = await self._client.fetch_open_orders(state.market)
+        rows = await look.fetch_open_orders(state.market)
+        asked_s = look.asked_s
         rivals = state.ownership.find_rivals(rows)
         # A ledger that lacks entries is shut down already, and what it knows has to be proven gone.
         if rivals and not state.history.is_cut:

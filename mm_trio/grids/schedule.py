@@ -12,7 +12,14 @@ from mm_trio.model.orders import Intent
 from mm_trio.sending.batch_emitter import EXPIRY_GRACE_S
 from mm_trio.venue.ip_weight import MOST_AT_ONCE
 
-__all__ = ["DoubtBackoff", "TickSchedule", "WeightDemand", "make_wall_clock", "read_machine_clock"]
+__all__ = [
+    "DoubtBackoff",
+    "ReconcileSchedule",
+    "TickSchedule",
+    "WeightDemand",
+    "make_wall_clock",
+    "read_machine_clock",
+]
 
 # Fills of one block come as a burst: ticks woken by them are at least this far apart.
 BURST_S = 0.05
@@ -24,26 +31,83 @@ ASK_AFTER_DOUBT_S = 1.0
 LONGEST_ASK_PAUSE_S = 8.0
 
 
-class TickSchedule:
-    """Due times of ticks and reconciliations.
+class ReconcileSchedule:
+    """Due times of an account's reconciliations, and the grids that wanted them.
 
-    A tick is due every `interval_s`, a reconciliation every `reconcile_every` ticks; both can be woken. A late tick is
-    not made up for, and none is skipped. Ticks woken by fills do not count towards the reconciliation, or a busy market
-    would spend its request weight on reconciliations.
+    One is due every `every` ticks of each grid, of all `n_grids` together. Ticks woken by fills do not count, or a busy
+    market would spend its request weight on reconciliations.
     """
 
-    def __init__(self, interval_s: float, reconcile_every: int) -> None:
-        self.interval_s = interval_s
+    def __init__(self, every: int, *, n_grids: int = 1) -> None:
         self.backoff = DoubtBackoff()
         self.weight = WeightDemand()
-        self._reconcile_every = reconcile_every
-        self._due_s = math.inf
+        self.n_grids = n_grids
+        self._every = every
         self._n_ticks = 0
+        self._due_s = math.inf
+        self._reconciled_s = -math.inf
+        self._moved = trio.Event()
+        self._wanting: set[object] = set()
+        self._all_want = False
+
+    def count_tick(self) -> None:
+        """Count a tick that was due."""
+        self._n_ticks += 1
+        if self._n_ticks >= self._every * self.n_grids:
+            self._n_ticks = 0
+            self._all_want = True
+            self._want(0)
+
+    def want(self, after_s: float, who: object) -> None:
+        """Make a reconciliation of a grid due in `after_s` at the latest.
+
+        None is due within `RECONCILE_GAP_S` after the last one.
+        """
+        self._wanting.add(who)
+        self._want(after_s)
+
+    def _want(self, after_s: float) -> None:
+        due_s = max(trio.current_time() + after_s, self._reconciled_s + RECONCILE_GAP_S)
+        if due_s < self._due_s:
+            self._due_s = due_s
+            self._moved.set()
+
+    def take_wanting(self) -> frozenset[object] | None:
+        """Note that a reconciliation begins, and return who wanted it; None: all.
+
+        It serves all requests made until now.
+        """
+        wanting = None if self._all_want else frozenset(self._wanting)
+        self._wanting.clear()
+        self._all_want = False
+        self.on_reconcile()
+        return wanting
+
+    def on_reconcile(self) -> None:
+        """Note that a reconciliation begins."""
+        self._reconciled_s = trio.current_time()
+        self._due_s = math.inf
+
+    async def wait(self) -> None:
+        """Wait until a reconciliation is due."""
+        while trio.current_time() < self._due_s:
+            self._moved = trio.Event()
+            with trio.move_on_at(self._due_s):
+                await self._moved.wait()
+
+
+class TickSchedule:
+    """Due times of a grid's ticks.
+
+    A tick is due every `interval_s`, and can be woken. A late tick is not made up for, and none is skipped.
+    """
+
+    def __init__(self, interval_s: float, reconciling: ReconcileSchedule) -> None:
+        self.interval_s = interval_s
+        self.reconciling = reconciling
+        self._due_s = math.inf
         self._tick_wanted = trio.Event()
         self._wanted_s = math.inf
-        self._reconcile_due_s = math.inf
-        self._reconciled_s = -math.inf
-        self._reconcile_moved = trio.Event()
 
     def start(self) -> None:
         """Make the first tick due now."""
@@ -57,6 +121,10 @@ class TickSchedule:
         """Make the next tick due in `after_s` at the latest."""
         self._wanted_s = min(self._wanted_s, trio.current_time() + after_s)
 
+    def want_reconcile(self, after_s: float) -> None:
+        """Make a reconciliation of this grid due in `after_s` at the latest."""
+        self.reconciling.want(after_s, self)
+
     async def wait_for_tick(self) -> None:
         """Wait until the next tick is due.
 
@@ -65,43 +133,13 @@ class TickSchedule:
         done_s = trio.current_time()
         # The finished tick was due, not woken.
         if done_s >= self._due_s:
-            self._count_tick()
+            self.reconciling.count_tick()
             self._due_s = max(self._due_s + self.interval_s, done_s)
         with trio.move_on_at(min(self._due_s, self._wanted_s)):
             await self._tick_wanted.wait()
             if trio.current_time() < done_s + BURST_S:
                 await trio.sleep_until(done_s + BURST_S)
         self._tick_wanted, self._wanted_s = trio.Event(), math.inf
-
-    def _count_tick(self) -> None:
-        self._n_ticks += 1
-        if self._n_ticks % self._reconcile_every == 0:
-            self.want_reconcile(0)
-
-    def want_reconcile(self, after_s: float) -> None:
-        """Make a reconciliation due in `after_s` at the latest.
-
-        None is due within `RECONCILE_GAP_S` after the last one.
-        """
-        due_s = max(trio.current_time() + after_s, self._reconciled_s + RECONCILE_GAP_S)
-        if due_s < self._reconcile_due_s:
-            self._reconcile_due_s = due_s
-            self._reconcile_moved.set()
-
-    def on_reconcile(self) -> None:
-        """Note that a reconciliation begins.
-
-        It serves all requests made until now.
-        """
-        self._reconciled_s = trio.current_time()
-        self._reconcile_due_s = math.inf
-
-    async def wait_for_reconcile(self) -> None:
-        """Wait until a reconciliation is due."""
-        while trio.current_time() < self._reconcile_due_s:
-            self._reconcile_moved = trio.Event()
-            with trio.move_on_at(self._reconcile_due_s):
-                await self._reconcile_moved.wait()
 
 
 class WeightDemand:

@@ -11,6 +11,7 @@ from decimal import Decimal
 import trio
 
 from mm_trio.grids.reconciler import Reconciler
+from mm_trio.grids.shared_look import Look, SharedAnswers
 from mm_trio.model.errors import LedgerError, VenueError
 from mm_trio.model.orders import OrderDiff, Quote, TrackedOrder
 from mm_trio.model.replies import OpenOrder
@@ -63,22 +64,25 @@ class LeftOrder:
 
 async def cancel_and_verify(
     gateway: OrderGateway,
-    client: VenueClient,
+    answers: SharedAnswers,
     state: MakerState,
     emitter: BatchEmitter,
     reconciler: Reconciler,
+    *,
+    until_s: float,
+    is_shielded: bool = True,
 ) -> tuple[LeftOrder, ...]:
     """Cancel our orders until the venue lists none.
 
-    Return the orders that may still rest when the gateway's time is up. The work is shielded from cancellation. Fills
-    are booked meanwhile. The gateway has to be in shutdown already. Without request weight nothing can be verified, and
+    Return the orders that may still rest at `until_s`. The work is shielded from cancellation. Fills are booked
+    meanwhile. The gate has to be in shutdown already. Without request weight nothing can be verified, and
     the cancels are sent all the same. With a lost key none is sent: the venue is asked what rests.
     """
-    client.on_shutdown()
+    client = answers.client
     still_listed: list[OpenOrder] = []
     remaining = list_remaining(state.order_state)
     pause_s = FIRST_PAUSE_S
-    with trio.CancelScope(deadline=gateway.done_by_s, shield=True):
+    with trio.CancelScope(deadline=until_s, shield=is_shielded):
         while True:
             try:
                 if not gateway.signer.is_lost:
@@ -90,13 +94,14 @@ async def cancel_and_verify(
                 # An incomplete fill history must not stop the shutdown.
                 with suppress(LedgerError):
                     if state.order_state.get_doubts() or gateway.signer.is_lost:
-                        await reconciler.reconcile()
+                        await reconciler.reconcile(answers.look())
                 # Where something is in doubt nothing is verified yet, and all of it was read just now.
                 is_settled = gateway.signer.is_lost or not state.order_state.get_doubts()
                 if is_settled:
-                    still_listed = await _find_ours(client, state)
+                    look = answers.look()
+                    still_listed = await _find_ours(look, state)
                     with suppress(LedgerError):
-                        await reconciler.book_missed_fills()
+                        await reconciler.book_missed_fills(look)
                 remaining = list_remaining(state.order_state, still_listed)
                 if is_settled and not remaining:
                     state.on_reconciled()
@@ -120,9 +125,9 @@ async def _make_sure_of_time(client: VenueClient, coin: str) -> None:
             await client.compare_clock(coin)
 
 
-async def _find_ours(client: VenueClient, state: MakerState) -> list[OpenOrder]:
+async def _find_ours(look: Look, state: MakerState) -> list[OpenOrder]:
     """Fetch our open orders at the venue."""
-    rows = await client.fetch_open_orders(state.market)
+    rows = await look.fetch_open_orders(state.market)
     return [
         row
         for row in rows

@@ -15,6 +15,7 @@ from decimal import Decimal
 import trio
 
 from mm_trio.funds.movements import FundEvent
+from mm_trio.grids.shared_look import Look
 from mm_trio.model.errors import ConfigError, Contradiction, HistoryLost, LedgerCut, Unreachable
 from mm_trio.model.journal_entries import Began, Numbered
 from mm_trio.model.market import Balances, Market
@@ -66,13 +67,14 @@ def check_order_size(grid: PricingGrid, order_size: Decimal, min_notional: Decim
         )
 
 
-async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool = False) -> tuple[OpenOrder, ...]:
+async def seed_state(look: Look, state: MakerState, *, take_over: bool = False) -> tuple[OpenOrder, ...]:
     """Read orders, balances and budget for a first start.
 
     Return the open orders that are not taken over. Errors: VenueError; ConfigError where orders of another instance
     rest or have traded, because then this is not a first start.
     """
-    rows, balances, fills = await _read_consistently(client, state.market, since_ms=0)
+    client = look.client
+    rows, balances, fills = await _read_consistently(look, state.market, since_ms=0)
     await _check_first_start(client, state, rows, fills, take_over=take_over)
     for fill in fills:
         state.remember_fill(fill)
@@ -80,13 +82,13 @@ async def seed_state(client: VenueClient, state: MakerState, *, take_over: bool 
     state.note_others(rows)
     now_ms = client.clock.latest_ms()
     state.apply_balances(balances, asked_s=None, now_s=trio.current_time(), now_ms=now_ms)
-    state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+    state.rate_limit.sync_from_exchange(*await look.fetch_budget())
     state.on_opened()
     return orphans
 
 
 async def resume_state(
-    client: VenueClient,
+    look: Look,
     state: MakerState,
     *,
     newest_fill_ms: int,
@@ -103,10 +105,10 @@ async def resume_state(
     Errors: VenueError; HistoryLost where the venue's fills do not reach back to the ledger's end; LedgerCut where the
     ledger lacks entries, or another instance trades; Contradiction where the venue lacks booked fills.
     """
-    orders = state.order_state
-    asked_s = trio.current_time()
+    orders, client = state.order_state, look.client
+    asked_s = look.asked_s
     rows, balances, fills = await _read_consistently(
-        client,
+        look,
         state.market,
         since_ms=state.history.look_up_from_ms,
         on_others=state.inventory.movements.on_told,
@@ -134,7 +136,7 @@ async def resume_state(
     state.note_trades(fills)
     state.note_others(rows)
     check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s, now_ms=wall_ms())
-    state.rate_limit.sync_from_exchange(*await client.fetch_budget())
+    state.rate_limit.sync_from_exchange(*await look.fetch_budget())
     return (*orphans, *(row for row in ours if row.oid in astray)), check
 
 
@@ -252,18 +254,18 @@ async def _is_order_known(client: VenueClient, history: FillHistory, time_ms: in
 
 
 async def _read_consistently(
-    client: VenueClient,
+    look: Look,
     market: Market,
     *,
     since_ms: int,
     on_others: Callable[[Iterable[FundEvent]], None] | None = None,
 ) -> tuple[tuple[OpenOrder, ...], Balances, tuple[Fill, ...]]:
-    fills = {fill.key: fill for fill in await client.fetch_fills(market, since_ms=since_ms, on_others=on_others)}
+    fills = {fill.key: fill for fill in await look.fetch_fills(market, since_ms=since_ms, on_others=on_others)}
     for _ in range(SEED_TRIES):
-        rows = await client.fetch_open_orders(market)
-        balances = await client.fetch_balances(market)
+        rows = await look.fetch_open_orders(market)
+        balances = await look.fetch_balances(market)
         newest_ms = max((fill.time_ms or 0 for fill in fills.values()), default=since_ms)
-        later = {fill.key: fill for fill in await client.fetch_fills(market, since_ms=newest_ms)}
+        later = {fill.key: fill for fill in await look.fetch_fills(market, since_ms=newest_ms)}
         if later.keys() <= fills.keys():
             return rows, balances, tuple(fills.values())
         fills |= later

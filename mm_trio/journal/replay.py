@@ -5,7 +5,7 @@ Pure code. A restart applies the recorded entries to the same classes that a run
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -24,6 +24,7 @@ from mm_trio.model.journal_entries import (
     Moved,
     NeverPlaced,
     Numbered,
+    Of,
     OwnEnd,
     Peaked,
     Quoted,
@@ -43,7 +44,7 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.witness.opening_check import LastQuoted
 from mm_trio.witness.venue_clock import DAY_MS
 
-__all__ = ["Recovered", "accumulate", "replay"]
+__all__ = ["Recovered", "accumulate", "replay", "replay_grids"]
 
 
 @dataclass(slots=True)
@@ -154,6 +155,47 @@ class Recovered:
                 orders.sent_numbers.raise_to(epoch, number)
             case Checkpoint():
                 raise ValueError("a checkpoint within a checkpoint")
+            case Of(coin):
+                raise ValueError(f"an entry of {coin} in the ledger of one coin")
+
+
+def replay_grids(
+    entries: Iterable[Entry], *, order_sizes: Mapping[str, Number], now_s: float, wall_ms: int
+) -> dict[str, Recovered]:
+    """Apply the entries of several grids, as `replay` does those of one.
+
+    Return what is found for each coin of `order_sizes`, and for coins that were quoted before. Errors: ValueError for
+    entries that contradict each other, or that name no coin.
+    """
+    found: dict[str, Recovered] = {}
+
+    def find(coin: str) -> Recovered:
+        if coin not in found:
+            found[coin] = Recovered(OrderState(), Inventory(order_sizes.get(coin, 1)))
+        return found[coin]
+
+    for coin in order_sizes:
+        find(coin)
+    for entry in entries:
+        match entry:
+            case Checkpoint(parts):
+                # It sums up all entries before it, so that every grid starts afresh.
+                counts = {coin: each.n_entries for coin, each in found.items()}
+                found.clear()
+                for coin in (*order_sizes, *counts):
+                    find(coin).n_entries = counts.get(coin, 0)
+                for part in parts:
+                    if not isinstance(part, Of):
+                        raise ValueError(f"an entry of no coin in the ledger of several: {type(part).__name__}")
+                    find(part.coin).apply(part.entry, now_s=now_s, wall_ms=wall_ms)
+            case Of(coin, inner):
+                find(coin).count()
+                find(coin).apply(inner, now_s=now_s, wall_ms=wall_ms)
+            case _:
+                raise ValueError(f"an entry of no coin in the ledger of several: {type(entry).__name__}")
+    for each in found.values():
+        _restart(each, now_s=now_s, wall_ms=wall_ms)
+    return found
 
 
 def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_ms: int) -> Recovered:
@@ -164,10 +206,14 @@ def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_m
     Errors: ValueError for entries that contradict each other.
     """
     found = accumulate(entries, order_size=order_size, now_s=now_s, wall_ms=wall_ms)
+    _restart(found, now_s=now_s, wall_ms=wall_ms)
+    return found
+
+
+def _restart(found: Recovered, *, now_s: float, wall_ms: int) -> None:
     found.order_state.on_restarted(now_s=now_s)
     # A ledger of an earlier release has the movements until its last look-up as differences without a cause.
     found.inventory.movements.begin_after(max(found.looked_up_ms, found.newest_fill_ms) or wall_ms)
-    return found
 
 
 def accumulate(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_ms: int) -> Recovered:

@@ -38,7 +38,7 @@ from mm_trio.journal.ledger_schema import (
 )
 from mm_trio.model.entry_codec import decode_entry, encode_entry, name_kind
 from mm_trio.model.errors import JournalBusy, JournalError
-from mm_trio.model.journal_entries import Booked, Checkpoint, Entry, Requested
+from mm_trio.model.journal_entries import Booked, Checkpoint, Entry, Of, Requested
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
 
@@ -486,6 +486,7 @@ def _fill_key(entry: Entry) -> str | None:
 
     The column's constraint ensures that a fill is booked once even if the maker's own memory of fills fails.
     """
+    entry = entry.entry if isinstance(entry, Of) else entry
     if not isinstance(entry, Booked):
         return None
     return f"{entry.time_ms}|{entry.coin}|{entry.tid}|{entry.oid}"

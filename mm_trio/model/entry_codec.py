@@ -8,13 +8,15 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import cast, get_args
 
-from mm_trio.model.journal_entries import Accounted, Checkpoint, Entry, Remembered
+from mm_trio.model.journal_entries import Accounted, Checkpoint, Entry, Of, Remembered
 from mm_trio.model.orders import Quote
 from mm_trio.model.replies import FillKey
 
 __all__ = ["decode_entry", "encode_entry", "name_kind"]
 
-_KINDS: dict[str, type[Entry]] = {kind.__name__.lower(): kind for kind in get_args(Entry)}
+# Between the kind of an entry and the coin that it is of, in a journal of several.
+_OF = ":"
+_KINDS: dict[str, type[Entry]] = {kind.__name__.lower(): kind for kind in get_args(Entry) if kind is not Of}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -39,9 +41,9 @@ _QUOTE_AT = {
 }
 
 
-def name_kind(kind: type[Entry]) -> str:
-    """Return the name that entries of this kind are stored under."""
-    return _NAMES[kind]
+def name_kind(kind: type[Entry], *, coin: str | None = None) -> str:
+    """Return the name that entries of this kind are stored under; those of a coin in a journal of several."""
+    return _NAMES[kind] if coin is None else f"{_NAMES[kind]}{_OF}{coin}"
 
 
 def encode_entry(entry: Entry) -> tuple[str, list[object]]:
@@ -49,6 +51,9 @@ def encode_entry(entry: Entry) -> tuple[str, list[object]]:
 
     A Decimal becomes its exact text.
     """
+    if isinstance(entry, Of):
+        kind, values = encode_entry(entry.entry)
+        return f"{kind}{_OF}{entry.coin}", values
     kind = _NAMES[type(entry)]
     if isinstance(entry, Checkpoint):
         return kind, [list(encode_entry(part)) for part in entry.entries]
@@ -61,6 +66,9 @@ def decode_entry(kind: str, values: Sequence[object]) -> Entry:
 
     Errors: ValueError for values that it never makes.
     """
+    kind, *coins = kind.split(_OF, 1)
+    if coins and kind != "checkpoint":
+        return Of(coins[0], decode_entry(kind, values))
     if kind not in _KINDS:
         raise ValueError(
             f"{kind!r} is not a valid kind of entry for this release; a newer mm_trio may have written it, so use that "

@@ -14,6 +14,7 @@ __all__ = [
     "ConfigError",
     "Contradiction",
     "Halted",
+    "HaltedAll",
     "HistoryLost",
     "Interrupted",
     "JournalBusy",
@@ -153,6 +154,10 @@ class Halted(LedgerError):
 
     The ledger is sound; only `resume` lets the maker place again.
     """
+
+
+class HaltedAll(Halted):
+    """Halt of the whole account, where it has several grids."""
 
 
 class NotMade(Exception):

@@ -33,6 +33,7 @@ __all__ = [
     "Moved",
     "NeverPlaced",
     "Numbered",
+    "Of",
     "OwnEnd",
     "Peaked",
     "Quoted",
@@ -367,6 +368,14 @@ class Checkpoint:
     entries: tuple[Entry, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Of:
+    """Entry of one grid, in the journal of several: `coin` is the venue's name of its pair."""
+
+    coin: str
+    entry: Entry
+
+
 Entry: TypeAlias = (
     Began
     | Numbered
@@ -387,6 +396,7 @@ Entry: TypeAlias = (
     | LookedUp
     | Remembered
     | Checkpoint
+    | Of
 )
 Record: TypeAlias = Callable[[Entry], None]
 

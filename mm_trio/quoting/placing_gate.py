@@ -1,4 +1,4 @@
-"""Gate in front of every new order.
+"""Gates in front of every new order: one of the account, and one of each grid behind it.
 
 A gate is STARTING until the session has read everything, then QUOTING. A lost feed or a stalled loop makes it
 PAUSED until everything was read again. SHUTTING_DOWN is final. Cancels do not pass this gate.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-__all__ = ["GateState", "PlacingGate"]
+__all__ = ["GateState", "GridGate", "PlacingGate"]
 
 
 class GateState(Enum):
@@ -24,7 +24,7 @@ class GateState(Enum):
 
 
 class PlacingGate:
-    """State of placing, checked against feed and journal.
+    """State of placing of an account, checked against feed and journal.
 
     `find_feed_fault`, `find_journal_fault` and `find_limit` return a reason or None. They are called on the loop's
     thread.
@@ -118,3 +118,81 @@ class PlacingGate:
         """
         is_open = self._state is GateState.QUOTING and self._hold is None
         return is_open and not self._is_stopped() and self._feed_is_alive()
+
+
+class GridGate:
+    """State of placing of one grid, which never may more than its account.
+
+    It is STARTING until the orders of an earlier session are settled. `find_fault` and `find_limit` return a reason or
+    None, on the loop's thread; `is_stopped` is called on any thread.
+    """
+
+    def __init__(
+        self,
+        account: PlacingGate,
+        *,
+        find_fault: Callable[[], str | None] = lambda: None,
+        find_limit: Callable[[], str | None] = lambda: None,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._account = account
+        self._find_fault = find_fault
+        self._find_limit = find_limit
+        self._is_stopped = is_stopped
+        self._state = GateState.STARTING
+        self._reason: str | None = GateState.STARTING.value
+
+    @property
+    def state(self) -> GateState:
+        """Return the phase of the account, and of this grid where the account quotes."""
+        account = self._account.state
+        return self._state if account is GateState.QUOTING else account
+
+    @property
+    def reason(self) -> str | None:
+        """Return why nothing new is placed, or None while quoting."""
+        return self._account.reason or self._reason or self._find_limit()
+
+    @property
+    def is_paused(self) -> bool:
+        """Check if `pause` was called and the grid does not quote again."""
+        return self._state is GateState.PAUSED
+
+    @property
+    def is_shutting_down(self) -> bool:
+        """Check if the grid has begun to end."""
+        return self._state is GateState.SHUTTING_DOWN or self._account.is_shutting_down
+
+    def start_quoting(self) -> None:
+        """Allow places: what an earlier session left is settled."""
+        if self._state is not GateState.SHUTTING_DOWN:
+            self._state, self._reason = GateState.QUOTING, None
+
+    def pause(self, reason: str) -> None:
+        """Forbid places of this grid until `start_quoting` is called."""
+        if self._state is not GateState.SHUTTING_DOWN:
+            self._state, self._reason = GateState.PAUSED, reason
+
+    def shut_down(self) -> None:
+        """Forbid places of this grid for good."""
+        self._state, self._reason = GateState.SHUTTING_DOWN, GateState.SHUTTING_DOWN.value
+
+    @property
+    def is_quoting(self) -> bool:
+        """Check if the grid quotes on a faultless feed."""
+        return self._state is GateState.QUOTING and self._account.is_quoting and self._find_fault() is None
+
+    def may_place(self) -> bool:
+        """Check if a new order may be recorded and sent.
+
+        Each tick begins with this question. Only to be called on the loop's thread.
+        """
+        return self.is_quoting and self._account.may_place() and self._find_limit() is None
+
+    def may_still_place(self) -> bool:
+        """Check if a recorded order may still be sent.
+
+        Cheap, and safe on any thread.
+        """
+        is_open = self._state is GateState.QUOTING and not self._is_stopped()
+        return is_open and self._account.may_still_place()

@@ -42,7 +42,7 @@ class DiffFilter:
         self.sendable = leave_out(
             diff,
             orders.orders,
-            reference=find_reference(self._client.book),
+            reference=find_reference(self._client.books.get(self._state.market.coin)),
             cap=self._compute_cap(),
             n_open=len(orders.orders) + len(orders.get_intents()) + self._state.others.n_open,
         )

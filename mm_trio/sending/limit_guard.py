@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from mm_trio.limits.pace import PaceLimits
 from mm_trio.limits.terms import NO_LIMITS, Breach, Reaction, RiskLimits
 from mm_trio.model.journal_entries import Entry, Peaked
 from mm_trio.model.market import Book
-from mm_trio.model.orders import Intent, Side
+from mm_trio.model.orders import Intent, Side, TrackedOrder
 from mm_trio.refusals.beforehand import find_reference
 from mm_trio.state.maker_state import MakerState
 
@@ -58,6 +58,11 @@ class LimitGuard:
         self.wanted: Standing | None = None
         self._n_fills = 0
         self.breaches = BreachLog()
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Return the last price that was seen."""
+        return self._mid
 
     @property
     def needs_mark(self) -> bool:
@@ -180,7 +185,7 @@ class LimitGuard:
         of_money = self._holding.find_breach(self.traded, now_s=now_s)
         of_pace = self._pace.find_breach(
             n_items=n_items,
-            n_unknown=sum(now_s - i.sent_s > ANSWERED_WITHIN_S for i in self._state.order_state.get_intents()),
+            n_unknown=sum(now_s - i.sent_s > ANSWERED_WITHIN_S for i in self._list_intents()),
             remaining=self._state.rate_limit.remaining(),
             now_s=now_s,
         )
@@ -189,6 +194,9 @@ class LimitGuard:
         if found is not None:
             self.breaches.on_breach(found, now_s=now_s)
         return found
+
+    def _list_intents(self) -> Iterable[Intent]:
+        return self._state.order_state.get_intents()
 
     def _find_unknown_mid(self) -> Breach | None:
         """Find that no price was seen yet, where one is needed before the first order.
@@ -200,10 +208,12 @@ class LimitGuard:
         return Breach("mid", 0, 1, "books with two sides seen", Reaction.WAIT)
 
     def _sum_resting(self, intents: Sequence[Intent]) -> dict[Side, Decimal]:
+        nothing: dict[Side, Decimal] = {"buy": Decimal(0), "sell": Decimal(0)}
+        return nothing if self._limits.max_side_notional is None else self.sum_resting(intents)
+
+    def sum_resting(self, intents: Sequence[Intent]) -> dict[Side, Decimal]:
         """Sum the notional of each side beside these orders: of all that rests or is on its way."""
         sums: dict[Side, Decimal] = {"buy": Decimal(0), "sell": Decimal(0)}
-        if self._limits.max_side_notional is None:
-            return sums
         orders, cloids = self._state.order_state, {intent.cloid for intent in intents}
         for order in orders.get_current_orders():
             sums[order.side] += order.price * order.size
@@ -219,10 +229,13 @@ class LimitGuard:
         answered, so the larger one counts.
         """
         order, notional = intent.quote, intent.quote.price * intent.quote.size
-        old = None if intent.replaces is None else self._state.order_state.find(intent.replaces)
+        old = None if intent.replaces is None else self._find_order(intent.replaces)
         if old is None or old.side != order.side:
             return notional
         return max(Decimal(0), notional - old.price * old.size)
+
+    def _find_order(self, oid: int) -> TrackedOrder | None:
+        return self._state.order_state.find(oid)
 
     def _on_refused(self, breach: Breach) -> None:
         now_s = trio.current_time()

@@ -95,7 +95,7 @@ class OrderDesk:
             nonlocal verdicts
             if not (intents := make(departure)):
                 return None
-            verdicts = self._limits.judge(intents)
+            verdicts = self._judge(intents)
             with making():
                 items = [encode(intent) for intent, breach in zip(intents, verdicts, strict=True) if breach is None]
             return self._make_boarded(items, always=False)
@@ -103,6 +103,15 @@ class OrderDesk:
         load = Load(method=method, board=board, most=most, find_expires_ms=self._find_expires_ms)
         answers = iter(await self._lane.send(load))
         return tuple(next(answers) if breach is None else _refuse(breach) for breach in verdicts)
+
+    def _judge(self, intents: Sequence[Intent]) -> Sequence[Breach | None]:
+        """Find for each order the limit that it would break, of its grid or else of its account."""
+        verdicts = list(self._limits.judge(intents))
+        if not self._counts_itself:
+            return verdicts
+        within = [intent for intent, breach in zip(intents, verdicts, strict=True) if breach is None]
+        of_account = iter(self.gateway.judge(within))
+        return [next(of_account) if breach is None else breach for breach in verdicts]
 
     def _find_expires_ms(self) -> int:
         return self.gateway.compute_expiry_ms(EXPIRY_S)

@@ -271,9 +271,18 @@ class OrderGateway:
         return self._done_by_s
 
     @property
+    def last_nonce(self) -> int:
+        """Return the highest nonce that the venue may have taken."""
+        return self._nonces.last
+
+    @property
     def signs(self) -> bool:
         """Check if the exchange object signs apart from sending, with exact numbers."""
         return self._signs
+
+    def judge(self, intents: Sequence[Intent]) -> Sequence[Breach | None]:
+        """Find for each order of an action the limit of the account that it would break."""
+        return self._limits.judge(intents)
 
     def take_nonce(self) -> int | None:
         """Return the nonce of the next action; None where the exchange chooses."""

@@ -7,17 +7,18 @@ question raises a `VenueError` when no usable answer came.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
 from mm_trio.funds.movements import FundEvent
+from mm_trio.messages.fields import read_list
 from mm_trio.messages.fund_updates import FundUpdates, parse_fund_updates
 from mm_trio.messages.other_trades import parse_other_trades
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable, VenueError
@@ -29,7 +30,14 @@ from mm_trio.venue.ip_weight import FOR_SHUTDOWN, IpWeight, find_weight, find_we
 from mm_trio.venue.sdk import make_cloid
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["FUNDS_PER_PAGE", "VenueClient", "ask_while_busy", "log_left_out"]
+__all__ = [
+    "FUNDS_PER_PAGE",
+    "FillPages",
+    "OpenOrderRows",
+    "VenueClient",
+    "ask_while_busy",
+    "log_left_out",
+]
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -74,6 +82,74 @@ def log_left_out(meta: SpotMeta) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class OpenOrderRows:
+    """Answer about the open orders of an account, of every coin."""
+
+    raw: Any
+    rows: tuple[OpenOrder, ...]
+    is_whole: bool
+
+    @classmethod
+    def parse(cls, raw: Any) -> Self:
+        """Read the rows that can be read. Errors: ProtocolError where it is no list."""
+        rows, unreadable = wire.read_open_orders(raw)
+        return cls(raw, rows, not unreadable)
+
+    def read(self, market: Market) -> tuple[OpenOrder, ...]:
+        """Return all rows.
+
+        Errors: ProtocolError for an unreadable row of our market, or of no market that can be read; one of another coin
+        is left out.
+        """
+        if self.is_whole:
+            return self.rows
+        rows, unreadable = wire.parse_open_orders(self.raw, market.coin)
+        _log.warning(
+            "open orders of other coins unreadable: rows=%d first=%s; left out", len(unreadable), unreadable[0]
+        )
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class FillPages:
+    """Answer about the fills of an account, of every coin, oldest first.
+
+    `whole`: a fill that leaves out what an exact ledger needs is refused. `is_plausible` judges the venue's times.
+    """
+
+    pages: tuple[Sequence[Any], ...]
+    whole: bool
+    is_plausible: Callable[[int], bool]
+
+    def read(
+        self,
+        market: Market,
+        *,
+        since_ms: int,
+        on_others: Callable[[Iterable[FundEvent]], None] | None = None,
+        siblings: Collection[str] = (),
+    ) -> tuple[Fill, ...]:
+        """Return the fills of our coin from `since_ms` on.
+
+        `on_others` gets what trades of other pairs moved of our tokens, but for pairs of other grids. Errors:
+        ProtocolError for an unreadable row, because no fill may be missed here.
+        """
+        fills: list[Fill] = []
+        for rows in self.pages:
+            page, bad = wire.parse_fills(rows, market, whole=self.whole)
+            if bad:
+                raise bad[0]
+            # A row from the future would move the watermark of the history past every later fill.
+            if late := [fill for fill in page if not self.is_plausible(fill.time_ms or 0)]:
+                raise ProtocolError("userFillsByTime.time", late[0].time_ms)
+            fills.extend(fill for fill in page if fill.time_ms is None or fill.time_ms >= since_ms)
+            if on_others is not None:
+                others = rows if not siblings else [row for row in rows if _find_coin(row) not in siblings]
+                on_others(parse_other_trades(others, market))
+        return tuple(fills)
+
+
 class VenueClient:
     """Questions about one account, and the request weight they use.
 
@@ -103,8 +179,8 @@ class VenueClient:
         self._patient_until_s = float("-inf")
         self._keep = FOR_SHUTDOWN
         self.weight = IpWeight()
-        # Of the last comparison of the clocks, where its answer could be read.
-        self.book: Book | None = None
+        # By coin, of the last comparison of the clocks where its answer could be read.
+        self.books: dict[str, Book | None] = {}
         self.clock = clock or VenueClock(lambda: 0)
         # When the last usable answer or message of the venue came, on the loop's clock.
         self.heard_s = float("-inf")
@@ -118,26 +194,40 @@ class VenueClient:
 
         Errors: ConfigError for an unknown one, VenueError.
         """
+        (market,) = await self.fetch_markets([coin])
+        return market
+
+    async def fetch_markets(self, coins: Iterable[str]) -> tuple[Market, ...]:
+        """Fetch several pairs with one question.
+
+        Errors: ConfigError for an unknown one, VenueError.
+        """
         meta = wire.parse_spot_meta(await self.ask(self._info.spot_meta))
         log_left_out(meta)
-        return wire.find_market(meta, coin)
+        return tuple(wire.find_market(meta, coin) for coin in coins)
 
     async def fetch_open_orders(self, market: Market) -> tuple[OpenOrder, ...]:
         """Fetch the open orders of the account, of every coin (weight 20).
 
         Errors: VenueError; an unreadable row of our market is one, an unreadable row of another coin is left out.
         """
-        raw = await self.ask(self._info.open_orders, self._address)
-        rows, unreadable = wire.parse_open_orders(raw, market.coin)
-        if unreadable:
-            _log.warning(
-                "open orders of other coins unreadable: rows=%d first=%s; left out", len(unreadable), unreadable[0]
-            )
-        return rows
+        return (await self.fetch_open_order_rows()).read(market)
+
+    async def fetch_open_order_rows(self) -> OpenOrderRows:
+        """Fetch the open orders of the account, for readers of several coins (weight 20). Errors: VenueError."""
+        return OpenOrderRows.parse(await self.ask(self._info.open_orders, self._address))
 
     async def fetch_balances(self, market: Market) -> Balances:
         """Fetch the totals of the market's two tokens (weight 2)."""
-        return wire.parse_balances(await self.ask(self._info.spot_user_state, self._address), market)
+        return self.read_balances(await self.fetch_balance_rows(), market)
+
+    def read_balances(self, raw: Any, market: Market) -> Balances:
+        """Read totals and holds of the market's two tokens. Errors: ProtocolError."""
+        return wire.parse_balances(raw, market)
+
+    async def fetch_balance_rows(self) -> Any:
+        """Fetch the balances of the account, as the venue tells them (weight 2)."""
+        return await self.ask(self._info.spot_user_state, self._address)
 
     async def fetch_book(self, market: Market) -> Book:
         """Fetch the best levels of the market's book (weight 2)."""
@@ -169,20 +259,20 @@ class VenueClient:
         `on_others` gets what trades of other pairs moved of our tokens. Weight 20, and 1 per 20 rows, for each page.
         Errors: VenueError; an unreadable row is one, because no fill may be missed here.
         """
-        fills: list[Fill] = []
+        pages = await self.fetch_fill_pages(since_ms)
+        return pages.read(market, since_ms=since_ms, on_others=on_others)
+
+    async def fetch_fill_pages(self, since_ms: int) -> FillPages:
+        """Fetch every fill of the account from `since_ms` on, for readers of several coins.
+
+        Weight 20, and 1 per 20 rows, for each page. Errors: VenueError.
+        """
+        pages: list[Sequence[Any]] = []
         for _ in range(MAX_FILL_PAGES):
-            rows = await self.ask(self._info.user_fills_by_time, self._address, since_ms)
-            page, bad = wire.parse_fills(rows, market, whole=self._whole_fills)
-            if bad:
-                raise bad[0]
-            # A row from the future would move the watermark of the history past every later fill.
-            if late := [fill for fill in page if not self.clock.is_plausible(fill.time_ms or 0)]:
-                raise ProtocolError("userFillsByTime.time", late[0].time_ms)
-            fills.extend(page)
-            if on_others is not None:
-                on_others(parse_other_trades(rows, market))
+            rows = read_list(await self.ask(self._info.user_fills_by_time, self._address, since_ms), "userFillsByTime")
+            pages.append(rows)
             if len(rows) < FILLS_PER_PAGE:
-                return tuple(fills)
+                return FillPages(tuple(pages), self._whole_fills, self.clock.is_plausible)
             last_ms = wire.newest_fill_ms(rows)
             # A page full of one instant would come for ever, so it is stepped over.
             if last_ms <= since_ms:
@@ -221,7 +311,7 @@ class VenueClient:
             try:
                 raw = await self.ask(self._info.l2_snapshot, coin)
                 venue_ms = wire.parse_book_time(raw)
-                self.book = _find_book(raw, coin)
+                self.books[coin] = _find_book(raw, coin)
                 if not self.clock.on_answer(asked, venue_ms):
                     failure = Unreachable("l2_snapshot: the answer came too late to compare the clocks by it")
             except VenueError as error:
@@ -313,6 +403,10 @@ class VenueClient:
         if wait_s > 0:
             raise Busy(f"{name}: the request weight of this minute is used up; there is some again in {wait_s:.1f} s")
         self.weight.on_request(weight, now_s=now_s)
+
+
+def _find_coin(row: Any) -> Any:
+    return row.get("coin") if isinstance(row, Mapping) else None
 
 
 def _find_book(raw: Any, coin: str) -> Book | None:

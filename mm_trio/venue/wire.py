@@ -61,6 +61,7 @@ __all__ = [
     "parse_token_id",
     "read_balance_message",
     "read_fill_message",
+    "read_open_orders",
     "read_update_message",
     "to_exact_text",
     "to_sdk_float",
@@ -219,6 +220,11 @@ def parse_open_orders(raw: Any, coin: str) -> Rows[OpenOrder]:
             if not isinstance(named, str) or named == coin:
                 _parse_order(row, "openOrders")
     return rows, unreadable
+
+
+def read_open_orders(raw: Any) -> Rows[OpenOrder]:
+    """Read the rows of openOrders that can be read, and the errors of the others."""
+    return read_rows(raw, "openOrders", _parse_order)
 
 
 def _parse_order(raw: Any, path: str) -> OpenOrder:

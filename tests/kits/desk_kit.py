@@ -31,7 +31,7 @@ class ReadySender:
         return await self._send("bulk_orders", [self._encode(intent) for intent in intents], intents)
 
     async def send_modifies(self, intents: Sequence[Intent]) -> tuple[Answer, ...]:
-        items = [{"oid": intent.replaces, "order": self._encode(intent)} for intent in intents]
+        items: list[dict[str, object]] = [{"oid": intent.replaces, "order": self._encode(intent)} for intent in intents]
         return await self._send("bulk_modify_orders_new", items, intents)
 
     async def send_cancels(self, oids: Sequence[int], *, expires_ms: int) -> tuple[Answer, ...]:

@@ -16,8 +16,8 @@ import pytest
 import trio
 
 from mm_trio.engine.feed_watchdog import FeedWatchdog
-from mm_trio.engine.operator_requests import StandingKeeper
 from mm_trio.funds.movements import Movements
+from mm_trio.grids.operator_requests import StandingKeeper
 from mm_trio.grids.reconciler import Reconciler
 from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.halts.standing import ACTIVE, Standing

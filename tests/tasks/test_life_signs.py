@@ -114,7 +114,7 @@ async def test_an_error_that_ends_a_maker_which_keeps_its_orders_is_not_an_end(
             def fail() -> None:
                 raise RuntimeError("planted")
 
-            monkeypatch.setattr(maker._session.quoter, "plan_tick", fail)
+            monkeypatch.setattr(maker._session.grids[0].quoter, "plan_tick", fail)
             await trio.sleep(10)
 
     assert world.resting()

@@ -181,7 +181,7 @@ async def _ask_of_market(asker: _Asker, pair: Fact[Market], *, meta: Fact[SpotMe
         client = asker.client
         compared = await asker.ask("clock and book", partial(client.compare_clock, pair.coin))
         skew = compared if isinstance(compared, Unknown) else client.clock.describe_skew()
-        book = client.book or Unknown("the book could not be read", _ASK_AGAIN)
+        book = client.books.get(pair.coin) or Unknown("the book could not be read", _ASK_AGAIN)
         token_id = _find_token_id(raw, pair)
         hip2 = Unknown("the venue tells no id of the token", verdict=Verdict.SKIP)
         if isinstance(token_id, str):

@@ -20,6 +20,7 @@ from mm_trio.cli.programs.start_checks import (
 )
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.config.settings import MakerParameters, Settings
+from mm_trio.grids.shared_look import SharedAnswers
 from mm_trio.grids.startup import check_order_size, seed_state
 from mm_trio.model.errors import VenueError
 from mm_trio.model.market import Market
@@ -109,7 +110,7 @@ async def _plan_once(
     keep = parameters["foreign_orders"] == "keep"
     ownership, history = Ownership(market.coin, keep_foreign=keep), FillHistory(market.coin)
     state = MakerState(market, grid, orders, inventory, RateLimitBudget(), ownership, history)
-    orphans = await seed_state(client, state)
+    orphans = await seed_state(SharedAnswers(client).look(), state)
     plan = plan_tick(grid, inventory, orders, quoting)
     book = await client.fetch_book(market)
     opening = read_opening(state, plan, book, orphans=orphans, earlier=None)

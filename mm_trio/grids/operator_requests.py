@@ -21,7 +21,7 @@ from mm_trio.journal.writer import COMMIT_WITHIN_S
 from mm_trio.model.errors import find_leaves
 
 if TYPE_CHECKING:
-    from mm_trio.engine.session import Session
+    from mm_trio.grids.stops import Stops
 
 __all__ = ["StandingKeeper", "heed_forever", "heed_while"]
 
@@ -123,25 +123,25 @@ class StandingKeeper:
         return False
 
 
-async def heed_forever(session: Session) -> Never:
+async def heed_forever(stops: Stops) -> Never:
     """Look for requests of the operator twice a second, and follow them."""
     while True:
         began_s = trio.current_time()
-        await heed(session)
+        await heed(stops)
         await trio.sleep_until(began_s + LOOK_EVERY_S)
 
 
-async def heed_while(session: Session, work: Callable[[], Awaitable[_T]]) -> _T:
+async def heed_while(stops: Stops, work: Callable[[], Awaitable[_T]]) -> _T:
     """Do a session's work while requests are heeded, the first look before it begins.
 
     Errors: those of the work as they are; Halted where that is asked for.
     """
-    if not session.account.standing.hears:
+    if not stops.keeper.hears:
         return await work()
-    await heed(session)
+    await heed(stops)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(heed_forever, session)
+            nursery.start_soon(heed_forever, stops)
             result = await work()
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
@@ -154,44 +154,42 @@ async def heed_while(session: Session, work: Callable[[], Awaitable[_T]]) -> _T:
     return result
 
 
-async def heed(session: Session) -> None:
+async def heed(stops: Stops) -> None:
     """Follow the strictest request that is there, if there is one. Errors: Halted."""
-    keeper = session.account.standing
-    found = await keeper.find_requests()
+    found = await stops.keeper.find_requests()
     asked = find_strictest(found)
     if asked is None:
         return
     if asked.request is Request.RESUME:
-        await _resume(session, asked)
+        await _resume(stops, asked)
         return
-    await _tighten(session, asked, found)
+    await _tighten(stops, asked, found)
 
 
-async def _tighten(session: Session, asked: Asked, found: tuple[Asked, ...]) -> None:
+async def _tighten(stops: Stops, asked: Asked, found: tuple[Asked, ...]) -> None:
     """Write a stricter standing down, follow it, and remove what asked for it. Errors: Halted."""
-    keeper, limits = session.account.standing, session.account.limits
-    wanted = asked.to_standing(since_ms=session.account.wall_ms())
-    limits.want(wanted)
+    keeper = stops.keeper
+    wanted = asked.to_standing(since_ms=stops.wall_ms())
+    stops.limits.want(wanted)
     # A signal is heard once, so that no end of a start or a session may cut this off.
     with trio.CancelScope(shield=True):
         try:
-            await session.apply_limits()
+            await stops.apply()
         finally:
             # What is not on disk has to be found again by the next start. A resumption is withdrawn in any case, also
             # one that was not looked for because a signal came.
             followed = {other.request for other in found} if keeper.is_on_disk(wanted) else set()
             for request in sorted(followed | {Request.RESUME}):
                 await keeper.remove(request)
-    if limits.standing.state is State.CANCEL_ONLY:
-        session.schedule.wake_tick()
+    if stops.standing.state is State.CANCEL_ONLY:
+        stops.wake()
     if any(other.request is Request.RESUME for other in found):
         _log.warning("not resumed: the operator asked for %s at the same time", asked.request)
 
 
-async def _resume(session: Session, asked: Asked) -> None:
+async def _resume(stops: Stops, asked: Asked) -> None:
     """Let the maker place again, unless it is halted."""
-    keeper, limits = session.account.standing, session.account.limits
-    before = limits.standing
+    keeper, before = stops.keeper, stops.standing
     if not await keeper.remove(asked.request):
         return
     if before.state in (State.ACTIVE, State.HALTED):
@@ -199,6 +197,6 @@ async def _resume(session: Session, asked: Asked) -> None:
         return
     resumed = await keeper.resume()
     if resumed is not None and resumed.state is State.ACTIVE:
-        limits.on_resumed(resumed)
+        stops.limits.on_resumed(resumed)
         _log.warning("resumed: %s; it was %s", asked.describe(), before.describe())
-        session.schedule.wake_tick()
+        stops.wake()

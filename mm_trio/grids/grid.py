@@ -1,0 +1,260 @@
+"""One grid of a session: what one coin wants, knows and sends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import trio
+
+from mm_trio.concurrency.fair_lock import UncontendedLock
+from mm_trio.grids.account import Account
+from mm_trio.grids.events import SessionEvents, log_allocation_changed, log_start
+from mm_trio.grids.reconciler import Reconciler
+from mm_trio.grids.schedule import TickSchedule
+from mm_trio.grids.shared_look import Look
+from mm_trio.grids.shutdown import LeftOrder, cancel_and_verify
+from mm_trio.grids.startup import resume_state, seed_state
+from mm_trio.grids.stops import Stops
+from mm_trio.halts.standing import State
+from mm_trio.journal.replay import Recovered
+from mm_trio.model.errors import LedgerError
+from mm_trio.model.journal_entries import Allocated, Began, Entry, Numbered, Requested
+from mm_trio.model.replies import OpenOrder
+from mm_trio.model.settings import MakerSettings
+from mm_trio.quoting.grid_quoter import GridQuoter
+from mm_trio.quoting.opening import read_opening
+from mm_trio.quoting.placing_gate import GridGate
+from mm_trio.quoting.plan import TickPlan
+from mm_trio.recorder.record_keeping import RecordKeeping
+from mm_trio.sending.batch_emitter import BatchEmitter
+from mm_trio.state.inventory import BalanceCheck
+from mm_trio.state.maker_state import MakerState
+from mm_trio.witness.market_check import describe_market
+from mm_trio.witness.opening_check import Opening
+
+__all__ = ["Grid", "GridParts", "describe_quoting"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridParts:
+    """What a grid is made of.
+
+    `stops` are its own limits and standing. `recovered` None: there is no durable ledger. Its orders carry `epoch`.
+    `facts` of the venue are for the journal. `check_opening` raises where the ladder must not open at a price; `record`
+    None: nothing is recorded.
+    """
+
+    quoter: GridQuoter
+    events: SessionEvents
+    schedule: TickSchedule
+    gate: GridGate
+    stops: Stops
+    emitter: BatchEmitter
+    reconciler: Reconciler
+    recovered: Recovered | None
+    epoch: int
+    facts: Mapping[str, str] = field(default_factory=dict)
+    check_opening: Callable[[Opening], None] | None = None
+    record: RecordKeeping | None = None
+
+
+class Grid:
+    """Grid of one coin, complete when made.
+
+    `turn`: its ticks and reconciliations take turns. `left_behind` names the orders that could not be proven cancelled,
+    None until it has shut down. `failure` is why it ended while its account goes on; `scope` ends its tasks.
+    """
+
+    def __init__(self, settings: MakerSettings, account: Account, parts: GridParts) -> None:
+        self.settings = settings
+        self.account = account
+        self.parts = parts
+        self.turn = UncontendedLock()
+        self.scope = trio.CancelScope()
+        self.left_behind: tuple[LeftOrder, ...] | None = None
+        self.failure: LedgerError | None = None
+        self.must_settle_balances = False
+        self.orphans: tuple[OpenOrder, ...] = ()
+        self._opening_plan: TickPlan | None = None
+
+    def __repr__(self) -> str:
+        return f"<Grid {self.coin}: {self.parts.gate.reason or 'quoting'}>"
+
+    @property
+    def coin(self) -> str:
+        """Return the venue's name of the pair."""
+        return self.state.market.coin
+
+    @property
+    def quoter(self) -> GridQuoter:
+        """Return planner and statistics."""
+        return self.parts.quoter
+
+    @property
+    def state(self) -> MakerState:
+        """Return what is known of orders and funds."""
+        return self.parts.quoter.state
+
+    @property
+    def events(self) -> SessionEvents:
+        """Return the listener to the state."""
+        return self.parts.events
+
+    @property
+    def schedule(self) -> TickSchedule:
+        """Return when its ticks are due."""
+        return self.parts.schedule
+
+    @property
+    def gate(self) -> GridGate:
+        """Return the gate in front of its orders."""
+        return self.parts.gate
+
+    @property
+    def stops(self) -> Stops:
+        """Return its limits and its standing."""
+        return self.parts.stops
+
+    @property
+    def emitter(self) -> BatchEmitter:
+        """Return the sender of its orders."""
+        return self.parts.emitter
+
+    @property
+    def begins_anew(self) -> bool:
+        """Check if no earlier session of this grid left orders."""
+        return self.parts.recovered is None or self.parts.recovered.is_new
+
+    # --- Start --------------------------------------------------------------------------------
+
+    async def start(self, look: Look) -> None:
+        """Read fills, orders, balances and budget, and plan once.
+
+        No feed is subscribed before. Errors: ConfigError, VenueError, LedgerError.
+        """
+        state, recovered = self.state, self.parts.recovered
+        state.record(Began(self.parts.epoch, describe_quoting(self.settings, state, self.parts.facts)))
+        if recovered is None or recovered.is_new:
+            state.record(Allocated(*state.inventory.allocation))
+            self.orphans = await seed_state(look, state, take_over=self.settings.take_over)
+        else:
+            self._allot()
+            self.orphans, check = await resume_state(
+                look,
+                state,
+                newest_fill_ms=recovered.newest_fill_ms,
+                take_over=self.settings.take_over,
+                wall_ms=self.account.wall_ms,
+            )
+            self.events.on_balances(check)
+        if self.parts.check_opening is not None:
+            # Before anything is written or sent.
+            self.parts.check_opening(await self._read_opening(look))
+            # The price was judged by the balances of the venue, so they have to be the ledger's before it quotes.
+            self.must_settle_balances = self.events.balance_change is not None
+        self._opening_plan = self.quoter.start()
+
+    def log_start(self) -> None:
+        """Log what the grid starts from."""
+        assert self._opening_plan is not None
+        log_start(self.state, self._opening_plan, n_orphans=len(self.orphans))
+
+    def _allot(self) -> None:
+        """Adjust an earlier session's ledger to a changed allocation."""
+        inventory, allotted = self.state.inventory, self.settings.allocation
+        if inventory.allocation != allotted:
+            log_allocation_changed(inventory, allotted)
+            inventory.on_allocated(Allocated(*allotted))
+
+    async def _read_opening(self, look: Look) -> Opening:
+        """Read what is known of the price that the ladder opens with.
+
+        A transfer while no session ran changes what may be offered, and so the price. The ledger believes it later,
+        once the feed is heard: a balance alone could have a fill that the history lacks.
+        """
+        settings, change, recovered = self.settings, self.events.balance_change, self.parts.recovered
+        inventory = self.state.inventory
+        state, plan = self.quoter.suppose(inventory if change is None else inventory.suppose(change))
+        book = await look.client.fetch_book(state.market)
+        # The limits know a price before the first order, not only from the first look on.
+        self.stops.limits.on_book(book)
+        last = None if recovered is None else recovered.last_quoted
+        earlier = None if last is None else last.compare(state.grid, settings.parameters, settings.allocation)
+        return read_opening(state, plan, book, orphans=self.orphans, earlier=earlier)
+
+    # --- While it runs ------------------------------------------------------------------------
+
+    def note_balances(self, check: BalanceCheck) -> None:
+        """Tell what waits for balances that they were read."""
+        self.events.on_balances(check)
+        self.emitter.filter.on_balances(check)
+
+    def fail(self, error: LedgerError) -> None:
+        """End this grid, while its account goes on."""
+        if self.failure is None:
+            self.failure = error
+            _log.error("grid ended: coin=%s reason=%s; the account's other grids go on", self.coin, error)
+        self.scope.cancel()
+
+    # --- End ----------------------------------------------------------------------------------
+
+    @property
+    def must_cancel(self) -> bool:
+        """Check if its orders are cancelled at the end.
+
+        A halt cancels whatever is configured. With a lost key nothing can be cancelled, and whoever reads the end has
+        to know what rests.
+        """
+        has_halted = self.stops.standing.state is State.HALTED or self.account.stops.standing.state is State.HALTED
+        is_lost = self.account.gateway.signer.is_lost
+        return self.settings.cancel_on_shutdown or has_halted or is_lost or self.failure is not None
+
+    async def shut_down(self, *, until_s: float, is_shielded: bool = True) -> None:
+        """Cancel its orders and verify that, where that is wanted.
+
+        Without a shield a cancellation cuts it off, and whoever cancels has to shut down anew.
+        """
+        if not self.must_cancel:
+            return
+        self.gate.shut_down()
+        self.left_behind = await cancel_and_verify(
+            self.account.gateway,
+            self.account.answers,
+            self.state,
+            self.emitter,
+            self.parts.reconciler,
+            until_s=until_s,
+            is_shielded=is_shielded,
+        )
+
+    def summarise(self) -> tuple[Entry, ...] | None:
+        """Return the entries of a checkpoint that recreate this grid.
+
+        None before it has planned: it would lose from where an earlier session quoted.
+        """
+        if self.quoter.boundary_level is None:
+            return None
+        state, epoch = self.state, self.parts.epoch
+        return (
+            *(Began(earlier, {}) for earlier in sorted(state.ownership.epochs)),
+            Began(epoch, describe_quoting(self.settings, state, self.parts.facts)),
+            *(Numbered(earlier, number) for earlier, number in state.order_state.sent_numbers),
+            *self.quoter.summarise(),
+            *self.stops.limits.summarise(),
+            Requested(self.account.gateway.last_nonce, "earlier", 0, "", 0),
+        )
+
+
+def describe_quoting(settings: MakerSettings, state: MakerState, facts: Mapping[str, str]) -> dict[str, str]:
+    """Describe ladder, window and market, and what the venue told of them, for the journal."""
+    return {
+        **facts,
+        **settings.parameters,
+        **settings.window_parameters,
+        "ladder": state.grid.ladder,
+        **describe_market(state.market),
+    }

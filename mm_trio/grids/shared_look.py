@@ -1,0 +1,154 @@
+"""Looks at the venue that several grids of one account share.
+
+Most of what a grid asks is about its whole account: open orders, balances, fills, budget. A look takes an answer that
+another grid's look got, if that was asked for after this look's own last answer came. So each look sees what it would
+have seen had it asked everything itself, in its own order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+import trio
+
+from mm_trio.funds.movements import FundEvent
+from mm_trio.model.market import Balances, Market
+from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.venue.rest_client import FillPages, OpenOrderRows, VenueClient
+
+__all__ = ["Look", "SharedAnswers", "SharesBalances", "take_all"]
+
+
+class SharesBalances(Protocol):
+    """Rule by which grids share what an account has of a token."""
+
+    def __call__(self, market: Market, balances: Balances, *, asked_s: float) -> Balances: ...
+
+
+def take_all(market: Market, balances: Balances, *, asked_s: float) -> Balances:
+    """Let a grid take the whole account for its own."""
+    return balances
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    """Question on its way, or answered. Questions are numbered in the order in which they are asked."""
+
+    number: int
+    asked_s: float
+    done: trio.Event = field(default_factory=trio.Event)
+    answer: Any = None
+    error: Exception | None = None
+    is_void: bool = False
+
+
+class SharedAnswers:
+    """Last answer to each question about the account.
+
+    `find_fills_since_ms` returns the earliest time from which any grid wants fills, None where there is but one grid:
+    then each question is asked. `coins` are those of all grids, `share` is how tokens are shared.
+    """
+
+    def __init__(
+        self,
+        client: VenueClient,
+        *,
+        coins: Collection[str] = (),
+        find_fills_since_ms: Callable[[], int] | None = None,
+        share: SharesBalances = take_all,
+    ) -> None:
+        self.client = client
+        self.coins = frozenset(coins)
+        self.share = share
+        self.n_asked = 0
+        self._find_fills_since_ms = find_fills_since_ms
+        self._questions: dict[str, _Question] = {}
+
+    def look(self) -> Look:
+        """Begin a look: no answer counts that was asked for before this moment."""
+        return Look(self)
+
+    def find_fills_since_ms(self) -> float:
+        """Return the time from which fills are asked for at the latest, so that others can share them."""
+        return math.inf if self._find_fills_since_ms is None else self._find_fills_since_ms()
+
+    def forget(self) -> None:
+        """Forget the answers, which may be large: nobody looks any more."""
+        self._questions.clear()
+
+    async def ask(self, name: str, ask: Callable[[], Awaitable[Any]], *, after: int) -> _Question:
+        """Return a question that was asked later than number `after`, or ask it. Errors: those of the question."""
+        while (question := self._questions.get(name)) is not None and question.number > after:
+            await question.done.wait()
+            if question.error is not None:
+                raise question.error
+            if not question.is_void:
+                return question
+        self.n_asked += 1
+        question = _Question(self.n_asked, trio.current_time())
+        if self._find_fills_since_ms is None:
+            question.answer = await ask()
+            return question
+        self._questions[name] = question
+        try:
+            question.answer = await ask()
+        except Exception as error:
+            question.error = error
+            raise
+        except BaseException:
+            # Whoever asked was cancelled; those who wait ask for themselves.
+            question.is_void = True
+            if self._questions.get(name) is question:
+                del self._questions[name]
+            raise
+        finally:
+            question.done.set()
+        return question
+
+
+class Look:
+    """Questions of one grid, one after another.
+
+    `asked_s` is the loop's time at which the last answer was asked for.
+    """
+
+    def __init__(self, answers: SharedAnswers) -> None:
+        self._answers = answers
+        self._after = answers.n_asked
+        self._fills_since_ms = answers.find_fills_since_ms()
+        self.client = answers.client
+        self.asked_s = trio.current_time()
+
+    async def _ask(self, name: str, ask: Callable[[], Awaitable[Any]]) -> Any:
+        question = await self._answers.ask(name, ask, after=self._after)
+        self._after, self.asked_s = self._answers.n_asked, question.asked_s
+        return question.answer
+
+    async def fetch_open_orders(self, market: Market) -> tuple[OpenOrder, ...]:
+        """Fetch the open orders of the account, of every coin. Errors: as `VenueClient.fetch_open_orders`."""
+        rows: OpenOrderRows = await self._ask("open orders", self.client.fetch_open_order_rows)
+        return rows.read(market)
+
+    async def fetch_balances(self, market: Market) -> Balances:
+        """Fetch what this grid may take for the totals of its two tokens. Errors: VenueError."""
+        raw = await self._ask("balances", self.client.fetch_balance_rows)
+        balances = self.client.read_balances(raw, market)
+        return self._answers.share(market, balances, asked_s=self.asked_s)
+
+    async def fetch_fills(
+        self, market: Market, *, since_ms: int, on_others: Callable[[Iterable[FundEvent]], None] | None = None
+    ) -> tuple[Fill, ...]:
+        """Fetch every fill of our coin from `since_ms` on. Errors: as `VenueClient.fetch_fills`."""
+        from_ms = int(min(since_ms, self._fills_since_ms))
+        pages: FillPages = await self._ask(f"fills since {from_ms}", lambda: self.client.fetch_fill_pages(from_ms))
+        siblings = self._answers.coins - {market.coin}
+        return pages.read(market, since_ms=since_ms, on_others=on_others, siblings=siblings)
+
+    async def fetch_budget(self) -> tuple[Decimal, int]:
+        """Fetch volume and requests used of the address. Errors: VenueError."""
+        answer: tuple[Decimal, int] = await self._ask("budget", self.client.fetch_budget)
+        return answer

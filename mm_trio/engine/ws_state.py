@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
-from mm_trio.engine.assembly import GridTerms, Knowledge, Seams, open_session
+from mm_trio.engine.assembly import GridTerms, Seams, open_session
+from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.session import Session
-from mm_trio.grids.grid import Grid
-from mm_trio.grids.shutdown import LeftOrder, list_remaining
 from mm_trio.guard.terms import GuardTerms
-from mm_trio.halts.standing import Standing, refuse_halted
+from mm_trio.halts.standing import refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.writer import CHECKPOINT_EVERY
-from mm_trio.limits.breach_log import Tripped
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
-from mm_trio.model.market import Market
 from mm_trio.model.numbers import Number
-from mm_trio.model.orders import FillResult
 from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.settings import MakerSettings
 from mm_trio.recorder.recorder import Recorder
-from mm_trio.refusals.kind_pauses import PauseNews
-from mm_trio.state.inventory import Inventory
-from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
-from mm_trio.state.stats import RunStats
 from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
 from mm_trio.witness.key_life import KeyLife
@@ -38,10 +30,8 @@ from mm_trio.witness.opening_check import Opening
 
 __all__ = ["WsState"]
 
-NOT_CHECKED = ("orders of an earlier session: not checked yet",)
 
-
-class WsState:
+class WsState(GridFace):
     """HIP-2 market maker for one spot pair.
 
     `await WsState(...).run()` runs it from start to shutdown.
@@ -115,7 +105,7 @@ class WsState:
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
-        self.settings = MakerSettings(**{name: given[name] for name in MakerSettings.names()})
+        settings = MakerSettings(**{name: given[name] for name in MakerSettings.names()})
         rng = rng or random.Random()
         self._seams = Seams(
             info,
@@ -133,26 +123,15 @@ class WsState:
             dead_man,
             network,
         )
-        self._terms = GridTerms(
-            settings=self.settings,
+        terms = GridTerms(
+            settings=settings,
             limits=limits or NO_LIMITS,
             standing=standing or VolatileStanding(),
             check_opening=check_opening,
             recorder=recorder,
         )
-        self.coin, self.grid = coin, self.settings.make_grid()
-        self.order_state, self.rate_limit, self.stats = OrderState(), RateLimitBudget(), RunStats()
-        self.inventory = Inventory(order_sz, allocated_token, allocated_usdc)
-        self.market: Market | None = None
-        self.asset_id: int | None = None
         self._session: Session | None = None
-        self._grid: Grid | None = None
-        self._unseen: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        # The signing key is in an object of the SDK; nothing of those is shown.
-        doing = "not started" if self._session is None else self.paused_because or "quoting"
-        return f"<WsState {self.coin}: {doing}, {len(self.order_state.orders)} orders open>"
+        super().__init__(terms, RateLimitBudget())
 
     async def run(self) -> None:
         """Start, quote until cancelled, and shut down without open orders.
@@ -164,68 +143,17 @@ class WsState:
         quiet_sdk_logging()
         refuse_halted(self.standing)
         if self._seams.journal is not None and not self._seams.journal.is_new:
-            self._unseen = NOT_CHECKED
-        blank = Knowledge(self.order_state, self.inventory, self.stats)
+            self.note_past()
         try:
-            session = self._session = await open_session(self._seams, [(self._terms, blank)], self.rate_limit)
-            (self._grid,) = session.grids
-            state = self._grid.state
-            self.market, self.coin, self.asset_id = state.market, state.market.coin, state.market.asset_id
-            # The ladder has the market's decimals now; orders and inventory may be an earlier session's.
-            self.grid, self.order_state, self.inventory = state.grid, state.order_state, state.inventory
-            self._unseen = ()
+            session = self._session = await open_session(
+                self._seams, [(self._terms, self.make_blank())], self.rate_limit
+            )
+            (grid,) = session.grids
+            self.show(grid)
             await session.run()
         finally:
             # A socket made by the SDK has threads that are not daemons.
             discard_socket(self._seams.info)
-
-    @property
-    def standing(self) -> Standing:
-        """Return whether the maker may place orders, and why not, as it is written down."""
-        return self._terms.standing.standing
-
-    @property
-    def boundary_level(self) -> int | None:
-        """Return the lowest level with an ask, None before the start."""
-        return None if self._grid is None else self._grid.quoter.boundary_level
-
-    @property
-    def recent_fills(self) -> Sequence[tuple[float, FillResult]]:
-        """Return the last fills with their loop times, oldest first."""
-        return () if self._grid is None else self._grid.events.recent_fills
-
-    @property
-    def paused_because(self) -> str | None:
-        """Return why nothing new is placed, or None while quoting."""
-        return "starting" if self._grid is None else self._grid.gate.reason
-
-    @property
-    def refusals(self) -> tuple[PauseNews, ...]:
-        """Return what waits because the venue kept refusing it alike."""
-        return () if self._grid is None else self._grid.emitter.filter.refusals.pausing
-
-    @property
-    def limits_tripped(self) -> tuple[Tripped, ...]:
-        """Return the first breach of each of the operator's limits in this session, oldest first."""
-        return () if self._grid is None else self._grid.stops.limits.breaches.tripped
-
-    @property
-    def orders_may_rest(self) -> tuple[str, ...]:
-        """Return our orders that may rest at the venue.
-
-        After `run` they are those that could not be proven gone.
-        """
-        return self._unseen or tuple(left.name for left in self.orders_left)
-
-    @property
-    def orders_left(self) -> tuple[LeftOrder, ...]:
-        """Return the orders of `orders_may_rest`, as far as they were seen."""
-        left_behind = None if self._grid is None else self._grid.left_behind
-        return list_remaining(self.order_state) if left_behind is None else left_behind
-
-    def describe_orders_left(self) -> tuple[str, ...]:
-        """Describe the orders that may rest, for a person who has to look after them."""
-        return self._unseen or tuple(left.describe() for left in self.orders_left)
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name.

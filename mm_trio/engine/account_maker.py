@@ -1,0 +1,126 @@
+"""Maker of several grids on one account."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import trio
+
+from mm_trio.concurrency.blocking_calls import RunSync
+from mm_trio.engine.assembly import AccountTerms, GridTerms, Seams, open_session
+from mm_trio.engine.grid_face import GridFace
+from mm_trio.engine.session import Session
+from mm_trio.guard.terms import GuardTerms
+from mm_trio.halts.standing import Standing, State, refuse_halted
+from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
+from mm_trio.journal.recovery import LedgerFile
+from mm_trio.journal.writer import CHECKPOINT_EVERY
+from mm_trio.limits.terms import NO_LIMITS, RiskLimits
+from mm_trio.model.errors import ConfigError, Halted
+from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.venue.sdk import quiet_sdk_logging
+from mm_trio.venue.socket import discard_socket
+from mm_trio.witness.key_life import KeyLife
+
+__all__ = ["AccountMaker", "GridTerms"]
+
+
+class AccountMaker:
+    """HIP-2 market maker for several spot pairs of one account.
+
+    `await AccountMaker(grids, ...).run()` runs it from start to shutdown, on one socket, one journal and one lane of
+    actions. Each grid has terms of its own; a token that several of them use needs an allocation in each. `limits` and
+    `standing` are of the whole account. All else is as in `WsState`, whose `info`, `exchange`, `address`, `run_sync`,
+    `journal` and further parameters these are. A grid that halts, or whose ledger contradicts the venue, ends alone;
+    `faces` shows each grid, by the name that its settings have.
+    Errors: ConfigError (a ValueError) for grids that cannot be quoted together.
+    """
+
+    def __init__(
+        self,
+        grids: Sequence[GridTerms],
+        *,
+        info: Any,
+        exchange: Any,
+        address: str,
+        run_sync: RunSync = trio.to_thread.run_sync,
+        reopen_feed: Callable[[], object] | None = None,
+        journal: LedgerFile | None = None,
+        rng: random.Random | None = None,
+        wall_ms: Callable[[], int] | None = None,
+        used_weight: int = 0,
+        checkpoint_every: int = CHECKPOINT_EVERY,
+        key_life: KeyLife | None = None,
+        limits: RiskLimits | None = None,
+        standing: KeepsStanding | None = None,
+        guard: GuardTerms | None = None,
+        dead_man: bool = False,
+        network: str | None = None,
+    ) -> None:
+        self._seams = Seams(
+            info,
+            exchange,
+            address,
+            run_sync,
+            reopen_feed,
+            journal,
+            rng or random.Random(),
+            wall_ms,
+            used_weight,
+            checkpoint_every,
+            key_life,
+            guard,
+            dead_man,
+            network,
+        )
+        self._own = AccountTerms(standing=standing or VolatileStanding(), limits=limits or NO_LIMITS)
+        self.rate_limit = RateLimitBudget()
+        self._terms = tuple(grids)
+        self.faces: Mapping[str, GridFace] = {terms.settings.coin: GridFace(terms, self.rate_limit) for terms in grids}
+        if not grids or len(self.faces) < len(grids):
+            names = ", ".join(terms.settings.coin for terms in grids) or "none"
+            raise ConfigError(f"an account needs grids of different coins, one or more, got {names}")
+        self._session: Session | None = None
+
+    def __repr__(self) -> str:
+        return f"<AccountMaker {', '.join(map(repr, self.faces.values()))}>"
+
+    async def run(self) -> None:
+        """Start, quote until cancelled, and shut down without open orders.
+
+        Grids that are halted are left out. Errors: as `WsState.run`; Halted where every grid is.
+        """
+        quiet_sdk_logging()
+        refuse_halted(self.standing)
+        faces = [face for face in self.faces.values() if face.standing.state is not State.HALTED]
+        if not faces:
+            raise Halted("; ".join(face.standing.describe() for face in self.faces.values()))
+        if self._seams.journal is not None and not self._seams.journal.is_new:
+            for face in faces:
+                face.note_past()
+        by_coin = {terms.settings.coin: terms for terms in self._terms}
+        wanted = [(by_coin[face.settings.coin], face.make_blank()) for face in faces]
+        try:
+            session = self._session = await open_session(self._seams, wanted, self.rate_limit, own=self._own)
+            for face, grid in zip(faces, session.grids, strict=True):
+                face.show(grid)
+            await session.run()
+        finally:
+            # A socket made by the SDK has threads that are not daemons.
+            discard_socket(self._seams.info)
+
+    @property
+    def standing(self) -> Standing:
+        """Return whether the account may place orders, and why not, as it is written down."""
+        return self._own.standing.standing
+
+    @property
+    def orders_may_rest(self) -> tuple[str, ...]:
+        """Return our orders that may rest at the venue, with their coins."""
+        return tuple(f"{face.coin}: {name}" for face in self.faces.values() for name in face.orders_may_rest)
+
+    def describe_memory(self) -> dict[str, int]:
+        """Count the items kept in memory, by name."""
+        return {} if self._session is None else self._session.describe_memory()

@@ -1,0 +1,116 @@
+"""What is shown of one grid to screens, summaries and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mm_trio.engine.assembly import GridTerms, Knowledge
+from mm_trio.grids.grid import Grid
+from mm_trio.grids.shutdown import LeftOrder, list_remaining
+from mm_trio.halts.standing import Standing
+from mm_trio.limits.breach_log import Tripped
+from mm_trio.model.errors import LedgerError
+from mm_trio.model.market import Market
+from mm_trio.model.orders import FillResult
+from mm_trio.refusals.kind_pauses import PauseNews
+from mm_trio.state.inventory import Inventory
+from mm_trio.state.order_state import OrderState
+from mm_trio.state.rate_limit import RateLimitBudget
+from mm_trio.state.stats import RunStats
+
+__all__ = ["GridFace"]
+
+NOT_CHECKED = ("orders of an earlier session: not checked yet",)
+
+
+class GridFace:
+    """Face of one grid, from before its session until after it.
+
+    `coin` is as configured, and the venue's own name once that is known. `rate_limit` is the account's.
+    """
+
+    def __init__(self, terms: GridTerms, rate_limit: RateLimitBudget) -> None:
+        settings = self.settings = terms.settings
+        self.coin, self.grid = settings.coin, settings.make_grid()
+        self.order_state, self.rate_limit, self.stats = OrderState(), rate_limit, RunStats()
+        self.inventory = Inventory(settings.order_sz, settings.allocated_token, settings.allocated_usdc)
+        self.market: Market | None = None
+        self.asset_id: int | None = None
+        self._terms = terms
+        self._grid: Grid | None = None
+        self._unseen: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        # The signing key is in an object of the SDK; nothing of those is shown.
+        doing = "not started" if self._grid is None else self.paused_because or "quoting"
+        return f"<{type(self).__name__} {self.coin}: {doing}, {len(self.order_state.orders)} orders open>"
+
+    def make_blank(self) -> Knowledge:
+        """Return what is known before a first session."""
+        return Knowledge(self.order_state, self.inventory, self.stats)
+
+    def note_past(self) -> None:
+        """Say that orders of an earlier session may rest, until a session has looked."""
+        self._unseen = NOT_CHECKED
+
+    def show(self, grid: Grid) -> None:
+        """Show a session's grid from here on."""
+        state = grid.state
+        self._grid = grid
+        self.market, self.coin, self.asset_id = state.market, state.market.coin, state.market.asset_id
+        # The ladder has the market's decimals now; orders and inventory may be an earlier session's.
+        self.grid, self.order_state, self.inventory = state.grid, state.order_state, state.inventory
+        self._unseen = ()
+
+    @property
+    def failure(self) -> LedgerError | None:
+        """Return why the grid ended while its account went on, None where it did not."""
+        return None if self._grid is None else self._grid.failure
+
+    @property
+    def standing(self) -> Standing:
+        """Return whether the maker may place orders, and why not, as it is written down."""
+        return self._terms.standing.standing
+
+    @property
+    def boundary_level(self) -> int | None:
+        """Return the lowest level with an ask, None before the start."""
+        return None if self._grid is None else self._grid.quoter.boundary_level
+
+    @property
+    def recent_fills(self) -> Sequence[tuple[float, FillResult]]:
+        """Return the last fills with their loop times, oldest first."""
+        return () if self._grid is None else self._grid.events.recent_fills
+
+    @property
+    def paused_because(self) -> str | None:
+        """Return why nothing new is placed, or None while quoting."""
+        return "starting" if self._grid is None else self._grid.gate.reason
+
+    @property
+    def refusals(self) -> tuple[PauseNews, ...]:
+        """Return what waits because the venue kept refusing it alike."""
+        return () if self._grid is None else self._grid.emitter.filter.refusals.pausing
+
+    @property
+    def limits_tripped(self) -> tuple[Tripped, ...]:
+        """Return the first breach of each of the operator's limits in this session, oldest first."""
+        return () if self._grid is None else self._grid.stops.limits.breaches.tripped
+
+    @property
+    def orders_may_rest(self) -> tuple[str, ...]:
+        """Return our orders that may rest at the venue.
+
+        After `run` they are those that could not be proven gone.
+        """
+        return self._unseen or tuple(left.name for left in self.orders_left)
+
+    @property
+    def orders_left(self) -> tuple[LeftOrder, ...]:
+        """Return the orders of `orders_may_rest`, as far as they were seen."""
+        left_behind = None if self._grid is None else self._grid.left_behind
+        return list_remaining(self.order_state) if left_behind is None else left_behind
+
+    def describe_orders_left(self) -> tuple[str, ...]:
+        """Describe the orders that may rest, for a person who has to look after them."""
+        return self._unseen or tuple(left.describe() for left in self.orders_left)

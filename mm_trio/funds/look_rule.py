@@ -50,7 +50,7 @@ class LookRule:
         # When a fill was booked, and by how much it moved the ledger.
         self._moves: deque[tuple[float, Decimal]] = deque(maxlen=MOST_MOVES)
         # How long a difference has to last, and when one was last taken over.
-        self._confirm_s = CONFIRM_S
+        self.confirm_s = CONFIRM_S
         self._adopted_s = float("-inf")
 
     def on_moved(self, amount: Decimal, *, now_s: float) -> None:
@@ -84,7 +84,7 @@ class LookRule:
         """Begin anew: the ledger was moved by the difference."""
         self.on_equal()
         is_restless = asked_s - self._adopted_s < CALM_S
-        self._confirm_s = min(2 * self._confirm_s, LONGEST_CONFIRM_S) if is_restless else CONFIRM_S
+        self.confirm_s = min(2 * self.confirm_s, LONGEST_CONFIRM_S) if is_restless else CONFIRM_S
         self._adopted_s = asked_s
 
     def _is_second_of_a_quiet_time(self, asked_s: float, quiet_since_s: float) -> bool:
@@ -119,4 +119,4 @@ class LookRule:
 
     def _find_least_s(self, asked_s: float) -> float:
         """Return how long a difference has to last by now."""
-        return CONFIRM_S if asked_s - self._adopted_s >= CALM_S else self._confirm_s
+        return CONFIRM_S if asked_s - self._adopted_s >= CALM_S else self.confirm_s

@@ -67,6 +67,11 @@ class TokenPool:
         self._unit = unit
         self._rule = LookRule()
 
+    @property
+    def confirm_s(self) -> float:
+        """Return after how long a look that differs is worth another one."""
+        return self._rule.confirm_s
+
     def on_moved(self, amount: Decimal, *, now_s: float) -> None:
         """Note by how much a fill of any grid moved its part.
 

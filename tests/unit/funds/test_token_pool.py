@@ -173,6 +173,16 @@ def test_a_pushed_balance_may_be_older_than_an_order(was_pushed: bool, verdict: 
     assert seen.verdict is verdict
 
 
+def test_shortages_that_come_and_go_are_looked_at_less_often() -> None:
+    """The second one within a minute is proven by looks twice as far apart."""
+    pool, parts, waits = TokenPool(unit=CENT), make_parts(100, 100), []
+    for at_s in (10, 12, 20, 22, 30):
+        waits.append(pool.confirm_s)
+        look(pool, parts, 150, at_s=at_s)
+
+    assert waits == [2, 2, 2, 2, 4]
+
+
 def test_without_a_time_parts_take_over_a_balance_at_once() -> None:
     seen = TokenPool(unit=CENT).look(make_parts(100, 100), TokenBalance(Decimal(50)), asked_s=None)
 

@@ -25,7 +25,8 @@ from mm_trio.grids.grid import Grid, GridParts
 from mm_trio.grids.operator_requests import StandingKeeper
 from mm_trio.grids.reconciler import Reconciler
 from mm_trio.grids.schedule import ReconcileSchedule, TickSchedule, make_wall_clock, read_machine_clock
-from mm_trio.grids.shared_look import SharedAnswers
+from mm_trio.grids.shared_funds import SharedFunds
+from mm_trio.grids.shared_look import SharedAnswers, SharesBalances, take_all
 from mm_trio.grids.startup import check_order_size
 from mm_trio.grids.stops import Stops
 from mm_trio.guard.cover import CancelCover
@@ -43,6 +44,8 @@ from mm_trio.model.journal_entries import Entry, Of, Record
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings, find_changed_terms
 from mm_trio.quoting.grid_quoter import GridQuoter
+from mm_trio.quoting.item_shares import SILENT_AFTER_S, ItemShares
+from mm_trio.quoting.open_order_shares import share_open_orders
 from mm_trio.quoting.placing_gate import GridGate, PlacingGate
 from mm_trio.recorder.record_keeping import Connected, RecordKeeping
 from mm_trio.recorder.recorder import Recorder
@@ -320,6 +323,7 @@ def _assemble(basis: _Basis, own: AccountTerms | None) -> Session:
         _make_grid_core, basis, writer=writer, reconciling=reconciling, stop_wanted=(stop_wanted := trio.Event())
     )
     made = [make_core(grid) for grid in basis.grids]
+    share = take_all if basis.is_alone else _share_funds(made)
     stops = _make_account_stops(basis, own, made)
     cover, signs = _make_signs(basis, [core.state for core in made], watchdog)
     gateway = OrderGateway(
@@ -335,7 +339,7 @@ def _assemble(basis: _Basis, own: AccountTerms | None) -> Session:
     )
     account = Account(
         client=client,
-        answers=_make_answers(basis, made),
+        answers=_make_answers(basis, made, share),
         writer=writer,
         gate=gate,
         gateway=gateway,
@@ -347,8 +351,15 @@ def _assemble(basis: _Basis, own: AccountTerms | None) -> Session:
         signs=signs,
         dead_man=DeadMan(gateway, basis.budget) if seams.dead_man else None,
     )
-    lane = ActionLane(gateway, is_shared=not basis.is_alone)
-    grids += [_make_grid(basis, core, account, lane, feed=feed, watchdog=watchdog) for core in made]
+    common = _Common(
+        account=account,
+        lane=ActionLane(gateway, is_shared=not basis.is_alone),
+        shares=ItemShares(silent_after_s=max(SILENT_AFTER_S, *(3 * core.schedule.interval_s for core in made))),
+        widths={core.state.market.coin: _find_width(core) for core in made},
+        feed=feed,
+        watchdog=watchdog,
+    )
+    grids += [_make_grid(basis, core, common) for core in made]
     return Session(account, Feeds(inbox, watchdog), grids, stop_wanted=stop_wanted)
 
 
@@ -398,7 +409,7 @@ def _make_grid_core(
         peak=Decimal(0) if recovered is None else recovered.peak,
     )
     record = writer.record if basis.is_alone else partial(_record_of, writer.record, grid.market.coin)
-    state.start_recording(record, expects_transfers=recovered is not None)
+    state.start_recording(record, expects_transfers=recovered is not None or not basis.is_alone)
     stops = Stops(
         limits,
         StandingKeeper(terms.standing, write_sync=basis.pools.journal, look_sync=basis.pools.requests),
@@ -414,16 +425,31 @@ def _record_of(record: Record, coin: str, entry: Entry) -> None:
     record(Of(coin, entry))
 
 
-def _make_grid(
-    basis: _Basis,
-    core: _GridCore,
-    account: Account,
-    lane: ActionLane,
-    *,
-    feed: FeedConnection,
-    watchdog: FeedWatchdog,
-) -> Grid:
-    terms, state = core.basis.terms, core.state
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    """What the grids of an account have in common. `widths`: how many orders each may have open at most."""
+
+    account: Account
+    lane: ActionLane
+    shares: ItemShares
+    widths: Mapping[str, int]
+    feed: FeedConnection
+    watchdog: FeedWatchdog
+
+    def share_cap(self, state: MakerState, cap: int) -> int:
+        """Return the cap of open orders of one grid, others' orders included."""
+        n_others, coin = state.others.n_open, state.market.coin
+        return share_open_orders(self.widths, room=cap - n_others)[coin] + n_others
+
+
+def _find_width(core: _GridCore) -> int:
+    quoting, n_levels = core.basis.terms.settings.quoting, core.state.grid.n_orders
+    window = n_levels if quoting.active_levels is None else quoting.active_levels + quoting.window_slack
+    return min(n_levels, 2 * window)
+
+
+def _make_grid(basis: _Basis, core: _GridCore, common: _Common) -> Grid:
+    terms, state, account = core.basis.terms, core.state, common.account
     limits, of_all = core.stops.limits, account.stops.limits
     is_own = limits is of_all
     gate = GridGate(
@@ -434,14 +460,22 @@ def _make_grid(
     )
     desk = OrderDesk(
         account.gateway,
-        lane,
+        common.lane,
         coin=state.market.coin,
         record=core.record,
         gate=gate,
         limits=limits,
         counts_itself=not is_own,
     )
-    emitter = BatchEmitter(desk, account.client, state, epoch=core.basis.epoch, stats=core.quoter.stats)
+    emitter = BatchEmitter(
+        desk,
+        account.client,
+        state,
+        epoch=core.basis.epoch,
+        stats=core.quoter.stats,
+        shares=common.shares,
+        share_cap=None if basis.is_alone else partial(common.share_cap, state),
+    )
     return Grid(
         terms.settings,
         account,
@@ -457,7 +491,7 @@ def _make_grid(
             epoch=core.basis.epoch,
             facts=core.basis.facts,
             check_opening=terms.check_opening,
-            record=_make_record(basis, terms.recorder, feed, watchdog),
+            record=_make_record(basis, terms.recorder, common.feed, common.watchdog),
         ),
     )
 
@@ -487,7 +521,7 @@ def _make_account_stops(basis: _Basis, own: AccountTerms | None, made: Sequence[
     )
 
 
-def _make_answers(basis: _Basis, made: Sequence[_GridCore]) -> SharedAnswers:
+def _make_answers(basis: _Basis, made: Sequence[_GridCore], share: SharesBalances) -> SharedAnswers:
     """Make what grids share of the venue's answers; one alone asks for itself."""
     if basis.is_alone:
         return SharedAnswers(basis.client)
@@ -495,7 +529,19 @@ def _make_answers(basis: _Basis, made: Sequence[_GridCore]) -> SharedAnswers:
         basis.client,
         coins=basis.coins,
         find_fills_since_ms=lambda: min(core.state.history.look_up_from_ms for core in made),
+        share=share,
     )
+
+
+def _share_funds(made: Sequence[_GridCore]) -> SharedFunds:
+    """Make what shares the account's tokens between grids, and tell it of their fills. Errors: ConfigError."""
+    schedules = {core.state.market.coin: core.schedule for core in made}
+    funds = SharedFunds(
+        [core.state for core in made], want_look=lambda coin, after_s: schedules[coin].want_reconcile(after_s)
+    )
+    for core in made:
+        core.events.start_telling(partial(funds.on_booked, core.state))
+    return funds
 
 
 def _make_state(basis: _Basis, grid: _GridBasis, *, events: SessionEvents) -> MakerState:
@@ -533,6 +579,7 @@ def _make_state(basis: _Basis, grid: _GridBasis, *, events: SessionEvents) -> Ma
         ManualCancels(pause_s=settings.hand_cancel_pause_s, on_detected=events.on_cancelled_by_hand),
         on_booked=events.on_booked,
         on_contradicted=events.on_contradicted,
+        siblings=basis.coins - {market.coin},
     )
 
 

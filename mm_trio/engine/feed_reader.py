@@ -88,7 +88,7 @@ class FeedReader:
     def _read_balances(self, body: object, now_s: float) -> None:
         balances = wire.read_balance_message(body, self._state.market)
         if balances is not None:
-            balances = self._share(self._state.market, balances, asked_s=now_s)
+            balances = self._share(self._state.market, balances, asked_s=now_s, was_pushed=True)
             now_ms = 0 if self._wall_ms is None else self._wall_ms()
             self._on_balances(
                 self._state.apply_balances(balances, asked_s=now_s, now_s=now_s, was_pushed=True, now_ms=now_ms)

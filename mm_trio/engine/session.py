@@ -1,7 +1,7 @@
 """Session of an account, from one start to one shutdown.
 
 `Account` has what an account has once, `Grid` what each of its coins has. The tasks that drive them are in `tasks` and
-`grids.tick`. They run in the one nursery that `Session.run` opens; each grid has a scope of its own in it, so that one
+`grids.turns`. They run in the one nursery that `Session.run` opens; each grid has a scope of its own in it, so that one
 may end while the others go on.
 """
 
@@ -22,7 +22,7 @@ from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.grids.account import Account
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.operator_requests import heed_forever, heed_while
-from mm_trio.grids.tick import settle_beginning, tick_forever
+from mm_trio.grids.turns import settle_beginning, tick_forever
 from mm_trio.guard.heartbeat import Life
 from mm_trio.guard.life_signs import LifeSigns
 from mm_trio.journal.writer import COMMIT_WITHIN_S
@@ -192,7 +192,7 @@ class Session:
 
     async def _end_grid(self, grid: Grid) -> None:
         """Cancel what rests of a grid that ended alone, and write that down."""
-        self.account.reconciling.n_grids = max(1, len(self.alive))
+        self.account.reconciling.share_among(max(1, len(self.alive)))
         try:
             raise grid.failure or AssertionError("a grid ended without a reason")
         except LedgerError:

@@ -1,7 +1,7 @@
 """Loops of an account, and one step of each.
 
 The apply loop changes the grids' states by the feeds' reports, one message after another. The ticks of the grids send
-(`grids.tick`). A reconciliation asks, settles and cancels orphans; it and a grid's tick take turns. Only the watchdog
+(`grids.turns`). A reconciliation asks, settles and cancels orphans; it and a grid's tick take turns. Only the watchdog
 opens sockets. While the journal is locked, its guard keeps the books empty, and takes the turns for that. All loops run
 in the nursery of `Session.run` and end by cancellation.
 """
@@ -18,8 +18,7 @@ from mm_trio.engine.feed_router import FeedRouter
 from mm_trio.grids.account import REGULAR_WEIGHT, URGENT_WEIGHT
 from mm_trio.grids.events import log_key_news
 from mm_trio.grids.grid import Grid
-from mm_trio.grids.settling import RETRY_RECONCILE_S, reconcile
-from mm_trio.grids.tick import apply_limits
+from mm_trio.grids.turns import RETRY_RECONCILE_S, apply_limits, reconcile
 from mm_trio.model.errors import Halted, HaltedAll, JournalError, LedgerError, VenueError
 from mm_trio.model.observations import OwnBook, RestingSize
 from mm_trio.model.orders import OrderDiff, Phase

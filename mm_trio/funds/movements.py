@@ -15,6 +15,7 @@ from itertools import combinations
 from mm_trio.model.journal_entries import EXPLAINED_LATE, Accounted, Adjusted, Moved, MoveKind
 from mm_trio.model.market import NOTHING_HELD, Balances
 from mm_trio.model.numbers import EXACT
+from mm_trio.model.orders import Side
 
 __all__ = ["FundEvent", "Movements"]
 
@@ -70,6 +71,8 @@ class Movements:
 
     def __init__(self) -> None:
         self.after_ms = 0
+        # Sides whose token other grids use too.
+        self._left_out: set[Side] = set()
         # By reference: the time of each event that was counted after that.
         self._counted: dict[str, int] = {}
         self._told: dict[str, FundEvent] = {}
@@ -101,13 +104,25 @@ class Movements:
 
     def on_told(self, events: Iterable[FundEvent]) -> None:
         """Remember events that are not counted yet."""
-        for event in events:
+        for event in map(self._strip, events):
             move = event.move
             is_new = move.time_ms > self.after_ms and move.ref not in self._counted
             if is_new and (move.token or move.usdc):
                 self._told[move.ref] = event
         while len(self._told) > MOST_TOLD:
             del self._told[next(iter(self._told))]
+
+    def leave_out(self, side: Side) -> None:
+        """Explain nothing by movements of the token that orders of this side hold: other grids have a part of it."""
+        self._left_out.add(side)
+
+    def _strip(self, event: FundEvent) -> FundEvent:
+        if not self._left_out:
+            return event
+        move = event.move
+        token = _NOTHING if "sell" in self._left_out else move.token
+        usdc = _NOTHING if "buy" in self._left_out else move.usdc
+        return replace(event, move=replace(move, token=token, usdc=usdc))
 
     def on_own(self, ref: str) -> None:
         """Forget an event that is a fill of ours."""

@@ -82,6 +82,7 @@ class SessionEvents:
         self._schedule = schedule
         self._silence = silence
         self._mark: Callable[[int], None] | None = None
+        self._tell_moved: Callable[[], None] | None = None
         self._manual_cancels: deque[float] = deque(maxlen=settings.hand_cancels_to_stop or 0)
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.stop_wanted = trio.Event() if stop_wanted is None else stop_wanted
@@ -94,11 +95,17 @@ class SessionEvents:
         """Tell the times of fills to whoever records prices at them."""
         self._mark = mark
 
+    def start_telling(self, tell: Callable[[], None]) -> None:
+        """Tell who shares the account's tokens that a fill moved this grid's ledger."""
+        self._tell_moved = tell
+
     def on_booked(self, fill: FillResult) -> None:
         """Count and log a booked fill.
 
         The tick is woken if that is configured.
         """
+        if self._tell_moved is not None:
+            self._tell_moved()
         self._stats.on_fill(fill)
         self.recent_fills.append((trio.current_time(), fill))
         _log_fill(fill, self._inventory)

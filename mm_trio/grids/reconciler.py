@@ -98,6 +98,7 @@ class Reconciler:
         asked_s = look.asked_s
         state.note_others(rows)
         now_ms = client.clock.latest_ms()
+        balances = look.share(state.market, balances, asked_s=asked_s)
         check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time(), now_ms=now_ms)
         if check.verdict is BalanceVerdict.EQUAL:
             state.inventory.explain_late()

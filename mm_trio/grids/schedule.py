@@ -41,7 +41,7 @@ class ReconcileSchedule:
     def __init__(self, every: int, *, n_grids: int = 1) -> None:
         self.backoff = DoubtBackoff()
         self.weight = WeightDemand()
-        self.n_grids = n_grids
+        self._n_grids = n_grids
         self._every = every
         self._n_ticks = 0
         self._due_s = math.inf
@@ -50,10 +50,14 @@ class ReconcileSchedule:
         self._wanting: set[object] = set()
         self._all_want = False
 
+    def share_among(self, n_grids: int) -> None:
+        """Count the ticks of so many grids from now on."""
+        self._n_grids = n_grids
+
     def count_tick(self) -> None:
         """Count a tick that was due."""
         self._n_ticks += 1
-        if self._n_ticks >= self._every * self.n_grids:
+        if self._n_ticks >= self._every * self._n_grids:
             self._n_ticks = 0
             self._all_want = True
             self._want(0)

@@ -26,10 +26,12 @@ __all__ = ["Look", "SharedAnswers", "SharesBalances", "take_all"]
 class SharesBalances(Protocol):
     """Rule by which grids share what an account has of a token."""
 
-    def __call__(self, market: Market, balances: Balances, *, asked_s: float) -> Balances: ...
+    def __call__(
+        self, market: Market, balances: Balances, *, asked_s: float | None, was_pushed: bool = False
+    ) -> Balances: ...
 
 
-def take_all(market: Market, balances: Balances, *, asked_s: float) -> Balances:
+def take_all(market: Market, balances: Balances, *, asked_s: float | None, was_pushed: bool = False) -> Balances:
     """Let a grid take the whole account for its own."""
     return balances
 
@@ -44,6 +46,11 @@ class _Question:
     answer: Any = None
     error: Exception | None = None
     is_void: bool = False
+
+    def end(self, answer: Any = None, *, error: Exception | None = None, is_void: bool = False) -> None:
+        """Let all who wait for the answer go on."""
+        self.answer, self.error, self.is_void = answer, error, is_void
+        self.done.set()
 
 
 class SharedAnswers:
@@ -91,22 +98,20 @@ class SharedAnswers:
         self.n_asked += 1
         question = _Question(self.n_asked, trio.current_time())
         if self._find_fills_since_ms is None:
-            question.answer = await ask()
+            question.end(await ask())
             return question
         self._questions[name] = question
         try:
-            question.answer = await ask()
+            question.end(await ask())
         except Exception as error:
-            question.error = error
+            question.end(error=error)
             raise
         except BaseException:
             # Whoever asked was cancelled; those who wait ask for themselves.
-            question.is_void = True
             if self._questions.get(name) is question:
                 del self._questions[name]
+            question.end(is_void=True)
             raise
-        finally:
-            question.done.set()
         return question
 
 
@@ -134,10 +139,16 @@ class Look:
         return rows.read(market)
 
     async def fetch_balances(self, market: Market) -> Balances:
-        """Fetch what this grid may take for the totals of its two tokens. Errors: VenueError."""
+        """Fetch the totals of our two tokens, which other grids may share. Errors: VenueError."""
         raw = await self._ask("balances", self.client.fetch_balance_rows)
-        balances = self.client.read_balances(raw, market)
-        return self._answers.share(market, balances, asked_s=self.asked_s)
+        return self.client.read_balances(raw, market)
+
+    def share(self, market: Market, balances: Balances, *, asked_s: float | None) -> Balances:
+        """Return what this grid may take for its balances, right before its ledger is told.
+
+        `asked_s` None: its ledger has no balance yet. Errors: ConfigError where the account cannot cover it.
+        """
+        return self._answers.share(market, balances, asked_s=asked_s)
 
     async def fetch_fills(
         self, market: Market, *, since_ms: int, on_others: Callable[[Iterable[FundEvent]], None] | None = None

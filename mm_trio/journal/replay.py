@@ -88,6 +88,10 @@ class Recovered:
         recorded = self.parameters if self.last_quoted is None else self.last_quoted.parameters
         return find_ladder_rule(recorded) if recorded else None
 
+    def count_before(self, n_entries: int) -> None:
+        """Count entries before a checkpoint."""
+        self.n_entries += n_entries
+
     def count(self) -> None:
         """Count an entry outside of a checkpoint."""
         self.n_entries += 1
@@ -183,7 +187,7 @@ def replay_grids(
                 counts = {coin: each.n_entries for coin, each in found.items()}
                 found.clear()
                 for coin in (*order_sizes, *counts):
-                    find(coin).n_entries = counts.get(coin, 0)
+                    find(coin).count_before(counts.get(coin, 0))
                 for part in parts:
                     if not isinstance(part, Of):
                         raise ValueError(f"an entry of no coin in the ledger of several: {type(part).__name__}")

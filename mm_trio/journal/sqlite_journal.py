@@ -40,11 +40,13 @@ from mm_trio.model.entry_codec import decode_entry, encode_entry, name_kind
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Booked, Checkpoint, Entry, Of, Requested
 
-__all__ = ["JOURNAL_NAME", "Journal", "JournalRow"]
+__all__ = ["ACCOUNT_NAME", "JOURNAL_NAME", "Journal", "JournalRow"]
 
 _log = logging.getLogger(__name__)
 
 JOURNAL_NAME = "journal.sqlite3"
+# Beside the folders of an account's coins: what its grids share. No coin has this name: one is @N, or two names.
+ACCOUNT_NAME = "account"
 # `json.dumps` would make an encoder at each call.
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 # Bodies that a reader of figures parses together.
@@ -56,11 +58,15 @@ CHECK_EVERY_MS = 24 * 3_600_000
 class Journal:
     """Opened ledger file, at `path`.
 
-    Before each commit `files` are checked to be in their place: the ledger's own and those that its user adds.
+    Before each commit `files` are checked to be in their place: the ledger's own and those that its user adds. A reader
+    of one `coin` sees the entries of that coin alone, as if nobody else wrote into this journal.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, *, is_reader: bool = False) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, *, is_reader: bool = False, coin: str | None = None
+    ) -> None:
         self.path = path
+        self._coin = coin
         self._connection = connection
         # The last durable entry, replaced by one assignment: `mark_end` may read it on another thread.
         self._end = EndMark(0, b"")
@@ -113,18 +119,21 @@ class Journal:
     def open_to_read(cls, folder: Path, *, is_quiet: bool = False, check_pages: bool = False) -> Self:
         """Open an existing ledger read-only, even while a maker writes it.
 
+        A coin whose folder has none may be in the journal of several, in the folder of its account; what is read is
+        then this coin's part of it.
         `is_quiet`: leave no file beside it either, where no process has it open. `check_pages`: let SQLite look at
         every page of it, also at those that are not read. Errors: JournalError, also if there is no ledger.
         """
-        path = folder / JOURNAL_NAME
+        with explained(folder / JOURNAL_NAME):
+            path, coin = _find_journal(folder)
         with explained(path):
             if not path.is_file():
                 raise JournalError(f"there is no ledger at {path}")
-            _refuse_open(folder)
+            _refuse_open(path.parent)
             # SQLite leaves an empty log behind, unless it is told that nobody writes. Where there is no log, nobody
             # does.
             name = name_read_only(path, is_immutable=is_closed_for_good(path, is_quiet=is_quiet))
-            journal = cls(path, connect(name, is_uri=True), is_reader=True)
+            journal = cls(path, connect(name, is_uri=True), is_reader=True, coin=coin)
             try:
                 journal._check_owner()
                 if check_pages:
@@ -180,7 +189,8 @@ class Journal:
             if not since_checkpoint:
                 for seq, at_ms, kind, body, _, stored in self._read_archives():
                     first, chain = seq + 1, stored
-                    yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
+                    if (entry := self._decode_own(seq, kind, body)) is not None:
+                        yield JournalRow(seq, at_ms, entry)
             rows = self._connection.execute(
                 "SELECT seq, at_ms, kind, body, chain FROM entries WHERE seq >= ? ORDER BY seq", (first,)
             )
@@ -190,7 +200,8 @@ class Journal:
                 if seq != expected or not chain or chain != stored or not is_beginning:
                     damage = f"entry {expected} differs from what was written"
                     raise JournalError(f"{self.path} is damaged: {damage}; {REBUILD}")
-                yield JournalRow(seq, at_ms, self._decode(seq, kind, body))
+                if (entry := self._decode_own(seq, kind, body)) is not None:
+                    yield JournalRow(seq, at_ms, entry)
 
     def read_kinds(self, *kinds: type[Entry], since_ms: int = 0) -> Iterator[JournalRow]:
         """Yield the entries of some kinds in order, recorded since then, without checking the chain of hashes.
@@ -199,9 +210,12 @@ class Journal:
         """
         for seq, at_ms, kind, values in self.read_values(*kinds, since_ms=since_ms):
             try:
-                yield JournalRow(seq, at_ms, decode_entry(kind, values))
+                entry = decode_entry(kind, values)
             except (TypeError, ValueError) as error:
                 raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
+            own = self._own(entry) if isinstance(entry, Checkpoint) else entry
+            if own is not None:
+                yield JournalRow(seq, at_ms, own)
 
     def read_beginning(self) -> tuple[int, Checkpoint] | None:
         """Return the checkpoint that the ledger begins with, and its time; None where it begins with other entries.
@@ -218,7 +232,7 @@ class Journal:
                 else self._connection.execute(f"SELECT {columns} FROM entries {where}").fetchall()
             )
             for at_ms, kind, body in rows:
-                entry = self._decode(1, kind, body) if kind == name_kind(Checkpoint) else None
+                entry = self._decode_own(1, kind, body) if kind == name_kind(Checkpoint) else None
                 if isinstance(entry, Checkpoint):
                     return at_ms, entry
         return None
@@ -228,7 +242,7 @@ class Journal:
 
         For a reader of a million of them, which takes a third of the time. Errors: JournalError.
         """
-        names = [name_kind(kind) for kind in kinds]
+        names = [self._name(kind) for kind in kinds if kind is not Of]
         with explained(self.path), self._snapshot():
             for archive in self._archives.list():
                 yield from self._parse_values(archive.read_kinds(names, since_ms=since_ms))
@@ -249,11 +263,11 @@ class Journal:
             bodies = json.loads(f"[{','.join([row[3] for row in rows])}]")
             if len(bodies) == len(rows):
                 for (seq, at_ms, kind, *_), values in zip(rows, bodies, strict=True):
-                    yield seq, at_ms, kind, values
+                    yield seq, at_ms, self._strip(kind), values
                 return
         for seq, at_ms, kind, body, *_ in rows:
             try:
-                yield seq, at_ms, kind, json.loads(body)
+                yield seq, at_ms, self._strip(kind), json.loads(body)
             except ValueError as error:
                 raise JournalError(f"{self.path}: entry {seq} cannot be read: {error}") from error
 
@@ -265,7 +279,7 @@ class Journal:
         sums: dict[int, int] = {}
         columns = f"at_ms / {int(per_ms)}, json_extract(body, '$[2]')"
         until = "" if until_ms is None else f" AND at_ms < {int(until_ms)}"
-        where, values = f"WHERE kind = ? AND at_ms >= ?{until}", (name_kind(Requested), since_ms)
+        where, values = f"WHERE kind = ? AND at_ms >= ?{until}", (self._name(Requested), since_ms)
         with explained(self.path), self._snapshot():
             for archive in self._archives.list():
                 for number, n_items in archive.select(columns, where, values):
@@ -459,6 +473,24 @@ class Journal:
         archives = self._archives.list()
         return self._archives.find_chain(seq) if archives and 1 <= seq <= archives[-1].last else b""
 
+    def _name(self, kind: type[Entry]) -> str:
+        """Return the name of a kind of entries that this reader sees. Checkpoints sum up all coins."""
+        return name_kind(kind) if kind is Checkpoint else name_kind(kind, coin=self._coin)
+
+    def _strip(self, kind: str) -> str:
+        return kind if self._coin is None else kind.removesuffix(f":{self._coin}")
+
+    def _own(self, entry: Entry) -> Entry | None:
+        """Return an entry as a reader of one coin sees it, None where it is of another."""
+        if self._coin is None:
+            return entry
+        if isinstance(entry, Checkpoint):
+            return Checkpoint(tuple(own for part in entry.entries if (own := self._own(part)) is not None))
+        return entry.entry if isinstance(entry, Of) and entry.coin == self._coin else None
+
+    def _decode_own(self, seq: int, kind: str, body: str) -> Entry | None:
+        return self._own(self._decode(seq, kind, body))
+
     def _decode(self, seq: int, kind: str, body: str) -> Entry:
         try:
             return decode_entry(kind, json.loads(body))
@@ -473,6 +505,15 @@ def _now_ms() -> int:
 def _has_log(path: Path) -> bool:
     log = path.with_name(f"{path.name}-wal")
     return log.exists() and log.stat().st_size > 0
+
+
+def _find_journal(folder: Path) -> tuple[Path, str | None]:
+    """Find the journal that has the entries of a folder, and the coin that they are of where others are in it."""
+    path, shared = folder / JOURNAL_NAME, folder.parent / ACCOUNT_NAME / JOURNAL_NAME
+    if path.exists() or folder.name == ACCOUNT_NAME or not shared.is_file():
+        return path, None
+    # A folder cannot have the slash of a name like PURR/USDC.
+    return shared, folder.name if folder.name.startswith("@") else folder.name.replace("-", "/")
 
 
 def _refuse_open(folder: Path) -> None:

@@ -16,7 +16,17 @@ from typing import NamedTuple
 from mm_trio.model.orders import OrderDiff, TrackedOrder
 from mm_trio.refusals.distance import measure_from_inside
 
-__all__ = ["INSIDE_LEVELS", "PATIENCE_S", "SILENT_AFTER_S", "ItemShares", "Need", "Share", "Urgency", "measure_need"]
+__all__ = [
+    "INSIDE_LEVELS",
+    "NO_NEED",
+    "PATIENCE_S",
+    "SILENT_AFTER_S",
+    "ItemShares",
+    "Need",
+    "Share",
+    "Urgency",
+    "measure_need",
+]
 
 # Levels a side that count as the inside: the best one, and the one that a fill makes the best one.
 INSIDE_LEVELS = 2
@@ -41,6 +51,9 @@ class Need:
     cancels: int = 0
     inside: int = 0
     far: int = 0
+
+
+NO_NEED = Need()
 
 
 @dataclass(frozen=True, slots=True)

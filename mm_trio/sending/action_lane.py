@@ -77,6 +77,10 @@ class _Waiting:
     answers: tuple[Answer, ...] = ()
     error: Exception | None = None
 
+    def go_aboard(self) -> None:
+        """Note that its items may leave from now on."""
+        self.is_aboard = True
+
     def end(self, answers: tuple[Answer, ...] = (), *, error: Exception | None = None) -> None:
         """Let the sender of this load go on."""
         self.answers, self.error, self.is_over = answers, error, True
@@ -183,7 +187,7 @@ class ActionLane:
         """Let each load board, and end those that have nothing to send."""
         aboard: list[tuple[_Waiting, Boarded]] = []
         for waiting in party:
-            waiting.is_aboard = True
+            waiting.go_aboard()
             try:
                 boarded = waiting.load.board(departure)
             except Exception as error:  # noqa: BLE001 - it is told to whoever made this load

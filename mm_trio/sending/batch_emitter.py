@@ -7,7 +7,7 @@ that. Therefore a lost answer, a cancelled task or a dead venue leaves exactly t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import assert_never
 
@@ -18,6 +18,7 @@ from mm_trio.model.errors import JournalError, NotMade, VenueError
 from mm_trio.model.orders import DesiredOrder, EmitResult, Intent, OrderDiff, TrackedOrder
 from mm_trio.model.replies import Answer, Cancelled, Filled, Refusal, Refused, Resting, Unknown
 from mm_trio.quoting.headroom import Headroom
+from mm_trio.quoting.item_shares import NO_NEED, ItemShares, Share, measure_need
 from mm_trio.quoting.send_plan import (
     Batch,
     BatchKind,
@@ -56,9 +57,21 @@ class BatchEmitter:
     """Sender of diffs: cancels first, then modifies, then places.
 
     Each batch is sent after the answer of the one before. The desk is asked before everything that is not a cancel.
+    `shares` divide the budget between the grids of an account, `share_cap` its cap of open orders; without them this
+    grid is alone.
     """
 
-    def __init__(self, desk: OrderDesk, client: VenueClient, state: MakerState, *, epoch: int, stats: RunStats) -> None:
+    def __init__(
+        self,
+        desk: OrderDesk,
+        client: VenueClient,
+        state: MakerState,
+        *,
+        epoch: int,
+        stats: RunStats,
+        shares: ItemShares | None = None,
+        share_cap: Callable[[int], int] | None = None,
+    ) -> None:
         self._desk = desk
         self._gateway = desk.gateway
         self._client = client
@@ -66,7 +79,8 @@ class BatchEmitter:
         self._epoch = epoch
         self._stats = stats
         self._n_cloids = 0
-        self.filter = DiffFilter(desk.gateway, client, state)
+        self._shares = shares or ItemShares()
+        self.filter = DiffFilter(desk.gateway, client, state, share_cap=share_cap)
         self._is_cancel_only = False
 
     def __repr__(self) -> str:
@@ -82,20 +96,34 @@ class BatchEmitter:
         began_s, orders = trio.current_time(), self._state.order_state.orders
         emission = Emission(budget, began_s, unwanted_oids=diff.cancels)
         diff = self.filter.choose(diff, now_s=began_s, insists=insists)
-        remaining = budget.remaining()
+        remaining, coin = budget.remaining(), self._state.market.coin
         if not diff:
+            self._shares.state_need(coin, NO_NEED, now_s=began_s)
             self._note_cancel_only(remaining <= 0, 0)
             return EmitResult(cancel_only_mode=remaining <= 0)
+        inside = orders.find_inside(without=set(diff.cancels))
+        self._shares.state_need(coin, measure_need(diff, inside), now_s=began_s)
+        share = self._shares.allot(coin, remaining=remaining, now_s=began_s, slot_is_free=budget.slot_is_free(began_s))
+        try:
+            return await self._emit_within(share, diff, inside, emission)
+        finally:
+            self._shares.on_sent(coin)
+
+    async def _emit_within(
+        self, share: Share, diff: OrderDiff, inside: Sequence[TrackedOrder], emission: Emission
+    ) -> EmitResult:
+        """Send what a share of the budget covers of a diff."""
+        orders, budget = self._state.order_state.orders, emission.budget
         plan = plan_sends(
             diff,
-            orders.find_inside(without=set(diff.cancels)),
-            remaining=remaining,
-            slot_is_free=budget.slot_is_free(began_s),
+            inside,
+            remaining=share.items,
+            slot_is_free=share.may_use_slot,
             cancelling=[orders[oid] for oid in diff.cancels if oid in orders],
         )
         self._note_cancel_only(plan.cancel_only, plan.n_left_out)
         headroom = self._make_headroom()
-        planned = plan_batches(plan, orders, headroom, cancels=diff.cancels, remaining=remaining)
+        planned = plan_batches(plan, orders, headroom, cancels=diff.cancels, remaining=share.items)
         await self._carry_out(planned, emission)
         if plan.uses_slot:
             budget.on_slot_taken(trio.current_time())

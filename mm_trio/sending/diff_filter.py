@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mm_trio.model.orders import OrderDiff, Quote, TrackedOrder
 from mm_trio.model.replies import Answer, Refusal, Refused
@@ -19,10 +19,18 @@ __all__ = ["DiffFilter"]
 class DiffFilter:
     """Owner of what is known of the venue's refusals.
 
-    `sendable` is what it left of the last diff.
+    `sendable` is what it left of the last diff. `share_cap` turns the account's cap of open orders into this grid's.
     """
 
-    def __init__(self, gateway: OrderGateway, client: VenueClient, state: MakerState) -> None:
+    def __init__(
+        self,
+        gateway: OrderGateway,
+        client: VenueClient,
+        state: MakerState,
+        *,
+        share_cap: Callable[[int], int] | None = None,
+    ) -> None:
+        self._share_cap = share_cap
         self._gateway = gateway
         self._client = client
         self._state = state
@@ -75,7 +83,8 @@ class DiffFilter:
         self.refusals.on_balances_read(is_changed=check.verdict is BalanceVerdict.ADOPTED)
 
     def _compute_cap(self) -> int:
-        return compute_open_cap(self._state.rate_limit.cum_vlm)
+        cap = compute_open_cap(self._state.rate_limit.cum_vlm)
+        return cap if self._share_cap is None else self._share_cap(cap)
 
 
 def _take_first(diff: OrderDiff) -> OrderDiff:

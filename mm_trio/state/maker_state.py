@@ -49,7 +49,8 @@ class MakerState:
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`). `unproven` is what a
     message told that only a ledger without its end explains; nothing is placed until everything was read.
     `others` are the account's orders that are not tracked; `held_elsewhere` is what the last balance showed to be held
-    by others.
+    by others. `siblings` are the coins of the account's other grids, whose orders are not others'. `is_opened`: the
+    ledger has a balance.
     """
 
     market: Market
@@ -66,6 +67,8 @@ class MakerState:
     unquiet_s: float = float("-inf")
     unproven: str | None = None
     others: OtherOrders = NO_OTHERS
+    siblings: frozenset[str] = frozenset()
+    is_opened: bool = False
     held_elsewhere: Balances = NOTHING_HELD
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
@@ -297,9 +300,9 @@ class MakerState:
             by_owner[self.ownership.classify(row)].append(row)
         ours = by_owner.pop(Owner.OURS)
         self.others = OtherOrders.of(
-            by_owner[Owner.FOREIGN],
+            [row for row in by_owner[Owner.FOREIGN] if row.coin not in self.siblings],
             [row for row in ours if self.order_state.find(row.oid) is None],
-            n_open=sum(map(len, by_owner.values())),
+            n_open=sum(row.coin not in self.siblings for some in by_owner.values() for row in some),
             market=self.market,
         )
 
@@ -349,17 +352,24 @@ class MakerState:
 
     def _find_usable(self, side: Side, total: Decimal, held: Decimal | None) -> Usable:
         """Find how much of the token that a side's orders hold may be offered."""
-        foreign, orphans = self.others.foreign_holds, self.others.orphan_holds
+        foreign = self.others.foreign_holds
         if held is None:
             left = total - (foreign.token if side == "sell" else foreign.usdc)
             return Usable(left, left)
-        # What is in doubt or in flight may hold its funds or not.
-        orders = self.order_state.orders
+        least, most = self.find_own_holds(side)
+        return compute_usable(total, held, own_least=least, own_most=most)
+
+    def find_own_holds(self, side: Side) -> tuple[Decimal, Decimal]:
+        """Find what our orders of a side hold, at the least and at the most: in base for asks, in quote for bids.
+
+        What is in doubt or in flight may hold its funds or not.
+        """
+        orders, orphans = self.order_state.orders, self.others.orphan_holds
         tracked = orders.sum_size("sell") if side == "sell" else orders.sum_cost("buy")
         in_doubt = sum_holds(side, [order.quote for order in orders.in_doubt])
         in_flight = sum_holds(side, [intent.quote for intent in self.order_state.get_intents()])
         of_orphans = orphans.token if side == "sell" else orphans.usdc
-        return compute_usable(total, held, own_least=tracked - in_doubt, own_most=tracked + in_flight + of_orphans)
+        return tracked - in_doubt, tracked + in_flight + of_orphans
 
     def note_doubts(self, now_s: float) -> float:
         """Return since when the ledger is quiet.
@@ -388,8 +398,13 @@ class MakerState:
         if not self.order_state.has_doubts and (entry := self.history.advance()) is not None:
             self.record(entry)
 
+    def note_opened(self) -> None:
+        """Note that the ledger has what happened before this session."""
+        self.is_opened = True
+
     def on_opened(self) -> None:
         """Record the fills and movements that a new ledger's balance contains."""
+        self.note_opened()
         after_ms = self.history.look_up_from_ms - 1
         self.record(Remembered(after_ms, self.order_state.get_fill_keys(after_ms)))
         self.inventory.movements.on_opened()

@@ -1,4 +1,4 @@
-"""Ticks of a grid: what it begins with, and the difference that each one sends."""
+"""Turns of a grid: what it begins with, its ticks and its reconciliations."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import trio
 from mm_trio.grids.account import URGENT_WEIGHT
 from mm_trio.grids.events import log_tick
 from mm_trio.grids.grid import Grid
-from mm_trio.grids.settling import RETRY_RECONCILE_S, reconcile
+from mm_trio.grids.shared_look import Look
 from mm_trio.halts.standing import State
+from mm_trio.model.errors import Busy, VenueError
 from mm_trio.model.orders import OrderDiff
 from mm_trio.state.inventory import BALANCE_CONFIRM_S
 
-__all__ = ["rest_nothing", "settle_beginning", "tick", "tick_forever"]
+__all__ = ["RETRY_RECONCILE_S", "apply_limits", "reconcile", "rest_nothing", "settle_beginning", "tick", "tick_forever"]
 
 _log = logging.getLogger(__name__)
 
 # Stale quotes rest until it is known whether the key is lost. The memory of refusals allows an item so soon, twice.
 ASK_SIGNER_AGAIN_S = 2.0
+RETRY_RECONCILE_S = 3.0
 # Looks at balances that differ at a start.
 SETTLE_TRIES = 3
 
@@ -110,3 +112,37 @@ async def rest_nothing(grid: Grid) -> None:
     if State.CANCEL_ONLY in (grid.stops.standing.state, grid.account.stops.standing.state):
         resting = [order.oid for order in grid.state.order_state.get_current_orders()]
         await grid.emitter.emit(OrderDiff(cancels=resting), grid.account.budget)
+
+
+async def reconcile(grid: Grid, look: Look | None = None) -> bool:
+    """Reconcile once, between two ticks.
+
+    Return whether the venue answered everything and no orphan is left.
+    """
+    schedule, stats, orders = grid.schedule, grid.quoter.stats, grid.state.order_state
+    reconciling = schedule.reconciling
+    async with grid.turn:
+        if look is None:
+            reconciling.on_reconcile()
+            look = grid.account.answers.look()
+        try:
+            check, no_orphan_left = await grid.parts.reconciler.reconcile(look)
+        except VenueError as error:
+            stats.on_error()
+            if isinstance(error, Busy):
+                reconciling.weight.on_ran_out()
+            _log.warning("reconciliation failed: error=%s retry_s=%g", error, RETRY_RECONCILE_S)
+            schedule.want_reconcile(RETRY_RECONCILE_S)
+            return False
+        grid.account.halt_if_refused()
+        stats.on_reconciled()
+        reconciling.weight.on_answered()
+        grid.note_balances(check)
+        if orders.get_doubts():
+            schedule.want_reconcile(reconciling.backoff.on_doubts(orders.get_intents(), now_s=trio.current_time()))
+        else:
+            reconciling.backoff.on_settled()
+        if not no_orphan_left:
+            schedule.want_reconcile(RETRY_RECONCILE_S)
+        grid.events.want_listing(grid.state.history.judged_from_s)
+        return no_orphan_left

@@ -1,0 +1,165 @@
+"""Several grids on one account: one socket, one lane, one journal, and no grid on another's money."""
+
+from __future__ import annotations
+
+import random
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from builders import MAKER, until
+from grids_kit import COINS, GridsWorld, find_sums
+from trio.testing import MockClock
+
+from mm_trio.journal.replay import replay
+from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.limits.terms import RiskLimits
+from mm_trio.model.errors import ConfigError
+from mm_trio.model.journal_entries import Booked
+from mm_trio.sandbox.model.commands import PlaceOrders
+
+
+async def trade(world: GridsWorld, seconds: float, *, seed: int = 1) -> None:
+    """Takers come to all coins."""
+    rng = random.Random(seed)
+    with trio.move_on_after(seconds):
+        while True:
+            await trio.sleep(rng.uniform(0.1, 4))
+            world.take(rng.choice(world.coins), rng.choice(["buy", "sell"]), Decimal(rng.randint(1, 120)) / 10)
+
+
+async def test_each_grid_quotes_its_own_coin_and_leaves_nothing(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    async with world.quoting(world.account_maker()):
+        await trio.sleep(10)
+        for coin in COINS:
+            assert {order.is_buy for order in world.open_of(coin)} == {True, False}
+    assert world.exchange.open_orders(MAKER) == ()
+
+
+async def test_ten_minutes_of_takers_leave_every_ledger_exact(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trade(world, 600)
+        await trio.sleep(30)
+        for face in maker.faces.values():
+            assert face.stats.fills > 50
+        sums = find_sums(world, maker)
+    for token, (ledgers, exchange) in sums.items():
+        assert ledgers == exchange, token
+
+
+async def test_orders_of_several_coins_leave_in_one_action(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = GridsWorld()
+    applied: list[set[int]] = []
+    apply = world.exchange.apply
+
+    def watch(now_ms: int, command: Any) -> Any:
+        if isinstance(command, PlaceOrders) and command.address == MAKER:
+            applied.append({order.asset for order in command.orders})
+        return apply(now_ms, command)
+
+    monkeypatch.setattr(world.exchange, "apply", watch)
+    async with world.quoting(world.account_maker()):
+        await trio.sleep(5)
+    assert max(map(len, applied)) > 1
+
+
+async def test_a_deposit_belongs_to_no_grid(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        world.fund(MAKER, 0, 7_000)
+        await trio.sleep(200)
+        assert [face.inventory.effective_usdc for face in maker.faces.values()] == [5_000] * len(COINS)
+
+
+async def test_a_shortage_is_spread_over_the_grids_once(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        for order in world.exchange.open_orders(MAKER):
+            if order.is_buy and order.coin == COINS[0]:
+                world.cancel(order.oid)
+        world.take_out(3_000)
+        await trio.sleep(300)
+        assert sum(face.inventory.effective_usdc for face in maker.faces.values()) == 12_000
+        held = sum(order.price * order.size for order in world.exchange.open_orders(MAKER) if order.is_buy)
+        assert held <= 12_000
+
+
+async def test_allocations_beyond_the_account_are_refused(autojump_clock: MockClock) -> None:
+    world = GridsWorld(usdc=3_000)
+    with pytest.raises(ConfigError, match=r"sum up to 15000 .* and 9000.0 is free"):
+        await world.account_maker().run()
+    assert world.exchange.open_orders(MAKER) == ()
+
+
+async def test_a_grid_without_an_allocation_of_a_shared_token_is_refused(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    grids = [world.terms(COINS[0]), world.terms(COINS[1], allocated_usdc=None)]
+    with pytest.raises(ConfigError, match=f"{COINS[1]} has no allocation of USDC"):
+        await world.account_maker(grids).run()
+
+
+async def test_a_restart_goes_on_from_one_journal(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    for n in range(3):
+        journal = Journal.open(tmp_path)
+        maker = world.account_maker(journal=journal, rng=random.Random(n), checkpoint_every=200)
+        async with world.quoting(maker):
+            await trade(world, 300, seed=n)
+            await trio.sleep(30)
+            sums = find_sums(world, maker)
+        journal.close()
+        assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums
+    assert all(face.inventory.virtual_usdc != 5_000 for face in maker.faces.values())
+
+
+async def test_one_grid_s_halt_leaves_the_others_quoting(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    first = world.terms(COINS[0], limits=RiskLimits(max_net_spend=Decimal(50)))
+    maker = world.account_maker([first, *(world.terms(coin) for coin in COINS[1:])])
+    async with world.quoting(maker):
+        await trio.sleep(5)
+        world.take(COINS[0], "sell", "5")
+        await until(lambda: maker.faces[COINS[0]].failure is not None)
+        await trio.sleep(20)
+        assert world.open_of(COINS[0]) == []
+        before = {coin: maker.faces[coin].stats.fills for coin in COINS[1:]}
+        await trade(world, 60)
+        assert all(world.open_of(coin) for coin in COINS[1:])
+        assert all(maker.faces[coin].stats.fills > before[coin] for coin in COINS[1:])
+    assert world.exchange.open_orders(MAKER) == ()
+
+
+async def test_a_reader_of_one_coin_sees_that_coin_alone(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    journal = Journal.open(tmp_path / "account")
+    maker = world.account_maker(journal=journal, checkpoint_every=100)
+    async with world.quoting(maker):
+        await trade(world, 200)
+        await trio.sleep(30)
+        booked = {coin: maker.faces[coin].stats.fills for coin in COINS}
+        accounts = {coin: maker.faces[coin].inventory.account_usdc for coin in COINS}
+    journal.close()
+    for coin in COINS:
+        with closing(Journal.open_to_read(tmp_path / coin)) as reader:
+            fills = list(reader.read_kinds(Booked))
+            found = replay(
+                [row.entry for row in reader.read(since_checkpoint=False)],
+                order_size=5,
+                now_s=0,
+                wall_ms=world.now_ms(),
+            )
+            assert sum(reader.sum_items(per_ms=3_600_000).values()) > 0
+        assert {row.entry.coin for row in fills if isinstance(row.entry, Booked)} == {coin}
+        assert len(fills) == booked[coin]
+        assert found.inventory.account_usdc == accounts[coin]

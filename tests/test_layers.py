@@ -64,6 +64,7 @@ ORDER = (
     "cli.key_programs",
     "cli.live_programs",
     "cli.halt_programs",
+    "cli.copy_programs",
     "cli.guard_programs",
     "cli.check_programs",
     "cli.rehearse_programs",

@@ -15,7 +15,7 @@ import trio
 
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import PAIRS_WEIGHT, ask_for_pairs, find_network, find_pair, make_grid
-from mm_trio.config.settings import MakerParameters, Settings
+from mm_trio.config.settings import MakerParameters, MarketSettings, Settings
 from mm_trio.funds.holds import find_usable
 from mm_trio.halts.standing import StandingUnread, State
 from mm_trio.halts.standing_file import read_standing
@@ -33,13 +33,13 @@ from mm_trio.journal.replay import replay
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import ConfigError, JournalError
 from mm_trio.model.journal_entries import REBUILT, Adjusted, Adopted, Allocated, Began, Entry, LookedUp, Numbered
-from mm_trio.model.market import Market
+from mm_trio.model.market import Market, SpotMeta
 from mm_trio.model.numbers import Number
 from mm_trio.state.ownership import Ownership, read_quote
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
 
-__all__ = ["Rebuilt", "rebuild_ledger"]
+__all__ = ["Rebuilt", "find_lost_entries", "make_client", "rebuild_ledger", "replace_journal", "write_rows"]
 
 # Orders whose fills carry no cloid are asked for one by one; the venue remembers about so many orders.
 MOST_ORDERS_ASKED = 2_000
@@ -106,13 +106,7 @@ async def rebuild_ledger(
         spot_meta = await ask_for_pairs(configured.base_url)
         market = find_pair(spot_meta, configured)
         steps.finish("pair at the venue")
-        client = VenueClient(
-            make_info(configured.base_url, spot_meta),
-            address=configured.account,
-            run_sync=trio.to_thread.run_sync,
-            patience_s=START_PATIENCE_S,
-        )
-        client.weight.on_request(PAIRS_WEIGHT, now_s=trio.current_time())
+        client = make_client(configured, spot_meta)
         network = await find_network(configured)
         with hold_state_folder(
             environ, network=network, account=configured.account, coin=market.coin, signer=None
@@ -121,14 +115,14 @@ async def rebuild_ledger(
             steps.finish("entries that can be read")
             parameters = settings.maker_parameters(make_grid(settings, market))
             known = read_ledger((row.at_ms, row.entry) for row in rows)
-            found = await _find_lost_entries(client, market, known)
+            found = await find_lost_entries(client, market, known)
             is_cut = any(isinstance(entry, Numbered) for entry in found)
             if not is_cut and not even_if_sound:
                 await trio.to_thread.run_sync(partial(_check_need, folder, order_size=parameters["order_sz"]))
             if not rows:
                 found = await _prepend_opening(client, market, found, parameters)
             steps.finish("sessions and orders at the venue")
-            aside = await _replace_journal(folder, partial(_write_journal, rows=rows, found=found))
+            aside = await replace_journal(folder, partial(write_rows, rows=rows, found=found))
             n_sessions = sum(isinstance(entry, Began) for entry in found)
             n_orders = sum(isinstance(entry, Adopted) for entry in found)
             old = aside if source in (None, folder) else source
@@ -139,6 +133,16 @@ async def rebuild_ledger(
     )
 
 
+def make_client(configured: MarketSettings, spot_meta: SpotMeta) -> VenueClient:
+    """Make the client that asks what the venue knows of a ledger, once it has told the pairs."""
+    info = make_info(configured.base_url, spot_meta)
+    client = VenueClient(
+        info, address=configured.account, run_sync=trio.to_thread.run_sync, patience_s=START_PATIENCE_S
+    )
+    client.weight.on_request(PAIRS_WEIGHT, now_s=trio.current_time())
+    return client
+
+
 def _is_halted(folder: Path) -> bool:
     try:
         return read_standing(folder).state is State.HALTED
@@ -146,7 +150,7 @@ def _is_halted(folder: Path) -> bool:
         return True
 
 
-async def _replace_journal(folder: Path, write: Callable[[Journal], None]) -> Path | None:
+async def replace_journal(folder: Path, write: Callable[[Journal], None]) -> Path | None:
     """Write the new journal and replace the old one.
 
     A signal stops both or neither.
@@ -186,7 +190,7 @@ def _check_need(folder: Path, *, order_size: Number) -> None:
     )
 
 
-async def _find_lost_entries(client: VenueClient, market: Market, known: LedgerSums) -> list[Entry]:
+async def find_lost_entries(client: VenueClient, market: Market, known: LedgerSums) -> list[Entry]:
     """Find sessions and orders that only the venue knows.
 
     The next start reads the venue's fills on from the first one that is lost.
@@ -250,7 +254,8 @@ def _salvage(folder: Path) -> tuple[Sequence[JournalRow], Path | None]:
     return ([] if source is None else Journal.salvage(source)), source
 
 
-def _write_journal(journal: Journal, *, rows: Sequence[JournalRow], found: Sequence[Entry]) -> None:
+def write_rows(journal: Journal, *, rows: Sequence[JournalRow], found: Sequence[Entry]) -> None:
+    """Write rows as they were recorded, and what was found beyond them as of now. Errors: JournalError."""
     for at_ms, same_time in groupby(rows, key=lambda row: row.at_ms):
         journal.append([row.entry for row in same_time], at_ms=at_ms)
     journal.append(found, at_ms=time.time_ns() // 1_000_000)

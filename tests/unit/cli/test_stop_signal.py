@@ -16,7 +16,7 @@ import pytest
 import trio
 import trio.testing
 
-from mm_trio.cli.ledger_programs.rebuild_ledger import _replace_journal, _write_journal
+from mm_trio.cli.ledger_programs.rebuild_ledger import replace_journal, write_rows
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.parser import Command, add_json_option, make_parser
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -165,7 +165,7 @@ async def test_a_stopped_rebuild_keeps_the_old_journal(tmp_path: Path) -> None:
 
     with trio.CancelScope() as stop_scope:
         stop_scope.cancel()
-        await _replace_journal(tmp_path, partial(_write_journal, rows=[], found=[Began(2, {})]))
+        await replace_journal(tmp_path, partial(write_rows, rows=[], found=[Began(2, {})]))
 
     assert stop_scope.cancelled_caught
     assert JOURNAL_NAME in os.listdir(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import signal
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 from kill_kit import COIN, KillExchange, Ledger, open_exchange
-from process_kit import Program, run, running, wait_until
+from process_kit import CHECKOUT, Program, run, running, wait_until
 
 from mm_trio.cli.copy_programs.ledger_copies import list_copies
 
@@ -21,6 +23,14 @@ pytestmark = pytest.mark.e2e
 
 FILL = "fill side="
 COPIED = "ledger copied: "
+
+
+def read_commands(page: str, heading: str) -> list[str]:
+    """Read the commands that a section of a page shows, in their order."""
+    (section,) = re.findall(
+        rf"^#+ {heading}\n(.*?)(?=^#|\Z)", (CHECKOUT / "docs" / page).read_text(), re.DOTALL | re.MULTILINE
+    )
+    return "".join(re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)).splitlines()
 
 
 class Host:
@@ -65,12 +75,15 @@ class Host:
         maker.wait_for(FILL)
         wait_until(lambda: self.exchange.ask_ledger().n_fills >= goal)
 
-    def check_exact(self) -> None:
-        """One more life without takers: the ledger is the exchange's own, and nothing was offered twice."""
+    def settle(self) -> None:
+        """Let a maker start and end without takers."""
         self.exchange.takers.are_welcome = False
         with self.maker() as maker:
             maker.wait_for("tick=3 ")
             assert maker.end(signal.SIGTERM) == 0, maker.err
+
+    def check_exact(self) -> None:
+        """Check that the ledger is the exchange's own, and that nothing was offered twice."""
         code, audit, err = self.command("ledger", "audit")
         token, usdc = (Decimal(audit["ledger"][name]) for name in ("token", "usdc"))
         assert (code, audit["ok"]) == (0, True), err
@@ -88,10 +101,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
 @pytest.mark.smoke
 def test_a_lost_machine_is_restored_from_its_oldest_copy(host: Host) -> None:
     """Copies are made every 50 ms beside a maker that trades; it is killed, and its folder is gone."""
-    words = host.words("ledger", "backup", "--to", str(host.into), "--every", "0.05", "--keep", "1000", "--json")
+    backing_up = host.words("ledger", "backup", "--to", str(host.into), "--every", "0.05", "--keep", "1000", "--json")
     with host.maker() as maker:
         maker.wait_for(FILL)
-        with running(host.folder, *words, environ=host.environ) as backup:
+        with running(host.folder, *backing_up, environ=host.environ) as backup:
             backup.wait_for(COPIED)
             host.wait_for_fills(maker, 10)
             maker.end(signal.SIGKILL)
@@ -103,14 +116,21 @@ def test_a_lost_machine_is_restored_from_its_oldest_copy(host: Host) -> None:
     assert "journal locked" not in maker.out + maker.err
     shutil.rmtree(host.state)
 
-    code, restored, err = host.restore(copies[0])
-
-    assert (code, restored["restored"], restored["halted"]) == (0, True, True), err
-    assert restored["entries_restored"] == int(copies[0].name.rpartition("-")[2])
-    refused, _, err = run(host.folder, *host.words("run"), environ=host.environ)
-    assert (refused in (4, 5), "restored from a copy of" in err) == (True, True), err
-    assert host.command("resume")[0] == 0
-    host.check_exact()
+    for command in read_commands("fleet.md", "When a machine is lost"):
+        line = command.replace("maker.toml", str(host.config)).replace("copies", str(copies[0]))
+        words = shlex.split(line)
+        if words[1] == "run":
+            host.settle()
+            continue
+        if words[2] == "audit":
+            host.check_exact()
+            continue
+        code, out, err = run(host.folder, *words[1:], environ=host.environ)
+        assert code == 0, f"{command}: {out} {err}"
+        if words[2] == "restore":
+            assert f"with {copies[0].name.rpartition('-')[2]} entries restored" in out
+            code, _, err = run(host.folder, *host.words("run"), environ=host.environ)
+            assert (code, "restored from a copy of" in err) == (5, True), err
 
 
 def test_a_damaged_ledger_is_replaced_and_a_sound_one_is_not(host: Host) -> None:
@@ -129,7 +149,20 @@ def test_a_damaged_ledger_is_replaced_and_a_sound_one_is_not(host: Host) -> None
 
     assert (code, restored["halted"]) == (0, False), err
     assert (Path(restored["set_aside"]) / journal.name).read_bytes() == damaged
+    host.settle()
     host.check_exact()
+
+
+def test_the_commands_of_the_ledger_page_are_those_of_the_program(tmp_path: Path) -> None:
+    """Each is refused for its configuration, and none for its words."""
+    commands = [
+        *read_commands("ledger.md", "Copies beside a running maker"),
+        *read_commands("ledger.md", "Put a copy back"),
+    ]
+    ends = [run(tmp_path, *shlex.split(command)[1:]) for command in commands]
+
+    assert len(commands) == 4
+    assert [(code, "maker.toml: cannot be read" in err) for code, _, err in ends] == [(2, True)] * 4
 
 
 def test_a_backup_stopped_before_its_first_copy_is_not_clean(host: Host) -> None:

@@ -22,6 +22,7 @@ from mm_trio.halts.standing_file import replace_standing
 from mm_trio.journal.archives import ARCHIVE_NAME
 from mm_trio.journal.data_dir import open_ledger
 from mm_trio.journal.end_mark import MARK_NAME, EndMark, write_mark
+from mm_trio.journal.ledger_schema import connect
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
 
@@ -200,12 +201,11 @@ def test_a_folder_that_cannot_be_written_is_the_operators(folder: Path, root: Pa
 
 def test_a_full_disk_of_the_copies_is_told_as_that(folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def connect_small(path: str, *, is_uri: bool = False) -> sqlite3.Connection:
-        connection = real(path, is_uri=is_uri)
+        connection = connect(path, is_uri=is_uri)
         if not is_uri:
             connection.execute("PRAGMA max_page_count = 2")
         return connection
 
-    real = module.connect
     monkeypatch.setattr(module, "connect", connect_small)
 
     with pytest.raises(ConfigError, match=r"the copy in .* cannot be written: the disk is full"):

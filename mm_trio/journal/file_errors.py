@@ -60,7 +60,7 @@ def explain_sqlite_error(path: Path, error: sqlite3.Error) -> JournalError:
         return JournalBusy(
             f"the ledger {path} is locked by another process ({', '.join(holders) or 'which one is not known'}): "
             f"{error}; let it finish or end it, and copy the ledger only by tools that do not lock it "
-            "(`sqlite3 FILE '.backup COPY'`)"
+            "(`mm-trio ledger backup`)"
         )
     if code == sqlite3.SQLITE_READONLY_DBMOVED:
         what, remedy = "the file was moved or deleted while it was open", "put it back, then start again"

@@ -157,6 +157,8 @@ def test_a_mistake_of_the_operator_gets_a_clear_line_and_exit_code_2(arguments: 
         ("ledger",),
         ("ledger", "audit"),
         ("ledger", "rebuild"),
+        ("ledger", "backup"),
+        ("ledger", "restore"),
         ("migrate",),
     ],
 )

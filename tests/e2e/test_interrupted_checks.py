@@ -64,6 +64,10 @@ def venue() -> Iterator[SilentVenue]:
         yield SilentVenue(held)
 
 
+# What a verb of the ledger needs beside the configuration.
+MORE = {"restore": ("--from", "copies")}
+
+
 def write_config(folder: Path, venue: SilentVenue) -> str:
     path = folder / "maker.toml"
     path.write_text(CONFIG.format(url=venue.url))
@@ -71,11 +75,12 @@ def write_config(folder: Path, venue: SilentVenue) -> str:
 
 
 @pytest.mark.parametrize("number", STOPS)
-@pytest.mark.parametrize(("verb", "clean"), [("audit", "ok"), ("rebuild", "rebuilt")])
+@pytest.mark.parametrize(("verb", "clean"), [("audit", "ok"), ("rebuild", "rebuilt"), ("restore", "restored")])
 def test_a_ledger_verb_that_is_cut_short_ends_with_1_and_says_so(
     verb: str, clean: str, number: signal.Signals, venue: SilentVenue, tmp_path: Path
 ) -> None:
-    with running(tmp_path, "ledger", verb, "--config", write_config(tmp_path, venue), "--json") as program:
+    words = ("ledger", verb, "--config", write_config(tmp_path, venue), *MORE.get(verb, ()))
+    with running(tmp_path, *words, "--json") as program:
         venue.hold_request()
         code = program.end(number)
 

@@ -12,7 +12,8 @@ from process_kit import CHECKOUT, open_sandbox, run, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-# The exit codes with which each may end here, where all is well: a sound journal is not rebuilt, and nobody approves a
+# The exit codes with which each may end here, where all is well: a sound journal is neither rebuilt nor replaced,
+# and nobody approves a
 # key that is not there as a file.
 ENDS_WITH = {
     "doctor": {0},
@@ -22,6 +23,8 @@ ENDS_WITH = {
     "cancel-all": {0},
     "ledger audit": {0},
     "ledger rebuild": {2},
+    "ledger backup": {0},
+    "ledger restore": {2},
     "keys show": {0},
     "keys rotate": {2},
 }

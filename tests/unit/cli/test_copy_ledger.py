@@ -292,6 +292,20 @@ def test_a_writer_never_finds_the_journal_locked(folder: Path, copying: list[int
     assert copying[-1] > copying[0] >= 11
 
 
+def test_the_tables_of_litestream_disturb_nobody(folder: Path, root: Path) -> None:
+    """It adds two tables to the journal, and a folder beside it."""
+    (folder / ".journal.sqlite3-litestream").mkdir(mode=0o755)
+    with closing(sqlite3.connect(folder / JOURNAL_NAME, isolation_level=None)) as file:
+        file.execute("CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
+        file.execute("CREATE TABLE _litestream_lock (id INTEGER)")
+        file.execute("INSERT INTO _litestream_seq VALUES (1, 7)")
+
+    with closing(open_ledger(folder)) as journal:
+        journal.append([booked(7)], at_ms=AT_MS + 20)
+
+    assert len(read(copy(folder, root).folder)) == 12
+
+
 # --- what else is noted ---------------------------------------------------------------------------
 
 

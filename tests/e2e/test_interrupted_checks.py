@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from process_kit import DEADLINE_S, Program, running, wait_until
+from copy_kit import copy, write
+from core_kit import dec
+from kill_kit import COIN, open_exchange
+from process_kit import DEADLINE_S, Program, clean_environ, running, wait_until
+
+from mm_trio.cli.copy_programs.ledger_copies import Label
+from mm_trio.model.journal_entries import Adjusted, Allocated, Began
 
 pytestmark = [
     pytest.mark.e2e,
@@ -103,6 +112,44 @@ def test_without_json_one_line_says_what_a_ledger_verb_did_not_check(
         line = program.err.splitlines()[-1]
         assert f"mm-trio ledger {verb} was interrupted by SIGTERM and gives no verdict; checked: nothing" in line
         assert "not checked: pair at the venue, " in line
+
+
+LATE_STOP = """
+import os, signal, sys
+from mm_trio.cli.main import main
+rename = os.rename
+def rename_and_stop(*names, **options):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return rename(*names, **options)
+os.rename = rename_and_stop
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("words", [("rebuild", "--even-if-sound"), ("restore", "--even-if-older", "--from", "copies")])
+def test_a_stop_while_the_ledger_is_replaced_is_not_told_as_no_change(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """The replacement is not cut short, so the verb has a verdict, and it is that of an undisturbed one."""
+    with open_exchange(7) as exchange:
+        exchange.write_config(tmp_path / "maker.toml")
+        folder = exchange.find_journal(tmp_path / "state").parent
+        label = Label(
+            network=str(folder.parents[1].relative_to(tmp_path / "state" / "mm_trio")),
+            account=exchange.account,
+            coin=COIN,
+        )
+        write(folder, [Began(7, {}), Allocated(None, None), Adjusted(dec(9), dec(9), "balance")])
+        copy(folder, tmp_path / "copies" / label.path, label)
+        ended = subprocess.run(
+            [sys.executable, "-c", LATE_STOP, "ledger", *words, "--config", "maker.toml", "--json"],
+            cwd=tmp_path,
+            env=clean_environ(XDG_STATE_HOME=str(tmp_path / "state")),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+        )
+
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert (ended.returncode, told.get("set_aside")) == (0, str(folder / "set-aside-1")), ended.stderr
 
 
 # --- the stop ------------------------------------------------------------------------------------

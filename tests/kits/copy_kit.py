@@ -53,6 +53,6 @@ def read(folder: Path) -> list[JournalRow]:
         return list(journal.read(since_checkpoint=False))
 
 
-def copy(folder: Path, root: Path) -> LedgerCopy:
+def copy(folder: Path, root: Path, label: Label = LABEL) -> LedgerCopy:
     make_private_folders(root)
-    return copy_ledger(folder, root, label=LABEL, check_stop=lambda: None)
+    return copy_ledger(folder, root, label=label, check_stop=lambda: None)

@@ -11,8 +11,9 @@ from pathlib import Path
 import trio
 
 from mm_trio.cli.copy_programs.copy_ledger import copy_ledger
-from mm_trio.cli.copy_programs.ledger_copies import Label, LedgerCopy, remove_old_copies
+from mm_trio.cli.copy_programs.ledger_copies import Label, LedgerCopy, remove_old_copies, told
 from mm_trio.cli.halt_programs.maker_place import find_place
+from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.config.settings import Settings
 from mm_trio.journal.data_dir import find_network_folder, hold_folder
 from mm_trio.model.errors import ConfigError, Interrupted, JournalError
@@ -93,7 +94,7 @@ async def back_up_ledger(
         place = await find_place(settings, environ=environ)
         label = Label(network=place.network, account=settings.market.account, coin=place.coin)
         root = plan.into.absolute() / label.path
-        _refuse_nested(root, state=find_network_folder(environ, "."))
+        await trio.to_thread.run_sync(partial(_prepare, root, state=find_network_folder(environ, ".")))
         refusal = f"another `mm-trio ledger backup` writes the copies of {label.coin} in {root}; stop that one first"
         with hold_folder(root, refusal):
             backup = _Backup(place.folder, root, label, plan)
@@ -163,11 +164,16 @@ class _Backup:
         )
 
 
-def _refuse_nested(root: Path, *, state: Path) -> None:
-    """Refuse copies among the state folders, or around them. Errors: ConfigError."""
-    state, copies = state.resolve(), root.resolve()
-    if state.is_relative_to(copies) or copies.is_relative_to(state):
-        raise ConfigError(
-            f"--to: the copies would lie in {copies}, in or around the state folders in {state}; name a folder "
-            "elsewhere, best on another disk"
-        )
+def _prepare(root: Path, *, state: Path) -> None:
+    """Make the folder of the copies, outside of the state folders and private. Errors: ConfigError."""
+    with told(root):
+        state, copies = state.resolve(), root.resolve()
+        if state.is_relative_to(copies) or copies.is_relative_to(state):
+            raise ConfigError(
+                f"--to: the copies would lie in {copies}, in or around the state folders in {state}; name a folder "
+                "elsewhere, best on another disk"
+            )
+        make_private_folders(root)
+        fault = find_open_place(root)
+    if fault is not None:
+        raise ConfigError(f"the copies in {root} are not safe from other users: {fault}")

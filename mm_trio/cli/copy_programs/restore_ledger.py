@@ -129,7 +129,8 @@ async def restore_ledger(
             known = read_ledger((row.at_ms, row.entry) for row in rows)
             found = await find_lost_entries(client, market, known)
             steps.finish("what the venue knows of later")
-            await trio.to_thread.run_sync(partial(_halt_if_new, folder, copy))
+            # Nothing is awaited after the replacement: a stop would say that the ledger was not changed.
+            is_halted = await trio.to_thread.run_sync(partial(_halt_if_new, folder, copy))
             aside = await replace_journal(folder, partial(write_rows, rows=rows, found=found))
             return Restored(
                 folder=folder,
@@ -138,7 +139,7 @@ async def restore_ledger(
                 n_entries=len(rows),
                 n_sessions_found=sum(isinstance(entry, Began) for entry in found),
                 n_orders_found=sum(isinstance(entry, Adopted) for entry in found),
-                is_halted=await trio.to_thread.run_sync(_is_halted, folder),
+                is_halted=is_halted,
             )
     raise steps.make_interruption(
         summary={"restored": False, "coin": configured.coin}, note="the ledger was not changed"
@@ -177,16 +178,20 @@ def _check_present(folder: Path, n_copied: int, plan: RestorePlan) -> None:
         )
 
 
-def _halt_if_new(folder: Path, copy: LedgerCopy) -> None:
-    """Leave a maker halted where nothing tells how it ended. Errors: OSError."""
+def _halt_if_new(folder: Path, copy: LedgerCopy) -> bool:
+    """Leave a maker halted where nothing tells how it ended.
+
+    Return whether it is halted. Errors: OSError.
+    """
     if (folder / STANDING_NAME).exists() or not is_blank(folder) or describe_lost(folder) is not None:
-        return
+        return _is_halted(folder)
     then = "active" if copy.standing is None else copy.standing.get("state", "not readable")
     why = (
         f"the ledger was restored from a copy of {copy.describe_time()} into a state folder without an earlier one; "
         f"the maker was {then} then, and whether it was halted later is not known"
     )
     replace_standing(folder, Standing(state=State.HALTED, since_ms=time.time_ns() // 1_000_000, why=why))
+    return True
 
 
 def _is_halted(folder: Path) -> bool:

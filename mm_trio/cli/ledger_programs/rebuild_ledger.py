@@ -122,11 +122,12 @@ async def rebuild_ledger(
             if not rows:
                 found = await _prepend_opening(client, market, found, parameters)
             steps.finish("sessions and orders at the venue")
+            # Nothing is awaited after the replacement: a stop would say that the ledger was not changed.
+            is_halted = await trio.to_thread.run_sync(_is_halted, folder)
             aside = await replace_journal(folder, partial(write_rows, rows=rows, found=found))
             n_sessions = sum(isinstance(entry, Began) for entry in found)
             n_orders = sum(isinstance(entry, Adopted) for entry in found)
             old = aside if source in (None, folder) else source
-            is_halted = await trio.to_thread.run_sync(_is_halted, folder)
             return Rebuilt(folder, old, len(rows), n_sessions, n_orders, is_halted)
     raise steps.make_interruption(
         summary={"rebuilt": False, "coin": configured.coin}, note="the ledger was not changed"

@@ -192,7 +192,15 @@ async def test_a_folder_that_others_may_write_to_is_refused(backup: Backup) -> N
     backup.root.mkdir(parents=True)
     backup.root.chmod(0o777)
 
-    with pytest.raises(ConfigError, match="other users may change what is in it"):
+    with pytest.raises(ConfigError, match=r"the copies in .* are not safe from other users"):
+        await backup.once()
+
+
+async def test_a_folder_that_cannot_be_made_is_the_operators(backup: Backup, tmp_path: Path) -> None:
+    backup.into = tmp_path / "file"
+    backup.into.write_text("")
+
+    with pytest.raises(ConfigError, match=r"the copy in .*/file/.* cannot be written"):
         await backup.once()
 
 

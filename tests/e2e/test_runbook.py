@@ -13,8 +13,7 @@ from process_kit import CHECKOUT, open_sandbox, run, running
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 # The exit codes with which each may end here, where all is well: a sound journal is neither rebuilt nor replaced,
-# and nobody approves a
-# key that is not there as a file.
+# and nobody approves a key that is not there as a file.
 ENDS_WITH = {
     "doctor": {0},
     "rehearse": {0, 1},

@@ -16,12 +16,15 @@ from mm_trio.cli.halt_programs.maker_place import find_place
 from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.config.settings import Settings
 from mm_trio.journal.data_dir import find_network_folder, hold_folder
+from mm_trio.journal.sqlite_journal import JOURNAL_NAME
 from mm_trio.model.errors import ConfigError, Interrupted, JournalError
 
 __all__ = ["DEFAULT_KEEP", "MOST_KEPT", "BackedUp", "BackupPlan", "back_up_ledger"]
 
 _log = logging.getLogger(__name__)
 
+# Beside the folders of an account's pairs; no pair of the venue has this name.
+ACCOUNT_NAME = "account"
 DEFAULT_KEEP = 24
 # Each copy has the whole journal: a number beyond this is a typing mistake.
 MOST_KEPT = 10_000
@@ -92,12 +95,14 @@ async def back_up_ledger(
     done: BackedUp | None = None
     with stop_scope:
         place = await find_place(settings, environ=environ)
-        label = Label(network=place.network, account=settings.market.account, coin=place.coin)
+        folder = await trio.to_thread.run_sync(_find_ledger, place.folder)
+        coin = place.coin if folder == place.folder else folder.name
+        label = Label(network=place.network, account=settings.market.account, coin=coin)
         root = plan.into.absolute() / label.path
         await trio.to_thread.run_sync(partial(_prepare, root, state=find_network_folder(environ, ".")))
         refusal = f"another `mm-trio ledger backup` writes the copies of {label.coin} in {root}; stop that one first"
         with hold_folder(root, refusal):
-            backup = _Backup(place.folder, root, label, plan)
+            backup = _Backup(folder, root, label, plan)
             try:
                 await backup.run()
             finally:
@@ -162,6 +167,16 @@ class _Backup:
             n_kept=n_kept,
             fault=fault,
         )
+
+
+def _find_ledger(folder: Path) -> Path:
+    """Return the folder of the journal that a maker writes.
+
+    It is the pair's own folder, or that of the account, where one process has several pairs and one journal.
+    """
+    shared = folder.parent / ACCOUNT_NAME
+    is_shared = not (folder / JOURNAL_NAME).exists() and (shared / JOURNAL_NAME).exists()
+    return shared if is_shared else folder
 
 
 def _prepare(root: Path, *, state: Path) -> None:

@@ -122,6 +122,16 @@ async def test_the_state_folder_is_left_as_it_was(backup: Backup) -> None:
     assert not [name for name in after.keys() - before.keys() if not re.search("-(wal|shm)$", name)]
 
 
+async def test_the_journal_of_an_account_is_copied_where_pairs_share_one(backup: Backup) -> None:
+    backup.state.rename(backup.state.with_name("account"))
+    backup.state.mkdir()
+
+    result = await backup.once()
+
+    assert result.newest.folder.parent == backup.root.with_name("account")
+    assert result.newest.n_entries == 11
+
+
 async def test_no_ledger_is_an_error_of_a_single_copy(backup: Backup) -> None:
     for path in backup.state.iterdir():
         path.unlink()

@@ -292,6 +292,20 @@ def test_a_writer_never_finds_the_journal_locked(folder: Path, copying: list[int
     assert copying[-1] > copying[0] >= 11
 
 
+def test_entries_that_move_into_an_archive_meanwhile_are_copied_once(
+    folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start moves them while a copy is under way."""
+    monkeypatch.setattr(module, "PAGES_AT_ONCE", 1)
+    whole, steps = read(folder), iter([lambda: archive(folder)])
+
+    made = copy_ledger(folder, root, label=LABEL, check_stop=lambda: next(steps, lambda: None)())
+
+    assert read(made.folder) == read(folder) == whole
+    assert not (made.folder / ARCHIVE_NAME).exists()
+    assert read(copy(folder, root).folder) == whole
+
+
 def test_the_tables_of_litestream_disturb_nobody(folder: Path, root: Path) -> None:
     """It adds two tables to the journal, and a folder beside it."""
     (folder / ".journal.sqlite3-litestream").mkdir(mode=0o755)

@@ -24,6 +24,7 @@ ORDER = (
     "funds",
     "state",
     "config",
+    "account_config",
     "messages",
     "venue",
     "refusals",

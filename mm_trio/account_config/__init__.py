@@ -1,0 +1,1 @@
+"""Configuration of one account with several grids, checked and complete."""

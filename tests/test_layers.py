@@ -30,6 +30,7 @@ ORDER = (
     "refusals",
     "quoting",
     "planning",
+    "migration",
     "earnings",
     "liquidity",
     "journal",
@@ -79,7 +80,7 @@ ORDER = (
 MOST_MODULES = 12
 CORE_FOLDERS = (
     *("model", "witness", "limits", "funds", "state", "messages", "refusals", "quoting", "planning", "earnings"),
-    "liquidity",
+    *("migration", "liquidity"),
 )
 # a clock, the environment, a file, a log or a thread: handed in as values, or not the core's business
 NOT_FOR_CORE = {"time", "datetime", "os", "logging", "pathlib", "threading", "socket", "sqlite3", "io", "asyncio"}

@@ -1,0 +1,1 @@
+"""Change of a ladder that rests, tick by tick. Pure."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.grids import load_account
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option, parse_seconds, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -128,7 +129,7 @@ def rotate(arguments: argparse.Namespace, stop: StopSignal) -> int:
 def _begin(arguments: argparse.Namespace) -> MarketSettings:
     """Read whose agents the command is about. Errors: ConfigError."""
     from mm_trio.config.dump_protection import forbid_dumps
-    from mm_trio.config.loading import load_settings, parse_settings
+    from mm_trio.config.loading import parse_settings
 
     forbid_dumps()
     set_up_logging(sys.stderr)
@@ -142,7 +143,8 @@ def _begin(arguments: argparse.Namespace) -> MarketSettings:
         raise ConfigError(
             f"--{' and --'.join(words)}: --config names the account and its network; give one or the other"
         )
-    return load_settings(arguments.config, environ=environ).market
+    # The account is the same for each of them.
+    return load_account(arguments).grids[0].market
 
 
 def _read_options(arguments: argparse.Namespace, phrase: Secret | None) -> KeyOptions:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 
 from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.grids import add_config_options, load_grid
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option, parse_seconds, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -32,9 +32,7 @@ DEFAULT_KEEP, MOST_KEPT = 24, 10_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every verb."""
     add_json_option(parser)
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
-    )
+    add_config_options(parser, without_coin="needed where there are several")
 
 
 def add_rebuild_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,10 +89,9 @@ def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
 def audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Audit a ledger and return the exit code."""
     from mm_trio.cli.ledger_programs.audit_ledger import audit_ledger
-    from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
-    settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    settings = load_grid(arguments)
     report = stop.run(partial(audit_ledger, settings, environ=arguments.environment.plain))
     print_result(report, as_json=arguments.json)
     return ExitCode.CLEAN if report.is_ok else ExitCode.CHECK_FAILED
@@ -104,10 +101,9 @@ def audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
 def rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Rebuild a ledger and return the exit code."""
     from mm_trio.cli.ledger_programs.rebuild_ledger import rebuild_ledger
-    from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
-    settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    settings = load_grid(arguments)
     environ = arguments.environment.plain
     work = partial(rebuild_ledger, settings, environ=environ, even_if_sound=arguments.even_if_sound)
     rebuilt = stop.run(work)

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from mm_trio.cli import demo, grid, keys, ledger, migrate, run, sandbox, sim
 from mm_trio.cli.insight import certificate, explain, fills, orders, pnl, record, report, verify
 from mm_trio.cli.safety import cancel_all, doctor, guard, pause, rehearse, resume
+from mm_trio.cli.shell.error_words import PRECEDENCE, find_words
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.parser import UsageError, make_parser
-from mm_trio.model.errors import ConfigError, LedgerError, OrdersMayRest, VenueError, find_leaves
+from mm_trio.model.errors import OrdersMayRest, find_leaves
 from mm_trio.model.local_failures import describe_local_failure
 from mm_trio.terminal_ui.streams import finish_streams, open_streams, print_out, tell
 
@@ -46,16 +47,6 @@ _COMMANDS = (
     record.COMMAND,
     certificate.COMMAND,
     verify.COMMAND,
-)
-
-# An error in a group may come with others. What a person has to know first decides the exit code.
-_PRECEDENCE = (
-    ExitCode.ORDERS_MAY_BE_OPEN,
-    ExitCode.HALTED,
-    ExitCode.BUG,
-    ExitCode.CONFIG,
-    ExitCode.VENUE,
-    ExitCode.CLEAN,
 )
 
 
@@ -104,7 +95,7 @@ def _describe_leaf(leaf: BaseException) -> str:
         return "; ".join(
             [str(leaf) or "orders may still rest, see stderr", *(_describe_leaf(cause) for cause in causes)]
         )
-    words, code = _find_words(leaf)
+    words, code = find_words(leaf)
     text = words or str(leaf)
     return f"{type(leaf).__name__}: {text}" if code == ExitCode.BUG else text or type(leaf).__name__
 
@@ -134,7 +125,7 @@ def _report_error(error: BaseException) -> int:
         if isinstance(leaf, SystemExit):
             raise error
         codes.append(_report_leaf(leaf))
-    return min(codes, key=_PRECEDENCE.index)
+    return min(codes, key=PRECEDENCE.index)
 
 
 def _report_leaf(leaf: BaseException) -> ExitCode:
@@ -143,7 +134,7 @@ def _report_leaf(leaf: BaseException) -> ExitCode:
         if leaf.__cause__ is not None:
             _report_error(leaf.__cause__)
         return ExitCode.ORDERS_MAY_BE_OPEN
-    words, code = _find_words(leaf)
+    words, code = find_words(leaf)
     if words is None:
         _tell_hidden(*"".join(traceback.format_exception(leaf)).splitlines())
     else:
@@ -156,21 +147,3 @@ def _tell_hidden(*lines: str) -> None:
     from mm_trio.config.redaction import hide_keys
 
     tell(*(hide_keys(line) for line in lines))
-
-
-def _find_words(leaf: BaseException) -> tuple[str | None, ExitCode]:
-    """Find the words for an error, and its exit code.
-
-    No words: it is a bug of ours.
-    """
-    for kind, code in ((ConfigError, ExitCode.CONFIG), (VenueError, ExitCode.VENUE), (LedgerError, ExitCode.HALTED)):
-        if isinstance(leaf, kind):
-            return str(leaf), code
-    if (words := describe_local_failure(leaf)) is not None:
-        return words, ExitCode.CONFIG
-    if isinstance(leaf, OSError):
-        # What is left of these are errors of a connection.
-        return str(leaf), ExitCode.VENUE
-    if isinstance(leaf, KeyboardInterrupt):
-        return str(leaf), ExitCode.CLEAN
-    return None, ExitCode.BUG

@@ -24,7 +24,9 @@ from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
 
 __all__ = [
+    "ACCOUNT_NAME",
     "describe_lost",
+    "find_account_folder",
     "find_last_written",
     "find_network_folder",
     "find_signer_lock",
@@ -42,6 +44,8 @@ _log = logging.getLogger(__name__)
 
 STATE_VARIABLE = "XDG_STATE_HOME"
 LOCK_NAME = "lock"
+# Beside the folders of the coins.
+ACCOUNT_NAME = "account"
 # A number follows. The folder holds a ledger that another one replaced.
 ASIDE_NAME = "set-aside"
 # The same folder while the files are being moved. Files that it lacks are still in the state folder.
@@ -56,6 +60,14 @@ def find_state_folder(environ: Mapping[str, str], *, network: str, account: str,
     `coin` is the venue's own name of the pair. `network` is its name, or `sandbox/` and the name of one exchange.
     """
     return find_network_folder(environ, network) / account.lower() / coin.replace("/", "-")
+
+
+def find_account_folder(environ: Mapping[str, str], *, network: str, account: str) -> Path:
+    """Return what all grids of one account share, without creating it.
+
+    The journal of a configuration that lists several markets is there. No coin has this name: one is @N, or two names.
+    """
+    return find_network_folder(environ, network) / account.lower() / ACCOUNT_NAME
 
 
 def find_network_folder(environ: Mapping[str, str], network: str) -> Path:

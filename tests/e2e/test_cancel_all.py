@@ -307,7 +307,7 @@ async def test_a_disk_that_hangs_keeps_no_order_from_being_cancelled(
         with hanging_disk(monkeypatch, folder):
             report = await cancel_all(
                 settings,
-                Secret(sandbox.private_key),
+                key=Secret(sandbox.private_key),
                 environ=environ,
                 foreign=False,
                 all_coins=False,

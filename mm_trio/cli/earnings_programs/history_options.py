@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mm_trio.cli.shell.grids import add_coin_option
+
 __all__ = ["add_period_options", "add_place_options"]
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
     """Add `--config` and `--folder`, one of which names the ledger."""
+    add_coin_option(parser, without_coin="needed where there are several")
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML) of the maker")
     place.add_argument(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mm_trio.cli.earnings_programs.past_words import say_time
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.earnings.period import WHOLE, Period
-from mm_trio.journal.data_dir import find_network_folder
+from mm_trio.journal.data_dir import ACCOUNT_NAME, find_network_folder
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME
 from mm_trio.model.errors import ConfigError, Interrupted, VenueError
 
@@ -38,12 +38,14 @@ def find_history(arguments: argparse.Namespace, stop: StopSignal) -> Path:
     Errors: ConfigError where there is no ledger, or none can be told from others.
     """
     if arguments.folder is not None:
+        if arguments.coin is not None:
+            raise ConfigError("--coin chooses a market of --config, and --folder is of one coin; leave --coin out")
         return _check_folder(arguments.folder, f"--folder {arguments.folder}")
     # Imported late, because a folder is read without the venue and all that speaks with it.
-    from mm_trio.config.loading import load_settings
+    from mm_trio.cli.shell.grids import load_grid
 
     environ = arguments.environment.plain
-    settings = load_settings(arguments.config, environ=environ)
+    settings = load_grid(arguments)
     # The work that needs the folder comes after it, and a signal cuts that short too.
     find = partial(_find_configured, settings, environ=environ)
     folder = stop.run(find, is_last=False)
@@ -78,6 +80,11 @@ def _check_folder(folder: Path, given: str) -> Path:
             return folder
     except OSError as error:
         raise ConfigError(f"{given}: {folder} cannot be read: {error.strerror or error}") from error
+    if (folder.parent / ACCOUNT_NAME / JOURNAL_NAME).exists():
+        raise ConfigError(
+            f"{given}: the ledger of {folder.name} is in {folder.parent / ACCOUNT_NAME}, together with those of the "
+            "account's other markets, and this command reads the ledger of one market alone"
+        )
     raise ConfigError(
         f"{given}: there is no ledger in {folder} (no {JOURNAL_NAME}): no maker has run with it there; `mm-trio run` "
         "makes one and prints its folder; name that one with --folder DIR"

@@ -62,8 +62,8 @@ class _Sweeping:
 
 async def cancel_all(
     settings: Settings,
-    key: Secret,
     *,
+    key: Secret,
     environ: Mapping[str, str],
     foreign: bool,
     all_coins: bool,

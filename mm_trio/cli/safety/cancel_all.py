@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.output import print_result, set_up_logging
+from mm_trio.cli.shell.grids import Outcome, add_config_options, do_each, load_grids
+from mm_trio.cli.shell.output import set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
-from mm_trio.terminal_ui.streams import print_out
+
+if TYPE_CHECKING:
+    from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -22,9 +24,7 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `cancel-all`."""
     add_json_option(parser)
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
-    )
+    add_config_options(parser, without_coin="default: each of them in turn")
     parser.add_argument(
         "--foreign", action="store_true", help="cancel orders of the coin whoever placed them, not mm_trio's alone"
     )
@@ -40,27 +40,29 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Cancel what rests and return the exit code."""
     from mm_trio.config.dump_protection import forbid_dumps
     from mm_trio.config.keys import load_key
-    from mm_trio.config.loading import load_settings
 
     forbid_dumps()
     set_up_logging(sys.stderr)
     environ = arguments.environment.plain
-    settings = load_settings(arguments.config, environ=environ)
+    grids = load_grids(arguments)
+    if arguments.all_coins:
+        # Every grid is one of them.
+        grids = grids[:1]
     key = load_key(arguments.environment.secrets, passphrase=ask_passphrase if sys.stdin.isatty() else None)
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
     from mm_trio.cli.halt_programs.cancel_all import cancel_all
 
-    work = partial(cancel_all, settings, key, environ=environ, foreign=arguments.foreign, all_coins=arguments.all_coins)
-    report = stop.run(work)
-    if report.is_ok:
-        print_result(report, as_json=arguments.json)
-        return ExitCode.CLEAN
-    code = ExitCode.ORDERS_MAY_BE_OPEN
-    if arguments.json:
-        print_out(json.dumps({**report.to_json(), "error": report.fault, "exit_code": int(code)}))
-    else:
-        print_out(report.to_text())
-    return code
+    whose = partial(cancel_all, key=key, environ=environ, foreign=arguments.foreign, all_coins=arguments.all_coins)
+
+    def cancel(settings: Settings, is_last: bool) -> Outcome:
+        report = stop.run(partial(whose, settings), is_last=is_last)
+        if report.is_ok:
+            return Outcome.of(report, ExitCode.CLEAN)
+        code = ExitCode.ORDERS_MAY_BE_OPEN
+        values = {**report.to_json(), "error": report.fault, "exit_code": int(code)}
+        return Outcome(values, report.to_text(), code)
+
+    return do_each(grids, cancel, stop=stop, as_json=arguments.json)
 
 
 COMMAND = Command(
@@ -70,8 +72,8 @@ COMMAND = Command(
     "CANCEL_ONLY in the state folder, so that a maker that runs places nothing more, and a restarted one does not "
     "begin again until `mm-trio resume`. It uses up the nonces of what is in flight, as far as the journal can be "
     "read. It cancels the orders of the configured pair that carry mm_trio's mark, of any session, and looks twice "
-    "whether any still rests. It ends within 30 s. Exit code 0: nothing rests; 4: orders may rest, and are listed; 3: "
-    "the venue cannot be reached; 2: configuration or key.",
+    "whether any still rests. It ends within 30 s, or that long for each market. Exit code "
+    "0: nothing rests; 4: orders may rest, and are listed; 3: the venue cannot be reached; 2: configuration or key.",
     add_arguments=add_arguments,
     run=run,
 )

@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.grids import Outcome, add_config_options, do_each, load_grids
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -19,6 +19,7 @@ from mm_trio.terminal_ui.streams import tell
 
 if TYPE_CHECKING:
     from mm_trio.cli.check_programs.findings import DoctorReport
+    from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -26,22 +27,19 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `doctor`."""
     add_json_option(parser)
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
-    )
+    add_config_options(parser, without_coin="default: each of them in turn")
 
 
 @gives_verdict
 def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Look at everything and return the exit code."""
     from mm_trio.config.dump_protection import forbid_dumps
-    from mm_trio.config.loading import load_settings
 
     forbid_dumps()
     set_up_logging(sys.stderr)
     environment = arguments.environment
     try:
-        settings = load_settings(arguments.config, environ=environment.plain)
+        grids = load_grids(arguments)
     except ConfigError as error:
         print_result(_report_unread(error), as_json=arguments.json)
         return ExitCode.CONFIG
@@ -52,9 +50,12 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
     key = look_at_key(environment.secrets, _ask_passphrase if sys.stdin.isatty() else None)
     examiner = Examiner(environ=environment.plain, on_step=_choose_progress())
-    report = stop.run(partial(examine, settings, key, examiner=examiner))
-    print_result(report, as_json=arguments.json)
-    return _find_exit_code(report)
+
+    def look(settings: Settings, is_last: bool) -> Outcome:
+        report = stop.run(partial(examine, settings, key, examiner=examiner), is_last=is_last)
+        return Outcome.of(report, _find_exit_code(report))
+
+    return do_each(grids, look, stop=stop, as_json=arguments.json)
 
 
 def _report_unread(error: ConfigError) -> DoctorReport:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
 from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.grids import add_config_options, load_grid
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_duration_option, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -21,9 +21,7 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `guard`."""
     add_json_option(parser)
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
-    )
+    add_config_options(parser, without_coin="needed where there are several")
     parser.add_argument("--once", action="store_true", help="only look whether it would act; 1 if it would")
     add_duration_option(parser)
 
@@ -47,10 +45,9 @@ def _refuse_keys(names: Iterable[str]) -> None:
 @gives_verdict
 def _look(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.cli.guard_programs.watch_maker import look_once
-    from mm_trio.config.loading import load_settings
 
     environ = arguments.environment.plain
-    settings = load_settings(arguments.config, environ=environ)
+    settings = load_grid(arguments)
     result = stop.run(partial(look_once, settings, environ=environ))
     print_result(result, as_json=arguments.json)
     return ExitCode.CHECK_FAILED if result.would_fire else ExitCode.CLEAN
@@ -58,10 +55,9 @@ def _look(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
 def _watch(arguments: argparse.Namespace) -> int:
     from mm_trio.cli.guard_programs.watch_maker import watch_maker
-    from mm_trio.config.loading import load_settings
 
     environ = arguments.environment.plain
-    settings = load_settings(arguments.config, environ=environ)
+    settings = load_grid(arguments)
     work = partial(watch_maker, settings, environ=environ, duration_s=arguments.duration)
     summary = StopSignal().run(work)
     print_result(summary, as_json=arguments.json)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.output import print_result, set_up_logging
+from mm_trio.cli.shell.grids import Outcome, add_config_options, do_each, load_grids
+from mm_trio.cli.shell.output import set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
+
+if TYPE_CHECKING:
+    from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -19,9 +23,7 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `pause`."""
     add_json_option(parser)
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
-    )
+    add_config_options(parser, without_coin="default: each of them in turn")
     parser.add_argument(
         "--reason", default="`mm-trio pause`", metavar="TEXT", help="why; it is kept, and shown by `resume --show`"
     )
@@ -31,14 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Pause a maker and return the exit code."""
     from mm_trio.cli.halt_programs.pause_maker import pause_maker
-    from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
     environ = arguments.environment.plain
-    settings = load_settings(arguments.config, environ=environ)
-    pausing = stop.run(partial(pause_maker, settings, environ=environ, reason=arguments.reason))
-    print_result(pausing, as_json=arguments.json)
-    return ExitCode.CLEAN if pausing.is_ok else ExitCode.CHECK_FAILED
+
+    def pause(settings: Settings, is_last: bool) -> Outcome:
+        work = partial(pause_maker, settings, environ=environ, reason=arguments.reason)
+        pausing = stop.run(work, is_last=is_last)
+        return Outcome.of(pausing, ExitCode.CLEAN if pausing.is_ok else ExitCode.CHECK_FAILED)
+
+    return do_each(load_grids(arguments), pause, stop=stop, as_json=arguments.json)
 
 
 COMMAND = Command(

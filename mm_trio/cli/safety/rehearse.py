@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.cli.shell.grids import add_config_options, load_grid
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option, parse_price, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -37,7 +38,7 @@ def _parse_hours(text: str) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rehearse`."""
     add_json_option(parser)
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML)")
+    add_config_options(parser, without_coin="needed where there are several")
     parser.add_argument(
         "--hours", type=_parse_hours, default=1.0, metavar="H", help="simulated hours of each path (default: 1)"
     )
@@ -74,10 +75,9 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.cli.programs.run_sim import parse_faults
     from mm_trio.cli.rehearse_programs.preparation import RehearsalOptions
     from mm_trio.cli.rehearse_programs.price_paths import parse_paths
-    from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
-    settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    settings = load_grid(arguments)
     options = RehearsalOptions(
         seed=arguments.seed,
         hours=arguments.hours,

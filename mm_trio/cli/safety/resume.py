@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.output import print_result, set_up_logging
+from mm_trio.cli.shell.grids import Outcome, add_config_options, do_each, load_grids
+from mm_trio.cli.shell.output import set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
+
+if TYPE_CHECKING:
+    from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -19,9 +23,7 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `resume`."""
     add_json_option(parser)
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML) of the maker"
-    )
+    add_config_options(parser, without_coin="default: each of them in turn")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--show", action="store_true", help="only show why the maker stopped; change nothing")
     what.add_argument(
@@ -35,19 +37,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Resume a maker and return the exit code."""
     from mm_trio.cli.halt_programs.resume_maker import resume_maker
-    from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
     environ = arguments.environment.plain
-    settings = load_settings(arguments.config, environ=environ)
-    if arguments.first_run_seen:
+
+    def confirm(settings: Settings, is_last: bool) -> Outcome:
         from mm_trio.cli.live_programs.first_run_seen import confirm_first_run
 
-        print_result(stop.run(partial(confirm_first_run, settings, environ=environ)), as_json=arguments.json)
-        return ExitCode.CLEAN
-    resumption = stop.run(partial(resume_maker, settings, environ=environ, only_show=arguments.show))
-    print_result(resumption, as_json=arguments.json)
-    return ExitCode.CLEAN if resumption.is_ok else ExitCode.CHECK_FAILED
+        confirmed = stop.run(partial(confirm_first_run, settings, environ=environ), is_last=is_last)
+        return Outcome.of(confirmed, ExitCode.CLEAN)
+
+    def resume(settings: Settings, is_last: bool) -> Outcome:
+        work = partial(resume_maker, settings, environ=environ, only_show=arguments.show)
+        resumption = stop.run(work, is_last=is_last)
+        return Outcome.of(resumption, ExitCode.CLEAN if resumption.is_ok else ExitCode.CHECK_FAILED)
+
+    do = confirm if arguments.first_run_seen else resume
+    return do_each(load_grids(arguments), do, stop=stop, as_json=arguments.json)
 
 
 COMMAND = Command(

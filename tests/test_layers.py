@@ -70,6 +70,7 @@ ORDER = (
     "cli.guard_programs",
     "cli.check_programs",
     "cli.rehearse_programs",
+    "cli.apply_programs",
     "cli.safety",
     "cli.record_programs",
     "cli.earnings_programs",

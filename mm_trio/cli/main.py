@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from mm_trio.cli import demo, grid, keys, ledger, migrate, run, sandbox, sim
 from mm_trio.cli.insight import certificate, explain, fills, orders, pnl, record, report, verify
-from mm_trio.cli.safety import cancel_all, doctor, guard, pause, rehearse, resume
+from mm_trio.cli.safety import apply, cancel_all, doctor, guard, pause, rehearse, resume
 from mm_trio.cli.shell.error_words import PRECEDENCE, find_words
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.parser import UsageError, make_parser
@@ -39,6 +39,7 @@ _COMMANDS = (
     pause.COMMAND,
     resume.COMMAND,
     cancel_all.COMMAND,
+    apply.COMMAND,
     pnl.COMMAND,
     report.COMMAND,
     fills.COMMAND,

@@ -1,0 +1,1 @@
+"""Change of a configuration while its maker runs."""

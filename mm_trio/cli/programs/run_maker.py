@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.programs.start_checks import (
     CHECKS_WEIGHT,
     ask_for_pairs,
@@ -35,6 +36,7 @@ from mm_trio.config.settings import Settings
 from mm_trio.engine.ws_state import WsState
 from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.guard.terms import GuardTerms
+from mm_trio.halts.applied_file import note_applied
 from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State, refuse_halted
 from mm_trio.halts.standing_file import StandingFile
@@ -165,6 +167,7 @@ async def open_maker(
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
         journal = await _open_when_free(partial(open_ledger, folder, signer_lock=lock))
+        await note_applied(folder, AccountSettings.of_one_market(settings))
         recorder = _make_recorder(settings, folder, coin=coin)
         try:
             yield WsState(

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
-from mm_trio.engine.assembly import AccountTerms, GridTerms, Seams, open_session
+from mm_trio.engine.assembly import AccountStops, GridTerms, Seams, open_session
 from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.session import Session
 from mm_trio.guard.terms import GuardTerms
@@ -75,7 +75,7 @@ class AccountMaker:
             dead_man,
             network,
         )
-        self._own = AccountTerms(standing=standing or VolatileStanding(), limits=limits or NO_LIMITS)
+        self._own = AccountStops(standing=standing or VolatileStanding(), limits=limits or NO_LIMITS)
         self.rate_limit = RateLimitBudget()
         self._terms = tuple(grids)
         self.faces: Mapping[str, GridFace] = {terms.settings.coin: GridFace(terms, self.rate_limit) for terms in grids}

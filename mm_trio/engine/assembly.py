@@ -49,7 +49,7 @@ from mm_trio.quoting.open_order_shares import share_open_orders
 from mm_trio.quoting.placing_gate import GridGate, PlacingGate
 from mm_trio.recorder.record_keeping import Connected, RecordKeeping
 from mm_trio.recorder.recorder import Recorder
-from mm_trio.sending.account_limits import AccountLimits
+from mm_trio.sending.account_limits import AccountLimitGuard
 from mm_trio.sending.action_lane import ActionLane
 from mm_trio.sending.batch_emitter import BatchEmitter
 from mm_trio.sending.limit_guard import LimitGuard
@@ -72,7 +72,7 @@ from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.opening_check import Opening
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["AccountTerms", "GridTerms", "Knowledge", "Seams", "open_session"]
+__all__ = ["AccountStops", "GridTerms", "Knowledge", "Seams", "open_session"]
 
 _log = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ async def open_session(
     grids: Sequence[tuple[GridTerms, Knowledge]],
     budget: RateLimitBudget,
     *,
-    own: AccountTerms | None = None,
+    own: AccountStops | None = None,
 ) -> Session:
     """Look up the markets, replay the journal, make the session.
 
@@ -281,14 +281,14 @@ def _check_market(market: Market, recovered: Recovered) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountTerms:
+class AccountStops:
     """What the operator wants of an account with several grids: its standing."""
 
     standing: KeepsStanding = field(default_factory=VolatileStanding)
     limits: RiskLimits = NO_LIMITS
 
 
-def _assemble(basis: _Basis, own: AccountTerms | None) -> Session:
+def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
     seams, client = basis.seams, basis.client
     first = basis.grids[0].terms.settings
     reconciling = ReconcileSchedule(first.reconcile_every, n_grids=len(basis.grids))
@@ -496,18 +496,18 @@ def _make_grid(basis: _Basis, core: _GridCore, common: _Common) -> Grid:
     )
 
 
-def _make_account_stops(basis: _Basis, own: AccountTerms | None, made: Sequence[_GridCore]) -> Stops:
+def _make_account_stops(basis: _Basis, own: AccountStops | None, made: Sequence[_GridCore]) -> Stops:
     """Make the standing of all grids; of the only one it is its own."""
     if basis.is_alone and own is None:
         return made[0].stops
-    own = own or AccountTerms()
+    own = own or AccountStops()
 
     def wake() -> None:
         for core in made:
             core.schedule.wake_tick()
 
     return Stops(
-        AccountLimits(
+        AccountLimitGuard(
             own.limits,
             [(core.state, core.stops.limits) for core in made],
             standing=own.standing.standing,

@@ -20,7 +20,7 @@ from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.journal.archives import ARCHIVE_NAME
 from mm_trio.journal.end_mark import MARK_NAME, sync
 from mm_trio.journal.file_errors import describe_os_error, explain_os_error
-from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
+from mm_trio.journal.sqlite_journal import ACCOUNT_NAME, JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
 
 __all__ = [
@@ -45,7 +45,6 @@ _log = logging.getLogger(__name__)
 STATE_VARIABLE = "XDG_STATE_HOME"
 LOCK_NAME = "lock"
 # Beside the folders of the coins.
-ACCOUNT_NAME = "account"
 # A number follows. The folder holds a ledger that another one replaced.
 ASIDE_NAME = "set-aside"
 # The same folder while the files are being moved. Files that it lacks are still in the state folder.

@@ -17,10 +17,10 @@ from mm_trio.model.orders import Intent, Side, TrackedOrder
 from mm_trio.sending.limit_guard import LimitGuard
 from mm_trio.state.maker_state import MakerState
 
-__all__ = ["AccountLimits"]
+__all__ = ["AccountLimitGuard"]
 
 
-class AccountLimits(LimitGuard):
+class AccountLimitGuard(LimitGuard):
     """Limits of an account, and of what its grids do together.
 
     `grids` are their states, and the guards that know their prices. All grids are counted in one quote unit.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol
 
-import eth_account
 from hyperliquid.info import Info
 from hyperliquid.utils.types import Cloid
 
@@ -17,7 +16,7 @@ from mm_trio.limits.hosts import Network
 from mm_trio.model.market import SpotMeta
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import ANSWER_WITHIN_S, JsonSession, is_loopback
-from mm_trio.venue.signer import SigningExchange
+from mm_trio.venue.signer import SigningExchange, Wallet
 
 __all__ = [
     "Traded",
@@ -53,12 +52,12 @@ class Traded(Protocol):
     def vault(self) -> bool: ...
 
 
-def make_wallet(private_key: str) -> Any:
+def make_wallet(private_key: str) -> Wallet:
     """Make the signer of a private key in hex.
 
-    It shows its address and never the key.
+    It shows its address and never the key. Errors: ValueError for what is not a key.
     """
-    return eth_account.Account.from_key(private_key)
+    return Wallet(private_key)
 
 
 def make_cloid(cloid: str) -> Any:
@@ -148,7 +147,6 @@ def _make_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta, *, asset: i
         asset=asset,
         meta=_NO_PERPS,
         spot_meta=wire.encode_spot_meta(spot_meta),
-        account_address=market.account,
         vault_address=market.account if market.vault else None,
         timeout=ANSWER_WITHIN_S,
     )

@@ -178,3 +178,19 @@ def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
     assert ended.returncode == 0
     assert ended.stdout.startswith(" ".join(["usage: mm-trio", *words]))
     assert ended.stderr.strip() == "[]"
+
+
+ENCODERS = ("eth_account", "eth_abi", "eth_utils", "eth_keys", "eth_keyfile", "pydantic", "parsimonious", "rlp")
+
+
+def test_a_run_imports_no_library_that_encodes_typed_data() -> None:
+    """Our own signer does without; they take a quarter of a second at each start."""
+    script = (
+        "import sys, mm_trio.cli.run\n"
+        "import mm_trio.cli.check_programs.start, mm_trio.cli.halt_programs.refused_start\n"
+        "import mm_trio.cli.programs.run_maker, mm_trio.cli.live_programs.live_start\n"
+        f"print([name for name in {ENCODERS} if name in sys.modules])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE_S)
+
+    assert (ended.stderr, ended.stdout.strip()) == ("", "[]")

@@ -17,14 +17,17 @@ from eth_utils.crypto import keccak
 from hyperliquid.exchange import Exchange
 from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.signing import sign_l1_action
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mm_trio.config.keys import CURVE_ORDER
 from mm_trio.config.settings import VENUE_URLS, MarketSettings, Network
 from mm_trio.model.errors import NotSigned
 from mm_trio.model.orders import DesiredOrder, Side
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import ANSWER_WITHIN_S
 from mm_trio.venue.sdk import make_cloid, make_exchange, make_wallet
-from mm_trio.venue.signer import SignedRequest, SigningExchange, UnsignedAction
+from mm_trio.venue.signer import SignedRequest, SigningExchange, UnsignedAction, Wallet
 
 NOW_MS = 1_790_000_000_000
 EXPIRES_MS = NOW_MS + 10_000
@@ -72,7 +75,7 @@ def make_sdk(network: Network, http: FakeHttp, *, is_vault: bool = False) -> Exc
     meta: Any = wire.encode_spot_meta(wire.parse_spot_meta(SPOT_META))
     base_url = MarketSettings(coin="@107", network=network, account=ACCOUNT).base_url
     exchange = Exchange(
-        make_wallet(KEY),
+        eth_account.Account.from_key(KEY),
         base_url,
         meta=no_perps,
         spot_meta=meta,
@@ -305,7 +308,7 @@ def test_an_action_made_elsewhere_is_not_signed() -> None:
 
 
 @pytest.mark.parametrize("method", ["bulk_orders", "bulk_cancel", "noop", "usd_transfer"])
-def test_the_sdks_own_methods_have_no_key_to_sign_with(method: str) -> None:
+def test_the_sdks_own_methods_do_not_sign(method: str) -> None:
     http = FakeHttp()
     exchange = make_signing(http=http)
     words: dict[str, list[Any]] = {
@@ -318,3 +321,25 @@ def test_the_sdks_own_methods_have_no_key_to_sign_with(method: str) -> None:
     with pytest.raises(AttributeError):
         getattr(exchange, method)(*words[method])
     assert http.sent == []
+
+
+# --- The wallet ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50)
+@given(key=st.integers(1, CURVE_ORDER - 1))
+def test_the_address_of_a_key_is_the_one_that_eth_account_finds(key: int) -> None:
+    assert make_wallet(f"0x{key:064x}").address == eth_account.Account.from_key(key.to_bytes(32, "big")).address
+
+
+@pytest.mark.parametrize("key", ["0x" + "00" * 32, "ff" * 32, "0xzz"])
+def test_what_is_not_a_key_makes_no_wallet(key: str) -> None:
+    with pytest.raises(ValueError, match=r"hexadecimal|scalar"):
+        make_wallet(key)
+
+
+def test_a_wallet_shows_its_address_and_not_its_key() -> None:
+    wallet = Wallet(KEY)
+
+    assert wallet.address in repr(wallet)
+    assert "11" * 32 not in repr(wallet) + repr(vars(wallet))

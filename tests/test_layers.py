@@ -89,7 +89,7 @@ NOT_FOR_CORE |= {"subprocess", "shutil", "tempfile", "secrets", "uuid"}
 SDK = frozenset({"hyperliquid", "websocket"})
 MAY_IMPORT_THE_SDK = {"venue.sdk", "venue.socket", "venue.signer", "venue.http_session"}
 # the command line and the room of keys may make a wallet of a key
-MAY_IMPORT_ETH_ACCOUNT = ("venue.sdk", "config.keys", "cli")
+MAY_IMPORT_ETH_ACCOUNT = ("config.keys", "cli")
 # Folders in which only an object itself sets its attributes.
 KEEP_THEIR_STATE = {
     "model",

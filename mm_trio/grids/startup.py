@@ -2,18 +2,21 @@
 
 Orders, fills, balances and budget are read over REST into one `MakerState`, before the feeds are subscribed. Fills
 that the venue lists before it is asked for the balances are included in those balances. A fill between the two
-requests could be in either: then all is read again.
+requests could be in either: then all is read again. So the fills are listed, then orders and balances are asked for at
+once, then the fills are listed again; the budget, which depends on none of them, is asked for beside the first list.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 import trio
 
+from mm_trio.concurrency.together import call_together, settle
 from mm_trio.funds.movements import FundEvent
 from mm_trio.grids.shared_look import Look
 from mm_trio.model.errors import ConfigError, Contradiction, HistoryLost, LedgerCut, Unreachable
@@ -74,16 +77,17 @@ async def seed_state(look: Look, state: MakerState, *, take_over: bool = False) 
     rest or have traded, because then this is not a first start.
     """
     client = look.client
-    rows, balances, fills = await _read_consistently(look, state.market, since_ms=0)
+    found = await _read_consistently(look, state.market, since_ms=0)
+    rows, fills = found.rows, found.fills
     await _check_first_start(client, state, rows, fills, take_over=take_over)
     for fill in fills:
         state.remember_fill(fill)
     orphans = state.seed_orders(rows, now_s=trio.current_time())
     state.note_others(rows)
     now_ms = client.clock.latest_ms()
-    balances = look.share(state.market, balances, asked_s=None)
+    balances = look.share(state.market, found.balances, asked_s=None)
     state.apply_balances(balances, asked_s=None, now_s=trio.current_time(), now_ms=now_ms)
-    state.rate_limit.sync_from_exchange(*await look.fetch_budget())
+    state.rate_limit.sync_from_exchange(*found.give_budget())
     state.on_opened()
     return orphans
 
@@ -108,13 +112,14 @@ async def resume_state(
     """
     orders, client = state.order_state, look.client
     asked_s = look.asked_s
-    rows, balances, fills = await _read_consistently(
+    found = await _read_consistently(
         look,
         state.market,
         since_ms=state.history.look_up_from_ms,
         on_others=state.inventory.movements.on_told,
     )
-    fills = await _check_end(client, state, rows, fills, take_over=take_over)
+    rows = found.rows
+    fills = await _check_end(client, state, rows, found.fills, take_over=take_over)
     await _check_reach(client, state, fills, newest_ms=newest_fill_ms, wall_ms=wall_ms)
     now_s = trio.current_time()
     ours = [row for row in rows if row.coin == state.market.coin]
@@ -137,9 +142,9 @@ async def resume_state(
     state.note_trades(fills)
     state.note_others(rows)
     state.note_opened()
-    balances = look.share(state.market, balances, asked_s=asked_s)
+    balances = look.share(state.market, found.balances, asked_s=asked_s)
     check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s, now_ms=wall_ms())
-    state.rate_limit.sync_from_exchange(*await look.fetch_budget())
+    state.rate_limit.sync_from_exchange(*found.give_budget())
     return (*orphans, *(row for row in ours if row.oid in astray)), check
 
 
@@ -256,20 +261,39 @@ async def _is_order_known(client: VenueClient, history: FillHistory, time_ms: in
     return any([(await client.fetch_order_status(oid=oid)).order is not None for oid in oids if oid is not None])
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Open orders, balances and fills of one moment.
+
+    `give_budget` gives volume and requests used, or raises why they are not known, when all else is checked.
+    """
+
+    rows: tuple[OpenOrder, ...]
+    balances: Balances
+    fills: tuple[Fill, ...]
+    give_budget: Callable[[], tuple[Decimal, int]]
+
+
 async def _read_consistently(
     look: Look,
     market: Market,
     *,
     since_ms: int,
     on_others: Callable[[Iterable[FundEvent]], None] | None = None,
-) -> tuple[tuple[OpenOrder, ...], Balances, tuple[Fill, ...]]:
-    fills = {fill.key: fill for fill in await look.fetch_fills(market, since_ms=since_ms, on_others=on_others)}
+) -> _Found:
+    listed, give_budget = await call_together(
+        partial(look.fetch_fills, market, since_ms=since_ms, on_others=on_others),
+        partial(settle, look.fetch_budget),
+    )
+    fills = {fill.key: fill for fill in listed}
     for _ in range(SEED_TRIES):
-        rows = await look.fetch_open_orders(market)
-        balances = await look.fetch_balances(market)
+        # Both lie between two lists of fills, and neither needs the other.
+        rows, balances = await call_together(
+            partial(look.fetch_open_orders, market), partial(look.fetch_balances, market)
+        )
         newest_ms = max((fill.time_ms or 0 for fill in fills.values()), default=since_ms)
         later = {fill.key: fill for fill in await look.fetch_fills(market, since_ms=newest_ms)}
         if later.keys() <= fills.keys():
-            return rows, balances, tuple(fills.values())
+            return _Found(rows, balances, tuple(fills.values()), give_budget)
         fills |= later
     raise Unreachable(f"{market.coin} trades faster than its balances can be read ({SEED_TRIES} attempts)")

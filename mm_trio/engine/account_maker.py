@@ -22,6 +22,7 @@ from mm_trio.model.errors import ConfigError, Halted
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
+from mm_trio.witness.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 
 __all__ = ["AccountMaker", "GridTerms"]
@@ -58,6 +59,7 @@ class AccountMaker:
         guard: GuardTerms | None = None,
         dead_man: bool = False,
         network: str | None = None,
+        asked: AskedBefore | None = None,
     ) -> None:
         self._seams = Seams(
             info,
@@ -74,6 +76,7 @@ class AccountMaker:
             guard,
             dead_man,
             network,
+            asked,
         )
         self._own = AccountStops(standing=standing or VolatileStanding(), limits=limits or NO_LIMITS)
         self.rate_limit = RateLimitBudget()

@@ -62,10 +62,12 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
+from mm_trio.venue import wire
 from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
+from mm_trio.witness.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.market_check import find_market_change
 from mm_trio.witness.nonces import Nonces
@@ -90,7 +92,8 @@ class Seams:
     venue's is then the machine's own. `used_weight` is the request weight that this process used just before. A
     checkpoint follows every `checkpoint_every` entries of the journal. `key_life` watches over the end of the signer's
     key. `guard`: where to leave signs of life and signed cancels; None leaves none. `dead_man`: the venue cancels
-    everything when this process is dead. `network` is written into the journal.
+    everything when this process is dead. `network` is written into the journal. `asked`: what the venue need not be
+    asked for again.
     """
 
     info: Any
@@ -107,6 +110,7 @@ class Seams:
     guard: GuardTerms | None = None
     dead_man: bool = False
     network: str | None = None
+    asked: AskedBefore | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,23 +200,20 @@ async def open_session(
     account; without them there is one grid, whose own they are. Errors: ConfigError for an unknown coin or an order
     size that cannot be quoted, VenueError, JournalError; Contradiction where a market is not the ledger's.
     """
-    wall_ms = seams.wall_ms or make_wall_clock()
-    clock = VenueClock(
-        wall_ms,
-        wall_ms=seams.wall_ms or read_machine_clock,
-        now_s=trio.current_time,
-        # Looked up on the class: an object that answers to every name tells no time.
-        compares=hasattr(type(seams.info), "l2_snapshot"),
-    )
+    wall_ms, clock = _take_clocks(seams)
     pools = ThreadPools(seams.run_sync)
     client = VenueClient(
         seams.info, address=seams.address, run_sync=pools.reads, whole_fills=seams.journal is not None, clock=clock
     )
     client.weight.on_request(seams.used_weight, now_s=trio.current_time())
-    with client.waiting_while_busy():
-        markets = await client.fetch_markets([terms.settings.coin for terms, _ in grids])
-        # Before the ledger is read, because what it believes of nonces and deadlines depends on the venue's time.
-        await client.compare_clock(markets[0].coin)
+    coins = [terms.settings.coin for terms, _ in grids]
+    if seams.asked is None:
+        with client.waiting_while_busy():
+            markets = await client.fetch_markets(coins)
+            # Before the ledger is read, because what it believes of nonces and deadlines depends on the venue's time.
+            await client.compare_clock(markets[0].coin)
+    else:
+        markets = tuple(wire.find_market(seams.asked.spot_meta, coin) for coin in coins)
     found = await _recover(seams, [terms for terms, _ in grids], markets, client, pools)
     taken: set[int] = set().union(*(recovered.epochs for recovered, _ in found if recovered is not None))
     bases = []
@@ -231,7 +232,7 @@ async def _recover(
     """Replay the journal for each grid, and find what it is told of the venue."""
     if seams.journal is None:
         return [(None, {}) for _ in markets]
-    rates = await _find_rates(client)
+    rates = _write_rates(await _find_rates(client) if seams.asked is None else seams.asked.rates)
     sizes = {market.coin: each.settings.quoting.order_size for market, each in zip(markets, terms, strict=True)}
     wall_ms = client.clock.earliest_ms()
     if len(markets) == 1:
@@ -246,24 +247,43 @@ async def _recover(
     return [(found[market.coin], _find_facts(market, network=seams.network, rates=rates)) for market in markets]
 
 
-async def _find_rates(client: VenueClient) -> Mapping[str, str]:
+def _take_clocks(seams: Seams) -> tuple[Callable[[], int], VenueClock]:
+    """Return the calendar and the venue's clock on it, compared if that was done before."""
+    if seams.asked is not None:
+        return seams.asked.wall_ms, seams.asked.clock
+    wall_ms = seams.wall_ms or make_wall_clock()
+    clock = VenueClock(
+        wall_ms,
+        wall_ms=seams.wall_ms or read_machine_clock,
+        now_s=trio.current_time,
+        # Looked up on the class: an object that answers to every name tells no time.
+        compares=hasattr(type(seams.info), "l2_snapshot"),
+    )
+    return wall_ms, clock
+
+
+async def _find_rates(client: VenueClient) -> tuple[Decimal, Decimal] | None:
     """Find the account's fee rates; nothing depends on them, so what is not known is left out."""
     if client.weight.compute_wait_s(RATES_WEIGHT, now_s=trio.current_time()) > 0:
-        return {}
+        return None
     with trio.move_on_after(RATES_WITHIN_S):
         try:
             rates = await client.fetch_rates()
         except VenueError as error:
             _log.info("fee rates not read: error=%s; the journal does without them", error)
         else:
-            return {} if rates is None else {"maker_rate": f"{rates[0]:f}", "taker_rate": f"{rates[1]:f}"}
-    return {}
+            return rates
+    return None
 
 
 def _find_facts(market: Market, *, network: str | None, rates: Mapping[str, str]) -> Mapping[str, str]:
     """Find what the journal tells of the venue."""
     facts = {"network": network, "token_id": market.base.token_id, **rates}
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _write_rates(rates: tuple[Decimal, Decimal] | None) -> dict[str, str]:
+    return {} if rates is None else {"maker_rate": f"{rates[0]:f}", "taker_rate": f"{rates[1]:f}"}
 
 
 def _check_market(market: Market, recovered: Recovered) -> None:

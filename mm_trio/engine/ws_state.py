@@ -25,6 +25,7 @@ from mm_trio.recorder.recorder import Recorder
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
+from mm_trio.witness.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.opening_check import Opening
 
@@ -51,7 +52,8 @@ class WsState(GridFace):
     when it ends, and warns of that. `guard`: where signs of life and signed cancels are left for `mm-trio guard`, which
     needs an exchange object that signs apart. `dead_man`: let the venue cancel all orders of the account where this
     process is silent for a minute. `recorder`: where market, own book and marks of fills are recorded; the
-    session closes it. `network` is the venue's name for the journal.
+    session closes it. `network` is the venue's name for the journal. `asked`: answers that the caller has from the
+    venue just now, for which it is not asked again.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -102,6 +104,7 @@ class WsState(GridFace):
         dead_man: bool = False,
         recorder: Recorder | None = None,
         network: str | None = None,
+        asked: AskedBefore | None = None,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
@@ -122,6 +125,7 @@ class WsState(GridFace):
             guard,
             dead_man,
             network,
+            asked,
         )
         terms = GridTerms(
             settings=settings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
+from pathlib import Path
 
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.grids import add_config_options, load_grid

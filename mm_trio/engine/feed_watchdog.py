@@ -30,6 +30,8 @@ STEADY_S = 30.0
 # The machine slept if the calendar advanced by this much more than the loop's clock.
 SLEPT_S = 5.0
 ACK_WITHIN_S = 10.0
+# A start that has its answers does not wait longer for a connection made beside them.
+OPEN_AHEAD_S = 2.0
 PONG_WITHIN_S = 5.0
 # The event loop stalled if the last poll is this old: 2 s, and the half second in which a poll is due.
 STALL_S = 2.5
@@ -153,6 +155,15 @@ class FeedWatchdog:
         if self._inbox.n_overflown > connection.n_lost:
             return "inbox full: messages were dropped"
         return None
+
+    async def open_ahead(self) -> None:
+        """Open a connection for `connect`, unless one is open or it takes long.
+
+        Nothing is subscribed on it yet. One that fails is left to `connect`, which tells it.
+        """
+        if not self._feed.is_alive():
+            with trio.move_on_after(OPEN_AHEAD_S), suppress(VenueError):
+                await self._feed.reopen()
 
     async def connect(self, *, fresh: bool) -> None:
         """Subscribe every feed, on a new connection if needed.

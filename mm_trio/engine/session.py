@@ -17,6 +17,7 @@ from functools import partial
 import trio
 
 from mm_trio.concurrency.lock_state import START_PATIENCE_S
+from mm_trio.concurrency.together import call_together
 from mm_trio.engine import tasks
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.grids.account import Account
@@ -136,7 +137,15 @@ class Session:
     # --- Start --------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        """Let each grid read what it needs, and make durable what that recorded."""
+        """Let each grid read what it needs, with a connection opened beside that, and make durable what it recorded."""
+        await call_together(self._start_grids, self.feeds.watchdog.open_ahead)
+        self.account.answers.forget()
+        await self._write_opening()
+        await self.account.writer.mark_end()
+        for grid in self.alive:
+            grid.log_start()
+
+    async def _start_grids(self) -> None:
         looks = [self.account.answers.look() for _ in self.grids]
         for grid, look in zip(self.grids, looks, strict=True):
             try:
@@ -146,11 +155,6 @@ class Session:
                     raise
                 # Its orders are cancelled as soon as the feeds are heard.
                 grid.fail(error)
-        self.account.answers.forget()
-        await self._write_opening()
-        await self.account.writer.mark_end()
-        for grid in self.alive:
-            grid.log_start()
 
     async def _write_opening(self) -> None:
         """Make durable what the start recorded.

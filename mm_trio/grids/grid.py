@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
 from mm_trio.concurrency.fair_lock import UncontendedLock
+from mm_trio.concurrency.together import call_together, settle
 from mm_trio.grids.account import Account
 from mm_trio.grids.events import SessionEvents, log_allocation_changed, log_start
 from mm_trio.grids.reconciler import Reconciler
@@ -21,6 +23,7 @@ from mm_trio.halts.standing import State
 from mm_trio.journal.replay import Recovered
 from mm_trio.model.errors import LedgerError
 from mm_trio.model.journal_entries import Allocated, Began, Entry, Numbered, Requested
+from mm_trio.model.market import Book
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.grid_quoter import GridQuoter
@@ -37,6 +40,9 @@ from mm_trio.witness.opening_check import Opening
 __all__ = ["Grid", "GridParts", "describe_quoting"]
 
 _log = logging.getLogger(__name__)
+
+# A start that takes longer than this looks at the book again before it judges its price.
+BOOK_IS_NEW_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,24 +142,29 @@ class Grid:
 
         No feed is subscribed before. Errors: ConfigError, VenueError, LedgerError.
         """
-        state, recovered = self.state, self.parts.recovered
+        state, recovered, asked_s = self.state, self.parts.recovered, trio.current_time()
         state.record(Began(self.parts.epoch, describe_quoting(self.settings, state, self.parts.facts)))
         if recovered is None or recovered.is_new:
             state.record(Allocated(*state.inventory.allocation))
-            self.orphans = await seed_state(look, state, take_over=self.settings.take_over)
+            seed = partial(seed_state, look, state, take_over=self.settings.take_over)
+            self.orphans, give_book = await call_together(seed, self._look_at_book)
         else:
             self._allot()
-            self.orphans, check = await resume_state(
+            resume = partial(
+                resume_state,
                 look,
                 state,
                 newest_fill_ms=recovered.newest_fill_ms,
                 take_over=self.settings.take_over,
                 wall_ms=self.account.wall_ms,
             )
+            (self.orphans, check), give_book = await call_together(resume, self._look_at_book)
             self.events.on_balances(check)
         if self.parts.check_opening is not None:
+            if trio.current_time() - asked_s > BOOK_IS_NEW_S:
+                give_book = await self._look_at_book()
             # Before anything is written or sent.
-            self.parts.check_opening(await self._read_opening(look))
+            self.parts.check_opening(self._read_opening(give_book()))
             # The price was judged by the balances of the venue, so they have to be the ledger's before it quotes.
             self.must_settle_balances = self.events.balance_change is not None
         self._opening_plan = self.quoter.start()
@@ -170,7 +181,13 @@ class Grid:
             log_allocation_changed(inventory, allotted)
             inventory.on_allocated(Allocated(*allotted))
 
-    async def _read_opening(self, look: Look) -> Opening:
+    async def _look_at_book(self) -> Callable[[], Book]:
+        """Look at the book beside the other questions of a start, where the opening is checked."""
+        if self.parts.check_opening is None:
+            return _find_no_book
+        return await settle(partial(self.account.client.fetch_book, self.state.market))
+
+    def _read_opening(self, book: Book) -> Opening:
         """Read what is known of the price that the ladder opens with.
 
         A transfer while no session ran changes what may be offered, and so the price. The ledger believes it later,
@@ -179,7 +196,6 @@ class Grid:
         settings, change, recovered = self.settings, self.events.balance_change, self.parts.recovered
         inventory = self.state.inventory
         state, plan = self.quoter.suppose(inventory if change is None else inventory.suppose(change))
-        book = await look.client.fetch_book(state.market)
         # The limits know a price before the first order, not only from the first look on.
         self.stops.limits.on_book(book)
         last = None if recovered is None else recovered.last_quoted
@@ -247,6 +263,10 @@ class Grid:
             *self.stops.limits.summarise(),
             Requested(self.account.gateway.last_nonce, "earlier", 0, "", 0),
         )
+
+
+def _find_no_book() -> Book:
+    raise LookupError("no book was asked for, because the opening is not checked")
 
 
 def describe_quoting(settings: MakerSettings, state: MakerState, facts: Mapping[str, str]) -> dict[str, str]:

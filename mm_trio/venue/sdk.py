@@ -110,19 +110,31 @@ def fetch_spot_meta(base_url: str) -> SpotMeta:
     return wire.parse_spot_meta(_make_bare_info(base_url, _NO_TOKENS).spot_meta())
 
 
-def make_info(base_url: str, spot_meta: SpotMeta) -> Info:
+def make_info(base_url: str, spot_meta: SpotMeta, *, like: Info | None = None) -> Info:
     """Make an `Info` without a call and without a socket.
 
-    `replace_socket` gives it one.
+    `replace_socket` gives it one. It goes on with the connections of `like`, which asked at the same address before.
     """
     quiet_sdk_logging()
-    return _make_bare_info(base_url, wire.encode_spot_meta(spot_meta))
+    info = _make_bare_info(base_url, wire.encode_spot_meta(spot_meta))
+    if like is not None:
+        info.session = like.session
+    return info
+
+
+class _OwnNames(dict[str, str]):
+    """Names of pairs, each of which the venue has itself."""
+
+    def __missing__(self, name: str) -> str:
+        return name
 
 
 def make_plain_info(base_url: str) -> Info:
-    """Make an `Info` for questions that name no pair, without a call."""
+    """Make an `Info` without a call, for questions that name no pair, or one as the venue does."""
     quiet_sdk_logging()
-    return _make_bare_info(base_url, _NO_TOKENS)
+    info = _make_bare_info(base_url, _NO_TOKENS)
+    info.name_to_coin = _OwnNames()
+    return info
 
 
 def make_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta) -> SigningExchange:

@@ -17,22 +17,20 @@ import trio
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.programs.start_checks import (
     CHECKS_WEIGHT,
-    ask_for_pairs,
+    ask_first,
     check_account,
-    check_clock,
     check_opening,
     check_signer,
-    find_network,
-    find_pair,
     look_at_key,
     make_grid,
     make_opening_rules,
+    refuse_skew,
     tell_account_mode,
 )
 from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.sandbox_folders import remove_old_instances
-from mm_trio.config.settings import Settings
+from mm_trio.config.settings import MarketSettings, Settings
 from mm_trio.engine.ws_state import WsState
 from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.guard.terms import GuardTerms
@@ -51,7 +49,7 @@ from mm_trio.recorder.recorder import Recorder
 from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui.log_file import LOG_NAME, keep_log
 from mm_trio.terminal_ui.streams import tell_end
-from mm_trio.venue.sdk import make_exchange, make_info, make_wallet
+from mm_trio.venue.sdk import make_exchange, make_info, make_plain_info, make_wallet
 from mm_trio.witness.account_role import AccountRole, describe_role
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.opening_check import Opening
@@ -64,6 +62,8 @@ __all__ = ["RunSummary", "Start", "Terms", "open_maker", "run_settings", "take_t
 _log = logging.getLogger(__name__)
 
 CLOSE_WITHIN_S = 2.0
+# Nothing depends on the account's mode, so the first orders need not wait for it, nor for its request weight.
+TELL_MODE_AFTER_S = 5.0
 TRY_LOCKED_AGAIN_S = 1.0
 
 
@@ -138,16 +138,16 @@ async def open_maker(
     LedgerError.
     """
     market = settings.market
-    spot_meta = await ask_for_pairs(market.base_url)
-    pair = find_pair(spot_meta, market)
     wallet = key.lend(make_wallet)
-    info = make_info(market.base_url, spot_meta)
-    role = await check_account(info, market, signer=wallet.address)
-    await check_signer(info, wallet.address, role.approver, network=market.network)
-    coin = pair.coin
-    await check_clock(info, coin)
+    plain = make_plain_info(market.base_url)
+    first = await ask_first(plain, market, signer=wallet.address)
+    pair, ahead = first.pair, first.ahead
+    role = await check_account(ahead, market, signer=wallet.address)
+    await check_signer(ahead, wallet.address, role.approver, network=market.network)
+    clock, _ = first.give_clock()
+    refuse_skew(clock)
     grid = make_grid(settings, pair)
-    network = await find_network(market)
+    coin, network = pair.coin, first.give_network()
     with (
         hold_state_folder(environ, network=network, account=market.account, coin=coin, signer=wallet.address) as folder,
         _keep_log(folder / LOG_NAME),
@@ -158,7 +158,7 @@ async def open_maker(
         if not standing.standing.state.may_place:
             _log.warning("nothing is placed: %s; `mm-trio resume` lets the maker go on", standing.standing.describe())
         # After all checks, so that a refusal stays one line.
-        key_life = await _tell_account(info, pair, market.account, role, signer=wallet.address)
+        key_life = await _tell_account(ahead, pair, market.account, role, signer=wallet.address)
         start = Start(
             settings=settings, market=pair, grid=grid, folder=folder, key_life=key_life, accepted_px=accepted_px
         )
@@ -172,8 +172,8 @@ async def open_maker(
         try:
             yield WsState(
                 **terms.settings.maker_parameters(grid),
-                info=info,
-                exchange=make_exchange(market, wallet, spot_meta),
+                info=make_info(market.base_url, first.spot_meta, like=plain),
+                exchange=make_exchange(market, wallet, first.spot_meta),
                 address=market.account,
                 journal=journal,
                 take_over=take_over,
@@ -186,6 +186,7 @@ async def open_maker(
                 check_opening=terms.check_opening,
                 recorder=recorder,
                 network=network,
+                asked=first.to_asked_before(),
             )
         finally:
             # A disk that hangs must not keep the program from ending.
@@ -232,10 +233,15 @@ async def _tell_account(info: Any, pair: Market, account: str, role: AccountRole
     """
     _log.info("pair: %s", pair.describe())
     _log.info("account: %s is %s", account, describe_role(role))
-    await tell_account_mode(info, account)
     if role.approver is None or is_master_key(signer, role.approver):
         return None
     return await look_at_key(info, signer, owner=role.approver)
+
+
+async def _tell_mode_later(market: MarketSettings) -> None:
+    """Tell the mode of the account once the first orders are out."""
+    await trio.sleep(TELL_MODE_AFTER_S)
+    await tell_account_mode(make_plain_info(market.base_url), market.account)
 
 
 @contextmanager
@@ -345,6 +351,7 @@ class _Run:
                 async with trio.open_nursery() as nursery:
                     if self.screen is not None:
                         nursery.start_soon(self.screen, maker, self.stop_scope)
+                    nursery.start_soon(_tell_mode_later, self.settings.market)
                     await maker.run()
                     nursery.cancel_scope.cancel()
             except* LedgerError as group:

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 import trio
 
+from mm_trio.concurrency.together import call_together, settle
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import MarketSettings, Settings
 from mm_trio.grids.events import log_key_news
-from mm_trio.grids.schedule import read_machine_clock
+from mm_trio.grids.schedule import make_wall_clock, read_machine_clock
 from mm_trio.model.errors import Busy, ConfigError, LocalError, Unreachable, VenueError
 from mm_trio.model.local_failures import find_local_cause
 from mm_trio.model.market import Market, SpotMeta
@@ -28,6 +29,7 @@ from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy, log_left_out
 from mm_trio.venue.sdk import fetch_spot_meta
 from mm_trio.witness.account_role import AccountRole, find_role_fault
+from mm_trio.witness.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.key_role import find_key_fault, find_own_key_fault
 from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
@@ -37,7 +39,10 @@ __all__ = [
     "CHECKS_WEIGHT",
     "MODES",
     "PAIRS_WEIGHT",
+    "AskedAhead",
+    "FirstAnswers",
     "ask_at_start",
+    "ask_first",
     "ask_for_pairs",
     "check_account",
     "check_clock",
@@ -70,10 +75,13 @@ ROLE_TRIES, ROLE_PAUSE_S = 3, 1.0
 ROLE_LOOKS = 2
 # Most request weight of the question for the pairs: spotMeta three times 20.
 PAIRS_WEIGHT = 60
-# Request weight of all checks, each answered the first time: spotMeta 20, l2Book 2, userRole twice 60, userAbstraction
-# and extraAgents 20. What is asked again is within what the gate keeps free; a maker that counts too much at its start
-# could not verify an end that comes soon.
-CHECKS_WEIGHT = 182
+# Request weight of all checks, each answered the first time: spotMeta 20, l2Book 2, userRole twice 60, userAbstraction,
+# extraAgents and userFees 20. What is asked again is within what the gate keeps free; a maker that counts too much at
+# its start could not verify an end that comes soon.
+CHECKS_WEIGHT = 202
+RATES_WITHIN_S = 2.0
+# Names of pairs that are in use at the venue itself; others are found in its list first.
+_OLDEST_PAIR, _PAIR_MARK = "PURR/USDC", "@"
 
 
 def make_grid(settings: Settings, market: Market) -> PricingGrid:
@@ -171,12 +179,27 @@ async def check_clock(info: Any, coin: str) -> None:
 
     Errors: ConfigError for a wrong clock, VenueError where several questions got no usable answer.
     """
-    clock = VenueClock(read_machine_clock, now_s=trio.current_time, compares=True)
+    clock, _ = await _compare_clock(info, coin)
+    refuse_skew(clock)
+
+
+def refuse_skew(clock: VenueClock) -> None:
+    """Refuse a clock too far from the venue's. Errors: ConfigError."""
+    if (skew := clock.describe_skew()) is not None:
+        raise ConfigError(skew)
+
+
+async def _compare_clock(info: Any, coin: str) -> tuple[VenueClock, Callable[[], int]]:
+    """Compare this machine's clock with the venue's; return the latter, and the calendar that it carries on.
+
+    Errors: VenueError where several questions got no usable answer.
+    """
+    wall_ms = make_wall_clock()
+    clock = VenueClock(wall_ms, wall_ms=read_machine_clock, now_s=trio.current_time, compares=True)
     client = VenueClient(info, address="", run_sync=trio.to_thread.run_sync, clock=clock)
     with client.waiting_while_busy():
         await client.compare_clock(coin)
-    if (skew := clock.describe_skew()) is not None:
-        raise ConfigError(skew)
+    return clock, wall_ms
 
 
 async def check_signer(info: Any, signer: str, account: str | None, *, network: str) -> None:
@@ -269,7 +292,7 @@ async def tell_account_mode(info: Any, account: str) -> None:
     """
     try:
         mode = wire.parse_account_mode(await ask_at_start(info.query_user_abstraction_state, account))
-    except VenueError as error:
+    except (VenueError, LocalError) as error:
         _log.warning("account mode not known: %s; what is free is what the venue's balances say", error)
         return
     _log.info("account mode: %s; %s", mode, MODES.get(mode, "not known here: only its balances say what is free"))
@@ -295,6 +318,122 @@ async def look_at_key(info: Any, signer: str, *, owner: str) -> KeyLife:
     else:
         _log.info("key ends: address=%s days_left=%.0f", life.address, days_left)
     return life
+
+
+# --- All that a start asks at once ----------------------------------------------------------------
+
+
+class AskedAhead:
+    """The SDK's client, with answers that were asked for before a check needs them.
+
+    Each is given once, or its error raised, and after that the venue is asked. So the checks keep their order, their
+    words and their tries, whichever answer came first.
+    """
+
+    def __init__(self, info: Any) -> None:
+        self._info = info
+        self._given: dict[tuple[str, str], Callable[[], Any]] = {}
+
+    async def ask(self, method: str, address: str) -> None:
+        """Ask the venue of an address, once."""
+        self._given[method, address] = await settle(partial(_ask_once, getattr(self._info, method), address))
+
+    def user_role(self, user: str) -> Any:
+        """Give the role of an address."""
+        return self._give("user_role", user)
+
+    def extra_agents(self, user: str) -> Any:
+        """Give the named agents of an account."""
+        return self._give("extra_agents", user)
+
+    def _give(self, method: str, address: str) -> Any:
+        give = self._given.pop((method, address), None)
+        return getattr(self._info, method)(address) if give is None else give()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstAnswers:
+    """Answers to what a start asks for at once.
+
+    `give_clock`, `give_network` and `give_rates` give theirs, or raise why there is none, in their turn.
+    """
+
+    spot_meta: SpotMeta
+    pair: Market
+    ahead: AskedAhead
+    give_clock: Callable[[], tuple[VenueClock, Callable[[], int]]]
+    give_network: Callable[[], str]
+    give_rates: Callable[[], tuple[Decimal, Decimal] | None]
+
+    def to_asked_before(self) -> AskedBefore:
+        """Return what the maker need not ask for again. Errors: VenueError where the clocks were not compared."""
+        clock, wall_ms = self.give_clock()
+        try:
+            rates = self.give_rates()
+        except (VenueError, LocalError) as error:
+            _log.info("fee rates not read: error=%s; the journal does without them", error)
+            rates = None
+        return AskedBefore(self.spot_meta, clock, wall_ms, rates)
+
+
+async def ask_first(info: Any, market: MarketSettings, *, signer: str) -> FirstAnswers:
+    """Ask at once for pairs, roles, clock, fee rates and the sandbox's name.
+
+    Nothing but the pair is judged here. Errors: ConfigError for an unknown pair, VenueError where the pairs are not
+    told.
+    """
+    ahead, pair_found = AskedAhead(info), trio.Event()
+    pairs: list[Market] = []
+
+    async def find() -> tuple[SpotMeta, Market]:
+        meta = await ask_for_pairs(market.base_url)
+        pairs.append(find_pair(meta, market))
+        pair_found.set()
+        return meta, pairs[0]
+
+    async def compare() -> tuple[VenueClock, Callable[[], int]]:
+        if market.coin.startswith(_PAIR_MARK) or market.coin == _OLDEST_PAIR:
+            return await _compare_clock(info, market.coin)
+        await pair_found.wait()
+        return await _compare_clock(info, pairs[0].coin)
+
+    (meta, pair), _, give_clock, give_network, give_rates = await call_together(
+        find,
+        partial(_ask_of_accounts, ahead, market, signer=signer),
+        partial(settle, compare),
+        partial(settle, partial(find_network, market)),
+        partial(settle, partial(_ask_for_rates, info, market.account)),
+    )
+    return FirstAnswers(
+        spot_meta=meta,
+        pair=pair,
+        ahead=ahead,
+        give_clock=give_clock,
+        give_network=give_network,
+        give_rates=give_rates,
+    )
+
+
+async def _ask_of_accounts(ahead: AskedAhead, market: MarketSettings, *, signer: str) -> None:
+    """Ask for the account's role, and for what tells of an agent's key.
+
+    A sub-account or a vault has to be known before it is known whose agents may sign.
+    """
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ahead.ask, "user_role", market.account)
+        if not market.vault and not is_master_key(signer, market.account):
+            nursery.start_soon(ahead.ask, "user_role", signer)
+            nursery.start_soon(ahead.ask, "extra_agents", market.account)
+
+
+async def _ask_for_rates(info: Any, account: str) -> tuple[Decimal, Decimal] | None:
+    """Ask for the rates of maker and taker; None where that takes too long."""
+    with trio.move_on_after(RATES_WITHIN_S):
+        return wire.parse_spot_rates(await _ask_once(info.user_fees, account))
+    return None
+
+
+# --- Where the state of a network lies ------------------------------------------------------------
 
 
 async def find_network(market: MarketSettings) -> str:

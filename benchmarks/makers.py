@@ -51,8 +51,16 @@ class Maker:
     environ: Mapping[str, str]
 
 
-def make_ours(name: str, *, interval_s: float, requote_on_fill: bool = False, window_slack: int = 0) -> Maker:
-    """mm_trio, its ledger in a folder of its own."""
+def make_ours(
+    name: str,
+    *,
+    interval_s: float,
+    requote_on_fill: bool = False,
+    window_slack: int = 0,
+    checkout: Path = CHECKOUT,
+    tuning: str = "",
+) -> Maker:
+    """mm_trio, its ledger in a folder of its own; `tuning` are further lines of that table."""
     config = f"""\
 [market]
 coin = "{COIN}"
@@ -74,9 +82,10 @@ usdc = "{USDC}"
 [tuning]
 interval_s = {interval_s}
 requote_on_fill = {str(requote_on_fill).lower()}
+{tuning}
 """
     command = (sys.executable, "-m", "mm_trio", "run", "--config", "CONFIG", "--plain")
-    return Maker(name, command, config, peer_environ(MM_TRIO_PRIVATE_KEY=_KEY, PYTHONPATH=str(CHECKOUT)))
+    return Maker(name, command, config, peer_environ(MM_TRIO_PRIVATE_KEY=_KEY, PYTHONPATH=str(checkout)))
 
 
 def make_floor(name: str) -> Maker:

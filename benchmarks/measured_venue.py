@@ -40,16 +40,25 @@ LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Takers: so many, so often on average, with pauses and sides drawn from `seed`."""
+    """Takers: so many, so often on average, with pauses and sides drawn from `seed`.
+
+    Even ones keep at least half of the average pause between them. Poisson takers come as they do in a market: in
+    bursts, and with long pauses.
+    """
 
     n_fills: int
     every_s: float
     seed: int
+    is_poisson: bool = False
 
     @property
     def lasts_s(self) -> float:
-        """At the most."""
-        return 1.5 * self.n_fills * self.every_s + 2 * SETTLE_S
+        """At the most; of Poisson takers nearly certainly."""
+        return 1.5 * self.n_fills * self.every_s + 2 * SETTLE_S + 10 * self.every_s
+
+    def draw_pause_s(self, rng: Random) -> float:
+        """Until the next taker; in step with nobody's ticks."""
+        return rng.expovariate(1 / self.every_s) if self.is_poisson else self.every_s * rng.uniform(0.5, 1.5)
 
 
 @dataclass
@@ -59,6 +68,7 @@ class Record:
     maker: str
     boundary: int = 0  # the lowest level that should be asked at
     is_on: bool = False
+    is_timed: bool = False  # whether the best prices are watched: from the first taker to just after the last
     received_s: float = 0.0  # when an action was last read; what checking its signature takes is the exchange's own
     n_fills: int = 0
     n_actions: int = 0
@@ -122,17 +132,21 @@ class MeasuredFront(Gateway):
 
     def apply(self, command: Command) -> tuple[Effect, ...]:
         sender = getattr(command, "address", "").lower()  # the exchange's owner has none
-        if self._record.is_on and sender == self._record.maker:
+        is_makers = sender == self._record.maker
+        if self._record.is_on and is_makers:
             self._record.on_request(command)
-        self.look()
+        self.look(until_s=self._record.received_s if is_makers else None)
         return super().apply(command)
 
-    def look(self) -> None:
-        """Count the time since the last look, in which nothing changed."""
+    def look(self, *, until_s: float | None = None) -> None:
+        """Count the time since the last look, in which nothing changed.
+
+        What follows `until_s` is the exchange's own, which checks a signature, and is left out.
+        """
         now_s = time.perf_counter()
-        record, passed_s = self._record, now_s - self._seen_s
+        record, passed_s = self._record, max(0.0, (now_s if until_s is None else until_s) - self._seen_s)
         self._seen_s = now_s
-        if record.is_on:
+        if record.is_timed:
             record.traded_s += passed_s
             record.wrong_s += passed_s * (self.exchange.best_bid_ask(COIN) != self._right_best())
 
@@ -167,10 +181,12 @@ async def _run(pipe: Any, script: Script, maker: str, levels: int) -> None:
         await trio.sleep(SETTLE_S)
         record.boundary = begin = gateway.find_boundary()
         gateway.look()
-        record.is_on = True
+        record.is_on = record.is_timed = True
         await _take_all(gateway, record, script, begin)
-        await trio.sleep(SETTLE_S)
+        await trio.sleep(script.every_s)
         gateway.look()
+        record.is_timed = False
+        await trio.sleep(SETTLE_S)
         record.is_on = False
         names = ("n_fills", "n_actions", "n_items", "n_questions", "waits_s", "wrong_s", "traded_s")
         pipe.send({name: getattr(record, name) for name in names})
@@ -181,7 +197,7 @@ async def _take_all(gateway: MeasuredFront, record: Record, script: Script, begi
     """Each taker takes the whole best order of a side; at the end of the way they all turn back."""
     rng, due_s = Random(script.seed), trio.current_time()
     for _ in range(script.n_fills):
-        due_s += script.every_s * rng.uniform(0.5, 1.5)  # in step with nobody's ticks
+        due_s += script.draw_pause_s(rng)
         is_buy = rng.random() < 0.5 - (record.boundary - begin) / (2 * FURTHEST)
         await trio.sleep_until(due_s)
         _take_best(gateway, record, is_buy=is_buy)

@@ -1,9 +1,9 @@
 """What a WebSocket message costs its reader in CPU: through our socket, and through the SDK's manager as it is.
 
 Run by `nox -s bench`, or `python benchmarks/ingest.py`. A server on loopback sends the same mix of `orderUpdates`,
-`userFills` and `l2Book` frames to either, by turns; each reader is a process of its own and tells the CPU time of all
-its threads, from the first message to the last. Both are of one SDK and one Python; with the C extension `wsaccel`
-the SDK's own would be faster, so the table says whether it is there.
+`userFills` and `l2Book` frames to either, by turns, and then the heartbeat `allMids`. Each reader is a process of its
+own and tells the CPU time of all its threads, from the first message to the last. Both are of one SDK and one Python;
+with the C extension `wsaccel` the SDK's own would be faster, so the table says whether it is there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ FEEDS: tuple[dict[str, Any], ...] = (
     {"type": "orderUpdates", "user": USER},
     {"type": "userFills", "user": USER},
     {"type": "l2Book", "coin": COIN},
+    {"type": "allMids"},
 )
+N_COINS = 600  # Of the venue, whose prices the heartbeat tells several times a second.
 WARM_UP = 200
 PATIENCE_S = 60.0
 TARGET = 1 / 5
@@ -50,6 +52,13 @@ def make_messages(n: int) -> list[str]:
     makers = (_make_updates, _make_fills, _make_book)
     frames = [makers[i % len(makers)](rng, 1_790_000_000_000 + 100 * i) for i in range(n)]
     return [json.dumps(frame, separators=(",", ":")) for frame in frames]
+
+
+def make_heartbeats(n: int) -> list[str]:
+    """The prices of all coins, as often as wanted, in the venue's shape."""
+    rng = random.Random(1)
+    mids = {f"@{i}": f"{20 + rng.random():.5f}" for i in range(N_COINS)}
+    return [json.dumps({"channel": "allMids", "data": {"mids": mids}}, separators=(",", ":"))] * n
 
 
 def _make_updates(rng: random.Random, now_ms: int) -> dict[str, Any]:
@@ -187,6 +196,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for _ in range(max(1, arguments.rounds)):
         for name, took in took_us.items():
             took.append(measure_reader(name, messages))
+    beats = make_heartbeats(WARM_UP + max(1, arguments.messages) // 5)
+    heartbeat_us = {name: measure_reader(name, beats) for name in READERS}
     share = ratio(took_us["ours"], took_us["SDK"]) or 0.0
     medians = {name: statistics.median(took) for name, took in took_us.items()}
     targets = {"CPU of a message, beside the SDK": {"value": share, "at_most": TARGET, "met": share <= TARGET}}
@@ -194,10 +205,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     def print_tables() -> None:
         print_machine(machine)
         print(f"wsaccel: {'yes' if machine['wsaccel'] else 'no'}; {n_bytes:,.0f} bytes a message on average")
-        print_table(("reader", "CPU us a message"), medians.items())
+        rows = [(name, medians[name], heartbeat_us[name]) for name in READERS]
+        print_table(("reader", "CPU us a message", f"a heartbeat of {N_COINS} coins"), rows)
         print_targets(targets)
 
-    found = {"machine": machine, "cpu_us": medians, "mean_bytes": n_bytes, "targets": targets}
+    found = {
+        "machine": machine,
+        "cpu_us": medians,
+        "heartbeat_us": heartbeat_us,
+        "mean_bytes": n_bytes,
+        "targets": targets,
+    }
     tell(arguments, found, print_tables)
 
 

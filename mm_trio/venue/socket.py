@@ -29,6 +29,10 @@ CONNECT_TIMEOUT_S = 10.0
 MOST_FRAGMENTS = 1000
 _KNOWN_FEEDS = frozenset((*FEEDS, HEARTBEAT_FEED))
 _GREETING = "Websocket connection established."
+# The venue tells the prices of all its coins several times a second. Nobody here reads them: that they come is the sign
+# of life, so the hundreds of numbers are not parsed.
+_HEARTBEAT_BEGINS = f'{{"channel":"{HEARTBEAT_FEED}",'
+_HEARTBEAT: dict[str, object] = {"channel": HEARTBEAT_FEED, "data": {"mids": {}}}
 
 
 class _BoundedFrames(websocket.frame_buffer):
@@ -143,7 +147,7 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         _discard(self)
 
     def on_message(self, _ws: Any, message: str | bytes) -> None:
-        """Dispatch a frame to its callbacks.
+        """Dispatch a frame to its callbacks; those of the heartbeat get one without prices.
 
         A frame that cannot be read is dropped and logged. Error frames are logged, because the SDK drops them in
         silence and a refused feed would look like a quiet one.
@@ -151,6 +155,9 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         self.n_frames += 1
         text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
         if text == _GREETING:
+            return
+        if text.startswith(_HEARTBEAT_BEGINS):
+            self._call_back(HEARTBEAT_FEED, _HEARTBEAT)
             return
         try:
             frame = parse_json(text)
@@ -163,6 +170,9 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         except (ValueError, KeyError, TypeError, AttributeError):
             _log.warning("socket: unreadable frame of %d characters dropped", len(text))
             return
+        self._call_back(identifier, frame)
+
+    def _call_back(self, identifier: str, frame: object) -> None:
         for subscription in self.active_subscriptions.get(identifier, ()):
             subscription.callback(frame)
 

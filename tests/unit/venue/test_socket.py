@@ -126,6 +126,21 @@ def test_r5_messages_of_any_usual_size_are_read() -> None:
     assert len(heard) == 2 + 2 * MOST_FRAGMENTS + 1
 
 
+def test_the_heartbeat_is_passed_on_without_its_prices() -> None:
+    """Hundreds of prices several times a second, which nobody reads: what follows the feed's name is not parsed."""
+
+    def send(peer: Peer) -> None:
+        peer.send(frame(_TEXT | _LAST, b'{"channel":"allMids","data":{"mids":{"@1":"20.5"}}}'))
+        peer.send(frame(_TEXT | _LAST, b'{"channel":"allMids","data":{"mids":{"@1":'))
+        peer.sock.shutdown(SHUT_WR)
+
+    with open_rogue(after_greeting(send)) as rogue:
+        socket, heard = open_socket(rogue.url)
+        check_threads_end(socket)
+
+    assert heard == 2 * [{"channel": "allMids", "data": {"mids": {}}}]
+
+
 @pytest.mark.parametrize("first", [_TEXT | _LAST, 0x8, 0x70], ids=["message", "goodbye", "nonsense"])
 def test_r4_a_discarded_connection_leaves_no_thread(first: int) -> None:
     """Whatever drips there, and also while the library says goodbye."""

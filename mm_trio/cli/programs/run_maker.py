@@ -27,6 +27,7 @@ from mm_trio.cli.programs.start_checks import (
     refuse_skew,
     tell_account_mode,
 )
+from mm_trio.cli.shell.garbage import freeze_when_started
 from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.sandbox_folders import remove_old_instances
@@ -352,6 +353,7 @@ class _Run:
                     if self.screen is not None:
                         nursery.start_soon(self.screen, maker, self.stop_scope)
                     nursery.start_soon(_tell_mode_later, self.settings.market)
+                    nursery.start_soon(freeze_when_started, self._has_ticked)
                     await maker.run()
                     nursery.cancel_scope.cancel()
             except* LedgerError as group:

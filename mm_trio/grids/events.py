@@ -6,9 +6,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 
 import trio
 
+from mm_trio.concurrency.late_lines import LateLines
 from mm_trio.grids.schedule import TickSchedule
 from mm_trio.guard.silence import OwnSilence
 from mm_trio.model.journal_entries import Adjusted
@@ -20,6 +22,7 @@ from mm_trio.quoting.opening import find_inside
 from mm_trio.quoting.plan import TickPlan
 from mm_trio.refusals.beforehand import Sendable
 from mm_trio.refusals.kind_pauses import PauseNews
+from mm_trio.sending.quiet_ticks import QuietTicks
 from mm_trio.state.fill_history import LISTED_WITHIN_S
 from mm_trio.state.inventory import BalanceCheck, BalanceVerdict, Inventory
 from mm_trio.state.maker_state import MakerState
@@ -83,6 +86,8 @@ class SessionEvents:
         self._silence = silence
         self._mark: Callable[[int], None] | None = None
         self._tell_moved: Callable[[], None] | None = None
+        self.late_lines = LateLines()
+        self._quiet_ticks = QuietTicks()
         self._manual_cancels: deque[float] = deque(maxlen=settings.hand_cancels_to_stop or 0)
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)
         self.stop_wanted = trio.Event() if stop_wanted is None else stop_wanted
@@ -108,7 +113,7 @@ class SessionEvents:
             self._tell_moved()
         self._stats.on_fill(fill)
         self.recent_fills.append((trio.current_time(), fill))
-        _log_fill(fill, self._inventory)
+        self.late_lines.put(partial(_log_fill, fill, self._inventory.effective_token, self._inventory.effective_usdc))
         if fill.fee_token not in (None, "base", "quote"):
             self._stats.on_error()
             _log.error("unexpected fee token: tid=%d fee_token=%s", fill.tid, fill.fee_token)
@@ -188,6 +193,16 @@ class SessionEvents:
         else:
             _log.info("levels left out: none any more; quoting in full again")
 
+    def on_ticked(self, plan: TickPlan, result: EmitResult) -> bool:
+        """Write the lines that waited for an action to leave; return whether the tick deserves one too."""
+        self.late_lines.tell()
+        now_s = trio.current_time()
+        if not self._quiet_ticks.is_quiet(plan, result, now_s=now_s):
+            return True
+        if n_quiet := self._quiet_ticks.take_summary(now_s=now_s):
+            _log.info("ticks quiet: n=%d boundary=%d desired=%d", n_quiet, plan.boundary_level, len(plan.desired))
+        return False
+
     def on_trouble(self, reason: str) -> None:
         """Request a reconciliation after a report that does not fit."""
         _log.info("reconciliation requested: reason=%s", reason)
@@ -261,7 +276,7 @@ def log_start(state: MakerState, plan: TickPlan, *, n_orphans: int) -> None:
     )
 
 
-def _log_fill(fill: FillResult, inventory: Inventory) -> None:
+def _log_fill(fill: FillResult, token: Decimal, usdc: Decimal) -> None:
     """Log a booked fill and the amounts left to offer."""
     _log.info(
         "fill side=%s level=%d px=%s sz=%s fee=%s full=%s oid=%d tid=%d token=%s quote=%s",
@@ -273,8 +288,8 @@ def _log_fill(fill: FillResult, inventory: Inventory) -> None:
         fill.fully_filled,
         fill.oid,
         fill.tid,
-        inventory.effective_token,
-        inventory.effective_usdc,
+        token,
+        usdc,
     )
 
 

@@ -92,7 +92,8 @@ async def tick(grid: Grid) -> None:
         grid.events.on_refusals(grid.emitter.filter.refusals.take_news(now_s=now_s))
         grid.events.on_left_out(grid.emitter.filter.sendable)
         quoter.stats.on_tick(now_s, budget_left=account.budget.remaining())
-        log_tick(quoter.stats.ticks, plan, result, account.budget, quoter.state.grid.n_orders)
+        if grid.events.on_ticked(plan, result):
+            log_tick(quoter.stats.ticks, plan, result, account.budget, quoter.state.grid.n_orders)
         if result.contradicted:
             grid.events.on_trouble("balance too small at the venue for an order that the ledger covers")
         quoter.state.note_doubts(now_s)

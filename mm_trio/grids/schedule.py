@@ -17,6 +17,7 @@ __all__ = [
     "ReconcileSchedule",
     "TickSchedule",
     "WeightDemand",
+    "WokenTick",
     "make_wall_clock",
     "read_machine_clock",
 ]
@@ -24,6 +25,8 @@ __all__ = [
 # Fills of one block come as a burst: ticks woken by them are at least this far apart. Their frames are all here within
 # this; a longer pause saves no items, and a taker that comes in it finds a wrong price.
 BURST_S = 0.005
+# An action leaves within a few milliseconds of the fill that it answers, and an answer over loopback comes in as many.
+LEAVES_WITHIN_S = 0.01
 # One reconciliation has request weight 62 of the 1,200 that one IP has per minute. This gap allows 15 of them.
 RECONCILE_GAP_S = 4.0
 
@@ -112,6 +115,7 @@ class TickSchedule:
         self.reconciling = reconciling
         self._due_s = math.inf
         self._tick_wanted = trio.Event()
+        self.woken = WokenTick()
         self._wanted_s = math.inf
 
     def start(self) -> None:
@@ -121,6 +125,7 @@ class TickSchedule:
     def wake_tick(self) -> None:
         """Make the next tick due as soon as possible."""
         self._tick_wanted.set()
+        self.woken.on_woken()
 
     def want_tick(self, after_s: float) -> None:
         """Make the next tick due in `after_s` at the latest."""
@@ -136,6 +141,7 @@ class TickSchedule:
         To be called at the end of a tick.
         """
         done_s = trio.current_time()
+        self.woken.on_ended()
         # The finished tick was due, not woken.
         if done_s >= self._due_s:
             self.reconciling.count_tick()
@@ -145,6 +151,39 @@ class TickSchedule:
             if trio.current_time() < done_s + BURST_S:
                 await trio.sleep_until(done_s + BURST_S)
         self._tick_wanted, self._wanted_s = trio.Event(), math.inf
+        self.woken.on_begun()
+
+
+class WokenTick:
+    """Precedence of a tick that a fill woke over the other frames of its block.
+
+    A block tells of a fill in several frames. While these are read, the thread that sends the answer to the first of
+    them would have to wait for the interpreter again and again.
+    """
+
+    def __init__(self) -> None:
+        self._ended = trio.Event()
+        self._may_begin = self._is_woken = False
+
+    def on_woken(self) -> None:
+        """Note that a tick was woken; one that has begun by then is another one."""
+        self._is_woken = self._may_begin
+
+    def on_begun(self) -> None:
+        """Note that a tick begins."""
+        self._may_begin = self._is_woken = False
+
+    def on_ended(self) -> None:
+        """Note that a tick ended, and the next one may begin."""
+        self._may_begin = True
+        self._ended.set()
+        self._ended = trio.Event()
+
+    async def let_go_first(self) -> None:
+        """Wait until a tick that was just woken has ended, but only a moment."""
+        if self._is_woken:
+            with trio.move_on_after(LEAVES_WITHIN_S):
+                await self._ended.wait()
 
 
 class WeightDemand:

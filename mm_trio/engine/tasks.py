@@ -91,6 +91,7 @@ async def apply_forever(session: Session) -> Never:
         account.client.on_heard()
         if reported_ms is not None:
             account.client.clock.on_frame(reported_ms)
+        await session.schedule.woken.let_go_first()
 
 
 # --- Reconciliation ---------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ async def measure_wait(schedule: TickSchedule) -> float:
 async def test_a_frame_waits_for_the_woken_tick_but_not_long(
     autojump_clock: MockClock, takes_s: float, waits_s: float
 ) -> None:
-    schedule = TickSchedule(3.0, 20)
+    schedule = TickSchedule(3.0, ReconcileSchedule(20))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(tick_forever, schedule, takes_s=takes_s))
         await trio.sleep(1)
@@ -40,7 +40,7 @@ async def test_a_frame_waits_for_the_woken_tick_but_not_long(
 
 
 async def test_a_frame_without_a_fill_does_not_wait(autojump_clock: MockClock) -> None:
-    schedule = TickSchedule(3.0, 20)
+    schedule = TickSchedule(3.0, ReconcileSchedule(20))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(tick_forever, schedule, takes_s=0.3))
         await trio.sleep(1)
@@ -52,7 +52,7 @@ async def test_a_frame_without_a_fill_does_not_wait(autojump_clock: MockClock) -
 
 async def test_a_fill_during_a_tick_holds_no_frame_up(autojump_clock: MockClock) -> None:
     """An answer may take seconds, and nothing is sent before it; its frames must be read meanwhile."""
-    schedule = TickSchedule(3.0, 20)
+    schedule = TickSchedule(3.0, ReconcileSchedule(20))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(tick_forever, schedule, takes_s=0.3))
         await trio.sleep(1)

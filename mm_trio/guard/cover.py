@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from mm_trio.concurrency.blocking_calls import QUICK_S
+from mm_trio.guard.heartbeat import GuardPresence
 from mm_trio.guard.private_file import FileUnread, read_private, write_private
 from mm_trio.guard.reserve import MOST_ACTIONS, MOST_ITEMS, NO_RESERVE, Reserve
 from mm_trio.guard.signed_file import (
@@ -31,7 +32,7 @@ from mm_trio.model.local_failures import describe_local_failure
 from mm_trio.state.order_state import OrderState
 from mm_trio.venue.sdk import make_cloid
 
-__all__ = ["CancelCover"]
+__all__ = ["CancelCover", "CoverWhileWatched"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class CancelCover:
         self._exchange = exchange
         self._clock_ms = clock_ms
         self._orders = orders
+        self.presence = GuardPresence(terms.folder)
         self._n_taken = 0
         # All below belongs to whoever has the lock; a write that hangs is noted as the fault without it.
         self._lock = threading.Lock()
@@ -123,6 +125,7 @@ class CancelCover:
                 self._write_or_tell(snapshot)
 
     def _refresh(self, snapshot: _Snapshot) -> None:
+        self.presence.look()
         with self._having_file() as has_file:
             last = self._written
             if not has_file or (last is not None and last.number > snapshot.number):
@@ -228,6 +231,21 @@ class CancelCover:
             return read_fired(self.terms.folder)
         except (OSError, FileUnread):
             return frozenset()
+
+
+class CoverWhileWatched:
+    """Cover of orders before they are sent, while a guard may watch.
+
+    To sign and write the cancels takes as long as to answer a fill. Where no guard lives nobody could post them in
+    time: there a refresh each second keeps the file near to what rests.
+    """
+
+    def __init__(self, cover: CancelCover) -> None:
+        self._cover = cover
+
+    def make_cover(self) -> Callable[[], None] | None:
+        """Return the blocking call that covers what may rest now; None without a guard."""
+        return self._cover.make_cover() if self._cover.presence.is_likely else None
 
 
 def _cut(method: str, names: Sequence[str] | Sequence[int]) -> list[tuple[str, Sequence[str | int]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ __all__ = [
     "ALIVE_NAME",
     "HEARTBEAT_NAME",
     "Alive",
+    "GuardPresence",
     "Heartbeat",
     "Life",
     "parse_heartbeat",
@@ -26,6 +28,8 @@ HEARTBEAT_NAME = "heartbeat.json"
 ALIVE_NAME = "guard-alive.json"
 VERSION = 1
 _MOST_BYTES = 4_096
+# A guard writes each second, and its maker looks each second.
+LOOKS_WITHOUT_NEWS = 5
 
 
 class Life(StrEnum):
@@ -65,6 +69,36 @@ class Alive:
     at_ms: int
     pid: int
     armed: bool
+
+
+class GuardPresence:
+    """Whether a guard watches, by whether its sign of life changes from one look to the next.
+
+    No calendar is compared. In the beginning one may be there; where a look fails, nothing new is known.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / ALIVE_NAME
+        self._seen: tuple[int, int] | None = None
+        self._n_same = 0
+
+    @property
+    def is_likely(self) -> bool:
+        """Check if a guard may watch. Cheap, and safe on any thread."""
+        return self._n_same < LOOKS_WITHOUT_NEWS
+
+    def look(self) -> None:
+        """Look at the guard's file; to be called each second. Blocks."""
+        try:
+            status = os.stat(self._path)
+            found = (status.st_mtime_ns, status.st_ino)
+        except FileNotFoundError:
+            found = None
+        except OSError:
+            return
+        is_news = found is not None and found != self._seen
+        self._seen = found
+        self._n_same = 0 if is_news else self._n_same + 1
 
 
 def parse_heartbeat(data: bytes) -> Heartbeat:

@@ -29,7 +29,7 @@ from mm_trio.grids.shared_funds import SharedFunds
 from mm_trio.grids.shared_look import SharedAnswers, SharesBalances, take_all
 from mm_trio.grids.startup import check_order_size
 from mm_trio.grids.stops import Stops
-from mm_trio.guard.cover import CancelCover
+from mm_trio.guard.cover import CancelCover, CoverWhileWatched
 from mm_trio.guard.dead_man import DeadMan
 from mm_trio.guard.life_signs import LifeSigns
 from mm_trio.guard.silence import OwnSilence
@@ -350,7 +350,7 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
         seams.exchange,
         gate=gate,
         limits=stops.limits,
-        cover=cover,
+        cover=None if cover is None else CoverWhileWatched(cover),
         nonces=nonces,
         weight=client.weight,
         run_sync=basis.pools.actions,

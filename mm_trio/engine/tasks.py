@@ -84,14 +84,17 @@ async def apply_forever(session: Session) -> Never:
     """Apply the messages of all feeds, one after another."""
     account, watchdog = session.account, session.feeds.watchdog
     router = FeedRouter(session.grids, share=account.answers.share, wall_ms=account.wall_ms)
+    late_lines = session.grids[0].events.late_lines
     while True:
         message = await session.feeds.inbox.receive()
-        reported_ms = router.apply(message.feed, message.body, now_s=trio.current_time())
-        watchdog.on_message(message.connection, reported_ms)
-        account.client.on_heard()
-        if reported_ms is not None:
-            account.client.clock.on_frame(reported_ms)
-        await session.schedule.woken.let_go_first()
+        with late_lines.waiting():
+            reported_ms = router.apply(message.feed, message.body, now_s=trio.current_time())
+            watchdog.on_message(message.connection, reported_ms)
+            account.client.on_heard()
+            if reported_ms is not None:
+                account.client.clock.on_frame(reported_ms)
+            for grid in session.grids:
+                await grid.schedule.woken.let_go_first()
 
 
 # --- Reconciliation ---------------------------------------------------------------------------------

@@ -5,34 +5,23 @@ To write a line takes the loop a quarter of a millisecond, as long as to sign an
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Never
-
-import trio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = ["LateLines"]
 
-# An action leaves within a few milliseconds. Whatever becomes of it, the lines wait no longer.
-TELL_WITHIN_S = 0.02
-
 
 class LateLines:
-    """Lines to be written soon, in the order of their events.
-
-    `tell_forever` writes them; while it does not run, nothing waits.
-    """
+    """Lines of the log, in the order of their events."""
 
     def __init__(self) -> None:
         self._lines: list[Callable[[], None]] = []
-        self._wanted = trio.Event()
-        self._is_kept = False
+        self._is_waiting = False
 
     def put(self, line: Callable[[], None]) -> None:
-        """Write a line soon."""
+        """Write a line, now or at the end of `waiting`."""
         self._lines.append(line)
-        if self._is_kept:
-            self._wanted.set()
-        else:
+        if not self._is_waiting:
             self.tell()
 
     def tell(self) -> None:
@@ -41,15 +30,12 @@ class LateLines:
         for line in lines:
             line()
 
-    async def tell_forever(self) -> Never:
-        """Write lines a moment after they came. At the end none is left, and none waits any more."""
-        self._is_kept = True
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Let lines wait until the end of the context, whatever ends it."""
+        self._is_waiting = True
         try:
-            while True:
-                await self._wanted.wait()
-                await trio.sleep(TELL_WITHIN_S)
-                self._wanted = trio.Event()
-                self.tell()
+            yield
         finally:
-            self._is_kept = False
+            self._is_waiting = False
             self.tell()

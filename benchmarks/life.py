@@ -52,7 +52,7 @@ from mm_trio.sandbox import (
     serve,
 )
 
-__all__: list[str] = []
+__all__ = ["CpuClock", "read_rss_mib"]
 
 INTERVAL_S = 0.5
 START_PATIENCE_S, SETTLE_S, RECOVERY_PATIENCE_S = 60.0, 4.0, 30.0
@@ -165,11 +165,11 @@ def measure_life(maker: Maker, *, idle_s: float) -> dict[str, float | None]:
             if not pipe.poll(START_PATIENCE_S):
                 raise RuntimeError(f"{maker.name} never quoted:\n{(folder / 'maker.log').read_text()[-3000:]}")
             first_s, whole_s = pipe.recv()
-            clock = _CpuClock(process.pid)
+            clock = CpuClock(process.pid)
             start_cpu_s = clock.read_s()
             time.sleep(SETTLE_S)
             idle_cpu = clock.watch(idle_s)
-            rss_mib = _read_rss_mib(process.pid)
+            rss_mib = read_rss_mib(process.pid)
             pipe.send("drop")
             socket_s, quoted_s = _receive(pipe, "the exchange did not answer")
     return {
@@ -193,7 +193,7 @@ def measure_start(maker: Maker, *, delay_s: float) -> float:
     return took_s
 
 
-class _CpuClock:
+class CpuClock:
     """Seconds of CPU of a process, to the microsecond: the kernel's own count of a process has steps of 10 ms."""
 
     def __init__(self, pid: int) -> None:
@@ -216,7 +216,7 @@ class _CpuClock:
         return (self.read_s() - before_s) / (time.perf_counter() - began_s)
 
 
-def _read_rss_mib(pid: int) -> float:
+def read_rss_mib(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 

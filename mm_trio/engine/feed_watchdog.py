@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import trio
 
+from mm_trio.concurrency.common_beat import sleep_to_beat
 from mm_trio.model.errors import VenueError
 from mm_trio.venue import wire
 from mm_trio.venue.feed_connection import FeedConnection, Pulse
@@ -189,14 +190,11 @@ class FeedWatchdog:
 
         Return that fault.
         """
-        due_s = trio.current_time()
         try:
             while (fault := self.find_fault() or find_other()) is None:
                 self._polled_s = trio.current_time()
                 await self._probe_if_silent()
-                # Polls at fixed times stay in step with ticks that began together: the loop wakes once for both.
-                due_s = max(due_s + POLL_EVERY_S, trio.current_time())
-                await trio.sleep_until(due_s)
+                await sleep_to_beat(POLL_EVERY_S)
         finally:
             self._polled_s = None
         return fault

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Never, TypeVar
 import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
+from mm_trio.concurrency.common_beat import sleep_to_beat
 from mm_trio.halts.requests import Asked, Request, find_strictest
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import KeepsStanding
@@ -126,9 +127,8 @@ class StandingKeeper:
 async def heed_forever(stops: Stops) -> Never:
     """Look for requests of the operator twice a second, and follow them."""
     while True:
-        began_s = trio.current_time()
         await heed(stops)
-        await trio.sleep_until(began_s + LOOK_EVERY_S)
+        await sleep_to_beat(LOOK_EVERY_S)
 
 
 async def heed_while(stops: Stops, work: Callable[[], Awaitable[_T]]) -> _T:

@@ -17,6 +17,7 @@ from typing import Never
 import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
+from mm_trio.concurrency.common_beat import sleep_to_beat
 from mm_trio.guard.cover import CancelCover
 from mm_trio.guard.heartbeat import Heartbeat, Life, write_heartbeat
 from mm_trio.guard.silence import OwnSilence
@@ -86,13 +87,13 @@ class LifeSigns:
             if has_settled := has_settled or is_settled():
                 await self._call(self._cover.refresh())
                 await self._burn()
-            await trio.sleep(REFRESH_EVERY_S)
+            await sleep_to_beat(REFRESH_EVERY_S)
 
     async def beat_forever(self) -> Never:
         """Write a heartbeat each second, or faster for a guard that acts soon."""
         while True:
             await self.tell(Life.RUNNING)
-            await trio.sleep(min(BEAT_EVERY_S, self._terms.after_s / BEATS_A_SILENCE))
+            await sleep_to_beat(min(BEAT_EVERY_S, self._terms.after_s / BEATS_A_SILENCE))
 
     async def tell(self, state: Life) -> None:
         """Write one heartbeat."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Never
 import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
+from mm_trio.concurrency.common_beat import sleep_to_beat
 from mm_trio.messages.market_messages import MARKET_FEEDS
 from mm_trio.model.errors import VenueError
 from mm_trio.model.observations import OwnBook
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 WRITE_EVERY_S = 1.0
 # A connection is a new one at most every half second.
-SUBSCRIBE_POLL_S = 0.25
+SUBSCRIBE_POLL_S = 0.5
 SUBSCRIBE_AGAIN_S = 5.0
 # A disk that takes longer hangs. The write goes on, and no other is made meanwhile.
 WRITE_WITHIN_S = 10.0
@@ -91,11 +92,9 @@ class RecordKeeping:
     # --- Looks --------------------------------------------------------------------------------
 
     async def _look_forever(self) -> Never:
-        due_s = trio.current_time()
         while True:
             self._look()
-            due_s = max(due_s + LOOK_EVERY_S, trio.current_time())
-            await trio.sleep_until(due_s)
+            await sleep_to_beat(LOOK_EVERY_S)
 
     def _look(self) -> None:
         now_ms, (number, heard_s) = self._wall_ms(), self._find_connected()
@@ -109,7 +108,7 @@ class RecordKeeping:
         """Subscribe the market's feeds on each new connection, after its other feeds."""
         while True:
             number = self._find_connected().number
-            pause_s = SUBSCRIBE_POLL_S
+            again_s = 0.0
             if number != self._n_subscribed:
                 # The first frame may come at once, and a connection is known by a look.
                 self._look()
@@ -119,8 +118,9 @@ class RecordKeeping:
                     self._n_subscribed = number
                 except VenueError as error:
                     _log.info("market not recorded: error=%s retry_s=%g", error, SUBSCRIBE_AGAIN_S)
-                    pause_s = SUBSCRIBE_AGAIN_S
-            await trio.sleep(pause_s)
+                    again_s = SUBSCRIBE_AGAIN_S
+            await trio.sleep(again_s)
+            await sleep_to_beat(SUBSCRIBE_POLL_S)
 
     def _make_callback(self, feed: str, number: int) -> Callable[[Any], None]:
         return partial(self.recorder.take_frame, feed, number)
@@ -129,7 +129,7 @@ class RecordKeeping:
 
     async def _write_forever(self) -> Never:
         while True:
-            await trio.sleep(WRITE_EVERY_S)
+            await sleep_to_beat(WRITE_EVERY_S)
             await self._write()
 
     async def _write(self) -> None:

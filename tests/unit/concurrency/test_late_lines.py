@@ -39,8 +39,13 @@ def test_lines_that_are_wanted_now_are_written_once() -> None:
 
 def test_an_error_loses_no_line() -> None:
     lines, told = LateLines(), list[int]()
-    with pytest.raises(KeyError), lines.waiting():
-        lines.put(partial(told.append, 1))
-        raise KeyError
+
+    def fail() -> None:
+        with lines.waiting():
+            lines.put(partial(told.append, 1))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
 
     assert told == [1]

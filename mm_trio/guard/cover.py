@@ -90,6 +90,15 @@ class CancelCover:
         """Return a blocking call that makes the file smaller, or its nonces new, where that is due."""
         return partial(self._refresh, self._take())
 
+    def is_near(self) -> bool:
+        """Check if the file names what may rest now; to be called on the loop's thread."""
+        return self._written is not None and self._written.names == self._take().names
+
+    @property
+    def must_burn(self) -> bool:
+        """Check if there are nonces of an older file to be used up."""
+        return bool(self._unburnt)
+
     def burn(self) -> int:
         """Use up the nonces of an older file, so that it cannot be carried out; return how many.
 
@@ -125,7 +134,6 @@ class CancelCover:
                 self._write_or_tell(snapshot)
 
     def _refresh(self, snapshot: _Snapshot) -> None:
-        self.presence.look()
         with self._having_file() as has_file:
             last = self._written
             if not has_file or (last is not None and last.number > snapshot.number):

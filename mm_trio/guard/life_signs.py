@@ -32,6 +32,8 @@ __all__ = ["LifeSigns"]
 _log = logging.getLogger(__name__)
 
 BEAT_EVERY_S = REFRESH_EVERY_S = 1.0
+# Without a guard, and where what rests did not change: only the nonces could need it.
+IDLE_REFRESH_S = 10.0
 ASK_AFTER_S = 5.0
 # Of the silence after which the guard acts.
 BEATS_A_SILENCE, QUESTIONS_A_SILENCE = 4, 3
@@ -82,11 +84,15 @@ class LifeSigns:
 
         Until the orders of an earlier session are settled, the file of that session stays.
         """
-        has_settled = False
+        has_settled, done_s = False, float("-inf")
         while True:
             if has_settled := has_settled or is_settled():
-                await self._call(self._cover.refresh())
-                await self._burn()
+                is_idle = not self._cover.presence.is_likely and self._cover.is_near()
+                if not is_idle or trio.current_time() >= done_s + IDLE_REFRESH_S:
+                    await self._call(self._cover.refresh())
+                    done_s = trio.current_time()
+                if self._cover.must_burn:
+                    await self._burn()
             await sleep_to_beat(REFRESH_EVERY_S)
 
     async def beat_forever(self) -> Never:
@@ -112,6 +118,7 @@ class LifeSigns:
 
     def _write(self, number: int, beat: Heartbeat) -> None:
         """Replace the heartbeat on a thread, unless a later one was quicker. Errors: OSError."""
+        self._cover.presence.look()
         with self._lock:
             if number > self._n_written:
                 write_heartbeat(self._terms.folder, beat)

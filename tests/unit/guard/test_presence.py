@@ -75,7 +75,7 @@ def test_orders_are_covered_before_they_are_sent_once_a_guard_comes(tmp_path: Pa
     look_without_news(cover.presence)
     without_guard = before_orders.make_cover()
     write_alive(tmp_path, Alive(at_ms=1, pid=1, armed=True))
-    cover.refresh()()
+    cover.presence.look()
     orders.in_flight = [venue.make_intent()]
     with_guard = before_orders.make_cover()
 
@@ -83,3 +83,15 @@ def test_orders_are_covered_before_they_are_sent_once_a_guard_comes(tmp_path: Pa
     assert with_guard is not None
     with_guard()
     assert read_cancels(tmp_path).names == {orders.in_flight[0].cloid}
+
+
+def test_a_cover_is_near_while_it_names_what_may_rest(tmp_path: Path) -> None:
+    venue, orders = GuardedVenue(), Orders()
+    cover = make_cover(venue, tmp_path, orders)
+    before = cover.is_near()
+    orders.in_flight = [venue.make_intent()]
+    cover.refresh()()
+    covered = cover.is_near()
+    orders.in_flight = [venue.make_intent()]
+
+    assert [before, covered, cover.is_near()] == [False, True, False]

@@ -16,6 +16,7 @@ from typing import Any
 import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
+from mm_trio.concurrency.late_lines import LateLines
 from mm_trio.concurrency.thread_pools import ThreadPools
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.session import Feeds, Session
@@ -339,8 +340,14 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
         find_journal_fault=lambda: writer.obstacle,
         feed_is_alive=feed.is_alive,
     )
+    stop_wanted = trio.Event()
     make_core = partial(
-        _make_grid_core, basis, writer=writer, reconciling=reconciling, stop_wanted=(stop_wanted := trio.Event())
+        _make_grid_core,
+        basis,
+        writer=writer,
+        reconciling=reconciling,
+        stop_wanted=stop_wanted,
+        late_lines=LateLines(),
     )
     made = [make_core(grid) for grid in basis.grids]
     share = take_all if basis.is_alone else _share_funds(made)
@@ -403,6 +410,7 @@ def _make_grid_core(
     writer: JournalWriter,
     reconciling: ReconcileSchedule,
     stop_wanted: trio.Event,
+    late_lines: LateLines,
 ) -> _GridCore:
     terms, recovered = grid.terms, grid.recovered
     settings = terms.settings
@@ -414,6 +422,7 @@ def _make_grid_core(
         schedule=schedule,
         silence=basis.silence,
         stop_wanted=stop_wanted,
+        late_lines=late_lines,
     )
     if terms.recorder is not None:
         events.start_marking(terms.recorder.take_fill)

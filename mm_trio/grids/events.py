@@ -65,7 +65,7 @@ class SessionEvents:
     """Listener to the state: counts, logs, and wakes tasks.
 
     `stop_wanted` is set when the owner cancelled so many orders manually that it is a request to stop the maker; the
-    grids of an account share it.
+    grids of an account share it, and `late_lines`.
     `balance_change` is how the last balance differed from the ledger, until it is believed or equal.
     """
 
@@ -78,6 +78,7 @@ class SessionEvents:
         schedule: TickSchedule,
         silence: OwnSilence | None = None,
         stop_wanted: trio.Event | None = None,
+        late_lines: LateLines | None = None,
     ) -> None:
         self._settings = settings
         self._stats = stats
@@ -86,7 +87,7 @@ class SessionEvents:
         self._silence = silence
         self._mark: Callable[[int], None] | None = None
         self._tell_moved: Callable[[], None] | None = None
-        self.late_lines = LateLines()
+        self.late_lines = late_lines or LateLines()
         self._quiet_ticks = QuietTicks()
         self._manual_cancels: deque[float] = deque(maxlen=settings.hand_cancels_to_stop or 0)
         self.recent_fills: deque[tuple[float, FillResult]] = deque(maxlen=RECENT_FILLS)

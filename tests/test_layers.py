@@ -58,6 +58,7 @@ ORDER = (
     "sim.base",
     "sim.network",
     "sim.oracle",
+    "sim.grids",
     "sim.actors",
     "sim.run",
     "cli.shell",

@@ -145,7 +145,7 @@ class _Path:
                 await trio.sleep(POLL_S)
                 process = world.process
                 if process is not None and process.is_quoting:
-                    wrong = check.find_ledger_error(process.maker)
+                    wrong = check.find_ledger_error(process)
         world.judge.check("S5", wrong is None, lambda: f"{most_s:.0f} s after the last fault: {wrong}")
 
     def _make_figures(self, world: World, meter: Meter, judge: Judge) -> PathFigures:

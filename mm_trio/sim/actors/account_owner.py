@@ -5,6 +5,7 @@ The owner trades, cancels, deposits and withdraws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 from typing import Never
@@ -21,7 +22,6 @@ from mm_trio.sandbox import (
     HoldElsewhere,
     ItemError,
     NewOrder,
-    Pair,
     PlaceOrders,
     Refused,
     ReserveRequestWeight,
@@ -29,6 +29,7 @@ from mm_trio.sandbox import (
 )
 from mm_trio.sim.actors.other_traders import RIVAL, TAKER, cancel_all
 from mm_trio.sim.base.fault_counter import FaultCounter
+from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.oracle.venue_view import OWN_PREFIX, is_own
 
 __all__ = ["AccountOwner"]
@@ -41,18 +42,14 @@ REQUESTS = 40_000
 class AccountOwner:
     """Actions on the maker's account by others than the maker.
 
-    `levels` are the ladder's prices.
+    Where it has several grids, each act is on one of them by chance.
     """
 
-    def __init__(
-        self, gateway: Gateway, pair: Pair, address: str, levels: tuple[Decimal, ...], fault_counter: FaultCounter
-    ) -> None:
+    def __init__(self, gateway: Gateway, grids: Sequence[Grid], address: str, fault_counter: FaultCounter) -> None:
         self._gateway = gateway
-        self._pair = pair
+        self._grids = tuple(grids)
         self._address = address
-        self._levels = levels
         self._fault_counter = fault_counter
-        self._lot = Decimal(1).scaleb(-pair.base.sz_decimals)
         self._has_spent_budget = False
         # Token and amount that were paid in for a while.
         self._lent: tuple[int, Decimal] | None = None
@@ -73,37 +70,48 @@ class AccountOwner:
                 self._fault_counter.count(kind)
 
     async def second_strategy_forever(self, rng: Random) -> Never:
-        """Keep an order or two on the pair, moving them.
+        """Keep an order or two on a pair, moving them.
 
         They carry cloids of another prefix, or none.
         """
         while True:
             await trio.sleep(rng.expovariate(1 / 25))
-            cancel_all(self._gateway, self._pair, self._address, spare_prefix=OWN_PREFIX)
+            self._cancel_foreign()
             cloid = None if rng.random() < 0.5 else f"0x{rng.getrandbits(120):032x}"
             self._place(rng, cloid=cloid)
 
     def clean_up(self) -> None:
         """Cancel foreign and rival orders, and restore the request budget."""
-        cancel_all(self._gateway, self._pair, self._address, spare_prefix=OWN_PREFIX)
-        cancel_all(self._gateway, self._pair, RIVAL)
+        self._cancel_foreign()
+        for grid in self._grids:
+            cancel_all(self._gateway, grid.pair, RIVAL)
         if self._has_spent_budget:
             self._gateway.apply(ReserveRequestWeight(TAKER, REQUESTS, destination=self._address))
+
+    def _cancel_foreign(self) -> None:
+        for grid in self._grids:
+            cancel_all(self._gateway, grid.pair, self._address, spare_prefix=OWN_PREFIX)
+
+    def _choose_grid(self, rng: Random) -> Grid:
+        """Choose a grid; the only one takes no random number."""
+        return self._grids[0] if len(self._grids) == 1 else rng.choice(self._grids)
 
     # --- The owner's actions ---
 
     def _place(self, rng: Random, *, cloid: str | None = None) -> bool:
-        price, is_buy = rng.choice(self._levels), rng.random() < 0.5
-        size = (12 / price).quantize(self._lot) + self._lot
+        grid = self._choose_grid(rng)
+        price, is_buy = rng.choice(grid.levels), rng.random() < 0.5
+        size = (12 / price).quantize(_find_lot(grid)) + _find_lot(grid)
         tif = rng.choice(("Alo", "Gtc", "Ioc"))
-        order = NewOrder(self._pair.asset, is_buy, price, size, tif, cloid)  # type: ignore[arg-type]
+        order = NewOrder(grid.pair.asset, is_buy, price, size, tif, cloid)  # type: ignore[arg-type]
         return _was_done(self._gateway.apply(PlaceOrders(self._address, (order,))))
 
     def _cancel(self, rng: Random) -> bool:
         own = [o for o in self._gateway.exchange.open_orders(self._address) if is_own(o.cloid)]
         if not own:
             return False
-        cancel = CancelByOid(self._address, ((self._pair.asset, rng.choice(own).oid),))
+        order = rng.choice(own)
+        cancel = CancelByOid(self._address, ((order.asset, order.oid),))
         return _was_done(self._gateway.apply(cancel))
 
     def deposit(self, rng: Random) -> bool:
@@ -144,10 +152,10 @@ class AccountOwner:
         return self._gateway.exchange.account(self._address).elsewhere(token) != before
 
     def _draw_transfer(self, rng: Random) -> tuple[int, Decimal]:
-        worth = Decimal(rng.randint(5, 300))
+        grid, worth = self._choose_grid(rng), Decimal(rng.randint(5, 300))
         if rng.random() < 0.5:
-            return self._pair.quote.index, worth
-        return self._pair.base.index, (worth / self._levels[0]).quantize(self._lot)
+            return grid.pair.quote.index, worth
+        return grid.pair.base.index, (worth / grid.levels[0]).quantize(_find_lot(grid))
 
     # --- The request budget ---
 
@@ -157,12 +165,17 @@ class AccountOwner:
         n_left = account.request_cap - account.n_requests - rng.choice((0, 0, 7, 60))
         if n_left <= 0:
             return False
+        asset = self._grids[0].pair.asset
         while n_left > 0:
             n = min(n_left, PER_ACTION)
-            self._gateway.apply(CancelByOid(self._address, tuple((self._pair.asset, i) for i in range(1, n + 1))))
+            self._gateway.apply(CancelByOid(self._address, tuple((asset, i) for i in range(1, n + 1))))
             n_left -= n
         self._has_spent_budget = True
         return True
+
+
+def _find_lot(grid: Grid) -> Decimal:
+    return Decimal(1).scaleb(-grid.pair.base.sz_decimals)
 
 
 def _was_done(effects: tuple[Effect, ...]) -> bool:

@@ -5,8 +5,7 @@ These are takers, rivals, the account's other users, the network and the venue.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Never
@@ -23,6 +22,7 @@ from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.trace import Trace
+from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.network.venue import SimVenue
 
 __all__ = ["Disturbances"]
@@ -53,7 +53,7 @@ REFUSED_S = (20.0, 120.0)
 class Disturbances:
     """Actors and faults that run until the calm phase.
 
-    `process` returns the current maker process; `levels` are the ladder's prices.
+    `process` returns the current maker process. Takers and rivals come to each of the `grids`.
     """
 
     def __init__(
@@ -61,8 +61,7 @@ class Disturbances:
         scenario: Scenario,
         *,
         venue: SimVenue,
-        pair: Pair,
-        levels: tuple[Decimal, ...],
+        grids: Sequence[Grid],
         owner: AccountOwner,
         fault_counter: FaultCounter,
         trace: Trace,
@@ -73,8 +72,10 @@ class Disturbances:
         self._scenario = scenario
         self._venue = venue
         self._gateway: Gateway = venue.gateway
-        self._pair = pair
-        self._levels = levels
+        self._grids = tuple(grids)
+        # The pair that is not listed now.
+        self._delisted: Pair | None = None
+        self._delistings = split(scenario.seed, "delisted pairs")
         self._owner = owner
         self._fault_counter = fault_counter
         self._trace = trace
@@ -98,12 +99,8 @@ class Disturbances:
         scenario, seed = self._scenario, self._scenario.seed
         with self._scope:
             async with trio.open_nursery() as nursery:
-                if scenario.has_takers:
-                    takers = split(seed, "takers")
-                    pauses = {"pause_s": scenario.taker_pause_s, "trend_s": scenario.trend_s}
-                    nursery.start_soon(partial(take_forever, self._gateway, self._pair, takers, **pauses))
-                if scenario.has_rivals:
-                    nursery.start_soon(rival_forever, self._gateway, self._pair, split(seed, "rival"), self._levels)
+                for n, grid in enumerate(self._grids):
+                    self._start_traders(nursery, grid, of_grid=f" {grid.coin}" if n else "")
                 if scenario.has_second_strategy:
                     nursery.start_soon(self._owner.second_strategy_forever, split(seed, "second strategy"))
                 for kind in OWNER_FAULTS:
@@ -121,9 +118,19 @@ class Disturbances:
                 for kind, switch in self._switches.items():
                     nursery.start_soon(self._switch_forever, kind, switch)
                 if scenario.halts is not None and scenario.halts.halves_s is not None:
-                    nursery.start_soon(halve_price, self._gateway, self._pair, scenario.halts.halves_s)
+                    nursery.start_soon(halve_price, self._gateway, self._grids[0].pair, scenario.halts.halves_s)
                 nursery.start_soon(self._stop_at_times)
                 nursery.start_soon(self._crash_at_times)
+
+    def _start_traders(self, nursery: trio.Nursery, grid: Grid, *, of_grid: str) -> None:
+        """Start takers and rivals of a grid; the first grid's random streams have the old labels."""
+        seed, plan = self._scenario.seed, grid.plan
+        if self._scenario.has_takers:
+            takers = split(seed, f"takers{of_grid}")
+            pauses = {"pause_s": plan.taker_pause_s, "trend_s": plan.trend_s}
+            nursery.start_soon(partial(take_forever, self._gateway, grid.pair, takers, **pauses))
+        if plan.has_rivals:
+            nursery.start_soon(rival_forever, self._gateway, grid.pair, split(seed, f"rival{of_grid}"), grid.levels)
 
     def end(self) -> None:
         """Stop all faults and actors.
@@ -208,7 +215,12 @@ class Disturbances:
             self._lose_key(kind, True)
 
     def _delist(self, on: bool) -> None:
-        self._gateway.apply(DelistPair(self._pair.asset) if on else RelistPair(self._pair.asset))
+        """Delist the pair of a grid, or list it again."""
+        if on:
+            grids = self._grids
+            self._delisted = (grids[0] if len(grids) == 1 else self._delistings.choice(grids)).pair
+        pair = self._delisted or self._grids[0].pair
+        self._gateway.apply(DelistPair(pair.asset) if on else RelistPair(pair.asset))
 
     def _upgrade(self, on: bool) -> None:
         self._gateway.apply(SetPostOnly(on))

@@ -5,8 +5,10 @@ It is the real maker on a simulated request transport.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import trio
 
@@ -31,7 +33,7 @@ from mm_trio.sim.network.watched_standing import WatchedStanding
 from mm_trio.sim.oracle.request_rules import RequestRules
 from mm_trio.sim.oracle.venue_view import OwnView
 
-__all__ = ["MakerProcess"]
+__all__ = ["MakerProcess", "Runs"]
 
 # Limit for a shutdown.
 GRACE_S = 10.0
@@ -40,17 +42,33 @@ SLACK_S = 0.6
 LOST = "SIGNER_LOST"
 
 
+class Runs(Protocol):
+    """What a process runs: a maker of one grid or of several."""
+
+    @property
+    def orders_may_rest(self) -> tuple[str, ...]:
+        """Return the orders that may rest at the venue."""
+
+    async def run(self) -> None:
+        """Run until cancelled, or until it ends by itself."""
+
+    def describe_memory(self) -> dict[str, int]:
+        """Count what is kept in memory."""
+
+
 @dataclass(slots=True)
 class MakerProcess:
     """Maker with its journal, request transport, socket and request rules.
 
-    `n` counts the processes of a run from 1. `lock` is its hold on the state folder.
+    `faces` are what each of its grids shows, by coin. `n` counts the processes of a run from 1. `lock` is its hold on
+    the state folder.
     `may_rest` lists the orders that the maker names at its end as possibly still open.
     `killed_at` is the stage at which it was killed.
     """
 
     n: int
-    maker: WsState
+    runner: Runs
+    faces: Mapping[str, WsState]
     info: SimInfo
     journal: WatchedJournal
     transport: RequestTransport
@@ -70,6 +88,16 @@ class MakerProcess:
     was_posting: bool = False
 
     @property
+    def maker(self) -> WsState:
+        """Return what the first grid shows."""
+        return next(iter(self.faces.values()))
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether one of its grids has quoted."""
+        return any(face.stats.ticks > 0 for face in self.faces.values())
+
+    @property
     def is_over(self) -> bool:
         """Return whether the process has ended."""
         return self.ended.is_set()
@@ -77,19 +105,20 @@ class MakerProcess:
     @property
     def is_quoting(self) -> bool:
         """Return whether it has started and is not shutting down."""
-        return not self.is_over and self.requests.stop_s is None and self.maker.stats.ticks > 0
+        is_running = not self.is_over and self.requests.stop_s is None
+        return is_running and all(face.stats.ticks > 0 for face in self.faces.values())
 
     async def run(self) -> None:
         """Run the maker until it is stopped or ends."""
         with self.scope:
             try:
-                await self.maker.run()
+                await self.runner.run()
             except* Exception as errors:  # noqa: BLE001 - Judged when the process has ended
                 self.error = errors
             except* ProcessKilled:
                 pass
         if self.killed_at is None:
-            self.may_rest = self.maker.orders_may_rest
+            self.may_rest = self.runner.orders_may_rest
             self._release()
 
     def _release(self) -> None:
@@ -101,7 +130,7 @@ class MakerProcess:
 
     def kill(self, crash: Crash) -> None:
         """End at once, without waiting for any task."""
-        self.may_rest = self.maker.orders_may_rest
+        self.may_rest = self.runner.orders_may_rest
         self.killed_at = crash
         self.journal.is_dead = True
         if self.standing is not None:
@@ -125,7 +154,7 @@ class MakerProcess:
     @property
     def is_unwritten(self) -> bool:
         """Return whether it ended without its halt on disk, because that had no room or it had not begun."""
-        is_begun = self.was_halted or self.maker.stats.ticks > 0
+        is_begun = self.was_halted or self.has_begun
         return not is_begun or (self.standing is not None and self.standing.n_refused > 0)
 
     def stop(self) -> None:
@@ -138,7 +167,13 @@ class MakerProcess:
     # --- Judging its end ---
 
     def judge_end(
-        self, judge: Judge, view: OwnView, *, disk_s: float, venue_forgets: bool = False, may_halt: bool = False
+        self,
+        judge: Judge,
+        views: Sequence[OwnView],
+        *,
+        disk_s: float,
+        venue_forgets: bool = False,
+        may_halt: bool = False,
     ) -> None:
         """Check S17, L5 and S14 after the maker's end.
 
@@ -158,7 +193,7 @@ class MakerProcess:
             # A start waits for the venue and for a locked journal, but not for ever.
             causes = (VenueError, JournalBusy, LedgerCut) if venue_forgets else (VenueError, JournalBusy)
             is_outside = all(isinstance(leaf, causes) for leaf in leaves)
-            is_failed_start = self.maker.stats.ticks == 0 and is_outside
+            is_failed_start = not self.has_begun and is_outside
             judge.check("S17", is_failed_start, lambda: f"the maker ended with {[repr(leaf)[:300] for leaf in leaves]}")
             judge.coverage["start failed"] += 1
         elif stop_s is None:
@@ -166,8 +201,8 @@ class MakerProcess:
         else:
             most_s = GRACE_S + SLACK_S + 2 * disk_s
             judge.check("L5", now_s - stop_s <= most_s, lambda: f"shutdown took {now_s - stop_s:.1f} of {most_s:.1f} s")
-        if self.error is None or self.maker.stats.ticks or self.has_lost_key:
-            self._judge_rest(judge, view)
+        if self.error is None or self.has_begun or self.has_lost_key:
+            self._judge_rest(judge, views)
 
     def _judge_lost_key(self, judge: Judge, *, most_s: float) -> None:
         """Check S24: a maker ends by a lost key in time, and by nothing less."""
@@ -198,12 +233,12 @@ class MakerProcess:
             )
         return is_refused
 
-    def _judge_rest(self, judge: Judge, view: OwnView) -> None:
+    def _judge_rest(self, judge: Judge, views: Sequence[OwnView]) -> None:
         """Check S14: every order still open is named."""
         judge.coverage["left clean" if not self.may_rest else "left something"] += 1
         named = " ".join(self.may_rest)
         is_unsure = "not verified" in named or "not checked" in named
-        for oid, record in view.resting.items():
+        for oid, record in ((oid, record) for view in views for oid, record in view.resting.items()):
             is_named = f"oid {oid}" in self.may_rest or f"cloid {record.cloid}" in self.may_rest
             is_named |= is_unsure and bool(named)
             text = f"oid {oid} is open, and the maker named {self.may_rest or 'nothing'}"

@@ -5,6 +5,7 @@ The run stops at the first violation.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ RULES: dict[str, str] = {
     "S26": "a stopped maker places nothing, in any later life, until it is resumed",
     "S27": "a halt is on disk before anything follows from it, and says why",
     "S28": "every movement of funds in the journal was made at the venue, with its cause and amounts, and counts once",
+    "S29": "all grids together offer and spend no more than is allocated, on their own coins alone",
+    "S30": "each grid is shown its own of a shared token while there is enough, and all never more than there is",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",
@@ -77,10 +80,17 @@ class Judge:
     def __init__(self, now_s: Callable[[], float], *, on_first: Callable[[Violation], None]) -> None:
         self._now_s = now_s
         self._on_first = on_first
+        self._grid = ""
         self.violations: list[Violation] = []
         self.n_checks: Counter[str] = Counter()
         # Hard cases that a good run meets ("sometimes assertions"), with how often each was met.
         self.coverage: Counter[str] = Counter()
+
+    def of_grid(self, coin: str) -> Judge:
+        """Return a judge with the same records that names the grid in each text."""
+        judge = copy.copy(self)
+        judge._grid = f"{coin}: "
+        return judge
 
     def check(self, rule: str, holds: bool, text: Callable[[], str]) -> None:
         """Count a check; if it fails, report with `text()`."""
@@ -94,6 +104,6 @@ class Judge:
         if rule in KNOWN_GAPS:
             self.coverage[f"gap {rule}"] += 1
             return
-        self.violations.append(Violation(rule, self._now_s(), text))
+        self.violations.append(Violation(rule, self._now_s(), self._grid + text))
         if len(self.violations) == 1:
             self._on_first(self.violations[0])

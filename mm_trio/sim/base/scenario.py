@@ -19,7 +19,7 @@ from mm_trio.sim.base.journal_loss import JournalLoss
 from mm_trio.sim.base.place import DRAWN_PLACE, Place
 from mm_trio.sim.base.random_streams import log_uniform, split
 
-__all__ = ["BY_CHANCE", "Scenario", "ScenarioLadder", "draw_scenario"]
+__all__ = ["BY_CHANCE", "GAPS", "Scenario", "ScenarioLadder", "draw_scenario"]
 
 # These strike by the clock, and their rate is in strikes per second. All others strike a request or a frame, and their
 # rate is a probability.
@@ -128,6 +128,7 @@ class Scenario:
     `halts`: what halts or pauses the makers of this seed.
     `has_takers`: takers whose bias changes trade; without them somebody else has to.
     `place`: the pair, which is the same in every seed.
+    `n_grids`: grids of the account; `sim/grids` draws all but the first.
     `reallocation`: from the second process on the allocation has these shares more of the ledger, in base and quote.
     """
 
@@ -166,12 +167,19 @@ class Scenario:
     halts: HaltPlan | None = None
     has_takers: bool = True
     place: Place = DRAWN_PLACE
+    n_grids: int = 1
 
 
-def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: float | None = None) -> Scenario:
+def draw_scenario(
+    seed: int,
+    *,
+    faults: Collection[FaultKind] | None,
+    safety_s: float | None = None,
+    grids: tuple[int, int] = (1, 1),
+) -> Scenario:
     """Draw the scenario of a seed.
 
-    `faults` None: a random subset of all faults; otherwise exactly these.
+    `faults` None: a random subset of all faults; otherwise exactly these. `grids` are the fewest and the most.
     """
     # Recorded seeds depend on this label: another one would draw other scenarios for all of them.
     rng = split(seed, "swarm")
@@ -223,6 +231,7 @@ def draw_scenario(seed: int, *, faults: Collection[FaultKind] | None, safety_s: 
         journal_loss=None if halts is not None else _draw_journal_loss(split(seed, "swarm of lost ends")),
         halts=halts,
         is_limited=split(seed, "swarm of limits").random() < LIMITED_SHARE,
+        n_grids=split(seed, "grids").randint(*grids),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mm_trio.engine.ws_state import WsState
@@ -136,8 +136,8 @@ class CaseRecorder:
 
     # --- Received ---
 
-    def on_frame(self, frame: Json, maker: WsState) -> None:
-        """Note a frame just before the maker gets it.
+    def on_frame(self, frame: Json, faces: Mapping[str, WsState]) -> None:
+        """Note a frame just before the maker gets it; `faces` are its grids.
 
         It may be garbled.
         """
@@ -153,7 +153,7 @@ class CaseRecorder:
                 self._n_frames += 1
                 if isinstance(data, dict) and not data.get("isSnapshot"):
                     for row in _dicts(data.get("fills")):
-                        self._on_fill(row, maker)
+                        self._on_fill(row, faces)
             case _:
                 pass
 
@@ -167,9 +167,9 @@ class CaseRecorder:
         if status == "canceled" and successor is not None and successor not in self._reported_open:
             self._coverage["cancel told before its successor"] += 1
 
-    def _on_fill(self, row: Json, maker: WsState) -> None:
-        oid, tid = row.get("oid"), row.get("tid")
-        if not isinstance(oid, int) or not isinstance(tid, int):
+    def _on_fill(self, row: Json, faces: Mapping[str, WsState]) -> None:
+        oid, tid, maker = row.get("oid"), row.get("tid"), _find_face(row, faces)
+        if not isinstance(oid, int) or not isinstance(tid, int) or maker is None:
             return
         orders = maker.order_state
         # The order has ended, and the maker knows that this fill is missing.
@@ -224,6 +224,14 @@ class CaseRecorder:
     def _note_first_report(self, cloid: object, how: str) -> None:
         if isinstance(cloid, str) and self._unknown.get(cloid, "") is None:
             self._unknown[cloid] = how
+
+
+def _find_face(row: Json, faces: Mapping[str, WsState]) -> WsState | None:
+    """Find the grid that a row is about; a single grid gets every row."""
+    if len(faces) == 1:
+        return next(iter(faces.values()))
+    coin = row.get("coin")
+    return faces.get(coin) if isinstance(coin, str) else None
 
 
 def _dicts(rows: object) -> Iterator[Json]:

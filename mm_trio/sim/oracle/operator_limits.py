@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -45,19 +46,20 @@ def read_bounds(limits: RiskLimits) -> Bounds:
 
 
 class OperatorLimits:
-    """S25, of one process. `bounds` None: there are no limits."""
+    """S25, of one process. `bounds` are by the asset of a grid; None: it has no limits."""
 
-    def __init__(self, judge: Judge, bounds: Bounds | None) -> None:
+    def __init__(self, judge: Judge, bounds: Mapping[int, Bounds | None]) -> None:
         self._judge = judge
         self._bounds = bounds
 
     def on_leaving(self, args: tuple[Any, ...]) -> None:
         """Check the orders of an action that leaves."""
-        bounds = self._bounds
-        if bounds is None or not args or not isinstance(args[0], SignedInProcess):
+        if not any(self._bounds.values()) or not args or not isinstance(args[0], SignedInProcess):
             return
         orders = find_orders(json.loads(args[0].action))
         for order in orders:
+            if (bounds := self._bounds.get(order["a"])) is None:
+                continue
             price, size = Decimal(order["p"]), Decimal(order["s"])
             is_within = bounds.low <= price <= bounds.high and price * size <= bounds.order
-            self._judge.check("S25", is_within, lambda p=price, s=size: f"{s} at {p} was signed, beyond {bounds}")  # type: ignore[misc]
+            self._judge.check("S25", is_within, lambda p=price, s=size, b=bounds: f"{s} at {p} was signed, beyond {b}")  # type: ignore[misc]

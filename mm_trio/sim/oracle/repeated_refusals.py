@@ -24,8 +24,8 @@ CHANGING = (
     *("User or API Wallet", "Must deposit"),
 )
 
-# Side and price of an order.
-Place = tuple[bool, str]
+# Asset, side and price of an order.
+Place = tuple[int, bool, str]
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class RepeatedRefusals:
         if not args or not isinstance(args[0], SignedInProcess):
             return
         orders = find_orders(json.loads(args[0].action))
-        self._sent = [(order["b"], order["p"]) for order in orders]
+        self._sent = [(order["a"], order["b"], order["p"]) for order in orders]
         for place in self._sent:
             row = self._rows.get(place)
             if row is None or not self.is_lasting() or row.text.startswith(CHANGING):

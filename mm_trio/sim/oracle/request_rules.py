@@ -6,7 +6,7 @@ They are checked when a call leaves the maker, when it reaches the venue, and wh
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mm_trio.sandbox import (
@@ -91,7 +91,7 @@ class RequestRules:
         now_s: Callable[[], float],
         ends: SlidingSum,
         machine: MachineClock,
-        bounds: Bounds | None = None,
+        bounds: Mapping[int, Bounds | None],
     ) -> None:
         self._judge = judge
         self._operator_limits = OperatorLimits(judge, bounds)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
 
 import trio
 
 from mm_trio.journal.replay import replay as replay_entries
 from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.model.journal_entries import Entry
+from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.run.fund_moves import check_moves
 from mm_trio.sim.run.process_starter import MAKER
 from mm_trio.sim.run.world import World
@@ -15,7 +17,7 @@ from mm_trio.sim.run.world import World
 __all__ = ["check_journal"]
 
 
-def check_journal(world: World, *, expected_ledger: tuple[Decimal | None, Decimal | None]) -> None:
+def check_journal(world: World) -> None:
     """Check S5, that replaying the journal file gives the ledger, and S28 for its movements.
 
     The file is replayed from its beginning, without checkpoints.
@@ -25,17 +27,20 @@ def check_journal(world: World, *, expected_ledger: tuple[Decimal | None, Decima
         entries = [row.entry for row in journal.read(since_checkpoint=False)]
     finally:
         journal.close()
-    exchange = world.gateway.exchange
-    check_moves(entries, world.judge, rows=exchange.ledger(MAKER), fills=exchange.fills(MAKER), pair=world.pair)
-    order_size = world.scenario.ladder.order_size
+    for grid in world.grids:
+        _check_grid(world, grid, entries)
+
+
+def _check_grid(world: World, grid: Grid, entries: Sequence[Entry]) -> None:
+    exchange, expected = world.gateway.exchange, grid.expected_ledger()
+    check_moves(entries, world.judge, rows=exchange.ledger(MAKER), fills=exchange.fills(MAKER), pair=grid.pair)
+    order_size = grid.ladder.order_size
     found = replay_entries(entries, order_size=order_size, now_s=trio.current_time(), wall_ms=world.now_ms())
     ledger = found.inventory
     replayed = ledger.virtual_token, ledger.virtual_usdc
-    world.judge.check(
-        "S5", replayed == expected_ledger, lambda: f"the replayed ledger is {replayed}, expected {expected_ledger}"
-    )
+    world.judge.check("S5", replayed == expected, lambda: f"the replayed ledger is {replayed}, expected {expected}")
     assert world.process is not None
-    last = world.process.maker.inventory
+    last = world.process.faces[grid.coin].inventory
     account, last_account = (ledger.account_token, ledger.account_usdc), (last.account_token, last.account_usdc)
     world.judge.check(
         "S5",

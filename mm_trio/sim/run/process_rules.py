@@ -84,7 +84,7 @@ class ProcessRules:
             "entries to be written": MOST_UNWRITTEN,
             "tasks": TASKS + HALT_TASKS * (process.standing is not None),
         }
-        kept = process.maker.describe_memory()
+        kept = process.runner.describe_memory()
         assert kept.keys() <= most.keys(), kept.keys() - most.keys()
         return [(what, n, most[what]) for what, n in kept.items()]
 
@@ -93,7 +93,8 @@ class ProcessRules:
 
         That is: itself, the orders it left, and the error it ended with.
         """
-        texts = [repr(process.maker), repr(process.maker.stats), *process.may_rest, *process.maker.orders_may_rest]
+        texts = [repr(process.runner), *process.may_rest, *process.runner.orders_may_rest]
+        texts += [repr(shown) for face in process.faces.values() for shown in (face, face.stats)]
         if process.error is not None:
             texts += [repr(process.error), *traceback.format_exception(process.error)]
         found = find_secret(texts=texts)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,6 +26,7 @@ from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
+from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.secret_canary import CanaryExchange
 from mm_trio.sim.network.venue import SimInfo, SimVenue
@@ -61,6 +62,7 @@ class ProcessStarter:
         self,
         scenario: Scenario,
         venue: SimVenue,
+        grids: Sequence[Grid],
         *,
         judge: Judge,
         fault_counter: FaultCounter,
@@ -70,8 +72,9 @@ class ProcessStarter:
     ) -> None:
         self._scenario = scenario
         self._plan = scenario.halts
-        self._coin = scenario.place.coin
-        self._limits, self._bounds = _find_limits(scenario)
+        self._grids = tuple(grids)
+        self._terms = tuple(_find_limits(scenario, grid) for grid in grids)
+        self._limits = self._terms[0][0]
         self._venue = venue
         self._judge = judge
         self._fault_counter = fault_counter
@@ -86,19 +89,12 @@ class ProcessStarter:
         self._ends = SlidingSum(UNSETTLED_S)
         # Recorded seeds depend on the labels of random streams, so they keep their old words.
         self._rng = split(scenario.seed, "lives")
-        self._allocated = scenario.ladder.tokens, scenario.ladder.quote
         self._at_once = split(scenario.seed, "filled at once")
         self.lossy_folder = LossyFolder(self.state_folder, aside=folder / "aside", loss=scenario.journal_loss)
 
         self.halt_rules = None if self._plan is None else HaltRules(judge, self._plan, folder=self.state_folder)
         # The operator takes narrow limits back once one was broken.
         self.has_narrow_limits: Callable[[], bool] = lambda: False
-
-    def reallocate(self, tokens: Decimal, quote: Decimal) -> None:
-        """Configure every later process with so much more."""
-        assert self._allocated[0] is not None
-        assert self._allocated[1] is not None
-        self._allocated = self._allocated[0] + tokens, self._allocated[1] + quote
 
     def start(self, n: int) -> MakerProcess:
         """Make the maker process number `n`, ready to run.
@@ -127,7 +123,7 @@ class ProcessStarter:
             now_s=trio.current_time,
             ends=self._ends,
             machine=self._machine,
-            bounds=self._bounds,
+            bounds={grid.pair.asset: bounds for grid, (_, bounds) in zip(self._grids, self._terms, strict=True)},
         )
         if journal.n_archived:
             self._judge.coverage["restart that archived entries"] += 1
@@ -142,14 +138,14 @@ class ProcessStarter:
         standing = None if self._plan is None else WatchedStanding(folder, is_full=self._has_no_room)
         limits = self._narrow_limits()
         maker = self._make_maker(info, transport, journal, limits=limits, standing=standing)
-        requests.filled_answers.believes_open = lambda oid: maker.order_state.find(oid) is not None
+        faces = {self._grids[0].coin: maker}
+        requests.filled_answers.believes_open = requests.is_tracked = partial(_is_tracked, faces)
         requests.must_rest_nothing = lambda: (
-            self._is_journal_locked(late_s=BELIEF_S) or self._is_cancel_only() or maker.paused_because == SHUTTING_DOWN
+            self._is_journal_locked(late_s=BELIEF_S) or self._is_cancel_only() or _is_shutting_down(faces)
         )
         requests.is_journal_broken = lambda: journal.is_broken
         requests.stale_s = scenario.tuning.get("feed_stale_after_s", STALE_S)
-        requests.is_tracked = lambda oid: maker.order_state.find(oid) is not None
-        process = MakerProcess(n, maker, info, journal, transport, requests, crash, lock, trio.current_time())
+        process = MakerProcess(n, maker, faces, info, journal, transport, requests, crash, lock, trio.current_time())
         if standing is not None:
             self._watch_halts(process, standing, limits)
         return process
@@ -202,14 +198,14 @@ class ProcessStarter:
     @property
     def state_folder(self) -> Path:
         """Return the folder of the maker's journal."""
-        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._coin)
+        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._grids[0].coin)
 
     def hold_folder(self) -> AbstractContextManager[Path]:
         """Lock the state folder as the maker does.
 
         The lock allows one maker for an account and coin, and one for a key.
         """
-        return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._coin, signer=MAKER)
+        return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._grids[0].coin, signer=MAKER)
 
     def _make_maker(
         self,
@@ -220,9 +216,10 @@ class ProcessStarter:
         limits: RiskLimits | None,
         standing: WatchedStanding | None,
     ) -> WsState:
-        scenario, ladder = self._scenario, self._scenario.ladder
+        scenario, grid = self._scenario, self._grids[0]
+        ladder = grid.ladder
         return WsState(
-            coin=self._coin,
+            coin=grid.coin,
             start_px=ladder.start_px,
             n_orders=ladder.n_orders,
             order_sz=ladder.order_size,
@@ -231,8 +228,8 @@ class ProcessStarter:
             active_levels=ladder.active_levels,
             window_slack=ladder.window_slack,
             gap_levels=ladder.gap_levels,
-            allocated_token=self._allocated[0],
-            allocated_usdc=self._allocated[1],
+            allocated_token=grid.allocated[0],
+            allocated_usdc=grid.allocated[1],
             foreign_orders="keep" if scenario.keep_foreign else "cancel",
             info=info,
             exchange=CanaryExchange(self._venue, MAKER, nonces=lambda signer: self._nonces),
@@ -248,8 +245,16 @@ class ProcessStarter:
         )
 
 
-def _find_limits(scenario: Scenario) -> tuple[RiskLimits | None, Bounds | None]:
-    """Find the maker's limits, and those of them that the oracle checks too.
+def _is_tracked(faces: Mapping[str, WsState], oid: int) -> bool:
+    return any(face.order_state.find(oid) is not None for face in faces.values())
+
+
+def _is_shutting_down(faces: Mapping[str, WsState]) -> bool:
+    return any(face.paused_because == SHUTTING_DOWN for face in faces.values())
+
+
+def _find_limits(scenario: Scenario, grid: Grid) -> tuple[RiskLimits | None, Bounds | None]:
+    """Find a grid's limits, and those of them that the oracle checks too.
 
     They are those of the place, or as wide as the ladder needs.
     """
@@ -258,8 +263,7 @@ def _find_limits(scenario: Scenario) -> tuple[RiskLimits | None, Bounds | None]:
         return place.limits, read_bounds(place.limits)
     if not scenario.is_limited:
         return None, None
-    sz_decimals = place.markets.pair(place.coin).base.sz_decimals
-    bounds = compute_bounds(scenario.ladder, sz_decimals=sz_decimals)
+    bounds = compute_bounds(grid.ladder, sz_decimals=grid.pair.base.sz_decimals)
     limits = RiskLimits(
         max_order_notional=bounds.order,
         max_side_notional=bounds.side,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -27,6 +26,7 @@ from mm_trio.sandbox import (
     ItemError,
     NewOrder,
     OrderRecord,
+    Pair,
     PlaceOrders,
 )
 from mm_trio.sim.actors.account_owner import AccountOwner
@@ -40,10 +40,11 @@ from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.trace import Trace
+from mm_trio.sim.grids.account_rules import AccountRules
+from mm_trio.sim.grids.grid import Grid
+from mm_trio.sim.grids.grid_plan import draw_grids, fund_account
 from mm_trio.sim.network.frame_delivery import FrameDelivery
 from mm_trio.sim.network.venue import ObservedGateway, SimVenue
-from mm_trio.sim.oracle.book_rules import BookRules
-from mm_trio.sim.oracle.expected_book import compute_levels
 from mm_trio.sim.oracle.venue_view import OwnView, read_epoch
 from mm_trio.sim.run.process_rules import ProcessRules
 from mm_trio.sim.run.process_starter import MAKER, ProcessStarter, compute_venue_ms
@@ -58,6 +59,7 @@ BEHIND_SHARE = 0.3
 # Time in which the owner approves a new key.
 NEW_KEY_S = (1.0, 30.0)
 POLL_S = 0.25
+CENT = Decimal("0.01")
 
 
 class World:
@@ -72,8 +74,6 @@ class World:
         self.trace = trace
         self.fault_counter = FaultCounter(scenario.rates)
         place = scenario.place
-        self.pair = place.markets.pair(place.coin)
-        self.levels = compute_levels(scenario.ladder, sz_decimals=self.pair.base.sz_decimals)
         self.exchange = Exchange(
             place.markets, maker_fee=scenario.maker_fee, taker_fee=place.taker_fee, limits=place.venue_limits
         )
@@ -89,22 +89,31 @@ class World:
         self.venue.carry = self.frames.deliver
         self.frames.on_frame = self._on_frame
         self.venue.on_stale = lambda: self.fault_counter.count(FaultKind.READ_STALE)
-        ladder = scenario.ladder
-        self.view = OwnView(
-            MAKER, place.coin, self.pair.base.name, ladder.tokens or Decimal(0), ladder.quote or Decimal(0)
+        plans = draw_grids(scenario)
+        self.grids = tuple(
+            Grid(
+                plan,
+                markets=place.markets,
+                exchange=self.exchange,
+                address=MAKER,
+                judge=judge if len(plans) == 1 else judge.of_grid(plan.coin),
+            )
+            for plan in plans
         )
-        self._book_rules = BookRules(judge, self.view, ladder=ladder, levels=self.levels, pair=self.pair)
         self.machine = MachineClock(compute_venue_ms, skew_ms=scenario.skew_ms)
         self._starter = ProcessStarter(
             scenario,
             self.venue,
+            self.grids,
             judge=judge,
             fault_counter=self.fault_counter,
             folder=folder,
             nursery=nursery,
             machine=self.machine,
         )
-        self.process_rules = ProcessRules(judge, n_levels=ladder.n_orders, hold=self._starter.hold_folder)
+        n_levels = sum(grid.ladder.n_orders for grid in self.grids)
+        self.process_rules = ProcessRules(judge, n_levels=n_levels, hold=self._starter.hold_folder)
+        self.account_rules = AccountRules(judge, self.grids, exchange=self.exchange, address=MAKER)
         self.processes: list[MakerProcess] = []
         self._nursery = nursery
         # Epochs of sessions that ended with no order left open.
@@ -115,13 +124,12 @@ class World:
         self._is_reallocated = False
         # When an order of the maker last changed at the venue.
         self.last_change_s = 0.0
-        self._fund_accounts()
-        self.owner = AccountOwner(self.gateway, self.pair, MAKER, self.levels, self.fault_counter)
+        self._fund_accounts(fund_account(plans, place.markets))
+        self.owner = AccountOwner(self.gateway, self.grids, MAKER, self.fault_counter)
         self.disturbances = Disturbances(
             scenario,
             venue=self.venue,
-            pair=self.pair,
-            levels=self.levels,
+            grids=self.grids,
             owner=self.owner,
             fault_counter=self.fault_counter,
             trace=trace,
@@ -148,17 +156,32 @@ class World:
         self._starter.has_narrow_limits = lambda: operator.has_narrow_limits
         return operator
 
-    def _fund_accounts(self) -> None:
-        scenario, pair = self.scenario, self.pair
-        for address, tokens, quote in (
-            (MAKER, scenario.account_tokens, scenario.account_quote),
-            (TAKER, PLENTY, PLENTY),
-            (RIVAL, PLENTY, PLENTY),
-            *([(CRASHER, PLENTY, PLENTY)] if scenario.halts is not None else []),
+    def _fund_accounts(self, amounts: dict[int, Decimal]) -> None:
+        plenty = dict.fromkeys(amounts, PLENTY)
+        for address, funds in (
+            (MAKER, amounts),
+            (TAKER, plenty),
+            (RIVAL, plenty),
+            *([(CRASHER, plenty)] if self.scenario.halts is not None else []),
         ):
-            for token, amount in ((pair.base.index, tokens), (pair.quote.index, quote)):
+            for token, amount in funds.items():
                 if amount:
                     self.gateway.apply(Deposit(address, token, amount))
+
+    @property
+    def pair(self) -> Pair:
+        """Return the pair of the first grid."""
+        return self.grids[0].pair
+
+    @property
+    def levels(self) -> tuple[Decimal, ...]:
+        """Return the prices of the first grid's ladder."""
+        return self.grids[0].levels
+
+    @property
+    def view(self) -> OwnView:
+        """Return the orders and the ledger of the first grid."""
+        return self.grids[0].view
 
     def now_ms(self) -> int:
         """Return the time of the venue's calendar."""
@@ -174,29 +197,32 @@ class World:
     def _observe(self, now_ms: int, command: Command, effects: tuple[Effect, ...]) -> None:
         """Record and check each step of the venue."""
         self.trace.add("venue", (command, effects))
-        changes = self.view.apply(effects)
+        changes = [grid.view.apply(effects) for grid in self.grids]
         for process in self.processes:
             if process.requests.underway is not None:
                 process.requests.on_run(effects)
-        self._count_switches(command, effects, changes)
-        if changes or any(isinstance(effect, BalancesChanged) and effect.address == MAKER for effect in effects):
-            self._book_rules.on_changes(changes, self.exchange.account(MAKER))
-        for change in changes:
-            self._note(change)
+        self._count_switches(command, effects, n_ended=sum(map(len, changes)))
+        has_moved = any(isinstance(effect, BalancesChanged) and effect.address == MAKER for effect in effects)
+        for grid, of_grid in zip(self.grids, changes, strict=True):
+            if of_grid or has_moved:
+                grid.rules.on_changes(of_grid, grid.wallet)
+            for change in of_grid:
+                self._note(grid, change)
+        self.account_rules.on_effects(effects)
 
-    def _count_switches(self, command: Command, effects: tuple[Effect, ...], changes: Sequence[object]) -> None:
+    def _count_switches(self, command: Command, effects: tuple[Effect, ...], *, n_ended: int) -> None:
         """Count the effects of delistings and upgrades.
 
         A delisting ends orders and refuses actions; an upgrade refuses actions.
         """
         if isinstance(command, DelistPair):
-            self.fault_counter.count(FaultKind.DELISTED, n=len(changes))
+            self.fault_counter.count(FaultKind.DELISTED, n=n_ended)
         elif effects and isinstance(effects[0], Answered):
             errors = [status.text for status in effects[0].statuses if isinstance(status, ItemError)]
             self.fault_counter.count(FaultKind.DELISTED, n=sum(HALTED in text for text in errors))
             self.fault_counter.count(FaultKind.UPGRADE, n=sum(POST_ONLY_PERIOD in text for text in errors))
 
-    def _note(self, change: Fill | OrderRecord) -> None:
+    def _note(self, grid: Grid, change: Fill | OrderRecord) -> None:
         if isinstance(change, OrderRecord):
             if change.status == "open":
                 assert change.cloid is not None
@@ -207,23 +233,23 @@ class World:
             else:
                 self.judge.coverage[f"status {change.status}"] += 1
         else:
-            self._note_fill(change)
+            self._note_fill(grid, change)
         self.last_change_s = trio.current_time()
 
-    def _note_fill(self, fill: Fill) -> None:
+    def _note_fill(self, grid: Grid, fill: Fill) -> None:
         """Count the hard cases that a fill may show."""
-        coverage, slots = self.judge.coverage, self.view.slots
+        coverage, slots = self.judge.coverage, grid.view.slots
         coverage["own fill"] += 1
         coverage["own fill with a rebate"] += fill.fee < 0
-        coverage["own fill with a gap"] += self.scenario.ladder.gap_levels > 0
+        coverage["own fill with a gap"] += grid.ladder.gap_levels > 0
         if any(fill.cloid in process.requests.unanswered for process in self.processes[-1:]):
             coverage["fill before its order was answered"] += 1
         if not any(is_buy for is_buy, _ in slots):
             coverage["every bid gone"] += 1
         if all(is_buy for is_buy, _ in slots):
             coverage["every ask gone"] += 1
-        coverage["fill at the lowest level"] += fill.price == self.levels[0]
-        coverage["fill at the highest level"] += fill.price == self.levels[-1]
+        coverage["fill at the lowest level"] += fill.price == grid.levels[0]
+        coverage["fill at the highest level"] += fill.price == grid.levels[-1]
 
     def _on_frame(self, feed: Feed, frame: dict[str, Any]) -> None:
         process = self.process
@@ -233,7 +259,7 @@ class World:
             and feed.is_alive()
             and not process.info.ws_manager.silent
         ):
-            process.requests.cases.on_frame(frame, process.maker)
+            process.requests.cases.on_frame(frame, process.faces)
 
     # --- The maker ---
 
@@ -247,22 +273,28 @@ class World:
             self.judge.coverage["deposit right after a balance was read"] += 1
 
     def _reallocate(self) -> None:
-        """Change the allocation between two processes.
+        """Change the allocations between two processes.
 
         Less is allocated only where nothing is open, or the open orders would already offer too much.
         """
-        ladder, shares = self.scenario.ladder, self.scenario.reallocation
-        if shares is None or ladder.tokens is None or self._is_reallocated or not self.processes:
+        shares = self.scenario.reallocation
+        has_allocation = self.grids[0].ladder.tokens is not None
+        if shares is None or not has_allocation or self._is_reallocated or not self.processes:
             return
-        tokens = (self.view.tokens * Decimal(str(shares[0]))).quantize(Decimal("0.01"))
-        quote = (self.view.quote * Decimal(str(shares[1]))).quantize(Decimal("0.01"))
+        changes = [
+            tuple((amount * Decimal(str(share))).quantize(CENT) for amount, share in zip(ledger, shares, strict=True))
+            for ledger in ((grid.view.tokens, grid.view.quote) for grid in self.grids)
+        ]
         last = self.processes[-1]
-        if min(tokens, quote) < 0 and (last.error or last.may_rest or last.killed_at or self.view.resting):
+        is_less = any(min(change) < 0 for change in changes)
+        rests = any(grid.view.resting for grid in self.grids)
+        if is_less and (last.error or last.may_rest or last.killed_at or rests):
+            return
+        if not self.account_rules.may_allocate(changes):
             return
         self._is_reallocated = True
-        self.view.tokens += tokens
-        self.view.quote += quote
-        self._starter.reallocate(tokens, quote)
+        for grid, (tokens, quote) in zip(self.grids, changes, strict=True):
+            grid.reallocate(tokens, quote)
         self.judge.coverage["allocation changed over a restart"] += 1
 
     async def run_processes(self) -> None:
@@ -282,7 +314,7 @@ class World:
             if process.killed_at is not None:
                 self.trace.add("life", f"killed {process.killed_at.value}")
                 self.judge.coverage[f"crash {process.killed_at.value}"] += 1
-                self.judge.coverage["crash in a start"] += process.maker.stats.ticks == 0
+                self.judge.coverage["crash in a start"] += not process.has_begun
             else:
                 is_refused = self._starter.lossy_folder.is_lossy and process.judge_refusal(self.judge)
                 if is_refused:
@@ -292,7 +324,7 @@ class World:
                     forgets = FaultKind.STATUS_FORGOTTEN in scenario.rates and not scenario.fills_have_cloids
                     process.judge_end(
                         self.judge,
-                        self.view,
+                        [grid.view for grid in self.grids],
                         disk_s=scenario.disk_s,
                         venue_forgets=forgets,
                         may_halt=scenario.place.limits is not None or scenario.halts is not None,
@@ -373,35 +405,29 @@ class World:
         self.disturbances.end()
         self.owner.clean_up()
 
-    def take_best(self) -> bool:
-        """Take the maker's best ask, otherwise its best bid.
+    def take_best(self, grid: Grid) -> bool:
+        """Take a grid's best ask, otherwise its best bid.
 
         Returns whether an order was taken.
         """
-        best = self._find_best(is_buy=False) or self._find_best(is_buy=True)
+        best = grid.find_best(is_buy=False) or grid.find_best(is_buy=True)
         if best is None:
             return False
-        self._take(best, self.view.remaining(best.oid))
-        return best.oid not in self.view.resting
+        self._take(grid, best, grid.view.remaining(best.oid))
+        return best.oid not in grid.view.resting
 
-    def take_part(self, share: Decimal, *, is_buy: bool) -> bool:
-        """Take a share of the maker's best bid or ask.
+    def take_part(self, grid: Grid, share: Decimal, *, is_buy: bool) -> bool:
+        """Take a share of a grid's best bid or ask.
 
         Returns whether it traded and still rests.
         """
-        best = self._find_best(is_buy=is_buy)
+        best = grid.find_best(is_buy=is_buy)
         if best is None:
             return False
-        before = self.view.remaining(best.oid)
-        self._take(best, (before * share).quantize(Decimal(1).scaleb(-self.pair.base.sz_decimals)))
-        return best.oid in self.view.resting and self.view.remaining(best.oid) < before
+        view, before = grid.view, grid.view.remaining(best.oid)
+        self._take(grid, best, (before * share).quantize(Decimal(1).scaleb(-grid.pair.base.sz_decimals)))
+        return best.oid in view.resting and view.remaining(best.oid) < before
 
-    def _find_best(self, *, is_buy: bool) -> OrderRecord | None:
-        of_side = [order for order in self.view.resting.values() if order.is_buy is is_buy]
-        if not of_side:
-            return None
-        return (max if is_buy else min)(of_side, key=lambda order: order.price)
-
-    def _take(self, order: OrderRecord, size: Decimal) -> None:
-        taker = NewOrder(self.pair.asset, not order.is_buy, order.price, size, "Ioc")
+    def _take(self, grid: Grid, order: OrderRecord, size: Decimal) -> None:
+        taker = NewOrder(grid.pair.asset, not order.is_buy, order.price, size, "Ioc")
         self.gateway.apply(PlaceOrders(TAKER, (taker,)))

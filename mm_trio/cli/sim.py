@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faults", default="all", metavar="F", help="all, none, or names separated by commas (default: all)"
     )
+    parser.add_argument(
+        "--grids", default="1", metavar="N|A..B", help="grids of the account, at most 8; each seed draws (default: 1)"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="number of processes (default: one per core)")
     parser.add_argument("--minutes", type=float, metavar="M", help="run seeds from the first upwards for M minutes")
     parser.add_argument("--all-seen", action="store_true", help="exit 1 also if a hard case was never reached")
@@ -36,7 +39,11 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.cli.programs.run_sim import find_missed_cases, make_campaign, make_interruption, run_sim
 
     campaign = make_campaign(
-        seeds=arguments.seed, faults=arguments.faults, hours=arguments.hours, minutes=arguments.minutes
+        seeds=arguments.seed,
+        faults=arguments.faults,
+        hours=arguments.hours,
+        minutes=arguments.minutes,
+        grids=arguments.grids,
     )
     summary = run_sim(campaign, jobs=arguments.jobs, is_stopped=stop.is_received)
     stop.ignore_signals()

@@ -12,15 +12,23 @@ from typing import TextIO
 from mm_trio.model.errors import ConfigError, Interrupted
 from mm_trio.sandbox import FaultKind
 from mm_trio.sim.base.report import SeedReport
-from mm_trio.sim.oracle.coverage import find_never_seen
 from mm_trio.sim.run.campaign import MOST_SEEDS, Campaign, Summary, run_campaign
 
-__all__ = ["find_missed_cases", "make_campaign", "make_interruption", "parse_faults", "parse_seeds", "run_sim"]
+__all__ = [
+    "find_missed_cases",
+    "make_campaign",
+    "make_interruption",
+    "parse_faults",
+    "parse_grids",
+    "parse_seeds",
+    "run_sim",
+]
 
 BAR_CELLS = 30
 CLEAR_LINE = "\r\x1b[K"
 MOST_HOURS = 1_000_000.0
 MOST_MINUTES = 100_000.0
+MOST_GRIDS = 8
 
 
 def parse_seeds(text: str) -> tuple[int, int]:
@@ -32,6 +40,18 @@ def parse_seeds(text: str) -> tuple[int, int]:
         raise ConfigError(f"--seed must be a number or a range such as 1..60, got {text!r}") from None
     if not 0 <= low <= high or high - low >= MOST_SEEDS:
         raise ConfigError(f"--seed must go upwards from 0 or more, at most {MOST_SEEDS} seeds, got {text!r}")
+    return low, high
+
+
+def parse_grids(text: str) -> tuple[int, int]:
+    """Parse `3` or `1..8`, both ends included. Errors: ConfigError."""
+    fewest, _, most = text.partition("..")
+    try:
+        low, high = int(fewest), int(most or fewest)
+    except ValueError:
+        raise ConfigError(f"--grids must be a number or a range such as 1..{MOST_GRIDS}, got {text!r}") from None
+    if not 1 <= low <= high <= MOST_GRIDS:
+        raise ConfigError(f"--grids must go upwards from 1 to at most {MOST_GRIDS}, got {text!r}")
     return low, high
 
 
@@ -52,14 +72,21 @@ def parse_faults(text: str) -> tuple[FaultKind, ...] | None:
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def make_campaign(*, seeds: str, faults: str, hours: float | None, minutes: float | None) -> Campaign:
+def make_campaign(*, seeds: str, faults: str, hours: float | None, minutes: float | None, grids: str = "1") -> Campaign:
     """Make the campaign that the arguments ask for. Errors: ConfigError."""
     first, last = parse_seeds(seeds)
     if hours is not None and not 0 < hours <= MOST_HOURS:
         raise ConfigError(f"--hours must be above 0 and at most {MOST_HOURS:g}, got {hours:g}")
     if minutes is not None and not 0 < minutes <= MOST_MINUTES:
         raise ConfigError(f"--minutes must be above 0 and at most {MOST_MINUTES:g}, got {minutes:g}")
-    return Campaign(first=first, last=last, faults=parse_faults(faults), hours=hours, minutes=minutes)
+    return Campaign(
+        first=first,
+        last=last,
+        faults=parse_faults(faults),
+        hours=hours,
+        minutes=minutes,
+        grids=parse_grids(grids),
+    )
 
 
 def run_sim(campaign: Campaign, *, jobs: int | None, is_stopped: Callable[[], bool]) -> Summary:
@@ -75,7 +102,7 @@ def run_sim(campaign: Campaign, *, jobs: int | None, is_stopped: Callable[[], bo
 
 def find_missed_cases(summary: Summary) -> list[str]:
     """Find the hard cases that no seed reached."""
-    return find_never_seen(summary.seen)
+    return summary.find_never_seen()
 
 
 def make_interruption(summary: Summary) -> Interrupted:

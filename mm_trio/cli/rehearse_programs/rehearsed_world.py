@@ -15,7 +15,7 @@ from mm_trio.sandbox import CancelByOid, FaultKind, Limits
 from mm_trio.sim.actors.moving_market import MovingMarket, PricePath
 from mm_trio.sim.base.place import Place
 from mm_trio.sim.base.random_streams import split
-from mm_trio.sim.base.scenario import BY_THE_CLOCK, Scenario, ScenarioLadder
+from mm_trio.sim.base.scenario import BY_THE_CLOCK, OF_SEVERAL_GRIDS, Scenario, ScenarioLadder
 from mm_trio.sim.run.process_starter import MAKER
 from mm_trio.sim.run.world import World
 
@@ -27,6 +27,7 @@ FAULTS_BY_DEFAULT = frozenset(FaultKind) - {
     *(FaultKind.BUDGET_EXHAUSTED, FaultKind.AGENT_REVOKED, FaultKind.AGENT_EXPIRED, FaultKind.MANUAL_ORDER),
     *(FaultKind.MANUAL_CANCEL, FaultKind.DEPOSIT, FaultKind.WITHDRAWAL, FaultKind.DELISTED, FaultKind.HELD_ELSEWHERE),
     *(FaultKind.REFUSED_FOR_GOOD, FaultKind.CLOCK_DRIFT, FaultKind.FRAME_LIES),
+    *OF_SEVERAL_GRIDS,
 }
 # In strikes per second, and as the share of requests or frames.
 STRIKES_PER_S, STRUCK_SHARE = 1 / 300, 0.02

@@ -82,8 +82,8 @@ ACCOUNT_KINDS = (
 WORLD_KINDS = (*ACCOUNT_KINDS, FaultKind.DELISTED, FaultKind.UPGRADE)
 # These do not pass by themselves, and nobody trades after them. "all" does not mean them: they are asked for by name.
 FINAL_KINDS = (FaultKind.AGENT_EXPIRED,)
-# The client's own machine: a server cannot do this to it, only the simulation can.
-MACHINE_KINDS = (FaultKind.CLOCK_DRIFT,)
+# The client's own machine, and what only an account with several coins can have: the simulation does this, no server.
+MACHINE_KINDS = (FaultKind.CLOCK_DRIFT, FaultKind.COIN_GARBLED)
 
 # Minimum and maximum in seconds, for a rule that names no delay. Decided here: long enough to matter, short enough to
 # watch.

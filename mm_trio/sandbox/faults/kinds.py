@@ -68,3 +68,4 @@ class FaultKind(Enum):
     HELD_ELSEWHERE = "held_elsewhere"  # For a while margin of positions holds funds of the account.
     REFUSED_FOR_GOOD = "refused_for_good"  # For a while the account's new orders are refused, all with one text.
     AGENT_EXPIRED = "agent_expired"  # The agent's key may never act again: its owner has to approve a new one.
+    COIN_GARBLED = "coin_garbled"  # For a while no row of one coin of several can be read. Simulation only.

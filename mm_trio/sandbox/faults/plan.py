@@ -30,7 +30,8 @@ def parse_kind(text: object) -> FaultKind:
     """
     if isinstance(text, str):
         if text in {kind.value for kind in MACHINE_KINDS}:
-            raise ValueError(f"fault {text!r} strikes the client's own machine; only `mm-trio sim` has it")
+            struck = "one coin of several" if text == FaultKind.COIN_GARBLED.value else "the client's own machine"
+            raise ValueError(f"fault {text!r} strikes {struck}; only `mm-trio sim` has it")
         try:
             return FaultKind(text)
         except ValueError:

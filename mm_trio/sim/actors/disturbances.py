@@ -23,6 +23,7 @@ from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.trace import Trace
 from mm_trio.sim.grids.grid import Grid
+from mm_trio.sim.network.frame_delivery import FrameDelivery
 from mm_trio.sim.network.venue import SimVenue
 
 __all__ = ["Disturbances"]
@@ -61,6 +62,7 @@ class Disturbances:
         scenario: Scenario,
         *,
         venue: SimVenue,
+        frames: FrameDelivery,
         grids: Sequence[Grid],
         owner: AccountOwner,
         fault_counter: FaultCounter,
@@ -72,10 +74,12 @@ class Disturbances:
         self._scenario = scenario
         self._venue = venue
         self._gateway: Gateway = venue.gateway
+        self._frames = frames
         self._grids = tuple(grids)
         # The pair that is not listed now.
         self._delisted: Pair | None = None
         self._delistings = split(scenario.seed, "delisted pairs")
+        self._spoilings = split(scenario.seed, "coins that cannot be read")
         self._owner = owner
         self._fault_counter = fault_counter
         self._trace = trace
@@ -91,6 +95,7 @@ class Disturbances:
             FaultKind.DELISTED: self._delist,
             FaultKind.UPGRADE: self._upgrade,
             FaultKind.REFUSED_FOR_GOOD: self._refuse,
+            FaultKind.COIN_GARBLED: self._spoil_coin,
         }
         self._switches = {kind: switch for kind, switch in switches.items() if scenario.rates.get(kind)}
 
@@ -231,6 +236,10 @@ class Disturbances:
         refusal = draw_refusal(self._texts, self._address) if on else RefuseOrders(self._address, None)
         self._fault_counter.count(FaultKind.REFUSED_FOR_GOOD, n=on)
         self._gateway.apply(refusal)
+
+    def _spoil_coin(self, on: bool) -> None:
+        """Let no row of one coin be readable, or again."""
+        self._frames.spoiled_coin = self._spoilings.choice(self._grids).coin if on else None
 
     # --- Stops and kills of the maker ---
 

@@ -44,6 +44,7 @@ RULES: dict[str, str] = {
     "S28": "every movement of funds in the journal was made at the venue, with its cause and amounts, and counts once",
     "S29": "all grids together offer and spend no more than is allocated, on their own coins alone",
     "S30": "each grid is shown its own of a shared token while there is enough, and all never more than there is",
+    "S31": "actions leave one at a time, each for any number of coins",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",
@@ -52,6 +53,7 @@ RULES: dict[str, str] = {
     "L6": "a shutdown cancels everything even with the request budget used up",
     "L7": "a level that is due for a minute has its order",
     "L8": "a level that is due for two ticks has its order, unless something explains why not",
+    "L9": "no grid starves while others are served",
     "SIM": "the simulation itself runs without an error",
 }
 

@@ -19,7 +19,7 @@ from mm_trio.sim.base.journal_loss import JournalLoss
 from mm_trio.sim.base.place import DRAWN_PLACE, Place
 from mm_trio.sim.base.random_streams import log_uniform, split
 
-__all__ = ["BY_CHANCE", "GAPS", "Scenario", "ScenarioLadder", "draw_scenario"]
+__all__ = ["BY_CHANCE", "GAPS", "OF_SEVERAL_GRIDS", "Scenario", "ScenarioLadder", "draw_scenario"]
 
 # These strike by the clock, and their rate is in strikes per second. All others strike a request or a frame, and their
 # rate is a probability.
@@ -42,8 +42,11 @@ BY_THE_CLOCK = frozenset(
         FaultKind.HELD_ELSEWHERE,
         FaultKind.REFUSED_FOR_GOOD,
         FaultKind.AGENT_EXPIRED,
+        FaultKind.COIN_GARBLED,
     }
 )
+# Faults that only an account with several grids can have.
+OF_SEVERAL_GRIDS = frozenset({FaultKind.COIN_GARBLED})
 SELDOM = frozenset(
     {
         FaultKind.BUDGET_EXHAUSTED,
@@ -184,7 +187,10 @@ def draw_scenario(
     # Recorded seeds depend on this label: another one would draw other scenarios for all of them.
     rng = split(seed, "swarm")
     safety_s = rng.uniform(400, 900) if safety_s is None else safety_s
+    n_grids = split(seed, "grids").randint(*grids)
     rates = _draw_rates(split(seed, "swarm of faults"), faults)
+    if n_grids == 1:
+        rates = {kind: rate for kind, rate in rates.items() if kind not in OF_SEVERAL_GRIDS}
     ladder = replace(_draw_ladder(rng), gap_levels=split(seed, "swarm of gaps").choice(GAPS))
     factor = Decimal(rng.choice((1, 2, 2)))
     start = ladder.start_px
@@ -231,7 +237,7 @@ def draw_scenario(
         journal_loss=None if halts is not None else _draw_journal_loss(split(seed, "swarm of lost ends")),
         halts=halts,
         is_limited=split(seed, "swarm of limits").random() < LIMITED_SHARE,
-        n_grids=split(seed, "grids").randint(*grids),
+        n_grids=n_grids,
     )
 
 

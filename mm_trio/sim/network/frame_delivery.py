@@ -40,7 +40,7 @@ class FrameDelivery:
     """Delivery of every socket's frames at their due times.
 
     `latest_s` is the longest latency without a fault. `fills_have_cloids`: whether fills keep the cloid of their
-    order. `lies` is the random stream of frames that lie.
+    order. `lies` is the random stream of frames that lie, `spoils` that of rows that cannot be read.
     """
 
     def __init__(
@@ -51,12 +51,16 @@ class FrameDelivery:
         fills_have_cloids: bool,
         rng: Random,
         lies: Random | None = None,
+        spoils: Random | None = None,
     ) -> None:
         self._fault_counter = fault_counter
         self._latest_s = latest_s
         self._fills_have_cloids = fills_have_cloids
         self._rng = rng
         self._lies = lies or rng
+        self._spoils = spoils or rng
+        # Coin of which no row can be read now.
+        self.spoiled_coin: str | None = None
         self._due: list[tuple[float, int, Feed, Json]] = []
         self._n_frames = 0
         # By socket.
@@ -78,6 +82,8 @@ class FrameDelivery:
                 frame = {**frame, "data": {**frame["data"], "fills": rows}}
             self._replay(feed, frame)
             frame = self._lie(frame)
+        if self.spoiled_coin is not None and channel in ("orderUpdates", "userFills"):
+            frame = self._spoil(frame, self.spoiled_coin)
         kind = self._fault_counter.pick(self._rng, KINDS) if channel in ACCOUNT_CHANNELS else None
         if kind is not None:
             self._fault_counter.count(kind)
@@ -153,6 +159,17 @@ class FrameDelivery:
         rows = lie_about_fills(data["fills"], self._recent_fills, self._lies)
         self._fault_counter.count(kind, n=int(rows is not None))
         return frame if rows is None else {**frame, "data": {**data, "fills": rows}}
+
+    def _spoil(self, frame: Json, coin: str) -> Json:
+        """Make the rows of one coin unreadable; whose they are can still be read."""
+        frame = copy.deepcopy(frame)
+        rows = frame["data"]["fills"] if isinstance(frame["data"], dict) else frame["data"]
+        spoiled = [inner for inner in (row.get("order", row) for row in rows) if inner["coin"] == coin]
+        for inner in spoiled:
+            key = self._spoils.choice(sorted(inner.keys() - {"coin"}))
+            inner[key] = self._spoils.choice((None, [], {"a": 1}))
+        self._fault_counter.count(FaultKind.COIN_GARBLED, n=len(spoiled))
+        return frame
 
     def _garble(self, frame: Json) -> Json:
         """Make a frame unreadable, wholly or in one row.

@@ -19,7 +19,7 @@ from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.crash_points import Crash
 from mm_trio.sim.oracle.venue_view import is_own
 
-__all__ = ["HARD_CASES", "CaseRecorder", "find_never_seen", "find_orders", "shorten"]
+__all__ = ["CASES_OF_SEVERAL", "HARD_CASES", "CaseRecorder", "find_never_seen", "find_orders", "shorten"]
 
 Json = dict[str, Any]
 
@@ -97,9 +97,17 @@ HARD_CASES: tuple[str, ...] = (
 )
 
 
-def find_never_seen(coverage: dict[str, int]) -> list[str]:
-    """Return the hard cases that a run did not meet."""
-    return [name for name in HARD_CASES if not coverage.get(name)]
+# A run with several grids has to meet these too.
+CASES_OF_SEVERAL: tuple[str, ...] = (
+    "action for several coins",
+    "grids without request budget",
+)
+
+
+def find_never_seen(coverage: dict[str, int], *, has_several: bool = False) -> list[str]:
+    """Return the hard cases that a run did not meet. `has_several`: accounts had several grids."""
+    cases = (*HARD_CASES, *CASES_OF_SEVERAL) if has_several else HARD_CASES
+    return [name for name in cases if not coverage.get(name)]
 
 
 class CaseRecorder:

@@ -6,6 +6,7 @@ They are checked when a call leaves the maker, when it reaches the venue, and wh
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -117,6 +118,10 @@ class RequestRules:
         self.last_refusal_s = 0.0
         # Items of actions that left this process.
         self.n_items_sent = 0
+        # The same by asset.
+        self.n_items_of: Counter[int] = Counter()
+        # Returns how many actions of this process wait for their answer.
+        self.count_posting: Callable[[], int] = lambda: 0
         # Recent requests that the maker may have to remember.
         self.n_weighed_lately = 0
         self.cases = CaseRecorder(judge.coverage, unanswered=self.unanswered)
@@ -156,6 +161,7 @@ class RequestRules:
         n_items = 0
         if args and isinstance(args[0], SignedInProcess):
             n_items = args[0].n_items
+            self._count_items(args[0])
             self.lost_key.on_leaving(method)
         self._limits.check(method, n_items, now_s=now_s)
         # One for the request and one for the weight of its rows.
@@ -177,6 +183,16 @@ class RequestRules:
             self._check_feed(method, now_s)
         elif method == "bulk_cancel":
             self._check_cancel(args[0], now_s)
+
+    def _count_items(self, signed: SignedInProcess) -> None:
+        """Count the items of each coin, and check S31 for the action that has them."""
+        n_posting = self.count_posting()
+        self._judge.check(
+            "S31", not n_posting, lambda: f"{signed.method} leaves while {n_posting} other actions are on their way"
+        )
+        assets = [row.get("a", row.get("asset")) for row in _find_items(json.loads(signed.action))]
+        self.n_items_of.update(assets)
+        self._judge.coverage["action for several coins"] += len(set(assets)) > 1
 
     def _check_cancel(self, signed: SignedInProcess, now_s: float) -> None:
         """Check S16 for a cancel: only a tick that had begun before the pause may still send one."""
@@ -345,6 +361,11 @@ class RequestRules:
                 f"the last at {last_s:.3f} s, and it tried again within {SLOT_S:g} s"
             ),
         )
+
+
+def _find_items(action: Any) -> list[Any]:
+    """Find what an action places and cancels."""
+    return [*find_orders(action), *action.get("cancels", ())]
 
 
 def _says_no_budget(answer: Any) -> bool:

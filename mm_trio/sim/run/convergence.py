@@ -13,6 +13,7 @@ import trio
 
 from mm_trio.engine.ws_state import WsState
 from mm_trio.sim.actors.maker_process import MakerProcess
+from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.oracle.venue_view import is_own
 from mm_trio.sim.run.grid_check import LEVEL_POLL_S, GridCheck
 from mm_trio.sim.run.process_rules import POLL_S
@@ -140,6 +141,10 @@ class ConvergenceCheck:
     def find_book_error(self, process: MakerProcess) -> str | None:
         """Check L1: each book is the expected HIP-2 book."""
         return self._find_first(check.find_book_error(process) for check in self.grids)
+
+    def find_waiting(self, process: MakerProcess) -> list[Grid]:
+        """Find the grids whose book is not the expected one."""
+        return [check.grid for check in self.grids if check.find_book_error(process) is not None]
 
     def _find_first(self, found: Iterable[str | None]) -> str | None:
         """Return the first text, naming the grid where there are several."""

@@ -23,6 +23,7 @@ from mm_trio.sim.base.seeded_schedule import run_virtual
 from mm_trio.sim.base.trace import Trace
 from mm_trio.sim.network.secret_canary import LogScanner
 from mm_trio.sim.run.convergence import ConvergenceCheck
+from mm_trio.sim.run.fair_shares import starve
 from mm_trio.sim.run.journal_check import check_journal
 from mm_trio.sim.run.process_starter import MAKER
 from mm_trio.sim.run.seed_folder import check_disk, open_seed_folder
@@ -51,6 +52,8 @@ ITEMS_A_FILL = 3
 BID_PART, ASK_PART = Decimal("0.5"), Decimal("0.25")
 AFTERMATH_S = 5.0
 NEVER_S = 120.0
+# Share of the seeds with several grids that also try them without request budget.
+SCARCE_SHARE = 0.5
 LATEST_ARRIVAL_S = 61.0
 
 
@@ -160,6 +163,7 @@ class _Episode:
         await self._stay_settled(world)
         await self._measure_reaction(world)
         await self._check_left_bid(world)
+        await self._check_fairness(world)
         if self._scenario.restarts_in_calm:
             await self._restart(world)
         self._convergence.check_view()
@@ -277,6 +281,13 @@ class _Episode:
             world.judge.check(
                 "S22", after == before, lambda: f"the bid {before} was replaced while the remainder moved: {after}"
             )
+
+    async def _check_fairness(self, world: World) -> None:
+        """Check L9 with several grids: each is served although there is hardly any budget."""
+        if len(world.grids) == 1 or split(self._scenario.seed, "scarcity").random() >= SCARCE_SHARE:
+            return
+        await starve(world, self._convergence)
+        await self._converge(world)
 
     async def _restart(self, world: World) -> None:
         """Check L4: after a restart the maker soon quotes again."""

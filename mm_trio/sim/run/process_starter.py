@@ -134,6 +134,7 @@ class ProcessStarter:
         transport = RequestTransport(
             scenario, self._fault_counter, requests, rng=rng, nursery=self._nursery, crash=crash
         )
+        requests.count_posting = lambda: transport.n_posting
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
         standing = None if self._plan is None else WatchedStanding(folder, is_full=self._has_no_room)
         limits = self._narrow_limits()

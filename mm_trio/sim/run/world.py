@@ -85,6 +85,7 @@ class World:
             fills_have_cloids=scenario.fills_have_cloids,
             rng=split(scenario.seed, "frames"),
             lies=split(scenario.seed, "frames that lie"),
+            spoils=split(scenario.seed, "rows that cannot be read"),
         )
         self.venue.carry = self.frames.deliver
         self.frames.on_frame = self._on_frame
@@ -129,6 +130,7 @@ class World:
         self.disturbances = Disturbances(
             scenario,
             venue=self.venue,
+            frames=self.frames,
             grids=self.grids,
             owner=self.owner,
             fault_counter=self.fault_counter,

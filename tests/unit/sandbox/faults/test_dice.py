@@ -62,6 +62,7 @@ def test_a_kind_that_does_not_pass_is_asked_for_by_name() -> None:
         ("answer_lots:0.1", "unknown fault 'answer_lots': did you mean 'answer_lost'?"),
         ("zzz:0.1", "unknown fault 'zzz': expected one of request_lost, "),
         ("clock_drift:0.1", "fault 'clock_drift' strikes the client's own machine; only `mm-trio sim` has it"),
+        ("coin_garbled:0.1", "fault 'coin_garbled' strikes one coin of several; only `mm-trio sim` has it"),
         ("answer_lost", "'answer_lost' is not kind:rate, as in answer_lost:0.05"),
         ("answer_lost:2", "answer_lost: rate must be from 0 to 1, got 2"),
         ("answer_lost:-0.1", "answer_lost: rate must be from 0 to 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
 import trio
@@ -190,7 +191,7 @@ def test_a_judge_of_a_grid_names_it_and_keeps_the_records_of_all() -> None:
 def test_only_the_rows_of_a_spoiled_coin_are_changed(channel: str) -> None:
     rows = [{"coin": coin, "oid": 7, "px": "1"} for coin in ("@1", "@107")]
     data = {"user": MAKER, "fills": rows} if channel == "userFills" else [{"order": row} for row in rows]
-    counter, sent = FaultCounter({FaultKind.COIN_GARBLED: 1.0}), []
+    counter, sent = FaultCounter({FaultKind.COIN_GARBLED: 1.0}), list[dict[str, Any]]()
 
     async def main() -> None:
         delivery = FrameDelivery(counter, latest_s=0, fills_have_cloids=True, rng=Random(1))
@@ -210,8 +211,8 @@ def test_only_the_rows_of_a_spoiled_coin_are_changed(channel: str) -> None:
 class _Feed:
     """Feed that keeps what it is handed."""
 
-    def __init__(self, sent: list[dict[str, object]]) -> None:
+    def __init__(self, sent: list[dict[str, Any]]) -> None:
         self._sent = sent
 
-    def dispatch(self, frame: dict[str, object]) -> None:
+    def dispatch(self, frame: dict[str, Any]) -> None:
         self._sent.append(frame)

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import trio
@@ -28,18 +27,16 @@ from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.network.request_transport import RequestTransport
-from mm_trio.sim.network.secret_canary import CanaryExchange
 from mm_trio.sim.network.venue import SimInfo, SimVenue
 from mm_trio.sim.network.watched_journal import WatchedJournal, Written
 from mm_trio.sim.network.watched_standing import WatchedStanding
 from mm_trio.sim.oracle.halts import SHUTTING_DOWN, HaltRules, LeavesOfOne
-from mm_trio.sim.oracle.operator_limits import Bounds, compute_bounds, read_bounds
 from mm_trio.sim.oracle.request_limits import SlidingSum
 from mm_trio.sim.oracle.request_rules import STALE_S, UNSETTLED_S, RequestRules
+from mm_trio.sim.run.maker_factory import MAKER, MakerSeams, find_limits, find_victim, make_maker
 
 __all__ = ["MAKER", "ProcessStarter", "compute_venue_ms"]
 
-MAKER = "0x" + "a1" * 20
 NETWORK = "simulated"
 # For so long after a lock's end the maker may not know of it: it tries now and then, and a cancel may be on its way.
 BELIEF_S = 5.0
@@ -73,8 +70,9 @@ class ProcessStarter:
         self._scenario = scenario
         self._plan = scenario.halts
         self._grids = tuple(grids)
-        self._terms = tuple(_find_limits(scenario, grid) for grid in grids)
-        self._limits = self._terms[0][0]
+        self._terms = tuple(find_limits(scenario, grid) for grid in grids)
+        # The grid that a plan of halts is about.
+        self._victim = find_victim(scenario, grids)
         self._venue = venue
         self._judge = judge
         self._fault_counter = fault_counter
@@ -91,8 +89,7 @@ class ProcessStarter:
         self._rng = split(scenario.seed, "lives")
         self._at_once = split(scenario.seed, "filled at once")
         self.lossy_folder = LossyFolder(self.state_folder, aside=folder / "aside", loss=scenario.journal_loss)
-
-        self.halt_rules = None if self._plan is None else HaltRules(judge, self._plan, folder=self.state_folder)
+        self.halt_rules = None if self._plan is None else HaltRules(judge, self._plan, folder=self.victim_folder)
         # The operator takes narrow limits back once one was broken.
         self.has_narrow_limits: Callable[[], bool] = lambda: False
 
@@ -136,10 +133,11 @@ class ProcessStarter:
         )
         requests.count_posting = lambda: transport.n_posting
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
-        standing = None if self._plan is None else WatchedStanding(folder, is_full=self._has_no_room)
-        limits = self._narrow_limits()
-        maker = self._make_maker(info, transport, journal, limits=limits, standing=standing)
-        faces = {self._grids[0].coin: maker}
+        standing = None if self._plan is None else WatchedStanding(self.victim_folder, is_full=self._has_no_room)
+        limits = [self._narrow_limits(grid, limits) for grid, (limits, _) in zip(self._grids, self._terms, strict=True)]
+        seams = MakerSeams(info, self._venue, self._nonces, transport, journal, self._rng, self._machine.read_ms)
+        standings = [standing if grid is self._victim else None for grid in self._grids]
+        maker, faces = make_maker(scenario, self._grids, seams, limits=limits, standings=standings)
         requests.filled_answers.believes_open = requests.is_tracked = partial(_is_tracked, faces)
         requests.must_rest_nothing = lambda: (
             self._is_journal_locked(late_s=BELIEF_S) or self._is_cancel_only() or _is_shutting_down(faces)
@@ -148,7 +146,7 @@ class ProcessStarter:
         requests.stale_s = scenario.tuning.get("feed_stale_after_s", STALE_S)
         process = MakerProcess(n, maker, faces, info, journal, transport, requests, crash, lock, trio.current_time())
         if standing is not None:
-            self._watch_halts(process, standing, limits)
+            self._watch_halts(process, standing, limits[self._grids.index(self._victim)])
         return process
 
     def _watch_halts(self, process: MakerProcess, standing: WatchedStanding, limits: RiskLimits | None) -> None:
@@ -159,7 +157,7 @@ class ProcessStarter:
         process.standing, process.was_halted = standing, standing.standing.state is State.HALTED
         requests.halts = LeavesOfOne(
             self.halt_rules,
-            process.maker,
+            process.faces[self._victim.coin],
             limits,
             lambda: requests.stop_s is not None or requests.lost_key.lost_s is not None,
         )
@@ -179,12 +177,12 @@ class ProcessStarter:
     def _is_cancel_only(self) -> bool:
         return self.halt_rules is not None and self.halt_rules.read().state is State.CANCEL_ONLY
 
-    def _narrow_limits(self) -> RiskLimits | None:
-        """Make the limits of the next process, narrow ones as long as none was broken."""
-        if self._plan is None or not self.has_narrow_limits():
-            return self._limits
+    def _narrow_limits(self, grid: Grid, limits: RiskLimits | None) -> RiskLimits | None:
+        """Make a grid's limits for the next process, narrow ones as long as none was broken."""
+        if self._plan is None or grid is not self._victim or not self.has_narrow_limits():
+            return limits
         narrow: dict[str, Any] = dict(self._plan.limits)
-        return replace(self._limits or RiskLimits(), **narrow)
+        return replace(limits or RiskLimits(), **narrow)
 
     def _is_journal_locked(self, *, late_s: float = 0.0) -> bool:
         now_s = trio.current_time()
@@ -201,49 +199,17 @@ class ProcessStarter:
         """Return the folder of the maker's journal."""
         return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._grids[0].coin)
 
+    @property
+    def victim_folder(self) -> Path:
+        """Return the folder of the standing that a plan of halts is about."""
+        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._victim.coin)
+
     def hold_folder(self) -> AbstractContextManager[Path]:
         """Lock the state folder as the maker does.
 
         The lock allows one maker for an account and coin, and one for a key.
         """
         return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._grids[0].coin, signer=MAKER)
-
-    def _make_maker(
-        self,
-        info: SimInfo,
-        transport: RequestTransport,
-        journal: WatchedJournal,
-        *,
-        limits: RiskLimits | None,
-        standing: WatchedStanding | None,
-    ) -> WsState:
-        scenario, grid = self._scenario, self._grids[0]
-        ladder = grid.ladder
-        return WsState(
-            coin=grid.coin,
-            start_px=ladder.start_px,
-            n_orders=ladder.n_orders,
-            order_sz=ladder.order_size,
-            tick_size=ladder.step,
-            min_notional=ladder.min_notional,
-            active_levels=ladder.active_levels,
-            window_slack=ladder.window_slack,
-            gap_levels=ladder.gap_levels,
-            allocated_token=grid.allocated[0],
-            allocated_usdc=grid.allocated[1],
-            foreign_orders="keep" if scenario.keep_foreign else "cancel",
-            info=info,
-            exchange=CanaryExchange(self._venue, MAKER, nonces=lambda signer: self._nonces),
-            address=MAKER,
-            run_sync=transport,
-            reopen_feed=info.reopen_feed,
-            journal=journal,
-            rng=Random(self._rng.getrandbits(64)),
-            wall_ms=self._machine.read_ms,
-            checkpoint_every=scenario.checkpoint_every,
-            limits=limits,
-            **{"standing": standing, "feed_stale_after_s": STALE_S, **scenario.tuning},
-        )
 
 
 def _is_tracked(faces: Mapping[str, WsState], oid: int) -> bool:
@@ -252,23 +218,3 @@ def _is_tracked(faces: Mapping[str, WsState], oid: int) -> bool:
 
 def _is_shutting_down(faces: Mapping[str, WsState]) -> bool:
     return any(face.paused_because == SHUTTING_DOWN for face in faces.values())
-
-
-def _find_limits(scenario: Scenario, grid: Grid) -> tuple[RiskLimits | None, Bounds | None]:
-    """Find a grid's limits, and those of them that the oracle checks too.
-
-    They are those of the place, or as wide as the ladder needs.
-    """
-    place = scenario.place
-    if place.limits is not None:
-        return place.limits, read_bounds(place.limits)
-    if not scenario.is_limited:
-        return None, None
-    bounds = compute_bounds(grid.ladder, sz_decimals=grid.pair.base.sz_decimals)
-    limits = RiskLimits(
-        max_order_notional=bounds.order,
-        max_side_notional=bounds.side,
-        price_low=bounds.low,
-        price_high=bounds.high,
-    )
-    return limits, bounds

@@ -150,7 +150,7 @@ class World:
             return None
         operator = Operator(
             plan,
-            self.state_folder,
+            self._starter.victim_folder,
             fault_counter=self.fault_counter,
             trace=trace,
             process=lambda: self.process,

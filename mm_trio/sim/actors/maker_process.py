@@ -5,7 +5,7 @@ It is the real maker on a simulated request transport.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -86,6 +86,8 @@ class MakerProcess:
     killed_at: Crash | None = None
     # Whether an action was in progress when it was asked to stop.
     was_posting: bool = False
+    # Finds the coins of grids that are halted while the others go on.
+    find_halted: Callable[[], frozenset[str]] = frozenset
 
     @property
     def maker(self) -> WsState:
@@ -106,7 +108,8 @@ class MakerProcess:
     def is_quoting(self) -> bool:
         """Return whether it has started and is not shutting down."""
         is_running = not self.is_over and self.requests.stop_s is None
-        return is_running and all(face.stats.ticks > 0 for face in self.faces.values())
+        halted = self.find_halted()
+        return is_running and all(face.stats.ticks > 0 for coin, face in self.faces.items() if coin not in halted)
 
     async def run(self) -> None:
         """Run the maker until it is stopped or ends."""

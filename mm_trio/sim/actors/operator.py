@@ -43,6 +43,8 @@ class Operator:
         self._process = process
         self._n_refused = 0
         self.has_narrow_limits = True
+        # Set once the makers of several grids have been seen beside a halted one, in calm.
+        self.may_resume = trio.Event()
 
     @property
     def is_halted(self) -> bool:
@@ -75,11 +77,14 @@ class Operator:
         """Let the maker go on in calm: without narrow limits, and without requests."""
         while self._fault_counter.is_on:  # noqa: ASYNC110 - it is looked at seldom, and nobody sets an event
             await trio.sleep(LOOK_S)
+        if not self.may_resume.is_set():
+            # Waiting takes a turn of the schedule, which the recorded seeds with one grid do not have.
+            await self.may_resume.wait()
         process, self.has_narrow_limits = self._process(), False
         for request in Request:
             remove_request(self._folder, request)
-        if process is not None and self._plan.limits:
-            # Limits are read at a start.
+        if process is not None and (self._plan.limits or (len(process.faces) > 1 and self.is_halted)):
+            # Limits are read at a start, and so is what a halted grid of several may do.
             process.stop()
         while True:
             state = read_standing(self._folder).state

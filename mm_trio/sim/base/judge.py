@@ -45,6 +45,7 @@ RULES: dict[str, str] = {
     "S29": "all grids together offer and spend no more than is allocated, on their own coins alone",
     "S30": "each grid is shown its own of a shared token while there is enough, and all never more than there is",
     "S31": "actions leave one at a time, each for any number of coins",
+    "S32": "a halt of one grid leaves the others quoting",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",

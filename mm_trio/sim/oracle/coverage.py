@@ -101,6 +101,7 @@ HARD_CASES: tuple[str, ...] = (
 CASES_OF_SEVERAL: tuple[str, ...] = (
     "action for several coins",
     "grids without request budget",
+    "quoting beside a halted grid",
 )
 
 

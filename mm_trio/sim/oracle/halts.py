@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,16 +78,19 @@ class HaltRules:
 class LeavesOfOne:
     """What leaves one process, for the rules of halts.
 
-    `is_asked_to_stop`: somebody, or a lost key, ends it.
+    `asset` is that of the grid which the plan is about, `is_asked_to_stop`: somebody, or a lost key, ends it.
     """
 
     rules: HaltRules
     maker: WsState
     limits: RiskLimits | None
     is_asked_to_stop: Callable[[], bool]
+    asset: int
 
-    def on_leaving(self, method: str, *, is_new_risk: bool, is_cancel: bool) -> None:
-        """Check a call that leaves the maker."""
+    def on_leaving(self, method: str, assets: Collection[int], *, is_new_risk: bool, is_cancel: bool) -> None:
+        """Check an action that leaves the maker, with items of these assets."""
+        if self.asset not in assets:
+            return
         if is_new_risk:
             self.rules.on_new_risk(method, self.maker, self.limits)
         elif is_cancel and not self.is_asked_to_stop():

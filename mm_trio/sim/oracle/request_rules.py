@@ -156,12 +156,10 @@ class RequestRules:
         self.filled_answers.check()
         self.repeated.on_leaving(args)
         self._operator_limits.on_leaving(args)
-        if self.halts is not None:
-            self.halts.on_leaving(method, is_new_risk=method in NEW_RISK, is_cancel=method in CANCELLING)
         n_items = 0
         if args and isinstance(args[0], SignedInProcess):
             n_items = args[0].n_items
-            self._count_items(args[0])
+            self._on_items(method, args[0])
             self.lost_key.on_leaving(method)
         self._limits.check(method, n_items, now_s=now_s)
         # One for the request and one for the weight of its rows.
@@ -184,14 +182,16 @@ class RequestRules:
         elif method == "bulk_cancel":
             self._check_cancel(args[0], now_s)
 
-    def _count_items(self, signed: SignedInProcess) -> None:
-        """Count the items of each coin, and check S31 for the action that has them."""
+    def _on_items(self, method: str, signed: SignedInProcess) -> None:
+        """Count the items of each coin, and check S26, S27 and S31 for the action that has them."""
         n_posting = self.count_posting()
         self._judge.check(
             "S31", not n_posting, lambda: f"{signed.method} leaves while {n_posting} other actions are on their way"
         )
         assets = [row.get("a", row.get("asset")) for row in _find_items(json.loads(signed.action))]
         self.n_items_of.update(assets)
+        if self.halts is not None:
+            self.halts.on_leaving(method, assets, is_new_risk=method in NEW_RISK, is_cancel=method in CANCELLING)
         self._judge.coverage["action for several coins"] += len(set(assets)) > 1
 
     def _check_cancel(self, signed: SignedInProcess, now_s: float) -> None:

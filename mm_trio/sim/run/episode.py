@@ -157,6 +157,7 @@ class _Episode:
             nursery.start_soon(world.operator.resume_in_calm_forever)
         await trio.sleep(self._scenario.safety_s)
         world.calm()
+        await self._look_beside_a_halt(world)
         self._converged_s = await self._converge(world)
         await self._wait_for_pauses(world)
         self._convergence.is_settled = True
@@ -168,6 +169,17 @@ class _Episode:
             await self._restart(world)
         self._convergence.check_view()
         await self._stop(world)
+
+    async def _look_beside_a_halt(self, world: World) -> None:
+        """Check S32 with several grids: where one is halted, the others quote as if it was not."""
+        operator = world.operator
+        if operator is None or operator.may_resume.is_set():
+            return
+        if operator.is_halted:
+            await self._converge(world)
+            world.judge.n_checks["S32"] += 1
+            world.judge.coverage["quoting beside a halted grid"] += 1
+        operator.may_resume.set()
 
     async def _converge(self, world: World) -> float:
         """Check L1 and L3: the book settles in time.

@@ -53,6 +53,7 @@ class GridCheck:
         face = self._face(process)
         return (
             process.is_quoting
+            and not self._is_halted(process)
             and face.paused_because is None
             and not face.refusals
             and face.rate_limit.remaining() > 0
@@ -66,7 +67,7 @@ class GridCheck:
         """
         face = self._face(process)
         is_able = process.is_quoting and face.paused_because is None and face.rate_limit.remaining() > 0
-        is_able = is_able and not face.refusals
+        is_able = is_able and not face.refusals and not self._is_halted(process)
         if are_faults_on or not is_able:
             self._starvation.forget()
             self._gone.clear()
@@ -102,6 +103,8 @@ class GridCheck:
     def find_unsettled(self, process: MakerProcess) -> str | None:
         """Describe what the grid has not settled in calm yet."""
         face = self._face(process)
+        if self._is_halted(process):
+            return f"it is halted, and open is {self.grid.view.book()}" if self.grid.view.resting else None
         if face.paused_because is not None:
             return f"the maker is paused: {face.paused_because}"
         if doubts := face.order_state.get_doubts():
@@ -122,6 +125,8 @@ class GridCheck:
 
         It is computed from the smaller of ledger and wallet, or of ledger and share where grids share the wallet.
         """
+        if self._is_halted(process):
+            return None
         book, money = self.grid.find_book(), self._find_funds(process)
         wrong = self.grid.expected.find_divergence(book, **money)
         rests = ", ".join(f"{side} {level}: {size}" for (side, level), size in sorted(book.items()))
@@ -143,6 +148,9 @@ class GridCheck:
         """Return what the grid may offer of each token; of a shared wallet it is what the grid is shown (S30)."""
         shown = self._face(process).inventory
         return self.grid.find_funds(None if self._is_alone else (shown.account_token, shown.account_usdc))
+
+    def _is_halted(self, process: MakerProcess) -> bool:
+        return self.grid.coin in process.find_halted()
 
     def _face(self, process: MakerProcess) -> WsState:
         return process.faces[self.grid.coin]

@@ -72,7 +72,7 @@ class ProcessStarter:
         self._grids = tuple(grids)
         self._terms = tuple(find_limits(scenario, grid) for grid in grids)
         # The grid that a plan of halts is about.
-        self._victim = find_victim(scenario, grids)
+        self.victim = find_victim(scenario, grids)
         self._venue = venue
         self._judge = judge
         self._fault_counter = fault_counter
@@ -136,7 +136,7 @@ class ProcessStarter:
         standing = None if self._plan is None else WatchedStanding(self.victim_folder, is_full=self._has_no_room)
         limits = [self._narrow_limits(grid, limits) for grid, (limits, _) in zip(self._grids, self._terms, strict=True)]
         seams = MakerSeams(info, self._venue, self._nonces, transport, journal, self._rng, self._machine.read_ms)
-        standings = [standing if grid is self._victim else None for grid in self._grids]
+        standings = [standing if grid is self.victim else None for grid in self._grids]
         maker, faces = make_maker(scenario, self._grids, seams, limits=limits, standings=standings)
         requests.filled_answers.believes_open = requests.is_tracked = partial(_is_tracked, faces)
         requests.must_rest_nothing = lambda: (
@@ -146,7 +146,7 @@ class ProcessStarter:
         requests.stale_s = scenario.tuning.get("feed_stale_after_s", STALE_S)
         process = MakerProcess(n, maker, faces, info, journal, transport, requests, crash, lock, trio.current_time())
         if standing is not None:
-            self._watch_halts(process, standing, limits[self._grids.index(self._victim)])
+            self._watch_halts(process, standing, limits[self._grids.index(self.victim)])
         return process
 
     def _watch_halts(self, process: MakerProcess, standing: WatchedStanding, limits: RiskLimits | None) -> None:
@@ -154,12 +154,15 @@ class ProcessStarter:
         assert self._plan is not None
         assert self.halt_rules is not None
         requests = process.requests
+        if len(self._grids) > 1:
+            process.find_halted = self.find_halted
         process.standing, process.was_halted = standing, standing.standing.state is State.HALTED
         requests.halts = LeavesOfOne(
             self.halt_rules,
-            process.faces[self._victim.coin],
+            process.faces[self.victim.coin],
             limits,
             lambda: requests.stop_s is not None or requests.lost_key.lost_s is not None,
+            self.victim.pair.asset,
         )
         if self._plan.crash is not None and not self._has_crashed_at_standing:
             process.crash.arm(self._plan.crash)
@@ -167,6 +170,11 @@ class ProcessStarter:
     @property
     def _has_crashed_at_standing(self) -> bool:
         return any(self._judge.coverage[f"crash {crash.value}"] for crash in (Crash.STANDING_LOST, Crash.STANDING_KEPT))
+
+    def find_halted(self) -> frozenset[str]:
+        """Find the coins whose grid is halted, as it is on disk."""
+        is_halted = self.halt_rules is not None and self.halt_rules.read().state is State.HALTED
+        return frozenset({self.victim.coin} if is_halted else ())
 
     def _is_disk_full(self) -> bool:
         return self._plan is not None and self._plan.is_disk_full(trio.current_time())
@@ -179,7 +187,7 @@ class ProcessStarter:
 
     def _narrow_limits(self, grid: Grid, limits: RiskLimits | None) -> RiskLimits | None:
         """Make a grid's limits for the next process, narrow ones as long as none was broken."""
-        if self._plan is None or grid is not self._victim or not self.has_narrow_limits():
+        if self._plan is None or grid is not self.victim or not self.has_narrow_limits():
             return limits
         narrow: dict[str, Any] = dict(self._plan.limits)
         return replace(limits or RiskLimits(), **narrow)
@@ -202,7 +210,7 @@ class ProcessStarter:
     @property
     def victim_folder(self) -> Path:
         """Return the folder of the standing that a plan of halts is about."""
-        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._victim.coin)
+        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self.victim.coin)
 
     def hold_folder(self) -> AbstractContextManager[Path]:
         """Lock the state folder as the maker does.

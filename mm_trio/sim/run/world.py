@@ -156,6 +156,8 @@ class World:
             process=lambda: self.process,
         )
         self._starter.has_narrow_limits = lambda: operator.has_narrow_limits
+        if len(self.grids) == 1:
+            operator.may_resume.set()
         return operator
 
     def _fund_accounts(self, amounts: dict[int, Decimal]) -> None:
@@ -345,8 +347,19 @@ class World:
 
     def _judge_halt(self, process: MakerProcess) -> None:
         """Check S26 and S27 for a maker that halted. A disk without room takes no halt."""
-        if self._starter.halt_rules is not None and process.has_halted and not process.is_unwritten:
-            self._starter.halt_rules.on_halted(had_begun=not process.was_halted, n_items=process.requests.n_items_sent)
+        rules, requests = self._starter.halt_rules, process.requests
+        if rules is None or process.is_unwritten:
+            return
+        if len(self.grids) == 1:
+            if process.has_halted:
+                rules.on_halted(had_begun=not process.was_halted, n_items=requests.n_items_sent)
+            return
+        self.judge.check(
+            "S32", not process.has_halted or process.journal.is_broken, lambda: f"all grids ended by {process.error!r}"
+        )
+        if process.find_halted():
+            n_items = requests.n_items_of[self._starter.victim.pair.asset]
+            rules.on_halted(had_begun=not process.was_halted, n_items=n_items)
 
     async def _wait_for_key(self, process: MakerProcess, rng: Random) -> None:
         """Wait until the supervisor may start a maker that the venue knows.

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from mm_trio.grids.schedule import LEAVES_WITHIN_S, TickSchedule
+from mm_trio.grids.schedule import LEAVES_WITHIN_S, ReconcileSchedule, TickSchedule
 
 
 async def tick_forever(schedule: TickSchedule, *, takes_s: float) -> None:

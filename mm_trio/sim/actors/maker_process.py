@@ -12,7 +12,7 @@ from typing import Protocol
 
 import trio
 
-from mm_trio.engine.ws_state import WsState
+from mm_trio.engine.grid_face import GridFace
 from mm_trio.model.errors import (
     ActionsRefused,
     ConfigError,
@@ -68,7 +68,7 @@ class MakerProcess:
 
     n: int
     runner: Runs
-    faces: Mapping[str, WsState]
+    faces: Mapping[str, GridFace]
     info: SimInfo
     journal: WatchedJournal
     transport: RequestTransport
@@ -90,7 +90,7 @@ class MakerProcess:
     find_halted: Callable[[], frozenset[str]] = frozenset
 
     @property
-    def maker(self) -> WsState:
+    def maker(self) -> GridFace:
         """Return what the first grid shows."""
         return next(iter(self.faces.values()))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import JournalBusy, JournalError
-from mm_trio.model.journal_entries import Checkpoint, Entry, Requested, Sent
+from mm_trio.model.journal_entries import Checkpoint, Entry, Of, Requested, Sent
 
 __all__ = ["WatchedJournal", "Written"]
 
@@ -83,13 +83,15 @@ class WatchedJournal:
             raise JournalError("the process was killed: its journal takes no more entries")
         if self._is_locked():
             self.n_refused += 1
-            self.written.refused |= {(entry.nonce, entry.digest) for entry in entries if isinstance(entry, Requested)}
+            inner = (entry.entry if isinstance(entry, Of) else entry for entry in entries)
+            self.written.refused |= {(entry.nonce, entry.digest) for entry in inner if isinstance(entry, Requested)}
             raise JournalBusy("the ledger is locked by another process")
         if self._is_full():
             self.is_broken = True
             raise JournalError("the ledger cannot be used: no space left on device")
         self._journal.append(entries, at_ms=at_ms)
-        for entry in entries:
+        for of_grid in entries:
+            entry = of_grid.entry if isinstance(of_grid, Of) else of_grid
             self._note(entry)
             self.on_entry(entry)
 
@@ -108,8 +110,10 @@ class WatchedJournal:
 
     def _note(self, entry: Entry) -> None:
         if isinstance(entry, Requested):
-            self.written.requests.add((entry.nonce, entry.digest))
-            if entry.method != "noop":  # A noop reuses the nonce that it burns.
+            request = entry.nonce, entry.digest
+            # A noop reuses the nonce that it burns, and each grid notes the action that it shares.
+            if entry.method != "noop" and request not in self.written.requests:
                 self.written.nonces.append(entry.nonce)
+            self.written.requests.add(request)
         elif isinstance(entry, Sent):
             self.written.cloids.add(entry.cloid)

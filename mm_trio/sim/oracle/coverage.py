@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mm_trio.engine.ws_state import WsState
+from mm_trio.engine.grid_face import GridFace
 from mm_trio.model.journal_entries import Adopted, Arrived, Checkpoint, Entry, NeverPlaced
 from mm_trio.sandbox import SignedInProcess
 from mm_trio.sim.base.crash_points import Crash
@@ -145,7 +145,7 @@ class CaseRecorder:
 
     # --- Received ---
 
-    def on_frame(self, frame: Json, faces: Mapping[str, WsState]) -> None:
+    def on_frame(self, frame: Json, faces: Mapping[str, GridFace]) -> None:
         """Note a frame just before the maker gets it; `faces` are its grids.
 
         It may be garbled.
@@ -176,7 +176,7 @@ class CaseRecorder:
         if status == "canceled" and successor is not None and successor not in self._reported_open:
             self._coverage["cancel told before its successor"] += 1
 
-    def _on_fill(self, row: Json, faces: Mapping[str, WsState]) -> None:
+    def _on_fill(self, row: Json, faces: Mapping[str, GridFace]) -> None:
         oid, tid, maker = row.get("oid"), row.get("tid"), _find_face(row, faces)
         if not isinstance(oid, int) or not isinstance(tid, int) or maker is None:
             return
@@ -235,7 +235,7 @@ class CaseRecorder:
             self._unknown[cloid] = how
 
 
-def _find_face(row: Json, faces: Mapping[str, WsState]) -> WsState | None:
+def _find_face(row: Json, faces: Mapping[str, GridFace]) -> GridFace | None:
     """Find the grid that a row is about; a single grid gets every row."""
     if len(faces) == 1:
         return next(iter(faces.values()))

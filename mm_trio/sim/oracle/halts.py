@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from mm_trio.engine.ws_state import WsState
+from mm_trio.engine.grid_face import GridFace
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import read_standing
 from mm_trio.limits.terms import RiskLimits
@@ -34,7 +34,7 @@ class HaltRules:
         """Return what is on disk."""
         return read_standing(self._folder)
 
-    def on_new_risk(self, method: str, maker: WsState, limits: RiskLimits | None) -> None:
+    def on_new_risk(self, method: str, maker: GridFace, limits: RiskLimits | None) -> None:
         """Check a new order that leaves."""
         standing = self.read()
         self._judge.check(
@@ -47,7 +47,7 @@ class HaltRules:
         spent = allotted - ledger.virtual_usdc
         self._judge.check("S25", spent <= most, lambda: f"{method} was sent after {spent} were spent of {most}")
 
-    def on_cancel(self, method: str, maker: WsState) -> None:
+    def on_cancel(self, method: str, maker: GridFace) -> None:
         """Check a cancel of a maker that shuts down although nobody asked it to."""
         if maker.paused_because != SHUTTING_DOWN or maker.stats.ticks == 0:
             return
@@ -82,7 +82,7 @@ class LeavesOfOne:
     """
 
     rules: HaltRules
-    maker: WsState
+    maker: GridFace
     limits: RiskLimits | None
     is_asked_to_stop: Callable[[], bool]
     asset: int

@@ -11,7 +11,7 @@ from typing import Never
 
 import trio
 
-from mm_trio.engine.ws_state import WsState
+from mm_trio.engine.grid_face import GridFace
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.oracle.venue_view import is_own
@@ -112,7 +112,7 @@ class ConvergenceCheck:
             or self.find_book_error(process)
         )
 
-    def _find_budget_error(self, maker: WsState) -> str | None:
+    def _find_budget_error(self, maker: GridFace) -> str | None:
         """Check L1: the maker knows its remaining request budget.
 
         Recent volume and requests that have just arrived late are tolerated.
@@ -154,5 +154,5 @@ class ConvergenceCheck:
         return None
 
 
-def _find_account(face: WsState) -> tuple[Decimal | None, Decimal | None]:
+def _find_account(face: GridFace) -> tuple[Decimal | None, Decimal | None]:
     return face.inventory.account_token, face.inventory.account_usdc

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import trio
 
-from mm_trio.engine.ws_state import WsState
+from mm_trio.engine.grid_face import GridFace
 from mm_trio.sim.actors.maker_process import MakerProcess
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.grids.grid import Grid
@@ -77,7 +77,7 @@ class GridCheck:
             if not face.order_state.get_doubts():
                 self._check_missing_levels(process)
 
-    def _check_ghosts(self, face: WsState) -> None:
+    def _check_ghosts(self, face: GridFace) -> None:
         """Check S21: no vanished order is believed open twice.
 
         It is checked only where no frame is lost or late. Twice means in two polls in a row.
@@ -152,5 +152,5 @@ class GridCheck:
     def _is_halted(self, process: MakerProcess) -> bool:
         return self.grid.coin in process.find_halted()
 
-    def _face(self, process: MakerProcess) -> WsState:
+    def _face(self, process: MakerProcess) -> GridFace:
         return process.faces[self.grid.coin]

@@ -8,9 +8,9 @@ import trio
 
 from mm_trio.journal.replay import replay as replay_entries
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.journal_entries import Entry
+from mm_trio.model.journal_entries import Entry, Of
+from mm_trio.sim.grids.fund_moves import check_moves
 from mm_trio.sim.grids.grid import Grid
-from mm_trio.sim.run.fund_moves import check_moves
 from mm_trio.sim.run.process_starter import MAKER
 from mm_trio.sim.run.world import World
 
@@ -27,8 +27,10 @@ def check_journal(world: World) -> None:
         entries = [row.entry for row in journal.read(since_checkpoint=False)]
     finally:
         journal.close()
+    is_shared = len(world.grids) > 1
     for grid in world.grids:
-        _check_grid(world, grid, entries)
+        own = [each.entry for each in entries if isinstance(each, Of) and each.coin == grid.coin]
+        _check_grid(world, grid, own if is_shared else entries)
 
 
 def _check_grid(world: World, grid: Grid, entries: Sequence[Entry]) -> None:

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from mm_trio.engine.account_maker import AccountMaker, GridTerms
+from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.ws_state import WsState
-from mm_trio.limits.terms import RiskLimits
+from mm_trio.halts.standing_file import VolatileStanding
+from mm_trio.limits.terms import NO_LIMITS, RiskLimits
+from mm_trio.model.settings import MakerSettings
 from mm_trio.sandbox import Nonces
 from mm_trio.sim.actors.maker_process import Runs
 from mm_trio.sim.base.random_streams import split
@@ -65,12 +69,32 @@ def make_maker(
     *,
     limits: Sequence[RiskLimits | None],
     standings: Sequence[WatchedStanding | None],
-) -> tuple[Runs, Mapping[str, WsState]]:
+) -> tuple[Runs, Mapping[str, GridFace]]:
     """Make what a process runs, and what each of its grids shows."""
+    if len(grids) > 1:
+        makers = AccountMaker(
+            [_make_terms(scenario, *terms) for terms in zip(grids, limits, standings, strict=True)],
+            **seams.make_arguments(scenario),
+        )
+        return makers, makers.faces
     (grid,) = grids
     arguments = {"standing": standings[0], **_make_settings(scenario, grid), **seams.make_arguments(scenario)}
     maker = WsState(limits=limits[0], **arguments)
     return maker, {grid.coin: maker}
+
+
+def _make_terms(
+    scenario: Scenario, grid: Grid, limits: RiskLimits | None, standing: WatchedStanding | None
+) -> GridTerms:
+    """Make the terms of one grid of several."""
+    settings = MakerSettings(
+        ladder=None,
+        cancel_on_shutdown=True,
+        take_over=False,
+        hand_cancels_to_stop=None,
+        **_make_settings(scenario, grid),
+    )
+    return GridTerms(settings=settings, limits=limits or NO_LIMITS, standing=standing or VolatileStanding())
 
 
 def _make_settings(scenario: Scenario, grid: Grid) -> dict[str, Any]:

@@ -20,7 +20,7 @@ __all__ = ["POLL_S", "ProcessRules"]
 POLL_S = 10.0
 POLLS_PER_INTRUDER = 6
 # Tasks of a maker that quotes: tick, reconciliation, watchdog, comparison of the clocks, inbox, the journal's writer
-# and its guard, and the one that waits for the end.
+# and its guard, and the one that waits for the end. Each further grid has one more.
 TASKS = 8
 # Beside these in a seed with halts: one hears the operator, one looks at the price.
 HALT_TASKS = 2
@@ -68,11 +68,8 @@ class ProcessRules:
 
     def _measure(self, process: MakerProcess) -> list[tuple[str, int, int]]:
         """Return what the maker keeps: (which, how much, how much at most)."""
-        most = {
-            "open orders": self._n_places,
-            "orders in flight": self._n_places,
-            "orders with fills due": self._n_places,
-            "orders unsettled": process.requests.n_ends_lately,
+        n_grids = len(process.faces)
+        of_each_grid = {
             "orders that left": MOST_LEFT,
             "unknown oids with fills": MOST_STRANGERS,
             "fills of one unknown oid": MOST_OF_ONE_STRANGER,
@@ -80,9 +77,15 @@ class ProcessRules:
             "fills remembered": MOST_FILLS,
             "fills to be listed": MOST_UNLISTED,
             "fills to be shown": MOST_SHOWN,
+        }
+        most = {what: n * n_grids for what, n in of_each_grid.items()} | {
+            "open orders": self._n_places,
+            "orders in flight": self._n_places,
+            "orders with fills due": self._n_places,
+            "orders unsettled": process.requests.n_ends_lately,
             "requests whose weight counts": process.requests.n_weighed_lately,
             "entries to be written": MOST_UNWRITTEN,
-            "tasks": TASKS + HALT_TASKS * (process.standing is not None),
+            "tasks": TASKS + n_grids - 1 + HALT_TASKS * (process.standing is not None),
         }
         kept = process.runner.describe_memory()
         assert kept.keys() <= most.keys(), kept.keys() - most.keys()

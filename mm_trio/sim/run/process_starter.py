@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from mm_trio.engine.ws_state import WsState
+from mm_trio.engine.grid_face import GridFace
 from mm_trio.halts.standing import State
 from mm_trio.journal.data_dir import find_state_folder, hold_state_folder
 from mm_trio.limits.terms import RiskLimits
@@ -220,9 +220,9 @@ class ProcessStarter:
         return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._grids[0].coin, signer=MAKER)
 
 
-def _is_tracked(faces: Mapping[str, WsState], oid: int) -> bool:
+def _is_tracked(faces: Mapping[str, GridFace], oid: int) -> bool:
     return any(face.order_state.find(oid) is not None for face in faces.values())
 
 
-def _is_shutting_down(faces: Mapping[str, WsState]) -> bool:
+def _is_shutting_down(faces: Mapping[str, GridFace]) -> bool:
     return any(face.paused_because == SHUTTING_DOWN for face in faces.values())

@@ -38,23 +38,29 @@ def take_all(market: Market, balances: Balances, *, asked_s: float | None, was_p
 
 @dataclass(slots=True, eq=False)
 class _Question:
-    """Question on its way, or answered. Questions are numbered in the order in which they are asked."""
+    """Question on its way, or answered. Questions are numbered in the order in which they are asked.
+
+    `n_before_answer` is the number of the last question that was asked before this one's answer came.
+    """
 
     number: int
     asked_s: float
+    n_before_answer: int = 0
     done: trio.Event = field(default_factory=trio.Event)
     answer: Any = None
     error: Exception | None = None
     is_void: bool = False
 
-    def end(self, answer: Any = None, *, error: Exception | None = None, is_void: bool = False) -> None:
-        """Let all who wait for the answer go on."""
-        self.answer, self.error, self.is_void = answer, error, is_void
+    def end(
+        self, answer: Any = None, *, error: Exception | None = None, is_void: bool = False, n_asked: int = 0
+    ) -> None:
+        """Let all who wait for the answer go on; `n_asked` questions were asked before it came."""
+        self.answer, self.error, self.is_void, self.n_before_answer = answer, error, is_void, n_asked
         self.done.set()
 
 
 class SharedAnswers:
-    """Last answer to each question about the account.
+    """Answers to questions about the account.
 
     `find_fills_since_ms` returns the earliest time from which any grid wants fills, None where there is but one grid:
     then each question is asked. `coins` are those of all grids, `share` is how tokens are shared.
@@ -73,7 +79,7 @@ class SharedAnswers:
         self.share = share
         self.n_asked = 0
         self._find_fills_since_ms = find_fills_since_ms
-        self._questions: dict[str, _Question] = {}
+        self._questions: dict[str, list[_Question]] = {}
 
     def look(self) -> Look:
         """Begin a look: no answer counts that was asked for before this moment."""
@@ -89,7 +95,10 @@ class SharedAnswers:
 
     async def ask(self, name: str, ask: Callable[[], Awaitable[Any]], *, after: int) -> _Question:
         """Return a question that was asked later than number `after`, or ask it. Errors: those of the question."""
-        while (question := self._questions.get(name)) is not None and question.number > after:
+        if self._find_fills_since_ms is not None:
+            # Whoever looks at this moment shares the question.
+            await trio.lowlevel.checkpoint()
+        while (question := self._find(name, after)) is not None:
             await question.done.wait()
             if question.error is not None:
                 raise question.error
@@ -98,21 +107,23 @@ class SharedAnswers:
         self.n_asked += 1
         question = _Question(self.n_asked, trio.current_time())
         if self._find_fills_since_ms is None:
-            question.end(await ask())
+            question.end(await ask(), n_asked=self.n_asked)
             return question
-        self._questions[name] = question
+        self._questions.setdefault(name, []).append(question)
         try:
-            question.end(await ask())
+            question.end(await ask(), n_asked=self.n_asked)
         except Exception as error:
             question.end(error=error)
             raise
         except BaseException:
             # Whoever asked was cancelled; those who wait ask for themselves.
-            if self._questions.get(name) is question:
-                del self._questions[name]
             question.end(is_void=True)
             raise
         return question
+
+    def _find(self, name: str, after: int) -> _Question | None:
+        """Find the first question that was asked later than number `after`."""
+        return next((q for q in self._questions.get(name, ()) if q.number > after and not q.is_void), None)
 
 
 class Look:
@@ -130,7 +141,7 @@ class Look:
 
     async def _ask(self, name: str, ask: Callable[[], Awaitable[Any]]) -> Any:
         question = await self._answers.ask(name, ask, after=self._after)
-        self._after, self.asked_s = self._answers.n_asked, question.asked_s
+        self._after, self.asked_s = question.n_before_answer, question.asked_s
         return question.answer
 
     async def fetch_open_orders(self, market: Market) -> tuple[OpenOrder, ...]:

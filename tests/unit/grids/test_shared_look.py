@@ -1,4 +1,4 @@
-"""Looks that several grids share: nobody asks what another one has just asked, and each sees things in its own order."""
+"""Looks that several grids share: nobody asks again what was just asked, and each sees things in its own order."""
 
 from __future__ import annotations
 

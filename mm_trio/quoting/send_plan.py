@@ -6,7 +6,7 @@ the request is on its way. Such an order is cancelled first, and placed again on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -84,6 +84,7 @@ def plan_sends(
     remaining: int,
     slot_is_free: bool,
     cancelling: Iterable[TrackedOrder] = (),
+    is_covered: Callable[[int | None, DesiredOrder], bool] = lambda oid, order: True,
 ) -> SendPlan:
     """Cut a diff to the budget, far ends first.
 
@@ -91,6 +92,7 @@ def plan_sends(
     show where each side begins. Cancels always pass, because the venue takes them on a wider limit. If the budget
     covers nothing else, the item nearest to the boundary is sent whenever the venue's slot is free. `cancelling` are
     orders that the diff cancels and that may move instead. A move costs no more than the cancel, and saves a place.
+    `is_covered` says whether an item could be sent by itself: one that waits for another would waste the slot.
     """
     cancel_only = remaining <= 0
     moves = join_moves(diff, cancelling)[: max(0, remaining)]
@@ -98,7 +100,7 @@ def plan_sends(
     wanted = _from_inside_outwards(diff, resting)
     left = max(0, remaining - len(diff.cancels) - len(moves))
     uses_slot = cancel_only and slot_is_free and bool(wanted)
-    kept = wanted[: 1 if uses_slot else left]
+    kept = [next((item for item in wanted if is_covered(*item)), wanted[0])] if uses_slot else wanted[:left]
     cut = OrderDiff(
         modifies=[*moves, *((oid, order) for oid, order in kept if oid is not None)],
         places=[order for oid, order in kept if oid is None],

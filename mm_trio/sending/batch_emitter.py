@@ -120,14 +120,25 @@ class BatchEmitter:
             remaining=share.items,
             slot_is_free=share.may_use_slot,
             cancelling=[orders[oid] for oid in diff.cancels if oid in orders],
+            is_covered=self._is_covered,
         )
         self._note_cancel_only(plan.cancel_only, plan.n_left_out)
         headroom = self._make_headroom()
         planned = plan_batches(plan, orders, headroom, cancels=diff.cancels, remaining=share.items)
+        if plan.uses_slot:
+            # Another grid may ask for it before the answer comes.
+            budget.on_slot_taken(trio.current_time())
         await self._carry_out(planned, emission)
         if plan.uses_slot:
             budget.on_slot_taken(trio.current_time())
         return emission.make_result(cancel_only=plan.cancel_only)
+
+    def _is_covered(self, oid: int | None, order: DesiredOrder) -> bool:
+        """Check if an order could be placed, or replaced by one, while everything else stays."""
+        headroom = self._make_headroom()
+        if oid is None:
+            return bool(fit_places([order], headroom))
+        return bool(fit_modifies([(oid, order)], self._state.order_state.orders, headroom)[0])
 
     async def _carry_out(self, planned: Sequence[Batch], emission: Emission) -> None:
         """Send batch after batch, in the order of their dependencies."""
@@ -222,6 +233,9 @@ class BatchEmitter:
         chosen, waiting, intents = list[Modify](), list[Modify](), list[Intent]()
 
         def make(departure: Departure) -> Sequence[Intent]:
+            if emission.is_out_of_budget:
+                # It waited behind an action that the venue refused.
+                return []
             now_s = trio.current_time()
             wanted = [
                 (oid, order)
@@ -292,6 +306,8 @@ class BatchEmitter:
         fitting, intents = list[DesiredOrder](), list[Intent]()
 
         def make(departure: Departure) -> Sequence[Intent]:
+            if emission.is_out_of_budget:
+                return []
             now_s = trio.current_time()
             wanted = [order for order in places if not self.filter.holds_back(order, now_s=now_s)]
             fitting[:] = fit_places(wanted, self._make_headroom())

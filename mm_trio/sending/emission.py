@@ -21,12 +21,17 @@ class Emission:
     def __init__(self, budget: RateLimitBudget, began_s: float, *, unwanted_oids: Iterable[int]) -> None:
         self.budget = budget
         self.began_s = began_s
-        self.is_out_of_budget = False
+        self._n_refusals = budget.n_refusals
         self.is_signer_refused = False
         self._unwanted_oids = tuple(unwanted_oids)
         self._n_cancelled = self._n_modified = self._n_placed = self._n_held_back = 0
         self._n_errors = 0
         self._is_contradicted = False
+
+    @property
+    def is_out_of_budget(self) -> bool:
+        """Check if the venue has refused something for want of budget since this began, also of another grid."""
+        return self.budget.n_refusals > self._n_refusals
 
     def find_staying(self, orders: OrderState) -> list[TrackedOrder]:
         """Find the unwanted orders that may still rest."""
@@ -70,7 +75,6 @@ class Emission:
         first = find_refused(answers[0])
         if first is not None and first.refusal is Refusal.BUDGET:
             self.budget.on_refused(len(answers))
-            self.is_out_of_budget = True
         return reasons
 
     def make_result(self, *, cancel_only: bool) -> EmitResult:

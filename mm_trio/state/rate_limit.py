@@ -29,6 +29,7 @@ class RateLimitBudget:
         self.cum_vlm = Decimal(0)
         self.n_requests = 0
         self._refused = False
+        self._n_refusals = 0
         self._slot_taken_s: float | None = None
 
     def __repr__(self) -> str:
@@ -57,6 +58,12 @@ class RateLimitBudget:
         """
         self.n_requests -= n
         self._refused = True
+        self._n_refusals += 1
+
+    @property
+    def n_refusals(self) -> int:
+        """Return how often the venue refused something for want of budget."""
+        return self._n_refusals
 
     def sync_from_exchange(self, cum_vlm: Number, n_requests: int) -> None:
         """Take over the venue's own numbers."""

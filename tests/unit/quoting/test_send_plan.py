@@ -95,6 +95,16 @@ def test_the_slot_is_not_taken_for_nothing(diff: OrderDiff) -> None:
     assert (plan.diff, plan.uses_slot) == (diff, False)
 
 
+def test_the_slot_goes_to_an_item_that_needs_no_other_one_first() -> None:
+    """A place that waits for a shrinking modify would take the slot for ever and never be sent."""
+    diff = OrderDiff(places=[BIDS[0]], modifies=[(9, BIDS[1])])
+
+    plan = plan_sends(diff, [], remaining=0, slot_is_free=True, is_covered=lambda oid, order: oid is not None)
+
+    assert plan.diff == OrderDiff(modifies=[(9, BIDS[1])])
+    assert plan.uses_slot
+
+
 def test_batches_stay_below_the_limit_of_the_venue_and_lose_nothing() -> None:
     pieces = list(batches(range(250)))
 

@@ -27,3 +27,13 @@ def test_a_used_up_budget_is_learnt_from_a_second_sending_too(answer: Answer, is
 
     assert emission.is_out_of_budget is is_out
     assert (emission.budget.remaining() <= 0) is is_out
+
+
+def test_a_budget_that_the_venue_refused_to_another_grid_is_used_up_for_this_one_too() -> None:
+    budget = RateLimitBudget()
+    first, second = (Emission(budget, 0.0, unwanted_oids=()) for _ in range(2))
+
+    first.on_answers((NO_BUDGET,))
+
+    assert second.is_out_of_budget
+    assert not Emission(budget, 1.0, unwanted_oids=()).is_out_of_budget

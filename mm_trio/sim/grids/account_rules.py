@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,6 +39,12 @@ class AccountRules:
         self._address = address
         # By name of the token: bought less sold in fills of ours, fees included, whatever the coin.
         self._moved: defaultdict[str, Decimal] = defaultdict(Decimal)
+
+    @property
+    def shared_tokens(self) -> frozenset[int]:
+        """Return the indices of the tokens that several grids use."""
+        uses = Counter(t.index for grid in self._grids.values() for t in (grid.pair.base, grid.pair.quote))
+        return frozenset(token for token, n in uses.items() if n > 1)
 
     # --- After every step ---
 

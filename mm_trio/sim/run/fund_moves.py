@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from functools import partial
 
@@ -19,13 +19,22 @@ _NOTHING = Decimal(0)
 
 
 def check_moves(
-    entries: Iterable[Entry], judge: Judge, *, rows: Iterable[LedgerRow], fills: Iterable[Fill], pair: Pair
+    entries: Iterable[Entry],
+    judge: Judge,
+    *,
+    rows: Iterable[LedgerRow],
+    fills: Iterable[Fill],
+    pair: Pair,
+    shared: Collection[int] = (),
 ) -> None:
     """Check S28: each recorded movement was made at the venue, with these amounts, and is recorded once.
 
-    The reverse is not required: faults hide rows, and what they hide stays unexplained.
+    The reverse is not required: faults hide rows, and what they hide stays unexplained. Of tokens that are `shared`, by
+    index, nothing moves: what moves the account moves no grid's part.
     """
     made = _find_made(rows, fills, pair)
+    moving = tuple(Decimal(token.index not in shared) for token in (pair.base, pair.quote))
+    made = {ref: (kind, (base * moving[0], quote * moving[1])) for ref, (kind, (base, quote)) in made.items()}
     moves = [entry for entry in entries if isinstance(entry, Moved) and entry.kind != MoveKind.FOREIGN_HOLD]
     counts = Counter(move.ref for move in moves)
     twice = sorted(ref for ref, n in counts.items() if n > 1)

@@ -35,7 +35,14 @@ def check_journal(world: World) -> None:
 
 def _check_grid(world: World, grid: Grid, entries: Sequence[Entry]) -> None:
     exchange, expected = world.gateway.exchange, grid.expected_ledger()
-    check_moves(entries, world.judge, rows=exchange.ledger(MAKER), fills=exchange.fills(MAKER), pair=grid.pair)
+    check_moves(
+        entries,
+        world.judge,
+        rows=exchange.ledger(MAKER),
+        fills=exchange.fills(MAKER),
+        pair=grid.pair,
+        shared=world.account_rules.shared_tokens,
+    )
     order_size = grid.ladder.order_size
     found = replay_entries(entries, order_size=order_size, now_s=trio.current_time(), wall_ms=world.now_ms())
     ledger = found.inventory

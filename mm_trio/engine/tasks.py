@@ -123,9 +123,8 @@ async def reconcile_all(session: Session, grids: list[Grid] | None = None) -> bo
     results: list[bool] = []
 
     async def run(grid: Grid) -> None:
-        look = account.answers.look()
         try:
-            results.append(await reconcile(grid, look))
+            results.append(await reconcile(grid, is_one_of_many=True))
         except LedgerError as error:
             if isinstance(error, JournalError):
                 raise

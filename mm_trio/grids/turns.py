@@ -10,7 +10,6 @@ import trio
 from mm_trio.grids.account import URGENT_WEIGHT
 from mm_trio.grids.events import log_tick
 from mm_trio.grids.grid import Grid
-from mm_trio.grids.shared_look import Look
 from mm_trio.halts.standing import State
 from mm_trio.model.errors import Busy, VenueError
 from mm_trio.model.orders import OrderDiff
@@ -115,17 +114,19 @@ async def rest_nothing(grid: Grid) -> None:
         await grid.emitter.emit(OrderDiff(cancels=resting), grid.account.budget)
 
 
-async def reconcile(grid: Grid, look: Look | None = None) -> bool:
+async def reconcile(grid: Grid, *, is_one_of_many: bool = False) -> bool:
     """Reconcile once, between two ticks.
 
-    Return whether the venue answered everything and no orphan is left.
+    `is_one_of_many`: who reconciles several grids has noted that. Return whether the venue answered everything and no
+    orphan is left.
     """
     schedule, stats, orders = grid.schedule, grid.quoter.stats, grid.state.order_state
     reconciling = schedule.reconciling
     async with grid.turn:
-        if look is None:
+        if not is_one_of_many:
             reconciling.on_reconcile()
-            look = grid.account.answers.look()
+        # Begun in the turn: no answer counts that was asked for before the last tick ended.
+        look = grid.account.answers.look()
         try:
             check, no_orphan_left = await grid.parts.reconciler.reconcile(look)
         except VenueError as error:

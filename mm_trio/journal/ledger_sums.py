@@ -23,7 +23,9 @@ from mm_trio.model.journal_entries import (
     LookedUp,
     Moved,
     Numbered,
+    Released,
     Remembered,
+    Reserved,
     Sent,
     Summed,
 )
@@ -87,6 +89,8 @@ class LedgerSums:
     ledger: Inventory = field(default_factory=lambda: Inventory(1))
     epochs: set[int] = field(default_factory=set)
     sent: SentNumbers = field(default_factory=SentNumbers)
+    # Highest numbers of orders that may have left before their entries, of sessions that did not end cleanly.
+    reserved: dict[int, int] = field(default_factory=dict)
     oids: set[int] = field(default_factory=set)
     fills: dict[FillKey, Booked] = field(default_factory=dict)
     sums: dict[str, Sum] = field(default_factory=dict)
@@ -109,6 +113,10 @@ class LedgerSums:
                 self.sent.note(cloid)
             case Numbered(epoch, number):
                 self.sent.raise_to(epoch, number)
+            case Reserved(epoch, number):
+                self.reserved[epoch] = number
+            case Released(epoch):
+                self.reserved.pop(epoch, None)
             case Adopted(oid, _, cloid) | Arrived(cloid, oid):
                 self.oids.add(oid)
                 self.sent.note(cloid)
@@ -180,6 +188,8 @@ class LedgerSums:
 
     def find_lost(self, fills: Iterable[Fill], orders: Iterable[OpenOrder]) -> LostEntries | None:
         """Find evidence in unknown rows that entries are missing."""
+        for epoch, number in self.reserved.items():
+            self.sent.raise_to(epoch, number)
         return find_lost_entries(
             [fill for fill in fills if fill.oid not in self.oids],
             [order for order in orders if order.oid not in self.oids],

@@ -28,8 +28,10 @@ from mm_trio.model.journal_entries import (
     OwnEnd,
     Peaked,
     Quoted,
+    Released,
     Remembered,
     Requested,
+    Reserved,
     Sent,
     Summed,
 )
@@ -55,7 +57,8 @@ class Recovered:
     `newest_fill_ms` the time of the newest fill in the ledger. `unlisted` are the fills that no history is known to
     have had: those since, and those that may be listed late. `last_nonce` is the highest nonce that the venue may have
     taken, and `last_quoted` the last boundary quoted from. `parameters` may be those of a later start that was refused.
-    `peak` is the best gain against having held, in quote.
+    `peak` is the best gain against having held, in quote. `reserved` has, by session, the reservations that were not
+    released: orders of these sessions may be missing.
     """
 
     order_state: OrderState
@@ -68,6 +71,7 @@ class Recovered:
     last_quoted: LastQuoted | None = None
     unlisted: dict[FillKey, None] = field(default_factory=dict)
     peak: Decimal = Decimal(0)
+    reserved: dict[int, Reserved] = field(default_factory=dict)
     n_entries: int = 0
     n_since_checkpoint: int = 0
 
@@ -157,6 +161,11 @@ class Recovered:
                 self.parameters = parameters or self.parameters
             case Numbered(epoch, number):
                 orders.sent_numbers.raise_to(epoch, number)
+            case Reserved(epoch, _, nonce):
+                self.reserved[epoch] = entry
+                self._step_over(nonce, wall_ms)
+            case Released(epoch):
+                self.reserved.pop(epoch, None)
             case Checkpoint():
                 raise ValueError("a checkpoint within a checkpoint")
             case Of(coin):
@@ -216,6 +225,9 @@ def replay(entries: Iterable[Entry], *, order_size: Number, now_s: float, wall_m
 
 def _restart(found: Recovered, *, now_s: float, wall_ms: int) -> None:
     found.order_state.on_restarted(now_s=now_s)
+    # An order with such a number proves no lost end: it may have left before its entry was written.
+    for entry in found.reserved.values():
+        found.order_state.sent_numbers.raise_to(entry.epoch, entry.number)
     # A ledger of an earlier release has the movements until its last look-up as differences without a cause.
     found.inventory.movements.begin_after(max(found.looked_up_ms, found.newest_fill_ms) or wall_ms)
 

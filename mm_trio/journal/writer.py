@@ -2,7 +2,9 @@
 
 Recording an entry never waits. One commit at a time writes everything recorded until then, in order. A caller that
 must not go on before an entry is durable calls `flush`. A request that waits only for its entry is sent by the thread
-that wrote the entry (`flush_then`). Without a journal the ledger lives in memory and nothing waits.
+that wrote the entry (`flush_then`). Where a durable reservation covers everything that is not written yet, the request
+leaves at once and the commit runs beside it, for as long as that takes less than a second. Without a journal the ledger
+lives in memory and nothing waits.
 
 While another process has the journal locked, nothing is written and nothing that waits for an entry is sent; entries
 stay in order until the lock is gone. After any other error nothing is ever written behind the hole.
@@ -22,6 +24,7 @@ from mm_trio.concurrency.fair_lock import UncontendedLock
 from mm_trio.concurrency.lock_state import LockState
 from mm_trio.model.errors import JournalBusy, JournalError
 from mm_trio.model.journal_entries import Checkpoint, Entry
+from mm_trio.witness.reservation import Reservation
 
 __all__ = ["CHECKPOINT_EVERY", "COMMIT_WITHIN_S", "AppendsEntries", "JournalWriter"]
 
@@ -35,6 +38,12 @@ COMMIT_AFTER_S = 0.02
 COMMIT_WITHIN_S = 5.0
 # A lock of another process is tried again so often. SQLite itself has waited a moment before it refuses.
 TRY_LOCKED_AGAIN_S = 0.25
+# Nothing leaves beside an older entry that is not written: a disk that hangs has to stop the maker.
+BESIDE_WITHIN_S = 1.0
+# A reservation is made anew when so much of it is used up: beside other entries, for which the disk is written anyway,
+# and by itself.
+SPENT_BESIDE, SPENT = 0.25, 0.5
+RENEW_WITHIN_S = 5.0
 # Entries. A start replays at most so many and the checkpoint before them: 0.3 s for a ladder of 100 levels, 0.5 s for
 # one of 4,000. To sum up the state for a checkpoint takes the loop 11 ms for the one and 24 ms for the other.
 CHECKPOINT_EVERY = 8_000
@@ -86,7 +95,8 @@ class JournalWriter:
     """Buffer of recorded entries, and the only writer of the journal.
 
     Entries are recorded on the loop's thread. `summarise` returns the entries of a checkpoint, or None while there can
-    be no checkpoint yet; it is called once every `checkpoint_every` entries.
+    be no checkpoint yet; it is called once every `checkpoint_every` entries. `reservation` None: every request waits
+    for its entry.
     """
 
     def __init__(
@@ -99,8 +109,10 @@ class JournalWriter:
         n_since_checkpoint: int = 0,
         send_sync: RunSync | None = None,
         checkpoint_every: int = CHECKPOINT_EVERY,
+        reservation: Reservation | None = None,
     ) -> None:
         self._journal = journal
+        self._reservation = reservation
         self._run_sync = run_sync
         self._send_sync = send_sync or run_sync
         self._wall_ms = wall_ms
@@ -109,6 +121,8 @@ class JournalWriter:
         self._checkpoint_every = checkpoint_every
         self._pending: list[Entry] = []
         self._n_recorded = self._n_durable = 0
+        # No entry that is not durable was recorded before this.
+        self._unwritten_since_s = -math.inf
         self._mark_is_due = False
         self._recorded = trio.Event()
         self._turn = UncontendedLock()
@@ -137,9 +151,40 @@ class JournalWriter:
         """
         if self._journal is None or self._fault is not None:
             return
+        if self._n_recorded == self._n_durable:
+            self._unwritten_since_s = trio.current_time()
         self._pending.append(entry)
         self._n_recorded += 1
+        if self._reservation is not None:
+            self._reservation.note(entry)
         self._recorded.set()
+
+    def reserve(self) -> None:
+        """Let requests leave beside their entries, once a first reservation is durable."""
+        if self._reservation is not None:
+            self._reservation.begin()
+
+    def release(self) -> None:
+        """Record that whatever was sent is recorded.
+
+        It holds once it is written. Nothing may be sent any more.
+        """
+        if self._reservation is not None and (entry := self._reservation.release()) is not None:
+            self.record(entry)
+
+    @property
+    def covers(self) -> bool:
+        """Return whether a request whose entries are recorded may leave before they are written."""
+        return (
+            self._reservation is not None
+            and self._fault is None
+            and self.lock.reason is None
+            and self._reservation.covers()
+            and (self._n_recorded == self._n_durable or self._compute_lag_s() <= BESIDE_WITHIN_S)
+        )
+
+    def _compute_lag_s(self) -> float:
+        return trio.current_time() - self._unwritten_since_s
 
     async def flush(self) -> None:
         """Return once everything recorded until now is durable.
@@ -153,6 +198,11 @@ class JournalWriter:
                 raise self._fault
             if self._n_durable < goal:
                 await self._commit()
+
+    async def flush_unless_covered(self) -> None:
+        """Return once everything recorded until now is durable, or a reservation covers it. Errors: as `flush`."""
+        if not self.covers:
+            await self.flush()
 
     async def flush_within(self, patience_s: float) -> None:
         """Flush as soon as no other process has the journal locked.
@@ -169,13 +219,15 @@ class JournalWriter:
             await trio.sleep(TRY_LOCKED_AGAIN_S)
 
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., _T], *args: object) -> _T | TooLate:
-        """Make everything recorded durable, then make this blocking call.
+        """Make everything recorded durable, then make this blocking call; at once where a reservation covers it.
 
         `is_wanted` is called between the two, possibly on a worker thread. Return the result of `send`, or `TOO_LATE`
         if it was not called; then the caller has to check whether it may still send. The caller sets the deadline: a
         write that is not done when it is cancelled is a fault.
         Errors: JournalError or NoFreeThread, and then nothing was or will be sent; any error of `send`.
         """
+        if self.covers:
+            return await self._send_sync(send, *args, abandon_on_cancel=True) if is_wanted() else TOO_LATE
         began_s = trio.current_time()
         async with self._turn:
             if self._fault is not None:
@@ -208,12 +260,25 @@ class JournalWriter:
         Errors: JournalError, which ends the maker.
         """
         while True:
-            await self._recorded.wait()
-            await trio.sleep(COMMIT_AFTER_S)
+            await self._wait_until_due()
             self._recorded = trio.Event()
             await self.flush_within(math.inf)
             if self._mark_is_due:
                 await self.mark_end()
+
+    async def _wait_until_due(self) -> None:
+        """Wait for entries, or until the reservation has to be made anew."""
+        with trio.move_on_after(math.inf if self._reservation is None else RENEW_WITHIN_S) as quiet:
+            await self._recorded.wait()
+        if quiet.cancelled_caught:
+            self._renew(spent=SPENT)
+        else:
+            await trio.sleep(COMMIT_AFTER_S)
+
+    def _renew(self, *, spent: float) -> None:
+        """Record a new reservation where that is due."""
+        if self._reservation is not None and (entry := self._reservation.find_wanted(spent=spent)) is not None:
+            self.record(entry)
 
     async def _commit(self) -> None:
         with self._writing() as writing:
@@ -231,7 +296,9 @@ class JournalWriter:
         a hole. Only where it is sure that none was written and all may be later, they are kept. Errors: JournalError.
         """
         assert self._journal is not None
+        self._renew(spent=SPENT_BESIDE)
         taken, self._pending = self._pending, []
+        taken_s = trio.current_time()
         batch = [*taken, *self._make_checkpoint(len(taken))]
         writing = _Writing(self._journal, batch, self._wall_ms())
         try:
@@ -253,6 +320,9 @@ class JournalWriter:
         finally:
             if writing.is_done:
                 self._n_durable += len(taken)
+                # Those that are left were recorded after these were taken.
+                self._unwritten_since_s = taken_s
+                self._on_durable(taken)
                 self._n_since_checkpoint += len(batch)
                 if len(batch) > len(taken):
                     self._n_since_checkpoint = 0
@@ -267,7 +337,15 @@ class JournalWriter:
         if self._n_since_checkpoint + n_taken < self._checkpoint_every:
             return []
         summary = self._summarise()
-        return [] if summary is None else [Checkpoint(tuple(summary))]
+        if summary is None:
+            return []
+        reserved = () if self._reservation is None else self._reservation.summarise()
+        return [Checkpoint((*summary, *reserved))]
+
+    def _on_durable(self, entries: Sequence[Entry]) -> None:
+        if self._reservation is not None:
+            for entry in entries:
+                self._reservation.on_durable(entry)
 
 
 def _make_fault(error: BaseException, writing: _Writing) -> JournalError:

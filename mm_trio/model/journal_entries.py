@@ -38,8 +38,10 @@ __all__ = [
     "Peaked",
     "Quoted",
     "Record",
+    "Released",
     "Remembered",
     "Requested",
+    "Reserved",
     "Sent",
     "Summed",
     "forget",
@@ -109,6 +111,27 @@ class Numbered:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """Requests of a session that may leave before their own entries are durable.
+
+    Their orders have numbers up to `number`, their nonces are below `nonce`, and the venue takes no order of them after
+    `until_ms`. It holds until the session reserves anew, or releases it.
+    """
+
+    epoch: int
+    number: int
+    nonce: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """End of a session's reservation: whatever of it reached the venue is recorded."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Allocated:
     """Amounts that the operator allots from here on.
 
@@ -133,7 +156,8 @@ class Quoted:
 class Sent:
     """Order about to be sent.
 
-    It is a replacement for the order `replaces`, where that is given. The entry is durable before the order is sent.
+    It is a replacement for the order `replaces`, where that is given. The entry is durable before the order is sent,
+    unless a reservation is that covers it.
     """
 
     cloid: str
@@ -379,6 +403,8 @@ class Of:
 Entry: TypeAlias = (
     Began
     | Numbered
+    | Reserved
+    | Released
     | Allocated
     | Quoted
     | Sent

@@ -24,7 +24,9 @@ from mm_trio.model.journal_entries import (
     Moved,
     MoveKind,
     Numbered,
+    Released,
     Remembered,
+    Reserved,
 )
 from mm_trio.model.market import Balances
 from mm_trio.model.orders import Quote
@@ -244,6 +246,15 @@ def test_fills_that_the_first_balance_contains_are_named_and_no_difference() -> 
 
     assert found.is_ok
     assert found.n_contained == 2
+
+
+@pytest.mark.parametrize("is_released", [False, True])
+def test_a_reserved_number_proves_no_lost_end_until_it_is_released(is_released: bool) -> None:
+    released = [(1002, Released(OUR_EPOCH))] if is_released else []
+    known = read_ledger([*OPENING, (1001, Reserved(OUR_EPOCH, 9, 0, 0)), *released])
+    told = replace(SOLD, oid=99, cloid=mark(OUR_EPOCH, 9))
+
+    assert (known.find_lost((told,), ()) is not None) is is_released
 
 
 def test_numbers_in_a_checkpoint_count_as_sent() -> None:

@@ -29,8 +29,10 @@ from mm_trio.model.journal_entries import (
     LookedUp,
     NeverPlaced,
     Quoted,
+    Released,
     Remembered,
     Requested,
+    Reserved,
     Sent,
     Summed,
 )
@@ -77,6 +79,36 @@ def go_on(found: Recovered, entries: list[Entry]) -> MakerState:
     )
     state.record = orders.record = ledger.record = entries.append
     return state
+
+
+# --- reservations -----------------------------------------------------------------------------
+
+
+def test_a_reservation_that_was_not_released_is_found() -> None:
+    late = Reserved(2, 900, WALL_MS + 9, WALL_MS + 90)
+    found = replayed(Reserved(1, 500, WALL_MS, WALL_MS), Released(1), Reserved(2, 500, WALL_MS, WALL_MS), late)
+
+    assert found.reserved == {2: late}
+
+
+def test_a_reservation_is_found_behind_a_checkpoint() -> None:
+    reserved = Reserved(1, 500, WALL_MS, WALL_MS)
+
+    assert replayed(Quoted(1), Checkpoint((Began(1, {}), reserved))).reserved == {1: reserved}
+
+
+def test_nonces_go_on_above_a_reservation() -> None:
+    assert replayed(Reserved(1, 500, WALL_MS + 9_000, WALL_MS), Requested(WALL_MS, "noop", 0, "", 0)).last_nonce == (
+        WALL_MS + 9_000
+    )
+
+
+def test_an_order_with_a_reserved_number_proves_no_lost_end() -> None:
+    assert replayed(Began(1, {}), Reserved(1, 500, 0, 0)).order_state.sent_numbers.get(1) == 500
+
+
+def test_an_order_with_a_number_that_was_released_unused_proves_a_lost_end() -> None:
+    assert replayed(Began(1, {}), Reserved(1, 500, 0, 0), Released(1)).order_state.sent_numbers.get(1) == 0
 
 
 # --- one entry after the other ----------------------------------------------------------------

@@ -83,7 +83,7 @@ class WritesAhead(Protocol):
     """Ledger that makes entries durable."""
 
     def record(self, entry: Entry) -> None: ...
-    async def flush(self) -> None: ...
+    async def flush_unless_covered(self) -> None: ...
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any: ...
 
 
@@ -465,7 +465,7 @@ class OrderGateway:
     async def _send_anyway(self, action: _Action) -> Any:
         """Write ahead where that is possible, and send."""
         with suppress(JournalError):
-            await self._ledger.flush()
+            await self._ledger.flush_unless_covered()
         return await self._run_sync(action.call, *action.args, abandon_on_cancel=True)
 
     @contextmanager

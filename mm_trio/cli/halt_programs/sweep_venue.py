@@ -40,7 +40,7 @@ class NoLedger(WritesAhead):
     def record(self, entry: Entry) -> None:
         """Keep nothing."""
 
-    async def flush(self) -> None:
+    async def flush_unless_covered(self) -> None:
         """Write nothing."""
 
     async def flush_then(self, is_wanted: object, send: object, *args: object) -> None:

@@ -135,14 +135,14 @@ class Ledger:
         self.entries.append(entry)
         self.log.append("record")
 
-    async def flush(self) -> None:
+    async def flush_unless_covered(self) -> None:
         await trio.sleep(self.takes_s)
         self.log.append("flush")
         if self.trouble is not None:
             raise self.trouble
 
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any:
-        await self.flush()
+        await self.flush_unless_covered()
         if (self.is_slow and self.is_slow.pop()) or not is_wanted():
             return TOO_LATE
         return await self.run_sync(send, *args, abandon_on_cancel=True)

@@ -29,6 +29,10 @@ async def call_together(
 ) -> tuple[_T1, _T2, _T3, _T4, _T5]: ...
 
 
+@overload
+async def call_together(*calls: _Call[Any]) -> tuple[Any, ...]: ...
+
+
 async def call_together(*calls: _Call[Any]) -> tuple[Any, ...]:
     """Make calls at once and return their answers in order.
 

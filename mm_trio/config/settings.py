@@ -28,6 +28,7 @@ from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.pricing_grid import LadderRule, PricingGrid
+from mm_trio.model.settings import LedgerMode
 
 __all__ = [
     "ACCOUNT_VARIABLE",
@@ -165,6 +166,7 @@ class Tuning:
     feed_lag_limit_s: float | None = field(default=10.0, metadata=seconds_value("1", "3600", such_as="10.0"))
     hand_cancel_pause_s: float = field(default=10.0, metadata=seconds_value("0", "3600", such_as="10.0"))
     hand_cancels_to_stop: int | None = field(default=None, metadata=whole_value(1, 1000, "cancels", such_as="3"))
+    ledger: LedgerMode = field(default="ahead", metadata=choice_value("ahead", "beside"))
     max_open_distance_pct: Decimal = field(
         default=Decimal(1), metadata=decimal_value("0.01", "100", "percent of the market's mid", such_as="1.0")
     )
@@ -248,6 +250,7 @@ class MakerParameters(TypedDict):
     feed_lag_limit_s: float | None
     hand_cancel_pause_s: float
     hand_cancels_to_stop: int | None
+    ledger: LedgerMode
     allocated_token: NotRequired[Decimal]
     allocated_usdc: NotRequired[Decimal]
 

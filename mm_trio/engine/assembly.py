@@ -40,7 +40,7 @@ from mm_trio.journal.recovery import LedgerFile, recover, recover_grids
 from mm_trio.journal.replay import Recovered
 from mm_trio.journal.writer import CHECKPOINT_EVERY, JournalWriter
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
-from mm_trio.model.errors import Contradiction, VenueError
+from mm_trio.model.errors import ConfigError, Contradiction, VenueError
 from mm_trio.model.journal_entries import Entry, Of, Record
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings, find_changed_terms
@@ -73,6 +73,7 @@ from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.market_check import find_market_change
 from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.opening_check import Opening
+from mm_trio.witness.reservation import Reservation
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__ = ["AccountStops", "GridTerms", "Knowledge", "Seams", "open_session"]
@@ -334,6 +335,7 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
         summarise=partial(_summarise, grids),
         n_since_checkpoint=max((g.recovered.n_since_checkpoint for g in basis.grids if g.recovered), default=0),
         checkpoint_every=seams.checkpoint_every,
+        reservation=_make_reservation(basis, nonces),
     )
     gate = PlacingGate(
         find_feed_fault=lambda: watchdog.find_fault() or basis.clock.find_fault(),
@@ -523,6 +525,15 @@ def _make_grid(basis: _Basis, core: _GridCore, common: _Common) -> Grid:
             record=_make_record(basis, terms.recorder, common.feed, common.watchdog),
         ),
     )
+
+
+def _make_reservation(basis: _Basis, nonces: Nonces) -> Reservation | None:
+    """Make what lets requests leave beside their entries; None where they wait. Errors: ConfigError."""
+    if all(grid.terms.settings.ledger == "ahead" for grid in basis.grids):
+        return None
+    if not basis.is_alone:
+        raise ConfigError('ledger must be "ahead" where one journal has several grids, got "beside"')
+    return Reservation(basis.grids[0].epoch, clock=basis.clock, nonces=nonces)
 
 
 def _make_account_stops(basis: _Basis, own: AccountStops | None, made: Sequence[_GridCore]) -> Stops:

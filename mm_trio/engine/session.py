@@ -140,21 +140,27 @@ class Session:
         """Let each grid read what it needs, with a connection opened beside that, and make durable what it recorded."""
         await call_together(self._start_grids, self.feeds.watchdog.open_ahead)
         self.account.answers.forget()
+        self.account.writer.reserve()
         await self._write_opening()
         await self.account.writer.mark_end()
         for grid in self.alive:
             grid.log_start()
 
     async def _start_grids(self) -> None:
-        looks = [self.account.answers.look() for _ in self.grids]
-        for grid, look in zip(self.grids, looks, strict=True):
-            try:
-                await grid.start(look)
-            except LedgerError as error:
-                if self.is_alone or _is_of_account(error):
-                    raise
-                # Its orders are cancelled as soon as the feeds are heard.
-                grid.fail(error)
+        if self.is_alone:
+            await self.grids[0].start()
+        else:
+            # At once, so that they share what the venue answers.
+            await call_together(*[partial(self._start_grid, grid) for grid in self.grids])
+
+    async def _start_grid(self, grid: Grid) -> None:
+        try:
+            await grid.start()
+        except LedgerError as error:
+            if _is_of_account(error):
+                raise
+            # Its orders are cancelled as soon as the feeds are heard.
+            grid.fail(error)
 
     async def _write_opening(self) -> None:
         """Make durable what the start recorded.
@@ -281,6 +287,7 @@ class Session:
         left_s = min(self.account.gateway.done_by_s - trio.current_time(), LAST_WRITE_S)
         try:
             with suppress(LedgerError), trio.CancelScope(shield=True):
+                writer.release()
                 await writer.flush_within(left_s)
                 with trio.move_on_after(COMMIT_WITHIN_S):
                     await writer.mark_end()

@@ -20,7 +20,7 @@ from mm_trio.journal.writer import CHECKPOINT_EVERY
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.numbers import Number
 from mm_trio.model.pricing_grid import LadderRule
-from mm_trio.model.settings import MakerSettings
+from mm_trio.model.settings import LedgerMode, MakerSettings
 from mm_trio.recorder.recorder import Recorder
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.sdk import quiet_sdk_logging
@@ -44,16 +44,16 @@ class WsState(GridFace):
     `Journal`: the ledger and every intent are durable in it, and a restart goes on from there. Without one they are
     kept in memory. `take_over`: go on with open orders of another instance, instead of refusing to start.
     `feed_lag_limit_s`: the largest delay of messages. An order that its owner cancelled manually is placed again after
-    `hand_cancel_pause_s`; `hand_cancels_to_stop` of them within a minute stop the maker. After `run` ended,
-    `orders_may_rest` names the orders that could not be proven cancelled. `used_weight`: request weight of this IP
-    address that this process used just before. `checkpoint_every`: entries of the journal between two checkpoints.
-    `check_opening` is called once the start knows the price that the ladder opens with, before anything is written or
-    placed; an error that it raises ends the start. `key_life`: what is known of the signer's key; the maker looks daily
-    when it ends, and warns of that. `guard`: where signs of life and signed cancels are left for `mm-trio guard`, which
-    needs an exchange object that signs apart. `dead_man`: let the venue cancel all orders of the account where this
-    process is silent for a minute. `recorder`: where market, own book and marks of fills are recorded; the
-    session closes it. `network` is the venue's name for the journal. `asked`: answers that the caller has from the
-    venue just now, for which it is not asked again.
+    `hand_cancel_pause_s`; `hand_cancels_to_stop` of them within a minute stop the maker. `ledger` "beside": an order
+    need not wait for the disk, and a start after an unclean end waits for 14 s. After `run` ended, `orders_may_rest`
+    names the orders that could not be proven cancelled. `used_weight`: request weight of this IP address that this
+    process used just before. `checkpoint_every`: entries of the journal between two checkpoints. `check_opening` is
+    called once the start knows the price that the ladder opens with, before anything is written or placed; an error
+    that it raises ends the start. `key_life`: what is known of the signer's key; the maker looks daily when it ends,
+    and warns of that. `guard`: where signs of life and signed cancels are left for `mm-trio guard`, which needs an
+    exchange object that signs apart. `dead_man`: let the venue cancel all orders of the account where this process is
+    silent for a minute. `recorder`: where market, own book and marks of fills are recorded; the session closes it.
+    `network` is the venue's name for the journal.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -92,6 +92,7 @@ class WsState(GridFace):
         feed_lag_limit_s: float | None = None,
         hand_cancel_pause_s: float = 0.0,
         hand_cancels_to_stop: int | None = None,
+        ledger: LedgerMode = "ahead",
         rng: random.Random | None = None,
         wall_ms: Callable[[], int] | None = None,
         used_weight: int = 0,

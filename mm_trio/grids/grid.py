@@ -15,14 +15,13 @@ from mm_trio.grids.account import Account
 from mm_trio.grids.events import SessionEvents, log_allocation_changed, log_start
 from mm_trio.grids.reconciler import Reconciler
 from mm_trio.grids.schedule import TickSchedule
-from mm_trio.grids.shared_look import Look
-from mm_trio.grids.shutdown import LeftOrder, cancel_and_verify
+from mm_trio.grids.shutdown import UNCLEAN, LeftOrder, cancel_and_verify
 from mm_trio.grids.startup import resume_state, seed_state
 from mm_trio.grids.stops import Stops
 from mm_trio.halts.standing import State
 from mm_trio.journal.replay import Recovered
 from mm_trio.model.errors import LedgerError
-from mm_trio.model.journal_entries import Allocated, Began, Entry, Numbered, Requested
+from mm_trio.model.journal_entries import Allocated, Began, Entry, Numbered, Released, Requested
 from mm_trio.model.market import Book
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
@@ -32,6 +31,7 @@ from mm_trio.quoting.placing_gate import GridGate
 from mm_trio.quoting.plan import TickPlan
 from mm_trio.recorder.record_keeping import RecordKeeping
 from mm_trio.sending.batch_emitter import BatchEmitter
+from mm_trio.sending.unclean_end import outlast
 from mm_trio.state.inventory import BalanceCheck
 from mm_trio.state.maker_state import MakerState
 from mm_trio.witness.market_check import describe_market
@@ -84,6 +84,8 @@ class Grid:
         self.left_behind: tuple[LeftOrder, ...] | None = None
         self.failure: LedgerError | None = None
         self.must_settle_balances = False
+        # Orders of an earlier session may still arrive.
+        self._awaits_arrivals = False
         self.orphans: tuple[OpenOrder, ...] = ()
         self._opening_plan: TickPlan | None = None
 
@@ -137,7 +139,7 @@ class Grid:
 
     # --- Start --------------------------------------------------------------------------------
 
-    async def start(self, look: Look) -> None:
+    async def start(self) -> None:
         """Read fills, orders, balances and budget, and plan once.
 
         No feed is subscribed before. Errors: ConfigError, VenueError, LedgerError.
@@ -146,10 +148,13 @@ class Grid:
         state.record(Began(self.parts.epoch, describe_quoting(self.settings, state, self.parts.facts)))
         if recovered is None or recovered.is_new:
             state.record(Allocated(*state.inventory.allocation))
+            look = self.account.answers.look()
             seed = partial(seed_state, look, state, take_over=self.settings.take_over)
             self.orphans, give_book = await call_together(seed, self._look_at_book)
         else:
             self._allot()
+            await self._outlast_reserved(recovered)
+            look = self.account.answers.look()
             resume = partial(
                 resume_state,
                 look,
@@ -160,6 +165,8 @@ class Grid:
             )
             (self.orphans, check), give_book = await call_together(resume, self._look_at_book)
             self.events.on_balances(check)
+            for epoch in recovered.reserved:
+                state.record(Released(epoch))
         if self.parts.check_opening is not None:
             if trio.current_time() - asked_s > BOOK_IS_NEW_S:
                 give_book = await self._look_at_book()
@@ -168,6 +175,16 @@ class Grid:
             # The price was judged by the balances of the venue, so they have to be the ledger's before it quotes.
             self.must_settle_balances = self.events.balance_change is not None
         self._opening_plan = self.quoter.start()
+
+    async def _outlast_reserved(self, recovered: Recovered) -> None:
+        """Wait until no order of a session that ended uncleanly can arrive. Errors: VenueError."""
+        if recovered.reserved:
+            self._awaits_arrivals = True
+            until_ms = await outlast(
+                recovered.reserved.values(), client=self.account.client, state=self.state, emitter=self.emitter
+            )
+            self.parts.reconciler.name_until(until_ms)
+            self._awaits_arrivals = False
 
     def log_start(self) -> None:
         """Log what the grid starts from."""
@@ -246,6 +263,8 @@ class Grid:
             until_s=until_s,
             is_shielded=is_shielded,
         )
+        if self._awaits_arrivals:
+            self.left_behind += (UNCLEAN,)
 
     def summarise(self) -> tuple[Entry, ...] | None:
         """Return the entries of a checkpoint that recreate this grid.

@@ -69,6 +69,12 @@ class Reconciler:
         self._misfits: set[str] = set()
         # Types of movements that were told to be unread.
         self._unread: set[str] = set()
+        # Until this venue's time a fill may be of an order of ours that the ledger lacks.
+        self._name_until_ms = 0
+
+    def name_until(self, until_ms: int) -> None:
+        """Ask whose a fill is that an unknown order made until then; rows of fills need not tell."""
+        self._name_until_ms = until_ms
 
     async def reconcile(self, look: Look) -> tuple[BalanceCheck, bool]:
         """Compare everything with the venue and settle the differences.
@@ -131,9 +137,10 @@ class Reconciler:
         )
         asked_s = look.asked_s
         self._state.history.check(fills)
+        fills, unnamed = await self._name(fills)
         self._check_end(fills)
         self._state.apply_history(fills, now_s=trio.current_time())
-        self._state.note_trades(fills)
+        self._state.note_trades(fill for fill in fills if fill not in unnamed)
         self._state.check_listed(fills, asked_s=asked_s)
         is_current = self._state.history.has_newest_known(fills)
         # The last fills of orders that left just now may be listed late.
@@ -146,6 +153,19 @@ class Reconciler:
                     order.size,
                 )
                 self._state.order_state.remove_ghost(order.oid, now_s=asked_s)
+
+    async def _name(self, fills: tuple[Fill, ...]) -> tuple[tuple[Fill, ...], tuple[Fill, ...]]:
+        """Ask for the cloids of fills whose order may be one that the ledger lacks.
+
+        Return all fills, and those that nobody could name. Errors: VenueError.
+        """
+        if not self._name_until_ms or all((fill.time_ms or 0) > self._name_until_ms for fill in fills):
+            return fills, ()
+        state = self._state
+        return await self._client.name_fills(
+            fills,
+            is_known=lambda fill: (fill.time_ms or 0) > self._name_until_ms or state.order_state.is_accounted_for(fill),
+        )
 
     async def _ask_for_reasons(self) -> None:
         """Ask what moved the account where a balance differs from the ledger.

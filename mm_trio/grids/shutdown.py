@@ -22,7 +22,7 @@ from mm_trio.state.ownership import Owner
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 
-__all__ = ["LeftOrder", "cancel_and_verify", "list_remaining"]
+__all__ = ["UNCLEAN", "LeftOrder", "cancel_and_verify", "list_remaining"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +60,9 @@ class LeftOrder:
             "sz": _plain(self.order.size),
         }
         return {"name": self.name, **values, "oid": oid}
+
+
+UNCLEAN = LeftOrder("not verified: orders of the session before may still arrive, which the ledger does not have")
 
 
 async def cancel_and_verify(

@@ -16,6 +16,7 @@ __all__ = [
     "LEAST_IN_MINIMA",
     "Allotment",
     "ForeignOrders",
+    "LedgerMode",
     "MakerSettings",
     "QuoteSettings",
     "find_changed_terms",
@@ -25,6 +26,8 @@ __all__ = [
 # An order has to be worth so many minimum notionals: what it buys arrives less the fee, and has to be sold again.
 LEAST_IN_MINIMA = Decimal("1.01")
 ForeignOrders: TypeAlias = Literal["cancel", "keep"]
+# Whether a request waits for its entry, or may leave beside it where a durable reservation covers it.
+LedgerMode: TypeAlias = Literal["ahead", "beside"]
 # Amounts of base and quote; None: the whole account.
 Allotment: TypeAlias = tuple[Decimal | None, Decimal | None]
 
@@ -95,6 +98,7 @@ class MakerSettings:
     feed_lag_limit_s: float | None
     hand_cancel_pause_s: float
     hand_cancels_to_stop: int | None
+    ledger: LedgerMode
     quoting: QuoteSettings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,6 +138,8 @@ class MakerSettings:
             raise ConfigError(f"ladder must be 'hip2' or 'half-even', got {self.ladder!r}")
         if self.feed_stale_after_s is not None and not self.feed_stale_after_s > 0:
             raise ConfigError(f"feed_stale_after_s must be above 0 (or None: off), got {self.feed_stale_after_s}")
+        if self.ledger not in get_args(LedgerMode):
+            raise ConfigError(f"ledger must be 'ahead' or 'beside', got {self.ledger!r}")
         if self.foreign_orders not in ("cancel", "keep"):
             raise ConfigError(f"foreign_orders must be 'cancel' or 'keep', got {self.foreign_orders!r}")
 

@@ -476,6 +476,9 @@ class OrderState:
         if not self.is_known(oid):
             status = TRANSITIONS[Phase.UNKNOWN][Event.LEFT_UNNOTICED]
             self._table.put(replace(TrackedOrder.of(oid, quote, status, touched_s=now_s), is_sized=False))
+            # Fills that came while nobody knew whose they are: the history that names them has them all.
+            for fill in self._early.take_fills(oid):
+                self._seen.take_back(fill.key)
 
     # --- Restarting ---------------------------------------------------------------------------
 

@@ -110,6 +110,7 @@ def test_the_example_of_the_contract_is_read_whole(tmp_path: Path) -> None:
         "feed_lag_limit_s": 10.0,
         "hand_cancel_pause_s": 10.0,
         "hand_cancels_to_stop": None,
+        "ledger": "ahead",
     }
 
 

@@ -28,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grids", default="1", metavar="N|A..B", help="grids of the account, at most 8; each seed draws (default: 1)"
     )
+    parser.add_argument(
+        "--ledger",
+        choices=("ahead", "beside"),
+        default="ahead",
+        help="whether orders wait for their entries in the journal, or may leave beside them (default: ahead)",
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="number of processes (default: one per core)")
     parser.add_argument("--minutes", type=float, metavar="M", help="run seeds from the first upwards for M minutes")
     parser.add_argument("--all-seen", action="store_true", help="exit 1 also if a hard case was never reached")
@@ -44,6 +50,7 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
         hours=arguments.hours,
         minutes=arguments.minutes,
         grids=arguments.grids,
+        ledger=arguments.ledger,
     )
     summary = run_sim(campaign, jobs=arguments.jobs, is_stopped=stop.is_received)
     stop.ignore_signals()

@@ -43,6 +43,7 @@ pytestmark = [
 PATTERN: tuple[Kind, ...] = (
     "before", "wall", "executed", "commit", "answered", "wall", "before", "wall", "executed", "commit",
 )  # fmt: skip
+KINDS_BESIDE: tuple[Kind, ...] = ("executed", "before", "answered", "executed")
 LONGEST_LIFE_S = 2.0  # where the clock decides: from before its first import to well into its quoting
 LATEST_REQUEST = 5
 LATEST_COMMIT = 8
@@ -174,7 +175,7 @@ def is_halted(pid: int) -> bool:
 class Game:
     """One exchange, one folder of state, and a maker that comes back again and again."""
 
-    def __init__(self, folder: Path, exchange: KillExchange) -> None:
+    def __init__(self, folder: Path, exchange: KillExchange, *, ledger: str = "ahead") -> None:
         self.exchange = exchange
         self.folder = folder
         self.state_home = folder / "state"
@@ -182,6 +183,9 @@ class Game:
         self.config = str(folder / "kill.toml")
         self.environ = {"MM_TRIO_PRIVATE_KEY": exchange.private_key, "XDG_STATE_HOME": str(self.state_home)}
         exchange.write_config(Path(self.config))
+        with Path(self.config).open("a") as config:
+            # The last table is [tuning].
+            config.write(f'ledger = "{ledger}"\n')
 
     def start_maker(self) -> AbstractContextManager[Program]:
         return running(self.folder, "run", "--config", self.config, "--plain", "--json", environ=self.environ)
@@ -208,6 +212,25 @@ def test_a_maker_that_is_killed_at_any_moment_loses_no_fill_and_doubles_no_order
         check_the_end(game, f"seed {seed}, after {KILLS} kills")
     assert 3 * tally[MIDST] >= KILLS, f"seed {seed}: too few in the middle of something: {dict(tally)}"
     assert not tally[NO_JOURNAL], f"seed {seed}: no journal was there to kill at: {dict(tally)}"
+
+
+def test_a_maker_whose_orders_leave_beside_their_entries_loses_no_fill_either(tmp_path: Path) -> None:
+    """Each life begins with a wait of 14 s, so there are few."""
+    seed = SEED if SEED >= 0 else SystemRandom().randrange(2**32)
+    print(f"seed {seed}", flush=True)
+    told = 0
+    with open_exchange(seed) as exchange:
+        game = Game(tmp_path, exchange, ledger="beside")
+        for number, kind in enumerate(KINDS_BESIDE, 1):
+            plan = Plan(kind, Random(seed + number).randint(2, LATEST_REQUEST), 0.0)
+            with game.start_maker() as maker:
+                struck = strike(plan, maker, exchange, game.journal)
+                code = maker.end()
+            problems = find_problems(struck, code, maker, exchange)
+            assert not problems, tell_failure(f"seed {seed}, kill {number}, {plan}", problems, maker)
+            told += "unclean end" in maker.err
+        check_the_end(game, f"seed {seed}")
+    assert told >= 1, "no start told of the unclean end before it"
 
 
 def find_problems(struck: Strike, code: int, maker: Program, exchange: KillExchange) -> list[str]:

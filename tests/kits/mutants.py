@@ -54,10 +54,11 @@ from mm_trio.venue.feed_connection import FeedConnection
 from mm_trio.venue.ip_weight import IpWeight
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.witness.nonces import Nonces
+from mm_trio.witness.reservation import Reservation
 from mm_trio.witness.signer_row import SignerRow
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["MUTANTS", "MUTANTS_OF_TESTS"]
+__all__ = ["MUTANTS", "MUTANTS_BESIDE", "MUTANTS_OF_TESTS"]
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -65,11 +66,19 @@ MUTANTS: dict[str, Patch] = {}
 # Those that the simulated world cannot cause, or that its next connection heals by telling all fills again;
 # `tests/tasks/test_planted_mistakes.py` catches them.
 MUTANTS_OF_TESTS: dict[str, Patch] = {}
+# Those of a maker whose orders may leave beside their entries.
+MUTANTS_BESIDE: dict[str, Patch] = {}
 
 
 def mutant(patch: Patch) -> Patch:
     """Register a mistake under the words of its function's name."""
     MUTANTS[patch.__name__.replace("_", " ")] = patch
+    return patch
+
+
+def mutant_beside(patch: Patch) -> Patch:
+    """Register a mistake of a maker whose ledger is beside the request."""
+    MUTANTS_BESIDE[patch.__name__.replace("_", " ")] = patch
     return patch
 
 
@@ -659,3 +668,74 @@ def a_transfer_is_told_as_a_hand_trade(patch: pytest.MonkeyPatch) -> None:
         ]
 
     patch.setattr(Movements, "explain", swap)
+
+
+# --- The ledger beside the request -------------------------------------------------------------
+
+
+@mutant_beside
+def a_start_after_an_unclean_end_does_not_wait(patch: pytest.MonkeyPatch) -> None:
+    async def go_on(reserved: Any, **options: Any) -> None:
+        pass
+
+    patch.setattr("mm_trio.engine.session.outlast", go_on)
+
+
+@mutant_beside
+def a_start_after_an_unclean_end_waits_for_half_of_the_time(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mm_trio.witness.reservation.GRACE_MS", 0)
+    patch.setattr("mm_trio.witness.reservation.LIFE_MS", 7_000)
+
+
+@mutant_beside
+def what_the_ledger_lacks_is_not_adopted(patch: pytest.MonkeyPatch) -> None:
+    def look_away(self: MakerState, rows: Any, *, now_s: float) -> Any:
+        return ()
+
+    apply_fill = MakerState._apply_fill
+
+    def apply_known(self: MakerState, fill: Fill, *, now_s: float, is_listed: bool) -> None:
+        is_ours = self.order_state.is_known(fill.oid) or self.order_state.find_intent((fill.cloid or "").lower())
+        if is_ours or not is_listed:
+            apply_fill(self, fill, now_s=now_s, is_listed=is_listed)
+
+    patch.setattr(MakerState, "seed_orders", look_away)
+    patch.setattr(MakerState, "_apply_fill", apply_known)
+
+
+@mutant_beside
+def a_reservation_is_written_after_the_send(patch: pytest.MonkeyPatch) -> None:
+    find_wanted = Reservation.find_wanted
+
+    def believe(self: Reservation, *, spent: float) -> Any:
+        entry = find_wanted(self, spent=spent)
+        if entry is not None:
+            self.on_durable(entry)
+        return entry
+
+    patch.setattr(Reservation, "find_wanted", believe)
+
+
+@mutant_beside
+def a_reservation_that_ran_out_covers_orders(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reservation, "covers", lambda self: self._durable is not None)
+    patch.setattr(Reservation, "find_wanted", _reserve_once(Reservation.find_wanted))
+
+
+@mutant_beside
+def a_reservation_is_released_at_a_kill(patch: pytest.MonkeyPatch) -> None:
+    """What an earlier session reserved is forgotten."""
+
+    async def forget(journal: Any, **options: Any) -> Recovered:
+        found = await recover(journal, **options)
+        found.reserved.clear()
+        return found
+
+    patch.setattr("mm_trio.engine.assembly.recover", forget)
+
+
+def _reserve_once(find_wanted: Any) -> Any:
+    def find_first(self: Reservation, *, spent: float) -> Any:
+        return find_wanted(self, spent=spent) if self._latest is None else None
+
+    return find_first

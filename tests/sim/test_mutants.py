@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from mutants import MUTANTS
+from mutants import MUTANTS, MUTANTS_BESIDE
 
 from mm_trio.sim.base.report import SeedReport
-from mm_trio.sim.base.scenario import draw_scenario
+from mm_trio.sim.run.campaign import Campaign
 from mm_trio.sim.run.episode import simulate
 
 MOST_SEEDS = int(os.environ.get("MM_TRIO_MUTANT_SEEDS", "80"))
@@ -36,13 +36,14 @@ IS_WHOLE = os.environ.get("MM_TRIO_MUTANTS") == "all"
 pytestmark = pytest.mark.slow
 
 
-def catch(n_seeds: int = MOST_SEEDS) -> SeedReport | None:
+def catch(n_seeds: int = MOST_SEEDS, *, ledger: str = "ahead") -> SeedReport | None:
     """Return the report of the first failing seed.
 
     Seeds count from 1.
     """
-    for seed in range(1, n_seeds + 1):
-        report = simulate(draw_scenario(seed, faults=None))
+    campaign = Campaign(first=1, last=n_seeds, ledger=ledger)
+    for seed in campaign.seeds:
+        report = simulate(campaign.draw(seed))
         if report.violations:
             return report
     return None
@@ -54,6 +55,20 @@ def test_a_mistake_is_caught_by_a_rule(name: str, monkeypatch: pytest.MonkeyPatc
     MUTANTS[name](monkeypatch)
 
     report = catch()
+
+    assert report is not None, f"{name}: not caught in {MOST_SEEDS} seeds"
+    assert report.violations[0].rule != "SIM", report.violations[0]
+    print(f"{name} | {report.violations[0].rule} | {report.seed}")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", sorted(MUTANTS_BESIDE))
+def test_a_mistake_of_a_ledger_beside_the_request_is_caught_by_a_rule(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MUTANTS_BESIDE[name](monkeypatch)
+
+    report = catch(ledger="beside")
 
     assert report is not None, f"{name}: not caught in {MOST_SEEDS} seeds"
     assert report.violations[0].rule != "SIM", report.violations[0]

@@ -72,7 +72,15 @@ def parse_faults(text: str) -> tuple[FaultKind, ...] | None:
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def make_campaign(*, seeds: str, faults: str, hours: float | None, minutes: float | None, grids: str = "1") -> Campaign:
+def make_campaign(
+    *,
+    seeds: str,
+    faults: str,
+    hours: float | None,
+    minutes: float | None,
+    grids: str = "1",
+    ledger: str = "ahead",
+) -> Campaign:
     """Make the campaign that the arguments ask for. Errors: ConfigError."""
     first, last = parse_seeds(seeds)
     if hours is not None and not 0 < hours <= MOST_HOURS:
@@ -86,6 +94,7 @@ def make_campaign(*, seeds: str, faults: str, hours: float | None, minutes: floa
         hours=hours,
         minutes=minutes,
         grids=parse_grids(grids),
+        ledger=ledger,
     )
 
 

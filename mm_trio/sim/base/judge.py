@@ -26,7 +26,7 @@ RULES: dict[str, str] = {
     "S10": "with the request budget used up, one action per ten seconds",
     "S11": "request weight, connections and messages stay within the limits per minute",
     "S12": "nonces increase",
-    "S13": "every action that arrives is already durable in the journal",
+    "S13": "every action that arrives is durable in the journal, or covered by a durable reservation",
     "S14": "no new orders after a stop; every order that may still be open is named",
     "S15": "one maker at a time per account and coin",
     "S16": "no new orders while the feed is not proven live",

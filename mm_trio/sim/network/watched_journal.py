@@ -1,6 +1,6 @@
 """Watch the maker's real journal for what is durable.
 
-Rule S13 needs it: nothing may arrive at the venue that is not in the journal.
+Rule S13 needs it: nothing may arrive at the venue that is neither in the journal nor covered by a reservation in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import JournalBusy, JournalError
-from mm_trio.model.journal_entries import Checkpoint, Entry, Of, Requested, Sent
+from mm_trio.model.journal_entries import Checkpoint, Entry, Of, Released, Requested, Reserved, Sent
 
 __all__ = ["WatchedJournal", "Written"]
 
@@ -21,7 +21,8 @@ class Written:
     """Content of the journal file, over all processes.
 
     `requests` holds actions as (nonce, hash of the signed bytes); `nonces` are in order. The first `n_rising` nonces
-    are already known to increase. `refused` holds actions that a locked file did not take.
+    are already known to increase. `refused` holds actions that a locked file did not take. `reserved` has the
+    reservations by epoch, and `reserved_nonce` is the highest bound of nonces of any of them.
     """
 
     requests: set[tuple[int, str]] = field(default_factory=set)
@@ -29,6 +30,8 @@ class Written:
     cloids: set[str] = field(default_factory=set)
     n_rising: int = 1
     refused: set[tuple[int, str]] = field(default_factory=set)
+    reserved: dict[int, Reserved] = field(default_factory=dict)
+    reserved_nonce: int = 0
 
 
 class WatchedJournal:
@@ -117,3 +120,8 @@ class WatchedJournal:
             self.written.requests.add(request)
         elif isinstance(entry, Sent):
             self.written.cloids.add(entry.cloid)
+        elif isinstance(entry, Reserved):
+            self.written.reserved[entry.epoch] = entry
+            self.written.reserved_nonce = max(self.written.reserved_nonce, entry.nonce)
+        elif isinstance(entry, Released):
+            self.written.reserved.pop(entry.epoch, None)

@@ -66,6 +66,8 @@ KNOWN_SKEW_S = 5.5
 NOTICED_S = 1.5
 # Most that a nonce may be ahead of the venue's time, in ms.
 NONCE_AHEAD_MS = 5_000
+# Hex digits at the end of a cloid that number an order within its session.
+NUMBER_DIGITS = 12
 # Time for which the maker has to remember the weight of a request.
 WEIGHED_S = 62.0
 # Time in which the end of an order is reported or the fill history read.
@@ -281,16 +283,19 @@ class RequestRules:
         # While the journal is locked, cancels are sent without it, after an attempt to write them.
         is_excused = signed.method not in NEW_RISK and (request in written.refused or self.is_journal_broken())
         self._judge.coverage["cancel without the journal"] += is_excused and request not in written.requests
+        is_covered = self._is_covered(signed, [order.get("c") for order in orders])
+        self._judge.coverage["sent beside the journal"] += is_covered and request not in written.requests
         self._judge.check(
             "S13",
-            is_excused or request in written.requests,
+            is_excused or request in written.requests or is_covered,
             lambda: f"{signed.method} with nonce {signed.nonce} arrived and is not in the journal",
         )
         for order in orders:
             cloid = order.get("c")
             self.epochs.add(read_epoch(cloid))
             self.unanswered.add(cloid)
-            self._judge.check("S13", cloid in written.cloids, lambda c=cloid: f"order {c} is not in the journal")  # type: ignore[misc]
+            is_known = is_covered or cloid in written.cloids
+            self._judge.check("S13", is_known, lambda c=cloid: f"order {c} is not in the journal")  # type: ignore[misc]
             is_fresh = is_own(cloid) and self._used_cloids.setdefault(cloid, signed.digest) == signed.digest
             self._judge.check("S7", is_fresh, lambda c=cloid: f"cloid {c} is not ours, or was used before")  # type: ignore[misc]
         targets = [*(modify["oid"] for modify in action.get("modifies", ()))]
@@ -298,7 +303,29 @@ class RequestRules:
         self._check_targets(signed.method, targets)
         self._check_nonces()
         ahead_ms = signed.nonce - self._machine.venue_ms()
-        self._judge.check("S12", ahead_ms <= NONCE_AHEAD_MS, lambda: f"a nonce {ahead_ms} ms ahead of the venue")
+        # A restart goes on above what the session before had reserved.
+        is_near = min(ahead_ms, signed.nonce - written.reserved_nonce) <= NONCE_AHEAD_MS
+        self._judge.check("S12", is_near, lambda: f"a nonce {ahead_ms} ms ahead of the venue")
+
+    def _is_covered(self, signed: SignedInProcess, cloids: list[str]) -> bool:
+        """Return whether a durable reservation has an action, or the venue refuses it as expired."""
+        reserved = self._written.reserved
+        if not reserved and not self._written.reserved_nonce:
+            return False
+        if signed.expires_after < self._machine.venue_ms():
+            return True
+        by_epoch = {f"{epoch:08x}": entry for epoch, entry in reserved.items()}
+        # An order's session is named by its cloid; a cancel may be of any.
+        held = [by_epoch.get(read_epoch(cloid)) for cloid in cloids] or list(by_epoch.values())
+        numbers = [int(cloid[-NUMBER_DIGITS:], 16) for cloid in cloids] or [0] * len(held)
+        fits = [
+            entry is not None
+            and signed.nonce < entry.nonce
+            and number <= entry.number
+            and (not cloids or signed.expires_after <= entry.until_ms)
+            for entry, number in zip(held, numbers, strict=True)
+        ]
+        return all(fits) if cloids else any(fits)
 
     def _check_targets(self, method: str, targets: Iterable[int | str]) -> None:
         """Check S7: only our own orders are touched.

@@ -42,7 +42,8 @@ class Campaign:
 
     With `minutes` seeds run from `first` upwards until the time is over, whatever `last` says.
     `faults` None: a random subset of all in each seed. `hours` are of each seed; None: as long as the seed draws.
-    `grids` are the fewest and the most of an account; each seed draws its number.
+    `grids` are the fewest and the most of an account; each seed draws its number. `ledger`: whether the makers' orders
+    wait for their entries.
     """
 
     first: int
@@ -51,11 +52,19 @@ class Campaign:
     hours: float | None = None
     minutes: float | None = None
     grids: tuple[int, int] = (1, 1)
+    ledger: str = "ahead"
 
     @property
     def seeds(self) -> range:
         """Return the seeds; with `minutes`, those that may be run."""
         return range(self.first, self.last + 1 if self.minutes is None else self.first + MOST_SEEDS)
+
+    def draw(self, seed: int) -> Scenario:
+        """Draw the scenario of a seed."""
+        scenario = draw_scenario(seed, faults=self.faults, safety_s=self.safety_s)
+        if self.ledger == "ahead":
+            return scenario
+        return replace(scenario, tuning={**scenario.tuning, "ledger": self.ledger})
 
     @property
     def safety_s(self) -> float | None:
@@ -80,6 +89,8 @@ class Campaign:
             words.append(f"--hours {self.safety_s / 3600:.6f}")
         if self.grids != (1, 1):
             words.append(f"--grids {'..'.join(str(n) for n in dict.fromkeys(self.grids))}")
+        if self.ledger != "ahead":
+            words.append(f"--ledger {self.ledger}")
         return " ".join(words)
 
 

@@ -42,6 +42,8 @@ WHOLE_S = 600.0
 HOLD_S = 8.0
 EXPIRY_S, RESOLVE_S = 10.0, 5.0
 START_S = 10.0
+# A start after an unclean end waits until no order can arrive any more, where orders leave beside their entries.
+UNCLEAN_S = 15.0
 # Round trips of a start. A reconciliation in progress and the answer to a fill together take fewer.
 TRIPS = 16
 # Items that answer the fill of one order: it changes side, and each end of the window and the remainder may follow.
@@ -189,6 +191,8 @@ class _Episode:
         tuning, began_s = self._scenario.tuning, trio.current_time()
         interval_s: float = tuning["interval_s"]
         most_s = CALM_S + interval_s * (TICKS + tuning["reconcile_every"])
+        if tuning.get("ledger") == "beside" and self._scenario.crashes:
+            most_s += UNCLEAN_S
         # A tick in progress may still send.
         steady_s = 2 * interval_s + 2 * (self._scenario.there_s + self._scenario.back_s)
         settled_s: float | None = None
@@ -314,7 +318,8 @@ class _Episode:
         process, scenario = world.process, self._scenario
         assert process is not None
         quoted_s = process.requests.first_risk_s
-        most_s = START_S + TRIPS * (scenario.there_s + scenario.back_s + scenario.disk_s)
+        is_late = self._scenario.crashes_in_calm and scenario.tuning.get("ledger") == "beside"
+        most_s = START_S + UNCLEAN_S * is_late + TRIPS * (scenario.there_s + scenario.back_s + scenario.disk_s)
         is_soon = quoted_s is None or quoted_s - process.began_s <= most_s
         world.judge.check(
             "L4",

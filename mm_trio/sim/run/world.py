@@ -325,7 +325,12 @@ class World:
                     self._starter.lossy_folder.mend()
                 else:
                     scenario = self.scenario
-                    forgets = FaultKind.STATUS_FORGOTTEN in scenario.rates and not scenario.fills_have_cloids
+                    has_no_cloid = (
+                        not scenario.fills_have_cloids
+                        or scenario.has_second_strategy
+                        or FaultKind.MANUAL_ORDER in scenario.rates
+                    )
+                    forgets = FaultKind.STATUS_FORGOTTEN in scenario.rates and has_no_cloid
                     process.judge_end(
                         self.judge,
                         [grid.view for grid in self.grids],

@@ -36,12 +36,14 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_wallet
 from mm_trio.witness.nonces import Nonces
+from mm_trio.witness.reservation import Reservation
 from mm_trio.witness.venue_clock import VenueClock
 
 __all__: list[str] = []
 
 PRICE, SIZE = Decimal("20.5"), Decimal(5)
 WARM_UP = 20
+PAUSE_S = 0.06  # as long as a commit that was put off: the one beside a request is over before the next one
 WAL_PAGES = 1_000  # SQLite begins its log anew then
 
 
@@ -53,7 +55,10 @@ def _now_ms() -> int:
 
 
 async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
-    """Milliseconds (p50) of one place over loopback through the SDK, without and with a journal, interleaved."""
+    """Milliseconds of one place over loopback through the SDK, interleaved.
+
+    Without a journal, with the entry written ahead, and with the entry written beside the request.
+    """
     market = default_market("@107", seed=1)
     exchange = Exchange(market.markets, max_open_orders=10 * n)
     gateway = Gateway(exchange, now_ms=_now_ms)
@@ -65,14 +70,12 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
         spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
         settings = MarketSettings(coin=market.pair.name, api_url=server.url, account=account)
         sender = make_exchange(settings, wallet, spot_meta)
-        journal = Journal.open(folder)
-        for n_written in range(WAL_PAGES):  # as in any run of some minutes: the log is overwritten, it does not grow
-            journal.append([Quoted(n_written)], at_ms=_now_ms())
-        times_ms: dict[str, list[float]] = {"in_memory": [], "journalled": []}
+        files = {name: _open_worn(folder / name) for name in ("journalled", "beside")}
+        times_ms: dict[str, list[float]] = {"in_memory": [], "journalled": [], "beside": []}
         senders = {}
-        nonces = Nonces(VenueClock(_now_ms))  # One signer for both: its nonces rise over all actions.
-        for name, file in (("in_memory", None), ("journalled", journal)):
-            writer = JournalWriter(file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple)
+        nonces = Nonces(VenueClock(_now_ms))  # One signer for all: its nonces rise over all actions.
+        for name in times_ms:
+            writer = await _open_writer(nursery, files.get(name), nonces if name == "beside" else None)
             orders = OrderState()
             orders.start_recording(writer.record)
             gateway_of_it = OrderGateway(
@@ -80,22 +83,49 @@ async def measure_requests(folder: Path, *, n: int) -> dict[str, float]:
             )
             lane = ActionLane(gateway_of_it)
             senders[name] = OrderDesk(gateway_of_it, lane, coin=market.pair.name, record=writer.record), orders
-        for i in range(2 * (n + WARM_UP)):
-            name = ("in_memory", "journalled")[i % 2]
+        for i in range(len(senders) * (n + WARM_UP)):
+            name = tuple(senders)[i % len(senders)]
+            await trio.sleep(PAUSE_S)
             desk, orders = senders[name]
             began_s = time.perf_counter()
             quote = Quote("buy", 0, Decimal("20.000") + Decimal(i % 500) / 1000, SIZE)
             (answer,) = await desk.send_places(partial(_intend, orders, quote, number=i), most=1)
             took_ms = 1000 * (time.perf_counter() - began_s)
             assert not isinstance(answer, Unknown), answer
-            if i >= 2 * WARM_UP:
+            if i >= len(senders) * WARM_UP:
                 times_ms[name].append(took_ms)
-        journal.close()
+        for file in files.values():
+            file.close()
         nursery.cancel_scope.cancel()
     found = {f"request_{name}_p50_ms": statistics.median(times) for name, times in times_ms.items()}
+    found |= {f"request_{name}_p90_ms": statistics.quantiles(times, n=10)[-1] for name, times in times_ms.items()}
     # of neighbours, one after the other: what the machine does meanwhile is then in both
-    added = [after - before for before, after in zip(*times_ms.values(), strict=True)]
-    return {**found, "journal_adds_p50_ms": statistics.median(added)}
+    for name in ("journalled", "beside"):
+        added = [after - before for before, after in zip(times_ms["in_memory"], times_ms[name], strict=True)]
+        found[f"{name}_adds_p50_ms"] = statistics.median(added)
+    return found
+
+
+def _open_worn(folder: Path) -> Journal:
+    """Open a journal as it is in any run of some minutes: its log is overwritten, it does not grow."""
+    journal = Journal.open(folder)
+    for n_written in range(WAL_PAGES):
+        journal.append([Quoted(n_written)], at_ms=_now_ms())
+    return journal
+
+
+async def _open_writer(nursery: trio.Nursery, file: Journal | None, nonces: Nonces | None) -> JournalWriter:
+    """Make a writer; with nonces one whose requests leave beside their entries."""
+    reservation = None if nonces is None else Reservation(1, clock=VenueClock(_now_ms), nonces=nonces)
+    writer = JournalWriter(
+        file, run_sync=trio.to_thread.run_sync, wall_ms=_now_ms, summarise=tuple, reservation=reservation
+    )
+    if reservation is not None:
+        writer.reserve()
+        writer.record(Began(1, {}))
+        await writer.flush()
+        nursery.start_soon(writer.keep_forever)
+    return writer
 
 
 def _intend(orders: OrderState, quote: Quote, departure: Departure, *, number: int) -> list[Intent]:

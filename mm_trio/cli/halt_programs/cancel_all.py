@@ -105,6 +105,7 @@ async def _sweep(
         # A venue whose answers are lost may still hear.
         await sweep.cancel_known()
     is_over = found is not None and await burn_places(venue.gateway, found.intents)
+    is_over = is_over and found is not None and not found.lacks_orders
     if not (is_over and follows):
         wait_s = max(0.0, dead_s - trio.current_time())
         sweeping.note(f"orders may still be on their way: the last look comes {wait_s:.0f} s from now")

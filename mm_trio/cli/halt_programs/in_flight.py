@@ -1,6 +1,7 @@
 """Orders in flight of a maker that is dead or hangs: their nonces are used up, so that none can still arrive.
 
-Its journal names them, because every action is written ahead. It is read and never changed, whatever state it is in.
+Its journal names them, because every action is written ahead, or says that it may lack some. It is read and never
+changed, whatever state it is in.
 """
 
 from __future__ import annotations
@@ -31,11 +32,15 @@ BURN_WITHIN_S = 7.0
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """What a journal says of actions without an answer, of orders that rested, and of its maker's highest nonce."""
+    """What a journal says of actions without an answer, of orders that rested, and of its maker's highest nonce.
+
+    `lacks_orders`: others may be on their way, because they may leave before their entries.
+    """
 
     intents: tuple[Intent, ...]
     resting: tuple[int, ...]
     last_nonce: int
+    lacks_orders: bool = False
 
 
 async def read_in_flight(
@@ -50,7 +55,7 @@ async def read_in_flight(
             found = replay(entries, order_size=order_size, now_s=now_s, wall_ms=wall_ms)
             orders = found.order_state
             resting = tuple(order.oid for order in orders.get_current_orders())
-            return InFlight(orders.get_intents(), resting, found.last_nonce)
+            return InFlight(orders.get_intents(), resting, found.last_nonce, lacks_orders=bool(found.reserved))
 
     with trio.move_on_after(JOURNAL_WITHIN_S):
         try:

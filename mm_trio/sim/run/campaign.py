@@ -61,7 +61,7 @@ class Campaign:
 
     def draw(self, seed: int) -> Scenario:
         """Draw the scenario of a seed."""
-        scenario = draw_scenario(seed, faults=self.faults, safety_s=self.safety_s)
+        scenario = draw_scenario(seed, faults=self.faults, safety_s=self.safety_s, grids=self.grids)
         if self.ledger == "ahead":
             return scenario
         return replace(scenario, tuning={**scenario.tuning, "ledger": self.ledger})
@@ -75,10 +75,6 @@ class Campaign:
     def has_several(self) -> bool:
         """Return whether an account may have several grids."""
         return self.grids[1] > 1
-
-    def draw(self, seed: int) -> Scenario:
-        """Draw the scenario of one of its seeds."""
-        return draw_scenario(seed, faults=self.faults, safety_s=self.safety_s, grids=self.grids)
 
     def format_command(self, seed: int) -> str:
         """Format the command that repeats one seed exactly."""

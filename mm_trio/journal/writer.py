@@ -42,7 +42,7 @@ TRY_LOCKED_AGAIN_S = 0.25
 BESIDE_WITHIN_S = 1.0
 # A reservation is made anew when so much of it is used up: beside other entries, for which the disk is written anyway,
 # and by itself.
-SPENT_BESIDE, SPENT = 0.25, 0.5
+SPENT_BESIDE, SPENT = 0.25, 0.4
 RENEW_WITHIN_S = 5.0
 # Entries. A start replays at most so many and the checkpoint before them: 0.3 s for a ladder of 100 levels, 0.5 s for
 # one of 4,000. To sum up the state for a checkpoint takes the loop 11 ms for the one and 24 ms for the other.

@@ -26,6 +26,7 @@ __all__ = [
     "LOOPBACK_HOSTS",
     "VENUE_FAILURES",
     "JsonSession",
+    "check_status",
     "describe_failure",
     "encode_json",
     "is_loopback",
@@ -125,7 +126,7 @@ class JsonSession(requests.Session):
             if _is_late(error):
                 raise requests.Timeout(f"no whole answer in {within_s:g} s") from error
             raise requests.ConnectionError(error) from error
-        _check_status(answer)
+        check_status(answer)
         return answer
 
     def _exchange(self, body: bytes, within_s: float) -> HttpAnswer:
@@ -170,7 +171,7 @@ def _is_late(error: Exception) -> bool:
     return isinstance(error, urllib3.exceptions.TimeoutError) and not is_refused
 
 
-def _check_status(answer: HttpAnswer) -> None:
+def check_status(answer: HttpAnswer) -> None:
     """Refuse an answer that is an error.
 
     The SDK would parse its body, which may be anything.

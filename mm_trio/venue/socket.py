@@ -11,16 +11,17 @@ import json
 import logging
 import socket
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import websocket
-from hyperliquid.websocket_manager import WebsocketManager, ws_msg_to_identifier
+from hyperliquid.websocket_manager import WebsocketManager, subscription_to_identifier, ws_msg_to_identifier
 
 from mm_trio.venue.bounded_response import MOST_BYTES, parse_json
 from mm_trio.venue.http_session import LOOPBACK_HOSTS, is_loopback
 from mm_trio.venue.wire import FEEDS, HEARTBEAT_FEED, RETIRED_FEED
 
-__all__ = ["DisposableSocket", "discard_socket", "replace_socket"]
+__all__ = ["PING", "DisposableSocket", "FeedFrames", "discard_socket", "identify", "replace_socket"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,56 @@ _GREETING = "Websocket connection established."
 # of life, so the hundreds of numbers are not parsed.
 _HEARTBEAT_BEGINS = f'{{"channel":"{HEARTBEAT_FEED}",'
 _HEARTBEAT: dict[str, object] = {"channel": HEARTBEAT_FEED, "data": {"mids": {}}}
+PING = json.dumps({"method": "ping"})
+
+
+def identify(subscription: Mapping[str, str]) -> str:
+    """Return the name by which the frames of a subscription are told apart."""
+    identifier: str = subscription_to_identifier(subscription)
+    return identifier
+
+
+class FeedFrames:
+    """Frames of one connection, counted and given to the callbacks of their feed.
+
+    `find_callbacks` returns those of an identifier. Frames come from one thread alone.
+    """
+
+    def __init__(self, find_callbacks: Callable[[str | None], Iterable[Callable[[Any], None]]]) -> None:
+        self._find_callbacks = find_callbacks
+        # Replaced as a whole, because another thread reads it.
+        self.acknowledged: frozenset[str] = frozenset()
+        self.n_frames = 0
+
+    def take(self, message: str | bytes) -> None:
+        """Dispatch a frame to its callbacks; those of the heartbeat get one without prices.
+
+        A frame that cannot be read is dropped and logged. Error frames are logged, because the SDK drops them in
+        silence and a refused feed would look like a quiet one.
+        """
+        self.n_frames += 1
+        text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
+        if text == _GREETING:
+            return
+        if text.startswith(_HEARTBEAT_BEGINS):
+            self._call_back(HEARTBEAT_FEED, _HEARTBEAT)
+            return
+        try:
+            frame = parse_json(text)
+            if frame["channel"] == "subscriptionResponse":
+                self.acknowledged |= _KNOWN_FEEDS & {frame["data"]["subscription"]["type"]}
+                return
+            identifier = ws_msg_to_identifier(frame)
+            if frame["channel"] == "error":
+                _log_refusal(str(frame.get("data")))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            _log.warning("socket: unreadable frame of %d characters dropped", len(text))
+            return
+        self._call_back(identifier, frame)
+
+    def _call_back(self, identifier: str | None, frame: object) -> None:
+        for callback in self._find_callbacks(identifier):
+            callback(frame)
 
 
 class _BoundedFrames(websocket.frame_buffer):
@@ -84,10 +135,7 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
         self._connect_options: dict[str, Any] = direct if is_loopback(base_url) else {}
         # Set once the connection is open or over.
         self._settled = threading.Event()
-        # Replaced as a whole, because another thread reads it.
-        self._acknowledged: frozenset[str] = frozenset()
-        # Counted by the reading thread alone.
-        self.n_frames = 0
+        self._frames = FeedFrames(self._find_callbacks)
 
     def run(self) -> None:
         """Read until the connection ends. It never reconnects."""
@@ -127,7 +175,12 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
     @property
     def acknowledged(self) -> frozenset[str]:
         """Names of the feeds whose subscription the venue has confirmed."""
-        return self._acknowledged
+        return self._frames.acknowledged
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames, pongs included."""
+        return self._frames.n_frames
 
     def wait_open(self) -> None:
         """Block until the connection is open.
@@ -140,41 +193,18 @@ class DisposableSocket(WebsocketManager):  # type: ignore[misc]
 
     def ping(self) -> None:
         """Send the venue's ping. Its pong counts as a frame."""
-        self.ws.send(json.dumps({"method": "ping"}))
+        self.ws.send(PING)
 
     def stop(self) -> None:
         """End the connection without waiting for anything."""
         _discard(self)
 
     def on_message(self, _ws: Any, message: str | bytes) -> None:
-        """Dispatch a frame to its callbacks; those of the heartbeat get one without prices.
+        """Dispatch a frame to its callbacks."""
+        self._frames.take(message)
 
-        A frame that cannot be read is dropped and logged. Error frames are logged, because the SDK drops them in
-        silence and a refused feed would look like a quiet one.
-        """
-        self.n_frames += 1
-        text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
-        if text == _GREETING:
-            return
-        if text.startswith(_HEARTBEAT_BEGINS):
-            self._call_back(HEARTBEAT_FEED, _HEARTBEAT)
-            return
-        try:
-            frame = parse_json(text)
-            if frame["channel"] == "subscriptionResponse":
-                self._acknowledged |= _KNOWN_FEEDS & {frame["data"]["subscription"]["type"]}
-                return
-            identifier = ws_msg_to_identifier(frame)
-            if frame["channel"] == "error":
-                _log_refusal(str(frame.get("data")))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            _log.warning("socket: unreadable frame of %d characters dropped", len(text))
-            return
-        self._call_back(identifier, frame)
-
-    def _call_back(self, identifier: str, frame: object) -> None:
-        for subscription in self.active_subscriptions.get(identifier, ()):
-            subscription.callback(frame)
+    def _find_callbacks(self, identifier: str | None) -> list[Callable[[Any], None]]:
+        return [subscription.callback for subscription in self.active_subscriptions.get(identifier, ())]
 
 
 def _log_refusal(text: str) -> None:

@@ -15,7 +15,7 @@ import trio
 from mm_trio.concurrency.common_beat import sleep_to_beat
 from mm_trio.model.errors import VenueError
 from mm_trio.venue import wire
-from mm_trio.venue.feed_connection import FeedConnection, Pulse
+from mm_trio.venue.feed_connection import Feed, Pulse
 from mm_trio.venue.thread_bridge import Inbox
 
 __all__ = ["FeedWatchdog"]
@@ -86,7 +86,7 @@ class FeedWatchdog:
 
     def __init__(
         self,
-        feed: FeedConnection,
+        feed: Feed,
         inbox: Inbox,
         *,
         stale_after_s: float | None,

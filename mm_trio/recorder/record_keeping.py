@@ -19,7 +19,7 @@ from mm_trio.messages.market_messages import MARKET_FEEDS
 from mm_trio.model.errors import VenueError
 from mm_trio.model.observations import OwnBook
 from mm_trio.recorder.recorder import Look, Recorder
-from mm_trio.venue.feed_connection import FeedConnection
+from mm_trio.venue.feed_connection import Feed
 
 __all__ = ["Connected", "RecordKeeping"]
 
@@ -56,7 +56,7 @@ class RecordKeeping:
     def __init__(
         self,
         recorder: Recorder,
-        feed: FeedConnection,
+        feed: Feed,
         *,
         find_connected: Callable[[], Connected],
         wall_ms: Callable[[], int],

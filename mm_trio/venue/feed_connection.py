@@ -12,7 +12,7 @@ from mm_trio.model.errors import Unreachable
 from mm_trio.venue import wire
 from mm_trio.venue.socket import discard_socket, replace_socket
 
-__all__ = ["FeedConnection", "Pulse"]
+__all__ = ["ACK_POLL_S", "Feed", "FeedConnection", "Pulse"]
 
 _T = TypeVar("_T")
 
@@ -23,6 +23,18 @@ class _Ask(Protocol):
     """Makes a blocking call with a deadline. Errors: Unreachable."""
 
     def __call__(self, call: Callable[..., _T], /, *args: object) -> Awaitable[_T]: ...
+
+
+class Feed(Protocol):
+    """Connection that the feeds come on, over whatever transport. Errors: Unreachable."""
+
+    def is_alive(self) -> bool: ...
+    def count_frames(self) -> int | None: ...
+    async def reopen(self) -> None: ...
+    async def ping(self) -> None: ...
+    async def subscribe(self, feed: str, callback: Callable[[object], None]) -> None: ...
+    async def subscribe_market(self, feed: str, coin: str, callback: Callable[[object], None]) -> None: ...
+    async def wait_acknowledged(self, feeds: Collection[str], *, within_s: float) -> None: ...
 
 
 class Pulse:

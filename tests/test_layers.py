@@ -27,6 +27,7 @@ ORDER = (
     "account_config",
     "messages",
     "venue",
+    "transport",
     "refusals",
     "quoting",
     "planning",

@@ -174,13 +174,16 @@ class JournalWriter:
 
     @property
     def covers(self) -> bool:
-        """Return whether a request whose entries are recorded may leave before they are written."""
-        return (
+        """Return whether a request whose entries are recorded may leave at once.
+
+        Nothing waits to be written, or a durable reservation covers what does.
+        """
+        if self._fault is not None or self.lock.reason is not None:
+            return False
+        return self._n_recorded == self._n_durable or (
             self._reservation is not None
-            and self._fault is None
-            and self.lock.reason is None
             and self._reservation.covers()
-            and (self._n_recorded == self._n_durable or self._compute_lag_s() <= BESIDE_WITHIN_S)
+            and self._compute_lag_s() <= BESIDE_WITHIN_S
         )
 
     def _compute_lag_s(self) -> float:

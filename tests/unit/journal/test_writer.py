@@ -358,6 +358,35 @@ async def test_a_request_leaves_behind_the_write_and_not_before() -> None:
     assert paper.batches == [[entry(0)]]
 
 
+async def test_what_is_written_need_not_be_waited_for() -> None:
+    keeper = make_keeper(Paper())
+    before = keeper.covers
+    keeper.record(entry(0))
+    unwritten = keeper.covers
+    await keeper.flush()
+
+    assert (before, unwritten, keeper.covers) == (True, False, True)
+
+
+@pytest.mark.parametrize("trouble", [JournalError("the disk is full"), JournalBusy("locked by another")], ids=repr)
+async def test_while_nothing_can_be_written_everything_waits(trouble: JournalError) -> None:
+    paper = Paper()
+    keeper = make_keeper(paper)
+    keeper.record(entry(0))
+    paper.trouble = trouble
+    with pytest.raises(JournalError):
+        await keeper.flush()
+
+    assert not keeper.covers
+
+
+async def test_without_a_journal_nothing_need_be_waited_for() -> None:
+    keeper = make_keeper(None)
+    keeper.record(entry(0))
+
+    assert keeper.covers
+
+
 async def test_without_a_journal_a_request_just_leaves() -> None:
     keeper = make_keeper(None)
     send, sent = make_sender(Paper())

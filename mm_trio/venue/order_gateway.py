@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import trio
 
 from mm_trio.concurrency.blocking_calls import QUICK_S, TOO_LATE, NoFreeThread, RunSync
+from mm_trio.concurrency.commit_then_post import commit_then_post, go_on
 from mm_trio.concurrency.side_thread import SideThread
 from mm_trio.limits.terms import Breach
 from mm_trio.model.errors import JournalBusy, JournalError, NotMade
@@ -45,6 +46,7 @@ __all__ = [
     "NoLimits",
     "OpensForPlaces",
     "OrderGateway",
+    "PostsSigned",
     "Share",
     "WritesAhead",
     "making",
@@ -80,8 +82,13 @@ class Burnt(Enum):
 
 
 class WritesAhead(Protocol):
-    """Ledger that makes entries durable."""
+    """Ledger that makes entries durable.
 
+    `covers`: what is recorded need not be waited for.
+    """
+
+    @property
+    def covers(self) -> bool: ...
     def record(self, entry: Entry) -> None: ...
     async def flush_unless_covered(self) -> None: ...
     async def flush_then(self, is_wanted: Callable[[], bool], send: Callable[..., Any], *args: Any) -> Any: ...
@@ -91,7 +98,7 @@ class WritesAhead(Protocol):
 class _Action:
     """One action, ready to be sent. `always`: send it whatever else may not be sent.
 
-    `weight` counts against this IP address each time.
+    `weight` counts against this IP address each time. `post`: it leaves from the loop, and `call` is made before it.
     """
 
     call: Callable[..., Any]
@@ -100,6 +107,7 @@ class _Action:
     always: bool
     weight: int
     may_still_send: Callable[[], bool]
+    post: Callable[[], Awaitable[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,13 @@ class _CoveredCall:
         """Let nothing leave from now on; return whether nothing has left."""
         self.is_given_up = True
         return not self.has_left
+
+
+class PostsSigned(Protocol):
+    """Sender of signed bytes that needs no thread."""
+
+    async def post_signed(self, signed: Any) -> Any:
+        """Send signed bytes; raises and returns what the exchange object's own method does."""
 
 
 class OpensForPlaces(Protocol):
@@ -228,8 +243,8 @@ class OrderGateway:
 
     `gate` says whether something new may be placed on the account; it is asked before an action is written down, and
     again between that and the sending, by either thread. `weight` is used by every action; what is not a cancel waits
-    for it. `cover` signs cancels for orders before these are sent. Once `signer` is lost nothing is signed any more,
-    cancels included.
+    for it. `cover` signs cancels for orders before these are sent. `poster` sends in place of an exchange object that
+    signs apart. Once `signer` is lost nothing is signed any more, cancels included.
     """
 
     def __init__(
@@ -244,9 +259,11 @@ class OrderGateway:
         cover: CoversOrders | None = None,
         nonces: Nonces | None = None,
         weight: IpWeight | None = None,
+        poster: PostsSigned | None = None,
         write_timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         self._exchange = exchange
+        self._poster = poster
         self._run_sync = run_sync
         self._ledger = ledger
         self._clock = clock
@@ -456,6 +473,8 @@ class OrderGateway:
 
         Returns `TOO_LATE` where it is not. Errors: JournalError, and then nothing was sent.
         """
+        if action.post is not None:
+            return await commit_then_post(self._ledger, action.may_still_send, action.call, action.post)
         return await self._ledger.flush_then(action.may_still_send, action.call, *action.args)
 
     def _may_still_send(self) -> bool:
@@ -466,6 +485,8 @@ class OrderGateway:
         """Write ahead where that is possible, and send."""
         with suppress(JournalError):
             await self._ledger.flush_unless_covered()
+        if action.post is not None:
+            return await action.post()
         return await self._run_sync(action.call, *action.args, abandon_on_cancel=True)
 
     @contextmanager
@@ -507,6 +528,9 @@ class OrderGateway:
         signed = self._exchange.sign_action(unsigned)
         for share in shares:
             share.record(Requested(nonce, method, share.n_items, unsigned.digest, expires_ms))
+        if self._poster is not None:
+            post = partial(self._poster.post_signed, signed)
+            return _Action(go_on, (), parse, always, weight, may_still_send, post)
         return _Action(self._exchange.post_signed, (signed,), parse, always, weight, may_still_send)
 
     def _act(self, call: Callable[..., Any], items: Sequence[dict[str, object]], expires_ms: int) -> Any:

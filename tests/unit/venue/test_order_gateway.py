@@ -101,6 +101,17 @@ class SigningFake:
         return self.script.next("post")
 
 
+class PosterFake:
+    """A sender of signed bytes that is a coroutine; what comes of it is the exchange object's."""
+
+    def __init__(self, signing: SigningFake, run_sync: Any) -> None:
+        self._signing = signing
+        self._run_sync = run_sync
+
+    async def post_signed(self, signed: Signed) -> Any:
+        return await self._run_sync(self._signing.post_signed, signed, abandon_on_cancel=True)
+
+
 class PlainFake:
     """An exchange object of the SDK's shape. It answers to every name, as a mock does."""
 
@@ -122,6 +133,8 @@ class PlainFake:
 
 class Ledger:
     """Who makes entries durable; raises `trouble` while it is set, and takes `takes_s`."""
+
+    covers = False
 
     def __init__(self, log: list[str], run_sync: Any) -> None:
         self.log = log
@@ -191,7 +204,9 @@ class Cover:
 
 
 class Bench:
-    """A gateway on a fake exchange, and all that it did."""
+    """A gateway on a fake exchange, and all that it did. `has_poster`: signed bytes leave from the loop."""
+
+    has_poster = False
 
     def __init__(self, *outcomes: Any, signs: bool = True, run_sync: Any = run_inline, last_nonce: int = 0) -> None:
         self.log: list[str] = []
@@ -209,6 +224,7 @@ class Bench:
             run_sync=run_sync,
             ledger=self.ledger,
             clock=VenueClock(self.clock),
+            poster=PosterFake(self.signing, run_sync) if self.has_poster else None,
         )
         self.sender = ReadySender(self.gateway)
 
@@ -238,6 +254,12 @@ def hang(*hanging: str) -> Any:
         return fn(*args)
 
     return run
+
+
+@pytest.fixture(autouse=True, params=["sdk", "trio"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test is of both transports."""
+    monkeypatch.setattr(Bench, "has_poster", request.param == "trio")
 
 
 async def test_an_action_that_cannot_be_signed_is_neither_recorded_nor_sent() -> None:

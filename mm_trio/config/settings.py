@@ -170,6 +170,7 @@ class Tuning:
     max_open_distance_pct: Decimal = field(
         default=Decimal(1), metadata=decimal_value("0.01", "100", "percent of the market's mid", such_as="1.0")
     )
+    transport: Literal["sdk", "trio"] = field(default="sdk", metadata=choice_value("sdk", "trio"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,8 +282,9 @@ class Settings:
         parts = (self.strategy, self.tuning)
         parameters = {item.name: getattr(part, item.name) for part in parts for item in fields(part)}
         target_px = parameters.pop("target_px")
-        # The program checks the opening with it; the maker does not know it.
-        parameters.pop("max_open_distance_pct")
+        # The program checks the opening with the one, and makes the sockets of the other; the maker knows neither.
+        for name in ("max_open_distance_pct", "transport"):
+            parameters.pop(name)
         if self.allocation is not None:
             amounts = {"allocated_token": self.allocation.token, "allocated_usdc": self.allocation.usdc}
         elif grid is not None and target_px is not None:

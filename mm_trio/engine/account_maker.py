@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -24,6 +24,9 @@ from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
 from mm_trio.witness.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
+
+if TYPE_CHECKING:
+    from mm_trio.transport.native import NativeTransport
 
 __all__ = ["AccountMaker", "GridTerms"]
 
@@ -60,6 +63,7 @@ class AccountMaker:
         dead_man: bool = False,
         network: str | None = None,
         asked: AskedBefore | None = None,
+        transport: NativeTransport | None = None,
     ) -> None:
         self._seams = Seams(
             info,
@@ -77,6 +81,7 @@ class AccountMaker:
             dead_man,
             network,
             asked,
+            transport,
         )
         self._own = AccountStops(standing=standing or VolatileStanding(), limits=limits or NO_LIMITS)
         self.rate_limit = RateLimitBudget()
@@ -113,6 +118,8 @@ class AccountMaker:
         finally:
             # A socket made by the SDK has threads that are not daemons.
             discard_socket(self._seams.info)
+            if self._seams.transport is not None:
+                self._seams.transport.close()
 
     @property
     def standing(self) -> Standing:

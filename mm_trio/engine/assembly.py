@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -64,7 +64,7 @@ from mm_trio.state.ownership import Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue import wire
-from mm_trio.venue.feed_connection import FeedConnection
+from mm_trio.venue.feed_connection import Feed, FeedConnection
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
@@ -75,6 +75,9 @@ from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.opening_check import Opening
 from mm_trio.witness.reservation import Reservation
 from mm_trio.witness.venue_clock import VenueClock
+
+if TYPE_CHECKING:
+    from mm_trio.transport.native import NativeTransport
 
 __all__ = ["AccountStops", "GridTerms", "Knowledge", "Seams", "open_session"]
 
@@ -95,7 +98,7 @@ class Seams:
     checkpoint follows every `checkpoint_every` entries of the journal. `key_life` watches over the end of the signer's
     key. `guard`: where to leave signs of life and signed cancels; None leaves none. `dead_man`: the venue cancels
     everything when this process is dead. `network` is written into the journal. `asked`: what the venue need not be
-    asked for again.
+    asked for again. `transport` None: feeds and actions go over the SDK's threads.
     """
 
     info: Any
@@ -113,6 +116,7 @@ class Seams:
     dead_man: bool = False
     network: str | None = None
     asked: AskedBefore | None = None
+    transport: NativeTransport | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,8 +318,7 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
     seams, client = basis.seams, basis.client
     first = basis.grids[0].terms.settings
     reconciling = ReconcileSchedule(first.reconcile_every, n_grids=len(basis.grids))
-    inbox = Inbox()
-    feed = FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
+    inbox, feed = _make_feed(seams, client)
     watchdog = FeedWatchdog(
         feed,
         inbox,
@@ -362,6 +365,7 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
         cover=None if cover is None else CoverWhileWatched(cover),
         nonces=nonces,
         weight=client.weight,
+        poster=None if seams.transport is None else seams.transport.poster,
         run_sync=basis.pools.actions,
         ledger=writer,
         clock=basis.clock,
@@ -464,7 +468,7 @@ class _Common:
     lane: ActionLane
     shares: ItemShares
     widths: Mapping[str, int]
-    feed: FeedConnection
+    feed: Feed
     watchdog: FeedWatchdog
 
     def share_cap(self, state: MakerState, cap: int) -> int:
@@ -623,8 +627,16 @@ def _make_state(basis: _Basis, grid: _GridBasis, *, events: SessionEvents) -> Ma
     )
 
 
+def _make_feed(seams: Seams, client: VenueClient) -> tuple[Inbox, Feed]:
+    """Make the connection of the feeds, and the inbox that it fills."""
+    if seams.transport is not None:
+        feed = seams.transport.make_feed(seams.address)
+        return feed.inbox, feed
+    return Inbox(), FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
+
+
 def _make_record(
-    basis: _Basis, recorder: Recorder | None, feed: FeedConnection, watchdog: FeedWatchdog
+    basis: _Basis, recorder: Recorder | None, feed: Feed, watchdog: FeedWatchdog
 ) -> RecordKeeping | None:
     """Make what feeds the recorder; nothing where there is none."""
     if recorder is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
@@ -28,6 +28,9 @@ from mm_trio.venue.socket import discard_socket
 from mm_trio.witness.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.opening_check import Opening
+
+if TYPE_CHECKING:
+    from mm_trio.transport.native import NativeTransport
 
 __all__ = ["WsState"]
 
@@ -53,7 +56,8 @@ class WsState(GridFace):
     and warns of that. `guard`: where signs of life and signed cancels are left for `mm-trio guard`, which needs an
     exchange object that signs apart. `dead_man`: let the venue cancel all orders of the account where this process is
     silent for a minute. `recorder`: where market, own book and marks of fills are recorded; the session closes it.
-    `network` is the venue's name for the journal.
+    `network` is the venue's name for the journal. `transport`: sockets of the event loop, in place of the SDK's
+    threads, for feeds and actions.
     Errors: ConfigError (a ValueError) for values that cannot be quoted, here or at the start of `run`.
     Source: the market maker's specification, requirements of the orchestrator.
     """
@@ -106,6 +110,7 @@ class WsState(GridFace):
         recorder: Recorder | None = None,
         network: str | None = None,
         asked: AskedBefore | None = None,
+        transport: NativeTransport | None = None,
     ) -> None:
         # Every parameter that is not a living object is a setting of the same name.
         given = locals()
@@ -127,6 +132,7 @@ class WsState(GridFace):
             dead_man,
             network,
             asked,
+            transport,
         )
         terms = GridTerms(
             settings=settings,
@@ -159,6 +165,8 @@ class WsState(GridFace):
         finally:
             # A socket made by the SDK has threads that are not daemons.
             discard_socket(self._seams.info)
+            if self._seams.transport is not None:
+                self._seams.transport.close()
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name.

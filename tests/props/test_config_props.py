@@ -39,6 +39,7 @@ KNOWN = {
             "min_notional",
         ),
         *("requote_on_fill", "feed_stale_after_s", "foreign_orders", "cancel_on_shutdown", "max_open_distance_pct"),
+        "transport",
     ],
 }
 RIGHT: dict[str, dict[str, object]] = {

@@ -57,6 +57,7 @@ from mm_trio.witness.opening_check import Opening
 
 if TYPE_CHECKING:
     from mm_trio.terminal_ui.live_view import Screen
+    from mm_trio.transport.native import NativeTransport
 
 __all__ = ["RunSummary", "Start", "Terms", "open_maker", "run_settings", "take_terms"]
 
@@ -139,6 +140,7 @@ async def open_maker(
     LedgerError.
     """
     market = settings.market
+    transport = _make_transport(settings)
     wallet = key.lend(make_wallet)
     plain = make_plain_info(market.base_url)
     first = await ask_first(plain, market, signer=wallet.address)
@@ -188,6 +190,7 @@ async def open_maker(
                 recorder=recorder,
                 network=network,
                 asked=first.to_asked_before(),
+                transport=transport,
             )
         finally:
             # A disk that hangs must not keep the program from ending.
@@ -203,6 +206,16 @@ def _make_recorder(settings: Settings, folder: Path, *, coin: str) -> Recorder |
     if not record.enabled:
         return None
     return Recorder(folder, coin=coin, bounds=RecordBounds(keep_days=record.keep_days, max_mb=record.max_mb))
+
+
+def _make_transport(settings: Settings) -> NativeTransport | None:
+    """Make the sockets of the event loop, if they are wanted. Errors: ConfigError for a proxy that they cannot use."""
+    if settings.tuning.transport == "sdk":
+        return None
+    # Nobody else pays for the libraries.
+    from mm_trio.transport.native import make_transport
+
+    return make_transport(settings.market.base_url)
 
 
 def _make_guard(settings: Settings, folder: Path, *, network: str, coin: str, signer: str) -> GuardTerms:

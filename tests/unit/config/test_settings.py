@@ -121,6 +121,11 @@ def test_the_defaults_are_those_that_the_contract_shows(tmp_path: Path) -> None:
     assert bare == shown
 
 
+def test_the_sockets_are_the_sdks_unless_the_loops_own_are_wanted() -> None:
+    assert parse().tuning.transport == "sdk"
+    assert parse(tuning={"transport": "trio"}).tuning.transport == "trio"
+
+
 def test_every_parameter_has_the_name_that_the_maker_knows() -> None:
     parameters = parse(allocation={"token": 1, "usdc": 1}).maker_parameters()
 
@@ -355,6 +360,7 @@ def test_an_unknown_name_is_an_error_with_its_neighbour(section: str, key: str, 
         ("tuning", "requote_on_fill", "maybe"),
         ("tuning", "feed_stale_after_s", 0),
         ("tuning", "foreign_orders", "sell"),
+        ("tuning", "transport", "asyncio"),
         ("tuning", "max_open_distance_pct", "0.009"),
         ("tuning", "max_open_distance_pct", 100.1),
         ("tuning", "max_open_distance_pct", True),

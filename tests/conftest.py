@@ -15,6 +15,7 @@ from builders import Call, Spy
 from captures_kit import SOURCES, Messages, as_params
 from day_kit import FULL_DAY, QUIET_HOUR, TradedDay, trade_day
 from hypothesis import HealthCheck, settings
+from native_kit import CHOSEN
 from selection import pytest_collection_modifyitems, pytest_configure
 
 from mm_trio.journal.sqlite_journal import Journal
@@ -67,6 +68,14 @@ def restore_signals() -> Iterator[None]:
     sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(params=["sdk", "trio"])
+def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test with either transport; MM_TRIO_TRANSPORT=trio gives it to all others too."""
+    monkeypatch.setattr(CHOSEN, "name", request.param)
+    name: str = request.param
+    return name
 
 
 @pytest.fixture

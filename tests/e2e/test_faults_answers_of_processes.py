@@ -69,6 +69,7 @@ def check_end(maker: Program, sandbox: Sandbox) -> float:
     return took_s
 
 
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize(
     ("spoil", "seconds"),
     [

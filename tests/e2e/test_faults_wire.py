@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import trio
+from native_kit import make_chosen
 
 from mm_trio import WsState
 from mm_trio.config.settings import MarketSettings
@@ -92,13 +93,15 @@ class Box:
             ),
             "address": self.account,
             "feed_stale_after_s": None,  # a machine that is busy for seconds is no dead feed
+            "transport": make_chosen(server.url),
         }
         self._spot_meta = spot_meta
         self.maker = WsState(**self._parameters | {"info": self.info} | changed)
 
     def next_maker(self, **changed: Any) -> WsState:
         """The next life, with a client of its own."""
-        return WsState(**self._parameters | {"info": make_info(self.server.url, self._spot_meta)} | changed)
+        info, transport = make_info(self.server.url, self._spot_meta), make_chosen(self.server.url)
+        return WsState(**self._parameters | {"info": info, "transport": transport} | changed)
 
     def take(self, size: str, *, buy: bool) -> None:
         book = self.gateway.exchange.book(COIN)
@@ -151,6 +154,7 @@ async def quoting(box: Box) -> AsyncIterator[None]:
     assert box.maker.orders_may_rest == ()
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_c2_from_the_moment_a_half_open_socket_is_known_nothing_new_leaves_until_it_is_replaced() -> None:
     async with open_box(reconcile_every=10_000, feed_stale_after_s=STALE_AFTER_S) as box, quoting(box):
         box.server.silence_sockets()
@@ -169,6 +173,7 @@ async def test_c2_from_the_moment_a_half_open_socket_is_known_nothing_new_leaves
     assert first_new_s > noticed_s
 
 
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("feed", ["userFills", "orderUpdates"])
 async def test_c3_without_the_acknowledgement_of_one_subscription_nothing_is_placed(
     monkeypatch: pytest.MonkeyPatch, feed: str
@@ -256,6 +261,7 @@ async def test_e3_a_socket_thread_that_dies_is_replaced_and_what_it_missed_is_bo
         assert replaced.is_alive()
 
 
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("max_pages", [2, 10, 13, 16])
 async def test_e5_on_a_disk_that_is_full_nothing_new_is_sent_and_what_rests_is_cancelled(
     tmp_path: Path, max_pages: int

@@ -8,10 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from native_kit import CHOSEN, make_chosen
+from tls_kit import listening, make_certificate, serve_tls
 
 from mm_trio import WsState
 from mm_trio.config.settings import MarketSettings
@@ -20,6 +23,8 @@ from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.server.server import SandboxServer, serve
+from mm_trio.transport.native import NativeTransport
+from mm_trio.transport.wire import Route
 from mm_trio.venue.sdk import fetch_spot_meta, make_exchange, make_info, make_wallet
 from mm_trio.venue.socket import DisposableSocket
 
@@ -58,6 +63,7 @@ class Loopback:
                 MarketSettings(coin=COIN, api_url=server.url, account=self.account), wallet, spot_meta
             ),
             "address": self.account,
+            "transport": make_chosen(server.url),
         }
         self.maker = WsState(**(parameters | changed))
 
@@ -91,12 +97,15 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def loopback(*, web_data2: bool = False, **changed: Any) -> AsyncIterator[Loopback]:
+async def loopback(
+    *, web_data2: bool = False, on_served: Callable[[int], None] = lambda _: None, **changed: Any
+) -> AsyncIterator[Loopback]:
     """A maker that quotes; on leaving it is cancelled and must have left nothing behind."""
     exchange = Exchange()
     gateway = Gateway(exchange, now_ms=lambda: time.time_ns() // 1_000_000, web_data2=web_data2)
     async with trio.open_nursery() as world:
         server = await world.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
+        on_served(int(server.url.rpartition(":")[2]))
         spot_meta = await trio.to_thread.run_sync(fetch_spot_meta, server.url)
         box = Loopback(gateway, server, spot_meta, **changed)
         async with trio.open_nursery() as trading:
@@ -109,6 +118,7 @@ async def loopback(*, web_data2: bool = False, **changed: Any) -> AsyncIterator[
         world.cancel_scope.cancel()
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_a_level_that_was_taken_flips() -> None:
     async with loopback() as box:
         boundary = box.maker.boundary_level
@@ -122,6 +132,7 @@ async def test_a_level_that_was_taken_flips() -> None:
         assert box.ledger_is_exact()
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_a_sweep_over_five_levels_and_a_partial_fill_are_quoted_again() -> None:
     async with loopback() as box:
         box.take("23", buy=True)
@@ -132,6 +143,7 @@ async def test_a_sweep_over_five_levels_and_a_partial_fill_are_quoted_again() ->
         assert box.maker.stats.errors == 0
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_a_dropped_socket_is_replaced_and_what_was_traded_meanwhile_is_booked() -> None:
     async with loopback() as box:
         box.server.drop_sockets()
@@ -144,6 +156,7 @@ async def test_a_dropped_socket_is_replaced_and_what_was_traded_meanwhile_is_boo
         assert box.maker.stats.errors == 0
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_a_socket_gone_silent_is_replaced() -> None:
     async with loopback(feed_stale_after_s=3.0) as box:
         box.server.silence_sockets()
@@ -153,6 +166,7 @@ async def test_a_socket_gone_silent_is_replaced() -> None:
         await until(lambda: box.resting().get(("buy", 20)) == 5)
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_a_deposit_told_by_web_data_is_checked_and_taken_over() -> None:
     """No reconciliation would come by itself: it is the pushed balance that asks for one."""
     async with loopback(web_data2=True, reconcile_every=1_000_000) as box:
@@ -160,6 +174,35 @@ async def test_a_deposit_told_by_web_data_is_checked_and_taken_over() -> None:
 
         await until(lambda: box.maker.inventory.account_token == 1007)
         assert box.maker.stats.errors == 0
+
+
+async def test_by_tls_it_trades_and_reconnects_as_without(tmp_path: Path) -> None:
+    """The exchange speaks none, so it stands behind a server that does; questions go past it."""
+    certificate = make_certificate(tmp_path)
+    ports: list[int] = []
+
+    async def serve_one(stream: trio.abc.Stream) -> None:
+        await serve_tls(certificate, ports[0])(stream)
+
+    async with listening(serve_one) as port:
+        transport = NativeTransport(Route("localhost", port, certificate.make_client_context()))
+        async with loopback(on_served=ports.append, transport=transport) as box:
+            box.take("23", buy=True)
+            await until(lambda: box.resting().get(("sell", 24)) == 2 and len(box.resting()) == 12)
+            box.server.drop_sockets()
+            await until(lambda: box.maker.stats.reconnects == 1)
+            box.take("5", buy=False)
+            await until(lambda: box.maker.stats.fills == 6 and len(box.resting()) == 12)
+
+            assert box.ledger_is_exact()
+
+
+async def test_with_sockets_of_the_loop_there_are_no_threads_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CHOSEN, "name", "trio")
+    async with loopback() as box:
+        assert not any(type(t).__name__ == "DisposableSocket" for t in threading.enumerate())
+        assert box.server.n_connections == 1
+    assert box.server.n_connections == 0
 
 
 async def test_no_thread_of_a_socket_outlives_the_maker_for_long() -> None:
@@ -185,6 +228,7 @@ async def test_a_socket_thrown_away_before_it_connected_does_not_live_on() -> No
         await until(lambda: box.server.n_connections == 1)  # the maker's
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_no_signed_payload_reaches_a_log_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with loopback() as box:
@@ -197,6 +241,7 @@ async def test_no_signed_payload_reaches_a_log_at_any_level(caplog: pytest.LogCa
     assert KEY[2:] not in text
 
 
+@pytest.mark.usefixtures("each_transport")
 async def test_a_proxy_of_the_environment_does_not_come_between_us_and_loopback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_halt_ends_with_5_and_nothing_rests(tmp_path: Path, ask: Ask) -> None:
     assert "the operator asked for HALT by" in refused
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_a_halt_while_every_answer_drips_leaves_nothing_in_time(tmp_path: Path) -> None:
     with open_sandbox(tmp_path, QUIET) as sandbox, open_proxy(sandbox.url) as proxy:
         config = ("--config", str(sandbox.save_config(tmp_path, api_url=json.dumps(proxy.url))))

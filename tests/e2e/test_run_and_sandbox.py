@@ -117,6 +117,7 @@ def test_a_signal_ends_maker_and_exchange_with_exit_code_0_and_nothing_resting(
         assert "Traceback" not in sandbox.program.err + maker.err
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_a_second_ctrl_c_while_leaving_does_no_harm(tmp_path: Path) -> None:
     """The exchange is stopped in its tracks, so that the cancels hang until the second one has come."""
     with open_sandbox(tmp_path, "--no-takers") as sandbox:
@@ -147,6 +148,7 @@ def test_a_maker_that_keeps_its_orders_logs_no_cancels(tmp_path: Path) -> None:
             assert len(sandbox.ask("openOrders")) == 20
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_orders_at_an_exchange_that_died_are_named_and_the_exit_code_is_4(tmp_path: Path) -> None:
     with open_sandbox(tmp_path, "--no-takers") as sandbox:
         config = sandbox.save_config(tmp_path)

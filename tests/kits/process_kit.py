@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from native_kit import CHOSEN
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 REHEARSAL = str(CHECKOUT / "tests" / "kits" / "rehearsal_maker.py")
 DEADLINE_S = 60.0  # for what takes a second: a machine may be busy with others
@@ -31,7 +33,7 @@ def clean_environ(**more: str) -> dict[str, str]:
     """Ours without what would change the program, and with this checkout importable from every folder."""
     environ = {name: value for name, value in os.environ.items() if not _NOT_INHERITED.fullmatch(name)}
     path = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
-    return environ | {"PYTHONPATH": path} | more
+    return environ | {"PYTHONPATH": path} | CHOSEN.environ() | more
 
 
 @dataclass(frozen=True)

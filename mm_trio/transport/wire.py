@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import base64
 import os
+import select
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import h11
 import requests
 import trio
-from urllib3.util.wait import wait_for_read
 
 from mm_trio.model.errors import ConfigError
 from mm_trio.venue.http_session import is_loopback
@@ -143,9 +143,9 @@ async def open_wire(route: Route) -> Wire:
     except BaseException:
         sock.close()
         raise
-    # A read of the library's, which asks the kernel only about the number of the descriptor.
-    raw: Any = sock
-    return Wire(stream, sock.close, lambda: wait_for_read(raw, timeout=0.0))
+    poller = select.poll()
+    poller.register(sock.fileno(), select.POLLIN)
+    return Wire(stream, sock.close, lambda: bool(poller.poll(0)))
 
 
 async def _begin_tls(tcp: trio.SocketStream, tls: ssl.SSLContext, host: str) -> trio.abc.Stream:

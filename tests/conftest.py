@@ -79,6 +79,12 @@ def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
+def sdk_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a test of the SDK's threads to them, whatever MM_TRIO_TRANSPORT says."""
+    monkeypatch.setattr(CHOSEN, "name", "sdk")
+
+
+@pytest.fixture
 def distinct_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each signature of the SDK a nonce of its own: two within one millisecond of its clock would collide."""
     last = 0

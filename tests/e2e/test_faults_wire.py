@@ -202,6 +202,7 @@ async def test_c3_without_the_acknowledgement_of_one_subscription_nothing_is_pla
     assert (at_the_start, after_a_cut) == (0, 0)
 
 
+@pytest.mark.usefixtures("sdk_threads")
 async def test_c9_threads_that_tell_more_than_the_loop_takes_wait_for_it_and_nothing_is_dropped() -> None:
     """Four threads tell the same fills 2,000 times each; none has ever more than one message under way."""
     async with open_box(reconcile_every=10_000) as box, quoting(box):
@@ -236,6 +237,7 @@ async def test_c9_threads_that_tell_more_than_the_loop_takes_wait_for_it_and_not
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.usefixtures("sdk_threads")
 @pytest.mark.parametrize("how", ["an exception", "its socket"])
 async def test_e3_a_socket_thread_that_dies_is_replaced_and_what_it_missed_is_booked(how: str) -> None:
     async with open_box(reconcile_every=10_000) as box, quoting(box):

@@ -205,6 +205,7 @@ async def test_with_sockets_of_the_loop_there_are_no_threads_for_them(monkeypatc
     assert box.server.n_connections == 0
 
 
+@pytest.mark.usefixtures("sdk_threads")
 async def test_no_thread_of_a_socket_outlives_the_maker_for_long() -> None:
     before = set(threading.enumerate())
     async with loopback() as box:

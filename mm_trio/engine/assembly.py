@@ -635,9 +635,7 @@ def _make_feed(seams: Seams, client: VenueClient) -> tuple[Inbox, Feed]:
     return Inbox(), FeedConnection(seams.info, address=seams.address, ask=client.ask, reopen=seams.reopen_feed)
 
 
-def _make_record(
-    basis: _Basis, recorder: Recorder | None, feed: Feed, watchdog: FeedWatchdog
-) -> RecordKeeping | None:
+def _make_record(basis: _Basis, recorder: Recorder | None, feed: Feed, watchdog: FeedWatchdog) -> RecordKeeping | None:
     """Make what feeds the recorder; nothing where there is none."""
     if recorder is None:
         return None

@@ -181,9 +181,7 @@ class JournalWriter:
         if self._fault is not None or self.lock.reason is not None:
             return False
         return self._n_recorded == self._n_durable or (
-            self._reservation is not None
-            and self._reservation.covers()
-            and self._compute_lag_s() <= BESIDE_WITHIN_S
+            self._reservation is not None and self._reservation.covers() and self._compute_lag_s() <= BESIDE_WITHIN_S
         )
 
     def _compute_lag_s(self) -> float:

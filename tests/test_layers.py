@@ -300,7 +300,8 @@ def test_the_sandbox_is_entered_by_its_public_face() -> None:
 def test_the_simulation_looks_on_from_outside() -> None:
     """It starts the maker and reads its journal; what is right it works out by itself, or a mistake would be shared."""
     of_the_maker = {
-        *("engine.ws_state", "journal.data_dir", "journal.sqlite_journal", "journal.replay"),
+        *("engine.ws_state", "engine.account_maker", "engine.grid_face", "model.settings", "model.market"),
+        *("journal.data_dir", "journal.sqlite_journal", "journal.replay"),
         *("model.journal_entries", "model.errors", "concurrency.blocking_calls", "limits.terms"),
         # What an operator writes and reads beside the maker.
         *("halts.requests", "halts.standing", "halts.standing_file"),

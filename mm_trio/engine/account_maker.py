@@ -22,7 +22,7 @@ from mm_trio.model.errors import ConfigError, Halted
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
-from mm_trio.witness.asked_before import AskedBefore
+from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ from mm_trio.venue.feed_connection import Feed, FeedConnection
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
-from mm_trio.witness.asked_before import AskedBefore
+from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.market_check import find_market_change
 from mm_trio.witness.nonces import Nonces

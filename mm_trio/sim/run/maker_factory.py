@@ -87,13 +87,8 @@ def _make_terms(
     scenario: Scenario, grid: Grid, limits: RiskLimits | None, standing: WatchedStanding | None
 ) -> GridTerms:
     """Make the terms of one grid of several."""
-    settings = MakerSettings(
-        ladder=None,
-        cancel_on_shutdown=True,
-        take_over=False,
-        hand_cancels_to_stop=None,
-        **_make_settings(scenario, grid),
-    )
+    others: dict[str, Any] = {"ladder": None, "take_over": False, "hand_cancels_to_stop": None, "ledger": "ahead"}
+    settings = MakerSettings(cancel_on_shutdown=True, **others | _make_settings(scenario, grid))
     return GridTerms(settings=settings, limits=limits or NO_LIMITS, standing=standing or VolatileStanding())
 
 

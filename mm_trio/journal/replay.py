@@ -204,6 +204,10 @@ def replay_grids(
             case Of(coin, inner):
                 find(coin).count()
                 find(coin).apply(inner, now_s=now_s, wall_ms=wall_ms)
+            case Requested():
+                # The nonce of an action for no coin, such as one that burns the nonce of another, is everybody's.
+                for each in found.values():
+                    each.apply(entry, now_s=now_s, wall_ms=wall_ms)
             case _:
                 raise ValueError(f"an entry of no coin in the ledger of several: {type(entry).__name__}")
     for each in found.values():

@@ -177,6 +177,7 @@ class MakerProcess:
         disk_s: float,
         venue_forgets: bool = False,
         may_halt: bool = False,
+        lacks_funds: bool = False,
     ) -> None:
         """Check S17, L5 and S14 after the maker's end.
 
@@ -194,7 +195,8 @@ class MakerProcess:
         elif self.error is not None:
             leaves = find_leaves(self.error)
             # A start waits for the venue and for a locked journal, but not for ever.
-            causes = (VenueError, JournalBusy, LedgerCut) if venue_forgets else (VenueError, JournalBusy)
+            causes = (VenueError, JournalBusy, *([LedgerCut] if venue_forgets else []))
+            causes += (ConfigError,) if lacks_funds else ()
             is_outside = all(isinstance(leaf, causes) for leaf in leaves)
             is_failed_start = not self.has_begun and is_outside
             judge.check("S17", is_failed_start, lambda: f"the maker ended with {[repr(leaf)[:300] for leaf in leaves]}")
@@ -240,9 +242,11 @@ class MakerProcess:
         """Check S14: every order still open is named."""
         judge.coverage["left clean" if not self.may_rest else "left something"] += 1
         named = " ".join(self.may_rest)
+        # A maker of several grids names the coin first.
+        names = {name.rpartition(": ")[2] for name in self.may_rest}
         is_unsure = "not verified" in named or "not checked" in named
         for oid, record in ((oid, record) for view in views for oid, record in view.resting.items()):
-            is_named = f"oid {oid}" in self.may_rest or f"cloid {record.cloid}" in self.may_rest
+            is_named = bool(names & {f"oid {oid}", f"cloid {record.cloid}"})
             is_named |= is_unsure and bool(named)
             text = f"oid {oid} is open, and the maker named {self.may_rest or 'nothing'}"
             judge.check("S14", is_named, lambda t=text: t)  # type: ignore[misc]

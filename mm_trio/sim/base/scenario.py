@@ -234,7 +234,10 @@ def draw_scenario(
         checkpoint_every=int(log_uniform(split(seed, "swarm of checkpoints"), *CHECKPOINT_EVERY)),
         reallocation=_draw_reallocation(split(seed, "swarm of allocations")),
         # An older copy of the folder would have an older standing too.
-        journal_loss=None if halts is not None else _draw_journal_loss(split(seed, "swarm of lost ends")),
+        # With several grids it may be the end of one ledger alone, which the operator of this world does not mend.
+        journal_loss=None
+        if halts is not None or n_grids > 1
+        else _draw_journal_loss(split(seed, "swarm of lost ends")),
         halts=halts,
         is_limited=split(seed, "swarm of limits").random() < LIMITED_SHARE,
         n_grids=n_grids,

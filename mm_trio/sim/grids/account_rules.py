@@ -104,22 +104,32 @@ class AccountRules:
 
     def may_allocate(self, changes: Sequence[tuple[Decimal, ...]]) -> bool:
         """Return whether the account holds what would then be allocated."""
+        return not self._find_missing(changes)
+
+    def find_missing(self) -> dict[int, Decimal]:
+        """Find what the account lacks of the allocations, by token."""
+        return self._find_missing([(Decimal(0), Decimal(0))] * len(self._grids))
+
+    def _find_missing(self, changes: Sequence[tuple[Decimal, ...]]) -> dict[int, Decimal]:
         needed: defaultdict[int, Decimal] = defaultdict(Decimal)
         for grid, (tokens, quote) in zip(self._grids.values(), changes, strict=False):
             needed[grid.pair.base.index] += grid.view.tokens + tokens
             needed[grid.pair.quote.index] += grid.view.quote + quote
         wallet = self._exchange.account(self._address)
-        return all(amount <= wallet.usable(token) for token, amount in needed.items())
+        missing = {token: amount - wallet.usable(token) for token, amount in needed.items()}
+        return {token: amount for token, amount in missing.items() if amount > 0}
 
     # --- In calm ---
 
     def find_shown_error(self, shown: Shown) -> str | None:
         """Describe what S30 forbids of what the grids were shown, by coin and as (base, quote); None: nothing.
 
-        A grid that is alone with its token is shown all of it.
+        A grid that is alone with its token is shown all of it. One that is missing, because it is halted, has no part.
         """
         parts: defaultdict[int, list[_Part]] = defaultdict(list)
         for coin, grid in self._grids.items():
+            if coin not in shown:
+                continue
             tokens = grid.pair.base.index, grid.pair.quote.index
             for token, amount, due in zip(tokens, shown[coin], (grid.view.tokens, grid.view.quote), strict=True):
                 if amount is None:

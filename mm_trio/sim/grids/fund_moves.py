@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 
 from mm_trio.model.journal_entries import Adjusted, Entry, Moved, MoveKind
-from mm_trio.sandbox import Fill, LedgerRow, Pair
+from mm_trio.sandbox import USDC, Fill, LedgerRow, Pair
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.oracle.venue_view import is_own
 
@@ -53,7 +53,7 @@ def _find_made(rows: Iterable[LedgerRow], fills: Iterable[Fill], pair: Pair) -> 
     for row in rows:
         amount = row.amount if row.receiver == row.address else -row.amount
         kind = MoveKind.TRANSFER
-        if row.token == pair.quote.index and row.kind != "send":
+        if row.token == USDC.index and row.kind != "send":
             kind = MoveKind.DEPOSIT if row.kind == "deposit" else MoveKind.WITHDRAWAL
         amounts = (
             amount if row.token == pair.base.index else _NOTHING,

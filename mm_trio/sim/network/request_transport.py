@@ -24,7 +24,7 @@ __all__ = ["RequestTransport", "Witness"]
 Call = Callable[[], Any]
 
 # Calls that stay on the maker's own machine.
-LOCAL = frozenset({"append", "_replay", "mark_end", "tighten", "resume", "read_files", "remove"})
+LOCAL = frozenset({"append", "_replay", "_replay_grids", "mark_end", "tighten", "resume", "read_files", "remove"})
 SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
@@ -151,14 +151,16 @@ class RequestTransport:
     # --- Actions ---
 
     async def _send_action(self, post: Callable[[Any], Any], signed: SignedInProcess) -> Any:
-        self.n_posting += 1
+        # The nonce that a noop burns is an earlier action's: it takes no turn.
+        n = int(signed.method != "noop")
+        self.n_posting += n
         try:
             answer = await self._post(post, signed)
         except BaseException:
             self._witness.on_unanswered(signed)
             raise
         finally:
-            self.n_posting -= 1
+            self.n_posting -= n
         self._crash.note_answer()
         return answer
 

@@ -188,7 +188,9 @@ class RequestRules:
         """Count the items of each coin, and check S26, S27 and S31 for the action that has them."""
         n_posting = self.count_posting()
         self._judge.check(
-            "S31", not n_posting, lambda: f"{signed.method} leaves while {n_posting} other actions are on their way"
+            "S31",
+            not n_posting or method == "noop",
+            lambda: f"{method} leaves while {n_posting} other actions are on their way",
         )
         assets = [row.get("a", row.get("asset")) for row in _find_items(json.loads(signed.action))]
         self.n_items_of.update(assets)

@@ -127,7 +127,8 @@ class ConvergenceCheck:
 
         Otherwise it would try what the account cannot pay for.
         """
-        shown = {coin: _find_account(face) for coin, face in process.faces.items()}
+        halted = process.find_halted()
+        shown = {coin: _find_account(face) for coin, face in process.faces.items() if coin not in halted}
         if len(self.grids) > 1:
             return self._world.account_rules.find_shown_error(shown)
         wallet, pair = self._world.exchange.account(MAKER), self._world.pair

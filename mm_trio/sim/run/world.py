@@ -324,7 +324,7 @@ class World:
                 if is_refused:
                     self._starter.lossy_folder.mend()
                 else:
-                    scenario = self.scenario
+                    scenario, missing = self.scenario, self.account_rules.find_missing()
                     has_no_cloid = (
                         not scenario.fills_have_cloids
                         or scenario.has_second_strategy
@@ -337,8 +337,13 @@ class World:
                         disk_s=scenario.disk_s,
                         venue_forgets=forgets,
                         may_halt=scenario.place.limits is not None or scenario.halts is not None,
+                        lacks_funds=bool(missing),
                     )
                     self._judge_halt(process)
+                    if not process.has_begun:
+                        # Its start told the owner what has to be deposited.
+                        for token, amount in missing.items():
+                            self.gateway.apply(Deposit(MAKER, token, amount))
                 # A clean end also covers earlier processes: none of their orders is open or will arrive.
                 if process.error is None and not process.may_rest:
                     self._left_clean |= {read_epoch(cloid) for cloid in self._starter.written.cloids}

@@ -31,9 +31,8 @@ __all__ = [
     "find_missing_limits",
 ]
 
-# The venue gives an IP 1,000 subscriptions, of which a grid with its record takes three (book, trades, quotes), and an
-# account 1,000 open orders, of which a grid needs a handful. A fifth of the IP's is left for the account's own feeds,
-# and for other programs.
+# The venue gives an IP 1,000 subscriptions. A grid with its record takes two (best prices and trades), and twice as
+# many while a connection is replaced, which is all of them. An account has 1,000 open orders, so four a grid then.
 MOST_GRIDS = 250
 
 # What may differ from grid to grid. Everything else is of the one tick, the one socket and the one lane of the account.

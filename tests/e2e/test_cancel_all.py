@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 import trio
+from account_config_kit import make_document, make_market, parse_account
 from hyperliquid.exchange import Exchange
 from process_kit import DEADLINE_S, Program, Sandbox, open_sandbox, run, running
 from spoiling_proxy import drip, open_proxy
 
+from mm_trio.account_config.toml_text import write_toml
 from mm_trio.cli.halt_programs.cancel_all import WITHIN_S, cancel_all
 from mm_trio.config.keys import Secret
 from mm_trio.config.loading import parse_settings
@@ -168,6 +170,27 @@ def test_a_hung_maker_that_wakes_places_nothing_that_stays(tmp_path: Path) -> No
     assert left == (0, N_FOREIGN)
 
 
+def test_the_grids_of_one_file_are_swept_together(tmp_path: Path) -> None:
+    """No maker runs. What somebody placed by hand stays, and both grids are told to place nothing."""
+    with open_sandbox(tmp_path, "--no-takers") as sandbox:
+        for level, (coin, price) in enumerate((("@107", 12.0), ("PURR/USDC", 0.1))):
+            place_by_hand(sandbox, coin, price, cloid=encode_cloid(CloidParts(7, "buy", level, 1)))
+            place_by_hand(sandbox, coin, price / 2)
+        document = make_document(make_market("@107"), make_market("PURR/USDC"))
+        document["account"] = {"account": sandbox.account, "api_url": sandbox.url}
+        config = tmp_path / "several.toml"
+        config.write_text(write_toml(parse_account(document)))
+        code, out, err = run(tmp_path, "cancel-all", "--config", str(config), "--json", environ=sandbox.key)
+        left = [row.get("cloid") for row in sandbox.ask("openOrders")]
+
+    told = json.loads(out.splitlines()[-1])
+    assert code == 0, err
+    assert (told["what"], told["cancelled"]) == ("orders of mm_trio in @107, PURR/USDC", 2)
+    assert left == [None, None]
+    asked = {path.parent.name for path in (tmp_path / "state").rglob("CANCEL_ONLY")}
+    assert asked == {"@107", "PURR-USDC"}
+
+
 def test_foreign_orders_and_those_of_other_coins_go_only_where_that_is_asked_for(tmp_path: Path) -> None:
     with playing(tmp_path) as scene:
         scene.place_by_hand("PURR/USDC", 0.1)
@@ -306,7 +329,7 @@ async def test_a_disk_that_hangs_keeps_no_order_from_being_cancelled(
         n_before = len(sandbox.ask("openOrders"))
         with hanging_disk(monkeypatch, folder):
             report = await cancel_all(
-                settings,
+                [settings],
                 key=Secret(sandbox.private_key),
                 environ=environ,
                 foreign=False,

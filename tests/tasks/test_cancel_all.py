@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from mm_trio.cli.halt_programs.in_flight import InFlight, burn_places, read_in_flight
 from mm_trio.cli.halt_programs.order_sweep import OrderSweep, SweepScope
 from mm_trio.cli.halt_programs.sweep_venue import NoLedger
+from mm_trio.journal.data_dir import ACCOUNT_NAME
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.numbers import to_decimal
@@ -75,6 +76,17 @@ async def die_with_places_in_flight(world: World, folder: Path) -> None:
 
 async def read(world: World, folder: Path) -> InFlight | str:
     return await read_in_flight(folder, order_size=to_decimal("5"), wall_ms=world.now_ms(), run_sync=run_inline)
+
+
+async def test_a_journal_of_the_account_leaves_none_of_a_coin_to_be_read(tmp_path: Path) -> None:
+    """What the coin's own file tells is of an earlier time."""
+    world = World()
+    for name in ("@107", ACCOUNT_NAME):
+        Journal.open(tmp_path / name).close()
+
+    found = await read(world, tmp_path / "@107")
+
+    assert found == f"the account's grids have one together, in {tmp_path / ACCOUNT_NAME}"
 
 
 # --- In flight ----------------------------------------------------------------------------------------

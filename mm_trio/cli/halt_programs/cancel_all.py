@@ -7,7 +7,7 @@ that is broken, a disk that is full: none of them keeps the orders from being ca
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import trio
@@ -24,10 +24,12 @@ from mm_trio.cli.halt_programs.maker_place import (
 from mm_trio.cli.halt_programs.order_sweep import OrderSweep, SweepScope
 from mm_trio.cli.halt_programs.sweep_report import SweepReport
 from mm_trio.cli.halt_programs.sweep_venue import SweptVenue, reach_venue
+from mm_trio.cli.programs.start_checks import find_pair
 from mm_trio.config.keys import Secret
 from mm_trio.config.settings import Settings
 from mm_trio.halts.requests import Request, write_request
 from mm_trio.halts.standing import State
+from mm_trio.journal.data_dir import find_state_folder
 from mm_trio.model.errors import ConfigError, Interrupted, LocalError, Unreachable, VenueError
 from mm_trio.sending.batch_emitter import EXPIRY_GRACE_S, EXPIRY_S
 from mm_trio.witness.nonces import Nonces
@@ -48,6 +50,7 @@ class _Sweeping:
     began_s: float
     notes: list[str] = field(default_factory=list)
     sweep: OrderSweep | None = None
+    left_out: str | None = None
 
     @property
     def until_s(self) -> float:
@@ -61,7 +64,7 @@ class _Sweeping:
 
 
 async def cancel_all(
-    settings: Settings,
+    grids: Sequence[Settings],
     *,
     key: Secret,
     environ: Mapping[str, str],
@@ -69,35 +72,42 @@ async def cancel_all(
     all_coins: bool,
     stop_scope: trio.CancelScope,
 ) -> SweepReport:
-    """Cancel what rests, and prove it by two looks, within half a minute.
+    """Cancel what rests of an account's grids, and prove it by two looks, within half a minute.
 
-    Errors: ConfigError; Unreachable where no look at the open orders succeeded, or the pairs could not be read;
+        Errors: ConfigError; Unreachable where no look at the open orders succeeded, or the pairs could not be read;
     Interrupted once `stop_scope` is cancelled.
     """
     sweeping = _Sweeping(trio.current_time())
-    scope = SweepScope(settings.market.coin, frozenset(), foreign=foreign, all_coins=all_coins)
+    also = frozenset(grid.market.coin for grid in grids[1:])
+    scope = SweepScope(grids[0].market.coin, frozenset(), foreign=foreign, all_coins=all_coins, also=also)
     with stop_scope:
         with trio.move_on_at(sweeping.until_s):
-            await _sweep(settings, key, environ=environ, scope=scope, sweeping=sweeping)
-        return _report(settings, scope, sweeping)
+            await _sweep(grids, key, environ=environ, scope=scope, sweeping=sweeping)
+        return _report(grids[0], scope, sweeping)
     n_cancelled = 0 if sweeping.sweep is None else sweeping.sweep.n_cancelled
     raise Interrupted(summary={"ok": False, "cancelled": n_cancelled}, note="orders may still rest")
 
 
 async def _sweep(
-    settings: Settings, key: Secret, *, environ: Mapping[str, str], scope: SweepScope, sweeping: _Sweeping
+    grids: Sequence[Settings], key: Secret, *, environ: Mapping[str, str], scope: SweepScope, sweeping: _Sweeping
 ) -> None:
     """Stop placing, use up what is in flight, and cancel the rest. Errors: ConfigError, VenueError."""
-    place = await _find_place(settings, environ, sweeping)
-    follows = await _stop_placing(place, sweeping)
+    settings = grids[0]
+    places = await _find_places(grids, environ, sweeping)
+    place, follows = places[0], await _stop_all(places, sweeping)
     # What may still be on its way was signed before now, and is refused after its deadline.
     dead_s = trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S
     venue = await reach_venue(settings, key, place, until_s=sweeping.until_s, note=sweeping.note)
-    found = await _read_journal(venue, place, settings, sweeping)
+    found = None
+    if len(grids) == 1:
+        found = await _read_journal(venue, place, settings, sweeping)
+    else:
+        sweeping.note("the journal of several markets is not read, so what is in flight ends by its deadline")
+    scope = replace(scope, coin=venue.coin, coins=venue.coins, also=_find_others(grids, places, venue, sweeping))
     sweep = sweeping.sweep = OrderSweep(
         venue.client,
         venue.info,
-        scope=replace(scope, coin=venue.coin, coins=venue.coins),
+        scope=scope,
         make_desk=venue.make_desk,
         known=() if found is None else found.resting,
     )
@@ -130,13 +140,13 @@ def _report(settings: Settings, scope: SweepScope, sweeping: _Sweeping) -> Sweep
         sweeping.note(sweep.lost_key)
     which = "every order" if scope.foreign else "orders of mm_trio"
     return SweepReport(
-        what=f"{which} in {'every spot coin' if scope.all_coins else scope.coin}",
+        what=f"{which} in {'every spot coin' if scope.all_coins else ', '.join(scope.wanted)}",
         account=settings.market.account,
         n_cancelled=sweep.n_cancelled,
         n_ended=sweep.n_ended,
         may_rest=sweep.targets,
         left_alone=sweep.left_alone,
-        unverified=sweep.unverified,
+        unverified=sweep.unverified or sweeping.left_out,
         notes=tuple(sweeping.notes),
         took_s=trio.current_time() - sweeping.began_s,
     )
@@ -152,6 +162,56 @@ async def _find_place(settings: Settings, environ: Mapping[str, str], sweeping: 
         # What is wrong with the configuration itself is found again, where the pair is needed.
         sweeping.note(f"the state folder is not known, so no maker was told to stop: {error}")
         return None
+
+
+async def _find_places(
+    grids: Sequence[Settings], environ: Mapping[str, str], sweeping: _Sweeping
+) -> tuple[MakerPlace | None, ...]:
+    """Find the place of each grid; the venue is asked for its pairs once, where it is asked at all."""
+    places = [await _find_place(grids[0], environ, sweeping), *([None] * (len(grids) - 1))]
+    first = places[0]
+
+    async def find(number: int) -> None:
+        market = grids[number].market
+        if first is None or first.pairs is None:
+            places[number] = await _find_place(grids[number], environ, sweeping)
+            return
+        try:
+            coin = find_pair(first.pairs, market).coin
+        except ConfigError as error:
+            sweeping.note(f"{market.coin} is left out: {error}")
+            return
+        folder = find_state_folder(environ, network=first.network, account=market.account, coin=coin)
+        places[number] = MakerPlace(coin, first.network, folder, first.pairs)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(1, len(grids)):
+            nursery.start_soon(find, number)
+    return tuple(places)
+
+
+async def _stop_all(places: Sequence[MakerPlace | None], sweeping: _Sweeping) -> bool:
+    """Ask all grids for CANCEL_ONLY at once; return whether it is certain that none places any more."""
+    follows: list[bool] = []
+
+    async def stop(place: MakerPlace | None) -> None:
+        follows.append(await _stop_placing(place, sweeping))
+
+    async with trio.open_nursery() as nursery:
+        for place in places:
+            nursery.start_soon(stop, place)
+    return all(follows)
+
+
+def _find_others(
+    grids: Sequence[Settings], places: Sequence[MakerPlace | None], venue: SweptVenue, sweeping: _Sweeping
+) -> frozenset[str]:
+    """Find the venue's names of the other coins; one that cannot be cancelled is told, and keeps the verdict open."""
+    pairs = list(zip(grids, places, strict=True))[1:]
+    names = {grid.market.coin if place is None else place.coin for grid, place in pairs}
+    if lost := sorted(names - venue.coins):
+        sweeping.left_out = f"not looked at, because the venue's pairs do not name them: {', '.join(lost)}"
+    return frozenset(names & venue.coins)
 
 
 async def _stop_placing(place: MakerPlace | None, sweeping: _Sweeping) -> bool:

@@ -16,8 +16,10 @@ from pathlib import Path
 import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
+from mm_trio.journal.data_dir import ACCOUNT_NAME
 from mm_trio.journal.replay import replay
-from mm_trio.journal.sqlite_journal import Journal
+from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
+from mm_trio.model.errors import JournalError
 from mm_trio.model.orders import Intent
 from mm_trio.sending.batch_emitter import EXPIRY_S
 from mm_trio.venue.order_gateway import Burnt, OrderGateway
@@ -50,6 +52,9 @@ async def read_in_flight(
     now_s = trio.current_time()
 
     def read() -> InFlight:
+        if (folder.parent / ACCOUNT_NAME / JOURNAL_NAME).exists():
+            # A file in the coin's own folder is of an earlier time, and knows nothing of what is in flight now.
+            raise JournalError(f"the account's grids have one together, in {folder.parent / ACCOUNT_NAME}")
         with closing(Journal.open_to_read(folder)) as journal:
             entries = (row.entry for row in journal.read())
             found = replay(entries, order_size=order_size, now_s=now_s, wall_ms=wall_ms)

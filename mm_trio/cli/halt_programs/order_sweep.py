@@ -35,22 +35,29 @@ COMPARE_WITHIN_S = 5.0
 class SweepScope:
     """Which orders are swept: of which coins, and of whom.
 
-    `coins` are spot pairs that can be cancelled. `foreign`: whoever placed them; else those with this program's mark.
+    `coin` and `also` are those that are meant, `coins` all spot pairs that can be cancelled. `foreign`: whoever placed
+    them; else those with this program's mark.
     """
 
     coin: str
     coins: Collection[str]
     foreign: bool
     all_coins: bool
+    also: frozenset[str] = frozenset()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Return the coins that are meant, without `all_coins`."""
+        return (self.coin, *sorted(self.also - {self.coin}))
 
     def is_target(self, row: OpenOrder) -> bool:
         """Check if an order is to be cancelled."""
-        is_of_coin = row.coin in self.coins if self.all_coins else row.coin == self.coin
+        is_of_coin = row.coin in self.coins if self.all_coins else row.coin in self.wanted
         return is_of_coin and (self.foreign or decode_cloid(row.cloid) is not None)
 
     def is_left_alone(self, row: OpenOrder) -> bool:
         """Check if an order is worth naming among those that stay."""
-        return not self.is_target(row) and (self.all_coins or row.coin == self.coin)
+        return not self.is_target(row) and (self.all_coins or row.coin in self.wanted)
 
 
 class OrderSweep:
@@ -139,7 +146,8 @@ class OrderSweep:
         failure = unreadable[0] if unreadable and scope.all_coins else None
         if unreadable and not scope.all_coins:
             try:
-                wire.parse_open_orders(raw, scope.coin)
+                for coin in scope.wanted:
+                    wire.parse_open_orders(raw, coin)
             except ProtocolError as error:
                 failure = error
         if failure is not None and not self.targets:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.grids import Outcome, add_config_options, do_each, load_grids
-from mm_trio.cli.shell.output import set_up_logging
+from mm_trio.cli.shell.grids import add_config_options, load_grids
+from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
-
-if TYPE_CHECKING:
-    from mm_trio.config.settings import Settings
+from mm_trio.terminal_ui.streams import print_out
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -24,7 +22,7 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `cancel-all`."""
     add_json_option(parser)
-    add_config_options(parser, without_coin="default: each of them in turn")
+    add_config_options(parser, without_coin="default: all of them")
     parser.add_argument(
         "--foreign", action="store_true", help="cancel orders of the coin whoever placed them, not mm_trio's alone"
     )
@@ -44,25 +42,23 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     forbid_dumps()
     set_up_logging(sys.stderr)
     environ = arguments.environment.plain
+    # One sweep for all of them: requests to the venue and half a minute are enough for one.
     grids = load_grids(arguments)
-    if arguments.all_coins:
-        # Every grid is one of them.
-        grids = grids[:1]
     key = load_key(arguments.environment.secrets, passphrase=ask_passphrase if sys.stdin.isatty() else None)
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
     from mm_trio.cli.halt_programs.cancel_all import cancel_all
 
-    whose = partial(cancel_all, key=key, environ=environ, foreign=arguments.foreign, all_coins=arguments.all_coins)
-
-    def cancel(settings: Settings, is_last: bool) -> Outcome:
-        report = stop.run(partial(whose, settings), is_last=is_last)
-        if report.is_ok:
-            return Outcome.of(report, ExitCode.CLEAN)
-        code = ExitCode.ORDERS_MAY_BE_OPEN
-        values = {**report.to_json(), "error": report.fault, "exit_code": int(code)}
-        return Outcome(values, report.to_text(), code)
-
-    return do_each(grids, cancel, stop=stop, as_json=arguments.json)
+    work = partial(cancel_all, grids, key=key, environ=environ, foreign=arguments.foreign)
+    report = stop.run(partial(work, all_coins=arguments.all_coins))
+    if report.is_ok:
+        print_result(report, as_json=arguments.json)
+        return ExitCode.CLEAN
+    code = ExitCode.ORDERS_MAY_BE_OPEN
+    if arguments.json:
+        print_out(json.dumps({**report.to_json(), "error": report.fault, "exit_code": int(code)}))
+    else:
+        print_out(report.to_text())
+    return code
 
 
 COMMAND = Command(
@@ -71,9 +67,9 @@ COMMAND = Command(
     description="The panic button. It needs FILE and the maker's key, which comes as for `run`. It leaves the request "
     "CANCEL_ONLY in the state folder, so that a maker that runs places nothing more, and a restarted one does not "
     "begin again until `mm-trio resume`. It uses up the nonces of what is in flight, as far as the journal can be "
-    "read. It cancels the orders of the configured pair that carry mm_trio's mark, of any session, and looks twice "
-    "whether any still rests. It ends within 30 s, or that long for each market. Exit code "
-    "0: nothing rests; 4: orders may rest, and are listed; 3: the venue cannot be reached; 2: configuration or key.",
+    "read. It cancels the orders of the configured pairs that carry mm_trio's mark, of any session, and looks twice "
+    "whether any still rests. It ends within 30 s. Exit code 0:"
+    " nothing rests; 4: orders may rest, and are listed; 3: the venue cannot be reached; 2: configuration or key.",
     add_arguments=add_arguments,
     run=run,
 )

@@ -57,6 +57,17 @@ def test_what_is_swept(order: OpenOrder, foreign: bool, all_coins: bool, is_targ
     assert scope.is_target(order) is is_target
 
 
+@pytest.mark.parametrize(
+    ("order", "is_target"),
+    [(row("@107"), True), (row("PURR/USDC"), True), (row("PURR/USDC", None), False), (row("@1"), False)],
+)
+def test_the_coins_of_several_grids_are_swept_together(order: OpenOrder, is_target: bool) -> None:
+    scope = SweepScope("@107", COINS, foreign=False, all_coins=False, also=frozenset(["PURR/USDC", "@107"]))
+
+    assert scope.wanted == ("@107", "PURR/USDC")
+    assert scope.is_target(order) is is_target
+
+
 def test_orders_of_perps_are_named_where_every_coin_is_swept() -> None:
     assert SweepScope("@107", COINS, foreign=True, all_coins=True).is_left_alone(row("BTC", None))
     assert not SweepScope("@107", COINS, foreign=True, all_coins=False).is_left_alone(row("BTC", None))

@@ -80,13 +80,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--fills", type=int, default=100, metavar="N", help="orders taken of each maker in a turn")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="turns that each takes")
     parser.add_argument("--grids", type=int, default=50, metavar="N", help="of the fleet; 0 measures none")
+    parser.add_argument("--reaction-only", action="store_true", help="no makers that wait for their ticks, no peer")
     arguments = parser.parse_args(argv)
     rounds = ("--rounds", str(arguments.rounds))
+    only = ("--reaction-only",) if arguments.reaction_only else ()
     rows: list[_Row] = []
     machine: Mapping[str, Any] | None = None
     with tempfile.TemporaryDirectory(prefix="mm_trio-goals-") as name:
         folder = Path(name)
-        if (reactions := _run("side_by_side", folder, "--fills", str(arguments.fills), *rounds)) is not None:
+        if (reactions := _run("side_by_side", folder, "--fills", str(arguments.fills), *rounds, *only)) is not None:
             machine = reactions["machine"]
             rows += _list_reactions(reactions)
         if (life := _run("life", folder, *rounds)) is not None:

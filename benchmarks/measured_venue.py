@@ -123,7 +123,7 @@ class MeasuredFront(Gateway):
     def __init__(self, exchange: Exchange, record: Record) -> None:
         super().__init__(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
         self._record = record
-        self._levels = PricingGrid(START_PRICE, N_ORDERS, sz_decimals=2).levels
+        self._grid = PricingGrid(START_PRICE, N_ORDERS, sz_decimals=2)
         self._seen_s = time.perf_counter()
 
     def info(self, request: object) -> object:
@@ -148,16 +148,19 @@ class MeasuredFront(Gateway):
         self._seen_s = now_s
         if record.is_timed:
             record.traded_s += passed_s
-            record.wrong_s += passed_s * (self.exchange.best_bid_ask(COIN) != self._right_best())
+            record.wrong_s += passed_s * (self._find_best() != (record.boundary - 1, record.boundary))
 
     def find_boundary(self) -> int:
         """The level of the best ask."""
-        ask = self.exchange.best_bid_ask(COIN)[1]
+        ask = self._find_best()[1]
         assert ask is not None
-        return self._levels.index(ask)
+        return ask
 
-    def _right_best(self) -> tuple[Decimal, Decimal]:
-        return self._levels[self._record.boundary - 1], self._levels[self._record.boundary]
+    def _find_best(self) -> tuple[int | None, int | None]:
+        """The levels of the best bid and the best ask; another maker may round their prices in its own way."""
+        bid, ask = self.exchange.best_bid_ask(COIN)
+        level_for = self._grid.level_for_price
+        return None if bid is None else level_for(bid), None if ask is None else level_for(ask)
 
 
 def run_venue(pipe: Any, script: Script, maker: str, levels: int) -> None:

@@ -18,6 +18,7 @@ import trio
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.concurrency.late_lines import LateLines
 from mm_trio.concurrency.thread_pools import ThreadPools
+from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.engine.session import Feeds, Session
 from mm_trio.grids.account import Account
@@ -68,7 +69,6 @@ from mm_trio.venue.feed_connection import Feed, FeedConnection
 from mm_trio.venue.order_gateway import OrderGateway
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.thread_bridge import Inbox
-from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.market_check import find_market_change
 from mm_trio.witness.nonces import Nonces

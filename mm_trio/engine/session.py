@@ -16,6 +16,7 @@ from functools import partial
 
 import trio
 
+from mm_trio.concurrency.common_beat import begin_beat
 from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.concurrency.together import call_together
 from mm_trio.engine import tasks
@@ -87,6 +88,7 @@ class Session:
         Errors: those of the start (ConfigError, VenueError, LedgerError). An error of our own ends all tasks and
         is raised in a group, after our orders were cancelled.
         """
+        begin_beat()
         try:
             with self.account.client.waiting_while_busy():
                 await heed_while(self.account.stops, self._start)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
+from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.engine.assembly import GridTerms, Seams, open_session
 from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.session import Session
@@ -25,7 +26,6 @@ from mm_trio.recorder.recorder import Recorder
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
-from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.opening_check import Opening
 

@@ -13,11 +13,11 @@ import trio
 from builders import ALLOCATION, World
 from trio.testing import MockClock
 
+from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.errors import ConfigError, VenueError
 from mm_trio.model.journal_entries import Began
 from mm_trio.venue.wire import parse_spot_meta
-from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.witness.opening_check import Opening
 from mm_trio.witness.venue_clock import VenueClock
 

@@ -18,6 +18,7 @@ import trio
 from mm_trio.concurrency.together import call_together, settle
 from mm_trio.config.keys import is_master_key
 from mm_trio.config.settings import MarketSettings, Settings
+from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.grids.events import log_key_news
 from mm_trio.grids.schedule import make_wall_clock, read_machine_clock
 from mm_trio.model.errors import Busy, ConfigError, LocalError, Unreachable, VenueError
@@ -29,7 +30,6 @@ from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient, ask_while_busy, log_left_out
 from mm_trio.venue.sdk import fetch_spot_meta
 from mm_trio.witness.account_role import AccountRole, find_role_fault
-from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.key_role import find_key_fault, find_own_key_fault
 from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trio
 from account_config_kit import make_document, make_market, parse_account
+from eth_account import Account
 from hyperliquid.exchange import Exchange
 from process_kit import DEADLINE_S, Program, Sandbox, open_sandbox, run, running
 from spoiling_proxy import drip, open_proxy
@@ -28,7 +29,7 @@ from mm_trio.config.loading import parse_settings
 from mm_trio.journal.data_dir import find_state_folder
 from mm_trio.limits.hosts import VENUE_URLS
 from mm_trio.model.cloid import CloidParts, decode_cloid, encode_cloid
-from mm_trio.venue.sdk import make_cloid, make_wallet
+from mm_trio.venue.sdk import make_cloid
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(4 * DEADLINE_S)]
 
@@ -71,7 +72,7 @@ class Scene:
 
 def place_by_hand(sandbox: Sandbox, coin: str, *prices: float, cloid: str | None = None) -> None:
     """Place bids of 1 as an owner does on the web page: without this program's mark, unless a cloid has it."""
-    wallet = make_wallet(sandbox.private_key)
+    wallet = Account.from_key(sandbox.private_key)
     exchange = Exchange(wallet, sandbox.url, account_address=sandbox.account, timeout=10)
     for price in prices:
         size = float(round(Decimal(60) / Decimal(str(price)), 1))

@@ -21,11 +21,12 @@ from typing import Any
 
 import pytest
 from cut_proxy import CutProxy, open_cut_proxy
+from eth_account import Account
 from hyperliquid.exchange import Exchange
 from process_kit import Program, Sandbox, open_sandbox, run, running
 
 from mm_trio.model.cloid import decode_cloid
-from mm_trio.venue.sdk import make_cloid, make_wallet
+from mm_trio.venue.sdk import make_cloid
 
 ROUNDS = int(os.environ.get("MM_TRIO_GUARD_ROUNDS", "1"))
 N_ORDERS = 40
@@ -79,7 +80,7 @@ class Scene:
     def make_other(self) -> Any:
         """Another agent of the account, with its own nonces."""
         key = self.sandbox.access["agent_keys"][0][1]
-        return Exchange(make_wallet(key), self.sandbox.url, account_address=self.sandbox.account, timeout=10)
+        return Exchange(Account.from_key(key), self.sandbox.url, account_address=self.sandbox.account, timeout=10)
 
     def wait_until(self, condition: Callable[[], object], *, within_s: float = WITHIN_S) -> None:
         end_s = time.monotonic() + within_s

@@ -45,7 +45,7 @@ def end_with(folder: Path, place: str, *words: str, key: str, **environ: str) ->
     "place",
     [
         "mm_trio.config.loading:read_toml",
-        "eth_account:Account.from_key",
+        "mm_trio.venue.signer:Wallet.__init__",
         "mm_trio.cli.programs.start_checks:fetch_spot_meta",
         "mm_trio.cli.programs.run_maker:make_exchange",
         "mm_trio.venue.signer:ActionSigner.__init__",

@@ -173,11 +173,11 @@ def test_orders_at_an_exchange_that_died_are_named_and_the_exit_code_is_4(tmp_pa
 
 
 def test_ctrl_c_during_a_start_that_hangs_ends_it_at_once(tmp_path: Path, listener: socket.socket) -> None:
-    """The venue takes the first question and never answers."""
+    """The venue takes a question, whichever of the first ones arrives first, and answers none."""
     config = write_config(tmp_path, port=listener.getsockname()[1])
     with running(tmp_path, "run", "--config", str(config), "--json", environ=NOBODY) as maker:
         with listener.accept()[0] as asked:
-            assert asked.recv(4) == b"POST"
+            assert asked.recv(4) in (b"POST", b"GET ")
             told_s = time.monotonic()
             code = maker.end(signal.SIGINT)
             took_s = time.monotonic() - told_s

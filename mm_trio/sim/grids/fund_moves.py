@@ -30,21 +30,29 @@ def check_moves(
     """Check S28: each recorded movement was made at the venue, with these amounts, and is recorded once.
 
     The reverse is not required: faults hide rows, and what they hide stays unexplained. Of tokens that are `shared`, by
-    index, nothing moves: what moves the account moves no grid's part.
+    index, nothing moves, as what moves the account moves no grid's part, unless the other grids were halted.
     """
     made = _find_made(rows, fills, pair)
-    moving = tuple(Decimal(token.index not in shared) for token in (pair.base, pair.quote))
-    made = {ref: (kind, (base * moving[0], quote * moving[1])) for ref, (kind, (base, quote)) in made.items()}
     moves = [entry for entry in entries if isinstance(entry, Moved) and entry.kind != MoveKind.FOREIGN_HOLD]
     counts = Counter(move.ref for move in moves)
     twice = sorted(ref for ref, n in counts.items() if n > 1)
     judge.check("S28", not twice, lambda: f"movements are recorded twice: {twice[:3]}")
     for move in moves:
         found = made.get(move.ref)
-        is_right = found == (move.kind, (move.token, move.usdc))
+        of_part = None if found is None else (found[0], _leave_out(found[1], pair, shared))
+        is_right = (move.kind, (move.token, move.usdc)) in (found, of_part)
         judge.check("S28", is_right, partial("{} is recorded, the venue made {}".format, move, found))
     judge.coverage.update(f"moved: {entry.kind}" for entry in entries if isinstance(entry, Moved))
     judge.coverage["moved: unexplained"] += sum(isinstance(entry, Adjusted) for entry in entries)
+
+
+def _leave_out(amounts: _Amounts, pair: Pair, shared: Collection[int]) -> _Amounts:
+    """Leave out what moved of a shared token."""
+    token, quote = amounts
+    return (
+        _NOTHING if pair.base.index in shared else token,
+        _NOTHING if pair.quote.index in shared else quote,
+    )
 
 
 def _find_made(rows: Iterable[LedgerRow], fills: Iterable[Fill], pair: Pair) -> dict[str, tuple[str, _Amounts]]:

@@ -20,6 +20,7 @@ from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.writer import CHECKPOINT_EVERY
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import ConfigError, Halted
+from mm_trio.model.settings import MakerSettings
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.sdk import quiet_sdk_logging
 from mm_trio.venue.socket import discard_socket
@@ -120,6 +121,17 @@ class AccountMaker:
             discard_socket(self._seams.info)
             if self._seams.transport is not None:
                 self._seams.transport.close()
+
+    async def change(self, coin: str, settings: MakerSettings, limits: RiskLimits) -> None:
+        """Let a grid that quotes go on by other settings and limits.
+
+        Its ladder moves order by order, from the far ends inwards. Errors: ConfigError, and then nothing is changed.
+        """
+        session, face = self._session, self.faces.get(coin)
+        if session is None or face is None or face.failure is not None:
+            raise ConfigError(f"{coin} is not quoted now; quoted are {', '.join(self.faces)}")
+        await session.change_grid(face.coin, settings, limits)
+        face.follow(settings)
 
     @property
     def standing(self) -> Standing:

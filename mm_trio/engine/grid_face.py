@@ -12,6 +12,7 @@ from mm_trio.limits.breach_log import Tripped
 from mm_trio.model.errors import LedgerError
 from mm_trio.model.market import Market
 from mm_trio.model.orders import FillResult
+from mm_trio.model.settings import MakerSettings
 from mm_trio.refusals.kind_pauses import PauseNews
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
@@ -61,6 +62,11 @@ class GridFace:
         # The ladder has the market's decimals now; orders and inventory may be an earlier session's.
         self.grid, self.order_state, self.inventory = state.grid, state.order_state, state.inventory
         self._unseen = ()
+
+    def follow(self, settings: MakerSettings) -> None:
+        """Show what a change made of the grid."""
+        assert self._grid is not None
+        self.settings, self.grid = settings, self._grid.state.grid
 
     @property
     def failure(self) -> LedgerError | None:

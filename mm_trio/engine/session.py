@@ -28,6 +28,7 @@ from mm_trio.grids.turns import settle_beginning, tick_forever
 from mm_trio.guard.heartbeat import Life
 from mm_trio.guard.life_signs import LifeSigns
 from mm_trio.journal.writer import COMMIT_WITHIN_S
+from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import (
     ActionsRefused,
     HaltedAll,
@@ -37,6 +38,7 @@ from mm_trio.model.errors import (
     VenueError,
     find_leaves,
 )
+from mm_trio.model.settings import MakerSettings
 from mm_trio.venue.thread_bridge import Inbox
 
 __all__ = ["Feeds", "Session"]
@@ -201,6 +203,15 @@ class Session:
             grid.fail(next(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError)))
         if grid.failure is not None:
             await self._end_grid(grid)
+
+    async def change_grid(self, coin: str, settings: MakerSettings, limits: RiskLimits) -> None:
+        """Let a grid go on by other settings. Errors: ConfigError, and then nothing is changed."""
+        grid = next(grid for grid in self.alive if grid.coin == coin)
+        if settings.allocation != grid.settings.allocation:
+            look = self.account.answers.look()
+            balances = await look.fetch_balances(grid.state.market)
+            self.account.answers.check_change(grid.state.market, balances, settings.allocation)
+        await grid.change(settings, limits)
 
     async def _end_grid(self, grid: Grid) -> None:
         """Cancel what rests of a grid that ended alone, and write that down."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import trio
@@ -16,13 +16,16 @@ from mm_trio.grids.events import SessionEvents, log_allocation_changed, log_star
 from mm_trio.grids.reconciler import Reconciler
 from mm_trio.grids.schedule import TickSchedule
 from mm_trio.grids.shutdown import UNCLEAN, LeftOrder, cancel_and_verify
-from mm_trio.grids.startup import resume_state, seed_state
+from mm_trio.grids.startup import check_order_size, resume_state, seed_state
 from mm_trio.grids.stops import Stops
 from mm_trio.halts.standing import State
 from mm_trio.journal.replay import Recovered
+from mm_trio.limits.terms import RiskLimits
+from mm_trio.migration.moving_ladder import MovingLadder
 from mm_trio.model.errors import LedgerError
 from mm_trio.model.journal_entries import Allocated, Began, Entry, Numbered, Released, Requested
 from mm_trio.model.market import Book
+from mm_trio.model.orders import DesiredOrder, OrderDiff, Phase, TrackedOrder
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
 from mm_trio.quoting.grid_quoter import GridQuoter
@@ -87,6 +90,8 @@ class Grid:
         # Orders of an earlier session may still arrive.
         self._awaits_arrivals = False
         self.orphans: tuple[OpenOrder, ...] = ()
+        # Change of the ladder that is under way.
+        self.moving: MovingLadder | None = None
         self._opening_plan: TickPlan | None = None
 
     def __repr__(self) -> str:
@@ -233,6 +238,46 @@ class Grid:
             _log.error("grid ended: coin=%s reason=%s; the account's other grids go on", self.coin, error)
         self.scope.cancel()
 
+    async def change(self, settings: MakerSettings, limits: RiskLimits) -> None:
+        """Quote by other settings from the next tick on.
+
+        What rests of the old ladder is replaced order by order. Errors: ConfigError for settings that cannot be quoted,
+        and then nothing is changed.
+        """
+        state, coin = self.state, self.coin
+        ladder = settings.make_grid(state.market.base.sz_decimals, ladder=state.grid.ladder)
+        check_order_size(ladder, settings.quoting.order_size, settings.quoting.min_notional)
+        async with self.turn:
+            before, self.settings = self.settings, settings
+            self.stops.limits.change(limits)
+            if settings.allocation != before.allocation:
+                state.inventory.on_allocated(Allocated(*settings.allocation))
+            if (ladder.levels, settings.quoting) != (state.grid.levels, before.quoting):
+                resting = _list_resting(state)
+                state.inventory.change_order_size(settings.quoting.order_size)
+                state.change_ladder(ladder)
+                quoter = GridQuoter(state, settings.quoting, stats=self.quoter.stats)
+                self.parts = replace(self.parts, quoter=quoter)
+                self.moving = MovingLadder(resting)
+            state.record(Began(self.parts.epoch, describe_quoting(settings, state, self.parts.facts)))
+        _log.warning("grid changed: coin=%s; %s", coin, "its ladder moves" if self.moving else "the ladder stays")
+        self.schedule.wake_tick()
+        self.schedule.want_reconcile(0)
+
+    def plan_move(self, desired: Iterable[DesiredOrder]) -> OrderDiff | None:
+        """Return what the next tick of a change sends; None where nothing is under change."""
+        if self.moving is None:
+            return None
+        ledger = self.state.inventory
+        funds = ledger.effective_token, ledger.effective_usdc
+        diff = self.moving.plan(_list_resting(self.state), desired, funds=funds)
+        if diff is not None:
+            self.schedule.wake_tick()
+        elif not self.state.order_state.has_doubts:
+            _log.info("ladder moved: coin=%s items=%d", self.coin, self.moving.n_items)
+            self.moving = None
+        return diff
+
     # --- End ----------------------------------------------------------------------------------
 
     @property
@@ -282,6 +327,11 @@ class Grid:
             *self.stops.limits.summarise(),
             Requested(self.account.gateway.last_nonce, "earlier", 0, "", 0),
         )
+
+
+def _list_resting(state: MakerState) -> list[TrackedOrder]:
+    """List the orders that certainly rest."""
+    return [order for order in state.order_state.get_current_orders() if order.status is Phase.RESTING]
 
 
 def _find_no_book() -> Book:

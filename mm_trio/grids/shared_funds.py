@@ -6,20 +6,21 @@ The venue shows one total of a token and knows of no grids. Each grid is shown i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import TypeAlias
 
 import trio
 
-from mm_trio.funds.token_parts import Part, check_allocations
+from mm_trio.funds.token_parts import Part, check_allocations, plan_allocations
 from mm_trio.funds.token_pool import Look, LookVerdict, TokenBalance, TokenPool
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.journal_entries import Adjusted
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.numbers import EXACT
 from mm_trio.model.orders import Side
+from mm_trio.model.settings import Allotment
 from mm_trio.state.maker_state import MakerState
 
 __all__ = ["SharedFunds"]
@@ -70,6 +71,24 @@ class SharedFunds:
         token = show("sell", TokenBalance(balances.token, balances.held_token))
         usdc = show("buy", TokenBalance(balances.usdc, balances.held_usdc))
         return Balances(token.total, usdc.total, token.held, usdc.held)
+
+    def check_change(self, market: Market, balances: Balances, allocation: Allotment) -> None:
+        """Check that the account covers another allocation of a grid. Errors: ConfigError."""
+        state, now_s = self._states[market.coin], trio.current_time()
+        before, amounts = state.inventory.allocation, (balances.token, balances.usdc)
+        held = balances.held_token, balances.held_usdc
+        sides: tuple[Side, Side] = ("sell", "buy")
+        for n, side in enumerate(sides):
+            uses = self._uses.get(market.base.index if side == "sell" else market.quote.index)
+            new, old = allocation[n], before[n]
+            if uses is None or new == old:
+                continue
+            if new is None or old is None:
+                _check_allocated([(state, side)])
+                continue
+            parts = [_make_part(use, now_s) for use in uses]
+            wanted = plan_allocations(parts, {market.coin: EXACT.subtract(new, old)})
+            _check_wanted(wanted, parts, uses, TokenBalance(amounts[n], held[n]))
 
     def on_booked(self, state: MakerState) -> None:
         """Note that a grid's ledger moved by a fill of its own."""
@@ -163,6 +182,13 @@ def _check_beginning(parts: Sequence[Part], uses: Sequence[_Use], balance: Token
     """Check that the account covers a grid that begins beside the others. Errors: ConfigError."""
     begins = {state.market.coin for state, _ in uses if not state.is_opened}
     wanted = {part.name: part.entitled if part.name in {*begins, coin} else part.owned for part in parts}
+    _check_wanted(wanted, parts, uses, balance)
+
+
+def _check_wanted(
+    wanted: Mapping[str, Decimal], parts: Sequence[Part], uses: Sequence[_Use], balance: TokenBalance
+) -> None:
+    """Check that the account covers what its grids are to have of a token. Errors: ConfigError."""
     own = sum((part.hold_most for part in parts), Decimal(0))
     held = max(Decimal(0), EXACT.subtract(_find_foreign(uses[0]) if balance.held is None else balance.held, own))
     check_allocations(wanted, token=_name_token(uses[0]), total=balance.total, held=held)

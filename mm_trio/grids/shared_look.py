@@ -11,13 +11,14 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import trio
 
 from mm_trio.funds.movements import FundEvent
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.model.settings import Allotment
 from mm_trio.venue.rest_client import FillPages, OpenOrderRows, VenueClient
 
 __all__ = ["Look", "SharedAnswers", "SharesBalances", "take_all"]
@@ -29,6 +30,13 @@ class SharesBalances(Protocol):
     def __call__(
         self, market: Market, balances: Balances, *, asked_s: float | None, was_pushed: bool = False
     ) -> Balances: ...
+
+
+@runtime_checkable
+class ChecksChanges(Protocol):
+    """Rule that knows whether an account covers what its grids are to have."""
+
+    def check_change(self, market: Market, balances: Balances, allocation: Allotment) -> None: ...
 
 
 def take_all(market: Market, balances: Balances, *, asked_s: float | None, was_pushed: bool = False) -> Balances:
@@ -80,6 +88,11 @@ class SharedAnswers:
         self.n_asked = 0
         self._find_fills_since_ms = find_fills_since_ms
         self._questions: dict[str, list[_Question]] = {}
+
+    def check_change(self, market: Market, balances: Balances, allocation: Allotment) -> None:
+        """Check that the account covers another allocation of a grid. Errors: ConfigError."""
+        if isinstance(self.share, ChecksChanges):
+            self.share.check_change(market, balances, allocation)
 
     def look(self) -> Look:
         """Begin a look: no answer counts that was asked for before this moment."""

@@ -55,6 +55,10 @@ class HoldingLimits:
         """Check if any limit asks for a price."""
         return self._limits.max_loss_vs_hold is not None or self._limits.max_drawdown_vs_hold is not None
 
+    def change(self, limits: RiskLimits) -> None:
+        """Judge by other limits from here on; what was counted stays."""
+        self._limits = limits
+
     def on_mark(self, mid: Decimal | None, traded: Traded, *, now_s: float) -> None:
         """Take the mid of a book; None where it has no two sides."""
         if mid is not None:

@@ -48,6 +48,10 @@ class PaceLimits:
         self._actions = SlidingCount(HOUR_S)
         self._fills = SlidingCount(MINUTE_S)
 
+    def change(self, limits: RiskLimits) -> None:
+        """Judge by other limits from here on; what was counted stays."""
+        self._limits = limits
+
     def on_action(self, n_items: int, *, now_s: float) -> None:
         """Count the items of an action, as the venue does."""
         self._actions.add(n_items, now_s=now_s)

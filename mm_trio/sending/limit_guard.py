@@ -112,6 +112,12 @@ class LimitGuard:
         """Check if an operator or a limit stopped the maker. Cheap, and safe on any thread."""
         return not self.strictest.state.may_place
 
+    def change(self, limits: RiskLimits) -> None:
+        """Judge by other limits from here on; what was counted stays."""
+        self._limits, self._has_limits = limits, limits != NO_LIMITS
+        self._pace.change(limits)
+        self._holding.change(limits)
+
     # --- Told by the session ------------------------------------------------------------------------
 
     def on_fills(self, n_fills: int) -> None:

@@ -155,6 +155,10 @@ class Inventory:
         self.allocation = (allocation.token, allocation.usdc)
         self.record(allocation)
 
+    def change_order_size(self, order_sz: Decimal) -> None:
+        """Offer orders of another size from here on."""
+        self.order_sz = order_sz
+
     def on_adjusted(self, entry: Adjusted) -> None:
         """Move the account by a change without a fill."""
         self._add(entry)

@@ -77,6 +77,11 @@ class MakerState:
         self.order_state.start_recording(record)
         self.inventory.start_recording(record, expects_transfers=expects_transfers)
 
+    def change_ladder(self, grid: PricingGrid) -> None:
+        """Quote on another ladder from here on; orders at other prices stay known until they are replaced."""
+        self.grid = grid
+        self.order_state.change_ladder({price: level for level, price in enumerate(grid.levels)})
+
     # --- Fills --------------------------------------------------------------------------------
 
     def remember_fill(self, fill: Fill) -> None:

@@ -7,10 +7,12 @@ happens; doubts are not: after a restart every open order is in doubt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count
 
+from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.journal_entries import (
     Adopted,
     Arrived,
@@ -515,6 +517,27 @@ class OrderState:
             if level is not None:
                 self._table.in_flight[intent.cloid] = replace(intent, quote=replace(intent.quote, level_index=level))
         return tuple(astray)
+
+    def change_ladder(self, levels: Mapping[Decimal, int]) -> None:
+        """Put orders on the levels of a new ladder that have just their prices.
+
+        All others get levels beyond its ends, which nothing else has, so that none is in the way of a new order.
+        """
+        taken: set[Slot] = set()
+        beside: dict[Side, Iterator[int]] = {"sell": count(MAX_LEVELS), "buy": count(-1, -1)}
+
+        def find_level(quote: Quote) -> int:
+            level = levels.get(quote.price)
+            if level is None or (quote.side, level) in taken:
+                return next(beside[quote.side])
+            taken.add((quote.side, level))
+            return level
+
+        for order in sorted(self.get_current_orders(), key=lambda order: order.price):
+            self._table.put(replace(order, level_index=find_level(order.quote)))
+        for intent in self.get_intents():
+            level = find_level(intent.quote)
+            self._table.in_flight[intent.cloid] = replace(intent, quote=replace(intent.quote, level_index=level))
 
     def summarise(self, *, remember_after_ms: int) -> tuple[Entry, ...]:
         """Return entries that recreate this state.

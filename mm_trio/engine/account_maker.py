@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -13,6 +13,7 @@ from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.engine.assembly import AccountStops, GridTerms, Seams, open_session
 from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.session import Session
+from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing import Standing, State, refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
@@ -87,7 +88,7 @@ class AccountMaker:
         self._own = AccountStops(standing=standing or VolatileStanding(), limits=limits or NO_LIMITS)
         self.rate_limit = RateLimitBudget()
         self._terms = tuple(grids)
-        self.faces: Mapping[str, GridFace] = {terms.settings.coin: GridFace(terms, self.rate_limit) for terms in grids}
+        self.faces: dict[str, GridFace] = {terms.settings.coin: GridFace(terms, self.rate_limit) for terms in grids}
         if not grids or len(self.faces) < len(grids):
             names = ", ".join(terms.settings.coin for terms in grids) or "none"
             raise ConfigError(f"an account needs grids of different coins, one or more, got {names}")
@@ -122,14 +123,41 @@ class AccountMaker:
             if self._seams.transport is not None:
                 self._seams.transport.close()
 
+    async def add(self, terms: GridTerms) -> GridFace:
+        """Quote another grid beside those that are quoted.
+
+        Errors: ConfigError, VenueError or LedgerError, and then nothing is changed.
+        """
+        coin = terms.settings.coin
+        session = self._session
+        if session is None or coin in self.faces:
+            why = "the maker has not started" if session is None else "it is quoted already"
+            raise ConfigError(f"{coin} cannot be added: {why}")
+        face = GridFace(terms, self.rate_limit)
+        face.show(await session.add_grid(terms, face.make_blank()))
+        self.faces[coin] = face
+        return face
+
+    async def remove(self, coin: str) -> tuple[LeftOrder, ...]:
+        """End a grid, and return what may still rest of it. Errors: ConfigError."""
+        session, face = self._find(coin)
+        grid = await session.remove_grid(face.coin)
+        if not grid.left_behind:
+            del self.faces[coin]
+        return grid.left_behind or ()
+
+    def _find(self, coin: str) -> tuple[Session, GridFace]:
+        session, face = self._session, self.faces.get(coin)
+        if session is None or face is None or face.failure is not None:
+            raise ConfigError(f"{coin} is not quoted now; quoted are {', '.join(self.faces)}")
+        return session, face
+
     async def change(self, coin: str, settings: MakerSettings, limits: RiskLimits) -> None:
         """Let a grid that quotes go on by other settings and limits.
 
         Its ladder moves order by order, from the far ends inwards. Errors: ConfigError, and then nothing is changed.
         """
-        session, face = self._session, self.faces.get(coin)
-        if session is None or face is None or face.failure is not None:
-            raise ConfigError(f"{coin} is not quoted now; quoted are {', '.join(self.faces)}")
+        session, face = self._find(coin)
         await session.change_grid(face.coin, settings, limits)
         face.follow(settings)
 

@@ -38,7 +38,7 @@ from mm_trio.guard.silence import OwnSilence
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile, recover, recover_grids
-from mm_trio.journal.replay import Recovered
+from mm_trio.journal.replay import Recovered, replay
 from mm_trio.journal.writer import CHECKPOINT_EVERY, JournalWriter
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import ConfigError, Contradiction, VenueError
@@ -170,7 +170,8 @@ class _GridBasis:
 class _Basis:
     """What all parts of a session are made from.
 
-    `silence` None: there is no guard. `budget` is the account's.
+    `silence` None: there is no guard. `budget` is the account's. `is_alone`: there is one grid, and never another.
+    `coins` are those of all grids, changed where one comes or goes.
     """
 
     seams: Seams
@@ -181,16 +182,8 @@ class _Basis:
     silence: OwnSilence | None
     budget: RateLimitBudget
     grids: tuple[_GridBasis, ...]
-
-    @property
-    def is_alone(self) -> bool:
-        """Check if there is but one grid."""
-        return len(self.grids) == 1
-
-    @property
-    def coins(self) -> frozenset[str]:
-        """Return the coins of all grids."""
-        return frozenset(grid.market.coin for grid in self.grids)
+    is_alone: bool
+    coins: set[str]
 
 
 async def open_session(
@@ -220,7 +213,7 @@ async def open_session(
             await client.compare_clock(markets[0].coin)
     else:
         markets = tuple(wire.find_market(seams.asked.spot_meta, coin) for coin in coins)
-    found = await _recover(seams, [terms for terms, _ in grids], markets, client, pools)
+    found = await _recover(seams, [terms for terms, _ in grids], markets, client, pools, is_alone=own is None)
     taken: set[int] = set().union(*(recovered.epochs for recovered, _ in found if recovered is not None))
     bases = []
     for (terms, blank), market, (recovered, facts) in zip(grids, markets, found, strict=True):
@@ -229,11 +222,19 @@ async def open_session(
         taken.add(epoch)
         bases.append(_GridBasis(terms, market, known, recovered, epoch, facts))
     silence = None if seams.guard is None else OwnSilence(seams.guard.after_s, now_s=trio.current_time())
-    return _assemble(_Basis(seams, pools, client, clock, wall_ms, silence, budget, tuple(bases)), own)
+    names = {market.coin for market in markets}
+    basis = _Basis(seams, pools, client, clock, wall_ms, silence, budget, tuple(bases), own is None, names)
+    return _assemble(basis, own)
 
 
 async def _recover(
-    seams: Seams, terms: Sequence[GridTerms], markets: Sequence[Market], client: VenueClient, pools: ThreadPools
+    seams: Seams,
+    terms: Sequence[GridTerms],
+    markets: Sequence[Market],
+    client: VenueClient,
+    pools: ThreadPools,
+    *,
+    is_alone: bool,
 ) -> list[tuple[Recovered | None, Mapping[str, str]]]:
     """Replay the journal for each grid, and find what it is told of the venue."""
     if seams.journal is None:
@@ -241,7 +242,7 @@ async def _recover(
     rates = _write_rates(await _find_rates(client) if seams.asked is None else seams.asked.rates)
     sizes = {market.coin: each.settings.quoting.order_size for market, each in zip(markets, terms, strict=True)}
     wall_ms = client.clock.earliest_ms()
-    if len(markets) == 1:
+    if is_alone:
         size = sizes[markets[0].coin]
         found = {
             markets[0].coin: await recover(seams.journal, order_size=size, run_sync=pools.journal, wall_ms=wall_ms)
@@ -330,12 +331,13 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
     )
     nonces = Nonces(basis.clock, last=max((g.recovered.last_nonce for g in basis.grids if g.recovered), default=0))
     grids: list[Grid] = []
+    dormant: dict[str, tuple[Entry, ...]] = {}
     writer = JournalWriter(
         seams.journal,
         run_sync=basis.pools.journal,
         send_sync=basis.pools.actions,
         wall_ms=basis.wall_ms,
-        summarise=partial(_summarise, grids),
+        summarise=partial(_summarise, grids, dormant),
         n_since_checkpoint=max((g.recovered.n_since_checkpoint for g in basis.grids if g.recovered), default=0),
         checkpoint_every=seams.checkpoint_every,
         reservation=_make_reservation(basis, nonces),
@@ -355,7 +357,7 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
         late_lines=LateLines(),
     )
     made = [make_core(grid) for grid in basis.grids]
-    share = take_all if basis.is_alone else _share_funds(made)
+    funds = None if basis.is_alone else _share_funds(made)
     stops = _make_account_stops(basis, own, made)
     cover, signs = _make_signs(basis, [core.state for core in made], watchdog)
     gateway = OrderGateway(
@@ -372,7 +374,7 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
     )
     account = Account(
         client=client,
-        answers=_make_answers(basis, made, share),
+        answers=_make_answers(basis, made, take_all if funds is None else funds),
         writer=writer,
         gate=gate,
         gateway=gateway,
@@ -393,7 +395,8 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
         watchdog=watchdog,
     )
     grids += [_make_grid(basis, core, common) for core in made]
-    return Session(account, Feeds(inbox, watchdog), grids, stop_wanted=stop_wanted)
+    joiner = None if funds is None else _Joiner(basis, made, grids, make_core, common, funds, dormant)
+    return Session(account, Feeds(inbox, watchdog), grids, stop_wanted=stop_wanted, joiner=joiner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,7 +470,7 @@ class _Common:
     account: Account
     lane: ActionLane
     shares: ItemShares
-    widths: Mapping[str, int]
+    widths: dict[str, int]
     feed: Feed
     watchdog: FeedWatchdog
 
@@ -542,9 +545,8 @@ def _make_reservation(basis: _Basis, nonces: Nonces) -> Reservation | None:
 
 def _make_account_stops(basis: _Basis, own: AccountStops | None, made: Sequence[_GridCore]) -> Stops:
     """Make the standing of all grids; of the only one it is its own."""
-    if basis.is_alone and own is None:
+    if own is None:
         return made[0].stops
-    own = own or AccountStops()
 
     def wake() -> None:
         for core in made:
@@ -579,13 +581,70 @@ def _make_answers(basis: _Basis, made: Sequence[_GridCore], share: SharesBalance
 
 def _share_funds(made: Sequence[_GridCore]) -> SharedFunds:
     """Make what shares the account's tokens between grids, and tell it of their fills. Errors: ConfigError."""
-    schedules = {core.state.market.coin: core.schedule for core in made}
-    funds = SharedFunds(
-        [core.state for core in made], want_look=lambda coin, after_s: schedules[coin].want_reconcile(after_s)
-    )
+
+    def want_look(coin: str, after_s: float) -> None:
+        for core in made:
+            if core.state.market.coin == coin:
+                core.schedule.want_reconcile(after_s)
+
+    funds = SharedFunds([core.state for core in made], want_look=want_look)
     for core in made:
         core.events.start_telling(partial(funds.on_booked, core.state))
     return funds
+
+
+@dataclass(frozen=True, slots=True)
+class _Joiner:
+    """What makes a grid one of those that an account has already, and takes it out again.
+
+    `made` and `grids` are the lists that the account's parts read, `dormant` the entries of ledgers that no grid keeps
+    now, which a checkpoint repeats.
+    """
+
+    basis: _Basis
+    made: list[_GridCore]
+    grids: list[Grid]
+    make_core: Callable[[_GridBasis], _GridCore]
+    common: _Common
+    funds: SharedFunds
+    dormant: dict[str, tuple[Entry, ...]]
+
+    def join(self, terms: GridTerms, blank: Knowledge, market: Market) -> Grid:
+        """Make a grid beside the others. Errors: ConfigError where it cannot be one."""
+        taken = set().union(*(core.state.ownership.epochs for core in self.made))
+        has_journal = self.basis.seams.journal is not None
+        recovered = None
+        if has_journal:
+            earlier = self.dormant.pop(market.coin, ())
+            size, wall_ms = terms.settings.quoting.order_size, self.basis.clock.earliest_ms()
+            recovered = replay(earlier, order_size=size, now_s=trio.current_time(), wall_ms=wall_ms)
+            blank = blank if recovered.is_new else blank.with_ledger(recovered)
+        facts = _find_facts(market, network=self.basis.seams.network, rates={})
+        epoch = _draw_epoch(self.basis.seams.rng, taken=taken)
+        core = self.make_core(_GridBasis(terms, market, blank, recovered, epoch, facts))
+        self.funds.join(core.state)
+        core.events.start_telling(partial(self.funds.on_booked, core.state))
+        grid = _make_grid(self.basis, core, self.common)
+        self.basis.coins.add(market.coin)
+        self.made.append(core)
+        self.common.widths[market.coin] = _find_width(core)
+        self.grids.append(grid)
+        if isinstance(limits := self.common.account.stops.limits, AccountLimitGuard):
+            limits.join(core.state, core.stops.limits)
+        return grid
+
+    def leave(self, grid: Grid) -> None:
+        """Take out a grid that rests nothing any more."""
+        coin = grid.coin
+        self.dormant[coin] = grid.summarise() or self.dormant.get(coin, ())
+        self.basis.coins.discard(coin)
+        self.made[:] = [core for core in self.made if core.state.market.coin != coin]
+        self.grids[:] = [each for each in self.grids if each is not grid]
+        self.common.widths.pop(coin, None)
+        self.common.shares.forget(coin)
+        self.funds.leave(coin)
+        if isinstance(limits := self.common.account.stops.limits, AccountLimitGuard):
+            limits.leave(grid.state)
 
 
 def _make_state(basis: _Basis, grid: _GridBasis, *, events: SessionEvents) -> MakerState:
@@ -623,7 +682,7 @@ def _make_state(basis: _Basis, grid: _GridBasis, *, events: SessionEvents) -> Ma
         ManualCancels(pause_s=settings.hand_cancel_pause_s, on_detected=events.on_cancelled_by_hand),
         on_booked=events.on_booked,
         on_contradicted=events.on_contradicted,
-        siblings=basis.coins - {market.coin},
+        coins=basis.coins,
     )
 
 
@@ -688,16 +747,17 @@ def _draw_epoch(rng: random.Random, *, taken: Collection[int]) -> int:
     return epoch
 
 
-def _summarise(grids: Sequence[Grid]) -> tuple[Entry, ...] | None:
+def _summarise(grids: Sequence[Grid], dormant: Mapping[str, tuple[Entry, ...]]) -> tuple[Entry, ...] | None:
     """Return the entries of a checkpoint.
 
-    The next session goes on from them. None before every grid has planned.
+    The next session goes on from them. None before every grid has planned. `dormant` are the entries of ledgers that
+    no grid keeps now.
     """
-    if len(grids) == 1:
+    if len(grids) == 1 and not grids[0].is_one_of_many:
         return grids[0].summarise()
-    entries: list[Entry] = []
+    entries = [Of(coin, entry) for coin, summary in dormant.items() for entry in summary]
     for grid in grids:
-        if (summary := grid.summarise()) is None:
+        if (of_grid := grid.summarise()) is None:
             return None
-        entries += [Of(grid.coin, entry) for entry in summary]
+        entries += [Of(grid.coin, entry) for entry in of_grid]
     return tuple(entries)

@@ -28,18 +28,26 @@ class FeedRouter:
     """
 
     def __init__(self, grids: Sequence[Grid], *, share: SharesBalances, wall_ms: Callable[[], int]) -> None:
-        self._readers = {
-            grid.coin: FeedReader(
-                grid.state,
-                grid.quoter.stats,
-                on_balances=grid.note_balances,
-                on_trouble=grid.events.on_trouble,
-                share=share,
-                wall_ms=wall_ms,
-            )
-            for grid in grids
-        }
-        self._first = self._readers[grids[0].coin]
+        self._share = share
+        self._wall_ms = wall_ms
+        self._readers: dict[str, FeedReader] = {}
+        for grid in grids:
+            self.join(grid)
+
+    def join(self, grid: Grid) -> None:
+        """Give a grid the rows of its coin from here on."""
+        self._readers[grid.coin] = FeedReader(
+            grid.state,
+            grid.quoter.stats,
+            on_balances=grid.note_balances,
+            on_trouble=grid.events.on_trouble,
+            share=self._share,
+            wall_ms=self._wall_ms,
+        )
+
+    def leave(self, coin: str) -> None:
+        """Let nobody read the rows of a coin any more."""
+        self._readers.pop(coin, None)
 
     def apply(self, feed: str, body: object, *, now_s: float) -> int | None:
         """Apply one message; return its last event's time.
@@ -48,7 +56,8 @@ class FeedRouter:
         is counted and logged, never raised.
         """
         if len(self._readers) == 1:
-            return self._first.apply(feed, body, now_s=now_s)
+            (reader,) = self._readers.values()
+            return reader.apply(feed, body, now_s=now_s)
         where = _ROWS.get(feed)
         if where is None:
             times = [reader.apply(feed, body, now_s=now_s) for reader in self._readers.values()]

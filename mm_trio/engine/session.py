@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -20,6 +21,7 @@ from mm_trio.concurrency.common_beat import begin_beat
 from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.concurrency.together import call_together
 from mm_trio.engine import tasks
+from mm_trio.engine.feed_router import FeedRouter
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.grids.account import Account
 from mm_trio.grids.grid import Grid
@@ -31,6 +33,7 @@ from mm_trio.journal.writer import COMMIT_WITHIN_S
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import (
     ActionsRefused,
+    ConfigError,
     HaltedAll,
     JournalBusy,
     JournalError,
@@ -38,10 +41,14 @@ from mm_trio.model.errors import (
     VenueError,
     find_leaves,
 )
+from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings
 from mm_trio.venue.thread_bridge import Inbox
 
-__all__ = ["Feeds", "Session"]
+if TYPE_CHECKING:
+    from mm_trio.engine.assembly import GridTerms, Knowledge
+
+__all__ = ["Feeds", "JoinsGrids", "Session"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,29 +67,46 @@ class Feeds:
     watchdog: FeedWatchdog
 
 
+class JoinsGrids(Protocol):
+    """Maker of grids beside those that an account has."""
+
+    def join(self, terms: GridTerms, blank: Knowledge, market: Market) -> Grid: ...
+    def leave(self, grid: Grid) -> None: ...
+
+
 class Session:
     """Session of an account and its grids, complete when made.
 
-    `run` may be called once.
+    `run` may be called once. `joiner` None: the only grid stays the only one.
     """
 
-    def __init__(self, account: Account, feeds: Feeds, grids: Sequence[Grid], *, stop_wanted: trio.Event) -> None:
+    def __init__(
+        self,
+        account: Account,
+        feeds: Feeds,
+        grids: Sequence[Grid],
+        *,
+        stop_wanted: trio.Event,
+        joiner: JoinsGrids | None = None,
+    ) -> None:
         self.account = account
         self.feeds = feeds
         self.grids = tuple(grids)
+        self.router = FeedRouter(grids, share=account.answers.share, wall_ms=account.wall_ms)
+        self._joiner = joiner
         # Set where the owner cancelled so many orders by hand that it is a request to stop everything.
         self._stop_wanted = stop_wanted
         self._nursery: trio.Nursery | None = None
 
     @property
     def is_alone(self) -> bool:
-        """Check if there is but one grid: its end is the end of the session."""
-        return len(self.grids) == 1
+        """Check if there is but one grid, and never another: its end is the end of the session."""
+        return self._joiner is None
 
     @property
     def alive(self) -> tuple[Grid, ...]:
         """Return the grids that have not ended."""
-        return tuple(grid for grid in self.grids if grid.failure is None)
+        return tuple(grid for grid in self.grids if grid.failure is None and not grid.is_retired)
 
     async def run(self) -> None:
         """Start, quote until cancelled, and shut down without open orders.
@@ -203,6 +227,53 @@ class Session:
             grid.fail(next(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError)))
         if grid.failure is not None:
             await self._end_grid(grid)
+        elif grid.is_retired:
+            await grid.shut_down_alone(GRACE_S)
+
+    async def add_grid(self, terms: GridTerms, blank: Knowledge) -> Grid:
+        """Quote another grid from here on, once it has read what it needs.
+
+        Errors: ConfigError, VenueError, LedgerError of its start, and then nothing is changed.
+        """
+        assert self._joiner is not None
+        assert self._nursery is not None
+        (market,) = await self.account.client.fetch_markets([terms.settings.coin])
+        if market.coin in {grid.coin for grid in self.grids}:
+            raise ConfigError(f"{terms.settings.coin} is quoted already, as {market.coin}; change that grid instead")
+        grid = self._joiner.join(terms, blank, market)
+        self.grids = (*self.grids, grid)
+        self.router.join(grid)
+        try:
+            await grid.start()
+            await self.account.writer.flush()
+        except BaseException:
+            self._forget(grid)
+            raise
+        grid.log_start()
+        self.account.reconciling.share_among(len(self.alive))
+        self._nursery.start_soon(partial(self._run_grid, grid, is_connected=True))
+        return grid
+
+    async def remove_grid(self, coin: str) -> Grid:
+        """End a grid: its orders are cancelled, and that is verified.
+
+        What may rest then is in its `left_behind`. Errors: ConfigError for the last grid.
+        """
+        if len(self.alive) == 1:
+            raise ConfigError(f"{coin} is the last grid; end the maker instead")
+        grid = next(grid for grid in self.alive if grid.coin == coin)
+        grid.retire()
+        await grid.ended.wait()
+        if not grid.left_behind:
+            self._forget(grid)
+        return grid
+
+    def _forget(self, grid: Grid) -> None:
+        assert self._joiner is not None
+        self.grids = tuple(each for each in self.grids if each is not grid)
+        self.router.leave(grid.coin)
+        self._joiner.leave(grid)
+        self.account.reconciling.share_among(max(1, len(self.alive)))
 
     async def change_grid(self, coin: str, settings: MakerSettings, limits: RiskLimits) -> None:
         """Let a grid go on by other settings. Errors: ConfigError, and then nothing is changed."""
@@ -220,9 +291,7 @@ class Session:
             raise grid.failure or AssertionError("a grid ended without a reason")
         except LedgerError:
             await grid.stops.write_wanted()
-        async with grid.turn:
-            # The end of the session cuts this off, and does it for all grids.
-            await grid.shut_down(until_s=trio.current_time() + GRACE_S, is_shielded=False)
+        await grid.shut_down_alone(GRACE_S)
         await grid.stops.write_remains(grid.left_behind)
         if not self.alive:
             raise HaltedAll(f"every grid of the account has ended, the last one was {grid.coin}: {grid.failure}")

@@ -9,12 +9,10 @@ in the nursery of `Session.run` and end by cancellation.
 from __future__ import annotations
 
 import logging
-from itertools import cycle
 from typing import TYPE_CHECKING, Never
 
 import trio
 
-from mm_trio.engine.feed_router import FeedRouter
 from mm_trio.grids.account import REGULAR_WEIGHT, URGENT_WEIGHT
 from mm_trio.grids.events import log_key_news
 from mm_trio.grids.grid import Grid
@@ -83,7 +81,7 @@ async def connect(session: Session) -> bool:
 async def apply_forever(session: Session) -> Never:
     """Apply the messages of all feeds, one after another."""
     account, watchdog = session.account, session.feeds.watchdog
-    router = FeedRouter(session.grids, share=account.answers.share, wall_ms=account.wall_ms)
+    router = session.router
     late_lines = session.grids[0].events.late_lines
     while True:
         message = await session.feeds.inbox.receive()
@@ -177,7 +175,7 @@ async def compare_forever(session: Session) -> Never:
 
     What it finds is asked for before every place, and by the watchdog.
     """
-    clock, coins = session.account.client.clock, cycle([grid.coin for grid in session.grids])
+    clock, n_asked = session.account.client.clock, 0
     if not clock.compares:
         _log.warning("clock not compared: this venue's client tells no time (l2_snapshot); keep the clock right (NTP)")
         await trio.sleep_forever()
@@ -185,7 +183,9 @@ async def compare_forever(session: Session) -> Never:
     while True:
         await trio.sleep(pause_s)
         # Each book that is asked for its time tells its coin's prices, too.
-        pause_s = COMPARE_EVERY_S if await _compare(session, next(coins)) else RETRY_COMPARE_S
+        coin = session.grids[n_asked % len(session.grids)].coin
+        n_asked += 1
+        pause_s = COMPARE_EVERY_S if await _compare(session, coin) else RETRY_COMPARE_S
 
 
 async def _compare(session: Session, coin: str | None = None) -> bool:

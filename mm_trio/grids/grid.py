@@ -86,6 +86,9 @@ class Grid:
         self.scope = trio.CancelScope()
         self.left_behind: tuple[LeftOrder, ...] | None = None
         self.failure: LedgerError | None = None
+        self.is_retired = False
+        # Set once a grid that ended alone has shut down.
+        self.ended = trio.Event()
         self.must_settle_balances = False
         # Orders of an earlier session may still arrive.
         self._awaits_arrivals = False
@@ -136,6 +139,11 @@ class Grid:
     def emitter(self) -> BatchEmitter:
         """Return the sender of its orders."""
         return self.parts.emitter
+
+    @property
+    def is_one_of_many(self) -> bool:
+        """Check if its account may have other grids."""
+        return self.account.stops is not self.stops
 
     @property
     def begins_anew(self) -> bool:
@@ -238,6 +246,11 @@ class Grid:
             _log.error("grid ended: coin=%s reason=%s; the account's other grids go on", self.coin, error)
         self.scope.cancel()
 
+    def retire(self) -> None:
+        """End this grid because the operator has no more use for it."""
+        self.is_retired = True
+        self.scope.cancel()
+
     async def change(self, settings: MakerSettings, limits: RiskLimits) -> None:
         """Quote by other settings from the next tick on.
 
@@ -289,7 +302,7 @@ class Grid:
         """
         has_halted = self.stops.standing.state is State.HALTED or self.account.stops.standing.state is State.HALTED
         is_lost = self.account.gateway.signer.is_lost
-        return self.settings.cancel_on_shutdown or has_halted or is_lost or self.failure is not None
+        return self.settings.cancel_on_shutdown or has_halted or is_lost or self.failure is not None or self.is_retired
 
     async def shut_down(self, *, until_s: float, is_shielded: bool = True) -> None:
         """Cancel its orders and verify that, where that is wanted.
@@ -310,6 +323,15 @@ class Grid:
         )
         if self._awaits_arrivals:
             self.left_behind += (UNCLEAN,)
+
+    async def shut_down_alone(self, within_s: float) -> None:
+        """Cancel and verify the orders of a grid that ends while others go on.
+
+        The end of the session cuts this off, and does it for all grids.
+        """
+        async with self.turn:
+            await self.shut_down(until_s=trio.current_time() + within_s, is_shielded=False)
+        self.ended.set()
 
     def summarise(self) -> tuple[Entry, ...] | None:
         """Return the entries of a checkpoint that recreate this grid.

@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 # The venue's balances have no smaller amount.
 UNIT = Decimal("0.00000001")
+_SIDES: tuple[Side, Side] = ("sell", "buy")
 # A grid's token, by the side whose orders hold it.
 _Use: TypeAlias = tuple[MakerState, Side]
 
@@ -41,19 +42,37 @@ class SharedFunds:
     """
 
     def __init__(self, states: Sequence[MakerState], *, want_look: Callable[[str, float], None]) -> None:
-        uses: dict[int, list[_Use]] = {}
-        for state in states:
-            uses.setdefault(state.market.base.index, []).append((state, "sell"))
-            uses.setdefault(state.market.quote.index, []).append((state, "buy"))
-        self._uses = {token: some for token, some in uses.items() if len(some) > 1}
-        self._pools = {token: TokenPool(unit=UNIT) for token in self._uses}
-        self._states = {state.market.coin: state for state in states}
+        self._states: dict[str, MakerState] = {}
+        self._uses: dict[int, list[_Use]] = {}
+        self._pools: dict[int, TokenPool] = {}
         self._want_look = want_look
         # What each ledger had when it was looked at last, to tell by how much a fill moved it.
         self._amounts: dict[tuple[str, Side], Decimal] = {}
         self._last: dict[int, tuple[float | None, bool, Look]] = {}
-        for some in self._uses.values():
+        self._share_among({state.market.coin: state for state in states})
+
+    def join(self, state: MakerState) -> None:
+        """Share with another grid. Errors: ConfigError where it has no allocation of a shared token."""
+        self._share_among({**self._states, state.market.coin: state})
+
+    def leave(self, coin: str) -> None:
+        """Share no longer with a grid that rests nothing; what it had is nobody's."""
+        self._share_among({name: state for name, state in self._states.items() if name != coin})
+        for side in _SIDES:
+            self._amounts.pop((coin, side), None)
+
+    def _share_among(self, states: dict[str, MakerState]) -> None:
+        uses: dict[int, list[_Use]] = {}
+        for state in states.values():
+            uses.setdefault(state.market.base.index, []).append((state, "sell"))
+            uses.setdefault(state.market.quote.index, []).append((state, "buy"))
+        shared = {token: some for token, some in uses.items() if len(some) > 1}
+        for some in shared.values():
             _check_allocated(some)
+        self._states, self._uses = states, shared
+        self._pools = {token: self._pools.get(token) or TokenPool(unit=UNIT) for token in shared}
+        self._last.clear()
+        for some in shared.values():
             for state, side in some:
                 # What moves the account moves nobody's part.
                 state.inventory.movements.leave_out(side)
@@ -77,8 +96,7 @@ class SharedFunds:
         state, now_s = self._states[market.coin], trio.current_time()
         before, amounts = state.inventory.allocation, (balances.token, balances.usdc)
         held = balances.held_token, balances.held_usdc
-        sides: tuple[Side, Side] = ("sell", "buy")
-        for n, side in enumerate(sides):
+        for n, side in enumerate(_SIDES):
             uses = self._uses.get(market.base.index if side == "sell" else market.quote.index)
             new, old = allocation[n], before[n]
             if uses is None or new == old:

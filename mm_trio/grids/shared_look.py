@@ -83,7 +83,7 @@ class SharedAnswers:
         share: SharesBalances = take_all,
     ) -> None:
         self.client = client
-        self.coins = frozenset(coins)
+        self._coins = coins
         self.share = share
         self.n_asked = 0
         self._find_fills_since_ms = find_fills_since_ms
@@ -97,6 +97,10 @@ class SharedAnswers:
     def look(self) -> Look:
         """Begin a look: no answer counts that was asked for before this moment."""
         return Look(self)
+
+    def find_siblings(self, coin: str) -> frozenset[str]:
+        """Return the coins of the other grids."""
+        return frozenset(self._coins) - {coin}
 
     def find_fills_since_ms(self) -> float:
         """Return the time from which fills are asked for at the latest, so that others can share them."""
@@ -180,7 +184,7 @@ class Look:
         """Fetch every fill of our coin from `since_ms` on. Errors: as `VenueClient.fetch_fills`."""
         from_ms = int(min(since_ms, self._fills_since_ms))
         pages: FillPages = await self._ask(f"fills since {from_ms}", lambda: self.client.fetch_fill_pages(from_ms))
-        siblings = self._answers.coins - {market.coin}
+        siblings = self._answers.find_siblings(market.coin)
         return pages.read(market, since_ms=since_ms, on_others=on_others, siblings=siblings)
 
     async def fetch_budget(self) -> tuple[Decimal, int]:

@@ -35,7 +35,15 @@ class AccountLimitGuard(LimitGuard):
         wall_ms: Callable[[], int],
     ) -> None:
         super().__init__(limits, grids[0][0], standing=standing, wall_ms=wall_ms)
-        self._grids = tuple(grids)
+        self._grids = list(grids)
+
+    def join(self, state: MakerState, guard: LimitGuard) -> None:
+        """Count another grid from here on."""
+        self._grids.append((state, guard))
+
+    def leave(self, state: MakerState) -> None:
+        """Count a grid no longer. What it gained or lost stays its own."""
+        self._grids = [pair for pair in self._grids if pair[0] is not state]
 
     @property
     def needs_mark(self) -> bool:

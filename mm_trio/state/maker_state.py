@@ -6,7 +6,7 @@ thread of the loop, and nothing here awaits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -49,7 +49,7 @@ class MakerState:
     `unquiet_s` is when the ledger last moved or an order was last in doubt (see `Inventory`). `unproven` is what a
     message told that only a ledger without its end explains; nothing is placed until everything was read.
     `others` are the account's orders that are not tracked; `held_elsewhere` is what the last balance showed to be held
-    by others. `siblings` are the coins of the account's other grids, whose orders are not others'. `is_opened`: the
+    by others. `coins` are those of all grids of the account, whose orders are not others'. `is_opened`: the
     ledger has a balance.
     """
 
@@ -67,7 +67,7 @@ class MakerState:
     unquiet_s: float = float("-inf")
     unproven: str | None = None
     others: OtherOrders = NO_OTHERS
-    siblings: frozenset[str] = frozenset()
+    coins: Collection[str] = ()
     is_opened: bool = False
     held_elsewhere: Balances = NOTHING_HELD
 
@@ -305,11 +305,14 @@ class MakerState:
             by_owner[self.ownership.classify(row)].append(row)
         ours = by_owner.pop(Owner.OURS)
         self.others = OtherOrders.of(
-            [row for row in by_owner[Owner.FOREIGN] if row.coin not in self.siblings],
+            [row for row in by_owner[Owner.FOREIGN] if not self._is_sibling(row.coin)],
             [row for row in ours if self.order_state.find(row.oid) is None],
-            n_open=sum(row.coin not in self.siblings for some in by_owner.values() for row in some),
+            n_open=sum(not self._is_sibling(row.coin) for some in by_owner.values() for row in some),
             market=self.market,
         )
+
+    def _is_sibling(self, coin: str) -> bool:
+        return coin != self.market.coin and coin in self.coins
 
     def note_trades(self, fills: Iterable[Fill]) -> None:
         """Remember the trades of others among the fills of our coin: they explain a later balance."""

@@ -121,3 +121,66 @@ async def test_a_restart_goes_on_with_the_ladder_that_was_changed(tmp_path: Path
         assert {order.price for order in world.open_of(FIRST)} <= set(maker.faces[FIRST].grid.levels)
         assert all(ledger == exchange for ledger, exchange in find_sums(world, maker).values())
     journal.close()
+
+
+async def test_a_grid_joins_while_the_others_quote(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker([world.terms(coin) for coin in COINS[:2]])
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        face = await maker.add(world.terms(COINS[2]))
+        await trio.sleep(10)
+        world.take(COINS[2], "buy", "7")
+        world.take(COINS[2], "sell", "12")
+        world.take(FIRST, "buy", "7")
+        await trio.sleep(30)
+        assert face.stats.fills > 0
+        assert {order.is_buy for order in world.open_of(COINS[2])} == {True, False}
+        assert all(ledger == exchange for ledger, exchange in find_sums(world, maker).values())
+    assert world.exchange.open_orders(MAKER) == ()
+
+
+async def test_a_grid_that_the_account_does_not_cover_does_not_join(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker([world.terms(coin) for coin in COINS[:2]])
+    async with world.quoting(maker):
+        with pytest.raises(ConfigError, match="sum up to 17000"):
+            await maker.add(world.terms(COINS[2], allocated_usdc=7_000))
+        with pytest.raises(ConfigError, match="quoted already"):
+            await maker.add(world.terms(FIRST))
+        await trio.sleep(10)
+        assert world.open_of(COINS[2]) == []
+        assert all(world.open_of(coin) for coin in COINS[:2])
+
+
+async def test_a_grid_leaves_nothing_and_may_come_back(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    journal = Journal.open(tmp_path)
+    maker = world.account_maker(journal=journal, checkpoint_every=60)
+    async with world.quoting(maker):
+        world.take(FIRST, "buy", "7")
+        await trio.sleep(10)
+        before = maker.faces[FIRST].inventory.virtual_usdc
+        assert await maker.remove(FIRST) == ()
+        assert world.open_of(FIRST) == []
+        for _ in range(40):
+            world.take(COINS[1], "buy", "1")
+            world.take(COINS[1], "sell", "1")
+            await trio.sleep(3)
+        face = await maker.add(world.terms(FIRST))
+        await trio.sleep(20)
+        assert face.inventory.virtual_usdc == before != 5_000
+        assert world.open_of(FIRST)
+        assert all(ledger == exchange for ledger, exchange in find_sums(world, maker).values())
+    journal.close()
+    assert world.exchange.open_orders(MAKER) == ()
+
+
+async def test_the_last_grid_is_not_removed(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker([world.terms(coin) for coin in COINS[:2]])
+    async with world.quoting(maker):
+        await maker.remove(FIRST)
+        with pytest.raises(ConfigError, match="is the last grid"):
+            await maker.remove(COINS[1])
+        assert world.open_of(COINS[1])

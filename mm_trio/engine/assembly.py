@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
@@ -170,8 +170,9 @@ class _GridBasis:
 class _Basis:
     """What all parts of a session are made from.
 
-    `silence` None: there is no guard. `budget` is the account's. `is_alone`: there is one grid, and never another.
-    `coins` are those of all grids, changed where one comes or goes.
+    `silence` None: there is no guard. `budget` is the account's. `is_alone`: there is one grid, never another, and its
+    entries carry no coin. `coins` are those of all grids, changed where one comes or goes; `absent` are the ledgers of
+    other coins in the journal.
     """
 
     seams: Seams
@@ -184,6 +185,7 @@ class _Basis:
     grids: tuple[_GridBasis, ...]
     is_alone: bool
     coins: set[str]
+    absent: Mapping[str, Recovered]
 
 
 async def open_session(
@@ -213,8 +215,9 @@ async def open_session(
             await client.compare_clock(markets[0].coin)
     else:
         markets = tuple(wire.find_market(seams.asked.spot_meta, coin) for coin in coins)
-    found = await _recover(seams, [terms for terms, _ in grids], markets, client, pools, is_alone=own is None)
-    taken: set[int] = set().union(*(recovered.epochs for recovered, _ in found if recovered is not None))
+    found, absent = await _recover(seams, [terms for terms, _ in grids], markets, client, pools, is_alone=own is None)
+    earlier = (*(recovered for recovered, _ in found if recovered is not None), *absent.values())
+    taken: set[int] = set().union(*(recovered.epochs for recovered in earlier))
     bases = []
     for (terms, blank), market, (recovered, facts) in zip(grids, markets, found, strict=True):
         known = blank if recovered is None or recovered.is_new else blank.with_ledger(recovered)
@@ -222,9 +225,23 @@ async def open_session(
         taken.add(epoch)
         bases.append(_GridBasis(terms, market, known, recovered, epoch, facts))
     silence = None if seams.guard is None else OwnSilence(seams.guard.after_s, now_s=trio.current_time())
-    names = {market.coin for market in markets}
-    basis = _Basis(seams, pools, client, clock, wall_ms, silence, budget, tuple(bases), own is None, names)
+    basis = _Basis(
+        seams,
+        pools,
+        client,
+        clock,
+        wall_ms,
+        silence,
+        budget,
+        tuple(bases),
+        is_alone=own is None,
+        coins={market.coin for market in markets},
+        absent=absent,
+    )
     return _assemble(basis, own)
+
+
+_Found: TypeAlias = list[tuple[Recovered | None, Mapping[str, str]]]
 
 
 async def _recover(
@@ -235,23 +252,26 @@ async def _recover(
     pools: ThreadPools,
     *,
     is_alone: bool,
-) -> list[tuple[Recovered | None, Mapping[str, str]]]:
-    """Replay the journal for each grid, and find what it is told of the venue."""
+) -> tuple[_Found, Mapping[str, Recovered]]:
+    """Replay the journal for each grid, and find what it is told of the venue.
+
+    Return too the ledgers of coins that are in the journal and are not quoted now.
+    """
     if seams.journal is None:
-        return [(None, {}) for _ in markets]
+        return [(None, {}) for _ in markets], {}
     rates = _write_rates(await _find_rates(client) if seams.asked is None else seams.asked.rates)
     sizes = {market.coin: each.settings.quoting.order_size for market, each in zip(markets, terms, strict=True)}
     wall_ms = client.clock.earliest_ms()
-    if is_alone:
-        size = sizes[markets[0].coin]
-        found = {
-            markets[0].coin: await recover(seams.journal, order_size=size, run_sync=pools.journal, wall_ms=wall_ms)
-        }
-    else:
+    if not is_alone:
         found = await recover_grids(seams.journal, order_sizes=sizes, run_sync=pools.journal, wall_ms=wall_ms)
+    else:
+        (coin,) = sizes
+        found = {coin: await recover(seams.journal, order_size=sizes[coin], run_sync=pools.journal, wall_ms=wall_ms)}
     for market in markets:
         _check_market(market, found[market.coin])
-    return [(found[market.coin], _find_facts(market, network=seams.network, rates=rates)) for market in markets]
+    absent = {coin: each for coin, each in found.items() if coin not in sizes and not each.is_new}
+    facts = [_find_facts(market, network=seams.network, rates=rates) for market in markets]
+    return [(found[market.coin], each) for market, each in zip(markets, facts, strict=True)], absent
 
 
 def _take_clocks(seams: Seams) -> tuple[Callable[[], int], VenueClock]:
@@ -329,16 +349,17 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
         venue_ms=basis.clock.latest_ms,
         rng=seams.rng,
     )
-    nonces = Nonces(basis.clock, last=max((g.recovered.last_nonce for g in basis.grids if g.recovered), default=0))
+    earlier = (*(grid.recovered for grid in basis.grids if grid.recovered is not None), *basis.absent.values())
+    nonces = Nonces(basis.clock, last=max((each.last_nonce for each in earlier), default=0))
     grids: list[Grid] = []
-    dormant: dict[str, tuple[Entry, ...]] = {}
+    dormant = {coin: tuple(each.summarise(coin)) for coin, each in basis.absent.items()}
     writer = JournalWriter(
         seams.journal,
         run_sync=basis.pools.journal,
         send_sync=basis.pools.actions,
         wall_ms=basis.wall_ms,
         summarise=partial(_summarise, grids, dormant),
-        n_since_checkpoint=max((g.recovered.n_since_checkpoint for g in basis.grids if g.recovered), default=0),
+        n_since_checkpoint=sum(each.n_since_checkpoint for each in earlier),
         checkpoint_every=seams.checkpoint_every,
         reservation=_make_reservation(basis, nonces),
     )
@@ -446,7 +467,7 @@ def _make_grid_core(
         wall_ms=basis.clock.latest_ms,
         peak=Decimal(0) if recovered is None else recovered.peak,
     )
-    record = writer.record if basis.is_alone else partial(_record_of, writer.record, grid.market.coin)
+    record = writer.record if not basis.shares_journal else partial(_record_of, writer.record, grid.market.coin)
     state.start_recording(record, expects_transfers=recovered is not None or not basis.is_alone)
     stops = Stops(
         limits,

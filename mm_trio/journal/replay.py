@@ -40,7 +40,7 @@ from mm_trio.model.orders import Intent
 from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.replies import FillKey
 from mm_trio.model.settings import find_ladder_rule
-from mm_trio.state.fill_history import FILLS_OVERLAP_MS
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.witness.opening_check import LastQuoted
@@ -91,6 +91,26 @@ class Recovered:
         # A start that was refused quoted nothing.
         recorded = self.parameters if self.last_quoted is None else self.last_quoted.parameters
         return find_ladder_rule(recorded) if recorded else None
+
+    def summarise(self, coin: str) -> tuple[Entry, ...]:
+        """Return the entries of a checkpoint that recreate this state of a coin that is not quoted now.
+
+        To be called before a restart puts its orders in doubt.
+        """
+        history = FillHistory(coin, looked_up_ms=self.looked_up_ms, must_join=True, unlisted=self.unlisted)
+        last, epochs = self.last_quoted, sorted(self.epochs)
+        quoted = () if last is None else (Began(epochs[-1], dict(last.parameters)), Quoted(last.boundary_level))
+        return (
+            *(Began(epoch, {}) for epoch in epochs),
+            *(Numbered(epoch, number) for epoch, number in self.order_state.sent_numbers),
+            *self.inventory.summarise(),
+            *self.order_state.summarise(remember_after_ms=history.remember_after_ms),
+            history.summarise(),
+            *quoted,
+            *((Began(epochs[-1], self.parameters),) if epochs else ()),
+            *((Peaked(self.peak),) if self.peak else ()),
+            Requested(self.last_nonce, "earlier", 0, "", 0),
+        )
 
     def count_before(self, n_entries: int) -> None:
         """Count entries before a checkpoint."""
@@ -177,8 +197,8 @@ def replay_grids(
 ) -> dict[str, Recovered]:
     """Apply the entries of several grids, as `replay` does those of one.
 
-    Return what is found for each coin of `order_sizes`, and for coins that were quoted before. Errors: ValueError for
-    entries that contradict each other, or that name no coin.
+    Return what is found for each coin of `order_sizes`, and for coins that were quoted before; the latter as their
+    entries tell, not restarted. Errors: ValueError for entries that contradict each other, or that name no coin.
     """
     found: dict[str, Recovered] = {}
 
@@ -210,8 +230,8 @@ def replay_grids(
                     each.apply(entry, now_s=now_s, wall_ms=wall_ms)
             case _:
                 raise ValueError(f"an entry of no coin in the ledger of several: {type(entry).__name__}")
-    for each in found.values():
-        _restart(each, now_s=now_s, wall_ms=wall_ms)
+    for coin in order_sizes:
+        _restart(found[coin], now_s=now_s, wall_ms=wall_ms)
     return found
 
 

@@ -123,6 +123,31 @@ async def test_a_restart_goes_on_from_one_journal(tmp_path: Path, autojump_clock
     assert all(face.inventory.virtual_usdc != 5_000 for face in maker.faces.values())
 
 
+@pytest.mark.parametrize("n_others", [1, 2])
+async def test_a_grid_that_is_left_out_for_a_session_keeps_its_ledger(
+    tmp_path: Path, autojump_clock: MockClock, n_others: int
+) -> None:
+    world = GridsWorld()
+    seen: list[tuple[object, ...]] = []
+    for n, coins in enumerate((COINS, COINS[1 : 1 + n_others], COINS)):
+        journal = Journal.open(tmp_path)
+        grids = [world.terms(coin) for coin in coins]
+        maker = world.account_maker(grids, journal=journal, rng=random.Random(n), checkpoint_every=100)
+        async with world.quoting(maker):
+            if COINS[0] in coins:
+                ledger = maker.faces[COINS[0]].inventory
+                seen.append((ledger.virtual_token, ledger.virtual_usdc, maker.faces[COINS[0]].boundary_level))
+            if n < 2:
+                await trade(world, 200, seed=n)
+                await trio.sleep(30)
+                if n == 0:
+                    seen[0] = ledger.virtual_token, ledger.virtual_usdc, maker.faces[COINS[0]].boundary_level
+        journal.close()
+    first, again = seen
+    assert again == first
+    assert first[1] != 5_000
+
+
 async def test_one_grid_s_halt_leaves_the_others_quoting(autojump_clock: MockClock) -> None:
     world = GridsWorld()
     first = world.terms(COINS[0], limits=RiskLimits(max_net_spend=Decimal(50)))

@@ -467,7 +467,7 @@ def _make_grid_core(
         wall_ms=basis.clock.latest_ms,
         peak=Decimal(0) if recovered is None else recovered.peak,
     )
-    record = writer.record if not basis.shares_journal else partial(_record_of, writer.record, grid.market.coin)
+    record = writer.record if basis.is_alone else partial(_record_of, writer.record, grid.market.coin)
     state.start_recording(record, expects_transfers=recovered is not None or not basis.is_alone)
     stops = Stops(
         limits,

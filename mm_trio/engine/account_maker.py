@@ -152,6 +152,17 @@ class AccountMaker:
             raise ConfigError(f"{coin} is not quoted now; quoted are {', '.join(self.faces)}")
         return session, face
 
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """Return the coins whose ladders move to others just now."""
+        grids = () if self._session is None else self._session.alive
+        return tuple(grid.coin for grid in grids if grid.moving is not None)
+
+    def change_limits(self, limits: RiskLimits) -> None:
+        """Judge all grids together by other limits from here on."""
+        if self._session is not None:
+            self._session.account.stops.limits.change(limits)
+
     async def change(self, coin: str, settings: MakerSettings, limits: RiskLimits) -> None:
         """Let a grid that quotes go on by other settings and limits.
 

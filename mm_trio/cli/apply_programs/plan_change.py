@@ -18,7 +18,8 @@ from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.apply_programs.change_report import ChangeReport, GridPlan
 from mm_trio.cli.programs.start_checks import ask_at_start, ask_for_pairs, find_network, find_pair, make_grid
 from mm_trio.config.settings import MarketSettings, Settings
-from mm_trio.halts.applied_file import APPLIED_NAME, find_applied_folder, read_settings
+from mm_trio.halts.applied_file import APPLIED_NAME, WANTED_NAME, find_applied_folder, read_settings
+from mm_trio.halts.change_request import ChangeAnswer, ask_for_change, read_answer
 from mm_trio.halts.maker_lock import is_held
 from mm_trio.migration.ladder_change import plan_migration
 from mm_trio.migration.position import Ladder, find_position, make_target, move_allocation
@@ -36,6 +37,9 @@ from mm_trio.venue.sdk import make_info
 __all__ = ["hand_over", "plan_change"]
 
 _NOTHING = (Decimal(0), Decimal(0))
+# A change of many grids is answered once the last ladder has moved.
+ANSWERED_WITHIN_S = 300.0
+LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +77,31 @@ async def plan_change(
     raise Interrupted
 
 
-def hand_over(folder: Path, wanted: AccountSettings) -> None:
-    """Hand a planned change to the maker that runs.
+async def hand_over(folder: Path, wanted: AccountSettings, *, stop_scope: trio.CancelScope) -> ChangeAnswer:
+    """Hand a planned change to the maker that runs, and wait for what it made of it.
 
-    This is where the request goes: `note_settings(folder, wanted, name=WANTED_NAME)`, then a wait until the maker has
-    made it its `applied.toml`. Errors: ConfigError, always: no maker follows such a request so far.
+    Errors: ConfigError where no maker runs, or it does not answer; Interrupted, and then it may still follow.
     """
-    raise ConfigError(
-        "a running maker does not take over a change so far, and nothing was changed; end it, and start "
-        "`mm-trio run` with the new configuration"
-    )
+    if not wanted.lists_markets:
+        raise ConfigError(
+            "a maker of one [market] table takes over no change while it runs, and nothing was changed; end it and "
+            "start `mm-trio run` with the new file, or list the market as [[market]]"
+        )
+    if not await trio.to_thread.run_sync(is_held, folder):
+        raise ConfigError(f"no maker runs in {folder}, and nothing was changed; start it with the new configuration")
+    with stop_scope:
+        digest = await trio.to_thread.run_sync(ask_for_change, folder, wanted)
+        with trio.move_on_after(ANSWERED_WITHIN_S):
+            while True:
+                answer = await trio.to_thread.run_sync(read_answer, folder)
+                if answer is not None and answer.digest in (digest, ""):
+                    return answer
+                await trio.sleep(LOOK_EVERY_S)
+        raise ConfigError(
+            f"the maker has not answered within {ANSWERED_WITHIN_S:g} s; look at its log. The request stays until it "
+            f"is followed: remove {folder / WANTED_NAME} to withdraw it"
+        )
+    raise Interrupted
 
 
 def _read_running(folder: Path) -> AccountSettings:

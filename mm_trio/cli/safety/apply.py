@@ -46,7 +46,16 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     if arguments.yes and not report.change.is_empty:
         # What is planned is shown before it is done.
         print_out(report.to_text())
-        hand_over(report.folder, wanted)
+        answer = stop.run(partial(hand_over, report.folder, wanted))
+        if answer.error is not None:
+            values = {
+                **report.to_json(),
+                "done": answer.done,
+                "error": answer.error,
+                "exit_code": int(ExitCode.CHECK_FAILED),
+            }
+            print_out(json.dumps(values) if arguments.json else f"not all of it was done: {answer.error}")
+            return ExitCode.CHECK_FAILED
     print_result(report, as_json=arguments.json)
     return ExitCode.CLEAN
 

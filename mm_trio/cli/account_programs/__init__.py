@@ -1,0 +1,1 @@
+"""How does one process make several markets of one account?"""

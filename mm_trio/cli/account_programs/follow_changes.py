@@ -1,0 +1,113 @@
+"""Changes of the configuration that a running maker is asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Never, TypeAlias
+
+import trio
+
+from mm_trio.account_config.changes import AccountChange, GridChange, compare_accounts
+from mm_trio.account_config.settings import AccountSettings
+from mm_trio.config.settings import Settings
+from mm_trio.engine.account_maker import AccountMaker, GridTerms
+from mm_trio.halts.applied_file import WANTED_NAME, note_applied
+from mm_trio.halts.change_request import give_answer, read_wanted
+from mm_trio.limits.terms import NO_LIMITS
+from mm_trio.model.errors import ConfigError, LedgerError, VenueError
+
+__all__ = ["MakesTerms", "follow_changes"]
+
+_log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+# A change is answered once its ladders have moved, or after so long.
+MOVED_WITHIN_S = 60.0
+# Makes what one grid is started or goes on with. Errors: ConfigError, VenueError.
+MakesTerms: TypeAlias = Callable[[Settings], Awaitable[GridTerms]]
+
+
+async def follow_changes(
+    maker: AccountMaker, running: AccountSettings, *, folder: Path, make_terms: MakesTerms
+) -> Never:
+    """Look for requests and follow them, one after another.
+
+    `running` is the configuration that the maker began with, `folder` where its journal is.
+    """
+    while True:
+        await trio.sleep(LOOK_EVERY_S)
+        try:
+            wanted = await trio.to_thread.run_sync(read_wanted, folder)
+        except (ConfigError, OSError) as error:
+            _log.warning("change not read: file=%s error=%s", folder / WANTED_NAME, error)
+            await _answer(folder, None, done={}, error=str(error))
+            continue
+        if wanted is None:
+            continue
+        running, done, fault = await _follow(maker, running, wanted, make_terms=make_terms)
+        # What holds is noted before the request is answered: who asked reads it then.
+        await note_applied(folder, running)
+        await _answer(folder, wanted, done=done, error=fault)
+
+
+async def _follow(
+    maker: AccountMaker, running: AccountSettings, wanted: AccountSettings, *, make_terms: MakesTerms
+) -> tuple[AccountSettings, dict[str, str], str | None]:
+    """Make the changes in an order in which money is free before it is spent.
+
+    Return what runs then, what happened to each coin, and why not all was done.
+    """
+    change = compare_accounts(running, wanted)
+    done: dict[str, str] = {}
+    if change.refusals:
+        return running, done, "; ".join(change.refusals)
+    if change.limits_changed:
+        maker.change_limits(NO_LIMITS if wanted.limits is None else wanted.limits.to_risk_limits())
+        running = replace(running, limits=wanted.limits)
+    try:
+        for grid in _sort(change):
+            await _make(maker, grid, make_terms)
+            done[grid.coin] = grid.kind
+            running = _note(running, grid)
+            _log.warning("configuration changed: coin=%s %s %s", grid.coin, grid.kind, grid.describe())
+    except (ConfigError, VenueError, LedgerError) as error:
+        _log.error("configuration not changed: coin=%s reason=%s", grid.coin, error)
+        return running, done, f"{grid.coin}: {error}"
+    with trio.move_on_after(MOVED_WITHIN_S):
+        while maker.moving:  # noqa: ASYNC110 - several ladders move, each by its own ticks
+            await trio.sleep(LOOK_EVERY_S)
+    return running, done, None
+
+
+def _sort(change: AccountChange) -> list[GridChange]:
+    return [grid for kind in ("removed", "changed", "added") for grid in change.list_kind(kind)]
+
+
+async def _make(maker: AccountMaker, grid: GridChange, make_terms: MakesTerms) -> None:
+    """Make one change. Errors: ConfigError, VenueError, LedgerError; then this grid is as it was."""
+    if grid.new is None:
+        if left := await maker.remove(grid.coin):
+            raise ConfigError(f"orders may still rest: {', '.join(each.describe() for each in left)}")
+        return
+    terms = await make_terms(grid.new)
+    if grid.old is None:
+        await maker.add(terms)
+    else:
+        await maker.change(grid.coin, terms.settings, terms.limits)
+
+
+def _note(running: AccountSettings, grid: GridChange) -> AccountSettings:
+    kept = [each if each.market.coin != grid.coin else grid.new for each in running.grids]
+    if grid.old is None:
+        kept.append(grid.new)
+    return replace(running, grids=tuple(each for each in kept if each is not None))
+
+
+async def _answer(folder: Path, wanted: AccountSettings | None, *, done: dict[str, str], error: str | None) -> None:
+    try:
+        await trio.to_thread.run_sync(lambda: give_answer(folder, wanted, done=done, error=error))
+    except OSError as fault:
+        _log.warning("change not answered: folder=%s error=%s", folder, fault.strerror or fault)

@@ -1,0 +1,129 @@
+"""A maker follows a configuration that it is asked for, and answers what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from account_config_kit import make_document, make_market, parse_account
+from builders import MAKER, until
+from grids_kit import COINS, GridsWorld, find_sums
+from trio.testing import MockClock
+
+from mm_trio.account_config.settings import AccountSettings
+from mm_trio.cli.account_programs.follow_changes import follow_changes
+from mm_trio.config.settings import Settings
+from mm_trio.engine.account_maker import AccountMaker, GridTerms
+from mm_trio.halts.applied_file import note_settings, read_settings
+from mm_trio.halts.change_request import ChangeAnswer, ask_for_change, read_answer, read_wanted
+from mm_trio.model.errors import ConfigError
+
+
+def configure(*coins: str, **strategies: dict[str, str]) -> AccountSettings:
+    """An account whose grids have 40 levels from 20; `strategies` differ, by coin without its @."""
+    markets = []
+    for coin in coins:
+        strategy = {"start_px": "20", "n_orders": 40, "order_sz": "5"} | strategies.get(f"c{coin[1:]}", {})
+        markets.append(make_market(coin, strategy=strategy, allocation={"token": "100", "usdc": "5000"}))
+    return parse_account(make_document(*markets))
+
+
+class Followed:
+    """A maker of two grids that follows requests in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.world = GridsWorld()
+        self.maker = self.world.account_maker([self.world.terms(coin) for coin in COINS[:2]])
+
+    async def make_terms(self, settings: Settings) -> GridTerms:
+        strategy: dict[str, Any] = {name: getattr(settings.strategy, name) for name in ("start_px", "order_sz")}
+        if strategy["order_sz"] == 1:
+            raise ConfigError("order_sz 1 is too small")
+        return self.world.terms(settings.market.coin, **strategy)
+
+    @asynccontextmanager
+    async def quoting(self) -> AsyncIterator[AccountMaker]:
+        running = configure(*COINS[:2])
+        note_settings(self.folder, running)
+        async with self.world.quoting(self.maker), trio.open_nursery() as nursery:
+
+            async def follow() -> None:
+                await follow_changes(self.maker, running, folder=self.folder, make_terms=self.make_terms)
+
+            nursery.start_soon(follow)
+            await trio.sleep(5)
+            yield self.maker
+            nursery.cancel_scope.cancel()
+
+    async def ask(self, wanted: AccountSettings) -> ChangeAnswer:
+        digest = ask_for_change(self.folder, wanted)
+        await until(lambda: (found := read_answer(self.folder)) is not None and found.digest == digest)
+        answer = read_answer(self.folder)
+        assert answer is not None
+        assert read_wanted(self.folder) is None
+        return answer
+
+
+async def test_grids_come_change_and_go_by_one_request(tmp_path: Path, autojump_clock: MockClock) -> None:
+    followed = Followed(tmp_path)
+    first, second, third = COINS
+    wanted = configure(second, third, c142={"start_px": "20.05", "order_sz": "4"})
+    async with followed.quoting() as maker:
+        answer = await followed.ask(wanted)
+        await trio.sleep(10)
+
+        assert answer.error is None
+        assert answer.done == {first: "removed", second: "changed", third: "added"}
+        assert list(maker.faces) == [second, third]
+        assert followed.world.open_of(first) == []
+        prices = {order.price for order in followed.world.open_of(second)}
+        assert prices <= set(maker.faces[second].grid.levels)
+        assert followed.world.open_of(third)
+        assert read_settings(tmp_path) == wanted
+        sums = find_sums(followed.world, maker)
+        # The dollars of the grid that left are nobody's.
+        assert sums.pop("USDC") == (10_000, 15_000)
+        assert all(ledger == exchange for ledger, exchange in sums.values())
+    assert followed.world.exchange.open_orders(MAKER) == ()
+
+
+async def test_what_failed_is_told_and_what_was_done_is_noted(tmp_path: Path, autojump_clock: MockClock) -> None:
+    followed = Followed(tmp_path)
+    first, second, third = COINS
+    async with followed.quoting() as maker:
+        answer = await followed.ask(configure(second, third, c151={"order_sz": "1"}))
+
+        assert answer.error == f"{third}: order_sz 1 is too small"
+        assert answer.done == {first: "removed"}
+        assert list(maker.faces) == [second]
+        assert read_settings(tmp_path) == configure(second)
+
+
+async def test_another_account_is_refused_and_nothing_changes(tmp_path: Path, autojump_clock: MockClock) -> None:
+    followed = Followed(tmp_path)
+    document = make_document(make_market(COINS[0]), account={"account": "0x" + "cd" * 20})
+    async with followed.quoting() as maker:
+        answer = await followed.ask(parse_account(document))
+
+        assert answer.error is not None
+        assert "another account or network is another maker" in answer.error
+        assert answer.done == {}
+        assert list(maker.faces) == list(COINS[:2])
+
+
+async def test_a_request_that_cannot_be_read_is_answered(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    followed = Followed(tmp_path)
+    async with followed.quoting():
+        (tmp_path / "wanted.toml").write_text("[[market]\n")
+        await until(lambda: read_answer(tmp_path) is not None)
+        answer = read_answer(tmp_path)
+    assert answer is not None
+    assert "cannot be read" in (answer.error or "")
+    assert not (tmp_path / "wanted.toml").exists()

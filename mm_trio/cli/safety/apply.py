@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     # Imported after the configuration is read: the SDK takes most of a second, and a mistake should be told at once.
     from mm_trio.cli.apply_programs.plan_change import hand_over, plan_change
 
-    report = stop.run(partial(plan_change, wanted, environ=arguments.environment.plain))
+    report = stop.run(partial(plan_change, wanted, environ=arguments.environment.plain), is_last=not arguments.yes)
     if report.fault:
         values = {**report.to_json(), "error": report.fault, "exit_code": int(ExitCode.CHECK_FAILED)}
         print_out(json.dumps(values) if arguments.json else report.to_text())
@@ -66,8 +66,9 @@ COMMAND = Command(
     description="Compares NEW with the configuration that the account's maker took over when it started: grids added, "
     "removed, changed. It reads what rests at the venue, and prints for each grid the orders that are cancelled, "
     "modified and placed, the requests, the ticks, and the widest inside on the way. It refuses another network, "
-    "account, or [tuning], [guard] and [record], which need a start. It needs no key, and sends nothing. Exit code 1: "
-    "the request budget does not suffice; 2: there is nothing to change, or NEW cannot be applied.",
+    "account, or [tuning], [guard] and [record], which need a start. It needs no key, and sends nothing itself: with "
+    "--yes the running maker makes the change, grid by grid, and its answer is waited for. Exit code 1: the request "
+    "budget does not suffice, or not all of it was done; 2: there is nothing to change, or NEW cannot be applied.",
     add_arguments=add_arguments,
     run=run,
 )

@@ -1,11 +1,11 @@
-"""Actions that a maker may sign: the few kinds that it needs, on its own pair alone. Pure.
+"""Actions that a maker may sign: the few kinds that it needs, on its own pairs alone. Pure.
 
 It is asked about the very action that will be signed, whatever made it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 __all__ = ["find_action_fault"]
@@ -29,15 +29,15 @@ _BESIDE: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def find_action_fault(action: Mapping[str, Any], *, asset: int | None) -> str | None:
+def find_action_fault(action: Mapping[str, Any], *, assets: Collection[int] | None) -> str | None:
     """Find why an action must not be signed; None where it may.
 
-    `asset` is the number of the maker's pair. None: orders are cancelled, of any pair, and none is placed.
+    `assets` are the numbers of the maker's pairs. None: orders are cancelled, of any pair, and none is placed.
     """
     kind = action.get("type")
-    if action == {"type": "noop"} or (asset is not None and _is_switch(action)):
+    if action == {"type": "noop"} or (assets is not None and _is_switch(action)):
         return None
-    kinds = _KINDS if asset is not None else _CANCELS
+    kinds = _KINDS if assets is not None else _CANCELS
     if not isinstance(kind, str) or kind not in kinds:
         return f"its kind is {kind!r}; signed are {', '.join(kinds)} and an empty noop alone"
     name, find_asset = _KINDS[kind]
@@ -45,11 +45,16 @@ def find_action_fault(action: Mapping[str, Any], *, asset: int | None) -> str | 
     if not beside.items() <= _BESIDE[kind].items():
         return f"an action of kind {kind} has {beside} beside its {name}; allowed is {dict(_BESIDE[kind])}"
     items: Items = action[name]
-    assets = [find_asset(item) for item in items]
-    strange = [found for found in assets if type(found) is not int or asset not in (None, found)]
+    strange = [found for found in map(find_asset, items) if not _may_sign(found, assets)]
     if strange:
-        return f"it is for the asset {strange[0]!r}; this maker signs for its own pair alone, {asset}"
+        own = "any pair" if assets is None else ", ".join(map(str, sorted(assets)))
+        return f"it is for the asset {strange[0]!r}; this maker signs for its own pairs alone, {own}"
     return _find_order_fault(_find_orders(kind, items))
+
+
+def _may_sign(asset: Any, assets: Collection[int] | None) -> bool:
+    # A bool is an int, and equal to one.
+    return type(asset) is int and (assets is None or asset in assets)
 
 
 def _is_switch(action: Mapping[str, Any]) -> bool:

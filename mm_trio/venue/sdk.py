@@ -7,6 +7,7 @@ of loopback, reads without a deadline, and debug logging of signed payloads.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 
 from hyperliquid.info import Info
@@ -137,26 +138,33 @@ def make_plain_info(base_url: str) -> Info:
     return info
 
 
-def make_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta) -> SigningExchange:
+def make_exchange(
+    market: Traded, wallet: Any, spot_meta: SpotMeta, *, coins: Iterable[str] | None = None
+) -> SigningExchange:
     """Make an `Exchange` that signs with `wallet` for the configured account, network and pair.
 
-    A sub-account or a vault is named in every action. No call is made. Errors: ConfigError for an unknown pair.
+    `coins` are the pairs of an account with several grids. A sub-account or a vault is named in every action. No call
+    is made. Errors: ConfigError for an unknown pair.
     """
-    return _make_exchange(market, wallet, spot_meta, asset=wire.find_market(spot_meta, market.coin).asset_id)
+    wanted = (market.coin,) if coins is None else coins
+    assets = {wire.find_market(spot_meta, coin).asset_id for coin in wanted}
+    return _make_exchange(market, wallet, spot_meta, assets=assets)
 
 
 def make_cancelling_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta) -> SigningExchange:
     """Make an `Exchange` that signs cancels alone, of every pair of the account. No call is made."""
-    return _make_exchange(market, wallet, spot_meta, asset=None)
+    return _make_exchange(market, wallet, spot_meta, assets=None)
 
 
-def _make_exchange(market: Traded, wallet: Any, spot_meta: SpotMeta, *, asset: int | None) -> SigningExchange:
+def _make_exchange(
+    market: Traded, wallet: Any, spot_meta: SpotMeta, *, assets: Collection[int] | None
+) -> SigningExchange:
     quiet_sdk_logging()
     exchange = SigningExchange(
         wallet,
         market.base_url,
         network=market.network,
-        asset=asset,
+        assets=assets,
         meta=_NO_PERPS,
         spot_meta=wire.encode_spot_meta(spot_meta),
         vault_address=market.account if market.vault else None,

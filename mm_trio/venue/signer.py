@@ -8,7 +8,7 @@ Tests compare every signature with the SDK's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,10 +110,10 @@ class SignedRequest:
 
 
 class SigningExchange(API):  # type: ignore[misc]
-    """The SDK's client for actions, with signing and sending apart, for one network and one pair.
+    """The SDK's client for actions, with signing and sending apart, for one network and some pairs.
 
-    So nonce and deadline come from the order gateway, and the same bytes can be sent again. `asset` is the pair's
-    number: nothing else is signed for. None: only cancels are signed, of any pair. Errors: NotSigned where the
+    So nonce and deadline come from the order gateway, and the same bytes can be sent again. `assets` are the
+    pairs' numbers: nothing else is signed for. None: only cancels are signed, of any pair. Errors: NotSigned where the
     network's actions must not go to `base_url`. `vault_address` is named in every action; `options` are those of the
     SDK's `Info`.
     """
@@ -124,7 +124,7 @@ class SigningExchange(API):  # type: ignore[misc]
         base_url: str,
         *,
         network: Network,
-        asset: int | None,
+        assets: Collection[int] | None,
         vault_address: str | None = None,
         **options: Any,
     ) -> None:
@@ -134,7 +134,7 @@ class SigningExchange(API):  # type: ignore[misc]
         self.vault_address = vault_address
         self.info = Info(base_url, skip_ws=True, **options)
         self._signer = ActionSigner(wallet, network=network)
-        self._asset = asset
+        self._assets = None if assets is None else frozenset(assets)
 
     def make_action(
         self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int | None
@@ -164,9 +164,9 @@ class SigningExchange(API):  # type: ignore[misc]
     def sign_action(self, unsigned: UnsignedAction) -> SignedRequest:
         """Sign an action without sending it.
 
-        Blocks for one signature. Errors: NotSigned for an action that a maker of this pair never sends.
+        Blocks for one signature. Errors: NotSigned for an action that a maker of these pairs never sends.
         """
-        if (fault := find_action_fault(unsigned.action, asset=self._asset)) is not None:
+        if (fault := find_action_fault(unsigned.action, assets=self._assets)) is not None:
             raise NotSigned(f"the action is not signed: {fault}")
         # Without a variable, because a traceback may show it, and whoever has the signature can send the action.
         return SignedRequest(

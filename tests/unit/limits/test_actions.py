@@ -34,7 +34,7 @@ def modifying(**changed: Any) -> dict[str, Any]:
     ],
 )
 def test_what_a_maker_needs_may_be_signed(action: dict[str, Any]) -> None:
-    assert find_action_fault(action, asset=ASSET) is None
+    assert find_action_fault(action, assets={ASSET}) is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_a_maker_needs_may_be_signed(action: dict[str, Any]) -> None:
     ],
 )
 def test_anything_else_is_not_signed_and_the_reason_names_it(action: dict[str, Any], told: str) -> None:
-    fault = find_action_fault(action, asset=ASSET)
+    fault = find_action_fault(action, assets={ASSET})
 
     assert fault is not None
     assert told in fault
@@ -73,12 +73,12 @@ def test_whoever_only_cancels_signs_cancels_of_any_pair(asset: int) -> None:
         {"type": "cancelByCloid", "cancels": [{"asset": asset, "cloid": "0x1"}], "f": True},
         {"type": "noop"},
     ):
-        assert find_action_fault(action, asset=None) is None
+        assert find_action_fault(action, assets=None) is None
 
 
 @pytest.mark.parametrize("action", [placing(), modifying(), {"type": "usdSend"}])
 def test_whoever_only_cancels_signs_nothing_else(action: dict[str, Any]) -> None:
-    told = find_action_fault(action, asset=None)
+    told = find_action_fault(action, assets=None)
 
     assert told is not None
     assert "signed are cancel, cancelByCloid and an empty noop alone" in told

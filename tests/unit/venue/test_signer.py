@@ -38,6 +38,7 @@ SPOT_META = {
     "universe": [
         {"name": "@107", "tokens": [150, 0], "index": 107, "isCanonical": False},
         {"name": "@108", "tokens": [150, 0], "index": 108, "isCanonical": False},
+        {"name": "@109", "tokens": [150, 0], "index": 109, "isCanonical": False},
     ],
     "tokens": [
         {"name": "HYPE", "szDecimals": 2, "weiDecimals": 8, "index": 150},
@@ -61,10 +62,14 @@ class FakeHttp:
 
 
 def make_signing(
-    network: Network = "sandbox", http: FakeHttp | None = None, *, is_vault: bool = False
+    network: Network = "sandbox",
+    http: FakeHttp | None = None,
+    *,
+    is_vault: bool = False,
+    coins: tuple[str, ...] | None = None,
 ) -> SigningExchange:
     market = MarketSettings(coin="@107", network=network, account=ACCOUNT, vault=is_vault)
-    exchange = make_exchange(market, make_wallet(KEY), wire.parse_spot_meta(SPOT_META))
+    exchange = make_exchange(market, make_wallet(KEY), wire.parse_spot_meta(SPOT_META), coins=coins)
     exchange.session = http or FakeHttp()
     return exchange
 
@@ -287,14 +292,22 @@ def test_what_is_signed_for_one_source_is_nobodys_under_the_other(network: Netwo
 )
 def test_a_key_signs_for_no_other_host_than_its_networks(network: Network, base_url: str) -> None:
     with pytest.raises(NotSigned, match=f"a key for {network} signs for .* alone, not for {re.escape(base_url)}"):
-        SigningExchange(make_wallet(KEY), base_url, network=network, asset=10_107)
+        SigningExchange(make_wallet(KEY), base_url, network=network, assets={10_107})
 
 
 def test_an_action_for_another_pair_is_not_signed() -> None:
     other = order() | {"coin": "@108"}
 
-    with pytest.raises(NotSigned, match="it is for the asset 10108; this maker signs for its own pair alone, 10107"):
+    with pytest.raises(NotSigned, match="it is for the asset 10108; this maker signs for its own pairs alone, 10107"):
         sign(make_signing(), "bulk_orders", [order(), other])
+
+
+def test_several_pairs_are_signed_for_in_one_action_and_no_other() -> None:
+    exchange = make_signing(coins=("@107", "@108"))
+
+    sign(exchange, "bulk_orders", [order(), order() | {"coin": "@108"}])
+    with pytest.raises(NotSigned, match="the asset 10109; this maker signs for its own pairs alone, 10107, 10108"):
+        sign(exchange, "bulk_orders", [order(), order() | {"coin": "@109"}])
 
 
 def test_an_action_made_elsewhere_is_not_signed() -> None:

@@ -37,7 +37,7 @@ async def run_fleet(asked: dict[str, Any]) -> None:
     maker = account_maker.AccountMaker(
         [account_maker.GridTerms(settings=make_settings(coin=coin, **grid)) for coin in asked["coins"]],
         info=make_info(url, meta),
-        exchange=make_exchange(settings, make_wallet(os.environ["MM_TRIO_PRIVATE_KEY"]), meta),
+        exchange=make_exchange(settings, make_wallet(os.environ["MM_TRIO_PRIVATE_KEY"]), meta, coins=asked["coins"]),
         address=account,
         journal=Journal.open(Path(asked["folder"])),
         network="sandbox",

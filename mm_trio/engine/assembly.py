@@ -352,7 +352,7 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
     earlier = (*(grid.recovered for grid in basis.grids if grid.recovered is not None), *basis.absent.values())
     nonces = Nonces(basis.clock, last=max((each.last_nonce for each in earlier), default=0))
     grids: list[Grid] = []
-    dormant = {coin: tuple(each.summarise(coin)) for coin, each in basis.absent.items()}
+    dormant = {coin: each.summarise() for coin, each in basis.absent.items()}
     writer = JournalWriter(
         seams.journal,
         run_sync=basis.pools.journal,

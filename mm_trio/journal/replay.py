@@ -40,7 +40,7 @@ from mm_trio.model.orders import Intent
 from mm_trio.model.pricing_grid import LadderRule
 from mm_trio.model.replies import FillKey
 from mm_trio.model.settings import find_ladder_rule
-from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.order_state import OrderState
 from mm_trio.witness.opening_check import LastQuoted
@@ -92,26 +92,6 @@ class Recovered:
         recorded = self.parameters if self.last_quoted is None else self.last_quoted.parameters
         return find_ladder_rule(recorded) if recorded else None
 
-    def summarise(self, coin: str) -> tuple[Entry, ...]:
-        """Return the entries of a checkpoint that recreate this state of a coin that is not quoted now.
-
-        To be called before a restart puts its orders in doubt.
-        """
-        history = FillHistory(coin, looked_up_ms=self.looked_up_ms, must_join=True, unlisted=self.unlisted)
-        last, epochs = self.last_quoted, sorted(self.epochs)
-        quoted = () if last is None else (Began(epochs[-1], dict(last.parameters)), Quoted(last.boundary_level))
-        return (
-            *(Began(epoch, {}) for epoch in epochs),
-            *(Numbered(epoch, number) for epoch, number in self.order_state.sent_numbers),
-            *self.inventory.summarise(),
-            *self.order_state.summarise(remember_after_ms=history.remember_after_ms),
-            history.summarise(),
-            *quoted,
-            *((Began(epochs[-1], self.parameters),) if epochs else ()),
-            *((Peaked(self.peak),) if self.peak else ()),
-            Requested(self.last_nonce, "earlier", 0, "", 0),
-        )
-
     def count_before(self, n_entries: int) -> None:
         """Count entries before a checkpoint."""
         self.n_entries += n_entries
@@ -120,6 +100,26 @@ class Recovered:
         """Count an entry outside of a checkpoint."""
         self.n_entries += 1
         self.n_since_checkpoint += 1
+
+    def summarise(self) -> tuple[Entry, ...]:
+        """Return the entries of a checkpoint that recreate a ledger that no session changes."""
+        if self.is_new:
+            return ()
+        last, epoch = self.last_quoted, max(self.epochs)
+        old_ms = [self.looked_up_ms - FILLS_OVERLAP_MS, *(key.time_ms or 0 for key in self.unlisted)]
+        quoted = () if last is None else (Began(epoch, {**last.parameters}), Quoted(last.boundary_level))
+        return (
+            *(Began(earlier, {}) for earlier in sorted(self.epochs)),
+            *(Numbered(earlier, number) for earlier, number in self.order_state.sent_numbers),
+            *self.inventory.summarise(),
+            *self.order_state.summarise(remember_after_ms=max(0, min(old_ms)) - 1),
+            LookedUp(self.looked_up_ms),
+            *quoted,
+            Began(epoch, self.parameters),
+            *((Peaked(self.peak),) if self.peak else ()),
+            *self.reserved.values(),
+            Requested(self.last_nonce, "earlier", 0, "", 0),
+        )
 
     def _step_over(self, nonce: int, wall_ms: int) -> None:
         # The venue took none that is still a day ahead of its time: a wrong clock wrote it.

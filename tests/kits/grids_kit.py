@@ -13,6 +13,7 @@ from builders import MAKER, TAKER, World, dec, in_steps, run_inline, until
 
 from mm_trio import WsState
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
+from mm_trio.halts.standing import State
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, OrderRecord, PlaceOrders, Withdraw
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 
@@ -65,7 +66,8 @@ class GridsWorld(World):
                     finished.set()
 
             nursery.start_soon(run)
-            await until(lambda: all(face.stats.ticks > 0 or face.failure for face in maker.faces.values()))
+            started = [face for face in maker.faces.values() if face.standing.state is not State.HALTED]
+            await until(lambda: all(face.stats.ticks > 0 or face.failure for face in started))
             yield maker
             nursery.cancel_scope.cancel()
         assert finished.is_set()

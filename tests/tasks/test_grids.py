@@ -14,6 +14,9 @@ from builders import MAKER, until
 from grids_kit import COINS, GridsWorld, find_sums
 from trio.testing import MockClock
 
+from mm_trio.engine.account_maker import AccountMaker, GridTerms
+from mm_trio.halts.standing import Standing, State
+from mm_trio.halts.standing_file import VolatileStanding
 from mm_trio.journal.replay import replay
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
@@ -188,3 +191,39 @@ async def test_a_reader_of_one_coin_sees_that_coin_alone(tmp_path: Path, autojum
         assert {row.entry.coin for row in fills if isinstance(row.entry, Booked)} == {coin}
         assert len(fills) == booked[coin]
         assert found.inventory.account_usdc == accounts[coin]
+
+
+def halted(coin: str, world: GridsWorld) -> GridTerms:
+    """Terms of a grid that an earlier session halted."""
+    standing = VolatileStanding()
+    standing.tighten(Standing(state=State.HALTED, since_ms=1, why="a limit"))
+    return world.terms(coin, standing=standing)
+
+
+async def keep_ledgers(world: GridsWorld, tmp_path: Path, *sessions: list[GridTerms] | None) -> AccountMaker:
+    """Let sessions trade one after another on one journal, with a checkpoint now and then."""
+    for n, grids in enumerate(sessions):
+        journal = Journal.open(tmp_path)
+        maker = world.account_maker(grids or (), journal=journal, rng=random.Random(n), checkpoint_every=100)
+        async with world.quoting(maker):
+            await trade(world, 200, seed=n)
+            await trio.sleep(30)
+        journal.close()
+    return maker
+
+
+async def test_a_coin_left_out_for_a_session_keeps_its_ledger(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    some = [world.terms(coin) for coin in COINS[1:]]
+    maker = await keep_ledgers(world, tmp_path, None, some, None)
+    sums = find_sums(world, maker)
+    assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums
+    assert all(face.failure is None for face in maker.faces.values())
+
+
+async def test_a_grid_goes_on_alone_while_the_others_are_halted(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    some = [world.terms(COINS[0]), *(halted(coin, world) for coin in COINS[1:])]
+    maker = await keep_ledgers(world, tmp_path, None, some, None)
+    sums = find_sums(world, maker)
+    assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums

@@ -331,6 +331,21 @@ def test_a_checkpoint_says_all_that_the_entries_before_it_did() -> None:
     assert same(replayed(Checkpoint(state.summarise())), replayed(*entries))
 
 
+def test_a_ledger_that_no_session_changes_is_summed_up_whole() -> None:
+    entries, _ = lived()
+    before = replayed(Began(3, {"n": "40"}), *entries, Quoted(7), Began(4, {"n": "50"}), LookedUp(900))
+
+    after = replayed(Checkpoint(before.summarise()))
+
+    assert same(after, before)
+    assert (after.last_quoted, after.parameters, after.last_nonce) == (
+        before.last_quoted,
+        before.parameters,
+        before.last_nonce,
+    )
+    assert after.unlisted.keys() == before.unlisted.keys()
+
+
 def test_a_checkpoint_on_the_way_changes_nothing_for_who_reads_from_the_beginning() -> None:
     """It says how things stand, not what happened: an order in flight there is the one that was sent before."""
     entries, state = lived()

@@ -108,7 +108,9 @@ class TokenPool:
 
     def _find_changed(self, parts: Sequence[Part], amount: Decimal) -> dict[str, Decimal]:
         after = spread(parts, amount, unit=self._unit)
-        return {part.name: after[part.name] for part in parts if after[part.name] != part.owned}
+        # A grid that was quoted alone for a while took the whole account for its own.
+        before = {part.name: max(part.owned, part.amount) for part in parts}
+        return {name: amount for name, amount in after.items() if amount != before[name]}
 
     def _is_proven(self, parts: Sequence[Part], difference: Decimal, *, asked_s: float) -> bool:
         return self._rule.is_proven(

@@ -52,6 +52,15 @@ def test_each_grid_is_shown_its_own_part_of_a_larger_account() -> None:
     assert (seen.verdict, shown(seen)) == (EQUAL, {"A": 100, "B": 200})
 
 
+def test_what_a_grid_took_while_it_was_alone_is_given_back() -> None:
+    pool, parts = TokenPool(unit=CENT), [replace(part("A", 100), amount=Decimal(400)), part("B", 200)]
+
+    seen = [look(pool, parts, 500, at_s=at_s) for at_s in (10, 10 + CONFIRM_S)]
+
+    assert [each.verdict for each in seen] == [ASK_AGAIN, ADOPTED]
+    assert amounts(seen[1].adopted) == {"A": 100}
+
+
 def test_one_look_at_a_shortage_changes_nothing() -> None:
     seen = look(TokenPool(unit=CENT), make_parts(100, 200), 150, at_s=10)
 

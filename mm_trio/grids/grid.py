@@ -336,13 +336,15 @@ class Grid:
     def summarise(self) -> tuple[Entry, ...] | None:
         """Return the entries of a checkpoint that recreate this grid.
 
-        None before it has planned: it would lose from where an earlier session quoted.
+        None before it has planned: it would lose from where an earlier session quoted. One that failed never plans.
         """
-        if self.quoter.boundary_level is None:
+        has_planned = self.quoter.boundary_level is not None
+        if not has_planned and self.failure is None:
             return None
-        state, epoch = self.state, self.parts.epoch
+        state, epoch, recovered = self.state, self.parts.epoch, self.parts.recovered
         return (
             *(Began(earlier, {}) for earlier in sorted(state.ownership.epochs)),
+            *(() if has_planned or recovered is None else recovered.summarise_last_quoted()),
             Began(epoch, describe_quoting(self.settings, state, self.parts.facts)),
             *(Numbered(earlier, number) for earlier, number in state.order_state.sent_numbers),
             *self.quoter.summarise(),

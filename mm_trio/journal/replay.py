@@ -105,20 +105,28 @@ class Recovered:
         """Return the entries of a checkpoint that recreate a ledger that no session changes."""
         if self.is_new:
             return ()
-        last, epoch = self.last_quoted, max(self.epochs)
         old_ms = [self.looked_up_ms - FILLS_OVERLAP_MS, *(key.time_ms or 0 for key in self.unlisted)]
-        quoted = () if last is None else (Began(epoch, {**last.parameters}), Quoted(last.boundary_level))
         return (
             *(Began(earlier, {}) for earlier in sorted(self.epochs)),
+            *self.summarise_last_quoted(),
+            Began(max(self.epochs), self.parameters),
             *(Numbered(earlier, number) for earlier, number in self.order_state.sent_numbers),
             *self.inventory.summarise(),
             *self.order_state.summarise(remember_after_ms=max(0, min(old_ms)) - 1),
             LookedUp(self.looked_up_ms),
-            *quoted,
-            Began(epoch, self.parameters),
             *((Peaked(self.peak),) if self.peak else ()),
             *self.reserved.values(),
             Requested(self.last_nonce, "earlier", 0, "", 0),
+        )
+
+    def summarise_last_quoted(self) -> tuple[Entry, ...]:
+        """Return the entries that tell the last boundary, and the terms of that time; others follow."""
+        if (last := self.last_quoted) is None:
+            return ()
+        return (
+            Allocated(*last.allocation),
+            Began(max(self.epochs), {**last.parameters}),
+            Quoted(last.boundary_level),
         )
 
     def _step_over(self, nonce: int, wall_ms: int) -> None:

@@ -20,9 +20,10 @@ from mm_trio.halts.standing_file import VolatileStanding
 from mm_trio.journal.replay import replay
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
-from mm_trio.model.errors import ConfigError
+from mm_trio.model.errors import ConfigError, Contradiction
 from mm_trio.model.journal_entries import Booked
 from mm_trio.sandbox.model.commands import PlaceOrders
+from mm_trio.witness.opening_check import Opening
 
 
 async def trade(world: GridsWorld, seconds: float, *, seed: int = 1) -> None:
@@ -226,4 +227,26 @@ async def test_a_grid_goes_on_alone_while_the_others_are_halted(tmp_path: Path, 
     some = [world.terms(COINS[0]), *(halted(coin, world) for coin in COINS[1:])]
     maker = await keep_ledgers(world, tmp_path, None, some, None)
     sums = find_sums(world, maker)
+    assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums
+
+
+def refuse_to_open(opening: Opening) -> None:
+    raise Contradiction("two sources tell different prices")
+
+
+async def test_a_grid_that_fails_at_its_start_leaves_the_others(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    await keep_ledgers(world, tmp_path, None)
+    others = [world.terms(coin) for coin in COINS[1:]]
+    refused = [world.terms(COINS[0], check_opening=refuse_to_open), *others]
+
+    maker = await keep_ledgers(world, tmp_path, refused)
+    assert isinstance(maker.faces[COINS[0]].failure, Contradiction)
+    assert all(maker.faces[coin].stats.fills > 20 for coin in COINS[1:])
+    with closing(Journal.open_to_read(tmp_path)) as reader:
+        assert len(list(reader.read())) < 300, "checkpoints go on"
+
+    last = await keep_ledgers(world, tmp_path, None)
+    assert all(face.failure is None for face in last.faces.values())
+    sums = find_sums(world, last)
     assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums

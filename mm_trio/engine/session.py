@@ -32,14 +32,13 @@ from mm_trio.guard.life_signs import LifeSigns
 from mm_trio.journal.writer import COMMIT_WITHIN_S
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import (
-    ActionsRefused,
     ConfigError,
     HaltedAll,
     JournalBusy,
-    JournalError,
     LedgerError,
     VenueError,
     find_leaves,
+    is_of_account,
 )
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings
@@ -185,7 +184,7 @@ class Session:
         try:
             await grid.start()
         except LedgerError as error:
-            if _is_of_account(error):
+            if is_of_account(error):
                 raise
             # Its orders are cancelled as soon as the feeds are heard.
             grid.fail(error)
@@ -222,7 +221,7 @@ class Session:
                     grid.gate.start_quoting()
                     await tick_forever(grid)
         except* LedgerError as group:
-            if self.is_alone or any(map(_is_of_account, find_leaves(group))):
+            if self.is_alone or any(map(is_of_account, find_leaves(group))):
                 raise
             grid.fail(next(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError)))
         if grid.failure is not None:
@@ -420,11 +419,6 @@ class Session:
             "entries to be written": self.account.writer.n_unwritten,
             "tasks": 0 if self._nursery is None else len(self._nursery.child_tasks),
         }
-
-
-def _is_of_account(error: BaseException) -> bool:
-    """Check if an error concerns every grid: the journal they share, or the key."""
-    return isinstance(error, JournalError | ActionsRefused | HaltedAll)
 
 
 @asynccontextmanager

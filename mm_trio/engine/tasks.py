@@ -17,7 +17,7 @@ from mm_trio.grids.account import REGULAR_WEIGHT, URGENT_WEIGHT
 from mm_trio.grids.events import log_key_news
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.turns import RETRY_RECONCILE_S, apply_limits, reconcile
-from mm_trio.model.errors import Halted, HaltedAll, JournalError, LedgerError, VenueError
+from mm_trio.model.errors import Halted, HaltedAll, LedgerError, VenueError, is_of_account
 from mm_trio.model.observations import OwnBook, RestingSize
 from mm_trio.model.orders import OrderDiff, Phase
 from mm_trio.quoting.placing_gate import GateState
@@ -124,7 +124,7 @@ async def reconcile_all(session: Session, grids: list[Grid] | None = None) -> bo
         try:
             results.append(await reconcile(grid, is_one_of_many=True))
         except LedgerError as error:
-            if isinstance(error, JournalError):
+            if is_of_account(error):
                 raise
             grid.fail(error)
 

@@ -32,6 +32,7 @@ __all__ = [
     "VenueError",
     "find_halting_error",
     "find_leaves",
+    "is_of_account",
 ]
 
 # Enough to recognise a message, too little to fill a log.
@@ -212,6 +213,11 @@ def find_halting_error(leaves: Sequence[BaseException]) -> LedgerError | None:
     """
     known = (Halted, JournalBusy, JournalGone)
     return next((leaf for leaf in leaves if isinstance(leaf, LedgerError) and not isinstance(leaf, known)), None)
+
+
+def is_of_account(error: BaseException) -> bool:
+    """Check if an error concerns every grid of an account: the journal they share, the key, or a halt of all."""
+    return isinstance(error, JournalError | ActionsRefused | HaltedAll)
 
 
 def find_leaves(error: BaseException) -> list[BaseException]:

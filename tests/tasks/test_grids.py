@@ -15,13 +15,15 @@ from grids_kit import COINS, GridsWorld, find_sums
 from trio.testing import MockClock
 
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
+from mm_trio.engine.session import Session
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import VolatileStanding
 from mm_trio.journal.replay import replay
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
-from mm_trio.model.errors import ConfigError, Contradiction
+from mm_trio.model.errors import ActionsRefused, ConfigError, Contradiction, find_leaves
 from mm_trio.model.journal_entries import Booked
+from mm_trio.model.replies import Refusal, Refused
 from mm_trio.sandbox.model.commands import PlaceOrders
 from mm_trio.witness.opening_check import Opening
 
@@ -194,6 +196,13 @@ async def test_a_reader_of_one_coin_sees_that_coin_alone(tmp_path: Path, autojum
         assert found.inventory.account_usdc == accounts[coin]
 
 
+def find_session(maker: AccountMaker) -> Session:
+    """The session that runs."""
+    session = maker._session
+    assert session is not None
+    return session
+
+
 def halted(coin: str, world: GridsWorld) -> GridTerms:
     """Terms of a grid that an earlier session halted."""
     standing = VolatileStanding()
@@ -250,3 +259,23 @@ async def test_a_grid_that_fails_at_its_start_leaves_the_others(tmp_path: Path, 
     assert all(face.failure is None for face in last.faces.values())
     sums = find_sums(world, last)
     assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums
+
+
+async def test_a_lost_key_that_a_reconciliation_finds_ends_all(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker()
+
+    async def lose_key() -> None:
+        async with world.quoting(maker):
+            await trio.sleep(1)
+            session = find_session(maker)
+            for _ in range(3):
+                session.account.gateway.signer.on_answer(Refused(Refusal.SIGNER, "User or API Wallet does not exist"))
+            session.grids[0].schedule.want_reconcile(0)
+            await trio.sleep(30)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await lose_key()
+
+    assert any(isinstance(leaf, ActionsRefused) for leaf in find_leaves(ended.value))
+    assert all(face.failure is None for face in maker.faces.values())

@@ -36,7 +36,7 @@ from mm_trio.model.replies import Fill, Refusal, Refused, Unknown
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
 from mm_trio.quoting.order_differ import compute_diff, is_within_dead_zone
-from mm_trio.quoting.placing_gate import PlacingGate
+from mm_trio.quoting.placing_gate import GridGate, PlacingGate
 from mm_trio.quoting.quoting_engine import _split_with_gap as split_with_gap
 from mm_trio.quoting.quoting_engine import split_sides
 from mm_trio.refusals.memory import RefusalMemory
@@ -380,8 +380,9 @@ def acknowledgements_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
 def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch) -> None:
     async def go_on(session: Any) -> None:
         session.account.gate.start_quoting()
-        session.schedule.want_reconcile(0)
-        session.schedule.wake_tick()
+        for grid in session.alive:
+            grid.schedule.want_reconcile(0)
+        session.wake_ticks()
 
     patch.setattr("mm_trio.engine.tasks.read_anew", go_on)
 
@@ -390,6 +391,7 @@ def a_new_socket_is_quoted_on_before_anything_is_read(patch: pytest.MonkeyPatch)
 def ticks_go_on_while_paused(patch: pytest.MonkeyPatch) -> None:
     ask_gate, ask_gateway = PlacingGate.may_place, OrderGateway.may_place
     patch.setattr(PlacingGate, "may_place", lambda self: not self.is_shutting_down)
+    patch.setattr(GridGate, "may_place", lambda self: not self.is_shutting_down)
     # Only cancels get past it.
     patch.setattr(OrderGateway, "may_place", lambda self: ask_gate(self._gate) and ask_gateway(self))
 
@@ -435,18 +437,21 @@ def a_fill_is_missing_after_ten_seconds(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def the_way_out_is_not_verified(patch: pytest.MonkeyPatch) -> None:
-    async def hope(gateway: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any) -> tuple[LeftOrder, ...]:
+    async def hope(
+        gateway: Any, client: Any, state: Any, emitter: BatchEmitter, *_: Any, **options: Any
+    ) -> tuple[LeftOrder, ...]:
         oids = {order.oid for order in state.order_state.get_current_orders()}
         await emitter.emit(OrderDiff(cancels=oids), state.rate_limit)
         return ()
 
-    patch.setattr("mm_trio.engine.session.cancel_and_verify", hope)
+    patch.setattr("mm_trio.grids.grid.cancel_and_verify", hope)
 
 
 @mutant
 def leaving_does_not_stop_what_is_sent_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(OrderGateway, "on_shutdown", lambda self, within_s: None)
     patch.setattr(PlacingGate, "shut_down", lambda self: None)
+    patch.setattr(GridGate, "shut_down", lambda self: None)
 
 
 @mutant
@@ -678,7 +683,7 @@ def a_start_after_an_unclean_end_does_not_wait(patch: pytest.MonkeyPatch) -> Non
     async def go_on(reserved: Any, **options: Any) -> None:
         pass
 
-    patch.setattr("mm_trio.engine.session.outlast", go_on)
+    patch.setattr("mm_trio.grids.grid.outlast", go_on)
 
 
 @mutant_beside

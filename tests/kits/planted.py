@@ -488,4 +488,4 @@ def ticks_and_reconciliations_take_no_turns(patch: pytest.MonkeyPatch) -> None:
         async def __aexit__(self, *_: object) -> None:
             return
 
-    patch.setattr("mm_trio.engine.session.UncontendedLock", NoLock)
+    patch.setattr("mm_trio.grids.grid.UncontendedLock", NoLock)

@@ -5,6 +5,7 @@ No order of ours stays open, late fills are booked, and orders still in doubt ar
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from builders import ALLOCATION, MAKER, Hanging, Spy, World, booked, until
 from trio.testing import MockClock
 
 from mm_trio.engine import tasks
+from mm_trio.grids import turns
 from mm_trio.venue.ip_weight import FOR_SHUTDOWN, SLACK
 
 CANCEL_ERROR = {"status": "err", "response": "Something broke"}
@@ -173,20 +175,20 @@ async def test_leaving_touches_no_order_that_is_not_ours(autojump_clock: MockClo
 # --- things that go wrong with us ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["tick", "reconcile"])
+@pytest.mark.parametrize(("module", "task"), [(turns, "tick"), (tasks, "reconcile")])
 async def test_a_bug_in_a_task_cancels_our_orders_and_comes_out(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, task: str
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, module: ModuleType, task: str
 ) -> None:
     world = World()
     maker = world.maker(reconcile_every=2)
-    real = getattr(tasks, task)
+    real = getattr(module, task)
 
     async def fail_later(*args: Any) -> Any:
         if maker.stats.ticks >= 3:
             raise ZeroDivisionError("a bug of ours")
         return await real(*args)
 
-    monkeypatch.setattr(tasks, task, fail_later)
+    monkeypatch.setattr(module, task, fail_later)
     with pytest.RaisesGroup(pytest.RaisesExc(ZeroDivisionError, match="a bug of ours"), flatten_subgroups=True):
         async with world.running(maker):
             await trio.sleep(60)

@@ -324,7 +324,7 @@ async def test_a_tick_takes_its_seven_steps_in_order(
         await until(lambda: maker.stats.fills == 1)
         tokens, quote = maker.inventory.effective_token, maker.inventory.effective_usdc
         monkeypatch.setattr(IncrementalPlanner, "plan", plan)
-        monkeypatch.setattr("mm_trio.engine.tasks.log_tick", log)
+        monkeypatch.setattr("mm_trio.grids.turns.log_tick", log)
         n_emits = len(emits)
         await until(lambda: maker.stats.ticks == 2)
 

@@ -190,19 +190,23 @@ class WeightDemand:
     """Request weight that a reconciliation waits for before it begins.
 
     One that runs out of weight on its way has used it for nothing, and so would the next one: it waits for twice as
-    much, up to all that a minute has.
+    much, up to all that a minute has. Grids that reconcile together run out together, which counts once.
     """
 
     def __init__(self) -> None:
         self._factor = 1
+        self._has_doubled = False
 
     def compute(self, weight: int) -> int:
         """Compute how much to wait for, where `weight` suffices as a rule."""
+        self._has_doubled = False
         return min(self._factor * weight, MOST_AT_ONCE)
 
     def on_ran_out(self) -> None:
         """Ask for more the next time."""
-        self._factor = min(2 * self._factor, MOST_AT_ONCE)
+        if not self._has_doubled:
+            self._factor = min(2 * self._factor, MOST_AT_ONCE)
+            self._has_doubled = True
 
     def on_answered(self) -> None:
         """Ask for as much as a rule again."""

@@ -28,6 +28,15 @@ def test_one_that_was_answered_needs_no_more_than_a_rule() -> None:
     assert demand.compute(82) == 82
 
 
+def test_grids_that_run_out_together_double_the_demand_once() -> None:
+    demand = WeightDemand()
+    demand.compute(82)
+    for _ in range(6):
+        demand.on_ran_out()
+
+    assert demand.compute(82) == 164
+
+
 async def test_looks_that_use_up_a_minute_come_to_an_end(autojump_clock: MockClock) -> None:
     """Each look needs 150 and begins with 82: without a longer wait each would use what it has for nothing."""
     weight, demand, began_s = IpWeight(), WeightDemand(), trio.current_time()

@@ -76,7 +76,8 @@ class MakerProcess:
     crash: CrashSwitch
     lock: ExitStack
     began_s: float
-    standing: WatchedStanding | None = None
+    # Standings on disk, of the grid that may halt and of the account that has it.
+    standings: tuple[WatchedStanding, ...] = ()
     # Whether it was halted before it began.
     was_halted: bool = False
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
@@ -136,8 +137,8 @@ class MakerProcess:
         self.may_rest = self.runner.orders_may_rest
         self.killed_at = crash
         self.journal.is_dead = True
-        if self.standing is not None:
-            self.standing.is_dead = True
+        for standing in self.standings:
+            standing.is_dead = True
         self._release()
         self.scope.cancel()
 
@@ -158,7 +159,7 @@ class MakerProcess:
     def is_unwritten(self) -> bool:
         """Return whether it ended without its halt on disk, because that had no room or it had not begun."""
         is_begun = self.was_halted or self.has_begun
-        return not is_begun or (self.standing is not None and self.standing.n_refused > 0)
+        return not is_begun or any(standing.n_refused > 0 for standing in self.standings)
 
     def stop(self) -> None:
         """Ask the maker to shut down, as a signal does."""

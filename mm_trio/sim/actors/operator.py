@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Never
 
@@ -24,20 +24,21 @@ LOOK_S = 1.0
 class Operator:
     """Operator of one seed's makers.
 
+    `folders` are those of the grid that the plan is about, and of its account where that has several.
     `has_narrow_limits` until one of them was broken: then the limits are as wide as the ladder needs.
     """
 
     def __init__(
         self,
         plan: HaltPlan,
-        folder: Path,
+        folders: Sequence[Path],
         *,
         fault_counter: FaultCounter,
         trace: Trace,
         process: Callable[[], MakerProcess | None],
     ) -> None:
         self._plan = plan
-        self._folder = folder
+        self._folders = tuple(folders)
         self._fault_counter = fault_counter
         self._trace = trace
         self._process = process
@@ -49,7 +50,7 @@ class Operator:
     @property
     def is_halted(self) -> bool:
         """Check if a start has to be refused now."""
-        return read_standing(self._folder).state is State.HALTED
+        return any(read_standing(folder).state is State.HALTED for folder in self._folders)
 
     def before_start(self) -> None:
         """Resume a halted maker, if its start was refused often enough."""
@@ -60,9 +61,9 @@ class Operator:
             return
         self._n_refused = 0
         self._trace.add("operator", "resumes")
-        for request in Request:
-            remove_request(self._folder, request)
-        replace_standing(self._folder, ACTIVE)
+        self._remove_requests()
+        for folder in self._folders:
+            replace_standing(folder, ACTIVE)
         self.has_narrow_limits = False
 
     async def ask_at_times(self) -> None:
@@ -71,7 +72,7 @@ class Operator:
             await trio.sleep_until(at_s)
             if not self._plan.is_disk_full(trio.current_time()):
                 self._trace.add("operator", request.value)
-                write_request(self._folder, request, "by hand")
+                write_request(self._folders[0], request, "by hand")
 
     async def resume_in_calm_forever(self) -> Never:
         """Let the maker go on in calm: without narrow limits, and without requests."""
@@ -81,13 +82,17 @@ class Operator:
             # Waiting takes a turn of the schedule, which the recorded seeds with one grid do not have.
             await self.may_resume.wait()
         process, self.has_narrow_limits = self._process(), False
-        for request in Request:
-            remove_request(self._folder, request)
+        self._remove_requests()
         if process is not None and (self._plan.limits or (len(process.faces) > 1 and self.is_halted)):
             # Limits are read at a start, and so is what a halted grid of several may do.
             process.stop()
         while True:
-            state = read_standing(self._folder).state
-            if state in (State.PAUSED, State.CANCEL_ONLY):
-                write_request(self._folder, Request.RESUME)
+            for folder in self._folders:
+                if read_standing(folder).state in (State.PAUSED, State.CANCEL_ONLY):
+                    write_request(folder, Request.RESUME)
             await trio.sleep(LOOK_S)
+
+    def _remove_requests(self) -> None:
+        for folder in self._folders:
+            for request in Request:
+                remove_request(folder, request)

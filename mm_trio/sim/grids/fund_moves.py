@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 
 from mm_trio.model.journal_entries import Adjusted, Entry, Moved, MoveKind
-from mm_trio.sandbox import USDC, Fill, LedgerRow, Pair
+from mm_trio.sandbox import USDC, Fill, LedgerRow, Markets, Pair
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.oracle.venue_view import is_own
 
@@ -25,6 +25,7 @@ def check_moves(
     rows: Iterable[LedgerRow],
     fills: Iterable[Fill],
     pair: Pair,
+    markets: Markets,
     shared: Collection[int] = (),
 ) -> None:
     """Check S28: each recorded movement was made at the venue, with these amounts, and is recorded once.
@@ -32,7 +33,7 @@ def check_moves(
     The reverse is not required: faults hide rows, and what they hide stays unexplained. Of tokens that are `shared`, by
     index, nothing moves, as what moves the account moves no grid's part, unless the other grids were halted.
     """
-    made = _find_made(rows, fills, pair)
+    made = _find_made(rows, fills, pair, markets)
     moves = [entry for entry in entries if isinstance(entry, Moved) and entry.kind != MoveKind.FOREIGN_HOLD]
     counts = Counter(move.ref for move in moves)
     twice = sorted(ref for ref, n in counts.items() if n > 1)
@@ -55,8 +56,13 @@ def _leave_out(amounts: _Amounts, pair: Pair, shared: Collection[int]) -> _Amoun
     )
 
 
-def _find_made(rows: Iterable[LedgerRow], fills: Iterable[Fill], pair: Pair) -> dict[str, tuple[str, _Amounts]]:
-    """Find what the venue moved besides fills of ours, by the references that the maker gives them."""
+def _find_made(
+    rows: Iterable[LedgerRow], fills: Iterable[Fill], pair: Pair, markets: Markets
+) -> dict[str, tuple[str, _Amounts]]:
+    """Find what the venue moved besides fills of this grid, by the references that the maker gives them.
+
+    Trades of other pairs count too: those of a grid that is halted move a token that is then another one's alone.
+    """
     made: dict[str, tuple[str, _Amounts]] = {}
     for row in rows:
         amount = row.amount if row.receiver == row.address else -row.amount
@@ -69,10 +75,21 @@ def _find_made(rows: Iterable[LedgerRow], fills: Iterable[Fill], pair: Pair) -> 
         )
         made[row.hash] = (kind, amounts)
     for fill in fills:
-        if fill.coin == pair.name and not is_own(fill.cloid):
-            sign = 1 if fill.is_buy else -1
-            token, usdc = sign * fill.size, -sign * fill.size * fill.price
-            token -= fill.fee if fill.fee_token == pair.base.name else _NOTHING
-            usdc -= fill.fee if fill.fee_token == pair.quote.name else _NOTHING
-            made[f"{fill.tid}:{fill.oid}"] = (MoveKind.HAND_TRADE, (token, usdc))
+        is_other = fill.coin != pair.name
+        if is_other or not is_own(fill.cloid):
+            made[f"{fill.tid}:{fill.oid}"] = (MoveKind.HAND_TRADE, _find_effect(fill, markets.pair(fill.coin), pair))
     return made
+
+
+def _find_effect(fill: Fill, traded: Pair, pair: Pair) -> _Amounts:
+    """Find what a fill moved of a pair's tokens."""
+    sign = 1 if fill.is_buy else -1
+    moved = {pair.base.name: _NOTHING, pair.quote.name: _NOTHING}
+    for name, amount in (
+        (traded.base.name, sign * fill.size),
+        (traded.quote.name, -sign * fill.size * fill.price),
+        (fill.fee_token, -fill.fee),
+    ):
+        if name in moved:
+            moved[name] += amount
+    return moved[pair.base.name], moved[pair.quote.name]

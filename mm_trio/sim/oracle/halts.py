@@ -23,16 +23,26 @@ EXPLAINED = ("the limit is", "the operator asked for", "no space left")
 
 
 class HaltRules:
-    """S26, S27 and the spend of S25, over all processes of a seed with a plan."""
+    """S26, S27 and the spend of S25, over all processes of a seed with a plan.
 
-    def __init__(self, judge: Judge, plan: HaltPlan, *, folder: Path) -> None:
+    `folder` has the standing of the grid that the plan is about, `of_account` that of its account where there are
+    several.
+    """
+
+    def __init__(self, judge: Judge, plan: HaltPlan, *, folder: Path, of_account: Path | None) -> None:
         self._judge = judge
         self._plan = plan
         self._folder = folder
+        self._of_account = of_account
 
     def read(self) -> Standing:
-        """Return what is on disk."""
-        return read_standing(self._folder)
+        """Return what is on disk: what stops the account stops the grid too."""
+        return read_standing(self._folder if self._of_account is None or not self.is_all_halted else self._of_account)
+
+    @property
+    def is_all_halted(self) -> bool:
+        """Check if the account with all its grids is halted."""
+        return self._of_account is not None and read_standing(self._of_account).state is State.HALTED
 
     def on_new_risk(self, method: str, maker: GridFace, limits: RiskLimits | None) -> None:
         """Check a new order that leaves."""
@@ -49,7 +59,8 @@ class HaltRules:
 
     def on_cancel(self, method: str, maker: GridFace) -> None:
         """Check a cancel of a maker that shuts down although nobody asked it to."""
-        if maker.paused_because != SHUTTING_DOWN or maker.stats.ticks == 0:
+        is_ending = maker.paused_because == SHUTTING_DOWN or maker.failure is not None
+        if not is_ending or maker.stats.ticks == 0:
             return
         standing, may_lack = self.read(), self._plan.is_disk_full(trio.current_time()) and not self._plan.has_room
         self._judge.check(

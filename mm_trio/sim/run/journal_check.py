@@ -41,6 +41,7 @@ def _check_grid(world: World, grid: Grid, entries: Sequence[Entry]) -> None:
         rows=exchange.ledger(MAKER),
         fills=exchange.fills(MAKER),
         pair=grid.pair,
+        markets=exchange.markets,
         shared=world.account_rules.shared_tokens,
     )
     order_size = grid.ladder.order_size

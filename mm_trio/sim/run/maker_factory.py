@@ -36,7 +36,7 @@ class MakerSeams:
     """World of a process, as its maker sees it.
 
     `nonces` are those of the key at the venue. Each maker gets a random stream of its own from `rng`. `wall_ms` reads
-    the machine's clock.
+    the machine's clock. `standing` is that of an account with several grids.
     """
 
     info: SimInfo
@@ -46,6 +46,7 @@ class MakerSeams:
     journal: WatchedJournal
     rng: Random
     wall_ms: Callable[[], int]
+    standing: WatchedStanding | None
 
     def make_arguments(self, scenario: Scenario) -> dict[str, Any]:
         """Make the arguments that have nothing to do with a grid."""
@@ -74,6 +75,7 @@ def make_maker(
     if len(grids) > 1:
         makers = AccountMaker(
             [_make_terms(scenario, *terms) for terms in zip(grids, limits, standings, strict=True)],
+            standing=seams.standing,
             **seams.make_arguments(scenario),
         )
         return makers, makers.faces

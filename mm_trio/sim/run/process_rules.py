@@ -85,7 +85,7 @@ class ProcessRules:
             "orders unsettled": process.requests.n_ends_lately,
             "requests whose weight counts": process.requests.n_weighed_lately,
             "entries to be written": MOST_UNWRITTEN,
-            "tasks": TASKS + n_grids - 1 + HALT_TASKS * (process.standing is not None),
+            "tasks": TASKS + n_grids - 1 + HALT_TASKS * bool(process.standings),
         }
         kept = process.runner.describe_memory()
         assert kept.keys() <= most.keys(), kept.keys() - most.keys()

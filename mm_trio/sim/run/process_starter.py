@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import trio
 
 from mm_trio.engine.grid_face import GridFace
 from mm_trio.halts.standing import State
-from mm_trio.journal.data_dir import find_state_folder, hold_state_folder
+from mm_trio.journal.data_dir import ACCOUNT_NAME, find_state_folder, hold_state_folder
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import JournalError
 from mm_trio.sandbox import FaultKind, Nonces, fill_at_once
@@ -89,7 +89,11 @@ class ProcessStarter:
         self._rng = split(scenario.seed, "lives")
         self._at_once = split(scenario.seed, "filled at once")
         self.lossy_folder = LossyFolder(self.state_folder, aside=folder / "aside", loss=scenario.journal_loss)
-        self.halt_rules = None if self._plan is None else HaltRules(judge, self._plan, folder=self.victim_folder)
+        self.halt_rules = (
+            None
+            if self._plan is None
+            else HaltRules(judge, self._plan, folder=self.victim_folder, of_account=self.account_folder)
+        )
         # The operator takes narrow limits back once one was broken.
         self.has_narrow_limits: Callable[[], bool] = lambda: False
 
@@ -133,12 +137,16 @@ class ProcessStarter:
         )
         requests.count_posting = lambda: transport.n_posting
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
-        standing = None if self._plan is None else WatchedStanding(self.victim_folder, is_full=self._has_no_room)
+        standing, of_account = self._open_standing(self.victim_folder), self._open_standing(self.account_folder)
         limits = [self._narrow_limits(grid, limits) for grid, (limits, _) in zip(self._grids, self._terms, strict=True)]
-        seams = MakerSeams(info, self._venue, self._nonces, transport, journal, self._rng, self._machine.read_ms)
+        seams = MakerSeams(
+            info, self._venue, self._nonces, transport, journal, self._rng, self._machine.read_ms, of_account
+        )
         standings = [standing if grid is self.victim else None for grid in self._grids]
         maker, faces = make_maker(scenario, self._grids, seams, limits=limits, standings=standings)
-        requests.filled_answers.believes_open = requests.is_tracked = partial(_is_tracked, faces)
+        requests.filled_answers.believes_open = partial(_is_tracked, faces)
+        # A grid that ends alone cancels, whether its account is paused or not.
+        requests.is_tracked = partial(_is_tracked, faces, goes_on=True)
         requests.must_rest_nothing = lambda: (
             self._is_journal_locked(late_s=BELIEF_S) or self._is_cancel_only() or _is_shutting_down(faces)
         )
@@ -146,17 +154,21 @@ class ProcessStarter:
         requests.stale_s = scenario.tuning.get("feed_stale_after_s", STALE_S)
         process = MakerProcess(n, maker, faces, info, journal, transport, requests, crash, lock, trio.current_time())
         if standing is not None:
-            self._watch_halts(process, standing, limits[self._grids.index(self.victim)])
+            process.standings = (standing,) if of_account is None else (standing, of_account)
+            self._watch_halts(process, limits[self._grids.index(self.victim)])
         return process
 
-    def _watch_halts(self, process: MakerProcess, standing: WatchedStanding, limits: RiskLimits | None) -> None:
+    def _open_standing(self, folder: Path | None) -> WatchedStanding | None:
+        return None if self._plan is None or folder is None else WatchedStanding(folder, is_full=self._has_no_room)
+
+    def _watch_halts(self, process: MakerProcess, limits: RiskLimits | None) -> None:
         """Let the rules of halts see what leaves a process, and arm the kill of the plan."""
         assert self._plan is not None
         assert self.halt_rules is not None
         requests = process.requests
         if len(self._grids) > 1:
             process.find_halted = self.find_halted
-        process.standing, process.was_halted = standing, standing.standing.state is State.HALTED
+        process.was_halted = any(each.standing.state is State.HALTED for each in process.standings)
         requests.halts = LeavesOfOne(
             self.halt_rules,
             process.faces[self.victim.coin],
@@ -173,8 +185,9 @@ class ProcessStarter:
 
     def find_halted(self) -> frozenset[str]:
         """Find the coins whose grid is halted, as it is on disk."""
-        is_halted = self.halt_rules is not None and self.halt_rules.read().state is State.HALTED
-        return frozenset({self.victim.coin} if is_halted else ())
+        if self.halt_rules is None or self.halt_rules.read().state is not State.HALTED:
+            return frozenset()
+        return frozenset(g.coin for g in self._grids if g is self.victim or self.halt_rules.is_all_halted)
 
     def _is_disk_full(self) -> bool:
         return self._plan is not None and self._plan.is_disk_full(trio.current_time())
@@ -204,24 +217,41 @@ class ProcessStarter:
 
     @property
     def state_folder(self) -> Path:
-        """Return the folder of the maker's journal."""
-        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._grids[0].coin)
+        """Return the folder of the maker's journal: of its only coin, or of its account."""
+        return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._name_folder())
+
+    @property
+    def account_folder(self) -> Path | None:
+        """Return the folder of what several grids share; None where there is but one."""
+        return None if len(self._grids) == 1 else self.state_folder
+
+    def _name_folder(self) -> str:
+        return self._grids[0].coin if len(self._grids) == 1 else ACCOUNT_NAME
 
     @property
     def victim_folder(self) -> Path:
         """Return the folder of the standing that a plan of halts is about."""
         return find_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self.victim.coin)
 
-    def hold_folder(self) -> AbstractContextManager[Path]:
-        """Lock the state folder as the maker does.
+    @contextmanager
+    def hold_folder(self) -> Iterator[Path]:
+        """Lock the state folder as the maker does, and those of several grids with it.
 
-        The lock allows one maker for an account and coin, and one for a key.
+        The locks allow one maker for an account and coin, and one for a key.
         """
-        return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=self._grids[0].coin, signer=MAKER)
+        with ExitStack() as held:
+            for grid in self._grids if len(self._grids) > 1 else ():
+                held.enter_context(self._hold(grid.coin, signer=None))
+            yield held.enter_context(self._hold(self._name_folder(), signer=MAKER))
+
+    def _hold(self, coin: str, *, signer: str | None) -> AbstractContextManager[Path]:
+        return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=coin, signer=signer)
 
 
-def _is_tracked(faces: Mapping[str, GridFace], oid: int) -> bool:
-    return any(face.order_state.find(oid) is not None for face in faces.values())
+def _is_tracked(faces: Mapping[str, GridFace], oid: int, *, goes_on: bool = False) -> bool:
+    """Return whether a grid tracks an order; with `goes_on` only of those that have not ended alone."""
+    some = [face for face in faces.values() if not goes_on or face.failure is None]
+    return any(face.order_state.find(oid) is not None for face in some)
 
 
 def _is_shutting_down(faces: Mapping[str, GridFace]) -> bool:

@@ -150,7 +150,7 @@ class World:
             return None
         operator = Operator(
             plan,
-            self._starter.victim_folder,
+            [self._starter.victim_folder, *filter(None, [self._starter.account_folder])],
             fault_counter=self.fault_counter,
             trace=trace,
             process=lambda: self.process,
@@ -365,7 +365,9 @@ class World:
                 rules.on_halted(had_begun=not process.was_halted, n_items=requests.n_items_sent)
             return
         self.judge.check(
-            "S32", not process.has_halted or process.journal.is_broken, lambda: f"all grids ended by {process.error!r}"
+            "S32",
+            not process.has_halted or process.journal.is_broken or rules.is_all_halted,
+            lambda: f"all grids ended by {process.error!r}",
         )
         if process.find_halted():
             n_items = requests.n_items_of[self._starter.victim.pair.asset]

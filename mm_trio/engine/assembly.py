@@ -6,6 +6,7 @@ Every part is complete before the next one receives it.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -395,7 +396,7 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
     )
     account = Account(
         client=client,
-        answers=_make_answers(basis, made, take_all if funds is None else funds),
+        answers=_make_answers(basis, grids, take_all if funds is None else funds),
         writer=writer,
         gate=gate,
         gateway=gateway,
@@ -588,14 +589,22 @@ def _make_account_stops(basis: _Basis, own: AccountStops | None, made: Sequence[
     )
 
 
-def _make_answers(basis: _Basis, made: Sequence[_GridCore], share: SharesBalances) -> SharedAnswers:
-    """Make what grids share of the venue's answers; one alone asks for itself."""
+def _make_answers(basis: _Basis, grids: Sequence[Grid], share: SharesBalances) -> SharedAnswers:
+    """Make what grids share of the venue's answers; one alone asks for itself.
+
+    A grid that ended is not read any more, so what it has not read makes no question longer.
+    """
     if basis.is_alone:
         return SharedAnswers(basis.client)
+
+    def find_fills_since_ms() -> float:
+        wanted = (grid.state.history.look_up_from_ms for grid in grids if grid.failure is None)
+        return min(wanted, default=math.inf)
+
     return SharedAnswers(
         basis.client,
         coins=basis.coins,
-        find_fills_since_ms=lambda: min(core.state.history.look_up_from_ms for core in made),
+        find_fills_since_ms=find_fills_since_ms,
         share=share,
     )
 

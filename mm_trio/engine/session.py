@@ -26,6 +26,7 @@ from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.grids.account import Account
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.operator_requests import heed_forever, heed_while
+from mm_trio.grids.shutdown import UNCLEAN
 from mm_trio.grids.turns import settle_beginning, tick_forever
 from mm_trio.guard.heartbeat import Life
 from mm_trio.guard.life_signs import LifeSigns
@@ -56,6 +57,8 @@ _log = logging.getLogger(__name__)
 GRACE_S = 9.0
 # Patience with a journal that is locked at the end. What it does not take is known to the venue.
 LAST_WRITE_S = 2.0
+# Pauses before the orders of a grid that ended alone are cancelled again. Each try has its items and request weight.
+RETRY_END_S, LONGEST_RETRY_END_S = 15.0, 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,8 @@ class Session:
         finally:
             self.feeds.inbox.close()
             await self._write_wanted()
-            await self._shut_down([grid for grid in self.grids if grid.left_behind is None])
+            # Of a grid that ended before, orders may rest that could not be cancelled then.
+            await self._shut_down([grid for grid in self.grids if grid.left_behind != ()])
             await self._write_remains()
             await self._write_rest()
             for grid in self.grids:
@@ -284,16 +288,26 @@ class Session:
         await grid.change(settings, limits)
 
     async def _end_grid(self, grid: Grid) -> None:
-        """Cancel what rests of a grid that ended alone, and write that down."""
+        """Cancel what rests of a grid that ended alone, and write that down.
+
+        It goes on until nothing rests: nobody else would look after these orders while the other grids quote.
+        """
         self.account.reconciling.share_among(max(1, len(self.alive)))
         try:
             raise grid.failure or AssertionError("a grid ended without a reason")
         except LedgerError:
             await grid.stops.write_wanted()
-        await grid.shut_down_alone(GRACE_S)
-        await grid.stops.write_remains(grid.left_behind)
-        if not self.alive:
-            raise HaltedAll(f"every grid of the account has ended, the last one was {grid.coin}: {grid.failure}")
+        pause_s = RETRY_END_S
+        while True:
+            await grid.shut_down_alone(GRACE_S)
+            await grid.stops.write_remains(grid.left_behind)
+            if not self.alive:
+                raise HaltedAll(f"every grid of the account has ended, the last one was {grid.coin}: {grid.failure}")
+            # What may still arrive of an earlier session is known at its next start.
+            if all(left is UNCLEAN for left in grid.left_behind or ()):
+                return
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_RETRY_END_S)
 
     # --- End ----------------------------------------------------------------------------------
 

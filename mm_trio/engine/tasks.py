@@ -91,7 +91,8 @@ async def apply_forever(session: Session) -> Never:
             account.client.on_heard()
             if reported_ms is not None:
                 account.client.clock.on_frame(reported_ms)
-            for grid in session.grids:
+            # A tick of a grid that ended never comes.
+            for grid in session.alive:
                 await grid.schedule.woken.let_go_first()
 
 

@@ -79,7 +79,7 @@ class SharedAnswers:
         client: VenueClient,
         *,
         coins: Collection[str] = (),
-        find_fills_since_ms: Callable[[], int] | None = None,
+        find_fills_since_ms: Callable[[], float] | None = None,
         share: SharesBalances = take_all,
     ) -> None:
         self.client = client

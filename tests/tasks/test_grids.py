@@ -16,6 +16,7 @@ from trio.testing import MockClock
 
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.engine.session import Session
+from mm_trio.grids.grid import Grid
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import VolatileStanding
 from mm_trio.journal.replay import replay
@@ -279,3 +280,77 @@ async def test_a_lost_key_that_a_reconciliation_finds_ends_all(autojump_clock: M
 
     assert any(isinstance(leaf, ActionsRefused) for leaf in find_leaves(ended.value))
     assert all(face.failure is None for face in maker.faces.values())
+
+
+class Deaf:
+    """An exchange object whose actions do not arrive for a while."""
+
+    def __init__(self, exchange: Any) -> None:
+        self._exchange = exchange
+        self.is_deaf = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exchange, name)
+
+    def post_signed(self, signed: Any) -> Any:
+        if self.is_deaf:
+            raise ConnectionError("nobody is there")
+        return self._exchange.post_signed(signed)
+
+
+@pytest.mark.parametrize("quotes_on_s", [0, 120])
+async def test_orders_that_a_grid_left_are_cancelled_later(quotes_on_s: float, autojump_clock: MockClock) -> None:
+    """By the end of the session at the latest."""
+    world = GridsWorld()
+    exchange = Deaf(world.sdk_exchange)
+    maker = world.account_maker(exchange=exchange)
+    async with world.quoting(maker):
+        await trio.sleep(5)
+        exchange.is_deaf = True
+        grid = find_session(maker).grids[0]
+        grid.fail(Contradiction("a made up one"))
+        await until(lambda: grid.left_behind is not None)
+        assert grid.left_behind
+        exchange.is_deaf = False
+        await trio.sleep(quotes_on_s)
+        if quotes_on_s:
+            assert world.open_of(COINS[0]) == []
+            assert all(world.open_of(coin) for coin in COINS[1:])
+    assert world.exchange.open_orders(MAKER) == ()
+    assert maker.orders_may_rest == ()
+
+
+async def end_first_grid(maker: AccountMaker) -> Grid:
+    """End one grid while the others go on, and wait until nothing of it rests."""
+    grid = find_session(maker).grids[0]
+    grid.fail(Contradiction("a made up one"))
+    await until(lambda: grid.left_behind == ())
+    return grid
+
+
+async def test_frames_do_not_wait_for_a_grid_that_ended(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trio.sleep(5)
+        (await end_first_grid(maker)).schedule.wake_tick()
+        began_s = trio.current_time()
+        for coin in COINS[1:] * 10:
+            world.take(coin, "buy", "0.5")
+        await trio.sleep(2)
+        faces = [maker.faces[coin] for coin in COINS[1:]]
+        assert sum(face.stats.fills for face in faces) == 20
+        assert max(face.recent_fills[-1][0] for face in faces) < began_s + 0.05
+
+
+async def test_a_grid_that_ended_makes_no_history_longer(autojump_clock: MockClock) -> None:
+    """The others ask for fills since their own last ones."""
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await end_first_grid(maker)
+        ended_ms = world.now_ms()
+        await trade(world, 2000)
+        session = find_session(maker)
+        await until(lambda: session.grids[1].state.history.looked_up_ms > ended_ms + 1_000_000)
+        assert session.account.answers.find_fills_since_ms() > ended_ms + 600_000

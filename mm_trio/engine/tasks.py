@@ -56,6 +56,8 @@ LOCK_PATIENCE_S = 2.0
 EMPTY_EVERY_S = 1.0
 # Of the book, which the limits of loss need: request weight 2 each time.
 MARK_EVERY_S = 10.0
+# With many grids their books would use up what an address has a minute; a price may be a minute old.
+MARK_PAUSE_S = 0.5
 REMIND_EVERY_S = 60.0
 
 
@@ -143,8 +145,9 @@ async def watch_mark_forever(session: Session) -> Never:
     """Look at prices every few seconds: a limit needs them."""
     account = session.account
     while True:
-        for grid in session.alive:
-            if not (grid.stops.limits.needs_mark or account.stops.limits.needs_mark):
+        for grid in session.grids:
+            # What a grid that ended bought and sold is the account's all the same.
+            if not ((grid.failure is None and grid.stops.limits.needs_mark) or account.stops.limits.needs_mark):
                 continue
             try:
                 grid.stops.limits.on_book(await account.client.fetch_book(grid.state.market))
@@ -155,13 +158,16 @@ async def watch_mark_forever(session: Session) -> Never:
                 account.stops.limits.on_book(None)
             async with grid.turn:
                 await _follow_mark(session, grid)
-        await trio.sleep(MARK_EVERY_S)
+        await trio.sleep(max(MARK_EVERY_S, MARK_PAUSE_S * len(session.grids)))
 
 
 async def _follow_mark(session: Session, grid: Grid) -> None:
     """Follow what a limit asks for at a new price. Errors: Halted of the only grid, or of the account."""
     try:
-        await apply_limits(grid)
+        if grid.failure is None:
+            await apply_limits(grid)
+        else:
+            await session.account.stops.apply()
     except Halted as error:
         if session.is_alone or isinstance(error, HaltedAll):
             raise

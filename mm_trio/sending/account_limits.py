@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import chain
+from typing import TypeAlias
 
 import trio
 
 from mm_trio.halts.standing import Standing
-from mm_trio.limits.holding import Traded
-from mm_trio.limits.terms import RiskLimits
+from mm_trio.limits.holding import STALE_MARK_S, HoldingLimits, Traded
+from mm_trio.limits.terms import Breach, Reaction, RiskLimits
 from mm_trio.model.market import Book
 from mm_trio.model.numbers import EXACT
 from mm_trio.model.orders import Intent, Side, TrackedOrder
@@ -19,31 +20,56 @@ from mm_trio.state.maker_state import MakerState
 
 __all__ = ["AccountLimitGuard"]
 
+# States of grids, and the guards that know their prices.
+_Grids: TypeAlias = Sequence[tuple[MakerState, LimitGuard]]
+
 
 class AccountLimitGuard(LimitGuard):
     """Limits of an account, and of what its grids do together.
 
-    `grids` are their states, and the guards that know their prices. All grids are counted in one quote unit.
+    `grids` are their states, and the guards that know their prices. Amounts are summed over the grids of one quote
+    token, and each quote token has to keep the limits by itself; counts are of the account.
     """
 
     def __init__(
         self,
         limits: RiskLimits,
-        grids: Sequence[tuple[MakerState, LimitGuard]],
+        grids: _Grids,
         *,
         standing: Standing,
         wall_ms: Callable[[], int],
     ) -> None:
         super().__init__(limits, grids[0][0], standing=standing, wall_ms=wall_ms)
-        self._grids = list(grids)
+        self._grids: list[tuple[MakerState, LimitGuard]] = []
+        self._by_quote: dict[int, list[tuple[MakerState, LimitGuard]]] = {}
+        self._holdings: dict[int, HoldingLimits] = {}
+        for state, guard in grids:
+            self.join(state, guard)
 
     def join(self, state: MakerState, guard: LimitGuard) -> None:
         """Count another grid from here on."""
+        quote = state.market.quote.index
         self._grids.append((state, guard))
+        self._by_quote.setdefault(quote, []).append((state, guard))
+        if quote not in self._holdings:
+            self._holdings[quote] = self._start_counting()
 
     def leave(self, state: MakerState) -> None:
-        """Count a grid no longer. What it gained or lost stays its own."""
+        """Count a grid no longer. What the others of its quote token earned is counted as by a new start."""
+        quote = state.market.quote.index
         self._grids = [pair for pair in self._grids if pair[0] is not state]
+        if rest := [pair for pair in self._by_quote.pop(quote) if pair[0] is not state]:
+            self._by_quote[quote] = rest
+        self._holdings[quote] = self._start_counting()
+
+    def change(self, limits: RiskLimits) -> None:
+        """Judge by other limits from here on; what was counted stays."""
+        super().change(limits)
+        for holding in self._holdings.values():
+            holding.change(limits)
+
+    def _start_counting(self) -> HoldingLimits:
+        return HoldingLimits(self._limits, now_s=trio.current_time())
 
     @property
     def needs_mark(self) -> bool:
@@ -51,23 +77,19 @@ class AccountLimitGuard(LimitGuard):
         return self._holding.needs_mark
 
     def on_book(self, book: Book | None) -> None:
-        """Mark all grids at the prices that were seen of them, once each has one."""
-        mids = [guard.mid for _, guard in self._grids]
-        if None not in mids:
-            self._holding.on_mark(Decimal(1), self._sum_traded(mids), now_s=trio.current_time())
+        """Mark grids at the prices that were seen of them, once they are known of each of one quote token."""
+        now_s = trio.current_time()
+        for quote, grids in self._by_quote.items():
+            if all(_has_price(guard, now_s) for _, guard in grids):
+                self._holdings[quote].on_mark(Decimal(1), _sum_traded(grids), now_s=now_s)
 
-    @property
-    def traded(self) -> Traded:
-        """Return what fills moved since the ledgers began, all tokens at the prices seen last."""
-        return self._sum_traded([guard.mid for _, guard in self._grids])
-
-    def _sum_traded(self, mids: Sequence[Decimal | None]) -> Traded:
-        token = quote = Decimal(0)
-        for (_, guard), mid in zip(self._grids, mids, strict=True):
-            moved = guard.traded
-            token = EXACT.add(token, EXACT.multiply(moved.token, mid or Decimal(0)))
-            quote = EXACT.add(quote, moved.quote)
-        return Traded(token, quote)
+    def _find_breach_of_money(self, now_s: float) -> Breach | None:
+        """Find the first limit that the grids of any quote token break, what stops before what waits."""
+        found = [
+            self._holdings[quote].find_breach(_sum_traded(some), now_s=now_s) for quote, some in self._by_quote.items()
+        ]
+        breaches = [breach for breach in found if breach is not None]
+        return min(breaches, key=lambda breach: breach.reaction is not Reaction.HALT, default=None)
 
     def _list_intents(self) -> Iterable[Intent]:
         return chain.from_iterable(state.order_state.get_intents() for state, _ in self._grids)
@@ -77,9 +99,38 @@ class AccountLimitGuard(LimitGuard):
         return next((order for order in found if order is not None), None)
 
     def sum_resting(self, intents: Sequence[Intent]) -> dict[Side, Decimal]:
-        """Sum the notional of each side beside these orders, over all grids."""
+        """Sum the notional of each side beside these orders of one grid, over all grids of its quote token."""
         sums: dict[Side, Decimal] = {"buy": Decimal(0), "sell": Decimal(0)}
-        for _, guard in self._grids:
+        for _, guard in self._find_alike(intents):
             for side, notional in guard.sum_resting(intents).items():
                 sums[side] += notional
         return sums
+
+    def _find_alike(self, intents: Sequence[Intent]) -> _Grids:
+        """Find the grids that have the quote token of these orders, which are in flight already."""
+        cloids = {intent.cloid for intent in intents}
+        for grids in self._by_quote.values():
+            for state, _ in grids:
+                if any(intent.cloid in cloids for intent in state.order_state.get_intents()):
+                    return grids
+        return self._grids
+
+
+def _has_price(guard: LimitGuard, now_s: float) -> bool:
+    """Check if it is known what a grid's fills are worth.
+
+    Where a grid is stopped nobody else may quote, so its last price has to do.
+    """
+    if guard.mid is None:
+        return not guard.traded.token
+    return guard.is_stopped or now_s - guard.marked_s <= STALE_MARK_S
+
+
+def _sum_traded(grids: _Grids) -> Traded:
+    """Sum what fills moved since the ledgers began, all tokens at the prices seen last."""
+    token = quote = Decimal(0)
+    for _, guard in grids:
+        moved = guard.traded
+        token = EXACT.add(token, EXACT.multiply(moved.token, guard.mid or Decimal(0)))
+        quote = EXACT.add(quote, moved.quote)
+    return Traded(token, quote)

@@ -54,6 +54,7 @@ class LimitGuard:
         self._holding = HoldingLimits(limits, peak=peak, now_s=trio.current_time())
         self._refused_s = float("-inf")
         self._mid: Decimal | None = None
+        self._marked_s = float("-inf")
         self.standing = standing
         self.wanted: Standing | None = None
         self._n_fills = 0
@@ -63,6 +64,11 @@ class LimitGuard:
     def mid(self) -> Decimal | None:
         """Return the last price that was seen."""
         return self._mid
+
+    @property
+    def marked_s(self) -> float:
+        """Return when that price was seen, on the loop's clock."""
+        return self._marked_s
 
     @property
     def needs_mark(self) -> bool:
@@ -129,7 +135,8 @@ class LimitGuard:
     def on_book(self, book: Book | None) -> None:
         """Take the middle of a book as the present price."""
         mid = find_reference(book)
-        self._mid = mid or self._mid
+        if mid is not None:
+            self._mid, self._marked_s = mid, trio.current_time()
         self._holding.on_mark(mid, self.traded, now_s=trio.current_time())
         if (peak := self._holding.take_peak()) is not None:
             self._state.record(Peaked(peak))
@@ -188,7 +195,7 @@ class LimitGuard:
         if not self._has_limits:
             return None
         now_s = trio.current_time()
-        of_money = self._holding.find_breach(self.traded, now_s=now_s)
+        of_money = self._find_breach_of_money(now_s)
         of_pace = self._pace.find_breach(
             n_items=n_items,
             n_unknown=sum(now_s - i.sent_s > ANSWERED_WITHIN_S for i in self._list_intents()),
@@ -200,6 +207,9 @@ class LimitGuard:
         if found is not None:
             self.breaches.on_breach(found, now_s=now_s)
         return found
+
+    def _find_breach_of_money(self, now_s: float) -> Breach | None:
+        return self._holding.find_breach(self.traded, now_s=now_s)
 
     def _list_intents(self) -> Iterable[Intent]:
         return self._state.order_state.get_intents()

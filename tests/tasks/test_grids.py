@@ -25,7 +25,7 @@ from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import ActionsRefused, ConfigError, Contradiction, find_leaves
 from mm_trio.model.journal_entries import Booked
 from mm_trio.model.replies import Refusal, Refused
-from mm_trio.sandbox.model.commands import PlaceOrders
+from mm_trio.sandbox.model.commands import Deposit, PlaceOrders
 from mm_trio.witness.opening_check import Opening
 
 
@@ -354,3 +354,29 @@ async def test_a_grid_that_ended_makes_no_history_longer(autojump_clock: MockClo
         session = find_session(maker)
         await until(lambda: session.grids[1].state.history.looked_up_ms > ended_ms + 1_000_000)
         assert session.account.answers.find_fills_since_ms() > ended_ms + 600_000
+
+
+async def test_the_account_s_loss_is_known_beside_a_grid_that_failed(autojump_clock: MockClock) -> None:
+    """It needs the prices of all grids, or else nothing more is placed."""
+    world = GridsWorld()
+    grids = [world.terms(COINS[0], check_opening=refuse_to_open), *(world.terms(coin) for coin in COINS[1:])]
+    maker = world.account_maker(grids, limits=RiskLimits(max_loss_vs_hold=Decimal(1_000)))
+    async with world.quoting(maker):
+        await trade(world, 200)
+        assert [maker.faces[coin].paused_because for coin in COINS[1:]] == [None, None]
+        assert all(world.open_of(coin) for coin in COINS[1:])
+
+
+async def test_each_quote_token_keeps_the_account_s_limits_by_itself(autojump_clock: MockClock) -> None:
+    world = GridsWorld(("@107", "@207"))
+    world.gateway.apply(Deposit(MAKER, 268, Decimal(5_000)))
+    maker = world.account_maker(limits=RiskLimits(max_net_spend=Decimal(150), max_side_notional=Decimal(2_500)))
+    async with world.quoting(maker):
+        for coin in world.coins:
+            world.take(coin, "sell", "5")
+        await trio.sleep(20)
+        assert [face.paused_because for face in maker.faces.values()] == [None, None]
+        assert all(face.stats.fills for face in maker.faces.values())
+        for coin in world.coins:
+            assert sum(order.price * order.size for order in world.open_of(coin) if order.is_buy) > 1_500
+    assert maker.standing.state is State.ACTIVE

@@ -181,8 +181,11 @@ class Session:
         if self.is_alone:
             await self.grids[0].start()
         else:
-            # At once, so that they share what the venue answers.
-            await call_together(*[partial(self._start_grid, grid) for grid in self.grids])
+            # What earlier sessions missed is booked before a new grid is told what is left of a token that they share.
+            for begins_anew in (False, True):
+                # At once, so that they share what the venue answers.
+                some = [grid for grid in self.grids if grid.begins_anew is begins_anew]
+                await call_together(*[partial(self._start_grid, grid) for grid in some])
 
     async def _start_grid(self, grid: Grid) -> None:
         try:

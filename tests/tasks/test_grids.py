@@ -380,3 +380,18 @@ async def test_each_quote_token_keeps_the_account_s_limits_by_itself(autojump_cl
         for coin in world.coins:
             assert sum(order.price * order.size for order in world.open_of(coin) if order.is_buy) > 1_500
     assert maker.standing.state is State.ACTIVE
+
+
+async def test_a_new_grid_starts_beside_one_that_missed_fills(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The account has less USDC than the ledger of the other says, until that has booked what it missed."""
+    world = GridsWorld(COINS[:2])
+    await keep_ledgers(world, tmp_path, [world.terms(COINS[0], cancel_on_shutdown=False)])
+    world.take(COINS[0], "sell", "5")
+    journal = Journal.open(tmp_path)
+    maker = world.account_maker(journal=journal)
+    async with world.quoting(maker):
+        # It has what it took while it was alone until two looks agree.
+        await trio.sleep(200)
+        sums = find_sums(world, maker)
+    journal.close()
+    assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums

@@ -15,6 +15,9 @@ from pathlib import Path
 __all__ = ["JournalLoss", "LossyFolder"]
 
 JOURNAL_NAME = "journal.sqlite3"
+# Time in which a machine that lost power comes back, or a person puts a copy in place. Orders that the dead maker sent
+# may arrive for 10 s; a start before that could not see what its journal does not know either.
+RETURN_S = 15.0
 COPY, WHOLE = "copy", "whole"
 
 
@@ -41,6 +44,10 @@ class LossyFolder:
         self._loss = loss
         # Whether the journal in the folder lacks its end now.
         self.is_lossy = False
+
+    def find_pause(self, n: int) -> float:
+        """Return how long process `n` takes longer to come back, in seconds."""
+        return RETURN_S if self._loss is not None and n == self._loss.before else 0.0
 
     def on_start(self, n: int) -> None:
         """Lose the end, if it is the turn of process `n`; nobody has the folder open."""

@@ -353,6 +353,7 @@ class World:
                 return
             if not self.is_ending:
                 await trio.sleep(rng.choice((0.2, 1.0, 8.0)) if self.fault_counter.is_on else 1.0)
+                await trio.sleep(self._starter.lossy_folder.find_pause(len(self.processes) + 1))
                 await self._wait_for_key(process, keys)
 
     def _judge_halt(self, process: MakerProcess) -> None:

@@ -68,6 +68,7 @@ ORDER = (
     "cli.ledger_programs",
     "cli.key_programs",
     "cli.live_programs",
+    "cli.account_programs",
     "cli.halt_programs",
     "cli.copy_programs",
     "cli.guard_programs",

@@ -72,9 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_configured(arguments: argparse.Namespace) -> int:
-    from mm_trio.config.loading import load_settings
+    from mm_trio.account_config.loading import load_account_settings
 
-    settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    account = load_account_settings(arguments.config, environ=arguments.environment.plain)
+    if account.lists_markets:
+        from mm_trio.cli.run_several import run_several
+
+        return run_several(arguments, account)
+    (settings,) = account.grids
     if not arguments.live and (settings.market.network == "mainnet" or arguments.plan):
         return _plan_only(arguments, settings)
     return _run_maker(arguments, settings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
@@ -32,6 +32,7 @@ __all__ = [
     "find_signer_lock",
     "find_state_folder",
     "finish_setting_aside",
+    "hold_account_folder",
     "hold_folder",
     "hold_state_folder",
     "is_blank",
@@ -119,6 +120,26 @@ def hold_state_folder(
             )
             path = find_signer_lock(environ, network=network, signer=signer)
             held.enter_context(_hold(_make_lock(path), refusal))
+        yield folder
+
+
+@contextmanager
+def hold_account_folder(
+    environ: Mapping[str, str], *, network: str, account: str, coins: Iterable[str], signer: str
+) -> Iterator[Path]:
+    """Create and lock the folder of an account, those of its grids, and the signer's lock, while the context is open.
+
+    Errors: as `hold_state_folder`.
+    """
+    folder = find_account_folder(environ, network=network, account=account)
+    with ExitStack() as held:
+        refusal = f"another mm_trio is already making several markets for {account}; stop that one first"
+        held.enter_context(hold_folder(folder, refusal))
+        # The signer's once, with the first coin.
+        for number, coin in enumerate(coins):
+            who = signer if number == 0 else None
+            place = hold_state_folder(environ, network=network, account=account, coin=coin, signer=who)
+            held.enter_context(place)
         yield folder
 
 

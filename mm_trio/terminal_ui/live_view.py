@@ -8,18 +8,20 @@ from typing import TypeAlias
 
 import trio
 
+from mm_trio.engine.account_maker import AccountMaker
 from mm_trio.engine.ws_state import WsState
 from mm_trio.terminal_ui.app import ViewFailed, run_tui
 from mm_trio.terminal_ui.snapshot import take_view
 from mm_trio.terminal_ui.terminal import RecentRecords, divert_logging
 from mm_trio.terminal_ui.views import MakerView
 
-__all__ = ["Screen", "show_screen"]
+__all__ = ["AccountScreen", "Screen", "show_screen"]
 
 _log = logging.getLogger(__name__)
 
 # A task beside the maker that shows it; it cancels the scope when the operator quits.
 Screen: TypeAlias = Callable[[WsState, trio.CancelScope], Awaitable[None]]
+AccountScreen: TypeAlias = Callable[[AccountMaker, trio.CancelScope], Awaitable[None]]
 
 
 async def show_screen(maker: WsState, *, title: str, stop_scope: trio.CancelScope) -> None:

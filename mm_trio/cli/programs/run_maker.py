@@ -48,7 +48,7 @@ from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.recorder.kept_file import RecordBounds
 from mm_trio.recorder.recorder import Recorder
 from mm_trio.state.stats import RunStats
-from mm_trio.terminal_ui.log_file import LOG_NAME, keep_log
+from mm_trio.terminal_ui import log_file
 from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import make_exchange, make_info, make_plain_info, make_wallet
 from mm_trio.witness.account_role import AccountRole, describe_role
@@ -59,7 +59,21 @@ if TYPE_CHECKING:
     from mm_trio.terminal_ui.live_view import Screen
     from mm_trio.transport.native import NativeTransport
 
-__all__ = ["RunSummary", "Start", "Terms", "open_maker", "run_settings", "take_terms"]
+__all__ = [
+    "RunSummary",
+    "Start",
+    "Terms",
+    "close_all",
+    "keep_log",
+    "make_recorder",
+    "make_transport",
+    "open_maker",
+    "open_when_free",
+    "run_settings",
+    "take_terms",
+    "tell_account",
+    "tell_mode_later",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +154,7 @@ async def open_maker(
     LedgerError.
     """
     market = settings.market
-    transport = _make_transport(settings)
+    transport = make_transport(settings)
     wallet = key.lend(make_wallet)
     plain = make_plain_info(market.base_url)
     first = await ask_first(plain, market, signer=wallet.address)
@@ -153,7 +167,7 @@ async def open_maker(
     coin, network = pair.coin, first.give_network()
     with (
         hold_state_folder(environ, network=network, account=market.account, coin=coin, signer=wallet.address) as folder,
-        _keep_log(folder / LOG_NAME),
+        keep_log(folder / log_file.LOG_NAME),
     ):
         # Read first, and armed before anything else is read or sent.
         standing = await trio.to_thread.run_sync(partial(StandingFile, folder, signalled=signalled))
@@ -161,7 +175,8 @@ async def open_maker(
         if not standing.standing.state.may_place:
             _log.warning("nothing is placed: %s; `mm-trio resume` lets the maker go on", standing.standing.describe())
         # After all checks, so that a refusal stays one line.
-        key_life = await _tell_account(ahead, pair, market.account, role, signer=wallet.address)
+        _log.info("pair: %s", pair.describe())
+        key_life = await tell_account(ahead, market.account, role, signer=wallet.address)
         start = Start(
             settings=settings, market=pair, grid=grid, folder=folder, key_life=key_life, accepted_px=accepted_px
         )
@@ -169,9 +184,9 @@ async def open_maker(
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
-        journal = await _open_when_free(partial(open_ledger, folder, signer_lock=lock))
+        journal = await open_when_free(partial(open_ledger, folder, signer_lock=lock))
         await note_applied(folder, AccountSettings.of_one_market(settings))
-        recorder = _make_recorder(settings, folder, coin=coin)
+        recorder = make_recorder(settings, folder, coin=coin)
         try:
             yield WsState(
                 **terms.settings.maker_parameters(grid),
@@ -193,14 +208,18 @@ async def open_maker(
                 transport=transport,
             )
         finally:
-            # A disk that hangs must not keep the program from ending.
-            with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
-                async with trio.open_nursery() as closing:
-                    for close in (journal.close, *(() if recorder is None else (recorder.close,))):
-                        closing.start_soon(partial(trio.to_thread.run_sync, close, abandon_on_cancel=True))
+            await close_all(journal.close, *(() if recorder is None else (recorder.close,)))
 
 
-def _make_recorder(settings: Settings, folder: Path, *, coin: str) -> Recorder | None:
+async def close_all(*closers: Callable[[], None]) -> None:
+    """Close files at the end of a program; a disk that hangs must not keep it from ending."""
+    with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
+        async with trio.open_nursery() as closing:
+            for close in closers:
+                closing.start_soon(partial(trio.to_thread.run_sync, close, abandon_on_cancel=True))
+
+
+def make_recorder(settings: Settings, folder: Path, *, coin: str) -> Recorder | None:
     """Make the recorder of the state folder, if one is wanted; nothing is opened yet."""
     record = settings.record
     if not record.enabled:
@@ -208,7 +227,7 @@ def _make_recorder(settings: Settings, folder: Path, *, coin: str) -> Recorder |
     return Recorder(folder, coin=coin, bounds=RecordBounds(keep_days=record.keep_days, max_mb=record.max_mb))
 
 
-def _make_transport(settings: Settings) -> NativeTransport | None:
+def make_transport(settings: Settings) -> NativeTransport | None:
     """Make the sockets of the event loop, if they are wanted. Errors: ConfigError for a proxy that they cannot use."""
     if settings.tuning.transport == "sdk":
         return None
@@ -240,37 +259,36 @@ async def _settle_terms(prepare: Callable[[Start], Terms], start: Start) -> Term
     return terms
 
 
-async def _tell_account(info: Any, pair: Market, account: str, role: AccountRole, *, signer: str) -> KeyLife | None:
-    """Tell what is traded, for which account, and when its key ends; return the latter.
+async def tell_account(info: Any, account: str, role: AccountRole, *, signer: str) -> KeyLife | None:
+    """Tell for which account a maker trades, and when its key ends; return the latter.
 
     An account's own key has no end, and without its leader there is no list of a vault's agents.
     """
-    _log.info("pair: %s", pair.describe())
     _log.info("account: %s is %s", account, describe_role(role))
     if role.approver is None or is_master_key(signer, role.approver):
         return None
     return await look_at_key(info, signer, owner=role.approver)
 
 
-async def _tell_mode_later(market: MarketSettings) -> None:
+async def tell_mode_later(market: MarketSettings) -> None:
     """Tell the mode of the account once the first orders are out."""
     await trio.sleep(TELL_MODE_AFTER_S)
     await tell_account_mode(make_plain_info(market.base_url), market.account)
 
 
 @contextmanager
-def _keep_log(path: Path) -> Iterator[None]:
+def keep_log(path: Path) -> Iterator[None]:
     """Keep the log beside the ledger, if that is possible."""
     with ExitStack() as opened:
         try:
-            opened.enter_context(keep_log(path))
+            opened.enter_context(log_file.keep_log(path))
         except (OSError, RuntimeError, MemoryError) as error:
             # What the maker does is in its ledger; it need not stop for want of a log.
             _log.warning("no log is kept: file=%s reason=%s", path, error)
         yield
 
 
-async def _open_when_free(open_it: Callable[[], Journal]) -> Journal:
+async def open_when_free(open_it: Callable[[], Journal]) -> Journal:
     """Open the ledger, and wait if another process has it locked.
 
     Errors: JournalError; JournalBusy where that takes too long.
@@ -365,7 +383,7 @@ class _Run:
                 async with trio.open_nursery() as nursery:
                     if self.screen is not None:
                         nursery.start_soon(self.screen, maker, self.stop_scope)
-                    nursery.start_soon(_tell_mode_later, self.settings.market)
+                    nursery.start_soon(tell_mode_later, self.settings.market)
                     nursery.start_soon(freeze_when_started, self._has_ticked)
                     await maker.run()
                     nursery.cancel_scope.cancel()

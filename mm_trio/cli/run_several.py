@@ -1,0 +1,104 @@
+"""Command `run` with a file that lists several markets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mm_trio.cli.shell.output import print_summary
+from mm_trio.cli.shell.passphrase import ask_passphrase
+from mm_trio.cli.shell.stop_signal import StopSignal
+from mm_trio.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    import trio
+
+    from mm_trio.account_config.settings import AccountSettings
+    from mm_trio.cli.shell.request_signals import RequestSignals
+    from mm_trio.config.keys import Secret
+
+__all__ = ["run_several"]
+
+
+def run_several(arguments: argparse.Namespace, account: AccountSettings) -> int:
+    """Run the maker of all markets as configured and return its exit code. Errors: ConfigError."""
+    from mm_trio.cli.account_programs.refusals import refuse_not_done
+    from mm_trio.cli.shell.request_signals import RequestSignals
+
+    refuse_not_done(account, is_live=arguments.live, is_accepted=arguments.accept_price is not None)
+    if account.account.network == "mainnet" or arguments.plan:
+        return _plan_only(arguments, account)
+    signals = RequestSignals()
+    with signals.heard():
+        return _run_heeding(arguments, account, signals)
+
+
+def _plan_only(arguments: argparse.Namespace, account: AccountSettings) -> int:
+    from mm_trio.cli.account_programs.plan_account import plan_account
+
+    work = partial(plan_account, account, duration_s=arguments.duration)
+    return print_summary(StopSignal().run(work), as_json=arguments.json)
+
+
+def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signals: RequestSignals) -> int:
+    # Imported late for the SDK, as in a run of one market.
+    try:
+        key = _check_before_start(arguments, account)
+    except Exception as error:
+        _look_after_refusal(arguments, account, error)
+        raise
+    from mm_trio.cli.account_programs.run_account import run_account
+    from mm_trio.cli.halt_programs.refused_start import look_after_account
+
+    environ = arguments.environment.plain
+    work = partial(
+        run_account,
+        account,
+        key,
+        environ=environ,
+        take_over=arguments.take_over,
+        duration_s=arguments.duration,
+        signalled=signals.take,
+        on_refused=partial(look_after_account, account, environ=environ, config=arguments.config),
+    )
+    stop = StopSignal(cancels_orders=account.tuning.cancel_on_shutdown)
+    return print_summary(stop.run(work), as_json=arguments.json)
+
+
+def _check_before_start(arguments: argparse.Namespace, account: AccountSettings) -> Secret:
+    """Refuse what can be told without the venue, and return the key. Errors: ConfigError."""
+    from mm_trio.config.keys import load_key
+
+    key = load_key(arguments.environment.secrets, passphrase=ask_passphrase if sys.stdin.isatty() else None)
+    if account.account.network != "sandbox":
+        from mm_trio.cli.check_programs.start import run_cheap_checks
+
+        for grid in account.grids:
+            run_cheap_checks(grid, environ=arguments.environment.plain)
+    return key
+
+
+def _look_after_refusal(arguments: argparse.Namespace, account: AccountSettings, error: Exception) -> None:
+    """Look for orders of an earlier run, where there was one. Errors: OrdersMayRest."""
+    from mm_trio.journal.data_dir import find_network_folder
+
+    environ = arguments.environment.plain
+    try:
+        if not find_network_folder(environ, account.account.network).exists():
+            return
+    except ConfigError:
+        # Without a home there is no folder either.
+        return
+    except OSError:
+        # The look tells what is wrong with the disk.
+        pass
+    # Imported late for the SDK, which the first start of all need not wait for.
+    from mm_trio.cli.halt_programs.refused_start import look_after_account
+
+    async def look(*, stop_scope: trio.CancelScope) -> None:
+        with stop_scope:
+            await look_after_account(account, error, environ=environ, config=arguments.config)
+
+    StopSignal().run(look)

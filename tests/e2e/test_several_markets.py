@@ -1,0 +1,93 @@
+"""`run` with several markets in one file, as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import pytest
+from process_kit import Sandbox, run, running, wait_until
+from several_kit import ACCOUNT, COINS, MARKET, USDC, find_folder, open_orders, open_several, save_several, total
+
+
+def has_more_fills(sandbox: Sandbox, n_fills: int) -> bool:
+    return len(sandbox.ask("userFills")) > n_fills
+
+
+def test_all_markets_are_quoted_by_one_process_and_left_clean(tmp_path: Path) -> None:
+    with open_several(tmp_path) as sandbox:
+        config = save_several(sandbox, tmp_path)
+        with running(tmp_path, "run", "--config", str(config), "--json", environ=sandbox.key) as maker:
+            wait_until(lambda: set(open_orders(sandbox)) == set(COINS))
+            wait_until(lambda: len({row["coin"] for row in sandbox.ask("userFills")}) == len(COINS))
+            code = maker.end(signal.SIGTERM)
+
+        summary = maker.last_object()
+        assert code == 0, maker.err
+        assert open_orders(sandbox) == {}
+        assert set(summary["grids"]) == set(COINS)
+        assert all(each["fills"] > 0 for each in summary["grids"].values())
+        for name in ("ticks", "fills", "fill_volume", "requests", "items", "errors"):
+            assert total(summary["grids"], name) == Decimal(str(summary[name]))
+        assert find_folder(tmp_path, sandbox, "account").joinpath("journal.sqlite3").exists()
+
+
+def test_a_restart_after_a_kill_goes_on_exactly(tmp_path: Path) -> None:
+    with open_several(tmp_path) as sandbox:
+        config = save_several(sandbox, tmp_path)
+        for _ in range(2):
+            with running(tmp_path, "run", "--config", str(config), environ=sandbox.key) as maker:
+                wait_until(lambda: set(open_orders(sandbox)) == set(COINS))
+                n_fills = len(sandbox.ask("userFills"))
+                wait_until(partial(has_more_fills, sandbox, n_fills + 3))
+                maker.end(signal.SIGKILL)
+        code, out, err = run(tmp_path, "run", "--config", str(config), "--duration", "4", "--json", environ=sandbox.key)
+        assert code == 0, out + err
+        assert open_orders(sandbox) == {}
+
+
+def test_a_coin_with_a_ledger_of_its_own_is_refused(tmp_path: Path) -> None:
+    with open_several(tmp_path, "--no-takers") as sandbox:
+        alone = sandbox.save_config(tmp_path)
+        assert run(tmp_path, "run", "--config", str(alone), "--duration", "2", environ=sandbox.key)[0] == 0
+        config = save_several(sandbox, tmp_path)
+        code, _, err = run(tmp_path, "run", "--config", str(config), environ=sandbox.key)
+
+    assert code == 2
+    assert "@107 has a ledger of its own" in err
+    assert "--take-over" in err
+
+
+def test_a_second_process_of_the_account_is_refused(tmp_path: Path) -> None:
+    with open_several(tmp_path, "--no-takers") as sandbox:
+        config = save_several(sandbox, tmp_path)
+        with running(tmp_path, "run", "--config", str(config), environ=sandbox.key) as maker:
+            maker.wait_for("tick=1")
+            code, _, err = run(tmp_path, "run", "--config", str(config), environ=sandbox.key)
+            maker.end(signal.SIGTERM)
+
+    assert code == 2
+    assert "another mm_trio is already making several markets" in err
+
+
+@pytest.mark.parametrize(
+    ("more", "arguments", "told"),
+    [
+        ("", ["--live"], "--live is for a file with one"),
+        ("", ["--accept-price", "20"], "--accept-price names the price of one ladder"),
+        ("[guard]\nguard_after_s = 20.0\n", [], "guard_after_s is for a file with one"),
+    ],
+)
+def test_what_is_done_for_one_market_alone_is_refused(
+    tmp_path: Path, more: str, arguments: list[str], told: str
+) -> None:
+    config = tmp_path / "several.toml"
+    account = ACCOUNT.format(url="http://127.0.0.1:9", account="0x" + "ab" * 20)
+    config.write_text(account + more + "".join(MARKET.format(coin=coin, usdc=USDC) for coin in COINS))
+
+    code, _, err = run(tmp_path, "run", "--config", str(config), *arguments)
+
+    assert code == 2
+    assert told in err

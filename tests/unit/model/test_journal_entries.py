@@ -26,10 +26,13 @@ from mm_trio.model.journal_entries import (
     MoveKind,
     NeverPlaced,
     Numbered,
+    Of,
     Peaked,
     Quoted,
+    Released,
     Remembered,
     Requested,
+    Reserved,
     Sent,
     Summed,
     forget,
@@ -42,6 +45,8 @@ PARTS: tuple[Entry, ...] = (
     Began(0xFFFFFFFF, {"coin": "@107", "n_orders": "40"}),
     Began(0, {}),
     Numbered(0xFFFFFFFF, (1 << 48) - 1),
+    Reserved(0xFFFFFFFF, 9, 1_790_000_000_000, 1_790_000_014_000),
+    Released(0xFFFFFFFF),
     Allocated(dec("1e-8"), None),
     Allocated(None, None),
     Quoted(0),
@@ -66,6 +71,8 @@ PARTS: tuple[Entry, ...] = (
     Peaked(dec("12.345678901")),
     Remembered(-1, (FillKey(1000, "@107", 77, 9), FillKey(1001, "@107", 0, 9))),
     Remembered(0, ()),
+    Of("@107", Quoted(7)),
+    Of("A:B", BOOKED),
 )
 ALL = (*PARTS, Checkpoint(()), Checkpoint(PARTS))
 

@@ -158,7 +158,8 @@ class Look:
 
     async def _ask(self, name: str, ask: Callable[[], Awaitable[Any]]) -> Any:
         question = await self._answers.ask(name, ask, after=self._after)
-        self._after, self.asked_s = question.n_before_answer, question.asked_s
+        # Two questions of a look may be on their way at once.
+        self._after, self.asked_s = max(self._after, question.n_before_answer), question.asked_s
         return question.answer
 
     async def fetch_open_orders(self, market: Market) -> tuple[OpenOrder, ...]:

@@ -114,3 +114,27 @@ async def test_who_is_cancelled_leaves_the_question_to_the_others(autojump_clock
         scope.cancel()
 
     assert taken == [2]
+
+
+async def test_after_two_answers_at_once_the_later_one_counts(autojump_clock: object) -> None:
+    """Fills that were asked for before the balances came may lack what these have."""
+    taken = []
+    for _ in range(30):
+        client = Client()
+        answers = share(client)
+        late = answers.look()
+
+        async def ask_after(wait_s: float, name: str, answers: SharedAnswers = answers) -> None:
+            await trio.sleep(wait_s)
+            await ask(answers.look(), name)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_after, 0, "orders")
+            nursery.start_soon(ask_after, 0.5 * ANSWER_S, "balances")
+            nursery.start_soon(ask_after, 1.2 * ANSWER_S, "fills")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, late, "orders")
+            nursery.start_soon(ask, late, "balances")
+        taken += await ask(late, "fills")
+
+    assert set(taken) == {4}

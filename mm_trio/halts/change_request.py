@@ -45,10 +45,10 @@ def read_wanted(folder: Path) -> AccountSettings | None:
 def give_answer(
     folder: Path, wanted: AccountSettings | None, *, done: dict[str, str], error: str | None = None
 ) -> None:
-    """Answer a request and remove it. Blocks. Errors: OSError."""
+    """Remove a request and answer it; nobody asks anew before that. Blocks. Errors: OSError."""
+    (folder / WANTED_NAME).unlink(missing_ok=True)
     answer = {"digest": "" if wanted is None else _name(wanted), "done": done, "error": error}
     replace_file(folder / ANSWER_NAME, json.dumps(answer).encode(), beside=folder / f"{ANSWER_NAME}.new")
-    (folder / WANTED_NAME).unlink(missing_ok=True)
 
 
 def read_answer(folder: Path) -> ChangeAnswer | None:

@@ -74,13 +74,13 @@ def test_what_needs_a_start_is_refused(folder: Path, sandbox: Sandbox) -> None:
     assert "[tuning] interval_s" in found["error"]
 
 
-def test_nothing_is_changed_by_yes_so_far(folder: Path, sandbox: Sandbox) -> None:
+def test_a_maker_of_one_market_table_is_not_changed(folder: Path, sandbox: Sandbox) -> None:
     before = sandbox.ask("openOrders")
 
     code, found = apply(folder, sandbox, "--yes", MM_TRIO__STRATEGY__ACTIVE_LEVELS="12")
 
     assert code == 2
-    assert "nothing was changed; end it, and start `mm-trio run` with the new configuration" in found["error"]
+    assert "a maker of one [market] table takes over no change while it runs, and nothing was changed" in found["error"]
     assert sandbox.ask("openOrders") == before
 
 

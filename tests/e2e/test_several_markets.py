@@ -91,3 +91,24 @@ def test_what_is_done_for_one_market_alone_is_refused(
 
     assert code == 2
     assert told in err
+
+
+def test_a_change_is_taken_over_while_the_maker_runs(tmp_path: Path) -> None:
+    with open_several(tmp_path, "--no-takers") as sandbox:
+        config = save_several(sandbox, tmp_path, coins=COINS[:2])
+        with running(tmp_path, "run", "--config", str(config), "--json", environ=sandbox.key) as maker:
+            wait_until(lambda: set(open_orders(sandbox)) == set(COINS[:2]))
+            rested = {row["oid"] for row in sandbox.ask("openOrders") if row["coin"] == COINS[1]}
+            save_several(sandbox, tmp_path, coins=COINS[1:])
+            code, out, err = run(tmp_path, "apply", "--config", str(config), "--yes", "--json", environ=sandbox.key)
+            changed = open_orders(sandbox)
+            rest = {row["oid"] for row in sandbox.ask("openOrders") if row["coin"] == COINS[1]}
+            ended = maker.end(signal.SIGTERM)
+
+        assert code == 0, out + err
+        assert set(changed) == set(COINS[1:])
+        assert rest == rested
+        assert ended == 0, maker.err
+        assert open_orders(sandbox) == {}
+        code, out, err = run(tmp_path, "run", "--config", str(config), "--duration", "4", "--json", environ=sandbox.key)
+        assert code == 0, out + err

@@ -35,8 +35,10 @@ async def follow_changes(
 ) -> Never:
     """Look for requests and follow them, one after another.
 
-    `running` is the configuration that the maker began with, `folder` where its journal is.
+    `running` is the configuration that the maker began with, `folder` where its journal is. A request to an earlier
+    maker is refused: this one was started with what its operator wants now.
     """
+    await _refuse_old(folder)
     while True:
         await trio.sleep(LOOK_EVERY_S)
         try:
@@ -51,6 +53,18 @@ async def follow_changes(
         # What holds is noted before the request is answered: who asked reads it then.
         await note_applied(folder, running)
         await _answer(folder, wanted, done=done, error=fault)
+
+
+async def _refuse_old(folder: Path) -> None:
+    try:
+        wanted = await trio.to_thread.run_sync(read_wanted, folder)
+    except (ConfigError, OSError):
+        # The first look answers it.
+        return
+    if wanted is not None:
+        why = "the maker was started before it could follow this; plan the change again"
+        _log.warning("configuration not changed: file=%s reason=%s", folder / WANTED_NAME, why)
+        await _answer(folder, wanted, done={}, error=why)
 
 
 async def _follow(

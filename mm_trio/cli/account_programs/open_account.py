@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import trio
 
 from mm_trio.account_config.settings import AccountSettings
-from mm_trio.cli.account_programs.refusals import refuse_own_ledgers, refuse_repeated
+from mm_trio.cli.account_programs.refusals import refuse_own_ledgers, refuse_repeated, refuse_unordered_ledgers
 from mm_trio.cli.programs.run_maker import (
     Start,
     Terms,
@@ -44,18 +44,24 @@ from mm_trio.halts.applied_file import note_applied
 from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State, refuse_halted
 from mm_trio.halts.standing_file import StandingFile
-from mm_trio.journal.data_dir import find_signer_lock, find_state_folder, hold_account_folder, open_ledger
+from mm_trio.journal.data_dir import (
+    find_signer_lock,
+    find_state_folder,
+    hold_account_folder,
+    hold_state_folder,
+    open_ledger,
+)
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import Halted
-from mm_trio.model.market import Market
+from mm_trio.model.market import Market, SpotMeta
 from mm_trio.model.settings import MakerSettings
 from mm_trio.recorder.recorder import Recorder
 from mm_trio.terminal_ui.log_file import LOG_NAME
-from mm_trio.venue.sdk import make_info, make_plain_info, make_exchange, make_wallet
+from mm_trio.venue.sdk import make_exchange, make_info, make_plain_info, make_wallet
 from mm_trio.witness.account_role import AccountRole
 from mm_trio.witness.key_life import KeyLife
 
-__all__ = ["Signalled", "open_account"]
+__all__ = ["OpenAccount", "Signalled", "open_account"]
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +93,67 @@ class _Place:
     standing: StandingFile
 
 
+@dataclass(slots=True, kw_only=True)
+class _Opener:
+    """What a grid is made with, at the start and later.
+
+    `places` are those of each pair that was quoted so far; their folders stay locked until the end, by `held`.
+    """
+
+    environ: Mapping[str, str]
+    account: str
+    network: str
+    pairs: SpotMeta
+    prepare: Callable[[Start], Terms]
+    key_life: KeyLife | None
+    sign_for: Callable[[int], None]
+    places: dict[str, _Place]
+    held: ExitStack = field(default_factory=ExitStack)
+    recorders: list[Recorder] = field(default_factory=list)
+
+    async def make_terms(self, settings: Settings) -> GridTerms:
+        """Make what a grid is added or goes on with while others quote, with the checks of a start.
+
+        The key signs for its pair from then on. Errors: ConfigError, LedgerError.
+        """
+        refuse_unordered_ledgers([settings])
+        pair = find_pair(self.pairs, settings.market)
+        if pair.coin not in self.places:
+            self.places[pair.coin] = await self._take_place(settings, pair)
+        place = replace(self.places[pair.coin], settings=settings)
+        refuse_halted(place.standing.standing)
+        made = await self.settle(place)
+        self.sign_for(pair.asset_id)
+        return made
+
+    async def _take_place(self, settings: Settings, pair: Market) -> _Place:
+        where = {"network": self.network, "account": self.account, "coin": pair.coin}
+        folder = find_state_folder(self.environ, **where)
+        await trio.to_thread.run_sync(refuse_own_ledgers, [folder])
+        hold = hold_state_folder(self.environ, **where, signer=None)
+        await trio.to_thread.run_sync(self.held.enter_context, hold)
+        (place,) = await trio.to_thread.run_sync(_read_places, [settings], [pair], [folder])
+        _log.info("pair: %s", pair.describe())
+        return place
+
+    async def settle(self, place: _Place, *, take_over: bool = False) -> GridTerms:
+        """Let one grid be judged by what it knows, and make what it is started with. Errors: ConfigError."""
+        terms = await _settle_terms(place, self.prepare, key_life=self.key_life)
+        recorder = make_recorder(place.settings, place.folder, coin=place.market.coin)
+        if recorder is not None:
+            self.recorders.append(recorder)
+        return _make_grid_terms(place, terms, recorder, take_over=take_over)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAccount:
+    """A maker of all grids, with the folder of its ledger and what makes further grids."""
+
+    maker: AccountMaker
+    folder: Path
+    make_terms: Callable[[Settings], Awaitable[GridTerms]]
+
+
 @asynccontextmanager
 async def open_account(
     account: AccountSettings,
@@ -96,7 +163,7 @@ async def open_account(
     take_over: bool = False,
     prepare: Callable[[Start], Terms] = take_terms,
     signalled: Signalled | None = None,
-) -> AsyncIterator[AccountMaker]:
+) -> AsyncIterator[OpenAccount]:
     """Build a maker of all grids and hold their ledger.
 
     Key, account and clock are checked with the venue first, once for all. `prepare` judges each grid as it does a maker
@@ -123,32 +190,43 @@ async def open_account(
         for pair in checked.pairs:
             _log.info("pair: %s", pair.describe())
         key_life = await tell_account(checked.first.ahead, market.account, checked.role, signer=wallet.address)
-        terms = [await _settle_terms(place, prepare, key_life=key_life) for place in places]
+        exchange = make_exchange(market, wallet, checked.first.spot_meta, coins=checked.coins)
+        opener = _Opener(
+            environ=environ,
+            account=market.account,
+            network=checked.network,
+            pairs=checked.first.spot_meta,
+            prepare=prepare,
+            key_life=key_life,
+            sign_for=exchange.sign_for,
+            places={place.market.coin: place for place in places},
+        )
+        grids = [await opener.settle(place, take_over=take_over) for place in places]
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=checked.network, signer=wallet.address)
         journal = await open_when_free(partial(open_ledger, folder, signer_lock=lock))
         await note_applied(folder, account)
-        recorders = [make_recorder(place.settings, place.folder, coin=place.market.coin) for place in places]
-        making = zip(places, terms, recorders, strict=True)
-        try:
-            yield AccountMaker(
-                [_make_grid_terms(*each, take_over=take_over) for each in making],
-                info=make_info(market.base_url, checked.first.spot_meta, like=plain),
-                exchange=make_exchange(market, wallet, checked.first.spot_meta, coins=checked.coins),
-                address=market.account,
-                journal=journal,
-                used_weight=CHECKS_WEIGHT,
-                key_life=key_life,
-                limits=_take_limits(account),
-                standing=standing,
-                dead_man=account.guard.dead_man == "venue",
-                network=checked.network,
-                asked=checked.first.to_asked_before(),
-                transport=transport,
-            )
-        finally:
-            await close_all(journal.close, *(recorder.close for recorder in recorders if recorder is not None))
+        maker = AccountMaker(
+            grids,
+            info=make_info(market.base_url, checked.first.spot_meta, like=plain),
+            exchange=exchange,
+            address=market.account,
+            journal=journal,
+            used_weight=CHECKS_WEIGHT,
+            key_life=key_life,
+            limits=_take_limits(account),
+            standing=standing,
+            dead_man=account.guard.dead_man == "venue",
+            network=checked.network,
+            asked=checked.first.to_asked_before(),
+            transport=transport,
+        )
+        with opener.held:
+            try:
+                yield OpenAccount(maker=maker, folder=folder, make_terms=opener.make_terms)
+            finally:
+                await close_all(journal.close, *(recorder.close for recorder in opener.recorders))
 
 
 async def _check(account: AccountSettings, info: Any, *, signer: str) -> _Checked:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mm_trio.account_config.settings import AccountSettings
-from mm_trio.config.settings import Guard
+from mm_trio.config.settings import Guard, Settings
 from mm_trio.journal.data_dir import describe_lost, is_blank
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.market import Market
 
-__all__ = ["refuse_not_done", "refuse_own_ledgers", "refuse_repeated"]
+__all__ = ["refuse_not_done", "refuse_own_ledgers", "refuse_repeated", "refuse_unordered_ledgers"]
 
 
 def refuse_not_done(account: AccountSettings, *, is_live: bool, is_accepted: bool) -> None:
@@ -35,7 +35,15 @@ def refuse_not_done(account: AccountSettings, *, is_live: bool, is_accepted: boo
             "and what a maker of several leaves for it would cover one of them. Remove it; [guard] dead_man = "
             '"venue" covers the whole account'
         )
-    if any(grid.tuning.ledger != "ahead" for grid in account.grids):
+    refuse_unordered_ledgers(account.grids)
+
+
+def refuse_unordered_ledgers(grids: Iterable[Settings]) -> None:
+    """Refuse orders that leave before their entry is on the disk; several grids have one ledger.
+
+    Errors: ConfigError.
+    """
+    if any(grid.tuning.ledger != "ahead" for grid in grids):
         raise ConfigError(
             '[tuning] ledger "beside" is for a file with one [market]; several markets have one ledger, and it has to '
             'be "ahead"'

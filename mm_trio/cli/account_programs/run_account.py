@@ -13,7 +13,8 @@ import trio
 
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.account_programs.account_summary import AccountSummary, describe_halt, summarize
-from mm_trio.cli.account_programs.open_account import Signalled, open_account
+from mm_trio.cli.account_programs.follow_changes import follow_changes
+from mm_trio.cli.account_programs.open_account import OpenAccount, Signalled, open_account
 from mm_trio.cli.programs.run_maker import tell_mode_later
 from mm_trio.cli.shell.garbage import freeze_when_started
 from mm_trio.config.keys import Secret
@@ -79,7 +80,7 @@ class _Run:
     """
 
     account: AccountSettings
-    open_maker: Callable[[], AbstractAsyncContextManager[AccountMaker]]
+    open_maker: Callable[[], AbstractAsyncContextManager[OpenAccount]]
     screen: AccountScreen | None
     stop_scope: trio.CancelScope
     maker: AccountMaker | None = None
@@ -87,8 +88,9 @@ class _Run:
 
     async def run_session(self) -> None:
         """Run a maker from its start to its shutdown."""
-        async with self.open_maker() as maker:
-            self.maker = maker
+        async with self.open_maker() as opened:
+            self.maker = maker = opened.maker
+            follow = partial(follow_changes, folder=opened.folder, make_terms=opened.make_terms)
             for grid in self.account.grids:
                 _log.info("%s", grid.describe())
             try:
@@ -96,6 +98,7 @@ class _Run:
                     if self.screen is not None:
                         nursery.start_soon(self.screen, maker, self.stop_scope)
                     nursery.start_soon(tell_mode_later, self.account.grids[0].market)
+                    nursery.start_soon(follow, maker, self.account)
                     nursery.start_soon(freeze_when_started, self._has_ticked)
                     await maker.run()
                     nursery.cancel_scope.cancel()

@@ -86,10 +86,10 @@ def test_whoever_only_cancels_signs_nothing_else(action: dict[str, Any]) -> None
 
 def test_a_maker_of_several_pairs_signs_for_each_of_them() -> None:
     for action in (placing(), placing(a=10_001)):
-        assert find_action_fault(action, asset=frozenset((ASSET, 10_001))) is None
+        assert find_action_fault(action, assets={ASSET, 10_001}) is None
 
 
 def test_a_maker_of_several_pairs_signs_for_no_other() -> None:
-    told = find_action_fault(placing(a=10_002), asset=frozenset((ASSET, 10_001)))
+    told = find_action_fault(placing(a=10_002), assets={ASSET, 10_001})
 
     assert told == f"it is for the asset 10002; this maker signs for its own pairs alone, 10001, {ASSET}"

@@ -31,7 +31,7 @@ PARALLEL = ("-p", "xdist", "-n", str(min(8, 2 * (os.cpu_count() or 2))), "--dist
 ENOUGH_MEMORY = 2**29  # Bytes; a run leaves a tenth of it behind, and a container may have no more than 64 MiB.
 
 BENCHMARKS = (
-    *("tick", "side_by_side", "bridge", "ingest", "life"),
+    *("tick", "side_by_side", "bridge", "ingest", "life", "start", "fleet"),
     *("ledger", "earnings", "report", "recorder", "certificate", "sandbox", "sandbox_ws", "simulation"),
 )
 

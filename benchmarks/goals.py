@@ -60,10 +60,15 @@ def _list_life(found: Mapping[str, Any]) -> Iterator[_Row]:
     idle = "idle_cpu_ms_per_s"
     yield "idle CPU at ticks of 0.5 s, ms a second", peer.get(idle), ours[idle], None, peer.get(idle)
     yield "start to the first order, s", 1.5, ours["first_quote_s"], None, peer.get("first_quote_s")
-    name = "the same, each answer 200 ms later, s"
-    yield name, peer.get("slow_start_s"), ours["slow_start_s"], None, peer.get("slow_start_s")
     yield "sockets cut to a socket again, s", 1.0, ours["socket_again_s"], None, peer.get("socket_again_s")
     yield "to a quote of the fill of that moment, s", 1.0, ours["fill_quoted_s"], None, peer.get("fill_quoted_s")
+
+
+def _list_start(found: Mapping[str, Any]) -> Iterator[_Row]:
+    ours, peer = found["makers"]["mm_trio"], found["makers"].get(PEER_LIFE, {})
+    first = "first_order_s"
+    yield "the same, each answer 200 ms later, s", peer.get(first), ours[first], None, peer.get(first)
+    yield "answers that follow one another until then", None, ours["in_a_row"], None, peer.get("in_a_row")
 
 
 def _list_fleet(found: Mapping[str, Any]) -> Iterator[_Row]:
@@ -93,6 +98,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows += _list_reactions(reactions)
         if (life := _run("life", folder, *rounds)) is not None:
             rows += _list_life(life)
+        if (start := _run("start", folder, *rounds)) is not None:
+            rows += _list_start(start)
         if arguments.grids and (fleet := _run("fleet", folder, "--grids", str(arguments.grids))) is not None:
             rows += _list_fleet(fleet)
 

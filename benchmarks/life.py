@@ -4,7 +4,7 @@ Run by `nox -s bench`, or `python benchmarks/life.py`; `pyperliquidity` takes pa
 Python. Maker and exchange are a process each. From the start of the maker's process on: its first order, and its 40
 orders at rest. Then its CPU and memory while nobody trades, at ticks of half a second. Then every socket is cut and the
 best ask taken at once: when there is a socket again, and when a bid at the price of that fill. Linux only, for CPU and
-memory come from /proc. Last, the start alone behind a network on which each answer takes 200 ms longer.
+memory come from /proc. `start.py` has the start behind a network that is slow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from common import (
     tell,
 )
 from makers import ACCOUNT, COIN, LEVELS, TAKER, TOKENS, USDC, Maker, make_ours, make_peer, running
-from slow_network import open_slow_road
 
 from mm_trio.sandbox import (
     DEFAULT_MARKETS,
@@ -100,12 +99,12 @@ class WatchedFront(Gateway):
         return best.price
 
 
-def run_venue(pipe: Connection, maker: str, delay_s: float) -> None:
+def run_venue(pipe: Connection, maker: str) -> None:
     """Tell the address, then what was seen of the start, then answer each "drop" with what was seen of that."""
-    trio.run(_run_venue, pipe, maker, delay_s)
+    trio.run(_run_venue, pipe, maker)
 
 
-async def _run_venue(pipe: Connection, maker: str, delay_s: float) -> None:
+async def _run_venue(pipe: Connection, maker: str) -> None:
     exchange = Exchange(DEFAULT_MARKETS.dense(), maker_fee="0", taker_fee="0", limits=Limits.off())
     gateway, pair = WatchedFront(exchange, maker), exchange.markets.pair(COIN)
     # the account holds no more than the maker may use: what it believes of its balance is then soon corrected
@@ -114,7 +113,7 @@ async def _run_venue(pipe: Connection, maker: str, delay_s: float) -> None:
         gateway.apply(Deposit(owner, pair.quote.index, Decimal(quote)))
     async with trio.open_nursery() as nursery:
         server = await nursery.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
-        pipe.send(await open_slow_road(server.url, delay_s=delay_s, nursery=nursery))
+        pipe.send(server.url)
         while not gateway.is_whole():  # noqa: ASYNC110 - once, and nothing else is measured then
             await trio.sleep(LOOK_EVERY_S)
         pipe.send((gateway.first_s, time.perf_counter()))
@@ -138,10 +137,10 @@ async def _drop_sockets(server: SandboxServer, gateway: WatchedFront) -> tuple[f
 
 
 @contextmanager
-def _venue(delay_s: float = 0.0) -> Iterator[tuple[str, Connection]]:
+def _venue() -> Iterator[tuple[str, Connection]]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=run_venue, args=(theirs, ACCOUNT.lower(), delay_s), daemon=True)
+    process = context.Process(target=run_venue, args=(theirs, ACCOUNT.lower()), daemon=True)
     process.start()
     try:
         yield _receive(ours, "the exchange did not start"), ours
@@ -181,16 +180,6 @@ def measure_life(maker: Maker, *, idle_s: float) -> dict[str, float | None]:
         "socket_again_s": socket_s,
         "fill_quoted_s": quoted_s,
     }
-
-
-def measure_start(maker: Maker, *, delay_s: float) -> float:
-    """Seconds from the start of a maker's process to its first order. Errors: RuntimeError if it never quoted."""
-    with tempfile.TemporaryDirectory(prefix="mm_trio-start-") as name, _venue(delay_s) as (url, pipe):
-        began_s = time.perf_counter()
-        with running(maker, url, Path(name)):
-            first_s, _ = _receive(pipe, f"{maker.name} never quoted")
-    took_s: float = first_s - began_s
-    return took_s
 
 
 class CpuClock:
@@ -239,7 +228,6 @@ def _check_targets(found: Mapping[str, dict[str, float | None]]) -> dict[str, di
     wanted = [("start to first quote, s", ours["first_quote_s"], FIRST_QUOTE_TARGET_S)]
     if peer is not None:
         wanted.append(("idle CPU, ms a second", ours["idle_cpu_ms_per_s"], peer["idle_cpu_ms_per_s"] or 0.0))
-        wanted.append(("start over a slow network, s", ours["slow_start_s"], peer["slow_start_s"] or 0.0))
     return {
         name: {"value": value, "at_most": most, "met": value is not None and value <= most}
         for name, value, most in wanted
@@ -251,7 +239,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="lives of each maker")
     parser.add_argument("--idle", type=float, default=20.0, metavar="S", help="seconds without a trade")
-    parser.add_argument("--delay", type=float, default=200.0, metavar="MS", help="of each answer, in the slow start")
     parser.add_argument(
         "--beside", action="append", default=[], metavar="NAME=FOLDER", help="our code of another checkout as well"
     )
@@ -268,9 +255,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lives: dict[str, list[dict[str, float | None]]] = {maker.name: [] for maker in makers}
     for _ in range(max(1, arguments.rounds)):
         for maker in makers:
-            life = measure_life(maker, idle_s=max(1.0, arguments.idle))
-            life["slow_start_s"] = measure_start(maker, delay_s=arguments.delay / 1000)
-            lives[maker.name].append(life)
+            lives[maker.name].append(measure_life(maker, idle_s=max(1.0, arguments.idle)))
     found = {name: _sum_up(of_one) for name, of_one in lives.items()}
     targets = _check_targets(found)
 

@@ -1,9 +1,10 @@
 """From the start of a maker's process to its first order, behind a network that is slow.
 
-Run by `python benchmarks/start.py`; `pyperliquidity` takes part where MM_TRIO_PEER_PYTHON names its Python. Maker and
-exchange are a process each, and between them lies a line that holds back all that the exchange says, by 200 ms unless
-`--delay` says otherwise. Starts of the makers alternate. Told are the seconds until the first order arrives, the
-questions until then with their request weight as the venue counts it, and how many of them had to wait for another.
+Run by `nox -s bench`, or `python benchmarks/start.py`; `pyperliquidity` takes part where MM_TRIO_PEER_PYTHON names its
+Python. Maker and exchange are a process each, and between them lies a line that holds back all that the exchange says,
+by 200 ms unless `--delay` says otherwise. Starts of the makers alternate. Told are the seconds until the first order
+arrives, the questions until then with their request weight as the venue counts it, and how many of them had to wait for
+another.
 """
 
 from __future__ import annotations

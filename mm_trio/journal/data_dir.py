@@ -22,6 +22,7 @@ from mm_trio.journal.end_mark import MARK_NAME, sync
 from mm_trio.journal.file_errors import describe_os_error, explain_os_error
 from mm_trio.journal.sqlite_journal import ACCOUNT_NAME, JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
+from mm_trio.model.journal_entries import Began
 
 __all__ = [
     "ACCOUNT_NAME",
@@ -36,6 +37,7 @@ __all__ = [
     "hold_folder",
     "hold_state_folder",
     "is_blank",
+    "is_in_shared_ledger",
     "open_ledger",
     "replace_ledger",
     "set_aside",
@@ -226,6 +228,17 @@ def describe_lost(folder: Path) -> str | None:
         "it was deleted, or moving it aside was interrupted. Run `mm-trio ledger rebuild` to restore it from these "
         "files and the venue's records; it is safe to run more than once"
     )
+
+
+def is_in_shared_ledger(folder: Path) -> bool:
+    """Check if the ledger of a coin is in its account's, together with those of other markets.
+
+    Blocks. Errors: JournalError for one that cannot be read.
+    """
+    if not is_blank(folder) or not _has_content(folder.parent / ACCOUNT_NAME):
+        return False
+    with closing(Journal.open_to_read(folder)) as journal:
+        return next(iter(journal.read_kinds(Began)), None) is not None
 
 
 def find_last_written(folder: Path) -> Path | None:

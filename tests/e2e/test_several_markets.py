@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from decimal import Decimal
 from functools import partial
@@ -112,3 +113,87 @@ def test_a_change_is_taken_over_while_the_maker_runs(tmp_path: Path) -> None:
         assert open_orders(sandbox) == {}
         code, out, err = run(tmp_path, "run", "--config", str(config), "--duration", "4", "--json", environ=sandbox.key)
         assert code == 0, out + err
+def test_one_market_that_was_listed_is_refused_by_a_file_of_its_own(tmp_path: Path) -> None:
+    with open_several(tmp_path, "--no-takers") as sandbox:
+        config = save_several(sandbox, tmp_path)
+        assert run(tmp_path, "run", "--config", str(config), "--duration", "2", environ=sandbox.key)[0] == 0
+        alone = sandbox.save_config(tmp_path)
+        code, _, err = run(tmp_path, "run", "--config", str(alone), environ=sandbox.key)
+
+    assert code == 2
+    assert "together with those of other markets of the account" in err
+
+
+def test_a_pause_of_one_coin_leaves_the_others_quoting(tmp_path: Path) -> None:
+    with open_several(tmp_path) as sandbox:
+        config = str(save_several(sandbox, tmp_path))
+        with running(tmp_path, "run", "--config", config, "--json", environ=sandbox.key) as maker:
+            wait_until(lambda: set(open_orders(sandbox)) == set(COINS))
+            assert run(tmp_path, "pause", "--config", config, "--coin", COINS[0])[0] == 0
+            n_fills = len(sandbox.ask("userFills"))
+            wait_until(partial(has_more_fills, sandbox, n_fills + 6))
+            assert set(open_orders(sandbox)) >= set(COINS[1:])
+            code, out, _ = run(tmp_path, "resume", "--config", config, "--show", "--json")
+            shown = json.loads(out)
+            assert code == 0
+            assert [each["before"]["state"] for each in shown["markets"].values()] == ["paused", "active", "active"]
+            assert shown["account"]["before"]["state"] == "active"
+            assert run(tmp_path, "resume", "--config", config, "--coin", COINS[0])[0] == 0
+            assert maker.end(signal.SIGTERM) == 0
+
+
+def test_a_halt_of_one_coin_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    with open_several(tmp_path) as sandbox:
+        own = {COINS[0]: "[market.limits]\nmax_fills_per_minute = 1\n"}
+        config = str(save_several(sandbox, tmp_path, own=own))
+        with running(tmp_path, "run", "--config", config, "--json", environ=sandbox.key) as maker:
+            maker.wait_for("grid ended: coin=@107")
+            n_fills = len(sandbox.ask("userFills"))
+            wait_until(partial(has_more_fills, sandbox, n_fills + 3))
+            assert set(open_orders(sandbox)) == set(COINS[1:])
+            code = maker.end(signal.SIGTERM)
+
+        summary = maker.last_object()
+        assert code == 5
+        assert len(summary["halted_because"]) == 1
+        assert summary["halted_because"][0].startswith("@107: halted since")
+        assert "mm-trio: halted: @107" in maker.err
+        # The next start leaves it out, and quotes the others.
+        code, out, err = run(tmp_path, "run", "--config", config, "--duration", "3", "--json", environ=sandbox.key)
+        again = json.loads(out.splitlines()[-1])
+        assert code == 5, out + err
+        assert [each["ticks"] > 0 for each in again["grids"].values()] == [False, True, True]
+        # Resumed, it goes on with its ledger.
+        save_several(sandbox, tmp_path)
+        assert run(tmp_path, "resume", "--config", config)[0] == 0
+        code, out, err = run(tmp_path, "run", "--config", config, "--duration", "3", "--json", environ=sandbox.key)
+        again = json.loads(out.splitlines()[-1])
+        assert code == 0, out + err
+        assert all(each["ticks"] > 0 for each in again["grids"].values())
+
+
+def test_a_halt_of_the_account_stops_all_until_it_is_resumed(tmp_path: Path) -> None:
+    with open_several(tmp_path) as sandbox:
+        config = str(save_several(sandbox, tmp_path))
+        with running(tmp_path, "run", "--config", config, "--json", environ=sandbox.key) as maker:
+            wait_until(lambda: set(open_orders(sandbox)) == set(COINS))
+            maker.wait_for("tick=2")
+            assert maker.end(signal.SIGUSR2) == 5
+        assert "SIGUSR2" in maker.last_object()["halted_because"][0]
+        assert open_orders(sandbox) == {}
+        code, _, err = run(tmp_path, "run", "--config", config, environ=sandbox.key)
+        assert code == 5
+        assert "mm-trio resume" in err
+        assert run(tmp_path, "resume", "--config", config)[0] == 0
+        assert run(tmp_path, "run", "--config", config, "--duration", "2", environ=sandbox.key)[0] == 0
+
+
+def test_a_guard_of_several_markets_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "several.toml"
+    account = ACCOUNT.format(url="http://127.0.0.1:9", account="0x" + "ab" * 20)
+    config.write_text(account + MARKET.format(coin=COINS[0], usdc=USDC))
+
+    code, _, err = run(tmp_path, "guard", "--config", str(config), "--once")
+
+    assert code == 2
+    assert "leaves no cancels for a guard yet" in err

@@ -22,12 +22,14 @@ from mm_trio.config.settings import Settings
 from mm_trio.halts.requests import Request, read_requests, remove_request, write_request
 from mm_trio.halts.standing import ACTIVE, Standing, StandingUnread, State
 from mm_trio.halts.standing_file import read_standing, replace_standing
-from mm_trio.journal.data_dir import hold_state_folder
+from mm_trio.journal.data_dir import ACCOUNT_NAME, hold_state_folder
 from mm_trio.model.errors import ConfigError, Interrupted
 from mm_trio.terminal_ui.streams import tell
 
 __all__ = ["Resumption", "resume_maker"]
 
+# Named in place of a coin.
+ALL_MARKETS = "all markets of the account"
 _WILL_NOT = "change [limits] or the ledger, send or cancel an order itself"
 
 
@@ -103,21 +105,30 @@ class Resumption:
 
 
 async def resume_maker(
-    settings: Settings, *, environ: Mapping[str, str], only_show: bool, stop_scope: trio.CancelScope
+    settings: Settings,
+    *,
+    environ: Mapping[str, str],
+    only_show: bool,
+    stop_scope: trio.CancelScope,
+    of_account: bool = False,
 ) -> Resumption:
     """Make a stopped maker active again, or only show why it stopped.
 
-    One that runs is asked to, and is waited for. Errors: ConfigError where nothing can be written, LocalError where the
+    One that runs is asked to, and is waited for. `of_account`: what stopped all markets of the account, in place of
+    what stopped this one. Errors: ConfigError where nothing can be written, LocalError where the
     disk hangs, VenueError, LedgerError; Interrupted once `stop_scope` is cancelled.
     """
     with stop_scope:
         place = await find_place(settings, environ=environ)
+        if of_account:
+            place = replace(place, coin=ALL_MARKETS, folder=place.folder.parent / ACCOUNT_NAME)
         if await is_running(place.folder):
             return await _resume_running(place, only_show=only_show)
         # Locks are taken without a deadline, so a disk that hangs is found before.
         await touch_disk(place.folder, place.folder.exists)
+        folder_name = ACCOUNT_NAME if of_account else place.coin
         with hold_state_folder(
-            environ, network=place.network, account=settings.market.account, coin=place.coin, signer=None
+            environ, network=place.network, account=settings.market.account, coin=folder_name, signer=None
         ):
             return await touch_disk(place.folder, lambda: _resume(place, only_show=only_show))
     raise Interrupted(note="the resumption was cut short; `mm-trio resume --show` tells what holds")

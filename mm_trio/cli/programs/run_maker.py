@@ -39,7 +39,13 @@ from mm_trio.halts.applied_file import note_applied
 from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State, refuse_halted
 from mm_trio.halts.standing_file import StandingFile
-from mm_trio.journal.data_dir import find_signer_lock, hold_state_folder, open_ledger
+from mm_trio.journal.data_dir import (
+    ACCOUNT_NAME,
+    find_signer_lock,
+    hold_state_folder,
+    is_in_shared_ledger,
+    open_ledger,
+)
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import ConfigError, JournalBusy, LedgerError, OrdersMayRest, find_leaves
@@ -183,6 +189,7 @@ async def open_maker(
         terms = await _settle_terms(prepare, start)
         if market.network == "sandbox":
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
+        await trio.to_thread.run_sync(_refuse_shared_ledger, folder)
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
         journal = await open_when_free(partial(open_ledger, folder, signer_lock=lock))
         await note_applied(folder, AccountSettings.of_one_market(settings))
@@ -217,6 +224,16 @@ async def close_all(*closers: Callable[[], None]) -> None:
         async with trio.open_nursery() as closing:
             for close in closers:
                 closing.start_soon(partial(trio.to_thread.run_sync, close, abandon_on_cancel=True))
+
+
+def _refuse_shared_ledger(folder: Path) -> None:
+    """Refuse a coin whose ledger is in its account's; a new one would know none of its history. Errors: ConfigError."""
+    if is_in_shared_ledger(folder):
+        raise ConfigError(
+            f"the ledger of {folder.name} is in {folder.parent / ACCOUNT_NAME}, together with those of other markets "
+            "of the account; a file with one [market] would begin a new one. Start the file that lists this market under "
+            "[[market]]"
+        )
 
 
 def make_recorder(settings: Settings, folder: Path, *, coin: str) -> Recorder | None:

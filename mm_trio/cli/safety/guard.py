@@ -6,14 +6,18 @@ import argparse
 import sys
 from collections.abc import Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.grids import add_config_options, load_grid
+from mm_trio.cli.shell.grids import add_config_options, choose_grid, load_account
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_duration_option, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
 from mm_trio.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mm_trio.config.settings import Settings
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -42,12 +46,25 @@ def _refuse_keys(names: Iterable[str]) -> None:
         )
 
 
+def _load(arguments: argparse.Namespace) -> Settings:
+    """Load the market to guard. Errors: ConfigError, also for a maker of several."""
+    account = load_account(arguments)
+    settings = choose_grid(account, arguments.coin, source=str(arguments.config))
+    if account.lists_markets:
+        raise ConfigError(
+            f"{arguments.config} lists markets, and a maker of several leaves no cancels for a guard yet: it would "
+            'cover one of them. [guard] dead_man = "venue" lets the venue cancel for the whole account, and '
+            "`mm-trio cancel-all` does so at once"
+        )
+    return settings
+
+
 @gives_verdict
 def _look(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.cli.guard_programs.watch_maker import look_once
 
     environ = arguments.environment.plain
-    settings = load_grid(arguments)
+    settings = _load(arguments)
     result = stop.run(partial(look_once, settings, environ=environ))
     print_result(result, as_json=arguments.json)
     return ExitCode.CHECK_FAILED if result.would_fire else ExitCode.CLEAN
@@ -57,7 +74,7 @@ def _watch(arguments: argparse.Namespace) -> int:
     from mm_trio.cli.guard_programs.watch_maker import watch_maker
 
     environ = arguments.environment.plain
-    settings = load_grid(arguments)
+    settings = _load(arguments)
     work = partial(watch_maker, settings, environ=environ, duration_s=arguments.duration)
     summary = StopSignal().run(work)
     print_result(summary, as_json=arguments.json)

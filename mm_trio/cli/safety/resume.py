@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.grids import Outcome, add_config_options, do_each, load_grids
+from mm_trio.cli.shell.grids import Outcome, add_config_options, choose_grids, do_each, load_account
 from mm_trio.cli.shell.output import set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -52,8 +52,18 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
         resumption = stop.run(work, is_last=is_last)
         return Outcome.of(resumption, ExitCode.CLEAN if resumption.is_ok else ExitCode.CHECK_FAILED)
 
-    do = confirm if arguments.first_run_seen else resume
-    return do_each(load_grids(arguments), do, stop=stop, as_json=arguments.json)
+    def resume_account(settings: Settings) -> Outcome:
+        work = partial(resume_maker, settings, environ=environ, only_show=arguments.show, of_account=True)
+        resumption = stop.run(work, is_last=False)
+        return Outcome.of(resumption, ExitCode.CLEAN if resumption.is_ok else ExitCode.CHECK_FAILED)
+
+    account = load_account(arguments)
+    grids = choose_grids(account, arguments.coin, source=str(arguments.config))
+    if arguments.first_run_seen:
+        return do_each(grids, confirm, stop=stop, as_json=arguments.json)
+    # What stopped the account comes first, because it stops every market.
+    for_all = partial(resume_account, grids[0]) if account.lists_markets and arguments.coin is None else None
+    return do_each(grids, resume, stop=stop, as_json=arguments.json, for_all=for_all)
 
 
 COMMAND = Command(

@@ -115,14 +115,16 @@ def do_each(
     *,
     stop: StopSignal,
     as_json: bool,
+    for_all: Callable[[], Outcome] | None = None,
 ) -> ExitCode:
     """Do the work for each grid, print what came of it, and return the worst exit code.
 
-    `do` gets a grid, and whether it is the last one. What fails for one grid is told and does not keep the others from
-    their turn. One grid alone is as if there were no others: its errors are raised. Errors: Interrupted, which names
-    the coins that were done.
+    `do` gets a grid, and whether it is the last one. `for_all` is done before, for what the grids share. What fails for
+    one grid is told and does not keep the others from their turn. One grid alone, with nothing to be done for all, is
+    as if there were no others: its errors are raised. Errors: Interrupted, which names the coins that were done.
     """
-    if len(grids) == 1:
+    shared = None if for_all is None else _catch(for_all)
+    if len(grids) == 1 and shared is None:
         outcome = do(grids[0], True)
         print_out(json.dumps(outcome.values) if as_json else outcome.text)
         return outcome.code
@@ -141,15 +143,20 @@ def do_each(
         if is_cut_short:
             n_done = number - 1
             raise Interrupted(checked=coins[:n_done], not_checked=coins[n_done:], note=note)
-    code = min((outcome.code for outcome in outcomes), key=PRECEDENCE.index)
-    _print_all(dict(zip(coins, outcomes, strict=True)), code, as_json=as_json)
+    everything = outcomes if shared is None else [shared, *outcomes]
+    code = min((outcome.code for outcome in everything), key=PRECEDENCE.index)
+    _print_all(dict(zip(coins, outcomes, strict=True)), code, as_json=as_json, shared=shared)
     return code
 
 
 def _try(do: Callable[[Settings, bool], Outcome], grid: Settings, *, is_last: bool) -> Outcome:
     """Do the work for one grid; an error that is not a bug of ours becomes its outcome."""
+    return _catch(lambda: do(grid, is_last))
+
+
+def _catch(do: Callable[[], Outcome]) -> Outcome:
     try:
-        return do(grid, is_last)
+        return do()
     except Exception as error:
         leaves = find_leaves(error)
         found = [find_words(leaf) for leaf in leaves]
@@ -160,15 +167,19 @@ def _try(do: Callable[[Settings, bool], Outcome], grid: Settings, *, is_last: bo
         return Outcome({"error": text, "exit_code": int(code)}, f"not done: {text}", code)
 
 
-def _print_all(outcomes: dict[str, Outcome], code: ExitCode, *, as_json: bool) -> None:
+def _print_all(outcomes: dict[str, Outcome], code: ExitCode, *, as_json: bool, shared: Outcome | None = None) -> None:
     if not as_json:
-        print_out("\n\n".join(f"{coin}\n{outcome.text}" for coin, outcome in outcomes.items()))
+        texts = [] if shared is None else [shared.text]
+        print_out("\n\n".join([*texts, *(f"{coin}\n{outcome.text}" for coin, outcome in outcomes.items())]))
         return
     values: dict[str, object] = {
         "ok": code == ExitCode.CLEAN,
         "markets": {coin: outcome.values for coin, outcome in outcomes.items()},
     }
-    failed = [coin for coin, outcome in outcomes.items() if outcome.code != ExitCode.CLEAN]
+    if shared is not None:
+        values["account"] = shared.values
+    failed = ["the account"] if shared is not None and shared.code != ExitCode.CLEAN else []
+    failed += [coin for coin, outcome in outcomes.items() if outcome.code != ExitCode.CLEAN]
     if failed:
         values |= {"error": f"not well for {', '.join(failed)}", "exit_code": int(code)}
     print_out(json.dumps(values))

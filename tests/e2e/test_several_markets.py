@@ -17,6 +17,13 @@ def has_more_fills(sandbox: Sandbox, n_fills: int) -> bool:
     return len(sandbox.ask("userFills")) > n_fills
 
 
+def check_ledgers(folder: Path, config: Path) -> None:
+    """The venue confirms the ledger of each coin."""
+    for coin in COINS:
+        code, out, err = run(folder, "ledger", "audit", "--config", str(config), "--coin", coin, "--json")
+        assert code == 0, out + err
+
+
 def test_all_markets_are_quoted_by_one_process_and_left_clean(tmp_path: Path) -> None:
     with open_several(tmp_path) as sandbox:
         config = save_several(sandbox, tmp_path)
@@ -33,6 +40,7 @@ def test_all_markets_are_quoted_by_one_process_and_left_clean(tmp_path: Path) ->
         for name in ("ticks", "fills", "fill_volume", "requests", "items", "errors"):
             assert total(summary["grids"], name) == Decimal(str(summary[name]))
         assert find_folder(tmp_path, sandbox, "account").joinpath("journal.sqlite3").exists()
+        check_ledgers(tmp_path, config)
 
 
 def test_a_restart_after_a_kill_goes_on_exactly(tmp_path: Path) -> None:
@@ -47,6 +55,7 @@ def test_a_restart_after_a_kill_goes_on_exactly(tmp_path: Path) -> None:
         code, out, err = run(tmp_path, "run", "--config", str(config), "--duration", "4", "--json", environ=sandbox.key)
         assert code == 0, out + err
         assert open_orders(sandbox) == {}
+        check_ledgers(tmp_path, config)
 
 
 def test_a_coin_with_a_ledger_of_its_own_is_refused(tmp_path: Path) -> None:
@@ -170,6 +179,7 @@ def test_a_halt_of_one_coin_is_named_and_the_others_go_on(tmp_path: Path) -> Non
         again = json.loads(out.splitlines()[-1])
         assert code == 0, out + err
         assert all(each["ticks"] > 0 for each in again["grids"].values())
+        check_ledgers(tmp_path, Path(config))
 
 
 def test_a_halt_of_the_account_stops_all_until_it_is_resumed(tmp_path: Path) -> None:
@@ -197,3 +207,14 @@ def test_a_guard_of_several_markets_is_refused(tmp_path: Path) -> None:
 
     assert code == 2
     assert "leaves no cancels for a guard yet" in err
+
+
+def test_a_lone_listed_market_heeds_what_is_asked_of_its_coin(tmp_path: Path) -> None:
+    with open_several(tmp_path) as sandbox:
+        config = str(save_several(sandbox, tmp_path, coins=COINS[:1]))
+        with running(tmp_path, "run", "--config", config, "--json", environ=sandbox.key) as maker:
+            wait_until(lambda: set(open_orders(sandbox)) == set(COINS[:1]))
+            assert run(tmp_path, "pause", "--config", config, "--coin", COINS[0])[0] == 0
+            assert maker.end(signal.SIGTERM) == 0
+        code, out, err = run(tmp_path, "ledger", "audit", "--config", config)
+        assert code == 0, out + err

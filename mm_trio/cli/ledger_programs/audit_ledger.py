@@ -10,14 +10,14 @@ from typing import ClassVar
 import trio
 
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
+from mm_trio.cli.ledger_programs.shared_tokens import SharedPairs, leave_to_others, read_other_parts
 from mm_trio.cli.programs.start_checks import PAIRS_WEIGHT, ask_for_pairs, find_network, find_pair
 from mm_trio.config.settings import Settings
 from mm_trio.funds.holds import find_usable
 from mm_trio.journal.audit import Audit, compute_audit
-from mm_trio.journal.data_dir import describe_lost, find_state_folder, is_blank
+from mm_trio.journal.data_dir import describe_lost, find_state_folder, is_blank, is_in_shared_ledger
 from mm_trio.journal.ledger_sums import LedgerSums, read_ledger
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.model.market import Market
 from mm_trio.model.replies import Fill, OpenOrder
 from mm_trio.state.ownership import Ownership
 from mm_trio.state.snapshot_diff import describe_rival_fills, describe_rivals
@@ -143,12 +143,13 @@ async def audit_ledger(
             info, address=configured.account, run_sync=trio.to_thread.run_sync, patience_s=START_PATIENCE_S
         )
         client.weight.on_request(PAIRS_WEIGHT, now_s=trio.current_time())
-        report = await _look(client, market, folder, finish=steps.finish)
+        pairs = SharedPairs(spot_meta, market)
+        report = await _look(client, pairs, folder, finish=steps.finish)
         for _ in range(LOOKS - 1):
             if report.is_ok or isinstance(report, LostLedger):
                 break
             await trio.sleep(LOOK_AGAIN_S)
-            report = await _look(client, market, folder)
+            report = await _look(client, pairs, folder)
         return report
     raise steps.make_interruption(summary={"ok": False, "coin": configured.coin})
 
@@ -158,12 +159,14 @@ def _ignore(step: str) -> None:
 
 
 async def _look(
-    client: VenueClient, market: Market, folder: Path, *, finish: Callable[[str], None] = _ignore
+    client: VenueClient, pairs: SharedPairs, folder: Path, *, finish: Callable[[str], None] = _ignore
 ) -> AuditReport | LostLedger:
+    market = pairs.market
     fills = await client.fetch_fills(market, since_ms=0)
     finish("fills at the venue")
     rows = await client.fetch_open_orders(market)
-    if await trio.to_thread.run_sync(is_blank, folder):
+    is_shared = await trio.to_thread.run_sync(is_in_shared_ledger, folder)
+    if not is_shared and await trio.to_thread.run_sync(is_blank, folder):
         fills, _ = await client.name_fills(fills, is_known=lambda fill: False)
         if (evidence := _find_evidence(folder, market.coin, fills, rows)) is not None:
             return LostLedger(folder, market.coin, evidence)
@@ -179,6 +182,9 @@ async def _look(
         orders=[row for row in rows if row.coin == market.coin],
         unnamed=unnamed,
     )
+    if is_shared:
+        parts = await trio.to_thread.run_sync(read_other_parts, folder, pairs, abandon_on_cancel=True)
+        audit = leave_to_others(audit, parts)
     return AuditReport(audit, cut, folder, market.coin, market.base.name, market.quote.name)
 
 

@@ -231,8 +231,8 @@ def _refuse_shared_ledger(folder: Path) -> None:
     if is_in_shared_ledger(folder):
         raise ConfigError(
             f"the ledger of {folder.name} is in {folder.parent / ACCOUNT_NAME}, together with those of other markets "
-            "of the account; a file with one [market] would begin a new one. Start the file that lists this market under "
-            "[[market]]"
+            "of the account; a file with one [market] would begin a new one. Start the file that lists this market "
+            "under [[market]]"
         )
 
 

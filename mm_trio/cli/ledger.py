@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.grids import add_config_options, load_grid
+from mm_trio.cli.shell.grids import add_config_options, choose_grid, choose_grids, load_account, load_grid
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option, parse_seconds, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
+from mm_trio.model.errors import ConfigError
 
 __all__ = [
     "COMMAND",
@@ -104,7 +105,13 @@ def rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
     from mm_trio.cli.ledger_programs.rebuild_ledger import rebuild_ledger
 
     set_up_logging(sys.stderr)
-    settings = load_grid(arguments)
+    account = load_account(arguments)
+    settings = choose_grid(account, arguments.coin, source=str(arguments.config))
+    if account.lists_markets:
+        raise ConfigError(
+            f"{arguments.config} lists markets, whose one ledger is not rebuilt yet; nothing was changed. Put the "
+            "files of a copy of `mm-trio ledger backup` in its place, in the account's folder `account`"
+        )
     environ = arguments.environment.plain
     work = partial(rebuild_ledger, settings, environ=environ, even_if_sound=arguments.even_if_sound)
     rebuilt = stop.run(work)
@@ -116,10 +123,10 @@ def rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
 def backup(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Copy a ledger, once or until stopped, and return the exit code."""
     from mm_trio.cli.copy_programs.backup_ledger import BackupPlan, back_up_ledger
-    from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
-    settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    # Markets that are listed have one ledger, so any of them leads to it.
+    settings = choose_grids(load_account(arguments), arguments.coin, source=str(arguments.config))[0]
     plan = BackupPlan(into=arguments.to, every_s=arguments.every, keep=arguments.keep)
     result = stop.run(partial(back_up_ledger, settings, environ=arguments.environment.plain, plan=plan))
     # A backup that goes on until it is stopped is complete then; one without a copy has raised Interrupted.

@@ -52,6 +52,7 @@ from mm_trio.quoting.open_order_shares import share_open_orders
 from mm_trio.quoting.placing_gate import GridGate, PlacingGate
 from mm_trio.recorder.record_keeping import Connected, RecordKeeping
 from mm_trio.recorder.recorder import Recorder
+from mm_trio.sending.absent_coins import AbsentCoins
 from mm_trio.sending.account_limits import AccountLimitGuard
 from mm_trio.sending.action_lane import ActionLane
 from mm_trio.sending.batch_emitter import BatchEmitter
@@ -417,8 +418,18 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
         watchdog=watchdog,
     )
     grids += [_make_grid(basis, core, common) for core in made]
-    joiner = None if funds is None else _Joiner(basis, made, grids, make_core, common, funds, dormant)
-    return Session(account, Feeds(inbox, watchdog), grids, stop_wanted=stop_wanted, joiner=joiner)
+    absent = _make_absent(basis, common, writer)
+    joiner = None if funds is None else _Joiner(basis, made, grids, make_core, common, funds, dormant, absent)
+    return Session(account, Feeds(inbox, watchdog), grids, stop_wanted=stop_wanted, absent=absent, joiner=joiner)
+
+
+def _make_absent(basis: _Basis, common: _Common, writer: JournalWriter) -> AbsentCoins:
+    """Make what cancels orders of coins that are not quoted."""
+    desks = {
+        coin: OrderDesk(common.account.gateway, common.lane, coin=coin, record=partial(_record_of, writer.record, coin))
+        for coin in basis.absent
+    }
+    return AbsentCoins(basis.client, basis.budget, basis.absent, desks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -638,6 +649,7 @@ class _Joiner:
     common: _Common
     funds: SharedFunds
     dormant: dict[str, tuple[Entry, ...]]
+    absent: AbsentCoins
 
     def join(self, terms: GridTerms, blank: Knowledge, market: Market) -> Grid:
         """Make a grid beside the others. Errors: ConfigError where it cannot be one."""
@@ -655,6 +667,7 @@ class _Joiner:
         self.funds.join(core.state)
         core.events.start_telling(partial(self.funds.on_booked, core.state))
         grid = _make_grid(self.basis, core, self.common)
+        self.absent.leave(market.coin)
         self.basis.coins.add(market.coin)
         self.made.append(core)
         self.common.widths[market.coin] = _find_width(core)

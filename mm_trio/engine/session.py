@@ -43,6 +43,7 @@ from mm_trio.model.errors import (
 )
 from mm_trio.model.market import Market
 from mm_trio.model.settings import MakerSettings
+from mm_trio.sending.absent_coins import AbsentCoins
 from mm_trio.venue.thread_bridge import Inbox
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Session:
         grids: Sequence[Grid],
         *,
         stop_wanted: trio.Event,
+        absent: AbsentCoins,
         joiner: JoinsGrids | None = None,
     ) -> None:
         self.account = account
@@ -96,6 +98,7 @@ class Session:
         self.grids = tuple(grids)
         self.router = FeedRouter(grids, share=account.answers.share, wall_ms=account.wall_ms)
         self._joiner = joiner
+        self._absent = absent
         # Set where the owner cancelled so many orders by hand that it is a request to stop everything.
         self._stop_wanted = stop_wanted
         self._nursery: trio.Nursery | None = None
@@ -143,6 +146,8 @@ class Session:
                 is_connected = await tasks.connect(self)
                 for grid in self.grids:
                     nursery.start_soon(partial(self._run_grid, grid, is_connected=is_connected))
+                if self._absent.may_rest:
+                    nursery.start_soon(self._absent.clear_in_time)
                 nursery.start_soon(tasks.reconcile_forever, self)
                 nursery.start_soon(tasks.watch_forever, self)
                 nursery.start_soon(tasks.guard_journal_forever, self)
@@ -169,6 +174,8 @@ class Session:
 
     async def _start(self) -> None:
         """Let each grid read what it needs, with a connection opened beside that, and make durable what it recorded."""
+        # Before the grids look at what is free.
+        await self._absent.clear()
         await call_together(self._start_grids, self.feeds.watchdog.open_ahead)
         self.account.answers.forget()
         self.account.writer.reserve()

@@ -25,7 +25,8 @@ from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import ActionsRefused, ConfigError, Contradiction, find_leaves
 from mm_trio.model.journal_entries import Booked
 from mm_trio.model.replies import Refusal, Refused
-from mm_trio.sandbox.model.commands import Deposit, PlaceOrders
+from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 from mm_trio.witness.opening_check import Opening
 
 
@@ -393,4 +394,26 @@ async def test_a_new_grid_starts_beside_one_that_missed_fills(tmp_path: Path, au
         await trio.sleep(200)
         sums = find_sums(world, maker)
     journal.close()
+    assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums
+
+
+async def test_orders_of_a_coin_that_is_not_quoted_any_more_are_cancelled(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """They hold money that a grid in its place is allotted."""
+    world = GridsWorld(COINS[:2])
+    await keep_ledgers(world, tmp_path, [world.terms(coin, cancel_on_shutdown=False) for coin in world.coins])
+    foreign = NewOrder(DEFAULT_MARKETS.pair(COINS[0]).asset, True, Decimal(10), Decimal(2), "Gtc", None)
+    world.gateway.apply(PlaceOrders(MAKER, (foreign,)))
+    assert len(world.open_of(COINS[0])) > 10
+    journal = Journal.open(tmp_path)
+    maker = world.account_maker([world.terms(COINS[1], allocated_usdc=9_000)], journal=journal)
+    async with world.quoting(maker):
+        assert [order.price for order in world.open_of(COINS[0])] == [10]
+        await trio.sleep(60)
+    journal.close()
+
+    last = await keep_ledgers(world, tmp_path, None)
+    await trio.sleep(1)
+    sums = find_sums(world, last)
     assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums

@@ -160,8 +160,9 @@ class ActionLane:
         aboard = self._board(self._take_party(first), departure)
         if not aboard:
             return
-        nonce, expires_ms = departure.take()
         try:
+            # Whoever is aboard waits for this, whatever comes of it.
+            nonce, expires_ms = departure.take()
             answers = iter(
                 await self._gateway.carry_out(
                     first.load.method,

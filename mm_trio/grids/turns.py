@@ -82,7 +82,8 @@ async def tick(grid: Grid) -> None:
             return
         plan = quoter.plan_tick()
         grid.events.on_planned(quoter.find_empty_sides(), held=quoter.state.held_elsewhere)
-        result = await grid.emitter.emit(grid.plan_move(plan.desired) or plan.diff, account.budget)
+        wanted = grid.plan_move(plan.desired) or plan.diff
+        result = await grid.emitter.emit(wanted, account.budget, is_quoting=True)
         account.halt_if_refused()
         await apply_limits(grid)
         if result.n_errors and account.gateway.signer.is_in_question:

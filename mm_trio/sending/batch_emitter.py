@@ -86,15 +86,17 @@ class BatchEmitter:
     def __repr__(self) -> str:
         return f"<BatchEmitter {self._state.market.coin}, {self._n_cloids} orders sent>"
 
-    async def emit(self, diff: OrderDiff, budget: RateLimitBudget, *, insists: bool = False) -> EmitResult:
+    async def emit(
+        self, diff: OrderDiff, budget: RateLimitBudget, *, insists: bool = False, is_quoting: bool = False
+    ) -> EmitResult:
         """Send what the budget covers of `diff`.
 
-        An empty diff makes no call. `insists`: cancels are sent whatever was refused before. Network and venue never
-        cause an exception: orders without an answer are left in flight or in doubt. Errors: JournalError, and then only
-        recorded orders were sent.
+        An empty diff makes no call. `insists`: cancels are sent whatever was refused before. `is_quoting`: nothing
+        leaves once a pause began, cancels included. Network and venue never cause an exception: orders without
+        an answer are left in flight or in doubt. Errors: JournalError, and then only recorded orders were sent.
         """
         began_s, orders = trio.current_time(), self._state.order_state.orders
-        emission = Emission(budget, began_s, unwanted_oids=diff.cancels)
+        emission = Emission(budget, began_s, unwanted_oids=diff.cancels, is_quoting=is_quoting)
         diff = self.filter.choose(diff, now_s=began_s, insists=insists)
         remaining, coin = budget.remaining(), self._state.market.coin
         if not diff:
@@ -182,7 +184,12 @@ class BatchEmitter:
         for oid in oids:
             orders.on_doubt(oid, now_s=trio.current_time())
         self._state.manual_cancels.expect_ends(oids, until_s=trio.current_time() + EXPIRY_S + EXPIRY_GRACE_S)
-        answers = await self._desk.send_cancels(oids)
+        answers = await self._desk.send_cancels(oids, if_placing=emission.is_quoting)
+        if not answers:
+            # They waited behind another grid's action, and a pause began meanwhile: what rests stays.
+            for oid in oids:
+                orders.on_seen_resting(oid, now_s=trio.current_time())
+            return
         self._note_answers("cancel", answers, emission)
         self.filter.on_cancel_answers(oids, answers, now_s=trio.current_time())
         for oid, answer in zip(oids, answers, strict=True):

@@ -16,11 +16,15 @@ class Emission:
     """Budget and counts of one emit.
 
     `unwanted_oids` are the orders that it was asked to cancel, whether that is sent, moved or has to wait.
+    `is_quoting`: its cancels serve new orders, and without those they are not wanted.
     """
 
-    def __init__(self, budget: RateLimitBudget, began_s: float, *, unwanted_oids: Iterable[int]) -> None:
+    def __init__(
+        self, budget: RateLimitBudget, began_s: float, *, unwanted_oids: Iterable[int], is_quoting: bool = False
+    ) -> None:
         self.budget = budget
         self.began_s = began_s
+        self.is_quoting = is_quoting
         self._n_refusals = budget.n_refusals
         self.is_signer_refused = False
         self._unwanted_oids = tuple(unwanted_oids)

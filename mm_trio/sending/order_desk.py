@@ -123,10 +123,15 @@ class OrderDesk:
 
     # Cancels may always be sent, even where nothing can be written down any more.
 
-    async def send_cancels(self, oids: Sequence[int], *, expires_ms: int | None = None) -> tuple[Answer, ...]:
-        """Cancel orders by oid; without a deadline one of our choice."""
+    async def send_cancels(
+        self, oids: Sequence[int], *, expires_ms: int | None = None, if_placing: bool = False
+    ) -> tuple[Answer, ...]:
+        """Cancel orders by oid; without a deadline one of our choice.
+
+        `if_placing`: nothing is sent, and nothing answered, once new orders may not be placed any more.
+        """
         items = [wire.encode_cancel(oid, coin=self._coin) for oid in oids]
-        return await self._send_cancels("bulk_cancel", items, expires_ms=expires_ms)
+        return await self._send_cancels("bulk_cancel", items, expires_ms=expires_ms, if_placing=if_placing)
 
     async def send_cancels_by_cloid(
         self, intents: Sequence[Intent], *, expires_ms: int | None = None
@@ -136,14 +141,17 @@ class OrderDesk:
         return await self._send_cancels("bulk_cancel_by_cloid", items, expires_ms=expires_ms)
 
     async def _send_cancels(
-        self, method: str, items: Sequence[dict[str, object]], *, expires_ms: int | None
+        self, method: str, items: Sequence[dict[str, object]], *, expires_ms: int | None, if_placing: bool = False
     ) -> tuple[Answer, ...]:
+        def board(departure: Departure) -> Boarded | None:
+            return self._make_boarded(items, always=True) if not if_placing or self.may_place() else None
+
         def find_expires_ms() -> int:
             return self.gateway.compute_cancel_expiry_ms(EXPIRY_S) if expires_ms is None else expires_ms
 
         load = Load(
             method=method,
-            board=lambda departure: self._make_boarded(items, always=True),
+            board=board,
             most=len(items),
             find_expires_ms=find_expires_ms,
             always=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import closing
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import ActionsRefused, ConfigError, Contradiction, find_leaves
 from mm_trio.model.journal_entries import Booked
+from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import Refusal, Refused
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
@@ -171,6 +173,39 @@ async def test_one_grid_s_halt_leaves_the_others_quoting(autojump_clock: MockClo
         assert all(world.open_of(coin) for coin in COINS[1:])
         assert all(maker.faces[coin].stats.fills > before[coin] for coin in COINS[1:])
     assert world.exchange.open_orders(MAKER) == ()
+
+
+async def test_a_tick_that_waited_for_the_lane_cancels_nothing_in_a_pause(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = GridsWorld(COINS[:2])
+    maker = world.account_maker()
+    async with world.quoting(maker), trio.open_nursery() as nursery:
+        await trio.sleep(5)
+        assert maker._session is not None
+        (first, second), account = maker._session.grids, maker._session.account
+        carry_out, may_answer = account.gateway.carry_out, trio.Event()
+
+        async def carry_out_late(*args: Any, **options: Any) -> Any:
+            await may_answer.wait()
+            return await carry_out(*args, **options)
+
+        monkeypatch.setattr(account.gateway, "carry_out", carry_out_late)
+        async with first.turn, second.turn:
+            oids = [world.open_of(grid.coin)[0].oid for grid in (first, second)]
+            nursery.start_soon(first.emitter.emit, OrderDiff(cancels=oids[:1]), account.budget)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(
+                partial(second.emitter.emit, OrderDiff(cancels=oids[1:]), account.budget, is_quoting=True)
+            )
+            await trio.testing.wait_all_tasks_blocked()
+            account.gate.pause("feed lost")
+            may_answer.set()
+            await trio.testing.wait_all_tasks_blocked()
+            assert oids[0] not in {order.oid for order in world.open_of(first.coin)}
+            assert oids[1] in {order.oid for order in world.open_of(second.coin)}
+            assert not second.state.order_state.has_doubts
+        account.gate.start_quoting()
 
 
 async def test_a_reader_of_one_coin_sees_that_coin_alone(tmp_path: Path, autojump_clock: MockClock) -> None:

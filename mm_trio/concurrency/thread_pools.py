@@ -13,6 +13,7 @@ from typing import Any
 import trio
 
 from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
+from mm_trio.concurrency.gathered_calls import GatheredCalls
 
 __all__ = ["ThreadPool", "ThreadPools"]
 
@@ -24,12 +25,8 @@ MOST_ACTIONS = 4
 # Commits are made one after another, and none is left behind: after one that hangs no other is made. The second thread
 # is for reading the journal.
 MOST_COMMITS = 2
-# A look that hangs keeps the next one from being made.
-MOST_LOOKS = 1
 # The guard's files are small. A write that hangs is left behind, and a second one may be tried.
 MOST_SIGNS = 2
-# A write that hangs keeps the next one from being made.
-MOST_RECORDS = 1
 
 
 class ThreadPool:
@@ -95,6 +92,7 @@ class ThreadPools:
         self.reads: RunSync = ThreadPool("questions", MOST_READS) if is_own else run_sync
         self.actions: RunSync = ThreadPool("actions", MOST_ACTIONS) if is_own else run_sync
         self.journal: RunSync = ThreadPool("the journal", MOST_COMMITS) if is_own else run_sync
-        self.requests: RunSync = ThreadPool("requests of the operator", MOST_LOOKS) if is_own else run_sync
+        # Every grid looks and writes at the same moments. A call that hangs keeps the next one from being made.
+        self.requests: RunSync = GatheredCalls("requests of the operator") if is_own else run_sync
         self.signs: RunSync = ThreadPool("the guard's files", MOST_SIGNS) if is_own else run_sync
-        self.record: RunSync = ThreadPool("the record", MOST_RECORDS) if is_own else run_sync
+        self.record: RunSync = GatheredCalls("the record") if is_own else run_sync

@@ -424,12 +424,17 @@ def _assemble(basis: _Basis, own: AccountStops | None) -> Session:
 
 
 def _make_absent(basis: _Basis, common: _Common, writer: JournalWriter) -> AbsentCoins:
-    """Make what cancels orders of coins that are not quoted."""
+    """Make what cancels orders of coins that are not quoted.
+
+    Of a pair that the venue does not have any more nothing rests.
+    """
+    gateway = common.account.gateway
+    ledgers = {coin: ledger for coin, ledger in basis.absent.items() if gateway.sign_for(coin)}
     desks = {
-        coin: OrderDesk(common.account.gateway, common.lane, coin=coin, record=partial(_record_of, writer.record, coin))
-        for coin in basis.absent
+        coin: OrderDesk(gateway, common.lane, coin=coin, record=partial(_record_of, writer.record, coin))
+        for coin in ledgers
     }
-    return AbsentCoins(basis.client, basis.budget, basis.absent, desks)
+    return AbsentCoins(basis.client, basis.budget, ledgers, desks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -653,11 +658,13 @@ class _Joiner:
 
     def join(self, terms: GridTerms, blank: Knowledge, market: Market) -> Grid:
         """Make a grid beside the others. Errors: ConfigError where it cannot be one."""
+        if not self.common.account.gateway.sign_for(market.coin):
+            raise ConfigError(f"{market.coin} is not known to this process; a pair that is so new needs a new start")
         taken = set().union(*(core.state.ownership.epochs for core in self.made))
         has_journal = self.basis.seams.journal is not None
         recovered = None
         if has_journal:
-            earlier = self.dormant.pop(market.coin, ())
+            earlier = self.dormant.get(market.coin, ())
             size, wall_ms = terms.settings.quoting.order_size, self.basis.clock.earliest_ms()
             recovered = replay(earlier, order_size=size, now_s=trio.current_time(), wall_ms=wall_ms)
             blank = blank if recovered.is_new else blank.with_ledger(recovered)
@@ -667,6 +674,7 @@ class _Joiner:
         self.funds.join(core.state)
         core.events.start_telling(partial(self.funds.on_booked, core.state))
         grid = _make_grid(self.basis, core, self.common)
+        self.dormant.pop(market.coin, None)
         self.absent.leave(market.coin)
         self.basis.coins.add(market.coin)
         self.made.append(core)
@@ -679,7 +687,8 @@ class _Joiner:
     def leave(self, grid: Grid) -> None:
         """Take out a grid that rests nothing any more."""
         coin = grid.coin
-        self.dormant[coin] = grid.summarise() or self.dormant.get(coin, ())
+        # One that failed at its start may have booked fills there.
+        self.dormant[coin] = grid.summarise(is_over=True) or ()
         self.basis.coins.discard(coin)
         self.made[:] = [core for core in self.made if core.state.market.coin != coin]
         self.grids[:] = [each for each in self.grids if each is not grid]

@@ -333,13 +333,14 @@ class Grid:
             await self.shut_down(until_s=trio.current_time() + within_s, is_shielded=False)
         self.ended.set()
 
-    def summarise(self) -> tuple[Entry, ...] | None:
+    def summarise(self, *, is_over: bool = False) -> tuple[Entry, ...] | None:
         """Return the entries of a checkpoint that recreate this grid.
 
-        None before it has planned: it would lose from where an earlier session quoted. One that failed never plans.
+        None before it has planned: it would lose from where an earlier session quoted. One that failed or is over never
+        plans.
         """
         has_planned = self.quoter.boundary_level is not None
-        if not has_planned and self.failure is None:
+        if not has_planned and self.failure is None and not is_over:
             return None
         state, epoch, recovered = self.state, self.parts.epoch, self.parts.recovered
         return (

@@ -46,6 +46,8 @@ class SharedFunds:
         self._uses: dict[int, list[_Use]] = {}
         self._pools: dict[int, TokenPool] = {}
         self._want_look = want_look
+        # Grids that come while others quote, until the account is known to cover them.
+        self._joining: set[str] = set()
         # What each ledger had when it was looked at last, to tell by how much a fill moved it.
         self._amounts: dict[tuple[str, Side], Decimal] = {}
         self._last: dict[int, tuple[float | None, bool, Look]] = {}
@@ -54,10 +56,12 @@ class SharedFunds:
     def join(self, state: MakerState) -> None:
         """Share with another grid. Errors: ConfigError where it has no allocation of a shared token."""
         self._share_among({**self._states, state.market.coin: state})
+        self._joining.add(state.market.coin)
 
     def leave(self, coin: str) -> None:
         """Share no longer with a grid that rests nothing; what it had is nobody's."""
         self._share_among({name: state for name, state in self._states.items() if name != coin})
+        self._joining.discard(coin)
         for side in _SIDES:
             self._amounts.pop((coin, side), None)
 
@@ -89,6 +93,7 @@ class SharedFunds:
         show = partial(self._show, state, asked_s=asked_s, now_s=now_s, was_pushed=was_pushed)
         token = show("sell", TokenBalance(balances.token, balances.held_token))
         usdc = show("buy", TokenBalance(balances.usdc, balances.held_usdc))
+        self._joining.discard(market.coin)
         return Balances(token.total, usdc.total, token.held, usdc.held)
 
     def check_change(self, market: Market, balances: Balances, allocation: Allotment) -> None:
@@ -135,9 +140,10 @@ class SharedFunds:
             return balance
         uses, coin = self._uses[index], state.market.coin
         parts = [_make_part(use, now_s) for use in uses]
-        if asked_s is None:
-            # The others' parts are theirs, whatever this one begins with.
+        if asked_s is None or coin in self._joining:
+            # The others' parts are theirs, whatever this one begins or comes back with.
             _check_beginning(parts, uses, balance, coin=coin)
+        if asked_s is None:
             return TokenBalance(next(part.entitled for part in parts if part.name == coin), Decimal(0))
         last = self._last.get(index)
         if last is None or last[:2] != (asked_s, was_pushed):

@@ -47,7 +47,7 @@ class AbsentCoins:
         self._budget = budget
         self._desks = desks
         # What ended for certain cannot rest.
-        self._ledgers = {coin: each for coin, each in ledgers.items() if each.order_state.has_doubts}
+        self._ledgers = {coin: each for coin, each in ledgers.items() if _may_rest(each)}
         self._owners = {
             coin: Ownership(coin, keep_foreign=True, epochs=each.epochs, knows_all_sessions=True)
             for coin, each in self._ledgers.items()
@@ -117,3 +117,8 @@ class AbsentCoins:
                 len(oids),
                 n_cancelled,
             )
+
+
+def _may_rest(ledger: Recovered) -> bool:
+    orders = ledger.order_state
+    return orders.has_doubts or bool(orders.get_current_orders())

@@ -270,6 +270,7 @@ class OrderGateway:
         self._write_timeout_s = write_timeout_s
         # Looked up on the class: an object that answers to every name is a plain one.
         self._signs = hasattr(type(exchange), "post_signed")
+        self._signs_by_pair = hasattr(type(exchange), "sign_for")
         self._gate = gate or AlwaysOpen()
         self._limits = limits or NoLimits()
         self._cover = cover or NoCover()
@@ -296,6 +297,10 @@ class OrderGateway:
     def signs(self) -> bool:
         """Check if the exchange object signs apart from sending, with exact numbers."""
         return self._signs
+
+    def sign_for(self, coin: str) -> bool:
+        """Let another pair's actions be signed from here on; return whether the venue has it."""
+        return not self._signs_by_pair or bool(self._exchange.sign_for(coin))
 
     def judge(self, intents: Sequence[Intent]) -> Sequence[Breach | None]:
         """Find for each order of an action the limit of the account that it would break."""

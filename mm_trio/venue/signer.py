@@ -136,11 +136,14 @@ class SigningExchange(API):  # type: ignore[misc]
         self._signer = ActionSigner(wallet, network=network)
         self._assets = None if assets is None else frozenset(assets)
 
-    def sign_for(self, asset: int) -> None:
-        """Sign for another pair too from here on."""
-        if self._assets is None:
-            raise NotSigned("whoever signs cancels alone signs for no pair")
-        self._assets |= {asset}
+    def sign_for(self, coin: str) -> bool:
+        """Sign for another pair too from here on; return whether the venue has it."""
+        assert self._assets is not None
+        try:
+            self._assets |= {self.info.name_to_asset(coin)}
+        except KeyError:
+            return False
+        return True
 
     def make_action(
         self, method: str, items: Sequence[Mapping[str, Any]], *, nonce: int, expires_after: int | None

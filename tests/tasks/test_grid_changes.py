@@ -176,6 +176,34 @@ async def test_a_grid_leaves_nothing_and_may_come_back(tmp_path: Path, autojump_
     assert world.exchange.open_orders(MAKER) == ()
 
 
+async def test_a_grid_that_could_not_come_back_keeps_its_ledger(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    journal = Journal.open(tmp_path)
+    maker = world.account_maker(journal=journal, checkpoint_every=60)
+
+    async def trade_the_others() -> None:
+        for _ in range(40):
+            world.take(COINS[1], "buy", "1")
+            world.take(COINS[1], "sell", "1")
+            await trio.sleep(3)
+
+    async with world.quoting(maker):
+        world.take(FIRST, "buy", "7")
+        await trio.sleep(10)
+        before = maker.faces[FIRST].inventory.virtual_usdc
+        assert await maker.remove(FIRST) == ()
+        await trade_the_others()
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="sum up to 171"):
+                await maker.add(world.terms(FIRST, allocated_usdc=7_000))
+            await trade_the_others()
+        face = await maker.add(world.terms(FIRST))
+        await trio.sleep(20)
+        assert face.inventory.virtual_usdc == before != 5_000
+        assert all(ledger == exchange for ledger, exchange in find_sums(world, maker).values())
+    journal.close()
+
+
 async def test_the_last_grid_is_not_removed(autojump_clock: MockClock) -> None:
     world = GridsWorld()
     maker = world.account_maker([world.terms(coin) for coin in COINS[:2]])

@@ -106,7 +106,6 @@ class _Opener:
     pairs: SpotMeta
     prepare: Callable[[Start], Terms]
     key_life: KeyLife | None
-    sign_for: Callable[[int], None]
     places: dict[str, _Place]
     held: ExitStack = field(default_factory=ExitStack)
     recorders: list[Recorder] = field(default_factory=list)
@@ -114,7 +113,7 @@ class _Opener:
     async def make_terms(self, settings: Settings) -> GridTerms:
         """Make what a grid is added or goes on with while others quote, with the checks of a start.
 
-        The key signs for its pair from then on. Errors: ConfigError, LedgerError.
+        Errors: ConfigError, LedgerError.
         """
         refuse_unordered_ledgers([settings])
         pair = find_pair(self.pairs, settings.market)
@@ -122,9 +121,7 @@ class _Opener:
             self.places[pair.coin] = await self._take_place(settings, pair)
         place = replace(self.places[pair.coin], settings=settings)
         refuse_halted(place.standing.standing)
-        made = await self.settle(place)
-        self.sign_for(pair.asset_id)
-        return made
+        return await self.settle(place)
 
     async def _take_place(self, settings: Settings, pair: Market) -> _Place:
         where = {"network": self.network, "account": self.account, "coin": pair.coin}
@@ -190,7 +187,6 @@ async def open_account(
         for pair in checked.pairs:
             _log.info("pair: %s", pair.describe())
         key_life = await tell_account(checked.first.ahead, market.account, checked.role, signer=wallet.address)
-        exchange = make_exchange(market, wallet, checked.first.spot_meta, coins=checked.coins)
         opener = _Opener(
             environ=environ,
             account=market.account,
@@ -198,7 +194,6 @@ async def open_account(
             pairs=checked.first.spot_meta,
             prepare=prepare,
             key_life=key_life,
-            sign_for=exchange.sign_for,
             places={place.market.coin: place for place in places},
         )
         grids = [await opener.settle(place, take_over=take_over) for place in places]
@@ -210,7 +205,7 @@ async def open_account(
         maker = AccountMaker(
             grids,
             info=make_info(market.base_url, checked.first.spot_meta, like=plain),
-            exchange=exchange,
+            exchange=make_exchange(market, wallet, checked.first.spot_meta, coins=checked.coins),
             address=market.account,
             journal=journal,
             used_weight=CHECKS_WEIGHT,

@@ -241,7 +241,8 @@ async def keep_signs_forever(session: Session, signs: LifeSigns) -> Never:
 
 async def keep_cover_forever(session: Session, signs: LifeSigns) -> Never:
     """Keep the cancels that the guard would post near to what rests."""
-    await signs.keep_cover_forever(is_settled=lambda: session.account.gate.is_quoting)
+    # The account's gate opens before its grids have settled what an earlier session left.
+    await signs.keep_cover_forever(is_settled=lambda: all(grid.gate.is_quoting for grid in session.alive))
 
 
 async def keep_dead_man_forever(dead_man: DeadMan) -> Never:

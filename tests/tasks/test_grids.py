@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -17,6 +18,7 @@ from trio.testing import MockClock
 
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.engine.session import Session
+from mm_trio.engine.tasks import keep_cover_forever
 from mm_trio.grids.grid import Grid
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import VolatileStanding
@@ -452,3 +454,24 @@ async def test_orders_of_a_coin_that_is_not_quoted_any_more_are_cancelled(
     await trio.sleep(1)
     sums = find_sums(world, last)
     assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums
+
+
+class Signs:
+    """What a guard is told, as far as it is asked when the cancels of an earlier session may be replaced."""
+
+    is_settled: Callable[[], bool]
+
+    async def keep_cover_forever(self, *, is_settled: Callable[[], bool]) -> None:
+        self.is_settled = is_settled
+
+
+async def test_earlier_cancels_stay_until_every_grid_has_settled(autojump_clock: MockClock) -> None:
+    """A guard cancels with them what a session that dies meanwhile does not know yet."""
+    world, signs = GridsWorld(), Signs()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        session, keep = find_session(maker), cast("Any", keep_cover_forever)
+        await keep(session, signs)
+        assert signs.is_settled()
+        session.grids[-1].gate.pause("doubts of an earlier session")
+        assert not signs.is_settled()

@@ -83,7 +83,7 @@ class Reconciler:
         gained before the error are applied.
         """
         state, client = self._state, self._client
-        evidence = state.unproven
+        evidence, n_before = state.unproven, state.rate_limit.n_counted
         rows, findings = await self._take_snapshot(look)
         proofs = _Proofs((), ())
         if findings.missing or findings.unseen:
@@ -108,7 +108,9 @@ class Reconciler:
         check = state.apply_balances(balances, asked_s=asked_s, now_s=trio.current_time(), now_ms=now_ms)
         if check.verdict is BalanceVerdict.EQUAL:
             state.inventory.explain_late()
-        state.rate_limit.sync_from_exchange(*await look.fetch_budget())
+        budget = await look.fetch_budget()
+        # Other grids send meanwhile.
+        state.rate_limit.sync_from_exchange(*budget, n_since=state.rate_limit.n_counted - n_before)
         state.on_disproved(evidence)
         state.on_reconciled()
         return check, await self.cancel_orphans(findings.orphans)

@@ -28,6 +28,8 @@ class RateLimitBudget:
     def __init__(self) -> None:
         self.cum_vlm = Decimal(0)
         self.n_requests = 0
+        # Never replaced by the venue's numbers.
+        self.n_counted = 0
         self._refused = False
         self._n_refusals = 0
         self._slot_taken_s: float | None = None
@@ -46,6 +48,7 @@ class RateLimitBudget:
     def on_request(self, n: int = 1) -> None:
         """Count a batch of `n` items that was sent."""
         self.n_requests += n
+        self.n_counted += n
 
     def on_fill(self, volume: Number) -> None:
         """Count a fill of ours worth `volume` in quote."""
@@ -57,6 +60,7 @@ class RateLimitBudget:
         It charged nothing, and its count is the one that matters.
         """
         self.n_requests -= n
+        self.n_counted -= n
         self._refused = True
         self._n_refusals += 1
 
@@ -65,10 +69,10 @@ class RateLimitBudget:
         """Return how often the venue refused something for want of budget."""
         return self._n_refusals
 
-    def sync_from_exchange(self, cum_vlm: Number, n_requests: int) -> None:
-        """Take over the venue's own numbers."""
+    def sync_from_exchange(self, cum_vlm: Number, n_requests: int, *, n_since: int = 0) -> None:
+        """Take over the venue's own numbers, which may lack the `n_since` items counted since they were asked for."""
         self.cum_vlm = to_decimal(cum_vlm)
-        self.n_requests = n_requests
+        self.n_requests = n_requests + n_since
         self._refused = False
 
     def slot_is_free(self, now_s: float) -> bool:

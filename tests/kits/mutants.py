@@ -342,7 +342,7 @@ def the_minimum_is_not_known(patch: pytest.MonkeyPatch) -> None:
 
 @mutant
 def a_used_up_budget_stays_used_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(RateLimitBudget, "sync_from_exchange", lambda self, volume, n_requests: None)
+    patch.setattr(RateLimitBudget, "sync_from_exchange", lambda self, volume, n_requests, **_: None)
 
 
 @mutant

@@ -18,7 +18,7 @@ from trio.testing import MockClock
 
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.engine.session import Session
-from mm_trio.engine.tasks import keep_cover_forever
+from mm_trio.engine.tasks import keep_cover_forever, reconcile_all
 from mm_trio.grids.grid import Grid
 from mm_trio.halts.standing import Standing, State
 from mm_trio.halts.standing_file import VolatileStanding
@@ -475,3 +475,28 @@ async def test_earlier_cancels_stay_until_every_grid_has_settled(autojump_clock:
         assert signs.is_settled()
         session.grids[-1].gate.pause("doubts of an earlier session")
         assert not signs.is_settled()
+
+
+async def test_items_that_others_send_while_one_asks_stay_counted(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue counted before another grid sent 30 items."""
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trio.sleep(5)
+        ask, budget, counted = world.info.user_rate_limit, maker.rate_limit, []
+
+        def ask_and_send(address: str) -> Any:
+            answer = ask(address)
+            budget.on_request(30)
+            counted.append(budget.n_requests)
+            return answer
+
+        monkeypatch.setattr(world.info, "user_rate_limit", ask_and_send)
+        await reconcile_all(find_session(maker))
+        assert counted
+        assert budget.n_requests == counted[0]
+        monkeypatch.undo()
+        await reconcile_all(find_session(maker))
+        assert budget.n_requests == counted[0] - 30

@@ -46,8 +46,12 @@ class AbsentCoins:
         self._client = client
         self._budget = budget
         self._desks = desks
-        # What ended for certain cannot rest.
-        self._ledgers = {coin: each for coin, each in ledgers.items() if _may_rest(each)}
+        # What ended for certain cannot rest. These ledgers are not restarted, so that what rests is in no doubt.
+        self._ledgers = {
+            coin: each
+            for coin, each in ledgers.items()
+            if each.order_state.get_current_orders() or each.order_state.get_intents()
+        }
         self._owners = {
             coin: Ownership(coin, keep_foreign=True, epochs=each.epochs, knows_all_sessions=True)
             for coin, each in self._ledgers.items()
@@ -117,8 +121,3 @@ class AbsentCoins:
                 len(oids),
                 n_cancelled,
             )
-
-
-def _may_rest(ledger: Recovered) -> bool:
-    orders = ledger.order_state
-    return orders.has_doubts or bool(orders.get_current_orders())

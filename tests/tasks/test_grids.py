@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 import trio
-from builders import MAKER, until
+from builders import MAKER, TAKER, until
 from grids_kit import COINS, GridsWorld, find_sums
 from trio.testing import MockClock
 
@@ -500,3 +500,18 @@ async def test_items_that_others_send_while_one_asks_stay_counted(
         monkeypatch.undo()
         await reconcile_all(find_session(maker))
         assert budget.n_requests == counted[0] - 30
+
+
+async def test_a_token_that_is_base_of_one_and_quote_of_another_stays_exact(autojump_clock: MockClock) -> None:
+    """Two grids sell HYPE, and one buys it with what another one sells."""
+    world = GridsWorld(("@107", "@166", "@207"), usdc=10_000 // 3)
+    for owner, amount in ((MAKER, 5_000), (TAKER, 500_000)):
+        world.gateway.apply(Deposit(owner, 268, Decimal(amount)))
+    world.fund(MAKER, 0, 1)
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trade(world, 200)
+        await trio.sleep(30)
+        assert all(face.stats.fills > 20 and face.failure is None for face in maker.faces.values())
+        sums = find_sums(world, maker)
+    assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums

@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 import trio
 
+from mm_trio.engine.feed_router import FeedRouter
 from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.funds.movements import Movements
+from mm_trio.grids.grid import Grid
 from mm_trio.grids.operator_requests import StandingKeeper
 from mm_trio.grids.reconciler import Reconciler
+from mm_trio.grids.shared_funds import SharedFunds
 from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.halts.standing import ACTIVE, Standing
 from mm_trio.journal.recovery import recover
@@ -28,13 +31,14 @@ from mm_trio.limits.holding import HoldingLimits
 from mm_trio.limits.order_limits import find_order_breach
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.cloid import encode_cloid
-from mm_trio.model.errors import JournalBusy
+from mm_trio.model.errors import JournalBusy, LedgerError
 from mm_trio.model.journal_entries import Booked, Moved, MoveKind, NeverPlaced
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.replies import Fill, Refusal, Refused, Unknown
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.incremental_planner import IncrementalPlanner
+from mm_trio.quoting.item_shares import ItemShares, Share
 from mm_trio.quoting.order_differ import compute_diff, is_within_dead_zone
 from mm_trio.quoting.placing_gate import GridGate, PlacingGate
 from mm_trio.quoting.quoting_engine import _split_with_gap as split_with_gap
@@ -58,7 +62,7 @@ from mm_trio.witness.reservation import Reservation
 from mm_trio.witness.signer_row import SignerRow
 from mm_trio.witness.venue_clock import VenueClock
 
-__all__ = ["MUTANTS", "MUTANTS_BESIDE", "MUTANTS_OF_TESTS"]
+__all__ = ["MUTANTS", "MUTANTS_BESIDE", "MUTANTS_OF_GRIDS", "MUTANTS_OF_TESTS"]
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -68,6 +72,8 @@ MUTANTS: dict[str, Patch] = {}
 MUTANTS_OF_TESTS: dict[str, Patch] = {}
 # Those of a maker whose orders may leave beside their entries.
 MUTANTS_BESIDE: dict[str, Patch] = {}
+# Those of a maker with several grids.
+MUTANTS_OF_GRIDS: dict[str, Patch] = {}
 
 
 def mutant(patch: Patch) -> Patch:
@@ -79,6 +85,12 @@ def mutant(patch: Patch) -> Patch:
 def mutant_beside(patch: Patch) -> Patch:
     """Register a mistake of a maker whose ledger is beside the request."""
     MUTANTS_BESIDE[patch.__name__.replace("_", " ")] = patch
+    return patch
+
+
+def mutant_of_grids(patch: Patch) -> Patch:
+    """Register a mistake of a maker with several grids."""
+    MUTANTS_OF_GRIDS[patch.__name__.replace("_", " ")] = patch
     return patch
 
 
@@ -739,3 +751,48 @@ def _reserve_once(find_wanted: Any) -> Any:
         return find_wanted(self, spent=spent) if self._latest is None else None
 
     return find_first
+
+
+# --- Several grids ---
+
+
+@mutant_of_grids
+def a_grid_is_shown_the_whole_account(patch: pytest.MonkeyPatch) -> None:
+    show = SharedFunds._show
+
+    def show_all(self: SharedFunds, state: Any, side: Any, balance: Any, **options: Any) -> Any:
+        part = show(self, state, side, balance, **options)
+        return part if options["asked_s"] is None else balance
+
+    patch.setattr(SharedFunds, "_show", show_all)
+
+
+@mutant_of_grids
+def frames_of_one_coin_are_dropped(patch: pytest.MonkeyPatch) -> None:
+    split = FeedRouter._split
+
+    def lose(self: FeedRouter, *args: Any) -> dict[str, object]:
+        last = list(self._readers)[-1]
+        return {coin: part for coin, part in split(self, *args).items() if coin != last}
+
+    patch.setattr(FeedRouter, "_split", lose)
+
+
+@mutant_of_grids
+def one_grid_gets_nothing_of_a_short_budget(patch: pytest.MonkeyPatch) -> None:
+    allot = ItemShares.allot
+
+    def starve(self: ItemShares, coin: str, *, remaining: int, **options: Any) -> Share:
+        if remaining <= 0 and coin == max(self._grids):
+            return Share(remaining, may_use_slot=False)
+        return allot(self, coin, remaining=remaining, **options)
+
+    patch.setattr(ItemShares, "allot", starve)
+
+
+@mutant_of_grids
+def a_halt_of_one_grid_ends_all(patch: pytest.MonkeyPatch) -> None:
+    def end_all(self: Grid, error: LedgerError) -> None:
+        raise error
+
+    patch.setattr(Grid, "fail", end_all)

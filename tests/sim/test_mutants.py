@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from mutants import MUTANTS, MUTANTS_BESIDE
+from mutants import MUTANTS, MUTANTS_BESIDE, MUTANTS_OF_GRIDS
 
 from mm_trio.sim.base.report import SeedReport
 from mm_trio.sim.run.campaign import Campaign
@@ -22,6 +22,7 @@ RARE = frozenset(
         "a halt does not say why",
         "a halt is acted on before it is on disk",
         "a halt is ended by a restart",
+        "a halt of one grid ends all",
         "a limit of spend lets one order more through",
         "a used up budget stays used up",
         "an order in flight is given up at once",
@@ -36,12 +37,18 @@ IS_WHOLE = os.environ.get("MM_TRIO_MUTANTS") == "all"
 pytestmark = pytest.mark.slow
 
 
-def catch(n_seeds: int = MOST_SEEDS, *, ledger: str = "ahead") -> SeedReport | None:
+def catch(
+    n_seeds: int = MOST_SEEDS,
+    *,
+    ledger: str = "ahead",
+    grids: tuple[int, int] = (1, 1),
+    hours: float | None = None,
+) -> SeedReport | None:
     """Return the report of the first failing seed.
 
     Seeds count from 1.
     """
-    campaign = Campaign(first=1, last=n_seeds, ledger=ledger)
+    campaign = Campaign(first=1, last=n_seeds, ledger=ledger, grids=grids, hours=hours)
     for seed in campaign.seeds:
         report = simulate(campaign.draw(seed))
         if report.violations:
@@ -75,6 +82,18 @@ def test_a_mistake_of_a_ledger_beside_the_request_is_caught_by_a_rule(
     print(f"{name} | {report.violations[0].rule} | {report.seed}")
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", sorted(MUTANTS_OF_GRIDS if IS_WHOLE else MUTANTS_OF_GRIDS.keys() - RARE))
+def test_a_mistake_of_several_grids_is_caught_by_a_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MUTANTS_OF_GRIDS[name](monkeypatch)
+
+    report = catch(grids=(2, 8), hours=0.05)
+
+    assert report is not None, f"{name}: not caught in {MOST_SEEDS} seeds"
+    assert report.violations[0].rule != "SIM", report.violations[0]
+    print(f"{name} | {report.violations[0].rule} | {report.seed}")
+
+
 def test_there_are_enough_mistakes() -> None:
     assert len(MUTANTS) >= 20
-    assert set(MUTANTS) >= RARE
+    assert {*MUTANTS, *MUTANTS_OF_GRIDS} >= RARE

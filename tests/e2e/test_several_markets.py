@@ -127,6 +127,8 @@ def test_a_change_is_taken_over_while_the_maker_runs(tmp_path: Path) -> None:
         assert open_orders(sandbox) == {}
         code, out, err = run(tmp_path, "run", "--config", str(config), "--duration", "4", "--json", environ=sandbox.key)
         assert code == 0, out + err
+
+
 def test_one_market_that_was_listed_is_refused_by_a_file_of_its_own(tmp_path: Path) -> None:
     with open_several(tmp_path, "--no-takers") as sandbox:
         config = save_several(sandbox, tmp_path)

@@ -232,13 +232,14 @@ class _Episode:
     def _check_unknowns(self, world: World, *, since_s: float) -> None:
         """Check L3: every outcome becomes known in time.
 
-        The time counts from when the venue answers again.
+        The time counts from when the venue answers again. A grid that ended alone has named what it does not know.
         """
         process, now_s = world.process, trio.current_time()
         patience_s = RESOLVE_S + 4 * (self._scenario.there_s + self._scenario.back_s)
         if process is None or process.is_over or now_s < since_s + EXPIRY_S + patience_s + CALM_S / 2:
             return
-        for intent in [i for face in process.faces.values() for i in face.order_state.get_intents()]:
+        faces = [face for face in process.faces.values() if face.failure is None]
+        for intent in [i for face in faces for i in face.order_state.get_intents()]:
             is_in_time = now_s <= max(intent.expires_s, since_s + CALM_S / 2) + patience_s
             world.judge.check("L3", is_in_time, lambda i=intent: f"outcome unknown since {i.sent_s:.1f} s: {i}")  # type: ignore[misc]
 

@@ -7,8 +7,8 @@ tests on the lowest Python, of the sweeps a third that the commit chooses; on th
 More by name: `nox -s props` (many examples), `schedules` (the tasks take turns in other orders), `kill` (a thousand
 SIGKILLs), `cuts` (a thousand cut ledgers), `nightly` (`full`, all seeded mistakes, a million spoilt answers, the
 simulation with fresh seeds), `soak` (the sandbox with every fault), `drip` (answers without an end), `others`
-(strangers on the sandbox), `bench` (what things cost), `measure` (the shape of the code), `pictures` (those of the
-pages, drawn anew). What follows `--` goes to the tool of the session.
+(strangers on the sandbox), `bench` (what things cost), `fleet` (fifty grids in one process), `measure` (the shape of
+the code), `pictures` (those of the pages, drawn anew). What follows `--` goes to the tool of the session.
 """
 
 from __future__ import annotations
@@ -237,6 +237,14 @@ def bench(session: nox.Session) -> None:
     environ = {"MM_TRIO_PEER_PYTHON": _peer_python[-1]} if _peer_python else {}
     for name in session.posargs or BENCHMARKS:
         session.run("python", f"benchmarks/{name}.py", "--save", f"build/bench/{name}.json", env=environ)
+
+
+@nox.session(python="3.11")
+def fleet(session: nox.Session) -> None:
+    """Fifty grids in one process for ten minutes among takers, then 20 kills, every ledger exact; `-- N`: N seconds."""
+    session.install("-e", ".")
+    words = ("--grids", "50", "--record", "--every", "0.2", "--kills", "20", "--save", "build/bench/fleet.json")
+    session.run("python", "benchmarks/fleet.py", *words, "--seconds", *(session.posargs or ["600"]))
 
 
 @nox.session(python="3.11")

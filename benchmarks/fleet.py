@@ -1,7 +1,9 @@
-"""Many grids of one account in one process: memory, threads, sockets, request weight, CPU, and reactions.
+"""Many grids of one account in one process: memory, sockets, request weight, CPU, reactions, and exact ledgers.
 
-Run by `nox -s bench`, or `python benchmarks/fleet.py --grids 50`. Each grid quotes a pair of the sandbox of its own.
-For a while nobody trades, then Poisson takers take whole best orders of pairs drawn from a seed. Linux only.
+Run by `nox -s fleet`, or `python benchmarks/fleet.py --grids 50`. Each grid quotes a pair of the sandbox of its own,
+and all share the quote token. For a while nobody trades, then Poisson takers take whole best orders of pairs drawn from
+a seed, and then the maker is killed again and again while they trade. Whenever they rest, each grid's ledger has to be
+what the exchange's fills make of its part, and the sum of all parts what the account has, to the last digit.
 """
 
 from __future__ import annotations
@@ -16,171 +18,230 @@ import tempfile
 import time
 from collections.abc import Sequence
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import trio
 from common import compute_quantile, describe_machine, make_parser, print_figures, print_machine, take_priority, tell
+from fleet_venue import Fleet, run_venue
 from life import CpuClock, read_rss_mib
 from makers import ACCOUNT, ORDER_SIZE, START_PRICE, TAKER, make_ours
 
-from mm_trio.sandbox import (
-    DEFAULT_MARKETS,
-    Auth,
-    Command,
-    Deposit,
-    Effect,
-    Exchange,
-    Gateway,
-    Limits,
-    ModifyOrders,
-    NewOrder,
-    PlaceOrders,
-    serve,
-)
-from mm_trio.sandbox.api.ip_weights import weigh_question
-
 __all__ = ["measure_fleet"]
 
-LEVELS, SETTLE_S, LOOK_EVERY_S, PATIENCE_S = 10, 8.0, 0.1, 60.0
-TOKENS, QUOTE = ORDER_SIZE * LEVELS, 2_000
-MOST_PER_PAIR = 4  # whole orders on the way from the beginning, so that no ladder ends
+# Fifty grids of ten levels a side are the thousand orders that an account may have open.
+LEVELS, SLACK = 8, 2
+TOKENS, QUOTE = 80, 2_000
+SETTLE_S, PATIENCE_S, EXACT_WITHIN_S = 8.0, 60.0, 40.0
+LIVES_S = (1.0, 4.0)  # of a maker that will be killed
+CONFIG = {
+    "start_px": START_PRICE,
+    "n_orders": 60,
+    "order_sz": ORDER_SIZE,
+    "active_levels": LEVELS,
+    "window_slack": SLACK,
+    "allocated_token": TOKENS,
+    "allocated_usdc": QUOTE,
+    "requote_on_fill": True,
+}
 
 
-class FleetFront(Gateway):
-    """Notes what the maker asks, and when fills are quoted again."""
+class _Maker:
+    """The maker's process, started anew after each kill."""
 
-    def __init__(self, exchange: Exchange, maker: str) -> None:
-        super().__init__(exchange, now_ms=lambda: time.time_ns() // 1_000_000)
-        self._maker = maker
-        self.weight = 0
-        self.waits_s: list[float] = []
-        self.owed: dict[tuple[int, bool, Decimal], float] = {}
+    def __init__(self, url: str, coins: Sequence[str], folder: Path, *, record: bool) -> None:
+        asked = {
+            "url": url,
+            "account": ACCOUNT,
+            "coins": coins,
+            "grid": CONFIG,
+            "folder": str(folder),
+            "record": record,
+        }
+        self._command = (sys.executable, str(Path(__file__).with_name("fleet_maker.py")), json.dumps(asked))
+        self._environ = dict(make_ours("", interval_s=3).environ)
+        self._log = folder / "maker.log"
+        self._journal = folder / "state" / "account"
+        self.start()
 
-    def info(self, request: object) -> object:
-        self.weight += weigh_question(request)
-        return super().info(request)
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self._environ,
+            )
 
-    def apply(self, command: Command) -> tuple[Effect, ...]:
-        if getattr(command, "address", "").lower() == self._maker:
-            now_s = time.perf_counter()
-            orders: tuple[NewOrder, ...] = ()
-            match command:
-                case PlaceOrders(orders=orders):
-                    pass
-                case ModifyOrders(modifies=modifies):
-                    orders = tuple(order for _, order in modifies)
-            for order in orders:
-                told_s = self.owed.pop((order.asset, order.is_buy, order.price), None)
-                if told_s is not None:
-                    self.waits_s.append(now_s - told_s)
-        return super().apply(command)
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
-def run_venue(pipe: Any, coins: Sequence[str], seconds: float, every_s: float) -> None:
-    """Tell the address and that all ladders rest; then wait for "idle" and "take", and tell what was seen."""
-    trio.run(_run, pipe, coins, seconds, every_s)
+    def ask(self) -> dict[str, dict[str, Any]]:
+        """What each grid's ledger has now. Errors: RuntimeError with the end of the log where it has ended."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(b"\n")
+            self._process.stdin.flush()
+            found: dict[str, dict[str, Any]] = json.loads(self._process.stdout.readline())
+        except (OSError, ValueError) as error:
+            raise RuntimeError(f"the fleet ended:\n{self.read_log()[-3000:]}") from error
+        return found
 
+    def read_log(self) -> str:
+        return self._log.read_text()
 
-async def _run(pipe: Any, coins: Sequence[str], seconds: float, every_s: float) -> None:
-    exchange = Exchange(DEFAULT_MARKETS.dense(), maker_fee="0", taker_fee="0", limits=Limits.off())
-    gateway = FleetFront(exchange, ACCOUNT.lower())
-    tokens = {t.index for coin in coins for t in (exchange.markets.pair(coin).base, exchange.markets.pair(coin).quote)}
-    for owner in (ACCOUNT.lower(), TAKER):
-        for token in sorted(tokens):
-            gateway.apply(Deposit(owner, token, Decimal(10) ** 9))
-    async with trio.open_nursery() as nursery:
-        server = await nursery.start(serve, gateway, Auth(lambda address: address in exchange.addresses()))
-        pipe.send(server.url)
-        while any(len(exchange.book(coin).asks) < LEVELS for coin in coins):  # noqa: ASYNC110
-            await trio.sleep(LOOK_EVERY_S)
-        pipe.send(gateway.weight)
-        while (what := await trio.to_thread.run_sync(pipe.recv, abandon_on_cancel=True)) != "end":
-            if what == "take":
-                await _take_all(gateway, coins, seconds, every_s)
-            pipe.send({"weight": gateway.weight, "sockets": server.n_connections, "waits_s": gateway.waits_s})
-        nursery.cancel_scope.cancel()
-
-
-async def _take_all(gateway: FleetFront, coins: Sequence[str], seconds: float, every_s: float) -> None:
-    rng, moved = Random(1), dict.fromkeys(coins, 0)
-    until_s = trio.current_time() + seconds
-    while trio.current_time() < until_s:
-        await trio.sleep(rng.expovariate(1 / every_s))
-        coin = rng.choice(coins)
-        is_buy = rng.random() < 0.5 - moved[coin] / (2 * MOST_PER_PAIR)
-        book = gateway.exchange.book(coin, depth=1)
-        levels = book.asks if is_buy else book.bids
-        if levels:
-            best, asset = levels[0], gateway.exchange.markets.pair(coin).asset
-            moved[coin] += 1 if is_buy else -1
-            order = NewOrder(asset=asset, is_buy=is_buy, price=best.price, size=best.size, tif="Ioc")
-            gateway.owed[asset, is_buy, best.price] = time.perf_counter()
-            gateway.apply(PlaceOrders(TAKER, (order,)))
-    await trio.sleep(1.0)
+    def measure_journal(self) -> int:
+        """Bytes of the journal and what lies beside it."""
+        return sum(path.stat().st_size for path in self._journal.iterdir())
 
 
-def measure_fleet(n_grids: int, *, idle_s: float, seconds: float, every_s: float) -> dict[str, float | None]:
-    """Measure one life of a fleet. Errors: RuntimeError with its log if it did not quote."""
+def find_differences(ledgers: dict[str, dict[str, Any]], seen: dict[str, Any]) -> list[str]:
+    """What a grid or the sum of all has that the exchange does not."""
+    found = []
+    for coin, (token, usdc) in seen["parts"].items():
+        own = ledgers[coin]["token"], ledgers[coin]["usdc"]
+        if (Decimal(own[0]), Decimal(own[1])) != (token, usdc) or token != seen["tokens"][coin]:
+            found.append(f"{coin} has {own}, its fills make {token}, {usdc}; the account has {seen['tokens'][coin]}")
+    total = sum((Decimal(ledger["usdc"]) for ledger in ledgers.values()), Decimal(0))
+    if total != seen["usdc"]:
+        found.append(f"all grids have {total} USDC, the account has {seen['usdc']}")
+    return found + [f"{coin} ended: {each['failure']}" for coin, each in ledgers.items() if each["failure"]]
+
+
+class _Venue:
+    """The exchange's process, and questions to it."""
+
+    def __init__(self, fleet: Fleet, *, every_s: float) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=run_venue, args=(theirs, fleet, every_s), daemon=True)
+        self._process.start()
+        self.url: str = self._pipe.recv()
+
+    def ask(self, what: str, maker: _Maker) -> dict[str, Any]:
+        self._pipe.send(what)
+        if not self._pipe.poll(PATIENCE_S):
+            raise RuntimeError(f"the fleet did not quote:\n{maker.read_log()[-3000:]}")
+        found: dict[str, Any] = self._pipe.recv()
+        return found
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def wait_until_exact(venue: _Venue, maker: _Maker) -> float:
+    """Let the takers rest; return seconds until all ledgers are exact. Errors: RuntimeError where they stay wrong."""
+    began_s = time.perf_counter()
+    venue.ask("rest", maker)
+    while found := find_differences(maker.ask(), venue.ask("look", maker)):
+        if time.perf_counter() > began_s + EXACT_WITHIN_S:
+            raise RuntimeError("\n".join(found) + f"\n{maker.read_log()[-3000:]}")
+        time.sleep(0.05)
+    return time.perf_counter() - began_s
+
+
+def measure_fleet(
+    n_grids: int, *, idle_s: float, seconds: float, every_s: float, kills: int = 0, record: bool = False
+) -> dict[str, Any]:
+    """Measure one life of a fleet, and kill it so many times. Errors: RuntimeError if it does not quote exactly."""
     coins = [f"@{n}" for n in range(1, n_grids + 1)]
-    context = multiprocessing.get_context("spawn")
-    pipe, theirs = context.Pipe()
-    venue = context.Process(target=run_venue, args=(theirs, coins, seconds, every_s), daemon=True)
-    venue.start()
+    venue = _Venue(Fleet(ACCOUNT, TAKER, coins, TOKENS, QUOTE, LEVELS), every_s=every_s)
     try:
         with tempfile.TemporaryDirectory(prefix="mm_trio-fleet-") as name:
-            return _measure(pipe, coins, Path(name), idle_s=idle_s)
+            began_s = time.perf_counter()
+            maker = _Maker(venue.url, coins, Path(name), record=record)
+            try:
+                start = venue.ask("whole", maker)
+                found = {
+                    "grids": n_grids,
+                    "recorders": n_grids if record else 0,
+                    "whole_ladders_s": time.perf_counter() - began_s,
+                    "start_weight": start["weight"],
+                    "open_orders": start["open_orders"],
+                }
+                found |= _watch_idle(venue, maker, idle_s)
+                found |= _watch_trades(venue, maker, seconds)
+                return found | (_kill_often(venue, maker, kills) if kills else {})
+            finally:
+                maker.kill()
     finally:
-        venue.kill()
-        venue.join()
+        venue.end()
 
 
-def _measure(pipe: Any, coins: Sequence[str], folder: Path, *, idle_s: float) -> dict[str, float | None]:
-    grid = {
-        "start_px": START_PRICE,
-        "n_orders": 60,
-        "order_sz": ORDER_SIZE,
-        "active_levels": LEVELS,
-        "window_slack": 3,
-        "allocated_token": TOKENS,
-        "allocated_usdc": QUOTE,
-        "requote_on_fill": True,
+def _watch_idle(venue: _Venue, maker: _Maker, idle_s: float) -> dict[str, Any]:
+    time.sleep(min(SETTLE_S, idle_s))
+    before, began_s = venue.ask("look", maker), time.perf_counter()
+    cpu = CpuClock(maker.pid).watch(idle_s)
+    after, took_s = venue.ask("look", maker), time.perf_counter() - began_s
+    return {
+        "idle_weight_a_minute": 60 * (after["weight"] - before["weight"]) / took_s,
+        "idle_cpu_ms_per_s": 1000 * cpu,
+        "idle_rss_mib": read_rss_mib(maker.pid),
     }
-    asked = {"url": pipe.recv(), "account": ACCOUNT, "coins": coins, "grid": grid, "folder": str(folder / "state")}
-    command = (sys.executable, str(Path(__file__).with_name("fleet_maker.py")), json.dumps(asked))
-    environ = dict(make_ours("", interval_s=3).environ)
-    began_s = time.perf_counter()
-    with (folder / "maker.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
-    try:
-        if not pipe.poll(PATIENCE_S):
-            raise RuntimeError(f"the fleet did not quote:\n{(folder / 'maker.log').read_text()[-3000:]}")
-        start_weight, started_s = pipe.recv(), time.perf_counter()
-        time.sleep(SETTLE_S)
-        pipe.send("look")
-        before, clock = pipe.recv(), CpuClock(process.pid)
-        idle_cpu, idle_began_s = clock.watch(idle_s), time.perf_counter()
-        pipe.send("take")
-        seen = pipe.recv()
-        waits_ms = [1000 * wait_s for wait_s in seen["waits_s"]]
-        return {
-            "grids": len(coins),
-            "whole_ladders_s": started_s - began_s,
-            "start_weight": start_weight,
-            "weight_a_minute": 60 * (seen["weight"] - before["weight"]) / (time.perf_counter() - idle_began_s + idle_s),
-            "idle_cpu_ms_per_s": 1000 * idle_cpu,
-            "rss_mib": read_rss_mib(process.pid),
-            "threads": len(os.listdir(f"/proc/{process.pid}/task")),
-            "sockets": seen["sockets"],
-            "fills_quoted": len(waits_ms),
-            "p50_ms": statistics.median(waits_ms) if waits_ms else None,
-            "p90_ms": compute_quantile(waits_ms, 0.9) if waits_ms else None,
-        }
-    finally:
-        process.kill()
-        process.wait()
+
+
+def _watch_trades(venue: _Venue, maker: _Maker, seconds: float) -> dict[str, Any]:
+    journal, n_lines = maker.measure_journal(), maker.read_log().count("\n")
+    before, began_s = venue.ask("take", maker), time.perf_counter()
+    cpu = CpuClock(maker.pid).watch(seconds)
+    after, took_s = venue.ask("rest", maker), time.perf_counter() - began_s
+    waits_ms, n_fills = [1000 * wait_s for wait_s in after["waits_s"]], after["fills"] - before["fills"]
+    figures = {
+        "weight_a_minute": 60 * (after["weight"] - before["weight"]) / took_s,
+        "questions": {
+            kind: n - before["questions"].get(kind, 0)
+            for kind, n in after["questions"].items()
+            if n > before["questions"].get(kind, 0)
+        },
+        "actions_a_minute": 60 * (after["actions"] - before["actions"]) / took_s,
+        "cpu_ms_per_s": 1000 * cpu,
+        "rss_mib": read_rss_mib(maker.pid),
+        "threads": len(os.listdir(f"/proc/{maker.pid}/task")),
+        "sockets": after["sockets"],
+        "open_orders": after["open_orders"],
+        "fills": n_fills,
+        "fewest_fills_of_a_grid": after["fewest_fills"],
+        "items_a_fill": (after["items"] - before["items"]) / max(1, n_fills),
+        "journal_bytes_a_fill": (maker.measure_journal() - journal) / max(1, n_fills),
+        "log_lines_a_fill": (maker.read_log().count("\n") - n_lines) / max(1, n_fills),
+        "fills_quoted": len(waits_ms),
+        "p50_ms": statistics.median(waits_ms) if waits_ms else None,
+        "p90_ms": compute_quantile(waits_ms, 0.9) if waits_ms else None,
+    }
+    return figures | {"exact_after_s": wait_until_exact(venue, maker)}
+
+
+def _kill_often(venue: _Venue, maker: _Maker, kills: int) -> dict[str, Any]:
+    """Kill the maker while takers trade, some of whom trade on without it; each restart has to be exact."""
+    rng, starts_s, exact_s = Random(1), [], []
+    n_before = venue.ask("take", maker)["fills"]
+    for _ in range(kills):
+        venue.ask("take", maker)
+        time.sleep(rng.uniform(*LIVES_S))
+        maker.kill()
+        time.sleep(rng.random())
+        began_s = time.perf_counter()
+        maker.start()
+        venue.ask("whole", maker)
+        # Ladders may be whole because they rested all the while; this one answers once its grids have begun.
+        maker.ask()
+        starts_s.append(time.perf_counter() - began_s)
+        exact_s.append(wait_until_exact(venue, maker))
+    return {
+        "kills": kills,
+        "fills_among_kills": venue.ask("look", maker)["fills"] - n_before,
+        "exact_after_kill_s": statistics.median(exact_s),
+        "exact_after_kill_most_s": max(exact_s),
+        "exact_after_kills": len(exact_s),
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -192,15 +253,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--every", type=float, default=0.1, metavar="S", help="mean seconds between takers, of all pairs"
     )
+    parser.add_argument("--kills", type=int, default=0, metavar="N", help="times that the maker is killed at the end")
+    parser.add_argument("--record", action="store_true", help="record each pair's market")
+    parser.add_argument("--ordinary", action="store_true", help="take no real-time priority")
     arguments = parser.parse_args(argv)
-    machine = describe_machine() | {"priority": take_priority()}
-    if find_spec("mm_trio.engine.account_maker") is None:
-        sys.exit("this version has no AccountMaker: there is no fleet to measure")
-    found = measure_fleet(arguments.grids, idle_s=arguments.idle, seconds=arguments.seconds, every_s=arguments.every)
+    machine = describe_machine() | {"priority": "ordinary" if arguments.ordinary else take_priority()}
+    found = measure_fleet(
+        arguments.grids,
+        idle_s=arguments.idle,
+        seconds=arguments.seconds,
+        every_s=arguments.every,
+        kills=arguments.kills,
+        record=arguments.record,
+    )
 
     def print_tables() -> None:
         print_machine(machine)
-        print_figures({name: float("nan") if value is None else value for name, value in found.items()})
+        print_figures({name: value for name, value in found.items() if isinstance(value, int | float)})
 
     tell(arguments, {"machine": machine, "fleet": found}, print_tables)
 

@@ -26,7 +26,9 @@ def run_several(arguments: argparse.Namespace, account: AccountSettings) -> int:
     """Run the maker of all markets as configured and return its exit code. Errors: ConfigError."""
     from mm_trio.cli.account_programs.refusals import refuse_not_done
     from mm_trio.cli.shell.request_signals import RequestSignals
+    from mm_trio.concurrency.log_subject import name_coins_in_log
 
+    name_coins_in_log()
     refuse_not_done(account, is_live=arguments.live, is_accepted=arguments.accept_price is not None)
     if account.account.network == "mainnet" or arguments.plan:
         return _plan_only(arguments, account)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mm_trio.concurrency.log_subject import speaking_of
 from mm_trio.engine.feed_reader import FeedReader
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.shared_look import SharesBalances
@@ -60,11 +61,15 @@ class FeedRouter:
             return reader.apply(feed, body, now_s=now_s)
         where = _ROWS.get(feed)
         if where is None:
-            times = [reader.apply(feed, body, now_s=now_s) for reader in self._readers.values()]
+            times = [self._apply(coin, feed, body, now_s=now_s) for coin in self._readers]
         else:
             parts = self._split(body, *where)
-            times = [self._readers[coin].apply(feed, part, now_s=now_s) for coin, part in parts.items()]
+            times = [self._apply(coin, feed, part, now_s=now_s) for coin, part in parts.items()]
         return max((time_ms for time_ms in times if time_ms is not None), default=None)
+
+    def _apply(self, coin: str, feed: str, body: object, *, now_s: float) -> int | None:
+        with speaking_of(coin):
+            return self._readers[coin].apply(feed, body, now_s=now_s)
 
     def _split(self, body: object, path: Sequence[str], coin_path: Sequence[str]) -> dict[str, object]:
         """Return the message of each grid that has rows in it.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +19,7 @@ import trio
 
 from mm_trio.concurrency.common_beat import begin_beat
 from mm_trio.concurrency.lock_state import START_PATIENCE_S
+from mm_trio.concurrency.log_subject import speaking_of
 from mm_trio.concurrency.together import call_together
 from mm_trio.engine import tasks
 from mm_trio.engine.feed_router import FeedRouter
@@ -196,7 +197,8 @@ class Session:
 
     async def _start_grid(self, grid: Grid) -> None:
         try:
-            await grid.start()
+            with speaking_of(grid.coin):
+                await grid.start()
         except LedgerError as error:
             if is_of_account(error):
                 raise
@@ -223,7 +225,7 @@ class Session:
         Errors: what concerns the whole account; all where there is but one grid.
         """
         try:
-            with grid.scope:
+            with grid.scope, self._speaking_of(grid):
                 async with trio.open_nursery() as nursery:
                     if not self.is_alone and grid.stops.keeper.hears:
                         nursery.start_soon(heed_forever, grid.stops)
@@ -297,6 +299,13 @@ class Session:
             self.account.answers.check_change(grid.state.market, balances, settings.allocation)
         await grid.change(settings, limits)
 
+    def _speaking_of(self, grid: Grid) -> AbstractContextManager[None]:
+        return nullcontext() if self.is_alone else speaking_of(grid.coin)
+
+    async def _shut_down_grid(self, grid: Grid) -> None:
+        with speaking_of(grid.coin):
+            await grid.shut_down(until_s=self.account.gateway.done_by_s)
+
     async def _end_grid(self, grid: Grid) -> None:
         """Cancel what rests of a grid that ended alone, and write that down.
 
@@ -350,7 +359,7 @@ class Session:
                     async with trio.open_nursery() as nursery:
                         nursery.cancel_scope.shield = True
                         for grid in wanted:
-                            nursery.start_soon(partial(grid.shut_down, until_s=account.gateway.done_by_s))
+                            nursery.start_soon(self._shut_down_grid, grid)
         await self._tell_guards()
 
     async def _tell_guards(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Never
 
 import trio
 
+from mm_trio.concurrency.log_subject import speaking_of
 from mm_trio.grids.account import REGULAR_WEIGHT, URGENT_WEIGHT
 from mm_trio.grids.events import log_key_news
 from mm_trio.grids.grid import Grid
@@ -125,7 +126,8 @@ async def reconcile_all(session: Session, grids: list[Grid] | None = None) -> bo
 
     async def run(grid: Grid) -> None:
         try:
-            results.append(await reconcile(grid, is_one_of_many=True))
+            with speaking_of(grid.coin):
+                results.append(await reconcile(grid, is_one_of_many=True))
         except LedgerError as error:
             if is_of_account(error):
                 raise

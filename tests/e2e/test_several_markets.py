@@ -37,6 +37,7 @@ def test_all_markets_are_quoted_by_one_process_and_left_clean(tmp_path: Path) ->
         assert open_orders(sandbox) == {}
         assert set(summary["grids"]) == set(COINS)
         assert all(each["fills"] > 0 for each in summary["grids"].values())
+        assert all(f" {coin}: tick=" in maker.err and f" {coin}: fill side=" in maker.err for coin in COINS)
         for name in ("ticks", "fills", "fill_volume", "requests", "items", "errors"):
             assert total(summary["grids"], name) == Decimal(str(summary[name]))
         assert find_folder(tmp_path, sandbox, "account").joinpath("journal.sqlite3").exists()

@@ -10,6 +10,7 @@ from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.account_programs.account_summary import AccountSummary, sum_stats
 from mm_trio.cli.programs.plan_only import LOOK_EVERY_S, plan_forever
 from mm_trio.cli.programs.run_maker import RunSummary
+from mm_trio.concurrency.log_subject import speaking_of
 from mm_trio.config.settings import Settings
 
 __all__ = ["plan_account"]
@@ -32,9 +33,10 @@ async def plan_account(
         with trio.move_on_after(max(0, number + 1 - AT_ONCE) * NEXT_AFTER_S):
             await stopped.wait()
         every_s = max(LOOK_EVERY_S, len(account.grids) * NEXT_AFTER_S)
-        summaries[grid.market.coin] = await plan_forever(
-            grid, stop_scope=own_scopes[number], duration_s=None, every_s=every_s
-        )
+        with speaking_of(grid.market.coin):
+            summaries[grid.market.coin] = await plan_forever(
+                grid, stop_scope=own_scopes[number], duration_s=None, every_s=every_s
+            )
 
     async def pass_on_stop() -> None:
         with stop_scope:

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mm_trio.cli.shell.output import print_summary
+from mm_trio.cli.shell.output import choose_account_screen, print_summary
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError
@@ -62,6 +62,7 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         environ=environ,
         take_over=arguments.take_over,
         duration_s=arguments.duration,
+        screen=choose_account_screen(arguments, title=account.account.network),
         signalled=signals.take,
         on_refused=partial(look_after_account, account, environ=environ, config=arguments.config),
     )

@@ -36,7 +36,7 @@ from mm_trio.terminal_ui.views import MakerView
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["TerminalApp", "ViewFailed", "run_tui"]
+__all__ = ["Panel", "TerminalApp", "ViewFailed", "run_app", "run_tui"]
 
 REFRESH_EVERY_S = 0.25
 LAST_WRITE_S = 0.2  # For the last writes at the end; a terminal that hangs gets no more.
@@ -56,7 +56,11 @@ async def run_tui(
     Cancellation ends the screen at once. Errors: ViewFailed for every failure of the screen or of `take`; the terminal
     is restored then too.
     """
-    app = TerminalApp(take, records=records)
+    await run_app(TerminalApp(take, records=records), headless=headless)
+
+
+async def run_app(app: TerminalApp, *, headless: bool = False) -> None:
+    """Run a screen, as `run_tui` does. Errors: ViewFailed."""
     cause: BaseException | None = None
     try:
         with keep_terminal():
@@ -171,12 +175,21 @@ class TerminalApp(App[None]):
         if isinstance(self._driver, _PatientDriver) and self._driver.take_dropped():
             # The dropped write may belong to any part of the screen, so all of it is painted again.
             self.screen.refresh(layout=True)
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw a snapshot of the maker."""
         view, panels = self._take(), self._panels
         panels["header"].show(draw.draw_header(view, width=self.size.width))
-        ladder, fills, log = panels["ladder"], panels["fills"], panels["log"]
+        ladder, fills = panels["ladder"], panels["fills"]
         ladder.show(draw.draw_ladder(view, width=ladder.size.width, height=ladder.size.height))
         panels["side"].show(draw.draw_side(view))
         fills.show(draw.draw_fills(view, n_rows=fills.size.height - 1))
+        self.draw_log()
+
+    def draw_log(self) -> None:
+        """Draw the last lines of the log."""
+        log = self._panels["log"]
         if self._records is not None:
             log.show([_draw_log_line(line) for line in self._records.latest(log.size.height)])
 

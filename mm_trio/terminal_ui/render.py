@@ -10,9 +10,18 @@ from math import inf
 from typing import TypeAlias
 
 from mm_trio.model.orders import Side
-from mm_trio.terminal_ui.views import FillRow, LadderRow, MakerView, State
+from mm_trio.terminal_ui.views import AccountView, FillRow, GridRow, LadderRow, MakerView, State
 
-__all__ = ["Line", "draw_fills", "draw_header", "draw_ladder", "draw_side", "format_duration"]
+__all__ = [
+    "Line",
+    "draw_account_header",
+    "draw_fills",
+    "draw_header",
+    "draw_ladder",
+    "draw_list",
+    "draw_side",
+    "format_duration",
+]
 
 Line: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -234,4 +243,54 @@ def _draw_fill(fill: FillRow, view: MakerView, price_decimals: int) -> Line:
         (f"{fill.value:>12,.2f}", PLAIN),
         (f"  level {quote.level_index:>4}", DIM),
         ("" if fill.complete else "  part", DIM),
+    )
+
+
+# --- The list of several markets -----------------------------------------------------------------
+
+
+def draw_account_header(view: AccountView, *, width: int) -> list[Line]:
+    """Draw the network, how many markets quote, the budget and the uptime."""
+    n_quoting, n_errors = sum(row.state == "quoting" for row in view.rows), sum(row.errors for row in view.rows)
+    state = f"● {n_quoting} of {len(view.rows)} quoting" + (f", {n_errors} errors" if n_errors else "")
+    style = GOOD if n_quoting == len(view.rows) else BAD if n_quoting == 0 else ALERT
+    minutes, seconds = divmod(int(view.uptime_s), 60)
+    left = [(" mm_trio", TITLE), (f"  {view.title}", ALERT), (f"  {state}", style)]
+    left += [(f"  budget {view.budget_left:,}", BAD if view.budget_left <= 0 else DIM)]
+    right = f"up {minutes // 60}:{minutes % 60:02}:{seconds:02} "
+    room = width - sum(len(text) for text, _ in left) - len(right)
+    return [(*left, (" " * max(1, room), PLAIN), (right, DIM))]
+
+
+def draw_list(view: AccountView, *, chosen: int, height: int) -> list[Line]:
+    """Draw a row for each market; those around the chosen one where there is no room for all.
+
+    What keeps a market from quoting is the last thing in its row, which may be cut; that of the chosen one stands below
+    the rows.
+    """
+    head = f"   {'market':<12}{'state':<13}{'boundary':>10}{'bps':>6}{'fills':>6}{'holds':>9}  why"
+    n_rows = max(1, height - 2)
+    first = min(max(0, chosen - n_rows // 2), max(0, len(view.rows) - n_rows))
+    rows = view.rows[first : first + n_rows]
+    lines: list[Line] = [((head, DIM),)]
+    lines += [_draw_list_row(row, is_chosen=number == chosen) for number, row in enumerate(rows, first)]
+    if view.why:
+        return [*lines, ((f" the account: {view.why}", BAD),)]
+    why = view.rows[chosen].why
+    return [*lines, ((f" {view.rows[chosen].pair_name}: {why}", ALERT),)] if why else lines
+
+
+def _draw_list_row(row: GridRow, *, is_chosen: bool) -> Line:
+    price = "-" if row.boundary_price is None else f"{row.boundary_price:,f}"
+    spread = "-" if row.spread_bps is None else f"{row.spread_bps:.1f}"
+    style, strong = _find_style(row.state), STRONG if is_chosen else PLAIN
+    return (
+        (" > " if is_chosen else "   ", TITLE),
+        (f"{row.pair_name[:11]:<12}", strong),
+        (f"● {row.state:<11}", style),
+        (f"{price:>10}", strong),
+        (f"{spread:>6}", PLAIN),
+        (f"{row.fills:>6,}", PLAIN),
+        (f"{_shorten(row.token):>9}", PLAIN),
+        (f"  {row.why or ''}", style),
     )

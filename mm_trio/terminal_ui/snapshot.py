@@ -11,12 +11,15 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
+from mm_trio.halts.standing import State as Stopped
 from mm_trio.model.market import Market
 from mm_trio.model.orders import FillResult, Side
 from mm_trio.quoting.plan import TickPlan, plan_tick
 from mm_trio.terminal_ui.views import (
+    AccountView,
     BudgetView,
     FillRow,
+    GridRow,
     HealthView,
     InventoryView,
     LadderRow,
@@ -26,9 +29,10 @@ from mm_trio.terminal_ui.views import (
 )
 
 if TYPE_CHECKING:
-    from mm_trio.engine.ws_state import WsState
+    from mm_trio.engine.account_maker import AccountMaker
+    from mm_trio.engine.grid_face import GridFace
 
-__all__ = ["take_view"]
+__all__ = ["take_account_view", "take_view"]
 
 LEVELS_A_SIDE = 30  # More than the tallest terminal has lines for.
 FILLS_SHOWN = 20
@@ -39,7 +43,7 @@ _ZERO = Decimal(0)
 
 
 def take_view(
-    maker: WsState,
+    maker: GridFace,
     *,
     now_s: float,
     started_s: float,
@@ -82,7 +86,49 @@ def take_view(
     )
 
 
-def _take_ladder(maker: WsState, plan: TickPlan, levels: int) -> tuple[tuple[LadderRow, ...], tuple[LadderRow, ...]]:
+def take_account_view(maker: AccountMaker, *, now_s: float, started_s: float, title: str = "") -> AccountView:
+    """Take a snapshot of all markets of an account.
+
+    No plan is made for it, because there may be many of them.
+    """
+    standing = maker.standing
+    return AccountView(
+        title=title,
+        uptime_s=max(0.0, now_s - started_s),
+        rows=tuple(_take_row(face) for face in maker.faces.values()),
+        budget_left=maker.rate_limit.remaining(),
+        why=None if standing.state.may_place else standing.describe(),
+    )
+
+
+def _take_row(face: GridFace) -> GridRow:
+    boundary, orders, market = face.boundary_level, face.order_state.get_current_orders(), face.market
+    lowest_ask = min((order.price for order in orders if order.side == "sell"), default=None)
+    highest_bid = max((order.price for order in orders if order.side == "buy"), default=None)
+    health = _take_health(face, started=boundary is not None)
+    known = lowest_ask is not None and highest_bid is not None
+    return GridRow(
+        coin=face.coin,
+        pair_name=face.coin if market is None else f"{market.base.name}/{market.quote.name}",
+        state=health.state,
+        why=health.why,
+        boundary_price=None if boundary is None else face.grid.levels[min(boundary, face.grid.n_orders - 1)],
+        spread_bps=float((lowest_ask / highest_bid - 1) * 10_000) if known else None,  # type: ignore[operator]
+        fills=health.fills,
+        token=face.inventory.effective_token,
+        usdc=face.inventory.effective_usdc,
+        errors=health.errors,
+    )
+
+
+def _describe_halt(face: GridFace) -> str | None:
+    """Say why a market ended, or was left out, alone; None where it did not."""
+    if face.failure is not None:
+        return f"ended: {face.failure}"
+    return face.standing.describe() if face.standing.state is Stopped.HALTED else None
+
+
+def _take_ladder(maker: GridFace, plan: TickPlan, levels: int) -> tuple[tuple[LadderRow, ...], tuple[LadderRow, ...]]:
     """Return asks and bids, from the boundary outwards."""
     prices, boundary = maker.grid.levels, plan.boundary_level
     rows = _find_rows(maker, plan)
@@ -96,7 +142,7 @@ def _take_ladder(maker: WsState, plan: TickPlan, levels: int) -> tuple[tuple[Lad
     return tuple(row(level) for level in above), tuple(row(level) for level in below)
 
 
-def _find_rows(maker: WsState, plan: TickPlan) -> dict[int, LadderRow]:
+def _find_rows(maker: GridFace, plan: TickPlan) -> dict[int, LadderRow]:
     """Find the rows of levels that are not free.
 
     A level has one row, because the maker never has two orders on it.
@@ -133,7 +179,7 @@ def _find_rows(maker: WsState, plan: TickPlan) -> dict[int, LadderRow]:
     return rows
 
 
-def _count_decimals(maker: WsState) -> int:
+def _count_decimals(maker: GridFace) -> int:
     """Count the decimals of sizes.
 
     They are the token's, or those of the order size before the market is known.
@@ -143,7 +189,7 @@ def _count_decimals(maker: WsState) -> int:
     return max(0, -int(maker.settings.quoting.order_size.as_tuple().exponent))
 
 
-def _take_inventory(maker: WsState, price: Decimal | None) -> InventoryView:
+def _take_inventory(maker: GridFace, price: Decimal | None) -> InventoryView:
     inventory = maker.inventory
     market: Market | None = maker.market
     token, usdc = inventory.effective_token, inventory.effective_usdc
@@ -161,7 +207,7 @@ def _take_inventory(maker: WsState, price: Decimal | None) -> InventoryView:
     )
 
 
-def _take_budget(maker: WsState, run_s: float) -> BudgetView:
+def _take_budget(maker: GridFace, run_s: float) -> BudgetView:
     """Read the budget, with a forecast.
 
     The forecast takes this session's mean use of items, less what its fills earned.
@@ -175,7 +221,7 @@ def _take_budget(maker: WsState, run_s: float) -> BudgetView:
     )
 
 
-def _describe_left_out(maker: WsState) -> str | None:
+def _describe_left_out(maker: GridFace) -> str | None:
     """Say what of the ladder waits, and why, in few words."""
     if pauses := maker.refusals:
         first = max(pauses, key=lambda pause: pause.n_items)
@@ -187,10 +233,12 @@ def _describe_left_out(maker: WsState) -> str | None:
     return None
 
 
-def _take_health(maker: WsState, *, started: bool) -> HealthView:
+def _take_health(maker: GridFace, *, started: bool) -> HealthView:
     paused: str | None = maker.paused_because
     state: State = "quoting"
-    if not started:
+    if (halt := _describe_halt(maker)) is not None:
+        state, paused = "paused", halt
+    elif not started:
         state = "starting"
     elif paused is not None:
         state = "paused"

@@ -100,6 +100,36 @@ class HealthView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GridRow:
+    """One of several markets, as the list of them shows it.
+
+    `boundary_price` is None before its start. `token` is what it may offer of its base.
+    """
+
+    coin: str
+    pair_name: str
+    state: State
+    why: str | None
+    boundary_price: Decimal | None
+    spread_bps: float | None
+    fills: int
+    token: Decimal
+    usdc: Decimal
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """Snapshot of all markets of one account, in the order of the configuration."""
+
+    title: str
+    uptime_s: float
+    rows: tuple[GridRow, ...]
+    budget_left: int
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MakerView:
     """Snapshot of one maker.
 

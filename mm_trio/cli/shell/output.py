@@ -18,10 +18,20 @@ from mm_trio.terminal_ui.streams import LOG_FORMAT, LineHandler, print_out
 if TYPE_CHECKING:
     import trio
 
+    from mm_trio.engine.account_maker import AccountMaker
     from mm_trio.engine.ws_state import WsState
-    from mm_trio.terminal_ui.live_view import Screen
+    from mm_trio.terminal_ui.live_view import AccountScreen, Screen
 
-__all__ = ["Result", "Summary", "choose_screen", "log_to_file", "print_result", "print_summary", "set_up_logging"]
+__all__ = [
+    "Result",
+    "Summary",
+    "choose_account_screen",
+    "choose_screen",
+    "log_to_file",
+    "print_result",
+    "print_summary",
+    "set_up_logging",
+]
 
 
 class Result(Protocol):
@@ -84,11 +94,7 @@ def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None
 
     There is no view without a terminal, or where the operator asked for `--plain` or `--json`.
     """
-    if arguments.plain or arguments.json or sys.platform == "win32":
-        return None
-    from mm_trio.terminal_ui.terminal import is_terminal
-
-    if not is_terminal():
+    if not _wants_screen(arguments):
         return None
     # Imported late, because the toolkit takes most of a second.
     from mm_trio.terminal_ui.live_view import show_screen
@@ -97,6 +103,26 @@ def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None
         await show_screen(maker, title=title, stop_scope=stop_scope)
 
     return show
+
+
+def choose_account_screen(arguments: argparse.Namespace, *, title: str) -> AccountScreen | None:
+    """Return the live view of several markets, or None for log lines, as `choose_screen` does."""
+    if not _wants_screen(arguments):
+        return None
+    from mm_trio.terminal_ui.live_view import show_account_screen
+
+    async def show(maker: AccountMaker, stop_scope: trio.CancelScope) -> None:
+        await show_account_screen(maker, title=title, stop_scope=stop_scope)
+
+    return show
+
+
+def _wants_screen(arguments: argparse.Namespace) -> bool:
+    if arguments.plain or arguments.json or sys.platform == "win32":
+        return False
+    from mm_trio.terminal_ui.terminal import is_terminal
+
+    return is_terminal()
 
 
 def print_result(result: Result, *, as_json: bool) -> None:

@@ -121,7 +121,7 @@ async def reconcile_all(session: Session, grids: list[Grid] | None = None) -> bo
     if session.is_alone:
         return await reconcile(session.grids[0])
     account = session.account
-    account.reconciling.on_reconcile()
+    account.reconciling.on_reconcile(None if grids is None else [grid.schedule for grid in grids])
     results: list[bool] = []
 
     async def run(grid: Grid) -> None:

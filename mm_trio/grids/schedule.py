@@ -91,10 +91,15 @@ class ReconcileSchedule:
         self.on_reconcile()
         return wanting
 
-    def on_reconcile(self) -> None:
-        """Note that a reconciliation begins."""
-        self._reconciled_s = trio.current_time()
-        self._due_s = math.inf
+    def on_reconcile(self, served: Iterable[object] | None = None) -> None:
+        """Note that a reconciliation of some grids begins, or of all; the others go on waiting for theirs."""
+        now_s = self._reconciled_s = trio.current_time()
+        if served is None:
+            self._wanting.clear()
+        else:
+            self._wanting.difference_update(served)
+        others_wait = self._wanting or (self._all_want and self._n_grids > 1 and served is not None)
+        self._due_s = max(self._due_s, now_s + RECONCILE_GAP_S) if others_wait else math.inf
 
     async def wait(self) -> None:
         """Wait until a reconciliation is due."""

@@ -125,7 +125,7 @@ async def reconcile(grid: Grid, *, is_one_of_many: bool = False) -> bool:
     reconciling = schedule.reconciling
     async with grid.turn:
         if not is_one_of_many:
-            reconciling.on_reconcile()
+            reconciling.on_reconcile((schedule,))
         # Begun in the turn: no answer counts that was asked for before the last tick ended.
         look = grid.account.answers.look()
         try:

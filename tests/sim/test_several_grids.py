@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import trio
 
-from mm_trio.sandbox import DEFAULT_MARKETS, Deposit, Exchange, FaultKind, NewOrder, PlaceOrders
+from mm_trio.model.journal_entries import Moved
+from mm_trio.sandbox import DEFAULT_MARKETS, Deposit, Exchange, FaultKind, Fill, NewOrder, PlaceOrders
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.scenario import draw_scenario
 from mm_trio.sim.grids.account_rules import AccountRules
+from mm_trio.sim.grids.fund_moves import check_moves
 from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.grids.grid_plan import draw_grids, fund_account
 from mm_trio.sim.network.frame_delivery import FrameDelivery
@@ -173,6 +175,38 @@ def test_s29_notices_bids_beyond_what_all_grids_were_allocated() -> None:
     rules.on_effects(effects)
 
     assert [violation.rule for violation in judge.violations] == ["S29"]
+
+
+def check_move(coin: str, *, traded: str) -> list[str]:
+    """Return the rules that break where one grid records that it gained what an order of ours bought of a pair."""
+    judge = Judge(lambda: 0.0, on_first=lambda violation: None)
+    fill = Fill(
+        address=MAKER,
+        coin=traded,
+        price=Decimal(20),
+        size=Decimal("0.54"),
+        is_buy=True,
+        time_ms=5,
+        start_position=Decimal(0),
+        hash="0x1",
+        oid=8,
+        crossed=False,
+        fee=Decimal("0.04"),
+        fee_token=DEFAULT_MARKETS.pair(traded).base.name,
+        tid=7,
+        cloid=CLOID,
+    )
+    moved = Moved(Decimal("0.50"), Decimal(0), "hand trade", 5, "7:8")
+    check_moves([moved], judge, rows=(), fills=[fill], pair=DEFAULT_MARKETS.pair(coin), markets=DEFAULT_MARKETS)
+    return [violation.rule for violation in judge.violations]
+
+
+def test_s28_lets_a_trade_of_a_halted_grid_move_a_token_that_another_one_has_alone() -> None:
+    assert check_move("@207", traded="@107") == []
+
+
+def test_s28_notices_a_fill_of_its_own_that_is_told_as_a_hand_trade() -> None:
+    assert check_move("@207", traded="@207") == ["S28"]
 
 
 def test_a_judge_of_a_grid_names_it_and_keeps_the_records_of_all() -> None:

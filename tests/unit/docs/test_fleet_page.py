@@ -52,8 +52,8 @@ def test_grids_of_an_account_follow_from_its_open_orders() -> None:
 
 
 def test_starts_beside_seven_follow_from_the_weight() -> None:
-    assert (WEIGHT_PER_MINUTE - 7 * 62) // 184 == 4
-    assert re.search(r"four may start within a minute \(\(1,200 . 7 . 62\) / 184\)", PAGE)
+    assert (WEIGHT_PER_MINUTE - 7 * 62) // 186 == 4
+    assert re.search(r"four may start within a minute \(\(1,200 . 7 . 62\) / 186\)", PAGE)
 
 
 def test_the_bounds_are_those_of_the_code() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mm_trio.engine.assembly import GridTerms, Knowledge
+from mm_trio.engine.grid_assembly import GridTerms, Knowledge
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder, list_remaining
 from mm_trio.halts.standing import Standing

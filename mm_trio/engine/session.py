@@ -48,7 +48,7 @@ from mm_trio.sending.absent_coins import AbsentCoins
 from mm_trio.venue.thread_bridge import Inbox
 
 if TYPE_CHECKING:
-    from mm_trio.engine.assembly import GridTerms, Knowledge
+    from mm_trio.engine.grid_assembly import GridTerms, Knowledge
 
 __all__ = ["Feeds", "JoinsGrids", "Session"]
 

@@ -10,7 +10,8 @@ import trio
 
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.asked_before import AskedBefore
-from mm_trio.engine.assembly import GridTerms, Seams, open_session
+from mm_trio.engine.assembly import open_session
+from mm_trio.engine.grid_assembly import GridTerms, Seams
 from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.session import Session
 from mm_trio.guard.terms import GuardTerms

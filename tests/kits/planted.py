@@ -447,7 +447,7 @@ def a_replay_ignores_the_nonces_of_cancels(patch: pytest.MonkeyPatch) -> None:
 
 @planted()
 def every_session_marks_its_orders_alike(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("mm_trio.engine.assembly._draw_epoch", lambda rng, *, taken: 7)
+    patch.setattr("mm_trio.engine.assembly.draw_epoch", lambda rng, *, taken: 7)
 
 
 @planted(

@@ -46,6 +46,8 @@ START_S = 10.0
 UNCLEAN_S = 15.0
 # Round trips of a start. A reconciliation in progress and the answer to a fill together take fewer.
 TRIPS = 16
+# Longest pause between two looks at what a grid that ended alone may have left, and such a look.
+ENDED_LOOK_S = 250.0
 # Items that answer the fill of one order: it changes side, and each end of the window and the remainder may follow.
 MOST_ITEMS = 8
 # The same on average, over a seed without faults.
@@ -232,16 +234,17 @@ class _Episode:
     def _check_unknowns(self, world: World, *, since_s: float) -> None:
         """Check L3: every outcome becomes known in time.
 
-        The time counts from when the venue answers again. A grid that ended alone has named what it does not know.
+        The time counts from when the venue answers again. A grid that ended alone is looked after more and more seldom.
         """
         process, now_s = world.process, trio.current_time()
         patience_s = RESOLVE_S + 4 * (self._scenario.there_s + self._scenario.back_s)
         if process is None or process.is_over or now_s < since_s + EXPIRY_S + patience_s + CALM_S / 2:
             return
-        faces = [face for face in process.faces.values() if face.failure is None]
-        for intent in [i for face in faces for i in face.order_state.get_intents()]:
-            is_in_time = now_s <= max(intent.expires_s, since_s + CALM_S / 2) + patience_s
-            world.judge.check("L3", is_in_time, lambda i=intent: f"outcome unknown since {i.sent_s:.1f} s: {i}")  # type: ignore[misc]
+        for face in process.faces.values():
+            most_s = patience_s if face.failure is None else patience_s + ENDED_LOOK_S
+            for intent in face.order_state.get_intents():
+                is_in_time = now_s <= max(intent.expires_s, since_s + CALM_S / 2) + most_s
+                world.judge.check("L3", is_in_time, lambda i=intent: f"outcome unknown since {i.sent_s:.1f} s: {i}")  # type: ignore[misc]
 
     async def _stay_settled(self, world: World) -> None:
         """Check S5, S21 and S22: the book stays settled, and nothing is sent."""

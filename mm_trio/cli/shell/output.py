@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+# What a line about one of several markets has.
+_SHOWN_OF_A_GRID = ("ticks", "fills", "fill_volume", "items", "errors", "boundary_level", "halted_because")
+
+
 class Result(Protocol):
     """Result of a command, as JSON values and as text."""
 
@@ -141,10 +145,18 @@ def print_summary(summary: Summary, *, as_json: bool) -> ExitCode:
     elif halted := values.get("halted_because"):
         code, reasons = ExitCode.HALTED, tuple(halted if isinstance(halted, list) else [str(halted)])
     if not as_json:
-        print_out("\n".join(f"{name:24} {value}" for name, value in values.items() if name != "fill_rows"))
+        print_out("\n".join(_write_value(name, value) for name, value in values.items() if name != "fill_rows"))
     elif code == ExitCode.CLEAN:
         print_out(json.dumps(values))
     else:
         what = "orders may still rest" if code == ExitCode.ORDERS_MAY_BE_OPEN else "halted"
         print_out(json.dumps({**values, "error": f"{what}: {'; '.join(reasons)}", "exit_code": int(code)}))
     return code
+
+
+def _write_value(name: str, value: object) -> str:
+    """Write one value of a summary; of several markets each has a line of its own."""
+    if name != "grids" or not isinstance(value, dict):
+        return f"{name:24} {value}"
+    lines = [" ".join(f"{key}={each[key]}" for key in _SHOWN_OF_A_GRID if key in each) for each in value.values()]
+    return "\n".join(f"{coin:24} {line}" for coin, line in zip(value, lines, strict=True))

@@ -56,6 +56,10 @@ class RequestLimits:
         weight = self._weight.add(now_s, own_weight)
         self._check("S11", f"request weight in a minute with {method}", weight, MOST_WEIGHT)
 
+    def find_used_weight(self, now_s: float) -> int:
+        """Return the request weight of the last minute."""
+        return self._weight.add(now_s, 0)
+
     def add_rows(self, n_rows: int, *, now_s: float) -> None:
         """Add the weight of the rows of an answer."""
         self._weight.add(now_s, n_rows // ROWS_PER_WEIGHT)

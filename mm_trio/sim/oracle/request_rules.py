@@ -273,6 +273,11 @@ class RequestRules:
         """
         return self._ends.add(self._now_s(), 0)
 
+    @property
+    def used_weight(self) -> int:
+        """Return the request weight that the process used within a minute."""
+        return self._limits.find_used_weight(self._now_s())
+
     # --- Arriving at the venue ---
 
     def on_arriving(self, signed: SignedInProcess) -> None:

@@ -46,6 +46,8 @@ START_S = 10.0
 UNCLEAN_S = 15.0
 # Round trips of a start. A reconciliation in progress and the answer to a fill together take fewer.
 TRIPS = 16
+# Above this a reconciliation waits for request weight: what a minute has, less what is kept and what it needs.
+SCARCE_WEIGHT = 800
 # Longest pause between two looks at what a grid that ended alone may have left, and such a look.
 ENDED_LOOK_S = 250.0
 # Items that answer the fill of one order: it changes side, and each end of the window and the remainder may follow.
@@ -94,6 +96,8 @@ class _Episode:
         self._log_scanner = log_scanner
         self._converged_s: float | None = None
         self._reaction_s: float | None = None
+        # When request weight was last too scarce for a reconciliation.
+        self._scarce_s = 0.0
 
     async def run(self) -> SeedReport:
         """Run all phases and report the result."""
@@ -240,10 +244,13 @@ class _Episode:
         patience_s = RESOLVE_S + 4 * (self._scenario.there_s + self._scenario.back_s)
         if process is None or process.is_over or now_s < since_s + EXPIRY_S + patience_s + CALM_S / 2:
             return
+        if len(world.grids) > 1 and process.requests.used_weight > SCARCE_WEIGHT:
+            # Several grids that were in doubt at once may have to wait until they can ask again.
+            self._scarce_s = now_s
         for face in process.faces.values():
             most_s = patience_s if face.failure is None else patience_s + ENDED_LOOK_S
             for intent in face.order_state.get_intents():
-                is_in_time = now_s <= max(intent.expires_s, since_s + CALM_S / 2) + most_s
+                is_in_time = now_s <= max(intent.expires_s, since_s + CALM_S / 2, self._scarce_s) + most_s
                 world.judge.check("L3", is_in_time, lambda i=intent: f"outcome unknown since {i.sent_s:.1f} s: {i}")  # type: ignore[misc]
 
     async def _stay_settled(self, world: World) -> None:

@@ -124,7 +124,8 @@ class AccountRules:
     def find_shown_error(self, shown: Shown) -> str | None:
         """Describe what S30 forbids of what the grids were shown, by coin and as (base, quote); None: nothing.
 
-        A grid that is alone with its token is shown all of it. One that is missing, because it is halted, has no part.
+        A grid that is alone with its token is shown all of it. One that is missing, because it is halted, has no part;
+        in the session in which it ended the others still have theirs.
         """
         parts: defaultdict[int, list[_Part]] = defaultdict(list)
         for coin, grid in self._grids.items():
@@ -136,7 +137,13 @@ class AccountRules:
                     return f"{coin} was not shown what it may offer"
                 parts[token].append(_Part(coin, amount, due))
         wallet = self._exchange.account(self._address)
-        wrong = (_find_unfair(of_token, wallet.usable(token)) for token, of_token in parts.items())
+        shared = self.shared_tokens
+        wrong = (
+            None
+            if len(of_token) == 1 and token in shared and of_token[0].shown == of_token[0].due <= wallet.usable(token)
+            else _find_unfair(of_token, wallet.usable(token))
+            for token, of_token in parts.items()
+        )
         return next((text for text in wrong if text is not None), None)
 
 

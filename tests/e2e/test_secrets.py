@@ -44,14 +44,14 @@ def end_with(folder: Path, place: str, *words: str, key: str, **environ: str) ->
 @pytest.mark.parametrize(
     "place",
     [
-        "mm_trio.config.loading:read_toml",
+        "mm_trio.account_config.loading:read_toml",
         "mm_trio.venue.signer:Wallet.__init__",
         "mm_trio.cli.programs.start_checks:fetch_spot_meta",
         "mm_trio.cli.programs.run_maker:make_exchange",
         "mm_trio.venue.signer:ActionSigner.__init__",
         "mm_trio.venue.signer:ActionSigner.sign",
         "mm_trio.venue.http_session:JsonSession.post",
-        "mm_trio.engine.tasks:tick",
+        "mm_trio.grids.turns:tick",
         "mm_trio.journal.sqlite_journal:Journal.append",
     ],
 )

@@ -76,7 +76,7 @@ async def seed_state(look: Look, state: MakerState, *, take_over: bool = False) 
     Return the open orders that are not taken over. Errors: VenueError; ConfigError where orders of another instance
     rest or have traded, because then this is not a first start.
     """
-    client = look.client
+    client, began_ms = look.client, look.client.clock.earliest_ms()
     found = await _read_consistently(look, state.market, since_ms=0)
     rows, fills = found.rows, found.fills
     await _check_first_start(client, state, rows, fills, take_over=take_over)
@@ -88,7 +88,7 @@ async def seed_state(look: Look, state: MakerState, *, take_over: bool = False) 
     balances = look.share(state.market, found.balances, asked_s=None)
     state.apply_balances(balances, asked_s=None, now_s=trio.current_time(), now_ms=now_ms)
     state.rate_limit.sync_from_exchange(*found.give_budget())
-    state.on_opened()
+    state.on_opened(began_ms)
     return orphans
 
 
@@ -111,7 +111,7 @@ async def resume_state(
     ledger lacks entries, or another instance trades; Contradiction where the venue lacks booked fills.
     """
     orders, client = state.order_state, look.client
-    asked_s = look.asked_s
+    asked_s, began_ms = look.asked_s, client.clock.earliest_ms()
     found = await _read_consistently(
         look,
         state.market,
@@ -141,7 +141,7 @@ async def resume_state(
     state.apply_history(fills, now_s=now_s)
     state.note_trades(fills)
     state.note_others(rows)
-    state.note_opened()
+    state.note_opened(began_ms)
     balances = look.share(state.market, found.balances, asked_s=asked_s)
     check = state.apply_balances(balances, asked_s=asked_s, now_s=now_s, now_ms=wall_ms())
     state.rate_limit.sync_from_exchange(*found.give_budget())

@@ -28,7 +28,7 @@ from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.snapshot_diff import FRESH_S
 from mm_trio.witness import order_check
-from mm_trio.witness.fill_check import describe_fill, find_misfit_of_sent, find_time_fault
+from mm_trio.witness.fill_check import TOLERANCE_MS, describe_fill, find_misfit_of_sent, find_time_fault
 from mm_trio.witness.ledger_end import LostEntries, find_lost_entries
 
 __all__ = ["MakerState", "describe_lacking"]
@@ -50,7 +50,7 @@ class MakerState:
     message told that only a ledger without its end explains; nothing is placed until everything was read.
     `others` are the account's orders that are not tracked; `held_elsewhere` is what the last balance showed to be held
     by others. `coins` are those of all grids of the account, whose orders are not others'. `is_opened`: the
-    ledger has a balance.
+    ledger has a balance; `began_ms` is when the start asked for the fill history.
     """
 
     market: Market
@@ -69,6 +69,7 @@ class MakerState:
     others: OtherOrders = NO_OTHERS
     coins: Collection[str] = ()
     is_opened: bool = False
+    began_ms: int = 0
     held_elsewhere: Balances = NOTHING_HELD
 
     def start_recording(self, record: Record, *, expects_transfers: bool) -> None:
@@ -151,9 +152,25 @@ class MakerState:
             return
         if fill.cloid is not None and not orders.is_known(fill.oid) and not self._make_known(fill, now_s, is_listed):
             return
+        if not is_listed and (why := self._find_age_fault(fill)) is not None:
+            orders.refuse(fill, why)
+            return
         result = orders.on_fill(fill.tid, fill.oid, fill.size, now_s=now_s, row=fill, by_clock=not is_listed)
         if result is not None:
             self._book((result,), now_s=now_s)
+
+    def _find_age_fault(self, fill: Fill) -> str | None:
+        """Return why a frame's fill cannot be as old as it says, or None.
+
+        What is older than the histories that were read is booked, or they will tell it. The deadline of an order of an
+        earlier session is not known, so that nothing else bounds the time of its fills.
+        """
+        read_ms = max(self.began_ms, self.history.looked_up_ms)
+        if fill.time_ms is None or fill.time_ms >= read_ms - TOLERANCE_MS or not self.order_state.is_known(fill.oid):
+            return None
+        if self.order_state.was_counted(fill.tid, fill.oid, time_ms=fill.time_ms, coin=fill.coin):
+            return None
+        return f"its time is {fill.time_ms}, and the fill history was read up to {read_ms} without it"
 
     def _make_known(self, fill: Fill, now_s: float, is_listed: bool) -> bool:
         """Learn from a fill's cloid that its order reached the book.
@@ -406,13 +423,16 @@ class MakerState:
         if not self.order_state.has_doubts and (entry := self.history.advance()) is not None:
             self.record(entry)
 
-    def note_opened(self) -> None:
-        """Note that the ledger has what happened before this session."""
-        self.is_opened = True
+    def note_opened(self, began_ms: int) -> None:
+        """Note that the ledger has what happened before this session.
 
-    def on_opened(self) -> None:
+        Its start asked for the history at `began_ms`, on the venue's calendar.
+        """
+        self.is_opened, self.began_ms = True, began_ms
+
+    def on_opened(self, began_ms: int) -> None:
         """Record the fills and movements that a new ledger's balance contains."""
-        self.note_opened()
+        self.note_opened(began_ms)
         after_ms = self.history.look_up_from_ms - 1
         self.record(Remembered(after_ms, self.order_state.get_fill_keys(after_ms)))
         self.inventory.movements.on_opened()

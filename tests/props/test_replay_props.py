@@ -138,7 +138,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.record(Began(self.epoch, {"coin": COIN}))
         if found is None:
             self.record(Allocated(*ledger.allocation))
-            self.state.on_opened()
+            self.state.on_opened(0)
 
     def record(self, entry: Entry) -> None:
         self.entries.append(through_json(entry))

@@ -84,6 +84,21 @@ def test_only_the_history_moves_the_time_up_to_which_it_was_read() -> None:
     assert state.history.looked_up_ms == 7000
 
 
+def test_a_frame_that_tells_of_long_ago_is_believed_once_the_history_says_so() -> None:
+    """An order of an earlier session has no deadline that would bound its fills."""
+    state = with_bid()
+    state.note_opened(1_000_000)
+    told = listen(state)
+
+    state.apply_fill(fill(1, 77, 2, time_ms=989_999), now_s=8.0)
+    assert (told, ledger(state)) == ([], ("50", "1000"))
+
+    state.apply_history([fill(1, 77, 2, time_ms=1_005_000)], now_s=9.0)
+    state.apply_fill(fill(1, 77, 2, time_ms=1_005_000), now_s=9.0)
+    state.apply_fill(fill(1, 78, 1, time_ms=995_000), now_s=9.0)
+    assert (len(told), ledger(state)) == (2, ("53", "940"))
+
+
 def test_the_price_of_the_fill_counts_and_the_order_s_where_it_is_silent() -> None:
     state = with_bid()
     state.apply_fill(fill(1, 77, 2, price="19.5"), now_s=0)

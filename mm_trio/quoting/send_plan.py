@@ -92,15 +92,18 @@ def plan_sends(
     show where each side begins. Cancels always pass, because the venue takes them on a wider limit. If the budget
     covers nothing else, the item nearest to the boundary is sent whenever the venue's slot is free. `cancelling` are
     orders that the diff cancels and that may move instead. A move costs no more than the cancel, and saves a place.
-    `is_covered` says whether an item could be sent by itself: one that waits for another would waste the slot.
+    `is_covered` says whether an item could be sent by itself: one that waits for another would take the slot, also from
+    other grids, and not be sent.
     """
     cancel_only = remaining <= 0
     moves = join_moves(diff, cancelling)[: max(0, remaining)]
     diff = _take_out(diff, moves)
     wanted = _from_inside_outwards(diff, resting)
     left = max(0, remaining - len(diff.cancels) - len(moves))
-    uses_slot = cancel_only and slot_is_free and bool(wanted)
-    kept = [next((item for item in wanted if is_covered(*item)), wanted[0])] if uses_slot else wanted[:left]
+    kept = wanted[:left]
+    if cancel_only and slot_is_free:
+        kept = list(islice((item for item in wanted if is_covered(*item)), 1))
+    uses_slot = cancel_only and bool(kept)
     cut = OrderDiff(
         modifies=[*moves, *((oid, order) for oid, order in kept if oid is not None)],
         places=[order for oid, order in kept if oid is None],

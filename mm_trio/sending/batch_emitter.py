@@ -140,7 +140,9 @@ class BatchEmitter:
         headroom = self._make_headroom()
         if oid is None:
             return bool(fit_places([order], headroom))
-        return bool(fit_modifies([(oid, order)], self._state.order_state.orders, headroom)[0])
+        # What does not fit beside the present order would need a cancel first, and the slot is for one item.
+        fits = fit_modifies([(oid, order)], self._state.order_state.orders, headroom)[0]
+        return bool(fits) and self._make_headroom().covers_both(order)
 
     async def _carry_out(self, planned: Sequence[Batch], emission: Emission) -> None:
         """Send batch after batch, in the order of their dependencies."""

@@ -144,8 +144,8 @@ class ConvergenceCheck:
         return self._find_first(check.find_book_error(process) for check in self.grids)
 
     def find_waiting(self, process: MakerProcess) -> list[Grid]:
-        """Find the grids whose book is not the expected one."""
-        return [check.grid for check in self.grids if check.find_book_error(process) is not None]
+        """Find the grids that lack an order."""
+        return [check.grid for check in self.grids if check.is_waiting(process)]
 
     def _find_first(self, found: Iterable[str | None]) -> str | None:
         """Return the first text, naming the grid where there are several."""

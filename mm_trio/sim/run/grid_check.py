@@ -134,6 +134,11 @@ class GridCheck:
         rests = ", ".join(f"{side} {level}: {size}" for (side, level), size in sorted(book.items()))
         return None if wrong is None else f"{wrong}; with {money} available, open is {rests or 'nothing'}"
 
+    def is_waiting(self, process: MakerProcess) -> bool:
+        """Check if a level is empty that should have an order. One of another size may wait until there is budget."""
+        book = self.grid.find_book()
+        return not self._is_halted(process) and any(slot not in book for slot in self._find_due(process, book))
+
     def find_left_bid(self, process: MakerProcess) -> tuple[Slot, int] | None:
         """Return slot and oid of the bid that is left as it is."""
         grid = self.grid

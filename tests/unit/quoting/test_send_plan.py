@@ -105,6 +105,12 @@ def test_the_slot_goes_to_an_item_that_needs_no_other_one_first() -> None:
     assert plan.uses_slot
 
 
+def test_the_slot_is_left_to_others_where_every_item_needs_another_first() -> None:
+    plan = plan_sends(LADDER, [], remaining=0, slot_is_free=True, is_covered=lambda oid, order: False)
+
+    assert (plan.uses_slot, plan.diff.n_items) == (False, 0)
+
+
 def test_batches_stay_below_the_limit_of_the_venue_and_lose_nothing() -> None:
     pieces = list(batches(range(250)))
 

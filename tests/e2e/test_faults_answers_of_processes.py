@@ -130,4 +130,5 @@ def test_r7_a_start_on_garbage_is_one_line_and_exit_code_3(tmp_path: Path, body:
     assert (code, json.loads(out)["exit_code"]) == (3, 3)
     assert len(err.splitlines()) == 1, err
     assert err.startswith("mm-trio: ")
-    assert n_asked == 3
+    # Three questions are asked at once, and each of them three times.
+    assert n_asked == 9

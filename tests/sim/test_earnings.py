@@ -73,7 +73,7 @@ def run_seed(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[int, int]
             fills.append(fill)
             on_fill(self, fill)
 
-        def check(world: World, *, expected_ledger: object) -> None:
+        def check(world: World) -> None:
             compared.append(compare(world, fills, random.Random(seed)))
 
         with monkeypatch.context() as patch:

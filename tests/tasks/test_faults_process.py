@@ -28,6 +28,7 @@ from trio.testing import MockClock
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import JournalError, find_leaves
 from mm_trio.model.journal_entries import Entry, Requested, Sent
+from mm_trio.venue.order_gateway import WRITE_TIMEOUT_S
 
 N_SWEPT = 60
 
@@ -255,8 +256,10 @@ async def test_e5_a_disk_that_hangs_is_as_bad_as_a_full_one(autojump_clock: Mock
         world.buy("5")
         await until(lambda: causes, within_s=30)
 
+    # The write hung in that of an action, which has its own deadline.
     assert {str(cause) for cause in causes} == {
-        "the ledger could not be written within 5.0 s: the disk hangs; check it and its mount, then start again"
+        f"the ledger could not be written within {WRITE_TIMEOUT_S} s: the disk hangs; check it and its mount, then "
+        "start again"
     }
     assert line.new_risk(since) == []
     assert world.resting() == []

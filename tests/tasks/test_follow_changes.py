@@ -15,7 +15,7 @@ from grids_kit import COINS, GridsWorld, find_sums
 from trio.testing import MockClock
 
 from mm_trio.account_config.settings import AccountSettings
-from mm_trio.cli.account_programs.follow_changes import follow_changes
+from mm_trio.cli.account_programs.follow_changes import follow_changes, refuse_earlier
 from mm_trio.config.settings import Settings
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.halts.applied_file import note_settings, read_settings
@@ -127,3 +127,15 @@ async def test_a_request_that_cannot_be_read_is_answered(
     assert answer is not None
     assert "cannot be read" in (answer.error or "")
     assert not (tmp_path / "wanted.toml").exists()
+
+
+async def test_a_request_to_an_earlier_maker_is_refused(tmp_path: Path) -> None:
+    digest = ask_for_change(tmp_path, configure(*COINS[:2]))
+
+    await refuse_earlier(tmp_path)
+
+    answer = read_answer(tmp_path)
+    assert answer is not None
+    assert (answer.digest, answer.done) == (digest, {})
+    assert answer.error is not None
+    assert read_wanted(tmp_path) is None

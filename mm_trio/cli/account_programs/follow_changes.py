@@ -19,7 +19,7 @@ from mm_trio.halts.change_request import give_answer, read_wanted
 from mm_trio.limits.terms import NO_LIMITS
 from mm_trio.model.errors import ConfigError, LedgerError, VenueError
 
-__all__ = ["MakesTerms", "follow_changes"]
+__all__ = ["MakesTerms", "follow_changes", "refuse_earlier"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +35,8 @@ async def follow_changes(
 ) -> Never:
     """Look for requests and follow them, one after another.
 
-    `running` is the configuration that the maker began with, `folder` where its journal is. A request to an earlier
-    maker is refused: this one was started with what its operator wants now.
+    `running` is the configuration that the maker began with, `folder` where its journal is.
     """
-    await _refuse_old(folder)
     while True:
         await trio.sleep(LOOK_EVERY_S)
         try:
@@ -55,7 +53,8 @@ async def follow_changes(
         await _answer(folder, wanted, done=done, error=fault)
 
 
-async def _refuse_old(folder: Path) -> None:
+async def refuse_earlier(folder: Path) -> None:
+    """Refuse a request to an earlier maker: this one was started with what its operator wants now."""
     try:
         wanted = await trio.to_thread.run_sync(read_wanted, folder)
     except (ConfigError, OSError):

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import trio
 
 from mm_trio.account_config.settings import AccountSettings
+from mm_trio.cli.account_programs.follow_changes import refuse_earlier
 from mm_trio.cli.account_programs.refusals import refuse_own_ledgers, refuse_repeated, refuse_unordered_ledgers
 from mm_trio.cli.programs.run_maker import (
     Start,
@@ -201,6 +202,7 @@ async def open_account(
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=checked.network, signer=wallet.address)
         journal = await open_when_free(partial(open_ledger, folder, signer_lock=lock))
+        await refuse_earlier(folder)
         await note_applied(folder, account)
         maker = AccountMaker(
             grids,

@@ -372,6 +372,14 @@ def test_no_module_imports_the_package_for_a_name_that_has_a_home() -> None:
     assert [f"{node.lineno}: {ast.unparse(node)}" for node in wrong] == []
 
 
+def test_textual_comes_after_trio_asyncio() -> None:
+    """It keeps the `asyncio.current_task` that it finds, which knows no loop of trio-asyncio on 3.12 and later."""
+    for path in sorted((ROOT / "terminal_ui").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "from textual.app" in text:
+            assert -1 < text.find("import trio_asyncio") < text.find("from textual"), path.name
+
+
 def test_there_is_no_cycle() -> None:
     arrows = {
         module: {name for found in imports if not found.lazy and (name := ours(found)) in SOURCES and name != module}

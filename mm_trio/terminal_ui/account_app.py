@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+# Before textual, which keeps the `asyncio.current_task` that it finds; trio-asyncio replaces that on 3.12 and later.
+import trio_asyncio  # type: ignore[import-untyped]  # noqa: F401
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 

@@ -406,6 +406,13 @@ def ticks_go_on_while_paused(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(GridGate, "may_place", lambda self: not self.is_shutting_down)
     # Only cancels get past it.
     patch.setattr(OrderGateway, "may_place", lambda self: ask_gate(self._gate) and ask_gateway(self))
+    # They are asked again just before they leave.
+    send_cancels = OrderDesk.send_cancels
+    patch.setattr(
+        OrderDesk,
+        "send_cancels",
+        lambda self, oids, *, if_placing=False, **options: send_cancels(self, oids, **options),
+    )
 
 
 # --- What a second source would say ---

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
 from mm_trio.cli.shell.output import choose_screen, log_to_file, print_summary, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_duration_option, add_screen_options, parse_price
 from mm_trio.cli.shell.passphrase import ask_passphrase
@@ -17,8 +18,6 @@ from mm_trio.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from decimal import Decimal
-
-    import trio
 
     from mm_trio.cli.shell.request_signals import RequestSignals
     from mm_trio.config.keys import Secret
@@ -129,7 +128,7 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
     try:
         key = _check_before_start(arguments, settings)
     except Exception as error:
-        _look_after_refusal(arguments, settings, error)
+        look_for_earlier_run(arguments, [settings], error)
         raise
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
     from mm_trio.cli.halt_programs.refused_start import look_after_refusal
@@ -148,7 +147,7 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
         duration_s=arguments.duration,
         screen=choose_screen(arguments, title=settings.market.network),
         signalled=signals.take,
-        on_refused=partial(look_after_refusal, settings, environ=environ, config=arguments.config),
+        on_refused=partial(look_after_refusal, [settings], environ=environ, config=arguments.config),
     )
     stop = StopSignal(cancels_orders=settings.tuning.cancel_on_shutdown)
     return print_summary(stop.run(work), as_json=arguments.json)
@@ -170,30 +169,6 @@ def _check_before_start(arguments: argparse.Namespace, settings: Settings) -> Se
 
         run_cheap_checks(settings, environ=arguments.environment.plain)
     return key
-
-
-def _look_after_refusal(arguments: argparse.Namespace, settings: Settings, error: Exception) -> None:
-    """Look for orders of an earlier run, where there was one. Errors: OrdersMayRest."""
-    from mm_trio.journal.data_dir import find_network_folder
-
-    environ = arguments.environment.plain
-    try:
-        if not find_network_folder(environ, settings.market.network).exists():
-            return
-    except ConfigError:
-        # Without a home there is no folder either.
-        return
-    except OSError:
-        # The look tells what is wrong with the disk.
-        pass
-    # Imported late for the SDK, which the first start of all need not wait for.
-    from mm_trio.cli.halt_programs.refused_start import look_after_refusal
-
-    async def look(*, stop_scope: trio.CancelScope) -> None:
-        with stop_scope:
-            await look_after_refusal(settings, error, environ=environ, config=arguments.config)
-
-    StopSignal().run(look)
 
 
 COMMAND = Command(

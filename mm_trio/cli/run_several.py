@@ -7,14 +7,12 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
 from mm_trio.cli.shell.output import choose_account_screen, print_summary
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
-from mm_trio.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    import trio
-
     from mm_trio.account_config.settings import AccountSettings
     from mm_trio.cli.shell.request_signals import RequestSignals
     from mm_trio.config.keys import Secret
@@ -49,10 +47,10 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
     try:
         key = _check_before_start(arguments, account)
     except Exception as error:
-        _look_after_refusal(arguments, account, error)
+        look_for_earlier_run(arguments, account.grids, error)
         raise
     from mm_trio.cli.account_programs.run_account import run_account
-    from mm_trio.cli.halt_programs.refused_start import look_after_account
+    from mm_trio.cli.halt_programs.refused_start import look_after_refusal
 
     environ = arguments.environment.plain
     work = partial(
@@ -64,7 +62,7 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         duration_s=arguments.duration,
         screen=choose_account_screen(arguments, title=account.account.network),
         signalled=signals.take,
-        on_refused=partial(look_after_account, account, environ=environ, config=arguments.config),
+        on_refused=partial(look_after_refusal, account.grids, environ=environ, config=arguments.config),
     )
     stop = StopSignal(cancels_orders=account.tuning.cancel_on_shutdown)
     return print_summary(stop.run(work), as_json=arguments.json)
@@ -81,27 +79,3 @@ def _check_before_start(arguments: argparse.Namespace, account: AccountSettings)
         for grid in account.grids:
             run_cheap_checks(grid, environ=arguments.environment.plain)
     return key
-
-
-def _look_after_refusal(arguments: argparse.Namespace, account: AccountSettings, error: Exception) -> None:
-    """Look for orders of an earlier run, where there was one. Errors: OrdersMayRest."""
-    from mm_trio.journal.data_dir import find_network_folder
-
-    environ = arguments.environment.plain
-    try:
-        if not find_network_folder(environ, account.account.network).exists():
-            return
-    except ConfigError:
-        # Without a home there is no folder either.
-        return
-    except OSError:
-        # The look tells what is wrong with the disk.
-        pass
-    # Imported late for the SDK, which the first start of all need not wait for.
-    from mm_trio.cli.halt_programs.refused_start import look_after_account
-
-    async def look(*, stop_scope: trio.CancelScope) -> None:
-        with stop_scope:
-            await look_after_account(account, error, environ=environ, config=arguments.config)
-
-    StopSignal().run(look)

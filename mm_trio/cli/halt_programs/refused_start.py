@@ -16,7 +16,6 @@ from typing import Any
 
 import trio
 
-from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.halt_programs.maker_place import MakerPlace, find_place, is_running, touch_disk
 from mm_trio.cli.programs.start_checks import find_pair
 from mm_trio.concurrency.thread_pools import ThreadPools
@@ -31,7 +30,7 @@ from mm_trio.venue import wire
 from mm_trio.venue.rest_client import VenueClient
 from mm_trio.venue.sdk import make_plain_info
 
-__all__ = ["look_after_account", "look_after_refusal"]
+__all__ = ["look_after_refusal"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,30 +40,15 @@ LOOK_TRIES, AGAIN_S = 3, 1.0
 
 
 async def look_after_refusal(
-    settings: Settings, refusal: Exception | None, *, environ: Mapping[str, str], config: Path
+    grids: Sequence[Settings], refusal: Exception | None, *, environ: Mapping[str, str], config: Path
 ) -> None:
-    """Look for orders of an earlier run after a refused start, or one that was stopped (`refusal` None).
+    """Look for orders of an earlier run of these grids after a refused start, or a stopped one (`refusal` None).
 
     Where that cannot be told, stderr says so. Errors: OrdersMayRest, raised from the refusal, where any is listed, and
     where a start was stopped and it cannot be told.
     """
-    await _look_after([settings], refusal, environ=environ, config=config)
-
-
-async def look_after_account(
-    account: AccountSettings, refusal: Exception | None, *, environ: Mapping[str, str], config: Path
-) -> None:
-    """Look for orders of any grid, as `look_after_refusal` does for one market. Errors: OrdersMayRest."""
-    await _look_after(account.grids, refusal, environ=environ, config=config)
-
-
-async def _look_after(
-    grids: Sequence[Settings], refusal: Exception | None, *, environ: Mapping[str, str], config: Path
-) -> None:
-    coins, remedy = (
-        ", ".join(grid.market.coin for grid in grids),
-        f"`mm-trio cancel-all --config {shlex.quote(str(config))}`",
-    )
+    coins = ", ".join(grid.market.coin for grid in grids)
+    remedy = f"`mm-trio cancel-all --config {shlex.quote(str(config))}`"
     found: tuple[OpenOrder, ...] | None = None
     failure = f"no answer in {LOOK_WITHIN_S:g} s"
     with trio.move_on_after(LOOK_WITHIN_S):

@@ -25,7 +25,7 @@ async def look(tmp_path: Path) -> None:
     settings = parse_settings(document, environ={}, source="a test")
     environ = {"XDG_STATE_HOME": str(tmp_path)}
     with trio.fail_after(5):
-        await look_after_refusal(settings, ConfigError("refused"), environ=environ, config=Path("a maker.toml"))
+        await look_after_refusal([settings], ConfigError("refused"), environ=environ, config=Path("a maker.toml"))
 
 
 async def test_a_disk_that_hangs_is_told_in_time(

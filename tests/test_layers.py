@@ -64,7 +64,6 @@ ORDER = (
     "sim.run",
     "cli.shell",
     "cli.programs",
-    "cli.account_programs",
     "cli.ledger_programs",
     "cli.key_programs",
     "cli.live_programs",

@@ -133,7 +133,9 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
     from mm_trio.cli.halt_programs.refused_start import look_after_refusal
     from mm_trio.cli.live_programs.live_start import prepare_live
-    from mm_trio.cli.programs.run_maker import run_settings, take_terms
+    from mm_trio.cli.run_programs.maker_run import show_beside
+    from mm_trio.cli.run_programs.open_maker import take_terms
+    from mm_trio.cli.run_programs.run_maker import run_settings
 
     environ = arguments.environment.plain
     work = partial(
@@ -145,7 +147,7 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
         accepted_px=arguments.accept_price,
         prepare=prepare_live if arguments.live else take_terms,
         duration_s=arguments.duration,
-        screen=choose_screen(arguments, title=settings.market.network),
+        beside=show_beside(choose_screen(arguments, title=settings.market.network)),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, [settings], environ=environ, config=arguments.config),
     )

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
-from mm_trio.cli.shell.output import choose_screen, print_summary
+from mm_trio.cli.shell.output import print_summary
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 
@@ -51,7 +51,7 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         raise
     from mm_trio.cli.account_programs.run_account import run_account
     from mm_trio.cli.halt_programs.refused_start import look_after_refusal
-    from mm_trio.cli.run_programs.maker_run import show_beside
+    from mm_trio.cli.run_programs.beside import choose_beside
 
     environ = arguments.environment.plain
     work = partial(
@@ -61,7 +61,7 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         environ=environ,
         take_over=arguments.take_over,
         duration_s=arguments.duration,
-        beside=show_beside(choose_screen(arguments, title=account.account.network, lists_markets=True)),
+        beside=choose_beside(arguments, account),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, account.grids, environ=environ, config=arguments.config),
     )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import trio
 
@@ -22,10 +22,7 @@ from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import make_plain_info
 from mm_trio.views.maker import Maker
 
-if TYPE_CHECKING:
-    from mm_trio.terminal_ui.live_view import Screen
-
-__all__ = ["Beside", "MakerRun", "OpenMaker", "describe_halt", "show_beside"]
+__all__ = ["Beside", "MakerRun", "OpenMaker", "describe_halt"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,17 +41,6 @@ class OpenMaker:
 OpenedT = TypeVar("OpenedT", bound=OpenMaker)
 # A task that runs beside a maker, and ends with it. It may cancel the scope, which stops the maker.
 Beside: TypeAlias = Callable[[OpenedT, trio.CancelScope], Awaitable[None]]
-
-
-def show_beside(screen: Screen | None) -> tuple[Beside[OpenMaker], ...]:
-    """Return the task that shows a maker, if there is a screen."""
-    if screen is None:
-        return ()
-
-    async def show(opened: OpenMaker, stop_scope: trio.CancelScope) -> None:
-        await screen(opened.maker, stop_scope)
-
-    return (show,)
 
 
 def describe_halt(face: GridFace) -> str | None:

@@ -350,7 +350,7 @@ def _make_state(basis: Basis, grid: GridBasis, *, events: SessionEvents) -> Make
         ),
         FillHistory(
             market.coin,
-            looked_up_ms=0 if recovered is None else min(recovered.looked_up_ms, recovered.newest_fill_ms),
+            looked_up_ms=0 if recovered is None else recovered.read_ours_ms,
             others_ms=0 if recovered is None else recovered.looked_up_ms,
             must_join=recovered is not None,
             unlisted=() if recovered is None else recovered.unlisted,

@@ -42,9 +42,7 @@ def read_wanted(folder: Path) -> AccountSettings | None:
     return read_settings(folder, name=WANTED_NAME)
 
 
-def give_answer(
-    folder: Path, wanted: AccountSettings | None, *, done: dict[str, str], error: str | None = None
-) -> None:
+def give_answer(folder: Path, wanted: AccountSettings | None, done: dict[str, str], error: str | None = None) -> None:
     """Remove a request and answer it; nobody asks anew before that. Blocks. Errors: OSError."""
     (folder / WANTED_NAME).unlink(missing_ok=True)
     answer = {"digest": "" if wanted is None else _name(wanted), "done": done, "error": error}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from mm_trio.account_config.settings import AccountSettings
+from mm_trio.changes.follow_changes import follow_changes
 from mm_trio.cli.account_programs.account_summary import AccountSummary, describe_halt, summarize
-from mm_trio.cli.account_programs.follow_changes import follow_changes
 from mm_trio.cli.account_programs.open_account import OpenAccount, Signalled, open_account
 from mm_trio.cli.programs.run_maker import tell_mode_later
 from mm_trio.cli.shell.garbage import freeze_when_started

@@ -12,6 +12,7 @@ import trio
 
 from mm_trio.account_config.changes import AccountChange, GridChange, compare_accounts
 from mm_trio.account_config.settings import AccountSettings
+from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.config.settings import Settings
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.halts.applied_file import WANTED_NAME, note_applied
@@ -31,39 +32,45 @@ MakesTerms: TypeAlias = Callable[[Settings], Awaitable[GridTerms]]
 
 
 async def follow_changes(
-    maker: AccountMaker, running: AccountSettings, *, folder: Path, make_terms: MakesTerms
+    maker: AccountMaker,
+    running: AccountSettings,
+    *,
+    folder: Path,
+    make_terms: MakesTerms,
+    run_sync: RunSync = trio.to_thread.run_sync,
 ) -> Never:
     """Look for requests and follow them, one after another.
 
-    `running` is the configuration that the maker began with, `folder` where its journal is.
+    `running` is the configuration that the maker began with, `folder` where its journal is. `run_sync` makes the calls
+    that block.
     """
     while True:
         await trio.sleep(LOOK_EVERY_S)
         try:
-            wanted = await trio.to_thread.run_sync(read_wanted, folder)
+            wanted = await run_sync(read_wanted, folder)
         except (ConfigError, OSError) as error:
             _log.warning("change not read: file=%s error=%s", folder / WANTED_NAME, error)
-            await _answer(folder, None, done={}, error=str(error))
+            await _answer(folder, None, done={}, error=str(error), run_sync=run_sync)
             continue
         if wanted is None:
             continue
         running, done, fault = await _follow(maker, running, wanted, make_terms=make_terms)
         # What holds is noted before the request is answered: who asked reads it then.
-        await note_applied(folder, running)
-        await _answer(folder, wanted, done=done, error=fault)
+        await note_applied(folder, running, run_sync=run_sync)
+        await _answer(folder, wanted, done=done, error=fault, run_sync=run_sync)
 
 
-async def refuse_earlier(folder: Path) -> None:
+async def refuse_earlier(folder: Path, *, run_sync: RunSync = trio.to_thread.run_sync) -> None:
     """Refuse a request to an earlier maker: this one was started with what its operator wants now."""
     try:
-        wanted = await trio.to_thread.run_sync(read_wanted, folder)
+        wanted = await run_sync(read_wanted, folder)
     except (ConfigError, OSError):
         # The first look answers it.
         return
     if wanted is not None:
         why = "the maker was started before it could follow this; plan the change again"
         _log.warning("configuration not changed: file=%s reason=%s", folder / WANTED_NAME, why)
-        await _answer(folder, wanted, done={}, error=why)
+        await _answer(folder, wanted, done={}, error=why, run_sync=run_sync)
 
 
 async def _follow(
@@ -119,8 +126,10 @@ def _note(running: AccountSettings, grid: GridChange) -> AccountSettings:
     return replace(running, grids=tuple(each for each in kept if each is not None))
 
 
-async def _answer(folder: Path, wanted: AccountSettings | None, *, done: dict[str, str], error: str | None) -> None:
+async def _answer(
+    folder: Path, wanted: AccountSettings | None, *, done: dict[str, str], error: str | None, run_sync: RunSync
+) -> None:
     try:
-        await trio.to_thread.run_sync(lambda: give_answer(folder, wanted, done=done, error=error))
+        await run_sync(give_answer, folder, wanted, done, error)
     except OSError as fault:
         _log.warning("change not answered: folder=%s error=%s", folder, fault.strerror or fault)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
-from mm_trio.cli.shell.output import choose_screen, log_to_file, print_summary, set_up_logging
+from mm_trio.cli.shell.output import log_to_file, print_summary, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_duration_option, add_screen_options, parse_price
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -131,9 +131,12 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
         look_for_earlier_run(arguments, [settings], error)
         raise
     # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
+    from mm_trio.account_config.settings import AccountSettings
     from mm_trio.cli.halt_programs.refused_start import look_after_refusal
     from mm_trio.cli.live_programs.live_start import prepare_live
-    from mm_trio.cli.programs.run_maker import run_settings, take_terms
+    from mm_trio.cli.run_programs.beside import choose_beside
+    from mm_trio.cli.run_programs.open_maker import take_terms
+    from mm_trio.cli.run_programs.run_maker import run_settings
 
     environ = arguments.environment.plain
     work = partial(
@@ -145,7 +148,7 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
         accepted_px=arguments.accept_price,
         prepare=prepare_live if arguments.live else take_terms,
         duration_s=arguments.duration,
-        screen=choose_screen(arguments, title=settings.market.network),
+        beside=choose_beside(arguments, AccountSettings.of_one_market(settings)),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, [settings], environ=environ, config=arguments.config),
     )

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
-from mm_trio.cli.shell.output import choose_account_screen, print_summary
+from mm_trio.cli.shell.output import print_summary
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 
@@ -51,6 +51,7 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         raise
     from mm_trio.cli.account_programs.run_account import run_account
     from mm_trio.cli.halt_programs.refused_start import look_after_refusal
+    from mm_trio.cli.run_programs.beside import choose_beside
 
     environ = arguments.environment.plain
     work = partial(
@@ -60,7 +61,7 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         environ=environ,
         take_over=arguments.take_over,
         duration_s=arguments.duration,
-        screen=choose_account_screen(arguments, title=account.account.network),
+        beside=choose_beside(arguments, account),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, account.grids, environ=environ, config=arguments.config),
     )

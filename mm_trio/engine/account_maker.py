@@ -183,6 +183,10 @@ class AccountMaker:
         """Return our orders that may rest at the venue, with their coins."""
         return tuple(f"{face.coin}: {name}" for face in self.faces.values() for name in face.orders_may_rest)
 
+    def describe_orders_left(self) -> tuple[str, ...]:
+        """Describe the orders that may rest, with their coins, for a person who has to look after them."""
+        return tuple(f"{name}: {left}" for name, face in self.faces.items() for left in face.describe_orders_left())
+
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name."""
         return {} if self._session is None else self._session.describe_memory()

@@ -169,6 +169,11 @@ class WsState(GridFace):
             if self._seams.transport is not None:
                 self._seams.transport.close()
 
+    @property
+    def faces(self) -> dict[str, GridFace]:
+        """Return what is shown of the only grid, by the coin as it is configured."""
+        return {self.settings.coin: self}
+
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name.
 

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from mm_trio.terminal_ui import render as draw
 from mm_trio.terminal_ui.app import Panel, TerminalApp
 from mm_trio.terminal_ui.terminal import RecentRecords
-from mm_trio.terminal_ui.views import AccountView, MakerView
+from mm_trio.views.values import AccountView, MakerView
 
 __all__ = ["AccountApp"]
 

@@ -31,7 +31,7 @@ from mm_trio.terminal_ui.explanation import draw_explanation
 from mm_trio.terminal_ui.signs import spell
 from mm_trio.terminal_ui.terminal import LogLine, RecentRecords, keep_terminal
 from mm_trio.terminal_ui.themes import FEW_COLOURS, MANY_COLOURS
-from mm_trio.terminal_ui.views import MakerView
+from mm_trio.views.values import MakerView
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -8,57 +8,44 @@ from typing import TypeAlias
 
 import trio
 
-from mm_trio.engine.account_maker import AccountMaker
-from mm_trio.engine.ws_state import WsState
 from mm_trio.terminal_ui.account_app import AccountApp
 from mm_trio.terminal_ui.app import ViewFailed, run_app, run_tui
-from mm_trio.terminal_ui.snapshot import take_account_view, take_view
 from mm_trio.terminal_ui.terminal import RecentRecords, divert_logging
-from mm_trio.terminal_ui.views import AccountView, MakerView
+from mm_trio.views.maker import Maker
+from mm_trio.views.snapshot import take_account_view, take_view
+from mm_trio.views.values import AccountView, MakerView
 
-__all__ = ["AccountScreen", "Screen", "show_account_screen", "show_screen"]
+__all__ = ["Screen", "show_screen"]
 
 _log = logging.getLogger(__name__)
 
 # A task beside the maker that shows it; it cancels the scope when the operator quits.
-Screen: TypeAlias = Callable[[WsState, trio.CancelScope], Awaitable[None]]
-AccountScreen: TypeAlias = Callable[[AccountMaker, trio.CancelScope], Awaitable[None]]
+Screen: TypeAlias = Callable[[Maker, trio.CancelScope], Awaitable[None]]
 
 
-async def show_screen(maker: WsState, *, title: str, stop_scope: trio.CancelScope) -> None:
-    """Show the maker until the operator quits.
+async def show_screen(maker: Maker, *, title: str, stop_scope: trio.CancelScope, lists_markets: bool = False) -> None:
+    """Show the maker until the operator quits; with `lists_markets` a list of its markets, and each of them.
 
     Quitting cancels `stop_scope`. A view that fails gives way to log lines, and the maker goes on.
     """
     started_s = trio.current_time()
     records = RecentRecords()
 
-    def take() -> MakerView:
-        return take_view(maker, now_s=trio.current_time(), started_s=started_s, title=title)
+    def take(number: int = 0) -> MakerView:
+        # A change of the configuration adds and removes markets.
+        faces = tuple(maker.faces.values())
+        face = faces[min(number, len(faces) - 1)]
+        return take_view(face, now_s=trio.current_time(), started_s=started_s, title=title)
 
-    try:
-        with divert_logging(records):
-            await run_tui(take, records=records)
-    except ViewFailed as error:
-        _log.warning("live view failed, falling back to log lines: %s", error)
-    else:
-        stop_scope.cancel()
-
-
-async def show_account_screen(maker: AccountMaker, *, title: str, stop_scope: trio.CancelScope) -> None:
-    """Show all markets of an account until the operator quits, as `show_screen` does one."""
-    started_s, faces = trio.current_time(), tuple(maker.faces.values())
-    records = RecentRecords()
-
-    def take() -> AccountView:
+    def take_all() -> AccountView:
         return take_account_view(maker, now_s=trio.current_time(), started_s=started_s, title=title)
 
-    def take_one(number: int) -> MakerView:
-        return take_view(faces[number], now_s=trio.current_time(), started_s=started_s, title=title)
-
     try:
         with divert_logging(records):
-            await run_app(AccountApp(take, take_one, records=records))
+            if lists_markets:
+                await run_app(AccountApp(take_all, take, records=records))
+            else:
+                await run_tui(take, records=records)
     except ViewFailed as error:
         _log.warning("live view failed, falling back to log lines: %s", error)
     else:

@@ -10,7 +10,7 @@ from math import inf
 from typing import TypeAlias
 
 from mm_trio.model.orders import Side
-from mm_trio.terminal_ui.views import AccountView, FillRow, GridRow, LadderRow, MakerView, State
+from mm_trio.views.values import AccountView, FillRow, GridRow, LadderRow, MakerView, State
 
 __all__ = [
     "Line",

@@ -188,7 +188,7 @@ def test_a_run_imports_no_library_that_encodes_typed_data() -> None:
     script = (
         "import sys, mm_trio.cli.run\n"
         "import mm_trio.cli.check_programs.start, mm_trio.cli.halt_programs.refused_start\n"
-        "import mm_trio.cli.programs.run_maker, mm_trio.cli.live_programs.live_start\n"
+        "import mm_trio.cli.run_programs.run_maker, mm_trio.cli.live_programs.live_start\n"
         f"print([name for name in {ENCODERS} if name in sys.modules])\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE_S)

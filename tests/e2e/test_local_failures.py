@@ -19,10 +19,10 @@ import pytest
 import trio
 from process_kit import DEADLINE_S, LOOK_EVERY_S, Sandbox, clean_environ, open_sandbox, run, wait_until
 
-from mm_trio.cli.programs.run_maker import run_settings
+from mm_trio.cli.run_programs.maker_run import OpenMaker
+from mm_trio.cli.run_programs.run_maker import run_settings
 from mm_trio.config.keys import Secret, load_key
 from mm_trio.config.loading import load_settings
-from mm_trio.engine.ws_state import WsState
 from mm_trio.model.errors import OrdersMayRest, find_leaves
 
 pytestmark = pytest.mark.e2e
@@ -187,8 +187,9 @@ def test_r12_orders_are_named_and_decide_the_code_where_an_error_ended_the_maker
 ) -> None:
     """The screen runs out of memory while orders rest, and the maker was told to keep them."""
 
-    async def fail_with_orders(maker: WsState, _stop_scope: trio.CancelScope) -> None:
-        while not maker.order_state.get_current_orders():  # noqa: ASYNC110 - the maker has no event for it
+    async def fail_with_orders(opened: OpenMaker, _stop_scope: trio.CancelScope) -> None:
+        (face,) = opened.maker.faces.values()
+        while not face.order_state.get_current_orders():  # noqa: ASYNC110 - the maker has no event for it
             await trio.sleep(LOOK_EVERY_S)
         raise MemoryError
 
@@ -202,7 +203,7 @@ def test_r12_orders_are_named_and_decide_the_code_where_an_error_ended_the_maker
             environ=environ,
             duration_s=DEADLINE_S,
             stop_scope=trio.CancelScope(),
-            screen=fail_with_orders,
+            beside=[fail_with_orders],
         )
         with pytest.raises(OrdersMayRest) as caught:
             trio.run(work)

@@ -16,7 +16,7 @@ import trio
 from trio.testing import MockClock
 
 from mm_trio.cli.programs.plan_only import plan_forever
-from mm_trio.cli.programs.run_maker import RunSummary
+from mm_trio.cli.programs.run_summary import RunSummary
 from mm_trio.config.loading import parse_settings
 from mm_trio.config.settings import Settings
 from mm_trio.model.pricing_grid import PricingGrid

@@ -47,7 +47,7 @@ def end_with(folder: Path, place: str, *words: str, key: str, **environ: str) ->
         "mm_trio.account_config.loading:read_toml",
         "mm_trio.venue.signer:Wallet.__init__",
         "mm_trio.cli.programs.start_checks:fetch_spot_meta",
-        "mm_trio.cli.programs.run_maker:make_exchange",
+        "mm_trio.cli.run_programs.open_maker:make_exchange",
         "mm_trio.venue.signer:ActionSigner.__init__",
         "mm_trio.venue.signer:ActionSigner.sign",
         "mm_trio.venue.http_session:JsonSession.post",

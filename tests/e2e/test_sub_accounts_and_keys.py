@@ -11,7 +11,7 @@ import pytest
 import trio
 from process_kit import DEADLINE_S, open_sandbox, run, running
 
-from mm_trio.cli.programs.run_maker import run_settings
+from mm_trio.cli.run_programs.run_maker import run_settings
 from mm_trio.cli.shell.output import print_summary
 from mm_trio.config.keys import Secret, load_key
 from mm_trio.config.loading import load_settings
@@ -99,7 +99,7 @@ def test_a_key_that_is_lost_before_the_first_order_ends_the_program_with_exit_co
     async def trust(*_: Any, **__: Any) -> None:
         sandbox.control("faults", {"strike": "agent_expired"})
 
-    monkeypatch.setattr("mm_trio.cli.programs.run_maker.check_signer", trust)
+    monkeypatch.setattr("mm_trio.cli.run_programs.open_maker.check_signer", trust)
     with open_sandbox(tmp_path, "--no-takers") as sandbox:
         environ = {"XDG_STATE_HOME": str(tmp_path / "state")}
         work = partial(

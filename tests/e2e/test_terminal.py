@@ -25,7 +25,7 @@ from terminal_ui_kit import make_view
 
 from mm_trio.terminal_ui.app import Panel, ViewFailed, run_tui
 from mm_trio.terminal_ui.terminal import RecentRecords, divert_logging, is_terminal
-from mm_trio.terminal_ui.views import MakerView
+from mm_trio.views.values import MakerView
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mm_trio.model.orders import Quote, Side
 from mm_trio.terminal_ui.render import Line
-from mm_trio.terminal_ui.views import BudgetView, FillRow, HealthView, InventoryView, LadderRow, MakerView
+from mm_trio.views.values import BudgetView, FillRow, HealthView, InventoryView, LadderRow, MakerView
 
 FIVE = Decimal(5)
 

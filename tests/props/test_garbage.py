@@ -30,8 +30,8 @@ from trio.testing import MockClock
 from mm_trio.cli.ledger_programs.audit_ledger import audit_ledger
 from mm_trio.cli.ledger_programs.rebuild_ledger import rebuild_ledger
 from mm_trio.cli.programs.plan_only import plan_forever
-from mm_trio.cli.programs.run_maker import open_maker
 from mm_trio.cli.programs.start_checks import ask_for_pairs, check_signer
+from mm_trio.cli.run_programs.open_maker import open_maker
 from mm_trio.config.keys import Secret
 from mm_trio.config.loading import parse_settings
 from mm_trio.config.settings import MarketSettings, Settings

@@ -10,8 +10,8 @@ from terminal_ui_kit import make_view
 from textual.pilot import Pilot
 
 from mm_trio.terminal_ui.account_app import AccountApp
-from mm_trio.terminal_ui.snapshot import take_account_view, take_view
-from mm_trio.terminal_ui.views import AccountView, GridRow, MakerView
+from mm_trio.views.snapshot import take_account_view, take_view
+from mm_trio.views.values import AccountView, GridRow, MakerView
 
 
 def make_rows(n: int) -> AccountView:

@@ -18,9 +18,9 @@ from terminal_ui_kit import make_view
 from textual.pilot import Pilot
 
 from mm_trio.terminal_ui.app import Panel, TerminalApp, ViewFailed, run_tui
-from mm_trio.terminal_ui.snapshot import take_view
 from mm_trio.terminal_ui.terminal import RecentRecords
-from mm_trio.terminal_ui.views import MakerView
+from mm_trio.views.snapshot import take_view
+from mm_trio.views.values import MakerView
 
 Steps = Callable[[Pilot[None]], Awaitable[object]]
 

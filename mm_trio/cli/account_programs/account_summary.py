@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from mm_trio.cli.run_programs.maker_run import describe_halt
 from mm_trio.engine.account_maker import AccountMaker
 from mm_trio.engine.grid_face import GridFace
-from mm_trio.halts.standing import State
 from mm_trio.state.stats import RunStats
 
-__all__ = ["AccountSummary", "describe_halt", "sum_stats", "summarize"]
+__all__ = ["AccountSummary", "sum_stats", "summarize"]
 
 # Counts of which the account has the sum of its grids'.
 _SUMMED = (
@@ -68,13 +68,6 @@ def summarize(maker: AccountMaker, *, halted_because: tuple[str, ...]) -> Accoun
             {"coin": name, **left.to_json()} for name, face in maker.faces.items() for left in face.orders_left
         ),
     )
-
-
-def describe_halt(face: GridFace) -> str | None:
-    """Explain why a grid ended, or was left out, alone; None where it did not."""
-    if face.failure is not None:
-        return str(face.failure)
-    return face.standing.describe() if face.standing.state is State.HALTED else None
 
 
 def _to_json(face: GridFace, halted: str | None) -> dict[str, object]:

@@ -16,17 +16,6 @@ import trio
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.changes.follow_changes import refuse_earlier
 from mm_trio.cli.account_programs.refusals import refuse_own_ledgers, refuse_repeated, refuse_unordered_ledgers
-from mm_trio.cli.programs.run_maker import (
-    Start,
-    Terms,
-    close_all,
-    keep_log,
-    make_recorder,
-    make_transport,
-    open_when_free,
-    take_terms,
-    tell_account,
-)
 from mm_trio.cli.programs.start_checks import (
     CHECKS_WEIGHT,
     FirstAnswers,
@@ -36,6 +25,18 @@ from mm_trio.cli.programs.start_checks import (
     find_pair,
     make_grid,
     refuse_skew,
+)
+from mm_trio.cli.run_programs.maker_run import OpenMaker
+from mm_trio.cli.run_programs.open_maker import (
+    Start,
+    Terms,
+    close_all,
+    keep_log,
+    make_recorder,
+    make_transport,
+    open_when_free,
+    take_terms,
+    tell_account,
 )
 from mm_trio.config.keys import Secret
 from mm_trio.config.sandbox_folders import remove_old_instances
@@ -144,11 +145,10 @@ class _Opener:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenAccount:
+class OpenAccount(OpenMaker):
     """A maker of all grids, with the folder of its ledger and what makes further grids."""
 
     maker: AccountMaker
-    folder: Path
     make_terms: Callable[[Settings], Awaitable[GridTerms]]
 
 

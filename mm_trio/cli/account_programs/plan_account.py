@@ -9,7 +9,7 @@ import trio
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.account_programs.account_summary import AccountSummary, sum_stats
 from mm_trio.cli.programs.plan_only import LOOK_EVERY_S, plan_forever
-from mm_trio.cli.programs.run_maker import RunSummary
+from mm_trio.cli.programs.run_summary import RunSummary
 from mm_trio.concurrency.log_subject import speaking_of
 from mm_trio.config.settings import Settings
 

@@ -13,8 +13,8 @@ from functools import partial
 
 from mm_trio.cli.live_programs.first_run import cap_limits, cap_settings
 from mm_trio.cli.live_programs.live_limits import describe_plan, find_misfits
-from mm_trio.cli.programs.run_maker import Start, Terms
 from mm_trio.cli.programs.start_checks import check_opening, make_grid, make_opening_rules
+from mm_trio.cli.run_programs.open_maker import Start, Terms
 from mm_trio.config.digest import digest_settings
 from mm_trio.config.private_paths import make_private_folders
 from mm_trio.config.settings import Settings

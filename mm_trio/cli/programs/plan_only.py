@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import trio
 
-from mm_trio.cli.programs.run_maker import RunSummary
+from mm_trio.cli.programs.run_summary import RunSummary
 from mm_trio.cli.programs.start_checks import (
     PAIRS_WEIGHT,
     ask_for_pairs,

@@ -18,14 +18,12 @@ from mm_trio.terminal_ui.streams import LOG_FORMAT, LineHandler, print_out
 if TYPE_CHECKING:
     import trio
 
-    from mm_trio.engine.account_maker import AccountMaker
-    from mm_trio.engine.ws_state import WsState
-    from mm_trio.terminal_ui.live_view import AccountScreen, Screen
+    from mm_trio.terminal_ui.live_view import Screen
+    from mm_trio.views.maker import Maker
 
 __all__ = [
     "Result",
     "Summary",
-    "choose_account_screen",
     "choose_screen",
     "log_to_file",
     "print_result",
@@ -93,7 +91,7 @@ def log_to_file(path: Path | None) -> Iterator[None]:
         yield
 
 
-def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None:
+def choose_screen(arguments: argparse.Namespace, *, title: str, lists_markets: bool = False) -> Screen | None:
     """Return the live view, or None for log lines.
 
     There is no view without a terminal, or where the operator asked for `--plain` or `--json`.
@@ -103,20 +101,8 @@ def choose_screen(arguments: argparse.Namespace, *, title: str) -> Screen | None
     # Imported late, because the toolkit takes most of a second.
     from mm_trio.terminal_ui.live_view import show_screen
 
-    async def show(maker: WsState, stop_scope: trio.CancelScope) -> None:
-        await show_screen(maker, title=title, stop_scope=stop_scope)
-
-    return show
-
-
-def choose_account_screen(arguments: argparse.Namespace, *, title: str) -> AccountScreen | None:
-    """Return the live view of several markets, or None for log lines, as `choose_screen` does."""
-    if not _wants_screen(arguments):
-        return None
-    from mm_trio.terminal_ui.live_view import show_account_screen
-
-    async def show(maker: AccountMaker, stop_scope: trio.CancelScope) -> None:
-        await show_account_screen(maker, title=title, stop_scope=stop_scope)
+    async def show(maker: Maker, stop_scope: trio.CancelScope) -> None:
+        await show_screen(maker, title=title, stop_scope=stop_scope, lists_markets=lists_markets)
 
     return show
 

@@ -13,7 +13,7 @@ import pytest
 from core_kit import MARKET
 
 from mm_trio.cli.live_programs.live_start import check_live, note_plan_shown, prepare_live
-from mm_trio.cli.programs.run_maker import Start, Terms, take_terms
+from mm_trio.cli.run_programs.open_maker import Start, Terms, take_terms
 from mm_trio.config.loading import parse_settings
 from mm_trio.config.settings import Settings
 from mm_trio.grids.schedule import read_machine_clock

@@ -11,7 +11,7 @@ from terminal_ui_kit import make_fill, make_row, make_view, to_text
 
 from mm_trio.terminal_ui.explanation import draw_explanation
 from mm_trio.terminal_ui.render import SIDE_WIDTH, draw_fills, draw_header, draw_ladder, draw_side, format_duration
-from mm_trio.terminal_ui.views import BudgetView
+from mm_trio.views.values import BudgetView
 
 
 def test_the_boundary_stands_between_asks_and_bids() -> None:

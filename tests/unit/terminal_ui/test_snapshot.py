@@ -16,8 +16,8 @@ from mm_trio import WsState
 from mm_trio.model.orders import FillResult, Intent, Quote
 from mm_trio.sandbox import RefuseOrders
 from mm_trio.sandbox.matching import rules
-from mm_trio.terminal_ui.snapshot import take_view
-from mm_trio.terminal_ui.views import LadderRow, MakerView
+from mm_trio.views.snapshot import take_view
+from mm_trio.views.values import LadderRow, MakerView
 
 
 def look(maker: WsState, *, run_s: float = 0.0, levels: int = 30) -> MakerView:

@@ -1,4 +1,4 @@
-"""Frozen values that the screen shows."""
+"""Frozen values of a maker, as screens, pages and answers show them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from mm_trio.halts.standing import State as Stopped
 from mm_trio.model.market import Market
 from mm_trio.model.orders import FillResult, Side
 from mm_trio.quoting.plan import TickPlan, plan_tick
-from mm_trio.terminal_ui.views import (
+from mm_trio.views.values import (
     AccountView,
     BudgetView,
     FillRow,
@@ -29,8 +29,8 @@ from mm_trio.terminal_ui.views import (
 )
 
 if TYPE_CHECKING:
-    from mm_trio.engine.account_maker import AccountMaker
     from mm_trio.engine.grid_face import GridFace
+    from mm_trio.views.maker import Maker
 
 __all__ = ["take_account_view", "take_view"]
 
@@ -86,7 +86,7 @@ def take_view(
     )
 
 
-def take_account_view(maker: AccountMaker, *, now_s: float, started_s: float, title: str = "") -> AccountView:
+def take_account_view(maker: Maker, *, now_s: float, started_s: float, title: str = "") -> AccountView:
     """Take a snapshot of all markets of an account.
 
     No plan is made for it, because there may be many of them.

@@ -1,12 +1,12 @@
-"""Run of a maker on a network."""
+"""Start of a maker of one market: checks, locks, ledger."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -25,19 +25,17 @@ from mm_trio.cli.programs.start_checks import (
     make_grid,
     make_opening_rules,
     refuse_skew,
-    tell_account_mode,
 )
-from mm_trio.cli.shell.garbage import freeze_when_started
+from mm_trio.cli.run_programs.maker_run import OpenMaker
 from mm_trio.concurrency.lock_state import START_PATIENCE_S
 from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.sandbox_folders import remove_old_instances
-from mm_trio.config.settings import MarketSettings, Settings
+from mm_trio.config.settings import Settings
 from mm_trio.engine.ws_state import WsState
-from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.applied_file import note_applied
 from mm_trio.halts.requests import Asked
-from mm_trio.halts.standing import State, refuse_halted
+from mm_trio.halts.standing import refuse_halted
 from mm_trio.halts.standing_file import StandingFile
 from mm_trio.journal.data_dir import (
     ACCOUNT_NAME,
@@ -48,25 +46,21 @@ from mm_trio.journal.data_dir import (
 )
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
-from mm_trio.model.errors import ConfigError, JournalBusy, LedgerError, OrdersMayRest, find_leaves
+from mm_trio.model.errors import ConfigError, JournalBusy
 from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.recorder.kept_file import RecordBounds
 from mm_trio.recorder.recorder import Recorder
-from mm_trio.state.stats import RunStats
 from mm_trio.terminal_ui import log_file
-from mm_trio.terminal_ui.streams import tell_end
 from mm_trio.venue.sdk import make_exchange, make_info, make_plain_info, make_wallet
 from mm_trio.witness.account_role import AccountRole, describe_role
 from mm_trio.witness.key_life import KeyLife
 from mm_trio.witness.opening_check import Opening
 
 if TYPE_CHECKING:
-    from mm_trio.terminal_ui.live_view import Screen
     from mm_trio.transport.native import NativeTransport
 
 __all__ = [
-    "RunSummary",
     "Start",
     "Terms",
     "close_all",
@@ -75,37 +69,14 @@ __all__ = [
     "make_transport",
     "open_maker",
     "open_when_free",
-    "run_settings",
     "take_terms",
     "tell_account",
-    "tell_mode_later",
 ]
 
 _log = logging.getLogger(__name__)
 
 CLOSE_WITHIN_S = 2.0
-# Nothing depends on the account's mode, so the first orders need not wait for it, nor for its request weight.
-TELL_MODE_AFTER_S = 5.0
 TRY_LOCKED_AGAIN_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """Summary of a run."""
-
-    stats: RunStats
-    orders_may_rest: tuple[str, ...]
-    halted_because: tuple[str, ...] = ()
-    orders_left: tuple[LeftOrder, ...] = ()
-
-    def to_json(self) -> dict[str, object]:
-        """Return the summary as plain JSON values."""
-        return {
-            **self.stats.to_json(),
-            "orders_may_rest": list(self.orders_may_rest),
-            "orders_left": [left.to_json() for left in self.orders_left],
-            "halted_because": list(self.halted_because),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +122,7 @@ async def open_maker(
     accepted_px: Decimal | None = None,
     prepare: Callable[[Start], Terms] = take_terms,
     signalled: Callable[[], Iterable[Asked]] | None = None,
-) -> AsyncIterator[WsState]:
+) -> AsyncIterator[OpenMaker]:
     """Build a maker and hold its ledger.
 
     The key and the clock are checked with the venue first. The maker refuses to open at another price than
@@ -195,7 +166,7 @@ async def open_maker(
         await note_applied(folder, AccountSettings.of_one_market(settings))
         recorder = make_recorder(settings, folder, coin=coin)
         try:
-            yield WsState(
+            maker = WsState(
                 **terms.settings.maker_parameters(grid),
                 info=make_info(market.base_url, first.spot_meta, like=plain),
                 exchange=make_exchange(market, wallet, first.spot_meta),
@@ -214,6 +185,7 @@ async def open_maker(
                 asked=first.to_asked_before(),
                 transport=transport,
             )
+            yield OpenMaker(maker=maker, folder=folder)
         finally:
             await close_all(journal.close, *(() if recorder is None else (recorder.close,)))
 
@@ -287,12 +259,6 @@ async def tell_account(info: Any, account: str, role: AccountRole, *, signer: st
     return await look_at_key(info, signer, owner=role.approver)
 
 
-async def tell_mode_later(market: MarketSettings) -> None:
-    """Tell the mode of the account once the first orders are out."""
-    await trio.sleep(TELL_MODE_AFTER_S)
-    await tell_account_mode(make_plain_info(market.base_url), market.account)
-
-
 @contextmanager
 def keep_log(path: Path) -> Iterator[None]:
     """Keep the log beside the ledger, if that is possible."""
@@ -321,138 +287,3 @@ async def open_when_free(open_it: Callable[[], Journal]) -> Journal:
                 _log.warning("start delayed: reason=%s; trying for %g s", error, START_PATIENCE_S)
                 is_told = True
         await trio.sleep(TRY_LOCKED_AGAIN_S)
-
-
-async def run_settings(
-    settings: Settings,
-    key: Secret,
-    *,
-    environ: Mapping[str, str],
-    duration_s: float | None,
-    stop_scope: trio.CancelScope,
-    take_over: bool = False,
-    accepted_px: Decimal | None = None,
-    prepare: Callable[[Start], Terms] = take_terms,
-    screen: Screen | None = None,
-    signalled: Callable[[], Iterable[Asked]] | None = None,
-    on_refused: Callable[[Exception | None], Awaitable[None]] | None = None,
-) -> RunSummary:
-    """Run the maker until its duration ends.
-
-    Cancelling `stop_scope` ends it too. It shuts down by cancelling its open orders. `screen` is a task beside the
-    maker that shows it, `signalled` are the operator's signals. `on_refused` is told why a start is refused before it
-    knows of any order (None: it was stopped), and may raise what says more. A ledger that can no longer be kept ends
-    the run too, and the summary says why. Why it halted and what may rest is told on stderr before the ledger is
-    closed. Errors: ConfigError, VenueError; LedgerError where the maker could not start; OrdersMayRest in place of any
-    of them where orders may rest.
-    """
-    maker = partial(
-        open_maker,
-        settings,
-        key,
-        environ=environ,
-        take_over=take_over,
-        accepted_px=accepted_px,
-        prepare=prepare,
-        signalled=signalled,
-    )
-    run = _Run(settings=settings, open_maker=maker, screen=screen, stop_scope=stop_scope)
-    try:
-        with stop_scope:
-            if duration_s is not None:
-                stop_scope.deadline = trio.current_time() + duration_s
-            await run.run_session()
-        if on_refused is not None and run.maker is None:
-            await on_refused(None)
-        return run.summarize()
-    except Exception as error:
-        if run.find_left_orders():
-            raise OrdersMayRest from error
-        if run.halted_because():
-            # An error of the end must not hide why the ledger can no longer be trusted.
-            raise ExceptionGroup("the end of a maker that had halted", [*run.failures, error]) from error
-        if on_refused is not None and not run.knows_orders and not isinstance(error, OrdersMayRest):
-            await on_refused(error)
-        raise
-
-
-@dataclass(slots=True, kw_only=True)
-class _Run:
-    """Run under way.
-
-    `failures` say why the maker's ledger failed. Both are kept here, because a session that is cancelled returns
-    nothing.
-    """
-
-    settings: Settings
-    open_maker: Callable[[], AbstractAsyncContextManager[WsState]]
-    screen: Screen | None
-    stop_scope: trio.CancelScope
-    maker: WsState | None = None
-    failures: list[LedgerError] = field(default_factory=list)
-
-    async def run_session(self) -> None:
-        """Run a maker from its start to its shutdown."""
-        async with self.open_maker() as maker:
-            self.maker = maker
-            _log.info("%s", self.settings.describe())
-            try:
-                async with trio.open_nursery() as nursery:
-                    if self.screen is not None:
-                        nursery.start_soon(self.screen, maker, self.stop_scope)
-                    nursery.start_soon(tell_mode_later, self.settings.market)
-                    nursery.start_soon(freeze_when_started, self._has_ticked)
-                    await maker.run()
-                    nursery.cancel_scope.cancel()
-            except* LedgerError as group:
-                self.failures.extend(leaf for leaf in find_leaves(group) if isinstance(leaf, LedgerError))
-            finally:
-                self._tell_end()
-
-    def summarize(self) -> RunSummary:
-        """Return the summary of the run.
-
-        Errors: the LedgerError of a maker that could not start.
-        """
-        if self.failures and not self._has_ticked():
-            raise self.failures[0]
-        if self.maker is None:
-            return RunSummary(RunStats(), ())
-        if self.maker.market is None:
-            # It was stopped before it knew of any order; an error of such a start has an exit code of its own.
-            tell_end(halted_because=(), orders_may_rest=self.maker.describe_orders_left(), remedy=self._find_remedy())
-        maker = self.maker
-        return RunSummary(maker.stats, maker.orders_may_rest, self.halted_because(), maker.orders_left)
-
-    def _tell_end(self) -> None:
-        """Tell why the maker halted, what may rest, and what to do."""
-        orders = self.maker.describe_orders_left() if self.maker is not None and self.find_left_orders() else ()
-        tell_end(
-            halted_because=self.halted_because(),
-            orders_may_rest=orders,
-            remedy=self._find_remedy(),
-            stays_halted=self.maker is not None and self.maker.standing.state is State.HALTED,
-        )
-
-    def _find_remedy(self) -> str:
-        coin = self.settings.market.coin
-        return (
-            f"these orders of {coin} can trade while nobody looks after them: cancel them at the venue, or start the "
-            "maker again with the same configuration, which takes them up or cancels them"
-        )
-
-    @property
-    def knows_orders(self) -> bool:
-        """Check if a session began: it looks after orders of earlier ones."""
-        return self.maker is not None and self.maker.market is not None
-
-    def find_left_orders(self) -> tuple[str, ...]:
-        """Name the orders that may rest after a session that had begun."""
-        return self.maker.orders_may_rest if self.maker is not None and self.knows_orders else ()
-
-    def halted_because(self) -> tuple[str, ...]:
-        """Return why the maker halted; empty where it never quoted."""
-        return tuple(sorted({str(failure) for failure in self.failures})) if self._has_ticked() else ()
-
-    def _has_ticked(self) -> bool:
-        return self.maker is not None and self.maker.stats.ticks > 0

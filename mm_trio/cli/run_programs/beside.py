@@ -1,0 +1,50 @@
+"""What runs beside a maker: its screen, and services that look at it.
+
+A service that fails costs itself alone: the maker goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from mm_trio.account_config.settings import AccountSettings
+from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
+from mm_trio.cli.shell.output import choose_screen
+
+if TYPE_CHECKING:
+    from mm_trio.terminal_ui.live_view import Screen
+
+__all__ = ["choose_beside", "keep_beside", "show_beside"]
+
+_log = logging.getLogger(__name__)
+
+
+def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tuple[Beside[OpenMaker], ...]:
+    """Return the tasks that run beside the maker of an account, as arguments and configuration want them."""
+    screen = choose_screen(arguments, title=account.account.network, lists_markets=account.lists_markets)
+    return () if screen is None else (show_beside(screen),)
+
+
+def show_beside(screen: Screen) -> Beside[OpenMaker]:
+    """Return the task that shows a maker on a screen. One that fails shows lines instead, and is not kept here."""
+
+    async def show(opened: OpenMaker, stop_scope: trio.CancelScope) -> None:
+        await screen(opened.maker, stop_scope)
+
+    return show
+
+
+def keep_beside(name: str, service: Beside[OpenMaker]) -> Beside[OpenMaker]:
+    """Return a service whose failure is told, and costs the maker nothing."""
+
+    async def keep(opened: OpenMaker, stop_scope: trio.CancelScope) -> None:
+        try:
+            await service(opened, stop_scope)
+        except Exception as error:  # noqa: BLE001 - whatever a service does wrong, orders are looked after
+            _log.error("service ended: name=%s error=%r; the maker goes on without it", name, error)
+
+    return keep

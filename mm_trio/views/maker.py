@@ -1,0 +1,38 @@
+"""What whoever runs a maker, or looks at it, needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from mm_trio.engine.grid_face import GridFace
+from mm_trio.halts.standing import Standing
+from mm_trio.state.rate_limit import RateLimitBudget
+
+__all__ = ["Maker"]
+
+
+class Maker(Protocol):
+    """Maker of one market or of several.
+
+    `faces` show its grids, by the name that the configuration has for each. `standing` is the account's, or that of the
+    only grid.
+    """
+
+    @property
+    def faces(self) -> Mapping[str, GridFace]: ...
+
+    @property
+    def rate_limit(self) -> RateLimitBudget: ...
+
+    @property
+    def standing(self) -> Standing: ...
+
+    @property
+    def orders_may_rest(self) -> tuple[str, ...]: ...
+
+    def describe_orders_left(self) -> tuple[str, ...]: ...
+
+    def describe_memory(self) -> dict[str, int]: ...
+
+    async def run(self) -> None: ...

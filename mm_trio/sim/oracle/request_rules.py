@@ -135,6 +135,8 @@ class RequestRules:
         # Says whether the journal takes nothing any more: then cancels are sent without it.
         self.is_journal_broken: Callable[[], bool] = lambda: False
         self.halts: LeavesOfOne | None = None
+        # Called before an action leaves.
+        self.on_action: Callable[[], None] = _look_at_nothing
         # Reads that have to be answered before any new order leaves, and when the feed was last opened anew.
         self._gate: list[str] = []
         self._reopened_s = 0.0
@@ -186,6 +188,7 @@ class RequestRules:
 
     def _on_items(self, method: str, signed: SignedInProcess) -> None:
         """Count the items of each coin, and check S26, S27 and S31 for the action that has them."""
+        self.on_action()
         n_posting = self.count_posting()
         self._judge.check(
             "S31",
@@ -395,6 +398,10 @@ class RequestRules:
                 f"the last at {last_s:.3f} s, and it tried again within {SLOT_S:g} s"
             ),
         )
+
+
+def _look_at_nothing() -> None:
+    pass
 
 
 def _find_items(action: Any) -> list[Any]:

@@ -265,6 +265,7 @@ class Grid:
             self.stops.limits.change(limits)
             if settings.allocation != before.allocation:
                 state.inventory.on_allocated(Allocated(*settings.allocation))
+                self.account.answers.on_allocated(state.market, before.allocation)
             if (ladder.levels, settings.quoting) != (state.grid.levels, before.quoting):
                 resting = _list_resting(state)
                 state.inventory.change_order_size(settings.quoting.order_size)

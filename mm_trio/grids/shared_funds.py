@@ -113,6 +113,22 @@ class SharedFunds:
             wanted = plan_allocations(parts, {market.coin: EXACT.subtract(new, old)})
             _check_wanted(wanted, parts, uses, TokenBalance(amounts[n], held[n]))
 
+    def on_allocated(self, market: Market, before: Allotment) -> None:
+        """Give a grid at once what its allocation was raised by: `check_change` found that the account has that.
+
+        Looks would give it too, once nothing has moved for a while; until then its ladder would be a smaller one.
+        """
+        state = self._states[market.coin]
+        for n, side in enumerate(_SIDES):
+            token = market.base.index if side == "sell" else market.quote.index
+            new, old = state.inventory.allocation[n], before[n]
+            if token not in self._uses or new is None or old is None or new <= old:
+                continue
+            raised = EXACT.subtract(new, old)
+            moved = (raised, Decimal(0)) if side == "sell" else (Decimal(0), raised)
+            state.inventory.on_adjusted(Adjusted(*moved, "allocation"))
+            self._amounts[market.coin, side] = _find_amount((state, side))
+
     def on_booked(self, state: MakerState) -> None:
         """Note that a grid's ledger moved by a fill of its own."""
         now_s = trio.current_time()

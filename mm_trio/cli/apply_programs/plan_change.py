@@ -16,6 +16,7 @@ from mm_trio.account_config.changes import compare_accounts
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.changes.change_plan import VenueState, plan_grids
 from mm_trio.changes.change_report import ChangeReport
+from mm_trio.changes.ledgers import read_ledgers
 from mm_trio.cli.programs.start_checks import ask_at_start, ask_for_pairs, find_network, find_pair
 from mm_trio.config.settings import MarketSettings
 from mm_trio.halts.applied_file import APPLIED_NAME, WANTED_NAME, find_applied_folder, read_settings
@@ -40,6 +41,7 @@ async def plan_change(
     """Plan the change from the configuration that runs to another one.
 
     Errors: ConfigError where nothing runs that could be changed, or what cannot be changed would be; VenueError;
+    JournalError where the ledger cannot be read;
     Interrupted once `stop_scope` is cancelled.
     """
     with stop_scope:
@@ -54,7 +56,8 @@ async def plan_change(
             raise ConfigError("; ".join(change.refusals))
         state = await _ask_venue(market, pairs)
         is_live = await trio.to_thread.run_sync(is_held, folder)
-        grids = plan_grids(change, state)
+        ledgers = await trio.to_thread.run_sync(partial(read_ledgers, folder, coin=find_pair(pairs, market).coin))
+        grids = plan_grids(change, state, ledgers)
         return ChangeReport(folder=folder, change=change, grids=grids, budget=state.budget, is_live=is_live)
     raise Interrupted
 

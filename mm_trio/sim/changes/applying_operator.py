@@ -15,11 +15,13 @@ from mm_trio.account_config.changes import compare_accounts
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.changes.change_plan import VenueState, plan_grids
 from mm_trio.changes.change_report import ChangeReport
+from mm_trio.changes.ledgers import read_ledgers
 from mm_trio.config.settings import MarketSettings
 from mm_trio.halts.applied_file import WANTED_NAME, read_settings
 from mm_trio.halts.change_request import ChangeAnswer, ask_for_change, read_answer
 from mm_trio.model.errors import ConfigError, find_leaves
 from mm_trio.model.market import Market, Token
+from mm_trio.model.orders import Side
 from mm_trio.model.replies import OpenOrder
 from mm_trio.sandbox import Exchange, OrderRecord
 from mm_trio.sim.actors.maker_process import MakerProcess
@@ -213,7 +215,7 @@ class ApplyingOperator:
         orders = tuple(self._list_orders())
         budget = max(0, account.request_cap - account.n_requests)
         state = VenueState(find_market=self._find_market, orders=orders, budget=budget)
-        grids = plan_grids(change, state)
+        grids = plan_grids(change, state, read_ledgers(self._folder, coin=""))
         report = ChangeReport(folder=self._folder, change=change, grids=grids, budget=budget, is_live=True)
         if report.fault:
             self._judge.coverage["apply: no budget"] += 1
@@ -296,4 +298,5 @@ def _read_order(order: OrderRecord, grids: dict[str, Grid]) -> OpenOrder:
     grid = grids.get(order.coin)
     is_own = grid is not None and order.oid in grid.view.resting
     size = grid.view.remaining(order.oid) if grid is not None and is_own else order.size
-    return OpenOrder(order.coin, order.oid, "buy" if order.is_buy else "sell", order.price, size, None, order.cloid)
+    side: Side = "buy" if order.is_buy else "sell"
+    return OpenOrder(order.coin, order.oid, side, order.price, size, order.original_size, order.cloid)

@@ -28,7 +28,6 @@ from mm_trio.engine.grid_assembly import (
     Seams,
     draw_epoch,
     find_facts,
-    find_width,
     make_grid,
     make_grid_core,
     record_of,
@@ -301,7 +300,7 @@ def _assemble(basis: Basis, own: AccountStops | None) -> Session:
         account=account,
         lane=ActionLane(gateway, is_shared=not basis.is_alone),
         shares=ItemShares(silent_after_s=max(SILENT_AFTER_S, *(3 * core.schedule.interval_s for core in made))),
-        widths={core.state.market.coin: find_width(core) for core in made},
+        grids=grids,
         feed=feed,
         watchdog=watchdog,
     )

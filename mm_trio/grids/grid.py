@@ -150,6 +150,14 @@ class Grid:
         """Check if no earlier session of this grid left orders."""
         return self.parts.recovered is None or self.parts.recovered.is_new
 
+    @property
+    def width(self) -> int:
+        """Return how many orders it may have open at most, while its ladder moves as many as rested before too."""
+        quoting, n_levels = self.settings.quoting, self.state.grid.n_orders
+        window = n_levels if quoting.active_levels is None else quoting.active_levels + quoting.window_slack
+        own = min(n_levels, 2 * window)
+        return own if self.moving is None else max(own, self.moving.n_before)
+
     # --- Start --------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -285,9 +293,7 @@ class Grid:
         ledger = self.state.inventory
         funds = ledger.effective_token, ledger.effective_usdc
         diff = self.moving.plan(_list_resting(self.state), desired, funds=funds)
-        if diff is not None:
-            self.schedule.wake_tick()
-        elif not self.state.order_state.has_doubts:
+        if diff is None and not self.state.order_state.has_doubts:
             _log.info("ladder moved: coin=%s items=%d", self.coin, self.moving.n_items)
             self.moving = None
         return diff

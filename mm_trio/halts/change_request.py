@@ -32,7 +32,11 @@ class ChangeAnswer:
 
 
 def ask_for_change(folder: Path, wanted: AccountSettings) -> str:
-    """Ask the maker of a folder to take over settings; return the name of the request. Blocks. Errors: OSError."""
+    """Ask the maker of a folder to take over settings; return the name of the request. Blocks. Errors: OSError.
+
+    An earlier answer is removed first: asked twice for the same, it would be taken for this one's.
+    """
+    (folder / ANSWER_NAME).unlink(missing_ok=True)
     note_settings(folder, wanted, name=WANTED_NAME)
     return _name(wanted)
 

@@ -19,6 +19,7 @@ from mm_trio.halts.applied_file import note_applied
 __all__ = ["FollowingMaker"]
 
 # Calls that write a file beside the journal.
+NOT_BEGUN = ("orders of an earlier session: not checked",)
 _WRITES = frozenset({"note_settings", "give_answer"})
 
 
@@ -45,6 +46,7 @@ class FollowingMaker:
         self._make_terms = make_terms
         self._inner = run_sync
         self._is_disk_full = is_disk_full
+        self._has_begun = False
 
     def __repr__(self) -> str:
         return repr(self._maker)
@@ -55,6 +57,7 @@ class FollowingMaker:
         await refuse_earlier(self._folder, run_sync=run_sync)
         await note_applied(self._folder, self._account, run_sync=run_sync)
         follow = partial(follow_changes, folder=self._folder, make_terms=self._make_terms, run_sync=run_sync)
+        self._has_begun = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(follow, self._maker, self._account)
             await self._maker.run()
@@ -67,8 +70,11 @@ class FollowingMaker:
 
     @property
     def orders_may_rest(self) -> tuple[str, ...]:
-        """Return the orders that may rest at the venue."""
-        return self._maker.orders_may_rest
+        """Return the orders that may rest at the venue.
+
+        Before it has begun the program knows of none, and tells the operator that earlier ones were not looked after.
+        """
+        return self._maker.orders_may_rest if self._has_begun else NOT_BEGUN
 
     def describe_memory(self) -> dict[str, int]:
         """Count what is kept in memory."""

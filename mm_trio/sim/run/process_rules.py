@@ -35,13 +35,20 @@ class ProcessRules:
     """Checks of a running process.
 
     `count_places` counts the orders that the ladders may have. `hold` takes hold of the state folder as a maker does.
+    `has_absent`: coins were quoted that are not any more, whose orders one task looks after.
     """
 
     def __init__(
-        self, judge: Judge, *, count_places: Callable[[], int], hold: Callable[[], AbstractContextManager[Path]]
+        self,
+        judge: Judge,
+        *,
+        count_places: Callable[[], int],
+        hold: Callable[[], AbstractContextManager[Path]],
+        has_absent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._judge = judge
         self._count_places = count_places
+        self._has_absent = has_absent
         self._hold = hold
         self._n_polls = 0
 
@@ -87,7 +94,7 @@ class ProcessRules:
             "orders unsettled": process.requests.n_ends_lately,
             "requests whose weight counts": process.requests.n_weighed_lately,
             "entries to be written": MOST_UNWRITTEN,
-            "tasks": TASKS + n_grids - 1 + HALT_TASKS * bool(process.standings),
+            "tasks": TASKS + n_grids - 1 + HALT_TASKS * bool(process.standings) + self._has_absent(),
         }
         kept = process.runner.describe_memory()
         assert kept.keys() <= most.keys(), kept.keys() - most.keys()

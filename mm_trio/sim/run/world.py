@@ -117,7 +117,9 @@ class World:
             nursery=nursery,
             machine=self.machine,
         )
-        self.process_rules = ProcessRules(judge, count_places=self._count_places, hold=self._starter.hold_folder)
+        self.process_rules = ProcessRules(
+            judge, count_places=self._count_places, hold=self._starter.hold_folder, has_absent=self._has_absent
+        )
         self.account_rules = AccountRules(judge, self.all_grids, exchange=self.exchange, address=MAKER)
         self.processes: list[MakerProcess] = []
         self._nursery = nursery
@@ -200,6 +202,10 @@ class World:
     def grids(self) -> tuple[Grid, ...]:
         """Return the grids that are configured now."""
         return tuple(grid for grid in self.all_grids if grid.is_configured)
+
+    def _has_absent(self) -> bool:
+        """Check if a coin was quoted that is not configured any more."""
+        return any(grid.was_configured and not grid.is_configured for grid in self.all_grids)
 
     def _count_places(self) -> int:
         """Count the orders that the ladders may have, also where another one may hold."""

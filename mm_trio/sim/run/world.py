@@ -337,6 +337,8 @@ class World:
             return
         if not self.account_rules.may_allocate(changes):
             return
+        if self.changes is not None and not all(map(_can_be_written, self.grids, changes)):
+            return
         self._is_reallocated = True
         for grid, (tokens, quote) in zip(self.grids, changes, strict=True):
             grid.reallocate(tokens, quote)
@@ -504,3 +506,8 @@ class World:
     def _take(self, grid: Grid, order: OrderRecord, size: Decimal) -> None:
         taker = NewOrder(grid.pair.asset, not order.is_buy, order.price, size, "Ioc")
         self.gateway.apply(PlaceOrders(TAKER, (taker,)))
+
+
+def _can_be_written(grid: Grid, change: tuple[Decimal, ...]) -> bool:
+    """Check if a file may have an allocation: what was bought cannot be taken off it."""
+    return all((amount or 0) + more >= 0 for amount, more in zip(grid.allocated, change, strict=True))

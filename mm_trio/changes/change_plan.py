@@ -6,7 +6,6 @@ filled meanwhile.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -52,7 +51,7 @@ def plan_grids(change: AccountChange, state: VenueState, ledgers: Mapping[str, I
     `ledgers` are those of the journal, by the venue's name of a coin. Errors: ConfigError for a ladder that cannot be
     quoted, or more orders than the venue takes.
     """
-    planner = _Planner(state, ledgers, _count_uses(change, state))
+    planner = _Planner(state, ledgers)
     grids = tuple(planner.plan(grid) for grid in change.grids)
     rest_after = len(state.orders) + sum(grid.n_wanted - grid.n_resting for grid in grids)
     if not change.is_empty and rest_after > MOST_OPEN_ORDERS:
@@ -63,21 +62,12 @@ def plan_grids(change: AccountChange, state: VenueState, ledgers: Mapping[str, I
     return grids
 
 
-def _count_uses(change: AccountChange, state: VenueState) -> Counter[int]:
-    """Count for each token the grids that use it once grids were removed and before others are added."""
-    pairs = [
-        state.find_market(grid.old.market) for grid in change.grids if grid.old is not None and grid.new is not None
-    ]
-    return Counter(token.index for pair in pairs for token in (pair.base, pair.quote))
-
-
 @dataclass(frozen=True, slots=True)
 class _Planner:
-    """What the plans of all grids need; `uses` counts the grids of each token."""
+    """What the plans of all grids need."""
 
     state: VenueState
     ledgers: Mapping[str, Inventory]
-    uses: Counter[int]
 
     def plan(self, change: GridChange) -> GridPlan:
         """Plan the orders of one grid."""
@@ -126,9 +116,9 @@ class _Planner:
                 EXACT.subtract(ledger.virtual_usdc or _NOTHING, ledger.account_usdc),
             )
         else:
-            is_shared = [self.uses[each.index] > 1 for each in (pair.base, pair.quote)]
+            # The maker takes no more than the account has, which it asks for then.
             raised = [max(new - (old or _NOTHING), _NOTHING) for new, old in zip((token, usdc), before, strict=True)]
-            gains = raised[0] * is_shared[0], raised[1] * is_shared[1]
+            gains = raised[0], raised[1]
         ledger.on_adjusted(Adjusted(*gains, "allocation"))
         return ledger
 

@@ -46,6 +46,9 @@ async def follow_changes(
     """
     while True:
         await trio.sleep(LOOK_EVERY_S)
+        if not maker.has_started:
+            # What is asked for meanwhile waits.
+            continue
         try:
             wanted = await run_sync(read_wanted, folder)
         except (ConfigError, OSError) as error:
@@ -87,36 +90,42 @@ async def _follow(
     if change.limits_changed:
         maker.change_limits(NO_LIMITS if wanted.limits is None else wanted.limits.to_risk_limits())
         running = replace(running, limits=wanted.limits)
+    faults: list[str] = []
     try:
         for grid in _sort(change):
-            await _make(maker, grid, make_terms)
+            if (fault := await _make(maker, grid, make_terms)) is not None:
+                faults.append(f"{grid.coin}: {fault}")
             done[grid.coin] = grid.kind
             running = _note(running, grid)
             _log.warning("configuration changed: coin=%s %s %s", grid.coin, grid.kind, grid.describe())
     except (ConfigError, VenueError, LedgerError) as error:
         _log.error("configuration not changed: coin=%s reason=%s", grid.coin, error)
-        return running, done, f"{grid.coin}: {error}"
+        return running, done, "; ".join([*faults, f"{grid.coin}: {error}"])
     with trio.move_on_after(MOVED_WITHIN_S):
         while maker.moving:  # noqa: ASYNC110 - several ladders move, each by its own ticks
             await trio.sleep(LOOK_EVERY_S)
-    return running, done, None
+    return running, done, "; ".join(faults) or None
 
 
 def _sort(change: AccountChange) -> list[GridChange]:
     return [grid for kind in ("removed", "changed", "added") for grid in change.list_kind(kind)]
 
 
-async def _make(maker: AccountMaker, grid: GridChange, make_terms: MakesTerms) -> None:
-    """Make one change. Errors: ConfigError, VenueError, LedgerError; then this grid is as it was."""
+async def _make(maker: AccountMaker, grid: GridChange, make_terms: MakesTerms) -> str | None:
+    """Make one change; return what is not as it should be all the same.
+
+    Errors: ConfigError, VenueError, LedgerError; then this grid is as it was.
+    """
     if grid.new is None:
-        if left := await maker.remove(grid.coin):
-            raise ConfigError(f"orders may still rest: {', '.join(each.describe() for each in left)}")
-        return
+        left = await maker.remove(grid.coin)
+        names = ", ".join(each.describe() for each in left)
+        return f"it was removed, and orders may still rest, which are cancelled again: {names}" if left else None
     terms = await make_terms(grid.new)
     if grid.old is None:
         await maker.add(terms)
     else:
         await maker.change(grid.coin, terms.settings, terms.limits)
+    return None
 
 
 def _note(running: AccountSettings, grid: GridChange) -> AccountSettings:

@@ -122,6 +122,8 @@ class RequestRules:
         self.n_items_sent = 0
         # The same by asset.
         self.n_items_of: Counter[int] = Counter()
+        # The same of new orders alone.
+        self.n_new_of: Counter[int] = Counter()
         # Returns how many actions of this process wait for their answer.
         self.count_posting: Callable[[], int] = lambda: 0
         # Recent requests that the maker may have to remember.
@@ -197,6 +199,8 @@ class RequestRules:
         )
         assets = [row.get("a", row.get("asset")) for row in _find_items(json.loads(signed.action))]
         self.n_items_of.update(assets)
+        if method in NEW_RISK:
+            self.n_new_of.update(assets)
         if self.halts is not None:
             self.halts.on_leaving(method, assets, is_new_risk=method in NEW_RISK, is_cancel=method in CANCELLING)
         self._judge.coverage["action for several coins"] += len(set(assets)) > 1

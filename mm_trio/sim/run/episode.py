@@ -280,8 +280,10 @@ class _Episode:
         if self._scenario.n_grids > 1 and process.requests.used_weight > SCARCE_WEIGHT:
             # Several grids that were in doubt at once may have to wait until they can ask again.
             self._scarce_s = now_s
-        for face in process.faces.values():
-            most_s = patience_s if face.failure is None else patience_s + ENDED_LOOK_S
+        configured = {grid.coin for grid in world.grids}
+        for coin, face in process.faces.items():
+            is_quoted = face.failure is None and coin in configured
+            most_s = patience_s if is_quoted else patience_s + ENDED_LOOK_S
             for intent in face.order_state.get_intents():
                 is_in_time = now_s <= max(intent.expires_s, since_s + CALM_S / 2, self._scarce_s) + most_s
                 world.judge.check("L3", is_in_time, lambda i=intent: f"outcome unknown since {i.sent_s:.1f} s: {i}")  # type: ignore[misc]

@@ -114,8 +114,6 @@ class GridCheck:
         if self.grid.is_changing:
             return "its operator waits for a change"
         if not self.grid.is_configured:
-            if self.grid.coin in process.faces:
-                return "it is not configured, and quoted"
             return f"it is not configured, and open is {self.grid.view.book()}" if self.grid.view.resting else None
         if self.grid.coin not in process.faces:
             return "it is configured, and not quoted"

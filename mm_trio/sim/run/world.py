@@ -418,7 +418,8 @@ class World:
             lambda: f"all grids ended by {process.error!r}",
         )
         if process.find_halted():
-            n_items = requests.n_items_of[self._starter.victim.pair.asset]
+            # What rests of a grid that is left out is cancelled all the same.
+            n_items = requests.n_new_of[self._starter.victim.pair.asset]
             rules.on_halted(had_begun=not process.was_halted, n_items=n_items)
 
     async def _wait_for_key(self, process: MakerProcess, rng: Random) -> None:

@@ -14,6 +14,7 @@ from mm_trio.engine.assembly import AccountStops, open_session
 from mm_trio.engine.grid_assembly import GridTerms, Seams
 from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.session import Session
+from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing import Standing, State, refuse_halted
@@ -114,7 +115,9 @@ class AccountMaker:
         by_coin = {terms.settings.coin: terms for terms in self._terms}
         wanted = [(by_coin[face.settings.coin], face.make_blank()) for face in faces]
         try:
-            session = self._session = await open_session(self._seams, wanted, self.rate_limit, own=self._own)
+            session = self._session = await open_session(
+                self._seams, wanted, self.rate_limit, own=self._own, on_left=self._drop
+            )
             for face, grid in zip(faces, session.grids, strict=True):
                 face.show(grid)
             await session.run()
@@ -131,8 +134,8 @@ class AccountMaker:
         """
         coin = terms.settings.coin
         session = self._session
-        if session is None or coin in self.faces:
-            why = "the maker has not started" if session is None else "it is quoted already"
+        if session is None or not session.has_started or coin in self.faces:
+            why = "it is quoted already" if coin in self.faces else "the maker has not started"
             raise ConfigError(f"{coin} cannot be added: {why}")
         face = GridFace(terms, self.rate_limit)
         face.show(await session.add_grid(terms, face.make_blank()))
@@ -142,16 +145,25 @@ class AccountMaker:
     async def remove(self, coin: str) -> tuple[LeftOrder, ...]:
         """End a grid, and return what may still rest of it. Errors: ConfigError."""
         session, face = self._find(coin)
-        grid = await session.remove_grid(face.coin)
-        if not grid.left_behind:
-            del self.faces[coin]
-        return grid.left_behind or ()
+        return await session.remove_grid(face.coin)
+
+    def _drop(self, grid: Grid) -> None:
+        """Show a grid no longer that was taken out."""
+        for name in [name for name, face in self.faces.items() if face.coin == grid.coin]:
+            del self.faces[name]
 
     def _find(self, coin: str) -> tuple[Session, GridFace]:
         session, face = self._session, self.faces.get(coin)
-        if session is None or face is None or face.failure is not None:
+        if session is None or not session.has_started:
+            raise ConfigError(f"{coin} is not quoted yet: the maker has not started")
+        if face is None or face.failure is not None:
             raise ConfigError(f"{coin} is not quoted now; quoted are {', '.join(self.faces)}")
         return session, face
+
+    @property
+    def has_started(self) -> bool:
+        """Check if all grids have read what they need, so that grids may come, go and change."""
+        return self._session is not None and self._session.has_started
 
     @property
     def moving(self) -> tuple[str, ...]:

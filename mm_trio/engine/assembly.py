@@ -28,7 +28,6 @@ from mm_trio.engine.grid_assembly import (
     Seams,
     draw_epoch,
     find_facts,
-    find_width,
     make_grid,
     make_grid_core,
     record_of,
@@ -90,11 +89,13 @@ async def open_session(
     budget: RateLimitBudget,
     *,
     own: AccountStops | None = None,
+    on_left: Callable[[Grid], None] | None = None,
 ) -> Session:
     """Look up the markets, replay the journal, make the session.
 
     Each grid comes with the knowledge of a maker without an earlier session. `own` are limits and standing of the
-    account; without them there is one grid, whose own they are. Errors: ConfigError for an unknown coin or an order
+    account; without them there is one grid, whose own they are. `on_left` is told of each grid that is taken out.
+    Errors: ConfigError for an unknown coin or an order
     size that cannot be quoted, VenueError, JournalError; Contradiction where a market is not the ledger's.
     """
     wall_ms, clock = _take_clocks(seams)
@@ -134,7 +135,7 @@ async def open_session(
         coins={market.coin for market in markets},
         absent=absent,
     )
-    return _assemble(basis, own)
+    return _assemble(basis, own, on_left)
 
 
 _Found: TypeAlias = list[tuple[Recovered | None, Mapping[str, str]]]
@@ -225,7 +226,7 @@ class AccountStops:
     limits: RiskLimits = NO_LIMITS
 
 
-def _assemble(basis: Basis, own: AccountStops | None) -> Session:
+def _assemble(basis: Basis, own: AccountStops | None, on_left: Callable[[Grid], None] | None) -> Session:
     seams, client = basis.seams, basis.client
     first = basis.grids[0].terms.settings
     reconciling = ReconcileSchedule(first.reconcile_every, n_grids=len(basis.grids))
@@ -301,14 +302,15 @@ def _assemble(basis: Basis, own: AccountStops | None) -> Session:
         account=account,
         lane=ActionLane(gateway, is_shared=not basis.is_alone),
         shares=ItemShares(silent_after_s=max(SILENT_AFTER_S, *(3 * core.schedule.interval_s for core in made))),
-        widths={core.state.market.coin: find_width(core) for core in made},
+        grids=grids,
         feed=feed,
         watchdog=watchdog,
     )
     grids += [make_grid(basis, core, common) for core in made]
     absent = _make_absent(basis, common, writer)
     joiner = None if funds is None else GridJoiner(basis, made, grids, make_core, common, funds, dormant, absent)
-    return Session(account, Feeds(inbox, watchdog), grids, stop_wanted=stop_wanted, absent=absent, joiner=joiner)
+    feeds = Feeds(inbox, watchdog)
+    return Session(account, feeds, grids, stop_wanted=stop_wanted, absent=absent, joiner=joiner, on_left=on_left)
 
 
 def _make_absent(basis: Basis, common: Common, writer: JournalWriter) -> AbsentCoins:

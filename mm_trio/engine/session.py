@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.grids.account import Account
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.operator_requests import heed_forever, heed_while
-from mm_trio.grids.shutdown import UNCLEAN
+from mm_trio.grids.shutdown import UNCLEAN, LeftOrder
 from mm_trio.grids.turns import settle_beginning, tick_forever
 from mm_trio.guard.heartbeat import Life
 from mm_trio.guard.life_signs import LifeSigns
@@ -81,7 +81,8 @@ class JoinsGrids(Protocol):
 class Session:
     """Session of an account and its grids, complete when made.
 
-    `run` may be called once. `joiner` None: the only grid stays the only one.
+    `run` may be called once. `joiner` None: the only grid stays the only one. `on_left` is told of each grid that is
+    taken out and rests nothing.
     """
 
     def __init__(
@@ -93,12 +94,14 @@ class Session:
         stop_wanted: trio.Event,
         absent: AbsentCoins,
         joiner: JoinsGrids | None = None,
+        on_left: Callable[[Grid], None] | None = None,
     ) -> None:
         self.account = account
         self.feeds = feeds
         self.grids = tuple(grids)
         self.router = FeedRouter(grids, share=account.answers.share, wall_ms=account.wall_ms)
         self._joiner = joiner
+        self._on_left = on_left
         self._absent = absent
         # Set where the owner cancelled so many orders by hand that it is a request to stop everything.
         self._stop_wanted = stop_wanted
@@ -108,6 +111,11 @@ class Session:
     def is_alone(self) -> bool:
         """Check if there is but one grid, and never another: its end is the end of the session."""
         return self._joiner is None
+
+    @property
+    def has_started(self) -> bool:
+        """Check if all grids have read what they need, so that grids may come, go and change."""
+        return self._nursery is not None
 
     @property
     def alive(self) -> tuple[Grid, ...]:
@@ -243,7 +251,7 @@ class Session:
         if grid.failure is not None:
             await self._end_grid(grid)
         elif grid.is_retired:
-            await grid.shut_down_alone(GRACE_S)
+            await self._end_retired(grid)
 
     async def add_grid(self, terms: GridTerms, blank: Knowledge) -> Grid:
         """Quote another grid from here on, once it has read what it needs.
@@ -269,18 +277,23 @@ class Session:
         self._nursery.start_soon(partial(self._run_grid, grid, is_connected=True))
         return grid
 
-    async def remove_grid(self, coin: str) -> Grid:
+    async def remove_grid(self, coin: str) -> tuple[LeftOrder, ...]:
         """End a grid: its orders are cancelled, and that is verified.
 
-        What may rest then is in its `left_behind`. Errors: ConfigError for the last grid.
+        Return what may rest then; it is cancelled again until nothing does. Errors: ConfigError for the last grid.
         """
+        grid = self._find_alive(coin)
         if len(self.alive) == 1:
             raise ConfigError(f"{coin} is the last grid; end the maker instead")
-        grid = next(grid for grid in self.alive if grid.coin == coin)
         grid.retire()
         await grid.ended.wait()
-        if not grid.left_behind:
-            self._forget(grid)
+        return grid.left_behind or ()
+
+    def _find_alive(self, coin: str) -> Grid:
+        """Find a grid that has not ended. Errors: ConfigError."""
+        grid = next((grid for grid in self.alive if grid.coin == coin), None)
+        if grid is None:
+            raise ConfigError(f"{coin} has ended already; orders of it that may rest are cancelled again and again")
         return grid
 
     def _forget(self, grid: Grid) -> None:
@@ -288,16 +301,18 @@ class Session:
         self.grids = tuple(each for each in self.grids if each is not grid)
         self.router.leave(grid.coin)
         self._joiner.leave(grid)
+        if self._on_left is not None:
+            self._on_left(grid)
         self.account.reconciling.share_among(max(1, len(self.alive)))
 
     async def change_grid(self, coin: str, settings: MakerSettings, limits: RiskLimits) -> None:
         """Let a grid go on by other settings. Errors: ConfigError, and then nothing is changed."""
-        grid = next(grid for grid in self.alive if grid.coin == coin)
+        grid, balances = self._find_alive(coin), None
         if settings.allocation != grid.settings.allocation:
             look = self.account.answers.look()
             balances = await look.fetch_balances(grid.state.market)
             self.account.answers.check_change(grid.state.market, balances, settings.allocation)
-        await grid.change(settings, limits)
+        await grid.change(settings, limits, balances=balances)
 
     def _speaking_of(self, grid: Grid) -> AbstractContextManager[None]:
         return nullcontext() if self.is_alone else speaking_of(grid.coin)
@@ -324,6 +339,17 @@ class Session:
                 raise HaltedAll(f"every grid of the account has ended, the last one was {grid.coin}: {grid.failure}")
             # What may still arrive of an earlier session is known at its next start.
             if all(left is UNCLEAN for left in grid.left_behind or ()):
+                return
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_RETRY_END_S)
+
+    async def _end_retired(self, grid: Grid) -> None:
+        """Cancel what rests of a grid that was removed, until nothing does: nobody else looks after it."""
+        pause_s = RETRY_END_S
+        while True:
+            await grid.shut_down_alone(GRACE_S)
+            if not grid.left_behind:
+                self._forget(grid)
                 return
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_RETRY_END_S)

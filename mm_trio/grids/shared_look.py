@@ -37,6 +37,7 @@ class ChecksChanges(Protocol):
     """Rule that knows whether an account covers what its grids are to have."""
 
     def check_change(self, market: Market, balances: Balances, allocation: Allotment) -> None: ...
+    def on_allocated(self, market: Market, balances: Balances, before: Allotment) -> None: ...
 
 
 def take_all(market: Market, balances: Balances, *, asked_s: float | None, was_pushed: bool = False) -> Balances:
@@ -93,6 +94,11 @@ class SharedAnswers:
         """Check that the account covers another allocation of a grid. Errors: ConfigError."""
         if isinstance(self.share, ChecksChanges):
             self.share.check_change(market, balances, allocation)
+
+    def on_allocated(self, market: Market, balances: Balances, before: Allotment) -> None:
+        """Give a grid its part of what its allocation was raised by."""
+        if isinstance(self.share, ChecksChanges):
+            self.share.on_allocated(market, balances, before)
 
     def look(self) -> Look:
         """Begin a look: no answer counts that was asked for before this moment."""

@@ -85,6 +85,9 @@ async def tick(grid: Grid) -> None:
         wanted = grid.plan_move(plan.desired) or plan.diff
         result = await grid.emitter.emit(wanted, account.budget, is_quoting=True)
         account.halt_if_refused()
+        if grid.moving is not None and result.n_done:
+            # What waits for this goes on at once; what could not be sent waits for the next tick.
+            schedule.wake_tick()
         await apply_limits(grid)
         if result.n_errors and account.gateway.signer.is_in_question:
             schedule.want_tick(ASK_SIGNER_AGAIN_S)

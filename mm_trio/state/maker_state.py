@@ -354,8 +354,8 @@ class MakerState:
         time.
         """
         ledger = self.inventory
-        token = self._find_usable("sell", total.token, total.held_token)
-        usdc = self._find_usable("buy", total.usdc, total.held_usdc)
+        token = self.find_usable("sell", total.token, total.held_token)
+        usdc = self.find_usable("buy", total.usdc, total.held_usdc)
         if asked_s is None:
             amounts = token.most, usdc.most
         else:
@@ -375,7 +375,7 @@ class MakerState:
             )
         return replace(check, held=self.held_elsewhere)
 
-    def _find_usable(self, side: Side, total: Decimal, held: Decimal | None) -> Usable:
+    def find_usable(self, side: Side, total: Decimal, held: Decimal | None) -> Usable:
         """Find how much of the token that a side's orders hold may be offered."""
         foreign = self.others.foreign_holds
         if held is None:

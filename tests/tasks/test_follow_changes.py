@@ -15,7 +15,7 @@ from grids_kit import COINS, GridsWorld, find_sums
 from trio.testing import MockClock
 
 from mm_trio.account_config.settings import AccountSettings
-from mm_trio.cli.account_programs.follow_changes import follow_changes, refuse_earlier
+from mm_trio.changes.follow_changes import follow_changes, refuse_earlier
 from mm_trio.config.settings import Settings
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.halts.applied_file import note_settings, read_settings

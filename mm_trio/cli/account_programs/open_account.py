@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import trio
 
 from mm_trio.account_config.settings import AccountSettings
-from mm_trio.cli.account_programs.follow_changes import refuse_earlier
+from mm_trio.changes.follow_changes import refuse_earlier
 from mm_trio.cli.account_programs.refusals import refuse_own_ledgers, refuse_repeated, refuse_unordered_ledgers
 from mm_trio.cli.programs.start_checks import (
     CHECKS_WEIGHT,

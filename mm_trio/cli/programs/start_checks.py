@@ -86,17 +86,7 @@ _OLDEST_PAIR, _PAIR_MARK = "PURR/USDC", "@"
 
 def make_grid(settings: Settings, market: Market) -> PricingGrid:
     """Make the ladder with the market's own decimals. Errors: ConfigError."""
-    strategy = settings.strategy
-    try:
-        return PricingGrid(
-            strategy.start_px,
-            strategy.n_orders,
-            tick_size=strategy.tick_size,
-            sz_decimals=market.base.sz_decimals,
-            ladder=strategy.ladder or "hip2",
-        )
-    except ValueError as error:
-        raise ConfigError(f"[strategy] {error}") from error
+    return settings.make_ladder(market.base.sz_decimals)
 
 
 def find_pair(meta: SpotMeta, configured: MarketSettings) -> Market:

@@ -162,7 +162,7 @@ class AccountMaker:
 
     @property
     def has_started(self) -> bool:
-        """Check if all grids have read what they need, so that grids may come, go and change."""
+        """Check if all grids have their tasks, so that grids may come, go and change."""
         return self._session is not None and self._session.has_started
 
     @property

@@ -106,6 +106,7 @@ class Session:
         # Set where the owner cancelled so many orders by hand that it is a request to stop everything.
         self._stop_wanted = stop_wanted
         self._nursery: trio.Nursery | None = None
+        self._runs_grids = False
 
     @property
     def is_alone(self) -> bool:
@@ -114,8 +115,8 @@ class Session:
 
     @property
     def has_started(self) -> bool:
-        """Check if all grids have read what they need, so that grids may come, go and change."""
-        return self._nursery is not None
+        """Check if all grids have their tasks, so that grids may come, go and change."""
+        return self._runs_grids
 
     @property
     def alive(self) -> tuple[Grid, ...]:
@@ -155,6 +156,7 @@ class Session:
                 is_connected = await tasks.connect(self)
                 for grid in self.grids:
                     nursery.start_soon(partial(self._run_grid, grid, is_connected=is_connected))
+                self._runs_grids = True
                 if self._absent.may_rest:
                     nursery.start_soon(self._absent.clear_in_time)
                 nursery.start_soon(tasks.reconcile_forever, self)

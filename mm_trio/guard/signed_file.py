@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mm_trio.guard.private_file import FileUnread, read_private, write_private
 
@@ -40,13 +40,20 @@ _NAMES_IN = {"cancel": "o", "cancelByCloid": "cloid"}
 class SignedAction:
     """One signed cancel, ready to be posted.
 
-    `names` are the cloids and oids that it cancels.
+    `names` are the cloids and oids that it cancels. `text` is the body as the file has it, "" where that is not known
+    yet: of hundreds of orders it takes longer than all else of a file.
     """
 
     nonce: int
     # Hidden, because whoever reads it could post it.
     body: bytes = field(repr=False)
     names: frozenset[str | int] = field(repr=False)
+    text: str = field(default="", repr=False, compare=False)
+
+    @classmethod
+    def sign(cls, nonce: int, body: bytes, names: frozenset[str | int]) -> Self:
+        """Keep a body that was just signed, with its text."""
+        return cls(nonce, body, names, _write_body(body))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +62,8 @@ class SignedCancels:
 
     Each of the `volleys` cancels all of it, with nonces of its own: one is spent where the venue refuses it. `first` is
     the lowest nonce reserved, `widest` the most actions that any file with these nonces had, and `spent` are reserved
-    nonces used earlier that are still ahead of the venue's time.
+    nonces used earlier that are still ahead of the venue's time. Of a maker of several markets `coins` are those whose
+    orders are named, and `coin` stands for all of them.
     """
 
     network: str
@@ -68,6 +76,7 @@ class SignedCancels:
     widest: int
     spent: tuple[int, ...] = ()
     volleys: tuple[tuple[SignedAction, ...], ...] = ()
+    coins: tuple[str, ...] = ()
 
     @property
     def names(self) -> frozenset[str | int]:
@@ -92,10 +101,12 @@ class SignedCancels:
             "first_nonce": self.first,
             "widest": self.widest,
             "spent": list(self.spent),
+            **({"coins": list(self.coins)} if self.coins else {}),
             "nonces": [[action.nonce for action in volley] for volley in self.volleys],
-            "bodies": [[action.body.decode() for action in volley] for volley in self.volleys],
         }
-        return f"{json.dumps(values)}\n".encode()
+        # Written as a whole, hundreds of orders would take a millisecond.
+        bodies = ", ".join(f"[{', '.join(a.text or _write_body(a.body) for a in volley)}]" for volley in self.volleys)
+        return f'{json.dumps(values)[:-1]}, "bodies": [{bodies}]}}\n'.encode()
 
 
 def parse_cancels(data: bytes) -> SignedCancels:
@@ -116,6 +127,7 @@ def parse_cancels(data: bytes) -> SignedCancels:
                 tuple(_read_action(nonce, body) for nonce, body in zip(nonces, bodies, strict=True))
                 for nonces, bodies in zip(raw["nonces"], raw["bodies"], strict=True)
             ),
+            coins=tuple(_read_coin(coin) for coin in raw.get("coins", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FileUnread(f"{CANCELS_NAME} is not whole: {type(error).__name__}: {str(error)[:100]}") from error
@@ -131,6 +143,10 @@ def _read_action(nonce: Any, body: str) -> SignedAction:
     if request["nonce"] != nonce:
         raise ValueError(f"nonce {request['nonce']!r} stands for {nonce!r}")
     return SignedAction(_whole(nonce), body.encode(), frozenset(item[name] for item in action["cancels"]))
+
+
+def _write_body(body: bytes) -> str:
+    return json.dumps(body.decode())
 
 
 def write_fired(folder: Path, nonces: set[int], *, at_ms: int) -> None:
@@ -168,6 +184,12 @@ def _text(raw: Mapping[str, Any], name: str) -> Any:
     if not isinstance(raw[name], str):
         raise TypeError(f"{name} is not a text")
     return raw[name]
+
+
+def _read_coin(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise TypeError(f"coin {str(raw)[:50]!r} is not a text")
+    return raw
 
 
 def _whole(raw: Any) -> int:

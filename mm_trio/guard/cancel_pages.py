@@ -155,7 +155,9 @@ class CancelPages:
 
         The pages become as few as can be: what the emptiest one has goes to pages where there is room.
         """
-        alive = {name for grid in grids for name in chain(grid.cloids, grid.oids)}
+        alive: set[Name] = set()
+        for grid in grids:
+            alive.update(grid.cloids, grid.oids)
         for page in self:
             # What an earlier session signed names nothing that is known here.
             if not self._list_kept(page, alive):

@@ -132,9 +132,7 @@ def make_account_cover(
     terms = GuardTerms(
         folder=folder, network="sandbox", account=account, coin="account", signer=ACCOUNT, of_account=True
     )
-    return CancelCover(
-        terms, venue.signing, clock_ms=lambda: venue.now_ms, list_orders=lambda: list(states.items())
-    )
+    return CancelCover(terms, venue.signing, clock_ms=lambda: venue.now_ms, list_orders=lambda: list(states.items()))
 
 
 def make_cover(venue: GuardedVenue, folder: Path, orders: Orders, **changed: Any) -> CancelCover:

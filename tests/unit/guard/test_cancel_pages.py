@@ -201,8 +201,17 @@ def make_earlier(first: int) -> SignedCancels:
         tuple(SignedAction(first + volley * MOST_ACTIONS + n, b"{}", frozenset({f"e{n}"})) for n in range(2))
         for volley in range(3)
     )
-    values = {"network": "sandbox", "account": "0x1", "coin": "account", "signer": "0x2"}
-    return SignedCancels(**values, vault=False, made_ms=1, first=first, widest=2, volleys=volleys)
+    return SignedCancels(
+        network="sandbox",
+        account="0x1",
+        coin="account",
+        signer="0x2",
+        vault=False,
+        made_ms=1,
+        first=first,
+        widest=2,
+        volleys=volleys,
+    )
 
 
 def test_what_an_earlier_session_signed_stays_until_all_is_tidied() -> None:

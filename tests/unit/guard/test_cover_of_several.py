@@ -48,11 +48,11 @@ class Account:
             self.states[coin].on_cancel_confirmed(order.oid, now_s=0.0)
 
     @property
-    def names(self) -> set[str | int]:
+    def names(self) -> set[str | None]:
         """What may rest, as far as the maker knows."""
         states = self.states.values()
-        cloids = {order.cloid for state in states for order in state.get_current_orders()}
-        return {name for name in cloids if name} | {intent.cloid for state in states for intent in state.get_intents()}
+        resting = {order.cloid for state in states for order in state.get_current_orders()}
+        return resting | {intent.cloid for state in states for intent in state.get_intents()}
 
     def refresh(self) -> SignedCancels:
         """Refresh until the file is near to what rests."""
@@ -134,9 +134,7 @@ def fill(account: Account, *, each: int) -> None:
             account.states[coin].on_intent_seen(intent, 10_000_000 + account.venue._n_orders + n, now_s=0.0)
 
 
-def test_a_reaction_signs_one_page_however_many_orders_rest(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reaction_signs_one_page_however_many_orders_rest(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(account, each=650)
     account.refresh()
     take = count_signatures(monkeypatch)

@@ -22,7 +22,7 @@ Name: TypeAlias = str | int
 BY_CLOID, BY_OID = "bulk_cancel_by_cloid", "bulk_cancel"
 # A page with so many names takes no further ones. Fewer would make more pages, each of which is a nonce that a guard
 # spends; with more of them the signature of each new order takes longer.
-MOST_NEW = 50
+MOST_NEW = 25
 # Of all pages, this part is tidied at once, and at least so many: each one takes a millisecond to sign.
 TIDIED_PART, LEAST_TIDIED = 4, 2
 
@@ -45,14 +45,40 @@ class CancelPage:
     """Orders that one action cancels.
 
     `number` is its place among the nonces of a volley. `coins` has the coin of each name, `signed` the actions that are
-    ready, by nonce. `is_earlier`: an earlier session signed it; nothing is known of it but these actions.
+    ready, by nonce. `is_written`: the file of all pages has it as it is. `is_earlier`: an earlier session signed it;
+    nothing is known of it but these actions.
     """
 
     number: int
     method: str
     coins: dict[Name, str] = field(default_factory=dict, repr=False)
     signed: dict[int, SignedAction] = field(default_factory=dict, repr=False)
+    is_written: bool = False
     is_earlier: bool = False
+
+    def put(self, names: Iterable[tuple[Name, str]]) -> None:
+        """Name further orders, each with its coin."""
+        self.coins.update(names)
+        self.signed.clear()
+        self.is_written = False
+
+    def rewrite(self, names: Iterable[tuple[Name, str]]) -> dict[Name, str]:
+        """Name other orders; return those from before."""
+        before, self.coins = self.coins, {}
+        self.put(names)
+        return before
+
+    def keep_signed(self, nonces: range) -> None:
+        """Forget what was signed with other nonces."""
+        self.signed = {nonce: action for nonce, action in self.signed.items() if nonce in nonces}
+
+    def on_signed(self, action: SignedAction) -> None:
+        """Keep an action that is ready."""
+        self.signed[action.nonce] = action
+
+    def on_written(self) -> None:
+        """Note that a file of all pages has it as it is."""
+        self.is_written = True
 
 
 class CancelPages:
@@ -79,10 +105,14 @@ class CancelPages:
     def __iter__(self) -> Iterator[CancelPage]:
         return iter([self._pages[number] for number in sorted(self._pages)])
 
-    def list_volley(self, nonces: Sequence[int]) -> tuple[SignedAction, ...]:
-        """Return what is signed of a volley, whose nonces are those of each number."""
-        found = (page.signed.get(nonces[page.number]) for page in self)
-        return tuple(action for action in found if action is not None)
+    def list_changed(self) -> list[CancelPage]:
+        """Return the pages that the file of all pages does not have as they are."""
+        return [page for page in self if not page.is_written]
+
+    def on_written(self) -> None:
+        """Note that there is a file of all pages as they are."""
+        for page in self:
+            page.on_written()
 
     def follow(self, grids: Sequence[GridNames]) -> None:
         """Name exactly these orders, in this order; a page that stays the same keeps its signatures."""
@@ -99,14 +129,12 @@ class CancelPages:
         """Keep what an earlier session signed, until `tidy`: what it left may not be known yet."""
         for action in chain.from_iterable(cancels.volleys):
             number = (action.nonce - cancels.first) % MOST_ACTIONS
-            page = self._pages.setdefault(number, CancelPage(number, "", is_earlier=True))
-            page.signed[action.nonce] = action
+            self._pages.setdefault(number, CancelPage(number, "", is_earlier=True)).on_signed(action)
 
     def keep_signed(self, nonces: range) -> None:
         """Forget what was signed with other nonces."""
         for page in self:
-            if any(nonce not in nonces for nonce in page.signed):
-                page.signed = {nonce: action for nonce, action in page.signed.items() if nonce in nonces}
+            page.keep_signed(nonces)
             if page.is_earlier and not page.signed:
                 del self._pages[page.number]
 
@@ -144,11 +172,9 @@ class CancelPages:
         self._pages[number] = self._newest[method] = CancelPage(number, method)
         return self._pages[number]
 
-    def _put(self, page: CancelPage, names: Iterable[tuple[Name, str]]) -> None:
-        for name, coin in names:
-            page.coins[name] = coin
-            self._page_of[name] = page
-        page.signed.clear()
+    def _put(self, page: CancelPage, names: Sequence[tuple[Name, str]]) -> None:
+        page.put(names)
+        self._page_of.update((name, page) for name, _ in names)
 
     def tidy(self, grids: Sequence[GridNames], *, all_at_once: bool = False) -> bool:
         """Take names off that are not among these orders, from a few pages; return whether all is tidy.
@@ -190,16 +216,15 @@ class CancelPages:
         return [name for name in page.coins if name in alive and page_of.get(name) is page]
 
     def _rewrite(self, page: CancelPage, names: Sequence[tuple[Name, str]]) -> None:
-        before, page.coins = page.coins, {}
-        self._put(page, names)
+        before = page.rewrite(names)
+        self._page_of.update((name, page) for name, _ in names)
         self._forget(page, before)
 
     def _remove(self, page: CancelPage) -> None:
         del self._pages[page.number]
         if self._newest.get(page.method) is page:
             del self._newest[page.method]
-        before, page.coins = page.coins, {}
-        self._forget(page, before)
+        self._forget(page, page.rewrite(()))
 
     def _forget(self, page: CancelPage, before: Iterable[Name]) -> None:
         """Forget the names that a page had and has no more."""

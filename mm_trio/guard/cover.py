@@ -8,6 +8,7 @@ hangs.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,17 +21,18 @@ from typing import Any, TypeAlias
 from mm_trio.concurrency.blocking_calls import QUICK_S
 from mm_trio.guard.cancel_pages import BY_OID, CancelPage, CancelPages, GridNames
 from mm_trio.guard.heartbeat import GuardPresence
-from mm_trio.guard.private_file import FileUnread, read_private, write_private
+from mm_trio.guard.private_file import FileUnread, write_private
 from mm_trio.guard.reserve import NO_RESERVE, Reserve
 from mm_trio.guard.signed_file import (
     CANCELS_NAME,
-    MOST_BYTES,
+    NEW_CANCELS_NAME,
     SignedAction,
     SignedCancels,
-    parse_cancels,
+    read_cancels,
     read_fired,
 )
 from mm_trio.model.local_failures import describe_local_failure
+from mm_trio.model.orders import Intent
 from mm_trio.state.order_state import OrderState
 from mm_trio.venue.sdk import make_cloid
 
@@ -39,6 +41,10 @@ __all__ = ["DEFAULT_AFTER_S", "CancelCover", "CoverWhileWatched", "GuardTerms", 
 _log = logging.getLogger(__name__)
 
 DEFAULT_AFTER_S = 15.0
+# Pages that the small file may have.
+MOST_PART = 4
+# Of the number of a file: that two have the same one is not to be expected.
+NUMBER_BITS = 48
 # Lists the coins whose orders are covered, each with its orders.
 ListsOrders: TypeAlias = Callable[[], Sequence[tuple[str, OrderState]]]
 
@@ -83,6 +89,16 @@ class _Snapshot:
         return self.grids == other.grids or (self.coins == other.coins and self.names == other.names)
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Names of the orders of a coin, and the state that these were in."""
+
+    orders: OrderState
+    n_changes: int
+    intents: tuple[Intent, ...]
+    names: GridNames
+
+
 class CancelCover:
     """Owner of the file of signed cancels.
 
@@ -102,13 +118,14 @@ class CancelCover:
         self._list_orders = list_orders
         self.presence = GuardPresence(terms.folder)
         self._n_taken = 0
-        # By coin, what was taken last and of which state of its orders: all of them are looked at for each action.
-        self._taken: dict[str, tuple[object, GridNames]] = {}
+        self._taken: dict[str, _Taken] = {}
         # All below belongs to whoever has the lock; a write that hangs is noted as the fault without it.
         self._lock = threading.Lock()
         self._pages = CancelPages()
         self._is_tidy = True
         self._written: _Snapshot | None = None
+        # The file of all cancels, which is written anew once a second at most; what is new waits for a small one.
+        self._whole: SignedCancels | None = None
         self._reserve: Reserve | None = None
         self._unburnt: list[int] = []
         self._fault: str | None = None
@@ -161,19 +178,19 @@ class CancelCover:
     def _take(self) -> _Snapshot:
         self._n_taken += 1
         some = self._list_orders()
-        take = self._take_changed if self.terms.of_account else _take_names
-        grids = tuple(take(coin, orders) for coin, orders in some)
-        if len(self._taken) > len(some):
-            self._taken = {coin: self._taken[coin] for coin, _ in some}
-        return _Snapshot(self._n_taken, self._clock_ms(), grids)
+        grids = self._take_changed(some) if self.terms.of_account else [_take_names(*each) for each in some]
+        return _Snapshot(self._n_taken, self._clock_ms(), tuple(grids))
 
-    def _take_changed(self, coin: str, orders: OrderState) -> GridNames:
-        """Return the same object as before where nothing changed."""
-        state = (orders, orders.orders.n_changes, orders.get_intents())
-        known = self._taken.get(coin)
-        if known is None or known[0] != state:
-            known = self._taken[coin] = state, _take_names(coin, orders)
-        return known[1]
+    def _take_changed(self, some: Sequence[tuple[str, OrderState]]) -> list[GridNames]:
+        """Return the same object as before for each coin where nothing changed: all are looked at for each action."""
+        taken, self._taken = self._taken, {}
+        for coin, orders in some:
+            known = taken.get(coin)
+            n_changes, intents = orders.orders.n_changes, orders.get_intents()
+            if known is None or known.orders is not orders or (known.n_changes, known.intents) != (n_changes, intents):
+                known = _Taken(orders, n_changes, intents, _take_names(coin, orders))
+            self._taken[coin] = known
+        return [known.names for known in self._taken.values()]
 
     # --- The file -----------------------------------------------------------------------------
 
@@ -208,7 +225,7 @@ class CancelCover:
         fault = None
         try:
             self._name_orders(snapshot, tidies=tidies, all_at_once=all_at_once)
-            fault = self._write(snapshot)
+            fault = self._write(snapshot, may_be_part=not tidies)
             self._written = snapshot
         except Exception as error:  # noqa: BLE001 - whatever it is, orders must not depend on it
             fault = describe_local_failure(error) or f"{type(error).__name__}: {error}"
@@ -232,17 +249,53 @@ class CancelCover:
         self._pages.add(snapshot.grids)
         self._is_tidy = tidies and self._pages.tidy(snapshot.grids, all_at_once=all_at_once)
 
-    def _write(self, snapshot: _Snapshot) -> str | None:
+    def _write(self, snapshot: _Snapshot, *, may_be_part: bool) -> str | None:
         """Sign and write; return what is not covered, if anything. Errors: OSError."""
         pages = self._pages
         found, unburnt = self._find_reserve(snapshot.now_ms)
-        pages.keep_signed(found.list_reserved())
+        if self._reserve is None or self._reserve.first != found.first:
+            pages.keep_signed(found.list_reserved())
         reserve = found.widen(pages.width)
         nonces = reserve.number_volleys(pages.width)
-        for page in pages:
+        whole = self._whole if may_be_part and nonces else None
+        some = pages.list_changed()
+        if whole is None or not self._has_whole(reserve) or len(some) > MOST_PART:
+            whole, some = None, list(pages)
+        else:
+            # A volley that not both have would not cancel everything.
+            nonces = nonces[: len(whole.volleys)]
+        for page in some:
             self._sign(page, nonces=[volley[page.number] for volley in nonces])
+        cancels = self._make_file(snapshot, reserve, some, nonces, part_of=None if whole is None else whole.number)
+        name = CANCELS_NAME if whole is None else NEW_CANCELS_NAME
+        write_private(self.terms.folder / name, cancels.to_bytes())
+        if whole is None:
+            self._whole = cancels if self.terms.of_account else None
+            pages.on_written()
+        # Burnt only once the file with the new ones is there.
+        self._reserve, self._unburnt = reserve, self._unburnt + unburnt
+        if pages.width and not nonces:
+            return f"{len(reserve.spent)} reserved nonces are spent, the last one is free after {max(reserve.spent)}"
+        return f"{pages.n_left_out} orders are more than the venue lets rest" if pages.n_left_out else None
+
+    def _has_whole(self, reserve: Reserve) -> bool:
+        """Check that there is a file of all cancels, signed with these nonces."""
+        whole = self._whole
+        return whole is not None and bool(whole.volleys) and whole.first == reserve.first and self._path.exists()
+
+    def _make_file(
+        self,
+        snapshot: _Snapshot,
+        reserve: Reserve,
+        pages: Sequence[CancelPage],
+        nonces: Sequence[Sequence[int]],
+        *,
+        part_of: int | None,
+    ) -> SignedCancels:
+        """Make a file of what is signed of these pages; `part_of` the file of all pages, None for that one itself."""
         terms = self.terms
-        cancels = SignedCancels(
+        found = [[page.signed.get(volley[page.number]) for page in pages] for volley in nonces]
+        return SignedCancels(
             network=terms.network,
             account=terms.account,
             coin=terms.coin,
@@ -252,15 +305,12 @@ class CancelCover:
             first=reserve.first,
             widest=reserve.widest,
             spent=reserve.spent,
-            volleys=tuple(pages.list_volley(volley) for volley in nonces),
+            # Of pages of an earlier session not every volley may be there.
+            volleys=tuple(tuple(action for action in volley if action is not None) for volley in found),
             coins=tuple(sorted(snapshot.coins)) if terms.of_account else (),
+            number=secrets.randbits(NUMBER_BITS) if terms.of_account and part_of is None else None,
+            part_of=part_of,
         )
-        write_private(self._path, cancels.to_bytes())
-        # Burnt only once the file with the new ones is there.
-        self._reserve, self._unburnt = reserve, self._unburnt + unburnt
-        if pages.width and not nonces:
-            return f"{len(reserve.spent)} reserved nonces are spent, the last one is free after {max(reserve.spent)}"
-        return f"{pages.n_left_out} orders are more than the venue lets rest" if pages.n_left_out else None
 
     def _sign(self, page: CancelPage, *, nonces: Sequence[int]) -> None:
         """Sign what of a page is not signed yet."""
@@ -273,7 +323,7 @@ class CancelCover:
         made = self._exchange.make_copies(page.method, items, nonces=missing, expires_after=None)
         covered = frozenset(page.coins)
         for each in made:
-            page.signed[each.nonce] = SignedAction.sign(each.nonce, self._exchange.sign_action(each).body, covered)
+            page.on_signed(SignedAction.sign(each.nonce, self._exchange.sign_action(each).body, covered))
 
     # --- Nonces -------------------------------------------------------------------------------
 
@@ -284,7 +334,7 @@ class CancelCover:
         """
         fired = self._read_fired()
         reserve = self._reserve or self._find_earlier()
-        if reserve.is_used(fired):
+        if fired and reserve.is_used(fired):
             return reserve.renew(now_ms, used=[nonce for nonce in reserve.list_signed() if nonce in fired]), []
         if not reserve.is_due(now_ms):
             return reserve, []
@@ -299,8 +349,7 @@ class CancelCover:
     def _read_earlier(self) -> SignedCancels | None:
         """Read what an earlier session of the same signer left; the venue counts nonces for each key."""
         try:
-            data = read_private(self._path, most=MOST_BYTES)
-            found = None if data is None else parse_cancels(data)
+            found = read_cancels(self.terms.folder)
         except (OSError, FileUnread) as error:
             _log.warning("earlier signed cancels not read: reason=%s; new nonces are reserved", error)
             return None

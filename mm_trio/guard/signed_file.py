@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,14 +18,19 @@ __all__ = [
     "CANCELS_NAME",
     "FIRED_NAME",
     "MOST_BYTES",
+    "NEW_CANCELS_NAME",
     "SignedAction",
     "SignedCancels",
+    "join_cancels",
     "parse_cancels",
+    "read_cancels",
     "read_fired",
     "write_fired",
 ]
 
 CANCELS_NAME = "guard-cancels.json"
+# Of several markets: the actions that changed since the file above was written as a whole.
+NEW_CANCELS_NAME = "guard-cancels-new.json"
 FIRED_NAME = "guard-fired.json"
 VERSION = 1
 # Thirty actions of 200 items have two thirds of that.
@@ -62,8 +67,9 @@ class SignedCancels:
 
     Each of the `volleys` cancels all of it, with nonces of its own: one is spent where the venue refuses it. `first` is
     the lowest nonce reserved, `widest` the most actions that any file with these nonces had, and `spent` are reserved
-    nonces used earlier that are still ahead of the venue's time. Of a maker of several markets `coins` are those whose
-    orders are named, and `coin` stands for all of them.
+    nonces used earlier that are still ahead of the venue's time.
+    Of a maker of several markets `coins` are those whose orders are named, and `coin` stands for all of them. A file of
+    all cancels has a `number`, and one of what changed since is `part_of` that number.
     """
 
     network: str
@@ -77,6 +83,8 @@ class SignedCancels:
     spent: tuple[int, ...] = ()
     volleys: tuple[tuple[SignedAction, ...], ...] = ()
     coins: tuple[str, ...] = ()
+    number: int | None = None
+    part_of: int | None = None
 
     @property
     def names(self) -> frozenset[str | int]:
@@ -101,7 +109,7 @@ class SignedCancels:
             "first_nonce": self.first,
             "widest": self.widest,
             "spent": list(self.spent),
-            **({"coins": list(self.coins)} if self.coins else {}),
+            **({"coins": list(self.coins), "number": self.number, "part_of": self.part_of} if self.coins else {}),
             "nonces": [[action.nonce for action in volley] for volley in self.volleys],
         }
         # Written as a whole, hundreds of orders would take a millisecond.
@@ -109,15 +117,15 @@ class SignedCancels:
         return f'{json.dumps(values)[:-1]}, "bodies": [{bodies}]}}\n'.encode()
 
 
-def parse_cancels(data: bytes) -> SignedCancels:
-    """Read a file of signed cancels.
+def parse_cancels(data: bytes, *, name: str = CANCELS_NAME) -> SignedCancels:
+    """Read a file of signed cancels, of this name.
 
     Errors: FileUnread, also where a body is not a cancel: the guard posts what it finds.
     """
-    raw = _load(data, CANCELS_NAME)
+    raw = _load(data, name)
     try:
         return SignedCancels(
-            **{name: _text(raw, name) for name in ("network", "account", "coin", "signer")},
+            **{part: _text(raw, part) for part in ("network", "account", "coin", "signer")},
             vault=raw["vault"] is True,
             made_ms=_whole(raw["made_ms"]),
             first=_whole(raw["first_nonce"]),
@@ -128,9 +136,36 @@ def parse_cancels(data: bytes) -> SignedCancels:
                 for nonces, bodies in zip(raw["nonces"], raw["bodies"], strict=True)
             ),
             coins=tuple(_read_coin(coin) for coin in raw.get("coins", ())),
+            number=_read_number(raw.get("number")),
+            part_of=_read_number(raw.get("part_of")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise FileUnread(f"{CANCELS_NAME} is not whole: {type(error).__name__}: {str(error)[:100]}") from error
+        raise FileUnread(f"{name} is not whole: {type(error).__name__}: {str(error)[:100]}") from error
+
+
+def read_cancels(folder: Path) -> SignedCancels | None:
+    """Read what a maker signed: all of it, with what changed since. None where there is nothing.
+
+    Errors: OSError; FileUnread.
+    """
+    # The changes first: whatever is written meanwhile, the whole file then has them, or is the one that they belong to.
+    changes, whole = (read_private(folder / name, most=MOST_BYTES) for name in (NEW_CANCELS_NAME, CANCELS_NAME))
+    if whole is None:
+        return None
+    newer = None if changes is None else parse_cancels(changes, name=NEW_CANCELS_NAME)
+    return join_cancels(parse_cancels(whole), newer)
+
+
+def join_cancels(whole: SignedCancels, changes: SignedCancels | None) -> SignedCancels:
+    """Return all cancels, with the changes if they belong to them; else all of them have what these had."""
+    if changes is None or changes.part_of is None or changes.part_of != whole.number:
+        return whole
+    volleys = []
+    # A volley that not both have does not cancel everything.
+    for before, since in zip(whole.volleys, changes.volleys, strict=False):
+        actions = {action.nonce: action for action in (*before, *since)}
+        volleys.append(tuple(actions[nonce] for nonce in sorted(actions)))
+    return replace(changes, number=whole.number, part_of=None, volleys=tuple(volleys))
 
 
 def _read_action(nonce: Any, body: str) -> SignedAction:
@@ -190,6 +225,10 @@ def _read_coin(raw: Any) -> str:
     if not isinstance(raw, str):
         raise TypeError(f"coin {str(raw)[:50]!r} is not a text")
     return raw
+
+
+def _read_number(raw: Any) -> int | None:
+    return None if raw is None else _whole(raw)
 
 
 def _whole(raw: Any) -> int:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mm_trio.config.settings import MarketSettings
+from mm_trio.guard import signed_file
 from mm_trio.guard.cover import CancelCover, GuardTerms
-from mm_trio.guard.signed_file import CANCELS_NAME, SignedAction, SignedCancels, parse_cancels
+from mm_trio.guard.signed_file import SignedAction, SignedCancels
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.orders import Intent, Quote, TrackedOrder
 from mm_trio.sandbox.api.auth import Auth
@@ -151,4 +152,6 @@ def make_cover(venue: GuardedVenue, folder: Path, orders: Orders, **changed: Any
 
 
 def read_cancels(folder: Path) -> SignedCancels:
-    return parse_cancels((folder / CANCELS_NAME).read_bytes())
+    found = signed_file.read_cancels(folder)
+    assert found is not None
+    return found

@@ -20,7 +20,7 @@ from trio.testing import MockClock
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.guard.cover import GuardTerms
 from mm_trio.guard.heartbeat import Alive, Life, read_heartbeat, write_alive
-from mm_trio.guard.signed_file import CANCELS_NAME, SignedCancels, parse_cancels
+from mm_trio.guard.signed_file import SignedCancels, read_cancels
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.errors import ConfigError, Contradiction
@@ -80,7 +80,9 @@ class Scene(GridsWorld):
             assert ours <= self.read().names
 
     def read(self) -> SignedCancels:
-        return parse_cancels((self.folder / CANCELS_NAME).read_bytes())
+        found = read_cancels(self.folder)
+        assert found is not None
+        return found
 
     def guarded(self, grids: Sequence[GridTerms] = (), **changed: Any) -> AccountMaker:
         terms = GuardTerms(
@@ -198,25 +200,28 @@ async def test_orders_of_a_grid_that_ended_alone_stay_covered(tmp_path: Path, au
         await until(lambda: not scene.open_of(FIRST))
 
 
-async def keep_orders(scene: Scene, tmp_path: Path) -> None:
-    """A session that leaves its orders, as one that was killed."""
+@asynccontextmanager
+async def leaving_one_out(scene: Scene, tmp_path: Path) -> AsyncIterator[None]:
+    """A session without the first coin, after one that left its orders; they could not be cancelled at the start."""
     journal = Journal.open(tmp_path / "journal")
     async with scene.making(scene.guarded([scene.terms(c, cancel_on_shutdown=False) for c in COINS], journal=journal)):
         await trio.sleep(5)
     journal.close()
     assert all(scene.open_of(coin) for coin in COINS)
     assert scene.state() is Life.LEFT
+    scene.exchange_of_sdk.deaf_to = CANCELS
+    journal = Journal.open(tmp_path / "journal")
+    async with scene.making(scene.guarded([scene.terms(coin) for coin in COINS[1:]], journal=journal)):
+        scene.exchange_of_sdk.deaf_to = frozenset()
+        yield
+    journal.close()
 
 
 async def test_orders_of_a_coin_that_is_not_listed_any_more_are_covered_until_they_are_gone(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     scene = Scene(tmp_path / "account")
-    await keep_orders(scene, tmp_path)
-    scene.exchange_of_sdk.deaf_to = CANCELS
-    journal = Journal.open(tmp_path / "journal")
-    async with scene.making(scene.guarded([scene.terms(coin) for coin in COINS[1:]], journal=journal)):
-        scene.exchange_of_sdk.deaf_to = frozenset()
+    async with leaving_one_out(scene, tmp_path):
         await trio.sleep(5)
         left = {row.cloid for row in scene.open_of(FIRST)}
         assert left
@@ -226,7 +231,6 @@ async def test_orders_of_a_coin_that_is_not_listed_any_more_are_covered_until_th
         assert scene.open_of(FIRST) == []
         assert scene.read().coins == (SECOND, THIRD)
         assert scene.read().names == {row.cloid for row in scene.exchange.open_orders(MAKER)}
-    journal.close()
     assert scene.state() is Life.STOPPED
 
 
@@ -235,12 +239,8 @@ async def test_an_end_is_not_told_while_orders_of_a_coin_that_is_not_listed_rest
 ) -> None:
     """The guard takes the heartbeat that stays for silence, and cancels them."""
     scene = Scene(tmp_path / "account")
-    await keep_orders(scene, tmp_path)
-    scene.exchange_of_sdk.deaf_to = CANCELS
-    journal = Journal.open(tmp_path / "journal")
-    async with scene.making(scene.guarded([scene.terms(coin) for coin in COINS[1:]], journal=journal)):
-        scene.exchange_of_sdk.deaf_to = frozenset()
-    journal.close()
+    async with leaving_one_out(scene, tmp_path):
+        pass
     assert scene.open_of(FIRST)
     assert scene.state() is Life.RUNNING
     scene.die()

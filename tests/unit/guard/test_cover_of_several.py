@@ -11,7 +11,7 @@ from guard_kit import COINS, HOUR_MS, GuardedVenue, make_account_cover, read_can
 
 from mm_trio.guard.cover import CancelCover
 from mm_trio.guard.reserve import AHEAD_MS, MOST_ACTIONS, MOST_VOLLEYS
-from mm_trio.guard.signed_file import MOST_BYTES, SignedCancels, write_fired
+from mm_trio.guard.signed_file import CANCELS_NAME, MOST_BYTES, NEW_CANCELS_NAME, SignedCancels, write_fired
 from mm_trio.model.orders import Intent
 from mm_trio.state.order_state import OrderState
 from mm_trio.venue.signer import SigningExchange
@@ -166,6 +166,58 @@ def test_the_bounds_hold_while_two_thousand_orders_are_replaced(account: Account
     assert (account.folder / "guard-cancels.json").stat().st_size <= MOST_BYTES
     assert len(account.refresh().volleys[0]) <= 11
     assert read_cancels(account.folder).names == account.names
+
+
+def test_what_waits_for_an_order_is_a_small_file(account: Account) -> None:
+    fill(account, each=600)
+    account.refresh()
+    whole, changes = account.folder / CANCELS_NAME, account.folder / NEW_CANCELS_NAME
+    before, sizes = whole.stat().st_ino, []
+    for n in range(40):
+        account.send(COINS[n % 3], 2, arrive=False)
+        sizes.append(changes.stat().st_size)
+
+    assert whole.stat().st_ino == before
+    assert max(sizes) < whole.stat().st_size / 10
+    assert read_cancels(account.folder).names >= account.names
+
+
+def test_the_small_file_counts_with_the_one_that_it_belongs_to_alone(account: Account) -> None:
+    """Of two volleys each has to cancel everything, so that what is read is of one moment."""
+    account.send(COINS[0], 60)
+    account.refresh()
+    (late,) = account.send(COINS[1], 1, arrive=False)
+    changes = (account.folder / NEW_CANCELS_NAME).read_bytes()
+    account.states[COINS[1]].on_never_placed(late.cloid)
+
+    after = account.refresh()
+
+    assert (account.folder / NEW_CANCELS_NAME).read_bytes() == changes
+    assert late.cloid not in after.names
+
+
+def test_a_whole_file_that_is_gone_is_written_anew_by_the_next_order(account: Account) -> None:
+    account.send(COINS[0], 60)
+    account.refresh()
+    (account.folder / CANCELS_NAME).unlink()
+
+    account.send(COINS[1], 1)
+
+    assert read_cancels(account.folder).names == account.names
+
+
+def test_fewer_volleys_of_a_larger_account_all_cancel_everything(account: Account) -> None:
+    fill(account, each=500)
+    account.refresh()
+    widths = set()
+    for _ in range(90):
+        account.send(COINS[0], 24, arrive=False)
+        cancels = read_cancels(account.folder)
+        widths.add(len(cancels.volleys))
+        for volley in cancels.volleys:
+            assert frozenset().union(*(action.names for action in volley)) >= account.names
+
+    assert widths == {1, 2, 3}
 
 
 def test_a_refresh_writes_nothing_once_all_is_tidy(account: Account) -> None:

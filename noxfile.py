@@ -32,7 +32,7 @@ ENOUGH_MEMORY = 2**29  # Bytes; a run leaves a tenth of it behind, and a contain
 
 BENCHMARKS = (
     *("tick", "side_by_side", "bridge", "ingest", "life", "start", "fleet"),
-    *("ledger", "earnings", "report", "recorder", "certificate", "sandbox", "sandbox_ws", "simulation"),
+    *("guard", "ledger", "earnings", "report", "recorder", "certificate", "sandbox", "sandbox_ws", "simulation"),
 )
 
 nox.needs_version = ">=2025.2"

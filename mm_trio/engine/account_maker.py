@@ -16,7 +16,7 @@ from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.session import Session
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder
-from mm_trio.guard.terms import GuardTerms
+from mm_trio.guard.cover import GuardTerms
 from mm_trio.halts.standing import Standing, State, refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile

@@ -25,8 +25,8 @@ from mm_trio.grids.reconciler import Reconciler
 from mm_trio.grids.schedule import ReconcileSchedule, TickSchedule
 from mm_trio.grids.startup import check_order_size
 from mm_trio.grids.stops import Stops
+from mm_trio.guard.cover import GuardTerms
 from mm_trio.guard.silence import OwnSilence
-from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.replay import Recovered

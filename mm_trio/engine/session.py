@@ -388,18 +388,18 @@ class Session:
                         nursery.cancel_scope.shield = True
                         for grid in wanted:
                             nursery.start_soon(self._shut_down_grid, grid)
-        await self._tell_guards()
+        await self._tell_guards(grids)
 
-    async def _tell_guards(self) -> None:
-        """Tell guard and venue that nothing is to be cancelled, where that is so.
+    async def _tell_guards(self, grids: Sequence[Grid]) -> None:
+        """Tell guard and venue that nothing is to be cancelled, where that is so of these grids.
 
         They go on waiting for a maker that left orders against its will.
         """
         account, error = self.account, sys.exception()
         is_stopped = error is None or all(isinstance(leaf, trio.Cancelled) for leaf in find_leaves(error))
-        left = [grid.left_behind for grid in self.grids]
+        left = [grid.left_behind for grid in grids]
         leaves = None in left and is_stopped and not any(left)
-        if not leaves and any(each != () for each in left):
+        if self._absent.is_left or (not leaves and any(each != () for each in left)):
             return
         with trio.CancelScope(shield=True):
             if account.dead_man is not None:

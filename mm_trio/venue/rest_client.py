@@ -102,9 +102,14 @@ class OpenOrderRows:
         Errors: ProtocolError for an unreadable row of our market, or of no market that can be read; one of another coin
         is left out.
         """
+        return self.read_coins((market.coin,))
+
+    def read_coins(self, coins: Iterable[str]) -> tuple[OpenOrder, ...]:
+        """Return all rows. Errors: as `read`, for any of these coins."""
         if self.is_whole:
             return self.rows
-        rows, unreadable = wire.parse_open_orders(self.raw, market.coin)
+        for coin in coins:
+            rows, unreadable = wire.parse_open_orders(self.raw, coin)
         _log.warning(
             "open orders of other coins unreadable: rows=%d first=%s; left out", len(unreadable), unreadable[0]
         )

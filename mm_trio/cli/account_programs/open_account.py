@@ -32,6 +32,7 @@ from mm_trio.cli.run_programs.open_maker import (
     Terms,
     close_all,
     keep_log,
+    make_guard,
     make_recorder,
     make_transport,
     open_when_free,
@@ -47,6 +48,7 @@ from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State, refuse_halted
 from mm_trio.halts.standing_file import StandingFile
 from mm_trio.journal.data_dir import (
+    ACCOUNT_NAME,
     find_signer_lock,
     find_state_folder,
     hold_account_folder,
@@ -214,6 +216,7 @@ async def open_account(
             key_life=key_life,
             limits=_take_limits(account),
             standing=standing,
+            guard=make_guard(account, folder, network=checked.network, coin=ACCOUNT_NAME, signer=wallet.address),
             dead_man=account.guard.dead_man == "venue",
             network=checked.network,
             asked=checked.first.to_asked_before(),

@@ -16,7 +16,7 @@ import pytest
 import trio
 import trio.testing
 
-from mm_trio.cli.ledger_programs.rebuild_ledger import replace_journal, write_rows
+from mm_trio.cli.ledger_programs.held_ledger import replace_journal, write_rows
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.parser import Command, add_json_option, make_parser
 from mm_trio.cli.shell.stop_signal import StopSignal

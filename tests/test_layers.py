@@ -45,6 +45,7 @@ ORDER = (
     "grids",
     "engine",
     "views",
+    "control",
     "terminal_ui",
     "sandbox",
     "sandbox.model",

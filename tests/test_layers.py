@@ -80,6 +80,7 @@ ORDER = (
     "cli.safety",
     "cli.record_programs",
     "cli.earnings_programs",
+    "cli.control_programs",
     "cli.liquidity_programs",
     "cli.insight",
     "cli",

@@ -18,11 +18,15 @@ __all__ = ["BookedFill", "GridFills", "GridOrders", "take_fills", "take_orders"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridOrders:
-    """Orders of one grid that may rest, from the highest price down, and what of the amounts offered is in none."""
+    """Orders of one grid that may rest, from the highest price down, and what of the amounts offered is in none.
+
+    `boundary_price` is None before the start, and where the boundary is above the ladder: there is nothing to sell.
+    """
 
     name: str
     coin: str
     boundary_level: int | None
+    boundary_price: Decimal | None
     orders: tuple[MayRest, ...]
     offer: Offer
     withheld: Withheld
@@ -81,13 +85,14 @@ class GridFills:
 
 def take_orders(name: str, face: GridFace, *, now_ms: int) -> GridOrders:
     """Take the orders of one grid. `now_ms` is of the machine's calendar."""
-    inventory, quoting = face.inventory, face.settings.quoting
+    inventory, quoting, boundary = face.inventory, face.settings.quoting, face.boundary_level
     orders = list_may_rest(face.order_state, now_ms=now_ms)
     offer = Offer.of(face.grid, quoting, token=inventory.effective_token, quote=inventory.effective_usdc)
     return GridOrders(
         name=name,
         coin=face.coin,
-        boundary_level=face.boundary_level,
+        boundary_level=boundary,
+        boundary_price=None if boundary is None or boundary >= face.grid.n_orders else face.grid.levels[boundary],
         orders=orders,
         offer=offer,
         withheld=find_withheld(face.grid, quoting, offer, [order.quote for order in orders]),

@@ -115,7 +115,8 @@ _PANELS = ("header", "ladder", "side", "fills", "log", "explanation", "small", "
 class TerminalApp(App[None]):
     """Screen of panels, refreshed from `take`.
 
-    `maker` takes what an operator tells it by keys; None: there are no such keys. `quit_words` say what `q` does, and
+    `maker` takes what an operator tells it by keys; None: there are no such keys. `coin` is the one of several markets
+    that they are for, None: all that the maker quotes. `quit_words` say what `q` does, and
     `find_notice` what is to be known of what is shown, such as that it is old. After its end `failure` is the error
     that ended it, if any.
     """
@@ -161,6 +162,7 @@ class TerminalApp(App[None]):
         *,
         records: RecentRecords | None = None,
         maker: TellsMaker | None = None,
+        coin: str | None = None,
         quit_words: str = STOP_WORDS,
         find_notice: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -169,6 +171,7 @@ class TerminalApp(App[None]):
         self._take = take
         self._records = records
         self._maker = maker
+        self._coin = coin
         self._find_notice = find_notice
         self._question: Question | None = None
         self._said: tuple[str, float] | None = None
@@ -230,7 +233,7 @@ class TerminalApp(App[None]):
     @property
     def subject(self) -> tuple[str | None, str]:
         """Return what a key is about: a market, None for all that the maker quotes, and its name."""
-        return None, self._take().pair_name
+        return self._coin, self._take().pair_name
 
     def action_pause(self) -> None:
         """Let the maker place nothing new."""

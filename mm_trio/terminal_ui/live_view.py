@@ -31,7 +31,9 @@ async def show_screen(maker: Maker, *, title: str, stop_scope: trio.CancelScope,
     Quitting cancels `stop_scope`. A view that fails gives way to log lines, and the maker goes on.
     """
     started_s = trio.current_time()
-    records, own = RecentRecords(), OwnMaker(Operator(maker, way="the screen"))
+    records = RecentRecords()
+    # Without a standing that lasts, as in a demo, there is nothing to tell.
+    own = None if maker.requests is None else OwnMaker(Operator(maker, way="the screen"))
 
     def take(number: int = 0) -> MakerView:
         # A change of the configuration adds and removes markets.

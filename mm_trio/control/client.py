@@ -156,7 +156,10 @@ class _Link:
     async def _receive_event(self) -> object:
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
-                self._http.receive_data(await self._stream.receive_some(_RECEIVE_BYTES))
+                data = await self._stream.receive_some(_RECEIVE_BYTES)
+                if not data and self._http.their_state is h11.SEND_RESPONSE:
+                    raise MakerSilent("the maker closed the connection without an answer")
+                self._http.receive_data(data)
         except (trio.BrokenResourceError, h11.RemoteProtocolError) as error:
             raise MakerSilent(f"the connection broke off: {error}") from error
         return event

@@ -19,7 +19,7 @@ from mm_trio.terminal_ui.streams import print_out, tell
 from mm_trio.views.account_status import AccountStatus
 from mm_trio.views.json_values import to_json
 
-__all__ = ["Shown", "watch_maker"]
+__all__ = ["Shown", "StatusLines", "watch_maker"]
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _tell_json() -> tuple[Callable[[WatchLine, Any], None], Callable[[str], None
 
 
 def _tell_lines() -> tuple[Callable[[WatchLine, Any], None], Callable[[str], None]]:
-    lines = _Lines()
+    lines = StatusLines()
 
     def tell_line(line: WatchLine, _raw: Any) -> None:
         for each in lines.find_news(line.status):
@@ -83,7 +83,7 @@ def _tell_lines() -> tuple[Callable[[WatchLine, Any], None], Callable[[str], Non
     return tell_line, tell_notice
 
 
-class _Lines:
+class StatusLines:
     """Lines of a status that differ from those told last; all of them where none does, as a sign of life."""
 
     def __init__(self) -> None:

@@ -45,20 +45,28 @@ class Watched:
         self._n_streams = 0
         self._joined = trio.Event()
         self._encoded: dict[tuple[str | None, bool], bytes] = {}
+        # By market: what it was at the last look without what changes by itself, and how often that has changed.
+        self._versions: dict[str | None, tuple[AccountStatus, int]] = {}
+        self._seen: set[str | None] = set()
+        self._spent_s = 0.0
 
     async def look_forever(self) -> Never:
         """Look at the maker while anybody watches."""
         while True:
             if not self._n_streams:
                 self._latest = None
+                self._versions.clear()
                 await self._joined.wait()
             began_s = trio.current_time()
             self._latest = self._source.take()
             self._encoded.clear()
-            took_s = trio.current_time() - began_s
+            self._seen.clear()
+            self._spent_s = trio.current_time() - began_s
             self._looked.set()
             self._looked = trio.Event()
-            await trio.sleep(max(LOOK_EVERY_S, took_s / MOST_OF_THE_LOOP))
+            await trio.sleep(LOOK_EVERY_S)
+            # What the lines took is known now.
+            await trio.sleep(max(0.0, self._spent_s / MOST_OF_THE_LOOP - LOOK_EVERY_S))
 
     async def write_lines(
         self,
@@ -72,16 +80,14 @@ class Watched:
         self._n_streams += 1
         self._joined.set()
         try:
-            shown: object = None
-            sent_s = float("-inf")
+            sent, sent_s = 0, float("-inf")
             while True:
-                status = await self._wait_for_next()
-                found = choose_status(status, coin)
-                essence = _strip_times(found)
+                status = choose_status(await self._wait_for_next(), coin)
+                version = self._find_version(status, coin)
                 # A screen shows ages, which change all the time.
-                if for_screen or essence != shown or trio.current_time() - sent_s >= every_s:
-                    shown, sent_s = essence, trio.current_time()
-                    await send(self._encode(found, coin, for_screen=for_screen))
+                if for_screen or version != sent or trio.current_time() - sent_s >= every_s:
+                    sent, sent_s = version, trio.current_time()
+                    await send(self._encode(status, coin, for_screen=for_screen))
         finally:
             self._n_streams -= 1
             if not self._n_streams:
@@ -93,12 +99,26 @@ class Watched:
             await self._looked.wait()
         return self._latest
 
+    def _find_version(self, status: AccountStatus, coin: str | None) -> int:
+        """Find how often the status of a market has changed, looked at once for all that want the same."""
+        before, version = self._versions.get(coin, (None, 0))
+        if coin not in self._seen:
+            began_s = trio.current_time()
+            self._seen.add(coin)
+            essence = _strip_times(status)
+            version += essence != before
+            self._versions[coin] = essence, version
+            self._spent_s += trio.current_time() - began_s
+        return version
+
     def _encode(self, status: AccountStatus, coin: str | None, *, for_screen: bool) -> bytes:
         """Encode a line, once for all that want the same."""
         key = coin, for_screen
         if key not in self._encoded:
+            began_s = trio.current_time()
             line = self._make_screen_line(status, coin) if for_screen else WatchLine(status=status)
             self._encoded[key] = json.dumps(to_json(line), separators=(",", ":"), allow_nan=False).encode()
+            self._spent_s += trio.current_time() - began_s
         return self._encoded[key]
 
     def _make_screen_line(self, status: AccountStatus, coin: str | None) -> WatchLine:

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from mm_trio import __version__
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
 from mm_trio.cli.shell.output import choose_screen
+from mm_trio.control.service import serve_control
+from mm_trio.views.account_status import Identity, StatusSource
 
 if TYPE_CHECKING:
     from mm_trio.terminal_ui.live_view import Screen
 
-__all__ = ["choose_beside", "keep_beside", "show_beside"]
+__all__ = ["choose_beside", "keep_beside", "make_status_source", "show_beside"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +29,8 @@ _log = logging.getLogger(__name__)
 def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tuple[Beside[OpenMaker], ...]:
     """Return the tasks that run beside the maker of an account, as arguments and configuration want them."""
     screen = choose_screen(arguments, title=account.account.network, lists_markets=account.lists_markets)
-    return () if screen is None else (show_beside(screen),)
+    services = (keep_beside("control", _serve_control(account)),)
+    return services if screen is None else (show_beside(screen), *services)
 
 
 def show_beside(screen: Screen) -> Beside[OpenMaker]:
@@ -36,6 +40,15 @@ def show_beside(screen: Screen) -> Beside[OpenMaker]:
         await screen(opened.maker, stop_scope)
 
     return show
+
+
+def _serve_control(account: AccountSettings) -> Beside[OpenMaker]:
+    """Return the task that serves the control socket of a maker."""
+
+    async def serve(opened: OpenMaker, _stop_scope: trio.CancelScope) -> None:
+        await serve_control(make_status_source(opened, account), opened.folder)
+
+    return serve
 
 
 def keep_beside(name: str, service: Beside[OpenMaker]) -> Beside[OpenMaker]:
@@ -48,3 +61,8 @@ def keep_beside(name: str, service: Beside[OpenMaker]) -> Beside[OpenMaker]:
             _log.error("service ended: name=%s error=%r; the maker goes on without it", name, error)
 
     return keep
+
+
+def make_status_source(opened: OpenMaker, account: AccountSettings) -> StatusSource:
+    """Return what a service takes the status of its maker from; the maker runs from now on."""
+    return StatusSource(maker=opened.maker, identity=Identity.of(account, version=__version__))

@@ -44,9 +44,6 @@ def test_all_markets_are_quoted_by_one_process_and_left_clean(tmp_path: Path) ->
         check_ledgers(tmp_path, config)
         code, out, err = run(tmp_path, "ledger", "backup", "--config", str(config), "--to", str(tmp_path / "copies"))
         assert code == 0, out + err
-        code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config), "--coin", COINS[0])
-        assert code == 2
-        assert "one ledger is not rebuilt yet" in err
 
 
 def test_a_restart_after_a_kill_goes_on_exactly(tmp_path: Path) -> None:

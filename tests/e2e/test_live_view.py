@@ -78,7 +78,7 @@ def test_plain_gives_lines_on_a_terminal_and_ctrl_c_is_a_signal_there(tmp_path: 
         after = terminal.wait_for_end()
 
         check_summary(terminal, after)
-        assert "SIGINT: shutting down, cancelling open orders" in after
+        assert "shutting down: signal=SIGINT; cancelling open orders" in after
         assert ENTER_SCREEN not in terminal.output
 
 

@@ -200,6 +200,7 @@ class SessionEvents:
         now_s = trio.current_time()
         if not self._quiet_ticks.is_quiet(plan, result, now_s=now_s):
             return True
+        _log.debug("tick quiet: boundary=%d desired=%d", plan.boundary_level, len(plan.desired))
         if n_quiet := self._quiet_ticks.take_summary(now_s=now_s):
             _log.info("ticks quiet: n=%d boundary=%d desired=%d", n_quiet, plan.boundary_level, len(plan.desired))
         return False

@@ -103,7 +103,10 @@ def _check_amounts(settings: Settings, *, accepted_px: Decimal | None) -> None:
 def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
     from mm_trio.cli.live_programs.live_start import note_plan_shown
     from mm_trio.cli.programs.plan_only import plan_forever
+    from mm_trio.cli.run_programs.service_manager import ServiceManager
 
+    # It has nothing to be ready for: a service that shows plans is up once it runs.
+    ServiceManager.of_environ(arguments.environment.plain).tell("READY=1", "STATUS=shows its plan, sends nothing")
     note = partial(note_plan_shown, settings, environ=arguments.environment.plain)
     work = partial(
         plan_forever,

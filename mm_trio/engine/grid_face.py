@@ -84,6 +84,11 @@ class GridFace:
         return None if self._grid is None else self._grid.quoter.boundary_level
 
     @property
+    def ticked_s(self) -> float | None:
+        """Return when the last tick ended, on the loop's clock; None before the first."""
+        return None if self._grid is None else self._grid.schedule.ticked_s
+
+    @property
     def recent_fills(self) -> Sequence[tuple[float, FillResult]]:
         """Return the last fills with their loop times, oldest first."""
         return () if self._grid is None else self._grid.events.recent_fills

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import trio
 
+from mm_trio.cli.guard_programs.told_guard import tell_manager_of_guard
 from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
+from mm_trio.cli.run_programs.service_manager import ServiceManager
 from mm_trio.config.settings import Settings
 from mm_trio.guard.files import MakerFiles
 from mm_trio.guard.heartbeat import Life, read_heartbeat
@@ -113,19 +115,25 @@ async def watch_maker(
     Errors: ConfigError.
     """
     coin, report = settings.market.coin, GuardReport()
-    with stop_scope:
-        if duration_s is not None:
-            stop_scope.deadline = trio.current_time() + duration_s
-        place = await _find_place_at_last(settings, environ)
-        coin = place.market.coin
-        files = MakerFiles(place.folder, owner=(place.network, settings.market.account, coin))
-        info = make_info(settings.market.base_url, place.meta)
-        client = VenueClient(info, address=settings.market.account, run_sync=call_in_thread)
-        session = VenueSession(client, make_poster(settings.market.base_url), place.market)
-        watcher = Watcher(files, session, after_s=settings.guard.guard_after_s)
-        report = watcher.report
-        _log.info("guard watches: coin=%s folder=%s after_s=%g", coin, place.folder, settings.guard.guard_after_s)
-        await watcher.watch()
+    watcher: Watcher | None = None
+    async with trio.open_nursery() as nursery:
+        manager = ServiceManager.of_environ(environ)
+        if manager.address is not None:
+            nursery.start_soon(tell_manager_of_guard, manager, lambda: watcher)
+        with stop_scope:
+            if duration_s is not None:
+                stop_scope.deadline = trio.current_time() + duration_s
+            place = await _find_place_at_last(settings, environ)
+            coin = place.market.coin
+            files = MakerFiles(place.folder, owner=(place.network, settings.market.account, coin))
+            info = make_info(settings.market.base_url, place.meta)
+            client = VenueClient(info, address=settings.market.account, run_sync=call_in_thread)
+            session = VenueSession(client, make_poster(settings.market.base_url), place.market)
+            watcher = Watcher(files, session, after_s=settings.guard.guard_after_s)
+            report = watcher.report
+            _log.info("guard watches: coin=%s folder=%s after_s=%g", coin, place.folder, settings.guard.guard_after_s)
+            await watcher.watch()
+        nursery.cancel_scope.cancel()
     return GuardSummary(coin, report)
 
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
+from mm_trio.cli.run_programs.service_manager import ServiceManager
+from mm_trio.cli.run_programs.told_service import tell_manager
 from mm_trio.cli.shell.output import choose_screen
 
 if TYPE_CHECKING:
@@ -26,7 +29,11 @@ _log = logging.getLogger(__name__)
 def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tuple[Beside[OpenMaker], ...]:
     """Return the tasks that run beside the maker of an account, as arguments and configuration want them."""
     screen = choose_screen(arguments, title=account.account.network, lists_markets=account.lists_markets)
-    return () if screen is None else (show_beside(screen),)
+    manager = ServiceManager.of_environ(arguments.environment.plain)
+    services = [] if screen is None else [show_beside(screen)]
+    if manager.address is not None:
+        services.append(keep_beside("service manager", partial(tell_manager, manager)))
+    return tuple(services)
 
 
 def show_beside(screen: Screen) -> Beside[OpenMaker]:

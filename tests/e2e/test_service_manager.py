@@ -37,7 +37,7 @@ def test_a_maker_tells_when_it_quotes_lives_and_ends(tmp_path: Path, sandbox: Sa
         assert maker.end(signal.SIGTERM) == 0
 
     assert listening.words("STOPPING") == ["1"]
-    assert f"{sandbox.coin} quoting, 40 orders, 0 fills" in listening.words("STATUS")
+    assert f"{sandbox.coin} quoting, 20 orders, 0 fills" in listening.words("STATUS")
 
 
 def test_a_guard_tells_that_it_watches(tmp_path: Path, sandbox: Sandbox, listening: NotifySocket) -> None:

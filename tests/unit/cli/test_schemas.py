@@ -23,7 +23,7 @@ from mm_trio.cli.shell.parser import Command
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "json.md").read_text()
 # Objects whose names are the venue's, the operator's, or those of a table for people.
 OPEN = {"certificate_header/ladder"}
-COUNTS = {
+COUNTS: dict[str, Any] = {
     **dict.fromkeys(("ticks", "fills", "requests", "items", "reconnects", "reconciliations", "errors"), 0),
     **dict.fromkeys(("refusals_paused", "levels_left_out"), 0),
     **dict.fromkeys(("items_per_1000_filled", "budget_left", "budget_hours"), None),

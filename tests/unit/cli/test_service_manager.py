@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from manager_kit import open_notify_socket
 
-from mm_trio.cli.run_programs import service_manager
 from mm_trio.cli.run_programs.service_manager import MOST_CHARS, SPEAK_EVERY_S, ServiceManager
 
 # A hundred words to a socket that takes none: each that waited would take longer.
@@ -95,6 +94,6 @@ def test_nobody_listens_without_the_variable() -> None:
 
 
 def test_a_system_without_such_sockets_has_no_manager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(service_manager.socket, "AF_UNIX")
+    monkeypatch.delattr(socket, "AF_UNIX")
 
     assert manager_of("/run/notify").address is None

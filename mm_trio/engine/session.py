@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -235,7 +235,7 @@ class Session:
         Errors: what concerns the whole account; all where there is but one grid.
         """
         try:
-            with grid.scope, self._speaking_of(grid):
+            with grid.scope, speaking_of(grid.coin):
                 async with trio.open_nursery() as nursery:
                     if not self.is_alone and grid.stops.keeper.hears:
                         nursery.start_soon(heed_forever, grid.stops)
@@ -315,9 +315,6 @@ class Session:
             balances = await look.fetch_balances(grid.state.market)
             self.account.answers.check_change(grid.state.market, balances, settings.allocation)
         await grid.change(settings, limits, balances=balances)
-
-    def _speaking_of(self, grid: Grid) -> AbstractContextManager[None]:
-        return nullcontext() if self.is_alone else speaking_of(grid.coin)
 
     async def _shut_down_grid(self, grid: Grid) -> None:
         with speaking_of(grid.coin):

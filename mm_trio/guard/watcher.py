@@ -129,7 +129,20 @@ class Watcher:
         # The lowest nonce of the reserve in use, and which of its volleys comes next.
         self._reserve, self._n_volley = 0, 0
         self._n_named = 0
+        self._looked_s = float("-inf")
         self.report = GuardReport()
+
+    @property
+    def looked_s_ago(self) -> float:
+        """Return how long ago the last look ended, whatever it found; inf before the first."""
+        return trio.current_time() - self._looked_s
+
+    def describe(self) -> str:
+        """Describe in a line what is thought of the maker, and what was done."""
+        report = self.report
+        rests = f"; may still rest: {', '.join(report.may_rest)}" if report.may_rest else ""
+        state = "not looked yet" if self._told is None else f"maker {self._told.name.lower()}"
+        return f"{state}; acted {report.fired} times, {report.cancelled} orders cancelled{rests}"
 
     async def watch(self) -> None:
         """Look for ever, and act where the maker is silent.
@@ -150,6 +163,7 @@ class Watcher:
             cancels = self._files.cancels
             made_ms = cancels.made_ms if cancels is not None and cancels.names else None
             self._silence.on_look(beat, now_s=trio.current_time(), made_ms=made_ms)
+            self._looked_s = trio.current_time()
             self._tell_state()
             await trio.sleep(LOOK_EVERY_S)
 

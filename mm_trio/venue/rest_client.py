@@ -394,6 +394,7 @@ class VenueClient:
             with trio.fail_after(self._read_timeout_s):
                 answer: _T = await self._run_sync(call, *args, abandon_on_cancel=True)
                 self.on_heard()
+                _log.debug("venue answered: question=%s", name)
                 self.weight.on_request(find_weight_of_rows(name, answer), now_s=trio.current_time())
                 return answer
         except trio.TooSlowError:

@@ -259,10 +259,14 @@ def _tell_standings(standing: StandingFile, places: Sequence[_Place]) -> None:
         why = "; ".join(f"{coin} is {found.describe()}" for coin, found in states.items())
         raise Halted(f"every market of the account is halted: {why}; `mm-trio resume` shows it and lets them go on")
     for coin, found in states.items():
-        what = "left out" if found.state is State.HALTED else "nothing is placed"
         if not found.state.may_place:
             _log.warning(
-                "%s: %s, it is %s; `mm-trio resume --coin %s` lets it go on", coin, what, found.describe(), coin
+                "left out: coin=%s standing=%s; `mm-trio resume --coin %s` lets it go on"
+                if found.state is State.HALTED
+                else "nothing is placed: coin=%s standing=%s; `mm-trio resume --coin %s` lets it go on",
+                coin,
+                found.describe(),
+                coin,
             )
 
 
@@ -278,7 +282,7 @@ async def _settle_terms(place: _Place, prepare: Callable[[Start], Terms], *, key
     )
     terms = await trio.to_thread.run_sync(prepare, start)
     if terms.limits is not None:
-        _log.info("limits of %s: %s", place.market.coin, terms.limits.describe())
+        _log.info("limits: coin=%s %s", place.market.coin, terms.limits.describe())
     return terms
 
 

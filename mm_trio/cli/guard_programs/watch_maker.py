@@ -15,7 +15,9 @@ from pathlib import Path
 import trio
 
 from mm_trio.account_config.settings import AccountSettings
+from mm_trio.cli.guard_programs.told_guard import tell_manager_of_guard
 from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
+from mm_trio.cli.run_programs.service_manager import ServiceManager
 from mm_trio.guard.files import MakerFiles
 from mm_trio.guard.heartbeat import Life, read_heartbeat
 from mm_trio.guard.private_file import FileUnread
@@ -139,19 +141,25 @@ async def watch_maker(
     """
     maker, report = _name_maker(account, account.coins), GuardReport()
     market, after_s = account.grids[0].market, account.guard.guard_after_s
-    with stop_scope:
-        if duration_s is not None:
-            stop_scope.deadline = trio.current_time() + duration_s
-        place = await _find_place_at_last(account, environ)
-        maker = place.maker
-        files = MakerFiles(place.folder, owner=(place.network, market.account, maker.coin))
-        info = make_info(market.base_url, place.meta)
-        client = VenueClient(info, address=market.account, run_sync=call_in_thread)
-        session = VenueSession(client, make_poster(market.base_url))
-        watcher = Watcher(files, session, coins=place.coins, after_s=after_s)
-        report = watcher.report
-        _log.info("guard watches: coin=%s folder=%s after_s=%g", ",".join(place.coins), place.folder, after_s)
-        await watcher.watch()
+    watcher: Watcher | None = None
+    async with trio.open_nursery() as nursery:
+        manager = ServiceManager.of_environ(environ)
+        if manager.address is not None:
+            nursery.start_soon(tell_manager_of_guard, manager, lambda: watcher)
+        with stop_scope:
+            if duration_s is not None:
+                stop_scope.deadline = trio.current_time() + duration_s
+            place = await _find_place_at_last(account, environ)
+            maker = place.maker
+            files = MakerFiles(place.folder, owner=(place.network, market.account, maker.coin))
+            info = make_info(market.base_url, place.meta)
+            client = VenueClient(info, address=market.account, run_sync=call_in_thread)
+            session = VenueSession(client, make_poster(market.base_url))
+            watcher = Watcher(files, session, coins=place.coins, after_s=after_s)
+            report = watcher.report
+            _log.info("guard watches: coin=%s folder=%s after_s=%g", ",".join(place.coins), place.folder, after_s)
+            await watcher.watch()
+        nursery.cancel_scope.cancel()
     return GuardSummary(maker, report)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -14,6 +15,8 @@ import trio
 from mm_trio import __version__
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
+from mm_trio.cli.run_programs.service_manager import ServiceManager
+from mm_trio.cli.run_programs.told_service import tell_manager
 from mm_trio.cli.shell.output import choose_screen
 from mm_trio.control.service import serve_control
 from mm_trio.views.account_status import Identity, StatusSource
@@ -29,8 +32,13 @@ _log = logging.getLogger(__name__)
 def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tuple[Beside[OpenMaker], ...]:
     """Return the tasks that run beside the maker of an account, as arguments and configuration want them."""
     screen = choose_screen(arguments, title=account.account.network, lists_markets=account.lists_markets)
-    services = (keep_beside("control", _serve_control(account)),)
-    return services if screen is None else (show_beside(screen), *services)
+    services = [keep_beside("control", _serve_control(account))]
+    if screen is not None:
+        services.insert(0, show_beside(screen))
+    manager = ServiceManager.of_environ(arguments.environment.plain)
+    if manager.address is not None:
+        services.append(keep_beside("service manager", partial(tell_manager, manager)))
+    return tuple(services)
 
 
 def show_beside(screen: Screen) -> Beside[OpenMaker]:

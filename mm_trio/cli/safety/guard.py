@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.grids import add_config_options, choose_grids, load_account
-from mm_trio.cli.shell.output import print_result, set_up_logging
-from mm_trio.cli.shell.parser import Command, add_duration_option, add_json_option
+from mm_trio.cli.shell.output import keep_log_as_asked, print_result
+from mm_trio.cli.shell.parser import Command, add_duration_option, add_json_option, add_log_options
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
 from mm_trio.model.errors import ConfigError
@@ -28,13 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_options(parser, without_coin="left out: a guard watches over all of them")
     parser.add_argument("--once", action="store_true", help="only look whether it would act; 1 if it would")
     add_duration_option(parser)
+    add_log_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Guard a maker, or look once, and return the exit code."""
     _refuse_keys(arguments.environment.secrets)
-    set_up_logging(sys.stderr)
-    return _look(arguments) if arguments.once else _watch(arguments)
+    with keep_log_as_asked(arguments, sys.stderr):
+        return _look(arguments) if arguments.once else _watch(arguments)
 
 
 def _refuse_keys(names: Iterable[str]) -> None:

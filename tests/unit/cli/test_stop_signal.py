@@ -149,12 +149,12 @@ async def stop_by_two_signals(*, stop_scope: trio.CancelScope) -> None:
 @pytest.mark.parametrize(
     ("cancels_orders", "lines"),
     [
-        (False, ["SIGTERM: shutting down", "SIGINT: already shutting down"]),
+        (False, ["shutting down: signal=SIGTERM", "already shutting down: signal=SIGINT"]),
         (
             True,
             [
-                "SIGTERM: shutting down, cancelling open orders",
-                "SIGINT: already shutting down; cancelling open orders takes up to 10 s",
+                "shutting down: signal=SIGTERM; cancelling open orders",
+                "already shutting down: signal=SIGINT; cancelling open orders takes up to 10 s",
             ],
         ),
     ],

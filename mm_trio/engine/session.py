@@ -379,14 +379,25 @@ class Session:
             self._close_gate()
             account.client.on_shutdown()
             async with _beating(account.signs):
-                if len(wanted) == 1:
+                if len(wanted) == 1 and not self._absent.describe_left():
                     await wanted[0].shut_down(until_s=account.gateway.done_by_s)
                 else:
                     async with trio.open_nursery() as nursery:
                         nursery.cancel_scope.shield = True
+                        nursery.start_soon(self._clear_absent)
                         for grid in wanted:
                             nursery.start_soon(self._shut_down_grid, grid)
         await self._tell_guards()
+
+    async def _clear_absent(self) -> None:
+        """Cancel what may rest of coins that are not quoted."""
+        if self._absent.describe_left():
+            with trio.move_on_at(self.account.gateway.done_by_s), suppress(VenueError):
+                await self._absent.clear()
+
+    def describe_absent(self) -> tuple[str, ...]:
+        """Name what may rest of coins that are not quoted."""
+        return self._absent.describe_left()
 
     async def _tell_guards(self) -> None:
         """Tell guard and venue that nothing is to be cancelled, where that is so.

@@ -44,6 +44,7 @@ ORDER = (
     "sending",
     "grids",
     "engine",
+    "changes",
     "views",
     "control",
     "terminal_ui",
@@ -317,7 +318,6 @@ def test_the_simulation_looks_on_from_outside() -> None:
             "changes.change_plan",
             "changes.change_report",
             "changes.follow_changes",
-            "changes.ledgers",
         ),
         *("changes.ledgers", "model.replies", "model.orders"),
     }

@@ -59,18 +59,29 @@ async def follow_changes(
             continue
         running, done, fault = await _follow(maker, running, wanted, make_terms=make_terms)
         # What holds is noted before the request is answered: who asked reads it then.
-        await note_applied(folder, running, run_sync=run_sync)
-        await _answer(folder, wanted, done=done, error=fault, run_sync=run_sync)
+        while True:
+            is_noted = await note_applied(folder, running, run_sync=run_sync)
+            if is_noted and await _answer(folder, wanted, done=done, error=fault, run_sync=run_sync):
+                break
+            await trio.sleep(LOOK_EVERY_S)
 
 
-async def refuse_earlier(folder: Path, *, run_sync: RunSync = trio.to_thread.run_sync) -> None:
-    """Refuse a request to an earlier maker: this one was started with what its operator wants now."""
+async def refuse_earlier(
+    folder: Path, running: AccountSettings, *, run_sync: RunSync = trio.to_thread.run_sync
+) -> None:
+    """Answer a request to an earlier maker: this one was started with what its operator wants now.
+
+    `running` is what this one is started with. What was asked for and is that is done, anything else is refused.
+    """
     try:
         wanted = await run_sync(read_wanted, folder)
     except (ConfigError, OSError):
         # The first look answers it.
         return
-    if wanted is not None:
+    if wanted is not None and compare_accounts(running, wanted) == compare_accounts(running, running):
+        _log.info("configuration followed by a start: file=%s", folder / WANTED_NAME)
+        await _answer(folder, wanted, done={}, error=None, run_sync=run_sync)
+    elif wanted is not None:
         why = "the maker was started before it could follow this; plan the change again"
         _log.warning("configuration not changed: file=%s reason=%s", folder / WANTED_NAME, why)
         await _answer(folder, wanted, done={}, error=why, run_sync=run_sync)
@@ -137,8 +148,11 @@ def _note(running: AccountSettings, grid: GridChange) -> AccountSettings:
 
 async def _answer(
     folder: Path, wanted: AccountSettings | None, *, done: dict[str, str], error: str | None, run_sync: RunSync
-) -> None:
+) -> bool:
+    """Answer a request; return whether that could be written."""
     try:
         await run_sync(give_answer, folder, wanted, done, error)
     except OSError as fault:
-        _log.warning("change not answered: folder=%s error=%s", folder, fault.strerror or fault)
+        _log.warning("change not answered: folder=%s error=%s; trying again", folder, fault.strerror or fault)
+        return False
+    return True

@@ -199,11 +199,19 @@ class AccountMaker:
     @property
     def orders_may_rest(self) -> tuple[str, ...]:
         """Return our orders that may rest at the venue, with their coins."""
-        return tuple(f"{face.coin}: {name}" for face in self.faces.values() for name in face.orders_may_rest)
+        own = (f"{face.coin}: {name}" for face in self.faces.values() for name in face.orders_may_rest)
+        return (*own, *self._describe_absent())
+
+    def _describe_absent(self) -> tuple[str, ...]:
+        """Name what may rest of coins that are not configured; a grid that was left out names its own."""
+        named = () if self._session is None else self._session.describe_absent()
+        coins = {face.coin for face in self.faces.values()}
+        return tuple(name for name in named if name.partition(":")[0] not in coins)
 
     def describe_orders_left(self) -> tuple[str, ...]:
         """Describe the orders that may rest, with their coins, for a person who has to look after them."""
-        return tuple(f"{name}: {left}" for name, face in self.faces.items() for left in face.describe_orders_left())
+        own = (f"{name}: {left}" for name, face in self.faces.items() for left in face.describe_orders_left())
+        return (*own, *self._describe_absent())
 
     @property
     def vitals(self) -> Vitals:

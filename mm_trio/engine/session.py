@@ -378,14 +378,25 @@ class Session:
             self._close_gate()
             account.client.on_shutdown()
             async with _beating(account.signs):
-                if len(wanted) == 1:
+                if len(wanted) == 1 and not self._absent.describe_left():
                     await wanted[0].shut_down(until_s=account.gateway.done_by_s)
                 else:
                     async with trio.open_nursery() as nursery:
                         nursery.cancel_scope.shield = True
+                        nursery.start_soon(self._clear_absent)
                         for grid in wanted:
                             nursery.start_soon(self._shut_down_grid, grid)
         await self._tell_guards(grids)
+
+    async def _clear_absent(self) -> None:
+        """Cancel what may rest of coins that are not quoted."""
+        if self._absent.describe_left():
+            with trio.move_on_at(self.account.gateway.done_by_s), suppress(VenueError):
+                await self._absent.clear()
+
+    def describe_absent(self) -> tuple[str, ...]:
+        """Name what may rest of coins that are not quoted."""
+        return self._absent.describe_left()
 
     async def _tell_guards(self, grids: Sequence[Grid]) -> None:
         """Tell guard and venue that nothing is to be cancelled, where that is so of these grids.
@@ -396,7 +407,7 @@ class Session:
         is_stopped = error is None or all(isinstance(leaf, trio.Cancelled) for leaf in find_leaves(error))
         left = [grid.left_behind for grid in grids]
         leaves = None in left and is_stopped and not any(left)
-        if self._absent.is_left or (not leaves and any(each != () for each in left)):
+        if self._absent.describe_left() or (not leaves and any(each != () for each in left)):
             return
         with trio.CancelScope(shield=True):
             if account.dead_man is not None:

@@ -97,6 +97,10 @@ class SessionEvents:
         self._told_left_out = False
         self._contradicted: deque[str] = deque(maxlen=CONTRADICTIONS_REMEMBERED)
 
+    def follow(self, settings: MakerSettings) -> None:
+        """Go on by other settings."""
+        self._settings = settings
+
     def start_marking(self, mark: Callable[[int], None]) -> None:
         """Tell the times of fills to whoever records prices at them."""
         self._mark = mark

@@ -271,6 +271,9 @@ class Grid:
         async with self.turn:
             before, self.settings = self.settings, settings
             self.stops.limits.change(limits)
+            state.ownership.change(keep_foreign=settings.keeps_foreign)
+            state.manual_cancels.change(pause_s=settings.hand_cancel_pause_s)
+            self.events.follow(settings)
             if settings.allocation != before.allocation:
                 state.inventory.on_allocated(Allocated(*settings.allocation))
                 if balances is not None:

@@ -49,8 +49,11 @@ def note_settings(folder: Path, settings: AccountSettings, *, name: str = APPLIE
     replace_file(folder / name, write_toml(settings).encode(), beside=folder / f"{name}.new")
 
 
-async def note_applied(folder: Path, settings: AccountSettings, *, run_sync: RunSync = trio.to_thread.run_sync) -> None:
-    """Write down what a maker has taken over; a file that cannot be written keeps no maker from its work."""
+async def note_applied(folder: Path, settings: AccountSettings, *, run_sync: RunSync = trio.to_thread.run_sync) -> bool:
+    """Write down what a maker has taken over; return whether that succeeded.
+
+    A file that cannot be written keeps no maker from its work.
+    """
     try:
         await run_sync(note_settings, folder, settings)
     except OSError as error:
@@ -59,6 +62,8 @@ async def note_applied(folder: Path, settings: AccountSettings, *, run_sync: Run
             folder / APPLIED_NAME,
             error.strerror or error,
         )
+        return False
+    return True
 
 
 def read_settings(folder: Path, *, name: str = APPLIED_NAME) -> AccountSettings | None:

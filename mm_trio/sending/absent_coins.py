@@ -52,21 +52,29 @@ class AbsentCoins:
         self._budget = budget
         self._desks = desks
         self._ledgers = ledgers
-        self._has_cleared = False
         self._owners = {
             coin: Ownership(coin, keep_foreign=True, epochs=each.epochs, knows_all_sessions=True)
             for coin, each in self._ledgers.items()
         }
+        # An order that was in flight may arrive after a look that does not show it.
+        self._awaits_arrivals = any(each.order_state.get_intents() for each in self._ledgers.values())
+        self._began_s = trio.current_time()
+        # What the last look showed, None before the first one, and whether nothing can rest any more.
+        self._seen: tuple[OpenOrder, ...] | None = None
+        self._is_over = False
 
     @property
     def may_rest(self) -> bool:
         """Check if orders of such coins may rest or arrive."""
         return bool(self._ledgers)
 
-    @property
-    def is_left(self) -> bool:
-        """Check if orders of such coins may rest that no look has shown to be gone."""
-        return self.may_rest and not self._has_cleared
+    def describe_left(self) -> tuple[str, ...]:
+        """Name what may rest, with its coins."""
+        if self._is_over or not self.may_rest:
+            return ()
+        if self._seen:
+            return tuple(f"{row.coin}: oid {row.oid}" for row in self._seen)
+        return tuple(f"{coin}: orders of an earlier session: not checked yet" for coin in self._ledgers)
 
     def leave(self, coin: str) -> None:
         """Cancel nothing of a coin any more; its own grid looks after its orders."""
@@ -76,11 +84,6 @@ class AbsentCoins:
         """Cancel what rests; return whether a look shows that nothing does. Errors: VenueError."""
         if not self.may_rest:
             return True
-        self._has_cleared = False
-        self._has_cleared = await self._clear()
-        return self._has_cleared
-
-    async def _clear(self) -> bool:
         for _ in range(TRIES):
             if not (rows := await self._find_ours()):
                 return True
@@ -107,7 +110,10 @@ class AbsentCoins:
 
     async def _find_ours(self) -> list[OpenOrder]:
         answer = await self._client.fetch_open_order_rows()
-        return [row for row in answer.rows if row.coin in self._ledgers and self._is_ours(row)]
+        found = [row for row in answer.rows if row.coin in self._ledgers and self._is_ours(row)]
+        is_late = trio.current_time() >= self._began_s + PAUSE_S
+        self._seen, self._is_over = tuple(found), not found and (is_late or not self._awaits_arrivals)
+        return found
 
     def _is_ours(self, row: OpenOrder) -> bool:
         return self._owners[row.coin].classify(row) is Owner.OURS or self._ledgers[row.coin].order_state.is_known(

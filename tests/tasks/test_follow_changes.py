@@ -159,7 +159,7 @@ async def test_a_request_that_cannot_be_read_is_answered(
 async def test_a_request_to_an_earlier_maker_is_refused(tmp_path: Path) -> None:
     digest = ask_for_change(tmp_path, configure(*COINS[:2]))
 
-    await refuse_earlier(tmp_path)
+    await refuse_earlier(tmp_path, configure(COINS[0]))
 
     answer = read_answer(tmp_path)
     assert answer is not None

@@ -204,7 +204,7 @@ async def open_account(
             await trio.to_thread.run_sync(remove_old_instances, folder.parents[1], time.time())
         lock = find_signer_lock(environ, network=checked.network, signer=wallet.address)
         journal = await open_when_free(partial(open_ledger, folder, signer_lock=lock))
-        await refuse_earlier(folder)
+        await refuse_earlier(folder, account)
         await note_applied(folder, account)
         maker = AccountMaker(
             grids,

@@ -54,7 +54,7 @@ class FollowingMaker:
     async def run(self) -> None:
         """Run the maker until it is cancelled or ends, and follow changes meanwhile."""
         run_sync: Any = self._run_sync
-        await refuse_earlier(self._folder, run_sync=run_sync)
+        await refuse_earlier(self._folder, self._account, run_sync=run_sync)
         await note_applied(self._folder, self._account, run_sync=run_sync)
         follow = partial(follow_changes, folder=self._folder, make_terms=self._make_terms, run_sync=run_sync)
         self._has_begun = True

@@ -46,6 +46,7 @@ ORDER = (
     "engine",
     "views",
     "terminal_ui",
+    "web",
     "sandbox",
     "sandbox.model",
     "sandbox.matching",

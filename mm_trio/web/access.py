@@ -22,13 +22,12 @@ MOST_COOKIES = 32
 class Access:
     """Who may see the page.
 
-    `token` is that of the one link that works now. `on_new_token` is told of each that follows: it has to be kept where
-    the operator finds it, or the page cannot be entered again.
+    `token` is that of the one link that works now.
     """
 
-    def __init__(self, *, on_new_token: Callable[[str], None] = lambda _token: None) -> None:
+    def __init__(self) -> None:
         self._token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._on_new_token = on_new_token
+        self._listeners: list[Callable[[str], None]] = []
         self._known: deque[bytes] = deque(maxlen=MOST_COOKIES)
 
     def __repr__(self) -> str:
@@ -39,6 +38,10 @@ class Access:
         """Token of the link that works now."""
         return self._token
 
+    def on_new_token(self, listener: Callable[[str], None]) -> None:
+        """Have a listener told of each token that follows: it has to be kept, or the page cannot be entered again."""
+        self._listeners.append(listener)
+
     def enter(self, token: str) -> str | None:
         """Use a link up, and return the value of a cookie; None for any other token."""
         if not secrets.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
@@ -46,7 +49,8 @@ class Access:
         self._token = secrets.token_urlsafe(TOKEN_BYTES)
         value = secrets.token_urlsafe(TOKEN_BYTES)
         self._known.append(_digest(value))
-        self._on_new_token(self._token)
+        for listener in self._listeners:
+            listener(self._token)
         return value
 
     def knows(self, value: str) -> bool:

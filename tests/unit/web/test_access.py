@@ -7,7 +7,8 @@ from mm_trio.web.access import MOST_COOKIES, Access
 
 def test_a_link_works_once_and_another_follows() -> None:
     told: list[str] = []
-    access = Access(on_new_token=told.append)
+    access = Access()
+    access.on_new_token(told.append)
     token = access.token
 
     value = access.enter(token)

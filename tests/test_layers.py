@@ -47,6 +47,7 @@ ORDER = (
     "views",
     "terminal_ui",
     "web",
+    "web.page",
     "sandbox",
     "sandbox.model",
     "sandbox.matching",

@@ -83,6 +83,7 @@ class Connections:
         self._refusing: set[Connection] = set()
         self._n_refused = 0
         self._told_s: float | None = None
+        self._dropped = trio.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -101,11 +102,20 @@ class Connections:
         """Check if one more has to be refused."""
         return len(self._open) >= self._most
 
+    async def wait_until_empty(self) -> None:
+        """Wait until no client is served."""
+        while self._open:
+            self._dropped = trio.Event()
+            await self._dropped.wait()
+
     @contextmanager
     def hold(self, stream: trio.SocketStream) -> Iterator[Connection]:
         """Keep a connection in the books while it is served, and close it afterwards."""
-        with self._keep(Connection(stream), self._open) as connection:
-            yield connection
+        try:
+            with self._keep(Connection(stream), self._open) as connection:
+                yield connection
+        finally:
+            self._dropped.set()
 
     async def refuse(self, stream: trio.SocketStream) -> None:
         """Tell a client that there are too many, and close its connection."""

@@ -23,6 +23,7 @@ __all__ = ["bind_page", "make_url", "serve"]
 _log = logging.getLogger(__name__)
 
 BACKLOG = 128
+LAST_WORDS_WITHIN_S = 0.3
 REMEDIES = {
     errno.EADDRINUSE: "another program listens there; use another port, or 0 for a free one with `run --page 0`",
     errno.EACCES: "ports below 1024 are for root; use a higher one",
@@ -88,4 +89,9 @@ async def serve(
             listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
             nursery.start_soon(trio.serve_listeners, answer, [listener])
             task_status.started(url)
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                # A page that is open hears of the end.
+                with trio.move_on_after(LAST_WORDS_WITHIN_S, shield=True):
+                    await connections.wait_until_empty()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -32,7 +33,9 @@ def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tu
     screen = choose_screen(arguments, title=account.account.network, lists_markets=account.lists_markets)
     beside = [] if screen is None else [show_beside(screen)]
     if (page := find_page(account.page, arguments.page)) is not None:
-        beside.append(keep_beside("page", choose_page(page, [])))
+        beside.append(
+            keep_beside("page", choose_page(page, [], make_source=partial(make_status_source, account=account)))
+        )
     return tuple(beside)
 
 

@@ -19,6 +19,9 @@ from mm_trio.model.errors import ConfigError
 from mm_trio.terminal_ui.streams import tell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mm_trio.views.account_status import StatusSource
     from mm_trio.web.app import WebRoute
 
 __all__ = ["choose_page", "find_page", "may_show_secrets"]
@@ -36,11 +39,13 @@ def find_page(page: Page, asked_port: int | None) -> Page | None:
     return replace(page, port=asked_port)
 
 
-def choose_page(page: Page, make_routes: Sequence[MakeRoutes]) -> Beside[OpenMaker]:
+def choose_page(
+    page: Page, make_routes: Sequence[MakeRoutes], *, make_source: Callable[[OpenMaker], StatusSource]
+) -> Beside[OpenMaker]:
     """Listen for the page's clients, print the link, and return the task that answers them.
 
     What is wrong with the address is found before the maker starts, and the link is printed before a screen covers it.
-    Errors: ConfigError.
+    `make_routes` make what is served besides the page. Errors: ConfigError.
     """
     _check_extra()
     # Imported before the maker runs: it takes half a second, in which nothing would be quoted.
@@ -49,12 +54,14 @@ def choose_page(page: Page, make_routes: Sequence[MakeRoutes]) -> Beside[OpenMak
     from mm_trio.web.app import WebApp
     from mm_trio.web.hosts import Hosts, is_loopback_name
     from mm_trio.web.link_file import LinkKeeper, make_link
+    from mm_trio.web.page.routes import PageRoutes
+    from mm_trio.web.page.static_files import read_files
     from mm_trio.web.server import bind_page, make_url, serve
 
     listening = bind_page(page.host, page.port)
     own_url, port = make_url(listening), listening.getsockname()[1]
     url = own_url if page.name is None else _name_url(page.name, port)
-    access = Access()
+    files, access = read_files(), Access()
     keeper = LinkKeeper(access, url=url)
     access.on_new_token(keeper.on_new_token)
     names = [name for name in (page.name, own_url.removeprefix("http://")) if name is not None]
@@ -72,14 +79,25 @@ def choose_page(page: Page, make_routes: Sequence[MakeRoutes]) -> Beside[OpenMak
         tell(f"mm-trio: page: {url} (`mm-trio page-link --config FILE` prints a link that opens it once)")
 
     async def show(opened: OpenMaker, _stop_scope: trio.CancelScope) -> None:
-        routes = [route for make in make_routes for route in make(opened)]
+        source = make_source(opened)
+        shown = PageRoutes.of(source, files, find_folder=partial(_find_folder, opened, source))
+        routes = [*shown.list_routes(), *(route for make in make_routes for route in make(opened))]
         app = WebApp(routes, hosts=hosts, access=access, port=port)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(serve, app, listening))
-            _log.info("page open: url=%s; it shows this maker and changes nothing", url)
-            nursery.start_soon(keeper.keep_forever, opened.folder)
+        with shown.lines.heard():
+            async with trio.open_nursery() as nursery:
+                await nursery.start(partial(serve, app, listening))
+                _log.info("page open: url=%s; it shows this maker and changes nothing", url)
+                nursery.start_soon(keeper.keep_forever, opened.folder)
+                nursery.start_soon(shown.live.keep_forever)
 
     return show
+
+
+def _find_folder(opened: OpenMaker, source: StatusSource, name: str) -> Path:
+    """Find the state folder of a grid, whose record lies there, by the grid's name."""
+    if source.identity.mode == "one":
+        return opened.folder
+    return opened.folder.parent / opened.maker.faces[name].coin.replace("/", "-")
 
 
 def _check_extra() -> None:

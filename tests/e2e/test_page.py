@@ -6,8 +6,10 @@ simulated exchange: five minutes pass in a moment, then the clock is the real on
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ pytest.importorskip("playwright", reason="Playwright is not installed (dependenc
 import trio_asyncio  # type: ignore[import-untyped]
 from grids_kit import COINS, GridsWorld
 from page_kit import BROWSER, Shown, Tab, open_tab, slowed
+from process_kit import open_sandbox, run, running
 from trio.testing import MockClock
 from web_kit import Server
 
@@ -68,7 +71,7 @@ async def looking(
             with jumping(clock), trio.move_on_after(60):
                 await shown.trade_forever(seed=3)
             with slowed(monkeypatch, slower):
-                async with trio_asyncio.open_loop(), shown.open_page(maker) as server, open_tab(server) as tab:
+                async with trio_asyncio.open_loop(), shown.open_page(maker) as server, open_tab(server.link) as tab:
                     await tab.wait(IS_LIVE)
                     yield shown, maker, server, tab
     finally:
@@ -268,7 +271,7 @@ async def test_arrows_move_between_markets_and_enter_opens_one(
         async with world.quoting(maker):
             await trio.sleep(30)
             mock_clock.autojump_threshold = float("inf")
-            async with trio_asyncio.open_loop(), shown.open_page(maker) as server, open_tab(server) as tab:
+            async with trio_asyncio.open_loop(), shown.open_page(maker) as server, open_tab(server.link) as tab:
                 await tab.wait(IS_LIVE)
                 names = [name for (name,) in await read_rows(tab, "#grids tbody tr", "key")]
                 await tab.do("focus", "#grids tbody tr[tabindex='0']")
@@ -305,3 +308,38 @@ async def test_it_says_that_the_maker_has_ended(
 
     assert notice.startswith("mm-trio is stopping, or has ended since ")
     assert figures > 0
+
+
+# --- The program itself -------------------------------------------------------------------------
+
+
+def read_link_below(folder: Path) -> str:
+    (file,) = folder.glob("**/page-link")
+    return file.read_text().strip()
+
+
+async def test_the_program_shows_what_its_ledger_has(tmp_path: Path) -> None:
+    """Everything is real here: an exchange and a maker in processes of their own, sockets, threads, clock."""
+    with open_sandbox(tmp_path, "--seed", "181") as sandbox:
+        config = sandbox.save_config(tmp_path)
+        words = ("run", "--config", str(config), "--page", "--json")
+        with running(tmp_path, *words, environ=sandbox.key) as maker:
+            maker.wait_for("page open: ")
+            maker.wait_for("tick=2 ")
+            async with trio_asyncio.open_loop(), open_tab(read_link_below(tmp_path)) as tab:
+                await tab.wait(IS_LIVE)
+                await tab.wait("document.querySelectorAll('#fills tbody tr').length >= 5", within_s=60)
+                await keep_pictures(tab, tmp_path)
+                maker.process.send_signal(signal.SIGTERM)
+                await tab.wait("document.body.classList.contains('lost')")
+                told = await read_rows(tab, "#fills tbody tr", "tid", "price", "size")
+                complaints = [each for each in tab.complaints if "ERR_CONNECTION" not in each]
+                code = maker.end()
+        _, out, _ = run(tmp_path, "fills", "--config", str(config), "--limit", "0", "--json", environ=sandbox.key)
+
+    rows = [(str(row["tid"]), row["price"], row["size"]) for row in reversed(json.loads(out)["fills"])]
+    later = len(rows) - len(told)
+    assert code == 0, maker.err
+    assert (complaints, len(told) >= 5) == ([], True)
+    # Fills came after the page was last read; those before are the same to the last digit.
+    assert told == rows[later:]

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio_asyncio  # type: ignore[import-untyped]
 from builders import ALLOCATION, MAKER, World, until
 from web_kit import Server
 
@@ -176,8 +177,6 @@ class Tab:
 
     async def do(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Call a method of Playwright's page."""
-        import trio_asyncio  # type: ignore[import-untyped]
-
         return await trio_asyncio.aio_as_trio(getattr(self.page, name))(*arguments, **options)
 
     async def read(self, script: str) -> Any:
@@ -198,8 +197,6 @@ class Tab:
         await self.do("set_viewport_size", {"width": width, "height": height})
 
     async def press(self, key: str) -> None:
-        import trio_asyncio  # type: ignore[import-untyped]
-
         await trio_asyncio.aio_as_trio(self.page.keyboard.press)(key)
 
     async def click(self, selector: str) -> None:
@@ -207,9 +204,8 @@ class Tab:
 
 
 @asynccontextmanager
-async def open_tab(server: Server) -> AsyncIterator[Tab]:
+async def open_tab(link: str) -> AsyncIterator[Tab]:
     """Enter a page with a browser of its own; asyncio has to run already (`trio_asyncio.open_loop`)."""
-    import trio_asyncio  # type: ignore[import-untyped]
     from playwright.async_api import async_playwright
 
     def in_trio(fn: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -224,8 +220,8 @@ async def open_tab(server: Server) -> AsyncIterator[Tab]:
             tab = Tab(await in_trio(opened.new_page)())
             tab.page.on("console", lambda told: tab.complaints.append(f"{told.type}: {told.text}"))
             tab.page.on("pageerror", lambda error: tab.complaints.append(f"error: {error}"))
-            await tab.do("goto", f"{server.url}/enter?token={server.access.token}")
-            await tab.do("wait_for_url", f"{server.url}/")
+            await tab.do("goto", link)
+            await tab.do("wait_for_url", f"{link.partition('/enter')[0]}/")
             yield tab
         finally:
             with trio.CancelScope(shield=True):

@@ -42,9 +42,11 @@ pytestmark = [
 ]
 
 HOUR_S, ROUND_S = 3600.0, 600.0
-# What the page does each quarter of a second is done each minute of a round.
-SLOWER = 240.0
+# What the page does each quarter of a second is done each five seconds of a round.
+SLOWER = 20.0
 WIDTHS = (1440, 768, 390)
+# Pictures of docs/page.md, which `nox -s page_pictures` takes anew.
+IN_DOCS = (("page-desk.png", "light", (1280, 900)), ("page-phone.png", "dark", (390, 844)))
 IS_LIVE = "document.body.classList.contains('live') && document.querySelectorAll('#bids tr').length > 0"
 HAS_PAST = "document.querySelectorAll('#parts tr[data-figure]').length > 0 && document.querySelector('canvas') !== null"
 
@@ -54,15 +56,14 @@ def jumping(clock: MockClock) -> Iterator[None]:
     """Let time pass as fast as it can."""
     clock.autojump_threshold = 0
     try:
-        yield
+        with slowed(SLOWER):
+            yield
     finally:
         clock.autojump_threshold = float("inf")
 
 
 @asynccontextmanager
-async def looking(
-    folder: Path, clock: MockClock, monkeypatch: pytest.MonkeyPatch, *, slower: float = 1.0
-) -> AsyncIterator[tuple[Shown, WsState, Server, Tab]]:
+async def looking(folder: Path, clock: MockClock) -> AsyncIterator[tuple[Shown, WsState, Server, Tab]]:
     """A maker that has traded for a minute, and a browser that entered its page."""
     shown = Shown(folder)
     try:
@@ -70,10 +71,9 @@ async def looking(
         async with shown.world.running(shown.make_maker()) as maker:
             with jumping(clock), trio.move_on_after(60):
                 await shown.trade_forever(seed=3)
-            with slowed(monkeypatch, slower):
-                async with trio_asyncio.open_loop(), shown.open_page(maker) as server, open_tab(server.link) as tab:
-                    await tab.wait(IS_LIVE)
-                    yield shown, maker, server, tab
+            async with trio_asyncio.open_loop(), shown.open_page(maker) as server, open_tab(server.link) as tab:
+                await tab.wait(IS_LIVE)
+                yield shown, maker, server, tab
     finally:
         shown.close()
 
@@ -107,6 +107,11 @@ async def keep_pictures(tab: Tab, folder: Path) -> None:
             await tab.do("screenshot", path=str(path), full_page=True)
             assert await tab.read("document.documentElement.scrollWidth <= innerWidth"), (scheme, width)
             assert path.stat().st_size > 20_000
+    for name, scheme, (width, height) in IN_DOCS:
+        await tab.do("emulate_media", color_scheme=scheme)
+        await tab.resize(width, height)
+        await tab.wait(f"innerWidth === {width} && document.querySelector('canvas').clientWidth < {width}")
+        await tab.do("screenshot", path=str(folder / name))
     await tab.resize(WIDTHS[0])
 
 
@@ -161,11 +166,9 @@ async def check_journal(shown: Shown, tab: Tab) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_an_hour_of_trading_is_shown_as_the_journal_has_it(
-    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_hour_of_trading_is_shown_as_the_journal_has_it(tmp_path: Path, mock_clock: MockClock) -> None:
     pictures = Path(os.environ.get("MM_TRIO_SCREENSHOTS") or tmp_path)
-    async with looking(tmp_path / "maker", mock_clock, monkeypatch, slower=SLOWER) as (shown, maker, _, tab):
+    async with looking(tmp_path / "maker", mock_clock) as (shown, maker, _, tab):
         began_s = trio.current_time()
         async with trio.open_nursery() as trading:
             trading.start_soon(shown.trade_forever)
@@ -173,6 +176,7 @@ async def test_an_hour_of_trading_is_shown_as_the_journal_has_it(
             while trio.current_time() < began_s + HOUR_S:
                 with jumping(mock_clock):
                     await trio.sleep(ROUND_S)
+                await tab.wait(IS_LIVE)
                 await look_around(tab)
             await keep_pictures(tab, pictures)
             trading.cancel_scope.cancel()
@@ -191,10 +195,8 @@ async def test_an_hour_of_trading_is_shown_as_the_journal_has_it(
 # --- Keys and readers ---------------------------------------------------------------------------
 
 
-async def test_it_can_be_used_without_a_mouse(
-    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with looking(tmp_path, mock_clock, monkeypatch) as (_, _, _, tab):
+async def test_it_can_be_used_without_a_mouse(tmp_path: Path, mock_clock: MockClock) -> None:
+    async with looking(tmp_path, mock_clock) as (_, _, _, tab):
         focused = "document.activeElement.id || document.activeElement.textContent.trim()"
         await tab.press("Tab")
         assert await tab.read(focused) == "Skip to the figures"
@@ -213,10 +215,8 @@ async def test_it_can_be_used_without_a_mouse(
         ]
 
 
-async def test_a_reader_of_the_screen_finds_names_everywhere(
-    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with looking(tmp_path, mock_clock, monkeypatch) as (_, _, _, tab):
+async def test_a_reader_of_the_screen_finds_names_everywhere(tmp_path: Path, mock_clock: MockClock) -> None:
+    async with looking(tmp_path, mock_clock) as (_, _, _, tab):
         await tab.wait(HAS_PAST)
         unnamed = await tab.read(
             """[...document.querySelectorAll('table, [role=img], section, article, button, [role=region]')].filter(
@@ -237,10 +237,8 @@ async def test_a_reader_of_the_screen_finds_names_everywhere(
     assert statuses == ["link-said", "notice", "state"]
 
 
-async def test_amounts_are_rounded_as_texts(
-    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with looking(tmp_path, mock_clock, monkeypatch) as (_, _, _, tab):
+async def test_amounts_are_rounded_as_texts(tmp_path: Path, mock_clock: MockClock) -> None:
+    async with looking(tmp_path, mock_clock) as (_, _, _, tab):
         told = await tab.read(
             """import('/static/format.js').then(({round, plain, money, signed, duration}) => [
               round('1234567.005', 2), round('-0.0049', 2), round('0.995', 2), round('12345678901234567890.5', 0),
@@ -259,9 +257,7 @@ async def test_amounts_are_rounded_as_texts(
 # --- Several markets ----------------------------------------------------------------------------
 
 
-async def test_arrows_move_between_markets_and_enter_opens_one(
-    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_arrows_move_between_markets_and_enter_opens_one(tmp_path: Path, mock_clock: MockClock) -> None:
     mock_clock.rate = 1.0
     world = GridsWorld()
     shown = Shown(tmp_path, world)
@@ -269,7 +265,6 @@ async def test_arrows_move_between_markets_and_enter_opens_one(
     try:
         mock_clock.autojump_threshold = 0
         async with world.quoting(maker):
-            await trio.sleep(30)
             mock_clock.autojump_threshold = float("inf")
             async with trio_asyncio.open_loop(), shown.open_page(maker) as server, open_tab(server.link) as tab:
                 await tab.wait(IS_LIVE)
@@ -297,10 +292,8 @@ async def test_arrows_move_between_markets_and_enter_opens_one(
 # --- Its end ------------------------------------------------------------------------------------
 
 
-async def test_it_says_that_the_maker_has_ended(
-    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with looking(tmp_path, mock_clock, monkeypatch) as (_, _, server, tab):
+async def test_it_says_that_the_maker_has_ended(tmp_path: Path, mock_clock: MockClock) -> None:
+    async with looking(tmp_path, mock_clock) as (_, _, server, tab):
         server.scope.cancel()
         await tab.wait("document.body.classList.contains('lost')")
         notice = await tab.read("document.getElementById('notice').textContent")

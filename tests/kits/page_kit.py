@@ -145,9 +145,9 @@ async def _serve_until_cut(
 
 
 @contextmanager
-def slowed(monkeypatch: pytest.MonkeyPatch, slower: float) -> Iterator[None]:
+def slowed(slower: float) -> Iterator[None]:
     """Let the page take so many times longer for whatever it does by the clock."""
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         for module, name in (
             (live_state, "LEAST_PERIOD_S"),
             (live_state, "STILL_EVERY_S"),

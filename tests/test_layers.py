@@ -48,6 +48,8 @@ ORDER = (
     "views",
     "control",
     "terminal_ui",
+    "web",
+    "web.page",
     "sandbox",
     "sandbox.model",
     "sandbox.matching",

@@ -14,6 +14,7 @@ from mm_trio.config.settings import (
     Limits,
     MarketSettings,
     Network,
+    Page,
     Record,
     Settings,
     Tuning,
@@ -108,6 +109,7 @@ class AccountSettings:
     tuning: Tuning = field(default_factory=Tuning)
     guard: Guard = field(default_factory=Guard)
     record: Record = field(default_factory=Record)
+    page: Page = field(default_factory=Page)
     lists_markets: bool = True
 
     @classmethod
@@ -119,6 +121,7 @@ class AccountSettings:
             tuning=settings.tuning,
             guard=settings.guard,
             record=settings.record,
+            page=settings.page,
             lists_markets=False,
         )
 

@@ -18,6 +18,7 @@ from mm_trio.config.values import (
     boolean_value,
     choice_value,
     decimal_value,
+    listening_host,
     loopback_url,
     seconds_value,
     text_value,
@@ -39,6 +40,7 @@ __all__ = [
     "MakerParameters",
     "MarketSettings",
     "Network",
+    "Page",
     "Record",
     "Settings",
     "Strategy",
@@ -226,6 +228,36 @@ class Record:
     max_mb: int = field(default=2000, metadata=whole_value(10, 1_000_000, "MB", such_as="2000"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Page in the browser, and where it listens; port 0: there is none.
+
+    Only this machine reaches it, unless `host` is another address and `allow_remote` is set. `name` is by what browsers
+    and scrapers ask it besides, with a port where that is not the page's own: a name of this machine, or of a proxy.
+    """
+
+    port: int = field(default=0, metadata=whole_value(0, 65535, "port, 0 is off", such_as="8090"))
+    host: str = field(
+        default="127.0.0.1",
+        metadata=text_value(
+            ".*",
+            "an address of this machine: 127.0.0.1 or ::1, or another one together with allow_remote",
+            such_as='"127.0.0.1"',
+            then=listening_host,
+        ),
+    )
+    allow_remote: bool = field(default=False, metadata=boolean_value(such_as="true"))
+    name: str | None = field(
+        default=None,
+        metadata=text_value(
+            r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?",
+            "a host name, with or without a port, and without http://",
+            such_as='"maker.lan"',
+            then=str.lower,
+        ),
+    )
+
+
 class MakerParameters(TypedDict):
     """Arguments of `WsState` that are settings, by name."""
 
@@ -270,6 +302,7 @@ class Settings:
     limits: Limits | None = None
     guard: Guard = Guard()
     record: Record = Record()
+    page: Page = Page()
 
     def maker_parameters(self, grid: PricingGrid | None = None) -> MakerParameters:
         """Return the arguments of `WsState` that are settings.

@@ -15,10 +15,12 @@ import trio
 from mm_trio import __version__
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
+from mm_trio.cli.run_programs.serve_page import choose_page, find_page
 from mm_trio.cli.run_programs.service_manager import ServiceManager
 from mm_trio.cli.run_programs.told_service import tell_manager
 from mm_trio.cli.shell.output import choose_screen
 from mm_trio.control.service import serve_control
+from mm_trio.model.errors import find_leaves
 from mm_trio.views.account_status import Identity, StatusSource
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tu
     manager = ServiceManager.of_environ(arguments.environment.plain)
     if manager.address is not None:
         services.append(keep_beside("service manager", partial(tell_manager, manager)))
+    if (page := find_page(account.page, arguments.page)) is not None:
+        source = partial(make_status_source, account=account)
+        services.append(keep_beside("page", choose_page(page, [], make_source=source)))
     return tuple(services)
 
 
@@ -65,8 +70,10 @@ def keep_beside(name: str, service: Beside[OpenMaker]) -> Beside[OpenMaker]:
     async def keep(opened: OpenMaker, stop_scope: trio.CancelScope) -> None:
         try:
             await service(opened, stop_scope)
-        except Exception as error:  # noqa: BLE001 - whatever a service does wrong, orders are looked after
-            _log.error("service ended: name=%s error=%r; the maker goes on without it", name, error)
+        except* Exception as group:  # noqa: BLE001 - whatever a service does wrong, orders are looked after
+            # Its tasks may fail while they are being cancelled; the rest of such a group is for the canceller.
+            errors = ", ".join(repr(leaf) for leaf in find_leaves(group))
+            _log.error("service ended: name=%s error=%s; the maker goes on without it", name, errors)
 
     return keep
 

@@ -45,6 +45,7 @@ ORDER = (
     "grids",
     "engine",
     "views",
+    "alerts",
     "terminal_ui",
     "sandbox",
     "sandbox.model",

@@ -23,6 +23,7 @@ from mm_trio.config.loading import TEST_VARIABLES, find_address_fault, find_grid
 from mm_trio.config.redaction import hide_secrets, is_secret, show
 from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
+    Alerts,
     Allocation,
     Guard,
     Limits,
@@ -49,6 +50,7 @@ _ACCOUNT_KINDS: dict[str, type[Any]] = {
     "tuning": Tuning,
     "guard": Guard,
     "record": Record,
+    "alerts": Alerts,
 }
 _ACCOUNT_SECTIONS = {name: Section.of(f"[{name}]", kind) for name, kind in _ACCOUNT_KINDS.items()}
 # A grid's limits are all but the one of the budget, which the account has once.
@@ -211,7 +213,7 @@ def _join_grid(values: dict[str, dict[str, Any]], parts: Mapping[str, Any]) -> S
     if limits is not None and shared is not None:
         limits = replace(limits, budget_floor=shared.budget_floor)
     place = {item.name: getattr(account, item.name) for item in fields(account)}
-    common = {name: parts[name] for name in ("guard", "record") if name in parts}
+    common = {name: parts[name] for name in ("guard", "record", "alerts") if name in parts}
     return Settings(
         market=MarketSettings(**place, **values["market"]),
         strategy=Strategy(**values["strategy"]),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from mm_trio.config.settings import (
+    Alerts,
     Guard,
     Limits,
     MarketSettings,
@@ -108,6 +109,7 @@ class AccountSettings:
     tuning: Tuning = field(default_factory=Tuning)
     guard: Guard = field(default_factory=Guard)
     record: Record = field(default_factory=Record)
+    alerts: Alerts = field(default_factory=Alerts)
     lists_markets: bool = True
 
     @classmethod
@@ -119,6 +121,7 @@ class AccountSettings:
             tuning=settings.tuning,
             guard=settings.guard,
             record=settings.record,
+            alerts=settings.alerts,
             lists_markets=False,
         )
 

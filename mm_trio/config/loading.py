@@ -16,6 +16,7 @@ from mm_trio.config.redaction import hide_secrets
 from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
     VENUE_URLS,
+    Alerts,
     Allocation,
     Guard,
     Limits,
@@ -56,6 +57,7 @@ _KINDS: dict[str, type[Any]] = {
     "limits": Limits,
     "guard": Guard,
     "record": Record,
+    "alerts": Alerts,
 }
 _SCHEMA = Schema(
     sections={name: Section.of(f"[{name}]", kind) for name, kind in _KINDS.items()}, test_variables=TEST_VARIABLES

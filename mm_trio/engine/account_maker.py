@@ -12,7 +12,7 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.engine.assembly import AccountStops, open_session
 from mm_trio.engine.grid_assembly import GridTerms, Seams
-from mm_trio.engine.grid_face import GridFace
+from mm_trio.engine.grid_face import GridFace, Vitals, take_vitals
 from mm_trio.engine.session import Session
 from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.guard.terms import GuardTerms
@@ -186,6 +186,11 @@ class AccountMaker:
     def describe_orders_left(self) -> tuple[str, ...]:
         """Describe the orders that may rest, with their coins, for a person who has to look after them."""
         return tuple(f"{name}: {left}" for name, face in self.faces.items() for left in face.describe_orders_left())
+
+    @property
+    def vitals(self) -> Vitals:
+        """Return the account's signs of life, and how near its limits are."""
+        return take_vitals(self._session)
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name."""

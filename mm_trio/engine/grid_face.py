@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from mm_trio.engine.grid_assembly import GridTerms, Knowledge
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder, list_remaining
 from mm_trio.halts.standing import Standing
 from mm_trio.limits.breach_log import Tripped
+from mm_trio.limits.nearness import LimitUse
 from mm_trio.model.errors import LedgerError
 from mm_trio.model.market import Market
 from mm_trio.model.orders import FillResult
@@ -19,9 +23,48 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 
-__all__ = ["GridFace"]
+if TYPE_CHECKING:
+    from mm_trio.engine.session import Session
+
+__all__ = ["GridFace", "Vitals", "take_vitals"]
 
 NOT_CHECKED = ("orders of an earlier session: not checked yet",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """Signs of life of an account, and its limits over all grids.
+
+    Times are of the loop's clock, None where there was none: of the last frame of any feed, of the last commit of the
+    ledger, and since when entries wait to be durable. `key_ends_ms` is the end of the signer's key as the venue lists
+    it. `has_guard`: a guard watches, by what was seen of it; None where none is configured. `limits` are empty where
+    the only grid has them.
+    """
+
+    framed_s: float | None = None
+    committed_s: float | None = None
+    waits_since_s: float | None = None
+    n_unwritten: int = 0
+    key_ends_ms: int | None = None
+    has_guard: bool | None = None
+    limits: tuple[LimitUse, ...] = ()
+
+
+def take_vitals(session: Session | None) -> Vitals:
+    """Take the signs of life of a session; all are missing before there is one."""
+    if session is None:
+        return Vitals()
+    account = session.account
+    agent = None if account.key_life is None else account.key_life.agent
+    return Vitals(
+        framed_s=session.feeds.watchdog.framed_s,
+        committed_s=account.writer.committed_s,
+        waits_since_s=account.writer.waits_since_s,
+        n_unwritten=account.writer.n_unwritten,
+        key_ends_ms=None if agent is None else agent.valid_until_ms,
+        has_guard=None if account.signs is None else account.signs.has_guard,
+        limits=() if session.is_alone else account.stops.limits.measure(),
+    )
 
 
 class GridFace:
@@ -82,6 +125,21 @@ class GridFace:
     def boundary_level(self) -> int | None:
         """Return the lowest level with an ask, None before the start."""
         return None if self._grid is None else self._grid.quoter.boundary_level
+
+    @property
+    def ticked_s(self) -> float | None:
+        """Return when the last tick ended, on the loop's clock; None before the first."""
+        return None if self._grid is None else self._grid.schedule.ticked_s
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Return the middle between the best prices of the book, as the limits saw it last; None where none was."""
+        return None if self._grid is None else self._grid.stops.limits.mid
+
+    @property
+    def limit_uses(self) -> tuple[LimitUse, ...]:
+        """Return how near each of the grid's limits is."""
+        return () if self._grid is None else self._grid.stops.limits.measure()
 
     @property
     def recent_fills(self) -> Sequence[tuple[float, FillResult]]:

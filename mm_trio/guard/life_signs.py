@@ -73,6 +73,11 @@ class LifeSigns:
         self._lock = threading.Lock()
         self._n_written = 0
 
+    @property
+    def has_guard(self) -> bool:
+        """Check if a guard watches, by what was seen of it; one may, before the first looks."""
+        return self._cover.presence.is_likely
+
     async def keep_forever(self, market: Market) -> Never:
         """Write heartbeats, and ask the venue where it was not heard for a while."""
         async with trio.open_nursery() as nursery:

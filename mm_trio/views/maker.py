@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from mm_trio.engine.grid_face import GridFace
+from mm_trio.engine.grid_face import GridFace, Vitals
 from mm_trio.halts.standing import Standing
 from mm_trio.state.rate_limit import RateLimitBudget
 
@@ -27,6 +27,9 @@ class Maker(Protocol):
 
     @property
     def standing(self) -> Standing: ...
+
+    @property
+    def vitals(self) -> Vitals: ...
 
     @property
     def orders_may_rest(self) -> tuple[str, ...]: ...

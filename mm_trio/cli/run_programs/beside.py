@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from mm_trio import __version__
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
 from mm_trio.cli.shell.output import choose_screen
+from mm_trio.views.account_status import Identity, StatusSource
 
 if TYPE_CHECKING:
     from mm_trio.terminal_ui.live_view import Screen
 
-__all__ = ["choose_beside", "keep_beside", "show_beside"]
+__all__ = ["choose_beside", "keep_beside", "make_status_source", "show_beside"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,3 +50,8 @@ def keep_beside(name: str, service: Beside[OpenMaker]) -> Beside[OpenMaker]:
             _log.error("service ended: name=%s error=%r; the maker goes on without it", name, error)
 
     return keep
+
+
+def make_status_source(opened: OpenMaker, account: AccountSettings) -> StatusSource:
+    """Return what a service takes the status of its maker from; the maker runs from now on."""
+    return StatusSource(maker=opened.maker, identity=Identity.of(account, version=__version__))

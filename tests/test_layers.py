@@ -67,6 +67,7 @@ ORDER = (
     "cli.shell",
     "cli.programs",
     "cli.run_programs",
+    "cli.alert_programs",
     "cli.ledger_programs",
     "cli.key_programs",
     "cli.live_programs",

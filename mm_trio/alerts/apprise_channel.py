@@ -16,9 +16,9 @@ from mm_trio.config.redaction import HiddenUrl
 from mm_trio.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from apprise import Apprise
+    from apprise import NotifyBase
 
-__all__ = ["EXTRA_MISSING", "AppriseChannel", "open_channels"]
+__all__ = ["EXTRA_MISSING", "AppriseChannel", "find_reason", "open_channels"]
 
 EXTRA_MISSING = (
     "[alerts] urls need the extra `alerts`, which is not installed: pip install 'mm-trio[alerts]'; or remove the urls"
@@ -43,7 +43,8 @@ _REASONS = (
 )
 
 
-def _find_reason(lines: Sequence[str]) -> str:
+def find_reason(lines: Sequence[str]) -> str:
+    """Say in words of ours why a message was not taken, by what Apprise logged."""
     text = "\n".join(lines)
     for pattern, words in _REASONS:
         if match := re.search(pattern, text):
@@ -57,9 +58,9 @@ class AppriseChannel:
     `name` may be shown. At most one thread works for it: one that hangs holds up this channel alone.
     """
 
-    def __init__(self, name: str, apprise: Apprise) -> None:
+    def __init__(self, name: str, service: NotifyBase) -> None:
         self.name = name
-        self._apprise = apprise
+        self._service = service
         self._thread = ThreadPool(f"alerts by {name}", 1)
 
     def __repr__(self) -> str:
@@ -79,7 +80,8 @@ class AppriseChannel:
 
         with keeping_library_logs() as lines:
             try:
-                is_taken = self._apprise.notify(
+                # The service itself, because Apprise would call it on threads that the end of a program waits for.
+                is_taken = self._service.notify(
                     title=message.title,
                     body=message.text,
                     notify_type=NotifyType(_KINDS[message.severity]),
@@ -87,7 +89,7 @@ class AppriseChannel:
                 )
             except Exception as error:  # noqa: BLE001 - of 190 services, and what they raise may hold a token
                 return f"the service failed with {type(error).__name__}"
-            return None if is_taken else _find_reason(lines)
+            return None if is_taken else find_reason(lines)
 
 
 def open_channels(urls: Sequence[HiddenUrl]) -> tuple[AppriseChannel, ...]:
@@ -108,24 +110,20 @@ def open_channels(urls: Sequence[HiddenUrl]) -> tuple[AppriseChannel, ...]:
         # In a log, two channels of one service are told apart by their numbers.
         name = f"{number}:{url}"
         with keeping_library_logs():
-            channel = _make_apprise(apprise, url)
-        if channel is None:
+            service = _make_service(apprise, url)
+        if service is None:
             raise ConfigError(
                 f"[alerts] urls, number {number} ({url}): not a valid address of a service that Apprise knows; see its "
                 "list of services, and write it like json://HOST:PORT or mailto://USER:PASSWORD@HOST"
             )
-        channels.append(AppriseChannel(name, channel))
+        channels.append(AppriseChannel(name, service))
     return tuple(channels)
 
 
-def _make_apprise(library: Any, url: HiddenUrl) -> Apprise | None:
-    """Make an Apprise of one address; None for one that it does not know."""
-    asset = library.AppriseAsset(async_mode=False, app_id="mm-trio", app_desc="mm-trio")
-    service = library.Apprise.instantiate(url.reveal(), asset=asset, suppress_exceptions=True)
-    if service is None:
-        return None
-    service.socket_connect_timeout = service.socket_read_timeout = SOCKET_WITHIN_S
-    # It would sleep between two tries of its own; the sender tries again.
-    service.service_retry = 0
-    made: Apprise = library.Apprise(asset=asset)
-    return made if made.add(service) else None
+def _make_service(library: Any, url: HiddenUrl) -> NotifyBase | None:
+    """Make the service of one address; None for an address that Apprise does not know."""
+    asset = library.AppriseAsset(app_id="mm-trio", app_desc="mm-trio")
+    service: NotifyBase | None = library.Apprise.instantiate(url.reveal(), asset=asset, suppress_exceptions=True)
+    if service is not None:
+        service.socket_connect_timeout = service.socket_read_timeout = SOCKET_WITHIN_S
+    return service

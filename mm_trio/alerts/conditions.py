@@ -5,12 +5,11 @@ A thing is told once when it begins, again while it lasts, and once when it is o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mm_trio.alerts.look import MakerLook
 from mm_trio.alerts.message import Message, Severity
-from mm_trio.alerts.rules import AlertTerms, Finding, find_trouble
+from mm_trio.alerts.rules import Finding
 
 __all__ = ["Conditions", "describe_time"]
 
@@ -34,9 +33,9 @@ class _Trouble:
 
 @dataclass(slots=True)
 class Conditions:
-    """Memory of what is wrong and of what was told."""
+    """Memory of what is wrong and of what was told. `remind_after_h` 0: what lasts is not told again."""
 
-    terms: AlertTerms = field(default_factory=AlertTerms)
+    remind_after_h: int = 0
     _troubles: dict[str, _Trouble] = field(default_factory=dict)
     _events: dict[str, None] = field(default_factory=dict)
 
@@ -45,15 +44,18 @@ class Conditions:
         """Return the keys of what was told and is not over, oldest first."""
         return tuple(key for key, trouble in self._troubles.items() if trouble.told_s is not None)
 
-    def judge(self, look: MakerLook, *, now_s: float) -> tuple[Message, ...]:
-        """Return what is to be told after a look, the most urgent first. `now_s` is of any clock that only goes on."""
-        messages = [message for found in find_trouble(look, self.terms) if (message := self._note(found, now_s))]
+    def judge(self, findings: Iterable[Finding], *, now_s: float) -> tuple[Message, ...]:
+        """Return what is to be told after a look found all this, the most urgent first.
+
+        `now_s` is of any clock that only goes on.
+        """
+        messages = [message for found in findings if (message := self._note(found, now_s))]
         messages += self._clear(now_s)
         return tuple(sorted(messages, key=lambda message: list(Severity).index(message.severity)))
 
     def _note(self, found: Finding, now_s: float) -> Message | None:
-        if found.is_event:
-            return self._note_event(found)
+        if found.key in self._events:
+            return None
         trouble = self._troubles.get(found.key)
         if trouble is None:
             if len(self._troubles) >= MOST_KEYS:
@@ -64,21 +66,22 @@ class Conditions:
         if trouble.told_s is None:
             is_due, again = now_s - trouble.since_s >= found.after_s, ""
         else:
-            remind_s = self.terms.remind_after_h * HOUR_S
+            remind_s = self.remind_after_h * HOUR_S
             is_due = has_worsened or (remind_s > 0 and now_s - trouble.told_s >= remind_s)
             again = "" if has_worsened else f" (still, for {describe_time(now_s - trouble.since_s)})"
         if not is_due:
             return None
+        if found.is_event:
+            self._close_event(found.key)
         trouble.told_s, trouble.is_critical = now_s, trouble.is_critical or found.severity is Severity.CRITICAL
         return Message(key=found.key, severity=found.severity, title=f"{found.title}{again}", text=found.text)
 
-    def _note_event(self, found: Finding) -> Message | None:
-        if found.key in self._events:
-            return None
-        self._events[found.key] = None
+    def _close_event(self, key: str) -> None:
+        """Remember that an event was told; it is never over."""
+        del self._troubles[key]
+        self._events[key] = None
         while len(self._events) > MOST_KEYS:
             del self._events[next(iter(self._events))]
-        return Message(key=found.key, severity=found.severity, title=found.title, text=found.text)
 
     def _clear(self, now_s: float) -> Iterator[Message]:
         for key, trouble in list(self._troubles.items()):

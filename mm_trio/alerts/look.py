@@ -14,8 +14,8 @@ class GridLook:
 
     `halted`: why it halted, or ended alone. `stopped`: why an operator or a limit lets it place nothing. `waits_for`:
     why it places nothing for another reason, or not all. `n_asks` and `n_bids` rest. `difference`: the venue's balance
-    less the ledger's (base, quote), while it is not believed yet. `n_adjusted`: how often the ledger took over what
-    nothing explains, and `adjusted` what that was the last time.
+    less the ledger's (base, quote), while it is not believed yet. `unexplained`: what the ledger took over in this
+    session and nothing explains, in sum.
     """
 
     coin: str
@@ -26,18 +26,17 @@ class GridLook:
     n_asks: int = 0
     n_bids: int = 0
     difference: tuple[Decimal, Decimal] | None = None
-    n_adjusted: int = 0
-    adjusted: tuple[Decimal, Decimal] | None = None
+    unexplained: tuple[Decimal, Decimal] = (Decimal(0), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakerLook:
     """A maker and what it depends on.
 
-    `halted` and `stopped` are of the whole account. `feed_silent_s`: since the last frame, None before the first one.
-    `budget_hours`: until it is used up at the present rate, None where that is not known or never. `budget_floor`:
-    what is kept for cancels. `key_days` None: no end is known; `is_key_listed`: the venue lists the key, or never did.
-    `guard_silent_s`: since the guard's last sign of life, None where none was seen.
+    `halted` and `stopped` are of the whole account. `feed_silent_s`: since the last frame, or since the start.
+    `budget_hours`: until it is used up at the rate of the last hour, None where that is not known or never.
+    `budget_floor`: what is kept for cancels. `key_days` None: no end is known; `is_key_listed`: the venue lists the
+    key, or never did. `guard_silent_s`: since the guard's last sign of life, None where none was seen.
     """
 
     grids: tuple[GridLook, ...] = ()

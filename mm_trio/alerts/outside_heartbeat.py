@@ -1,6 +1,7 @@
 """Heartbeat for a service outside, which raises an alarm where it stays away.
 
-The address is asked for while the maker ticks. Only such a service notices that a whole machine is gone.
+The address is asked for while the maker ticks, or is stopped on purpose. Only such a service notices that a whole
+machine is gone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Never
 import trio
 
 from mm_trio.alerts.library_logs import keeping_library_logs
-from mm_trio.concurrency.blocking_calls import NoFreeThread
+from mm_trio.concurrency.blocking_calls import NoFreeThread, RunSync
 from mm_trio.concurrency.thread_pools import ThreadPool
 from mm_trio.config.redaction import HiddenUrl
 
@@ -22,44 +23,47 @@ _log = logging.getLogger(__name__)
 
 CONNECT_WITHIN_S, ANSWER_WITHIN_S = 2.0, 5.0
 BEAT_WITHIN_S = 10.0
-# For the next tick.
+# For the next sign.
 LOOK_EVERY_S = 1.0
 
 
 class OutsideHeartbeat:
-    """Heartbeat of one maker. `count_ticks` counts its ticks until now: where there is no new one, there is no beat."""
+    """Heartbeat of one maker.
+
+    `count_signs` counts its signs of life until now: where there is no new one, there is no beat.
+    """
 
     def __init__(
         self,
         url: HiddenUrl,
         *,
         every_s: float,
-        count_ticks: Callable[[], int],
+        count_signs: Callable[[], int],
         ask: Callable[[HiddenUrl], str | None] | None = None,
+        run_sync: RunSync | None = None,
     ) -> None:
-        self._url, self._every_s, self._count_ticks = url, every_s, count_ticks
+        self._url, self._every_s, self._count_signs = url, every_s, count_signs
         self._ask = ask or ask_for
-        self._thread = ThreadPool("the heartbeat outside", 1)
+        self._run_sync: RunSync = run_sync or ThreadPool("the heartbeat outside", 1)
         self._fault: str | None = None
         self.n_sent = 0
 
     async def beat_forever(self) -> Never:
-        """Ask for the address each period in which the maker ticked."""
+        """Ask for the address each period that had a sign of life."""
         n_before = 0
         while True:
-            n_ticks = self._count_ticks()
-            if n_ticks == n_before:
+            n_signs = self._count_signs()
+            if n_signs == n_before:
                 await trio.sleep(LOOK_EVERY_S)
                 continue
-            n_before = n_ticks
+            n_before = n_signs
             self._note(await self._beat())
             await trio.sleep(self._every_s)
 
     async def _beat(self) -> str | None:
         with trio.move_on_after(BEAT_WITHIN_S):
             try:
-                fault: str | None = await self._thread(self._ask, self._url, abandon_on_cancel=True)
-                return fault
+                return await self._run_sync(self._ask, self._url, abandon_on_cancel=True)
             except NoFreeThread:
                 return "an earlier one hangs"
         return f"it took more than {BEAT_WITHIN_S:g} s"

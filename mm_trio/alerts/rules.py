@@ -18,25 +18,26 @@ __all__ = ["RULES", "AlertTerms", "Finding", "Rule", "find_trouble"]
 GUARD_SILENT_AFTER_S = 60.0
 # A difference is looked at again within seconds, and believed within a minute where it stays.
 DIFFERS_AFTER_S = 120.0
+# The venue may tell the reason of a movement late; a few reconciliations ask for it.
+EXPLAINED_WITHIN_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertTerms:
-    """Limits of the rules. 0 switches those of budget, key and reminder off."""
+    """Limits of the rules. 0 switches those of budget and key off."""
 
     feed_down_after_s: float = 60.0
     one_sided_after_min: float = 10.0
     budget_hours: int = 24
     agent_days: int = 7
-    remind_after_h: int = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something that is wrong at a moment.
 
-    `after_s`: how long it has to last before it is told. `is_event`: it happened, and is never over; its key is new
-    each time. `cleared` is told when it is over.
+    `after_s`: how long it has to last before it is told. `is_event`: it happened, and is never over; its key is
+    new each time. `cleared` is told when it is over.
     """
 
     key: str
@@ -134,7 +135,7 @@ def find_short_budget(look: MakerLook, terms: AlertTerms) -> Iterator[Finding]:
             key="budget",
             severity=Severity.WARNING,
             title="the request budget runs out",
-            text=f"{look.budget_left:,} requests last {look.budget_hours:.1f} h at the present rate (limit "
+            text=f"{look.budget_left:,} requests last {look.budget_hours:.1f} h at the last hour's rate (limit "
             f"{terms.budget_hours} h). {remedy}",
             cleared="the request budget lasts long enough again",
         )
@@ -189,13 +190,16 @@ def find_ledger_trouble(look: MakerLook, terms: AlertTerms) -> Iterator[Finding]
                 cleared=f"{grid.coin}: the ledger equals the venue's balance",
                 after_s=DIFFERS_AFTER_S,
             )
-        if grid.n_adjusted and grid.adjusted is not None:
+        if any(grid.unexplained):
+            token, usdc = grid.unexplained
             yield Finding(
-                key=f"adjusted:{grid.coin}:{grid.n_adjusted}",
+                # Another sum is another event.
+                key=f"unexplained:{grid.coin}:{token:f}:{usdc:f}",
                 severity=Severity.WARNING,
                 title=f"{grid.coin}: balance changed without a cause",
-                text=f"the ledger took over {grid.adjusted[0]:+f} base and {grid.adjusted[1]:+f} quote that no fill "
-                f"and no movement of the account explains (allowed: 0). {remedy}",
+                text=f"since its start the ledger took over {token:+f} base and {usdc:+f} quote that no fill explains, "
+                f"and no movement of funds that is this market's alone (allowed: 0). {remedy}",
+                after_s=EXPLAINED_WITHIN_S,
                 is_event=True,
             )
 

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from mm_trio.cli import demo, grid, keys, ledger, migrate, run, sandbox, sim
+from mm_trio.cli import alerts, demo, grid, keys, ledger, migrate, run, sandbox, sim
 from mm_trio.cli.insight import certificate, explain, fills, orders, pnl, record, report, verify
 from mm_trio.cli.safety import apply, cancel_all, doctor, guard, pause, rehearse, resume
 from mm_trio.cli.shell.error_words import PRECEDENCE, find_words
@@ -36,6 +36,7 @@ _COMMANDS = (
     doctor.COMMAND,
     rehearse.COMMAND,
     guard.COMMAND,
+    alerts.COMMAND,
     pause.COMMAND,
     resume.COMMAND,
     cancel_all.COMMAND,

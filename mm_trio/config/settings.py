@@ -237,7 +237,7 @@ class Record:
 class Alerts:
     """Who is told of what, and how often.
 
-    `urls` are addresses of Apprise. `heartbeat_url` is asked for while the maker ticks, so that its owner misses it.
+    `urls` are addresses of Apprise. `heartbeat_url` is asked for while the maker ticks, or is stopped on purpose.
     Addresses may hold tokens: no copy of a configuration has them, so nothing is compared by them.
     """
 

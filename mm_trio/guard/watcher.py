@@ -18,7 +18,7 @@ from mm_trio.guard.silence import Silence, Watched
 from mm_trio.guard.venue_session import VenueSession, call_in_thread
 from mm_trio.model.replies import OpenOrder
 
-__all__ = ["GuardReport", "Watcher", "describe_order"]
+__all__ = ["NOT_POLLED", "GuardReport", "Watcher", "describe_order"]
 
 _log = logging.getLogger(__name__)
 
@@ -128,6 +128,11 @@ class Watcher:
         self._reserve, self._n_volley = 0, 0
         self._n_named = 0
         self.report = GuardReport()
+
+    @property
+    def silence(self) -> Silence:
+        """Return what is known of the maker's silence."""
+        return self._silence
 
     async def watch(self) -> None:
         """Look for ever, and act where the maker is silent.

@@ -81,7 +81,7 @@ def serving_alerts(*, status: int = 200, hangs: bool = False) -> Iterator[AlertS
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.handle_error = lambda *_: None  # type: ignore[assignment, method-assign] # the asker has gone
+        server.handle_error = lambda *_: None  # type: ignore[method-assign] # the asker has gone
         service.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

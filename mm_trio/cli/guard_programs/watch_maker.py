@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,11 @@ class GuardSummary:
 
     coin: str
     report: GuardReport
+
+    @property
+    def orders_may_rest(self) -> tuple[str, ...]:
+        """Name the orders of a silent maker that may rest."""
+        return self.report.may_rest
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -107,9 +112,11 @@ async def watch_maker(
     environ: Mapping[str, str],
     duration_s: float | None,
     stop_scope: trio.CancelScope,
+    beside: Callable[[Watcher], Awaitable[None]] | None = None,
 ) -> GuardSummary:
     """Guard the configured maker until its duration ends or `stop_scope` is cancelled.
 
+    `beside` is a task beside the guard, which ends with it.
     Errors: ConfigError.
     """
     coin, report = settings.market.coin, GuardReport()
@@ -125,7 +132,10 @@ async def watch_maker(
         watcher = Watcher(files, session, after_s=settings.guard.guard_after_s)
         report = watcher.report
         _log.info("guard watches: coin=%s folder=%s after_s=%g", coin, place.folder, settings.guard.guard_after_s)
-        await watcher.watch()
+        async with trio.open_nursery() as nursery:
+            if beside is not None:
+                nursery.start_soon(beside, watcher)
+            await watcher.watch()
     return GuardSummary(coin, report)
 
 

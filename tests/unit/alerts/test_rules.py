@@ -11,6 +11,7 @@ from mm_trio.alerts.look import GridLook, MakerLook
 from mm_trio.alerts.message import MOST_TEXT, Message, Severity
 from mm_trio.alerts.rules import DIFFERS_AFTER_S, GUARD_SILENT_AFTER_S, RULES, AlertTerms, find_trouble
 
+TERMS = AlertTerms()
 WELL = GridLook(coin="@107", is_quoting=True, n_asks=5, n_bids=5)
 
 
@@ -61,8 +62,8 @@ def test_nothing_known_is_no_trouble() -> None:
             ("-1.5 base", "allowed: 0", "ledger audit"),
         ),
         (
-            look(grid(n_adjusted=2, adjusted=(Decimal(0), Decimal("7")))),
-            "adjusted:@107:2",
+            look(grid(unexplained=(Decimal(0), Decimal("7")))),
+            "unexplained:@107:0:7",
             Severity.WARNING,
             ("+7 quote", "ledger audit"),
         ),
@@ -114,8 +115,14 @@ def test_rules_of_budget_and_key_can_be_switched_off(off: AlertTerms) -> None:
 # --- What is told when ------------------------------------------------------------------------
 
 
-def tell(conditions: Conditions, seen: MakerLook, *, now_s: float) -> list[tuple[Severity, str]]:
-    return [(message.severity, message.key) for message in conditions.judge(seen, now_s=now_s)]
+def judge(conditions: Conditions, seen: MakerLook, *, now_s: float, terms: AlertTerms = TERMS) -> tuple[Message, ...]:
+    return conditions.judge(find_trouble(seen, terms), now_s=now_s)
+
+
+def tell(
+    conditions: Conditions, seen: MakerLook, *, now_s: float, terms: AlertTerms = TERMS
+) -> list[tuple[Severity, str]]:
+    return [(message.severity, message.key) for message in judge(conditions, seen, now_s=now_s, terms=terms)]
 
 
 def test_a_trouble_is_told_once_and_when_it_is_over() -> None:
@@ -125,11 +132,10 @@ def test_a_trouble_is_told_once_and_when_it_is_over() -> None:
     assert [tell(conditions, bad, now_s=now) for now in (5.0, 600.0)] == [[], []]
     assert conditions.raised == ("halted:the maker",)
     assert tell(conditions, look(), now_s=600.0 + CLEAR_AFTER_S - 1) == []
-    (over,) = conditions.judge(look(), now_s=600.0 + CLEAR_AFTER_S)
+    (over,) = judge(conditions, look(), now_s=600.0 + CLEAR_AFTER_S)
 
     assert (over.severity, over.key) == (Severity.CLEARED, "halted:the maker")
     assert over.text == "the maker is not halted any more (it lasted 10 min)"
-    assert conditions.raised == ()
     assert tell(conditions, look(), now_s=9_999.0) == []
 
 
@@ -145,14 +151,13 @@ def test_a_trouble_that_flaps_is_told_once() -> None:
 
 
 def test_a_side_has_to_be_empty_without_a_break() -> None:
-    conditions, bad = Conditions(AlertTerms(one_sided_after_min=1)), look(grid(n_bids=0))
+    conditions, bad = Conditions(), look(grid(n_bids=0))
+    terms = AlertTerms(one_sided_after_min=1)
+    steps = ((0.0, bad), (59.0, bad), (60.0, look()), (61.0, bad), (120.0, bad), (121.0, bad))
 
-    assert tell(conditions, bad, now_s=0.0) == []
-    assert tell(conditions, bad, now_s=59.0) == []
-    assert tell(conditions, look(), now_s=60.0) == []
-    assert tell(conditions, bad, now_s=61.0) == []
-    assert tell(conditions, bad, now_s=120.0) == []
-    assert tell(conditions, bad, now_s=121.0) == [(Severity.WARNING, "one-sided:@107")]
+    told = [tell(conditions, seen, now_s=now, terms=terms) for now, seen in steps]
+
+    assert told == [[], [], [], [], [], [(Severity.WARNING, "one-sided:@107")]]
 
 
 def test_a_difference_that_is_explained_in_time_is_not_told() -> None:
@@ -166,20 +171,20 @@ def test_a_difference_that_is_explained_in_time_is_not_told() -> None:
 
 
 def test_what_lasts_is_told_again() -> None:
-    conditions, bad = Conditions(AlertTerms(remind_after_h=1)), look(halted="limit")
-    conditions.judge(bad, now_s=0.0)
+    conditions, bad = Conditions(remind_after_h=1), look(halted="limit")
+    judge(conditions, bad, now_s=0.0)
 
-    assert conditions.judge(bad, now_s=3_599.0) == ()
-    (again,) = conditions.judge(bad, now_s=3_600.0)
+    assert judge(conditions, bad, now_s=3_599.0) == ()
+    (again,) = judge(conditions, bad, now_s=3_600.0)
 
     assert "still, for 60 min" in again.title
 
 
 def test_no_reminder_where_none_is_wanted() -> None:
-    conditions, bad = Conditions(AlertTerms(remind_after_h=0)), look(halted="limit")
-    conditions.judge(bad, now_s=0.0)
+    conditions, bad = Conditions(remind_after_h=0), look(halted="limit")
+    judge(conditions, bad, now_s=0.0)
 
-    assert conditions.judge(bad, now_s=1e7) == ()
+    assert judge(conditions, bad, now_s=1e7) == ()
 
 
 def test_a_warning_that_becomes_critical_is_told_once_more() -> None:
@@ -192,21 +197,30 @@ def test_a_warning_that_becomes_critical_is_told_once_more() -> None:
 
 
 def test_an_event_is_told_once_and_never_over() -> None:
-    conditions, first = Conditions(), look(grid(n_adjusted=1, adjusted=(Decimal(1), Decimal(0))))
-    second = look(grid(n_adjusted=2, adjusted=(Decimal(2), Decimal(0))))
+    conditions, first = Conditions(), look(grid(unexplained=(Decimal(1), Decimal(0))))
+    second = look(grid(unexplained=(Decimal(3), Decimal(0))))
+    steps = ((0.0, first), (300.0, first), (310.0, first), (320.0, second), (700.0, second), (9_999.0, look()))
+
+    told = [key for now, seen in steps for _, key in tell(conditions, seen, now_s=now)]
+
+    assert told == ["unexplained:@107:1:0", "unexplained:@107:3:0"]
+
+
+def test_what_is_explained_in_time_is_not_told() -> None:
+    conditions = Conditions()
 
     told = [
-        tell(conditions, seen, now_s=now)
-        for now, seen in ((0.0, first), (9.0, first), (99.0, second), (999.0, WELL_LOOK))
+        tell(conditions, look(grid(unexplained=(Decimal(amount), Decimal(0)))), now_s=now)
+        for now, amount in ((0.0, 1), (200.0, 1), (299.0, 0), (900.0, 0))
     ]
 
-    assert told == [[(Severity.WARNING, "adjusted:@107:1")], [], [(Severity.WARNING, "adjusted:@107:2")], []]
+    assert told == [[], [], [], []]
 
 
 def test_the_most_urgent_comes_first() -> None:
     bad = look(feed_silent_s=99.0, key_days=2.0, halted="limit")
 
-    severities = [message.severity for message in Conditions().judge(bad, now_s=0.0)]
+    severities = [message.severity for message in judge(Conditions(), bad, now_s=0.0)]
 
     assert severities == [Severity.CRITICAL, Severity.CRITICAL, Severity.WARNING]
 
@@ -215,7 +229,7 @@ def test_what_is_remembered_has_a_bound() -> None:
     conditions = Conditions()
     many = MakerLook(grids=tuple(GridLook(coin=f"@{n}", is_quoting=True, halted="x") for n in range(3_000)))
 
-    assert len(conditions.judge(many, now_s=0.0)) == 2_000
+    assert len(judge(conditions, many, now_s=0.0)) == 2_000
     assert len(conditions.raised) == 2_000
 
 
@@ -224,6 +238,3 @@ def test_a_long_text_is_cut_for_services_that_take_no_more() -> None:
 
     assert len(long.shorten().text) <= MOST_TEXT
     assert long.shorten().text.endswith("… (cut)")
-
-
-WELL_LOOK = look()

@@ -47,6 +47,8 @@ ORDER = (
     "views",
     "alerts",
     "terminal_ui",
+    "web",
+    "web.page",
     "sandbox",
     "sandbox.model",
     "sandbox.matching",

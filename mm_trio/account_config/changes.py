@@ -11,7 +11,7 @@ __all__ = ["AccountChange", "GridChange", "compare_accounts"]
 
 # What a maker takes over only when it starts.
 _RESTART = "leave it as it was, or end the maker and start it with the new file"
-_FIXED = ("tuning", "guard", "record", "alerts")
+_FIXED = ("tuning", "guard", "record", "page", "alerts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from mm_trio.config.settings import (
     Limits,
     MarketSettings,
     Network,
+    Page,
     Record,
     Settings,
     Tuning,
@@ -110,6 +111,7 @@ class AccountSettings:
     guard: Guard = field(default_factory=Guard)
     record: Record = field(default_factory=Record)
     alerts: Alerts = field(default_factory=Alerts)
+    page: Page = field(default_factory=Page)
     lists_markets: bool = True
 
     @classmethod
@@ -122,6 +124,7 @@ class AccountSettings:
             guard=settings.guard,
             record=settings.record,
             alerts=settings.alerts,
+            page=settings.page,
             lists_markets=False,
         )
 

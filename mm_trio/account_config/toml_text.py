@@ -28,14 +28,14 @@ def write_toml(settings: AccountSettings) -> str:
 
 def _list_single_blocks(grid: Settings) -> Iterator[tuple[str, list[str]]]:
     """List the sections of a file with one [market] table."""
-    for name in ("market", "strategy", "allocation", "tuning", "limits", "guard", "record", "alerts"):
+    for name in ("market", "strategy", "allocation", "tuning", "limits", "guard", "record", "page", "alerts"):
         if (section := getattr(grid, name)) is not None:
             yield f"[{name}]", _write_values(section)
 
 
 def _list_joint_blocks(settings: AccountSettings) -> Iterator[tuple[str, list[str]]]:
     """List the tables of a file with [[market]] tables, those of the account first."""
-    for name in ("account", "limits", "tuning", "guard", "record", "alerts"):
+    for name in ("account", "limits", "tuning", "guard", "record", "page", "alerts"):
         if (section := getattr(settings, name)) is not None:
             yield f"[{name}]", _write_values(section)
     for grid in settings.grids:

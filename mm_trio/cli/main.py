@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from mm_trio.cli import alerts, demo, grid, keys, ledger, migrate, run, sandbox, sim
-from mm_trio.cli.insight import certificate, explain, fills, orders, pnl, record, report, verify
+from mm_trio.cli.insight import certificate, explain, fills, orders, page_link, pnl, record, report, verify
 from mm_trio.cli.safety import apply, cancel_all, doctor, guard, pause, rehearse, resume
 from mm_trio.cli.shell.error_words import PRECEDENCE, find_words
 from mm_trio.cli.shell.exit_codes import ExitCode
@@ -47,6 +47,7 @@ _COMMANDS = (
     orders.COMMAND,
     explain.COMMAND,
     record.COMMAND,
+    page_link.COMMAND,
     certificate.COMMAND,
     verify.COMMAND,
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
-from mm_trio.cli.shell.output import log_to_file, print_summary, set_up_logging
-from mm_trio.cli.shell.parser import Command, add_duration_option, add_screen_options, parse_price
+from mm_trio.cli.shell.output import log_to_file, print_summary, refuse_page_of_plan, set_up_logging
+from mm_trio.cli.shell.parser import Command, add_duration_option, add_page_option, add_screen_options, parse_price
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="adopt open orders, or start after fills, of an mm_trio whose ledger is not on this machine and is lost "
         "for good",
     )
+    add_page_option(parser)
     add_duration_option(parser)
     add_screen_options(parser)
 
@@ -102,6 +103,7 @@ def _check_amounts(settings: Settings, *, accepted_px: Decimal | None) -> None:
 
 
 def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
+    refuse_page_of_plan(arguments)
     from mm_trio.cli.live_programs.live_start import note_plan_shown
     from mm_trio.cli.programs.plan_only import plan_forever
 

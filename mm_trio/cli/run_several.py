@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
-from mm_trio.cli.shell.output import print_summary
+from mm_trio.cli.shell.output import print_summary, refuse_page_of_plan
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 
@@ -36,6 +36,7 @@ def run_several(arguments: argparse.Namespace, account: AccountSettings) -> int:
 
 
 def _plan_only(arguments: argparse.Namespace, account: AccountSettings) -> int:
+    refuse_page_of_plan(arguments)
     from mm_trio.cli.account_programs.plan_account import plan_account
 
     work = partial(plan_account, account, duration_s=arguments.duration)

@@ -21,6 +21,7 @@ from mm_trio.config.values import (
     decimal_value,
     hidden_url_value,
     hidden_urls_value,
+    listening_host,
     loopback_url,
     minutes_value,
     seconds_value,
@@ -44,6 +45,7 @@ __all__ = [
     "MakerParameters",
     "MarketSettings",
     "Network",
+    "Page",
     "Record",
     "Settings",
     "Strategy",
@@ -256,6 +258,36 @@ class Alerts:
     heartbeat_every_s: float = field(default=60.0, metadata=seconds_value("5", "3600", such_as="60"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Page in the browser, and where it listens; port 0: there is none.
+
+    Only this machine reaches it, unless `host` is another address and `allow_remote` is set. `name` is by what browsers
+    and scrapers ask it besides, with a port where that is not the page's own: a name of this machine, or of a proxy.
+    """
+
+    port: int = field(default=0, metadata=whole_value(0, 65535, "port, 0 is off", such_as="8090"))
+    host: str = field(
+        default="127.0.0.1",
+        metadata=text_value(
+            ".*",
+            "an address of this machine: 127.0.0.1 or ::1, or another one together with allow_remote",
+            such_as='"127.0.0.1"',
+            then=listening_host,
+        ),
+    )
+    allow_remote: bool = field(default=False, metadata=boolean_value(such_as="true"))
+    name: str | None = field(
+        default=None,
+        metadata=text_value(
+            r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?",
+            "a host name, with or without a port, and without http://",
+            such_as='"maker.lan"',
+            then=str.lower,
+        ),
+    )
+
+
 class MakerParameters(TypedDict):
     """Arguments of `WsState` that are settings, by name."""
 
@@ -301,6 +333,7 @@ class Settings:
     guard: Guard = Guard()
     record: Record = Record()
     alerts: Alerts = Alerts()
+    page: Page = Page()
 
     def maker_parameters(self, grid: PricingGrid | None = None) -> MakerParameters:
         """Return the arguments of `WsState` that are settings.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "decimal_value",
     "hidden_url_value",
     "hidden_urls_value",
+    "listening_host",
     "loopback_url",
     "minutes_value",
     "seconds_value",
@@ -146,6 +148,14 @@ def loopback_url(url: str) -> str | None:
     """
     match = _LOOPBACK.fullmatch(url)
     return url.rstrip("/") if match and 1 <= int(match[1] or 80) <= 65535 else None
+
+
+def listening_host(host: str) -> str | None:
+    """Return the address that a server may listen on, in its short form; None for a name, which may mean several."""
+    try:
+        return str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return "127.0.0.1" if host == "localhost" else None
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\x00-\x1f\x7f]{1,2000}")

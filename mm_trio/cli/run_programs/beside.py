@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -14,7 +15,9 @@ import trio
 from mm_trio import __version__
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
+from mm_trio.cli.run_programs.serve_page import choose_page, find_page
 from mm_trio.cli.shell.output import choose_screen
+from mm_trio.model.errors import find_leaves
 from mm_trio.views.account_status import Identity, StatusSource
 
 if TYPE_CHECKING:
@@ -28,7 +31,12 @@ _log = logging.getLogger(__name__)
 def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tuple[Beside[OpenMaker], ...]:
     """Return the tasks that run beside the maker of an account, as arguments and configuration want them."""
     screen = choose_screen(arguments, title=account.account.network, lists_markets=account.lists_markets)
-    return () if screen is None else (show_beside(screen),)
+    beside = [] if screen is None else [show_beside(screen)]
+    if (page := find_page(account.page, arguments.page)) is not None:
+        beside.append(
+            keep_beside("page", choose_page(page, [], make_source=partial(make_status_source, account=account)))
+        )
+    return tuple(beside)
 
 
 def show_beside(screen: Screen) -> Beside[OpenMaker]:
@@ -46,8 +54,10 @@ def keep_beside(name: str, service: Beside[OpenMaker]) -> Beside[OpenMaker]:
     async def keep(opened: OpenMaker, stop_scope: trio.CancelScope) -> None:
         try:
             await service(opened, stop_scope)
-        except Exception as error:  # noqa: BLE001 - whatever a service does wrong, orders are looked after
-            _log.error("service ended: name=%s error=%r; the maker goes on without it", name, error)
+        except* Exception as group:  # noqa: BLE001 - whatever a service does wrong, orders are looked after
+            # Its tasks may fail while they are being cancelled; the rest of such a group is for the canceller.
+            errors = ", ".join(repr(leaf) for leaf in find_leaves(group))
+            _log.error("service ended: name=%s error=%s; the maker goes on without it", name, errors)
 
     return keep
 

@@ -28,6 +28,7 @@ __all__ = [
     "log_to_file",
     "print_result",
     "print_summary",
+    "refuse_page_of_plan",
     "set_up_logging",
 ]
 
@@ -105,6 +106,15 @@ def choose_screen(arguments: argparse.Namespace, *, title: str, lists_markets: b
         await show_screen(maker, title=title, stop_scope=stop_scope, lists_markets=lists_markets)
 
     return show
+
+
+def refuse_page_of_plan(arguments: argparse.Namespace) -> None:
+    """Refuse a page where no maker will run. Errors: ConfigError."""
+    if arguments.page is not None:
+        raise ConfigError(
+            "--page shows a maker that runs, and this start only plans; leave --page out, or start a maker: without "
+            "--plan, and on mainnet with --live"
+        )
 
 
 def _wants_screen(arguments: argparse.Namespace) -> bool:

@@ -22,6 +22,7 @@ __all__ = [
     "UsageError",
     "add_duration_option",
     "add_json_option",
+    "add_page_option",
     "add_screen_options",
     "exact_number",
     "make_parser",
@@ -111,6 +112,19 @@ def add_duration_option(parser: argparse.ArgumentParser) -> None:
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add `--json` for a command that prints one result."""
     parser.add_argument("--json", action="store_true", help="print a JSON object as the last line")
+
+
+def add_page_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--page`, which serves the page in the browser."""
+    parser.add_argument(
+        "--page",
+        type=whole_number(0, 65535),
+        nargs="?",
+        const=0,
+        metavar="PORT",
+        help="show the maker in the browser, on this machine alone: prints a link that opens the page once "
+        "(default port: a free one; [page] in the configuration has more; needs pip install mm-trio[page])",
+    )
 
 
 def add_screen_options(parser: argparse.ArgumentParser) -> None:

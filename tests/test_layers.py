@@ -49,6 +49,7 @@ ORDER = (
     "terminal_ui",
     "web",
     "web.page",
+    "metrics",
     "sandbox",
     "sandbox.model",
     "sandbox.matching",

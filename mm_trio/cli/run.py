@@ -155,7 +155,7 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
         accepted_px=arguments.accept_price,
         prepare=prepare_live if arguments.live else take_terms,
         duration_s=arguments.duration,
-        beside=(*choose_beside(arguments, account), *alerting.beside),
+        beside=(*choose_beside(arguments, account, count_alerts=alerting.count), *alerting.beside),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, [settings], environ=environ, config=arguments.config),
     )

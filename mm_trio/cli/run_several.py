@@ -65,7 +65,7 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         environ=environ,
         take_over=arguments.take_over,
         duration_s=arguments.duration,
-        beside=(*choose_beside(arguments, account), *alerting.beside),
+        beside=(*choose_beside(arguments, account, count_alerts=alerting.count), *alerting.beside),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, account.grids, environ=environ, config=arguments.config),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -21,6 +21,7 @@ from mm_trio.cli.alert_programs.guard_news import tell_guard_news
 from mm_trio.cli.run_programs.beside import keep_beside, make_status_source
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
 from mm_trio.halts.standing import State
+from mm_trio.metrics.samples import AlertCounts
 
 if TYPE_CHECKING:
     from mm_trio.account_config.settings import AccountSettings
@@ -45,6 +46,15 @@ class Alerting:
     account: AccountSettings
     sender: Sender | None = None
     heartbeat: HiddenUrl | None = None
+    _observers: list[Observer] = field(default_factory=list)
+
+    def count(self) -> AlertCounts | None:
+        """Count what was told; None where nobody is."""
+        if self.sender is None:
+            return None
+        return AlertCounts(
+            n_raised=sum(len(observer.raised) for observer in self._observers), channels=self.sender.reports
+        )
 
     @property
     def beside(self) -> tuple[Beside[OpenMaker], ...]:
@@ -98,6 +108,7 @@ class Alerting:
             remind_after_h=self.account.alerts.remind_after_h,
             budget_floor=0 if limits is None else limits.budget_floor or 0,
         )
+        self._observers.append(observer)
         await observer.tell_forever(self.sender)
 
     async def _tell_of_guard(self, watcher: Watcher) -> None:

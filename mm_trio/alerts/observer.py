@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import Never
 
@@ -14,7 +15,8 @@ from mm_trio.alerts.rules import AlertTerms, find_trouble
 from mm_trio.alerts.sender import Sender
 from mm_trio.engine.grid_face import GridFace
 from mm_trio.halts.standing import Standing, State
-from mm_trio.views.account_status import AccountStatus, GridStatus, StatusSource
+from mm_trio.views.account_status import StatusSource
+from mm_trio.views.snapshot import take_health
 
 __all__ = ["LOOK_EVERY_S", "Observer"]
 
@@ -52,48 +54,50 @@ class Observer:
             sender.put(message)
 
     def look(self) -> MakerLook:
-        """Look at the maker, in the event loop."""
-        maker, status = self._source.maker, self._source.take()
-        faces = maker.faces
-        grids = tuple(_look_at_grid(grid, faces[grid.name]) for grid in status.grids)
-        vitals, is_quoting = maker.vitals, any(grid.is_quoting for grid in grids)
+        """Look at the maker, in the event loop. Nothing is summed up: there may be hundreds of grids."""
+        source, now_s = self._source, trio.current_time()
+        maker, signs, uptime_s = source.maker, source.maker.signs, now_s - source.started_s
+        is_quoting = any(face.ticked_s is not None for face in maker.faces.values())
         # The standing of the only grid is told as the grid's.
-        standing = status.standing if status.identity.mode == "several" else None
-        now_s, budget_left = trio.current_time(), status.budget.remaining
+        standing = maker.standing if source.identity.mode == "several" else None
+        budget_left = maker.rate_limit.remaining()
         if is_quoting:
             self._trend.on_seen(budget_left, now_s=now_s)
         return MakerLook(
-            grids=grids,
+            grids=tuple(_look_at_grid(name, face) for name, face in maker.faces.items()),
             halted=_describe(standing, halted=True),
             stopped=_describe(standing, halted=False),
-            feed_silent_s=status.uptime_s if status.last_frame_age_s is None else status.last_frame_age_s,
+            feed_silent_s=uptime_s if signs.framed_s is None else now_s - signs.framed_s,
             # Before the start it is not known.
             budget_left=budget_left if is_quoting else None,
             budget_hours=self._trend.find_hours(budget_left, now_s=now_s),
             budget_floor=self._budget_floor,
-            key_days=None if status.key_ends_ms is None else (status.key_ends_ms - status.at_ms) / _DAY_MS,
-            is_key_listed=not vitals.is_key_lost,
-            guard_silent_s=self._find_guard_silence(status),
+            key_days=None if signs.key_ends_ms is None else (signs.key_ends_ms - source.wall_ms()) / _DAY_MS,
+            is_key_listed=not signs.is_key_lost,
+            guard_silent_s=self._find_guard_silence(signs.has_guard, uptime_s),
         )
 
-    def _find_guard_silence(self, status: AccountStatus) -> float | None:
+    def _find_guard_silence(self, has_guard: bool | None, uptime_s: float) -> float | None:
         """Return since when a guard that was there is silent."""
         now_s = trio.current_time()
-        if status.has_guard and status.uptime_s >= GUARD_KNOWN_AFTER_S:
+        if has_guard and uptime_s >= GUARD_KNOWN_AFTER_S:
             self._guarded_s = now_s
         return None if self._guarded_s is None else now_s - self._guarded_s
 
 
-def _look_at_grid(grid: GridStatus, face: GridFace) -> GridLook:
-    is_named = grid.name == grid.pair_name
+def _look_at_grid(name: str, face: GridFace) -> GridLook:
+    market, sides = face.market, Counter(order.side for order in face.order_state.get_current_orders())
+    pair_name = name if market is None else f"{market.base.name}/{market.quote.name}"
+    is_whole = sides["sell"] > 0 and sides["buy"] > 0
     return GridLook(
-        coin=grid.name if is_named else f"{grid.pair_name} ({grid.name})",
-        is_quoting=grid.last_tick_age_s is not None,
-        halted=f"it ended: {face.failure}" if face.failure is not None else _describe(grid.standing, halted=True),
-        stopped=_describe(grid.standing, halted=False),
-        waits_for=grid.health.why,
-        n_asks=grid.asks.orders,
-        n_bids=grid.bids.orders,
+        coin=name if name == pair_name else f"{pair_name} ({name})",
+        is_quoting=face.ticked_s is not None,
+        halted=f"it ended: {face.failure}" if face.failure is not None else _describe(face.standing, halted=True),
+        stopped=_describe(face.standing, halted=False),
+        # Only asked for where it is told.
+        waits_for=None if is_whole else take_health(face, started=face.boundary_level is not None).why,
+        n_asks=sides["sell"],
+        n_bids=sides["buy"],
         difference=face.difference,
         unexplained=_round_off(face),
     )

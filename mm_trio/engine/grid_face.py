@@ -51,8 +51,8 @@ class Vitals:
     limits: tuple[LimitUse, ...] = ()
 
 
-def take_vitals(session: Session | None) -> Vitals:
-    """Take the signs of life of a session; all are missing before there is one."""
+def take_vitals(session: Session | None, *, measures_limits: bool = True) -> Vitals:
+    """Take the signs of life of a session; all are missing before there is one. Limits over many grids take longest."""
     if session is None:
         return Vitals()
     account = session.account
@@ -65,7 +65,7 @@ def take_vitals(session: Session | None) -> Vitals:
         key_ends_ms=None if agent is None else agent.valid_until_ms,
         is_key_lost=account.key_life is not None and account.key_life.is_lost,
         has_guard=None if account.signs is None else account.signs.has_guard,
-        limits=() if session.is_alone else account.stops.limits.measure(),
+        limits=account.stops.limits.measure() if measures_limits and not session.is_alone else (),
     )
 
 

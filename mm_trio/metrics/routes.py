@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from mm_trio.metrics.exposition import write_metrics
 from mm_trio.metrics.health import judge_health, judge_readiness
 from mm_trio.metrics.lateness import Lateness
-from mm_trio.metrics.samples import AlertCounts, Snapshot, take_samples
+from mm_trio.metrics.samples import AlertCounts, Snapshot, take_samples_in_turns
 from mm_trio.views.account_status import StatusSource
 from mm_trio.web.app import WebRoute
 
@@ -38,8 +38,8 @@ class MetricsRoutes:
         return [WebRoute(path=path, answer=answer, is_open=True) for path, answer in answers]
 
     async def answer_metrics(self, request: Request) -> Response:
-        """Answer a scrape. The values are of one moment; they become text on a thread, for there may be thousands."""
-        snapshot = self.take()
+        """Answer a scrape. Its values become text on a thread, for there may be thousands."""
+        snapshot = await self.take()
         write = partial(write_metrics, snapshot, accept=request.headers.get("accept", ""))
         with trio.move_on_after(WRITE_WITHIN_S):
             body, content_type = await trio.to_thread.run_sync(write, limiter=self._writers, abandon_on_cancel=True)
@@ -51,7 +51,7 @@ class MetricsRoutes:
         faces = self.source.maker.faces
         stale = [face.settings.feed_stale_after_s or 0.0 for face in faces.values()]
         wellness = judge_health(
-            self.source.take(),
+            await self.source.take_in_turns(),
             ended=[name for name, face in faces.items() if face.failure is not None],
             stale_after_s=max(stale, default=None),
         )
@@ -59,12 +59,13 @@ class MetricsRoutes:
 
     async def answer_ready(self, _: Request) -> Response:
         """Say whether the maker quotes: 200, or 503 and why."""
-        readiness = judge_readiness(self.source.take())
+        readiness = judge_readiness(await self.source.take_in_turns())
         return JSONResponse(readiness.to_json(), 200 if readiness.is_ready else 503)
 
-    def take(self) -> Snapshot:
+    async def take(self) -> Snapshot:
         """Take everything that a scrape tells, in the event loop."""
+        status = await self.source.take_in_turns()
         return Snapshot(
-            samples=take_samples(self.source.take(), self.source.maker, alerts=self.count_alerts()),
+            samples=await take_samples_in_turns(status, self.source.maker, alerts=self.count_alerts()),
             lateness=None if self.lateness is None else self.lateness.counts,
         )

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from math import nan
 from typing import TypeAlias, get_args
+
+import trio
 
 from mm_trio.alerts.sender import ChannelReport
 from mm_trio.engine.grid_face import GridFace
@@ -22,7 +25,7 @@ from mm_trio.views.account_status import AccountStatus, GridStatus, SideStatus
 from mm_trio.views.maker import Maker
 from mm_trio.views.values import State
 
-__all__ = ["AlertCounts", "Sample", "Snapshot", "take_samples"]
+__all__ = ["AlertCounts", "Sample", "Snapshot", "take_samples", "take_samples_in_turns"]
 
 Number: TypeAlias = float | int | Decimal
 
@@ -54,24 +57,37 @@ class AlertCounts:
 
 def take_samples(status: AccountStatus, maker: Maker, *, alerts: AlertCounts | None = None) -> tuple[Sample, ...]:
     """Take the samples of a maker, in the event loop. A value that is not known has no sample, unless it is NaN."""
-    return tuple(_list_samples(status, maker, alerts))
+    return tuple(chain.from_iterable(_list_blocks(status, maker, alerts)))
 
 
-def _list_samples(status: AccountStatus, maker: Maker, alerts: AlertCounts | None) -> Iterator[Sample]:
-    yield from _sample_account(status, maker)
-    yield from _sample_limits("", status.limits)
+async def take_samples_in_turns(
+    status: AccountStatus, maker: Maker, *, alerts: AlertCounts | None = None
+) -> tuple[Sample, ...]:
+    """Take the samples of one grid after the other, between which other tasks have their turn."""
+    samples: list[Sample] = []
+    for block in _list_blocks(status, maker, alerts):
+        samples += block
+        await trio.lowlevel.checkpoint()
+    return tuple(samples)
+
+
+def _list_blocks(status: AccountStatus, maker: Maker, alerts: AlertCounts | None) -> Iterator[list[Sample]]:
+    """List the samples of the account, then those of each grid."""
+    account = [*_sample_account(status, maker), *_sample_limits("", status.limits)]
+    yield account if alerts is None else [*account, *_sample_alerts(alerts)]
     for grid in status.grids:
-        face = maker.faces[grid.name]
-        yield from _sample_grid(grid)
-        yield from _sample_counts(grid, face)
-        yield from _sample_ledger(grid, face)
-        yield from _sample_limits(grid.name, grid.limits)
-    if alerts is not None:
-        yield Sample("alerts_raised", float(alerts.n_raised))
-        for report in alerts.channels:
-            yield Sample("alerts_sent_total", float(report.sent), (report.name,))
-            yield Sample("alerts_failed_attempts_total", float(report.failed_attempts), (report.name,))
-            yield Sample("alerts_given_up_total", float(report.given_up), (report.name,))
+        # One that was removed meanwhile is left out.
+        if (face := maker.faces.get(grid.name)) is not None:
+            counts, ledger = _sample_counts(grid, face), _sample_ledger(grid, face)
+            yield [*_sample_grid(grid), *counts, *ledger, *_sample_limits(grid.name, grid.limits)]
+
+
+def _sample_alerts(alerts: AlertCounts) -> Iterator[Sample]:
+    yield Sample("alerts_raised", float(alerts.n_raised))
+    for report in alerts.channels:
+        yield Sample("alerts_sent_total", float(report.sent), (report.name,))
+        yield Sample("alerts_failed_attempts_total", float(report.failed_attempts), (report.name,))
+        yield Sample("alerts_given_up_total", float(report.given_up), (report.name,))
 
 
 def _sample_account(status: AccountStatus, maker: Maker) -> Iterator[Sample]:
@@ -92,7 +108,7 @@ def _sample_account(status: AccountStatus, maker: Maker) -> Iterator[Sample]:
             "account_volume_total": status.volume_traded,
             "reconnects_total": status.reconnects,
             "key_remaining_seconds": key_s,
-            "key_lost": maker.vitals.is_key_lost,
+            "key_lost": maker.signs.is_key_lost,
             "guard_watching": status.has_guard,
         }
     )

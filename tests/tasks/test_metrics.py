@@ -15,8 +15,9 @@ from mm_trio.limits.terms import RiskLimits
 from mm_trio.metrics.exposition import write_metrics
 from mm_trio.metrics.lateness import LOOK_EVERY_S, Lateness
 from mm_trio.metrics.names import METRICS
+from mm_trio.metrics.routes import MetricsRoutes
 from mm_trio.metrics.samples import AlertCounts, Sample, Snapshot, take_samples
-from mm_trio.views.account_status import Identity, Mode, take_status
+from mm_trio.views.account_status import Identity, Mode, StatusSource, take_status
 from mm_trio.views.maker import Maker
 
 BY_NAME = {metric.name: metric for metric in METRICS}
@@ -120,3 +121,30 @@ async def test_a_loop_that_is_held_up_is_late(autojump_clock: MockClock) -> None
     assert sum(lateness.counts.counts) == 10
     assert lateness.counts.counts[0] == 10
     assert lateness.counts.sum_s == pytest.approx(0.0)
+
+
+async def test_other_tasks_have_their_turn_between_two_grids(autojump_clock: MockClock) -> None:
+    """An account has up to 250 of them, which together would hold up a tick."""
+    world = GridsWorld()
+    maker = world.account_maker()
+    identity = Identity(version="0.1.0", network="sandbox", account=MAKER, mode="several", pid=7)
+    n_turns = 0
+
+    async def count_turns() -> None:
+        nonlocal n_turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            n_turns += 1
+
+    async with world.quoting(maker):
+        await trio.sleep(5)
+        routes = MetricsRoutes(source=StatusSource(maker=maker, identity=identity))
+        whole = routes.source.take()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count_turns)
+            snapshot = await routes.take()
+            nursery.cancel_scope.cancel()
+
+    assert n_turns >= 2 * len(COINS)
+    told = {sample.labels[0] for sample in snapshot.samples if sample.name == "grid_ticks_total"}
+    assert told == set(COINS) == {grid.name for grid in whole.grids}

@@ -16,6 +16,7 @@ from mm_trio.engine.grid_face import GridFace, Vitals, take_vitals
 from mm_trio.engine.session import Session
 from mm_trio.grids.shutdown import LeftOrder
 from mm_trio.guard.terms import GuardTerms
+from mm_trio.halts.requests import Requests
 from mm_trio.halts.standing import Standing, State, refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
@@ -177,6 +178,11 @@ class AccountMaker:
     def standing(self) -> Standing:
         """Return whether the account may place orders, and why not, as it is written down."""
         return self._own.standing.standing
+
+    @property
+    def requests(self) -> Requests | None:
+        """Return the ways by which an operator reaches the account; None where there is none."""
+        return self._own.standing.requests
 
     @property
     def orders_may_rest(self) -> tuple[str, ...]:

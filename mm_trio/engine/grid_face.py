@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mm_trio.engine.grid_assembly import GridTerms, Knowledge
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder, list_remaining
+from mm_trio.halts.requests import Requests
 from mm_trio.halts.standing import Standing
 from mm_trio.limits.breach_log import Tripped
 from mm_trio.limits.nearness import LimitUse
@@ -114,6 +115,11 @@ class GridFace:
         self.settings, self.grid = settings, self._grid.state.grid
 
     @property
+    def pair_name(self) -> str:
+        """Return `HYPE/USDC` where the market is known, else the coin."""
+        return self.coin if self.market is None else f"{self.market.base.name}/{self.market.quote.name}"
+
+    @property
     def failure(self) -> LedgerError | None:
         """Return why the grid ended while its account went on, None where it did not."""
         return None if self._grid is None else self._grid.failure
@@ -122,6 +128,11 @@ class GridFace:
     def standing(self) -> Standing:
         """Return whether the maker may place orders, and why not, as it is written down."""
         return self._terms.standing.standing
+
+    @property
+    def requests(self) -> Requests | None:
+        """Return the ways by which an operator reaches the grid; None where there is none."""
+        return self._terms.standing.requests
 
     @property
     def boundary_level(self) -> int | None:

@@ -35,8 +35,8 @@ __all__ = ["SessionEvents", "log_allocation_changed", "log_key_news", "log_start
 _log = logging.getLogger(__name__)
 
 MANUAL_CANCELS_WITHIN_S = 60.0
-# Fills kept for screens.
-RECENT_FILLS = 50
+# Fills kept for screens and for the control socket.
+RECENT_FILLS = 200
 CONTRADICTIONS_REMEMBERED = 100
 # Pause between two looks for a fill that the history should have by now.
 LOOK_AGAIN_S = 10.0

@@ -202,14 +202,14 @@ def _join_grids(
 
 
 def _take_grid(name: str, face: GridFace, *, now_s: float) -> GridStatus:
-    orders, market, boundary = face.order_state.get_current_orders(), face.market, face.boundary_level
+    orders, boundary = face.order_state.get_current_orders(), face.boundary_level
     price = None if boundary is None else face.grid.levels[min(boundary, face.grid.n_orders - 1)]
     asks, bids = _take_side("sell", orders), _take_side("buy", orders)
     known = asks.best_price is not None and bids.best_price is not None
     return GridStatus(
         name=name,
         coin=face.coin,
-        pair_name=face.coin if market is None else f"{market.base.name}/{market.quote.name}",
+        pair_name=face.pair_name,
         standing=face.standing,
         health=take_health(face, started=boundary is not None),
         boundary_level=boundary,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 __all__ = ["JsonUnread", "from_json", "to_json"]
@@ -27,22 +27,64 @@ class JsonUnread(ValueError):
 
 def to_json(value: object) -> Any:
     """Return a value as JSON: a dataclass becomes an object, a tuple a list, a Decimal a string."""
-    match value:
-        case Decimal():
-            return f"{value:f}"
-        case Enum():
-            return value.value
-        case float() if math.isinf(value):
-            return _UNBOUNDED if value > 0 else f"-{_UNBOUNDED}"
-        case None | bool() | int() | float() | str():
-            return value
-        case Mapping():
-            return {str(key): to_json(each) for key, each in value.items()}
-        case Sequence():
-            return [to_json(each) for each in value]
-    if is_dataclass(value):
-        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
-    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+    kind = type(value)
+    return (_WRITERS.get(kind) or _find_writer(kind))(value)
+
+
+def _find_writer(kind: type) -> Callable[[Any], Any]:
+    """Find how values of a kind are written, and remember it: an account of many markets has thousands of them."""
+    if is_dataclass(kind):
+        names = tuple(item.name for item in fields(kind))
+        writer: Callable[[Any], Any] = partial(_write_object, names)
+    elif issubclass(kind, Enum):
+        writer = _write_enum
+    elif issubclass(kind, str):
+        writer = str
+    elif issubclass(kind, Mapping):
+        writer = _write_mapping
+    elif issubclass(kind, list | tuple):
+        writer = _write_list
+    else:
+        raise TypeError(f"a {kind.__name__} cannot be written as JSON")
+    _WRITERS[kind] = writer
+    return writer
+
+
+def _write_object(names: tuple[str, ...], value: object) -> dict[str, Any]:
+    return {name: to_json(getattr(value, name)) for name in names}
+
+
+def _write_mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): to_json(each) for key, each in value.items()}
+
+
+def _write_list(value: list[Any] | tuple[Any, ...]) -> list[Any]:
+    return [to_json(each) for each in value]
+
+
+def _write_enum(value: Enum) -> Any:
+    return value.value
+
+
+def _write_float(value: float) -> float | str:
+    if math.isinf(value):
+        return _UNBOUNDED if value > 0 else f"-{_UNBOUNDED}"
+    return value
+
+
+def _write_decimal(value: Decimal) -> str:
+    return f"{value:f}"
+
+
+def _keep(value: Any) -> Any:
+    return value
+
+
+_WRITERS: dict[type, Callable[[Any], Any]] = {
+    Decimal: _write_decimal,
+    float: _write_float,
+    **dict.fromkeys((str, int, bool, type(None)), _keep),
+}
 
 
 def from_json(kind: type[_T], raw: object) -> _T:

@@ -102,14 +102,14 @@ def take_account_view(maker: Maker, *, now_s: float, started_s: float, title: st
 
 
 def _take_row(face: GridFace) -> GridRow:
-    boundary, orders, market = face.boundary_level, face.order_state.get_current_orders(), face.market
+    boundary, orders = face.boundary_level, face.order_state.get_current_orders()
     lowest_ask = min((order.price for order in orders if order.side == "sell"), default=None)
     highest_bid = max((order.price for order in orders if order.side == "buy"), default=None)
     health = take_health(face, started=boundary is not None)
     known = lowest_ask is not None and highest_bid is not None
     return GridRow(
         coin=face.coin,
-        pair_name=face.coin if market is None else f"{market.base.name}/{market.quote.name}",
+        pair_name=face.pair_name,
         state=health.state,
         why=health.why,
         boundary_price=None if boundary is None else face.grid.levels[min(boundary, face.grid.n_orders - 1)],

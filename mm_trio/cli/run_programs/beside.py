@@ -19,6 +19,7 @@ from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
 from mm_trio.cli.run_programs.serve_metrics import choose_metrics
 from mm_trio.cli.run_programs.serve_page import choose_page, find_page
 from mm_trio.cli.shell.output import choose_screen
+from mm_trio.control.service import serve_control
 from mm_trio.model.errors import find_leaves
 from mm_trio.views.account_status import Identity, StatusSource
 
@@ -48,6 +49,7 @@ def choose_beside(
         make_metrics, watch = choose_metrics(make_source=make_source, count_alerts=count_alerts)
         served = choose_page(page, [make_metrics], make_source=make_source)
         beside += [keep_beside("page", served), keep_beside("metrics", watch)]
+    beside.append(keep_beside("control", _serve_control(account)))
     return tuple(beside)
 
 
@@ -58,6 +60,15 @@ def show_beside(screen: Screen) -> Beside[OpenMaker]:
         await screen(opened.maker, stop_scope)
 
     return show
+
+
+def _serve_control(account: AccountSettings) -> Beside[OpenMaker]:
+    """Return the task that serves the control socket of a maker."""
+
+    async def serve(opened: OpenMaker, _stop_scope: trio.CancelScope) -> None:
+        await serve_control(make_status_source(opened, account), opened.folder)
+
+    return serve
 
 
 def keep_beside(name: str, service: Beside[OpenMaker]) -> Beside[OpenMaker]:

@@ -30,6 +30,7 @@ __all__ = [
     "print_summary",
     "refuse_page_of_plan",
     "set_up_logging",
+    "wants_screen",
 ]
 
 
@@ -97,7 +98,7 @@ def choose_screen(arguments: argparse.Namespace, *, title: str, lists_markets: b
 
     There is no view without a terminal, or where the operator asked for `--plain` or `--json`.
     """
-    if not _wants_screen(arguments):
+    if not wants_screen(arguments):
         return None
     # Imported late, because the toolkit takes most of a second.
     from mm_trio.terminal_ui.live_view import show_screen
@@ -117,7 +118,8 @@ def refuse_page_of_plan(arguments: argparse.Namespace) -> None:
         )
 
 
-def _wants_screen(arguments: argparse.Namespace) -> bool:
+def wants_screen(arguments: argparse.Namespace) -> bool:
+    """Check if a screen is to be shown: there is a terminal, and neither `--plain` nor `--json` was asked for."""
     if arguments.plain or arguments.json or sys.platform == "win32":
         return False
     from mm_trio.terminal_ui.terminal import is_terminal

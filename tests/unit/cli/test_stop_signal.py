@@ -49,6 +49,17 @@ async def finish_before_the_signal(*, stop_scope: trio.CancelScope) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
+def test_work_is_done_where_every_signal_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a supervisor that started this with all of them ignored."""
+
+    async def work(*, stop_scope: trio.CancelScope) -> str:
+        return "done"
+
+    monkeypatch.setattr("mm_trio.cli.shell.stop_signal._SIGNALS", ())
+
+    assert StopSignal().run(work) == "done"
+
+
 def run_verdict(work: Work, *words: str) -> int:
     """Run a check that does this work and then always passes, and return its exit code."""
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terminal_ui_kit import make_fill, make_row, make_view
+from terminal_ui_kit import make_fill, make_grid_row, make_row, make_view
 
 from mm_trio.halts.standing import Standing, State
 from mm_trio.views.json_values import JsonUnread, from_json, to_json
-from mm_trio.views.values import AccountView, BudgetView, GridRow, MakerView
+from mm_trio.views.values import AccountView, BudgetView, MakerView
 
 amounts = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20)
 floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -42,18 +42,7 @@ def test_a_view_of_a_maker_is_the_same_after_the_way(
 
 
 def test_a_view_of_several_markets_is_the_same_after_the_way() -> None:
-    row = GridRow(
-        coin="@1",
-        pair_name="A/USDC",
-        state="paused",
-        why="a limit",
-        boundary_price=None,
-        spread_bps=None,
-        fills=2,
-        token=Decimal("1E+3"),
-        usdc=Decimal("0.000000001"),
-        errors=1,
-    )
+    row = make_grid_row(state="paused", why="a limit", boundary_price=None, spread_bps=None, token=Decimal("1E+3"))
     view = AccountView(title="sandbox", uptime_s=1.25, rows=(row, row), budget_left=7, why=None)
 
     assert pass_on(view) == view

@@ -29,6 +29,7 @@ from mm_trio.config.loading import (
 from mm_trio.config.redaction import hide_secrets, is_secret, show
 from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
+    Alerts,
     Allocation,
     Guard,
     Limits,
@@ -56,6 +57,7 @@ _ACCOUNT_KINDS: dict[str, type[Any]] = {
     "tuning": Tuning,
     "guard": Guard,
     "record": Record,
+    "alerts": Alerts,
     "page": Page,
 }
 _ACCOUNT_SECTIONS = {name: Section.of(f"[{name}]", kind) for name, kind in _ACCOUNT_KINDS.items()}
@@ -220,7 +222,7 @@ def _join_grid(values: dict[str, dict[str, Any]], parts: Mapping[str, Any]) -> S
     if limits is not None and shared is not None:
         limits = replace(limits, budget_floor=shared.budget_floor)
     place = {item.name: getattr(account, item.name) for item in fields(account)}
-    common = {name: parts[name] for name in ("guard", "record", "page") if name in parts}
+    common = {name: parts[name] for name in ("guard", "record", "page", "alerts") if name in parts}
     return Settings(
         market=MarketSettings(**place, **values["market"]),
         strategy=Strategy(**values["strategy"]),

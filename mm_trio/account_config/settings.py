@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from mm_trio.config.settings import (
+    Alerts,
     Guard,
     Limits,
     MarketSettings,
@@ -109,6 +110,7 @@ class AccountSettings:
     tuning: Tuning = field(default_factory=Tuning)
     guard: Guard = field(default_factory=Guard)
     record: Record = field(default_factory=Record)
+    alerts: Alerts = field(default_factory=Alerts)
     page: Page = field(default_factory=Page)
     lists_markets: bool = True
 
@@ -121,6 +123,7 @@ class AccountSettings:
             tuning=settings.tuning,
             guard=settings.guard,
             record=settings.record,
+            alerts=settings.alerts,
             page=settings.page,
             lists_markets=False,
         )

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from mm_trio.cli import demo, grid, keys, ledger, migrate, run, sandbox, sim
+from mm_trio.cli import alerts, demo, grid, keys, ledger, migrate, run, sandbox, sim
 from mm_trio.cli.insight import (
     certificate,
     explain,
@@ -48,6 +48,7 @@ _COMMANDS = (
     doctor.COMMAND,
     rehearse.COMMAND,
     guard.COMMAND,
+    alerts.COMMAND,
     status.COMMAND,
     watch.COMMAND,
     pause.COMMAND,

@@ -129,13 +129,18 @@ def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: RequestSignals) -> int:
+    from mm_trio.account_config.settings import AccountSettings
+
+    account = AccountSettings.of_one_market(settings)
     try:
         key = _check_before_start(arguments, settings)
+        # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
+        from mm_trio.cli.alert_programs.alerting import prepare_alerting
+
+        alerting = prepare_alerting(account, arguments.environment.alerts)
     except Exception as error:
         look_for_earlier_run(arguments, [settings], error)
         raise
-    # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
-    from mm_trio.account_config.settings import AccountSettings
     from mm_trio.cli.halt_programs.refused_start import look_after_refusal
     from mm_trio.cli.live_programs.live_start import prepare_live
     from mm_trio.cli.run_programs.beside import choose_beside
@@ -152,12 +157,12 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
         accepted_px=arguments.accept_price,
         prepare=prepare_live if arguments.live else take_terms,
         duration_s=arguments.duration,
-        beside=choose_beside(arguments, AccountSettings.of_one_market(settings)),
+        beside=(*choose_beside(arguments, account, count_alerts=alerting.count), *alerting.beside),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, [settings], environ=environ, config=arguments.config),
     )
     stop = StopSignal(cancels_orders=settings.tuning.cancel_on_shutdown)
-    return print_summary(stop.run(work), as_json=arguments.json)
+    return print_summary(stop.run(partial(alerting.around, work)), as_json=arguments.json)
 
 
 def _check_before_start(arguments: argparse.Namespace, settings: Settings) -> Secret:

@@ -49,6 +49,9 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
     # Imported late for the SDK, as in a run of one market.
     try:
         key = _check_before_start(arguments, account)
+        from mm_trio.cli.alert_programs.alerting import prepare_alerting
+
+        alerting = prepare_alerting(account, arguments.environment.alerts)
     except Exception as error:
         look_for_earlier_run(arguments, account.grids, error)
         raise
@@ -64,12 +67,12 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         environ=environ,
         take_over=arguments.take_over,
         duration_s=arguments.duration,
-        beside=choose_beside(arguments, account),
+        beside=(*choose_beside(arguments, account, count_alerts=alerting.count), *alerting.beside),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, account.grids, environ=environ, config=arguments.config),
     )
     stop = StopSignal(cancels_orders=account.tuning.cancel_on_shutdown)
-    return print_summary(stop.run(work), as_json=arguments.json)
+    return print_summary(stop.run(partial(alerting.around, work)), as_json=arguments.json)
 
 
 def _check_before_start(arguments: argparse.Namespace, account: AccountSettings) -> Secret:

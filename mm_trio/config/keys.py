@@ -22,6 +22,7 @@ from mm_trio.config.private_paths import find_open_folder
 from mm_trio.model.errors import ConfigError
 
 __all__ = [
+    "ALERT_VARIABLES",
     "CURVE_ORDER",
     "KEYSTORE_VARIABLE",
     "KEY_FILE_VARIABLE",
@@ -31,6 +32,7 @@ __all__ = [
     "find_passphrase",
     "is_master_key",
     "load_key",
+    "read_secret_text",
 ]
 
 _T = TypeVar("_T")
@@ -47,6 +49,14 @@ PASSPHRASE_FILE_VARIABLE = "MM_TRIO_KEYSTORE_PASSPHRASE_FILE"
 # A path is among them because it may be a key that was given by mistake.
 _SOURCES = (KEY_VARIABLE, KEY_FILE_VARIABLE, KEYSTORE_VARIABLE, KEY_FD_VARIABLE)
 SECRET_VARIABLES = (*_SOURCES, KEY_ALIAS, PASSPHRASE_FILE_VARIABLE)
+
+# Addresses of alert channels, which have tokens in them: as a text, a private file or an open file descriptor. The last
+# two are what a setting of the file is called in the environment.
+ALERT_VARIABLES = (
+    *("MM_TRIO_ALERT_URLS", "MM_TRIO_ALERT_URLS_FILE", "MM_TRIO_ALERT_URLS_FD"),
+    *("MM_TRIO_HEARTBEAT_URL", "MM_TRIO_HEARTBEAT_URL_FILE", "MM_TRIO_HEARTBEAT_URL_FD"),
+    *("MM_TRIO__ALERTS__URLS", "MM_TRIO__ALERTS__HEARTBEAT_URL"),
+)
 
 # A keystore is half a KiB.
 MAX_FILE_BYTES = 16 * 1024
@@ -265,6 +275,36 @@ def _find_file_fault(file: os.stat_result, *, is_credential: bool) -> str | None
         return f"{mode}; {_OTHER_WAYS}"
     if file.st_size > MAX_FILE_BYTES:
         return f"is larger than {MAX_FILE_BYTES // 1024} KiB, too large for a key; give the path of the right one"
+    return None
+
+
+def read_secret_text(secrets: Mapping[str, Secret], name: str) -> Secret | None:
+    """Read the text of a variable, of the private file NAME_FILE, or of the open descriptor NAME_FD.
+
+    None where none of them is given; an empty variable counts as not given. Errors: ConfigError, one line that names
+    the source.
+    """
+    return _keep_frames_in(lambda: _find_text(secrets, name))
+
+
+def _find_text(secrets: Mapping[str, Secret], name: str) -> Secret | None:
+    given = {
+        each: text
+        for each in (name, f"{name}_FILE", f"{name}_FD")
+        if each in secrets and (text := secrets[each].reveal())
+    }
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are set; keep one of them")
+    if name in given:
+        return Secret(given[name])
+    if path := given.get(f"{name}_FILE"):
+        content = _read_private_file(_find_path(path, name=f"{name}_FILE"), name=f"{name}_FILE")
+        return Secret(content.decode("utf-8", "replace"))
+    if descriptor := given.get(f"{name}_FD"):
+        read = read_descriptor(descriptor)
+        if isinstance(read, str):
+            raise ConfigError(f"{name}_FD {read}")
+        return Secret(read.decode("utf-8", "replace"))
     return None
 
 

@@ -17,6 +17,7 @@ from mm_trio.config.redaction import hide_secrets
 from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
     VENUE_URLS,
+    Alerts,
     Allocation,
     Guard,
     Limits,
@@ -59,6 +60,7 @@ _KINDS: dict[str, type[Any]] = {
     "limits": Limits,
     "guard": Guard,
     "record": Record,
+    "alerts": Alerts,
     "page": Page,
 }
 _SCHEMA = Schema(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal, localcontext
 from typing import Literal, NotRequired, TypedDict, cast
 
+from mm_trio.config.redaction import HiddenUrl
 from mm_trio.config.values import (
     AMOUNT,
     MAX_DIGITS,
@@ -18,8 +19,11 @@ from mm_trio.config.values import (
     boolean_value,
     choice_value,
     decimal_value,
+    hidden_url_value,
+    hidden_urls_value,
     listening_host,
     loopback_url,
+    minutes_value,
     seconds_value,
     text_value,
     whole_value,
@@ -34,6 +38,7 @@ from mm_trio.model.settings import LedgerMode
 __all__ = [
     "ACCOUNT_VARIABLE",
     "VENUE_URLS",
+    "Alerts",
     "Allocation",
     "Guard",
     "Limits",
@@ -50,6 +55,8 @@ __all__ = [
 ]
 
 ACCOUNT_VARIABLE = "MM_TRIO_ACCOUNT_ADDRESS"
+# Each has a queue and a thread of its own.
+MOST_ALERT_URLS = 8
 SANDBOX_URL = "http://127.0.0.1:3001"
 
 _ADDRESS = text_value(
@@ -229,6 +236,29 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Who is told of what, and how often.
+
+    `urls` are addresses of Apprise. `heartbeat_url` is asked for while the maker ticks, or is stopped on purpose.
+    Addresses may hold tokens: no copy of a configuration has them, so nothing is compared by them.
+    """
+
+    urls: tuple[HiddenUrl, ...] = field(
+        default=(), compare=False, metadata=hidden_urls_value(MOST_ALERT_URLS, such_as='["json://127.0.0.1:8080"]')
+    )
+    feed_down_after_s: float = field(default=60.0, metadata=seconds_value("10", "3600", such_as="60"))
+    one_sided_after_min: float = field(default=10.0, metadata=minutes_value("1", "1440", such_as="10"))
+    budget_hours: int = field(default=24, metadata=whole_value(0, 8760, "hours, 0 is off", such_as="24"))
+    agent_days: int = field(default=7, metadata=whole_value(0, 180, "days, 0 is off", such_as="7"))
+    most_an_hour: int = field(default=20, metadata=whole_value(1, 1000, "messages an hour", such_as="20"))
+    remind_after_h: int = field(default=12, metadata=whole_value(0, 168, "hours, 0 is never", such_as="12"))
+    heartbeat_url: HiddenUrl | None = field(
+        default=None, compare=False, metadata=hidden_url_value(such_as='"https://hc-ping.com/YOUR-UUID"')
+    )
+    heartbeat_every_s: float = field(default=60.0, metadata=seconds_value("5", "3600", such_as="60"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Page in the browser, and where it listens; port 0: there is none.
 
@@ -302,6 +332,7 @@ class Settings:
     limits: Limits | None = None
     guard: Guard = Guard()
     record: Record = Record()
+    alerts: Alerts = Alerts()
     page: Page = Page()
 
     def maker_parameters(self, grid: PricingGrid | None = None) -> MakerParameters:

@@ -38,8 +38,8 @@ class Vitals:
 
     Times are of the loop's clock, None where there was none: of the last frame of any feed, of the last commit of the
     ledger, and since when entries wait to be durable. `key_ends_ms` is the end of the signer's key as the venue lists
-    it. `has_guard`: a guard watches, by what was seen of it; None where none is configured. `limits` are empty where
-    the only grid has them.
+    it; `is_key_lost`: it was listed before, and is not any more. `has_guard`: a guard watches, by what was seen of it;
+    None where none is configured. `limits` are empty where the only grid has them.
     """
 
     framed_s: float | None = None
@@ -47,12 +47,13 @@ class Vitals:
     waits_since_s: float | None = None
     n_unwritten: int = 0
     key_ends_ms: int | None = None
+    is_key_lost: bool = False
     has_guard: bool | None = None
     limits: tuple[LimitUse, ...] = ()
 
 
-def take_vitals(session: Session | None) -> Vitals:
-    """Take the signs of life of a session; all are missing before there is one."""
+def take_vitals(session: Session | None, *, measures_limits: bool = True) -> Vitals:
+    """Take the signs of life of a session; all are missing before there is one. Limits over many grids take longest."""
     if session is None:
         return Vitals()
     account = session.account
@@ -63,8 +64,9 @@ def take_vitals(session: Session | None) -> Vitals:
         waits_since_s=account.writer.waits_since_s,
         n_unwritten=account.writer.n_unwritten,
         key_ends_ms=None if agent is None else agent.valid_until_ms,
+        is_key_lost=account.key_life is not None and account.key_life.is_lost,
         has_guard=None if account.signs is None else account.signs.has_guard,
-        limits=() if session.is_alone else account.stops.limits.measure(),
+        limits=account.stops.limits.measure() if measures_limits and not session.is_alone else (),
     )
 
 
@@ -146,6 +148,12 @@ class GridFace:
     def mid(self) -> Decimal | None:
         """Return the middle between the best prices of the book, as the limits saw it last; None where none was."""
         return None if self._grid is None else self._grid.stops.limits.mid
+
+    @property
+    def difference(self) -> tuple[Decimal, Decimal] | None:
+        """Return the venue's balance less the ledger, base and quote, while it is not believed; None where equal."""
+        change = None if self._grid is None else self._grid.events.balance_change
+        return None if change is None else (change.token, change.usdc)
 
     @property
     def limit_uses(self) -> tuple[LimitUse, ...]:

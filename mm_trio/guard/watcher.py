@@ -18,7 +18,7 @@ from mm_trio.guard.silence import Silence, Watched
 from mm_trio.guard.venue_session import Owned, VenueSession, call_in_thread
 from mm_trio.model.replies import OpenOrder
 
-__all__ = ["GuardReport", "Watcher", "describe_order"]
+__all__ = ["NOT_POLLED", "GuardReport", "Watcher", "describe_order"]
 
 _log = logging.getLogger(__name__)
 
@@ -131,6 +131,11 @@ class Watcher:
         self._n_named = 0
         self._looked_s = float("-inf")
         self.report = GuardReport()
+
+    @property
+    def silence(self) -> Silence:
+        """Return what is known of the maker's silence."""
+        return self._silence
 
     @property
     def looked_s_ago(self) -> float:

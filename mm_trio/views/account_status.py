@@ -143,10 +143,35 @@ class StatusSource:
             self.maker, self.identity, now_s=trio.current_time(), started_s=self.started_s, at_ms=self.wall_ms()
         )
 
+    async def take_in_turns(self) -> AccountStatus:
+        """Take the status of one grid after the other, between which other tasks have their turn.
+
+        Of many grids a status takes as long as a tick may wait. The grids are not of quite the same moment.
+        """
+        grids = []
+        for name, face in tuple(self.maker.faces.items()):
+            grids.append(_take_grid(name, face, now_s=trio.current_time()))
+            await trio.lowlevel.checkpoint()
+        return _join_grids(
+            self.maker,
+            self.identity,
+            tuple(grids),
+            now_s=trio.current_time(),
+            started_s=self.started_s,
+            at_ms=self.wall_ms(),
+        )
+
 
 def take_status(maker: Maker, identity: Identity, *, now_s: float, started_s: float, at_ms: int = 0) -> AccountStatus:
     """Take the status of an account. Units: `now_s` and `started_s` in seconds of the loop's clock."""
     grids = tuple(_take_grid(name, face, now_s=now_s) for name, face in maker.faces.items())
+    return _join_grids(maker, identity, grids, now_s=now_s, started_s=started_s, at_ms=at_ms)
+
+
+def _join_grids(
+    maker: Maker, identity: Identity, grids: tuple[GridStatus, ...], *, now_s: float, started_s: float, at_ms: int
+) -> AccountStatus:
+    """Make the status of an account from those of its grids."""
     vitals, uptime_s = maker.vitals, max(0.0, now_s - started_s)
     tick_ages = [grid.last_tick_age_s for grid in grids if grid.last_tick_age_s is not None]
     state, why = _sum_up(grids)

@@ -81,6 +81,7 @@ async def gather_facts(settings: Settings, key: KeyFacts, *, examiner: Examiner,
         market=told.market,
         questions=told.questions,
         ladder=work_out_ladder(settings, told.market, told.account, ledger),
+        alerts=examiner.alerts,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,6 +76,11 @@ class GuardSummary:
     maker: Guarded
     report: GuardReport
 
+    @property
+    def orders_may_rest(self) -> tuple[str, ...]:
+        """Name the orders of a silent maker that may rest."""
+        return self.report.may_rest
+
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         report = self.report
@@ -134,9 +139,11 @@ async def watch_maker(
     environ: Mapping[str, str],
     duration_s: float | None,
     stop_scope: trio.CancelScope,
+    beside: Callable[[Watcher], Awaitable[None]] | None = None,
 ) -> GuardSummary:
     """Guard the configured maker until its duration ends or `stop_scope` is cancelled.
 
+    `beside` is a task beside the guard, which ends with it.
     Errors: ConfigError.
     """
     maker, report = _name_maker(account, account.coins), GuardReport()
@@ -158,6 +165,8 @@ async def watch_maker(
             watcher = Watcher(files, session, coins=place.coins, after_s=after_s)
             report = watcher.report
             _log.info("guard watches: coin=%s folder=%s after_s=%g", ",".join(place.coins), place.folder, after_s)
+            if beside is not None:
+                nursery.start_soon(beside, watcher)
             await watcher.watch()
         nursery.cancel_scope.cancel()
     return GuardSummary(maker, report)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import trio
 from mm_trio import __version__
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
+from mm_trio.cli.run_programs.serve_metrics import choose_metrics
 from mm_trio.cli.run_programs.serve_page import choose_page, find_page
 from mm_trio.cli.run_programs.service_manager import ServiceManager
 from mm_trio.cli.run_programs.told_service import tell_manager
@@ -24,6 +26,7 @@ from mm_trio.model.errors import find_leaves
 from mm_trio.views.account_status import Identity, StatusSource
 
 if TYPE_CHECKING:
+    from mm_trio.metrics.samples import AlertCounts
     from mm_trio.terminal_ui.live_view import Screen
 
 __all__ = ["choose_beside", "keep_beside", "make_status_source", "show_beside"]
@@ -31,8 +34,16 @@ __all__ = ["choose_beside", "keep_beside", "make_status_source", "show_beside"]
 _log = logging.getLogger(__name__)
 
 
-def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tuple[Beside[OpenMaker], ...]:
-    """Return the tasks that run beside the maker of an account, as arguments and configuration want them."""
+def choose_beside(
+    arguments: argparse.Namespace,
+    account: AccountSettings,
+    *,
+    count_alerts: Callable[[], AlertCounts | None] = lambda: None,
+) -> tuple[Beside[OpenMaker], ...]:
+    """Return the tasks that run beside the maker of an account, as arguments and configuration want them.
+
+    `count_alerts` tells the metrics what was told; None where nobody is.
+    """
     screen = choose_screen(arguments, title=account.account.network, lists_markets=account.lists_markets)
     services = [keep_beside("control", _serve_control(account))]
     if screen is not None:
@@ -41,8 +52,10 @@ def choose_beside(arguments: argparse.Namespace, account: AccountSettings) -> tu
     if manager.address is not None:
         services.append(keep_beside("service manager", partial(tell_manager, manager)))
     if (page := find_page(account.page, arguments.page)) is not None:
-        source = partial(make_status_source, account=account)
-        services.append(keep_beside("page", choose_page(page, [], make_source=source)))
+        make_source = partial(make_status_source, account=account)
+        make_metrics, watch = choose_metrics(make_source=make_source, count_alerts=count_alerts)
+        served = choose_page(page, [make_metrics], make_source=make_source)
+        services += [keep_beside("page", served), keep_beside("metrics", watch)]
     return tuple(services)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mm_trio.views.account_status import StatusSource
     from mm_trio.web.app import WebRoute
 
-__all__ = ["choose_page", "find_page", "may_show_secrets"]
+__all__ = ["MakeRoutes", "check_extra", "choose_page", "find_page", "may_show_secrets"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def choose_page(
     What is wrong with the address is found before the maker starts, and the link is printed before a screen covers it.
     `make_routes` make what is served besides the page. Errors: ConfigError.
     """
-    _check_extra()
+    check_extra()
     # Imported before the maker runs: it takes half a second, in which nothing would be quoted.
     import mm_trio.web.http1  # noqa: F401
     from mm_trio.web.access import Access
@@ -100,10 +100,11 @@ def _find_folder(opened: OpenMaker, source: StatusSource, name: str) -> Path:
     return opened.folder.parent / opened.maker.faces[name].coin.replace("/", "-")
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
     """Refuse a page without its packages. Errors: ConfigError."""
     try:
         import hypercorn
+        import prometheus_client  # noqa: F401
         import starlette  # noqa: F401
     except ImportError as error:
         raise ConfigError(

@@ -45,12 +45,16 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
         print_result(_report_unread(error), as_json=arguments.json)
         return ExitCode.CONFIG
     # Imported after the configuration is read: the SDK takes most of a second, and a mistake should be told at once.
+    from mm_trio.cli.alert_programs.channel_facts import look_at_alerts
     from mm_trio.cli.check_programs.examination import examine
     from mm_trio.cli.check_programs.local_facts import look_at_key
     from mm_trio.cli.check_programs.venue_facts import Examiner
 
     key = look_at_key(environment.secrets, _ask_passphrase if sys.stdin.isatty() else None)
-    examiner = Examiner(environ=environment.plain, on_step=_choose_progress(), of_account=account.lists_markets)
+    alerts = look_at_alerts(grids[0].alerts, environment.alerts, config=arguments.config)
+    examiner = Examiner(
+        environ=environment.plain, on_step=_choose_progress(), of_account=account.lists_markets, alerts=alerts
+    )
 
     def look(settings: Settings, is_last: bool) -> Outcome:
         report = stop.run(partial(examine, settings, key, examiner=examiner), is_last=is_last)

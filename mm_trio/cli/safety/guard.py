@@ -70,12 +70,14 @@ def _look(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
 
 def _watch(arguments: argparse.Namespace) -> int:
+    from mm_trio.cli.alert_programs.alerting import prepare_alerting
     from mm_trio.cli.guard_programs.watch_maker import watch_maker
 
     environ = arguments.environment.plain
     account = _load(arguments)
-    work = partial(watch_maker, account, environ=environ, duration_s=arguments.duration)
-    summary = StopSignal().run(work)
+    alerting = prepare_alerting(account, arguments.environment.alerts, role="guard")
+    work = partial(watch_maker, account, environ=environ, duration_s=arguments.duration, beside=alerting.beside_guard)
+    summary = StopSignal().run(partial(alerting.around, work))
     print_result(summary, as_json=arguments.json)
     return ExitCode.ORDERS_MAY_BE_OPEN if summary.report.may_rest else ExitCode.CLEAN
 

@@ -8,7 +8,8 @@ More by name: `nox -s props` (many examples), `schedules` (the tasks take turns 
 SIGKILLs), `cuts` (a thousand cut ledgers), `nightly` (`full`, all seeded mistakes, a million spoilt answers, the
 simulation with fresh seeds), `soak` (the sandbox with every fault), `drip` (answers without an end), `others`
 (strangers on the sandbox), `bench` (what things cost), `fleet` (fifty grids in one process), `measure` (the shape of
-the code), `pictures` (those of the pages, drawn anew). What follows `--` goes to the tool of the session.
+the code), `browser` (the page of a maker in a Chromium), `pictures`, `page_pictures` (those of the pages of docs, drawn
+and taken anew). What follows `--` goes to the tool of the session.
 """
 
 from __future__ import annotations
@@ -276,6 +277,23 @@ def pictures(session: nox.Session) -> None:
     session.install("-e", ".", *_groups("docs", "test"))
     session.run("python", "tools/draw_economics.py", *session.posargs)
     session.run("pytest", "tests/unit/docs/test_pictures.py")
+
+
+@nox.session(python="3.11")
+def browser(session: nox.Session) -> None:
+    """Look at the page of a maker in a browser; MM_TRIO_SCREENSHOTS names a folder that keeps what it showed."""
+    session.install("-e", ".", *_groups("browser"))
+    _pytest(session, "tests/e2e/test_page.py", "-rs")
+
+
+@nox.session(python="3.11")
+def page_pictures(session: nox.Session) -> None:
+    """Take the pictures of docs/page.md anew: the page of a simulated hour, on a desk and on a phone."""
+    session.install("-e", ".", *_groups("browser"))
+    with tempfile.TemporaryDirectory() as folder:
+        _pytest(session, "tests/e2e/test_page.py", "-k", "hour", MM_TRIO_SCREENSHOTS=folder)
+        for path in (Path(folder) / name for name in ("page-desk.png", "page-phone.png")):
+            shutil.copy(path, Path("docs") / "pictures")
 
 
 @nox.session(python="3.11")

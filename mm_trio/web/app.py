@@ -53,7 +53,8 @@ HEADERS = {
 # the cookie would not be sent along.
 ENTERED = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">'
-    '<title>mm-trio</title></head><body><p><a href="/">Go on to the page</a></p></body></html>'
+    '<link rel="icon" href="data:,"><title>mm-trio</title></head>'
+    '<body><p><a href="/">Go on to the page</a></p></body></html>'
 )
 
 

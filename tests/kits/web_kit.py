@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from mm_trio.web.access import Access
 from mm_trio.web.app import WebApp, WebRoute, name_cookie
 from mm_trio.web.hosts import Hosts
+from mm_trio.web.link_file import make_link
 from mm_trio.web.server import bind_page, serve
 
 __all__ = ["Answer", "Server", "answer_hello", "ask", "open_server", "read_answer"]
@@ -62,6 +63,11 @@ class Server:
     access: Access
     scope: trio.CancelScope
     headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def link(self) -> str:
+        """The link that works now."""
+        return make_link(self.url, self.access.token)
 
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream("127.0.0.1", self.port)

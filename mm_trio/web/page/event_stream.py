@@ -55,12 +55,15 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send events until cancelled."""
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
         if scope["method"] == "HEAD":
+            await send(start)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
+        # Before anything is waited for, or too many would come in together.
         self._count.n += 1
         try:
+            await send(start)
             with self._live.watched(self._name):
                 await self._send_forever(send)
         except trio.Cancelled:

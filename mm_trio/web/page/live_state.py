@@ -107,7 +107,7 @@ class LiveState:
             cost_s += self._cpu_s() - began_s
             # Each grid takes a few milliseconds; a tick may come in between.
             await trio.lowlevel.checkpoint()
-        self._publish(texts, news)
+        self._publish({name: text for name, text in texts.items() if name in self._watched}, news)
         return cost_s
 
     def _publish(self, texts: dict[str, bytes], news: dict[str, object]) -> None:

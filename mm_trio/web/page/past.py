@@ -53,9 +53,9 @@ class Past:
     text: bytes
 
 
-def read_past(folder: Path, span: str) -> Past:
-    """Read the past of the grid whose state folder this is. Errors: JournalError."""
-    now_ms = time.time_ns() // 1_000_000
+def read_past(folder: Path, span: str, *, now_ms: int | None = None) -> Past:
+    """Read the past of the grid whose state folder this is; `now_ms` None: by the machine. Errors: JournalError."""
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     earnings = read_earnings(folder, Asked(period=WHOLE, now_ms=now_ms))
     with LedgerReader.open(folder) as ledger:
         kept, totals = take_last(ledger.read_fills(), limit=MOST_FILLS)

@@ -48,7 +48,7 @@ function steps(label, name, extra = {}) {
 }
 
 function dots(label, name) {
-  return line(label, name, { shape: "dot", width: 0, paths: () => null, points: { show: true, size: 6, width: 0, fill: colour(name) } });
+  return line(label, name, { shape: "dot", width: 0, paths: () => null, points: { show: true, size: 5, width: 0, fill: colour(name) } });
 }
 
 /** A picture that is made anew when its series change, and only fed otherwise. */

@@ -90,6 +90,7 @@ export function showStatement(read) {
   const end = earnings.end.mark;
   setText(find("money-note"), `As of ${clock(past.at_ms)}, since the ledger began: ${count(fills.n)} fills, ${money(fills.volume_quote)} filled. ` + (end.price === null ? `No price: ${end.absent}.` : `At ${plain(end.price)}, recorded ${clock(end.at_ms)}.`));
   setTitle(find("money-note"), moment(past.at_ms));
+  find("parts").dataset.at = past.at_ms;
   keep(find("parts").tBodies[0], PARTS, {
     key: ([path, label]) => path ?? label,
     create: ([path]) => {
@@ -139,6 +140,7 @@ export function showFills(read, names) {
     ? `As of ${clock(past.at_ms)}: ${count(totals.n)} by the ledger${more}. Bought ${plain(totals.bought)} for ${money(totals.paid)}, sold ${plain(totals.sold)} for ${money(totals.received)}; fees ${fees}.`
     : `As of ${clock(past.at_ms)} there is no fill in the ledger.`);
   const body = find("fills").tBodies[0];
+  find("fills").dataset.at = past.at_ms;
   keep(body, fills, {
     key: (fill) => `${fill.tid}-${fill.oid}`,
     create: () => makeRow(CLASSES),

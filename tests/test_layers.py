@@ -44,6 +44,7 @@ ORDER = (
     "sending",
     "grids",
     "engine",
+    "changes",
     "views",
     "control",
     "alerts",
@@ -67,6 +68,7 @@ ORDER = (
     "sim.oracle",
     "sim.grids",
     "sim.actors",
+    "sim.changes",
     "sim.run",
     "cli.shell",
     "cli.programs",
@@ -315,6 +317,14 @@ def test_the_simulation_looks_on_from_outside() -> None:
         *("model.journal_entries", "model.errors", "concurrency.blocking_calls", "limits.terms"),
         # What an operator writes and reads beside the maker.
         *("halts.requests", "halts.standing", "halts.standing_file"),
+        *("halts.applied_file", "halts.change_request", "account_config.settings", "account_config.changes"),
+        *(
+            "config.settings",
+            "changes.change_plan",
+            "changes.change_report",
+            "changes.follow_changes",
+        ),
+        *("changes.ledgers", "model.replies", "model.orders"),
     }
     wrong = [
         found

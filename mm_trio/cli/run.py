@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
-from mm_trio.cli.shell.output import log_to_file, print_summary, refuse_page_of_plan, set_up_logging
+from mm_trio.cli.shell.output import keep_log_as_asked, print_summary, refuse_page_of_plan
 from mm_trio.cli.shell.parser import Command, add_duration_option, add_page_option, add_screen_options, parse_price
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mm_trio.config.dump_protection import forbid_dumps
 
     forbid_dumps()
-    set_up_logging(sys.stderr if arguments.json else sys.stdout)
-    with log_to_file(arguments.log_file):
+    with keep_log_as_asked(arguments, sys.stderr if arguments.json else sys.stdout):
         return _run_configured(arguments)
 
 
@@ -106,7 +105,10 @@ def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
     refuse_page_of_plan(arguments)
     from mm_trio.cli.live_programs.live_start import note_plan_shown
     from mm_trio.cli.programs.plan_only import plan_forever
+    from mm_trio.cli.run_programs.service_manager import ServiceManager
 
+    # It has nothing to be ready for: a service that shows plans is up once it runs.
+    ServiceManager.of_environ(arguments.environment.plain).tell("READY=1", "STATUS=shows its plan, sends nothing")
     note = partial(note_plan_shown, settings, environ=arguments.environment.plain)
     work = partial(
         plan_forever,

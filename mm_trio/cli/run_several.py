@@ -38,7 +38,9 @@ def run_several(arguments: argparse.Namespace, account: AccountSettings) -> int:
 def _plan_only(arguments: argparse.Namespace, account: AccountSettings) -> int:
     refuse_page_of_plan(arguments)
     from mm_trio.cli.account_programs.plan_account import plan_account
+    from mm_trio.cli.run_programs.service_manager import ServiceManager
 
+    ServiceManager.of_environ(arguments.environment.plain).tell("READY=1", "STATUS=shows its plans, sends nothing")
     work = partial(plan_account, account, duration_s=arguments.duration)
     return print_summary(StopSignal().run(work), as_json=arguments.json)
 

@@ -19,6 +19,8 @@ __all__ = ["Environment", "take_environment"]
 _OURS = "MM_TRIO_"
 # Where the state folder is.
 _STATE_VARIABLE = "XDG_STATE_HOME"
+# What a service manager says of itself. It is meant for this process alone: a child that had them could speak for it.
+_MANAGER_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 # A variable whose name has one of these holds an address with a token in it, also where the name is mistaken.
 _ALERT_WORDS = ("ALERT", "HEARTBEAT")
 _HIDDEN = "<hidden>"
@@ -40,11 +42,12 @@ class Environment:
 
 
 def take_environment(environ: MutableMapping[str, str]) -> Environment:
-    """Copy what a command needs, and remove the secrets."""
+    """Copy what a command needs, and remove the secrets and what child processes must not have."""
     secrets = {name: Secret(environ.pop(name)) for name in SECRET_VARIABLES if name in environ}
     known = {name: name.upper() for name in environ if name.upper() in ALERT_VARIABLES}
     alerts = {known[name]: Secret(environ.pop(name)) for name in known}
     plain = {name: environ[name] for name in (_STATE_VARIABLE,) if name in environ}
+    plain |= {name: environ.pop(name) for name in _MANAGER_VARIABLES if name in environ}
     for name in [name for name in environ if name.upper().startswith(_OURS)]:
         if is_secret(environ[name]) or names_secret(name.upper().removeprefix(_OURS).strip("_")):
             # Kept so that it is refused as before, and by a name that is harmless too.

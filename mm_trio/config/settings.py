@@ -359,6 +359,20 @@ class Settings:
             amounts = {}
         return cast("MakerParameters", {"coin": self.market.coin, **parameters, **amounts})
 
+    def make_ladder(self, sz_decimals: int) -> PricingGrid:
+        """Make the ladder with the base token's own decimals. Errors: ConfigError."""
+        strategy = self.strategy
+        try:
+            return PricingGrid(
+                strategy.start_px,
+                strategy.n_orders,
+                tick_size=strategy.tick_size,
+                sz_decimals=sz_decimals,
+                ladder=strategy.ladder or "hip2",
+            )
+        except ValueError as error:
+            raise ConfigError(f"[strategy] {error}") from error
+
     def describe(self) -> str:
         """Describe the settings in one line of `key=value`, for a log.
 

@@ -14,8 +14,9 @@ from mm_trio.engine.assembly import AccountStops, open_session
 from mm_trio.engine.grid_assembly import GridTerms, Seams
 from mm_trio.engine.grid_face import GridFace, Vitals, take_vitals
 from mm_trio.engine.session import Session
+from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder
-from mm_trio.guard.terms import GuardTerms
+from mm_trio.guard.cover import GuardTerms
 from mm_trio.halts.requests import Requests
 from mm_trio.halts.standing import Standing, State, refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
@@ -115,7 +116,9 @@ class AccountMaker:
         by_coin = {terms.settings.coin: terms for terms in self._terms}
         wanted = [(by_coin[face.settings.coin], face.make_blank()) for face in faces]
         try:
-            session = self._session = await open_session(self._seams, wanted, self.rate_limit, own=self._own)
+            session = self._session = await open_session(
+                self._seams, wanted, self.rate_limit, own=self._own, on_left=self._drop
+            )
             for face, grid in zip(faces, session.grids, strict=True):
                 face.show(grid)
             await session.run()
@@ -132,8 +135,8 @@ class AccountMaker:
         """
         coin = terms.settings.coin
         session = self._session
-        if session is None or coin in self.faces:
-            why = "the maker has not started" if session is None else "it is quoted already"
+        if session is None or not session.has_started or coin in self.faces:
+            why = "it is quoted already" if coin in self.faces else "the maker has not started"
             raise ConfigError(f"{coin} cannot be added: {why}")
         face = GridFace(terms, self.rate_limit)
         face.show(await session.add_grid(terms, face.make_blank()))
@@ -143,16 +146,25 @@ class AccountMaker:
     async def remove(self, coin: str) -> tuple[LeftOrder, ...]:
         """End a grid, and return what may still rest of it. Errors: ConfigError."""
         session, face = self._find(coin)
-        grid = await session.remove_grid(face.coin)
-        if not grid.left_behind:
-            del self.faces[coin]
-        return grid.left_behind or ()
+        return await session.remove_grid(face.coin)
+
+    def _drop(self, grid: Grid) -> None:
+        """Show a grid no longer that was taken out."""
+        for name in [name for name, face in self.faces.items() if face.coin == grid.coin]:
+            del self.faces[name]
 
     def _find(self, coin: str) -> tuple[Session, GridFace]:
         session, face = self._session, self.faces.get(coin)
-        if session is None or face is None or face.failure is not None:
+        if session is None or not session.has_started:
+            raise ConfigError(f"{coin} is not quoted yet: the maker has not started")
+        if face is None or face.failure is not None:
             raise ConfigError(f"{coin} is not quoted now; quoted are {', '.join(self.faces)}")
         return session, face
+
+    @property
+    def has_started(self) -> bool:
+        """Check if all grids have their tasks, so that grids may come, go and change."""
+        return self._session is not None and self._session.has_started
 
     @property
     def moving(self) -> tuple[str, ...]:
@@ -187,11 +199,19 @@ class AccountMaker:
     @property
     def orders_may_rest(self) -> tuple[str, ...]:
         """Return our orders that may rest at the venue, with their coins."""
-        return tuple(f"{face.coin}: {name}" for face in self.faces.values() for name in face.orders_may_rest)
+        own = (f"{face.coin}: {name}" for face in self.faces.values() for name in face.orders_may_rest)
+        return (*own, *self._describe_absent())
+
+    def _describe_absent(self) -> tuple[str, ...]:
+        """Name what may rest of coins that are not configured; a grid that was left out names its own."""
+        named = () if self._session is None else self._session.describe_absent()
+        coins = {face.coin for face in self.faces.values()}
+        return tuple(name for name in named if name.partition(":")[0] not in coins)
 
     def describe_orders_left(self) -> tuple[str, ...]:
         """Describe the orders that may rest, with their coins, for a person who has to look after them."""
-        return tuple(f"{name}: {left}" for name, face in self.faces.items() for left in face.describe_orders_left())
+        own = (f"{name}: {left}" for name, face in self.faces.items() for left in face.describe_orders_left())
+        return (*own, *self._describe_absent())
 
     @property
     def vitals(self) -> Vitals:

@@ -251,7 +251,7 @@ class FeedWatchdog:
             else:
                 if self._feed.is_alive():
                     return
-                _log.warning("reconnect failed: attempt=%d error=closed at once; trying again", self._n_attempts)
+                _log.warning("reconnect failed: attempt=%d error=%s; trying again", self._n_attempts, "closed at once")
 
     def _compute_pause_s(self) -> float:
         pause_s: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._n_attempts - 1, 10))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -25,8 +25,8 @@ from mm_trio.grids.reconciler import Reconciler
 from mm_trio.grids.schedule import ReconcileSchedule, TickSchedule
 from mm_trio.grids.startup import check_order_size
 from mm_trio.grids.stops import Stops
+from mm_trio.guard.cover import GuardTerms
 from mm_trio.guard.silence import OwnSilence
-from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.replay import Recovered
@@ -72,7 +72,6 @@ __all__ = [
     "Seams",
     "draw_epoch",
     "find_facts",
-    "find_width",
     "make_grid",
     "make_grid_core",
     "record_of",
@@ -253,25 +252,20 @@ def record_of(record: Record, coin: str, entry: Entry) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
-    """What the grids of an account have in common. `widths`: how many orders each may have open at most."""
+    """What the grids of an account have in common; `grids` are all of them, as they come and go."""
 
     account: Account
     lane: ActionLane
     shares: ItemShares
-    widths: dict[str, int]
+    grids: Sequence[Grid]
     feed: Feed
     watchdog: FeedWatchdog
 
     def share_cap(self, state: MakerState, cap: int) -> int:
         """Return the cap of open orders of one grid, others' orders included."""
         n_others, coin = state.others.n_open, state.market.coin
-        return share_open_orders(self.widths, room=cap - n_others)[coin] + n_others
-
-
-def find_width(core: GridCore) -> int:
-    quoting, n_levels = core.basis.terms.settings.quoting, core.state.grid.n_orders
-    window = n_levels if quoting.active_levels is None else quoting.active_levels + quoting.window_slack
-    return min(n_levels, 2 * window)
+        widths = {grid.coin: grid.width for grid in self.grids}
+        return share_open_orders(widths, room=cap - n_others)[coin] + n_others
 
 
 def make_grid(basis: Basis, core: GridCore, common: Common) -> Grid:
@@ -350,7 +344,8 @@ def _make_state(basis: Basis, grid: GridBasis, *, events: SessionEvents) -> Make
         ),
         FillHistory(
             market.coin,
-            looked_up_ms=0 if recovered is None else recovered.looked_up_ms,
+            looked_up_ms=0 if recovered is None else recovered.read_ours_ms,
+            others_ms=0 if recovered is None else recovered.looked_up_ms,
             must_join=recovered is not None,
             unlisted=() if recovered is None else recovered.unlisted,
         ),

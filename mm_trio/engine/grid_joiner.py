@@ -17,7 +17,6 @@ from mm_trio.engine.grid_assembly import (
     Knowledge,
     draw_epoch,
     find_facts,
-    find_width,
     make_grid,
 )
 from mm_trio.grids.grid import Grid
@@ -71,7 +70,6 @@ class GridJoiner:
         self.absent.leave(market.coin)
         self.basis.coins.add(market.coin)
         self.made.append(core)
-        self.common.widths[market.coin] = find_width(core)
         self.grids.append(grid)
         if isinstance(limits := self.common.account.stops.limits, AccountLimitGuard):
             limits.join(core.state, core.stops.limits)
@@ -85,7 +83,6 @@ class GridJoiner:
         self.basis.coins.discard(coin)
         self.made[:] = [core for core in self.made if core.state.market.coin != coin]
         self.grids[:] = [each for each in self.grids if each is not grid]
-        self.common.widths.pop(coin, None)
         self.common.shares.forget(coin)
         self.funds.leave(coin)
         if isinstance(limits := self.common.account.stops.limits, AccountLimitGuard):

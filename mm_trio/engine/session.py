@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -27,7 +27,7 @@ from mm_trio.engine.feed_watchdog import FeedWatchdog
 from mm_trio.grids.account import Account
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.operator_requests import heed_forever, heed_while
-from mm_trio.grids.shutdown import UNCLEAN
+from mm_trio.grids.shutdown import UNCLEAN, LeftOrder
 from mm_trio.grids.turns import settle_beginning, tick_forever
 from mm_trio.guard.heartbeat import Life
 from mm_trio.guard.life_signs import LifeSigns
@@ -81,7 +81,8 @@ class JoinsGrids(Protocol):
 class Session:
     """Session of an account and its grids, complete when made.
 
-    `run` may be called once. `joiner` None: the only grid stays the only one.
+    `run` may be called once. `joiner` None: the only grid stays the only one. `on_left` is told of each grid that is
+    taken out and rests nothing.
     """
 
     def __init__(
@@ -93,21 +94,29 @@ class Session:
         stop_wanted: trio.Event,
         absent: AbsentCoins,
         joiner: JoinsGrids | None = None,
+        on_left: Callable[[Grid], None] | None = None,
     ) -> None:
         self.account = account
         self.feeds = feeds
         self.grids = tuple(grids)
         self.router = FeedRouter(grids, share=account.answers.share, wall_ms=account.wall_ms)
         self._joiner = joiner
+        self._on_left = on_left
         self._absent = absent
         # Set where the owner cancelled so many orders by hand that it is a request to stop everything.
         self._stop_wanted = stop_wanted
         self._nursery: trio.Nursery | None = None
+        self._runs_grids = False
 
     @property
     def is_alone(self) -> bool:
         """Check if there is but one grid, and never another: its end is the end of the session."""
         return self._joiner is None
+
+    @property
+    def has_started(self) -> bool:
+        """Check if all grids have their tasks, so that grids may come, go and change."""
+        return self._runs_grids
 
     @property
     def alive(self) -> tuple[Grid, ...]:
@@ -147,6 +156,7 @@ class Session:
                 is_connected = await tasks.connect(self)
                 for grid in self.grids:
                     nursery.start_soon(partial(self._run_grid, grid, is_connected=is_connected))
+                self._runs_grids = True
                 if self._absent.may_rest:
                     nursery.start_soon(self._absent.clear_in_time)
                 nursery.start_soon(tasks.reconcile_forever, self)
@@ -225,7 +235,7 @@ class Session:
         Errors: what concerns the whole account; all where there is but one grid.
         """
         try:
-            with grid.scope, self._speaking_of(grid):
+            with grid.scope, speaking_of(grid.coin):
                 async with trio.open_nursery() as nursery:
                     if not self.is_alone and grid.stops.keeper.hears:
                         nursery.start_soon(heed_forever, grid.stops)
@@ -243,7 +253,7 @@ class Session:
         if grid.failure is not None:
             await self._end_grid(grid)
         elif grid.is_retired:
-            await grid.shut_down_alone(GRACE_S)
+            await self._end_retired(grid)
 
     async def add_grid(self, terms: GridTerms, blank: Knowledge) -> Grid:
         """Quote another grid from here on, once it has read what it needs.
@@ -269,18 +279,23 @@ class Session:
         self._nursery.start_soon(partial(self._run_grid, grid, is_connected=True))
         return grid
 
-    async def remove_grid(self, coin: str) -> Grid:
+    async def remove_grid(self, coin: str) -> tuple[LeftOrder, ...]:
         """End a grid: its orders are cancelled, and that is verified.
 
-        What may rest then is in its `left_behind`. Errors: ConfigError for the last grid.
+        Return what may rest then; it is cancelled again until nothing does. Errors: ConfigError for the last grid.
         """
+        grid = self._find_alive(coin)
         if len(self.alive) == 1:
             raise ConfigError(f"{coin} is the last grid; end the maker instead")
-        grid = next(grid for grid in self.alive if grid.coin == coin)
         grid.retire()
         await grid.ended.wait()
-        if not grid.left_behind:
-            self._forget(grid)
+        return grid.left_behind or ()
+
+    def _find_alive(self, coin: str) -> Grid:
+        """Find a grid that has not ended. Errors: ConfigError."""
+        grid = next((grid for grid in self.alive if grid.coin == coin), None)
+        if grid is None:
+            raise ConfigError(f"{coin} has ended already; orders of it that may rest are cancelled again and again")
         return grid
 
     def _forget(self, grid: Grid) -> None:
@@ -288,19 +303,18 @@ class Session:
         self.grids = tuple(each for each in self.grids if each is not grid)
         self.router.leave(grid.coin)
         self._joiner.leave(grid)
+        if self._on_left is not None:
+            self._on_left(grid)
         self.account.reconciling.share_among(max(1, len(self.alive)))
 
     async def change_grid(self, coin: str, settings: MakerSettings, limits: RiskLimits) -> None:
         """Let a grid go on by other settings. Errors: ConfigError, and then nothing is changed."""
-        grid = next(grid for grid in self.alive if grid.coin == coin)
+        grid, balances = self._find_alive(coin), None
         if settings.allocation != grid.settings.allocation:
             look = self.account.answers.look()
             balances = await look.fetch_balances(grid.state.market)
             self.account.answers.check_change(grid.state.market, balances, settings.allocation)
-        await grid.change(settings, limits)
-
-    def _speaking_of(self, grid: Grid) -> AbstractContextManager[None]:
-        return nullcontext() if self.is_alone else speaking_of(grid.coin)
+        await grid.change(settings, limits, balances=balances)
 
     async def _shut_down_grid(self, grid: Grid) -> None:
         with speaking_of(grid.coin):
@@ -324,6 +338,17 @@ class Session:
                 raise HaltedAll(f"every grid of the account has ended, the last one was {grid.coin}: {grid.failure}")
             # What may still arrive of an earlier session is known at its next start.
             if all(left is UNCLEAN for left in grid.left_behind or ()):
+                return
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_RETRY_END_S)
+
+    async def _end_retired(self, grid: Grid) -> None:
+        """Cancel what rests of a grid that was removed, until nothing does: nobody else looks after it."""
+        pause_s = RETRY_END_S
+        while True:
+            await grid.shut_down_alone(GRACE_S)
+            if not grid.left_behind:
+                self._forget(grid)
                 return
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_RETRY_END_S)
@@ -353,25 +378,36 @@ class Session:
             self._close_gate()
             account.client.on_shutdown()
             async with _beating(account.signs):
-                if len(wanted) == 1:
+                if len(wanted) == 1 and not self._absent.describe_left():
                     await wanted[0].shut_down(until_s=account.gateway.done_by_s)
                 else:
                     async with trio.open_nursery() as nursery:
                         nursery.cancel_scope.shield = True
+                        nursery.start_soon(self._clear_absent)
                         for grid in wanted:
                             nursery.start_soon(self._shut_down_grid, grid)
-        await self._tell_guards()
+        await self._tell_guards(grids)
 
-    async def _tell_guards(self) -> None:
-        """Tell guard and venue that nothing is to be cancelled, where that is so.
+    async def _clear_absent(self) -> None:
+        """Cancel what may rest of coins that are not quoted."""
+        if self._absent.describe_left():
+            with trio.move_on_at(self.account.gateway.done_by_s), suppress(VenueError):
+                await self._absent.clear()
+
+    def describe_absent(self) -> tuple[str, ...]:
+        """Name what may rest of coins that are not quoted."""
+        return self._absent.describe_left()
+
+    async def _tell_guards(self, grids: Sequence[Grid]) -> None:
+        """Tell guard and venue that nothing is to be cancelled, where that is so of these grids.
 
         They go on waiting for a maker that left orders against its will.
         """
         account, error = self.account, sys.exception()
         is_stopped = error is None or all(isinstance(leaf, trio.Cancelled) for leaf in find_leaves(error))
-        left = [grid.left_behind for grid in self.grids]
+        left = [grid.left_behind for grid in grids]
         leaves = None in left and is_stopped and not any(left)
-        if not leaves and any(each != () for each in left):
+        if self._absent.describe_left() or (not leaves and any(each != () for each in left)):
             return
         with trio.CancelScope(shield=True):
             if account.dead_man is not None:

@@ -14,7 +14,7 @@ from mm_trio.engine.assembly import open_session
 from mm_trio.engine.grid_assembly import GridTerms, Seams
 from mm_trio.engine.grid_face import GridFace, Vitals, take_vitals
 from mm_trio.engine.session import Session
-from mm_trio.guard.terms import GuardTerms
+from mm_trio.guard.cover import GuardTerms
 from mm_trio.halts.standing import refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile

@@ -24,7 +24,7 @@ from mm_trio.limits.terms import RiskLimits
 from mm_trio.migration.moving_ladder import MovingLadder
 from mm_trio.model.errors import LedgerError
 from mm_trio.model.journal_entries import Allocated, Began, Entry, Numbered, Released, Requested
-from mm_trio.model.market import Book
+from mm_trio.model.market import Balances, Book
 from mm_trio.model.orders import DesiredOrder, OrderDiff, Phase, TrackedOrder
 from mm_trio.model.replies import OpenOrder
 from mm_trio.model.settings import MakerSettings
@@ -150,6 +150,14 @@ class Grid:
         """Check if no earlier session of this grid left orders."""
         return self.parts.recovered is None or self.parts.recovered.is_new
 
+    @property
+    def width(self) -> int:
+        """Return how many orders it may have open at most, while its ladder moves as many as rested before too."""
+        quoting, n_levels = self.settings.quoting, self.state.grid.n_orders
+        window = n_levels if quoting.active_levels is None else quoting.active_levels + quoting.window_slack
+        own = min(n_levels, 2 * window)
+        return own if self.moving is None else max(own, self.moving.n_before)
+
     # --- Start --------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -251,11 +259,11 @@ class Grid:
         self.is_retired = True
         self.scope.cancel()
 
-    async def change(self, settings: MakerSettings, limits: RiskLimits) -> None:
+    async def change(self, settings: MakerSettings, limits: RiskLimits, *, balances: Balances | None = None) -> None:
         """Quote by other settings from the next tick on.
 
-        What rests of the old ladder is replaced order by order. Errors: ConfigError for settings that cannot be quoted,
-        and then nothing is changed.
+        What rests of the old ladder is replaced order by order. `balances` are those by which the account covers
+        another allocation. Errors: ConfigError for settings that cannot be quoted, and then nothing is changed.
         """
         state, coin = self.state, self.coin
         ladder = settings.make_grid(state.market.base.sz_decimals, ladder=state.grid.ladder)
@@ -263,8 +271,13 @@ class Grid:
         async with self.turn:
             before, self.settings = self.settings, settings
             self.stops.limits.change(limits)
+            state.ownership.change(keep_foreign=settings.keeps_foreign)
+            state.manual_cancels.change(pause_s=settings.hand_cancel_pause_s)
+            self.events.follow(settings)
             if settings.allocation != before.allocation:
                 state.inventory.on_allocated(Allocated(*settings.allocation))
+                if balances is not None:
+                    self.account.answers.on_allocated(state.market, balances, before.allocation)
             if (ladder.levels, settings.quoting) != (state.grid.levels, before.quoting):
                 resting = _list_resting(state)
                 state.inventory.change_order_size(settings.quoting.order_size)
@@ -284,9 +297,7 @@ class Grid:
         ledger = self.state.inventory
         funds = ledger.effective_token, ledger.effective_usdc
         diff = self.moving.plan(_list_resting(self.state), desired, funds=funds)
-        if diff is not None:
-            self.schedule.wake_tick()
-        elif not self.state.order_state.has_doubts:
+        if diff is None and not self.state.order_state.has_doubts:
             _log.info("ladder moved: coin=%s items=%d", self.coin, self.moving.n_items)
             self.moving = None
         return diff

@@ -113,6 +113,29 @@ class SharedFunds:
             wanted = plan_allocations(parts, {market.coin: EXACT.subtract(new, old)})
             _check_wanted(wanted, parts, uses, TokenBalance(amounts[n], held[n]))
 
+    def on_allocated(self, market: Market, balances: Balances, before: Allotment) -> None:
+        """Give a grid at once what its allocation was raised by: `check_change` found that the account has that.
+
+        Looks would give it too, once nothing has moved for a while; until then its ladder would be a smaller one. A
+        grid that is alone with a token gets no more than there is.
+        """
+        state, amounts = self._states[market.coin], (balances.token, balances.usdc)
+        held = balances.held_token, balances.held_usdc
+        for n, side in enumerate(_SIDES):
+            token = market.base.index if side == "sell" else market.quote.index
+            new, old = state.inventory.allocation[n], before[n]
+            if new is None or old is None or new <= old:
+                continue
+            raised = EXACT.subtract(new, old)
+            if token not in self._uses:
+                there = state.find_usable(side, amounts[n], held[n]).most
+                raised = min(raised, EXACT.subtract(there, _find_amount((state, side))))
+            if raised <= 0:
+                continue
+            moved = (raised, Decimal(0)) if side == "sell" else (Decimal(0), raised)
+            state.inventory.on_adjusted(Adjusted(*moved, "allocation"))
+            self._amounts[market.coin, side] = _find_amount((state, side))
+
     def on_booked(self, state: MakerState) -> None:
         """Note that a grid's ledger moved by a fill of its own."""
         now_s = trio.current_time()

@@ -17,7 +17,7 @@ import trio
 
 from mm_trio.funds.movements import FundEvent
 from mm_trio.model.market import Balances, Market
-from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.model.replies import OpenOrder, ReadFills
 from mm_trio.model.settings import Allotment
 from mm_trio.venue.rest_client import FillPages, OpenOrderRows, VenueClient
 
@@ -37,6 +37,7 @@ class ChecksChanges(Protocol):
     """Rule that knows whether an account covers what its grids are to have."""
 
     def check_change(self, market: Market, balances: Balances, allocation: Allotment) -> None: ...
+    def on_allocated(self, market: Market, balances: Balances, before: Allotment) -> None: ...
 
 
 def take_all(market: Market, balances: Balances, *, asked_s: float | None, was_pushed: bool = False) -> Balances:
@@ -93,6 +94,11 @@ class SharedAnswers:
         """Check that the account covers another allocation of a grid. Errors: ConfigError."""
         if isinstance(self.share, ChecksChanges):
             self.share.check_change(market, balances, allocation)
+
+    def on_allocated(self, market: Market, balances: Balances, before: Allotment) -> None:
+        """Give a grid its part of what its allocation was raised by."""
+        if isinstance(self.share, ChecksChanges):
+            self.share.on_allocated(market, balances, before)
 
     def look(self) -> Look:
         """Begin a look: no answer counts that was asked for before this moment."""
@@ -181,7 +187,7 @@ class Look:
 
     async def fetch_fills(
         self, market: Market, *, since_ms: int, on_others: Callable[[Iterable[FundEvent]], None] | None = None
-    ) -> tuple[Fill, ...]:
+    ) -> ReadFills:
         """Fetch every fill of our coin from `since_ms` on. Errors: as `VenueClient.fetch_fills`."""
         from_ms = int(min(since_ms, self._fills_since_ms))
         pages: FillPages = await self._ask(f"fills since {from_ms}", lambda: self.client.fetch_fill_pages(from_ms))

@@ -79,12 +79,16 @@ async def tick(grid: Grid) -> None:
         await apply_limits(grid)
         await rest_nothing(grid)
         if not grid.gate.may_place():
+            _log.debug("tick waits: reason=%s", grid.gate.reason)
             return
         plan = quoter.plan_tick()
         grid.events.on_planned(quoter.find_empty_sides(), held=quoter.state.held_elsewhere)
         wanted = grid.plan_move(plan.desired) or plan.diff
         result = await grid.emitter.emit(wanted, account.budget, is_quoting=True)
         account.halt_if_refused()
+        if grid.moving is not None and result.n_done:
+            # What waits for this goes on at once; what could not be sent waits for the next tick.
+            schedule.wake_tick()
         await apply_limits(grid)
         if result.n_errors and account.gateway.signer.is_in_question:
             schedule.want_tick(ASK_SIGNER_AGAIN_S)
@@ -139,6 +143,7 @@ async def reconcile(grid: Grid, *, is_one_of_many: bool = False) -> bool:
             return False
         grid.account.halt_if_refused()
         stats.on_reconciled()
+        _log.debug("reconciled: orphans_left=%s doubts=%d", not no_orphan_left, len(orders.get_doubts()))
         reconciling.weight.on_answered()
         grid.note_balances(check)
         if orders.get_doubts():

@@ -132,7 +132,7 @@ class LifeSigns:
     async def end(self, state: Life) -> None:
         """Write the last heartbeat, and signed cancels for what still may rest."""
         with trio.move_on_after(WRITE_WITHIN_S, shield=True):
-            await self._call(self._cover.refresh())
+            await self._call(self._cover.refresh(is_last=True))
             await self.tell(state)
 
     async def _call(self, call: Callable[[], None]) -> str | None:

@@ -16,6 +16,7 @@ import trio
 from mm_trio.account_config.loading import MOST_FILE_BYTES, parse_account_settings
 from mm_trio.account_config.settings import AccountSettings
 from mm_trio.account_config.toml_text import write_toml
+from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.config.private_paths import make_private_folders
 from mm_trio.journal.data_dir import find_account_folder, find_state_folder
 from mm_trio.journal.end_mark import replace_file
@@ -48,16 +49,21 @@ def note_settings(folder: Path, settings: AccountSettings, *, name: str = APPLIE
     replace_file(folder / name, write_toml(settings).encode(), beside=folder / f"{name}.new")
 
 
-async def note_applied(folder: Path, settings: AccountSettings) -> None:
-    """Write down what a maker has taken over; a file that cannot be written keeps no maker from its work."""
+async def note_applied(folder: Path, settings: AccountSettings, *, run_sync: RunSync = trio.to_thread.run_sync) -> bool:
+    """Write down what a maker has taken over; return whether that succeeded.
+
+    A file that cannot be written keeps no maker from its work.
+    """
     try:
-        await trio.to_thread.run_sync(note_settings, folder, settings)
+        await run_sync(note_settings, folder, settings)
     except OSError as error:
         _log.warning(
             "configuration not noted: file=%s error=%s; `mm-trio apply` will not know what runs",
             folder / APPLIED_NAME,
             error.strerror or error,
         )
+        return False
+    return True
 
 
 def read_settings(folder: Path, *, name: str = APPLIED_NAME) -> AccountSettings | None:

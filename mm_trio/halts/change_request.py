@@ -32,7 +32,11 @@ class ChangeAnswer:
 
 
 def ask_for_change(folder: Path, wanted: AccountSettings) -> str:
-    """Ask the maker of a folder to take over settings; return the name of the request. Blocks. Errors: OSError."""
+    """Ask the maker of a folder to take over settings; return the name of the request. Blocks. Errors: OSError.
+
+    An earlier answer is removed first: asked twice for the same, it would be taken for this one's.
+    """
+    (folder / ANSWER_NAME).unlink(missing_ok=True)
     note_settings(folder, wanted, name=WANTED_NAME)
     return _name(wanted)
 
@@ -42,9 +46,7 @@ def read_wanted(folder: Path) -> AccountSettings | None:
     return read_settings(folder, name=WANTED_NAME)
 
 
-def give_answer(
-    folder: Path, wanted: AccountSettings | None, *, done: dict[str, str], error: str | None = None
-) -> None:
+def give_answer(folder: Path, wanted: AccountSettings | None, done: dict[str, str], error: str | None = None) -> None:
     """Remove a request and answer it; nobody asks anew before that. Blocks. Errors: OSError."""
     (folder / WANTED_NAME).unlink(missing_ok=True)
     answer = {"digest": "" if wanted is None else _name(wanted), "done": done, "error": error}

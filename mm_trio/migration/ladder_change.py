@@ -25,13 +25,16 @@ class MigrationPlan:
     """Whole change, as it goes without a fill on the way.
 
     `widest` is the widest inside at the end of a tick, None where a side was empty throughout; `n_one_sided` are the
-    ticks that end with an empty side that the new ladder has.
+    ticks that end with an empty side that the new ladder has. `n_split` counts the modifies that are sent as a cancel
+    and a place, because both orders could trade and the funds are for one. `target` is what rests at the end.
     """
 
     steps: tuple[MigrationStep, ...]
     n_kept: int
     widest: Decimal | None
     n_one_sided: int
+    n_split: int = 0
+    target: tuple[TrackedOrder, ...] = ()
 
     @property
     def n_cancelled(self) -> int:
@@ -51,7 +54,7 @@ class MigrationPlan:
     @property
     def n_requests(self) -> int:
         """Count the requests of the address's budget."""
-        return sum(step.n_items for step in self.steps)
+        return sum(step.n_items for step in self.steps) + self.n_split
 
 
 def plan_migration(resting: Sequence[TrackedOrder], terms: MigrationTerms) -> MigrationPlan:

@@ -18,17 +18,19 @@ __all__ = ["MovingLadder"]
 class MovingLadder:
     """Change under way, from what rested when it began.
 
-    `n_items` counts what its steps asked for.
+    `n_before` orders rested then; `n_items` counts what its steps asked for.
     """
 
     def __init__(self, resting: Iterable[TrackedOrder]) -> None:
-        self._width_before = find_inside(resting).width
+        before = tuple(resting)
+        self.n_before = len(before)
+        self._width_before = find_inside(before).width
         self.n_items = 0
 
     def plan(
         self, resting: Sequence[TrackedOrder], desired: Iterable[DesiredOrder], *, funds: tuple[Decimal, Decimal]
     ) -> OrderDiff | None:
-        """Return what the next tick sends, None once the new ladder rests.
+        """Return what the next tick sends, None once only orders are left to place that no old one is in the way of.
 
         `resting` are the orders that certainly rest; `funds` are base and quote that may be offered.
         """
@@ -45,7 +47,8 @@ class MovingLadder:
             most_open=max(len(resting), len(target), 1),
         )
         step = plan_step(resting, terms)
-        if not step.n_items:
+        if not step.cancels and not step.modifies and _has_inside(resting, target):
+            # Every grid goes on from here as it always does: the far ends may have to wait, for funds or for the cap.
             return None
         self.n_items += step.n_items
         return OrderDiff(
@@ -53,3 +56,9 @@ class MovingLadder:
             places=list(step.places),
             cancels=[order.oid for order in step.cancels],
         )
+
+
+def _has_inside(resting: Iterable[TrackedOrder], target: Iterable[DesiredOrder]) -> bool:
+    """Check if the best orders of a ladder rest."""
+    now, wanted = find_inside(resting), find_inside(target)
+    return wanted.bid in (None, now.bid) and wanted.ask in (None, now.ask)

@@ -232,3 +232,8 @@ class EmitResult:
     cancel_only_mode: bool = False
     contradicted: bool = False
     n_held_back: int = 0
+
+    @property
+    def n_done(self) -> int:
+        """Count the items that the venue carried out."""
+        return self.n_cancelled + self.n_modified + self.n_placed

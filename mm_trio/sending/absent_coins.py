@@ -20,7 +20,7 @@ from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.rest_client import VenueClient
 
-__all__ = ["AbsentCoins"]
+__all__ = ["AbsentCoins", "may_rest"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,37 +30,51 @@ TRIES, TRY_EVERY_S = 3, 0.5
 PAUSE_S, LONGEST_PAUSE_S = 15.0, 240.0
 
 
+def may_rest(ledger: Recovered) -> bool:
+    """Check if orders of a ledger that is not restarted may rest: what ended for certain cannot."""
+    return bool(ledger.order_state.get_current_orders() or ledger.order_state.get_intents())
+
+
 class AbsentCoins:
     """Owner of what rests of coins that are not quoted.
 
-    `ledgers` are theirs, `desks` send their cancels; both by coin.
+    `ledgers` are theirs, without those whose orders are proven to be gone; `desks` send their cancels. Both by coin.
     """
 
     def __init__(
         self,
         client: VenueClient,
         budget: RateLimitBudget,
-        ledgers: Mapping[str, Recovered],
+        ledgers: dict[str, Recovered],
         desks: Mapping[str, OrderDesk],
     ) -> None:
         self._client = client
         self._budget = budget
         self._desks = desks
-        # What ended for certain cannot rest. These ledgers are not restarted, so that what rests is in no doubt.
-        self._ledgers = {
-            coin: each
-            for coin, each in ledgers.items()
-            if each.order_state.get_current_orders() or each.order_state.get_intents()
-        }
+        self._ledgers = ledgers
         self._owners = {
             coin: Ownership(coin, keep_foreign=True, epochs=each.epochs, knows_all_sessions=True)
             for coin, each in self._ledgers.items()
         }
+        # An order that was in flight may arrive after a look that does not show it.
+        self._awaits_arrivals = any(each.order_state.get_intents() for each in self._ledgers.values())
+        self._began_s = trio.current_time()
+        # What the last look showed, None before the first one, and whether nothing can rest any more.
+        self._seen: tuple[OpenOrder, ...] | None = None
+        self._is_over = False
 
     @property
     def may_rest(self) -> bool:
         """Check if orders of such coins may rest or arrive."""
         return bool(self._ledgers)
+
+    def describe_left(self) -> tuple[str, ...]:
+        """Name what may rest, with its coins."""
+        if self._is_over or not self.may_rest:
+            return ()
+        if self._seen:
+            return tuple(f"{row.coin}: oid {row.oid}" for row in self._seen)
+        return tuple(f"{coin}: orders of an earlier session: not checked yet" for coin in self._ledgers)
 
     def leave(self, coin: str) -> None:
         """Cancel nothing of a coin any more; its own grid looks after its orders."""
@@ -88,6 +102,7 @@ class AbsentCoins:
             await trio.sleep(pause_s)
             try:
                 if await self.clear():
+                    self._ledgers.clear()
                     return
             except VenueError as error:
                 _log.warning("orders of coins that are not quoted not read: error=%s retry_s=%g", error, pause_s)
@@ -95,7 +110,10 @@ class AbsentCoins:
 
     async def _find_ours(self) -> list[OpenOrder]:
         answer = await self._client.fetch_open_order_rows()
-        return [row for row in answer.rows if row.coin in self._ledgers and self._is_ours(row)]
+        found = [row for row in answer.rows if row.coin in self._ledgers and self._is_ours(row)]
+        is_late = trio.current_time() >= self._began_s + PAUSE_S
+        self._seen, self._is_over = tuple(found), not found and (is_late or not self._awaits_arrivals)
+        return found
 
     def _is_ours(self, row: OpenOrder) -> bool:
         return self._owners[row.coin].classify(row) is Owner.OURS or self._ledgers[row.coin].order_state.is_known(

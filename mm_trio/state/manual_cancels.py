@@ -31,6 +31,10 @@ class ManualCancels:
         # Until this deadline a cancel of the oid counts as our own request.
         self._expected_until_s: dict[int, float] = {}
 
+    def change(self, *, pause_s: float) -> None:
+        """Pause slots for another time from here on."""
+        self._pause_s = pause_s
+
     def expect_ends(self, oids: Iterable[int], *, until_s: float) -> None:
         """Count cancels of these orders as ours until then."""
         self._expected_until_s.update(dict.fromkeys(oids, until_s))

@@ -7,12 +7,10 @@ happens; doubts are not: after a restart every open order is in doubt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from itertools import count
 
-from mm_trio.model.cloid import MAX_LEVELS
 from mm_trio.model.journal_entries import (
     Adopted,
     Arrived,
@@ -30,7 +28,7 @@ from mm_trio.model.numbers import Number, to_decimal
 from mm_trio.model.orders import Doubt, FillResult, Intent, Phase, Quote, ReconcileResult, Side, Slot, TrackedOrder
 from mm_trio.model.replies import Fill, FillKey
 from mm_trio.state.order_phases import TRANSITIONS, Event, find_next
-from mm_trio.state.order_table import OpenOrders, OrderTable
+from mm_trio.state.order_table import LevelFinder, OpenOrders, OrderTable
 from mm_trio.state.seen_fills import EarlyReports, SeenFills
 from mm_trio.witness.fill_check import find_contradiction
 from mm_trio.witness.ledger_end import SentNumbers
@@ -523,16 +521,7 @@ class OrderState:
 
         All others get levels beyond its ends, which nothing else has, so that none is in the way of a new order.
         """
-        taken: set[Slot] = set()
-        beside: dict[Side, Iterator[int]] = {"sell": count(MAX_LEVELS), "buy": count(-1, -1)}
-
-        def find_level(quote: Quote) -> int:
-            level = levels.get(quote.price)
-            if level is None or (quote.side, level) in taken:
-                return next(beside[quote.side])
-            taken.add((quote.side, level))
-            return level
-
+        find_level = LevelFinder(levels)
         for order in sorted(self.get_current_orders(), key=lambda order: order.price):
             self._table.put(replace(order, level_index=find_level(order.quote)))
         for intent in self.get_intents():

@@ -8,19 +8,40 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import UserDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, count
 
-from mm_trio.model.orders import Intent, Phase, Side, Slot, TrackedOrder
+from mm_trio.model.cloid import MAX_LEVELS
+from mm_trio.model.orders import Intent, Phase, Quote, Side, Slot, TrackedOrder
 from mm_trio.state.order_phases import CLOSED, OPEN
 
-__all__ = ["OpenOrders", "OrderTable"]
+__all__ = ["LevelFinder", "OpenOrders", "OrderTable"]
 
 # Prices and sizes in use by orders that left: a ladder of 4,000 levels has so many prices, and few sizes.
 AMOUNTS_SHARED = 8_192
+
+
+class LevelFinder:
+    """Finder of levels of a new ladder for orders of another one, by their prices, each level once a side.
+
+    An order at no level of it gets one beyond its ends, which nothing else has.
+    """
+
+    def __init__(self, levels: Mapping[Decimal, int]) -> None:
+        self._levels = levels
+        self._taken: set[Slot] = set()
+        self._beside: dict[Side, Iterator[int]] = {"sell": count(MAX_LEVELS), "buy": count(-1, -1)}
+
+    def __call__(self, quote: Quote) -> int:
+        """Find the level of an order."""
+        level = self._levels.get(quote.price)
+        if level is None or (quote.side, level) in self._taken:
+            return next(self._beside[quote.side])
+        self._taken.add((quote.side, level))
+        return level
 
 
 class OrderTable:

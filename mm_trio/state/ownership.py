@@ -46,6 +46,10 @@ class Ownership:
         self.epochs = set(epochs)
         self.knows_all_sessions = knows_all_sessions
 
+    def change(self, *, keep_foreign: bool) -> None:
+        """Leave orders without this program's tag alone from here on, or no longer."""
+        self.keep_foreign = keep_foreign
+
     def is_foreign(self, row: OpenOrder) -> bool:
         """Check if an order is of another program, and left alone."""
         return self.classify(row) is Owner.FOREIGN

@@ -8,8 +8,8 @@ from functools import partial
 import trio
 
 from mm_trio.account_config.settings import AccountSettings
+from mm_trio.changes.follow_changes import follow_changes
 from mm_trio.cli.account_programs.account_summary import AccountSummary, summarize
-from mm_trio.cli.account_programs.follow_changes import follow_changes
 from mm_trio.cli.account_programs.open_account import OpenAccount, Signalled, open_account
 from mm_trio.cli.run_programs.maker_run import Beside, MakerRun
 from mm_trio.config.keys import Secret

@@ -54,7 +54,8 @@ def _ignore(step: str) -> None:
 class Examiner:
     """Means of an examination, and who is told its steps.
 
-    `make_info` makes a client that knows these pairs; None: the SDK's. `alerts` were looked at before.
+    `make_info` makes a client that knows these pairs; None: the SDK's. `of_account`: the configuration lists markets,
+    which share a ledger and a guard. `alerts` were looked at before.
     """
 
     environ: Mapping[str, str]
@@ -62,6 +63,7 @@ class Examiner:
     run_sync: RunSync = trio.to_thread.run_sync
     clock_ms: Callable[[], int] = read_machine_clock
     on_step: Callable[[str], None] = _ignore
+    of_account: bool = False
     alerts: AlertFacts = NO_ALERTS
 
 

@@ -86,17 +86,7 @@ _OLDEST_PAIR, _PAIR_MARK = "PURR/USDC", "@"
 
 def make_grid(settings: Settings, market: Market) -> PricingGrid:
     """Make the ladder with the market's own decimals. Errors: ConfigError."""
-    strategy = settings.strategy
-    try:
-        return PricingGrid(
-            strategy.start_px,
-            strategy.n_orders,
-            tick_size=strategy.tick_size,
-            sz_decimals=market.base.sz_decimals,
-            ladder=strategy.ladder or "hip2",
-        )
-    except ValueError as error:
-        raise ConfigError(f"[strategy] {error}") from error
+    return settings.make_ladder(market.base.sz_decimals)
 
 
 def find_pair(meta: SpotMeta, configured: MarketSettings) -> Market:
@@ -281,7 +271,7 @@ async def _ask_role(info: Any, address: str, *, whose: str, is_needed: bool) -> 
             elif is_needed:
                 raise Unreachable(f"the role of the {whose} could not be checked: {error}") from error
             else:
-                _log.warning("role of the %s not checked: %s; on mainnet the maker would not start", whose, error)
+                _log.warning("role not checked: of=%s error=%s; on mainnet the maker would not start", whose, error)
     return None
 
 

@@ -18,6 +18,8 @@ from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.run_programs.maker_run import Beside, OpenMaker
 from mm_trio.cli.run_programs.serve_metrics import choose_metrics
 from mm_trio.cli.run_programs.serve_page import choose_page, find_page
+from mm_trio.cli.run_programs.service_manager import ServiceManager
+from mm_trio.cli.run_programs.told_service import tell_manager
 from mm_trio.cli.shell.output import choose_screen
 from mm_trio.control.service import serve_control
 from mm_trio.model.errors import find_leaves
@@ -43,14 +45,18 @@ def choose_beside(
     `count_alerts` tells the metrics what was told; None where nobody is.
     """
     screen = choose_screen(arguments, title=account.account.network, lists_markets=account.lists_markets)
-    beside = [] if screen is None else [show_beside(screen)]
+    services = [keep_beside("control", _serve_control(account))]
+    if screen is not None:
+        services.insert(0, show_beside(screen))
+    manager = ServiceManager.of_environ(arguments.environment.plain)
+    if manager.address is not None:
+        services.append(keep_beside("service manager", partial(tell_manager, manager)))
     if (page := find_page(account.page, arguments.page)) is not None:
         make_source = partial(make_status_source, account=account)
         make_metrics, watch = choose_metrics(make_source=make_source, count_alerts=count_alerts)
         served = choose_page(page, [make_metrics], make_source=make_source)
-        beside += [keep_beside("page", served), keep_beside("metrics", watch)]
-    beside.append(keep_beside("control", _serve_control(account)))
-    return tuple(beside)
+        services += [keep_beside("page", served), keep_beside("metrics", watch)]
+    return tuple(services)
 
 
 def show_beside(screen: Screen) -> Beside[OpenMaker]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.grids import Outcome, add_config_options, do_each, load_grids
+from mm_trio.cli.shell.grids import Outcome, add_config_options, choose_grids, do_each, load_account
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     set_up_logging(sys.stderr)
     environment = arguments.environment
     try:
-        grids = load_grids(arguments)
+        account = load_account(arguments)
+        grids = choose_grids(account, arguments.coin, source=str(arguments.config))
     except ConfigError as error:
         print_result(_report_unread(error), as_json=arguments.json)
         return ExitCode.CONFIG
@@ -51,7 +52,9 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
 
     key = look_at_key(environment.secrets, _ask_passphrase if sys.stdin.isatty() else None)
     alerts = look_at_alerts(grids[0].alerts, environment.alerts, config=arguments.config)
-    examiner = Examiner(environ=environment.plain, on_step=_choose_progress(), alerts=alerts)
+    examiner = Examiner(
+        environ=environment.plain, on_step=_choose_progress(), of_account=account.lists_markets, alerts=alerts
+    )
 
     def look(settings: Settings, is_last: bool) -> Outcome:
         report = stop.run(partial(examine, settings, key, examiner=examiner), is_last=is_last)

@@ -88,9 +88,10 @@ class StopSignal:
     def _stop(self, stop_scope: trio.CancelScope, number: signal.Signals) -> None:
         if stop_scope.cancel_called:
             consequence = "; cancelling open orders takes up to 10 s" if self._cancels_orders else ""
-            _log.warning("%s: already shutting down%s", number.name, consequence)
+            _log.warning("already shutting down: signal=%s%s", number.name, consequence)
         else:
-            _log.info("%s: shutting down%s", number.name, ", cancelling open orders" if self._cancels_orders else "")
+            consequence = "; cancelling open orders" if self._cancels_orders else ""
+            _log.info("shutting down: signal=%s%s", number.name, consequence)
         stop_scope.cancel()
 
     def _handle_signals(

@@ -46,6 +46,9 @@ RULES: dict[str, str] = {
     "S30": "each grid is shown its own of a shared token while there is enough, and all never more than there is",
     "S31": "actions leave one at a time, each for any number of coins",
     "S32": "a halt of one grid leaves the others quoting",
+    "S33": "the inside of a ladder that changes is never wider than before and after for more than one tick",
+    "S34": "a change takes no more requests than were printed, but for what answers fills",
+    "S35": "nothing rests of a grid that was removed",
     "L1": "the book becomes the HIP-2 book",
     "L2": "after a fill the book is corrected within the round trips this takes",
     "L3": "an unknown outcome becomes known",
@@ -55,6 +58,7 @@ RULES: dict[str, str] = {
     "L7": "a level that is due for a minute has its order",
     "L8": "a level that is due for two ticks has its order, unless something explains why not",
     "L9": "no grid starves while others are served",
+    "L10": "a change of the configuration is answered, and followed in calm",
     "SIM": "the simulation itself runs without an error",
 }
 

@@ -37,13 +37,14 @@ class AccountRules:
         self._grids = {grid.coin: grid for grid in grids} if len(grids) > 1 else {}
         self._exchange = exchange
         self._address = address
-        # By name of the token: bought less sold in fills of ours, fees included, whatever the coin.
-        self._moved: defaultdict[str, Decimal] = defaultdict(Decimal)
+        # By coin and name of the token: bought less sold in fills of ours, fees included.
+        self._moved: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
 
     @property
     def shared_tokens(self) -> frozenset[int]:
-        """Return the indices of the tokens that several grids use."""
-        uses = Counter(t.index for grid in self._grids.values() for t in (grid.pair.base, grid.pair.quote))
+        """Return the indices of the tokens that several grids use, or have used."""
+        used = [grid for grid in self._grids.values() if grid.was_configured]
+        uses = Counter(t.index for grid in used for t in (grid.pair.base, grid.pair.quote))
         return frozenset(token for token, n in uses.items() if n > 1)
 
     # --- After every step ---
@@ -67,30 +68,34 @@ class AccountRules:
         return what.address == self._address and is_own(what.cloid)
 
     def _check_coin(self, order: OrderRecord) -> None:
-        self._judge.check("S29", order.coin in self._grids, lambda: f"oid {order.oid} is of {order.coin}, no grid's")
+        grid = self._grids.get(order.coin)
+        is_quoted = grid is not None and (bool(grid.rules.terms) or order.status != "open")
+        self._judge.check("S29", is_quoted, lambda: f"oid {order.oid} is of {order.coin}, no grid's")
 
     def _on_fill(self, fill: Fill) -> None:
         pair, sign = self._exchange.markets.pair(fill.coin), 1 if fill.is_buy else -1
-        self._moved[pair.base.name] += sign * fill.size
-        self._moved[pair.quote.name] -= sign * fill.size * fill.price
-        self._moved[fill.fee_token] -= fill.fee
+        self._moved[fill.coin, pair.base.name] += sign * fill.size
+        self._moved[fill.coin, pair.quote.name] -= sign * fill.size * fill.price
+        self._moved[fill.coin, fill.fee_token] -= fill.fee
 
     def _check_sums(self) -> None:
-        allocated, offered = self._sum_allocated(), self._sum_offered()
+        allowed, offered = self._sum_allowed(), self._sum_offered()
         for token, amount in sorted(offered.items()):
-            most = allocated[token] + self._moved[token]
+            most = allowed[token]
             self._judge.check(
                 "S29",
                 amount <= most,
                 lambda t=token, a=amount, m=most: f"all grids offer {a} {t}, allocated and not spent are {m}",  # type: ignore[misc]
             )
 
-    def _sum_allocated(self) -> defaultdict[str, Decimal]:
+    def _sum_allowed(self) -> defaultdict[str, Decimal]:
+        """Sum what is allocated and not spent, and what changes of the configuration allow beside that."""
         sums: defaultdict[str, Decimal] = defaultdict(Decimal)
         for grid in self._grids.values():
-            tokens, quote = grid.allocated
-            sums[grid.pair.base.name] += tokens or Decimal(0)
-            sums[grid.pair.quote.name] += quote or Decimal(0)
+            tokens = grid.pair.base, grid.pair.quote
+            for token, amount, more in zip(tokens, grid.allocated, grid.rules.more, strict=True):
+                own = (amount or Decimal(0)) + self._moved[grid.coin, token.name]
+                sums[token.name] += more + (own if grid.is_configured else Decimal(0))
         return sums
 
     def _sum_offered(self) -> defaultdict[str, Decimal]:
@@ -108,11 +113,15 @@ class AccountRules:
 
     def find_missing(self) -> dict[int, Decimal]:
         """Find what the account lacks of the allocations, by token."""
-        return self._find_missing([(Decimal(0), Decimal(0))] * len(self._grids))
+        return self._find_missing([(Decimal(0), Decimal(0))] * len(self._configured))
+
+    @property
+    def _configured(self) -> list[Grid]:
+        return [grid for grid in self._grids.values() if grid.is_configured]
 
     def _find_missing(self, changes: Sequence[tuple[Decimal, ...]]) -> dict[int, Decimal]:
         needed: defaultdict[int, Decimal] = defaultdict(Decimal)
-        for grid, (tokens, quote) in zip(self._grids.values(), changes, strict=False):
+        for grid, (tokens, quote) in zip(self._configured, changes, strict=False):
             needed[grid.pair.base.index] += grid.view.tokens + tokens
             needed[grid.pair.quote.index] += grid.view.quote + quote
         wallet = self._exchange.account(self._address)
@@ -129,7 +138,7 @@ class AccountRules:
         """
         parts: defaultdict[int, list[_Part]] = defaultdict(list)
         for coin, grid in self._grids.items():
-            if coin not in shown:
+            if coin not in shown or not grid.is_configured:
                 continue
             tokens = grid.pair.base.index, grid.pair.quote.index
             for token, amount, due in zip(tokens, shown[coin], (grid.view.tokens, grid.view.quote), strict=True):

@@ -40,20 +40,16 @@ def check_moves(
     judge.check("S28", not twice, lambda: f"movements are recorded twice: {twice[:3]}")
     for move in moves:
         found = made.get(move.ref)
-        of_part = None if found is None else (found[0], _leave_out(found[1], pair, shared))
-        is_right = (move.kind, (move.token, move.usdc)) in (found, of_part)
+        is_right = found is not None and move.kind == found[0] and _fits(move, found[1], pair, shared)
         judge.check("S28", is_right, partial("{} is recorded, the venue made {}".format, move, found))
     judge.coverage.update(f"moved: {entry.kind}" for entry in entries if isinstance(entry, Moved))
     judge.coverage["moved: unexplained"] += sum(isinstance(entry, Adjusted) for entry in entries)
 
 
-def _leave_out(amounts: _Amounts, pair: Pair, shared: Collection[int]) -> _Amounts:
-    """Leave out what moved of a shared token."""
-    token, quote = amounts
-    return (
-        _NOTHING if pair.base.index in shared else token,
-        _NOTHING if pair.quote.index in shared else quote,
-    )
+def _fits(move: Moved, amounts: _Amounts, pair: Pair, shared: Collection[int]) -> bool:
+    """Check the amounts of a movement; what is shared at that time is left out."""
+    parts = zip((move.token, move.usdc), amounts, (pair.base, pair.quote), strict=True)
+    return all(told == made or (not told and token.index in shared) for told, made, token in parts)
 
 
 def _find_made(

@@ -15,7 +15,7 @@ from mm_trio.sandbox import Markets
 from mm_trio.sim.base.random_streams import log_uniform, split
 from mm_trio.sim.base.scenario import GAPS, Scenario, ScenarioLadder
 
-__all__ = ["GridPlan", "draw_grids", "fund_account"]
+__all__ = ["MARKETS", "N_ORDERS", "STEPS", "GridPlan", "draw_grid", "draw_grids", "fund_account"]
 
 # By coin: first price, and order sizes whose notional is just above the venue's minimum of 10 or far above it.
 # A base and a quote token are shared by some: @207 sells what @107 sells, for what @166 sells.
@@ -65,7 +65,7 @@ def draw_grids(scenario: Scenario) -> tuple[GridPlan, ...]:
     if scenario.n_grids == 1:
         return (first,)
     coins = split(scenario.seed, "coins").sample(sorted(MARKETS), scenario.n_grids - 1)
-    return (_allocate(first), *(_draw_grid(scenario, coin) for coin in coins))
+    return (_allocate(first), *(draw_grid(scenario, coin) for coin in coins))
 
 
 def fund_account(plans: Sequence[GridPlan], markets: Markets) -> dict[int, Decimal]:
@@ -86,7 +86,8 @@ def _allocate(plan: GridPlan) -> GridPlan:
     return replace(plan, ladder=replace(ladder, tokens=plan.account_tokens, quote=plan.account_quote))
 
 
-def _draw_grid(scenario: Scenario, coin: str) -> GridPlan:
+def draw_grid(scenario: Scenario, coin: str) -> GridPlan:
+    """Draw the grid of a coin other than the first one."""
     rng = split(scenario.seed, f"grid {coin}")
     ladder = _draw_ladder(rng, coin, scenario.place.markets.pair(coin).base.sz_decimals)
     assert ladder.tokens is not None

@@ -24,7 +24,14 @@ __all__ = ["RequestTransport", "Witness"]
 Call = Callable[[], Any]
 
 # Calls that stay on the maker's own machine.
-LOCAL = frozenset({"append", "_replay", "_replay_grids", "mark_end", "tighten", "resume", "read_files", "remove"})
+LOCAL = frozenset(
+    {
+        *("append", "_replay", "_replay_grids", "mark_end", "tighten", "resume", "read_files", "remove"),
+        *("read_wanted", "note_settings", "give_answer"),
+    }
+)
+# A draw for these would shift every later draw of a recorded seed, or come every second.
+AT_ONCE = frozenset({"mark_end", "read_wanted"})
 SOCKET = frozenset({"reopen_feed", "subscribe", "ping"})
 LISTS = frozenset({"open_orders", "user_fills_by_time"})
 STATUSES = frozenset({"query_order_by_oid", "query_order_by_cloid"})
@@ -139,8 +146,7 @@ class RequestTransport:
 
     async def _run_locally(self, name: str, work: Call) -> Any:
         """Run a call locally; a write may crash the process."""
-        # A mark takes no time: a draw for it would shift every later draw of a recorded seed.
-        await trio.sleep(0 if name == "mark_end" else self._rng.uniform(0, self._scenario.disk_s))
+        await trio.sleep(0 if name in AT_ONCE else self._rng.uniform(0, self._scenario.disk_s))
         if name == "append":
             self._crash.on_write(work)
         elif name == "tighten":

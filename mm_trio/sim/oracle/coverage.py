@@ -102,6 +102,16 @@ CASES_OF_SEVERAL: tuple[str, ...] = (
     "action for several coins",
     "grids without request budget",
     "quoting beside a halted grid",
+    "apply followed",
+    "apply refused",
+    "apply among faults",
+    "apply crossed by a crash",
+    "apply judged",
+    "apply judged in calm",
+    "apply: added",
+    "apply: removed",
+    "apply: changed",
+    "apply: start refused",
 )
 
 

@@ -27,6 +27,15 @@ class Bounds:
     low: Decimal
     high: Decimal
 
+    def __or__(self, other: Bounds) -> Bounds:
+        """Return bounds within which all is that is within one of two."""
+        return Bounds(
+            order=max(self.order, other.order),
+            side=max(self.side, other.side),
+            low=min(self.low, other.low),
+            high=max(self.high, other.high),
+        )
+
 
 def compute_bounds(ladder: ScenarioLadder, *, sz_decimals: int) -> Bounds:
     """Compute the limits that a ladder reaches and does not pass."""

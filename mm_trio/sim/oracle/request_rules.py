@@ -122,6 +122,8 @@ class RequestRules:
         self.n_items_sent = 0
         # The same by asset.
         self.n_items_of: Counter[int] = Counter()
+        # The same of new orders alone.
+        self.n_new_of: Counter[int] = Counter()
         # Returns how many actions of this process wait for their answer.
         self.count_posting: Callable[[], int] = lambda: 0
         # Recent requests that the maker may have to remember.
@@ -135,6 +137,8 @@ class RequestRules:
         # Says whether the journal takes nothing any more: then cancels are sent without it.
         self.is_journal_broken: Callable[[], bool] = lambda: False
         self.halts: LeavesOfOne | None = None
+        # Called before an action leaves.
+        self.on_action: Callable[[], None] = _look_at_nothing
         # Reads that have to be answered before any new order leaves, and when the feed was last opened anew.
         self._gate: list[str] = []
         self._reopened_s = 0.0
@@ -186,6 +190,7 @@ class RequestRules:
 
     def _on_items(self, method: str, signed: SignedInProcess) -> None:
         """Count the items of each coin, and check S26, S27 and S31 for the action that has them."""
+        self.on_action()
         n_posting = self.count_posting()
         self._judge.check(
             "S31",
@@ -194,6 +199,8 @@ class RequestRules:
         )
         assets = [row.get("a", row.get("asset")) for row in _find_items(json.loads(signed.action))]
         self.n_items_of.update(assets)
+        if method in NEW_RISK:
+            self.n_new_of.update(assets)
         if self.halts is not None:
             self.halts.on_leaving(method, assets, is_new_risk=method in NEW_RISK, is_cancel=method in CANCELLING)
         self._judge.coverage["action for several coins"] += len(set(assets)) > 1
@@ -395,6 +402,10 @@ class RequestRules:
                 f"the last at {last_s:.3f} s, and it tried again within {SLOT_S:g} s"
             ),
         )
+
+
+def _look_at_nothing() -> None:
+    pass
 
 
 def _find_items(action: Any) -> list[Any]:

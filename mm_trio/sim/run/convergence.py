@@ -5,7 +5,7 @@ It looks at the open orders and at what the maker believes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Never
 
@@ -34,18 +34,23 @@ class ConvergenceCheck:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        is_alone = len(world.grids) == 1
-        self.grids = tuple(
+        is_alone = world.scenario.n_grids == 1
+        self._checks = tuple(
             GridCheck(
                 grid,
                 judge=world.judge if is_alone else world.judge.of_grid(grid.coin),
                 has_faults=bool(world.scenario.rates),
                 is_alone=is_alone,
             )
-            for grid in world.grids
+            for grid in world.all_grids
         )
         # Whether the book has settled in calm.
         self.is_settled = False
+
+    @property
+    def grids(self) -> tuple[GridCheck, ...]:
+        """Return the checks of the grids that are configured now."""
+        return tuple(check for check in self._checks if check.grid.is_configured)
 
     async def poll_forever(self) -> Never:
         """Check what need not be checked after every step."""
@@ -55,7 +60,7 @@ class ConvergenceCheck:
             n_polls += 1
             if (process := self._world.process) is not None:
                 are_faults_on = bool(self._world.scenario.rates) and self._world.fault_counter.is_on
-                for check in self.grids:
+                for check in self._checks:
                     check.check_levels(process, are_faults_on=are_faults_on)
                 if n_polls % int(POLL_S / LEVEL_POLL_S) == 0:
                     self._world.process_rules.poll(process)
@@ -72,7 +77,7 @@ class ConvergenceCheck:
             await trio.sleep(EMPTY_POLL_S)
             is_alone = self.is_settled or not (scenario.rates or scenario.has_second_strategy)
             may_judge = is_alone and not self._world.is_ending
-            for check in self.grids:
+            for check in self._checks:
                 check.check_empty_levels(self._world.process, may_judge=may_judge, most_s=most_s)
 
     def check_view(self) -> None:
@@ -81,7 +86,7 @@ class ConvergenceCheck:
         If it does not, the oracle is wrong.
         """
         open_orders = self._world.exchange.open_orders(MAKER)
-        for grid in self._world.grids:
+        for grid in self._world.all_grids:
             truth = {o.oid: o.size for o in open_orders if o.coin == grid.coin and is_own(o.cloid)}
             self._world.judge.check(
                 "SIM",
@@ -105,7 +110,7 @@ class ConvergenceCheck:
         if trio.current_time() <= self._world.frames.late_until_s + LATE_S:
             return "a late frame is still travelling"
         return (
-            self._find_first(check.find_unsettled(process) for check in self.grids)
+            self._find_first(lambda check: check.find_unsettled(process))
             or self._find_budget_error(process.maker)
             or self._find_account_error(process)
             or self.find_ledger_error(process)
@@ -129,7 +134,7 @@ class ConvergenceCheck:
         """
         halted = process.find_halted()
         shown = {coin: _find_account(face) for coin, face in process.faces.items() if coin not in halted}
-        if len(self.grids) > 1:
+        if self._world.scenario.n_grids > 1:
             return self._world.account_rules.find_shown_error(shown)
         wallet, pair = self._world.exchange.account(MAKER), self._world.pair
         held, believed = (wallet.usable(pair.base.index), wallet.usable(pair.quote.index)), _find_account(process.maker)
@@ -137,21 +142,21 @@ class ConvergenceCheck:
 
     def find_ledger_error(self, process: MakerProcess) -> str | None:
         """Check S5: each ledger equals the expected one."""
-        return self._find_first(check.find_ledger_error(process) for check in self.grids)
+        return self._find_first(lambda check: check.find_ledger_error(process))
 
     def find_book_error(self, process: MakerProcess) -> str | None:
         """Check L1: each book is the expected HIP-2 book."""
-        return self._find_first(check.find_book_error(process) for check in self.grids)
+        return self._find_first(lambda check: check.find_book_error(process))
 
     def find_waiting(self, process: MakerProcess) -> list[Grid]:
         """Find the grids that lack an order."""
         return [check.grid for check in self.grids if check.is_waiting(process)]
 
-    def _find_first(self, found: Iterable[str | None]) -> str | None:
+    def _find_first(self, find: Callable[[GridCheck], str | None]) -> str | None:
         """Return the first text, naming the grid where there are several."""
-        for check, text in zip(self.grids, found, strict=True):
-            if text is not None:
-                return text if len(self.grids) == 1 else f"{check.grid.coin}: {text}"
+        for check in self._checks:
+            if (text := find(check)) is not None:
+                return text if self._world.scenario.n_grids == 1 else f"{check.grid.coin}: {text}"
         return None
 
 

@@ -61,6 +61,8 @@ NEVER_S = 120.0
 # Share of the seeds with several grids that also try them without request budget.
 SCARCE_SHARE = 0.5
 LATEST_ARRIVAL_S = 61.0
+# In calm a change is answered within the time of a start, the follower's patience with ladders that move, and a margin.
+ANSWERED_S = 130.0
 
 
 def simulate(scenario: Scenario) -> SeedReport:
@@ -117,8 +119,8 @@ class _Episode:
                 async with trio.open_nursery() as nursery:
                     world = World(self._scenario, folder=self._folder, nursery=nursery, judge=judge, trace=trace)
                     self._convergence = ConvergenceCheck(world)
-                    # The grid that is tried in calm.
-                    self._check = split(self._scenario.seed, "grid that is tried").choice(self._convergence.grids)
+                    if world.changes is not None:
+                        world.changes.find_unsettled = self._convergence.find_unsettled
                     await self._run_phases(world, nursery)
                     world.abandon()
                     nursery.cancel_scope.cancel()
@@ -163,8 +165,13 @@ class _Episode:
         if world.operator is not None:
             nursery.start_soon(world.operator.ask_at_times)
             nursery.start_soon(world.operator.resume_in_calm_forever)
+        if world.changes is not None:
+            nursery.start_soon(world.changes.apply_at_times)
         await trio.sleep(self._scenario.safety_s)
         world.calm()
+        await self._wait_for_answer(world)
+        # The grid that is tried in calm.
+        self._check = split(self._scenario.seed, "grid that is tried").choice(self._convergence.grids)
         await self._look_beside_a_halt(world)
         self._converged_s = await self._converge(world)
         await self._wait_for_pauses(world)
@@ -173,10 +180,36 @@ class _Episode:
         await self._measure_reaction(world)
         await self._check_left_bid(world)
         await self._check_fairness(world)
+        await self._apply_in_calm(world)
         if self._scenario.restarts_in_calm:
             await self._restart(world)
         self._convergence.check_view()
         await self._stop(world)
+
+    async def _wait_for_answer(self, world: World) -> None:
+        """Check L10: a change that was asked for among faults is answered in time."""
+        changes = world.changes
+        if changes is None:
+            return
+        until_s = trio.current_time() + ANSWERED_S
+        while changes.waiting_since_s is not None:
+            is_halted = world.operator is not None and world.operator.is_halted
+            if trio.current_time() > until_s and not is_halted:
+                world.judge.report("L10", f"a change is not answered after {ANSWERED_S:g} s of calm")
+            if is_halted:
+                break
+            await trio.sleep(POLL_S)
+
+    async def _apply_in_calm(self, world: World) -> None:
+        """Check L10 and S33 to S35: a change is followed as it was printed."""
+        changes = world.changes
+        if changes is None or not changes.plan.in_calm:
+            return
+        if await changes.apply_in_calm():
+            world.judge.coverage["apply judged in calm"] += 1
+        await self._converge(world)
+        if not self._check.grid.is_configured:
+            self._check = self._convergence.grids[0]
 
     async def _look_beside_a_halt(self, world: World) -> None:
         """Check S32 with several grids: where one is halted, the others quote as if it was not."""
@@ -244,11 +277,13 @@ class _Episode:
         patience_s = RESOLVE_S + 4 * (self._scenario.there_s + self._scenario.back_s)
         if process is None or process.is_over or now_s < since_s + EXPIRY_S + patience_s + CALM_S / 2:
             return
-        if len(world.grids) > 1 and process.requests.used_weight > SCARCE_WEIGHT:
+        if self._scenario.n_grids > 1 and process.requests.used_weight > SCARCE_WEIGHT:
             # Several grids that were in doubt at once may have to wait until they can ask again.
             self._scarce_s = now_s
-        for face in process.faces.values():
-            most_s = patience_s if face.failure is None else patience_s + ENDED_LOOK_S
+        configured = {grid.coin for grid in world.grids}
+        for coin, face in process.faces.items():
+            is_quoted = face.failure is None and coin in configured
+            most_s = patience_s if is_quoted else patience_s + ENDED_LOOK_S
             for intent in face.order_state.get_intents():
                 is_in_time = now_s <= max(intent.expires_s, since_s + CALM_S / 2, self._scarce_s) + most_s
                 world.judge.check("L3", is_in_time, lambda i=intent: f"outcome unknown since {i.sent_s:.1f} s: {i}")  # type: ignore[misc]
@@ -311,7 +346,7 @@ class _Episode:
 
     async def _check_fairness(self, world: World) -> None:
         """Check L9 with several grids: each is served although there is hardly any budget."""
-        if len(world.grids) == 1 or split(self._scenario.seed, "scarcity").random() >= SCARCE_SHARE:
+        if self._scenario.n_grids == 1 or split(self._scenario.seed, "scarcity").random() >= SCARCE_SHARE:
             return
         await starve(world, self._convergence)
         await self._converge(world)
@@ -356,7 +391,7 @@ class _Episode:
         is_late = any(past.transport.n_underway for past in world.processes)
         await trio.sleep(LATEST_ARRIVAL_S if is_late else AFTERMATH_S)
         if has_no_budget:
-            rests = [grid.view.book() for grid in world.grids if grid.view.resting]
+            rests = [grid.view.book() for grid in world.all_grids if grid.view.resting]
             world.judge.check(
                 "L6",
                 not process.may_rest and not rests,
@@ -367,7 +402,7 @@ class _Episode:
             world.judge.check(
                 "S14", not process.may_rest, lambda: f"after a stop in calm the maker named {process.may_rest}"
             )
-            rests = [grid.view.book() for grid in world.grids if grid.view.resting]
+            rests = [grid.view.book() for grid in world.all_grids if grid.view.resting]
             world.judge.check("S14", not rests, lambda: f"open after the stop: {rests}")
         self._convergence.check_view()
 
@@ -397,9 +432,10 @@ class _Episode:
             return
         n_sent = sum(process.requests.n_items_sent for process in world.processes)
         # Each process places its ladder and cancels it.
-        n_levels = sum(grid.ladder.n_orders for grid in world.grids)
-        n_fills = sum(grid.view.n_fills for grid in world.grids)
-        most = 2 * n_levels * len(world.processes) + ITEMS_A_FILL * n_fills + MOST_ITEMS
+        n_levels = sum(grid.ladder.n_orders for grid in world.all_grids)
+        n_fills = sum(grid.view.n_fills for grid in world.all_grids)
+        n_printed = 0 if world.changes is None else world.changes.n_printed
+        most = n_printed + 2 * n_levels * len(world.processes) + ITEMS_A_FILL * n_fills + MOST_ITEMS
         world.judge.check(
             "S22", n_sent <= most, lambda: f"{n_sent} items were sent for {n_fills} fills, at most {most} are allowed"
         )

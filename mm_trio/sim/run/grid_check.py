@@ -39,6 +39,7 @@ class GridCheck:
     def check_empty_levels(self, process: MakerProcess | None, *, may_judge: bool, most_s: float) -> None:
         """Check L8. `may_judge`: only the maker can be the reason for an empty level."""
         now_s = trio.current_time()
+        may_judge = may_judge and process is not None and self._is_quoted(process)
         if process is None or not may_judge or not self._explains_nothing(process, now_s):
             self._emptiness.forget(now_s=now_s)
         elif self._face(process).order_state.get_doubts():
@@ -47,6 +48,10 @@ class GridCheck:
             book = self.grid.find_book()
             missing = [slot for slot in self._find_due(process, book) if slot not in book]
             self._emptiness.check(missing, now_s=now_s, most_s=most_s)
+
+    def _is_quoted(self, process: MakerProcess) -> bool:
+        """Check if the grid is configured, its maker has it, and nobody changes it just now."""
+        return self.grid.is_configured and not self.grid.is_changing and self.grid.coin in process.faces
 
     def _explains_nothing(self, process: MakerProcess, now_s: float) -> bool:
         """Check that no refusal, pause or used up budget explains an empty level."""
@@ -65,6 +70,10 @@ class GridCheck:
 
         A maker in doubt about its open orders gets more time.
         """
+        if not self._is_quoted(process):
+            self._starvation.forget()
+            self._gone.clear()
+            return
         face = self._face(process)
         is_able = process.is_quoting and face.paused_because is None and face.rate_limit.remaining() > 0
         is_able = is_able and not face.refusals and not self._is_halted(process)
@@ -102,6 +111,12 @@ class GridCheck:
 
     def find_unsettled(self, process: MakerProcess) -> str | None:
         """Describe what the grid has not settled in calm yet."""
+        if self.grid.is_changing:
+            return "its operator waits for a change"
+        if not self.grid.is_configured:
+            return f"it is not configured, and open is {self.grid.view.book()}" if self.grid.view.resting else None
+        if self.grid.coin not in process.faces:
+            return "it is configured, and not quoted"
         face = self._face(process)
         if self._is_halted(process):
             return f"it is halted, and open is {self.grid.view.book()}" if self.grid.view.resting else None
@@ -116,7 +131,7 @@ class GridCheck:
 
     def find_ledger_error(self, process: MakerProcess) -> str | None:
         """Check S5: the ledger equals the expected ledger."""
-        if self._is_halted(process):
+        if self._is_halted(process) or not self._is_quoted(process):
             return None
         ledger, due = self._face(process).inventory, self.grid.expected_ledger()
         believed = ledger.virtual_token, ledger.virtual_usdc
@@ -127,8 +142,10 @@ class GridCheck:
 
         It is computed from the smaller of ledger and wallet, or of ledger and share where grids share the wallet.
         """
-        if self._is_halted(process):
+        if self._is_halted(process) or not self._is_quoted(process):
             return None
+        if strays := self.grid.find_strays():
+            return f"orders rest at no level of its ladder: {[(o.oid, o.is_buy, str(o.price)) for o in strays][:5]}"
         book, money = self.grid.find_book(), self._find_funds(process)
         wrong = self.grid.expected.find_divergence(book, **money)
         rests = ", ".join(f"{side} {level}: {size}" for (side, level), size in sorted(book.items()))
@@ -137,7 +154,8 @@ class GridCheck:
     def is_waiting(self, process: MakerProcess) -> bool:
         """Check if a level is empty that should have an order. One of another size may wait until there is budget."""
         book = self.grid.find_book()
-        return not self._is_halted(process) and any(slot not in book for slot in self._find_due(process, book))
+        is_quoted = self._is_quoted(process) and not self._is_halted(process)
+        return is_quoted and any(slot not in book for slot in self._find_due(process, book))
 
     def find_left_bid(self, process: MakerProcess) -> tuple[Slot, int] | None:
         """Return slot and oid of the bid that is left as it is."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from mm_trio.config.settings import Settings
 from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.engine.grid_face import GridFace
 from mm_trio.engine.ws_state import WsState
@@ -16,7 +17,7 @@ from mm_trio.model.settings import MakerSettings
 from mm_trio.sandbox import Nonces
 from mm_trio.sim.actors.maker_process import Runs
 from mm_trio.sim.base.random_streams import split
-from mm_trio.sim.base.scenario import Scenario
+from mm_trio.sim.base.scenario import Scenario, ScenarioLadder
 from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.secret_canary import CanaryExchange
@@ -26,7 +27,7 @@ from mm_trio.sim.network.watched_standing import WatchedStanding
 from mm_trio.sim.oracle.operator_limits import Bounds, compute_bounds, read_bounds
 from mm_trio.sim.oracle.request_rules import STALE_S
 
-__all__ = ["MAKER", "MakerSeams", "find_limits", "find_victim", "make_maker"]
+__all__ = ["MAKER", "MakerSeams", "find_limits", "find_victim", "make_maker", "make_terms_of"]
 
 MAKER = "0x" + "a1" * 20
 
@@ -72,7 +73,7 @@ def make_maker(
     standings: Sequence[WatchedStanding | None],
 ) -> tuple[Runs, Mapping[str, GridFace]]:
     """Make what a process runs, and what each of its grids shows."""
-    if len(grids) > 1:
+    if scenario.n_grids > 1:
         makers = AccountMaker(
             [_make_terms(scenario, *terms) for terms in zip(grids, limits, standings, strict=True)],
             standing=seams.standing,
@@ -120,7 +121,20 @@ def find_victim(scenario: Scenario, grids: Sequence[Grid]) -> Grid:
     return split(scenario.seed, "grid that halts").choice(grids)
 
 
-def find_limits(scenario: Scenario, grid: Grid) -> tuple[RiskLimits | None, Bounds | None]:
+def make_terms_of(settings: Settings, *, limits: RiskLimits | None, standing: WatchedStanding | None) -> GridTerms:
+    """Make the terms of a grid that is configured while others quote."""
+    amounts: dict[str, Any] = {"allocated_token": None, "allocated_usdc": None}
+    parameters = {**amounts, **settings.maker_parameters()}
+    return GridTerms(
+        settings=MakerSettings(**parameters, take_over=False),
+        limits=limits or NO_LIMITS,
+        standing=standing or VolatileStanding(),
+    )
+
+
+def find_limits(
+    scenario: Scenario, ladder: ScenarioLadder, *, sz_decimals: int
+) -> tuple[RiskLimits | None, Bounds | None]:
     """Find a grid's limits, and those of them that the oracle checks too.
 
     They are those of the place, or as wide as the ladder needs.
@@ -130,7 +144,7 @@ def find_limits(scenario: Scenario, grid: Grid) -> tuple[RiskLimits | None, Boun
         return place.limits, read_bounds(place.limits)
     if not scenario.is_limited:
         return None, None
-    bounds = compute_bounds(grid.ladder, sz_decimals=grid.pair.base.sz_decimals)
+    bounds = compute_bounds(ladder, sz_decimals=sz_decimals)
     limits = RiskLimits(
         max_order_notional=bounds.order,
         max_side_notional=bounds.side,

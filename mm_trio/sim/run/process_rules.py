@@ -34,12 +34,21 @@ MOST_UNWRITTEN = 1_000
 class ProcessRules:
     """Checks of a running process.
 
-    `hold` takes hold of the state folder as a maker does.
+    `count_places` counts the orders that the ladders may have. `hold` takes hold of the state folder as a maker does.
+    `has_absent`: coins were quoted that are not any more, whose orders one task looks after.
     """
 
-    def __init__(self, judge: Judge, *, n_levels: int, hold: Callable[[], AbstractContextManager[Path]]) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        *,
+        count_places: Callable[[], int],
+        hold: Callable[[], AbstractContextManager[Path]],
+        has_absent: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._judge = judge
-        self._n_places = 2 * n_levels
+        self._count_places = count_places
+        self._has_absent = has_absent
         self._hold = hold
         self._n_polls = 0
 
@@ -68,7 +77,7 @@ class ProcessRules:
 
     def _measure(self, process: MakerProcess) -> list[tuple[str, int, int]]:
         """Return what the maker keeps: (which, how much, how much at most)."""
-        n_grids = len(process.faces)
+        n_grids, n_places = len(process.faces), self._count_places()
         of_each_grid = {
             "orders that left": MOST_LEFT,
             "unknown oids with fills": MOST_STRANGERS,
@@ -79,13 +88,13 @@ class ProcessRules:
             "fills to be shown": MOST_SHOWN,
         }
         most = {what: n * n_grids for what, n in of_each_grid.items()} | {
-            "open orders": self._n_places,
-            "orders in flight": self._n_places,
-            "orders with fills due": self._n_places,
+            "open orders": n_places,
+            "orders in flight": n_places,
+            "orders with fills due": n_places,
             "orders unsettled": process.requests.n_ends_lately,
             "requests whose weight counts": process.requests.n_weighed_lately,
             "entries to be written": MOST_UNWRITTEN,
-            "tasks": TASKS + n_grids - 1 + HALT_TASKS * bool(process.standings),
+            "tasks": TASKS + n_grids - 1 + HALT_TASKS * bool(process.standings) + self._has_absent(),
         }
         kept = process.runner.describe_memory()
         assert kept.keys() <= most.keys(), kept.keys() - most.keys()

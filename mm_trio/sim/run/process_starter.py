@@ -11,29 +11,35 @@ from typing import Any
 
 import trio
 
+from mm_trio.account_config.settings import AccountSettings
+from mm_trio.config.settings import Settings
+from mm_trio.engine.account_maker import AccountMaker, GridTerms
 from mm_trio.engine.grid_face import GridFace
-from mm_trio.halts.standing import State
+from mm_trio.halts.standing import State, refuse_halted
 from mm_trio.journal.data_dir import ACCOUNT_NAME, find_state_folder, hold_state_folder
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.model.errors import JournalError
 from mm_trio.sandbox import FaultKind, Nonces, fill_at_once
-from mm_trio.sim.actors.maker_process import MakerProcess
+from mm_trio.sim.actors.maker_process import MakerProcess, Runs
 from mm_trio.sim.base.crash_points import Crash, CrashSwitch
 from mm_trio.sim.base.fault_counter import FaultCounter
 from mm_trio.sim.base.journal_loss import LossyFolder
 from mm_trio.sim.base.judge import Judge
 from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
-from mm_trio.sim.base.scenario import Scenario
+from mm_trio.sim.base.scenario import Scenario, ScenarioLadder
+from mm_trio.sim.changes.account_file import Ladders, make_account
+from mm_trio.sim.changes.following_maker import FollowingMaker
 from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.network.request_transport import RequestTransport
 from mm_trio.sim.network.venue import SimInfo, SimVenue
 from mm_trio.sim.network.watched_journal import WatchedJournal, Written
 from mm_trio.sim.network.watched_standing import WatchedStanding
 from mm_trio.sim.oracle.halts import SHUTTING_DOWN, HaltRules, LeavesOfOne
+from mm_trio.sim.oracle.operator_limits import Bounds
 from mm_trio.sim.oracle.request_limits import SlidingSum
 from mm_trio.sim.oracle.request_rules import STALE_S, UNSETTLED_S, RequestRules
-from mm_trio.sim.run.maker_factory import MAKER, MakerSeams, find_limits, find_victim, make_maker
+from mm_trio.sim.run.maker_factory import MAKER, MakerSeams, find_limits, find_victim, make_maker, make_terms_of
 
 __all__ = ["MAKER", "ProcessStarter", "compute_venue_ms"]
 
@@ -69,10 +75,14 @@ class ProcessStarter:
     ) -> None:
         self._scenario = scenario
         self._plan = scenario.halts
+        # Those that are configured first are the seed's own; a change may add the others.
         self._grids = tuple(grids)
-        self._terms = tuple(find_limits(scenario, grid) for grid in grids)
         # The grid that a plan of halts is about.
-        self.victim = find_victim(scenario, grids)
+        self.victim = find_victim(scenario, [grid for grid in grids if grid.is_configured])
+        # By asset, what the oracle knows of the operator's limits.
+        self._bounds: dict[int, Bounds | None] = {}
+        # What the next process is started with, where somebody changes that.
+        self.account: AccountSettings | None = None
         self._venue = venue
         self._judge = judge
         self._fault_counter = fault_counter
@@ -124,7 +134,7 @@ class ProcessStarter:
             now_s=trio.current_time,
             ends=self._ends,
             machine=self._machine,
-            bounds={grid.pair.asset: bounds for grid, (_, bounds) in zip(self._grids, self._terms, strict=True)},
+            bounds=self._bounds,
         )
         if journal.n_archived:
             self._judge.coverage["restart that archived entries"] += 1
@@ -138,12 +148,16 @@ class ProcessStarter:
         requests.count_posting = lambda: transport.n_posting
         transport.on_ran, transport.now_ms = self._fill_at_once, compute_venue_ms
         standing, of_account = self._open_standing(self.victim_folder), self._open_standing(self.account_folder)
-        limits = [self._narrow_limits(grid, limits) for grid, (limits, _) in zip(self._grids, self._terms, strict=True)]
+        grids = [grid for grid in self._grids if grid.is_configured]
+        limits = [self.find_limits(grid.coin, grid.ladder) for grid in grids]
+        self._bounds |= {grid.pair.asset: self._find_bounds(grid, grid.ladder) for grid in grids}
         seams = MakerSeams(
             info, self._venue, self._nonces, transport, journal, self._rng, self._machine.read_ms, of_account
         )
-        standings = [standing if grid is self.victim else None for grid in self._grids]
-        maker, faces = make_maker(scenario, self._grids, seams, limits=limits, standings=standings)
+        standings = [standing if grid is self.victim else None for grid in grids]
+        maker, faces = make_maker(scenario, grids, seams, limits=limits, standings=standings)
+        if self.account is not None:
+            maker = self._follow(maker, self.account, transport, standing)
         requests.filled_answers.believes_open = partial(_is_tracked, faces)
         # A grid that ends alone cancels, whether its account is paused or not.
         requests.is_tracked = partial(_is_tracked, faces, goes_on=True)
@@ -155,8 +169,49 @@ class ProcessStarter:
         process = MakerProcess(n, maker, faces, info, journal, transport, requests, crash, lock, trio.current_time())
         if standing is not None:
             process.standings = (standing,) if of_account is None else (standing, of_account)
-            self._watch_halts(process, limits[self._grids.index(self.victim)])
+            self._watch_halts(process, limits[grids.index(self.victim)])
         return process
+
+    def _follow(
+        self, maker: Runs, account: AccountSettings, transport: RequestTransport, standing: WatchedStanding | None
+    ) -> FollowingMaker:
+        """Let a maker follow what its operator changes."""
+        assert isinstance(maker, AccountMaker)
+
+        async def make_terms(settings: Settings) -> GridTerms:
+            of_grid = standing if settings.market.coin == self.victim.coin else None
+            if of_grid is not None:
+                refuse_halted(of_grid.standing)
+            limits = None if settings.limits is None else settings.limits.to_risk_limits()
+            return make_terms_of(settings, limits=limits, standing=of_grid)
+
+        return FollowingMaker(
+            maker,
+            account,
+            folder=self.state_folder,
+            make_terms=make_terms,
+            run_sync=transport,
+            is_disk_full=self._is_disk_full,
+        )
+
+    def _find_bounds(self, grid: Grid, ladder: ScenarioLadder) -> Bounds | None:
+        return find_limits(self._scenario, ladder, sz_decimals=grid.pair.base.sz_decimals)[1]
+
+    def on_proposed(self, grid: Grid, ladder: ScenarioLadder) -> None:
+        """Let the orders of a grid be within the bounds of either ladder."""
+        asset, bounds = grid.pair.asset, self._find_bounds(grid, ladder)
+        held = self._bounds.get(asset)
+        self._bounds[asset] = None if bounds is None else bounds if held is None else held | bounds
+
+    def make_account(self, ladders: Ladders) -> AccountSettings:
+        """Make the file of an operator who wants these ladders."""
+        return make_account(
+            self._scenario,
+            ladders,
+            address=MAKER,
+            find_limits=self.find_limits,
+            stale_s=self._scenario.tuning.get("feed_stale_after_s", STALE_S),
+        )
 
     def _open_standing(self, folder: Path | None) -> WatchedStanding | None:
         return None if self._plan is None or folder is None else WatchedStanding(folder, is_full=self._has_no_room)
@@ -166,7 +221,7 @@ class ProcessStarter:
         assert self._plan is not None
         assert self.halt_rules is not None
         requests = process.requests
-        if len(self._grids) > 1:
+        if not self._is_alone:
             process.find_halted = self.find_halted
         process.was_halted = any(each.standing.state is State.HALTED for each in process.standings)
         requests.halts = LeavesOfOne(
@@ -189,6 +244,10 @@ class ProcessStarter:
             return frozenset()
         return frozenset(g.coin for g in self._grids if g is self.victim or self.halt_rules.is_all_halted)
 
+    def has_trouble(self) -> bool:
+        """Check if something is wrong with the maker's own disk."""
+        return self._is_journal_locked(late_s=BELIEF_S) or self._is_disk_full()
+
     def _is_disk_full(self) -> bool:
         return self._plan is not None and self._plan.is_disk_full(trio.current_time())
 
@@ -198,8 +257,10 @@ class ProcessStarter:
     def _is_cancel_only(self) -> bool:
         return self.halt_rules is not None and self.halt_rules.read().state is State.CANCEL_ONLY
 
-    def _narrow_limits(self, grid: Grid, limits: RiskLimits | None) -> RiskLimits | None:
-        """Make a grid's limits for the next process, narrow ones as long as none was broken."""
+    def find_limits(self, coin: str, ladder: ScenarioLadder) -> RiskLimits | None:
+        """Find a grid's limits, narrow ones as long as none was broken."""
+        grid = next(grid for grid in self._grids if grid.coin == coin)
+        limits, _ = find_limits(self._scenario, ladder, sz_decimals=grid.pair.base.sz_decimals)
         if self._plan is None or grid is not self.victim or not self.has_narrow_limits():
             return limits
         narrow: dict[str, Any] = dict(self._plan.limits)
@@ -223,10 +284,14 @@ class ProcessStarter:
     @property
     def account_folder(self) -> Path | None:
         """Return the folder of what several grids share; None where there is but one."""
-        return None if len(self._grids) == 1 else self.state_folder
+        return None if self._is_alone else self.state_folder
+
+    @property
+    def _is_alone(self) -> bool:
+        return self._scenario.n_grids == 1
 
     def _name_folder(self) -> str:
-        return self._grids[0].coin if len(self._grids) == 1 else ACCOUNT_NAME
+        return self._grids[0].coin if self._is_alone else ACCOUNT_NAME
 
     @property
     def victim_folder(self) -> Path:
@@ -240,7 +305,7 @@ class ProcessStarter:
         The locks allow one maker for an account and coin, and one for a key.
         """
         with ExitStack() as held:
-            for grid in self._grids if len(self._grids) > 1 else ():
+            for grid in () if self._is_alone else self._grids:
                 held.enter_context(self._hold(grid.coin, signer=None))
             yield held.enter_context(self._hold(self._name_folder(), signer=MAKER))
 

@@ -40,6 +40,8 @@ from mm_trio.sim.base.machine_clock import MachineClock
 from mm_trio.sim.base.random_streams import split
 from mm_trio.sim.base.scenario import Scenario
 from mm_trio.sim.base.trace import Trace
+from mm_trio.sim.changes.applying_operator import ApplyingOperator
+from mm_trio.sim.changes.change_draw import ApplyPlan, draw_apply_plan
 from mm_trio.sim.grids.account_rules import AccountRules
 from mm_trio.sim.grids.grid import Grid
 from mm_trio.sim.grids.grid_plan import draw_grids, fund_account
@@ -90,14 +92,17 @@ class World:
         self.venue.carry = self.frames.deliver
         self.frames.on_frame = self._on_frame
         self.venue.on_stale = lambda: self.fault_counter.count(FaultKind.READ_STALE)
-        plans = draw_grids(scenario)
-        self.grids = tuple(
+        own = draw_grids(scenario)
+        changes = draw_apply_plan(scenario, own)
+        plans = own if changes is None else (*own, *changes.spare)
+        self.all_grids = tuple(
             Grid(
                 plan,
                 markets=place.markets,
                 exchange=self.exchange,
                 address=MAKER,
                 judge=judge if len(plans) == 1 else judge.of_grid(plan.coin),
+                is_configured=plan in own,
             )
             for plan in plans
         )
@@ -105,16 +110,17 @@ class World:
         self._starter = ProcessStarter(
             scenario,
             self.venue,
-            self.grids,
+            self.all_grids,
             judge=judge,
             fault_counter=self.fault_counter,
             folder=folder,
             nursery=nursery,
             machine=self.machine,
         )
-        n_levels = sum(grid.ladder.n_orders for grid in self.grids)
-        self.process_rules = ProcessRules(judge, n_levels=n_levels, hold=self._starter.hold_folder)
-        self.account_rules = AccountRules(judge, self.grids, exchange=self.exchange, address=MAKER)
+        self.process_rules = ProcessRules(
+            judge, count_places=self._count_places, hold=self._starter.hold_folder, has_absent=self._has_absent
+        )
+        self.account_rules = AccountRules(judge, self.all_grids, exchange=self.exchange, address=MAKER)
         self.processes: list[MakerProcess] = []
         self._nursery = nursery
         # Epochs of sessions that ended with no order left open.
@@ -126,12 +132,12 @@ class World:
         # When an order of the maker last changed at the venue.
         self.last_change_s = 0.0
         self._fund_accounts(fund_account(plans, place.markets))
-        self.owner = AccountOwner(self.gateway, self.grids, MAKER, self.fault_counter)
+        self.owner = AccountOwner(self.gateway, self.all_grids, MAKER, self.fault_counter)
         self.disturbances = Disturbances(
             scenario,
             venue=self.venue,
             frames=self.frames,
-            grids=self.grids,
+            grids=self.all_grids,
             owner=self.owner,
             fault_counter=self.fault_counter,
             trace=trace,
@@ -140,6 +146,7 @@ class World:
             address=MAKER,
         )
         self.operator = self._make_operator(trace)
+        self.changes = None if changes is None else self._make_changes(changes)
         self.gateway.observers.append(self._observe)
         self._behind = split(scenario.seed, "deposits behind a balance")
         if scenario.rates.get(FaultKind.DEPOSIT):
@@ -156,9 +163,28 @@ class World:
             process=lambda: self.process,
         )
         self._starter.has_narrow_limits = lambda: operator.has_narrow_limits
-        if len(self.grids) == 1:
+        if self.scenario.n_grids == 1:
             operator.may_resume.set()
         return operator
+
+    def _make_changes(self, plan: ApplyPlan) -> ApplyingOperator:
+        """Make the operator who changes the configuration; the grid that may halt is left alone."""
+        return ApplyingOperator(
+            plan,
+            self.all_grids,
+            seed=self.scenario.seed,
+            address=MAKER,
+            folder=self._starter.state_folder,
+            exchange=self.exchange,
+            make_account=self._starter.make_account,
+            left_alone=() if self.scenario.halts is None else (self._starter.victim.coin,),
+            judge=self.judge,
+            fault_counter=self.fault_counter,
+            trace=self.trace,
+            process=lambda: self.process,
+            find_trouble=self._starter.has_trouble,
+            on_proposed=self._starter.on_proposed,
+        )
 
     def _fund_accounts(self, amounts: dict[int, Decimal]) -> None:
         plenty = dict.fromkeys(amounts, PLENTY)
@@ -173,19 +199,32 @@ class World:
                     self.gateway.apply(Deposit(address, token, amount))
 
     @property
+    def grids(self) -> tuple[Grid, ...]:
+        """Return the grids that are configured now."""
+        return tuple(grid for grid in self.all_grids if grid.is_configured)
+
+    def _has_absent(self) -> bool:
+        """Check if a coin was quoted that is not configured any more."""
+        return any(grid.was_configured and not grid.is_configured for grid in self.all_grids)
+
+    def _count_places(self) -> int:
+        """Count the orders that the ladders may have, also where another one may hold."""
+        return 2 * sum(terms.ladder.n_orders for grid in self.all_grids for terms in grid.rules.terms)
+
+    @property
     def pair(self) -> Pair:
         """Return the pair of the first grid."""
-        return self.grids[0].pair
+        return self.all_grids[0].pair
 
     @property
     def levels(self) -> tuple[Decimal, ...]:
         """Return the prices of the first grid's ladder."""
-        return self.grids[0].levels
+        return self.all_grids[0].levels
 
     @property
     def view(self) -> OwnView:
         """Return the orders and the ledger of the first grid."""
-        return self.grids[0].view
+        return self.all_grids[0].view
 
     def now_ms(self) -> int:
         """Return the time of the venue's calendar."""
@@ -201,15 +240,15 @@ class World:
     def _observe(self, now_ms: int, command: Command, effects: tuple[Effect, ...]) -> None:
         """Record and check each step of the venue."""
         self.trace.add("venue", (command, effects))
-        changes = [grid.view.apply(effects) for grid in self.grids]
+        changes = [grid.view.apply(effects) for grid in self.all_grids]
         for process in self.processes:
             if process.requests.underway is not None:
                 process.requests.on_run(effects)
         self._count_switches(command, effects, n_ended=sum(map(len, changes)))
         has_moved = any(isinstance(effect, BalancesChanged) and effect.address == MAKER for effect in effects)
-        for grid, of_grid in zip(self.grids, changes, strict=True):
+        for grid, of_grid in zip(self.all_grids, changes, strict=True):
             if of_grid or has_moved:
-                grid.rules.on_changes(of_grid, grid.wallet)
+                grid.check(of_grid)
             for change in of_grid:
                 self._note(grid, change)
         self.account_rules.on_effects(effects)
@@ -282,8 +321,10 @@ class World:
         Less is allocated only where nothing is open, or the open orders would already offer too much.
         """
         shares = self.scenario.reallocation
-        has_allocation = self.grids[0].ladder.tokens is not None
+        has_allocation = self.all_grids[0].ladder.tokens is not None
         if shares is None or not has_allocation or self._is_reallocated or not self.processes:
+            return
+        if self.changes is not None and self.changes.is_to_blame:
             return
         changes = [
             tuple((amount * Decimal(str(share))).quantize(CENT) for amount, share in zip(ledger, shares, strict=True))
@@ -296,9 +337,13 @@ class World:
             return
         if not self.account_rules.may_allocate(changes):
             return
+        if self.changes is not None and not all(map(_can_be_written, self.grids, changes)):
+            return
         self._is_reallocated = True
         for grid, (tokens, quote) in zip(self.grids, changes, strict=True):
             grid.reallocate(tokens, quote)
+        if self.changes is not None:
+            self.changes.reallocate()
         self.judge.coverage["allocation changed over a restart"] += 1
 
     async def run_processes(self) -> None:
@@ -308,6 +353,8 @@ class World:
             self._reallocate()
             if self.operator is not None:
                 self.operator.before_start()
+            if self.changes is not None:
+                self._starter.account = self.changes.before_start()
             if (process := self._start_process()) is None:
                 continue
             self.processes.append(process)
@@ -333,14 +380,14 @@ class World:
                     forgets = FaultKind.STATUS_FORGOTTEN in scenario.rates and has_no_cloid
                     process.judge_end(
                         self.judge,
-                        [grid.view for grid in self.grids],
+                        [grid.view for grid in self.all_grids],
                         disk_s=scenario.disk_s,
                         venue_forgets=forgets,
                         may_halt=scenario.place.limits is not None or scenario.halts is not None,
                         lacks_funds=bool(missing),
                     )
                     self._judge_halt(process)
-                    if not process.has_begun:
+                    if not process.has_begun and not (self.changes is not None and self.changes.is_to_blame):
                         # Its start told the owner what has to be deposited.
                         for token, amount in missing.items():
                             self.gateway.apply(Deposit(MAKER, token, amount))
@@ -361,7 +408,7 @@ class World:
         rules, requests = self._starter.halt_rules, process.requests
         if rules is None or process.is_unwritten:
             return
-        if len(self.grids) == 1:
+        if self.scenario.n_grids == 1:
             if process.has_halted:
                 rules.on_halted(had_begun=not process.was_halted, n_items=requests.n_items_sent)
             return
@@ -371,7 +418,8 @@ class World:
             lambda: f"all grids ended by {process.error!r}",
         )
         if process.find_halted():
-            n_items = requests.n_items_of[self._starter.victim.pair.asset]
+            # What rests of a grid that is left out is cancelled all the same.
+            n_items = requests.n_new_of[self._starter.victim.pair.asset]
             rules.on_halted(had_begun=not process.was_halted, n_items=n_items)
 
     async def _wait_for_key(self, process: MakerProcess, rng: Random) -> None:
@@ -459,3 +507,8 @@ class World:
     def _take(self, grid: Grid, order: OrderRecord, size: Decimal) -> None:
         taker = NewOrder(grid.pair.asset, not order.is_buy, order.price, size, "Ioc")
         self.gateway.apply(PlaceOrders(TAKER, (taker,)))
+
+
+def _can_be_written(grid: Grid, change: tuple[Decimal, ...]) -> bool:
+    """Check if a file may have an allocation: what was bought cannot be taken off it."""
+    return all((amount or 0) + more >= 0 for amount, more in zip(grid.allocated, change, strict=True))

@@ -16,7 +16,7 @@ import pytest
 import trio
 import trio.testing
 
-from mm_trio.cli.ledger_programs.rebuild_ledger import replace_journal, write_rows
+from mm_trio.cli.ledger_programs.held_ledger import replace_journal, write_rows
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.parser import Command, add_json_option, make_parser
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -149,12 +149,12 @@ async def stop_by_two_signals(*, stop_scope: trio.CancelScope) -> None:
 @pytest.mark.parametrize(
     ("cancels_orders", "lines"),
     [
-        (False, ["SIGTERM: shutting down", "SIGINT: already shutting down"]),
+        (False, ["shutting down: signal=SIGTERM", "already shutting down: signal=SIGINT"]),
         (
             True,
             [
-                "SIGTERM: shutting down, cancelling open orders",
-                "SIGINT: already shutting down; cancelling open orders takes up to 10 s",
+                "shutting down: signal=SIGTERM; cancelling open orders",
+                "already shutting down: signal=SIGINT; cancelling open orders takes up to 10 s",
             ],
         ),
     ],

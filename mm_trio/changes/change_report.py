@@ -42,6 +42,7 @@ class GridPlan:
                 "kept": plan.n_kept,
                 "cancelled": plan.n_cancelled,
                 "modified": plan.n_modified,
+                "split": plan.n_split,
                 "placed": plan.n_placed,
                 "requests": plan.n_requests,
                 "ticks": len(plan.steps),
@@ -60,6 +61,11 @@ class GridPlan:
                 f"  orders: {self.n_resting} rest, {self.n_wanted} will; {plan.n_kept} stay, {plan.n_cancelled} are "
                 f"cancelled, {plan.n_modified} modified, {plan.n_placed} placed"
             )
+            if plan.n_split > 0:
+                lines.append(
+                    f"  {plan.n_split} of those that are modified are cancelled and placed anew: the funds are for one "
+                    "of both orders"
+                )
             widest = "a side is empty" if plan.widest is None else f"{plan.widest:f} at the widest"
             bound = "" if self.bound is None else f" (the wider one of before and after: {self.bound:f})"
             lines.append(f"  requests: {plan.n_requests} in {len(plan.steps)} ticks; inside: {widest}{bound}")
@@ -88,7 +94,8 @@ class ChangeReport:
     @property
     def n_beyond_cancels(self) -> int:
         """Count the requests that need the budget; cancels pass without it."""
-        return sum(grid.n_requests - grid.plan.n_cancelled for grid in self.grids if grid.plan is not None)
+        plans = [grid.plan for grid in self.grids if grid.plan is not None]
+        return sum(plan.n_requests - plan.n_cancelled - plan.n_split for plan in plans)
 
     @property
     def fault(self) -> str:

@@ -1,0 +1,1 @@
+"""Change of a configuration that a running maker takes over."""

@@ -8,7 +8,8 @@ More by name: `nox -s props` (many examples), `schedules` (the tasks take turns 
 SIGKILLs), `cuts` (a thousand cut ledgers), `nightly` (`full`, all seeded mistakes, a million spoilt answers, the
 simulation with fresh seeds), `soak` (the sandbox with every fault), `drip` (answers without an end), `others`
 (strangers on the sandbox), `bench` (what things cost), `fleet` (fifty grids in one process), `measure` (the shape of
-the code), `pictures` (those of the pages, drawn anew). What follows `--` goes to the tool of the session.
+the code), `browser` (the page of a maker in a Chromium), `pictures`, `page_pictures` (those of the pages of docs, drawn
+and taken anew). What follows `--` goes to the tool of the session.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 # Two thirds of what the end-to-end tests take is waiting, so there are more workers than cores. Each takes the tests of
 # a file in turn, where neighbours share a sandbox, and takes over from one that has more to do.
 PARALLEL = ("-p", "xdist", "-n", str(min(8, 2 * (os.cpu_count() or 2))), "--dist", "worksteal")
+# What a maker that runs as a service may be configured for; `requirements.lock` pins it too.
+SERVICE_EXTRAS = ("page", "alerts")
 ENOUGH_MEMORY = 2**29  # Bytes; a run leaves a tenth of it behind, and a container may have no more than 64 MiB.
 
 BENCHMARKS = (
     *("tick", "side_by_side", "bridge", "ingest", "life", "start", "fleet"),
-    *("ledger", "earnings", "report", "recorder", "certificate", "sandbox", "sandbox_ws", "simulation"),
+    *("guard", "ledger", "earnings", "report", "recorder", "certificate", "sandbox", "sandbox_ws", "simulation"),
 )
 
 nox.needs_version = ">=2025.2"
@@ -82,10 +85,11 @@ def _pytest(session: nox.Session, *arguments: str, **environ: str) -> None:
 
 @nox.session(python="3.11")
 def lint(session: nox.Session) -> None:
-    """Ruff: rules and format."""
-    session.install(*_groups("lint"))
+    """Ruff: rules and format; hadolint: the image."""
+    session.install(*_groups("lint", "deploy"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
+    session.run("hadolint", "deploy/docker/Dockerfile")
 
 
 @nox.session(python="3.11")
@@ -279,12 +283,38 @@ def pictures(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def browser(session: nox.Session) -> None:
+    """Look at the page of a maker in a browser; MM_TRIO_SCREENSHOTS names a folder that keeps what it showed."""
+    session.install("-e", ".", *_groups("browser"))
+    _pytest(session, "tests/e2e/test_page.py", "-rs")
+
+
+@nox.session(python="3.11")
+def page_pictures(session: nox.Session) -> None:
+    """Take the pictures of docs/page.md anew: the page of a simulated hour, on a desk and on a phone."""
+    session.install("-e", ".", *_groups("browser"))
+    with tempfile.TemporaryDirectory() as folder:
+        _pytest(session, "tests/e2e/test_page.py", "-k", "hour", MM_TRIO_SCREENSHOTS=folder)
+        for path in (Path(folder) / name for name in ("page-desk.png", "page-phone.png")):
+            shutil.copy(path, Path("docs") / "pictures")
+
+
+@nox.session(python="3.11")
 def lock(session: nox.Session) -> None:
-    """Write `requirements.lock` anew: what the maker needs, each with its hashes, for every Python that it runs on."""
+    """Write the locks anew: what a service needs, and what builds its image; with hashes, for every Python."""
     session.install("uv")
     words = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--upgrade")
-    command = ("--custom-compile-command", "nox -s lock", "--output-file", "requirements.lock")
-    session.run("uv", "pip", "compile", "pyproject.toml", *words, *command, *session.posargs, silent=True)
+    project = nox.project.load_toml("pyproject.toml")
+    known = project["project"]["optional-dependencies"]
+    extras = [word for extra in SERVICE_EXTRAS if extra in known for word in ("--extra", extra)]
+    tools = Path(session.create_tmp(), "build.in")
+    tools.write_text("\n".join(project["build-system"]["requires"]))
+    for source, target, more in (
+        ("pyproject.toml", "requirements.lock", extras),
+        (str(tools), "deploy/docker/build.lock", ["--no-annotate"]),
+    ):
+        command = ("--custom-compile-command", "nox -s lock", "--output-file", target)
+        session.run("uv", "pip", "compile", source, *words, *more, *command, *session.posargs, silent=True)
 
 
 @nox.session(python="3.11")

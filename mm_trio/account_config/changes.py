@@ -11,7 +11,7 @@ __all__ = ["AccountChange", "GridChange", "compare_accounts"]
 
 # What a maker takes over only when it starts.
 _RESTART = "leave it as it was, or end the maker and start it with the new file"
-_FIXED = ("tuning", "guard", "record")
+_FIXED = ("tuning", "guard", "record", "page", "alerts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,9 @@ def _find_refusals(old: AccountSettings, new: AccountSettings) -> list[str]:
         for item in fields(after):
             if name == "tuning" and item.name in GRID_TUNING:
                 # Compared grid by grid.
+                continue
+            if item.metadata["kind"].is_hidden:
+                # It is not written down, so nobody knows what it was.
                 continue
             values = getattr(before, item.name), getattr(after, item.name)
             if values[0] != values[1]:

@@ -19,14 +19,22 @@ from mm_trio.account_config.settings import (
     AccountSettings,
     AccountTerms,
 )
-from mm_trio.config.loading import TEST_VARIABLES, find_address_fault, find_grid_faults, parse_settings
+from mm_trio.config.loading import (
+    TEST_VARIABLES,
+    find_address_fault,
+    find_grid_faults,
+    find_page_faults,
+    parse_settings,
+)
 from mm_trio.config.redaction import hide_secrets, is_secret, show
 from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
+    Alerts,
     Allocation,
     Guard,
     Limits,
     MarketSettings,
+    Page,
     Record,
     Settings,
     Strategy,
@@ -49,6 +57,8 @@ _ACCOUNT_KINDS: dict[str, type[Any]] = {
     "tuning": Tuning,
     "guard": Guard,
     "record": Record,
+    "alerts": Alerts,
+    "page": Page,
 }
 _ACCOUNT_SECTIONS = {name: Section.of(f"[{name}]", kind) for name, kind in _ACCOUNT_KINDS.items()}
 # A grid's limits are all but the one of the budget, which the account has once.
@@ -135,6 +145,7 @@ def _read_account(document: Mapping[str, object], environ: Mapping[str, str], pr
     asked = {section for section, _ in given} | _ACCOUNT_SECTIONS.keys() & own.keys() | {"account", "tuning"}
     values = {name: _ACCOUNT_SCHEMA.read_section(name, given, problems) for name in _ACCOUNT_SECTIONS if name in asked}
     problems += find_address_fault(values["account"].get("network"), given.get(("account", "api_url")))
+    problems += find_page_faults(values.get("page", {}))
     return values
 
 
@@ -211,7 +222,7 @@ def _join_grid(values: dict[str, dict[str, Any]], parts: Mapping[str, Any]) -> S
     if limits is not None and shared is not None:
         limits = replace(limits, budget_floor=shared.budget_floor)
     place = {item.name: getattr(account, item.name) for item in fields(account)}
-    common = {name: parts[name] for name in ("guard", "record") if name in parts}
+    common = {name: parts[name] for name in ("guard", "record", "page", "alerts") if name in parts}
     return Settings(
         market=MarketSettings(**place, **values["market"]),
         strategy=Strategy(**values["strategy"]),

@@ -10,10 +10,12 @@ from decimal import Decimal
 from typing import Any, Self
 
 from mm_trio.config.settings import (
+    Alerts,
     Guard,
     Limits,
     MarketSettings,
     Network,
+    Page,
     Record,
     Settings,
     Tuning,
@@ -108,6 +110,8 @@ class AccountSettings:
     tuning: Tuning = field(default_factory=Tuning)
     guard: Guard = field(default_factory=Guard)
     record: Record = field(default_factory=Record)
+    alerts: Alerts = field(default_factory=Alerts)
+    page: Page = field(default_factory=Page)
     lists_markets: bool = True
 
     @classmethod
@@ -119,6 +123,8 @@ class AccountSettings:
             tuning=settings.tuning,
             guard=settings.guard,
             record=settings.record,
+            alerts=settings.alerts,
+            page=settings.page,
             lists_markets=False,
         )
 

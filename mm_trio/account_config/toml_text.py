@@ -1,6 +1,7 @@
 """Settings of an account as the text of a configuration file.
 
-What is read from it is equal to what was written. It holds no key, because the settings hold none.
+What is read from it is equal to what was written. It holds no key, because the settings hold none. Addresses of alert
+channels may hold tokens, and are left out.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ def write_toml(settings: AccountSettings) -> str:
 
 def _list_single_blocks(grid: Settings) -> Iterator[tuple[str, list[str]]]:
     """List the sections of a file with one [market] table."""
-    for name in ("market", "strategy", "allocation", "tuning", "limits", "guard", "record"):
+    for name in ("market", "strategy", "allocation", "tuning", "limits", "guard", "record", "page", "alerts"):
         if (section := getattr(grid, name)) is not None:
             yield f"[{name}]", _write_values(section)
 
 
 def _list_joint_blocks(settings: AccountSettings) -> Iterator[tuple[str, list[str]]]:
     """List the tables of a file with [[market]] tables, those of the account first."""
-    for name in ("account", "limits", "tuning", "guard", "record"):
+    for name in ("account", "limits", "tuning", "guard", "record", "page", "alerts"):
         if (section := getattr(settings, name)) is not None:
             yield f"[{name}]", _write_values(section)
     for grid in settings.grids:
@@ -57,7 +58,8 @@ def _list_joint_blocks(settings: AccountSettings) -> Iterator[tuple[str, list[st
 
 def _write_values(section: Any, *, without: tuple[str, ...] = ()) -> list[str]:
     """Write the values of a section, a line each; None is left out, as in a file."""
-    values = {item.name: getattr(section, item.name) for item in fields(section) if item.name not in without}
+    shown = [item.name for item in fields(section) if not item.metadata["kind"].is_hidden and item.name not in without]
+    values = {name: getattr(section, name) for name in shown}
     return [f"{name} = {_write(value)}" for name, value in values.items() if value is not None]
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
 
-from mm_trio.cli.shell.output import choose_screen, log_to_file, print_summary, set_up_logging
+from mm_trio.cli.shell.output import choose_screen, keep_log_as_asked, print_summary
 from mm_trio.cli.shell.parser import DEFAULT_COIN, Command, add_duration_option, add_screen_options, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
 
@@ -62,8 +62,7 @@ def _parse_size(text: str) -> Decimal:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and return its exit code."""
-    set_up_logging(sys.stderr if arguments.json else sys.stdout)
-    with log_to_file(arguments.log_file):
+    with keep_log_as_asked(arguments, sys.stderr if arguments.json else sys.stdout):
         return _run_demo(arguments)
 
 

@@ -6,14 +6,18 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.grids import add_config_options, choose_grid, choose_grids, load_account, load_grid
+from mm_trio.cli.shell.grids import add_config_options, choose_grids, load_account, load_grid
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option, parse_seconds, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.cli.shell.verdict import gives_verdict
 from mm_trio.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mm_trio.account_config.settings import AccountSettings
 
 __all__ = [
     "COMMAND",
@@ -32,14 +36,20 @@ DEFAULT_KEEP, MOST_KEPT = 24, 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of every verb."""
+    """Add the arguments of `audit`."""
     add_json_option(parser)
     add_config_options(parser, without_coin="needed where there are several")
 
 
+def _add_ledger_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of verbs that work on a whole ledger."""
+    add_json_option(parser)
+    add_config_options(parser, without_coin="left out: listed markets have one ledger")
+
+
 def add_rebuild_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rebuild`."""
-    add_arguments(parser)
+    _add_ledger_arguments(parser)
     parser.add_argument(
         "--even-if-sound",
         action="store_true",
@@ -49,7 +59,7 @@ def add_rebuild_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_backup_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `backup`."""
-    add_arguments(parser)
+    _add_ledger_arguments(parser)
     parser.add_argument(
         "--to",
         type=Path,
@@ -71,7 +81,7 @@ def add_backup_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `restore`."""
-    add_arguments(parser)
+    _add_ledger_arguments(parser)
     parser.add_argument(
         "--from",
         dest="source",
@@ -99,21 +109,26 @@ def audit(arguments: argparse.Namespace, stop: StopSignal) -> int:
     return ExitCode.CLEAN if report.is_ok else ExitCode.CHECK_FAILED
 
 
+def _load_ledger(arguments: argparse.Namespace) -> AccountSettings:
+    """Load the configuration of a ledger that is replaced as a whole. Errors: ConfigError."""
+    account = load_account(arguments)
+    if account.lists_markets and arguments.coin is not None:
+        raise ConfigError(
+            f"{arguments.config} lists markets, which have one ledger: it is made anew or put back as a whole. Leave "
+            "--coin out; nothing was changed"
+        )
+    choose_grids(account, arguments.coin, source=str(arguments.config))
+    return account
+
+
 @gives_verdict
 def rebuild(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Rebuild a ledger and return the exit code."""
     from mm_trio.cli.ledger_programs.rebuild_ledger import rebuild_ledger
 
     set_up_logging(sys.stderr)
-    account = load_account(arguments)
-    settings = choose_grid(account, arguments.coin, source=str(arguments.config))
-    if account.lists_markets:
-        raise ConfigError(
-            f"{arguments.config} lists markets, whose one ledger is not rebuilt yet; nothing was changed. Put the "
-            "files of a copy of `mm-trio ledger backup` in its place, in the account's folder `account`"
-        )
-    environ = arguments.environment.plain
-    work = partial(rebuild_ledger, settings, environ=environ, even_if_sound=arguments.even_if_sound)
+    account, environ = _load_ledger(arguments), arguments.environment.plain
+    work = partial(rebuild_ledger, account, environ=environ, even_if_sound=arguments.even_if_sound)
     rebuilt = stop.run(work)
     print_result(rebuilt, as_json=arguments.json)
     return ExitCode.CLEAN
@@ -139,12 +154,11 @@ def backup(arguments: argparse.Namespace, stop: StopSignal) -> int:
 def restore(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """Restore a ledger from a copy and return the exit code."""
     from mm_trio.cli.copy_programs.restore_ledger import RestorePlan, restore_ledger
-    from mm_trio.config.loading import load_settings
 
     set_up_logging(sys.stderr)
-    settings = load_settings(arguments.config, environ=arguments.environment.plain)
+    account = _load_ledger(arguments)
     plan = RestorePlan(source=arguments.source, even_if_older=arguments.even_if_older)
-    restored = stop.run(partial(restore_ledger, settings, environ=arguments.environment.plain, plan=plan))
+    restored = stop.run(partial(restore_ledger, account, environ=arguments.environment.plain, plan=plan))
     print_result(restored, as_json=arguments.json)
     return ExitCode.CLEAN
 

@@ -12,8 +12,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from mm_trio.cli import demo, grid, keys, ledger, migrate, run, sandbox, sim
-from mm_trio.cli.insight import certificate, explain, fills, orders, pnl, record, report, verify
+from mm_trio.cli import alerts, demo, grid, keys, ledger, migrate, run, sandbox, sim
+from mm_trio.cli.insight import (
+    certificate,
+    explain,
+    fills,
+    orders,
+    page_link,
+    pnl,
+    record,
+    report,
+    status,
+    verify,
+    watch,
+)
 from mm_trio.cli.safety import apply, cancel_all, doctor, guard, pause, rehearse, resume
 from mm_trio.cli.shell.error_words import PRECEDENCE, find_words
 from mm_trio.cli.shell.exit_codes import ExitCode
@@ -36,6 +48,9 @@ _COMMANDS = (
     doctor.COMMAND,
     rehearse.COMMAND,
     guard.COMMAND,
+    alerts.COMMAND,
+    status.COMMAND,
+    watch.COMMAND,
     pause.COMMAND,
     resume.COMMAND,
     cancel_all.COMMAND,
@@ -46,6 +61,7 @@ _COMMANDS = (
     orders.COMMAND,
     explain.COMMAND,
     record.COMMAND,
+    page_link.COMMAND,
     certificate.COMMAND,
     verify.COMMAND,
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
-from mm_trio.cli.shell.output import log_to_file, print_summary, set_up_logging
-from mm_trio.cli.shell.parser import Command, add_duration_option, add_screen_options, parse_price
+from mm_trio.cli.shell.output import keep_log_as_asked, print_summary, refuse_page_of_plan
+from mm_trio.cli.shell.parser import Command, add_duration_option, add_page_option, add_screen_options, parse_price
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import ConfigError
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="adopt open orders, or start after fills, of an mm_trio whose ledger is not on this machine and is lost "
         "for good",
     )
+    add_page_option(parser)
     add_duration_option(parser)
     add_screen_options(parser)
 
@@ -65,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mm_trio.config.dump_protection import forbid_dumps
 
     forbid_dumps()
-    set_up_logging(sys.stderr if arguments.json else sys.stdout)
-    with log_to_file(arguments.log_file):
+    with keep_log_as_asked(arguments, sys.stderr if arguments.json else sys.stdout):
         return _run_configured(arguments)
 
 
@@ -102,9 +102,13 @@ def _check_amounts(settings: Settings, *, accepted_px: Decimal | None) -> None:
 
 
 def _plan_only(arguments: argparse.Namespace, settings: Settings) -> int:
+    refuse_page_of_plan(arguments)
     from mm_trio.cli.live_programs.live_start import note_plan_shown
     from mm_trio.cli.programs.plan_only import plan_forever
+    from mm_trio.cli.run_programs.service_manager import ServiceManager
 
+    # It has nothing to be ready for: a service that shows plans is up once it runs.
+    ServiceManager.of_environ(arguments.environment.plain).tell("READY=1", "STATUS=shows its plan, sends nothing")
     note = partial(note_plan_shown, settings, environ=arguments.environment.plain)
     work = partial(
         plan_forever,
@@ -125,13 +129,18 @@ def _run_maker(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: RequestSignals) -> int:
+    from mm_trio.account_config.settings import AccountSettings
+
+    account = AccountSettings.of_one_market(settings)
     try:
         key = _check_before_start(arguments, settings)
+        # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
+        from mm_trio.cli.alert_programs.alerting import prepare_alerting
+
+        alerting = prepare_alerting(account, arguments.environment.alerts)
     except Exception as error:
         look_for_earlier_run(arguments, [settings], error)
         raise
-    # Imported after the key is read: the SDK takes most of a second, and a missing key should be reported at once.
-    from mm_trio.account_config.settings import AccountSettings
     from mm_trio.cli.halt_programs.refused_start import look_after_refusal
     from mm_trio.cli.live_programs.live_start import prepare_live
     from mm_trio.cli.run_programs.beside import choose_beside
@@ -148,12 +157,12 @@ def _run_heeding(arguments: argparse.Namespace, settings: Settings, signals: Req
         accepted_px=arguments.accept_price,
         prepare=prepare_live if arguments.live else take_terms,
         duration_s=arguments.duration,
-        beside=choose_beside(arguments, AccountSettings.of_one_market(settings)),
+        beside=(*choose_beside(arguments, account, count_alerts=alerting.count), *alerting.beside),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, [settings], environ=environ, config=arguments.config),
     )
     stop = StopSignal(cancels_orders=settings.tuning.cancel_on_shutdown)
-    return print_summary(stop.run(work), as_json=arguments.json)
+    return print_summary(stop.run(partial(alerting.around, work)), as_json=arguments.json)
 
 
 def _check_before_start(arguments: argparse.Namespace, settings: Settings) -> Secret:

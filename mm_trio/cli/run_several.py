@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.halt_programs.earlier_run import look_for_earlier_run
-from mm_trio.cli.shell.output import print_summary
+from mm_trio.cli.shell.output import print_summary, refuse_page_of_plan
 from mm_trio.cli.shell.passphrase import ask_passphrase
 from mm_trio.cli.shell.stop_signal import StopSignal
 
@@ -36,8 +36,11 @@ def run_several(arguments: argparse.Namespace, account: AccountSettings) -> int:
 
 
 def _plan_only(arguments: argparse.Namespace, account: AccountSettings) -> int:
+    refuse_page_of_plan(arguments)
     from mm_trio.cli.account_programs.plan_account import plan_account
+    from mm_trio.cli.run_programs.service_manager import ServiceManager
 
+    ServiceManager.of_environ(arguments.environment.plain).tell("READY=1", "STATUS=shows its plans, sends nothing")
     work = partial(plan_account, account, duration_s=arguments.duration)
     return print_summary(StopSignal().run(work), as_json=arguments.json)
 
@@ -46,6 +49,9 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
     # Imported late for the SDK, as in a run of one market.
     try:
         key = _check_before_start(arguments, account)
+        from mm_trio.cli.alert_programs.alerting import prepare_alerting
+
+        alerting = prepare_alerting(account, arguments.environment.alerts)
     except Exception as error:
         look_for_earlier_run(arguments, account.grids, error)
         raise
@@ -61,12 +67,12 @@ def _run_heeding(arguments: argparse.Namespace, account: AccountSettings, signal
         environ=environ,
         take_over=arguments.take_over,
         duration_s=arguments.duration,
-        beside=choose_beside(arguments, account),
+        beside=(*choose_beside(arguments, account, count_alerts=alerting.count), *alerting.beside),
         signalled=signals.take,
         on_refused=partial(look_after_refusal, account.grids, environ=environ, config=arguments.config),
     )
     stop = StopSignal(cancels_orders=account.tuning.cancel_on_shutdown)
-    return print_summary(stop.run(work), as_json=arguments.json)
+    return print_summary(stop.run(partial(alerting.around, work)), as_json=arguments.json)
 
 
 def _check_before_start(arguments: argparse.Namespace, account: AccountSettings) -> Secret:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.output import print_result, set_up_logging
-from mm_trio.cli.shell.parser import DEFAULT_COIN, Command, parse_names, parse_seconds, whole_number
+from mm_trio.cli.shell.output import keep_log_as_asked, print_result
+from mm_trio.cli.shell.parser import DEFAULT_COIN, Command, add_log_options, parse_names, parse_seconds, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
 from mm_trio.model.errors import LocalError
 from mm_trio.model.local_failures import describe_local_failure
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config-out", type=Path, metavar="FILE", help="write the configuration that `run` accepts to this file"
     )
+    add_log_options(parser)
     _add_market_arguments(parser.add_argument_group("market"))
     _add_venue_arguments(parser.add_argument_group("venue"))
     _add_fault_arguments(parser.add_argument_group("faults"))
@@ -139,11 +140,15 @@ def _add_fault_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the exchange, or replay a history."""
+    with keep_log_as_asked(arguments, sys.stderr):
+        return _serve_or_replay(arguments)
+
+
+def _serve_or_replay(arguments: argparse.Namespace) -> int:
     from mm_trio.cli.programs.run_sandbox import run_sandbox
     from mm_trio.cli.programs.sandbox_history import replay_history
     from mm_trio.cli.programs.sandbox_report import save_config
 
-    set_up_logging(sys.stderr)
     if arguments.replay is not None:
         print_result(replay_history(arguments.replay), as_json=arguments.json)
         return ExitCode.CLEAN

@@ -22,6 +22,7 @@ from mm_trio.config.private_paths import find_open_folder
 from mm_trio.model.errors import ConfigError
 
 __all__ = [
+    "ALERT_VARIABLES",
     "CURVE_ORDER",
     "KEYSTORE_VARIABLE",
     "KEY_FILE_VARIABLE",
@@ -31,6 +32,7 @@ __all__ = [
     "find_passphrase",
     "is_master_key",
     "load_key",
+    "read_secret_text",
 ]
 
 _T = TypeVar("_T")
@@ -41,10 +43,20 @@ KEY_ALIAS = "HYPERLIQUID_PK"
 KEY_FILE_VARIABLE = "MM_TRIO_KEY_FILE"
 KEYSTORE_VARIABLE = "MM_TRIO_KEYSTORE"
 KEY_FD_VARIABLE = "MM_TRIO_KEY_FD"
+# Systemd names the folder of a service's credentials by it.
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 PASSPHRASE_FILE_VARIABLE = "MM_TRIO_KEYSTORE_PASSPHRASE_FILE"
 # A path is among them because it may be a key that was given by mistake.
 _SOURCES = (KEY_VARIABLE, KEY_FILE_VARIABLE, KEYSTORE_VARIABLE, KEY_FD_VARIABLE)
 SECRET_VARIABLES = (*_SOURCES, KEY_ALIAS, PASSPHRASE_FILE_VARIABLE)
+
+# Addresses of alert channels, which have tokens in them: as a text, a private file or an open file descriptor. The last
+# two are what a setting of the file is called in the environment.
+ALERT_VARIABLES = (
+    *("MM_TRIO_ALERT_URLS", "MM_TRIO_ALERT_URLS_FILE", "MM_TRIO_ALERT_URLS_FD"),
+    *("MM_TRIO_HEARTBEAT_URL", "MM_TRIO_HEARTBEAT_URL_FILE", "MM_TRIO_HEARTBEAT_URL_FD"),
+    *("MM_TRIO__ALERTS__URLS", "MM_TRIO__ALERTS__HEARTBEAT_URL"),
+)
 
 # A keystore is half a KiB.
 MAX_FILE_BYTES = 16 * 1024
@@ -221,13 +233,20 @@ def _read_if_private(path: Path) -> bytes | str:
             files.callback(os.close, folder)
             file = os.open(path.name, _OPEN_FLAGS, dir_fd=folder)
             files.callback(os.close, file)
-            return _find_file_fault(os.fstat(file)) or _find_folder_fault(path) or os.read(file, MAX_FILE_BYTES)
+            fault = _find_file_fault(os.fstat(file), is_credential=_is_credential(path))
+            return fault or _find_folder_fault(path) or os.read(file, MAX_FILE_BYTES)
     except OSError as error:
         if error.errno == errno.ELOOP:
             return "is a symbolic link, which is not followed; name the file itself"
         return f"cannot be read: {error.strerror}"
     except ValueError:
         return "does not have a valid path"
+
+
+def _is_credential(path: Path) -> bool:
+    """Check if a file is a credential that systemd gave this service, in a folder made for it alone."""
+    folder = os.environ.get(CREDENTIALS_VARIABLE)
+    return folder is not None and path.is_absolute() and path.parent == Path(folder)
 
 
 def _find_folder_fault(path: Path) -> str | None:
@@ -240,17 +259,52 @@ def _find_folder_fault(path: Path) -> str | None:
     )
 
 
-def _find_file_fault(file: os.stat_result) -> str | None:
+def _find_file_fault(file: os.stat_result, *, is_credential: bool) -> str | None:
+    """Say what is wrong with an opened file.
+
+    A credential may belong to root with mode 0440: its access list, whose mask stands where a group's rights do,
+    names this user alone. Since version 254 systemd makes them so where the kernel can.
+    """
     if not stat.S_ISREG(file.st_mode):
         return "is not a regular file; give the path of one that is"
-    if file.st_uid != os.geteuid():
+    if file.st_uid != os.geteuid() and not (is_credential and file.st_uid == 0):
         owner = f"belongs to user {file.st_uid}, and this process runs as {os.geteuid()}; change its owner"
         return f"{owner}; {_OTHER_WAYS}"
-    if file.st_mode & 0o077:
+    if file.st_mode & (0o037 if is_credential else 0o077):
         mode = f"has mode {stat.S_IMODE(file.st_mode):04o}, so other users may read or change it; set it with chmod 600"
         return f"{mode}; {_OTHER_WAYS}"
     if file.st_size > MAX_FILE_BYTES:
         return f"is larger than {MAX_FILE_BYTES // 1024} KiB, too large for a key; give the path of the right one"
+    return None
+
+
+def read_secret_text(secrets: Mapping[str, Secret], name: str) -> Secret | None:
+    """Read the text of a variable, of the private file NAME_FILE, or of the open descriptor NAME_FD.
+
+    None where none of them is given; an empty variable counts as not given. Errors: ConfigError, one line that names
+    the source.
+    """
+    return _keep_frames_in(lambda: _find_text(secrets, name))
+
+
+def _find_text(secrets: Mapping[str, Secret], name: str) -> Secret | None:
+    given = {
+        each: text
+        for each in (name, f"{name}_FILE", f"{name}_FD")
+        if each in secrets and (text := secrets[each].reveal())
+    }
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are set; keep one of them")
+    if name in given:
+        return Secret(given[name])
+    if path := given.get(f"{name}_FILE"):
+        content = _read_private_file(_find_path(path, name=f"{name}_FILE"), name=f"{name}_FILE")
+        return Secret(content.decode("utf-8", "replace"))
+    if descriptor := given.get(f"{name}_FD"):
+        read = read_descriptor(descriptor)
+        if isinstance(read, str):
+            raise ConfigError(f"{name}_FD {read}")
+        return Secret(read.decode("utf-8", "replace"))
     return None
 
 

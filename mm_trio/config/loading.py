@@ -6,6 +6,7 @@ each, and no line repeats a value that may be a secret.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
@@ -16,10 +17,12 @@ from mm_trio.config.redaction import hide_secrets
 from mm_trio.config.settings import (
     ACCOUNT_VARIABLE,
     VENUE_URLS,
+    Alerts,
     Allocation,
     Guard,
     Limits,
     MarketSettings,
+    Page,
     Record,
     Settings,
     Strategy,
@@ -33,6 +36,7 @@ __all__ = [
     "TEST_VARIABLES",
     "find_address_fault",
     "find_grid_faults",
+    "find_page_faults",
     "load_settings",
     "parse_settings",
     "read_toml",
@@ -56,6 +60,8 @@ _KINDS: dict[str, type[Any]] = {
     "limits": Limits,
     "guard": Guard,
     "record": Record,
+    "alerts": Alerts,
+    "page": Page,
 }
 _SCHEMA = Schema(
     sections={name: Section.of(f"[{name}]", kind) for name, kind in _KINDS.items()}, test_variables=TEST_VARIABLES
@@ -128,6 +134,7 @@ def _find_faults(values: Mapping[str, Mapping[str, object]], given: Found) -> li
             if limits.get(name) is not None
         ]
     faults += find_address_fault(values["market"].get("network"), given.get(("market", "api_url")))
+    faults += find_page_faults(values.get("page", {}))
     if ("strategy", "target_px") in given and "allocation" in values:
         label = given["strategy", "target_px"].label
         faults.append(f"{label} and [allocation] exclude each other: the target decides the allocation; keep one")
@@ -140,6 +147,24 @@ def find_address_fault(network: object, api_url: Given | None) -> list[str]:
     if api_url is None or url is None:
         return []
     return [f'{api_url.label}: {network} has one address, {url}; remove it, or use network = "sandbox"']
+
+
+def find_page_faults(page: Mapping[str, object]) -> list[str]:
+    """Find why other machines could see a page that nobody meant for them, or could not ask for it."""
+    host = page.get("host")
+    if not isinstance(host, str) or (address := ipaddress.ip_address(host)).is_loopback:
+        return []
+    if page.get("allow_remote") is not True:
+        return [
+            f"[page] host {host}: other machines would reach the page, which shows orders, fills and funds; use "
+            "127.0.0.1 and a tunnel (ssh -L), or set allow_remote = true as well"
+        ]
+    if address.is_unspecified and page.get("name") is None:
+        return [
+            f"[page] host {host} is every address of this machine, and the page answers only by names that it knows; "
+            'set name to the one that browsers use, such as name = "maker.lan"'
+        ]
+    return []
 
 
 def find_grid_faults(values: Mapping[str, Mapping[str, object]], given: Found, *, schema: Schema) -> list[str]:

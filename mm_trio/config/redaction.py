@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from typing import Never, final
 
 __all__ = [
     "SECRET_ADVICE",
     "SHOWN_CHARS",
+    "HiddenUrl",
     "hide_keys",
     "hide_secrets",
     "is_secret",
@@ -85,3 +88,61 @@ def show(value: object) -> str:
 def show_name(name: str) -> str:
     """Show a setting's name, quoted where it is not a plain one."""
     return name if re.fullmatch("[A-Za-z0-9_-]{1,40}", name) else show(name)
+
+
+# Elsewhere the part after // is a token or a topic as often as a host.
+_SCHEMES_WITH_HOSTS = frozenset(
+    f"{scheme}{secure}"
+    for scheme in ("apprise", "form", "gotify", "http", "json", "mailto", "xml")
+    for secure in ("", "s")
+)
+_HOST = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,60}|\[[0-9A-Fa-f:.]{2,40}\])(?P<port>:[0-9]{1,5})?")
+
+
+@final
+class HiddenUrl:
+    """Address that may hold a token or a password; only `reveal()` shows it.
+
+    What is shown of it is its scheme, and its host where that certainly is one. It is equal to itself only, so that no
+    comparison reveals anything.
+    """
+
+    __slots__ = ("_open",)
+
+    def __init__(self, url: str) -> None:
+        # In a closure, because debuggers and error reporters walk over attributes and so find a function.
+        self._open: Callable[[], str] = lambda: url
+
+    def reveal(self) -> str:
+        """Return the address. A caller must not keep it in a variable, because a traceback may show that."""
+        return self._open()
+
+    def __repr__(self) -> str:
+        return _describe_url(self._open())
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a HiddenUrl is neither pickled nor copied")
+
+
+def _describe_url(url: str) -> str:
+    """Show the scheme of an address, and its host where that is no secret."""
+    scheme, found, after = url.partition("://")
+    if not found or not re.fullmatch("[A-Za-z][A-Za-z0-9+.-]{0,30}", scheme):
+        return "<hidden>"
+    place, *path = re.split(r"[/?#]", after, maxsplit=1)
+    # A password may hold any sign: where a second @ follows, nobody knows what is the host.
+    user, _, host = place.rpartition("@")
+    is_clear = "@" not in user and "@" not in "".join(path)
+    match = _HOST.fullmatch(host) if is_clear and scheme.lower() in _SCHEMES_WITH_HOSTS else None
+    return f"{scheme.lower()}://{host}" if match and _is_host(match["host"]) else f"{scheme.lower()}://<hidden>"
+
+
+def _is_host(text: str) -> bool:
+    """Check whether a text is the name or number of a host, and not a token of one piece."""
+    try:
+        ip_address(text.strip("[]"))
+    except ValueError:
+        return text == "localhost" or "." in text.strip(".")
+    return True

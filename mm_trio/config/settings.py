@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal, localcontext
 from typing import Literal, NotRequired, TypedDict, cast
 
+from mm_trio.config.redaction import HiddenUrl
 from mm_trio.config.values import (
     AMOUNT,
     MAX_DIGITS,
@@ -18,7 +19,11 @@ from mm_trio.config.values import (
     boolean_value,
     choice_value,
     decimal_value,
+    hidden_url_value,
+    hidden_urls_value,
+    listening_host,
     loopback_url,
+    minutes_value,
     seconds_value,
     text_value,
     whole_value,
@@ -33,12 +38,14 @@ from mm_trio.model.settings import LedgerMode
 __all__ = [
     "ACCOUNT_VARIABLE",
     "VENUE_URLS",
+    "Alerts",
     "Allocation",
     "Guard",
     "Limits",
     "MakerParameters",
     "MarketSettings",
     "Network",
+    "Page",
     "Record",
     "Settings",
     "Strategy",
@@ -48,6 +55,8 @@ __all__ = [
 ]
 
 ACCOUNT_VARIABLE = "MM_TRIO_ACCOUNT_ADDRESS"
+# Each has a queue and a thread of its own.
+MOST_ALERT_URLS = 8
 SANDBOX_URL = "http://127.0.0.1:3001"
 
 _ADDRESS = text_value(
@@ -226,6 +235,59 @@ class Record:
     max_mb: int = field(default=2000, metadata=whole_value(10, 1_000_000, "MB", such_as="2000"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Who is told of what, and how often.
+
+    `urls` are addresses of Apprise. `heartbeat_url` is asked for while the maker ticks, or is stopped on purpose.
+    Addresses may hold tokens: no copy of a configuration has them, so nothing is compared by them.
+    """
+
+    urls: tuple[HiddenUrl, ...] = field(
+        default=(), compare=False, metadata=hidden_urls_value(MOST_ALERT_URLS, such_as='["json://127.0.0.1:8080"]')
+    )
+    feed_down_after_s: float = field(default=60.0, metadata=seconds_value("10", "3600", such_as="60"))
+    one_sided_after_min: float = field(default=10.0, metadata=minutes_value("1", "1440", such_as="10"))
+    budget_hours: int = field(default=24, metadata=whole_value(0, 8760, "hours, 0 is off", such_as="24"))
+    agent_days: int = field(default=7, metadata=whole_value(0, 180, "days, 0 is off", such_as="7"))
+    most_an_hour: int = field(default=20, metadata=whole_value(1, 1000, "messages an hour", such_as="20"))
+    remind_after_h: int = field(default=12, metadata=whole_value(0, 168, "hours, 0 is never", such_as="12"))
+    heartbeat_url: HiddenUrl | None = field(
+        default=None, compare=False, metadata=hidden_url_value(such_as='"https://hc-ping.com/YOUR-UUID"')
+    )
+    heartbeat_every_s: float = field(default=60.0, metadata=seconds_value("5", "3600", such_as="60"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Page in the browser, and where it listens; port 0: there is none.
+
+    Only this machine reaches it, unless `host` is another address and `allow_remote` is set. `name` is by what browsers
+    and scrapers ask it besides, with a port where that is not the page's own: a name of this machine, or of a proxy.
+    """
+
+    port: int = field(default=0, metadata=whole_value(0, 65535, "port, 0 is off", such_as="8090"))
+    host: str = field(
+        default="127.0.0.1",
+        metadata=text_value(
+            ".*",
+            "an address of this machine: 127.0.0.1 or ::1, or another one together with allow_remote",
+            such_as='"127.0.0.1"',
+            then=listening_host,
+        ),
+    )
+    allow_remote: bool = field(default=False, metadata=boolean_value(such_as="true"))
+    name: str | None = field(
+        default=None,
+        metadata=text_value(
+            r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?",
+            "a host name, with or without a port, and without http://",
+            such_as='"maker.lan"',
+            then=str.lower,
+        ),
+    )
+
+
 class MakerParameters(TypedDict):
     """Arguments of `WsState` that are settings, by name."""
 
@@ -270,6 +332,8 @@ class Settings:
     limits: Limits | None = None
     guard: Guard = Guard()
     record: Record = Record()
+    alerts: Alerts = Alerts()
+    page: Page = Page()
 
     def maker_parameters(self, grid: PricingGrid | None = None) -> MakerParameters:
         """Return the arguments of `WsState` that are settings.

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from mm_trio.config.keys import SECRET_VARIABLES
+from mm_trio.config.keys import ALERT_VARIABLES, SECRET_VARIABLES
 from mm_trio.config.redaction import SECRET_ADVICE, SHOWN_CHARS, hide_secrets, is_secret, names_secret, show, show_name
 from mm_trio.config.settings import ACCOUNT_VARIABLE
 from mm_trio.config.values import Kind
@@ -58,6 +58,12 @@ class Section:
         left_out = set(without)
         return cls(label, kind, tuple(item.name for item in fields(kind) if item.name not in left_out))
 
+    def is_hidden(self, name: str) -> bool:
+        """Check whether a value of that name may hold a token or a password."""
+        return name in self.names and next(
+            bool(item.metadata["kind"].is_hidden) for item in fields(self.kind) if item.name == name
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
@@ -95,7 +101,8 @@ class Schema:
         section, found = self.sections[name], Found()
         for key, raw in table.items():
             label = f"{section.label} {show_name(key)}"
-            is_secret = find_secrets(label, key, raw, problems)
+            # A token of an address may look like a key, and is never shown.
+            is_secret = not section.is_hidden(key) and find_secrets(label, key, raw, problems)
             if key in section.names:
                 found[name, key] = Given(_REFUSED if is_secret else raw, label)
             elif not is_secret:
@@ -153,7 +160,7 @@ class Schema:
 
     def _check_meaning(self, variable: str, text: str, problems: list[str]) -> None:
         """Report a variable that is meant for this program and means nothing to it."""
-        name, known = variable.upper(), (ACCOUNT_VARIABLE, *SECRET_VARIABLES)
+        name, known = variable.upper(), (ACCOUNT_VARIABLE, *SECRET_VARIABLES, *ALERT_VARIABLES)
         if not name.startswith(OUR_PREFIX) or variable in (*known, *self.test_variables):
             return
         # Without what all of them begin with, which would make any two alike.
@@ -184,7 +191,7 @@ class Schema:
             elif (value := kind.read(found.raw)) is not None:
                 values[item.name] = value
             elif found.raw is not _REFUSED:
-                label = f"{found.label} = {show(found.raw)}"
+                label = f"{found.label} = {'<hidden>' if kind.is_hidden else show(found.raw)}"
                 problems.append(f"{label}: must be {kind.allowed}; change it, such as to {kind.such_as}")
         return values
 

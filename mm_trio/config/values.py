@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import TypeAlias
+
+from mm_trio.config.redaction import HiddenUrl
 
 __all__ = [
     "AMOUNT",
@@ -18,7 +21,11 @@ __all__ = [
     "boolean_value",
     "choice_value",
     "decimal_value",
+    "hidden_url_value",
+    "hidden_urls_value",
+    "listening_host",
     "loopback_url",
+    "minutes_value",
     "seconds_value",
     "text_value",
     "whole_value",
@@ -32,12 +39,14 @@ MAX_DIGITS = 28
 class Kind:
     """Kind of one value.
 
-    `read` returns the value, or None where it does not fit the description in `allowed`.
+    `read` returns the value, or None where it does not fit the description in `allowed`. `is_hidden`: the value may
+    hold a token or a password, so it is neither shown nor taken for a key by mistake.
     """
 
     allowed: str
     such_as: str
     read: Callable[[object], object | None]
+    is_hidden: bool = False
 
 
 Metadata: TypeAlias = dict[str, Kind]
@@ -70,9 +79,14 @@ def decimal_value(least: str, most: str, unit: str, *, such_as: str) -> Metadata
     return {"kind": Kind(f"a number from {least} to {most} ({unit})", such_as, read)}
 
 
-def seconds_value(least: str, most: str, *, such_as: str) -> Metadata:
+def minutes_value(least: str, most: str, *, such_as: str) -> Metadata:
+    """Describe a duration in minutes, read into a float."""
+    return seconds_value(least, most, such_as=such_as, unit="minutes")
+
+
+def seconds_value(least: str, most: str, *, such_as: str, unit: str = "seconds") -> Metadata:
     """Describe a duration in seconds, read into a float."""
-    exact = decimal_value(least, most, "seconds", such_as=such_as)["kind"]
+    exact = decimal_value(least, most, unit, such_as=such_as)["kind"]
 
     def read(raw: object) -> float | None:
         number = exact.read(raw)
@@ -134,3 +148,38 @@ def loopback_url(url: str) -> str | None:
     """
     match = _LOOPBACK.fullmatch(url)
     return url.rstrip("/") if match and 1 <= int(match[1] or 80) <= 65535 else None
+
+
+def listening_host(host: str) -> str | None:
+    """Return the address that a server may listen on, in its short form; None for a name, which may mean several."""
+    try:
+        return str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return "127.0.0.1" if host == "localhost" else None
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\x00-\x1f\x7f]{1,2000}")
+
+
+def hidden_urls_value(most: int, *, such_as: str) -> Metadata:
+    """Describe addresses that may hold tokens: a list, or one text with blanks between them."""
+
+    def read(raw: object) -> tuple[HiddenUrl, ...] | None:
+        texts = raw.split() if isinstance(raw, str) else raw
+        if not isinstance(texts, list) or len(texts) > most:
+            return None
+        is_whole = all(isinstance(text, str) and _URL.fullmatch(text) for text in texts)
+        return tuple(map(HiddenUrl, texts)) if is_whole else None
+
+    allowed = f"a list of at most {most} addresses in quotes, each SCHEME://… without blanks"
+    return {"kind": Kind(allowed, such_as, read, is_hidden=True)}
+
+
+def hidden_url_value(*, such_as: str) -> Metadata:
+    """Describe an address of the web that may hold a token."""
+
+    def read(raw: object) -> HiddenUrl | None:
+        is_web = isinstance(raw, str) and re.match("https?://", raw) and _URL.fullmatch(raw)
+        return HiddenUrl(str(raw)) if is_web else None
+
+    return {"kind": Kind("an address in quotes, http://… or https://… without blanks", such_as, read, is_hidden=True)}

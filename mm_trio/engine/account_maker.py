@@ -12,11 +12,12 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.engine.assembly import AccountStops, open_session
 from mm_trio.engine.grid_assembly import GridTerms, Seams
-from mm_trio.engine.grid_face import GridFace
+from mm_trio.engine.grid_face import GridFace, Vitals, take_vitals
 from mm_trio.engine.session import Session
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder
-from mm_trio.guard.terms import GuardTerms
+from mm_trio.guard.cover import GuardTerms
+from mm_trio.halts.requests import Requests
 from mm_trio.halts.standing import Standing, State, refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
@@ -162,7 +163,7 @@ class AccountMaker:
 
     @property
     def has_started(self) -> bool:
-        """Check if all grids have read what they need, so that grids may come, go and change."""
+        """Check if all grids have their tasks, so that grids may come, go and change."""
         return self._session is not None and self._session.has_started
 
     @property
@@ -191,6 +192,11 @@ class AccountMaker:
         return self._own.standing.standing
 
     @property
+    def requests(self) -> Requests | None:
+        """Return the ways by which an operator reaches the account; None where there is none."""
+        return self._own.standing.requests
+
+    @property
     def orders_may_rest(self) -> tuple[str, ...]:
         """Return our orders that may rest at the venue, with their coins."""
         own = (f"{face.coin}: {name}" for face in self.faces.values() for name in face.orders_may_rest)
@@ -206,6 +212,16 @@ class AccountMaker:
         """Describe the orders that may rest, with their coins, for a person who has to look after them."""
         own = (f"{name}: {left}" for name, face in self.faces.items() for left in face.describe_orders_left())
         return (*own, *self._describe_absent())
+
+    @property
+    def vitals(self) -> Vitals:
+        """Return the account's signs of life, and how near its limits are."""
+        return take_vitals(self._session)
+
+    @property
+    def signs(self) -> Vitals:
+        """Return the signs of life alone, which is quick."""
+        return take_vitals(self._session, measures_limits=False)
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import trio
 
@@ -41,7 +41,7 @@ from mm_trio.grids.schedule import ReconcileSchedule, make_wall_clock, read_mach
 from mm_trio.grids.shared_funds import SharedFunds
 from mm_trio.grids.shared_look import SharedAnswers, SharesBalances, take_all
 from mm_trio.grids.stops import Stops
-from mm_trio.guard.cover import CancelCover, CoverWhileWatched
+from mm_trio.guard.cover import CancelCover, CoverWhileWatched, ListsOrders
 from mm_trio.guard.dead_man import DeadMan
 from mm_trio.guard.life_signs import LifeSigns
 from mm_trio.guard.silence import OwnSilence
@@ -55,11 +55,11 @@ from mm_trio.model.journal_entries import Entry, Of
 from mm_trio.model.market import Market
 from mm_trio.quoting.item_shares import SILENT_AFTER_S, ItemShares
 from mm_trio.quoting.placing_gate import PlacingGate
-from mm_trio.sending.absent_coins import AbsentCoins
+from mm_trio.sending.absent_coins import AbsentCoins, may_rest
 from mm_trio.sending.account_limits import AccountLimitGuard
 from mm_trio.sending.action_lane import ActionLane
 from mm_trio.sending.order_desk import OrderDesk
-from mm_trio.state.maker_state import MakerState
+from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue import wire
 from mm_trio.venue.feed_connection import Feed, FeedConnection
@@ -70,9 +70,6 @@ from mm_trio.witness.market_check import find_market_change
 from mm_trio.witness.nonces import Nonces
 from mm_trio.witness.reservation import Reservation
 from mm_trio.witness.venue_clock import VenueClock
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["AccountStops", "open_session"]
 
@@ -271,7 +268,9 @@ def _assemble(basis: Basis, own: AccountStops | None, on_left: Callable[[Grid], 
     made = [make_core(grid) for grid in basis.grids]
     funds = None if basis.is_alone else _share_funds(made)
     stops = _make_account_stops(basis, own, made)
-    cover, signs = _make_signs(basis, [core.state for core in made], watchdog)
+    # Of ledgers that no grid keeps: their orders may rest until that is proven.
+    unsettled: dict[str, Recovered] = {}
+    cover, signs = _make_signs(basis, partial(_list_orders, made, unsettled), watchdog)
     gateway = OrderGateway(
         seams.exchange,
         gate=gate,
@@ -307,24 +306,24 @@ def _assemble(basis: Basis, own: AccountStops | None, on_left: Callable[[Grid], 
         watchdog=watchdog,
     )
     grids += [make_grid(basis, core, common) for core in made]
-    absent = _make_absent(basis, common, writer)
+    absent = _make_absent(basis, common, writer, unsettled)
     joiner = None if funds is None else GridJoiner(basis, made, grids, make_core, common, funds, dormant, absent)
     feeds = Feeds(inbox, watchdog)
     return Session(account, feeds, grids, stop_wanted=stop_wanted, absent=absent, joiner=joiner, on_left=on_left)
 
 
-def _make_absent(basis: Basis, common: Common, writer: JournalWriter) -> AbsentCoins:
-    """Make what cancels orders of coins that are not quoted.
+def _make_absent(basis: Basis, common: Common, writer: JournalWriter, unsettled: dict[str, Recovered]) -> AbsentCoins:
+    """Make what cancels orders of coins that are not quoted, and let it keep their ledgers in `unsettled`.
 
     Of a pair that the venue does not have any more nothing rests.
     """
     gateway = common.account.gateway
-    ledgers = {coin: ledger for coin, ledger in basis.absent.items() if gateway.sign_for(coin)}
+    unsettled |= {coin: each for coin, each in basis.absent.items() if may_rest(each) and gateway.sign_for(coin)}
     desks = {
         coin: OrderDesk(gateway, common.lane, coin=coin, record=partial(record_of, writer.record, coin))
-        for coin in ledgers
+        for coin in unsettled
     }
-    return AbsentCoins(basis.client, basis.budget, ledgers, desks)
+    return AbsentCoins(basis.client, basis.budget, unsettled, desks)
 
 
 def _make_reservation(basis: Basis, nonces: Nonces) -> Reservation | None:
@@ -403,13 +402,13 @@ def _make_feed(seams: Seams, client: VenueClient) -> tuple[Inbox, Feed]:
 
 
 def _make_signs(
-    basis: Basis, states: Sequence[MakerState], watchdog: FeedWatchdog
+    basis: Basis, list_orders: ListsOrders, watchdog: FeedWatchdog
 ) -> tuple[CancelCover, LifeSigns] | tuple[None, None]:
     """Make what the guard reads; nothing where there is none."""
     terms = basis.seams.guard
     if terms is None:
         return None, None
-    cover = CancelCover(terms, basis.seams.exchange, clock_ms=basis.clock.earliest_ms, orders=states[0].order_state)
+    cover = CancelCover(terms, basis.seams.exchange, clock_ms=basis.clock.earliest_ms, list_orders=list_orders)
     signs = LifeSigns(
         cover,
         run_sync=basis.pools.signs,
@@ -418,6 +417,14 @@ def _make_signs(
         silence=basis.silence,
     )
     return cover, signs
+
+
+def _list_orders(made: Sequence[GridCore], unsettled: Mapping[str, Recovered]) -> list[tuple[str, OrderState]]:
+    """List the orders of all grids that there are now, and those that no grid looks after."""
+    return [
+        *((core.state.market.coin, core.state.order_state) for core in made),
+        *((coin, each.order_state) for coin, each in unsettled.items()),
+    ]
 
 
 def _summarise(grids: Sequence[Grid], dormant: Mapping[str, tuple[Entry, ...]]) -> tuple[Entry, ...] | None:

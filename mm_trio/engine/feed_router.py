@@ -57,8 +57,8 @@ class FeedRouter:
         is counted and logged, never raised.
         """
         if len(self._readers) == 1:
-            (reader,) = self._readers.values()
-            return reader.apply(feed, body, now_s=now_s)
+            (coin,) = self._readers
+            return self._apply(coin, feed, body, now_s=now_s)
         where = _ROWS.get(feed)
         if where is None:
             times = [self._apply(coin, feed, body, now_s=now_s) for coin in self._readers]

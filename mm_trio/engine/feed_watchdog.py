@@ -50,6 +50,7 @@ class _Connection:
         self.lead_s = lead_s
         self.n_lost = n_lost
         self.pulse = Pulse()
+        self._framed_s = float("-inf")
         self.opened_s, self._received_s = trio.current_time(), began_s
         self._slept_s = 0.0
         # Delay of the last message with a time of its own.
@@ -62,9 +63,14 @@ class _Connection:
         """Time of the last message."""
         return max(self._received_s, self.pulse.heard_s)
 
+    def find_framed_s(self, earlier_s: float | None) -> float | None:
+        """Find the time of the last message; `earlier_s` is that of one on an earlier connection."""
+        heard_s = max(self._framed_s, self.pulse.heard_s)
+        return heard_s if heard_s > float("-inf") else earlier_s
+
     def on_message(self, lag_s: float | None) -> None:
         """Note a message, and the delay of its event if it has a time."""
-        self._received_s = trio.current_time()
+        self._received_s = self._framed_s = trio.current_time()
         self.lag_s = self.lag_s if lag_s is None else lag_s
 
     def note_sleep(self, lead_s: float) -> float:
@@ -103,6 +109,8 @@ class FeedWatchdog:
         self._venue_ms = venue_ms
         self._rng = rng
         self._connection = _Connection(0, began_s=trio.current_time(), lead_s=self._compute_lead_s(), n_lost=0)
+        # Time of the last message on the connections before this one, None where none was received.
+        self._framed_s: float | None = None
         self._n_attempts = 0
         self._n_connected = 0
         # Time of the last poll, None while nothing is watched.
@@ -112,6 +120,11 @@ class FeedWatchdog:
     def heard_s(self) -> float:
         """Time of the last message of the heartbeat feed, on the present connection."""
         return self._connection.pulse.heard_s
+
+    @property
+    def framed_s(self) -> float | None:
+        """Time of the last message of any feed, on whatever connection; None before the first."""
+        return self._connection.find_framed_s(self._framed_s)
 
     def find_connected(self) -> tuple[int, float]:
         """Return the number of the last connection with all feeds, and the time of its last message.
@@ -175,7 +188,7 @@ class FeedWatchdog:
         if fresh or not self._feed.is_alive():
             await self._feed.reopen()
         # Signs of an old connection, such as its heartbeat, must not count for this one.
-        number = self._connection.number + 1
+        number, self._framed_s = self._connection.number + 1, self.framed_s
         self._connection = _Connection(number, began_s=began_s, lead_s=lead_s, n_lost=n_lost)
         for feed in wire.FEEDS:
             await self._feed.subscribe(feed, self._inbox.callback(feed, self._connection.number))
@@ -238,7 +251,7 @@ class FeedWatchdog:
             else:
                 if self._feed.is_alive():
                     return
-                _log.warning("reconnect failed: attempt=%d error=closed at once; trying again", self._n_attempts)
+                _log.warning("reconnect failed: attempt=%d error=%s; trying again", self._n_attempts, "closed at once")
 
     def _compute_pause_s(self) -> float:
         pause_s: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._n_attempts - 1, 10))

@@ -25,8 +25,8 @@ from mm_trio.grids.reconciler import Reconciler
 from mm_trio.grids.schedule import ReconcileSchedule, TickSchedule
 from mm_trio.grids.startup import check_order_size
 from mm_trio.grids.stops import Stops
+from mm_trio.guard.cover import GuardTerms
 from mm_trio.guard.silence import OwnSilence
-from mm_trio.guard.terms import GuardTerms
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
 from mm_trio.journal.replay import Recovered
@@ -344,7 +344,8 @@ def _make_state(basis: Basis, grid: GridBasis, *, events: SessionEvents) -> Make
         ),
         FillHistory(
             market.coin,
-            looked_up_ms=0 if recovered is None else recovered.looked_up_ms,
+            looked_up_ms=0 if recovered is None else recovered.read_ours_ms,
+            others_ms=0 if recovered is None else recovered.looked_up_ms,
             must_join=recovered is not None,
             unlisted=() if recovered is None else recovered.unlisted,
         ),

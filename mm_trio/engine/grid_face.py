@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from mm_trio.engine.grid_assembly import GridTerms, Knowledge
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.shutdown import LeftOrder, list_remaining
+from mm_trio.halts.requests import Requests
 from mm_trio.halts.standing import Standing
 from mm_trio.limits.breach_log import Tripped
+from mm_trio.limits.nearness import LimitUse
 from mm_trio.model.errors import LedgerError
 from mm_trio.model.market import Market
 from mm_trio.model.orders import FillResult
@@ -19,9 +24,50 @@ from mm_trio.state.order_state import OrderState
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 
-__all__ = ["GridFace"]
+if TYPE_CHECKING:
+    from mm_trio.engine.session import Session
+
+__all__ = ["GridFace", "Vitals", "take_vitals"]
 
 NOT_CHECKED = ("orders of an earlier session: not checked yet",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """Signs of life of an account, and its limits over all grids.
+
+    Times are of the loop's clock, None where there was none: of the last frame of any feed, of the last commit of the
+    ledger, and since when entries wait to be durable. `key_ends_ms` is the end of the signer's key as the venue lists
+    it; `is_key_lost`: it was listed before, and is not any more. `has_guard`: a guard watches, by what was seen of it;
+    None where none is configured. `limits` are empty where the only grid has them.
+    """
+
+    framed_s: float | None = None
+    committed_s: float | None = None
+    waits_since_s: float | None = None
+    n_unwritten: int = 0
+    key_ends_ms: int | None = None
+    is_key_lost: bool = False
+    has_guard: bool | None = None
+    limits: tuple[LimitUse, ...] = ()
+
+
+def take_vitals(session: Session | None, *, measures_limits: bool = True) -> Vitals:
+    """Take the signs of life of a session; all are missing before there is one. Limits over many grids take longest."""
+    if session is None:
+        return Vitals()
+    account = session.account
+    agent = None if account.key_life is None else account.key_life.agent
+    return Vitals(
+        framed_s=session.feeds.watchdog.framed_s,
+        committed_s=account.writer.committed_s,
+        waits_since_s=account.writer.waits_since_s,
+        n_unwritten=account.writer.n_unwritten,
+        key_ends_ms=None if agent is None else agent.valid_until_ms,
+        is_key_lost=account.key_life is not None and account.key_life.is_lost,
+        has_guard=None if account.signs is None else account.signs.has_guard,
+        limits=account.stops.limits.measure() if measures_limits and not session.is_alone else (),
+    )
 
 
 class GridFace:
@@ -69,6 +115,11 @@ class GridFace:
         self.settings, self.grid = settings, self._grid.state.grid
 
     @property
+    def pair_name(self) -> str:
+        """Return `HYPE/USDC` where the market is known, else the coin."""
+        return self.coin if self.market is None else f"{self.market.base.name}/{self.market.quote.name}"
+
+    @property
     def failure(self) -> LedgerError | None:
         """Return why the grid ended while its account went on, None where it did not."""
         return None if self._grid is None else self._grid.failure
@@ -79,9 +130,35 @@ class GridFace:
         return self._terms.standing.standing
 
     @property
+    def requests(self) -> Requests | None:
+        """Return the ways by which an operator reaches the grid; None where there is none."""
+        return self._terms.standing.requests
+
+    @property
     def boundary_level(self) -> int | None:
         """Return the lowest level with an ask, None before the start."""
         return None if self._grid is None else self._grid.quoter.boundary_level
+
+    @property
+    def ticked_s(self) -> float | None:
+        """Return when the last tick ended, on the loop's clock; None before the first."""
+        return None if self._grid is None else self._grid.schedule.ticked_s
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Return the middle between the best prices of the book, as the limits saw it last; None where none was."""
+        return None if self._grid is None else self._grid.stops.limits.mid
+
+    @property
+    def difference(self) -> tuple[Decimal, Decimal] | None:
+        """Return the venue's balance less the ledger, base and quote, while it is not believed; None where equal."""
+        change = None if self._grid is None else self._grid.events.balance_change
+        return None if change is None else (change.token, change.usdc)
+
+    @property
+    def limit_uses(self) -> tuple[LimitUse, ...]:
+        """Return how near each of the grid's limits is."""
+        return () if self._grid is None else self._grid.stops.limits.measure()
 
     @property
     def recent_fills(self) -> Sequence[tuple[float, FillResult]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -106,6 +106,7 @@ class Session:
         # Set where the owner cancelled so many orders by hand that it is a request to stop everything.
         self._stop_wanted = stop_wanted
         self._nursery: trio.Nursery | None = None
+        self._runs_grids = False
 
     @property
     def is_alone(self) -> bool:
@@ -114,8 +115,8 @@ class Session:
 
     @property
     def has_started(self) -> bool:
-        """Check if all grids have read what they need, so that grids may come, go and change."""
-        return self._nursery is not None
+        """Check if all grids have their tasks, so that grids may come, go and change."""
+        return self._runs_grids
 
     @property
     def alive(self) -> tuple[Grid, ...]:
@@ -155,6 +156,7 @@ class Session:
                 is_connected = await tasks.connect(self)
                 for grid in self.grids:
                     nursery.start_soon(partial(self._run_grid, grid, is_connected=is_connected))
+                self._runs_grids = True
                 if self._absent.may_rest:
                     nursery.start_soon(self._absent.clear_in_time)
                 nursery.start_soon(tasks.reconcile_forever, self)
@@ -233,7 +235,7 @@ class Session:
         Errors: what concerns the whole account; all where there is but one grid.
         """
         try:
-            with grid.scope, self._speaking_of(grid):
+            with grid.scope, speaking_of(grid.coin):
                 async with trio.open_nursery() as nursery:
                     if not self.is_alone and grid.stops.keeper.hears:
                         nursery.start_soon(heed_forever, grid.stops)
@@ -314,9 +316,6 @@ class Session:
             self.account.answers.check_change(grid.state.market, balances, settings.allocation)
         await grid.change(settings, limits, balances=balances)
 
-    def _speaking_of(self, grid: Grid) -> AbstractContextManager[None]:
-        return nullcontext() if self.is_alone else speaking_of(grid.coin)
-
     async def _shut_down_grid(self, grid: Grid) -> None:
         with speaking_of(grid.coin):
             await grid.shut_down(until_s=self.account.gateway.done_by_s)
@@ -387,7 +386,7 @@ class Session:
                         nursery.start_soon(self._clear_absent)
                         for grid in wanted:
                             nursery.start_soon(self._shut_down_grid, grid)
-        await self._tell_guards()
+        await self._tell_guards(grids)
 
     async def _clear_absent(self) -> None:
         """Cancel what may rest of coins that are not quoted."""
@@ -399,16 +398,16 @@ class Session:
         """Name what may rest of coins that are not quoted."""
         return self._absent.describe_left()
 
-    async def _tell_guards(self) -> None:
-        """Tell guard and venue that nothing is to be cancelled, where that is so.
+    async def _tell_guards(self, grids: Sequence[Grid]) -> None:
+        """Tell guard and venue that nothing is to be cancelled, where that is so of these grids.
 
         They go on waiting for a maker that left orders against its will.
         """
         account, error = self.account, sys.exception()
         is_stopped = error is None or all(isinstance(leaf, trio.Cancelled) for leaf in find_leaves(error))
-        left = [grid.left_behind for grid in self.grids]
+        left = [grid.left_behind for grid in grids]
         leaves = None in left and is_stopped and not any(left)
-        if not leaves and any(each != () for each in left):
+        if self._absent.describe_left() or (not leaves and any(each != () for each in left)):
             return
         with trio.CancelScope(shield=True):
             if account.dead_man is not None:

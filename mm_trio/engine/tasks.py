@@ -119,7 +119,8 @@ async def reconcile_all(session: Session, grids: list[Grid] | None = None) -> bo
     Errors: LedgerError of the account, or of the only grid.
     """
     if session.is_alone:
-        return await reconcile(session.grids[0])
+        with speaking_of(session.grids[0].coin):
+            return await reconcile(session.grids[0])
     account = session.account
     account.reconciling.on_reconcile(None if grids is None else [grid.schedule for grid in grids])
     results: list[bool] = []

@@ -12,9 +12,9 @@ from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.engine.asked_before import AskedBefore
 from mm_trio.engine.assembly import open_session
 from mm_trio.engine.grid_assembly import GridTerms, Seams
-from mm_trio.engine.grid_face import GridFace
+from mm_trio.engine.grid_face import GridFace, Vitals, take_vitals
 from mm_trio.engine.session import Session
-from mm_trio.guard.terms import GuardTerms
+from mm_trio.guard.cover import GuardTerms
 from mm_trio.halts.standing import refuse_halted
 from mm_trio.halts.standing_file import KeepsStanding, VolatileStanding
 from mm_trio.journal.recovery import LedgerFile
@@ -173,6 +173,16 @@ class WsState(GridFace):
     def faces(self) -> dict[str, GridFace]:
         """Return what is shown of the only grid, by the coin as it is configured."""
         return {self.settings.coin: self}
+
+    @property
+    def vitals(self) -> Vitals:
+        """Return the account's signs of life, and how near its limits are."""
+        return take_vitals(self._session)
+
+    @property
+    def signs(self) -> Vitals:
+        """Return the signs of life alone, which is quick."""
+        return take_vitals(self._session, measures_limits=False)
 
     def describe_memory(self) -> dict[str, int]:
         """Count the items kept in memory, by name.

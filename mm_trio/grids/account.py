@@ -61,7 +61,7 @@ class Account:
         if (why := self.client.clock.find_halt()) is not None:
             raise ActionsRefused(why)
         if (why := self.gateway.signer.find_halt()) is not None:
-            _log.error("%s", why)
+            _log.error("actions refused for ever: reason=%s", why)
             raise ActionsRefused(why)
 
     async def wait_for_weight(self, weight: int) -> None:

@@ -35,8 +35,8 @@ __all__ = ["SessionEvents", "log_allocation_changed", "log_key_news", "log_start
 _log = logging.getLogger(__name__)
 
 MANUAL_CANCELS_WITHIN_S = 60.0
-# Fills kept for screens.
-RECENT_FILLS = 50
+# Fills kept for screens and for the control socket.
+RECENT_FILLS = 200
 CONTRADICTIONS_REMEMBERED = 100
 # Pause between two looks for a fill that the history should have by now.
 LOOK_AGAIN_S = 10.0
@@ -204,6 +204,7 @@ class SessionEvents:
         now_s = trio.current_time()
         if not self._quiet_ticks.is_quiet(plan, result, now_s=now_s):
             return True
+        _log.debug("tick quiet: boundary=%d desired=%d", plan.boundary_level, len(plan.desired))
         if n_quiet := self._quiet_ticks.take_summary(now_s=now_s):
             _log.info("ticks quiet: n=%d boundary=%d desired=%d", n_quiet, plan.boundary_level, len(plan.desired))
         return False
@@ -221,11 +222,11 @@ class SessionEvents:
         now_s = trio.current_time()
         is_guards = self._silence is not None and self._silence.may_have_fired(now_s=now_s)
         _log.warning(
-            "order cancelled %s: oid=%d side=%s level=%d; placing it again in %g s",
-            "by the guard, or manually, in a silence" if is_guards else "manually",
+            "order cancelled manually: oid=%d side=%s level=%d%s; placing it again in %g s",
             order.oid,
             order.side,
             order.level_index,
+            ", or by the guard, in a silence" if is_guards else "",
             self._settings.hand_cancel_pause_s,
         )
         if is_guards:
@@ -265,8 +266,8 @@ def log_start(state: MakerState, plan: TickPlan, *, n_orphans: int) -> None:
     """Log the state that the maker starts from, and the prices it opens with."""
     inside = find_inside(state, plan)
     _log.info(
-        "start coin=%s asset=%d levels=%d px=%s..%s boundary=%d boundary_px=%s best_bid=%s best_ask=%s token=%s "
-        "quote=%s adopted=%d orphans=%d",
+        "start coin=%s asset=%d levels=%d lowest_px=%s highest_px=%s boundary=%d boundary_px=%s "
+        "best_bid=%s best_ask=%s token=%s quote=%s adopted=%d orphans=%d",
         state.market.coin,
         state.market.asset_id,
         state.grid.n_orders,
@@ -340,7 +341,7 @@ def _log_refusals_paused(news: PauseNews) -> None:
 def log_allocation_changed(inventory: Inventory, allocation: tuple[Decimal | None, Decimal | None]) -> None:
     """Log that the configuration allots other amounts than before."""
     _log.warning(
-        "allocation changed: token=%s quote=%s; previous session: token=%s quote=%s; ledger adjusted by the difference",
+        "allocation changed: token=%s quote=%s previous_token=%s previous_quote=%s; ledger adjusted by the difference",
         *allocation,
         *inventory.allocation,
     )
@@ -366,7 +367,7 @@ def _log_balances_adopted(check: BalanceCheck, inventory: Inventory) -> None:
     The cause is a transfer or a loss.
     """
     _log.warning(
-        "balance changed without a fill of ours (transfer?): base %+f quote %+f; held elsewhere: base %f quote %f; "
+        "balance changed without a fill of ours: base=%+f quote=%+f held_base=%f held_quote=%f; a transfer, or a loss; "
         "ledger adjusted",
         check.token_change,
         check.usdc_change,

@@ -65,7 +65,7 @@ class StandingKeeper:
         try:
             with trio.move_on_after(COMMIT_WITHIN_S):
                 return await self._write_sync(self._kept.tighten, wanted, abandon_on_cancel=True)
-            _log.error("standing not written in %g s: %s", COMMIT_WITHIN_S, wanted.describe())
+            _log.error("standing not written: within_s=%g standing=%s", COMMIT_WITHIN_S, wanted.describe())
         except (OSError, NoFreeThread) as error:
             _log.error("standing not written: error=%s standing=%s", error, wanted.describe())
         return wanted

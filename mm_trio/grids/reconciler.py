@@ -132,19 +132,21 @@ class Reconciler:
 
         Errors: VenueError, LedgerError.
         """
-        fills = await look.fetch_fills(
+        read = await look.fetch_fills(
             self._state.market,
             since_ms=self._state.history.look_up_from_ms,
             on_others=self._state.inventory.movements.on_told,
         )
         asked_s = look.asked_s
-        self._state.history.check(fills)
-        fills, unnamed = await self._name(fills)
+        history = self._state.history
+        history.check(read)
+        fills, unnamed = await self._name(read.fills)
         self._check_end(fills)
         self._state.apply_history(fills, now_s=trio.current_time())
         self._state.note_trades(fill for fill in fills if fill not in unnamed)
-        self._state.check_listed(fills, asked_s=asked_s)
-        is_current = self._state.history.has_newest_known(fills)
+        self._state.check_listed(read, asked_s=asked_s)
+        is_current = history.has_newest_known(read)
+        history.on_read(read)
         # The last fills of orders that left just now may be listed late.
         self._state.order_state.on_fills_read(asked_s - UNREPORTED_PATIENCE_S)
         for order in self._state.order_state.get_fills_due() if is_current else ():

@@ -118,6 +118,8 @@ class TickSchedule:
     def __init__(self, interval_s: float, reconciling: ReconcileSchedule) -> None:
         self.interval_s = interval_s
         self.reconciling = reconciling
+        # Time at which the last tick ended, also one that placed nothing; None before the first.
+        self.ticked_s: float | None = None
         self._due_s = math.inf
         self._tick_wanted = trio.Event()
         self.woken = WokenTick()
@@ -145,7 +147,7 @@ class TickSchedule:
 
         To be called at the end of a tick.
         """
-        done_s = trio.current_time()
+        done_s = self.ticked_s = trio.current_time()
         self.woken.on_ended()
         # The finished tick was due, not woken.
         if done_s >= self._due_s:

@@ -197,7 +197,7 @@ def _take_over(use: _Use, amount: Decimal) -> None:
     if not change:
         return
     moved = (change, Decimal(0)) if side == "sell" else (Decimal(0), change)
-    state.inventory.on_adjusted(Adjusted(*moved, "shared balance"))
+    state.inventory.on_unexplained(Adjusted(*moved, "shared balance"))
     _log.warning(
         "part of a shared token changed: coin=%s token=%s change=%+f now=%f; a transfer, or a loss, of the account",
         state.market.coin,

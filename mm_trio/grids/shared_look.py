@@ -17,7 +17,7 @@ import trio
 
 from mm_trio.funds.movements import FundEvent
 from mm_trio.model.market import Balances, Market
-from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.model.replies import OpenOrder, ReadFills
 from mm_trio.model.settings import Allotment
 from mm_trio.venue.rest_client import FillPages, OpenOrderRows, VenueClient
 
@@ -187,7 +187,7 @@ class Look:
 
     async def fetch_fills(
         self, market: Market, *, since_ms: int, on_others: Callable[[Iterable[FundEvent]], None] | None = None
-    ) -> tuple[Fill, ...]:
+    ) -> ReadFills:
         """Fetch every fill of our coin from `since_ms` on. Errors: as `VenueClient.fetch_fills`."""
         from_ms = int(min(since_ms, self._fills_since_ms))
         pages: FillPages = await self._ask(f"fills since {from_ms}", lambda: self.client.fetch_fill_pages(from_ms))

@@ -24,7 +24,7 @@ from mm_trio.model.journal_entries import Began, Numbered
 from mm_trio.model.market import Balances, Market
 from mm_trio.model.numbers import round_up
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.model.replies import Fill, OpenOrder
+from mm_trio.model.replies import Fill, OpenOrder, ReadFills
 from mm_trio.model.settings import LEAST_IN_MINIMA
 from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
 from mm_trio.state.inventory import BalanceCheck
@@ -78,10 +78,11 @@ async def seed_state(look: Look, state: MakerState, *, take_over: bool = False) 
     """
     client, began_ms = look.client, look.client.clock.earliest_ms()
     found = await _read_consistently(look, state.market, since_ms=0)
-    rows, fills = found.rows, found.fills
+    rows, fills = found.rows, found.read.fills
     await _check_first_start(client, state, rows, fills, take_over=take_over)
     for fill in fills:
         state.remember_fill(fill)
+    state.history.on_read(found.read)
     orphans = state.seed_orders(rows, now_s=trio.current_time())
     state.note_others(rows)
     now_ms = client.clock.latest_ms()
@@ -119,8 +120,8 @@ async def resume_state(
         on_others=state.inventory.movements.on_told,
     )
     rows = found.rows
-    fills = await _check_end(client, state, rows, found.fills, take_over=take_over)
-    await _check_reach(client, state, fills, newest_ms=newest_fill_ms, wall_ms=wall_ms)
+    fills = await _check_end(client, state, rows, found.read.fills, take_over=take_over)
+    await _check_reach(client, state, found.read, newest_ms=newest_fill_ms, wall_ms=wall_ms)
     now_s = trio.current_time()
     ours = [row for row in rows if row.coin == state.market.coin]
     for row in ours:
@@ -139,6 +140,7 @@ async def resume_state(
     ]
     orphans = state.seed_orders(unknown, now_s=now_s)
     state.apply_history(fills, now_s=now_s)
+    state.history.on_read(found.read)
     state.note_trades(fills)
     state.note_others(rows)
     state.note_opened(began_ms)
@@ -213,21 +215,22 @@ def _take_over(state: MakerState, last_numbers: Iterable[tuple[int, int]]) -> No
 
 
 async def _check_reach(
-    client: VenueClient, state: MakerState, fills: Sequence[Fill], *, newest_ms: int, wall_ms: Callable[[], int]
+    client: VenueClient, state: MakerState, read: ReadFills, *, newest_ms: int, wall_ms: Callable[[], int]
 ) -> None:
     """Check that the history has the ledger's fills.
 
     If the newest one is missing, fills after that one may be missing too. One that is too young may be listed late: it
     is waited for. Errors: VenueError, HistoryLost, Contradiction.
     """
-    history, newest_ms = state.history, max(newest_ms, state.history.looked_up_ms)
+    history = state.history
+    is_ours, newest_ms = newest_ms >= history.read_ms, max(newest_ms, history.read_ms)
     n_asked, n_unknown = 1, 0
     while True:
-        history.on_listed(fill.key for fill in fills)
+        history.on_listed(fill.key for fill in read.fills)
         late_before_ms = wall_ms() - FILLS_OVERLAP_MS
-        is_reached = not newest_ms or any(fill.time_ms == newest_ms for fill in fills)
+        is_reached = not newest_ms or history.reaches(newest_ms, read, is_ours=is_ours)
         # A history that begins later says nothing of fills before it.
-        first_ms = min((fill.time_ms or 0 for fill in fills), default=0)
+        first_ms = min(read.moments, default=0)
         lacking = [key for key in history.find_old_unlisted(before_ms=late_before_ms) if (key.time_ms or 0) >= first_ms]
         if is_reached and not lacking:
             history.on_started(trio.current_time())
@@ -240,7 +243,8 @@ async def _check_reach(
             break
         # A replica may lag behind an earlier answer.
         await trio.sleep(REACH_PAUSE_S if n_asked <= REACH_TRIES else YOUNG_PAUSE_S)
-        fills = await client.fetch_fills(state.market, since_ms=history.look_up_from_ms)
+        since_ms = history.look_up_from_ms
+        read = (await client.fetch_fill_pages(since_ms)).read(state.market, since_ms=since_ms)
         n_asked += 1
     if is_reached:
         raise Contradiction(describe_lacking(lacking))
@@ -270,7 +274,7 @@ class _Found:
 
     rows: tuple[OpenOrder, ...]
     balances: Balances
-    fills: tuple[Fill, ...]
+    read: ReadFills
     give_budget: Callable[[], tuple[Decimal, int]]
 
 
@@ -285,15 +289,18 @@ async def _read_consistently(
         partial(look.fetch_fills, market, since_ms=since_ms, on_others=on_others),
         partial(settle, look.fetch_budget),
     )
-    fills = {fill.key: fill for fill in listed}
+    fills, moments = {fill.key: fill for fill in listed.fills}, set(listed.moments)
     for _ in range(SEED_TRIES):
         # Both lie between two lists of fills, and neither needs the other.
         rows, balances = await call_together(
             partial(look.fetch_open_orders, market), partial(look.fetch_balances, market)
         )
         newest_ms = max((fill.time_ms or 0 for fill in fills.values()), default=since_ms)
-        later = {fill.key: fill for fill in await look.fetch_fills(market, since_ms=newest_ms)}
+        # A fill of ours may be listed late, behind newer ones of other coins.
+        again = await look.fetch_fills(market, since_ms=max(newest_ms, max(moments, default=0) - FILLS_OVERLAP_MS))
+        later = {fill.key: fill for fill in again.fills}
+        moments |= again.moments
         if later.keys() <= fills.keys():
-            return _Found(rows, balances, tuple(fills.values()), give_budget)
+            return _Found(rows, balances, ReadFills(tuple(fills.values()), frozenset(moments)), give_budget)
         fills |= later
     raise Unreachable(f"{market.coin} trades faster than its balances can be read ({SEED_TRIES} attempts)")

@@ -61,7 +61,7 @@ class Stops:
         if (wanted := self.limits.find_wanted()) is None:
             return
         await self._write(wanted)
-        _log.error("%s", self.standing.describe())
+        _log.error("placing stopped: standing=%s", self.standing.describe())
         self.raise_if_halted()
 
     def raise_if_halted(self) -> None:

@@ -79,6 +79,7 @@ async def tick(grid: Grid) -> None:
         await apply_limits(grid)
         await rest_nothing(grid)
         if not grid.gate.may_place():
+            _log.debug("tick waits: reason=%s", grid.gate.reason)
             return
         plan = quoter.plan_tick()
         grid.events.on_planned(quoter.find_empty_sides(), held=quoter.state.held_elsewhere)
@@ -142,6 +143,7 @@ async def reconcile(grid: Grid, *, is_one_of_many: bool = False) -> bool:
             return False
         grid.account.halt_if_refused()
         stats.on_reconciled()
+        _log.debug("reconciled: orphans_left=%s doubts=%d", not no_orphan_left, len(orders.get_doubts()))
         reconciling.weight.on_answered()
         grid.note_balances(check)
         if orders.get_doubts():

@@ -36,7 +36,7 @@ class DeadMan:
     def __init__(self, gateway: OrderGateway, budget: RateLimitBudget) -> None:
         self._gateway = gateway
         self._budget = budget
-        self._told: str | None = None
+        self._told: tuple[bool, str] | None = None
         # By the loop's clock, when the moment that the venue may have has passed.
         self._passed_s = float("-inf")
 
@@ -52,8 +52,8 @@ class DeadMan:
         failure is tried again within seconds: the venue would cancel the orders of a maker that lives.
         """
         _log.warning(
-            "dead man's switch: dead_man=venue; the venue cancels ALL orders of this account, those of other coins and "
-            "programs too, where this maker is silent for %g s",
+            "dead man's switch: wait_s=%g; the venue cancels ALL orders of this account, those of other coins and "
+            "programs too, where this maker is silent for so long",
             WAITS_S,
         )
         while True:
@@ -70,20 +70,23 @@ class DeadMan:
         return ARM_EVERY_S if failure.startswith(NOT_SENT) else ASK_AGAIN_S
 
     def _tell(self, failure: str | None, *, pause_s: float) -> None:
-        told = None
-        if failure is not None and self.is_armed:
-            # At the earliest.
-            left_s = max(0.0, self._passed_s - EXPIRY_S - trio.current_time())
-            told = f"dead man's switch not moved on: reason={failure}"
-            if told != self._told:
-                _log.warning("%s; it is tried again in %g s, else the venue cancels in %.0f s", told, pause_s, left_s)
-        elif failure is not None:
-            told = f"dead man's switch not armed: reason={failure}"
-            if told != self._told:
-                _log.warning("%s; it is tried again in %g s", told, pause_s)
-        elif self._told is not None:
+        news = None if failure is None else (self.is_armed, failure)
+        if news == self._told:
+            return
+        self._told = news
+        if failure is None:
             _log.info("dead man's switch armed: wait_s=%g", WAITS_S)
-        self._told = told
+        elif self.is_armed:
+            _log.warning(
+                "dead man's switch not moved on: reason=%s; it is tried again in %g s, else the venue cancels in "
+                "%.0f s",
+                failure,
+                pause_s,
+                # At the earliest.
+                max(0.0, self._passed_s - EXPIRY_S - trio.current_time()),
+            )
+        else:
+            _log.warning("dead man's switch not armed: reason=%s; it is tried again in %g s", failure, pause_s)
 
     async def _arm(self) -> str | None:
         """Set the moment; return what failed, if anything."""

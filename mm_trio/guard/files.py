@@ -14,12 +14,39 @@ from pathlib import Path
 from mm_trio.config.private_paths import find_open_folder
 from mm_trio.guard.heartbeat import Alive, Heartbeat, read_heartbeat, write_alive
 from mm_trio.guard.private_file import FileUnread, read_private
-from mm_trio.guard.signed_file import CANCELS_NAME, MOST_BYTES, SignedCancels, parse_cancels, read_fired, write_fired
+from mm_trio.guard.signed_file import (
+    CANCELS_NAME,
+    MOST_BYTES,
+    NEW_CANCELS_NAME,
+    SignedCancels,
+    join_cancels,
+    parse_cancels,
+    read_fired,
+    write_fired,
+)
 from mm_trio.model.errors import ConfigError
 
 __all__ = ["MakerFiles"]
 
 _log = logging.getLogger(__name__)
+
+
+class _KeptFile:
+    """One file of signed cancels, which is parsed again only where it is another one."""
+
+    def __init__(self) -> None:
+        self._identity: tuple[int, ...] | None = None
+        self.found: SignedCancels | None = None
+
+    def read(self, path: Path) -> SignedCancels | None:
+        """Return what the file has, or had last; None where there never was one. Errors: OSError; FileUnread."""
+        status = path.lstat() if path.exists() else None
+        identity = None if status is None else (status.st_ino, status.st_mtime_ns, status.st_size)
+        if identity is not None and identity != self._identity:
+            data = read_private(path, most=MOST_BYTES)
+            if data is not None:
+                self.found, self._identity = parse_cancels(data, name=path.name), identity
+        return self.found
 
 
 class MakerFiles:
@@ -32,7 +59,7 @@ class MakerFiles:
         self.folder = folder
         self.cancels: SignedCancels | None = None
         self._owner = owner
-        self._identity: tuple[int, ...] | None = None
+        self._whole, self._changes = _KeptFile(), _KeptFile()
         self._fired: set[int] = set()
         self._told: str | None = None
 
@@ -73,18 +100,20 @@ class MakerFiles:
         self._tell(fault)
 
     def _read_cancels(self) -> None:
-        path = self.folder / CANCELS_NAME
-        status = path.lstat() if path.exists() else None
-        identity = None if status is None else (status.st_ino, status.st_mtime_ns, status.st_size)
-        if identity is None or identity == self._identity:
-            return
-        data = read_private(path, most=MOST_BYTES)
-        if data is None:
-            return
-        found = parse_cancels(data)
-        if found.owner != self._owner:
-            raise FileUnread(f"{CANCELS_NAME} is of {found.owner}, and this guard is for {self._owner}")
-        self.cancels, self._identity = found, identity
+        fault: OSError | FileUnread | None = None
+        # The changes first: whatever is written meanwhile, the whole file then has them, or they belong to it.
+        for kept, name in ((self._changes, NEW_CANCELS_NAME), (self._whole, CANCELS_NAME)):
+            try:
+                found = kept.read(self.folder / name)
+            except (OSError, FileUnread) as error:
+                fault = error
+                continue
+            if found is not None and found.owner != self._owner:
+                raise FileUnread(f"{name} is of {found.owner}, and this guard is for {self._owner}")
+        if self._whole.found is not None:
+            self.cancels = join_cancels(self._whole.found, self._changes.found)
+        if fault is not None:
+            raise fault
 
     def _tell(self, fault: str | None) -> None:
         if fault is not None and fault != self._told:

@@ -73,6 +73,11 @@ class LifeSigns:
         self._lock = threading.Lock()
         self._n_written = 0
 
+    @property
+    def has_guard(self) -> bool:
+        """Check if a guard watches, by what was seen of it; one may, before the first looks."""
+        return self._cover.presence.is_likely
+
     async def keep_forever(self, market: Market) -> Never:
         """Write heartbeats, and ask the venue where it was not heard for a while."""
         async with trio.open_nursery() as nursery:
@@ -127,7 +132,7 @@ class LifeSigns:
     async def end(self, state: Life) -> None:
         """Write the last heartbeat, and signed cancels for what still may rest."""
         with trio.move_on_after(WRITE_WITHIN_S, shield=True):
-            await self._call(self._cover.refresh())
+            await self._call(self._cover.refresh(is_last=True))
             await self.tell(state)
 
     async def _call(self, call: Callable[[], None]) -> str | None:

@@ -42,6 +42,10 @@ class Reserve:
         widths = [min(self.widest, MOST_SIGNED // (n + 1)) for n in range(MOST_VOLLEYS)]
         return [nonce for n, width in enumerate(widths) for nonce in self._number(n, width)]
 
+    def list_reserved(self) -> range:
+        """List the nonces that any file may be signed with."""
+        return range(self.first, self.first + MOST_VOLLEYS * MOST_ACTIONS)
+
     def number_volleys(self, n_actions: int) -> list[list[int]]:
         """Return the nonces of each volley of so many actions.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import trio
@@ -12,13 +12,12 @@ import trio
 from mm_trio.guard.signed_file import SignedAction
 from mm_trio.model.cloid import decode_cloid
 from mm_trio.model.errors import VenueError
-from mm_trio.model.market import Market
 from mm_trio.model.replies import OpenOrder, Refusal, Refused, Unknown
 from mm_trio.venue.action_answers import parse_answers
 from mm_trio.venue.http_session import VENUE_FAILURES, JsonSession, describe_failure, is_loopback
 from mm_trio.venue.rest_client import VenueClient
 
-__all__ = ["Posted", "VenueSession", "call_in_thread", "make_poster"]
+__all__ = ["Owned", "Posted", "VenueSession", "call_in_thread", "make_poster"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +37,18 @@ class Posted:
     is_answered: bool
     n_cancelled: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Which orders are the maker's: those of `coins` that have its mark, or are among `names`."""
+
+    coins: frozenset[str]
+    names: frozenset[str | int] = field(repr=False)
+
+    def has(self, row: OpenOrder) -> bool:
+        """Check if an order is the maker's."""
+        return row.coin in self.coins and (decode_cloid(row.cloid) is not None or row.oid in self.names)
 
 
 async def call_in_thread(
@@ -79,12 +90,11 @@ def make_poster(base_url: str) -> Callable[[bytes], Any]:
 
 
 class VenueSession:
-    """Actions and questions of a guard, for one coin of one account."""
+    """Actions and questions of a guard, for one account."""
 
-    def __init__(self, client: VenueClient, post: Callable[[bytes], Any], market: Market) -> None:
+    def __init__(self, client: VenueClient, post: Callable[[bytes], Any]) -> None:
         self._client = client
         self._post = post
-        self._market = market
 
     async def post(self, action: SignedAction) -> Posted:
         """Post one signed action."""
@@ -106,17 +116,16 @@ class VenueSession:
             return Posted(True, reason="posted before" if is_used else first.text)
         return Posted(True, sum(not isinstance(answer, Refused | Unknown) for answer in answers))
 
-    async def find_resting(self, names: frozenset[str | int]) -> tuple[OpenOrder, ...] | None:
+    async def find_resting(self, owned: Owned) -> tuple[OpenOrder, ...] | None:
         """Find what of the maker's orders rests; None where that cannot be known.
 
-        Its orders have its mark, or are among `names`. Two polls in a row have to agree whether there are any: the
-        replica that answers may lag.
+        Two polls in a row have to agree whether there are any: the replica that answers may lag.
         """
         try:
-            rows = await self._poll(names)
+            rows = await self._poll(owned)
             for _ in range(2):
                 await trio.sleep(POLL_AGAIN_S)
-                earlier, rows = rows, await self._poll(names)
+                earlier, rows = rows, await self._poll(owned)
                 if bool(earlier) is bool(rows):
                     break
             return rows
@@ -124,18 +133,14 @@ class VenueSession:
             _log.warning("open orders not read: error=%s", error)
             return None
 
-    async def poll_once(self, names: frozenset[str | int]) -> tuple[OpenOrder, ...] | None:
+    async def poll_once(self, owned: Owned) -> tuple[OpenOrder, ...] | None:
         """Find with one poll what of the maker's orders rests; None where that cannot be known."""
         try:
-            return await self._poll(names)
+            return await self._poll(owned)
         except VenueError as error:
             _log.warning("open orders not read: error=%s", error)
             return None
 
-    async def _poll(self, names: frozenset[str | int]) -> tuple[OpenOrder, ...]:
-        rows = await self._client.fetch_open_orders(self._market)
-        return tuple(
-            row
-            for row in rows
-            if row.coin == self._market.coin and (decode_cloid(row.cloid) is not None or row.oid in names)
-        )
+    async def _poll(self, owned: Owned) -> tuple[OpenOrder, ...]:
+        rows = (await self._client.fetch_open_order_rows()).read_coins(owned.coins)
+        return tuple(row for row in rows if owned.has(row))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -15,10 +15,10 @@ from mm_trio.guard.files import MakerFiles
 from mm_trio.guard.heartbeat import Heartbeat
 from mm_trio.guard.signed_file import SignedAction
 from mm_trio.guard.silence import Silence, Watched
-from mm_trio.guard.venue_session import VenueSession, call_in_thread
+from mm_trio.guard.venue_session import Owned, VenueSession, call_in_thread
 from mm_trio.model.replies import OpenOrder
 
-__all__ = ["GuardReport", "Watcher", "describe_order"]
+__all__ = ["NOT_POLLED", "GuardReport", "Watcher", "describe_order"]
 
 _log = logging.getLogger(__name__)
 
@@ -111,11 +111,13 @@ class _Disk:
 class Watcher:
     """Guard of one maker.
 
-    `report` is what it did. It acts again where orders of a silent maker turn up later, and after a new heartbeat.
+    `coins` are those of its configuration; the maker may have others by now. `report` is what the guard did. It acts
+    again where orders of a silent maker turn up later, and after a new heartbeat.
     """
 
-    def __init__(self, files: MakerFiles, venue: VenueSession, *, after_s: float) -> None:
+    def __init__(self, files: MakerFiles, venue: VenueSession, *, coins: Iterable[str], after_s: float) -> None:
         self._files = files
+        self._coins = frozenset(coins)
         self._disk = _Disk(files)
         self._venue = venue
         self._silence = Silence(after_s)
@@ -127,7 +129,25 @@ class Watcher:
         # The lowest nonce of the reserve in use, and which of its volleys comes next.
         self._reserve, self._n_volley = 0, 0
         self._n_named = 0
+        self._looked_s = float("-inf")
         self.report = GuardReport()
+
+    @property
+    def silence(self) -> Silence:
+        """Return what is known of the maker's silence."""
+        return self._silence
+
+    @property
+    def looked_s_ago(self) -> float:
+        """Return how long ago the last look ended, whatever it found; inf before the first."""
+        return trio.current_time() - self._looked_s
+
+    def describe(self) -> str:
+        """Describe in a line what is thought of the maker, and what was done."""
+        report = self.report
+        rests = f"; may still rest: {', '.join(report.may_rest)}" if report.may_rest else ""
+        state = "not looked yet" if self._told is None else f"maker {self._told.name.lower()}"
+        return f"{state}; acted {report.fired} times, {report.cancelled} orders cancelled{rests}"
 
     async def watch(self) -> None:
         """Look for ever, and act where the maker is silent.
@@ -148,6 +168,7 @@ class Watcher:
             cancels = self._files.cancels
             made_ms = cancels.made_ms if cancels is not None and cancels.names else None
             self._silence.on_look(beat, now_s=trio.current_time(), made_ms=made_ms)
+            self._looked_s = trio.current_time()
             self._tell_state()
             await trio.sleep(LOOK_EVERY_S)
 
@@ -187,7 +208,7 @@ class Watcher:
             if not is_proven:
                 await self._post_volley()
             # After the proof one poll each time is enough: what arrives late is acted on.
-            rests = await (self._venue.poll_once(self._names) if is_proven else self._venue.find_resting(self._names))
+            rests = await (self._venue.poll_once if is_proven else self._venue.find_resting)(self._owned)
             if rests is not None:
                 self._note_resting(rests, was_proven=is_proven)
                 pause_s = FIRST_PAUSE_S if is_proven and rests else pause_s
@@ -203,6 +224,11 @@ class Watcher:
         """Cloids and oids that the signed cancels name."""
         cancels = self._files.cancels
         return frozenset() if cancels is None else cancels.names
+
+    @property
+    def _owned(self) -> Owned:
+        cancels = self._files.cancels
+        return Owned(frozenset(cancels.coins if cancels is not None else ()) or self._coins, self._names)
 
     def _find_volley(self) -> Sequence[SignedAction] | None:
         """Find what of the present volley has no answer; None where there is no further volley."""
@@ -232,7 +258,7 @@ class Watcher:
 
     def _note_resting(self, rests: Sequence[OpenOrder], *, was_proven: bool) -> None:
         """Tell what rests, and take the next volley where the present one did not cancel it."""
-        self.report.on_looked(tuple(describe_order(row) for row in rests), is_proof=not rests and not was_proven)
+        self.report.on_looked(tuple(map(self._describe, rests)), is_proof=not rests and not was_proven)
         if not rests:
             if not was_proven:
                 _log.warning("verified: two polls found no order of the maker; watching on")
@@ -240,7 +266,7 @@ class Watcher:
         _log.error("orders still rest: orders=%d: %s", len(rests), ", ".join(self.report.may_rest))
         unnamed = [row for row in rests if row.cloid not in self._names and row.oid not in self._names]
         if unnamed and len(unnamed) != self._n_named:
-            listed = ", ".join(describe_order(row) for row in unnamed)
+            listed = ", ".join(map(self._describe, unnamed))
             _log.error("orders that no signed cancel names: orders=%d: %s; cancel them manually", len(unnamed), listed)
         self._n_named = len(unnamed)
         volley = self._find_volley()
@@ -248,6 +274,12 @@ class Watcher:
             _log.error("no signed cancels are left: run `mm-trio cancel-all`, or cancel in the venue's web page")
         elif not volley and len(unnamed) < len(rests):
             self._n_volley += 1
+
+    def _describe(self, row: OpenOrder) -> str:
+        """Describe an order, with its coin where the maker may have several."""
+        cancels = self._files.cancels
+        has_several = len(self._coins) > 1 or (cancels is not None and bool(cancels.coins))
+        return f"{row.coin} {describe_order(row)}" if has_several else describe_order(row)
 
 
 def describe_order(row: OpenOrder) -> str:

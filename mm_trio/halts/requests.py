@@ -1,4 +1,4 @@
-"""Requests of the operator to a maker: files in its state folder, and signals.
+"""Requests of the operator to a maker: files in its state folder, signals, and what a part of its process tells it.
 
 A file's name is the request, so that `touch` is enough; its first line may say why. Whoever may not write to the folder
 cannot ask.
@@ -22,6 +22,8 @@ __all__ = ["Asked", "Request", "Requests", "find_strictest", "read_requests", "r
 
 # Longer reasons are cut.
 MOST_CHARS = 200
+# Told and not taken yet. A maker takes all of them twice a second.
+MOST_TOLD = 32
 _MOST_BYTES = 4 * MOST_CHARS
 # A pipe or a link under a request's name must not hold up the reader, nor lead it elsewhere.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -70,16 +72,31 @@ class Asked:
 class Requests:
     """Ways by which an operator reaches one maker.
 
-    `signalled` returns the signals that came since it was called last. `read_files` and `remove` block.
+    `signalled` returns the signals that came since it was called last. `read_files` and `remove` block; all else is of
+    the loop's thread.
     """
 
     def __init__(self, folder: Path, signalled: Callable[[], Iterable[Asked]] | None = None) -> None:
         self._folder = folder
         self._signalled = signalled
+        self._told: list[Asked] = []
+
+    def tell(self, asked: Asked) -> bool:
+        """Tell of a request, as a screen or a socket of this process does; return whether there is room for it."""
+        if len(self._told) >= MOST_TOLD:
+            return False
+        self._told.append(asked)
+        return True
+
+    def withdraw(self, asked: Asked) -> bool:
+        """Take back a request that was told; return whether it was not taken yet."""
+        before, self._told = self._told, [each for each in self._told if each is not asked]
+        return len(self._told) < len(before)
 
     def take_signalled(self) -> tuple[Asked, ...]:
-        """Return the requests that came by a signal, each once."""
-        return () if self._signalled is None else tuple(self._signalled())
+        """Return the requests that were told or came by a signal, each once."""
+        told, self._told = self._told, []
+        return (*told, *(() if self._signalled is None else self._signalled()))
 
     def read_files(self) -> tuple[Asked, ...]:
         """Read the files that are there. Errors: OSError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,8 +16,9 @@ from mm_trio.model.errors import ConfigError, JournalError
 from mm_trio.model.journal_entries import Adopted, Arrived, Checkpoint, Entry
 from mm_trio.model.orders import Phase, Quote
 from mm_trio.quoting.plan import TickPlan, plan_tick
+from mm_trio.state.order_state import OrderState
 
-__all__ = ["MayRest", "PastState", "read_past_state", "read_terms"]
+__all__ = ["MayRest", "PastState", "list_may_rest", "read_past_state", "read_terms"]
 
 KINDS: tuple[type[Entry], ...] = get_args(Entry)
 # A clock that was set back may have recorded entries after a checkpoint with earlier times than its own.
@@ -102,21 +103,29 @@ class PastState:
 
         One that was sent is in flight until its deadline, and in doubt after it.
         """
-        orders = self.recovered.order_state
-        found = [
-            MayRest(
-                quote=order.quote,
-                phase="resting" if order.status is Phase.RESTING else "in doubt",
-                oid=order.oid,
-                cloid=order.cloid,
-                since_ms=self.since_ms.get(order.oid),
-            )
-            for order in (*orders.get_current_orders(), *orders.get_fills_due())
-        ]
-        for intent in orders.get_intents():
-            phase = "in flight" if intent.expires_ms > now_ms else "in doubt"
-            found.append(MayRest(quote=intent.quote, phase=phase, oid=None, cloid=intent.cloid, since_ms=intent.nonce))
-        return tuple(sorted(found, key=lambda each: -each.quote.price))
+        return list_may_rest(self.recovered.order_state, now_ms=now_ms, since_ms=self.since_ms)
+
+
+def list_may_rest(orders: OrderState, *, now_ms: int, since_ms: Mapping[int, int] | None = None) -> tuple[MayRest, ...]:
+    """List every order that may rest, from the highest price down.
+
+    `since_ms` has by oid since when an order rests, as far as that is known.
+    """
+    since = since_ms or {}
+    found = [
+        MayRest(
+            quote=order.quote,
+            phase="resting" if order.status is Phase.RESTING else "in doubt",
+            oid=order.oid,
+            cloid=order.cloid,
+            since_ms=since.get(order.oid),
+        )
+        for order in (*orders.get_current_orders(), *orders.get_fills_due())
+    ]
+    for intent in orders.get_intents():
+        phase = "in flight" if intent.expires_ms > now_ms else "in doubt"
+        found.append(MayRest(quote=intent.quote, phase=phase, oid=None, cloid=intent.cloid, since_ms=intent.nonce))
+    return tuple(sorted(found, key=lambda each: -each.quote.price))
 
 
 def read_past_state(

@@ -127,7 +127,7 @@ def hold_state_folder(
 
 @contextmanager
 def hold_account_folder(
-    environ: Mapping[str, str], *, network: str, account: str, coins: Iterable[str], signer: str
+    environ: Mapping[str, str], *, network: str, account: str, coins: Iterable[str], signer: str | None
 ) -> Iterator[Path]:
     """Create and lock the folder of an account, those of its grids, and the signer's lock, while the context is open.
 

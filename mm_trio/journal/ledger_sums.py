@@ -23,6 +23,7 @@ from mm_trio.model.journal_entries import (
     LookedUp,
     Moved,
     Numbered,
+    Of,
     Released,
     Remembered,
     Reserved,
@@ -35,7 +36,7 @@ from mm_trio.model.replies import Fill, FillKey, OpenOrder
 from mm_trio.state.inventory import Inventory
 from mm_trio.witness.ledger_end import LostEntries, SentNumbers, find_lost_entries
 
-__all__ = ["AuditLine", "LedgerSums", "Sum", "read_ledger"]
+__all__ = ["AuditLine", "LedgerSums", "Sum", "read_ledger", "read_ledgers"]
 
 NOTHING = Decimal(0)
 
@@ -206,4 +207,20 @@ def read_ledger(entries: Iterable[tuple[int, Entry]], *, reach_ms: int = 0) -> L
     known = LedgerSums(reach_ms=reach_ms)
     for at_ms, entry in entries:
         known.read(at_ms, entry)
+    return known
+
+
+def read_ledgers(entries: Iterable[tuple[int, Entry]]) -> dict[str, LedgerSums]:
+    """Sum up all entries of a ledger of several coins, as `read_ledger` does those of one; by coin."""
+    known: dict[str, LedgerSums] = {}
+    for at_ms, entry in entries:
+        if isinstance(entry, Of):
+            known.setdefault(entry.coin, LedgerSums()).read(at_ms, entry.entry)
+        elif isinstance(entry, Checkpoint):
+            parts: dict[str, list[Entry]] = {}
+            for part in entry.entries:
+                if isinstance(part, Of):
+                    parts.setdefault(part.coin, []).append(part.entry)
+            for coin, own in parts.items():
+                known.setdefault(coin, LedgerSums()).read(at_ms, Checkpoint(tuple(own)))
     return known

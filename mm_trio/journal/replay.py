@@ -54,7 +54,8 @@ class Recovered:
     """State that the entries of a ledger add up to.
 
     `epochs` are those of all sessions so far. `looked_up_ms` is the venue's time up to which its fill history was read,
-    `newest_fill_ms` the time of the newest fill in the ledger. `unlisted` are the fills that no history is known to
+    `read_ours_ms` the time of our newest fill that it had of the last minute until then, 0 where others traded alone.
+    `newest_fill_ms` is the time of the newest fill in the ledger. `unlisted` are the fills that no history is known to
     have had: those since, and those that may be listed late. `last_nonce` is the highest nonce that the venue may have
     taken, and `last_quoted` the last boundary quoted from. `parameters` may be those of a later start that was refused.
     `peak` is the best gain against having held, in quote. `reserved` has, by session, the reservations that were not
@@ -66,6 +67,7 @@ class Recovered:
     epochs: set[int] = field(default_factory=set)
     parameters: dict[str, str] = field(default_factory=dict)
     looked_up_ms: int = 0
+    read_ours_ms: int = 0
     newest_fill_ms: int = 0
     last_nonce: int = 0
     last_quoted: LastQuoted | None = None
@@ -180,6 +182,8 @@ class Recovered:
                 self.looked_up_ms = until_ms
                 old_ms = until_ms - FILLS_OVERLAP_MS
                 self.unlisted = {key: None for key in self.unlisted if (key.time_ms or 0) >= old_ms}
+                times = (key.time_ms or 0 for key in self.unlisted)
+                self.read_ours_ms = max((time_ms for time_ms in times if time_ms <= until_ms), default=0)
             case Remembered():
                 self.newest_fill_ms = max([self.newest_fill_ms, *(key.time_ms or 0 for key in entry.keys)])
                 self.unlisted.update(dict.fromkeys(entry.keys))

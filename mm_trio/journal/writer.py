@@ -124,6 +124,8 @@ class JournalWriter:
         # No entry that is not durable was recorded before this.
         self._unwritten_since_s = -math.inf
         self._mark_is_due = False
+        # Time of the last good commit, None before the first.
+        self.committed_s: float | None = None
         self._recorded = trio.Event()
         self._turn = UncontendedLock()
         self._fault: JournalError | None = None
@@ -133,6 +135,11 @@ class JournalWriter:
     def n_unwritten(self) -> int:
         """Count the entries that wait to be written."""
         return len(self._pending)
+
+    @property
+    def waits_since_s(self) -> float | None:
+        """Return since when entries wait to be durable; None where none does."""
+        return None if self._n_recorded == self._n_durable else self._unwritten_since_s
 
     @property
     def fault(self) -> JournalError | None:
@@ -321,6 +328,7 @@ class JournalWriter:
         finally:
             if writing.is_done:
                 self._n_durable += len(taken)
+                self.committed_s = trio.current_time()
                 # Those that are left were recorded after these were taken.
                 self._unwritten_since_s = taken_s
                 self._on_durable(taken)

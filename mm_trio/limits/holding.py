@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from mm_trio.limits.nearness import LimitUse, measure_cap
 from mm_trio.limits.terms import Breach, Reaction, RiskLimits
 
 __all__ = ["STALE_MARK_S", "HoldingLimits", "Traded"]
@@ -95,3 +96,16 @@ class HoldingLimits:
             unit = f"quote below the best moment, at a mid of {self.mark:f}"
             return Breach("max_drawdown_vs_hold", self.peak - gain, most, unit, Reaction.HALT)
         return None
+
+    def measure(self, traded: Traded) -> list[LimitUse]:
+        """Measure spend and losses against the limits that are set. Losses are not known before a first mark."""
+        limits, uses = self._limits, []
+        if (most := limits.max_net_spend) is not None:
+            uses.append(measure_cap("max_net_spend", -traded.quote, most, "quote paid less received"))
+        gain = None if self.mark is None else traded.compute_gain(self.mark)
+        if (most := limits.max_loss_vs_hold) is not None:
+            uses.append(measure_cap("max_loss_vs_hold", None if gain is None else -gain, most, "quote"))
+        if (most := limits.max_drawdown_vs_hold) is not None:
+            below = None if gain is None else self.peak - gain
+            uses.append(measure_cap("max_drawdown_vs_hold", below, most, "quote below the best moment"))
+        return uses

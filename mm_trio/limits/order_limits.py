@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from mm_trio.limits.nearness import LimitUse, measure_cap, measure_floor
 from mm_trio.limits.terms import Breach, Reaction, RiskLimits
 from mm_trio.model.orders import Quote, Side
 
-__all__ = ["FARTHEST_FROM_MID", "find_order_breach", "find_side_breach"]
+__all__ = ["FARTHEST_FROM_MID", "find_order_breach", "find_side_breach", "measure_orders", "measure_sides"]
 
 # An order is never signed at more than so many times the mid, nor below its inverse: a wrong digit in a price, or a
 # ladder of another pair, is farther away than any ladder reaches from its market.
@@ -45,3 +46,25 @@ def find_side_breach(
     if found <= most:
         return None
     return Breach("max_side_notional", found, most, f"quote of {side} orders", Reaction.REFUSE)
+
+
+def measure_orders(orders: Iterable[Quote], limits: RiskLimits) -> list[LimitUse]:
+    """Measure resting orders against the limits of single orders that are set."""
+    resting = tuple(orders)
+    uses: list[LimitUse] = []
+    if (most := limits.max_order_notional) is not None:
+        largest = max((order.price * order.size for order in resting), default=None)
+        uses.append(measure_cap("max_order_notional", largest, most, "quote"))
+    if (low := limits.price_low) is not None:
+        uses.append(measure_floor("price_low", min((o.price for o in resting), default=None), low, "quote per base"))
+    if (high := limits.price_high) is not None:
+        uses.append(measure_cap("price_high", max((o.price for o in resting), default=None), high, "quote per base"))
+    return uses
+
+
+def measure_sides(resting: Mapping[Side, Decimal], limits: RiskLimits) -> list[LimitUse]:
+    """Measure the notional of the fuller side against its limit, if that is set."""
+    if (most := limits.max_side_notional) is None:
+        return []
+    side = max(resting, key=resting.__getitem__)
+    return [measure_cap("max_side_notional", resting[side], most, f"quote of {side} orders")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from mm_trio.limits.nearness import LimitUse, measure_cap, measure_floor
 from mm_trio.limits.terms import Breach, Reaction, RiskLimits
 
 __all__ = ["PaceLimits", "SlidingCount"]
@@ -79,3 +80,16 @@ class PaceLimits:
         if floor is not None and remaining - n_items < floor:
             return Breach("budget_floor", remaining - n_items, floor, "requests left for cancels", Reaction.WAIT)
         return None
+
+    def measure(self, *, n_unknown: int, remaining: int, now_s: float) -> list[LimitUse]:
+        """Measure the counts against the limits that are set."""
+        limits, uses = self._limits, []
+        if (most := limits.max_actions_per_hour) is not None:
+            uses.append(measure_cap("max_actions_per_hour", self._actions.count(now_s), most, "actions within an hour"))
+        if (most := limits.max_fills_per_minute) is not None:
+            uses.append(measure_cap("max_fills_per_minute", self._fills.count(now_s), most, "fills within a minute"))
+        if (most := limits.max_unknown_outcomes) is not None:
+            uses.append(measure_cap("max_unknown_outcomes", n_unknown, most, "orders of unknown outcome"))
+        if (floor := limits.budget_floor) is not None:
+            uses.append(measure_floor("budget_floor", remaining, floor, "requests left for cancels"))
+        return uses

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 from mm_trio.model.orders import Side
 
@@ -20,6 +20,7 @@ __all__ = [
     "OpenOrder",
     "OrderStatus",
     "OrderUpdate",
+    "ReadFills",
     "Refusal",
     "Refused",
     "Resting",
@@ -156,6 +157,23 @@ class Fill:
     def key(self) -> FillKey:
         """Return the identity of the fill."""
         return FillKey(self.time_ms, self.coin, self.tid, self.oid)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFills:
+    """Fills of our coin that one look at the history told, oldest first.
+
+    `moments` are the times (ms) of all fills of the account that it told with them, of whichever coin: by these the
+    history of a coin that seldom trades goes on.
+    """
+
+    fills: tuple[Fill, ...]
+    moments: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, *fills: Fill) -> Self:
+        """Return a look that told fills of our coin alone."""
+        return cls(fills, frozenset(fill.time_ms for fill in fills if fill.time_ms is not None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,8 +143,8 @@ class RecordKeeping:
             return
         if patience.cancelled_caught and not self._is_hanging:
             _log.warning(
-                "record stopped: reason=a write takes longer than %g s; the maker goes on, and figures of this time "
-                "will be missing; check the disk",
-                WRITE_WITHIN_S,
+                "record stopped: reason=%s; the maker goes on, and figures of this time will be missing; check "
+                "the disk",
+                f"a write takes longer than {WRITE_WITHIN_S:g} s",
             )
         self._is_hanging = patience.cancelled_caught

@@ -20,7 +20,7 @@ from mm_trio.state.ownership import Owner, Ownership
 from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.venue.rest_client import VenueClient
 
-__all__ = ["AbsentCoins"]
+__all__ = ["AbsentCoins", "may_rest"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,28 +30,28 @@ TRIES, TRY_EVERY_S = 3, 0.5
 PAUSE_S, LONGEST_PAUSE_S = 15.0, 240.0
 
 
+def may_rest(ledger: Recovered) -> bool:
+    """Check if orders of a ledger that is not restarted may rest: what ended for certain cannot."""
+    return bool(ledger.order_state.get_current_orders() or ledger.order_state.get_intents())
+
+
 class AbsentCoins:
     """Owner of what rests of coins that are not quoted.
 
-    `ledgers` are theirs, `desks` send their cancels; both by coin.
+    `ledgers` are theirs, without those whose orders are proven to be gone; `desks` send their cancels. Both by coin.
     """
 
     def __init__(
         self,
         client: VenueClient,
         budget: RateLimitBudget,
-        ledgers: Mapping[str, Recovered],
+        ledgers: dict[str, Recovered],
         desks: Mapping[str, OrderDesk],
     ) -> None:
         self._client = client
         self._budget = budget
         self._desks = desks
-        # What ended for certain cannot rest. These ledgers are not restarted, so that what rests is in no doubt.
-        self._ledgers = {
-            coin: each
-            for coin, each in ledgers.items()
-            if each.order_state.get_current_orders() or each.order_state.get_intents()
-        }
+        self._ledgers = ledgers
         self._owners = {
             coin: Ownership(coin, keep_foreign=True, epochs=each.epochs, knows_all_sessions=True)
             for coin, each in self._ledgers.items()
@@ -102,6 +102,7 @@ class AbsentCoins:
             await trio.sleep(pause_s)
             try:
                 if await self.clear():
+                    self._ledgers.clear()
                     return
             except VenueError as error:
                 _log.warning("orders of coins that are not quoted not read: error=%s retry_s=%g", error, pause_s)

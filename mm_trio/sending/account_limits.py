@@ -11,6 +11,8 @@ import trio
 
 from mm_trio.halts.standing import Standing
 from mm_trio.limits.holding import STALE_MARK_S, HoldingLimits, Traded
+from mm_trio.limits.nearness import LimitUse, find_nearest
+from mm_trio.limits.order_limits import measure_sides
 from mm_trio.limits.terms import Breach, Reaction, RiskLimits
 from mm_trio.model.market import Book
 from mm_trio.model.numbers import EXACT
@@ -100,11 +102,21 @@ class AccountLimitGuard(LimitGuard):
 
     def sum_resting(self, intents: Sequence[Intent]) -> dict[Side, Decimal]:
         """Sum the notional of each side beside these orders of one grid, over all grids of its quote token."""
-        sums: dict[Side, Decimal] = {"buy": Decimal(0), "sell": Decimal(0)}
-        for _, guard in self._find_alike(intents):
-            for side, notional in guard.sum_resting(intents).items():
-                sums[side] += notional
-        return sums
+        return _sum_sides(self._find_alike(intents), intents)
+
+    def _measure_sides(self, limits: RiskLimits) -> Iterable[LimitUse]:
+        """Measure the fuller side of the quote token that is nearest to the limit."""
+        return find_nearest(
+            chain.from_iterable(measure_sides(_sum_sides(grids), limits) for grids in self._by_quote.values())
+        )
+
+    def _measure_money(self) -> Iterable[LimitUse]:
+        """Measure spend and losses of the quote token that is nearest to each limit."""
+        return find_nearest(
+            chain.from_iterable(
+                self._holdings[quote].measure(_sum_traded(grids)) for quote, grids in self._by_quote.items()
+            )
+        )
 
     def _find_alike(self, intents: Sequence[Intent]) -> _Grids:
         """Find the grids that have the quote token of these orders, which are in flight already."""
@@ -124,6 +136,15 @@ def _has_price(guard: LimitGuard, now_s: float) -> bool:
     if guard.mid is None:
         return not guard.traded.token
     return guard.is_stopped or now_s - guard.marked_s <= STALE_MARK_S
+
+
+def _sum_sides(grids: _Grids, intents: Sequence[Intent] = ()) -> dict[Side, Decimal]:
+    """Sum the notional of each side over grids, beside these orders."""
+    sums: dict[Side, Decimal] = {"buy": Decimal(0), "sell": Decimal(0)}
+    for _, guard in grids:
+        for side, notional in guard.sum_resting(intents).items():
+            sums[side] += notional
+    return sums
 
 
 def _sum_traded(grids: _Grids) -> Traded:

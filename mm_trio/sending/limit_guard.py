@@ -11,7 +11,8 @@ import trio
 from mm_trio.halts.standing import Standing, State
 from mm_trio.limits.breach_log import BreachLog
 from mm_trio.limits.holding import HoldingLimits, Traded
-from mm_trio.limits.order_limits import find_order_breach, find_side_breach
+from mm_trio.limits.nearness import LimitUse
+from mm_trio.limits.order_limits import find_order_breach, find_side_breach, measure_orders, measure_sides
 from mm_trio.limits.pace import PaceLimits
 from mm_trio.limits.terms import NO_LIMITS, Breach, Reaction, RiskLimits
 from mm_trio.model.journal_entries import Entry, Peaked
@@ -124,6 +125,26 @@ class LimitGuard:
         self._pace.change(limits)
         self._holding.change(limits)
 
+    # --- Asked by those who look --------------------------------------------------------------------
+
+    def measure(self) -> tuple[LimitUse, ...]:
+        """Measure what counts now against each limit that is set."""
+        if not self._has_limits:
+            return ()
+        now_s, remaining = trio.current_time(), self._state.rate_limit.remaining()
+        return (
+            *measure_orders((order.quote for order in self._state.order_state.get_current_orders()), self._limits),
+            *self._measure_sides(self._limits),
+            *self._measure_money(),
+            *self._pace.measure(n_unknown=self._count_unknown(now_s), remaining=remaining, now_s=now_s),
+        )
+
+    def _measure_sides(self, limits: RiskLimits) -> Iterable[LimitUse]:
+        return measure_sides(self.sum_resting(()), limits)
+
+    def _measure_money(self) -> Iterable[LimitUse]:
+        return self._holding.measure(self.traded)
+
     # --- Told by the session ------------------------------------------------------------------------
 
     def on_fills(self, n_fills: int) -> None:
@@ -198,7 +219,7 @@ class LimitGuard:
         of_money = self._find_breach_of_money(now_s)
         of_pace = self._pace.find_breach(
             n_items=n_items,
-            n_unknown=sum(now_s - i.sent_s > ANSWERED_WITHIN_S for i in self._list_intents()),
+            n_unknown=self._count_unknown(now_s),
             remaining=self._state.rate_limit.remaining(),
             now_s=now_s,
         )
@@ -207,6 +228,9 @@ class LimitGuard:
         if found is not None:
             self.breaches.on_breach(found, now_s=now_s)
         return found
+
+    def _count_unknown(self, now_s: float) -> int:
+        return sum(now_s - intent.sent_s > ANSWERED_WITHIN_S for intent in self._list_intents())
 
     def _find_breach_of_money(self, now_s: float) -> Breach | None:
         return self._holding.find_breach(self.traded, now_s=now_s)

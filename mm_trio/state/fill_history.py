@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mm_trio.model.errors import HistoryLost, LedgerCut
 from mm_trio.model.journal_entries import LookedUp
 from mm_trio.model.orders import FillResult
-from mm_trio.model.replies import Fill, FillKey
+from mm_trio.model.replies import Fill, FillKey, ReadFills
 
 __all__ = ["FILLS_OVERLAP_MS", "LISTED_WITHIN_S", "FillHistory"]
 
@@ -24,6 +24,8 @@ LACKING_LOOKS, LACKING_UNPROVEN_LOOKS = 3, 12
 MOST_UNLISTED = 10_000
 # A time that contradicts what we know may be any: the history is not read anew from further back.
 MOST_WANTED_MS = 600_000
+# Where other coins alone trade, how far the history was read is recorded so often: a restart reads that much more.
+RECORD_EVERY_MS = 600_000
 
 
 @dataclass(slots=True)
@@ -53,20 +55,29 @@ class _Unlisted:
 class FillHistory:
     """Watermark in the venue's fill history.
 
-    `looked_up_ms` is the venue's time up to which it was read. Frames do not move it, so that a fill that no frame
-    reported is found however late the history can be read again. `must_join`: a gap in it cannot be made good.
+    `looked_up_ms` is the time of our newest fill that it told, `read_ms` of the newest one of the account, by which it
+    goes on where our coin seldom trades: the venue lists the last ten thousand alone. Frames move neither, so that a
+    fill that no frame reported is found however late the history can be read again. `must_join`: a gap in it cannot be
+    made good.
     Fills booked from frames are unlisted until a history has them: a frame is one source, the history the second one.
     """
 
     def __init__(
-        self, coin: str, *, looked_up_ms: int = 0, must_join: bool = False, unlisted: Iterable[FillKey] = ()
+        self,
+        coin: str,
+        *,
+        looked_up_ms: int = 0,
+        others_ms: int = 0,
+        must_join: bool = False,
+        unlisted: Iterable[FillKey] = (),
     ) -> None:
         self._coin = coin
         self._must_join = must_join
         self.looked_up_ms = looked_up_ms
+        self._others_ms = others_ms
         self._cut_because: str | None = None
         # What an earlier session recorded holds until this one knows better.
-        self._recorded_ms = looked_up_ms
+        self._recorded_ms = max(looked_up_ms, others_ms)
         # Those of an earlier session are judged by the start, and then as told just now.
         self._unlisted: OrderedDict[FillKey, _Unlisted] = OrderedDict()
         for key in unlisted:
@@ -78,14 +89,23 @@ class FillHistory:
         self.looked_up_ms = max(self.looked_up_ms, fill.time_ms or 0)
         self.on_listed((fill.key,))
 
+    def on_read(self, read: ReadFills) -> None:
+        """Move on to the newest fill of the account, once all that was read is applied."""
+        self._others_ms = max(self._others_ms, *read.moments, 0)
+
+    @property
+    def read_ms(self) -> int:
+        """Return the time of the newest fill of the account that was read, ours or not."""
+        return max(self.looked_up_ms, self._others_ms)
+
     @property
     def look_up_from_ms(self) -> int:
         """Return where the history is read from.
 
         It reaches back to every booked fill that no history has had yet.
         """
-        wanted_ms = self.looked_up_ms if self._wanted_ms is None else self._wanted_ms
-        return max(0, min([self.looked_up_ms - FILLS_OVERLAP_MS, wanted_ms, *self._unlisted_ms()]))
+        wanted_ms = self.read_ms if self._wanted_ms is None else self._wanted_ms
+        return max(0, min([self.read_ms - FILLS_OVERLAP_MS, wanted_ms, *self._unlisted_ms()]))
 
     @property
     def remember_after_ms(self) -> int:
@@ -94,7 +114,7 @@ class FillHistory:
 
     def want_from(self, time_ms: int) -> None:
         """Let the next look-up reach back to this time, or ten minutes."""
-        time_ms = max(time_ms, self.looked_up_ms - MOST_WANTED_MS)
+        time_ms = max(time_ms, self.read_ms - MOST_WANTED_MS)
         self._wanted_ms = time_ms if self._wanted_ms is None else min(self._wanted_ms, time_ms)
 
     # --- Fills that no history has had yet ---
@@ -152,13 +172,13 @@ class FillHistory:
         """Return unlisted fills that are older than this time."""
         return [key for key in self._unlisted if (key.time_ms or 0) < before_ms]
 
-    def find_lacking(self, fills: Sequence[Fill], *, asked_s: float) -> list[FillKey]:
+    def find_lacking(self, read: ReadFills, *, asked_s: float) -> list[FillKey]:
         """Return the booked fills that the venue does not have.
 
-        `fills` is a history that was applied, `asked_s` when it was asked for. A single one proves no absence.
+        `read` is a history that was applied, `asked_s` when it was asked for. A single one proves no absence.
         """
         self._wanted_ms = None
-        is_proven = bool(self.looked_up_ms and fills) and self.has_newest_known(fills)
+        is_proven = bool(self.read_ms and read.moments) and self.has_newest_known(read)
         looks = LACKING_LOOKS if is_proven else LACKING_UNPROVEN_LOOKS
         return [key for key, fill in self._unlisted.items() if fill.is_lacking(asked_s=asked_s, looks=looks)]
 
@@ -179,7 +199,7 @@ class FillHistory:
         """Return whether the ledger is known to lack entries."""
         return self._cut_because is not None
 
-    def check(self, fills: Sequence[Fill]) -> None:
+    def check(self, read: ReadFills) -> None:
         """Refuse a history with a gap since the last one.
 
         It goes on without the newest fill known: the venue forgot some, and what they moved cannot be found out.
@@ -187,31 +207,52 @@ class FillHistory:
         """
         if self._cut_because is not None:
             raise LedgerCut(self._cut_because)
-        times = [fill.time_ms or 0 for fill in fills]
-        is_cut = self.looked_up_ms not in times and max(times, default=0) > self.looked_up_ms
-        if self._must_join and self.looked_up_ms and is_cut:
+        times = [fill.time_ms or 0 for fill in read.fills] if self._is_ours else read.moments
+        goes_on = max(times, default=0) > self.read_ms
+        is_cut = goes_on and not self.reaches(self.read_ms, read, is_ours=self._is_ours)
+        if self._must_join and self.read_ms and is_cut:
             raise HistoryLost(
                 f"the venue's fill history of {self._coin} begins after our last known fill (time "
-                f"{self.looked_up_ms}): fills in between are missing, so what we own is not known; check with "
+                f"{self.read_ms}): fills in between are missing, so what we own is not known; check with "
                 "`mm-trio ledger audit`, then begin a new ledger"
             )
 
-    def has_newest_known(self, fills: Sequence[Fill]) -> bool:
+    @property
+    def _is_ours(self) -> bool:
+        """Return whether the newest fill that was read is of our coin."""
+        return self.looked_up_ms >= self._others_ms
+
+    @staticmethod
+    def reaches(time_ms: int, read: ReadFills, *, is_ours: bool) -> bool:
+        """Return whether a history goes back to a fill of this time.
+
+        A fill of ours has to be in it. The row of another coin may be unreadable, so that any fill as old shows that
+        none is missing after it.
+        """
+        if is_ours:
+            return any(fill.time_ms == time_ms for fill in read.fills)
+        return any(moment <= time_ms for moment in read.moments)
+
+    def has_newest_known(self, read: ReadFills) -> bool:
         """Return whether a history is as new as the last.
 
         One that is not proves no absence.
         """
-        return not self.looked_up_ms or any(fill.time_ms == self.looked_up_ms for fill in fills)
+        if not self._is_ours:
+            return max(read.moments, default=0) >= self.read_ms
+        return not self.looked_up_ms or any(fill.time_ms == self.looked_up_ms for fill in read.fills)
 
     def advance(self) -> LookedUp | None:
         """Return the entry that a restart reads on from.
 
         None if it would say nothing new, or if a restart would not read back to a fill that is still unlisted.
         """
-        is_behind = any(ms < self.looked_up_ms - FILLS_OVERLAP_MS for ms in self._unlisted_ms())
-        if self.looked_up_ms <= self._recorded_ms or is_behind:
+        is_behind = any(ms < self.read_ms - FILLS_OVERLAP_MS for ms in self._unlisted_ms())
+        if self.read_ms <= self._recorded_ms or is_behind:
             return None
-        self._recorded_ms = self.looked_up_ms
+        if self.looked_up_ms <= self._recorded_ms and self.read_ms < self._recorded_ms + RECORD_EVERY_MS:
+            return None
+        self._recorded_ms = self.read_ms
         return self.summarise()
 
     def summarise(self) -> LookedUp:

@@ -78,6 +78,8 @@ class Inventory:
         # As the operator set it; fills move `virtual`.
         self.allocation = (self.virtual_token, self.virtual_usdc)
         self.expects_transfers = False
+        # What this session took over without a reason, base and quote, less what was explained later.
+        self.unexplained = (Decimal(0), Decimal(0))
         self.record: Record = forget
         self.movements = Movements()
         # When the first differing balance was asked for.
@@ -162,6 +164,12 @@ class Inventory:
     def on_adjusted(self, entry: Adjusted) -> None:
         """Move the account by a change without a fill."""
         self._add(entry)
+
+    def on_unexplained(self, entry: Adjusted) -> None:
+        """Move the account by a change that nothing explains, and keep in mind that it happened."""
+        self.on_adjusted(entry)
+        token, usdc = self.unexplained
+        self.unexplained = EXACT.add(token, entry.token), EXACT.add(usdc, entry.usdc)
 
     def on_moved(self, entry: Moved) -> None:
         """Move the account by an explained movement of funds."""
@@ -263,7 +271,7 @@ class Inventory:
             if isinstance(entry, Moved):
                 self.on_moved(entry)
             else:
-                self.on_adjusted(entry)
+                self.on_unexplained(entry)
 
     def _is_confirmed(self, asked_s: float, quiet_since_s: float | None) -> bool:
         first_s = self._doubted_since_s

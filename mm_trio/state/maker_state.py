@@ -19,7 +19,7 @@ from mm_trio.model.market import NOTHING_HELD, Balances, Market
 from mm_trio.model.numbers import EXACT
 from mm_trio.model.orders import FillResult, Intent, Quote, Side
 from mm_trio.model.pricing_grid import PricingGrid
-from mm_trio.model.replies import Fill, FillKey, OpenOrder, OrderUpdate
+from mm_trio.model.replies import Fill, FillKey, OpenOrder, OrderUpdate, ReadFills
 from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import BALANCE_CONFIRM_S, BalanceCheck, Inventory
 from mm_trio.state.manual_cancels import ManualCancels
@@ -213,12 +213,12 @@ class MakerState:
             self.on_contradicted(text)
         return by_history
 
-    def check_listed(self, fills: Sequence[Fill], *, asked_s: float) -> None:
+    def check_listed(self, read: ReadFills, *, asked_s: float) -> None:
         """Check that the histories have what frames told.
 
-        `fills` is a history that was applied, `asked_s` when it was asked for. Errors: Contradiction.
+        `read` is a history that was applied, `asked_s` when it was asked for. Errors: Contradiction.
         """
-        lacking = self.history.find_lacking(fills, asked_s=asked_s)
+        lacking = self.history.find_lacking(read, asked_s=asked_s)
         if lacking:
             raise Contradiction(describe_lacking(lacking))
 

@@ -9,7 +9,7 @@ from math import inf
 from mm_trio.model.orders import FillResult, Side
 from mm_trio.model.replies import Answer, Refusal, Refused, Unknown
 
-__all__ = ["RunStats"]
+__all__ = ["RunStats", "forecast_budget_hours"]
 
 # Before that, the places of the first ladder would be taken for the rate of use.
 FORECAST_AFTER_S = 60.0
@@ -101,10 +101,7 @@ class RunStats:
 
         At this run's mean use, less what its fills earned: inf where it does not shrink, None while it is too early.
         """
-        if run_s < FORECAST_AFTER_S:
-            return None
-        used_per_s = (self.items - float(self.fill_volume)) / run_s
-        return max(0, remaining) / used_per_s / 3600 if used_per_s > 0 else inf
+        return forecast_budget_hours(items=self.items, volume=self.fill_volume, remaining=remaining, run_s=run_s)
 
     def to_json(self) -> dict[str, object]:
         """Return the part of a summary that every run has.
@@ -129,3 +126,14 @@ class RunStats:
             "refusals_paused": self.refusals_paused,
             "levels_left_out": self.levels_left_out,
         }
+
+
+def forecast_budget_hours(*, items: int, volume: Decimal, remaining: int, run_s: float) -> float | None:
+    """Forecast how long a request budget lasts, in hours, after a run that sent `items` and filled `volume` of quote.
+
+    At the run's mean use, less what its fills earned: inf where it does not shrink, None while it is too early.
+    """
+    if run_s < FORECAST_AFTER_S:
+        return None
+    used_per_s = (items - float(volume)) / run_s
+    return max(0, remaining) / used_per_s / 3600 if used_per_s > 0 else inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 # Before textual, which keeps the `asyncio.current_task` that it finds; trio-asyncio replaces that on 3.12 and later.
 import trio_asyncio  # type: ignore[import-untyped]  # noqa: F401
@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 
 from mm_trio.terminal_ui import render as draw
 from mm_trio.terminal_ui.app import Panel, TerminalApp
-from mm_trio.terminal_ui.terminal import RecentRecords
 from mm_trio.views.values import AccountView, MakerView
 
 __all__ = ["AccountApp"]
@@ -21,14 +20,12 @@ __all__ = ["AccountApp"]
 class AccountApp(TerminalApp):
     """Screen of an account: the list of its markets, or one of them as it looks alone.
 
-    `take_one` gives the snapshot of a market by its number in the list.
+    `take_one` gives the snapshot of a market by its number in the list. `options` are those of `TerminalApp`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "choose(-1)", "up", show=False),
-        Binding("down", "choose(1)", "down", show=False),
-        Binding("enter", "show_one", "up, down, enter: show one market", key_display=" "),
-        Binding("escape", "show_all", "esc: all markets", key_display=" "),
+        Binding("enter", "show_one", "enter: one market", key_display=" "),
+        Binding("escape", "go_back", "esc: all markets", key_display=" "),
     ]
     CSS = (
         TerminalApp.CSS
@@ -36,7 +33,7 @@ class AccountApp(TerminalApp):
     #list { height: 1fr; display: none; }
     .-lists #list { display: block; }
     .-lists #middle, .-lists #fills { display: none; }
-    .-explains #list { display: none; }
+    .-explains #list, .-lists #small { display: none; }
     """
     )
 
@@ -44,10 +41,9 @@ class AccountApp(TerminalApp):
         self,
         take: Callable[[], AccountView],
         take_one: Callable[[int], MakerView],
-        *,
-        records: RecentRecords | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(lambda: take_one(self.chosen), records=records)
+        super().__init__(lambda: take_one(self.chosen), **options)
         self.chosen = 0
         self._take_all = take
         self._list = Panel(id="list")
@@ -67,18 +63,29 @@ class AccountApp(TerminalApp):
         """Begin with the list."""
         self.screen.add_class("-lists")
 
-    def action_choose(self, step: int) -> None:
-        """Choose the next market, or the one before."""
-        self.chosen = min(max(0, self.chosen + step), len(self._take_all().rows) - 1)
-        self.refresh_panels()
+    @property
+    def subject(self) -> tuple[str | None, str]:
+        """Return the market that is shown alone, else the whole account."""
+        return (None, "all markets") if self._lists else (self._take().coin, self._take().pair_name)
+
+    def action_move(self, step: int) -> None:
+        """Choose another market, or move in the explanation."""
+        if self.is_explaining:
+            super().action_move(step)
+        elif self._lists:
+            self.chosen = min(max(0, self.chosen + step), len(self._take_all().rows) - 1)
+            self.refresh_panels()
 
     def action_show_one(self) -> None:
         """Show the chosen market alone."""
         self.screen.remove_class("-lists")
         self.call_after_refresh(self.refresh_panels)
 
-    def action_show_all(self) -> None:
-        """Show the list again."""
+    def action_go_back(self) -> None:
+        """Leave the explanation, or show the list again."""
+        if self.is_explaining:
+            super().action_go_back()
+            return
         self.screen.add_class("-lists")
         self.call_after_refresh(self.refresh_panels)
 

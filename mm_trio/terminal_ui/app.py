@@ -1,20 +1,17 @@
 """Live screen in a terminal.
 
-Textual runs under trio-asyncio in the maker's own process. It reads snapshots and changes nothing. Every failure in
-here ends the screen with `ViewFailed` and one line of reason; the terminal is restored, and the maker goes on. No
-traceback is printed, because Textual's would show local variables.
+Textual runs under trio-asyncio, in the maker's own process or in one that watches it. It reads snapshots, and changes
+nothing but what an operator asks for by a key. Every failure in here ends the screen with `ViewFailed` and one line of
+reason; the terminal is restored, and the maker goes on. No traceback is printed, because Textual's would show local
+variables.
 """
 
 from __future__ import annotations
 
 import logging
-import signal
-import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from queue import Full
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import trio
@@ -23,15 +20,17 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.drivers.linux_driver import LinuxDriver
 from textual.widgets import Footer, Static
 
 from mm_trio.terminal_ui import render as draw
-from mm_trio.terminal_ui.explanation import draw_explanation
-from mm_trio.terminal_ui.signs import spell
+from mm_trio.terminal_ui.driver import PatientDriver
+from mm_trio.terminal_ui.explanation import draw_explanation, find_last_row
+from mm_trio.terminal_ui.operator_keys import OperatorFailed, Question, TellsMaker
 from mm_trio.terminal_ui.terminal import LogLine, RecentRecords, keep_terminal
 from mm_trio.terminal_ui.themes import FEW_COLOURS, MANY_COLOURS
 from mm_trio.views.values import MakerView
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,8 +38,11 @@ if TYPE_CHECKING:
 __all__ = ["Panel", "TerminalApp", "ViewFailed", "run_app", "run_tui"]
 
 REFRESH_EVERY_S = 0.25
-LAST_WRITE_S = 0.2  # For the last writes at the end; a terminal that hangs gets no more.
 _REASON_CHARS = 200
+# Columns and lines: what shows all of it, and what still has room for the ladder.
+WHOLE, LEAST = (80, 24), (56, 14)
+SAID_FOR_S = 20.0
+STOP_WORDS = "stop: cancel open orders and quit"
 
 
 class ViewFailed(Exception):
@@ -95,6 +97,8 @@ def _explain(error: BaseException | None) -> str:
 
 # --- The application --------------------------------------------------------------------------
 
+_STEPS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10, "space": 10}
+
 
 class Panel(Static):
     """Panel of lines, without markup or focus."""
@@ -105,18 +109,31 @@ class Panel(Static):
         self.update(joined, layout=False)
 
 
+_PANELS = ("header", "ladder", "side", "fills", "log", "explanation", "small", "bar")
+
+
 class TerminalApp(App[None]):
     """Screen of panels, refreshed from `take`.
 
-    After its end `failure` is the error that ended it, if any.
+    `maker` takes what an operator tells it by keys; None: there are no such keys. `coin` is the one of several markets
+    that they are for, None: all that the maker quotes. `quit_words` say what `q` does, and
+    `find_notice` what is to be known of what is shown, such as that it is old. After its end `failure` is the error
+    that ended it, if any.
     """
 
     ENABLE_COMMAND_PALETTE = False
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012 - declared so by Textual
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "stop: cancel open orders and quit"),
+        Binding("q", "quit", STOP_WORDS),
         Binding("question_mark", "explain", "explain", key_display="?"),
+        Binding("p", "pause", "pause"),
+        Binding("r", "resume", "resume"),
+        Binding("c", "cancel_all", "cancel all"),
+        Binding("y", "answer(True)", "yes"),
+        Binding("n", "answer(False)", "no"),
         Binding("ctrl+c", "quit", show=False, priority=True),
+        Binding("escape", "go_back", "back", show=False),
+        *(Binding(key, f"move({step})", "move", show=False) for key, step in _STEPS.items()),
     ]
     CSS = """
     Screen { background: $background; }
@@ -127,19 +144,40 @@ class TerminalApp(App[None]):
     #side { width: 30; height: 100%; padding: 0 1; }
     #fills { height: 4; }
     #log { height: 2; padding: 0 1; color: $mm-dim; }
-    #explanation { display: none; height: 1fr; }
+    #explanation, #small { display: none; height: 1fr; }
+    #bar { display: none; height: auto; max-height: 4; padding: 0 1; text-wrap: wrap; background: $panel; }
+    .-says #bar { display: block; }
+    .-says #fills, .-says #log { display: none; }
+    .-small #small { display: block; }
+    .-small #middle, .-small #fills, .-small #log { display: none; }
     .-explains #explanation { display: block; }
-    .-explains #middle, .-explains #fills, .-explains #log { display: none; }
+    .-explains #middle, .-explains #fills, .-explains #log, .-explains #small { display: none; }
     .-tall #fills { height: 8; margin: 1 0; }
     .-tall #log { height: 4; }
     """
 
-    def __init__(self, take: Callable[[], MakerView], *, records: RecentRecords | None = None) -> None:
-        super().__init__(driver_class=_PatientDriver)
+    def __init__(
+        self,
+        take: Callable[[], MakerView],
+        *,
+        records: RecentRecords | None = None,
+        maker: TellsMaker | None = None,
+        coin: str | None = None,
+        quit_words: str = STOP_WORDS,
+        find_notice: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        super().__init__(driver_class=PatientDriver)
         self.failure: Exception | None = None
         self._take = take
         self._records = records
-        self._panels = {name: Panel(id=name) for name in ("header", "ladder", "side", "fills", "log", "explanation")}
+        self._maker = maker
+        self._coin = coin
+        self._find_notice = find_notice
+        self._question: Question | None = None
+        self._said: tuple[str, float] | None = None
+        self._first_explained = 0
+        self._panels = {name: Panel(id=name) for name in _PANELS}
+        self._bindings.key_to_bindings["q"] = [Binding("q", "quit", quit_words)]
         theme = FEW_COLOURS if self.console.color_system == "standard" else MANY_COLOURS
         self.register_theme(theme)
         self.theme = theme.name
@@ -152,35 +190,154 @@ class TerminalApp(App[None]):
         yield panels["fills"]
         yield panels["log"]
         yield panels["explanation"]
+        yield panels["small"]
+        yield panels["bar"]
         yield Footer()
 
     def on_mount(self) -> None:
         """Start the periodic refresh."""
-        self._panels["explanation"].show(draw_explanation())
         self.set_interval(REFRESH_EVERY_S, self.refresh_panels)
         self.call_after_refresh(self.refresh_panels)
 
     def action_explain(self) -> None:
         """Explain the screen in its place, or show it again."""
+        self._first_explained = 0
         self.screen.toggle_class("-explains")
+        self.call_after_refresh(self.refresh_panels)
+
+    @property
+    def is_explaining(self) -> bool:
+        """Check if the explanation is shown in place of the screen."""
+        return self.screen.has_class("-explains")
+
+    def action_go_back(self) -> None:
+        """Leave the explanation."""
+        if self.is_explaining:
+            self.action_explain()
+
+    def action_move(self, step: int) -> None:
+        """Move in the explanation."""
+        if self.is_explaining:
+            last = find_last_row(self._panels["explanation"].size.height)
+            self._first_explained = min(max(0, self._first_explained + step), last)
+            self.refresh_panels()
+
+    # What an operator tells the maker.
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the keys that mean something now."""
+        if action in ("pause", "resume", "cancel_all"):
+            return self._maker is not None and self._question is None
+        return self._question is not None if action == "answer" else True
+
+    @property
+    def subject(self) -> tuple[str | None, str]:
+        """Return what a key is about: a market, None for all that the maker quotes, and its name."""
+        return self._coin, self._take().pair_name
+
+    def action_pause(self) -> None:
+        """Let the maker place nothing new."""
+        maker, (coin, _) = self._maker, self.subject
+        if maker is not None:
+            self._do(lambda: maker.pause(coin))
+
+    def action_cancel_all(self) -> None:
+        """Ask whether the maker is to cancel all and place nothing."""
+        maker, (coin, name) = self._maker, self.subject
+        if maker is not None:
+            text = f"cancel all orders of {name}, and place nothing until it is resumed?"
+            self._ask(Question(text, lambda: maker.cancel_all(coin)))
+
+    def action_resume(self) -> None:
+        """Ask whether the maker is to place again, once it is known what that means."""
+        maker, (coin, name) = self._maker, self.subject
+
+        async def explain() -> str:
+            assert maker is not None
+            plan = await maker.explain_resumption(coin)
+            if plan is None:
+                return f"{name} is active: nothing to resume"
+            self._ask(Question(f"{plan}.", lambda: maker.resume(coin)))
+            return ""
+
+        if maker is not None:
+            self._do(explain)
+
+    def action_answer(self, is_yes: bool) -> None:
+        """Answer the question that is asked."""
+        question = self._question
+        if question is not None:
+            self._ask(None)
+            if is_yes:
+                self._do(question.do)
+            else:
+                self._say("nothing was done")
+
+    def _ask(self, question: Question | None) -> None:
+        self._question = question
+        self.refresh_bindings()
+        self.refresh_panels()
+
+    def _say(self, text: str) -> None:
+        self._said = (text, trio.current_time()) if text else None
+        self.refresh_panels()
+
+    def _do(self, do: Callable[[], Awaitable[str]]) -> None:
+        """Do what a key asks for, and say what came of it."""
+        self._say("asked; waiting until the maker has written it down")
+        self.run_worker(self._work(do), exit_on_error=False)
+
+    async def _work(self, do: Callable[[], Awaitable[str]]) -> None:
+        try:
+            text = await trio_asyncio.trio_as_aio(do)()
+        except OperatorFailed as error:
+            text = f"not done: {error}"
+        except Exception as error:  # noqa: BLE001 - a key that fails must not end the screen
+            text = f"not done: {type(error).__name__}"
+            _log.exception("key failed")
+        self._say(text)
+
+    def _find_words(self) -> tuple[str, str] | None:
+        """Find what the bar says, and how: a question before what is wrong, and that before what was done."""
+        if self._question is not None and self._question.is_over:
+            self._ask(None)
+        if self._question is not None:
+            return self._question.text, draw.ALERT
+        if (notice := self._find_notice()) is not None:
+            return notice, draw.BAD
+        if self._said is not None and trio.current_time() - self._said[1] < SAID_FOR_S:
+            return self._said[0], draw.STRONG
+        return None
 
     def refresh_panels(self) -> None:
         """Take a snapshot and draw it.
 
         Nothing is drawn while the terminal has yet to show the snapshot before, nor while the screen closes.
         """
-        behind = isinstance(self._driver, _PatientDriver) and self._driver.is_behind
+        behind = isinstance(self._driver, PatientDriver) and self._driver.is_behind
         if behind or not self.is_running:
             return
-        if isinstance(self._driver, _PatientDriver) and self._driver.take_dropped():
+        if isinstance(self._driver, PatientDriver) and self._driver.take_dropped():
             # The dropped write may belong to any part of the screen, so all of it is painted again.
             self.screen.refresh(layout=True)
+        words, panels = self._find_words(), self._panels
+        self.screen.set_class(words is not None, "-says")
+        if words is not None:
+            panels["bar"].update(Content.styled(*words))
+        if self.is_explaining:
+            height = panels["explanation"].size.height
+            panels["explanation"].show(draw_explanation(first=self._first_explained, height=height))
         self.draw()
 
     def draw(self) -> None:
         """Draw a snapshot of the maker."""
         view, panels = self._take(), self._panels
-        panels["header"].show(draw.draw_header(view, width=self.size.width))
+        width, height = self.size
+        panels["header"].show(draw.draw_header(view, width=width))
+        is_small = width < LEAST[0] or height < LEAST[1]
+        self.screen.set_class(is_small, "-small")
+        if is_small:
+            panels["small"].show(draw.draw_small(view, width=width, height=height, needs=WHOLE))
         ladder, fills = panels["ladder"], panels["fills"]
         ladder.show(draw.draw_ladder(view, width=ladder.size.width, height=ladder.size.height))
         panels["side"].show(draw.draw_side(view))
@@ -188,10 +345,14 @@ class TerminalApp(App[None]):
         self.draw_log()
 
     def draw_log(self) -> None:
-        """Draw the last lines of the log."""
-        log = self._panels["log"]
+        """Draw the last lines of the log, behind what is to be known of the terminal."""
+        log, (width, height) = self._panels["log"], self.size
+        lines: list[draw.Line] = []
+        if width < WHOLE[0] or height < WHOLE[1]:
+            lines.append(((f"{width}x{height} cuts the screen, {WHOLE[0]}x{WHOLE[1]} shows all of it", draw.ALERT),))
         if self._records is not None:
-            log.show([_draw_log_line(line) for line in self._records.latest(log.size.height)])
+            lines += [_draw_log_line(line) for line in self._records.latest(log.size.height - len(lines))]
+        log.show(lines)
 
     # Textual's own reactions to errors, without what it would print.
 
@@ -216,55 +377,3 @@ class TerminalApp(App[None]):
 def _draw_log_line(line: LogLine) -> draw.Line:
     style = draw.BAD if line.level >= logging.ERROR else draw.ALERT if line.level >= logging.WARNING else draw.DIM
     return ((time.strftime("%H:%M:%S ", time.localtime(line.time_s)), draw.DIM), (line.text, style))
-
-
-# --- The terminal -----------------------------------------------------------------------------
-
-
-class _PatientDriver(LinuxDriver):
-    """Driver that never makes the maker wait for the terminal.
-
-    Textual's writer thread has a queue of 30 writes: with a terminal that takes no output (a hung connection) the next
-    write would block the loop. Here that write is dropped, and drawing pauses while writes are waiting. Textual's
-    handlers of SIGTSTP and SIGCONT would interrupt the loop anywhere, so a stop is ignored while the screen is open.
-    """
-
-    def __init__(
-        self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
-    ) -> None:
-        super().__init__(app, debug=debug, mouse=mouse, size=size)
-        # Textual draws on stderr, and whoever redirects that still has the terminal on stdout.
-        if sys.__stdout__ is not None:
-            self._file = sys.__stdout__
-        self._encoding = getattr(self._file, "encoding", None)
-        self._dropped = False
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
-        signal.signal(signal.SIGCONT, signal.SIG_DFL)
-
-    @property
-    def is_behind(self) -> bool:
-        """Return whether writes are waiting."""
-        return self._writer_thread is not None and not self._writer_thread._queue.empty()
-
-    def take_dropped(self) -> bool:
-        """Return whether a write was dropped since the last call."""
-        dropped, self._dropped = self._dropped, False
-        return dropped
-
-    def write(self, data: str) -> None:
-        """Hand data to the writer thread without waiting."""
-        assert self._writer_thread is not None
-        try:
-            self._writer_thread._queue.put_nowait(spell(data, self._encoding))
-        except Full:
-            self._dropped = True
-
-    def close(self) -> None:
-        """Give the writer thread a moment for its last writes.
-
-        It is a daemon thread and may be left running.
-        """
-        if self._writer_thread is not None:
-            with suppress(Full):
-                self._writer_thread._queue.put_nowait(None)
-            self._writer_thread.join(LAST_WRITE_S)

@@ -8,8 +8,10 @@ from typing import TypeAlias
 
 import trio
 
+from mm_trio.control.operator import Operator
 from mm_trio.terminal_ui.account_app import AccountApp
-from mm_trio.terminal_ui.app import ViewFailed, run_app, run_tui
+from mm_trio.terminal_ui.app import TerminalApp, ViewFailed, run_app
+from mm_trio.terminal_ui.operator_keys import OwnMaker
 from mm_trio.terminal_ui.terminal import RecentRecords, divert_logging
 from mm_trio.views.maker import Maker
 from mm_trio.views.snapshot import take_account_view, take_view
@@ -30,6 +32,8 @@ async def show_screen(maker: Maker, *, title: str, stop_scope: trio.CancelScope,
     """
     started_s = trio.current_time()
     records = RecentRecords()
+    # Without a standing that lasts, as in a demo, there is nothing to tell.
+    own = None if maker.requests is None else OwnMaker(Operator(maker, way="the screen"))
 
     def take(number: int = 0) -> MakerView:
         # A change of the configuration adds and removes markets.
@@ -43,9 +47,9 @@ async def show_screen(maker: Maker, *, title: str, stop_scope: trio.CancelScope,
     try:
         with divert_logging(records):
             if lists_markets:
-                await run_app(AccountApp(take_all, take, records=records))
+                await run_app(AccountApp(take_all, take, records=records, maker=own))
             else:
-                await run_tui(take, records=records)
+                await run_app(TerminalApp(take, records=records, maker=own))
     except ViewFailed as error:
         _log.warning("live view failed, falling back to log lines: %s", error)
     else:

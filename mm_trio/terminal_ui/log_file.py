@@ -16,7 +16,7 @@ from queue import Full, Queue
 from threading import Thread
 from typing import TypeAlias
 
-from mm_trio.terminal_ui.streams import LOG_FORMAT
+from mm_trio.terminal_ui.log_lines import make_formatter
 
 __all__ = ["LOG_NAME", "keep_log"]
 
@@ -49,11 +49,12 @@ def keep_log(path: Path) -> Iterator[None]:
     A file that has grown to 10 MB becomes `….1`; four older ones are kept. Errors: OSError if it cannot be opened.
     """
     target = _PrivateFile(path, maxBytes=MOST_BYTES, backupCount=OLDER_FILES)
-    target.setFormatter(logging.Formatter(LOG_FORMAT))
     waiting: _Records = Queue(MOST_RECORDS_WAITING)
     writer = Thread(target=_write_waiting, args=(waiting, target), name=f"log {path.name}", daemon=True)
     writer.start()
     handler = QueueHandler(waiting)
+    # The line is written here, where the coin and the arguments are known; the file's thread only appends it.
+    handler.setFormatter(make_formatter())
     root = logging.getLogger()
     root.addHandler(handler)
     try:

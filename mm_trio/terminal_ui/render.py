@@ -13,6 +13,7 @@ from mm_trio.model.orders import Side
 from mm_trio.views.values import AccountView, FillRow, GridRow, LadderRow, MakerView, State
 
 __all__ = [
+    "Figure",
     "Line",
     "draw_account_header",
     "draw_fills",
@@ -20,6 +21,7 @@ __all__ = [
     "draw_ladder",
     "draw_list",
     "draw_side",
+    "draw_small",
     "format_duration",
 ]
 
@@ -37,6 +39,19 @@ SIDE_WIDTH = 28  # Cells of the right column.
 _BLANK: Line = ()
 
 
+class Figure(str):
+    """Text of a figure on the screen. Its name is the one by which the screen explains it."""
+
+    __slots__ = ("name",)
+    name: str
+
+    def __new__(cls, name: str, text: str) -> Figure:
+        """Make a text that has a name."""
+        figure = super().__new__(cls, text)
+        figure.name = name
+        return figure
+
+
 def format_duration(seconds: float) -> str:
     """Format a duration as `12 s`, `4 min` or `11 days`."""
     if seconds < 99.5:
@@ -52,20 +67,20 @@ def draw_header(view: MakerView, *, width: int) -> list[Line]:
     A low terminal has no room for the health further down, so the state stands here too.
     """
     minutes, seconds = divmod(int(view.uptime_s), 60)
-    left = [(" mm_trio", TITLE), (f"  {view.pair_name}", STRONG)]
-    left += [(f"  {view.coin}", DIM)] if view.coin != view.pair_name else []
-    left += [(f"  {view.title}", ALERT)] if view.title else []
-    left += [(f"  ● {_name_state(view)}", _find_style(view.health.state))]
-    right = f"up {minutes // 60}:{minutes % 60:02}:{seconds:02} "
+    left = [(" mm_trio", TITLE), (Figure("market", f"  {view.pair_name}"), STRONG)]
+    left += [(Figure("market", f"  {view.coin}"), DIM)] if view.coin != view.pair_name else []
+    left += [(Figure("network", f"  {view.title}"), ALERT)] if view.title else []
+    left += [(f"  ● {view.health.state}", _find_style(view.health.state)), *_name_counts(view)]
+    right = Figure("up", f"up {minutes // 60}:{minutes % 60:02}:{seconds:02} ")
     room = width - sum(len(text) for text, _ in left) - len(right)
     return [(*left, (" " * max(1, room), PLAIN), (right, DIM))]
 
 
-def _name_state(view: MakerView) -> str:
-    """Name the state, and what is in doubt or went wrong."""
+def _name_counts(view: MakerView) -> list[tuple[str, str]]:
+    """Name what is in doubt or went wrong."""
     health = view.health
     counts = ((health.doubts, "in doubt"), (health.errors, "errors"))
-    return ", ".join([health.state, *(f"{n} {name}" for n, name in counts if n)])
+    return [(Figure(name, f", {n} {name}"), _find_style(health.state)) for n, name in counts if n]
 
 
 def _find_style(state: State) -> str:
@@ -96,19 +111,20 @@ def draw_ladder(view: MakerView, *, width: int, height: int) -> list[Line]:
         _draw_row(row, f"{price:>{price_width}}", f"{size:>{size_width}}", bar_cells)
         for row, price, size in zip(shown, prices, sizes, strict=True)
     ]
-    title = f"      level {'price':>{price_width}} {'size':>{size_width}}  of {view.order_size:f}"
-    heading = ((title, DIM),)
+    title = f"      level {'price':>{price_width}} {'size':>{size_width}}"
+    heading: Line = ((title, DIM), (Figure("of", f"  of {view.order_size:f}"), DIM))
     n_resting = view.n_asks + view.n_bids
     if view.health.state == "paused" and view.health.why != "shutting down" and n_resting:
-        heading = ((f" paused: {n_resting} orders rest that cannot be managed now and can trade", BAD),)
+        words = f" paused: {n_resting} orders rest that cannot be managed now and can trade"
+        heading = ((Figure("asks, bids", words), BAD),)
     blanks = [_BLANK] * (n_levels - len(asks))
     return [heading, *blanks, *lines[: len(asks)], _draw_boundary(view, width), *lines[len(asks) :]]
 
 
 def _draw_row(row: LadderRow, price: str, size: str, bar_cells: int) -> Line:
-    name, level = f"  {NAMES[row.side]}", f" {row.level_index:>5} "
+    name, level, price = f"  {NAMES[row.side]}", Figure("level", f" {row.level_index:>5} "), Figure("price", price)
     if row.status == "free":
-        return ((f"{name}{level}{price} {size}  ·", DIM),)
+        return ((name, DIM), (level, DIM), (price, DIM), (Figure("size", f" {size}"), DIM), ("  ·", DIM))
     colour = COLOURS[row.side]
     if row.resting:
         bar, bar_style, price_style, size_style = _draw_bar(row.share, bar_cells), colour, colour, PLAIN
@@ -119,7 +135,7 @@ def _draw_row(row: LadderRow, price: str, size: str, bar_cells: int) -> Line:
         (name, colour),
         (level, DIM),
         (price, price_style),
-        (f" {size}  ", size_style),
+        (Figure("size", f" {size}  "), size_style),
         (f"{bar:<{bar_cells}}", bar_style),
         *status,
     )
@@ -132,9 +148,35 @@ def _draw_bar(share: float, cells: int) -> str:
 
 
 def _draw_boundary(view: MakerView, width: int) -> Line:
-    spread = "no spread" if view.spread_bps is None else f"spread {view.spread_bps:.1f} bps"
-    text = f" boundary {view.boundary_level} at {view.boundary_price:,f} · {spread} "
-    return (("──", DIM), (text, TITLE), ("─" * max(0, width - 3 - len(text)), DIM))
+    boundary, spread = _name_boundary(view), _name_spread(view)
+    room = max(0, width - len(boundary) - len(spread) - 8)
+    return (("── ", DIM), (boundary, TITLE), (" · ", TITLE), (spread, TITLE), (" ", TITLE), ("─" * room, DIM))
+
+
+def _name_boundary(view: MakerView) -> str:
+    if view.boundary_price is None:
+        return "no boundary yet"
+    return Figure("boundary", f"boundary {view.boundary_level} at {view.boundary_price:,f}")
+
+
+def _name_spread(view: MakerView) -> str:
+    return "no spread" if view.spread_bps is None else Figure("spread", f"spread {view.spread_bps:.1f} bps")
+
+
+def draw_small(view: MakerView, *, width: int, height: int, needs: tuple[int, int]) -> list[Line]:
+    """Draw health and boundary for a terminal that has no room for more, and say so.
+
+    `needs` is how many columns and lines the whole screen needs.
+    """
+    health, style = view.health, _find_style(view.health.state)
+    too_small = f"{width}x{height} is too small, {needs[0]}x{needs[1]} shows all"
+    lines: list[Line] = [
+        ((f"● {health.state}", style), *_name_counts(view)),
+        ((_name_boundary(view), TITLE),),
+        ((_name_spread(view), PLAIN), (Figure("asks, bids", f", {view.n_asks} asks {view.n_bids} bids"), PLAIN)),
+        ((too_small, ALERT),),
+    ]
+    return lines if health.why is None else [lines[0], ((Figure("why", health.why), style),), *lines[1:]]
 
 
 def _count_decimals(number: Decimal) -> int:
@@ -149,8 +191,9 @@ def draw_side(view: MakerView) -> list[Line]:
     return [*_draw_inventory(view), _BLANK, *_draw_budget(view), _BLANK, *_draw_health(view)]
 
 
-def _draw_pair(name: str, value: str, style: str = PLAIN) -> Line:
-    return ((name, DIM), (f"{value:>{max(0, SIDE_WIDTH - len(name))}}", style))
+def _draw_pair(label: str, value: str, style: str = PLAIN, *, name: str = "") -> Line:
+    """Draw a figure behind its label, which is its name too unless it has another one."""
+    return ((label, DIM), (Figure(name or label, f"{value:>{max(0, SIDE_WIDTH - len(label))}}"), style))
 
 
 def _draw_inventory(view: MakerView) -> list[Line]:
@@ -164,8 +207,12 @@ def _draw_inventory(view: MakerView) -> list[Line]:
     base, quote = inventory.base_name[:6], inventory.quote_name[:6]
     return [
         (("INVENTORY", TITLE), (f"{'in ' + quote:>{SIDE_WIDTH - 9}}", DIM)),
-        ((f"{base:<6}", DIM), (f"{token:>10}", PLAIN), (f"{value:>{SIDE_WIDTH - 16}}", PLAIN)),
-        _draw_pair(quote, f"{inventory.usdc:,.2f}"),
+        (
+            (f"{base:<6}", DIM),
+            (Figure("token", f"{token:>10}"), PLAIN),
+            (Figure("in quote", f"{value:>{SIDE_WIDTH - 16}}"), PLAIN),
+        ),
+        _draw_pair(quote, f"{inventory.usdc:,.2f}", name="quote"),
         _draw_pair("worth", worth, STRONG),
         _draw_pair("account", more, DIM),
     ]
@@ -187,17 +234,24 @@ def _draw_budget(view: MakerView) -> list[Line]:
     return [
         (("BUDGET", TITLE),),
         _draw_pair("left", f"{budget.remaining:,}", BAD if budget.remaining <= 0 else PLAIN),
-        _draw_pair("sent", f"{budget.items:,}" + ("" if per_1000 is None else f" · {per_1000:.1f} per 1,000")),
+        _draw_sent(f"{budget.items:,}", "" if per_1000 is None else f" · {per_1000:.1f} per 1,000"),
         _draw_pair("lasts", lasts, style),
     ]
+
+
+def _draw_sent(sent: str, per_1000: str) -> Line:
+    room = max(0, SIDE_WIDTH - len("sent") - len(per_1000))
+    return (("sent", DIM), (Figure("sent", f"{sent:>{room}}"), PLAIN), (Figure("per 1,000", per_1000), PLAIN))
 
 
 def _draw_health(view: MakerView) -> list[Line]:
     health = view.health
     style = _find_style(health.state)
-    last = _draw_pair("ticks", f"{health.ticks:,}") if health.why is None else ((health.why[:SIDE_WIDTH], style),)
+    why: Line = ((Figure("why", (health.why or "")[:SIDE_WIDTH]), style),)
+    last = _draw_pair("ticks", f"{health.ticks:,}") if health.why is None else why
+    counts = Figure("asks, bids", f"{f'{view.n_asks} asks {view.n_bids} bids':>{SIDE_WIDTH - 6}}")
     return [
-        (("HEALTH", TITLE), (f"{f'{view.n_asks} asks {view.n_bids} bids':>{SIDE_WIDTH - 6}}", DIM)),
+        (("HEALTH", TITLE), (counts, DIM)),
         (("● ", style), (health.state, style)),
         _draw_two("in doubt", health.doubts, "errors", health.errors),
         _draw_two("reconnects", health.reconnects, "reconciled", health.reconciliations, alert=False),
@@ -213,9 +267,9 @@ def _draw_two(name: str, number: int, other: str, count: int, *, alert: bool = T
     half = SIDE_WIDTH // 2
     return (
         (name, DIM),
-        (f"{number:>{half - 1 - len(name)}}", ALERT if alert and number else PLAIN),
+        (Figure(name, f"{number:>{half - 1 - len(name)}}"), ALERT if alert and number else PLAIN),
         (f"  {other}", DIM),
-        (f"{count:>{half - 1 - len(other)}}", ALERT if alert and count else PLAIN),
+        (Figure(other, f"{count:>{half - 1 - len(other)}}"), ALERT if alert and count else PLAIN),
     )
 
 
@@ -225,7 +279,8 @@ def _draw_two(name: str, number: int, other: str, count: int, *, alert: bool = T
 def draw_fills(view: MakerView, *, n_rows: int) -> list[Line]:
     """Draw totals, then the fills, newest first."""
     health = view.health
-    total = f"  {health.fills:,} since the start, {health.fill_volume:,.2f} {view.inventory.quote_name}"
+    words = f"  {health.fills:,} since the start, {health.fill_volume:,.2f} {view.inventory.quote_name}"
+    total = Figure("since the start", words)
     shown = view.fills[: max(0, n_rows)]
     decimals = max((_count_decimals(fill.quote.price) for fill in shown), default=2)
     return [((" LAST FILLS", TITLE), (total, DIM)), *(_draw_fill(fill, view, decimals) for fill in shown)]
@@ -235,13 +290,13 @@ def _draw_fill(fill: FillRow, view: MakerView, price_decimals: int) -> Line:
     quote = fill.quote
     verb = "sold" if quote.side == "sell" else "bought"
     return (
-        (f"{format_duration(fill.age_s):>8} ago  ", DIM),
+        (Figure("ago", f"{format_duration(fill.age_s):>8} ago  "), DIM),
         (f"{verb:<6}", COLOURS[quote.side]),
-        (f"{quote.size:>10,.{view.size_decimals}f}", PLAIN),
+        (Figure("size", f"{quote.size:>10,.{view.size_decimals}f}"), PLAIN),
         (" at ", DIM),
-        (f"{quote.price:>9,.{price_decimals}f}", PLAIN),
-        (f"{fill.value:>12,.2f}", PLAIN),
-        (f"  level {quote.level_index:>4}", DIM),
+        (Figure("price", f"{quote.price:>9,.{price_decimals}f}"), PLAIN),
+        (Figure("value", f"{fill.value:>12,.2f}"), PLAIN),
+        (Figure("level", f"  level {quote.level_index:>4}"), DIM),
         ("" if fill.complete else "  part", DIM),
     )
 
@@ -252,12 +307,13 @@ def _draw_fill(fill: FillRow, view: MakerView, price_decimals: int) -> Line:
 def draw_account_header(view: AccountView, *, width: int) -> list[Line]:
     """Draw the network, how many markets quote, the budget and the uptime."""
     n_quoting, n_errors = sum(row.state == "quoting" for row in view.rows), sum(row.errors for row in view.rows)
-    state = f"● {n_quoting} of {len(view.rows)} quoting" + (f", {n_errors} errors" if n_errors else "")
     style = GOOD if n_quoting == len(view.rows) else BAD if n_quoting == 0 else ALERT
     minutes, seconds = divmod(int(view.uptime_s), 60)
-    left = [(" mm_trio", TITLE), (f"  {view.title}", ALERT), (f"  {state}", style)]
-    left += [(f"  budget {view.budget_left:,}", BAD if view.budget_left <= 0 else DIM)]
-    right = f"up {minutes // 60}:{minutes % 60:02}:{seconds:02} "
+    left = [(" mm_trio", TITLE), (Figure("network", f"  {view.title}"), ALERT)]
+    left += [(Figure("quoting", f"  ● {n_quoting} of {len(view.rows)} quoting"), style)]
+    left += [(Figure("errors", f", {n_errors} errors"), style)] if n_errors else []
+    left += [(Figure("budget", f"  budget {view.budget_left:,}"), BAD if view.budget_left <= 0 else DIM)]
+    right = Figure("up", f"up {minutes // 60}:{minutes % 60:02}:{seconds:02} ")
     room = width - sum(len(text) for text, _ in left) - len(right)
     return [(*left, (" " * max(1, room), PLAIN), (right, DIM))]
 
@@ -275,9 +331,9 @@ def draw_list(view: AccountView, *, chosen: int, height: int) -> list[Line]:
     lines: list[Line] = [((head, DIM),)]
     lines += [_draw_list_row(row, is_chosen=number == chosen) for number, row in enumerate(rows, first)]
     if view.why:
-        return [*lines, ((f" the account: {view.why}", BAD),)]
+        return [*lines, ((Figure("why", f" the account: {view.why}"), BAD),)]
     why = view.rows[chosen].why
-    return [*lines, ((f" {view.rows[chosen].pair_name}: {why}", ALERT),)] if why else lines
+    return [*lines, ((Figure("why", f" {view.rows[chosen].pair_name}: {why}"), ALERT),)] if why else lines
 
 
 def _draw_list_row(row: GridRow, *, is_chosen: bool) -> Line:
@@ -286,11 +342,11 @@ def _draw_list_row(row: GridRow, *, is_chosen: bool) -> Line:
     style, strong = _find_style(row.state), STRONG if is_chosen else PLAIN
     return (
         (" > " if is_chosen else "   ", TITLE),
-        (f"{row.pair_name[:11]:<12}", strong),
+        (Figure("market", f"{row.pair_name[:11]:<12}"), strong),
         (f"● {row.state:<11}", style),
-        (f"{price:>10}", strong),
-        (f"{spread:>6}", PLAIN),
-        (f"{row.fills:>6,}", PLAIN),
-        (f"{_shorten(row.token):>9}", PLAIN),
-        (f"  {row.why or ''}", style),
+        (Figure("boundary", f"{price:>10}"), strong),
+        (Figure("spread", f"{spread:>6}"), PLAIN),
+        (Figure("fills", f"{row.fills:>6,}"), PLAIN),
+        (Figure("holds", f"{_shorten(row.token):>9}"), PLAIN),
+        (Figure("why", f"  {row.why or ''}"), style),
     )

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
+from mm_trio.terminal_ui.log_lines import make_formatter
 from mm_trio.terminal_ui.signs import spell
 
 __all__ = [
-    "LOG_FORMAT",
     "LineHandler",
     "find_lost_output",
     "finish_streams",
@@ -31,8 +31,6 @@ __all__ = [
     "tell_end",
 ]
 
-# One event a line, on every stream and in every file.
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 # Minutes of a busy maker, and a few MB at most.
 MOST_LINES_WAITING = 10_000
 # Whoever reads stderr and stands still holds up the end of a command for so long, and no longer.
@@ -155,12 +153,19 @@ class _LineWriter:
             lines, n_lost = list(self._lines), self._n_lost
             self._lines.clear()
             self._n_lost = 0
-        note = b"log lines lost: n=%d; this stream did not take them\n" % n_lost if n_lost else b""
+        note = _note_lost(n_lost) if n_lost else b""
         try:
             _write_all(self._number, note + b"".join(lines))
         except OSError:
             with self._changed:
                 self._n_lost += n_lost + len(lines)
+
+
+def _note_lost(n: int) -> bytes:
+    """Write the log line that says how many lines are missing before it."""
+    of_stream = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
+    what = {"msg": "log lines lost: n=%d; this stream did not take them", "args": (n,)}
+    return f"{make_formatter().format(logging.makeLogRecord(of_stream | what))}\n".encode("ascii", "replace")
 
 
 def _write_all(number: int, data: bytes) -> None:

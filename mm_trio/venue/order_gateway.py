@@ -444,6 +444,7 @@ class OrderGateway:
             if not may_have_left:
                 return _Attempt()
             answers = action.parse(answer)
+            _log.debug("action answered: answers=%d took_s=%.3f", len(answers), trio.current_time() - began_s)
         except VENUE_FAILURES as error:
             may_repeat = self._signs and may_be_sent_again(error)
             return _Attempt(lost=Unknown(describe_failure(error)), may_repeat=may_repeat)

@@ -23,7 +23,7 @@ from mm_trio.messages.fund_updates import FundUpdates, parse_fund_updates
 from mm_trio.messages.other_trades import parse_other_trades
 from mm_trio.model.errors import Busy, ProtocolError, Unreachable, VenueError
 from mm_trio.model.market import Balances, Book, Market, SpotMeta
-from mm_trio.model.replies import Fill, ListedAgent, OpenOrder, OrderStatus
+from mm_trio.model.replies import Fill, ListedAgent, OpenOrder, OrderStatus, ReadFills
 from mm_trio.venue import wire
 from mm_trio.venue.http_session import VENUE_FAILURES, make_read_error
 from mm_trio.venue.ip_weight import FOR_SHUTDOWN, IpWeight, find_weight, find_weight_of_rows
@@ -102,9 +102,14 @@ class OpenOrderRows:
         Errors: ProtocolError for an unreadable row of our market, or of no market that can be read; one of another coin
         is left out.
         """
+        return self.read_coins((market.coin,))
+
+    def read_coins(self, coins: Iterable[str]) -> tuple[OpenOrder, ...]:
+        """Return all rows. Errors: as `read`, for any of these coins."""
         if self.is_whole:
             return self.rows
-        rows, unreadable = wire.parse_open_orders(self.raw, market.coin)
+        for coin in coins:
+            rows, unreadable = wire.parse_open_orders(self.raw, coin)
         _log.warning(
             "open orders of other coins unreadable: rows=%d first=%s; left out", len(unreadable), unreadable[0]
         )
@@ -129,13 +134,14 @@ class FillPages:
         since_ms: int,
         on_others: Callable[[Iterable[FundEvent]], None] | None = None,
         siblings: Collection[str] = (),
-    ) -> tuple[Fill, ...]:
-        """Return the fills of our coin from `since_ms` on.
+    ) -> ReadFills:
+        """Return the fills of our coin from `since_ms` on, and when others were told.
 
         `on_others` gets what trades of other pairs moved of our tokens, but for pairs of other grids. Errors:
         ProtocolError for an unreadable row, because no fill may be missed here.
         """
         fills: list[Fill] = []
+        moments: set[int] = set()
         for rows in self.pages:
             page, bad = wire.parse_fills(rows, market, whole=self.whole)
             if bad:
@@ -144,10 +150,11 @@ class FillPages:
             if late := [fill for fill in page if not self.is_plausible(fill.time_ms or 0)]:
                 raise ProtocolError("userFillsByTime.time", late[0].time_ms)
             fills.extend(fill for fill in page if fill.time_ms is None or fill.time_ms >= since_ms)
+            moments.update(moment for moment in wire.read_fill_times(rows) if self.is_plausible(moment))
             if on_others is not None:
                 others = rows if not siblings else [row for row in rows if _find_coin(row) not in siblings]
                 on_others(parse_other_trades(others, market))
-        return tuple(fills)
+        return ReadFills(tuple(fills), frozenset(moments))
 
 
 class VenueClient:
@@ -260,7 +267,7 @@ class VenueClient:
         Errors: VenueError; an unreadable row is one, because no fill may be missed here.
         """
         pages = await self.fetch_fill_pages(since_ms)
-        return pages.read(market, since_ms=since_ms, on_others=on_others)
+        return pages.read(market, since_ms=since_ms, on_others=on_others).fills
 
     async def fetch_fill_pages(self, since_ms: int) -> FillPages:
         """Fetch every fill of the account from `since_ms` on, for readers of several coins.
@@ -387,6 +394,7 @@ class VenueClient:
             with trio.fail_after(self._read_timeout_s):
                 answer: _T = await self._run_sync(call, *args, abandon_on_cancel=True)
                 self.on_heard()
+                _log.debug("venue answered: question=%s", name)
                 self.weight.on_request(find_weight_of_rows(name, answer), now_s=trio.current_time())
                 return answer
         except trio.TooSlowError:

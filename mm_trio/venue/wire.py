@@ -8,7 +8,8 @@ Source: Hyperliquid API documentation (info endpoint, exchange endpoint, websock
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -61,6 +62,7 @@ __all__ = [
     "parse_token_id",
     "read_balance_message",
     "read_fill_message",
+    "read_fill_times",
     "read_open_orders",
     "read_update_message",
     "to_exact_text",
@@ -402,6 +404,13 @@ def newest_fill_ms(raw: Any) -> int:
     Rows of every coin count.
     """
     return max(read_time_ms(get_field(row, "time", f"fills[{i}]"), f"fills[{i}].time") for i, row in enumerate(raw))
+
+
+def read_fill_times(raw: Iterable[Any]) -> Iterator[int]:
+    """Return the times (ms) of the userFills rows whose time can be read, of whichever coin."""
+    for i, row in enumerate(raw):
+        with suppress(ProtocolError):
+            yield read_time_ms(get_field(row, "time", f"fills[{i}]"), f"fills[{i}].time")
 
 
 def parse_role(raw: Any) -> tuple[str, str | None]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mm_trio.engine.grid_face import GridFace
     from mm_trio.views.maker import Maker
 
-__all__ = ["take_account_view", "take_view"]
+__all__ = ["take_account_view", "take_health", "take_inventory", "take_view"]
 
 LEVELS_A_SIDE = 30  # More than the tallest terminal has lines for.
 FILLS_SHOWN = 20
@@ -79,9 +79,9 @@ def take_view(
         n_asks=sum(order.side == "sell" for order in orders),
         n_bids=sum(order.side == "buy" for order in orders),
         spread_bps=float((lowest_ask / highest_bid - 1) * 10_000) if known else None,  # type: ignore[operator]
-        inventory=_take_inventory(maker, price),
+        inventory=take_inventory(maker, price),
         budget=_take_budget(maker, now_s - started_s),
-        health=_take_health(maker, started=started),
+        health=take_health(maker, started=started),
         fills=tuple(_take_fill(fill, now_s - at_s) for at_s, fill in reversed(fills[-FILLS_SHOWN:])),
     )
 
@@ -102,14 +102,14 @@ def take_account_view(maker: Maker, *, now_s: float, started_s: float, title: st
 
 
 def _take_row(face: GridFace) -> GridRow:
-    boundary, orders, market = face.boundary_level, face.order_state.get_current_orders(), face.market
+    boundary, orders = face.boundary_level, face.order_state.get_current_orders()
     lowest_ask = min((order.price for order in orders if order.side == "sell"), default=None)
     highest_bid = max((order.price for order in orders if order.side == "buy"), default=None)
-    health = _take_health(face, started=boundary is not None)
+    health = take_health(face, started=boundary is not None)
     known = lowest_ask is not None and highest_bid is not None
     return GridRow(
         coin=face.coin,
-        pair_name=face.coin if market is None else f"{market.base.name}/{market.quote.name}",
+        pair_name=face.pair_name,
         state=health.state,
         why=health.why,
         boundary_price=None if boundary is None else face.grid.levels[min(boundary, face.grid.n_orders - 1)],
@@ -189,7 +189,8 @@ def _count_decimals(maker: GridFace) -> int:
     return max(0, -int(maker.settings.quoting.order_size.as_tuple().exponent))
 
 
-def _take_inventory(maker: GridFace, price: Decimal | None) -> InventoryView:
+def take_inventory(maker: GridFace, price: Decimal | None) -> InventoryView:
+    """Read the inventory, and what it is worth at a price."""
     inventory = maker.inventory
     market: Market | None = maker.market
     token, usdc = inventory.effective_token, inventory.effective_usdc
@@ -233,7 +234,8 @@ def _describe_left_out(maker: GridFace) -> str | None:
     return None
 
 
-def _take_health(maker: GridFace, *, started: bool) -> HealthView:
+def take_health(maker: GridFace, *, started: bool) -> HealthView:
+    """Read the state of a grid, and its counters."""
     paused: str | None = maker.paused_because
     state: State = "quoting"
     if (halt := _describe_halt(maker)) is not None:

@@ -44,7 +44,12 @@ class KeyLife:
         self.owner = owner
         self.agent: ListedAgent | None = None
         self._told_days: int | None = None
-        self._is_looked_up = False
+        self._is_looked_up = self._was_listed = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Check if the venue listed the key before, and does not any more."""
+        return self._was_listed and self.agent is None
 
     @property
     def is_looked_up(self) -> bool:
@@ -59,6 +64,7 @@ class KeyLife:
         """
         self._is_looked_up = True
         before, self.agent = self.agent, next((each for each in agents if each.address == self.address), None)
+        self._was_listed = self._was_listed or self.agent is not None
         if self.agent is None:
             self._told_days = None
             return None if before is None else KeyNews(agent=before, days_left=None)

@@ -169,5 +169,8 @@ def test_a_start_on_testnet_is_refused_before_anybody_is_asked(tmp_path: Path) -
 
     assert code == 2
     assert "state_folder: the state folder" in err
-    assert "check proxies: everything for https://api.hyperliquid-testnet.xyz goes through a proxy" in err
+    assert (
+        "check warns: name=proxies reason=everything for https://api.hyperliquid-testnet.xyz goes through a proxy"
+        in err
+    )
     assert "spotMeta" not in err

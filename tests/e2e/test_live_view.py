@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import sys
@@ -78,7 +79,7 @@ def test_plain_gives_lines_on_a_terminal_and_ctrl_c_is_a_signal_there(tmp_path: 
         after = terminal.wait_for_end()
 
         check_summary(terminal, after)
-        assert "SIGINT: shutting down, cancelling open orders" in after
+        assert "shutting down: signal=SIGINT; cancelling open orders" in after
         assert ENTER_SCREEN not in terminal.output
 
 
@@ -130,6 +131,17 @@ def test_a_log_file_has_what_the_screen_hides(tmp_path: Path) -> None:
 
     assert " mm_trio.grids.events tick=1 " in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_screen_shows_text_while_the_file_has_json(tmp_path: Path) -> None:
+    log = tmp_path / "demo.log"
+    with open_terminal(tmp_path, "demo", "--log-file", str(log), "--log-format", "json") as terminal:
+        terminal.wait_for(ENTER_SCREEN, PAIR, PRICE, b"quoting", b"tick=")
+        terminal.do(b"q")
+        terminal.wait_for_end()
+
+    assert b'"event"' not in terminal.output
+    assert {"start", "tick"} <= {json.loads(line)["event"] for line in log.read_text().splitlines()}
 
 
 def test_a_log_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -126,9 +126,9 @@ def test_a_second_ctrl_c_while_leaving_does_no_harm(tmp_path: Path) -> None:
             maker.wait_for(QUOTES)
             sandbox.program.process.send_signal(signal.SIGSTOP)
             maker.process.send_signal(signal.SIGINT)
-            maker.wait_for("SIGINT: shutting down, cancelling open orders")
+            maker.wait_for("shutting down: signal=SIGINT; cancelling open orders")
             maker.process.send_signal(signal.SIGINT)
-            maker.wait_for("SIGINT: already shutting down; cancelling open orders takes up to 10 s")
+            maker.wait_for("already shutting down: signal=SIGINT; cancelling open orders takes up to 10 s")
             sandbox.program.process.send_signal(signal.SIGCONT)
 
             assert maker.end() == 0, maker.err
@@ -144,7 +144,7 @@ def test_a_maker_that_keeps_its_orders_logs_no_cancels(tmp_path: Path) -> None:
             maker.wait_for(QUOTES)
 
             assert maker.end(signal.SIGINT) == 4, maker.err
-            assert "SIGINT: shutting down\n" in maker.err
+            assert "shutting down: signal=SIGINT\n" in maker.err
             assert len(sandbox.ask("openOrders")) == 20
 
 

@@ -22,6 +22,7 @@ ENDS_WITH = {
     "cancel-all": {0},
     "ledger audit": {0},
     "ledger rebuild": {2},
+    "status": {0},
     "ledger backup": {0},
     "ledger restore": {2},
     "keys show": {0},

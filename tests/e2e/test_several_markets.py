@@ -44,9 +44,6 @@ def test_all_markets_are_quoted_by_one_process_and_left_clean(tmp_path: Path) ->
         check_ledgers(tmp_path, config)
         code, out, err = run(tmp_path, "ledger", "backup", "--config", str(config), "--to", str(tmp_path / "copies"))
         assert code == 0, out + err
-        code, _, err = run(tmp_path, "ledger", "rebuild", "--config", str(config), "--coin", COINS[0])
-        assert code == 2
-        assert "one ledger is not rebuilt yet" in err
 
 
 def test_a_restart_after_a_kill_goes_on_exactly(tmp_path: Path) -> None:
@@ -93,7 +90,6 @@ def test_a_second_process_of_the_account_is_refused(tmp_path: Path) -> None:
     [
         ("", ["--live"], "--live is for a file with one"),
         ("", ["--accept-price", "20"], "--accept-price names the price of one ladder"),
-        ("[guard]\nguard_after_s = 20.0\n", [], "guard_after_s is for a file with one"),
     ],
 )
 def test_what_is_done_for_one_market_alone_is_refused(
@@ -204,17 +200,6 @@ def test_a_halt_of_the_account_stops_all_until_it_is_resumed(tmp_path: Path) -> 
         assert "mm-trio resume" in err
         assert run(tmp_path, "resume", "--config", config)[0] == 0
         assert run(tmp_path, "run", "--config", config, "--duration", "2", environ=sandbox.key)[0] == 0
-
-
-def test_a_guard_of_several_markets_is_refused(tmp_path: Path) -> None:
-    config = tmp_path / "several.toml"
-    account = ACCOUNT.format(url="http://127.0.0.1:9", account="0x" + "ab" * 20)
-    config.write_text(account + MARKET.format(coin=COINS[0], usdc=USDC))
-
-    code, _, err = run(tmp_path, "guard", "--config", str(config), "--once")
-
-    assert code == 2
-    assert "leaves no cancels for a guard yet" in err
 
 
 def test_a_lone_listed_market_heeds_what_is_asked_of_its_coin(tmp_path: Path) -> None:

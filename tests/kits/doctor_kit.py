@@ -103,6 +103,7 @@ class Patient:
     )
     secrets: dict[str, Secret] = field(default_factory=lambda: {"MM_TRIO_PRIVATE_KEY": Secret(KEY)})
     ahead_ms: int = 0
+    of_account: bool = False
     steps: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -169,6 +170,7 @@ class Patient:
             run_sync=run_inline,
             clock_ms=lambda: self.clock.now_ms + self.ahead_ms,
             on_step=self.steps.append,
+            of_account=self.of_account,
         )
 
     def examine(self) -> DoctorReport:

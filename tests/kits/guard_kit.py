@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from mm_trio.config.settings import MarketSettings
-from mm_trio.guard.cover import CancelCover
-from mm_trio.guard.signed_file import CANCELS_NAME, SignedAction, SignedCancels, parse_cancels
-from mm_trio.guard.terms import GuardTerms
+from mm_trio.guard import signed_file
+from mm_trio.guard.cover import CancelCover, GuardTerms
+from mm_trio.guard.signed_file import SignedAction, SignedCancels
 from mm_trio.model.cloid import CloidParts, encode_cloid
 from mm_trio.model.orders import Intent, Quote, TrackedOrder
 from mm_trio.sandbox.api.auth import Auth
@@ -20,11 +20,13 @@ from mm_trio.sandbox.api.gateway import Gateway
 from mm_trio.sandbox.api.http_handler import HttpHandler
 from mm_trio.sandbox.matching.exchange import Exchange
 from mm_trio.sandbox.model.commands import Deposit
+from mm_trio.state.order_state import OrderState
 from mm_trio.venue import wire
 from mm_trio.venue.sdk import make_cloid, make_exchange, make_wallet
 from mm_trio.venue.signer import SigningExchange
 
 COIN = "@107"
+COINS = (COIN, "@142", "@151")
 START_MS = 1_790_000_000_000
 WALLET = make_wallet("0x" + "11" * 32)
 ACCOUNT: str = WALLET.address.lower()
@@ -90,6 +92,8 @@ class GuardedVenue:
             MarketSettings(coin=COIN, api_url="http://127.0.0.1:9", account=ACCOUNT), WALLET, meta
         )
         self.signing.session = self.door
+        for coin in COINS:
+            self.signing.sign_for(coin)
         self._n_orders = self._nonce = 0
 
     def ask(self, question: dict[str, Any]) -> Any:
@@ -111,15 +115,25 @@ class GuardedVenue:
         cloid = encode_cloid(CloidParts(7, "buy", self._n_orders % 1000, self._n_orders))
         return Intent(cloid, Quote("buy", self._n_orders % 1000, Decimal("10"), Decimal(2)))
 
-    def place(self, *intents: Intent) -> list[int]:
+    def place(self, *intents: Intent, coin: str = COIN) -> list[int]:
         """Place orders; the oids."""
-        items = [wire.encode_order(i.quote, coin=COIN, cloid=make_cloid(i.cloid), exact=True) for i in intents]
+        items = [wire.encode_order(i.quote, coin=coin, cloid=make_cloid(i.cloid), exact=True) for i in intents]
         answer = self.act("bulk_orders", items)
         return [status["resting"]["oid"] for status in answer["response"]["data"]["statuses"]]
 
     def list_resting(self) -> set[str]:
         """The cloids, or oids where there is none, of what rests."""
         return {str(row.get("cloid") or row["oid"]) for row in self.ask({"type": "openOrders", "user": ACCOUNT})}
+
+
+def make_account_cover(
+    venue: GuardedVenue, folder: Path, states: Mapping[str, OrderState], *, account: str = ACCOUNT
+) -> CancelCover:
+    """The cover of a maker of several markets; `states` may change."""
+    terms = GuardTerms(
+        folder=folder, network="sandbox", account=account, coin="account", signer=ACCOUNT, of_account=True
+    )
+    return CancelCover(terms, venue.signing, clock_ms=lambda: venue.now_ms, list_orders=lambda: list(states.items()))
 
 
 def make_cover(venue: GuardedVenue, folder: Path, orders: Orders, **changed: Any) -> CancelCover:
@@ -131,8 +145,13 @@ def make_cover(venue: GuardedVenue, folder: Path, orders: Orders, **changed: Any
         "signer": ACCOUNT,
     }
     stand_in: Any = orders
-    return CancelCover(GuardTerms(**(values | changed)), venue.signing, clock_ms=lambda: venue.now_ms, orders=stand_in)
+    terms = GuardTerms(**(values | changed))
+    return CancelCover(
+        terms, venue.signing, clock_ms=lambda: venue.now_ms, list_orders=lambda: [(terms.coin, stand_in)]
+    )
 
 
 def read_cancels(folder: Path) -> SignedCancels:
-    return parse_cancels((folder / CANCELS_NAME).read_bytes())
+    found = signed_file.read_cancels(folder)
+    assert found is not None
+    return found

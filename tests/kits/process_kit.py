@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from native_kit import CHOSEN
+from schema_kit import check_printed
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 REHEARSAL = str(CHECKOUT / "tests" / "kits" / "rehearsal_maker.py")
@@ -79,7 +80,7 @@ class Program:
 def running(
     folder: Path, *arguments: str, environ: Mapping[str, str] | None = None, mainnet: str | None = None
 ) -> Iterator[Program]:
-    """`python -m mm_trio …` in `folder`; killed on leaving if it still runs.
+    """`python -m mm_trio …` in `folder`; killed on leaving if it still runs. A result as JSON has to fit its schema.
 
     `mainnet` is the address of a sandbox that stands in for the venue's.
     """
@@ -99,6 +100,7 @@ def running(
     finally:
         process.kill()
         process.wait()
+    check_printed(arguments, process.returncode, out_path.read_text(errors="replace"))
 
 
 def run(

@@ -9,7 +9,7 @@ from typing import Any
 
 from mm_trio.model.orders import Quote, Side
 from mm_trio.terminal_ui.render import Line
-from mm_trio.views.values import BudgetView, FillRow, HealthView, InventoryView, LadderRow, MakerView
+from mm_trio.views.values import BudgetView, FillRow, GridRow, HealthView, InventoryView, LadderRow, MakerView
 
 FIVE = Decimal(5)
 
@@ -79,6 +79,23 @@ def make_view(**changed: Any) -> MakerView:
         fills=(make_fill(12.0),),
     )
     return replace(view, **changed)
+
+
+def make_grid_row(number: int = 7, **changed: Any) -> GridRow:
+    """Make a market of a list that quotes; `changed` replaces fields."""
+    row = GridRow(
+        coin=f"@{number}",
+        pair_name=f"T{number}/USDC",
+        state="quoting",
+        why=None,
+        boundary_price=Decimal("20.607"),
+        spread_bps=30.1,
+        fills=number,
+        token=Decimal(150),
+        usdc=Decimal("3012.11"),
+        errors=0,
+    )
+    return replace(row, **changed)
 
 
 def to_text(lines: Iterable[Line]) -> str:

@@ -27,6 +27,7 @@ from sdk_client_kit import OTHER, WALLET, address_of
 from sdk_client_kit import World as Door
 from trio.testing import MockClock
 
+from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.ledger_programs.audit_ledger import audit_ledger
 from mm_trio.cli.ledger_programs.rebuild_ledger import rebuild_ledger
 from mm_trio.cli.programs.plan_only import plan_forever
@@ -299,7 +300,8 @@ async def run_command(name: str, settings: Settings, environ: dict[str, str]) ->
         case "audit":
             await audit_ledger(settings, environ=environ, stop_scope=stop)
         case "rebuild":
-            await rebuild_ledger(settings, environ=environ, stop_scope=stop)
+            account = AccountSettings.of_one_market(settings)
+            await rebuild_ledger(account, environ=environ, stop_scope=stop)
         case "start":
             async with open_maker(settings, Secret("0x" + "01" * 32), environ=environ):
                 pass

@@ -6,31 +6,17 @@ import pytest
 import trio
 import trio_asyncio  # type: ignore[import-untyped]
 from grids_kit import COINS, GridsWorld
-from terminal_ui_kit import make_view
+from terminal_ui_kit import make_grid_row, make_view
 from textual.pilot import Pilot
 
 from mm_trio.terminal_ui.account_app import AccountApp
 from mm_trio.views.snapshot import take_account_view, take_view
-from mm_trio.views.values import AccountView, GridRow, MakerView
+from mm_trio.views.values import AccountView, MakerView
 
 
 def make_rows(n: int) -> AccountView:
-    inventory = make_view().inventory
-    rows = [
-        GridRow(
-            coin=f"@{number}",
-            pair_name=f"T{number}/USDC",
-            state="quoting" if number else "paused",
-            why=None if number else "halted: a limit",
-            boundary_price=make_view().boundary_price,
-            spread_bps=30.1,
-            fills=number,
-            token=inventory.token,
-            usdc=inventory.usdc,
-            errors=0,
-        )
-        for number in range(n)
-    ]
+    rows = [make_grid_row(number) for number in range(n)]
+    rows[0] = make_grid_row(0, state="paused", why="halted: a limit")
     return AccountView(title="sandbox", uptime_s=5.0, rows=tuple(rows), budget_left=9_000, why=None)
 
 

@@ -162,8 +162,8 @@ async def test_a_transfer_is_taken_over_by_the_second_poll(
     assert asked_s[1] - asked_s[0] >= 1.99
     assert [call.result.verdict for call in told[:2]] == [BalanceVerdict.ASK_AGAIN, BalanceVerdict.ADOPTED]
     assert len(warnings) == 1
-    assert "base +10" in warnings[0]
-    assert "quote +7" in warnings[0]
+    assert "base=+10" in warnings[0]
+    assert "quote=+7" in warnings[0]
 
 
 async def test_two_looks_within_two_seconds_count_as_one(autojump_clock: MockClock) -> None:

@@ -8,8 +8,11 @@ from typing import Any, cast
 
 import pytest
 import trio
+from account_config_kit import ACCOUNT, one_market, parse_account, two_markets
+from builders import World
 
-from mm_trio.cli.run_programs.beside import keep_beside
+from mm_trio import __version__
+from mm_trio.cli.run_programs.beside import keep_beside, make_status_source
 from mm_trio.cli.run_programs.maker_run import OpenMaker
 
 OPENED = OpenMaker(maker=cast("Any", None), folder=Path("state"))
@@ -46,3 +49,17 @@ async def test_a_service_ends_with_its_maker(autojump_clock: trio.abc.Clock) -> 
         nursery.cancel_scope.cancel()
 
     assert ended == ["page"]
+
+
+async def test_a_status_source_knows_whose_maker_it_is(autojump_clock: trio.abc.Clock) -> None:
+    opened = OpenMaker(maker=World().maker(), folder=Path("state"))
+    account = parse_account(one_market())
+
+    source = make_status_source(opened, account)
+    await trio.sleep(7)
+
+    identity = source.take().identity
+    assert (identity.mode, identity.network, identity.version) == ("one", "sandbox", __version__)
+    assert identity.account == ACCOUNT
+    assert make_status_source(opened, parse_account(two_markets())).identity.mode == "several"
+    assert source.take().uptime_s == 7.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 from account_config_kit import make_document, make_market, parse_account
-from builders import MAKER, until
+from builders import MAKER, run_inline, until
 from grids_kit import COINS, GridsWorld, find_sums
 from trio.testing import MockClock
 
@@ -67,6 +68,32 @@ class Followed:
         assert answer is not None
         assert read_wanted(self.folder) is None
         return answer
+
+
+async def test_a_change_waits_for_a_start_that_is_not_heard_yet(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Each grid gets its tasks once, also one that was asked for before the feeds were there."""
+    followed, running = Followed(tmp_path), configure(*COINS[:2])
+    world = followed.world
+
+    async def stay_deaf(fn: Any, *words: Any, **options: Any) -> Any:
+        if fn.__name__ == "subscribe" and trio.current_time() < 5:
+            await trio.sleep_forever()
+        return await run_inline(fn, *words)
+
+    maker = world.account_maker([world.terms(coin) for coin in COINS[:2]], run_sync=stay_deaf)
+    note_settings(tmp_path, running)
+    ask_for_change(tmp_path, configure(*COINS))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.beat_forever)
+        nursery.start_soon(maker.run)
+        nursery.start_soon(partial(follow_changes, maker, running, folder=tmp_path, make_terms=followed.make_terms))
+        await until(lambda: read_answer(tmp_path) is not None)
+        await trio.sleep(60)
+
+        assert list(maker.faces) == list(COINS)
+        assert all(face.failure is None for face in maker.faces.values())
+        assert all(world.open_of(coin) for coin in COINS)
+        nursery.cancel_scope.cancel()
 
 
 async def test_grids_come_change_and_go_by_one_request(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -30,6 +30,7 @@ from mm_trio.model.journal_entries import Booked
 from mm_trio.model.orders import OrderDiff
 from mm_trio.model.replies import Refusal, Refused
 from mm_trio.sandbox.model.commands import Deposit, NewOrder, PlaceOrders
+from mm_trio.sandbox.model.limits import Limits
 from mm_trio.sandbox.model.markets import DEFAULT_MARKETS
 from mm_trio.witness.opening_check import Opening
 
@@ -158,6 +159,39 @@ async def test_a_grid_that_is_left_out_for_a_session_keeps_its_ledger(
     first, again = seen
     assert again == first
     assert first[1] != 5_000
+
+
+async def test_a_quiet_coin_does_not_need_what_the_venue_forgot(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The venue lists an account's last fills alone, and other coins can fill that list between two of ours."""
+    quiet, busy = COINS[:2]
+    world = GridsWorld((quiet, busy), limits=Limits(fills_kept=60))
+    n_rows: list[int] = []
+    ask = world.info.user_fills_by_time
+
+    def count(*args: Any) -> Any:
+        rows = ask(*args)
+        n_rows.append(len(rows))
+        return rows
+
+    for n in range(2):
+        journal = Journal.open(tmp_path)
+        maker = world.account_maker(journal=journal, rng=random.Random(n))
+        world.info.user_fills_by_time = count
+        async with world.quoting(maker):
+            world.take(quiet, "buy", "2")
+            for turn in range(90):
+                await trio.sleep(4)
+                world.take(busy, ("buy", "sell")[turn % 2], "1")
+                if turn == 45:
+                    n_rows.clear()
+            world.take(quiet, "sell", "1")
+            await trio.sleep(200)
+            assert {name: face.failure for name, face in maker.faces.items()} == {quiet: None, busy: None}
+            sums = find_sums(world, maker)
+            assert all(ledgers == exchange for ledgers, exchange in sums.values()), sums
+        journal.close()
+    # A look reads on from the last one, and not from the quiet coin's last fill.
+    assert max(n_rows) < 50
 
 
 async def test_one_grid_s_halt_leaves_the_others_quoting(autojump_clock: MockClock) -> None:

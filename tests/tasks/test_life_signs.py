@@ -10,10 +10,9 @@ import trio
 from builders import ALLOCATION, COIN, MAKER, World, run_inline, until
 from trio.testing import MockClock
 
-from mm_trio.guard.cover import CancelCover
+from mm_trio.guard.cover import CancelCover, GuardTerms
 from mm_trio.guard.heartbeat import Heartbeat, Life, read_heartbeat
 from mm_trio.guard.life_signs import ASK_AFTER_S, LifeSigns
-from mm_trio.guard.terms import GuardTerms
 
 
 def guarded(folder: Path, **changed: Any) -> dict[str, Any]:
@@ -185,7 +184,7 @@ async def test_without_a_guard_nothing_is_written(autojump_clock: MockClock, tmp
 def test_a_heartbeat_that_is_late_on_its_thread_replaces_none_that_is_newer(tmp_path: Path) -> None:
     """Else a maker that ended well would look like one that died."""
     stand_in: Any = None
-    cover = CancelCover(guarded(tmp_path)["guard"], stand_in, clock_ms=lambda: 0, orders=stand_in)
+    cover = CancelCover(guarded(tmp_path)["guard"], stand_in, clock_ms=lambda: 0, list_orders=stand_in)
     signs = LifeSigns(cover, run_sync=run_inline, client=stand_in, find_heard_s=lambda: 0.0)
 
     signs._write(2, Heartbeat(2, 7, 0.0, Life.STOPPED))

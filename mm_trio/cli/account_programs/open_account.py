@@ -32,6 +32,7 @@ from mm_trio.cli.run_programs.open_maker import (
     Terms,
     close_all,
     keep_log,
+    make_guard,
     make_recorder,
     make_transport,
     open_when_free,
@@ -47,6 +48,7 @@ from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import State, refuse_halted
 from mm_trio.halts.standing_file import StandingFile
 from mm_trio.journal.data_dir import (
+    ACCOUNT_NAME,
     find_signer_lock,
     find_state_folder,
     hold_account_folder,
@@ -214,6 +216,7 @@ async def open_account(
             key_life=key_life,
             limits=_take_limits(account),
             standing=standing,
+            guard=make_guard(account, folder, network=checked.network, coin=ACCOUNT_NAME, signer=wallet.address),
             dead_man=account.guard.dead_man == "venue",
             network=checked.network,
             asked=checked.first.to_asked_before(),
@@ -256,10 +259,14 @@ def _tell_standings(standing: StandingFile, places: Sequence[_Place]) -> None:
         why = "; ".join(f"{coin} is {found.describe()}" for coin, found in states.items())
         raise Halted(f"every market of the account is halted: {why}; `mm-trio resume` shows it and lets them go on")
     for coin, found in states.items():
-        what = "left out" if found.state is State.HALTED else "nothing is placed"
         if not found.state.may_place:
             _log.warning(
-                "%s: %s, it is %s; `mm-trio resume --coin %s` lets it go on", coin, what, found.describe(), coin
+                "left out: coin=%s standing=%s; `mm-trio resume --coin %s` lets it go on"
+                if found.state is State.HALTED
+                else "nothing is placed: coin=%s standing=%s; `mm-trio resume --coin %s` lets it go on",
+                coin,
+                found.describe(),
+                coin,
             )
 
 
@@ -275,7 +282,7 @@ async def _settle_terms(place: _Place, prepare: Callable[[Start], Terms], *, key
     )
     terms = await trio.to_thread.run_sync(prepare, start)
     if terms.limits is not None:
-        _log.info("limits of %s: %s", place.market.coin, terms.limits.describe())
+        _log.info("limits: coin=%s %s", place.market.coin, terms.limits.describe())
     return terms
 
 

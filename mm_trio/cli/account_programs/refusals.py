@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mm_trio.account_config.settings import AccountSettings
-from mm_trio.config.settings import Guard, Settings
+from mm_trio.config.settings import Settings
 from mm_trio.journal.data_dir import describe_lost, is_blank
 from mm_trio.model.errors import ConfigError
 from mm_trio.model.market import Market
@@ -28,12 +28,6 @@ def refuse_not_done(account: AccountSettings, *, is_live: bool, is_accepted: boo
             f"--accept-price names the price of one ladder, and this file lists {n_markets} markets; set [market."
             "tuning] max_open_distance_pct of the market whose price is far from the others', or open it from a file "
             "of its own"
-        )
-    if account.guard.guard_after_s != Guard().guard_after_s:
-        raise ConfigError(
-            "[guard] guard_after_s is for a file with one [market]: `mm-trio guard` cancels for a maker of one market, "
-            "and what a maker of several leaves for it would cover one of them. Remove it; [guard] dead_man = "
-            '"venue" covers the whole account'
         )
     refuse_unordered_ledgers(account.grids)
 

@@ -27,7 +27,7 @@ from mm_trio.cli.ledger_programs.check_steps import CheckSteps
 from mm_trio.cli.programs.start_checks import find_network
 from mm_trio.concurrency.blocking_calls import RunSync
 from mm_trio.config.settings import Settings
-from mm_trio.journal.data_dir import find_network_folder, find_signer_lock, find_state_folder
+from mm_trio.journal.data_dir import ACCOUNT_NAME, find_network_folder, find_signer_lock, find_state_folder
 from mm_trio.model.errors import ConfigError, VenueError
 
 __all__ = ["ALL_CHECKS", "LOCAL_S", "examine", "gather_facts"]
@@ -81,6 +81,7 @@ async def gather_facts(settings: Settings, key: KeyFacts, *, examiner: Examiner,
         market=told.market,
         questions=told.questions,
         ladder=work_out_ladder(settings, told.market, told.account, ledger),
+        alerts=examiner.alerts,
     )
 
 
@@ -136,9 +137,11 @@ async def _look_at_ledger(settings: Settings, key: KeyFacts, folder: Fact[_Folde
     lock: Path | None = None
     if not isinstance(key.address, Unknown):
         lock = find_signer_lock(examiner.environ, network=folder.network, signer=key.address)
+    shared = folder.path.parent / ACCOUNT_NAME if examiner.of_account else None
     look = partial(
         look_at_ledger,
         folder.path,
+        shared=shared,
         signer_lock=lock,
         order_size=settings.strategy.order_sz,
         now_s=trio.current_time(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from mm_trio.cli.alert_programs.channel_facts import NO_ALERTS, AlertFacts
 from mm_trio.cli.check_programs.findings import Fact
 from mm_trio.config.settings import Settings
 from mm_trio.guard.heartbeat import Alive
@@ -144,3 +145,4 @@ class Facts:
     market: MarketFacts
     questions: QuestionFacts
     ladder: LadderFacts
+    alerts: AlertFacts = NO_ALERTS

@@ -141,25 +141,35 @@ def _hide_user(url: str) -> str:
 
 
 def look_at_ledger(
-    folder: Path, *, signer_lock: Path | None, order_size: Number, now_s: float, wall_ms: int
+    folder: Path, *, shared: Path | None, signer_lock: Path | None, order_size: Number, now_s: float, wall_ms: int
 ) -> LedgerFacts:
     """Look at what a state folder holds.
 
-    Locks are tried for an instant and shared, which disturbs no maker that holds one.
+    `shared` is the folder of the account where its markets are listed: ledger and guard are there, and a standing of
+    all of them. Locks are tried for an instant, by a reader of them, which disturbs no maker that holds one.
     """
     no_key = Unknown("the signing key is not known", verdict=Verdict.SKIP)
+    place = shared or folder
     return LedgerFacts(
-        standing=_read_standing(folder),
-        ledger=_read_ledger(folder, order_size=order_size, now_s=now_s, wall_ms=wall_ms),
+        standing=_read_standing(folder) if shared is None else _read_stricter(folder, shared),
+        ledger=_read_ledger(folder, place, order_size=order_size, now_s=now_s, wall_ms=wall_ms),
         is_locked=_is_held(folder / LOCK_NAME),
         is_key_locked=no_key if signer_lock is None else _is_held(signer_lock),
-        guard=_read_guard(folder),
+        guard=_read_guard(place),
     )
 
 
 def skip_ledger(unknown: Unknown) -> LedgerFacts:
     """Return facts of an unseen state folder."""
     return LedgerFacts(standing=unknown, ledger=unknown, is_locked=unknown, is_key_locked=unknown, guard=unknown)
+
+
+def _read_stricter(folder: Path, shared: Path) -> Fact[Standing]:
+    """Read what holds of a market and of all markets, of which the stricter one counts."""
+    own, of_all = _read_standing(folder), _read_standing(shared)
+    if isinstance(own, Unknown) or isinstance(of_all, Unknown):
+        return own if isinstance(own, Unknown) else of_all
+    return max(own, of_all, key=lambda standing: standing.state.strictness)
 
 
 def _read_standing(folder: Path) -> Fact[Standing]:
@@ -177,16 +187,18 @@ def _read_standing(folder: Path) -> Fact[Standing]:
         return Unknown(str(error), "look at the log, then run `mm-trio resume`", Verdict.FAIL)
 
 
-def _read_ledger(folder: Path, *, order_size: Number, now_s: float, wall_ms: int) -> Fact[Recovered | None]:
-    """Replay the ledger from its last checkpoint on.
+def _read_ledger(
+    folder: Path, place: Path, *, order_size: Number, now_s: float, wall_ms: int
+) -> Fact[Recovered | None]:
+    """Replay the ledger of a coin from its last checkpoint on; its file is in `place`.
 
     None without a ledger.
     """
     remedy = "run `mm-trio ledger audit`, and `mm-trio ledger rebuild` where that says so"
     try:
-        path = folder / JOURNAL_NAME
+        path = place / JOURNAL_NAME
         if not path.is_file() or not path.stat().st_size:
-            lost = describe_lost(folder)
+            lost = describe_lost(place)
             return None if lost is None else Unknown(lost, remedy, Verdict.FAIL)
         with closing(Journal.open_to_read(folder, is_quiet=True)) as journal:
             if (cut := journal.find_cut()) is not None:

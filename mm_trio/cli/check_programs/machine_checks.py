@@ -159,9 +159,19 @@ def check_guard(facts: Facts) -> Outcome:
 
 def check_alerts(facts: Facts) -> Outcome:
     """Check that somebody hears of an alarm."""
-    if getattr(facts.settings, "alerts", None) is None:
-        return Outcome(Verdict.SKIP, "no alert channel is configured")
-    return Outcome(Verdict.SKIP, "an alert channel is configured; it was not tried")
+    found, network = facts.alerts, facts.settings.market.network
+    trial = "run `mm-trio alerts test`, which sends a message"
+    if found.fault is not None:
+        return Outcome(Verdict.FAIL, found.fault, "change [alerts], or the variable that gives the addresses")
+    if not found.names:
+        verdict = Verdict.WARN if network == "mainnet" else Verdict.SKIP
+        return Outcome(verdict, "nobody is told when something is wrong", "set [alerts] urls or MM_TRIO_ALERT_URLS")
+    if found.silent:
+        return Outcome(Verdict.WARN, f"no connection to {', '.join(found.silent)}", f"check the address; {trial}")
+    if found.is_exposed:
+        remedy = "set it with chmod 600, or give the addresses by MM_TRIO_ALERT_URLS_FILE"
+        return Outcome(Verdict.WARN, "others may read the addresses of [alerts] in the configuration", remedy)
+    return Outcome(Verdict.PASS, f"{', '.join(found.names)}; nothing was sent", trial)
 
 
 _CONFIG = Check("config", "the configuration can be read, and its values go together", check_config)
@@ -183,7 +193,7 @@ MACHINE_CHECKS = (
     Check("maker_lock", "whether a maker runs here already", check_maker_lock),
     Check("key_lock", "no other maker here signs with the key", check_key_lock),
     _GUARD,
-    Check("alerts", "an alert channel is configured", check_alerts),
+    Check("alerts", "an alert channel is configured, and answers", check_alerts),
 )
 # What a start of a maker looks at; the others it finds by itself, with errors of their own.
 START_CHECKS_OF_MACHINE = (_SIGNING, _PROXIES, _FOLDER, _DISK)

@@ -38,7 +38,7 @@ def run_cheap_checks(settings: Settings, *, environ: Mapping[str, str]) -> None:
     findings = run_checks(START_CHECKS, _gather(settings, environ))
     for finding in findings:
         if finding.verdict is Verdict.WARN:
-            _log.warning("check %s: %s; to do: %s", finding.name, finding.text, finding.remedy)
+            _log.warning("check warns: name=%s reason=%s; to do: %s", finding.name, finding.text, finding.remedy)
     failed = [finding for finding in findings if finding.verdict is Verdict.FAIL]
     if failed:
         lines = [f"{finding.name}: {finding.text}; {finding.remedy}" for finding in failed]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import trio
 
+from mm_trio.cli.alert_programs.channel_facts import NO_ALERTS, AlertFacts
 from mm_trio.cli.check_programs.facts import AccountFacts, MarketFacts, QuestionFacts
 from mm_trio.cli.check_programs.findings import Fact, Unknown, Verdict
 from mm_trio.cli.programs.pair_facts import HIP2_ADDRESS
@@ -53,7 +54,8 @@ def _ignore(step: str) -> None:
 class Examiner:
     """Means of an examination, and who is told its steps.
 
-    `make_info` makes a client that knows these pairs; None: the SDK's.
+    `make_info` makes a client that knows these pairs; None: the SDK's. `of_account`: the configuration lists markets,
+    which share a ledger and a guard. `alerts` were looked at before.
     """
 
     environ: Mapping[str, str]
@@ -61,6 +63,8 @@ class Examiner:
     run_sync: RunSync = trio.to_thread.run_sync
     clock_ms: Callable[[], int] = read_machine_clock
     on_step: Callable[[str], None] = _ignore
+    of_account: bool = False
+    alerts: AlertFacts = NO_ALERTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,13 @@ from mm_trio.cli.halt_programs.maker_place import find_place
 from mm_trio.config.private_paths import find_open_place, make_private_folders
 from mm_trio.config.settings import Settings
 from mm_trio.journal.data_dir import find_network_folder, hold_folder
-from mm_trio.journal.sqlite_journal import JOURNAL_NAME
+from mm_trio.journal.sqlite_journal import ACCOUNT_NAME, JOURNAL_NAME
 from mm_trio.model.errors import ConfigError, Interrupted, JournalError
 
 __all__ = ["DEFAULT_KEEP", "MOST_KEPT", "BackedUp", "BackupPlan", "back_up_ledger"]
 
 _log = logging.getLogger(__name__)
 
-# Beside the folders of an account's pairs; no pair of the venue has this name.
-ACCOUNT_NAME = "account"
 DEFAULT_KEEP = 24
 # Each copy has the whole journal: a number beyond this is a typing mistake.
 MOST_KEPT = 10_000

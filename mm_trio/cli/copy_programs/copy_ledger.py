@@ -27,12 +27,12 @@ from mm_trio.cli.copy_programs.ledger_copies import (
     told,
     write_description,
 )
-from mm_trio.halts.standing import StandingUnread
+from mm_trio.halts.standing import StandingUnread, State
 from mm_trio.halts.standing_file import STANDING_NAME, read_standing
 from mm_trio.journal.archives import ARCHIVE_NAME, Archive, Archives
 from mm_trio.journal.end_mark import EndMark, read_mark, sync, write_mark
 from mm_trio.journal.ledger_schema import connect, explained, is_closed_for_good, make_private, name_read_only
-from mm_trio.journal.sqlite_journal import JOURNAL_NAME, Journal
+from mm_trio.journal.sqlite_journal import ACCOUNT_NAME, JOURNAL_NAME, Journal
 from mm_trio.model.errors import ConfigError, JournalError
 
 __all__ = ["copy_ledger"]
@@ -66,6 +66,7 @@ def copy_ledger(folder: Path, root: Path, *, label: Label, check_stop: Callable[
                 chain=end.chain.hex(),
                 copied_ms=copied_ms,
                 standing=_read_standing(folder),
+                standings=_read_standings(folder),
                 lacks=lacks,
             )
             write_description(copy, beside)
@@ -185,6 +186,15 @@ def _read_standing(folder: Path) -> dict[str, object] | None:
         return read_standing(folder).to_json()
     except StandingUnread as error:
         return {"unread": str(error)}
+
+
+def _read_standings(folder: Path) -> dict[str, dict[str, object]]:
+    """Read what stopped markets of an account, whose ledger is in one folder."""
+    if folder.name != ACCOUNT_NAME:
+        return {}
+    others = sorted(path for path in folder.parent.iterdir() if path.is_dir() and path != folder)
+    found = {path.name: _read_standing(path) for path in others}
+    return {name: each for name, each in found.items() if each is not None and each.get("state") != str(State.ACTIVE)}
 
 
 @contextmanager

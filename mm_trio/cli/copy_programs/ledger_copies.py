@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ class LedgerCopy:
     """One complete copy, as the file in it describes it.
 
     `chain` is the chain value of the last entry. `standing` is what the maker's standing said then, None where it had
-    none. `lacks` names archives that were missing or damaged already.
+    none; `standings` those of listed markets that were stopped, by the names of their folders. `lacks` names archives
+    that were missing or damaged already.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class LedgerCopy:
     chain: str
     copied_ms: int
     standing: Mapping[str, object] | None = None
+    standings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     lacks: tuple[str, ...] = ()
 
     def describe_time(self) -> str:
@@ -157,8 +159,18 @@ def _parse(folder: Path, raw: Any) -> LedgerCopy:
         chain=chain,
         copied_ms=numbers[1],
         standing=raw["standing"],
+        standings=_read_standings(raw.get("standings", {})),
         lacks=tuple(map(str, raw["lacks"])),
     )
+
+
+def _read_standings(raw: Any) -> dict[str, Mapping[str, object]]:
+    """Read the standings of markets. Errors: ValueError for what names another folder than one of the account's."""
+    if not isinstance(raw, dict) or any(not isinstance(each, dict) for each in raw.values()):
+        raise ValueError("standings is of another kind")
+    if strange := [name for name in raw if Path(name).name != name or name.startswith(".")]:
+        raise ValueError(f"{strange[0]!r} is not the name of a market's folder")
+    return raw
 
 
 def write_description(copy: LedgerCopy, folder: Path) -> None:
@@ -173,6 +185,7 @@ def write_description(copy: LedgerCopy, folder: Path) -> None:
         "chain": copy.chain,
         "copied_ms": copy.copied_ms,
         "standing": copy.standing,
+        **({"standings": dict(copy.standings)} if copy.standings else {}),
         "lacks": list(copy.lacks),
     }
     path = folder / DESCRIPTION_NAME

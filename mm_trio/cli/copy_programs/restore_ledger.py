@@ -17,30 +17,17 @@ from pathlib import Path
 
 import trio
 
+from mm_trio.account_config.settings import AccountSettings
 from mm_trio.cli.copy_programs.ledger_copies import Label, LedgerCopy, find_copy
 from mm_trio.cli.ledger_programs.check_steps import CheckSteps
-from mm_trio.cli.ledger_programs.rebuild_ledger import (
-    find_lost_entries,
-    make_client,
-    replace_journal,
-    write_rows,
-)
-from mm_trio.cli.programs.start_checks import ask_for_pairs, find_network, find_pair
-from mm_trio.config.private_paths import find_open_folder
-from mm_trio.config.settings import Settings
-from mm_trio.halts.standing import Standing, StandingUnread, State
-from mm_trio.halts.standing_file import STANDING_NAME, read_standing, replace_standing
-from mm_trio.journal.data_dir import (
-    describe_lost,
-    find_last_written,
-    finish_setting_aside,
-    hold_state_folder,
-    is_blank,
-)
-from mm_trio.journal.ledger_sums import read_ledger
+from mm_trio.cli.ledger_programs.held_ledger import HeldLedger, Replaced, hold_ledger
+from mm_trio.cli.ledger_programs.lost_entries import find_lost_entries
+from mm_trio.config.private_paths import find_open_folder, make_private_folders
+from mm_trio.halts.standing import Standing, StandingUnread, State, parse_standing
+from mm_trio.halts.standing_file import STANDING_NAME, replace_standing
+from mm_trio.journal.data_dir import describe_lost, find_last_written, finish_setting_aside, is_blank
 from mm_trio.journal.sqlite_journal import Journal, JournalRow
 from mm_trio.model.errors import ConfigError, JournalError
-from mm_trio.model.journal_entries import Adopted, Began
 
 __all__ = ["RestorePlan", "Restored", "restore_ledger"]
 
@@ -65,45 +52,48 @@ class RestorePlan:
 class Restored:
     """Result of a restore.
 
-    `aside` is where the ledger before is now, None where there was none. `is_halted`: a start needs `resume` first.
+    `replaced` is the ledger before. `halted` names what needs `resume` before it starts: the coin, or of several
+    markets those, and all of them by the name of the account's folder. `coins` are listed ones.
     """
 
     folder: Path
     copy: LedgerCopy
-    aside: Path | None
-    n_entries: int
-    n_sessions_found: int
-    n_orders_found: int
-    is_halted: bool
+    replaced: Replaced
+    halted: tuple[str, ...]
+    coins: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
+        aside = self.replaced.aside
         return {
             "restored": True,
             "folder": str(self.folder),
             "copy": str(self.copy.folder),
             "copied": self.copy.describe_time(),
-            "set_aside": None if self.aside is None else str(self.aside),
-            "entries_restored": self.n_entries,
-            "lives_found": self.n_sessions_found,
-            "orders_found": self.n_orders_found,
-            "halted": self.is_halted,
+            "set_aside": None if aside is None else str(aside),
+            "entries_restored": self.replaced.n_entries,
+            "lives_found": self.replaced.n_sessions_found,
+            "orders_found": self.replaced.n_orders_found,
+            "halted": bool(self.halted),
+            **({"coins": list(self.coins), "halted_names": list(self.halted)} if self.coins else {}),
         }
 
     def to_text(self) -> str:
         """Return what happened, and what to do next."""
-        old = "there was no ledger before" if self.aside is None else f"the ledger before is in {self.aside}"
-        resume = "look at the reason, and let it go on with `mm-trio resume`; then " if self.is_halted else ""
+        aside, replaced = self.replaced.aside, self.replaced
+        old = "there was no ledger before" if aside is None else f"the ledger before is in {aside}"
+        who = f"halted: {', '.join(self.halted)}: " if self.coins else "the maker is halted: "
+        resume = f"{who}look at the reason, and let it go on with `mm-trio resume`; then " if self.halted else ""
         return (
-            f"{self.folder}: ledger of {self.copy.describe_time()} with {self.n_entries} entries restored from "
-            f"{self.copy.folder}; the venue knew {self.n_sessions_found} sessions and {self.n_orders_found} orders of "
-            f"later\n{old}\n{'the maker is halted: ' if self.is_halted else ''}{resume}the next start books what "
-            "traded since the copy; run `mm-trio ledger audit` after it"
+            f"{self.folder}: ledger of {self.copy.describe_time()} with {replaced.n_entries} entries restored from "
+            f"{self.copy.folder}; the venue knew {replaced.n_sessions_found} sessions and {replaced.n_orders_found} "
+            f"orders of later\n{old}\n{resume}the next start books what traded since the copy; run `mm-trio ledger "
+            "audit` after it"
         )
 
 
 async def restore_ledger(
-    settings: Settings, *, environ: Mapping[str, str], plan: RestorePlan, stop_scope: trio.CancelScope
+    account: AccountSettings, *, environ: Mapping[str, str], plan: RestorePlan, stop_scope: trio.CancelScope
 ) -> Restored:
     """Replace the ledger by a copy and what the venue knows of later.
 
@@ -111,38 +101,23 @@ async def restore_ledger(
     a halt of later than the copy is not known there. Errors: ConfigError, VenueError, JournalError; Interrupted once
     `stop_scope` is cancelled, and then the ledger is unchanged.
     """
-    configured = settings.market
     steps = CheckSteps(*RESTORE_STEPS)
     with stop_scope:
-        spot_meta = await ask_for_pairs(configured.base_url)
-        market = find_pair(spot_meta, configured)
-        steps.finish("pair at the venue")
-        client = make_client(configured, spot_meta)
-        network = await find_network(configured)
-        label = Label(network=network, account=configured.account, coin=market.coin)
-        with hold_state_folder(
-            environ, network=network, account=configured.account, coin=market.coin, signer=None
-        ) as folder:
+        async with hold_ledger(account, environ=environ) as held:
+            steps.finish("pair at the venue")
+            label = Label(network=held.network, account=held.account, coin=held.name)
             copy, rows = await trio.to_thread.run_sync(partial(_read_copy, plan.source, label))
-            await trio.to_thread.run_sync(partial(_check_present, folder, rows[-1].seq, plan))
+            await trio.to_thread.run_sync(partial(_check_present, held.folder, rows[-1].seq, plan))
             steps.finish("every entry of the copy")
-            known = read_ledger((row.at_ms, row.entry) for row in rows)
-            found = await find_lost_entries(client, market, known)
+            found = await find_lost_entries(held, rows)
             steps.finish("what the venue knows of later")
             # Nothing is awaited after the replacement: a stop would say that the ledger was not changed.
-            is_halted = await trio.to_thread.run_sync(partial(_halt_if_new, folder, copy))
-            aside = await replace_journal(folder, partial(write_rows, rows=rows, found=found))
-            return Restored(
-                folder=folder,
-                copy=copy,
-                aside=aside,
-                n_entries=len(rows),
-                n_sessions_found=sum(isinstance(entry, Began) for entry in found),
-                n_orders_found=sum(isinstance(entry, Adopted) for entry in found),
-                is_halted=is_halted,
-            )
+            halted = await trio.to_thread.run_sync(partial(_halt, held, copy))
+            replaced = await held.replace(rows, found)
+            coins = tuple(market.coin for _, market in held.markets) if held.is_shared else ()
+            return Restored(folder=held.folder, copy=copy, replaced=replaced, halted=halted, coins=coins)
     raise steps.make_interruption(
-        summary={"restored": False, "coin": configured.coin}, note="the ledger was not changed"
+        summary={"restored": False, "coin": account.grids[0].market.coin}, note="the ledger was not changed"
     )
 
 
@@ -178,24 +153,38 @@ def _check_present(folder: Path, n_copied: int, plan: RestorePlan) -> None:
         )
 
 
-def _halt_if_new(folder: Path, copy: LedgerCopy) -> bool:
-    """Leave a maker halted where nothing tells how it ended.
+def _halt(held: HeldLedger, copy: LedgerCopy) -> tuple[str, ...]:
+    """Leave what must not go on by itself halted; return the names of what is. Errors: OSError."""
+    _halt_if_new(held.folder, copy)
+    _stop_markets(held.folder.parent, copy)
+    return held.find_halted()
 
-    Return whether it is halted. Errors: OSError.
-    """
+
+def _halt_if_new(folder: Path, copy: LedgerCopy) -> None:
+    """Leave a maker halted where nothing tells how it ended. Errors: OSError."""
     if (folder / STANDING_NAME).exists() or not is_blank(folder) or describe_lost(folder) is not None:
-        return _is_halted(folder)
+        return
     then = "active" if copy.standing is None else copy.standing.get("state", "not readable")
     why = (
         f"the ledger was restored from a copy of {copy.describe_time()} into a state folder without an earlier one; "
         f"the maker was {then} then, and whether it was halted later is not known"
     )
     replace_standing(folder, Standing(state=State.HALTED, since_ms=time.time_ns() // 1_000_000, why=why))
-    return True
 
 
-def _is_halted(folder: Path) -> bool:
-    try:
-        return read_standing(folder).state is State.HALTED
-    except StandingUnread:
-        return True
+def _stop_markets(account_folder: Path, copy: LedgerCopy) -> None:
+    """Stop the markets again that were stopped when the copy was made, where nothing tells of later.
+
+    A market that goes on has a file that says so. Errors: OSError.
+    """
+    for name, raw in copy.standings.items():
+        folder = account_folder / name
+        if (folder / STANDING_NAME).exists():
+            continue
+        make_private_folders(folder)
+        try:
+            standing = parse_standing(raw)
+        except StandingUnread as error:
+            why = f"its standing could not be read when the ledger was copied, {copy.describe_time()}: {error}"
+            standing = Standing(state=State.HALTED, since_ms=copy.copied_ms, why=why)
+        replace_standing(folder, standing)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mm_trio.config.settings import Settings
 
-__all__ = ["find_history", "parse_span_ms", "parse_time_ms", "read_period"]
+__all__ = ["check_history", "find_folder", "find_history", "is_shared", "parse_span_ms", "parse_time_ms", "read_period"]
 
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])")
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -37,10 +37,18 @@ def find_history(arguments: argparse.Namespace, stop: StopSignal) -> Path:
     With `--config` it is found without the venue too, where only one folder can be meant.
     Errors: ConfigError where there is no ledger, or none can be told from others.
     """
+    return check_history(arguments, find_folder(arguments, stop)[0])
+
+
+def find_folder(arguments: argparse.Namespace, stop: StopSignal) -> tuple[Path, str]:
+    """Find the state folder that `--folder` or `--config` means, and the name of its market.
+
+    A ledger need not be there. Errors: ConfigError where no folder can be told from others.
+    """
     if arguments.folder is not None:
         if arguments.coin is not None:
             raise ConfigError("--coin chooses a market of --config, and --folder is of one coin; leave --coin out")
-        return _check_folder(arguments.folder, f"--folder {arguments.folder}")
+        return arguments.folder, arguments.folder.name
     # Imported late, because a folder is read without the venue and all that speaks with it.
     from mm_trio.cli.shell.grids import load_grid
 
@@ -48,8 +56,18 @@ def find_history(arguments: argparse.Namespace, stop: StopSignal) -> Path:
     settings = load_grid(arguments)
     # The work that needs the folder comes after it, and a signal cuts that short too.
     find = partial(_find_configured, settings, environ=environ)
-    folder = stop.run(find, is_last=False)
-    return _check_folder(folder, f"--config {arguments.config}")
+    return stop.run(find, is_last=False), settings.market.coin
+
+
+def check_history(arguments: argparse.Namespace, folder: Path) -> Path:
+    """Return the folder that arguments name, if it has a ledger of one market. Errors: ConfigError."""
+    given = f"--config {arguments.config}" if arguments.folder is None else f"--folder {arguments.folder}"
+    return _check_folder(folder, given)
+
+
+def is_shared(folder: Path) -> bool:
+    """Check if the ledger of a market is in its account's, with those of other markets. Errors: OSError."""
+    return not (folder / JOURNAL_NAME).is_file() and (folder.parent / ACCOUNT_NAME / JOURNAL_NAME).exists()
 
 
 async def _find_configured(settings: Settings, *, environ: Mapping[str, str], stop_scope: trio.CancelScope) -> Path:
@@ -80,7 +98,7 @@ def _check_folder(folder: Path, given: str) -> Path:
             return folder
     except OSError as error:
         raise ConfigError(f"{given}: {folder} cannot be read: {error.strerror or error}") from error
-    if (folder.parent / ACCOUNT_NAME / JOURNAL_NAME).exists():
+    if is_shared(folder):
         raise ConfigError(
             f"{given}: the ledger of {folder.name} is in {folder.parent / ACCOUNT_NAME}, together with those of the "
             "account's other markets, and this command reads the ledger of one market alone"

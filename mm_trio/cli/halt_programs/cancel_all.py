@@ -60,7 +60,7 @@ class _Sweeping:
     def note(self, text: str) -> None:
         """Tell what did not work; the rest goes on."""
         self.notes.append(text)
-        _log.warning("%s", text)
+        _log.warning("not done: reason=%s; the rest goes on", text)
 
 
 async def cancel_all(

@@ -83,7 +83,7 @@ async def find_place(settings: Settings, *, environ: Mapping[str, str]) -> Maker
     except VenueError as failure:
         if found is None:
             raise
-        _log.warning("the venue does not name the pair (%s); taken for it: %s", failure, found.folder)
+        _log.warning("pair not named by the venue: error=%s folder=%s; taken for its folder", failure, found.folder)
         return found
 
 
@@ -123,7 +123,7 @@ async def _ask_disk(place: Path, look: Callable[[], _T]) -> _T | None:
     """Look at files; None where the disk does not answer in time."""
     with trio.move_on_after(DISK_WITHIN_S):
         return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
-    _log.warning("no answer of the disk in %g s: place=%s; going on without", DISK_WITHIN_S, place)
+    _log.warning("disk does not answer: within_s=%g place=%s; going on without", DISK_WITHIN_S, place)
     return None
 
 
@@ -153,7 +153,7 @@ async def look_at_standing(folder: Path) -> Standing | None:
         try:
             return await trio.to_thread.run_sync(read_standing, folder, abandon_on_cancel=True)
         except StandingUnread as error:
-            _log.warning("%s", error)
+            _log.warning("standing not read: error=%s", error)
     return None
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import trio
 
+from mm_trio.cli.halt_programs.by_socket import ask_by_socket
 from mm_trio.cli.halt_programs.maker_place import (
     ANSWERED_WITHIN_S,
+    MakerPlace,
     find_place,
     is_running,
     look_at_standing,
@@ -17,9 +19,10 @@ from mm_trio.cli.halt_programs.maker_place import (
     wait_for_standing,
 )
 from mm_trio.config.settings import Settings
-from mm_trio.halts.requests import Request, write_request
+from mm_trio.halts.requests import MOST_CHARS, Request, write_request
 from mm_trio.halts.standing import Standing, State
 from mm_trio.model.errors import ConfigError, Interrupted
+from mm_trio.views.json_values import from_json
 
 __all__ = ["Pausing", "pause_maker"]
 
@@ -81,12 +84,22 @@ async def pause_maker(
         place = await find_place(settings, environ=environ)
         runs, standing = await is_running(place.folder), await look_at_standing(place.folder)
         if standing is None or standing.state.may_place:
+            if runs is not False and (followed := await _ask_running(place, reason)) is not None:
+                return Pausing(coin=place.coin, folder=place.folder, is_running=True, standing=followed)
             await _ask(place.folder, reason)
             if runs is not False:
                 shown = await wait_for_standing(place.folder, lambda found: not found.state.may_place)
                 standing = shown or standing
         return Pausing(coin=place.coin, folder=place.folder, is_running=runs, standing=standing)
     raise Interrupted(note="a request that was written stays, and the maker follows it")
+
+
+async def _ask_running(place: MakerPlace, reason: str) -> Standing | None:
+    """Ask a maker by its socket; return what it has written down, None where it did not answer."""
+    reply = await ask_by_socket(
+        place.folder, "POST", "/v1/pause", query={"coin": place.coin}, body={"reason": reason[:MOST_CHARS]}
+    )
+    return None if reply is None else from_json(Standing, reply.values["standing"])
 
 
 async def _ask(folder: Path, reason: str) -> None:

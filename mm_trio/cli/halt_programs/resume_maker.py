@@ -8,6 +8,7 @@ from pathlib import Path
 
 import trio
 
+from mm_trio.cli.halt_programs.by_socket import ask_by_socket
 from mm_trio.cli.halt_programs.maker_place import (
     ANSWERED_WITHIN_S,
     LOOK_EVERY_S,
@@ -139,7 +140,10 @@ async def _resume_running(place: MakerPlace, *, only_show: bool) -> Resumption:
     if only_show or found.is_active or found.obstacle:
         return found
     tell(found.describe_plan())
-    await touch_disk(place.folder, lambda: _ask(found))
+    await touch_disk(place.folder, lambda: _remove_pending(found))
+    if await _ask_running(place):
+        return replace(found, is_resumed=await look_at_standing(place.folder) == ACTIVE)
+    await touch_disk(place.folder, lambda: _write(place.folder, lambda: write_request(place.folder, Request.RESUME)))
     try:
         is_followed = await _wait_until_followed(place.folder)
     finally:
@@ -160,13 +164,20 @@ async def _wait_until_followed(folder: Path) -> bool:
     return False
 
 
-def _ask(found: Resumption) -> None:
-    def write() -> None:
+async def _ask_running(place: MakerPlace) -> bool:
+    """Ask a maker by its socket; return whether it is active now."""
+    # What holds for the account is asked for without a market.
+    query = None if place.coin == ALL_MARKETS else {"coin": place.coin}
+    reply = await ask_by_socket(place.folder, "POST", "/v1/resume", query=query, body={"confirm": True})
+    return reply is not None and reply.values["resumed"] is True
+
+
+def _remove_pending(found: Resumption) -> None:
+    def remove() -> None:
         for request in found.pending:
             remove_request(found.folder, request)
-        write_request(found.folder, Request.RESUME)
 
-    _write(found.folder, write)
+    _write(found.folder, remove)
 
 
 def _withdraw(folder: Path) -> None:

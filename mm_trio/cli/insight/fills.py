@@ -1,4 +1,4 @@
-"""Command `fills`: list our fills from the ledger."""
+"""Command `fills`: list our fills from the ledger, and from the maker that runs."""
 
 from __future__ import annotations
 
@@ -40,13 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @gives_verdict
 def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """List fills and return the exit code."""
-    from mm_trio.cli.earnings_programs.fills_program import list_fills
-    from mm_trio.cli.earnings_programs.history_place import find_history, read_period
+    from mm_trio.cli.earnings_programs.fills_program import list_fills, list_running
+    from mm_trio.cli.earnings_programs.history_place import check_history, find_folder, is_shared, read_period
+    from mm_trio.cli.earnings_programs.running_maker import ask_fills
 
     set_up_logging(sys.stderr)
     period = read_period(arguments)
-    folder = find_history(arguments, stop)
-    found = list_fills(folder, period, limit=arguments.limit)
+    folder, coin = find_folder(arguments, stop)
+    running = ask_fills(folder, coin, stop)
+    if running is not None and arguments.csv is None and is_shared(folder):
+        found = list_running(folder, period, limit=arguments.limit, running=running)
+    else:
+        found = list_fills(check_history(arguments, folder), period, limit=arguments.limit, running=running)
     if arguments.csv is not None:
         from mm_trio.cli.earnings_programs.fills_table import write_table
 
@@ -58,9 +63,10 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
 COMMAND = Command(
     name="fills",
     help="list our fills: side, level, price, size, fee, taker, edge",
-    description="Lists the fills in the ledger by the venue's time, and exact sums over the period. Who took them, and "
-    "the market's mid before and after, come from the record beside the ledger where a maker wrote one. A fill's edge "
-    "is what its price was better than the mid just before. Reads only, also while a maker runs.",
+    description="Lists the fills in the ledger by the venue's time, and exact sums over the period; where a maker "
+    "runs, also those that it has not written yet. Who took them, and the market's mid before and after, come from the "
+    "record beside the ledger where a maker wrote one. A fill's edge is what its price was better than the mid just "
+    "before. Nothing is changed.",
     add_arguments=add_arguments,
     run=run,
 )

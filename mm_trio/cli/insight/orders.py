@@ -1,4 +1,4 @@
-"""Command `orders`: list what may rest by the ledger."""
+"""Command `orders`: list what may rest, by the maker that runs or by the ledger."""
 
 from __future__ import annotations
 
@@ -24,21 +24,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @gives_verdict
 def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     """List orders and return the exit code."""
-    from mm_trio.cli.earnings_programs.history_place import find_history
-    from mm_trio.cli.earnings_programs.orders_program import list_orders
+    from mm_trio.cli.earnings_programs.history_place import check_history, find_folder, is_shared
+    from mm_trio.cli.earnings_programs.orders_program import list_orders, list_running
+    from mm_trio.cli.earnings_programs.running_maker import ask_orders
 
     set_up_logging(sys.stderr)
-    print_result(list_orders(find_history(arguments, stop)), as_json=arguments.json)
+    folder, coin = find_folder(arguments, stop)
+    running = ask_orders(folder, coin, stop)
+    if running is not None and is_shared(folder):
+        found = list_running(folder, running)
+    else:
+        found = list_orders(check_history(arguments, folder), running)
+    print_result(found, as_json=arguments.json)
     return ExitCode.CLEAN
 
 
 COMMAND = Command(
     name="orders",
     help="list our orders that may rest, the boundary, and what is withheld",
-    description="Lists every order of ours that may rest now, as the ledger knows it: resting, in flight (sent, and "
-    "its deadline is not over) or in doubt. It tells the boundary, what of the amounts offered is in no order, and "
-    "why. The venue is not asked, nothing is changed, and a maker may run meanwhile; what it learnt in the last moment "
-    "may not be written yet.",
+    description="Lists every order of ours that may rest now, as the maker that runs says itself over its control "
+    "socket, else as the ledger knows it: resting, in flight (sent, and its deadline is not over) or in doubt. It "
+    "tells the boundary, what of the amounts offered is in no order, and why. The venue is not asked, and nothing is "
+    "changed.",
     add_arguments=add_arguments,
     run=run,
 )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.networks import NETWORKS, check_api_url
-from mm_trio.cli.shell.output import print_result, set_up_logging
-from mm_trio.cli.shell.parser import Command, add_duration_option, add_json_option, whole_number
+from mm_trio.cli.shell.output import keep_log_as_asked, print_result
+from mm_trio.cli.shell.parser import Command, add_duration_option, add_json_option, add_log_options, whole_number
 from mm_trio.cli.shell.stop_signal import StopSignal
 
 __all__ = ["COMMAND", "add_arguments", "run"]
@@ -36,15 +36,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="largest size of the file, in MB; the oldest goes first (default: 2000)",
     )
     add_duration_option(parser)
+    add_log_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Record a market and return the exit code."""
+    with keep_log_as_asked(arguments, sys.stderr):
+        return _record(arguments)
+
+
+def _record(arguments: argparse.Namespace) -> int:
     from mm_trio.cli.record_programs.record_market import RecordRequest, record_market
     from mm_trio.config.values import loopback_url
     from mm_trio.recorder.kept_file import RecordBounds
 
-    set_up_logging(sys.stderr)
     api_url = check_api_url(arguments)
     request = RecordRequest(
         coin=arguments.coin,

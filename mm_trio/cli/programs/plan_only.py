@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
 
 import trio
 
@@ -27,7 +27,7 @@ from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.model.settings import QuoteSettings
 from mm_trio.quoting.opening import read_opening
-from mm_trio.quoting.plan import TickPlan, plan_tick
+from mm_trio.quoting.plan import plan_tick
 from mm_trio.state.fill_history import FillHistory
 from mm_trio.state.inventory import Inventory
 from mm_trio.state.maker_state import MakerState
@@ -37,7 +37,7 @@ from mm_trio.state.rate_limit import RateLimitBudget
 from mm_trio.state.stats import RunStats
 from mm_trio.venue.rest_client import START_PATIENCE_S, VenueClient
 from mm_trio.venue.sdk import make_info
-from mm_trio.witness.opening_check import Opening, OpeningRules, find_opening_fault
+from mm_trio.witness.opening_check import OpeningRules, find_opening_fault
 
 __all__ = ["make_quote_settings", "plan_forever"]
 
@@ -45,7 +45,23 @@ _log = logging.getLogger(__name__)
 
 # A person reads the plan. It is not the pace of a maker, which reads most of it from its feeds.
 LOOK_EVERY_S = 30.0
-_Lines: TypeAlias = list[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What is told of one plan; one that differs is told anew.
+
+    `inside` are the boundary's price and our best two, `market` the best two of others. Of `places`: side, level, price
+    and size.
+    """
+
+    inside: tuple[Decimal | None, Decimal | None, Decimal | None]
+    market: tuple[Decimal | None, Decimal | None]
+    fault: str | None
+    boundary_level: int
+    funds: tuple[Decimal, Decimal]
+    counts: tuple[int, int]
+    places: tuple[tuple[str, int, Decimal, Decimal], ...]
 
 
 async def plan_forever(
@@ -80,16 +96,15 @@ async def plan_forever(
         client.weight.on_request(PAIRS_WEIGHT, now_s=trio.current_time())
         if duration_s is not None:
             stop_scope.deadline = trio.current_time() + duration_s
-        logged: _Lines = []
+        told: _Shown | None = None
         while True:
             try:
-                lines = await _plan_once(settings, client, market, grid, rules)
-                if lines != logged:
-                    for level, line in lines:
-                        _log.log(level, "%s", line)
+                shown = await _plan_once(settings, client, market, grid, rules)
+                if shown != told:
+                    _tell(shown)
                     if on_shown is not None:
                         await trio.to_thread.run_sync(on_shown, market)
-                logged = lines
+                told = shown
                 stats.ticks += 1
             except VenueError as error:
                 stats.errors += 1
@@ -100,8 +115,8 @@ async def plan_forever(
 
 async def _plan_once(
     settings: Settings, client: VenueClient, market: Market, grid: PricingGrid, rules: OpeningRules
-) -> _Lines:
-    """Tell what a maker that starts now would send."""
+) -> _Shown:
+    """Find what a maker that starts now would send."""
     parameters = settings.maker_parameters(grid)
     quoting = make_quote_settings(parameters)
     check_order_size(grid, quoting.order_size, quoting.min_notional)
@@ -114,7 +129,15 @@ async def _plan_once(
     plan = plan_tick(grid, inventory, orders, quoting)
     book = await client.fetch_book(market)
     opening = read_opening(state, plan, book, orphans=orphans, earlier=None)
-    return [*_tell_opening(opening, rules), *_tell_plan(plan, inventory, n_orphans=len(orphans))]
+    return _Shown(
+        inside=opening.inside,
+        market=(opening.market_bid, opening.market_ask),
+        fault=find_opening_fault(opening, rules),
+        boundary_level=plan.boundary_level,
+        funds=(inventory.effective_token, inventory.effective_usdc),
+        counts=(len(plan.diff.cancels) + len(orphans), len(plan.diff.modifies)),
+        places=tuple((order.side, order.level_index, order.price, order.size) for order in plan.diff.places),
+    )
 
 
 def make_quote_settings(parameters: MakerParameters) -> QuoteSettings:
@@ -131,19 +154,18 @@ def make_quote_settings(parameters: MakerParameters) -> QuoteSettings:
     )
 
 
-def _tell_opening(opening: Opening, rules: OpeningRules) -> _Lines:
-    """Tell the prices that the ladder opens with, and those of others."""
-    boundary, bid, ask = opening.inside
-    market = f"market_bid={opening.market_bid} market_ask={opening.market_ask}"
-    lines = [(logging.INFO, f"plan opening: boundary_px={boundary} best_bid={bid} best_ask={ask} {market}")]
-    if (fault := find_opening_fault(opening, rules)) is not None:
-        lines.append((logging.WARNING, f"plan refused: reason={fault}"))
-    return lines
-
-
-def _tell_plan(plan: TickPlan, inventory: Inventory, *, n_orphans: int) -> _Lines:
-    diff, funds = plan.diff, f"token={inventory.effective_token} quote={inventory.effective_usdc}"
-    counts = f"cancels={len(diff.cancels) + n_orphans} modifies={len(diff.modifies)} places={len(diff.places)}"
-    lines = [f"plan: boundary={plan.boundary_level} {funds} {counts}; nothing is sent"]
-    lines += [f"plan place: side={o.side} level={o.level_index} px={o.price} sz={o.size}" for o in diff.places]
-    return [(logging.INFO, line) for line in lines]
+def _tell(shown: _Shown) -> None:
+    """Tell the prices that the ladder opens with, those of others, and what would be sent."""
+    boundary, bid, ask = shown.inside
+    _log.info(
+        "plan opening: boundary_px=%s best_bid=%s best_ask=%s market_bid=%s market_ask=%s",
+        *(boundary, bid, ask, *shown.market),
+    )
+    if shown.fault is not None:
+        _log.warning("plan refused: reason=%s", shown.fault)
+    _log.info(
+        "plan: boundary=%d token=%s quote=%s cancels=%d modifies=%d places=%d; nothing is sent",
+        *(shown.boundary_level, *shown.funds, *shown.counts, len(shown.places)),
+    )
+    for order in shown.places:
+        _log.info("plan place: side=%s level=%d px=%s sz=%s", *order)

@@ -271,7 +271,7 @@ async def _ask_role(info: Any, address: str, *, whose: str, is_needed: bool) -> 
             elif is_needed:
                 raise Unreachable(f"the role of the {whose} could not be checked: {error}") from error
             else:
-                _log.warning("role of the %s not checked: %s; on mainnet the maker would not start", whose, error)
+                _log.warning("role not checked: of=%s error=%s; on mainnet the maker would not start", whose, error)
     return None
 
 

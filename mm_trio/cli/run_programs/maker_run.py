@@ -100,7 +100,7 @@ class MakerRun(Generic[OpenedT]):
         async with self.open_maker() as opened:
             self.opened = opened
             for grid in self.account.grids:
-                _log.info("%s", grid.describe())
+                _log.info("settings: %s", grid.describe())
             try:
                 async with trio.open_nursery() as nursery:
                     for task in self.beside:

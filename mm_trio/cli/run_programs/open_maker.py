@@ -32,7 +32,7 @@ from mm_trio.config.keys import Secret, is_master_key
 from mm_trio.config.sandbox_folders import remove_old_instances
 from mm_trio.config.settings import Settings
 from mm_trio.engine.ws_state import WsState
-from mm_trio.guard.terms import GuardTerms
+from mm_trio.guard.cover import GuardTerms
 from mm_trio.halts.applied_file import note_applied
 from mm_trio.halts.requests import Asked
 from mm_trio.halts.standing import refuse_halted
@@ -65,6 +65,7 @@ __all__ = [
     "Terms",
     "close_all",
     "keep_log",
+    "make_guard",
     "make_recorder",
     "make_transport",
     "open_maker",
@@ -163,7 +164,8 @@ async def open_maker(
         await trio.to_thread.run_sync(_refuse_shared_ledger, folder)
         lock = find_signer_lock(environ, network=network, signer=wallet.address)
         journal = await open_when_free(partial(open_ledger, folder, signer_lock=lock))
-        await note_applied(folder, AccountSettings.of_one_market(settings))
+        account = AccountSettings.of_one_market(settings)
+        await note_applied(folder, account)
         recorder = make_recorder(settings, folder, coin=coin)
         try:
             maker = WsState(
@@ -177,7 +179,7 @@ async def open_maker(
                 key_life=key_life,
                 limits=terms.limits,
                 standing=standing,
-                guard=_make_guard(settings, folder, network=network, coin=coin, signer=wallet.address),
+                guard=make_guard(account, folder, network=network, coin=coin, signer=wallet.address),
                 dead_man=settings.guard.dead_man == "venue",
                 check_opening=terms.check_opening,
                 recorder=recorder,
@@ -226,9 +228,12 @@ def make_transport(settings: Settings) -> NativeTransport | None:
     return make_transport(settings.market.base_url)
 
 
-def _make_guard(settings: Settings, folder: Path, *, network: str, coin: str, signer: str) -> GuardTerms:
-    """Say where signs of life are left, and whose orders the guard may cancel."""
-    market = settings.market
+def make_guard(account: AccountSettings, folder: Path, *, network: str, coin: str, signer: str) -> GuardTerms:
+    """Say where signs of life are left, and whose orders the guard may cancel.
+
+    `coin` stands for all of them where the account lists markets.
+    """
+    market = account.grids[0].market
     return GuardTerms(
         folder=folder,
         network=network,
@@ -236,7 +241,8 @@ def _make_guard(settings: Settings, folder: Path, *, network: str, coin: str, si
         coin=coin,
         signer=signer.lower(),
         vault=market.vault,
-        after_s=settings.guard.guard_after_s,
+        after_s=account.guard.guard_after_s,
+        of_account=account.lists_markets,
     )
 
 

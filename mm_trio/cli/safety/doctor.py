@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mm_trio.cli.shell.exit_codes import ExitCode
-from mm_trio.cli.shell.grids import Outcome, add_config_options, do_each, load_grids
+from mm_trio.cli.shell.grids import Outcome, add_config_options, choose_grids, do_each, load_account
 from mm_trio.cli.shell.output import print_result, set_up_logging
 from mm_trio.cli.shell.parser import Command, add_json_option
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -39,17 +39,22 @@ def run(arguments: argparse.Namespace, stop: StopSignal) -> int:
     set_up_logging(sys.stderr)
     environment = arguments.environment
     try:
-        grids = load_grids(arguments)
+        account = load_account(arguments)
+        grids = choose_grids(account, arguments.coin, source=str(arguments.config))
     except ConfigError as error:
         print_result(_report_unread(error), as_json=arguments.json)
         return ExitCode.CONFIG
     # Imported after the configuration is read: the SDK takes most of a second, and a mistake should be told at once.
+    from mm_trio.cli.alert_programs.channel_facts import look_at_alerts
     from mm_trio.cli.check_programs.examination import examine
     from mm_trio.cli.check_programs.local_facts import look_at_key
     from mm_trio.cli.check_programs.venue_facts import Examiner
 
     key = look_at_key(environment.secrets, _ask_passphrase if sys.stdin.isatty() else None)
-    examiner = Examiner(environ=environment.plain, on_step=_choose_progress())
+    alerts = look_at_alerts(grids[0].alerts, environment.alerts, config=arguments.config)
+    examiner = Examiner(
+        environ=environment.plain, on_step=_choose_progress(), of_account=account.lists_markets, alerts=alerts
+    )
 
     def look(settings: Settings, is_last: bool) -> Outcome:
         report = stop.run(partial(examine, settings, key, examiner=examiner), is_last=is_last)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.model.errors import ConfigError
-from mm_trio.terminal_ui.streams import LOG_FORMAT, LineHandler, print_out
+from mm_trio.terminal_ui.log_lines import choose_format, make_formatter
+from mm_trio.terminal_ui.streams import LineHandler, print_out
 
 if TYPE_CHECKING:
     import trio
@@ -25,13 +26,16 @@ __all__ = [
     "Result",
     "Summary",
     "choose_screen",
-    "log_to_file",
+    "keep_log_as_asked",
     "print_result",
     "print_summary",
+    "refuse_page_of_plan",
     "set_up_logging",
+    "wants_screen",
 ]
 
-
+# What the program uses to reach the venue.
+LIBRARIES = ("hyperliquid", "urllib3", "requests", "websocket")
 # What a line about one of several markets has.
 _SHOWN_OF_A_GRID = ("ticks", "fills", "fill_volume", "items", "errors", "boundary_level", "halted_because")
 
@@ -56,27 +60,32 @@ class Summary(Protocol):
     def to_json(self) -> dict[str, object]: ...
 
 
-def set_up_logging(stream: TextIO) -> None:
+def set_up_logging(stream: TextIO, *, log_format: str = "text", is_verbose: bool = False) -> None:
     """Log one line per event to `stream`.
 
-    Our records are logged from INFO on, those of libraries from WARNING on: at DEBUG they could show signed requests.
+    Our records are logged from INFO on, or from DEBUG on; those of libraries from WARNING on, whatever is asked for: at
+    DEBUG they could show signed requests.
     """
     # A log that cannot be written is no reason for a traceback of the log itself, whichever handler finds out.
     logging.raiseExceptions = False
-    logging.basicConfig(
-        handlers=[LineHandler(stream)],
-        level=logging.WARNING,
-        format=LOG_FORMAT,
-    )
-    logging.getLogger("mm_trio").setLevel(logging.INFO)
+    choose_format(log_format)
+    handler = LineHandler(stream)
+    handler.setFormatter(make_formatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("mm_trio").setLevel(logging.DEBUG if is_verbose else logging.INFO)
+    for name in LIBRARIES:
+        library = logging.getLogger(name)
+        library.setLevel(max(library.level, logging.WARNING))
 
 
 @contextmanager
-def log_to_file(path: Path | None) -> Iterator[None]:
-    """Log to the file of `--log-file` too, if there is one.
+def keep_log_as_asked(arguments: argparse.Namespace, stream: TextIO) -> Iterator[None]:
+    """Log to `stream`, and to the file of `--log-file` if there is one, as the options of the log say.
 
     Errors: ConfigError.
     """
+    set_up_logging(stream, log_format=arguments.log_format, is_verbose=arguments.verbose)
+    path: Path | None = arguments.log_file
     with ExitStack() as opened:
         if path is not None:
             from mm_trio.terminal_ui.log_file import keep_log
@@ -96,7 +105,7 @@ def choose_screen(arguments: argparse.Namespace, *, title: str, lists_markets: b
 
     There is no view without a terminal, or where the operator asked for `--plain` or `--json`.
     """
-    if not _wants_screen(arguments):
+    if not wants_screen(arguments):
         return None
     # Imported late, because the toolkit takes most of a second.
     from mm_trio.terminal_ui.live_view import show_screen
@@ -107,7 +116,17 @@ def choose_screen(arguments: argparse.Namespace, *, title: str, lists_markets: b
     return show
 
 
-def _wants_screen(arguments: argparse.Namespace) -> bool:
+def refuse_page_of_plan(arguments: argparse.Namespace) -> None:
+    """Refuse a page where no maker will run. Errors: ConfigError."""
+    if arguments.page is not None:
+        raise ConfigError(
+            "--page shows a maker that runs, and this start only plans; leave --page out, or start a maker: without "
+            "--plan, and on mainnet with --live"
+        )
+
+
+def wants_screen(arguments: argparse.Namespace) -> bool:
+    """Check if a screen is to be shown: there is a terminal, and neither `--plain` nor `--json` was asked for."""
     if arguments.plain or arguments.json or sys.platform == "win32":
         return False
     from mm_trio.terminal_ui.terminal import is_terminal

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from mm_trio import __version__
+from mm_trio.terminal_ui.log_lines import FORMATS
 from mm_trio.terminal_ui.streams import print_out, tell
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ __all__ = [
     "UsageError",
     "add_duration_option",
     "add_json_option",
+    "add_log_options",
+    "add_page_option",
     "add_screen_options",
     "exact_number",
     "make_parser",
@@ -113,15 +116,40 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON object as the last line")
 
 
+def add_page_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--page`, which serves the page in the browser."""
+    parser.add_argument(
+        "--page",
+        type=whole_number(0, 65535),
+        nargs="?",
+        const=0,
+        metavar="PORT",
+        help="show the maker in the browser, on this machine alone: prints a link that opens the page once "
+        "(default port: a free one; [page] in the configuration has more; needs pip install mm-trio[page])",
+    )
+
+
 def add_screen_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--plain`, `--json` and `--log-file` for commands with a screen."""
+    """Add `--plain`, `--json` and the options of the log for commands with a screen."""
     parser.add_argument("--plain", action="store_true", help="print one line per event, also on a terminal")
     parser.add_argument(
         "--json", action="store_true", help="print a JSON object as the last line, and the log to stderr"
     )
+    add_log_options(parser)
+
+
+def add_log_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--log-file`, `--log-format` and `-v` for commands that run for long."""
     parser.add_argument(
         "--log-file", type=Path, metavar="FILE", help="write the log to FILE too (a new one every 10 MB, five at most)"
     )
+    parser.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        default="text",
+        help="form of each log line: text, or a JSON object with its event and fields (default: text)",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="log details too; never those of the libraries")
 
 
 def parse_seconds(text: str) -> float:

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -61,12 +62,14 @@ class StopSignal:
         handled = self._handle_signals(self._note)
 
         async def run() -> _T:
-            with trio.open_signal_receiver(*handled) as signals:
+            # Whoever started this may have ignored all of them.
+            with trio.open_signal_receiver(*handled) if handled else nullcontext() as signals:
                 async with trio.open_nursery() as nursery:
                     stop_scope = trio.CancelScope()
                     if self.received is not None:
                         self._stop(stop_scope, self.received)
-                    nursery.start_soon(self._stop_on_signal, signals, stop_scope)
+                    if signals is not None:
+                        nursery.start_soon(self._stop_on_signal, signals, stop_scope)
                     result = await work(stop_scope=stop_scope)
                     self.is_cut_short = self.is_received() and stop_scope.cancelled_caught
                     nursery.cancel_scope.cancel()
@@ -85,9 +88,10 @@ class StopSignal:
     def _stop(self, stop_scope: trio.CancelScope, number: signal.Signals) -> None:
         if stop_scope.cancel_called:
             consequence = "; cancelling open orders takes up to 10 s" if self._cancels_orders else ""
-            _log.warning("%s: already shutting down%s", number.name, consequence)
+            _log.warning("already shutting down: signal=%s%s", number.name, consequence)
         else:
-            _log.info("%s: shutting down%s", number.name, ", cancelling open orders" if self._cancels_orders else "")
+            consequence = "; cancelling open orders" if self._cancels_orders else ""
+            _log.info("shutting down: signal=%s%s", number.name, consequence)
         stop_scope.cancel()
 
     def _handle_signals(

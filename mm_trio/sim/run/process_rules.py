@@ -25,7 +25,7 @@ TASKS = 8
 # Beside these in a seed with halts: one hears the operator, one looks at the price.
 HALT_TASKS = 2
 # What a maker may remember, however long it runs. None of these takes a hundred megabytes.
-MOST_FILLS, MOST_LEFT, MOST_STRANGERS, MOST_OF_ONE_STRANGER, MOST_SHOWN = 100_000, 20_000, 10_000, 1_000, 50
+MOST_FILLS, MOST_LEFT, MOST_STRANGERS, MOST_OF_ONE_STRANGER, MOST_SHOWN = 100_000, 20_000, 10_000, 1_000, 200
 MOST_UNLISTED = 10_000
 # Entries of the five seconds that a write may take: a hundred items have three each.
 MOST_UNWRITTEN = 1_000

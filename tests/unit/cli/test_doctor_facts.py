@@ -19,6 +19,7 @@ from filelock import FileLock
 from sandbox_kit import TAKER, buy, sell
 from trio.testing import MockClock
 
+from mm_trio.cli.alert_programs.channel_facts import AlertFacts
 from mm_trio.cli.check_programs import examination
 from mm_trio.cli.check_programs.budget_checks import check_dead_man
 from mm_trio.cli.check_programs.examination import ALL_CHECKS, examine
@@ -307,10 +308,26 @@ def test_the_venues_dead_man_needs_a_volume(facts: Facts, volume: str, verdict: 
     assert check_dead_man(changed).verdict is verdict
 
 
-def test_alerts_that_are_configured_are_told(facts: Facts) -> None:
-    settings: Any = SimpleNamespace(alerts=object())
+@pytest.mark.parametrize(
+    ("alerts", "verdict", "words"),
+    [
+        (AlertFacts(), Verdict.SKIP, "nobody is told"),
+        (AlertFacts(names=("1:json://127.0.0.1",)), Verdict.PASS, "1:json://127.0.0.1; nothing was sent"),
+        (AlertFacts(fault="[alerts] urls are wrong"), Verdict.FAIL, "[alerts] urls are wrong"),
+        (AlertFacts(names=("1:a", "2:b"), silent=("2:b",)), Verdict.WARN, "no connection to 2:b"),
+        (AlertFacts(names=("1:a",), is_exposed=True), Verdict.WARN, "others may read"),
+    ],
+)
+def test_alerts_are_judged(facts: Facts, alerts: AlertFacts, verdict: Verdict, words: str) -> None:
+    found = check_alerts(replace(facts, alerts=alerts))
 
-    assert "is configured" in check_alerts(replace(facts, settings=settings)).text
+    assert (found.verdict, words in found.text) == (verdict, True)
+
+
+def test_on_mainnet_somebody_should_be_told(facts: Facts) -> None:
+    settings: Any = SimpleNamespace(market=SimpleNamespace(network="mainnet"))
+
+    assert check_alerts(replace(facts, settings=settings)).verdict is Verdict.WARN
 
 
 # --- Findings ---------------------------------------------------------------------------------

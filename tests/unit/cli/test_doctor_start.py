@@ -36,7 +36,7 @@ def test_what_is_a_warning_is_logged_and_does_not_stop(patient: Patient, caplog:
     run_cheap_checks(patient.settings, environ=patient.environ)
 
     (line,) = caplog.messages
-    assert line.startswith("check limits: 11 of 11 limits are not given")
+    assert line.startswith("check warns: name=limits reason=11 of 11 limits are not given")
 
 
 def test_every_fail_is_told_at_once(patient: Patient) -> None:

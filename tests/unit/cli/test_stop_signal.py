@@ -16,7 +16,7 @@ import pytest
 import trio
 import trio.testing
 
-from mm_trio.cli.ledger_programs.rebuild_ledger import replace_journal, write_rows
+from mm_trio.cli.ledger_programs.held_ledger import replace_journal, write_rows
 from mm_trio.cli.shell.exit_codes import ExitCode
 from mm_trio.cli.shell.parser import Command, add_json_option, make_parser
 from mm_trio.cli.shell.stop_signal import StopSignal
@@ -47,6 +47,17 @@ async def fail_when_stopped(*, stop_scope: trio.CancelScope) -> None:
 async def finish_before_the_signal(*, stop_scope: trio.CancelScope) -> None:
     with stop_scope:
         signal.raise_signal(signal.SIGTERM)
+
+
+def test_work_is_done_where_every_signal_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a supervisor that started this with all of them ignored."""
+
+    async def work(*, stop_scope: trio.CancelScope) -> str:
+        return "done"
+
+    monkeypatch.setattr("mm_trio.cli.shell.stop_signal._SIGNALS", ())
+
+    assert StopSignal().run(work) == "done"
 
 
 def run_verdict(work: Work, *words: str) -> int:
@@ -138,12 +149,12 @@ async def stop_by_two_signals(*, stop_scope: trio.CancelScope) -> None:
 @pytest.mark.parametrize(
     ("cancels_orders", "lines"),
     [
-        (False, ["SIGTERM: shutting down", "SIGINT: already shutting down"]),
+        (False, ["shutting down: signal=SIGTERM", "already shutting down: signal=SIGINT"]),
         (
             True,
             [
-                "SIGTERM: shutting down, cancelling open orders",
-                "SIGINT: already shutting down; cancelling open orders takes up to 10 s",
+                "shutting down: signal=SIGTERM; cancelling open orders",
+                "already shutting down: signal=SIGINT; cancelling open orders takes up to 10 s",
             ],
         ),
     ],

@@ -35,6 +35,17 @@ def test_r8_the_secrets_leave_the_environment_and_stay_known() -> None:
     assert find_secrets(repr(taken), KEY) == set()
 
 
+def test_what_a_service_manager_says_is_kept_from_child_processes() -> None:
+    """A child that inherited the socket could say that the maker is well."""
+    told = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "7"}
+    environ = {"PATH": "/bin"} | told
+
+    taken = take_environment(environ)
+
+    assert environ == {"PATH": "/bin"}
+    assert taken.plain == told
+
+
 def test_settings_of_the_environment_are_handed_on() -> None:
     environ = {"MM_TRIO__STRATEGY__N_ORDERS": "20", "MM_TRIO_ACCOUNT_ADDRESS": "0x" + "a1" * 20}
 

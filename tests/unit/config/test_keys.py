@@ -179,6 +179,32 @@ def test_a_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> Non
     )
 
 
+@pytest.mark.parametrize("mode", [0o400, 0o440, 0o600])
+def test_a_credential_of_systemd_may_be_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    """Its access list has the service's user, and shows as the rights of a group."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    path = write(tmp_path / "key", f"{KEY}\n", mode=mode)
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+
+    assert load_key({"MM_TRIO_KEY_FILE": str(path)}).reveal() == KEY
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o460, 0o450, 0o402])
+def test_a_credential_that_others_may_use_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    assert f"has mode {mode:04o}" in complain({}, key_file=write(tmp_path / "key", KEY, mode=mode))
+
+
+def test_a_file_elsewhere_is_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+
+    assert "has mode 0440" in complain({}, key_file=write(tmp_path / "key", KEY, mode=0o440))
+
+
 def test_a_key_is_read_from_an_open_descriptor_which_is_closed(tmp_path: Path) -> None:
     number = os.open(write(tmp_path / "key", f"{KEY}\n", mode=0o444), os.O_RDONLY)
 

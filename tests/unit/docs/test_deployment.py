@@ -1,10 +1,9 @@
-"""The units and the manifest in `deploy/`: read as the tools read them, and each command in them is one of ours."""
+"""The manifest in `deploy/kubernetes`: read as the tools read it, and each command in it is one of ours."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -14,102 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy_kit import DEPLOY, KEY_VARIABLES, SHUTDOWN_S, parse_command
 
-from mm_trio.cli.main import _COMMANDS
-from mm_trio.cli.shell.parser import make_parser
 from mm_trio.config.loading import parse_settings
-from mm_trio.engine.session import GRACE_S, LAST_WRITE_S
 from mm_trio.guard.heartbeat import HEARTBEAT_NAME
 
-ROOT = Path(__file__).resolve().parents[3]
-DEPLOY = ROOT / "deploy"
-UNITS = sorted((DEPLOY / "systemd").iterdir())
 MANIFEST = DEPLOY / "kubernetes" / "maker.yaml"
-PROGRAM = "/opt/mm-trio/bin/mm-trio"
-KEY_VARIABLES = {"MM_TRIO_PRIVATE_KEY", "MM_TRIO_KEYSTORE", "MM_TRIO_KEY_FILE", "MM_TRIO_KEY_FD"}
-# Of 10, by the tool: what a service that only needs a network and a folder can be held to.
-MOST_EXPOSED = 2.0
-SHUTDOWN_S = GRACE_S + LAST_WRITE_S
 
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine"
-)
-
-
-def parse_command(words: list[str]) -> None:
-    """Parse a command line as the program does; a wrong one ends the test with what the parser says."""
-    make_parser(_COMMANDS).parse_args(words)
-
-
-# --- systemd --------------------------------------------------------------------------------------
-
-
-def read_unit(path: Path) -> dict[str, list[str]]:
-    """Each name of a unit with all its values."""
-    found: dict[str, list[str]] = {}
-    for line in path.read_text().splitlines():
-        if line and line[0] not in "#[":
-            name, _, value = line.partition("=")
-            found.setdefault(name, []).append(value)
-    return found
-
-
-@pytest.fixture(params=UNITS, ids=lambda path: path.name)
-def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """An instance of a template, with a program that is there."""
-    path: Path = request.param
-    instance = tmp_path / path.name.replace("@", "@demo")
-    instance.write_text(path.read_text().replace(PROGRAM, shutil.which("true") or "/bin/true"))
-    return instance
-
-
-@needs_systemd
-def test_a_unit_is_one_that_systemd_reads(unit: Path) -> None:
-    ended = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
-
-    assert (ended.returncode, ended.stderr) == (0, "")
-
-
-@needs_systemd
-def test_a_unit_is_hardened(unit: Path) -> None:
-    words = ["systemd-analyze", "security", "--offline=yes", f"--threshold={MOST_EXPOSED * 10:g}", str(unit)]
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=60)
-
-    assert ended.returncode == 0, ended.stdout[-500:]
-
-
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_the_command_of_a_unit_is_one_of_ours(path: Path) -> None:
-    (command,) = read_unit(path)["ExecStart"]
-    program, *words = shlex.split(command)
-
-    assert program == PROGRAM
-    parse_command(words)
-
-
-def test_only_the_maker_has_the_key() -> None:
-    named = {path.name for path in UNITS if KEY_VARIABLES & set(re.findall(r"\w+", path.read_text()))}
-
-    assert named == {"mm-trio@.service"}
-    assert {path.name for path in UNITS if "LoadCredential" in read_unit(path)} == named
-
-
-def test_a_stop_lasts_longer_than_a_shutdown() -> None:
-    assert {int(read_unit(path)["TimeoutStopSec"][0]) >= 2 * SHUTDOWN_S for path in UNITS} == {True}
-
-
-def test_a_halted_maker_and_a_wrong_configuration_are_not_tried_again() -> None:
-    maker = read_unit(DEPLOY / "systemd" / "mm-trio@.service")
-
-    assert maker["RestartPreventExitStatus"] == ["2 5"]
-
-
-def test_all_units_have_one_state_folder() -> None:
-    assert {tuple(read_unit(path)["StateDirectory"]) for path in UNITS} == {("mm-trio",)}
-    assert all("XDG_STATE_HOME=%S/mm-trio" in read_unit(path)["Environment"][0] for path in UNITS)
-
-
-# --- Kubernetes -----------------------------------------------------------------------------------
 
 # The fields that the manifest may use, by the kind of object; a misspelt one would be dropped in silence.
 FIELDS: dict[str, set[str]] = {
@@ -269,12 +179,3 @@ def test_kubectl_reads_the_manifest(tmp_path: Path) -> None:
         kinds.append(found["kind"])
         rest = rest[end:].strip()
     assert kinds == ["ConfigMap", "Service", "StatefulSet"]
-
-
-def test_the_image_is_built_from_what_is_there() -> None:
-    text = (DEPLOY / "kubernetes" / "Dockerfile").read_text()
-    copied = [word for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for word in line.split()]
-
-    assert [name for name in copied if not (ROOT / name).exists()] == []
-    assert "--require-hashes -r requirements.lock" in text
-    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)

@@ -1,7 +1,8 @@
-"""What `requirements.lock` pins: all that the maker needs, within its ranges, each with the hashes of its files."""
+"""What the locks pin: all that a service needs, within its ranges, each with the hashes of its files."""
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -19,11 +20,21 @@ PINNED = {
         re.M,
     )
 }
-NEEDED = [Requirement(each) for each in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = ast.literal_eval(re.findall(r"^SERVICE_EXTRAS = (.+)$", (ROOT / "noxfile.py").read_text(), re.M)[0])
+NEEDED = [
+    Requirement(each)
+    for some in (
+        PROJECT["project"]["dependencies"],
+        *(PROJECT["project"]["optional-dependencies"].get(extra, ()) for extra in EXTRAS),
+    )
+    for each in some
+]
+BUILD_LOCK = (ROOT / "deploy" / "docker" / "build.lock").read_text()
 
 
 @pytest.mark.parametrize("needed", NEEDED, ids=lambda needed: needed.name)
-def test_each_package_that_the_maker_needs_is_pinned_within_its_range(needed: Requirement) -> None:
+def test_each_package_that_a_service_needs_is_pinned_within_its_range(needed: Requirement) -> None:
     version, _ = PINNED[needed.name]
 
     assert version in needed.specifier
@@ -43,3 +54,13 @@ def test_no_address_is_named() -> None:
 @pytest.mark.parametrize("name", ["eth-account", "eth-keys", "coincurve", "msgpack", "requests", "urllib3"])
 def test_whatever_signs_or_parses_is_pinned(name: str) -> None:
     assert name in PINNED
+
+
+def test_what_builds_the_image_is_pinned_with_hashes() -> None:
+    """`nox -s lock` writes both files."""
+    pinned = dict(re.findall(r"^([\w.-]+)==([\w.]+)(?= \\\n    --hash=sha256:)", BUILD_LOCK, re.M))
+
+    for each in map(Requirement, PROJECT["build-system"]["requires"]):
+        assert pinned[each.name] in each.specifier
+    assert len(pinned) == len(re.findall(r"^[\w.-]+==", BUILD_LOCK, re.M))
+    assert "://" not in BUILD_LOCK

@@ -52,7 +52,7 @@ class Scene:
         info.session = self.venue.door
         client = VenueClient(info, address=ACCOUNT, run_sync=call_in_thread)
         files = MakerFiles(folder, owner=("sandbox", ACCOUNT, COIN))
-        self.guard = Watcher(files, VenueSession(client, self._post, self.venue.market), after_s=AFTER_S)
+        self.guard = Watcher(files, VenueSession(client, self._post), coins=[COIN], after_s=AFTER_S)
         self.report = self.guard.report
 
     def _post(self, body: bytes) -> Any:

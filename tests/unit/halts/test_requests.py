@@ -9,6 +9,7 @@ import pytest
 
 from mm_trio.halts.requests import (
     MOST_CHARS,
+    MOST_TOLD,
     Asked,
     Request,
     Requests,
@@ -127,3 +128,33 @@ def test_a_request_of_any_mode_keeps_no_maker_from_starting(tmp_path: Path, mode
 
     with hold_state_folder(environ, **WHO) as folder:  # type: ignore[arg-type]
         assert [asked.request for asked in read_requests(folder)] == [Request.HALT]
+
+
+def test_what_is_told_is_taken_once_and_before_signals(tmp_path: Path) -> None:
+    signalled = Asked(Request.HALT, "SIGUSR2")
+    requests = Requests(tmp_path, lambda: (signalled,))
+    told = Asked(Request.PAUSE, "the control socket", "lunch")
+
+    assert requests.tell(told)
+    assert requests.take_signalled() == (told, signalled)
+    assert requests.take_signalled() == (signalled,)
+
+
+def test_what_was_told_can_be_taken_back_until_it_is_taken(tmp_path: Path) -> None:
+    requests = Requests(tmp_path)
+    first, second = Asked(Request.RESUME, "a key"), Asked(Request.RESUME, "a key")
+    requests.tell(first)
+    requests.tell(second)
+
+    assert requests.withdraw(first)
+    # They look alike, and each is taken back for itself.
+    assert requests.take_signalled() == (second,)
+    assert not requests.withdraw(second)
+
+
+def test_a_maker_that_follows_nothing_keeps_a_bounded_number(tmp_path: Path) -> None:
+    requests = Requests(tmp_path)
+
+    taken = [requests.tell(Asked(Request.PAUSE, "a key")) for _ in range(2 * MOST_TOLD)]
+
+    assert taken.count(True) == MOST_TOLD == len(requests.take_signalled())

@@ -140,6 +140,15 @@ def test_lives_parameters_nonces_and_the_boundary_are_those_of_the_last_word() -
     assert not found.is_new
 
 
+@pytest.mark.parametrize("looked_up_ms, ours_ms", [(1_000, 1_000), (50_000, 2_000), (62_001, 0), (1_999, 1_000)])
+def test_a_look_up_to_another_coin_s_fill_is_known_as_such(looked_up_ms: int, ours_ms: int) -> None:
+    """The next session asks whether the history has our fill of that time, and would miss one that never was."""
+    ours = Remembered(-1, (FillKey(1_000, "@107", 1, 9), FillKey(2_000, "@107", 2, 9)))
+    found = replayed(ours, LookedUp(looked_up_ms))
+
+    assert (found.looked_up_ms, found.read_ours_ms) == (looked_up_ms, ours_ms)
+
+
 def test_an_order_only_sent_stays_in_flight_until_its_expiry() -> None:
     """The ledger has no answer for it. Its expiry is a date of the venue's calendar, not of the loop's clock."""
     (found,) = replayed(SENT, now_s=50.0, wall_ms=WALL_MS + 4_000).order_state.get_intents()

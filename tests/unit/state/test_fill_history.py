@@ -8,8 +8,8 @@ from core_kit import dec, fill
 from mm_trio.model.errors import HistoryLost
 from mm_trio.model.journal_entries import LookedUp
 from mm_trio.model.orders import FillResult
-from mm_trio.model.replies import FillKey
-from mm_trio.state.fill_history import FILLS_OVERLAP_MS, FillHistory
+from mm_trio.model.replies import FillKey, ReadFills
+from mm_trio.state.fill_history import FILLS_OVERLAP_MS, RECORD_EVERY_MS, FillHistory
 
 
 def history(looked_up_ms: int = 0, *, must_join: bool = True) -> FillHistory:
@@ -34,7 +34,7 @@ def test_it_is_read_on_from_a_minute_before_the_newest_fill_known() -> None:
 def test_a_history_that_goes_on_without_the_newest_fill_known_is_refused(
     known_ms: int, read_ms: tuple[int, ...], is_cut: bool
 ) -> None:
-    rows = [fill(1, tid, 1, time_ms=time_ms) for tid, time_ms in enumerate(read_ms)]
+    rows = ReadFills.of(*(fill(1, tid, 1, time_ms=time_ms) for tid, time_ms in enumerate(read_ms)))
 
     if is_cut:
         with pytest.raises(HistoryLost, match=f"time {known_ms}"):
@@ -45,9 +45,9 @@ def test_a_history_that_goes_on_without_the_newest_fill_known_is_refused(
 
 
 def test_only_a_history_with_the_newest_fill_known_is_as_new_as_the_last() -> None:
-    assert history(1000).has_newest_known([fill(1, 1, 1, time_ms=1000)])
-    assert not history(1000).has_newest_known([fill(1, 1, 1, time_ms=999)])
-    assert history().has_newest_known([])
+    assert history(1000).has_newest_known(ReadFills.of(fill(1, 1, 1, time_ms=1000)))
+    assert not history(1000).has_newest_known(ReadFills.of(fill(1, 1, 1, time_ms=999)))
+    assert history().has_newest_known(ReadFills(()))
 
 
 def test_an_entry_comes_of_it_when_there_is_something_new_and_once() -> None:
@@ -65,6 +65,62 @@ def test_a_checkpoint_says_what_was_recorded_and_not_what_was_read_since() -> No
     assert read.summarise() == LookedUp(1000)
 
 
+# --- Fills of other coins ---
+
+
+def others(*moments: int, ours: tuple[int, ...] = ()) -> ReadFills:
+    rows = tuple(fill(1, n, 1, time_ms=time_ms) for n, time_ms in enumerate(ours))
+    return ReadFills(rows, frozenset((*moments, *ours)))
+
+
+def test_a_quiet_coin_is_read_on_from_where_others_traded() -> None:
+    read = history(FILLS_OVERLAP_MS + 5)
+    read.on_read(others(FILLS_OVERLAP_MS + 9_000))
+
+    assert read.look_up_from_ms == 9_000
+    assert read.looked_up_ms == FILLS_OVERLAP_MS + 5
+
+
+def test_a_history_that_reaches_a_fill_of_another_coin_lacks_none_of_ours() -> None:
+    """The venue has forgotten our own newest fill meanwhile."""
+    read = history(1000)
+    read.on_read(others(1000, 50_000))
+
+    read.check(others(50_000, 60_000, ours=(61_000,)))
+    # The row at 50,000 cannot be read, and one before it can.
+    read.check(others(49_000, ours=(61_000,)))
+    with pytest.raises(HistoryLost, match="time 50000"):
+        read.check(others(50_001, ours=(61_000,)))
+
+
+def test_a_history_as_new_as_the_last_fill_of_another_coin_proves_an_absence() -> None:
+    read = history(1000)
+    read.on_read(others(50_000))
+
+    assert read.has_newest_known(others(50_000))
+    assert not read.has_newest_known(others(49_999, ours=(1000,)))
+
+
+def test_how_far_others_were_read_is_recorded_every_ten_minutes() -> None:
+    read = history(1000)
+    read.on_read(others(1000 + RECORD_EVERY_MS - 1))
+    assert read.advance() is None
+
+    read.on_read(others(1000 + RECORD_EVERY_MS))
+    assert read.advance() == LookedUp(1000 + RECORD_EVERY_MS)
+
+    read.on_looked_up(fill(1, 1, 1, time_ms=1000 + RECORD_EVERY_MS + 5))
+    assert read.advance() == LookedUp(1000 + RECORD_EVERY_MS + 5)
+
+
+def test_a_restart_goes_on_from_a_fill_of_another_coin() -> None:
+    read = FillHistory("@107", looked_up_ms=1000, others_ms=50_000, must_join=True)
+
+    read.check(others(50_000, ours=(61_000,)))
+    with pytest.raises(HistoryLost, match="time 50000"):
+        read.check(others(50_001, ours=(61_000,)))
+
+
 # --- Fills that frames told ---------------------------------------------------------------------
 
 MS = 10_000_000
@@ -80,7 +136,7 @@ def look(history: FillHistory, *times_ms: int, asked_s: float) -> list[FillKey]:
     rows = [fill(0, n, 1, time_ms=time_ms) for n, time_ms in enumerate(times_ms)]
     for row in rows:
         history.on_looked_up(row)
-    return history.find_lacking(rows, asked_s=asked_s)
+    return history.find_lacking(ReadFills.of(*rows), asked_s=asked_s)
 
 
 def test_r14_a_fill_that_later_histories_lack_is_found_by_the_third_one() -> None:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from math import inf
+from typing import get_args
 
 import pytest
-from terminal_ui_kit import make_fill, make_row, make_view, to_text
+from terminal_ui_kit import make_fill, make_grid_row, make_row, make_view, to_text
+from textual.binding import Binding
 
-from mm_trio.terminal_ui.explanation import draw_explanation
-from mm_trio.terminal_ui.render import SIDE_WIDTH, draw_fills, draw_header, draw_ladder, draw_side, format_duration
-from mm_trio.views.values import BudgetView
+from mm_trio.terminal_ui.account_app import AccountApp
+from mm_trio.terminal_ui.app import TerminalApp
+from mm_trio.terminal_ui.explanation import EXPLAINED, KEYS, draw_explanation, find_last_row
+from mm_trio.terminal_ui.render import (
+    SIDE_WIDTH,
+    Figure,
+    Line,
+    draw_account_header,
+    draw_fills,
+    draw_header,
+    draw_ladder,
+    draw_list,
+    draw_side,
+    draw_small,
+    format_duration,
+)
+from mm_trio.views.values import AccountView, BudgetView, RowStatus, State
 
 
 def test_the_boundary_stands_between_asks_and_bids() -> None:
@@ -135,12 +152,88 @@ def test_a_paused_maker_says_what_becomes_of_its_orders() -> None:
     assert "cannot be managed" not in ends
 
 
-def test_the_explanation_fits_a_small_terminal() -> None:
-    lines = to_text(draw_explanation()).splitlines()
+@pytest.mark.parametrize("height", [2, 12, 21, 100])
+def test_the_explanation_has_every_row_on_some_page_of_its_height(height: int) -> None:
+    rows: list[str] = []
+    first = 0
+    while True:
+        page = to_text(draw_explanation(first=first, height=height)).splitlines()
+        assert len(page) <= height
+        assert max(map(len, page)) <= 76
+        rows += page[1:] if not rows else page[-1:]
+        if first == find_last_row(height):
+            break
+        first += 1
 
-    assert max(map(len, lines)) <= 60
-    assert len(lines) <= 13
-    assert "boundary" in lines[2]
+    assert [row for row in rows if row.startswith(" LADDER")] == [" LADDER"]
+    assert len(rows) == sum(len(names) + 1 for names in EXPLAINED.values())
+
+
+def draw_everything() -> list[Line]:
+    """All that the screen can show, on a maker and an account that are in every state."""
+    lines: list[Line] = []
+    statuses: tuple[RowStatus, ...] = get_args(RowStatus)
+    for state in get_args(State):
+        why = None if state == "quoting" else "no message received for 31 s"
+        health = replace(make_view().health, state=state, why=why, doubts=2, errors=3)
+        # Some of the shares end in half a cell, whatever the width.
+        rows = [make_row(11, "20.669", share=share / 100) for share in range(30, 37)]
+        rows += [make_row(10, "20.607", status=status) for status in statuses]
+        rows += [make_row(12, "20.731", status=status, resting=Decimal(0)) for status in statuses]
+        asks = tuple(rows)
+        fills = (make_fill(2.0, complete=False), make_fill(200.0, side="buy"))
+        view = make_view(health=health, asks=asks, fills=fills)
+        lines += draw_header(view, width=100)
+        lines += draw_ladder(view, width=80, height=60)
+        lines += draw_side(view)
+        lines += draw_fills(view, n_rows=2)
+        lines += draw_small(view, width=40, height=10, needs=(80, 24))
+        markets = (make_grid_row(state=state, why=why), make_grid_row(boundary_price=None, spread_bps=None))
+        account = AccountView(title="sandbox", uptime_s=5.0, rows=markets, budget_left=9_000, why=None)
+        lines += draw_account_header(account, width=100)
+        lines += draw_list(account, chosen=0, height=9)
+        lines += draw_list(replace(account, why="the key is lost since 12:00"), chosen=0, height=9)
+    return lines
+
+
+def test_every_figure_that_is_shown_is_explained_and_no_other() -> None:
+    pieces = [text for line in draw_everything() for text, _ in line]
+    unnamed = [text for text in pieces if re.search(r"\d", text) and not isinstance(text, Figure)]
+    shown = {text.name for text in pieces if isinstance(text, Figure)}
+    explained = {name for title, names in EXPLAINED.items() if title != KEYS for name in names}
+    drawn = "".join(pieces)
+
+    # The size of the terminal is no figure of the maker.
+    assert [text for text in unnamed if "too small" not in text] == []
+    assert shown - explained == set()
+    # What else is explained is a sign or a word that the screen has.
+    others = explained - shown
+    assert [name for name in others if not any(part.strip("━╌") in drawn for part in name.split(", "))] == []
+    assert others == {
+        *("ask, bid", "━━━━╸", "╌╌╌╌╌", "·", "wanted", "changing", "cancelling", "in flight", "part", "sold, bought"),
+        *(f"● {state}" for state in get_args(State)),
+    }
+
+
+def test_every_key_that_is_explained_is_bound() -> None:
+    bound = {binding.key for binding in (*AccountApp.BINDINGS, *TerminalApp.BINDINGS) if isinstance(binding, Binding)}
+    explained = {key.strip() for name in EXPLAINED[KEYS] for key in name.split(",")}
+
+    assert {key.replace("esc", "escape") for key in explained} <= bound
+
+
+def test_a_small_terminal_gets_health_boundary_and_the_size_it_lacks() -> None:
+    health = replace(make_view().health, state="paused", why="lunch", errors=1)
+
+    lines = to_text(draw_small(make_view(health=health), width=40, height=10, needs=(80, 24))).splitlines()
+
+    assert lines == [
+        "● paused, 1 errors",
+        "lunch",
+        "boundary 10 at 20.607",
+        "spread 30.2 bps, 2 asks 2 bids",
+        "40x10 is too small, 80x24 shows all",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Alerts beside a maker or a guard, and the commands that try and send them."""

@@ -1,0 +1,1 @@
+"""What does a maker say of itself, and how is it watched?"""

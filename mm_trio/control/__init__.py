@@ -1,0 +1,1 @@
+"""How is a running maker asked and told?"""

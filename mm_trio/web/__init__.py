@@ -1,0 +1,1 @@
+"""Web server beside a maker, and what it answers."""

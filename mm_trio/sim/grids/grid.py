@@ -78,6 +78,11 @@ class Grid:
         """Check if another configuration is wanted, and the maker may have followed that."""
         return bool(self._proposed)
 
+    @property
+    def may_be_removed(self) -> bool:
+        """Check if the maker may have taken the grid out, or may do that now."""
+        return not self.is_configured or None in self._proposed
+
     def reallocate(self, tokens: Decimal, quote: Decimal) -> None:
         """Configure every later process with so much more."""
         assert self.allocated[0] is not None

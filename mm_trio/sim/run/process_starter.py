@@ -160,7 +160,7 @@ class ProcessStarter:
             maker = self._follow(maker, self.account, transport, standing)
         requests.filled_answers.believes_open = partial(_is_tracked, faces)
         # A grid that ends alone cancels, whether its account is paused or not.
-        requests.is_tracked = partial(_is_tracked, faces, goes_on=True)
+        requests.is_tracked = partial(self._goes_on_with, faces)
         requests.must_rest_nothing = lambda: (
             self._is_journal_locked(late_s=BELIEF_S) or self._is_cancel_only() or _is_shutting_down(faces)
         )
@@ -212,6 +212,12 @@ class ProcessStarter:
             find_limits=self.find_limits,
             stale_s=self._scenario.tuning.get("feed_stale_after_s", STALE_S),
         )
+
+    def _goes_on_with(self, faces: Mapping[str, GridFace], oid: int) -> bool:
+        """Return whether a grid tracks an order that has not ended alone, and is not taken out."""
+        leaving = {grid.coin for grid in self._grids if grid.may_be_removed}
+        some = {coin: face for coin, face in faces.items() if face.failure is None and coin not in leaving}
+        return _is_tracked(some, oid)
 
     def _open_standing(self, folder: Path | None) -> WatchedStanding | None:
         return None if self._plan is None or folder is None else WatchedStanding(folder, is_full=self._has_no_room)
@@ -313,10 +319,9 @@ class ProcessStarter:
         return hold_state_folder(self._environ, network=NETWORK, account=MAKER, coin=coin, signer=signer)
 
 
-def _is_tracked(faces: Mapping[str, GridFace], oid: int, *, goes_on: bool = False) -> bool:
-    """Return whether a grid tracks an order; with `goes_on` only of those that have not ended alone."""
-    some = [face for face in faces.values() if not goes_on or face.failure is None]
-    return any(face.order_state.find(oid) is not None for face in some)
+def _is_tracked(faces: Mapping[str, GridFace], oid: int) -> bool:
+    """Return whether a grid tracks an order."""
+    return any(face.order_state.find(oid) is not None for face in faces.values())
 
 
 def _is_shutting_down(faces: Mapping[str, GridFace]) -> bool:

@@ -98,8 +98,10 @@ async def _follow(
     done: dict[str, str] = {}
     if change.refusals:
         return running, done, "; ".join(change.refusals)
+    limits = NO_LIMITS if wanted.limits is None else wanted.limits.to_risk_limits()
     if change.limits_changed:
-        maker.change_limits(NO_LIMITS if wanted.limits is None else wanted.limits.to_risk_limits())
+        before = NO_LIMITS if running.limits is None else running.limits.to_risk_limits()
+        maker.change_limits(limits.while_moving_from(before))
         running = replace(running, limits=wanted.limits)
     faults: list[str] = []
     try:
@@ -111,10 +113,12 @@ async def _follow(
             _log.warning("configuration changed: coin=%s %s %s", grid.coin, grid.kind, grid.describe())
     except (ConfigError, VenueError, LedgerError) as error:
         _log.error("configuration not changed: coin=%s reason=%s", grid.coin, error)
-        return running, done, "; ".join([*faults, f"{grid.coin}: {error}"])
+        faults.append(f"{grid.coin}: {error}")
     with trio.move_on_after(MOVED_WITHIN_S):
         while maker.moving:  # noqa: ASYNC110 - several ladders move, each by its own ticks
             await trio.sleep(LOOK_EVERY_S)
+    if change.limits_changed:
+        maker.change_limits(limits)
     return running, done, "; ".join(faults) or None
 
 

@@ -176,6 +176,7 @@ class AccountMaker:
         """Judge all grids together by other limits from here on."""
         if self._session is not None:
             self._session.account.stops.limits.change(limits)
+            self._session.watch_mark_if_needed()
 
     async def change(self, coin: str, settings: MakerSettings, limits: RiskLimits) -> None:
         """Let a grid that quotes go on by other settings and limits.

@@ -106,6 +106,8 @@ class Session:
         # Set where the owner cancelled so many orders by hand that it is a request to stop everything.
         self._stop_wanted = stop_wanted
         self._nursery: trio.Nursery | None = None
+        # Whether a task looks at prices, which limits need.
+        self._watches_mark = False
         self._runs_grids = False
 
     @property
@@ -163,8 +165,7 @@ class Session:
                 nursery.start_soon(tasks.watch_forever, self)
                 nursery.start_soon(tasks.guard_journal_forever, self)
                 nursery.start_soon(tasks.compare_forever, self)
-                if any(stops.limits.needs_mark for stops in (self.account.stops, *(g.stops for g in self.grids))):
-                    nursery.start_soon(tasks.watch_mark_forever, self)
+                self.watch_mark_if_needed()
                 if self.account.key_life is not None:
                     nursery.start_soon(tasks.watch_key_forever, self, self.account.key_life)
                 if self.account.dead_man is not None:
@@ -277,6 +278,7 @@ class Session:
         grid.log_start()
         self.account.reconciling.share_among(len(self.alive))
         self._nursery.start_soon(partial(self._run_grid, grid, is_connected=True))
+        self.watch_mark_if_needed()
         return grid
 
     async def remove_grid(self, coin: str) -> tuple[LeftOrder, ...]:
@@ -315,6 +317,14 @@ class Session:
             balances = await look.fetch_balances(grid.state.market)
             self.account.answers.check_change(grid.state.market, balances, settings.allocation)
         await grid.change(settings, limits, balances=balances)
+        self.watch_mark_if_needed()
+
+    def watch_mark_if_needed(self) -> None:
+        """Look at prices from here on, where a limit needs them and nobody does so far."""
+        needs_mark = any(stops.limits.needs_mark for stops in (self.account.stops, *(g.stops for g in self.grids)))
+        if self._nursery is not None and needs_mark and not self._watches_mark:
+            self._watches_mark = True
+            self._nursery.start_soon(tasks.watch_mark_forever, self)
 
     async def _shut_down_grid(self, grid: Grid) -> None:
         with speaking_of(grid.coin):

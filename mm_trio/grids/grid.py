@@ -95,6 +95,8 @@ class Grid:
         self.orphans: tuple[OpenOrder, ...] = ()
         # Change of the ladder that is under way.
         self.moving: MovingLadder | None = None
+        # Limits of the last change: that of a side counts once its ladder has moved.
+        self._limits_wanted: RiskLimits | None = None
         self._opening_plan: TickPlan | None = None
 
     def __repr__(self) -> str:
@@ -270,6 +272,7 @@ class Grid:
         check_order_size(ladder, settings.quoting.order_size, settings.quoting.min_notional)
         async with self.turn:
             before, self.settings = self.settings, settings
+            limits_before, self._limits_wanted = self.stops.limits.limits, limits
             self.stops.limits.change(limits)
             state.ownership.change(keep_foreign=settings.keeps_foreign)
             state.manual_cancels.change(pause_s=settings.hand_cancel_pause_s)
@@ -285,6 +288,8 @@ class Grid:
                 quoter = GridQuoter(state, settings.quoting, stats=self.quoter.stats)
                 self.parts = replace(self.parts, quoter=quoter)
                 self.moving = MovingLadder(resting)
+            if self.moving is not None:
+                self.stops.limits.change(limits.while_moving_from(limits_before))
             state.record(Began(self.parts.epoch, describe_quoting(settings, state, self.parts.facts)))
         _log.warning("grid changed: coin=%s; %s", coin, "its ladder moves" if self.moving else "the ladder stays")
         self.schedule.wake_tick()
@@ -300,6 +305,8 @@ class Grid:
         if diff is None and not self.state.order_state.has_doubts:
             _log.info("ladder moved: coin=%s items=%d", self.coin, self.moving.n_items)
             self.moving = None
+            assert self._limits_wanted is not None
+            self.stops.limits.change(self._limits_wanted)
         return diff
 
     # --- End ----------------------------------------------------------------------------------

@@ -38,9 +38,10 @@ def find_side_breach(
 ) -> Breach | None:
     """Find whether a side would hold too much with so much more; None where it would not.
 
-    `resting` is the notional of each side beside it: of all that rests or is in flight.
+    An order that raises nothing breaks nothing: after a lower limit was set, a side shrinks by such orders. `resting`
+    is the notional of each side beside it: of all that rests or is in flight.
     """
-    if (most := limits.max_side_notional) is None:
+    if (most := limits.max_side_notional) is None or notional <= 0:
         return None
     found = resting[side] + notional
     if found <= most:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from enum import Enum
 
@@ -37,6 +37,15 @@ class RiskLimits:
     max_unknown_outcomes: int | None = None
     budget_floor: int | None = None
     needs_mid: bool = False
+
+    def while_moving_from(self, before: RiskLimits) -> RiskLimits:
+        """Return the limits while ladders move to those of these limits.
+
+        A side holds orders of both, so the wider limit of a side counts until the old ones are gone.
+        """
+        sides = self.max_side_notional, before.max_side_notional
+        known = [most for most in sides if most is not None]
+        return replace(self, max_side_notional=max(known) if len(known) == len(sides) else None)
 
     def describe(self) -> str:
         """Name the limits that are set, in one line."""

@@ -119,6 +119,11 @@ class LimitGuard:
         """Check if an operator or a limit stopped the maker. Cheap, and safe on any thread."""
         return not self.strictest.state.may_place
 
+    @property
+    def limits(self) -> RiskLimits:
+        """Return the limits that count now."""
+        return self._limits
+
     def change(self, limits: RiskLimits) -> None:
         """Judge by other limits from here on; what was counted stays."""
         self._limits, self._has_limits = limits, limits != NO_LIMITS

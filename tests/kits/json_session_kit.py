@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from alert_kit import serving_alerts
 from eth_account import Account
 from hyperliquid.exchange import Exchange
 from hyperliquid.utils.signing import sign_agent
@@ -90,6 +91,16 @@ class JsonSession:
         (self.folder / "other.toml").write_text(SETTINGS_OF_ANOTHER_PROGRAM)
         self.call("migrate", self.folder / "other.toml")
         self.call("migrate", self.folder / "none.toml", code=2)
+        self._play_alerts()
+
+    def _play_alerts(self) -> None:
+        with serving_alerts() as well, serving_alerts(status=403) as other:
+            config, told = self.folder / "alerts.toml", {"MM_TRIO_ALERT_URLS": f"{well.url} {other.url}"}
+            config.write_text("[alerts]\n")
+            self.call("alerts list", "--config", config, environ=told)
+            self.call("alerts test", "--config", config, code=2)
+            self.call("alerts test", "--config", config, environ=told, code=1)
+            self.call("alerts send", "--config", config, "--event", "failed", environ={"MM_TRIO_ALERT_URLS": well.url})
 
     def _play_one_market(self, sandbox: Sandbox, config: Path) -> None:
         place = ("--config", config)

@@ -73,7 +73,8 @@ def a_removed_grids_orders_stay(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def a_longer_ladder_has_no_more_orders(patch: pytest.MonkeyPatch) -> None:
     """How many orders a grid may have open stays what it was."""
-    find_width = Grid.width.fget
+    width: Any = Grid.width
+    find_width = width.fget
     assert find_width is not None
 
     def keep(self: Grid) -> int:
@@ -106,10 +107,10 @@ def what_was_applied_is_not_noted(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def an_answer_is_taken_for_that_of_the_next_request(patch: pytest.MonkeyPatch) -> None:
     """The file of an earlier answer stays where it is."""
-    from mm_trio.halts import change_request
+    from mm_trio.halts import applied_file, change_request
 
     def ask(folder: Any, wanted: Any) -> str:
-        change_request.note_settings(folder, wanted, name=change_request.WANTED_NAME)
+        applied_file.note_settings(folder, wanted, name=applied_file.WANTED_NAME)
         return change_request._name(wanted)
 
     patch.setattr("mm_trio.sim.changes.applying_operator.ask_for_change", ask)

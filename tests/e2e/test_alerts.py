@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,10 @@ def assert_hidden(folder: Path, *programs: Program) -> None:
     texts = [program.out + program.err for program in programs]
     texts += [path.read_bytes().decode("latin-1") for path in (folder / "state").rglob("*") if path.is_file()]
     assert [text for text in texts if TOKEN in text] == []
+
+
+def has_line(url: str, line: str) -> bool:
+    return line in get(url)
 
 
 def test_a_killed_maker_is_told_by_its_guard_and_from_outside(
@@ -93,11 +98,8 @@ def test_a_killed_maker_of_several_markets_is_told_too(service: AlertService, tm
             guard.wait_for("guard armed")
             url = maker.wait_for(r"http://127\.0\.0\.1:\d+ \(`mm-trio page-link").split()[0]
             for coin in COINS:
-                wait_until(
-                    lambda coin=coin: (
-                        f'mm_trio_grid_state{{coin="{coin}",state="quoting"}} 1.0' in get(f"{url}/metrics")
-                    )
-                )
+                line = f'mm_trio_grid_state{{coin="{coin}",state="quoting"}} 1.0'
+                wait_until(partial(has_line, f"{url}/metrics", line))
             maker.end(signal.SIGKILL)
             service.wait_for("guard: the maker is silent")
             service.wait_for("nothing of the silent maker rests")

@@ -159,6 +159,23 @@ def test_an_interruption_has_the_same_shape_in_every_verdict() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "summary"),
+    [
+        ("ledger-audit", {"ok": False, "coin": "@107"}),
+        ("ledger-rebuild", {"rebuilt": False, "coin": "@107"}),
+        ("ledger-restore", {"restored": False, "coin": "@107"}),
+        ("keys-new", {"listed": False, "file": None}),
+        ("keys-rotate", {"listed": False, "file": "agent.key"}),
+        ("cancel-all", {"ok": False, "cancelled": 3}),
+        ("doctor", {"ok": False}),
+    ],
+)
+def test_an_interruption_says_what_was_not_done(name: str, summary: dict[str, Any]) -> None:
+    assert find_fault(name, summary | INTERRUPTED) is None
+    assert find_fault(name, summary | INTERRUPTED | {"surprise": 1}) is not None
+
+
+@pytest.mark.parametrize(
     ("words", "code", "out"),
     [
         (["run"], 0, "no JSON was asked for"),

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from mm_trio.concurrency.log_subject import read_subject
-from mm_trio.config.redaction import hide_keys
 
 __all__ = ["FORMATS", "JsonLines", "TextLines", "choose_format", "make_formatter", "read_format"]
 
@@ -45,7 +44,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record without what may be a key."""
-        return hide_keys(super().format(record))
+        return _hide_keys(super().format(record))
 
 
 class JsonLines(logging.Formatter):
@@ -71,7 +70,14 @@ class JsonLines(logging.Formatter):
             values["coin"] = known
         if record.exc_info:
             values["exception"] = self.formatException(record.exc_info)
-        return hide_keys(json.dumps(values))
+        return _hide_keys(json.dumps(values))
+
+
+def _hide_keys(text: str) -> str:
+    # Imported late: what prints a help text needs no configuration.
+    from mm_trio.config.redaction import hide_keys
+
+    return hide_keys(text)
 
 
 def _plain(value: object) -> object:

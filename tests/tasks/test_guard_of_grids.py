@@ -234,15 +234,25 @@ async def test_orders_of_a_coin_that_is_not_listed_any_more_are_covered_until_th
     assert scene.state() is Life.STOPPED
 
 
+async def test_an_end_cancels_what_rests_of_a_coin_that_is_not_listed(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    scene = Scene(tmp_path / "account")
+    async with leaving_one_out(scene, tmp_path):
+        assert scene.open_of(FIRST)
+    assert scene.exchange.open_orders(MAKER) == ()
+
+
 async def test_an_end_is_not_told_while_orders_of_a_coin_that_is_not_listed_rest(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     """The guard takes the heartbeat that stays for silence, and cancels them."""
     scene = Scene(tmp_path / "account")
     async with leaving_one_out(scene, tmp_path):
-        pass
+        scene.exchange_of_sdk.deaf_to = CANCELS
     assert scene.open_of(FIRST)
     assert scene.state() is Life.RUNNING
+    scene.exchange_of_sdk.deaf_to = frozenset()
     scene.die()
     assert scene.exchange.open_orders(MAKER) == ()
 

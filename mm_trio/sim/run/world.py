@@ -414,7 +414,8 @@ class World:
             return
         self.judge.check(
             "S32",
-            not process.has_halted or process.journal.is_broken or rules.is_all_halted,
+            # A change may have left one grid alone, and its halt is the account's end.
+            not process.has_halted or process.journal.is_broken or rules.is_all_halted or len(process.faces) == 1,
             lambda: f"all grids ended by {process.error!r}",
         )
         if process.find_halted():

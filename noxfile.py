@@ -41,7 +41,7 @@ BENCHMARKS = (
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
-nox.options.sessions = ["lint", "types", "tests", "build", "matrix"]
+nox.options.sessions = ["lint", "types", "tests", "browser", "build", "matrix"]
 
 # nox finds a pyenv interpreter only if its folder is on the path
 _PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
@@ -284,7 +284,7 @@ def pictures(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def browser(session: nox.Session) -> None:
-    """Look at the page of a maker in a browser; MM_TRIO_SCREENSHOTS names a folder that keeps what it showed."""
+    """Look at the page of a maker in a Chromium, if there is one; MM_TRIO_SCREENSHOTS keeps what it showed."""
     session.install("-e", ".", *_groups("browser"))
     _pytest(session, "tests/e2e/test_page.py", "-rs")
 

@@ -48,6 +48,7 @@ ORDER = (
     "views",
     "control",
     "alerts",
+    "logs",
     "terminal_ui",
     "web",
     "web.page",

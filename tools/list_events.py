@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mm_trio.terminal_ui.log_lines import read_format  # noqa: E402 - of this checkout
+from mm_trio.logs.log_lines import read_format  # noqa: E402 - of this checkout
 
 PAGE = ROOT / "docs" / "logs.md"
 BEGIN, END = "<!-- events: written by tools/list_events.py -->\n", "<!-- end of events -->\n"

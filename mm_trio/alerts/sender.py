@@ -78,7 +78,10 @@ class _Queue:
         """Count and log a message that is not told."""
         self.report.given_up += 1
         _log.error(
-            "alert not delivered: channel=%s alert=%s reason=%s; look here", self.channel.name, message.key, reason
+            "alert not delivered: channel=%s alert=%s reason=%s; nobody was told by it",
+            self.channel.name,
+            message.key,
+            reason,
         )
 
     async def send_forever(self) -> Never:

@@ -66,7 +66,8 @@ class ControlServer:
         """Serve one connection. Errors: none, whatever the client or a handler does."""
         async with stream:
             if self.n_connections >= self._terms.connections:
-                self._tell("control client refused: reason=%d connections are open; close one", self.n_connections)
+                if self._may_tell():
+                    _log.warning("control client refused: connections=%d; close one", self.n_connections)
                 await _refuse(stream, f"{self.n_connections} connections are open, the most that are served")
                 return
             self.n_connections += 1
@@ -170,11 +171,13 @@ class ControlServer:
         finally:
             self.n_streams -= 1
 
-    def _tell(self, message: str, *values: object) -> None:
+    def _may_tell(self) -> bool:
+        """Check if a line may be logged: clients could fill the log."""
         now_s = trio.current_time()
-        if now_s - self._told_s >= self._terms.tell_every_s:
-            self._told_s = now_s
-            _log.warning(message, *values)
+        if now_s - self._told_s < self._terms.tell_every_s:
+            return False
+        self._told_s = now_s
+        return True
 
 
 async def _refuse(stream: trio.SocketStream, why: str) -> None:

@@ -43,7 +43,9 @@ async def serve_control(
         _log.warning("control socket not opened: %s; the maker goes on without, its files and signals work", error)
         return
     if opened is None:
-        _log.warning("control socket not opened: folder=%s reason=the disk hangs; the maker goes on without", folder)
+        _log.warning(
+            "control socket not opened: folder=%s reason=%s; the maker goes on without", folder, "the disk hangs"
+        )
         return
     watched = Watched(source)
     server = ControlServer(make_routes(source, watched), terms)

@@ -294,7 +294,7 @@ class TerminalApp(App[None]):
             text = f"not done: {error}"
         except Exception as error:  # noqa: BLE001 - a key that fails must not end the screen
             text = f"not done: {type(error).__name__}"
-            _log.exception("key failed")
+            _log.error("key failed: error=%r; the maker goes on", error)
         self._say(text)
 
     def _find_words(self) -> tuple[str, str] | None:

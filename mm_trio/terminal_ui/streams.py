@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
-from mm_trio.terminal_ui.log_lines import make_formatter
+from mm_trio.logs.log_lines import make_formatter
 from mm_trio.terminal_ui.signs import spell
 
 __all__ = [

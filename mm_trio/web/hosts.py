@@ -10,17 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["LOOPBACK_NAMES", "Hosts", "is_loopback_name"]
+__all__ = ["LOOPBACK_NAMES", "Hosts"]
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 HTTP_PORT = 80
 # What a browser says of a request that no other site made: our own page, or the operator with the address bar.
 _OWN_FETCHES = frozenset({"same-origin", "none"})
-
-
-def is_loopback_name(host: str) -> bool:
-    """Check if a host is one that only this machine reaches."""
-    return host in (*LOOPBACK_NAMES, "::1")
 
 
 @dataclass(frozen=True, slots=True)

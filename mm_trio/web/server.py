@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 BACKLOG = 128
 LAST_WORDS_WITHIN_S = 0.3
 REMEDIES = {
-    errno.EADDRINUSE: "another program listens there; use another port, or 0 for a free one with `run --page 0`",
+    errno.EADDRINUSE: "another program listens there, maybe this maker, started before; use another port, or "
+    "a free one with `run --page`",
     errno.EACCES: "ports below 1024 are for root; use a higher one",
     errno.EADDRNOTAVAIL: "this machine does not have that address; use 127.0.0.1",
 }

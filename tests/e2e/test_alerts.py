@@ -8,11 +8,14 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import requests
 from alert_kit import TOKEN, AlertService, serving_alerts
 from process_kit import Program, Sandbox, open_sandbox, run, running, wait_until
+from several_kit import COINS, open_several, save_several
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -46,6 +49,10 @@ def assert_hidden(folder: Path, *programs: Program) -> None:
     assert [text for text in texts if TOKEN in text] == []
 
 
+def has_line(url: str, line: str) -> bool:
+    return line in get(url)
+
+
 def test_a_killed_maker_is_told_by_its_guard_and_from_outside(
     sandbox: Sandbox, service: AlertService, tmp_path: Path
 ) -> None:
@@ -77,6 +84,34 @@ def test_a_killed_maker_is_told_by_its_guard_and_from_outside(
     assert max(sent_s, guarded_s) < KILLED_WITHIN_S
     assert [title for title in service.titles if "CRITICAL sandbox" in title and "guard: the maker is silent" in title]
     assert_hidden(tmp_path, guard, maker)
+
+
+def test_a_killed_maker_of_several_markets_is_told_too(service: AlertService, tmp_path: Path) -> None:
+    told = FAST | {"MM_TRIO_ALERT_URLS": service.url}
+    with open_several(tmp_path, "--no-takers") as sandbox:
+        config = str(save_several(sandbox, tmp_path))
+        words = ("run", "--config", config, "--plain", "--page", "0")
+        with (
+            running(tmp_path, "guard", "--config", config, environ=told) as guard,
+            running(tmp_path, *words, environ=told | sandbox.key) as maker,
+        ):
+            guard.wait_for("guard armed")
+            url = maker.wait_for(r"http://127\.0\.0\.1:\d+ \(`mm-trio page-link").split()[0]
+            for coin in COINS:
+                line = f'mm_trio_grid_state{{coin="{coin}",state="quoting"}} 1.0'
+                wait_until(partial(has_line, f"{url}/metrics", line))
+            maker.end(signal.SIGKILL)
+            service.wait_for("guard: the maker is silent")
+            service.wait_for("nothing of the silent maker rests")
+            assert guard.end(signal.SIGTERM) == 0
+
+    assert {title.split(" guard: ")[0].partition(" ")[2] for title in service.titles} == {f"sandbox {', '.join(COINS)}"}
+
+
+def get(url: str) -> str:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(url, timeout=30).text
 
 
 def test_a_maker_that_halts_tells_it_before_it_ends(sandbox: Sandbox, service: AlertService, tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ from json_session_kit import JsonSession
 from schema_kit import FOLDER, SHARED, find_fault
 
 pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+pytest.importorskip("starlette", reason="the extra `page` is not installed")
+pytest.importorskip("hypercorn", reason="the extra `page` is not installed")
+pytest.importorskip("apprise", reason="the extra `alerts` is not installed")
 
-# Some fifty programs one after another, and all of them may be slow on a busy machine.
+# Some eighty programs one after another, and all of them may be slow on a busy machine.
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 

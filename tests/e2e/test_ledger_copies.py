@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 import signal
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 from kill_kit import COIN, KillExchange, Ledger, open_exchange
-from process_kit import CHECKOUT, Program, run, running, wait_until
+from process_kit import Program, read_commands, run, running, wait_until
 
 from mm_trio.cli.copy_programs.ledger_copies import list_copies
 
@@ -23,14 +22,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 FILL = "fill side="
 COPIED = "ledger copied: "
-
-
-def read_commands(page: str, heading: str) -> list[str]:
-    """Read the commands that a section of a page shows, in their order."""
-    (section,) = re.findall(
-        rf"^#+ {heading}\n(.*?)(?=^#|\Z)", (CHECKOUT / "docs" / page).read_text(), re.DOTALL | re.MULTILINE
-    )
-    return "".join(re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)).splitlines()
 
 
 class Host:

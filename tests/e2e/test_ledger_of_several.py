@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process_kit import Sandbox, run, running, wait_until
-from several_kit import COINS, open_several, save_several
+from process_kit import Sandbox, read_commands, run, running, wait_until
+from several_kit import COINS, open_orders, open_several, save_several
 
 from mm_trio.journal.data_dir import ACCOUNT_NAME
 from mm_trio.journal.sqlite_journal import JOURNAL_NAME
@@ -24,7 +25,7 @@ PAIR = COINS[:2]
 
 
 class Host:
-    """A sandbox with two pairs that takers trade, and a machine with its state and its copies."""
+    """A sandbox with two pairs, and a machine with its state and its copies."""
 
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder, self.sandbox = folder, sandbox
@@ -50,17 +51,14 @@ class Host:
         assert "Traceback" not in err, err
         return code, json.loads(out.splitlines()[-1]) if out else {}, err
 
-    def count_fills(self) -> dict[str, int]:
-        counts = dict.fromkeys(self.coins, 0)
-        for row in self.sandbox.ask("userFills"):
-            counts[row["coin"]] = counts.get(row["coin"], 0) + 1
-        return counts
-
-    def trade(self, n_fills: int = 2) -> None:
-        """Let a maker trade each coin, and stop it."""
-        before = self.count_fills()
+    def trade(self) -> None:
+        """Let a maker quote, a taker buy and sell each coin, and stop the maker."""
         with running(self.folder, "run", "--config", self.config, "--json", environ=self.sandbox.key) as maker:
-            wait_until(lambda: all(n >= before[coin] + n_fills for coin, n in self.count_fills().items()))
+            wait_until(lambda: set(open_orders(self.sandbox)) == set(self.coins))
+            for coin in self.coins:
+                for side, size in (("buy", "7"), ("sell", "3")):
+                    fills = self.sandbox.control("take", {"coin": coin, "side": side, "sz": size})
+                    assert fills, coin
             assert maker.end(signal.SIGTERM) == 0, maker.err
 
     def start_refused(self) -> tuple[int, str]:
@@ -93,7 +91,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    with open_several(tmp_path, coins=PAIR) as sandbox:
+    with open_several(tmp_path, "--no-takers", coins=PAIR) as sandbox:
         yield Host(tmp_path, sandbox)
 
 
@@ -103,6 +101,11 @@ def read_allocations(journal: Path) -> dict[str, tuple[str, str]]:
         rows = file.execute("SELECT kind, body FROM entries WHERE kind LIKE 'allocated:%' ORDER BY seq").fetchall()
     file.close()
     return {kind.partition(":")[2]: tuple(json.loads(body)) for kind, body in rows}
+
+
+def pick(audits: dict[str, dict[str, Any]]) -> dict[str, tuple[object, object]]:
+    """How many fills each ledger has, and what it may call its own."""
+    return {coin: (audit["fills"], audit["ledger"]) for coin, audit in audits.items()}
 
 
 def damage(journal: Path) -> int:
@@ -130,7 +133,7 @@ def test_a_damaged_ledger_is_rebuilt_for_every_coin(host: Host) -> None:
     assert rebuilt["lives_found"] == 0
     assert (host.place / "set-aside-1" / JOURNAL_NAME).is_file()
     host.quote()
-    host.check_exact({coin: audit["fills"] for coin, audit in before.items()})
+    assert pick(host.check_exact()) == pick(before)
     assert read_allocations(host.journal) == allocations
 
 
@@ -151,12 +154,10 @@ def test_a_ledger_that_cannot_be_read_is_rebuilt_from_the_venue_s_fills(host: Ho
         assert (code, len(between["unbooked_fills"]) >= before[coin]["fills"]) == (1, True)
         assert between["lost_entries"] is None
     host.quote()
-    after = host.check_exact({coin: audit["fills"] for coin, audit in before.items()})
+    after = host.check_exact()
     assert read_allocations(host.journal) == dict.fromkeys(PAIR, ("100", "1000"))
     # What a market may call its own is what it was allotted, with its fills, as before.
-    for coin in PAIR:
-        if after[coin]["fills"] == before[coin]["fills"]:
-            assert after[coin]["ledger"] == before[coin]["ledger"]
+    assert pick(after) == pick(before)
 
 
 def test_a_state_folder_that_is_gone_is_no_first_start_and_is_rebuilt(host: Host) -> None:
@@ -173,7 +174,8 @@ def test_a_state_folder_that_is_gone_is_no_first_start_and_is_rebuilt(host: Host
     host.check_exact({coin: audit["fills"] for coin, audit in before.items()})
 
 
-def test_an_older_copy_of_the_folder_is_refused_and_completed(host: Host) -> None:
+def go_back(host: Host) -> dict[str, int]:
+    """Bring back an older copy of the ledger's folder; the fills that the newer one had."""
     host.trade()
     shutil.copytree(host.place, host.folder / "older")
     host.trade()
@@ -181,26 +183,32 @@ def test_an_older_copy_of_the_folder_is_refused_and_completed(host: Host) -> Non
     place = host.place
     shutil.rmtree(place)
     shutil.copytree(host.folder / "older", place)
+    return {coin: audit["fills"] for coin, audit in before.items()}
+
+
+def test_an_older_copy_of_the_folder_is_refused_and_completed(host: Host) -> None:
+    """By the commands of the page. Each market ended alone, by what its start found, and needs to be resumed."""
+    before = go_back(host)
     code, _, err = host.command("run")
     assert (code, "the ledger lacks entries" in err) == (5, True), err
+    done = []
 
-    code, rebuilt, err = host.command("ledger", "rebuild")
+    for command in read_commands("ledger.md", "Rebuild"):
+        words = shlex.split(command.replace(" --config mm.toml", "").replace("HYPE/USDC", FIRST))[1:]
+        if words == ["run"]:
+            host.quote()
+            continue
+        code, told, err = host.command(*words)
+        assert code == 0, f"{command}: {told} {err}"
+        done.append(told)
 
-    # Each market ended alone, by what its start found.
-    assert (code, rebuilt["lives_found"], rebuilt["halted_names"]) == (0, 2, list(PAIR)), err
-    assert host.command("resume")[0] == 0
-    host.quote()
-    host.check_exact({coin: audit["fills"] for coin, audit in before.items()})
+    rebuilt, _, audit = done
+    assert (rebuilt["lives_found"], rebuilt["halted_names"], audit["ok"]) == (2, list(PAIR), True)
+    host.check_exact(before)
 
 
 def test_a_coin_that_is_not_listed_any_more_is_rebuilt_too(host: Host) -> None:
-    host.trade()
-    shutil.copytree(host.place, host.folder / "older")
-    host.trade()
-    before = host.check_exact()
-    place = host.place
-    shutil.rmtree(place)
-    shutil.copytree(host.folder / "older", place)
+    before = go_back(host)
     host.list_coins((SECOND,))
 
     assert host.command("ledger", "rebuild")[0] == 0
@@ -208,7 +216,7 @@ def test_a_coin_that_is_not_listed_any_more_is_rebuilt_too(host: Host) -> None:
     host.list_coins(PAIR)
     host.quote()
 
-    host.check_exact({coin: audit["fills"] for coin, audit in before.items()})
+    host.check_exact(before)
 
 
 def test_one_coin_is_not_rebuilt_or_restored_alone(host: Host) -> None:

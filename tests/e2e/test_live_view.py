@@ -153,7 +153,7 @@ def test_a_log_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_a_terminal_without_the_signs_gets_ascii_ones(tmp_path: Path) -> None:
     with open_terminal(tmp_path, "demo", "--seed", "2", PYTHONIOENCODING="ascii") as terminal:
-        terminal.wait_for(ENTER_SCREEN, PAIR, PRICE, b"* quoting", b"=====", b" boundary ")
+        terminal.wait_for(ENTER_SCREEN, PAIR, PRICE, b"* quoting", b"=====", b"boundary ")
         terminal.do(b"q")
         terminal.wait_for_end()
 

@@ -162,7 +162,7 @@ async def check_journal(shown: Shown, tab: Tab) -> None:
     assert parts["fees.in_quote"].startswith("-")
 
     held = await read_figures(tab, "#inventory tr[data-figure]")
-    assert held == {"token": f"{orders.state.token:f}", "usdc": f"{orders.state.quote:f}"}
+    assert held == {"token": f"{orders.offer.token:f}", "usdc": f"{orders.offer.quote:f}"}
 
 
 @pytest.mark.timeout(300)

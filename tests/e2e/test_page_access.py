@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -14,7 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPCookieProcessor, OpenerDirector, ProxyHandler, build_opener
 
 import pytest
-from process_kit import CHECKOUT, DEADLINE_S, Program, Sandbox, open_sandbox, run, running
+from process_kit import CHECKOUT, DEADLINE_S, Program, Sandbox, clean_environ, open_sandbox, run, running
 
 pytest.importorskip("starlette", reason="the extra `page` is not installed")
 pytest.importorskip("hypercorn", reason="the extra `page` is not installed")
@@ -81,6 +83,39 @@ def test_its_link_lets_one_browser_in_and_the_next_day_there_is_another(tmp_path
     # Where stderr is a file, it is a log.
     assert not [link for link in (first, second, third) if link.rpartition("=")[2] in written]
     assert "page-link" in maker.err
+
+
+def test_on_a_pipe_its_link_is_printed_once(tmp_path: Path) -> None:
+    with open_sandbox(tmp_path) as sandbox:
+        config = sandbox.save_config(tmp_path)
+        maker = subprocess.Popen(
+            [sys.executable, "-m", "mm_trio", "run", "--config", str(config), "--page", "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environ(XDG_STATE_HOME=str(tmp_path / "state"), **sandbox.key),
+        )
+        try:
+            assert maker.stderr is not None
+            first = maker.stderr.readline()
+            found = re.search(LINK, first)
+            assert found is not None, first
+            told = ""
+            while "tick=1 " not in told:
+                told += maker.stderr.readline()
+            browser = make_browser()
+            statuses = [ask(browser, found[0]), ask(browser, f"{found[0].partition('/enter')[0]}/")]
+            maker.send_signal(signal.SIGTERM)
+            told += maker.stderr.read()
+        finally:
+            maker.kill()
+            maker.communicate()
+
+    logged = "".join(path.read_text() for path in tmp_path.glob("**/maker.log"))
+    assert statuses == [200, 200]
+    assert "page open: " in logged
+    assert found[0].rpartition("=")[2] not in told + logged
 
 
 def test_without_a_page_there_is_no_link(tmp_path: Path, sandbox: Sandbox) -> None:

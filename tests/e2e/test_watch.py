@@ -87,6 +87,8 @@ def test_a_maker_that_hangs_is_told(tmp_path: Path) -> None:
     with open_sandbox(tmp_path, QUIET) as sandbox:
         config = ("--config", str(sandbox.save_config(tmp_path)))
         with running(tmp_path, "run", *config, environ=sandbox.key) as maker:
+            # A start that is stopped fails, because its questions get no answer in time.
+            maker.wait_for("tick=1 ")
             maker.wait_for("control socket open")
             maker.process.send_signal(signal.SIGSTOP)
             with running(tmp_path, "watch", *config, "--plain") as watch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from alert_kit import serving_alerts
 from eth_account import Account
 from hyperliquid.exchange import Exchange
 from hyperliquid.utils.signing import sign_agent
@@ -90,13 +92,25 @@ class JsonSession:
         (self.folder / "other.toml").write_text(SETTINGS_OF_ANOTHER_PROGRAM)
         self.call("migrate", self.folder / "other.toml")
         self.call("migrate", self.folder / "none.toml", code=2)
+        self._play_alerts()
+
+    def _play_alerts(self) -> None:
+        with serving_alerts() as well, serving_alerts(status=403) as other:
+            config, told = self.folder / "alerts.toml", {"MM_TRIO_ALERT_URLS": f"{well.url} {other.url}"}
+            config.write_text("[alerts]\n")
+            self.call("alerts list", "--config", config, environ=told)
+            self.call("alerts test", "--config", config, code=2)
+            self.call("alerts test", "--config", config, environ=told, code=1)
+            self.call("alerts send", "--config", config, "--event", "failed", environ={"MM_TRIO_ALERT_URLS": well.url})
 
     def _play_one_market(self, sandbox: Sandbox, config: Path) -> None:
         place = ("--config", config)
         self.call("run", *place, "--plan", "--duration", "2")
         self.call("ledger audit", *place, code=5)
+        self.call("status", *place)
+        self.call("page-link", *place, code=1)
         with ExitStack() as opened:
-            maker = opened.enter_context(self.running("run", *place, environ=sandbox.key))
+            maker = opened.enter_context(self.running("run", *place, "--page", environ=sandbox.key))
             guard = opened.enter_context(self.running("guard", *place))
             words = ("--coin", sandbox.coin, "--api-url", sandbox.url, "--folder", self.folder / "recorded")
             recording = opened.enter_context(self.running("record", *words))
@@ -105,6 +119,7 @@ class JsonSession:
             assert self.end("guard", guard, signal.SIGINT)["fired"] == 0
             self.end("record", recording, signal.SIGINT)
             self.call("pause", *place)
+            self.call("status", *place)
             self.call("resume", *place, "--show")
             self.call("resume", *place)
             self.end("run", maker, signal.SIGINT)
@@ -115,14 +130,31 @@ class JsonSession:
     def _look_at_a_running_maker(self, sandbox: Sandbox, place: Sequence[object]) -> None:
         self.call("doctor", *place, environ=sandbox.key)
         self.call("guard", *place, "--once")
+        self.call("page-link", *place)
+        self._ask_a_running_maker(place)
         self.call("apply", *place)
         self.call("ledger backup", *place, "--to", self.folder / "copies")
         self.call("grid", "--coin", sandbox.coin, "--range", "20", "24", "--tokens", "100", "--api-url", sandbox.url)
         self.call("rehearse", *place, "--hours", "0.02", "--save", self.folder / "facts")
 
+    def _ask_a_running_maker(self, place: Sequence[object], *words: object) -> None:
+        """The commands that a maker answers itself; `words` choose one of its markets."""
+        self.call("status", *place)
+        self.call("orders", *place, *words)
+        self.call("fills", *place, *words)
+        self._watch(place)
+
+    def _watch(self, place: Sequence[object]) -> None:
+        """Keep every line of `watch`: each is an object."""
+        with self.running("watch", *place, "--duration", "3") as program:
+            self.end("watch", program)
+        self.printed["watch"] += [json.loads(line) for line in program.out.splitlines()[:-1]]
+
     def _look_back(self, sandbox: Sandbox, place: Sequence[object]) -> None:
         """The commands that read ledger and record."""
         self.call("ledger audit", *place)
+        self.call("status", *place)
+        self._watch(place)
         self.call("orders", *place)
         self.call("fills", *place, "--csv", self.folder / "fills.csv")
         self.call("pnl", *place, "--by", "day")
@@ -164,11 +196,19 @@ class JsonSession:
         with self.running("run", *place, environ=sandbox.key) as maker:
             maker.wait_for(TWO_FILLS)
             self.call("apply", *place)
+            self._ask_a_running_maker(place, "--coin", "@107")
+            self.call("guard", *place, "--once")
+            self.call("guard", *place, "--duration", "2")
+            self.call("ledger backup", *place, "--to", self.folder / "copies")
             self.call("pause", *place)
             self.call("resume", *place)
             self.end("run", maker, signal.SIGINT)
+        self.call("status", *place)
         self.call("doctor", *place, environ=sandbox.key)
         self.call("ledger audit", *place, code=2)
         self.call("ledger audit", *place, "--coin", "@107")
         self.call("cancel-all", *place, environ=sandbox.key)
         self.call("resume", *place, "--show")
+        self.call("ledger rebuild", *place, "--coin", "@107", code=2)
+        self.call("ledger rebuild", *place, "--even-if-sound")
+        self.call("ledger restore", *place, "--from", self.folder / "copies", "--even-if-older")

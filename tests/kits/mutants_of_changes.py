@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mm_trio.account_config.settings import AccountSettings
 from mm_trio.grids.grid import Grid
 from mm_trio.grids.shared_funds import SharedFunds
-from mm_trio.halts.applied_file import WANTED_NAME, note_settings
-from mm_trio.halts.change_request import _name
 from mm_trio.limits.terms import RiskLimits
 from mm_trio.migration.tick import Tick
 from mm_trio.model.settings import MakerSettings
@@ -77,9 +73,17 @@ def a_removed_grids_orders_stay(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def a_longer_ladder_has_no_more_orders(patch: pytest.MonkeyPatch) -> None:
     """How many orders a grid may have open stays what it was."""
-    find_width: Any = Grid.__dict__["width"].fget
-    first: dict[int, int] = {}
-    patch.setattr(Grid, "width", property(lambda self: first.setdefault(id(self), find_width(self))))
+    width: Any = Grid.width
+    find_width = width.fget
+    assert find_width is not None
+
+    def keep(self: Grid) -> int:
+        first = getattr(self, "first_width", None)
+        if first is None:
+            first = self.first_width = find_width(self)  # type: ignore[attr-defined]
+        return int(first)
+
+    patch.setattr(Grid, "width", property(keep))
 
 
 @mutant
@@ -103,9 +107,10 @@ def what_was_applied_is_not_noted(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def an_answer_is_taken_for_that_of_the_next_request(patch: pytest.MonkeyPatch) -> None:
     """The file of an earlier answer stays where it is."""
+    from mm_trio.halts import applied_file, change_request
 
-    def ask(folder: Path, wanted: AccountSettings) -> str:
-        note_settings(folder, wanted, name=WANTED_NAME)
-        return _name(wanted)
+    def ask(folder: Any, wanted: Any) -> str:
+        applied_file.note_settings(folder, wanted, name=applied_file.WANTED_NAME)
+        return change_request._name(wanted)
 
     patch.setattr("mm_trio.sim.changes.applying_operator.ask_for_change", ask)

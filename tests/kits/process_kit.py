@@ -172,3 +172,11 @@ def wait_until(condition: Callable[[], object], *, within_s: float = DEADLINE_S)
         assert time.monotonic() < began_s + within_s, "it never came to that"
         time.sleep(LOOK_EVERY_S)
     return time.monotonic() - began_s
+
+
+def read_commands(page: str, heading: str) -> list[str]:
+    """Read the commands that a section of a page shows, in their order."""
+    (section,) = re.findall(
+        rf"^#+ {heading}\n(.*?)(?=^#|\Z)", (CHECKOUT / "docs" / page).read_text(), re.DOTALL | re.MULTILINE
+    )
+    return "".join(re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)).splitlines()

@@ -10,13 +10,17 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import mm_trio
 
 FOLDER = Path(mm_trio.__file__).parent / "schemas"
+# What a maker says of itself is described there, once; schemas refer to it by this path, seen from their folder.
+CONTROL_API = "../control/openapi.json"
 # What no command prints as its result.
 SHARED = {"common", "log-line"}
 MOST_SHOWN = 300
+BASE = "mm_trio/schemas/"
 
 
 def find_schema_name(words: Sequence[str]) -> str | None:
@@ -32,14 +36,21 @@ def read_schemas() -> dict[str, Any]:
 
 
 @cache
-def make_validator(name: str) -> Any:
-    """The validator of a schema, which finds those that it refers to beside it."""
-    from jsonschema import Draft202012Validator
-    from referencing import Registry, Resource
+def read_referred() -> dict[str, Any]:
+    """All that a schema may refer to, by the path seen from its folder."""
+    return {**read_schemas(), CONTROL_API: json.loads((FOLDER / CONTROL_API).read_text())}
 
-    found = [(file, Resource.from_contents(schema)) for file, schema in read_schemas().items()]
+
+@cache
+def make_validator(name: str) -> Any:
+    """The validator of a schema, which finds what it refers to where that is in the package."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
+
+    found = [(urljoin(BASE, path), DRAFT202012.create_resource(each)) for path, each in read_referred().items()]
     registry: Any = Registry().with_resources(found)
-    return Draft202012Validator({"$ref": f"{name}.json"}, registry=registry)
+    return Draft202012Validator({"$ref": f"{BASE}{name}.json"}, registry=registry)
 
 
 def find_fault(name: str, values: Any) -> str | None:

@@ -452,7 +452,7 @@ async def test_the_connection_beyond_the_last_is_answered_503(
         (503, "4 connections are open, the most that are served")
     ] * 3
     assert [line for line in caplog.messages if "refused" in line] == [
-        "control client refused: reason=4 connections are open; close one"
+        "control client refused: connections=4; close one"
     ]
     assert taken.is_good
 

@@ -161,7 +161,9 @@ async def test_a_grid_that_is_left_out_for_a_session_keeps_its_ledger(
     assert first[1] != 5_000
 
 
-async def test_a_quiet_coin_does_not_need_what_the_venue_forgot(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_a_quiet_coin_does_not_need_what_the_venue_forgot(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The venue lists an account's last fills alone, and other coins can fill that list between two of ours."""
     quiet, busy = COINS[:2]
     world = GridsWorld((quiet, busy), limits=Limits(fills_kept=60))
@@ -176,7 +178,7 @@ async def test_a_quiet_coin_does_not_need_what_the_venue_forgot(tmp_path: Path, 
     for n in range(2):
         journal = Journal.open(tmp_path)
         maker = world.account_maker(journal=journal, rng=random.Random(n))
-        world.info.user_fills_by_time = count
+        monkeypatch.setattr(world.info, "user_fills_by_time", count)
         async with world.quoting(maker):
             world.take(quiet, "buy", "2")
             for turn in range(90):

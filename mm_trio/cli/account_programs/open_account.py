@@ -56,11 +56,11 @@ from mm_trio.journal.data_dir import (
     open_ledger,
 )
 from mm_trio.limits.terms import NO_LIMITS, RiskLimits
+from mm_trio.logs.log_file import LOG_NAME
 from mm_trio.model.errors import Halted
 from mm_trio.model.market import Market, SpotMeta
 from mm_trio.model.settings import MakerSettings
 from mm_trio.recorder.recorder import Recorder
-from mm_trio.terminal_ui.log_file import LOG_NAME
 from mm_trio.venue.sdk import make_exchange, make_info, make_plain_info, make_wallet
 from mm_trio.witness.account_role import AccountRole
 from mm_trio.witness.key_life import KeyLife

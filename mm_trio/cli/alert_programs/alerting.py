@@ -117,7 +117,7 @@ class Alerting:
         try:
             await tell_guard_news(watcher, self.sender, after_s=after_s, remind_after_h=remind_after_h)
         except Exception as error:  # noqa: BLE001 - whatever it does wrong, the guard goes on
-            _log.error("service ended: name=alerts error=%r; the guard goes on without it", error)
+            _log.error("service ended: name=%s error=%r; the guard goes on without it", "alerts", error)
 
     async def _beat(self, opened: OpenMaker, _: trio.CancelScope) -> None:
         assert self.heartbeat is not None

@@ -50,7 +50,7 @@ async def find_lost_entries(held: HeldLedger, rows: Sequence[JournalRow]) -> lis
 
 
 def _read(market: Market, pages: FillPages, open_orders: OpenOrderRows) -> tuple[tuple[Fill, ...], list[OpenOrder]]:
-    fills = pages.read(market, since_ms=0)
+    fills = pages.read(market, since_ms=0).fills
     return fills, [row for row in open_orders.read(market) if row.coin == market.coin]
 
 
@@ -108,7 +108,8 @@ async def _find_beginnings(held: HeldLedger, lost: Mapping[str, list[Entry]]) ->
             entries = [Began(0, {}), *entries]
         allocated = _read_allocation(settings, market)
         total = client.read_balances(balances, market)
-        first = _compute_first_balance(market, entries, total, open_orders.read(market), pages.read(market, since_ms=0))
+        fills = pages.read(market, since_ms=0).fills
+        first = _compute_first_balance(market, entries, total, open_orders.read(market), fills)
         # Of a token that several markets use each has its own part, as if that were all.
         token = allocated.token if n_users[market.base.index] > 1 else None
         usdc = allocated.usdc if n_users[market.quote.index] > 1 else None

@@ -46,12 +46,12 @@ from mm_trio.journal.data_dir import (
 )
 from mm_trio.journal.sqlite_journal import Journal
 from mm_trio.limits.terms import RiskLimits
+from mm_trio.logs import log_file
 from mm_trio.model.errors import ConfigError, JournalBusy
 from mm_trio.model.market import Market
 from mm_trio.model.pricing_grid import PricingGrid
 from mm_trio.recorder.kept_file import RecordBounds
 from mm_trio.recorder.recorder import Recorder
-from mm_trio.terminal_ui import log_file
 from mm_trio.venue.sdk import make_exchange, make_info, make_plain_info, make_wallet
 from mm_trio.witness.account_role import AccountRole, describe_role
 from mm_trio.witness.key_life import KeyLife

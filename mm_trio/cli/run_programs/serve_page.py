@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import stat
@@ -52,7 +53,7 @@ def choose_page(
     import mm_trio.web.http1  # noqa: F401
     from mm_trio.web.access import Access
     from mm_trio.web.app import WebApp
-    from mm_trio.web.hosts import Hosts, is_loopback_name
+    from mm_trio.web.hosts import Hosts
     from mm_trio.web.link_file import LinkKeeper, make_link
     from mm_trio.web.page.routes import PageRoutes
     from mm_trio.web.page.static_files import read_files
@@ -66,13 +67,7 @@ def choose_page(
     access.on_new_token(keeper.on_new_token)
     names = [name for name in (page.name, own_url.removeprefix("http://")) if name is not None]
     hosts = Hosts.of(port=port, names=names)
-    if not is_loopback_name(page.host):
-        _log.warning(
-            "page is open to other machines: host=%s port=%d; who has a link sees orders, fills and funds, and without "
-            "TLS in between others on the way see them too",
-            page.host,
-            port,
-        )
+    _tell_if_remote(page.host, port)
     if may_show_secrets(sys.stderr):
         tell(f"mm-trio: page (the link works once): {make_link(url, access.token)}")
     else:
@@ -112,6 +107,17 @@ def check_extra() -> None:
             "`pip install mm-trio[page]`, or leave out --page and [page] port"
         ) from error
     del hypercorn
+
+
+def _tell_if_remote(host: str, port: int) -> None:
+    """Warn where other machines reach the page."""
+    if not ipaddress.ip_address(host).is_loopback:
+        _log.warning(
+            "page is open to other machines: host=%s port=%d; who has a link sees orders, fills and funds, and without "
+            "TLS in between others on the way see them too",
+            host,
+            port,
+        )
 
 
 def _name_url(name: str, port: int) -> str:

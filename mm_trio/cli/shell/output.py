@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mm_trio.cli.shell.exit_codes import ExitCode
+from mm_trio.logs.log_lines import choose_format, make_formatter
 from mm_trio.model.errors import ConfigError
-from mm_trio.terminal_ui.log_lines import choose_format, make_formatter
 from mm_trio.terminal_ui.streams import LineHandler, print_out
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def keep_log_as_asked(arguments: argparse.Namespace, stream: TextIO) -> Iterator
     path: Path | None = arguments.log_file
     with ExitStack() as opened:
         if path is not None:
-            from mm_trio.terminal_ui.log_file import keep_log
+            from mm_trio.logs.log_file import keep_log
 
             try:
                 opened.enter_context(keep_log(path))

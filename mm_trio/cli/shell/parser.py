@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from mm_trio import __version__
-from mm_trio.terminal_ui.log_lines import FORMATS
+from mm_trio.logs.log_lines import FORMATS
 from mm_trio.terminal_ui.streams import print_out, tell
 
 if TYPE_CHECKING:

@@ -67,22 +67,23 @@ class PastReader:
 
     async def read(self, name: str, span: str) -> PastRead:
         """Return the past of a grid, read anew where that is due. Errors: none of the files."""
+        # At once: a grid may be gone by the time it is this one's turn.
+        folder = self._find_folder(name)
         async with self._turn:
             found = self._kept.get((name, span))
             if found is not None and self._now_s() < found.due_s:
                 return found
             await trio.sleep(max(0.0, self._rested_s - self._now_s()))
-            read = await self._read_anew(name, span, found)
+            read = await self._read_anew(folder, name, span, found)
             self._kept[name, span] = read
             self._kept.move_to_end((name, span))
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
             return read
 
-    async def _read_anew(self, name: str, span: str, found: PastRead | None) -> PastRead:
+    async def _read_anew(self, folder: Path, name: str, span: str, found: PastRead | None) -> PastRead:
         began_s = self._now_s()
         past, failure = None if found is None else found.past, None
-        folder = self._find_folder(name)
         try:
             past = await trio.to_thread.run_sync(
                 self._call, folder, span, abandon_on_cancel=True, limiter=self._limiter

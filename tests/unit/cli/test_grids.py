@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,17 +23,22 @@ from mm_trio.model.errors import ConfigError, Interrupted, LedgerError, Unreacha
 
 ONE_VERBS = (
     ("ledger", "audit"),
-    ("ledger", "rebuild"),
     ("pnl",),
     ("fills",),
     ("orders",),
     ("report",),
     ("explain", "3"),
     ("certificate", "--last", "1h"),
-    ("guard",),
     ("rehearse",),
 )
 ALL_VERBS = (("pause",), ("resume",), ("cancel-all",), ("doctor",))
+# They do all markets of a file at once, which have one maker and one ledger, and never one of them.
+WHOLE_VERBS = (
+    ("guard",),
+    ("guard", "--once"),
+    ("ledger", "rebuild"),
+    ("ledger", "restore", "--from", "copies"),
+)
 
 
 @pytest.fixture
@@ -177,7 +183,31 @@ def test_a_command_refuses_an_unknown_coin(
     assert "is not a market of" in shown.err + shown.out
 
 
-@pytest.mark.parametrize("verb", [*ONE_VERBS, *ALL_VERBS], ids=" ".join)
+@pytest.mark.parametrize("verb", WHOLE_VERBS, ids=" ".join)
+@pytest.mark.parametrize("coin", ["@1", "@2"])
+def test_a_command_for_the_whole_file_refuses_any_coin(
+    verb: tuple[str, ...], coin: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([*verb, "--config", str(config), "--coin", coin])
+
+    assert code == ExitCode.CONFIG
+    assert re.search(r"mm\.toml lists markets, which .*[;.] [Ll]eave --coin out", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("verb", WHOLE_VERBS, ids=" ".join)
+def test_a_command_for_the_whole_file_refuses_the_coin_of_another(
+    verb: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "one.toml"
+    config.write_text(write_toml(parse_account(one_market())))
+
+    code = main([*verb, "--config", str(config), "--coin", "@2"])
+
+    assert code == ExitCode.CONFIG
+    assert "is not a market of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [*ONE_VERBS, *ALL_VERBS, *WHOLE_VERBS], ids=" ".join)
 def test_a_command_explains_its_coin(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*[word for word in verb if not word.startswith("-")][:2], "--help"]) == ExitCode.CLEAN
 

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("jsonschema", reason="jsonschema is not installed")
 
 from jsonschema import Draft202012Validator
-from schema_kit import FOLDER, SHARED, check_printed, find_fault, find_schema_name, read_schemas
+from schema_kit import FOLDER, SHARED, check_printed, find_fault, find_schema_name, read_referred, read_schemas
 
 from mm_trio.cli.main import _COMMANDS, main
 from mm_trio.cli.shell.exit_codes import ExitCode
@@ -97,11 +97,11 @@ def test_every_object_is_closed(file: str) -> None:
 
 
 def test_every_reference_leads_to_a_definition() -> None:
-    schemas = read_schemas()
-    for file, schema in schemas.items():
+    referred = read_referred()
+    for file, schema in read_schemas().items():
         for target in re.findall(r'"\$ref": "([^"]+)"', json.dumps(schema)):
             name, _, pointer = target.partition("#")
-            found: Any = schemas[name or file]
+            found: Any = referred[name or file]
             for part in pointer.strip("/").split("/"):
                 found = found[part]
 
@@ -151,11 +151,28 @@ def test_an_error_has_the_same_shape_everywhere(command: str, capsys: pytest.Cap
 
 
 def test_an_interruption_has_the_same_shape_in_every_verdict() -> None:
-    """Of all but the commands that end with what they have done until then."""
-    others = {"demo", "run", "sandbox", "migrate", "record"}
+    """Of all but the commands that end with what they have done until then, and those that wait for nothing."""
+    others = {"demo", "run", "sandbox", "migrate", "record", "watch", "alerts list"}
     accepted = {name for name in NAMES if find_fault(name.replace(" ", "-"), INTERRUPTED) is None}
 
     assert accepted == set(NAMES) - others
+
+
+@pytest.mark.parametrize(
+    ("name", "summary"),
+    [
+        ("ledger-audit", {"ok": False, "coin": "@107"}),
+        ("ledger-rebuild", {"rebuilt": False, "coin": "@107"}),
+        ("ledger-restore", {"restored": False, "coin": "@107"}),
+        ("keys-new", {"listed": False, "file": None}),
+        ("keys-rotate", {"listed": False, "file": "agent.key"}),
+        ("cancel-all", {"ok": False, "cancelled": 3}),
+        ("doctor", {"ok": False}),
+    ],
+)
+def test_an_interruption_says_what_was_not_done(name: str, summary: dict[str, Any]) -> None:
+    assert find_fault(name, summary | INTERRUPTED) is None
+    assert find_fault(name, summary | INTERRUPTED | {"surprise": 1}) is not None
 
 
 @pytest.mark.parametrize(

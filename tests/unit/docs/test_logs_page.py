@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mm_trio.terminal_ui.log_lines import read_format
+from mm_trio.logs.log_lines import read_format
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "logs.md").read_text()

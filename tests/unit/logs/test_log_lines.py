@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from mm_trio.concurrency.log_subject import name_coins_in_log, speaking_of
-from mm_trio.terminal_ui import log_lines
-from mm_trio.terminal_ui.log_file import keep_log
-from mm_trio.terminal_ui.log_lines import JsonLines, TextLines, choose_format, make_formatter, read_format
+from mm_trio.logs import log_lines
+from mm_trio.logs.log_file import keep_log
+from mm_trio.logs.log_lines import JsonLines, TextLines, choose_format, make_formatter, read_format
 from mm_trio.venue.sdk import quiet_sdk_logging
 
 KEY = "ab12" * 16

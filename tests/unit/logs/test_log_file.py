@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mm_trio.terminal_ui import log_file
-from mm_trio.terminal_ui.log_file import keep_log
+from mm_trio.logs import log_file
+from mm_trio.logs.log_file import keep_log
 
 
 @pytest.fixture

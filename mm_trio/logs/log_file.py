@@ -16,7 +16,7 @@ from queue import Full, Queue
 from threading import Thread
 from typing import TypeAlias
 
-from mm_trio.terminal_ui.log_lines import make_formatter
+from mm_trio.logs.log_lines import make_formatter
 
 __all__ = ["LOG_NAME", "keep_log"]
 

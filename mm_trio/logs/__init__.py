@@ -1,0 +1,1 @@
+"""Lines of the log: how they are written, and the file that keeps them."""

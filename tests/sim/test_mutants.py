@@ -9,6 +9,7 @@ import os
 
 import pytest
 from mutants import MUTANTS, MUTANTS_BESIDE, MUTANTS_OF_GRIDS
+from mutants_of_changes import MUTANTS_OF_CHANGES
 
 from mm_trio.sim.base.report import SeedReport
 from mm_trio.sim.run.campaign import Campaign
@@ -86,6 +87,18 @@ def test_a_mistake_of_a_ledger_beside_the_request_is_caught_by_a_rule(
 @pytest.mark.parametrize("name", sorted(MUTANTS_OF_GRIDS if IS_WHOLE else MUTANTS_OF_GRIDS.keys() - RARE))
 def test_a_mistake_of_several_grids_is_caught_by_a_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTANTS_OF_GRIDS[name](monkeypatch)
+
+    report = catch(grids=(2, 8), hours=0.05)
+
+    assert report is not None, f"{name}: not caught in {MOST_SEEDS} seeds"
+    assert report.violations[0].rule != "SIM", report.violations[0]
+    print(f"{name} | {report.violations[0].rule} | {report.seed}")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", sorted(MUTANTS_OF_CHANGES))
+def test_a_mistake_in_a_change_is_caught_by_a_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MUTANTS_OF_CHANGES[name](monkeypatch)
 
     report = catch(grids=(2, 8), hours=0.05)
 

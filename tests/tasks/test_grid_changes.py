@@ -15,8 +15,9 @@ from grids_kit import COINS, GridsWorld, find_sums
 from trio.testing import MockClock
 
 from mm_trio.journal.sqlite_journal import Journal
-from mm_trio.limits.terms import NO_LIMITS
+from mm_trio.limits.terms import NO_LIMITS, RiskLimits
 from mm_trio.model.errors import ConfigError
+from mm_trio.sandbox import DEFAULT_MARKETS, NewOrder, PlaceOrders, RefuseOrders
 
 FIRST = COINS[0]
 
@@ -212,3 +213,160 @@ async def test_the_last_grid_is_not_removed(autojump_clock: MockClock) -> None:
         with pytest.raises(ConfigError, match="is the last grid"):
             await maker.remove(COINS[1])
         assert world.open_of(COINS[1])
+
+
+async def test_a_longer_ladder_rests_whole(autojump_clock: MockClock) -> None:
+    """How many orders a grid may have open follows its ladder."""
+    world = GridsWorld()
+    maker = world.account_maker([world.terms(FIRST, n_orders=6, allocated_token=10), world.terms(COINS[1])])
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        assert len(world.open_of(FIRST)) == 6
+        changed = world.terms(FIRST, n_orders=30, allocated_token=10, tick_size="0.004")
+        await maker.change(FIRST, changed.settings, NO_LIMITS)
+        await trio.sleep(20)
+        assert len(world.open_of(FIRST)) == 30
+        assert maker.moving == ()
+
+
+async def test_a_ladder_that_cannot_move_now_does_not_spin(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        world.gateway.apply(RefuseOrders(MAKER, "Order price cannot be more than 95% away from the reference price"))
+        await maker.change(FIRST, world.terms(FIRST, start_px="20.5").settings, NO_LIMITS)
+        before = maker.faces[FIRST].stats.ticks
+        await trio.sleep(30)
+        assert maker.faces[FIRST].stats.ticks - before < 40
+        world.gateway.apply(RefuseOrders(MAKER, None))
+        await trio.sleep(330)
+        assert {order.price for order in world.open_of(FIRST)} <= set(maker.faces[FIRST].grid.levels)
+
+
+async def test_what_an_allocation_is_raised_by_counts_at_once(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    world.fund(MAKER, 0, 1_000)
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        await maker.change(FIRST, world.terms(FIRST, allocated_usdc=6_000).settings, NO_LIMITS)
+        assert maker.faces[FIRST].inventory.effective_usdc == 6_000
+        await trio.sleep(60)
+        assert maker.faces[FIRST].inventory.effective_usdc == 6_000
+
+
+async def test_a_token_of_one_grid_is_raised_by_no_more_than_there_is(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker([world.terms(FIRST, allocated_token=60), *(world.terms(c) for c in COINS[1:])])
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        await maker.change(FIRST, world.terms(FIRST, allocated_token=500).settings, NO_LIMITS)
+        assert maker.faces[FIRST].inventory.effective_token == 100
+
+
+async def test_a_changed_grid_follows_how_foreign_orders_are_taken(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker([world.terms(coin, foreign_orders="keep") for coin in COINS])
+    pair = DEFAULT_MARKETS.pair(FIRST)
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        foreign = NewOrder(pair.asset, True, Decimal("18"), Decimal("1"), "Alo", None)
+        world.gateway.apply(PlaceOrders(MAKER, (foreign,)))
+        await trio.sleep(70)
+        assert any(order.cloid is None for order in world.open_of(FIRST))
+        await maker.change(FIRST, world.terms(FIRST, foreign_orders="cancel").settings, NO_LIMITS)
+        await trio.sleep(70)
+        assert all(order.cloid is not None for order in world.open_of(FIRST))
+
+
+async def test_a_lower_limit_of_a_side_lets_its_ladder_move(autojump_clock: MockClock) -> None:
+    """The old orders hold more than the new limit allows, and the grid goes on all the same."""
+    world = GridsWorld()
+    wide, narrow = RiskLimits(max_side_notional=Decimal(5_100)), RiskLimits(max_side_notional=Decimal(1_900))
+    maker = world.account_maker([world.terms(FIRST, limits=wide), *(world.terms(coin) for coin in COINS[1:])])
+    smaller = {"order_sz": "2", "start_px": "20.03", "allocated_token": "40", "allocated_usdc": "1850"}
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        await maker.change(FIRST, world.terms(FIRST, **smaller).settings, narrow)
+        await trio.sleep(30)
+        face = maker.faces[FIRST]
+        assert face.limits_tripped == ()
+        assert {order.price for order in world.open_of(FIRST)} <= set(face.grid.levels)
+        assert {order.is_buy for order in world.open_of(FIRST)} == {True, False}
+
+
+async def test_a_grid_that_cannot_be_cancelled_is_removed_later(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        world.venue.freeze_reads("open_orders")
+        left = await maker.remove(FIRST)
+        assert left
+        with pytest.raises(ConfigError, match="has ended already"):
+            await maker.remove(FIRST)
+        with pytest.raises(ConfigError, match="has ended already"):
+            await maker.change(FIRST, world.terms(FIRST).settings, NO_LIMITS)
+        assert any(FIRST in name for name in maker.orders_may_rest)
+        world.venue.thaw_reads()
+        await trio.sleep(60)
+        assert world.open_of(FIRST) == []
+        assert FIRST not in maker.faces
+        await maker.add(world.terms(FIRST))
+        await trio.sleep(10)
+        assert world.open_of(FIRST)
+
+
+async def test_nothing_is_changed_before_the_start_is_over(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker([world.terms(coin) for coin in COINS[:2]])
+    assert not maker.has_started
+    with pytest.raises(ConfigError, match="has not started"):
+        await maker.add(world.terms(COINS[2]))
+    with pytest.raises(ConfigError, match="has not started"):
+        await maker.change(FIRST, world.terms(FIRST).settings, NO_LIMITS)
+    async with world.quoting(maker):
+        assert maker.has_started
+
+
+async def test_a_limit_that_needs_a_price_has_one_looked_up(autojump_clock: MockClock) -> None:
+    world = GridsWorld()
+    maker = world.account_maker()
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        since_s = trio.current_time()
+        maker.change_limits(RiskLimits(max_loss_vs_hold=Decimal(1_000)))
+        session = maker._session
+        assert session is not None
+        await trio.sleep(30)
+        marks = [grid.stops.limits.marked_s for grid in session.grids]
+        assert all(mark > since_s for mark in marks)
+
+
+async def test_what_may_rest_of_a_coin_that_is_not_configured_is_named(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = GridsWorld()
+    journal = Journal.open(tmp_path)
+    maker = world.account_maker([world.terms(coin, cancel_on_shutdown=False) for coin in COINS], journal=journal)
+    async with world.quoting(maker):
+        await trio.sleep(10)
+    journal.close()
+    assert world.open_of(FIRST)
+    journal = Journal.open(tmp_path)
+    maker = world.account_maker([world.terms(coin) for coin in COINS[1:]], journal=journal)
+    world.venue.freeze_reads("open_orders")
+    with trio.move_on_after(5):
+        await maker.run()
+    world.venue.thaw_reads()
+    # As far as its last look showed.
+    assert any(name.startswith(f"{FIRST}: ") for name in maker.orders_may_rest)
+    journal.close()
+    journal = Journal.open(tmp_path)
+    maker = world.account_maker([world.terms(coin) for coin in COINS[1:]], journal=journal)
+    async with world.quoting(maker):
+        await trio.sleep(10)
+        assert world.open_of(FIRST) == []
+    assert maker.orders_may_rest == ()
+    journal.close()

@@ -68,8 +68,8 @@ NOTICED_S = 1.5
 NONCE_AHEAD_MS = 5_000
 # Hex digits at the end of a cloid that number an order within its session.
 NUMBER_DIGITS = 12
-# Time for which the maker has to remember the weight of a request.
-WEIGHED_S = 62.0
+# Time for which the maker has to remember the weight of a request: a minute from its answer, which may take so long.
+WEIGHED_S = 68.0
 # Time in which the end of an order is reported or the fill history read.
 UNSETTLED_S = 300.0
 

@@ -73,3 +73,20 @@ def test_a_side_is_what_rests_and_what_comes(resting: str, side: Side, name: str
 
 def test_without_limits_a_side_may_be_worth_anything() -> None:
     assert find_side_breach("buy", D(10) ** 12, RiskLimits(), resting=NOTHING) is None
+
+
+def test_what_raises_nothing_breaks_no_limit_of_a_side() -> None:
+    """A side above a limit that was lowered shrinks order by order."""
+    limits = RiskLimits(max_side_notional=D(100))
+
+    assert find_side_breach("buy", D(-5), limits, resting=NOTHING | {"buy": D(150)}) is None
+    assert find_side_breach("buy", D(0), limits, resting=NOTHING | {"buy": D(150)}) is None
+    assert find_side_breach("buy", D(1), limits, resting=NOTHING | {"buy": D(150)}) is not None
+
+
+def test_the_wider_limit_of_a_side_counts_while_ladders_move() -> None:
+    wide, narrow = RiskLimits(max_side_notional=D(100), price_low=D(2)), RiskLimits(max_side_notional=D(50))
+
+    assert narrow.while_moving_from(wide) == RiskLimits(max_side_notional=D(100))
+    assert wide.while_moving_from(narrow) == wide
+    assert narrow.while_moving_from(RiskLimits()).max_side_notional is None

@@ -38,16 +38,22 @@ MOST_READ = 64 * 1024
 class Connection:
     """Stream of one client, as Hypercorn's server wants it.
 
-    A write that does not end in time breaks it, and so does `cut`.
+    A write that does not end in time breaks it, and so does `cut`. What comes is handed on in `turn`, one connection in
+    each round of the event loop: a hundred requests at once would else be read in the same round, and the maker's tasks
+    would wait for all of them.
     """
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, *, turn: trio.Lock) -> None:
         self._stream = stream
+        self._turn = turn
         self.socket = stream.socket
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Receive what has come. Errors: trio.BrokenResourceError, trio.ClosedResourceError."""
-        return await self._stream.receive_some(max_bytes)
+        data = await self._stream.receive_some(max_bytes)
+        async with self._turn:
+            await trio.lowlevel.checkpoint()
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send everything within ten seconds. Errors: trio.BrokenResourceError, trio.ClosedResourceError."""
@@ -83,6 +89,7 @@ class Connections:
         self._refusing: set[Connection] = set()
         self._n_refused = 0
         self._told_s: float | None = None
+        self._turn = trio.Lock()
         self._dropped = trio.Event()
 
     def __enter__(self) -> Self:
@@ -112,7 +119,7 @@ class Connections:
     def hold(self, stream: trio.SocketStream) -> Iterator[Connection]:
         """Keep a connection in the books while it is served, and close it afterwards."""
         try:
-            with self._keep(Connection(stream), self._open) as connection:
+            with self._keep(Connection(stream, turn=self._turn), self._open) as connection:
                 yield connection
         finally:
             self._dropped.set()
@@ -120,7 +127,7 @@ class Connections:
     async def refuse(self, stream: trio.SocketStream) -> None:
         """Tell a client that there are too many, and close its connection."""
         self._tell_full()
-        connection = Connection(stream)
+        connection = Connection(stream, turn=self._turn)
         if len(self._refusing) >= MOST_REFUSALS:
             connection.cut()
             return

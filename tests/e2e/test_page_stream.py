@@ -17,6 +17,7 @@ pytest.importorskip("starlette", reason="the extra `page` is not installed")
 pytest.importorskip("hypercorn", reason="the extra `page` is not installed")
 
 from builders import until
+from crowd_kit import crowd, watching_lateness
 from page_kit import Shown
 from web_kit import Server
 
@@ -29,6 +30,8 @@ from mm_trio.web.page.static_files import read_files
 pytestmark = pytest.mark.e2e
 
 WITHIN_S = 30.0
+# A tick comes each three seconds, and the machine may be busy with others.
+LATE_S = 0.5
 
 
 @asynccontextmanager
@@ -222,46 +225,16 @@ async def test_a_client_that_never_reads_is_cut_off_and_others_go_on(
 
 
 async def test_two_hundred_clients_get_states_or_a_word(tmp_path: Path) -> None:
-    """The loop that quotes goes on meanwhile: a task on it is never late by a second."""
-    late_s: list[float] = []
-    statuses: list[int] = []
+    """The loop that quotes goes on meanwhile: a task on it is never late by much."""
+    async with shown_maker(tmp_path) as (_, maker, server), watching_lateness() as late_s:
+        lines = ["GET /api/events HTTP/1.1", f"host: 127.0.0.1:{server.port}", f"cookie: {server.headers['cookie']}"]
+        async with crowd(server.port, 220, "\r\n".join((*lines, "", ""))) as statuses:
+            ticks = maker.stats.ticks
+            await until(lambda: maker.stats.ticks >= ticks + 2)
 
-    async def beat_forever() -> None:
-        while True:
-            due_s = trio.current_time() + 0.05
-            await trio.sleep_until(due_s)
-            late_s.append(trio.current_time() - due_s)
-
-    async def look(server: Server) -> None:
-        stream = await server.connect()
-        lines = [
-            "GET /api/events HTTP/1.1",
-            f"host: 127.0.0.1:{server.port}",
-            f"cookie: {server.headers['cookie']}",
-        ]
-        try:
-            await stream.send_all("\r\n".join((*lines, "", "")).encode())
-            data = bytes(await stream.receive_some(4096))
-            statuses.append(int(data.split()[1]) if data else 0)
-            if statuses[-1] == 200:
-                await trio.sleep_forever()
-        except (trio.BrokenResourceError, OSError):
-            statuses.append(0)
-        finally:
-            await trio.aclose_forcefully(stream)
-
-    async with shown_maker(tmp_path) as (_, maker, server), trio.open_nursery() as nursery:
-        nursery.start_soon(beat_forever)
-        for _ in range(220):
-            nursery.start_soon(look, server)
-        await until(lambda: len(statuses) == 220)
-        ticks = maker.stats.ticks
-        await until(lambda: maker.stats.ticks >= ticks + 2)
-        nursery.cancel_scope.cancel()
-
-    assert statuses.count(200) == event_stream.MOST_STREAMS
-    assert statuses.count(503) > 0
-    assert max(late_s) < 1.0, max(late_s)
+    assert statuses[200] == event_stream.MOST_STREAMS
+    assert statuses[503] > 0
+    assert max(late_s) < LATE_S, sorted(late_s)[-5:]
 
 
 async def test_all_hear_of_the_end_at_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import trio
 pytest.importorskip("starlette", reason="the extra `page` is not installed")
 pytest.importorskip("hypercorn", reason="the extra `page` is not installed")
 
+from crowd_kit import crowd, watching_lateness
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -299,36 +300,16 @@ async def test_too_many_clients_are_told_so(monkeypatch: pytest.MonkeyPatch, cap
 
 
 async def test_a_thousand_clients_do_not_hold_up_the_loop() -> None:
-    """A task beats beside the server, as a tick would; every client is let go in the end."""
-    late_s: list[float] = []
+    """A task beats beside the server, as a tick would; every client is answered or let go."""
+    async with open_server(ROUTES) as server, watching_lateness() as late_s:
+        request = f"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\nconnection: close\r\n\r\n"
+        async with crowd(server.port, 1000, request) as statuses:
+            last = await ask_until_free(server)
 
-    async def beat_forever() -> None:
-        while True:
-            due_s = trio.current_time() + 0.05
-            await trio.sleep_until(due_s)
-            late_s.append(trio.current_time() - due_s)
-
-    statuses: list[int] = []
-
-    async def ask_once(server: Server) -> None:
-        try:
-            statuses.append((await server.ask("/healthz")).status)
-        except (OSError, IndexError, trio.BrokenResourceError):
-            statuses.append(0)
-
-    async with open_server(ROUTES) as server, trio.open_nursery() as beating:
-        beating.start_soon(beat_forever)
-        async with trio.open_nursery() as nursery:
-            for _ in range(1000):
-                nursery.start_soon(ask_once, server)
-                await trio.sleep(0.001)
-        last = await ask_until_free(server)
-        beating.cancel_scope.cancel()
-
-    assert (len(statuses), last.text) == (1000, "hello")
-    assert statuses.count(200) >= pace.BURST
-    # The clients are on the same loop, and the machine may be busy; a tick comes each three seconds.
-    assert max(late_s) < 1.0, max(late_s)
+    assert (statuses.total(), last.text) == (1000, "hello")
+    assert statuses[200] >= pace.BURST
+    # A tick comes each three seconds, and the machine may be busy with others.
+    assert max(late_s) < 0.5, sorted(late_s)[-5:]
 
 
 # --- Where it listens ---------------------------------------------------------------------------

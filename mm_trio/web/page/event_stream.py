@@ -35,6 +35,8 @@ class StreamCount:
     def __init__(self, most: int = MOST_STREAMS) -> None:
         self._most = most
         self.n = 0
+        # All streams wake at the same moment; each sends in a round of the event loop of its own.
+        self.turn = trio.Lock()
 
     @property
     def is_full(self) -> bool:
@@ -80,6 +82,8 @@ class EventStream(Response):
         while True:
             with trio.move_on_after(BEAT_EVERY_S) as scope:
                 version = await self._live.wait_for_news(version)
+            async with self._count.turn:
+                await trio.lowlevel.checkpoint()
             if scope.cancelled_caught:
                 await _send_text(send, b": still here\n\n")
                 continue
